@@ -1,0 +1,38 @@
+"""Which attention module belongs where in a U-Net, and is it worth its cost?
+
+Nothing heavy is imported before it is used: ``import nas_attn`` loads neither torch nor Optuna.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from nas_attn.api import load, read_space, search
+    from nas_attn.placement import AttentionSpec, Location, Placement
+    from nas_attn.space import SearchSpace
+
+__all__ = ["AttentionSpec", "Location", "Placement", "SearchSpace", "load", "read_space", "search"]
+
+_HOMES = {
+    "AttentionSpec": "nas_attn.placement",
+    "Location": "nas_attn.placement",
+    "Placement": "nas_attn.placement",
+    "SearchSpace": "nas_attn.space",
+    "load": "nas_attn.api",
+    "read_space": "nas_attn.api",
+    "search": "nas_attn.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nas_attn' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

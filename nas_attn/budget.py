@@ -1,0 +1,56 @@
+"""How much training one evaluation gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from nas_attn.errors import UsageError
+
+
+@dataclass(frozen=True, order=True)
+class Budget:
+    """One complete, annealed run; ordered by steps, then by the sizes.
+
+    Args:
+        steps: optimiser steps.
+        image_size: side of the square training crop, in pixels.
+        batch_size: N of one step.
+        train_fraction: share of the training images that are used, above 0 and at most 1.
+    Raises:
+        UsageError: a value is out of its range; all such are named together.
+    """
+
+    steps: int
+    image_size: int
+    batch_size: int
+    train_fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        found = [
+            f"{name} is {value!r}; it must be a whole number of at least 1"
+            for name, value in asdict(self).items()
+            if name != "train_fraction" and (not isinstance(value, int) or value < 1)
+        ]
+        if not 0 < self.train_fraction <= 1:
+            found.append(f"train_fraction is {self.train_fraction!r}; it must be above 0 and at most 1")
+        if found:
+            raise UsageError(found)
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Plain values, for JSON and YAML."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, int | float]) -> Budget:
+        """The inverse of ``to_dict``."""
+        return cls(
+            steps=int(values["steps"]),
+            image_size=int(values["image_size"]),
+            batch_size=int(values["batch_size"]),
+            train_fraction=float(values["train_fraction"]),
+        )
+
+    def __str__(self) -> str:
+        share = "" if self.train_fraction == 1 else f", {self.train_fraction:.0%} of the training images"
+        return f"{self.steps} steps of {self.batch_size} crops of {self.image_size} px{share}"

@@ -1,0 +1,106 @@
+"""The shape of a U-Net as a value: which locations it has and how large its features are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from nas_attn.errors import NetworkError
+from nas_attn.placement import NONE, Location, Placement, Site, Stage
+
+NORMS = ("batch", "group", "instance")
+UPSAMPLINGS = ("transpose", "bilinear")
+MIN_DEPTH, MAX_DEPTH = 2, 5
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """A U-Net without its attention (Ronneberger et al. 2015, arXiv:1505.04597).
+
+    Args:
+        in_channels: channels of an image.
+        classes: K, the number of classes that are told apart, background included.
+        depth: number of halvings, 2 to 5; the network has 3 * depth + 1 locations.
+        base_channels: C at full resolution; doubled at each halving.
+        norm: ``batch``, ``group`` or ``instance``.
+        upsampling: ``transpose`` (2x2 transposed convolution) or ``bilinear`` (then a 1x1 convolution).
+    Raises:
+        NetworkError: a value is out of its range; all such are named together.
+    """
+
+    in_channels: int
+    classes: int
+    depth: int = 4
+    base_channels: int = 16
+    norm: str = "batch"
+    upsampling: str = "transpose"
+
+    def __post_init__(self) -> None:
+        if found := network_problems({field.name: getattr(self, field.name) for field in fields(self)}):
+            raise NetworkError(found)
+
+    @property
+    def locations(self) -> tuple[Location, ...]:
+        """All places of the network, in order."""
+        levels = range(self.depth)
+        return (
+            *(Location(Stage.ENCODER, level) for level in levels),
+            Location(Stage.BOTTLENECK),
+            *(Location(Stage.SKIP, level) for level in levels),
+            *(Location(Stage.DECODER, level) for level in levels),
+        )
+
+    @property
+    def plain(self) -> Placement:
+        """``none`` at every location."""
+        return Placement(tuple((location, NONE) for location in self.locations))
+
+    @property
+    def min_image_size(self) -> int:
+        """The smallest H or W that survives all halvings."""
+        return int(2**self.depth)
+
+    def channels(self, level: int) -> int:
+        """C at a level; ``depth`` is the level of the bottleneck."""
+        return int(self.base_channels * 2**level)
+
+    def sites(self, height: int, width: int) -> tuple[Site, ...]:
+        """Every location with its sizes for an image of H x W pixels.
+
+        Raises:
+            NetworkError: the image is too small for the depth.
+        """
+        if min(height, width) < self.min_image_size:
+            raise NetworkError(
+                f"an image of {height}x{width} pixels is too small for a depth of {self.depth}; "
+                f"both sides must be at least {self.min_image_size}"
+            )
+        return tuple(self._site(location, height, width) for location in self.locations)
+
+    def _site(self, location: Location, height: int, width: int) -> Site:
+        level = self.depth if location.stage is Stage.BOTTLENECK else location.level
+        gated = location.stage in (Stage.SKIP, Stage.DECODER)
+        return Site(
+            location,
+            channels=self.channels(level),
+            height=height // 2**level,
+            width=width // 2**level,
+            gate_channels=self.channels(level + 1) if gated else None,
+        )
+
+
+def network_problems(values: dict[str, object]) -> list[str]:
+    """Everything that is wrong with the fields of a network, in words; fields left out are not judged."""
+    found = []
+    for name in ("in_channels", "classes", "base_channels"):
+        value = values.get(name, 2)
+        least = 2 if name == "classes" else 1
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            found.append(f"{name} is {value!r}; it must be a whole number of at least {least}")
+    depth = values.get("depth", MIN_DEPTH)
+    if not isinstance(depth, int) or isinstance(depth, bool) or not MIN_DEPTH <= depth <= MAX_DEPTH:
+        found.append(f"depth is {depth!r}; it must be a whole number from {MIN_DEPTH} to {MAX_DEPTH}")
+    for name, allowed in (("norm", NORMS), ("upsampling", UPSAMPLINGS)):
+        value = values.get(name, allowed[0])
+        if value not in allowed:
+            found.append(f"{name} is {value!r}; it must be {' | '.join(allowed)}")
+    return found

@@ -1,0 +1,216 @@
+"""Where attention may stand in a U-Net, and which attention stands where."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import total_ordering
+
+from nas_attn.errors import SpaceError, did_you_mean
+
+OptionValue = int | float | bool | str
+
+
+class Stage(str, Enum):
+    """A part of the U-Net, in the order in which a placement lists them."""
+
+    ENCODER = "encoder"
+    BOTTLENECK = "bottleneck"
+    SKIP = "skip"
+    DECODER = "decoder"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_STAGE_ORDER = {stage: order for order, stage in enumerate(Stage)}
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Location:
+    """One place of a U-Net, such as ``skip.2``.
+
+    Args:
+        stage: the part of the network.
+        level: 0 at full resolution, one more at each halving; the bottleneck has level 0 of its own
+            stage, since there is only one.
+    """
+
+    stage: Stage
+    level: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Location:
+        """Read ``encoder.0``, ``bottleneck``, ``skip.1`` or ``decoder.3``.
+
+        Raises:
+            SpaceError: the text names no location.
+        """
+        stage, dot, level = text.partition(".")
+        stages = [str(known) for known in Stage]
+        if stage not in stages:
+            raise SpaceError(f"unknown location '{text}'; {did_you_mean(stage, stages)}")
+        if (stage == Stage.BOTTLENECK) == bool(dot) or (dot and not level.isdecimal()):
+            raise SpaceError(f"unknown location '{text}'; write encoder.0, bottleneck, skip.0 or decoder.0")
+        return cls(Stage(stage), int(level or 0))
+
+    def __str__(self) -> str:
+        return str(self.stage) if self.stage is Stage.BOTTLENECK else f"{self.stage}.{self.level}"
+
+    def __lt__(self, other: Location) -> bool:
+        return (_STAGE_ORDER[self.stage], self.level) < (_STAGE_ORDER[other.stage], other.level)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A location with the sizes that a network and an image size give it.
+
+    Args:
+        location: the place.
+        channels: C of the feature map there.
+        height: H of the feature map there, in pixels.
+        width: W of the feature map there, in pixels.
+        gate_channels: channels of the gating signal, the decoder feature that enters the level (at half
+            the resolution); None where no such signal exists (encoder, bottleneck).
+    """
+
+    location: Location
+    channels: int
+    height: int
+    width: int
+    gate_channels: int | None = None
+
+    @property
+    def positions(self) -> int:
+        """H * W."""
+        return self.height * self.width
+
+
+@dataclass(frozen=True)
+class AttentionSpec:
+    """One kind of attention with the options in which it differs from the kind's defaults.
+
+    Args:
+        kind: registered name; ``none`` is a kind.
+        options: (name, value) pairs, sorted by name.
+    """
+
+    kind: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+
+    _TEXT = re.compile(r"(?P<kind>[a-z][a-z0-9_]*)(?:\((?P<options>.*)\))?")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", tuple(sorted(self.options)))
+
+    @classmethod
+    def parse(cls, text: str) -> AttentionSpec:
+        """Read what ``str`` gives: ``se`` or ``se(reduction=8)``.
+
+        Raises:
+            SpaceError: the text is not of that form.
+        """
+        match = cls._TEXT.fullmatch(text.strip())
+        if match is None:
+            raise SpaceError(f"'{text}' is no attention; write a kind such as se, or se(reduction=8)")
+        options = []
+        for pair in filter(None, (match["options"] or "").split(",")):
+            name, equals, value = (part.strip() for part in pair.partition("="))
+            if not equals or not name:
+                raise SpaceError(f"'{text}': '{pair.strip()}' is no option; write name=value")
+            options.append((name, _option_value(value)))
+        return cls(match["kind"], tuple(options))
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.kind
+        return f"{self.kind}({', '.join(f'{name}={_option_text(value)}' for name, value in self.options)})"
+
+
+NONE = AttentionSpec("none")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One attention for every location of a network; equal when all of them are equal.
+
+    Args:
+        specs: (location, attention) pairs; stored in the order of the locations.
+    """
+
+    specs: tuple[tuple[Location, AttentionSpec], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "specs", tuple(sorted(self.specs, key=lambda pair: pair[0])))
+        locations = [location for location, _ in self.specs]
+        repeated = sorted({str(location) for location in locations if locations.count(location) > 1})
+        if repeated:
+            raise SpaceError(f"a placement names {', '.join(repeated)} more than once")
+
+    @classmethod
+    def of(cls, specs: Mapping[Location, AttentionSpec]) -> Placement:
+        """The placement that a mapping describes."""
+        return cls(tuple(specs.items()))
+
+    @classmethod
+    def from_dict(cls, texts: Mapping[str, str]) -> Placement:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            SpaceError: a location or an attention cannot be read.
+        """
+        return cls(tuple((Location.parse(place), AttentionSpec.parse(spec)) for place, spec in texts.items()))
+
+    def to_dict(self) -> dict[str, str]:
+        """Location to attention, as text, in the order of the locations."""
+        return {str(location): str(spec) for location, spec in self.specs}
+
+    @property
+    def id(self) -> str:
+        """Ten hexadecimal digits that are the same wherever the placement is the same."""
+        return hashlib.sha256(str(self).encode()).hexdigest()[:10]
+
+    @property
+    def attended(self) -> tuple[tuple[Location, AttentionSpec], ...]:
+        """The pairs whose attention is not ``none``."""
+        return tuple(pair for pair in self.specs if pair[1] != NONE)
+
+    def replace(self, location: Location, spec: AttentionSpec) -> Placement:
+        """The same placement but for one location.
+
+        Raises:
+            SpaceError: the placement has no such location.
+        """
+        self[location]
+        return Placement(tuple((place, spec if place == location else old) for place, old in self.specs))
+
+    def __getitem__(self, location: Location) -> AttentionSpec:
+        for place, spec in self.specs:
+            if place == location:
+                return spec
+        raise SpaceError(f"the placement has no location {location}; it has {', '.join(self.to_dict())}")
+
+    def __iter__(self) -> Iterator[tuple[Location, AttentionSpec]]:
+        return iter(self.specs)
+
+    def __str__(self) -> str:
+        return " ".join(f"{location}={spec}" for location, spec in self.specs)
+
+
+def _option_text(value: OptionValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _option_value(text: str) -> OptionValue:
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,141 @@
+"""What one evaluation found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+
+
+class State(str, Enum):
+    """How far an evaluation has come."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Role(str, Enum):
+    """Why an evaluation was made."""
+
+    CONTROL = "control"
+    PROPOSAL = "proposal"
+    FINALIST = "finalist"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs.
+
+    Args:
+        parameters: number of trainable parameters.
+        macs: multiply-accumulate operations of one image's forward pass.
+        latency_ms: median time of one image's forward pass; None where it was not measured.
+        peak_memory_mib: most memory that a training step held beyond what was held before it; None where
+            it was not measured.
+        device: on which the last two were measured; empty where they were not.
+    """
+
+    parameters: int
+    macs: int
+    latency_ms: float | None = None
+    peak_memory_mib: float | None = None
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a network segments the validation set, all of its pixels pooled.
+
+    Args:
+        iou: mean of ``iou_per_class`` over the classes that occur.
+        iou_per_class: intersection over union of each class, background included; None for a class that
+            neither the masks nor the predictions hold.
+        loss: mean training loss over the whole validation set.
+    """
+
+    iou: float
+    iou_per_class: tuple[float | None, ...]
+    loss: float
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The training loss, averaged since the point before.
+
+    Args:
+        step: number of optimiser steps taken.
+        loss: mean training loss.
+    """
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that an evaluation measured; a pure function of placement, budget, seed, data and device kind,
+    but for the times."""
+
+    score: Score
+    cost: Cost
+    curve: tuple[CurvePoint, ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Outcome:
+        """The inverse of ``to_dict``."""
+        score = values["score"]
+        return cls(
+            score=Score(score["iou"], tuple(score["iou_per_class"]), score["loss"]),
+            cost=Cost(**values["cost"]),
+            curve=tuple(CurvePoint(**point) for point in values["curve"]),
+            seconds=values["seconds"],
+        )
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One evaluation as the study remembers it.
+
+    Args:
+        number: the trial's number in the study, from 0.
+        placement: what was evaluated.
+        budget: how long it was trained.
+        seed: of its initialisation and of its batches; equal seeds make a pair.
+        role: why it was made.
+        control: name of the control, such as ``plain``; None for what is not a control.
+        state: how far it came.
+        outcome: what it measured; None unless the state is COMPLETE.
+        failure: why it failed; None unless the state is FAILED.
+        worker: who evaluated it; empty until someone did.
+        version: of nas-attn.
+        memory: what the strategy wants to find again with this trial.
+    """
+
+    number: int
+    placement: Placement
+    budget: Budget
+    seed: int
+    role: Role
+    state: State
+    control: str | None = None
+    outcome: Outcome | None = None
+    failure: str | None = None
+    worker: str = ""
+    version: str = ""
+    memory: Mapping[str, Any] = field(default_factory=dict)

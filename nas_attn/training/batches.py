@@ -1,0 +1,84 @@
+"""Which crops make up which step: decided by (seed, step) alone, before the run starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nas_attn.budget import Budget
+from nas_attn.training.generator import keyed_generator
+from nas_attn.training.images import DeviceImages
+from nas_attn.training.recipe import Recipe
+
+_DRAWS = 6  # top, left, flip rows, flip columns, brightness, contrast
+
+
+@dataclass(frozen=True, eq=False)
+class BatchPlan:
+    """The batches of a run, as indices and random numbers on the device.
+
+    Args:
+        images: index of each image in its set.
+        draws: uniform numbers in [0, 1) that place, flip and tint each crop.
+    Shape: images (steps, N), draws (steps, N, 6).
+    """
+
+    images: Tensor
+    draws: Tensor
+
+    @classmethod
+    def draw(cls, n_images: int, steps: int, budget: Budget, seed: int, device: torch.device) -> BatchPlan:
+        """Plan ``steps`` batches.
+
+        Every image is used once before any is used again. The first steps of a longer plan are the steps of
+        a shorter one.
+        """
+        used = max(1, round(n_images * budget.train_fraction))
+        subset = torch.randperm(n_images, generator=keyed_generator("subset", n_images))[:used]
+        epochs = -(-steps * budget.batch_size // used)
+        order = torch.cat(
+            [torch.randperm(used, generator=keyed_generator("order", seed, epoch)) for epoch in range(epochs)]
+        )
+        images = subset[order[: steps * budget.batch_size]].view(steps, budget.batch_size)
+        draws = torch.stack(
+            [
+                torch.rand(budget.batch_size, _DRAWS, generator=keyed_generator("crops", seed, step))
+                for step in range(steps)
+            ]
+        )
+        return cls(images.to(device), draws.to(device))
+
+
+def take_batch(
+    source: DeviceImages, images: Tensor, draws: Tensor, size: int, recipe: Recipe
+) -> tuple[Tensor, Tensor]:
+    """Cut, flip, normalise and tint one batch, by indexing only.
+
+    Args:
+        source: the set.
+        images: index of each crop's image.
+        draws: the crop's six uniform numbers.
+        size: side S of the crops, at most the padded size of the set.
+        recipe: for the strength of brightness and contrast.
+    Shape: (N,), (N, 6) -> (N, C, S, S) float32, (N, S, S) uint8.
+    """
+    rows = _window(source.heights[images], draws[:, 0], draws[:, 2] < 0.5, size)
+    columns = _window(source.widths[images], draws[:, 1], draws[:, 3] < 0.5, size)
+    which = images[:, None, None]
+    rows, columns = rows[:, :, None], columns[:, None, :]
+    pixels = source.pixels[which, :, rows, columns].permute(0, 3, 1, 2)
+    masks = source.masks[which, rows, columns]
+    shift = (draws[:, 4].view(-1, 1, 1, 1) * 2 - 1) * recipe.brightness
+    scale = 1 + (draws[:, 5].view(-1, 1, 1, 1) * 2 - 1) * recipe.contrast
+    return source.normalise(pixels) * scale + shift, masks
+
+
+def _window(lengths: Tensor, position: Tensor, flip: Tensor, size: int) -> Tensor:
+    """The ``size`` coordinates of each crop along one axis; inside the image wherever it is large enough."""
+    room = (lengths - size).clamp(min=0)
+    start = (position * (room + 1)).long().minimum(room)
+    steps = torch.arange(size, device=lengths.device)
+    forwards = start[:, None] + steps
+    return torch.where(flip[:, None], start[:, None] + (size - 1) - steps, forwards)

@@ -1,0 +1,31 @@
+"""How every run of a search is trained: one recipe, the same for all placements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of the optimiser and of the augmentation.
+
+    They are tuned once, on the plain U-Net and on SE everywhere, and then frozen: a recipe tuned for one
+    placement would rank placements by how well it suits them.
+
+    Args:
+        peak_learning_rate: of AdamW, reached after ``warm_up`` (OneCycle, cosine down to the end).
+        weight_decay: of convolution kernels; norms, biases and scales have none.
+        warm_up: share of the steps in which the learning rate rises.
+        clip_norm: largest L2 norm of the gradient.
+        brightness: largest shift of an image, in standard deviations.
+        contrast: largest relative change of an image's contrast.
+        recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation.
+    """
+
+    peak_learning_rate: float = 1e-2
+    weight_decay: float = 1e-2
+    warm_up: float = 0.2
+    clip_norm: float = 5.0
+    brightness: float = 0.1
+    contrast: float = 0.1
+    recalibration_batches: int = 16

@@ -1,0 +1,147 @@
+"""What every source of data becomes: three splits of labelled images, packed as tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+IGNORED = 255
+"""The mask value of pixels that neither train nor score."""
+
+MAX_CLASSES = 254
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images and their masks, padded at the bottom and the right to a common size.
+
+    Args:
+        pixels: (N, C, H, W), uint8, or int32 where a channel has 16 bits; 0 in the padding.
+        masks: (N, H, W), uint8 class indices; 255 where ignored and in the padding.
+        heights: true height of each image.
+        widths: true width of each image.
+        names: of each image.
+    """
+
+    pixels: Tensor
+    masks: Tensor
+    heights: tuple[int, ...]
+    widths: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def image(self, index: int) -> Tensor:
+        """One image at its true size: (C, H, W), a view."""
+        return self.pixels[index, :, : self.heights[index], : self.widths[index]]
+
+    def mask(self, index: int) -> Tensor:
+        """One mask at its true size: (H, W), a view."""
+        return self.masks[index, : self.heights[index], : self.widths[index]]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A segmentation task with its three splits.
+
+    Args:
+        name: for reports.
+        classes: names of the K classes in the order of their indices.
+        in_channels: C of the images.
+        train: what networks are trained on.
+        val: what placements are compared on.
+        test: what is looked at last.
+        mean: of each channel over the training pixels, in pixel units.
+        std: of each channel over the training pixels, in pixel units; 1 where the channel is constant.
+        fingerprint: sha256 of all that could change a result: pixels, masks, names, classes, shrinking.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    in_channels: int
+    train: LabelledImages
+    val: LabelledImages
+    test: LabelledImages
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+
+
+def pack(images: Sequence[Tensor], masks: Sequence[Tensor], names: Iterable[str]) -> LabelledImages:
+    """Lay images of different sizes into one tensor.
+
+    Args:
+        images: each (C, H, W), all of the same C; at least one.
+        masks: each (H, W) uint8.
+        names: one for each image.
+    """
+    heights = tuple(mask.shape[0] for mask in masks)
+    widths = tuple(mask.shape[1] for mask in masks)
+    dtype = torch.uint8 if all(image.dtype == torch.uint8 for image in images) else torch.int32
+    pixels = torch.zeros(len(images), images[0].shape[0], max(heights), max(widths), dtype=dtype)
+    labels = torch.full((len(images), max(heights), max(widths)), IGNORED, dtype=torch.uint8)
+    for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        pixels[index, :, : heights[index], : widths[index]] = image
+        labels[index, : heights[index], : widths[index]] = mask
+    return LabelledImages(pixels, labels, heights, widths, tuple(names))
+
+
+def assemble(
+    name: str,
+    classes: Sequence[str],
+    train: LabelledImages,
+    val: LabelledImages,
+    test: LabelledImages,
+    longest_side: int | None = None,
+) -> Dataset:
+    """A data set with the statistics and the fingerprint that its splits have.
+
+    Args:
+        name: for reports.
+        classes: names in the order of their indices.
+        train: the training split.
+        val: the validation split.
+        test: the test split.
+        longest_side: to which larger images were shrunk; None where they were left as they are.
+    """
+    mean, std = _statistics(train)
+    return Dataset(
+        name=name,
+        classes=tuple(classes),
+        in_channels=train.pixels.shape[1],
+        train=train,
+        val=val,
+        test=test,
+        mean=mean,
+        std=std,
+        fingerprint=_fingerprint(classes, (train, val, test), longest_side),
+    )
+
+
+def _statistics(images: LabelledImages) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    count, channels = 0, images.pixels.shape[1]
+    total, squares = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, dtype=torch.float64)
+    for index in range(len(images)):
+        values = images.image(index).to(torch.float64)
+        count += values[0].numel()
+        total += values.sum(dim=(1, 2))
+        squares += values.square().sum(dim=(1, 2))
+    mean = total / count
+    variance = (squares / count - mean.square()).clamp_min(0).tolist()
+    return tuple(mean.tolist()), tuple(math.sqrt(value) if value > 1e-9 else 1.0 for value in variance)
+
+
+def _fingerprint(classes: Sequence[str], splits: Sequence[LabelledImages], longest_side: int | None) -> str:
+    digest = hashlib.sha256(repr((tuple(classes), longest_side)).encode())
+    for images in splits:
+        digest.update(repr((str(images.pixels.dtype), images.names, images.heights, images.widths)).encode())
+        for index in range(len(images)):
+            digest.update(images.image(index).contiguous().numpy().tobytes())
+            digest.update(images.mask(index).contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,69 @@
+"""Where the shapes of the synthetic task lie: outlines on a grid of pixel centres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Field = npt.NDArray[np.float64]
+Region = npt.NDArray[np.bool_]
+Outline = Callable[[Field, Field], Region]
+"""From coordinates in which the shape has radius 1, (H, W) each, to the pixels that it covers."""
+
+
+def disc(y: Field, x: Field) -> Region:
+    """A filled disc."""
+    return y**2 + x**2 <= 1
+
+
+def ellipse(y: Field, x: Field) -> Region:
+    """A filled ellipse, about five to three."""
+    return (y / 0.72) ** 2 + (x / 1.2) ** 2 <= 1
+
+
+def square(y: Field, x: Field) -> Region:
+    """A filled square."""
+    return np.maximum(abs(y), abs(x)) <= 0.86
+
+
+def rectangle(y: Field, x: Field) -> Region:
+    """A filled rectangle, about five to three."""
+    return np.maximum(abs(y) / 0.65, abs(x) / 1.1) <= 1
+
+
+def triangle(y: Field, x: Field) -> Region:
+    """A filled equilateral triangle."""
+    slant = np.sqrt(3) / 2 * abs(x)
+    return np.maximum(y, slant - y / 2) <= 0.66
+
+
+def ring(y: Field, x: Field) -> Region:
+    """A closed ring, without its hole."""
+    radius = np.hypot(y, x)
+    return (radius <= 1.1) & (radius >= 0.6)
+
+
+def broken_ring(y: Field, x: Field) -> Region:
+    """A ring that is open over a sixth of a turn or so."""
+    return ring(y, x) & (abs(np.arctan2(y, x)) > 0.55)
+
+
+def hole(y: Field, x: Field) -> Region:
+    """What a ring encloses."""
+    return np.hypot(y, x) < 0.6
+
+
+def local_coordinates(size: int, centre: tuple[float, float], radius: float, turn: float) -> tuple[Field, Field]:
+    """Coordinates, (size, size) each, in which a turned shape has radius 1.
+
+    Args:
+        size: side of the image in pixels.
+        centre: row and column in pixels.
+        radius: of the shape in pixels.
+        turn: in radians.
+    """
+    y, x = np.mgrid[:size, :size].astype(np.float64)
+    y, x = (y - centre[0]) / radius, (x - centre[1]) / radius
+    return np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x

@@ -1,0 +1,22 @@
+"""What a network is worth and what it costs: the one IoU and MAC counter, parameters, latency, memory."""
+
+from __future__ import annotations
+
+from nas_attn.measure.cost import measure_cost
+from nas_attn.measure.device import device_name
+from nas_attn.measure.iou import IOU_DEFINITION, IntersectionOverUnion
+from nas_attn.measure.latency import measure_latency_ms
+from nas_attn.measure.macs import count_macs
+from nas_attn.measure.memory import measure_peak_memory_mib
+from nas_attn.measure.parameters import count_parameters
+
+__all__ = [
+    "IOU_DEFINITION",
+    "IntersectionOverUnion",
+    "count_macs",
+    "count_parameters",
+    "device_name",
+    "measure_cost",
+    "measure_latency_ms",
+    "measure_peak_memory_mib",
+]

@@ -84,6 +84,7 @@ class AttentionKind:
         options: its options, without ``start``, which every kind but ``none`` has.
         needs_gate: it takes the decoder feature that enters its level as a second input.
         quadratic: its cost grows with (H*W)^2.
+        starts_as_identity: the paper's own start returns the input unchanged, so that ``start`` changes nothing.
     """
 
     name: str
@@ -93,6 +94,7 @@ class AttentionKind:
     options: tuple[Option, ...] = ()
     needs_gate: bool = False
     quadratic: bool = False
+    starts_as_identity: bool = False
 
     @property
     def all_options(self) -> tuple[Option, ...]:

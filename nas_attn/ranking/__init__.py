@@ -1,0 +1,26 @@
+"""Records in, ranking out: which placement is better than the plain U-Net, and how sure is that?"""
+
+from __future__ import annotations
+
+from nas_attn.ranking.describe import describe
+from nas_attn.ranking.formats import ranking_csv, ranking_json
+from nas_attn.ranking.noise import Noise, PooledSd
+from nas_attn.ranking.pareto import pareto_front
+from nas_attn.ranking.rank import COSTS, cost_of, rank
+from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
+
+__all__ = [
+    "COSTS",
+    "Interval",
+    "Noise",
+    "PooledSd",
+    "RankedPlacement",
+    "Ranking",
+    "Versus",
+    "cost_of",
+    "describe",
+    "pareto_front",
+    "rank",
+    "ranking_csv",
+    "ranking_json",
+]

@@ -1,0 +1,114 @@
+"""A ranking as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.ranking.noise import Noise
+from nas_attn.record import Cost
+
+
+class Versus(str, Enum):
+    """What the interval of a difference to the plain U-Net says."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_DISTINGUISHABLE = "not distinguishable"
+    UNKNOWN = "unknown"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval, in units of IoU."""
+
+    low: float
+    high: float
+
+    def excludes(self, value: float) -> bool:
+        """The value lies outside."""
+        return not self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class RankedPlacement:
+    """One placement of a ranking. IoU and its differences are fractions of 1.
+
+    Args:
+        rank: from 1, by ``iou_expected``.
+        placement: what was ranked.
+        control: name of the control that it is; None for what is not a control.
+        seeds: whose runs ``iou_mean`` and ``delta`` rest on, ascending; ``delta`` on those of them that the plain
+            U-Net was run with too.
+        fresh: these runs had no say in the choice of the placement for further runs.
+        iou_mean: mean IoU over the seeds.
+        iou_interval: of that mean; None where no placement was run with several seeds.
+        iou_expected: mean IoU to expect, shrunken by how little is known of it; what the rank is by.
+        delta: mean difference to the plain U-Net, paired by seed; 0 for the plain U-Net; None
+            where they share no seed.
+        delta_interval: of that difference; None where ``delta`` is, or the noise is not known.
+        better_than_plain: whether that interval excludes 0. It is the interval of one placement looked at
+            alone: among many placements with one run each, some exclude 0 by chance.
+        tied_with_best: not distinguishable from the first of the ranking; None where the noise is not known.
+        on_front: no other placement is expected to have at least its IoU at no more than its cost.
+        cost: what it costs.
+    """
+
+    rank: int
+    placement: Placement
+    control: str | None
+    seeds: tuple[int, ...]
+    fresh: bool
+    iou_mean: float
+    iou_interval: Interval | None
+    iou_expected: float
+    delta: float | None
+    delta_interval: Interval | None
+    better_than_plain: Versus
+    tied_with_best: bool | None
+    on_front: bool
+    cost: Cost
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds the row rests on."""
+        return len(self.seeds)
+
+    @property
+    def is_plain(self) -> bool:
+        """It is the plain U-Net."""
+        return not self.placement.attended
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All placements that were evaluated at one budget, best first.
+
+    Args:
+        rows: the placements; empty where no trial is complete.
+        plain: the row of the plain U-Net; None where it was not evaluated.
+        cost: ``macs``, ``parameters``, ``latency`` or ``memory``: the second axis of the front.
+        confidence: of all intervals.
+        noise: the seed's part in the scores.
+        spread_sd: standard deviation between placements; None where it cannot be told.
+        screening_seed: the seed that chose who got further seeds; None where none did.
+        budget: of all runs that were used; None where there are none.
+        notes: sentences on what was left out or is not known.
+        verdict: what the ranking says, in one or two sentences.
+    """
+
+    rows: tuple[RankedPlacement, ...]
+    plain: RankedPlacement | None
+    cost: str
+    confidence: float
+    noise: Noise
+    spread_sd: float | None
+    screening_seed: int | None
+    budget: Budget | None
+    notes: tuple[str, ...]
+    verdict: str

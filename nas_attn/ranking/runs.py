@@ -1,0 +1,113 @@
+"""The scores of each placement, picked from the records of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.record import Cost, State, TrialRecord
+
+
+@dataclass(frozen=True)
+class PlacementRuns:
+    """One placement with its score under each of its seeds.
+
+    Args:
+        placement: what was run.
+        scores: seed to IoU, at least one.
+        cost: of the placement; measured times are the median of its runs, measured memory the most of them.
+        control: name of the control that it is; None for what is not a control.
+    """
+
+    placement: Placement
+    scores: Mapping[int, float]
+    cost: Cost
+    control: str | None
+
+    @property
+    def is_plain(self) -> bool:
+        """It is the plain U-Net."""
+        return not self.placement.attended
+
+
+@dataclass(frozen=True)
+class SelectedRuns:
+    """What of a study can be compared.
+
+    Args:
+        runs: one entry for each placement, in the order of their first trials.
+        budget: that all of them share; None where there are none.
+        notes: sentences on what was left out.
+    """
+
+    runs: tuple[PlacementRuns, ...]
+    budget: Budget | None
+    notes: tuple[str, ...]
+
+
+def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
+    """The complete runs of one budget, by placement.
+
+    Scores of different budgets are never mixed: the largest budget is taken at which the plain U-Net was run,
+    and where it was not run at all, the largest. A placement that was run twice with the same seed counts
+    once, by its first trial.
+    """
+    ordered = sorted(records, key=lambda record: record.number)
+    complete = [record for record in ordered if _iou(record) is not None]
+    notes = []
+    if failed := sum(record.state is State.FAILED for record in ordered):
+        notes.append(f"{_counted(failed, 'failed trial')} left out.")
+    if not complete:
+        return SelectedRuns((), None, tuple(notes))
+    with_plain = [record.budget for record in complete if not record.placement.attended]
+    budget = max(with_plain or [record.budget for record in complete])
+    kept = [record for record in complete if record.budget == budget]
+    if others := len(complete) - len(kept):
+        notes.append(f"{_counted(others, 'complete trial')} of other budgets left out; ranked here: {budget}.")
+    groups: dict[Placement, list[TrialRecord]] = {}
+    for record in kept:
+        groups.setdefault(record.placement, []).append(record)
+    runs = tuple(_placement_runs(placement, group) for placement, group in groups.items())
+    return SelectedRuns(runs, budget, tuple(notes))
+
+
+def _placement_runs(placement: Placement, records: Sequence[TrialRecord]) -> PlacementRuns:
+    scores: dict[int, float] = {}
+    for record in records:
+        iou = _iou(record)
+        if iou is not None:
+            scores.setdefault(record.seed, iou)
+    control = next((record.control for record in records if record.control is not None), None)
+    return PlacementRuns(placement, scores, _cost([r.outcome.cost for r in records if r.outcome]), control)
+
+
+def _cost(costs: Sequence[Cost]) -> Cost:
+    """One cost for several measurements of the same network, on the device on which most were made."""
+    devices = [cost.device for cost in costs]
+    device = max(devices, key=devices.count)
+    here = [cost for cost in costs if cost.device == device]
+    latencies = [cost.latency_ms for cost in here if cost.latency_ms is not None]
+    memories = [cost.peak_memory_mib for cost in here if cost.peak_memory_mib is not None]
+    return Cost(
+        parameters=costs[0].parameters,
+        macs=costs[0].macs,
+        latency_ms=median(latencies) if latencies else None,
+        peak_memory_mib=max(memories) if memories else None,
+        device=device,
+    )
+
+
+def _iou(record: TrialRecord) -> float | None:
+    """The score of a complete record; None where there is none that can be compared."""
+    if record.state is not State.COMPLETE or record.outcome is None:
+        return None
+    iou = record.outcome.score.iou
+    return iou if math.isfinite(iou) else None
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

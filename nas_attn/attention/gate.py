@@ -31,12 +31,17 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class AttentionGate(nn.Module):
-    """Let through the positions of x that the gating signal asks for (Oktay et al. 2018, arXiv:1804.03999).
+    """Let through the positions of x that the gating signal asks for (Oktay et al. 2018, arXiv:1804.03999, eq. 1-2).
+
+        y = x * sigmoid(psi(relu(W_x x + W_g g)))
+
+    Both variants add to this: ``common`` (see ``CommonGate``) normalises each of the three convolutions,
+    ``oktay`` (see ``OktayGate``) finds the weights at half resolution and convolves what it has gated.
 
     Args:
         channels: C of the input.
         gate_channels: Cg of the gating signal, the decoder feature that enters the level.
-        variant: ``common`` (see ``CommonGate``) or ``oktay`` (see ``OktayGate``).
+        variant: ``common`` or ``oktay``.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); h x w is about half of H x W, any size will do.
     Raises:
         AttentionError: ``channels`` or ``gate_channels`` is below 1, ``variant`` is neither of the two, the map
@@ -58,8 +63,8 @@ class CommonGate(nn.Module):
 
         y = x * sigmoid(BN(psi(relu(BN(W_g up(g)) + BN(W_x x)))))
 
-    Eq. 1-2 of the paper with batch normalisation after each 1x1 convolution (each has a bias), at the
-    resolution of x, to which g is brought by bilinear interpolation.
+    The weights are found at the resolution of x, to which g is brought by bilinear interpolation; each 1x1
+    convolution has a bias.
 
     Args:
         channels: C of the input; the hidden width is max(1, C // 2).

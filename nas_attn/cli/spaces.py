@@ -1,0 +1,193 @@
+"""List the search spaces, or show one of them: what may stand where, how many placements, what they cost.
+
+nas-attn spaces                     one line for each space that has a name
+nas-attn spaces unet_attention      locations x kinds, sizes, limits, the cheapest and the dearest placement
+nas-attn spaces my_space.yaml       the same for a file of your own: every problem in it is named
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nas_attn.placement import NONE, AttentionSpec, Location, Placement
+from nas_attn.space import SearchSpace, list_spaces, read_space
+from nas_attn.space.source import shown_path
+
+if TYPE_CHECKING:
+    from nas_attn.cli._costs import Costed, Extremes
+
+MIN_WIDTH = 120
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("space", nargs="?", metavar="NAME", help="name of a space, or a .yaml file")
+    parser.add_argument("--base-channels", type=int, metavar="N", help="C at full resolution (the file's, or 16)")
+    parser.add_argument("--image-size", type=int, metavar="N", help="H and W of an image (the file's, or 128)")
+    parser.add_argument("--in-channels", type=int, metavar="N", help="channels of an image (the file's, or 3)")
+    parser.add_argument("--classes", type=int, metavar="N", help="K, background included (the file's, or 2)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the spaces, or show one."""
+    console = _console()
+    if arguments.space is None:
+        _print_list(console)
+        return 0
+    from nas_attn.attention import catalogue
+
+    space = read_space(
+        arguments.space,
+        catalogue(),
+        in_channels=arguments.in_channels,
+        classes=arguments.classes,
+        base_channels=arguments.base_channels,
+        image_size=arguments.image_size,
+    )
+    _print_space(console, space)
+    return 0
+
+
+def count_text(number: int) -> str:
+    """A count with its thousands parted, and as a power of ten where it is large.
+
+    >>> count_text(185045876736)
+    '185,045,876,736 (1.9 x 10^11)'
+    """
+    digits = len(str(number)) - 1
+    return f"{number:,}" if digits < 6 else f"{number:,} ({number / 10**digits:.1f} x 10^{digits})"
+
+
+def _console() -> Console:
+    """Standard output at its own width; wide enough for a line of ids where that is not known."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, MIN_WIDTH))
+
+
+def _print_list(console: Console) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("space", no_wrap=True)
+    table.add_column("for whom", overflow="fold")
+    table.add_column("file", overflow="fold")
+    summaries = list_spaces()
+    for summary in summaries:
+        about = summary.description if summary.problem is None else f"cannot be read: {summary.problem}"
+        table.add_row(Text(summary.name), Text(about), Text(shown_path(summary.path)))
+    if summaries:
+        console.print(table)
+        console.print(f"\nnas-attn spaces {summaries[0].name} shows one of them")
+    else:
+        console.print("no search space found; a file search_spaces/NAME.yaml in the current folder is one")
+
+
+def _print_space(console: Console, space: SearchSpace) -> None:
+    from nas_attn.cli._costs import extremes
+
+    network = space.network
+    console.print(Text(space.name, style="bold"))
+    if space.description:
+        console.print(Text(space.description))
+    console.print(
+        f"\nU-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm, "
+        f"{network.upsampling} upsampling; {network.in_channels} channels in, {network.classes} classes; "
+        f"{space.height}x{space.width} px\n"
+    )
+    console.print(_choices_table(space, console.encoding.lower().startswith("utf")))
+    for line in _limit_lines(space):
+        console.print(line)
+    console.print(f"\nplacements: {count_text(space.size)}\n")
+    found = extremes(space)
+    console.print(_cost_table(found))
+    for line in _ceiling_lines(space, found):
+        console.print(line)
+
+
+def _choices_table(space: SearchSpace, has_signs: bool) -> Table:
+    """Locations x kinds; a check mark is the kind with its defaults, other options are written out."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("location", no_wrap=True)
+    table.add_column("C", justify="right", no_wrap=True)
+    table.add_column("HxW", justify="right", no_wrap=True)
+    kinds = _kinds_in(space)
+    for kind in kinds:
+        table.add_column(kind, justify="center")
+    for site, (location, specs) in zip(space.sites, space.choices, strict=True):
+        cells = (_cell(kind, location, specs, space, has_signs) for kind in kinds)
+        table.add_row(str(location), str(site.channels), f"{site.height}x{site.width}", *map(Text, cells))
+    return table
+
+
+def _kinds_in(space: SearchSpace) -> list[str]:
+    """The kinds that stand anywhere or were dropped, ``none`` first."""
+    specs = [spec for _, specs in space.choices for spec in specs] + [gone.spec for gone in space.dropped]
+    named = dict.fromkeys(spec.kind for spec in (NONE, *specs))
+    return [kind for kind in named if kind != NONE.kind or any(spec == NONE for spec in specs)]
+
+
+def _cell(
+    kind: str, location: Location, specs: tuple[AttentionSpec, ...], space: SearchSpace, has_signs: bool
+) -> str:
+    yes, no, over = ("✓", "·", "✗") if has_signs else ("x", ".", "-")
+    variants = [_variant(spec, yes) for spec in specs if spec.kind == kind]
+    if variants:
+        return "\n".join(variants)
+    dropped = any(gone.location == location and gone.spec.kind == kind for gone in space.dropped)
+    return over if dropped else no
+
+
+def _variant(spec: AttentionSpec, yes: str) -> str:
+    return str(spec).removeprefix(spec.kind).strip("()") or yes
+
+
+def _limit_lines(space: SearchSpace) -> list[str]:
+    """What the position limit removed, kind by kind."""
+    places: dict[str, list[str]] = {}
+    for gone in space.dropped:
+        places.setdefault(str(gone.spec), []).append(str(gone.location))
+    limit = space.limits.max_positions
+    return [
+        f"\n{spec} dropped at {', '.join(where)}: H*W is over max_positions of {limit}"
+        for spec, where in places.items()
+    ]
+
+
+def _cost_table(found: Extremes) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for title in ("parameters", "x plain", "MACs", "x plain"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("attention", overflow="fold")
+    rows = {"plain U-Net": found.plain, "cheapest": found.cheapest, "dearest": found.dearest}
+    for title, costed in rows.items():
+        table.add_row(title, *_cost_cells(costed, found.plain), Text(_attention(costed.placement)))
+    return table
+
+
+def _cost_cells(costed: Costed, plain: Costed) -> tuple[str, ...]:
+    cost, base = costed.cost, plain.cost
+    return (
+        f"{cost.parameters:,}",
+        f"{cost.parameters / base.parameters:.2f}",
+        f"{cost.macs:,}",
+        f"{cost.macs / base.macs:.2f}",
+    )
+
+
+def _attention(placement: Placement) -> str:
+    return " ".join(f"{location}={spec}" for location, spec in placement.attended) or "none"
+
+
+def _ceiling_lines(space: SearchSpace, found: Extremes) -> list[str]:
+    lines = []
+    for name in ("macs", "parameters"):
+        ceiling = getattr(space.limits, f"max_{name}")
+        if ceiling is not None:
+            bound = ceiling.bound(getattr(found.plain.cost, name))
+            relative = f" = {ceiling} the plain U-Net's" if ceiling.kind == "relative" else ""
+            lines.append(f"\nceiling: max_{name} {bound:,.0f}{relative}; what costs more is never trained")
+    return lines

@@ -1,0 +1,116 @@
+"""How much a placement may cost, in numbers or in multiples of the plain U-Net."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from nas_attn.errors import SpaceError, UsageError
+from nas_attn.record import Cost
+
+DEFAULT_MAX_POSITIONS = 4096
+HOW_TO_WRITE = "write 1.5x (times the plain U-Net), 2.1G, 350M, 40k or 12000"
+MOST = {"absolute": 10**15, "relative": 10**5}
+
+_SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_RELATIVE = re.compile(r"(\d{1,6}(?:\.\d{1,18})?)x", re.ASCII)
+_ABSOLUTE = re.compile(r"(\d{1,15}(?:\.\d{1,12})?) ?([kKMGT]?)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The most that one cost may be.
+
+    Args:
+        kind: ``absolute``, or ``relative`` to the plain U-Net of the same network.
+        value: a whole number, or a factor; at least 1, since attention never makes a U-Net cheaper.
+    Raises:
+        SpaceError: the value is out of its range.
+    """
+
+    kind: Literal["absolute", "relative"]
+    value: float
+
+    def __post_init__(self) -> None:
+        most = MOST[self.kind]
+        if not 1 <= self.value <= most:
+            unit = "x" if self.kind == "relative" else ""
+            raise SpaceError(f"a ceiling of {self} is not from 1{unit} to {most}{unit}; {HOW_TO_WRITE}")
+
+    @classmethod
+    def parse(cls, written: object) -> Ceiling:
+        """Read ``1.5x``, ``2.1G``, ``350M`` or ``12000``.
+
+        Raises:
+            SpaceError: it is none of these.
+        """
+        if isinstance(written, int) and not isinstance(written, bool):
+            return cls("absolute", written)
+        text = written.strip() if isinstance(written, str) else ""
+        if factor := _RELATIVE.fullmatch(text):
+            return cls("relative", float(factor[1]))
+        if number := _ABSOLUTE.fullmatch(text):
+            value = Decimal(number[1]) * _SUFFIXES[number[2]]
+            if value == int(value):
+                return cls("absolute", int(value))
+        raise SpaceError(f"{written!r} is no ceiling; {HOW_TO_WRITE}")
+
+    def bound(self, plain: int | None) -> float:
+        """The ceiling as a number.
+
+        Args:
+            plain: the plain U-Net's cost; only a relative ceiling needs it.
+        Raises:
+            UsageError: the ceiling is relative and ``plain`` is None.
+        """
+        if self.kind == "absolute":
+            return self.value
+        if plain is None:
+            raise UsageError(f"a ceiling of {self} cannot be judged without the plain U-Net's cost; pass plain=")
+        return self.value * plain
+
+    def __str__(self) -> str:
+        """What ``parse`` reads."""
+        return f"{Decimal(repr(self.value)).normalize():f}x" if self.kind == "relative" else str(self.value)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds a space beyond its choices.
+
+    Args:
+        max_positions: quadratic kinds stand only where H * W is at most this.
+        max_macs: ceiling of the multiply-accumulate operations; None where there is none.
+        max_parameters: ceiling of the number of parameters; None where there is none.
+    """
+
+    max_positions: int = DEFAULT_MAX_POSITIONS
+    max_macs: Ceiling | None = None
+    max_parameters: Ceiling | None = None
+
+    def reasons(self, cost: Cost, plain: Cost | None) -> list[str]:
+        """One phrase for every ceiling that a cost breaks, with the amount.
+
+        Raises:
+            UsageError: a ceiling is relative and ``plain`` is None.
+        """
+        found = []
+        for name in ("macs", "parameters"):
+            ceiling: Ceiling | None = getattr(self, f"max_{name}")
+            if ceiling is None:
+                continue
+            value = getattr(cost, name)
+            bound = ceiling.bound(getattr(plain, name) if plain else None)
+            if value > bound:
+                found.append(_excess(name, value, bound, ceiling))
+        return found
+
+
+def _excess(name: str, value: int, bound: float, ceiling: Ceiling) -> str:
+    relative = f" ({ceiling} the plain U-Net's)" if ceiling.kind == "relative" else ""
+    return (
+        f"{value:,} {name} are {value - bound:,.0f} ({value / bound - 1:.1%}) over max_{name} of "
+        f"{bound:,.0f}{relative}, so take cheaper attention or fewer places"
+    )

@@ -1,0 +1,196 @@
+"""YAML text to plain values that know their line; hostile text is refused before it can do harm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from typing import TypeGuard
+
+import yaml
+from yaml.constructor import SafeConstructor
+
+from nas_attn.errors import SpaceError
+
+MAX_DEPTH = 10
+MAX_PROBLEMS = 40
+MAX_NUMBER = 10**15
+
+Scalar = None | bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of a document.
+
+    Args:
+        path: the fields that lead to it, joined by dots; empty for the document itself.
+        line: where it starts, from 1.
+        value: a scalar, a tuple of entries, or a dict of entries.
+    """
+
+    path: str
+    line: int
+    value: Scalar | tuple[Entry, ...] | dict[str, Entry]
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is a single word or number."""
+        return not isinstance(self.value, (tuple, dict))
+
+    @property
+    def shown(self) -> str:
+        """The value in a few words, for errors."""
+        if isinstance(self.value, tuple):
+            return "a list"
+        return "a mapping" if isinstance(self.value, dict) else shown(self.value)
+
+
+class Problems:
+    """Collects what is wrong with one file, to say it all at once and from top to bottom.
+
+    Args:
+        where: the file, as its reader knows it.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._found: list[tuple[int, str]] = []
+
+    def add(self, entry: Entry, problem: str) -> None:
+        """Something is wrong with a value."""
+        self.add_at(entry.line, f"{entry.path}: {problem}" if entry.path else problem)
+
+    def add_at(self, line: int, problem: str) -> None:
+        """Something is wrong at a line; 0 stands for no line of the file."""
+        place = f"line {line}: " if line else ""
+        self._found.append((line, f"{self._where}: {place}{problem}"))
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_if_any(self) -> None:
+        """Raise all problems as one error.
+
+        Raises:
+            SpaceError: there are any; the first forty of them are told.
+        """
+        if not self._found:
+            return
+        lines = list(dict.fromkeys(line for _, line in sorted(self._found, key=lambda found: found[0])))
+        rest = len(lines) - MAX_PROBLEMS
+        more = [f"{self._where}: and {rest} more problems"] if rest > 0 else []
+        raise SpaceError(lines[:MAX_PROBLEMS] + more)
+
+
+def parse_document(text: str, where: str, problems: Problems) -> Entry:
+    """The document with the lines of its values; what cannot be used as a value becomes a problem.
+
+    Raises:
+        SpaceError: the text is no YAML document, or uses aliases, anchors, tags or deep nesting.
+    """
+    try:
+        _refuse_harm(text, where)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise SpaceError(f"{where}: {_yaml_problem(error, text)}") from None
+    except (ValueError, OverflowError) as error:  # PyYAML lets these out, such as for the escape "\UFFFFFFFF"
+        raise SpaceError(f"{where}: not valid YAML: {error}") from None
+    if root is None:
+        raise SpaceError(f"{where}: the file is empty; a search space starts with 'version: 1'")
+    return _entry(root, "", problems)
+
+
+def shown(value: object) -> str:
+    """A value as an error quotes it: printable and short."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
+
+
+def _refuse_harm(text: str, where: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        place = f"{where}: line {event.start_mark.line + 1 if event.start_mark else 1}"
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise SpaceError(f"{place}: nested deeper than {MAX_DEPTH} levels; a search space needs 4")
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            raise SpaceError(
+                f"{place}: anchors and aliases (&{event.anchor[:40]}) are not read; write the value out"
+            )
+        if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag is not None:
+            raise SpaceError(f"{place}: tags ({shown(event.tag)}) are not read; write the plain value")
+
+
+def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
+        what = f"{error.problem or error.context}".replace("\n", " ")
+        tab = "; indent with spaces, not tabs" if "'\\t'" in what else ""
+        return f"line {mark.line + 1}, column {mark.column + 1}: not valid YAML: {what}{tab}"
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text[: error.position]
+        column = len(before) - before.rfind("\n")
+        return f"line {before.count(chr(10)) + 1}, column {column}: not text: character {shown(error.character)}"
+    return f"not valid YAML: {' '.join(str(error).split())}"
+
+
+def _entry(node: yaml.Node, path: str, problems: Problems) -> Entry:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return Entry(path, line, _fields(node, path, problems))
+    if isinstance(node, yaml.SequenceNode):
+        return Entry(path, line, tuple(_entry(item, path, problems) for item in node.value))
+    value, problem = _scalar(node)
+    entry = Entry(path, line, value)
+    if problem:
+        problems.add(entry, problem)
+    return entry
+
+
+def _fields(node: yaml.MappingNode, path: str, problems: Problems) -> dict[str, Entry]:
+    fields: dict[str, Entry] = {}
+    for key, child in _named(node, path, problems):
+        name = key.value
+        if name in fields:
+            first = fields[name].line
+            problems.add_at(key.start_mark.line + 1, f"{_join(path, name)}: written twice, first at line {first}")
+            continue
+        fields[name] = _entry(child, _join(path, name), problems)
+    return fields
+
+
+def _named(node: yaml.MappingNode, path: str, problems: Problems) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    for key, child in node.value:
+        if _is_text(key):
+            yield key, child
+        else:
+            found = shown(key.value) if isinstance(key, yaml.ScalarNode) else "a list or a mapping"
+            where = f"{path}: " if path else ""
+            problems.add_at(key.start_mark.line + 1, f"{where}a field's name must be a word, not {found}")
+
+
+def _is_text(key: yaml.Node) -> TypeGuard[yaml.ScalarNode]:
+    return isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:str"
+
+
+def _join(path: str, name: str) -> str:
+    part = name if len(name) <= 60 and name.isprintable() else shown(name)
+    return f"{path}.{part}" if path else part
+
+
+def _scalar(node: yaml.Node) -> tuple[Scalar, str | None]:
+    """The value, and what is wrong with it; it is None then."""
+    kind = node.tag.rpartition(":")[2]
+    if kind not in ("null", "bool", "int", "float", "str"):
+        return None, f"{shown(node.value)} is read as a {kind}; put it in quotes"
+    try:
+        value: Scalar = SafeConstructor().construct_object(node)
+    except (ValueError, OverflowError):
+        return None, f"{shown(node.value)} cannot be read as a number"
+    if isinstance(value, float) and not isfinite(value):
+        return None, f"{value} is no finite number"
+    if isinstance(value, (int, float)) and abs(value) > MAX_NUMBER:
+        return None, f"{shown(node.value)} is too large a number"
+    if isinstance(value, str) and not all(letter.isprintable() or letter in "\n\t" for letter in value):
+        return None, f"{shown(value)} holds characters that cannot be shown"
+    return value, None

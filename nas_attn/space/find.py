@@ -1,0 +1,86 @@
+"""Where search spaces lie, and which there are."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas_attn.errors import SpaceError, did_you_mean
+from nas_attn.space.document import Problems, parse_document
+from nas_attn.space.source import read_text, shown_path
+
+FOLDER = "search_spaces"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class SpaceSummary:
+    """What a listing says of a search space.
+
+    Args:
+        name: the word by which it is found.
+        description: for whom it is; empty where the file does not say.
+        path: its file.
+        problem: why the file cannot be read; None where it can.
+    """
+
+    name: str
+    description: str
+    path: Path
+    problem: str | None = None
+
+
+def list_spaces() -> list[SpaceSummary]:
+    """Every search space that can be named, the nearest of each name, sorted by name."""
+    paths: dict[str, Path] = {}
+    for folder in search_folders():
+        for path in sorted(folder.glob("*.yaml")):
+            paths.setdefault(path.stem, path)
+    return [_summary(name, paths[name]) for name in sorted(paths)]
+
+
+def find_space(source: str | Path) -> Path:
+    """The file of a search space.
+
+    Args:
+        source: a path, or a name; a text that ends in .yaml or holds a separator is a path.
+    Raises:
+        SpaceError: no space has that name. Whether a path exists is not asked here.
+    """
+    if isinstance(source, Path) or re.search(r"[/\\]", source) or source.endswith(_SUFFIXES):
+        return Path(source)
+    names = {path.stem: path for folder in reversed(search_folders()) for path in folder.glob("*.yaml")}
+    if source not in names:
+        mend = did_you_mean(source, names)
+        raise SpaceError(f"unknown search space '{source}'; {mend} (a file of your own is named by its path)")
+    return names[source]
+
+
+def search_folders() -> list[Path]:
+    """The folders in which a name is looked for, the first to be asked first.
+
+    The current folder's, so that a user's own space is found; the checkout's, where the package runs from
+    one; then where pip puts the files of a wheel, for the environment and for the user.
+    """
+    folders = [Path(FOLDER)]
+    if (_CHECKOUT / "pyproject.toml").is_file():
+        folders.append(_CHECKOUT / FOLDER)
+    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
+    folders += [Path(sysconfig.get_path("data", scheme), "share", "nas-attn", FOLDER) for scheme in schemes]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _summary(name: str, path: Path) -> SpaceSummary:
+    where = shown_path(path)
+    problems = Problems(where)
+    try:
+        document = parse_document(read_text(path), where, problems)
+        problems.raise_if_any()
+    except SpaceError as error:
+        return SpaceSummary(name, "", path, problem=error.problems[0])
+    fields = document.value if isinstance(document.value, dict) else {}
+    description = fields["description"].value if "description" in fields else ""
+    return SpaceSummary(name, " ".join(description.split()) if isinstance(description, str) else "", path)

@@ -1,0 +1,78 @@
+"""What may stand where, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nas_attn.errors import AttentionError, did_you_mean
+from nas_attn.kind import GATED_STAGES, START, AttentionKind
+from nas_attn.placement import AttentionSpec, OptionValue, Site, Stage
+
+
+def canonical_spec(kind: AttentionKind, options: Mapping[str, OptionValue]) -> AttentionSpec:
+    """The one way to write these options, so that equal modules have equal specs.
+
+    Defaults are left out, so is a ``start`` that changes nothing, and 1 is written 1.0 where the option is a
+    fraction.
+
+    Raises:
+        AttentionError: an option is unknown or its value is not allowed.
+    """
+    defaults = {option.name: option.default for option in kind.all_options}
+    written = {
+        name: float(value) if isinstance(defaults.get(name), float) and type(value) is int else value
+        for name, value in options.items()
+    }
+    spec = kind.spec(written)
+    if not kind.starts_as_identity:
+        return spec
+    return AttentionSpec(kind.name, tuple(pair for pair in spec.options if pair[0] != START.name))
+
+
+def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
+    """Why a kind may not stand at a stage; None where it may."""
+    if stage in kind.stages:
+        return None
+    where = f"it may stand at {_listed(kind.stages, 'and')}"
+    if kind.needs_gate and stage not in GATED_STAGES:
+        return f"{kind.name} needs a gating signal, but encoders and the bottleneck have no gating signal, {where}"
+    return f"{kind.name} may not stand at {stage}, {where}"
+
+
+def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str | None:
+    """Why a kind is too large for a site; None where it is not."""
+    if not kind.quadratic or site.positions <= max_positions:
+        return None
+    return (
+        f"{kind.name} grows with (H*W)^2 and H*W is {site.height}*{site.width} = {site.positions} here, over "
+        f"max_positions of {max_positions}, so place it deeper or raise limits.max_positions"
+    )
+
+
+def spec_problem(
+    spec: AttentionSpec,
+    site: Site,
+    choices: Sequence[AttentionSpec],
+    kinds: Mapping[str, AttentionKind],
+    max_positions: int,
+) -> str | None:
+    """Why a spec may not stand at a site, the most basic reason first; None where it may."""
+    kind = kinds.get(spec.kind)
+    if kind is None:
+        return f"unknown attention '{spec.kind}', {did_you_mean(spec.kind, kinds)}"
+    try:
+        usual = canonical_spec(kind, dict(spec.options))
+    except AttentionError as error:
+        return ", ".join(error.problems)
+    if problem := stage_problem(kind, site.location.stage) or position_problem(kind, site, max_positions):
+        return problem
+    if str(spec) != str(usual):
+        return f"{spec} is the same as {usual}, so write that"
+    if spec in choices:
+        return None
+    return f"{spec} is not among the choices, so take {_listed(choices, 'or')}"
+
+
+def _listed(things: Sequence[object], word: str) -> str:
+    texts = [str(thing) for thing in things]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {word} {texts[-1]}"

@@ -44,10 +44,14 @@ def verdict(rows: Sequence[RankedPlacement], plain: RankedPlacement | None) -> s
     return f"No placement is distinguishable from the plain U-Net; first is {_claim(leader, plain)}."
 
 
-def points(delta: float, interval: Interval | None) -> str:
-    """A difference in IoU points: ``+0.9 IoU points (0.4 to 1.4)``."""
-    bounds = "" if interval is None else f" ({_point(interval.low)} to {_point(interval.high)})"
-    return f"{100 * delta:+.1f} IoU points{bounds}"
+def points(delta: float) -> str:
+    """A difference in IoU points, with its sign: ``+0.9``."""
+    return f"{100 * delta:+.1f}"
+
+
+def bounds(interval: Interval) -> str:
+    """A confidence interval in IoU points: ``0.4 to 1.4``."""
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -76,10 +80,10 @@ def _claim(row: RankedPlacement, plain: RankedPlacement) -> str:
     where = describe(row.placement).replace(";", ",")
     if row.delta is None:
         return f"{where}, which shares no seed with the plain U-Net"
-    bounds = "" if row.delta_interval is None else points(row.delta, row.delta_interval).partition("(")[2][:-1]
-    basis = ", ".join(filter(None, (bounds, counted(row.n_seeds, "seed"))))
+    known = [] if row.delta_interval is None else [bounds(row.delta_interval)]
+    basis = ", ".join([*known, counted(row.n_seeds, "seed")])
     ratio = row.cost.macs / plain.cost.macs if plain.cost.macs else 1.0
-    return f"{where}: {points(row.delta, None)} ({basis}) for {ratio:.2f}x MACs"
+    return f"{where}: {points(row.delta)} IoU points ({basis}) for {ratio:.2f}x MACs"
 
 
 def _ties(rows: Sequence[RankedPlacement]) -> str:
@@ -99,7 +103,3 @@ def _caution(row: RankedPlacement) -> str:
     if row.n_seeds > 1 or row.fresh:
         return ""
     return " It was chosen for this one run: expect less, and run it with more seeds."
-
-
-def _point(value: float) -> str:
-    return f"{100 * value:.1f}"

@@ -1,0 +1,125 @@
+"""A ranking as a table for the terminal, at most 120 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from nas_attn.ranking import Interval, RankedPlacement, Ranking, Versus, describe
+
+_PLACEMENT_WIDTH = 34
+_STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def ranking_table(ranking: Ranking, top: int | None = None) -> RenderableType:
+    """The verdict, the first rows of a ranking and the plain U-Net's, and what the signs mean.
+
+    Args:
+        ranking: of a study.
+        top: how many rows; all where left out.
+    """
+    if not ranking.rows:
+        return Group(Text(ranking.verdict), *_lines(ranking.notes))
+    shown = list(ranking.rows[:top])
+    if ranking.plain is not None and ranking.plain not in shown:
+        shown.append(ranking.plain)
+    return Group(Text(ranking.verdict, style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown)))
+
+
+def amount(value: float) -> str:
+    """A number in three digits: ``1.23G``, ``45.6M``, ``789``."""
+    for factor, prefix in _PREFIXES:
+        if value >= factor * 0.9995:
+            return f"{value / factor:.3g}{prefix}"
+    return f"{value:.3g}"
+
+
+def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
+    timed = any(row.cost.latency_ms is not None for row in rows)
+    remembered = ranking.cost == "memory"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("id", no_wrap=True)
+    table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
+    for title in ("IoU x100", "to plain x100", "seeds", "MACs", "params"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title, wanted in (("ms", timed), ("MiB", remembered)):
+        if wanted:
+            table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        extra = [_measured(row.cost.latency_ms)] * timed + [_measured(row.cost.peak_memory_mib)] * remembered
+        table.add_row(*_cells(row, ranking), *extra, _marks(row))
+    return table
+
+
+def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
+    control = f" [{row.control}]" if row.control and not row.is_plain else ""
+    return [
+        Text(str(row.rank)),
+        Text(row.placement.id),
+        Text(describe(row.placement) + control, style="bold" if row.is_plain else ""),
+        Text(_plus_minus(row.iou_mean, row.iou_interval)),
+        Text(_delta(row), style=_STYLES[row.better_than_plain]),
+        Text(str(row.n_seeds)),
+        Text(amount(row.cost.macs) + _ratio(row.cost.macs, ranking.plain and ranking.plain.cost.macs)),
+        Text(amount(row.cost.parameters)),
+    ]
+
+
+def _plus_minus(value: float, interval: Interval | None) -> str:
+    """A mean with half the width of its interval, before that was cut at 0 and 1."""
+    if interval is None:
+        return f"{100 * value:.1f}"
+    return f"{100 * value:.1f} ±{100 * max(value - interval.low, interval.high - value):.1f}"
+
+
+def _delta(row: RankedPlacement) -> str:
+    if row.is_plain or row.delta is None:
+        return "-"
+    if row.delta_interval is None:
+        return f"{100 * row.delta:+.1f}"
+    return f"{100 * row.delta:+.1f} ({100 * row.delta_interval.low:+.1f} {100 * row.delta_interval.high:+.1f})"
+
+
+def _ratio(value: int, plain: int | None) -> str:
+    return f" {value / plain:.2f}x" if plain else ""
+
+
+def _measured(value: float | None) -> Text:
+    return Text("-" if value is None else f"{value:.3g}")
+
+
+def _marks(row: RankedPlacement) -> Text:
+    return Text(("*" if row.on_front else " ") + ("=" if row.tied_with_best and row.rank > 1 else " "))
+
+
+def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
+    notes = [f"*  on the front: no other placement is expected to have its IoU for fewer {_unit(ranking.cost)}."]
+    if any(row.tied_with_best and row.rank > 1 for row in rows):
+        notes.append("=  not distinguishable from the first.")
+    if ranking.noise.pair is not None:
+        pair = ranking.noise.pair
+        notes.append(
+            f"Intervals: {ranking.confidence:.0%}, Student's t. A paired difference varies by "
+            f"{100 * pair.sd:.2f} points from seed to seed (pooled over all placements, {pair.degrees_of_freedom:.0f} "
+            "degrees of freedom)."
+        )
+    notes.append("Order: by expected IoU, which trusts a score the less, the fewer seeds it rests on.")
+    if len(rows) < len(ranking.rows):
+        notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
+    return [*notes, *ranking.notes]
+
+
+def _unit(cost: str) -> str:
+    return {"macs": "MACs", "parameters": "parameters", "latency": "milliseconds", "memory": "MiB"}[cost]
+
+
+def _lines(texts: Sequence[str]) -> list[RenderableType]:
+    return [Padding(Text(text, style="dim"), (0, 0, 0, 0)) for text in texts]

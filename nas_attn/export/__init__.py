@@ -1,0 +1,10 @@
+"""The architecture file: a placement of a study, picked, written down and read back."""
+
+from __future__ import annotations
+
+from nas_attn.export.architecture import Architecture, Found, Results
+from nas_attn.export.pick import pick
+from nas_attn.export.read import read_architecture
+from nas_attn.export.write import write_architecture
+
+__all__ = ["Architecture", "Found", "Results", "pick", "read_architecture", "write_architecture"]

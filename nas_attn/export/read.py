@@ -1,0 +1,187 @@
+"""An architecture file to its value; nothing in it is executed, and everything in it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from nas_attn.budget import Budget
+from nas_attn.errors import ExportError, SpaceError, UsageError
+from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, input_problems
+from nas_attn.export.placement import read_placement
+from nas_attn.export.sections import Section
+from nas_attn.kind import AttentionKind
+from nas_attn.network import UNetConfig, network_problems
+from nas_attn.space.document import Entry, Problems, parse_document
+
+MAX_BYTES = 256 * 1024
+
+_FIELDS = ("format", "network", "placement", "classes", "input", "found", "results")
+_START = f"an architecture file starts with 'format: {FORMAT}'"
+
+
+def read_architecture(path: str | Path, kinds: Mapping[str, AttentionKind]) -> Architecture:
+    """Read what ``write_architecture`` wrote, or what a person made of it.
+
+    Args:
+        path: of the file.
+        kinds: the attention kinds by name.
+    Raises:
+        ExportError: the file cannot be read, is of a newer format, or is wrong; all problems are named, each
+            with its line and field.
+    """
+    path = Path(path)
+    return parse_architecture(_text(path), str(path), kinds)
+
+
+def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]) -> Architecture:
+    """Read the content of an architecture file.
+
+    Args:
+        text: the content.
+        where: the file, as its reader knows it.
+        kinds: the attention kinds by name.
+    Raises:
+        ExportError: see ``read_architecture``.
+    """
+    problems = Problems(where)
+    try:
+        if not text.strip():
+            raise ExportError(f"{where}: the file is empty; {_START}")
+        root = parse_document(text, where, problems)
+        _check_format(root, where)
+        return _architecture(root, problems, kinds)
+    except SpaceError as error:
+        raise ExportError(error.problems) from None
+
+
+def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, AttentionKind]) -> Architecture:
+    """Raises SpaceError with all problems, as ``Problems`` does."""
+    top = Section(root, problems, _FIELDS)
+    network = _network(top, problems)
+    placement = read_placement(top, network, problems, kinds)
+    before = len(problems)
+    classes = top.texts("classes")
+    taken = top.section("input", ("image_size", "mean", "std"))
+    image_size = taken.whole("image_size", 1) if taken else 0
+    mean, std = (taken.numbers("mean"), taken.numbers("std")) if taken else ((), ())
+    if network is not None and taken is not None and len(problems) == before:
+        entries = top.fields | taken.fields
+        for name, problem in input_problems(network, classes, mean, std, image_size):
+            problems.add(entries[name], problem)
+    found, results = _found(top, problems), _results(top)
+    problems.raise_if_any()
+    if network is None or placement is None:
+        raise AssertionError("a network or a placement that cannot be read is a problem")
+    return Architecture(network, placement, classes, mean, std, image_size, found, results)
+
+
+def _check_format(root: Entry, where: str) -> None:
+    """The format before all else: what a newer one means cannot be judged."""
+    if not isinstance(root.value, dict):
+        raise ExportError(f"{where}: line {root.line}: this is {root.shown}, not an architecture; {_START}")
+    if "format" not in root.value:
+        raise ExportError(f"{where}: field 'format' is missing; {_START}")
+    entry = root.value["format"]
+    if isinstance(entry.value, bool) or not isinstance(entry.value, int) or entry.value < 1:
+        raise ExportError(f"{where}: line {entry.line}: format: is {entry.shown}; {_START}")
+    if entry.value > FORMAT:
+        raise ExportError(
+            f"{where}: line {entry.line}: format: written by a newer nas-attn (format {entry.value}, known: up to "
+            f"{FORMAT}); pip install --upgrade nas-attn"
+        )
+
+
+def _network(top: Section, problems: Problems) -> UNetConfig | None:
+    names = [field.name for field in fields(UNetConfig)]
+    section = top.section("network", names)
+    if section is None or not section.fields:
+        return None
+    before = len(problems)
+    values = {name: section.fields[name] for name in names if name in section.fields}
+    for name, entry in values.items():
+        for problem in network_problems({name: entry.value}):
+            problems.add(entry, problem.removeprefix(f"{name} "))
+    for name in names:
+        if name not in values:
+            problems.add(section.entry, f"field '{name}' is missing")
+    if len(problems) > before:
+        return None
+    return UNetConfig(**{name: entry.value for name, entry in values.items()})  # type: ignore[arg-type]
+
+
+def _found(top: Section, problems: Problems) -> Found | None:
+    if "found" not in top.fields:
+        return None
+    section = top.section("found", [field.name for field in fields(Found)])
+    if section is None or not section.fields:
+        return None
+    return Found(
+        study=section.text("study"),
+        space=section.text("space"),
+        strategy=section.text("strategy"),
+        trials=section.whole("trials"),
+        budget=_budget(section, problems),
+        seeds=section.wholes("seeds"),
+        data=section.text("data"),
+        data_fingerprint=section.text("data_fingerprint"),
+        device=section.text("device"),
+        version=section.text("version"),
+        date=section.text("date"),
+    )
+
+
+def _budget(found: Section, problems: Problems) -> Budget:
+    section = found.section("budget", [field.name for field in fields(Budget)])
+    if section is None or not section.fields:
+        return Budget(1, 1, 1)
+    try:
+        return Budget(
+            steps=section.whole("steps", 1),
+            image_size=section.whole("image_size", 1),
+            batch_size=section.whole("batch_size", 1),
+            train_fraction=section.number("train_fraction"),
+        )
+    except UsageError as error:
+        problems.add(section.entry, "; ".join(error.problems))
+        return Budget(1, 1, 1)
+
+
+def _results(top: Section) -> Results | None:
+    if "results" not in top.fields:
+        return None
+    section = top.section("results", [field.name for field in fields(Results)])
+    if section is None or not section.fields:
+        return None
+    return Results(
+        rank=section.whole("rank", 1),
+        iou_mean=section.number("iou_mean"),
+        iou_interval=section.maybe_interval("iou_interval"),
+        delta=section.maybe_number("delta"),
+        delta_interval=section.maybe_interval("delta_interval"),
+        n_seeds=section.whole("n_seeds", 1),
+        macs=section.whole("macs"),
+        parameters=section.whole("parameters"),
+        latency_ms=section.maybe_number("latency_ms"),
+        peak_memory_mib=section.maybe_number("peak_memory_mib"),
+    )
+
+
+def _text(path: Path) -> str:
+    if path.is_dir():
+        raise ExportError(f"{path}: this is a folder; name an architecture file, such as best.yaml")
+    if not path.exists():
+        raise ExportError(f"{path}: no such file; 'nas-attn export STUDY -o {path}' writes one")
+    if not path.is_file():
+        raise ExportError(f"{path}: this is no regular file; name an architecture file, such as best.yaml")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ExportError(f"{path}: larger than {MAX_BYTES // 1024} KiB; an architecture takes a few")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ExportError(f"{path}: not UTF-8 text; is this an architecture file?") from None
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,20 @@
+"""Full training of an architecture with Lightning, and prediction with what came out."""
+
+from __future__ import annotations
+
+from nas_attn.fit.full_training import train
+from nas_attn.fit.identity import architecture_id
+from nas_attn.fit.curve import EpochRecord
+from nas_attn.fit.result import FitResult, TrainedNetwork
+from nas_attn.fit.run import Announcement
+from nas_attn.fit.settings import FitSettings
+
+__all__ = [
+    "Announcement",
+    "EpochRecord",
+    "FitResult",
+    "FitSettings",
+    "TrainedNetwork",
+    "architecture_id",
+    "train",
+]

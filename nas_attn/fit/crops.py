@@ -1,0 +1,163 @@
+"""Training crops: which ones make up which step, and how they are cut and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from nas_attn.data import LabelledImages
+from nas_attn.fit.mirror import mirrored
+from nas_attn.training.generator import keyed_generator
+
+_DRAWS = 7  # top, left, flip rows, flip columns, quarter turn, brightness, contrast
+_BRIGHTNESS = 0.2
+_CONTRAST = 0.2
+
+
+class CropBatch(NamedTuple):
+    """One step's crops, as yet only drawn.
+
+    Args:
+        images: index of each crop's image.
+        draws: the crop's seven uniform numbers in [0, 1).
+    Shape: (N,), (N, 7).
+    """
+
+    images: Tensor
+    draws: Tensor
+
+
+class CropPlan(TorchDataset[CropBatch]):
+    """The batches of a whole training by their step, decided by (seed, step) alone.
+
+    Every image is used once before any is used again. A training that is taken up at any step goes on with
+    the batches that it would have had.
+
+    Args:
+        n_images: size of the training set.
+        batch_size: N of one step, all processes together.
+        seed: of the order and the crops.
+        rank: number of this process; it gets every ``world_size``-th crop of a batch.
+        world_size: number of processes.
+    """
+
+    def __init__(self, n_images: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        self._n_images = n_images
+        self._batch_size = batch_size
+        self._seed = seed
+        self._share = slice(rank, None, world_size)
+
+    def __getitem__(self, step: int) -> CropBatch:
+        positions = range(step * self._batch_size, (step + 1) * self._batch_size)
+        passes = range(positions[0] // self._n_images, positions[-1] // self._n_images + 1)
+        order = torch.cat(
+            [
+                torch.randperm(self._n_images, generator=keyed_generator("fit order", self._seed, number))
+                for number in passes
+            ]
+        )
+        first = positions[0] - passes[0] * self._n_images
+        images = order[first : first + self._batch_size]
+        draws = torch.rand(self._batch_size, _DRAWS, generator=keyed_generator("fit crops", self._seed, step))
+        return CropBatch(images[self._share], draws[self._share])
+
+
+class EpochSteps(Sampler[int]):
+    """The steps of one epoch; the Trainer says which epoch."""
+
+    def __init__(self, steps_per_epoch: int) -> None:
+        super().__init__()
+        self._steps = steps_per_epoch
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, from 0."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._epoch * self._steps, (self._epoch + 1) * self._steps))
+
+    def __len__(self) -> int:
+        return self._steps
+
+
+@dataclass(frozen=True, eq=False)
+class CropSource:
+    """A training set from which crops are cut by indexing, on whichever device it lies.
+
+    Args:
+        pixels: (N, C, H, W), raw values.
+        masks: (N, H, W), class indices; 255 is ignored.
+        heights: (N,), true heights.
+        widths: (N,), true widths.
+        size: side S of the crops, in pixels.
+    """
+
+    pixels: Tensor
+    masks: Tensor
+    heights: Tensor
+    widths: Tensor
+    size: int
+
+    @classmethod
+    def of(cls, images: LabelledImages, size: int) -> CropSource:
+        """The source that a split of a data set makes."""
+        return cls(images.pixels, images.masks, torch.tensor(images.heights), torch.tensor(images.widths), size)
+
+    @property
+    def nbytes(self) -> int:
+        """What the images and masks take in memory."""
+        return self.pixels.nbytes + self.masks.nbytes
+
+    def to(self, device: torch.device) -> CropSource:
+        """The same set on another device."""
+        return CropSource(
+            self.pixels.to(device),
+            self.masks.to(device),
+            self.heights.to(device),
+            self.widths.to(device),
+            self.size,
+        )
+
+    def cut(self, batch: CropBatch) -> tuple[Tensor, Tensor]:
+        """Place, flip and turn the crops; where an image is smaller than they are, it is mirrored, mask and all.
+
+        Shape: (N,), (N, 7) -> (N, C, S, S) raw values, (N, S, S).
+        """
+        which = batch.images.to(self.pixels.device)
+        draws = batch.draws.to(self.pixels.device)
+        rows = self._window(self.heights[which], draws[:, 0], draws[:, 2] < 0.5)[:, :, None]
+        columns = self._window(self.widths[which], draws[:, 1], draws[:, 3] < 0.5)[:, None, :]
+        which = which[:, None, None]
+        pixels = self.pixels[which, :, rows, columns].permute(0, 3, 1, 2)
+        masks = self.masks[which, rows, columns]
+        turn = (draws[:, 4] < 0.5)[:, None, None]
+        return (
+            torch.where(turn[:, None], pixels.transpose(2, 3), pixels),
+            torch.where(turn, masks.transpose(1, 2), masks),
+        )
+
+    def _window(self, lengths: Tensor, position: Tensor, flip: Tensor) -> Tensor:
+        """The coordinates (N, S) of each crop along one axis."""
+        room = lengths - self.size
+        start = (position * (room.abs() + 1)).long().minimum(room.abs()) * room.sign()
+        steps = torch.arange(self.size, device=lengths.device)
+        forwards = start[:, None] + steps
+        backwards = start[:, None] + (self.size - 1) - steps
+        return mirrored(torch.where(flip[:, None], backwards, forwards), lengths[:, None])
+
+
+def tinted(inputs: Tensor, draws: Tensor) -> Tensor:
+    """Normalised images with a contrast and a brightness of their own.
+
+    Shape: (N, C, H, W), (N, 7) -> (N, C, H, W).
+    """
+    shift = (draws[:, 5] * 2 - 1).view(-1, 1, 1, 1) * _BRIGHTNESS
+    scale = 1 + (draws[:, 6] * 2 - 1).view(-1, 1, 1, 1) * _CONTRAST
+    return inputs * scale + shift

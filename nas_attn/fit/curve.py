@@ -1,0 +1,41 @@
+"""The curve of a training: one record for every epoch."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of the curve.
+
+    Args:
+        epoch: from 1.
+        train_loss: mean over the epoch's steps.
+        val_loss: mean over the validation images, after the epoch.
+        val_iou: mean IoU over the validation set, after the epoch.
+        best_val_iou: the highest so far.
+        learning_rate: of the epoch's last step.
+        seconds: that the epoch took.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_iou: float
+    best_val_iou: float
+    learning_rate: float
+    seconds: float
+
+
+def write_curve(path: Path, records: tuple[EpochRecord, ...]) -> None:
+    """All epochs so far as CSV, in one stroke."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, [field.name for field in fields(EpochRecord)])
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in records)
+    os.replace(unfinished, path)

@@ -1,0 +1,82 @@
+"""Labels drawn over their image."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+# Okabe and Ito (2008): told apart with every common kind of colour blindness; black and its near ones left out.
+PALETTE = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+_FILL = 0.35
+_PIXELS_PER_CONTOUR_PIXEL = 512
+
+
+def colour_of(label: int) -> tuple[int, int, int]:
+    """Red, green and blue of a class from 1 on; class 0, the background, is not drawn."""
+    return PALETTE[(label - 1) % len(PALETTE)]
+
+
+def draw_overlay(pixels: Tensor, labels: Tensor) -> Image.Image:
+    """The image with every class but 0 tinted and outlined in its colour.
+
+    Args:
+        pixels: (C, H, W), raw values; the first three channels are shown, or else the first alone. Values of
+            more than 8 bits are stretched from their 1st to their 99th percentile.
+        labels: (H, W) class indices.
+    """
+    canvas = _visible(pixels).astype(np.float32)
+    classes = labels.cpu().numpy()
+    colours = np.array([(0, 0, 0), *(colour_of(label) for label in range(1, 256))], dtype=np.float32)[classes]
+    drawn = classes > 0
+    canvas[drawn] += _FILL * (colours[drawn] - canvas[drawn])
+    contour = _contour(labels.cpu())
+    canvas[contour] = colours[contour]
+    return Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8), "RGB")
+
+
+def draw_legend(classes: tuple[str, ...]) -> Image.Image:
+    """Each class but the first with its colour."""
+    row, margin = 22, 6
+    probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    width = max(int(probe.textlength(name)) for name in classes) + row + 3 * margin
+    legend = Image.new("RGB", (width, row * (len(classes) - 1) + margin), "white")
+    brush = ImageDraw.Draw(legend)
+    for number, name in enumerate(classes[1:], start=1):
+        top = (number - 1) * row + margin
+        brush.rectangle((margin, top, margin + row - 7, top + row - 7), fill=colour_of(number))
+        brush.text((row + margin, top + 1), name, fill="black")
+    return legend
+
+
+def _visible(pixels: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """(H, W, 3) in 8 bits."""
+    shown = pixels[:3] if len(pixels) >= 3 else pixels[:1].expand(3, -1, -1)
+    values = shown.cpu().permute(1, 2, 0).numpy()
+    if pixels.dtype == torch.uint8:
+        return values.copy()
+    low, high = np.percentile(values, (1, 99))
+    stretched: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = (
+        ((values - low) / max(high - low, 1) * 255).clip(0, 255).astype(np.uint8)
+    )
+    return stretched
+
+
+def _contour(labels: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """(H, W): where a class other than 0 meets another class; wider in large images."""
+    reach = max(1, round(max(labels.shape) / _PIXELS_PER_CONTOUR_PIXEL))
+    values = labels[None, None].float()
+    highest = F.max_pool2d(values, 2 * reach + 1, stride=1, padding=reach)
+    lowest = -F.max_pool2d(-values, 2 * reach + 1, stride=1, padding=reach)
+    contour: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = ((highest != lowest) & (values > 0))[0, 0].numpy()
+    return contour

@@ -1,0 +1,84 @@
+"""What a full training will do, decided before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from nas_attn.data import Dataset
+from nas_attn.errors import TrainingError
+from nas_attn.fit.settings import FitSettings
+
+_STEPS = 3000
+_LEAST_EPOCHS = 20
+_CROP = 256
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """A training with nothing left open.
+
+    Args:
+        epochs: passes over the training images.
+        steps_per_epoch: optimiser steps of one of them.
+        batch_size: crops of one step, those of all devices together.
+        crop: side of the crops, in pixels.
+        learning_rate: peak of the one-cycle schedule.
+        seed: of the starting weights, the order and the crops.
+        patience: epochs without a better validation IoU after which training stops; None to train to the end.
+        longest_side: the size to which larger images were reduced on reading; None where they were not.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    crop: int
+    learning_rate: float
+    seed: int
+    patience: int | None
+    longest_side: int | None
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+    def to_dict(self) -> dict[str, int | float | None]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.epochs} epochs of {self.steps_per_epoch} steps, each of {self.batch_size} crops of "
+            f"{self.crop} px, seed {self.seed}"
+        )
+
+
+def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int) -> FitPlan:
+    """Fill in what the settings leave open.
+
+    Args:
+        settings: what was asked for.
+        dataset: what is to be learnt.
+        min_image_size: the smallest side that the network can take.
+    Raises:
+        TrainingError: the crop is too small for the network.
+    """
+    least = 2 * min_image_size  # one pixel at the bottleneck has no variance for batch normalisation to learn
+    if settings.crop is not None and settings.crop < least:
+        raise TrainingError(f"crop is {settings.crop}; for a network of this depth it must be at least {least}")
+    steps_per_epoch = -(-len(dataset.train) // settings.batch_size)
+    return FitPlan(
+        epochs=settings.epochs or max(_LEAST_EPOCHS, -(-_STEPS // steps_per_epoch)),
+        steps_per_epoch=steps_per_epoch,
+        batch_size=settings.batch_size,
+        crop=settings.crop or _suitable_crop(dataset, least),
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        patience=settings.patience,
+        longest_side=settings.longest_side,
+    )
+
+
+def _suitable_crop(dataset: Dataset, least: int) -> int:
+    longest = max(*dataset.train.heights, *dataset.train.widths)
+    return max(least, min(_CROP, -(-longest // least) * least))

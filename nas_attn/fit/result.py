@@ -1,0 +1,70 @@
+"""What a full training found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """One network after its training, judged with the weights of its best epoch.
+
+    Args:
+        placement: id.
+        epochs: that were trained.
+        best_epoch: whose weights were kept, from 1.
+        val_iou: mean IoU on the validation set at that epoch.
+        test_iou: mean IoU on the test set, whole images, pooled.
+        test_iou_per_class: None for a class that neither the masks nor the predictions hold.
+        seconds: of training, validation included.
+    """
+
+    placement: str
+    epochs: int
+    best_epoch: int
+    val_iou: float
+    test_iou: float
+    test_iou_per_class: tuple[float | None, ...]
+    seconds: float
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainedNetwork:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(**{**values, "test_iou_per_class": tuple(values["test_iou_per_class"])})
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained architecture, and the plain U-Net beside it if that was asked for.
+
+    Args:
+        architecture: id of the architecture.
+        data: name of the data set.
+        classes: names in the order of their indices.
+        seed: of both trainings.
+        device: in words.
+        weights: the file with the weights.
+        trained: how the architecture did.
+        plain: how the plain U-Net did with the same seed, recipe and batches; None if it was not trained.
+    """
+
+    architecture: str
+    data: str
+    classes: tuple[str, ...]
+    seed: int
+    device: str
+    weights: Path
+    trained: TrainedNetwork
+    plain: TrainedNetwork | None = None
+
+    @property
+    def gain_points(self) -> float | None:
+        """Test IoU beyond the plain U-Net's, in points (hundredths); None where there is nothing to compare."""
+        return None if self.plain is None else 100 * (self.trained.test_iou - self.plain.test_iou)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "weights": self.weights.name, "gain_points": self.gain_points}

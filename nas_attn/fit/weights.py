@@ -1,0 +1,150 @@
+"""Weights as safetensors: tensors and text, nothing that could run when it is opened."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from nas_attn.errors import ExportError
+from nas_attn.fit.normalise import Normalisation
+
+FORMAT = "nas-attn weights 1"
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What must be known to use weights, kept in the file beside them.
+
+    Args:
+        architecture: id of the architecture that they belong to.
+        placement: the same in words, for the reader of an error.
+        classes: names in the order of their indices.
+        mean: of each channel, in pixel units, with which the images were normalised.
+        std: likewise.
+        longest_side: to which larger images were reduced; None where they were not.
+        data: fingerprint of the data set.
+        seed: of the training.
+        epoch: after which these weights were kept, from 1.
+        val_iou: mean IoU on the validation set.
+        version: of nas-attn.
+    """
+
+    architecture: str
+    placement: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    longest_side: int | None
+    data: str
+    seed: int
+    epoch: int
+    val_iou: float
+    version: str
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """How the images of a prediction must be normalised."""
+        return Normalisation(self.mean, self.std)
+
+
+def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:
+    """Write a module's weights; the file is either whole or, after a kill, the one that was there before."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    metadata = {"format": FORMAT, "info": json.dumps(asdict(info))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    save_file(tensors, unfinished, metadata=metadata)
+    os.replace(unfinished, path)
+
+
+def read_info(path: Path) -> WeightsInfo:
+    """What a weights file says of itself.
+
+    Raises:
+        ExportError: it is no weights file of nas-attn.
+    """
+    return _read(path)[0]
+
+
+def load_weights(path: Path, module: nn.Module, architecture: str) -> WeightsInfo:
+    """Fill a module with weights.
+
+    Args:
+        path: written by ``write_weights``.
+        module: of the architecture; filled in place.
+        architecture: its id.
+    Raises:
+        ExportError: the file is no weights file, or belongs to another architecture.
+    """
+    info, tensors = _read(path)
+    if info.architecture != architecture:
+        raise ExportError(
+            f"{path}: these weights belong to the architecture {info.architecture} ({info.placement}), not to "
+            f"{architecture}; give the architecture.yaml that lies beside them"
+        )
+    if found := list(_misfits(path, module.state_dict(), tensors)):
+        raise ExportError(found)
+    module.load_state_dict(tensors)
+    return info
+
+
+def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
+    _refuse_what_is_no_safetensors(path)
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ExportError(
+                    f"{path}: safetensors, but not written by 'nas-attn train' (format "
+                    f"{metadata.get('format')!r}, not {FORMAT!r}); give a weights.safetensors of a run"
+                )
+            return _info(path, metadata), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
+    except SafetensorError as error:
+        raise ExportError(
+            f"{path}: damaged or no safetensors file ({error}); train again, or give another copy"
+        ) from None
+
+
+def _refuse_what_is_no_safetensors(path: Path) -> None:
+    try:
+        with path.open("rb") as opened:
+            head = opened.read(16)
+    except OSError as error:
+        raise ExportError(
+            f"{path}: cannot be read ({error.strerror}); give a weights.safetensors of a run"
+        ) from None
+    # PyTorch's files are zip archives with a pickle in them, or (before 1.6) bare pickles.
+    if head.startswith(b"PK") or (head.startswith(b"\x80") and head[8:9] != b"{"):
+        raise ExportError(
+            f"{path}: a pickle (such as a PyTorch or Lightning checkpoint), which can run code when it is opened; "
+            "give the weights.safetensors of the run"
+        )
+
+
+def _info(path: Path, metadata: Mapping[str, str]) -> WeightsInfo:
+    try:
+        values = json.loads(metadata["info"])
+        for name in ("classes", "mean", "std"):
+            values[name] = tuple(values[name])
+        return WeightsInfo(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ExportError(
+            f"{path}: its description is damaged ({error}); train again, or give another copy"
+        ) from None
+
+
+def _misfits(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Iterator[str]:
+    if missing := sorted(wanted.keys() - found.keys()):
+        yield f"{path}: {len(missing)} tensors of the architecture are missing, first '{missing[0]}'"
+    if surplus := sorted(found.keys() - wanted.keys()):
+        yield f"{path}: {len(surplus)} tensors are none of the architecture's, first '{surplus[0]}'"
+    for name in sorted(wanted.keys() & found.keys()):
+        if wanted[name].shape != found[name].shape:
+            yield f"{path}: {name} has the shape {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"

@@ -1,0 +1,113 @@
+"""What the tests of the attention modules share: inputs, weights, and the comparison with another library."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def feature() -> Callable[..., Tensor]:
+    """A feature map of float64 whose channels differ from one another and from image to image."""
+
+    def make(*shape: int, seed: int = 0) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return values + torch.randn(shape[:2], generator=generator, dtype=torch.float64)[:, :, None, None]
+
+    return make
+
+
+@pytest.fixture
+def spread() -> Callable[[nn.Module], nn.Module]:
+    """The module in float64 with every weight and running statistic away from its start."""
+    return _spread
+
+
+@pytest.fixture
+def arrays() -> Callable[[nn.Module], Arrays]:
+    """All weights and running statistics as NumPy arrays, by name."""
+    return lambda module: {name: tensor.detach().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+@pytest.fixture
+def reference() -> Callable[[str], ModuleType]:
+    """Import another library; the test is skipped where it is not installed."""
+
+    def load(name: str) -> ModuleType:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs, not ours
+            module: ModuleType = pytest.importorskip(name)
+            return module
+
+    return load
+
+
+@pytest.fixture
+def assert_same_function() -> Callable[..., None]:
+    """Two modules give the same outputs and input gradients, in evaluation and in training, and would not if
+    any weight were different. ``layers`` has the name of our layer for each of theirs that holds weights."""
+
+    def check(
+        ours: nn.Module,
+        theirs: nn.Module,
+        layers: Mapping[str, str],
+        *inputs: Tensor,
+        adapt: Callable[[nn.Module], object] = lambda theirs: None,
+    ) -> None:
+        _copy(_spread(ours), theirs.double(), layers)
+        adapt(theirs)
+        for training in (False, True):
+            ours.train(training)
+            theirs.train(training)
+            torch.testing.assert_close(
+                _output_and_gradients(ours, inputs), _output_and_gradients(theirs, inputs), rtol=1e-9, atol=1e-9
+            )
+        _assert_every_weight_matters(ours.eval(), inputs)
+
+    return check
+
+
+def _spread(module: nn.Module) -> nn.Module:
+    generator = torch.Generator().manual_seed(7)
+    module.double()
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.normal_(0, 0.4, generator=generator)
+            if name.endswith("running_var"):
+                tensor.abs_().add_(0.5)
+    return module
+
+
+def _copy(ours: nn.Module, theirs: nn.Module, layers: Mapping[str, str]) -> None:
+    our_state, their_state = ours.state_dict(), theirs.state_dict()
+    assert len(our_state) == len(their_state)
+    for name, tensor in their_state.items():
+        layer, _, part = name.rpartition(".")
+        tensor.copy_(our_state[f"{layers[layer]}.{part}"].reshape(tensor.shape))
+
+
+def _output_and_gradients(module: nn.Module, inputs: Sequence[Tensor]) -> list[Tensor]:
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    output = module(*leaves)
+    cotangent = torch.randn(output.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    return [output, *torch.autograd.grad(output, leaves, cotangent)]
+
+
+def _assert_every_weight_matters(module: nn.Module, inputs: Sequence[Tensor]) -> None:
+    with torch.no_grad():
+        before = module(*inputs)
+        for name, weight in module.named_parameters():
+            kept = weight.clone()
+            weight.add_(0.5)
+            assert (module(*inputs) - before).abs().max() > 1e-4, f"{name} makes no difference"
+            weight.copy_(kept)

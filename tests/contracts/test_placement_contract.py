@@ -1,0 +1,152 @@
+"""Every registered attention holds its own at every stage where it may stand, alone and in company."""
+
+from __future__ import annotations
+
+import copy
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+
+from nas_attn.attention import build_attention, catalogue
+from nas_attn.errors import SpaceError
+from nas_attn.measure import count_macs, count_parameters
+from nas_attn.network import UNetConfig
+from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.unet import build_unet
+
+KINDS = catalogue()
+STARTS = {"paper": (), "identity": (("start", "identity"),)}
+NETWORK = UNetConfig(2, 3, depth=2, base_channels=8)
+SIZE = (21, 26)
+STANDS = [
+    pytest.param(name, stage, start, id=f"{name}-{stage}-{start}")
+    for name, kind in KINDS.items()
+    for stage in kind.stages
+    for start in (STARTS if name != "none" else ["paper"])
+]
+
+
+def everywhere(name: str, stage: Stage, start: str) -> Placement:
+    """A kind at all locations of a stage."""
+    spec = AttentionSpec(name, STARTS[start])
+    return Placement(tuple((place, spec if place.stage is stage else NONE) for place in NETWORK.locations))
+
+
+def images(number: int = 2) -> torch.Tensor:
+    return torch.randn(number, 2, *SIZE, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("name", "stage", "start"), STANDS)
+def test_the_logits_have_the_size_of_the_images_and_every_parameter_has_a_gradient(
+    name: str, stage: Stage, start: str
+) -> None:
+    net = build_unet(NETWORK, everywhere(name, stage, start))
+    logits = net(images())
+    logits.square().mean().backward()
+    assert logits.shape == (2, 3, *SIZE)
+    assert logits.isfinite().all()
+    for parameter_name, parameter in net.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.mark.parametrize(("name", "stage", "start"), STANDS)
+def test_a_state_can_be_carried_to_another_network_of_the_same_placement(
+    name: str, stage: Stage, start: str
+) -> None:
+    placement = everywhere(name, stage, start)
+    net = build_unet(NETWORK, placement)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.rand_like(parameter) * 0.1)
+        net(images())
+        net.eval()
+        other = build_unet(NETWORK, Placement.from_dict(placement.to_dict())).eval()
+        other.load_state_dict(net.state_dict())
+        logits = net(images(1))
+        assert torch.equal(net(images(1)), logits), "evaluation is not repeatable"
+        assert torch.equal(other(images(1)), logits)
+        assert torch.equal(copy.deepcopy(net)(images(1)), logits)
+
+
+@pytest.mark.parametrize(("name", "stage", "start"), STANDS)
+def test_a_kind_costs_what_it_adds_and_none_costs_nothing(name: str, stage: Stage, start: str) -> None:
+    plain = build_unet(NETWORK, NETWORK.plain)
+    net = build_unet(NETWORK, everywhere(name, stage, start))
+    added = count_parameters(net) - count_parameters(plain)
+    assert added == count_parameters(net.attention)
+    shape = (1, 2, *SIZE)
+    if name == "none":
+        assert (added, count_macs(net, shape)) == (0, count_macs(plain, shape))
+        assert net.state_dict().keys() == plain.state_dict().keys()
+    else:
+        assert count_macs(net, shape) >= count_macs(plain, shape)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "none"])
+def test_identity_start_gives_the_logits_of_the_plain_network(name: str) -> None:
+    for stage in KINDS[name].stages:
+        net = build_unet(NETWORK, everywhere(name, stage, "identity")).eval()
+        plain = build_unet(NETWORK, NETWORK.plain).eval()
+        plain.load_state_dict({key: value for key, value in net.state_dict().items() if "attention" not in key})
+        with torch.no_grad():
+            torch.testing.assert_close(net(images(1)), plain(images(1)))
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.stages != tuple(Stage)])
+def test_a_stage_where_a_kind_may_not_stand_is_refused(name: str) -> None:
+    for stage in set(Stage) - set(KINDS[name].stages):
+        with pytest.raises(SpaceError, match=rf"{stage}.*: {name} may stand at .* only"):
+            build_unet(NETWORK, everywhere(name, stage, "paper"))
+
+
+def specs_at(location: Location) -> st.SearchStrategy[AttentionSpec]:
+    """Any kind that may stand there, with either start."""
+    allowed = [name for name, kind in KINDS.items() if location.stage in kind.stages]
+    return st.sampled_from(allowed).flatmap(
+        lambda name: (
+            st.just(NONE)
+            if name == "none"
+            else st.sampled_from([AttentionSpec(name, options) for options in STARTS.values()])
+        )
+    )
+
+
+def placements(network: UNetConfig) -> st.SearchStrategy[Placement]:
+    """Any placement of a network."""
+    return st.tuples(*(st.tuples(st.just(place), specs_at(place)) for place in network.locations)).map(Placement)
+
+
+@given(st.data())
+@settings(max_examples=20, deadline=None)
+def test_any_placement_can_be_built_costs_the_sum_of_its_parts_and_segments(data: st.DataObject) -> None:
+    norm = data.draw(st.sampled_from(["batch", "group", "instance"]), "norm")
+    upsampling = data.draw(st.sampled_from(["transpose", "bilinear"]), "upsampling")
+    network = UNetConfig(2, 3, depth=2, base_channels=8, norm=norm, upsampling=upsampling)
+    placement = data.draw(placements(network), "placement")
+    height, width = data.draw(st.sampled_from([(9, 14), (16, 11)]), "size")
+    net = build_unet(network, placement)
+    logits = net(torch.randn(2, 2, height, width))
+    assert logits.shape == (2, 3, height, width)
+    assert logits.isfinite().all()
+    parameters, macs = cost_alone(network, placement, height, width)
+    plain = build_unet(network, network.plain)
+    shape = (1, 2, height, width)
+    assert count_parameters(net) == count_parameters(plain) + parameters
+    assert count_macs(net, shape) == count_macs(plain, shape) + macs
+
+
+def cost_alone(network: UNetConfig, placement: Placement, height: int, width: int) -> tuple[int, int]:
+    """Parameters and MACs of all modules of a placement, each built and run for its site by itself."""
+    parameters = macs = 0
+    for site in network.sites(height, width):
+        spec = placement[site.location]
+        module = build_attention(spec, site.channels, site.gate_channels)
+        shapes = [(1, site.channels, site.height, site.width)]
+        if KINDS[spec.kind].needs_gate:
+            shapes.append((1, site.gate_channels or 0, site.height // 2, site.width // 2))
+        parameters += count_parameters(module)
+        macs += count_macs(module, *shapes)
+    return parameters, macs

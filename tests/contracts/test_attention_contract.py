@@ -1,0 +1,316 @@
+"""What every registered attention must keep to, with every choice of its options and from both starts."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import io
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas_attn.attention import KINDS, IdentityStart, build_attention, catalogue
+from nas_attn.errors import AttentionError
+from nas_attn.kind import START
+from nas_attn.measure import count_macs
+from nas_attn.placement import AttentionSpec
+
+CHANNELS, GATE_CHANNELS = 8, 12
+SIZES = [(6, 8), (7, 5), (2, 9)]
+
+# A key's bias adds the same to all logits of a query, and softmax does not see it.
+WITHOUT_EFFECT = {"pam": ("key.bias",)}
+
+
+def _specs() -> list[AttentionSpec]:
+    """The defaults, each listed value of each option, and a small value of each number; from every start."""
+    found = []
+    for kind in catalogue().values():
+        varied = [{}]
+        for option in kind.options:
+            flags = (True, False) if isinstance(option.default, bool) else (2,)
+            varied += [{option.name: value} for value in option.choices or flags]
+        starts = START.choices if START in kind.all_options else [None]
+        found += [kind.spec(options | ({"start": s} if s else {})) for options in varied for s in starts]
+    return sorted(set(found), key=str)
+
+
+every_spec = pytest.mark.parametrize("spec", _specs(), ids=str)
+every_kind = pytest.mark.parametrize("name", list(KINDS))
+every_mode = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+
+
+def _build(spec: AttentionSpec, channels: int = CHANNELS) -> nn.Module:
+    """The module with fixed weights; what starts at zero is moved away from it."""
+    torch.manual_seed(0)
+    module = build_attention(spec, channels, GATE_CHANNELS)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if not parameter.count_nonzero():
+                parameter.normal_(std=0.05)
+    return module
+
+
+def _inputs(spec: AttentionSpec, images: int, height: int, width: int, channels: int = CHANNELS) -> list[Tensor]:
+    """A feature map and, where the kind needs it, its gating signal; both differ strongly between images."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = [(images, channels, height, width)]
+    if catalogue()[spec.kind].needs_gate:
+        shapes.append((images, GATE_CHANNELS, max(1, height // 2), max(1, width // 2)))
+    return [
+        torch.randn(shape, generator=generator) + 2 * torch.randn(shape[:2], generator=generator)[:, :, None, None]
+        for shape in shapes
+    ]
+
+
+def _refusal(module: nn.Module, inputs: list[Tensor]) -> str | None:
+    try:
+        module(*inputs)
+    except AttentionError as error:
+        return str(error)
+    return None
+
+
+@every_mode
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@every_spec
+def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(spec, size, training):
+    inputs = _inputs(spec, 2, *size)
+    before = [tensor.clone() for tensor in inputs]
+    output = _build(spec).train(training)(*inputs)
+    assert output.shape == inputs[0].shape
+    assert output.dtype == inputs[0].dtype
+    assert torch.isfinite(output).all()
+    assert all(torch.equal(old, new) for old, new in zip(before, inputs, strict=True))
+
+
+@every_mode
+@every_spec
+def test_one_channel_will_do(spec, training):
+    inputs = _inputs(spec, 2, 5, 4, channels=1)
+    assert _build(spec, channels=1).train(training)(*inputs).shape == (2, 1, 5, 4)
+
+
+@every_mode
+@every_spec
+def test_one_image_will_do(spec, training):
+    assert torch.isfinite(_build(spec).train(training)(*_inputs(spec, 1, 5, 4))).all()
+
+
+@every_mode
+@pytest.mark.parametrize("images", [1, 2])
+@every_spec
+def test_map_of_one_position_works_or_is_refused_in_words(spec, images, training):
+    module = _build(spec).train(training)
+    inputs = _inputs(spec, images, 1, 1)
+    refusal = _refusal(module, inputs)
+    if refusal is None:
+        assert torch.isfinite(module(*inputs)).all()
+    else:
+        assert refusal.startswith(spec.kind)
+        assert "at least 2" in refusal
+        assert training or "oktay" in refusal
+        assert images == 1 or "oktay" in refusal
+
+
+@every_spec
+def test_every_parameter_gets_a_gradient(spec):
+    module = _build(spec).eval()  # in training, a bias before batch normalisation has no effect
+    inputs = [tensor.requires_grad_() for tensor in _inputs(spec, 8, 6, 6)]
+    module(*inputs).square().sum().backward()
+    assert all(tensor.grad is not None and tensor.grad.count_nonzero() for tensor in inputs)
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        if not name.endswith(WITHOUT_EFFECT.get(spec.kind, "-")):
+            assert parameter.grad.count_nonzero(), name
+
+
+@every_spec
+def test_gradients_are_finite_in_training(spec):
+    module = _build(spec).train()
+    module(*(tensor.requires_grad_() for tensor in _inputs(spec, 2, 6, 5))).square().sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
+
+
+@every_spec
+def test_dead_and_constant_channels_give_finite_gradients(spec):
+    inputs = _inputs(spec, 2, 6, 5)
+    inputs[0][:, 0], inputs[0][:, 1] = 0, 3
+    inputs[0].requires_grad_()
+    _build(spec).train()(*inputs).square().sum().backward()
+    assert torch.isfinite(inputs[0].grad).all()
+
+
+@every_spec
+def test_evaluation_is_repeatable_and_keeps_no_memory(spec):
+    module, inputs = _build(spec).eval(), _inputs(spec, 2, 6, 5)
+    state = copy.deepcopy(module.state_dict())
+    first = module(*inputs)
+    module(*_inputs(spec, 3, 4, 4))
+    assert torch.equal(module(*inputs), first)
+    assert all(torch.equal(state[name], tensor) for name, tensor in module.state_dict().items())
+
+
+@every_spec
+def test_images_do_not_see_one_another_in_evaluation(spec):
+    module, inputs = _build(spec).eval(), _inputs(spec, 3, 6, 5)
+    alone = torch.cat([module(*(tensor[i : i + 1] for tensor in inputs)) for i in range(3)])
+    torch.testing.assert_close(alone, module(*inputs))
+
+
+@every_spec
+def test_copy_computes_the_same_and_shares_no_weights(spec):
+    module, inputs = _build(spec).eval(), _inputs(spec, 2, 6, 5)
+    twin = copy.deepcopy(module)
+    assert torch.equal(twin(*inputs), module(*inputs))
+    mine = {parameter.data_ptr() for parameter in module.parameters()}
+    assert mine.isdisjoint(parameter.data_ptr() for parameter in twin.parameters())
+
+
+@every_spec
+def test_saved_weights_load_into_a_fresh_module(spec):
+    module, inputs = _build(spec), _inputs(spec, 2, 6, 5)
+    module.train()(*inputs)
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    torch.manual_seed(99)
+    fresh = build_attention(spec, CHANNELS, GATE_CHANNELS)
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(fresh.eval()(*inputs), module.eval()(*inputs))
+
+
+@every_spec
+def test_resetting_every_owner_of_parameters_gives_a_new_module(spec):
+    module = _build(spec)
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            tensor.fill_(5)
+    torch.manual_seed(3)
+    for owner in module.modules():
+        if any(True for _ in owner.parameters(recurse=False)):
+            owner.reset_parameters()
+    torch.manual_seed(3)
+    new = build_attention(spec, CHANNELS, GATE_CHANNELS)
+    for name, tensor in new.state_dict().items():
+        assert torch.equal(module.state_dict()[name], tensor), name
+
+
+@every_mode
+@pytest.mark.parametrize(
+    "spec", [spec for spec in _specs() if dict(spec.options).get("start") == "identity"], ids=str
+)
+def test_identity_start_returns_its_input_bit_for_bit_and_can_learn(spec, training):
+    module, inputs = build_attention(spec, CHANNELS, GATE_CHANNELS).train(training), _inputs(spec, 2, 7, 6)
+    output = module(*inputs)
+    assert torch.equal(output, inputs[0])
+    output.square().sum().backward()
+    assert any(parameter.grad is not None and parameter.grad.count_nonzero() for parameter in module.parameters())
+
+
+@every_kind
+def test_a_kind_says_whether_its_own_start_is_the_identity(name):
+    torch.manual_seed(0)
+    spec, kind = AttentionSpec(name), catalogue()[name]
+    module, inputs = build_attention(spec, CHANNELS, GATE_CHANNELS), _inputs(spec, 2, 6, 6)
+    assert torch.equal(module(*inputs), inputs[0]) == kind.starts_as_identity
+    assert not isinstance(module, IdentityStart)
+
+
+@every_kind
+def test_options_of_the_facts_are_those_of_the_constructor(name):
+    kind, module = catalogue()[name], KINDS[name].module
+    parameters = inspect.signature(module).parameters
+    sizes = ["channels", "gate_channels"] if kind.needs_gate else ["channels"]
+    assert list(parameters)[: len(sizes)] == sizes
+    own = {key: parameter.default for key, parameter in parameters.items() if key not in sizes}
+    assert own == {option.name: option.default for option in kind.options}
+    assert all(type(own[option.name]) is type(option.default) for option in kind.options)
+
+
+@every_kind
+def test_constructor_checks_its_options_itself(name):
+    kind, sizes = catalogue()[name], (4, 4) if catalogue()[name].needs_gate else (4,)
+    for option in kind.options:
+        with pytest.raises(AttentionError, match=rf"^{name}: {option.name} is 'wrong'; it must be "):
+            KINDS[name].module(*sizes, **{option.name: "wrong"})
+
+
+@every_kind
+def test_unknown_option_is_named(name):
+    with pytest.raises(AttentionError, match=rf"^{name} has no option 'rediction'; "):
+        build_attention(AttentionSpec(name, (("rediction", 8),)), CHANNELS, GATE_CHANNELS)
+
+
+@every_kind
+def test_facts_are_complete(name):
+    kind = catalogue()[name]
+    assert kind.stages
+    assert kind.title
+    assert bool(kind.paper) == (name != "none")
+    assert all(option.about and option.problem(option.default) is None for option in kind.options)
+    assert inspect.getdoc(KINDS[name].module)
+
+
+@every_kind
+def test_a_kind_is_quadratic_exactly_where_its_cost_outgrows_the_map(name):
+    kind = catalogue()[name]
+    module = build_attention(AttentionSpec(name), CHANNELS, GATE_CHANNELS)
+
+    def macs(side: int) -> int:
+        shapes = [(1, CHANNELS, side, side)] + [(1, GATE_CHANNELS, side // 2, side // 2)] * kind.needs_gate
+        return count_macs(module, *shapes)
+
+    assert (macs(64) > 5 * macs(32)) == kind.quadratic
+
+
+@every_mode
+@every_spec
+def test_channels_last_computes_the_same(spec, training):
+    inputs = _inputs(spec, 2, 6, 5)
+    expected = _build(spec).train(training)(*inputs)
+    module = _build(spec).train(training).to(memory_format=torch.channels_last)
+    output = module(*(tensor.contiguous(memory_format=torch.channels_last) for tensor in inputs))
+    torch.testing.assert_close(output, expected)
+    assert output.is_contiguous(memory_format=torch.channels_last)
+
+
+@every_spec
+def test_bfloat16_autocast_stays_near_and_in_its_precision(spec):
+    inputs = _inputs(spec, 2, 6, 5)
+    expected = _build(spec)(*inputs)
+    module = _build(spec)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = module(*(tensor.bfloat16().requires_grad_() for tensor in inputs))
+    assert output.dtype == torch.bfloat16
+    assert (output.float() - expected).norm() < 0.05 * expected.norm()
+    output.float().square().sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@every_spec
+def test_step_can_be_captured_as_a_cuda_graph(spec):
+    module = _build(spec).cuda().train()
+    inputs = [tensor.cuda().requires_grad_() for tensor in _inputs(spec, 2, 6, 6)]
+    leaves = [*inputs, *module.parameters()]
+
+    def step() -> tuple[Tensor, ...]:
+        with torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False):
+            output = module(*inputs)
+        return output, *torch.autograd.grad(output.float().square().sum(), leaves)
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        expected = [step() for _ in range(3)][-1]
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = step()
+    graph.replay()
+    for replayed, eager in zip(captured, expected, strict=True):
+        assert (replayed - eager).float().norm() <= 0.05 * eager.float().norm() + 0.1

@@ -97,6 +97,8 @@ class AttentionSpec:
     Args:
         kind: registered name; ``none`` is a kind.
         options: (name, value) pairs, sorted by name.
+    Raises:
+        SpaceError: an option is named more than once.
     """
 
     kind: str
@@ -105,6 +107,9 @@ class AttentionSpec:
     _TEXT = re.compile(r"(?P<kind>[a-z][a-z0-9_]*)(?:\((?P<options>.*)\))?")
 
     def __post_init__(self) -> None:
+        names = [name for name, _ in self.options]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise SpaceError(f"{self.kind} is given {', '.join(repeated)} more than once")
         object.__setattr__(self, "options", tuple(sorted(self.options)))
 
     @classmethod
@@ -140,6 +145,8 @@ class Placement:
 
     Args:
         specs: (location, attention) pairs; stored in the order of the locations.
+    Raises:
+        SpaceError: a location is named more than once.
     """
 
     specs: tuple[tuple[Location, AttentionSpec], ...]
@@ -202,7 +209,10 @@ class Placement:
 
 
 def _option_text(value: OptionValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    # 1 and 1.0 are equal, so they must read the same: the id of a placement is made of its text.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _option_value(text: str) -> OptionValue:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.ranking import Interval, RankedPlacement, Ranking, Versus, describe
+from nas_attn.ranking import Interval, RankedPlacement, Ranking, Versus, bounds, describe, points
 
-_PLACEMENT_WIDTH = 34
+_PLACEMENT_WIDTH = 40
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -43,7 +42,7 @@ def amount(value: float) -> str:
 def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     timed = any(row.cost.latency_ms is not None for row in rows)
     remembered = ranking.cost == "memory"
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("id", no_wrap=True)
     table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
@@ -68,7 +67,7 @@ def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
         Text(_plus_minus(row.iou_mean, row.iou_interval)),
         Text(_delta(row), style=_STYLES[row.better_than_plain]),
         Text(str(row.n_seeds)),
-        Text(amount(row.cost.macs) + _ratio(row.cost.macs, ranking.plain and ranking.plain.cost.macs)),
+        Text(_macs(row, ranking.plain)),
         Text(amount(row.cost.parameters)),
     ]
 
@@ -84,12 +83,14 @@ def _delta(row: RankedPlacement) -> str:
     if row.is_plain or row.delta is None:
         return "-"
     if row.delta_interval is None:
-        return f"{100 * row.delta:+.1f}"
-    return f"{100 * row.delta:+.1f} ({100 * row.delta_interval.low:+.1f} {100 * row.delta_interval.high:+.1f})"
+        return points(row.delta)
+    return f"{points(row.delta)} ({bounds(row.delta_interval)})"
 
 
-def _ratio(value: int, plain: int | None) -> str:
-    return f" {value / plain:.2f}x" if plain else ""
+def _macs(row: RankedPlacement, plain: RankedPlacement | None) -> str:
+    """With the ratio to the plain U-Net's."""
+    ratio = f" {row.cost.macs / plain.cost.macs:.2f}x" if plain and plain.cost.macs else ""
+    return amount(row.cost.macs) + ratio
 
 
 def _measured(value: float | None) -> Text:
@@ -108,8 +109,8 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
         pair = ranking.noise.pair
         notes.append(
             f"Intervals: {ranking.confidence:.0%}, Student's t. A paired difference varies by "
-            f"{100 * pair.sd:.2f} points from seed to seed (pooled over all placements, {pair.degrees_of_freedom:.0f} "
-            "degrees of freedom)."
+            f"{100 * pair.sd:.2f} points from seed to seed (pooled over all placements, "
+            f"{pair.degrees_of_freedom:.0f} degrees of freedom)."
         )
     notes.append("Order: by expected IoU, which trusts a score the less, the fewer seeds it rests on.")
     if len(rows) < len(ranking.rows):
@@ -122,4 +123,4 @@ def _unit(cost: str) -> str:
 
 
 def _lines(texts: Sequence[str]) -> list[RenderableType]:
-    return [Padding(Text(text, style="dim"), (0, 0, 0, 0)) for text in texts]
+    return [Text(text, style="dim") for text in texts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas_attn.ranking.describe import describe
+from nas_attn.ranking.describe import bounds, describe, points
 from nas_attn.ranking.formats import ranking_csv, ranking_json
 from nas_attn.ranking.noise import Noise, PooledSd
 from nas_attn.ranking.pareto import pareto_front
@@ -17,9 +17,11 @@ __all__ = [
     "RankedPlacement",
     "Ranking",
     "Versus",
+    "bounds",
     "cost_of",
     "describe",
     "pareto_front",
+    "points",
     "rank",
     "ranking_csv",
     "ranking_json",

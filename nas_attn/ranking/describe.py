@@ -46,19 +46,19 @@ def verdict(rows: Sequence[RankedPlacement], plain: RankedPlacement | None) -> s
 
 def points(delta: float) -> str:
     """A difference in IoU points, with its sign: ``+0.9``."""
-    return f"{100 * delta:+.1f}"
+    return "0.0" if abs(100 * delta) < 0.05 else f"{100 * delta:+.1f}"
 
 
 def bounds(interval: Interval) -> str:
     """A confidence interval in IoU points: ``0.4 to 1.4``."""
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    return f"{_bound(interval.low)} to {_bound(interval.high)}"
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Ascending whole numbers, neighbours joined: ``1, 3-5``."""
+    """Ascending whole numbers, neighbours joined: ``1,3-5``."""
     runs = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
     joined = [[number for _, number in run] for _, run in runs]
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in joined)
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in joined)
 
 
 def counted(number: int, noun: str) -> str:
@@ -103,3 +103,8 @@ def _caution(row: RankedPlacement) -> str:
     if row.n_seeds > 1 or row.fresh:
         return ""
     return " It was chosen for this one run: expect less, and run it with more seeds."
+
+
+def _bound(value: float) -> str:
+    """With a second digit where the first would hide on which side of 0 it lies."""
+    return f"{100 * value:.{2 if 0 < abs(100 * value) < 0.05 else 1}f}"

@@ -1,0 +1,86 @@
+"""Records without training: one score for each placement and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from nas_attn.budget import Budget
+from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Location, Placement
+from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
+
+KINDS = ("none", "se", "eca", "cbam")
+PLAIN = UNetConfig(in_channels=1, classes=2, depth=3).plain
+
+
+def numbered(number: int) -> Placement:
+    """A placement for each number from 0 (the plain U-Net) up: its digits to base 4."""
+    specs = []
+    for location, _ in PLAIN:
+        number, digit = divmod(number, len(KINDS))
+        specs.append((location, AttentionSpec(KINDS[digit])))
+    return Placement(tuple(specs))
+
+
+def place(**kinds: str) -> Placement:
+    """The plain U-Net but for some locations: ``place(skip_1="se")``."""
+    placement = PLAIN
+    for name, text in kinds.items():
+        placement = placement.replace(Location.parse(name.replace("_", ".")), AttentionSpec.parse(text))
+    return placement
+
+
+def record(
+    number: int,
+    placement: Placement,
+    seed: int,
+    iou: float | None,
+    *,
+    macs: int = 1000,
+    parameters: int = 100,
+    latency_ms: float | None = None,
+    memory: float | None = None,
+    device: str = "",
+    steps: int = 100,
+    control: str | None = None,
+    state: State = State.COMPLETE,
+) -> TrialRecord:
+    """A trial; failed or running where ``iou`` is None."""
+    if iou is None and state is State.COMPLETE:
+        state = State.FAILED
+    cost = Cost(parameters, macs, latency_ms, memory, device)
+    outcome = None if iou is None else Outcome(Score(iou, (iou, iou), 0.5), cost, (), 1.0)
+    return TrialRecord(number, placement, Budget(steps, 64, 8), seed, Role.PROPOSAL, state, control, outcome)
+
+
+def table(scores: Mapping[Placement, Mapping[int, float]]) -> list[TrialRecord]:
+    """One complete trial for each placement and seed; MACs rise with the placement's place in the table."""
+    records: list[TrialRecord] = []
+    for order, (placement, by_seed) in enumerate(scores.items()):
+        records += [
+            record(len(records) + more, placement, seed, iou, macs=1000 + 10 * order)
+            for more, (seed, iou) in enumerate(by_seed.items())
+        ]
+    return records
+
+
+@pytest.fixture(name="numbered", scope="session")
+def numbered_fixture() -> Callable[[int], Placement]:
+    return numbered
+
+
+@pytest.fixture(name="place", scope="session")
+def place_fixture() -> Callable[..., Placement]:
+    return place
+
+
+@pytest.fixture(name="record", scope="session")
+def record_fixture() -> Callable[..., TrialRecord]:
+    return record
+
+
+@pytest.fixture(name="table", scope="session")
+def table_fixture() -> Callable[..., list[TrialRecord]]:
+    return table

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from nas_attn.errors import UsageError
+from nas_attn.placement import Placement
+from nas_attn.ranking import Interval, Versus, rank
+from nas_attn.record import State, TrialRecord
+
+Make = Callable[..., Any]
+
+
+def test_mean_difference_and_intervals_by_hand(table: Make, numbered: Make) -> None:
+    """Three placements, all with seeds 0, 1 and 2, against SciPy and NumPy."""
+    y = np.array([[0.50, 0.60, 0.56], [0.53, 0.62, 0.61], [0.49, 0.63, 0.55]])
+    ranking = rank(table({numbered(p): dict(enumerate(y[p])) for p in range(3)}))
+    residual = y - y.mean(axis=1, keepdims=True) - y.mean(axis=0) + y.mean()
+    sigma2 = (residual**2).sum() / 4
+    half = stats.t.ppf(0.975, 4) * math.sqrt(2 * sigma2 / 3)
+    row = next(row for row in ranking.rows if row.placement == numbered(1))
+    assert row.delta == pytest.approx((0.03 + 0.02 + 0.05) / 3)
+    assert row.delta_interval is not None
+    assert row.delta_interval.low == pytest.approx(row.delta - half)
+    assert row.delta_interval.high == pytest.approx(row.delta + half)
+    assert row.iou_mean == pytest.approx(y[1].mean())
+    assert row.n_seeds == 3
+    within = y.var(axis=1, ddof=1).mean()
+    seeds, rest = 3 * ((y.mean(axis=0) - y.mean()) ** 2).sum(), (residual**2).sum()
+    df = (seeds + rest) ** 2 / (seeds**2 / 2 + rest**2 / 4)
+    assert row.iou_interval is not None
+    assert row.iou_interval.high - row.iou_mean == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(within / 3))
+
+
+def test_the_order_is_by_expected_iou_and_ranks_count_from_one(table: Make, numbered: Make) -> None:
+    ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {0: 0.4}, numbered(2): {0: 0.7}}))
+    assert [(row.rank, row.placement) for row in ranking.rows] == [
+        (1, numbered(2)),
+        (2, numbered(0)),
+        (3, numbered(1)),
+    ]
+
+
+def test_six_seeds_lead_over_one_lucky_run(table: Make, numbered: Make) -> None:
+    draw = random.Random(3)
+    noise = {seed: [draw.gauss(0, 0.01) for _ in range(2)] for seed in range(6)}
+    scores = {numbered(p): {0: 0.50 + draw.gauss(0, 0.005)} for p in range(3, 30)}
+    scores[numbered(0)] = {seed: 0.50 + noise[seed][0] for seed in range(6)}
+    scores[numbered(1)] = {seed: 0.53 + noise[seed][1] for seed in range(6)}
+    scores[numbered(2)] = {0: 0.535}
+    ranking = rank(table(scores))
+    assert ranking.rows[0].placement == numbered(1)
+    lucky = next(row for row in ranking.rows if row.placement == numbered(2))
+    assert lucky.delta is not None
+    assert ranking.rows[0].delta is not None
+    assert lucky.delta > ranking.rows[0].delta - 0.02
+
+
+def test_a_finalist_is_reported_from_the_seeds_that_did_not_choose_it(table: Make, numbered: Make) -> None:
+    scores = {numbered(p): {0: 0.50 + 0.001 * p} for p in range(2, 8)}
+    scores[numbered(0)] = {0: 0.50, 1: 0.60, 2: 0.61}
+    scores[numbered(1)] = {0: 0.90, 1: 0.62, 2: 0.64}
+    ranking = rank(table(scores))
+    row = next(row for row in ranking.rows if row.placement == numbered(1))
+    assert row.seeds == (1, 2)
+    assert row.fresh
+    assert row.delta == pytest.approx(0.025)
+    assert row.iou_mean == pytest.approx(0.63)
+    assert ranking.screening_seed == 0
+    assert "reported without seed 0, which chose them" in " ".join(ranking.notes)
+
+
+def test_a_repeated_seed_counts_once_by_its_first_trial(record: Make, numbered: Make) -> None:
+    records = [record(5, numbered(1), 0, 0.9), record(2, numbered(1), 0, 0.6), record(1, numbered(0), 0, 0.5)]
+    row = rank(records).rows[0]
+    assert (row.iou_mean, row.n_seeds) == (0.6, 1)
+
+
+def test_only_the_largest_budget_of_the_plain_u_net_counts(record: Make, numbered: Make) -> None:
+    records = [
+        record(0, numbered(0), 0, 0.3, steps=10),
+        record(1, numbered(0), 0, 0.5, steps=100),
+        record(2, numbered(1), 0, 0.6, steps=100),
+        record(3, numbered(1), 0, 0.1, steps=10),
+        record(4, numbered(1), 0, 0.9, steps=500),
+        record(5, numbered(2), 0, 0.9, steps=500),
+    ]
+    ranking = rank(records)
+    assert [row.iou_mean for row in ranking.rows] == [0.6, 0.5]
+    assert ranking.budget is not None
+    assert ranking.budget.steps == 100
+    assert "4 complete trials of other budgets left out; ranked here: 100 steps" in ranking.notes[0]
+
+
+def test_failed_running_and_unfinite_trials_are_not_ranked(record: Make, numbered: Make) -> None:
+    records = [
+        record(0, numbered(0), 0, 0.5),
+        record(1, numbered(1), 0, None),
+        record(2, numbered(2), 0, None, state=State.RUNNING),
+        record(3, numbered(3), 0, float("nan")),
+    ]
+    ranking = rank(records)
+    assert [row.placement for row in ranking.rows] == [numbered(0)]
+    assert ranking.notes[0] == "1 failed trial left out."
+    assert ranking.verdict == "Only the plain U-Net was evaluated."
+
+
+@pytest.mark.parametrize("only_failures", [False, True], ids=["empty", "only failures"])
+def test_a_study_without_a_complete_trial_has_an_empty_ranking(
+    record: Make, numbered: Make, only_failures: bool
+) -> None:
+    ranking = rank([record(0, numbered(0), 0, None)] if only_failures else [])
+    assert ranking.rows == ()
+    assert ranking.plain is None
+    assert ranking.budget is None
+    assert ranking.verdict == "Nothing to rank: no trial is complete."
+
+
+def test_without_the_plain_u_net_there_are_no_differences_and_a_note_says_so(table: Make, numbered: Make) -> None:
+    ranking = rank(table({numbered(1): {0: 0.5, 1: 0.6}, numbered(2): {0: 0.55, 1: 0.64}}))
+    assert [row.placement for row in ranking.rows] == [numbered(2), numbered(1)]
+    assert all(row.delta is None and row.delta_interval is None for row in ranking.rows)
+    assert all(row.better_than_plain is Versus.UNKNOWN for row in ranking.rows)
+    assert ranking.rows[0].iou_interval is not None
+    assert "The plain U-Net was not evaluated at this budget" in ranking.notes[0]
+    assert ranking.verdict.startswith("The plain U-Net was not evaluated; first is ")
+
+
+def test_a_placement_that_shares_no_seed_with_the_plain_u_net_has_no_difference(
+    table: Make, numbered: Make
+) -> None:
+    ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {1: 0.9}, numbered(2): {0: 0.6}}))
+    apart = next(row for row in ranking.rows if row.placement == numbered(1))
+    assert apart.delta is None
+    assert "1 of 3 placements share no seed with the plain U-Net: no difference known." in ranking.notes
+
+
+def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbered: Make) -> None:
+    ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {0: 0.6}}))
+    first = ranking.rows[0]
+    assert first.delta == pytest.approx(0.1)
+    assert first.delta_interval is None
+    assert first.iou_interval is None
+    assert first.tied_with_best is True
+    assert ranking.rows[1].tied_with_best is None
+    assert first.better_than_plain is Versus.UNKNOWN
+    assert any("the noise is not known" in note for note in ranking.notes)
+    assert ranking.verdict.startswith("Not known whether any placement is better than the plain U-Net; first is")
+
+
+def test_the_plain_u_net_differs_from_itself_by_nothing(table: Make, numbered: Make) -> None:
+    ranking = rank(table({numbered(0): {0: 0.5, 1: 0.6}, numbered(1): {0: 0.55, 1: 0.64}}))
+    assert ranking.plain is not None
+    assert ranking.plain.delta == 0
+    assert ranking.plain.delta_interval == Interval(0, 0)
+    assert ranking.plain.better_than_plain is Versus.NOT_DISTINGUISHABLE
+    assert ranking.plain in ranking.rows
+
+
+def test_identical_scores_are_tied_and_the_cheaper_comes_first(record: Make, numbered: Make) -> None:
+    macs = {numbered(0): 100, numbered(1): 300, numbered(2): 200}
+    runs = itertools.product(macs, range(3))
+    ranking = rank([record(n, p, seed, 0.5 + 0.1 * seed, macs=macs[p]) for n, (p, seed) in enumerate(runs)])
+    assert [row.cost.macs for row in ranking.rows] == [100, 200, 300]
+    assert all(row.tied_with_best for row in ranking.rows)
+    assert all(row.better_than_plain is Versus.NOT_DISTINGUISHABLE for row in ranking.rows)
+    assert [row.on_front for row in ranking.rows] == [True, False, False]
+
+
+def test_what_noise_cannot_separate_from_the_first_is_tied_and_the_rest_is_not(table: Make, numbered: Make) -> None:
+    wobble = [0.004, -0.003, 0.001, -0.002]
+    scores = {
+        numbered(p): {s: level + 0.05 * s + wobble[(s + p) % 4] for s in range(4)}
+        for p, level in enumerate([0.50, 0.560, 0.561, 0.52])
+    }
+    ranking = rank(table(scores))
+    tied = {row.placement: row.tied_with_best for row in ranking.rows}
+    assert tied == {numbered(0): False, numbered(1): True, numbered(2): True, numbered(3): False}
+    versus = {row.placement: row.better_than_plain for row in ranking.rows}
+    assert versus[numbered(3)] is Versus.BETTER
+
+
+def test_a_placement_below_the_plain_u_net_is_called_worse(table: Make, numbered: Make) -> None:
+    wobble = [0.001, -0.001, 0.002]
+    scores = {numbered(p): {s: 0.6 - 0.1 * p + wobble[(s + p) % 3] for s in range(3)} for p in range(2)}
+    ranking = rank(table(scores))
+    assert ranking.rows[1].better_than_plain is Versus.WORSE
+    assert ranking.verdict == "No placement is ahead of the plain U-Net."
+
+
+@pytest.mark.parametrize(
+    ("cost", "front"), [("macs", {0, 1}), ("parameters", {1}), ("latency", {1, 2}), ("memory", set())]
+)
+def test_the_front_is_that_of_the_chosen_cost(record: Make, numbered: Make, cost: str, front: set[int]) -> None:
+    records = [
+        record(0, numbered(0), 0, 0.5, macs=10, parameters=10),
+        record(1, numbered(1), 0, 0.7, macs=30, parameters=10, latency_ms=4.0),
+        record(2, numbered(2), 0, 0.6, macs=40, parameters=20, latency_ms=3.0),
+    ]
+    ranking = rank(records, cost=cost)
+    assert {row.placement for row in ranking.rows if row.on_front} == {numbered(p) for p in front}
+    if cost in ("latency", "memory"):
+        assert f"placements have no {cost}: they cannot be on the front." in ranking.notes[-1]
+
+
+def test_measured_times_are_the_median_and_memory_the_most_on_one_device(record: Make, numbered: Make) -> None:
+    measured = [(3.0, 10.0, "gpu"), (1.0, 30.0, "gpu"), (2.0, 20.0, "gpu"), (900.0, 900.0, "cpu")]
+    cost = (
+        rank(
+            [
+                record(n, numbered(0), n, 0.5, latency_ms=ms, memory=mib, device=device)
+                for n, (ms, mib, device) in enumerate(measured)
+            ]
+        )
+        .rows[0]
+        .cost
+    )
+    assert (cost.latency_ms, cost.peak_memory_mib, cost.device) == (2.0, 30.0, "gpu")
+
+
+def test_a_control_keeps_its_name(record: Make, numbered: Make) -> None:
+    records = [
+        record(0, numbered(0), 0, 0.5, control="plain"),
+        record(1, numbered(1), 0, 0.6),
+        record(2, numbered(1), 1, 0.6, control="se everywhere"),
+        record(3, numbered(2), 0, 0.4),
+    ]
+    controls = {row.placement: row.control for row in rank(records).rows}
+    assert controls == {numbered(0): "plain", numbered(1): "se everywhere", numbered(2): None}
+
+
+def test_wrong_arguments_are_named_together() -> None:
+    with pytest.raises(UsageError) as caught:
+        rank([], cost="mac", confidence=95)
+    assert caught.value.problems == (
+        "unknown cost 'mac'; did you mean 'macs'?",
+        "confidence is 95; it must be above 0 and below 1, such as 0.95",
+    )
+
+
+def test_higher_confidence_widens_the_intervals(table: Make, numbered: Make) -> None:
+    records = table({numbered(0): {0: 0.5, 1: 0.6}, numbered(1): {0: 0.55, 1: 0.64}})
+    widths = []
+    for confidence in (0.5, 0.9, 0.99):
+        interval = rank(records, confidence=confidence).rows[0].delta_interval
+        assert interval is not None
+        widths.append(interval.high - interval.low)
+    assert widths == sorted(widths)
+    assert widths[0] < widths[2]
+
+
+def test_iou_intervals_stay_between_0_and_1(table: Make, numbered: Make) -> None:
+    ranking = rank(table({numbered(0): {0: 0.1, 1: 0.9}, numbered(1): {0: 0.9, 1: 0.2}}))
+    for row in ranking.rows:
+        assert row.iou_interval == Interval(0.0, 1.0)
+
+
+SCORES = st.dictionaries(
+    st.integers(0, 12), st.dictionaries(st.integers(0, 4), st.floats(0, 1), min_size=1), max_size=8
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scores=SCORES, seed=st.integers(0, 99))
+def test_laws_hold_for_any_records(
+    record: Make, numbered: Make, scores: dict[int, dict[int, float]], seed: int
+) -> None:
+    cells = [(p, s, iou) for p, by_seed in scores.items() for s, iou in by_seed.items()]
+    records: list[TrialRecord] = [
+        record(n, numbered(p), s, iou, macs=1000 + p % 3) for n, (p, s, iou) in enumerate(cells)
+    ]
+    ranking = rank(records)
+    shuffled = list(records)
+    random.Random(seed).shuffle(shuffled)
+    assert rank(shuffled) == ranking
+    assert {row.placement for row in ranking.rows} == {numbered(p) for p in scores}
+    assert [row.rank for row in ranking.rows] == list(range(1, len(scores) + 1))
+    expected = [row.iou_expected for row in ranking.rows]
+    assert expected == sorted(expected, reverse=True)
+    assert all(math.isfinite(value) for value in expected)
+    assert not ranking.rows or ranking.rows[0].tied_with_best is True
+    assert not ranking.rows or any(row.on_front for row in ranking.rows)
+    assert (ranking.plain is not None) == (0 in scores)
+    for row in ranking.rows:
+        if row.delta_interval is not None:
+            assert row.delta is not None
+            assert row.delta_interval.low <= row.delta <= row.delta_interval.high
+
+
+@settings(max_examples=60, deadline=None)
+@given(scores=SCORES.filter(lambda scores: 0 in scores), shift=st.floats(-0.2, 0.2), seed=st.integers(0, 4))
+def test_what_a_seed_does_to_all_placements_changes_no_difference_where_all_ran_it(
+    table: Make, numbered: Make, scores: dict[int, dict[int, float]], shift: float, seed: int
+) -> None:
+    full = {numbered(p): {s: by_seed.get(s, 0.5) for s in range(5)} for p, by_seed in scores.items()}
+    moved = {p: {s: iou + shift * (s == seed) for s, iou in by_seed.items()} for p, by_seed in full.items()}
+    before, after = rank(table(full)), rank(table(moved))
+    one, other = ({row.placement: row.delta for row in ranking.rows} for ranking in (before, after))
+    assert one.keys() == other.keys()
+    assert all(one[p] == pytest.approx(other[p], abs=1e-9) for p in one)
+
+
+def test_a_thousand_placements_take_well_under_a_second(record: Make, numbered: Make) -> None:
+    draw = random.Random(0)
+    placements: list[Placement] = [numbered(p) for p in range(1000)]
+    records = [record(n, p, 0, draw.random()) for n, p in enumerate(placements)]
+    records += [record(2000 + n, p, s, draw.random()) for n, p in enumerate(placements[:20]) for s in range(1, 6)]
+    rank(records[:10])
+    start = time.process_time()
+    rank(records)
+    assert time.process_time() - start < 0.5  # 0.08 s on one idle core

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Placement
+from nas_attn.ranking import Interval, bounds, describe, points, rank
+
+Make = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "text"),
+    [
+        ({}, "plain U-Net"),
+        ({"skip_1": "se"}, "se at skip.1"),
+        ({"bottleneck": "pam"}, "pam at bottleneck"),
+        (
+            {"skip_1": "scse", "decoder_0": "eca", "decoder_1": "eca", "decoder_2": "eca"},
+            "scse at skip.1; eca at decoder.0-2",
+        ),
+        ({"encoder_0": "se", "encoder_2": "se", "skip_0": "se"}, "se at encoder.0,2, skip.0"),
+        ({"encoder_0": "se(reduction=8)", "encoder_1": "se"}, "se(reduction=8) at encoder.0; se at encoder.1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_placements_in_few_words(place: Make, kinds: dict[str, str], text: str) -> None:
+    assert describe(place(**kinds)) == text
+
+
+def test_one_attention_at_all_locations_stands_everywhere() -> None:
+    locations = UNetConfig(1, 2, depth=3).locations
+    assert describe(Placement(tuple((place, AttentionSpec("se")) for place in locations))) == "se everywhere"
+
+
+@pytest.mark.parametrize(
+    ("delta", "text"), [(0.00912, "+0.9"), (-0.0123, "-1.2"), (0.0004, "0.0"), (-0.0004, "0.0")]
+)
+def test_differences_are_in_points_with_a_sign(delta: float, text: str) -> None:
+    assert points(delta) == text
+
+
+def test_a_bound_near_0_shows_on_which_side_it_lies() -> None:
+    assert bounds(Interval(0.0003, 0.0142)) == "0.03 to 1.4"
+    assert bounds(Interval(-0.0003, 0.0)) == "-0.03 to 0.0"
+
+
+def clear_case(table: Make, place: Make, gap: float) -> str:
+    """Four placements with five seeds each: the first two close to each other, ``gap`` above plain."""
+    wobble = [0.002, -0.002, 0.001, -0.001, 0.0]
+    levels = {
+        place(): 0.5,
+        place(skip_1="scse", decoder_0="eca"): 0.5 + gap,
+        place(skip_0="se"): 0.4995 + gap,
+        place(encoder_0="cbam"): 0.45,
+    }
+    scores = {
+        placement: {s: level + wobble[(s * (p + 1)) % 5] for s in range(5)}
+        for p, (placement, level) in enumerate(levels.items())
+    }
+    return str(rank(table(scores)).verdict)
+
+
+def test_a_clear_gain_is_stated_with_its_interval_its_seeds_its_cost_and_its_ties(
+    table: Make, place: Make
+) -> None:
+    text = clear_case(table, place, gap=0.01)
+    assert text.startswith("scse at skip.1, eca at decoder.0: +1.0 IoU points (0.")
+    assert text.endswith(", 5 seeds) for 1.01x MACs over the plain U-Net; not distinguishable from rank 2.")
+
+
+def test_no_gain_is_called_none(table: Make, place: Make) -> None:
+    text = clear_case(table, place, gap=0.001)
+    assert text.startswith("No placement is distinguishable from the plain U-Net; first is ")
+    assert "(-" in text
+
+
+def test_a_leader_with_one_run_comes_with_a_warning(table: Make, numbered: Make) -> None:
+    wobble = [0.001, -0.001, 0.0, 0.001]
+    scores: dict[Placement, dict[int, float]] = {
+        numbered(p): {s: 0.5 + wobble[(s + p) % 4] for s in range(3)} for p in range(3)
+    }
+    scores[numbered(3)] = {0: 0.6}
+    scores[numbered(4)] = {0: 0.5995}
+    text = rank(table(scores)).verdict
+    assert "not distinguishable from 1 placement with a single run." in text
+    assert text.endswith("It was chosen for this one run: expect less, and run it with more seeds.")

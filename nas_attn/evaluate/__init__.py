@@ -1,1 +1,9 @@
 """(placement, budget, seed) -> Outcome: by training, or by looking it up in a made-up task."""
+
+from nas_attn.evaluate.costs import CostTable
+from nas_attn.evaluate.judge import judge
+from nas_attn.evaluate.lookup import LookupEvaluator
+from nas_attn.evaluate.source import DataSource
+from nas_attn.evaluate.training import TrainingEvaluator
+
+__all__ = ["CostTable", "DataSource", "LookupEvaluator", "TrainingEvaluator", "judge"]

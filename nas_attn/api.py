@@ -1,0 +1,165 @@
+"""The same from Python: search, read a space, load an architecture.
+
+>>> import nas_attn
+>>> result = nas_attn.search(space="unet_attention_small", trials=20)  # doctest: +SKIP
+>>> print(result.ranking.verdict)  # doctest: +SKIP
+>>> network = nas_attn.load(result.best)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from nas_attn.attention import catalogue
+from nas_attn.export import read_architecture
+from nas_attn.space import SearchSpace
+from nas_attn.space import read_space as _read_space
+from nas_attn.study.request import request_from
+from nas_attn.study.resolve import resolve
+from nas_attn.study.run import StudyResult, run_study
+from nas_attn.unet import build_unet
+
+if TYPE_CHECKING:
+    from nas_attn.record import TrialRecord
+    from nas_attn.study.loop import Listener
+
+__all__ = ["StudyResult", "load", "read_space", "search"]
+
+
+def search(
+    space: str = "unet_attention",
+    data: str | Path = "synthetic",
+    *,
+    trials: int = 200,
+    study: str | None = None,
+    seed: int = 0,
+    strategy: str = "tpe",
+    cost: str = "macs",
+    storage: str | None = None,
+    start: str | None = None,
+    base_channels: int | None = None,
+    image_size: int | None = None,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    longest_side: int | str | None = None,
+    max_macs: str | None = None,
+    max_parameters: str | None = None,
+    finalists: float = 0.25,
+    device: str = "auto",
+    workers: int | str = "auto",
+    listener: Listener | None = None,
+) -> StudyResult:
+    """What ``nas-attn search`` does: train placements, rank them, export the best.
+
+    The study lies in ``studies/`` below the current folder; the same call goes on with it. Workers are
+    processes of their own, so call this below ``if __name__ == "__main__":`` in a script.
+
+    Args:
+        space: name of a search space, or path of its file.
+        data: a folder of images and masks, or ``synthetic``.
+        trials: how many trials the study shall have in the end.
+        study: its name; made from the space and the data where left out.
+        seed: of everything random.
+        strategy: ``tpe``, ``gp``, ``nsga2`` or ``random``.
+        cost: the second objective: ``macs``, ``parameters``, ``latency`` or ``memory``.
+        storage: SQLAlchemy URL; SQLite in the study's folder where left out.
+        start: ``paper`` or ``identity``, the start of every attention that the space does not decide.
+        base_channels: C of the network at full resolution; of the device's preset where left out.
+        image_size: side of the training crops, in pixels; likewise.
+        batch_size: crops of a step; likewise.
+        steps: optimiser steps of a trial; likewise.
+        longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.
+        max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``.
+        max_parameters: ceiling likewise.
+        finalists: share of the trials that repeats the leading placements with further seeds.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        workers: trials that run at once; ``auto`` is one for each core or GPU.
+        listener: called with all records whenever one of them changes.
+    Raises:
+        NasAttnError: something cannot be used as it is; every problem says what would be right.
+    """
+    request = request_from(
+        {
+            "study": study,
+            "space": str(space),
+            "data": str(data),
+            "trials": trials,
+            "seed": seed,
+            "strategy": strategy,
+            "cost": cost,
+            "storage": storage,
+            "start": start,
+            "base_channels": base_channels,
+            "image_size": image_size,
+            "batch_size": batch_size,
+            "steps": steps,
+            "longest_side": longest_side,
+            "max_macs": max_macs,
+            "max_parameters": max_parameters,
+            "finalists": finalists,
+            "device": device,
+            "workers": workers,
+        }
+    )
+    return run_study(resolve(request), listener or _ignore)
+
+
+def read_space(
+    source: str | Path,
+    *,
+    in_channels: int | None = None,
+    classes: int | None = None,
+    base_channels: int | None = None,
+    image_size: int | None = None,
+    start: str | None = None,
+) -> SearchSpace:
+    """The search space of a name such as ``unet_attention``, or of a file.
+
+    >>> import nas_attn
+    >>> space = nas_attn.read_space("unet_attention")
+    >>> len(space.locations)
+    13
+    >>> space.why_not(space.plain) is None
+    True
+
+    Args:
+        source: a path, or the name of a space.
+        in_channels: channels of an image, in place of the file's.
+        classes: K, in place of the file's.
+        base_channels: C at full resolution, in place of the file's.
+        image_size: H and W for which the sites are computed, in place of the file's.
+        start: ``paper`` or ``identity``, in place of the file's.
+    Raises:
+        SpaceError: no such file, or it is wrong; every problem with its line and field.
+    """
+    return _read_space(
+        source,
+        catalogue(),
+        in_channels=in_channels,
+        classes=classes,
+        base_channels=base_channels,
+        image_size=image_size,
+        start=start,
+    )
+
+
+def load(path: str | Path) -> nn.Module:
+    """The network of an architecture file, with fresh weights.
+
+    Args:
+        path: a file that ``nas-attn search`` or ``nas-attn export`` wrote.
+    Returns:
+        a module: (N, in_channels, H, W) -> logits (N, K, H, W).
+    Raises:
+        ExportError: the file cannot be read or is wrong; all problems are named together.
+    """
+    architecture = read_architecture(Path(path), catalogue())
+    return build_unet(architecture.network, architecture.placement)
+
+
+def _ignore(records: Sequence[TrialRecord]) -> None:
+    """A listener that does not care."""

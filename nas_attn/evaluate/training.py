@@ -1,0 +1,118 @@
+"""An evaluation by training: build, initialise, train, judge, measure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import nn
+
+from nas_attn.budget import Budget
+from nas_attn.data import Dataset, LabelledImages
+from nas_attn.evaluate.judge import judge
+from nas_attn.evaluate.source import DataSource
+from nas_attn.measure import device_name, measure_cost, measure_latency_ms, measure_peak_memory_mib
+from nas_attn.network import UNetConfig
+from nas_attn.placement import Placement
+from nas_attn.record import Cost, Outcome
+from nas_attn.training import DeviceImages, Precision, Recipe, initialise, segmentation_loss, train_run
+from nas_attn.unet import build_unet
+
+
+@dataclass(frozen=True)
+class TrainingEvaluator:
+    """(placement, budget, seed) -> Outcome, by one complete run on one device.
+
+    The data are read at the first evaluation and stay on the device. The score is a pure function of
+    placement, budget, seed, data and kind of device; the times are not.
+
+    Args:
+        network: the U-Net without its attention.
+        source: the data; its images must have the network's channels and classes.
+        device: such as ``cpu`` or ``cuda:0``.
+        precision: number format and memory layout.
+        recipe: how to train.
+        cost_size: H and W of the image whose costs are measured; None takes the training crop's.
+    """
+
+    network: UNetConfig
+    source: DataSource
+    device: str = "cpu"
+    precision: Precision = field(default_factory=Precision)
+    recipe: Recipe = field(default_factory=Recipe)
+    cost_size: tuple[int, int] | None = None
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        """Train and judge one placement.
+
+        Raises:
+            DivergedError: the run's loss or weights stopped being finite.
+            NetworkError: an image is too small for the network.
+        """
+        started = time.perf_counter()
+        module = self._module(placement, seed)
+        train = self._packed(self.dataset.train, budget.image_size)
+        curve = train_run(module, train, budget, seed, recipe=self.recipe, precision=self.precision)
+        score = judge(module, self._packed(self.dataset.val, 1), self.network.classes, self.precision)
+        cost = self._cost(module, budget)
+        return Outcome(score, cost, curve, time.perf_counter() - started)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, read once."""
+        return self.source.load()
+
+    @cached_property
+    def _sets(self) -> dict[tuple[int, int], DeviceImages]:
+        return {}
+
+    def _module(self, placement: Placement, seed: int) -> nn.Module:
+        module = build_unet(self.network, placement)
+        initialise(module, seed)
+        return self.precision.place(module, torch.device(self.device))
+
+    def _packed(self, images: LabelledImages, least_size: int) -> DeviceImages:
+        key = (id(images), least_size)
+        if key not in self._sets:
+            self._sets[key] = DeviceImages.pack(
+                images.pixels,
+                images.masks,
+                images.heights,
+                images.widths,
+                self.dataset.mean,
+                self.dataset.std,
+                least_size=least_size,
+                device=torch.device(self.device),
+            )
+        return self._sets[key]
+
+    def _cost(self, module: nn.Module, budget: Budget) -> Cost:
+        """Operations and latency of one image; memory of one training step."""
+        device = torch.device(self.device)
+        crop = (budget.image_size, budget.image_size)
+        shape = (self.network.in_channels, *(self.cost_size or crop))
+        counted = measure_cost(module, shape)
+        return Cost(
+            parameters=counted.parameters,
+            macs=counted.macs,
+            latency_ms=measure_latency_ms(module, (1, *shape), device, warmups=2, repeats=9),
+            peak_memory_mib=self._peak_memory_mib(module, budget),
+            device=device_name(device),
+        )
+
+    def _peak_memory_mib(self, module: nn.Module, budget: Budget) -> float | None:
+        device = torch.device(self.device)
+        shape = (budget.batch_size, self.network.in_channels, budget.image_size, budget.image_size)
+        inputs = self.precision.arrange(torch.zeros(shape, device=device))
+        masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
+
+        def step() -> None:
+            with self.precision.autocast(device):
+                logits = module(inputs)
+            segmentation_loss(logits, masks).backward()  # type: ignore[no-untyped-call]
+
+        module.train()
+        module.zero_grad(set_to_none=True)
+        return measure_peak_memory_mib(step, device)

@@ -1,0 +1,224 @@
+"""The Optuna study behind a search: every trial is written down before it runs and when it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from nas_attn.budget import Budget
+from nas_attn.errors import StudyError
+from nas_attn.placement import NONE, Placement
+from nas_attn.ranking import COSTS
+from nas_attn.record import Outcome, Role, State, TrialRecord
+from nas_attn.space import SearchSpace
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.storage import describe_storage, open_storage
+
+_IDENTITY = "nas_attn:identity"
+_CONTEXT = "nas_attn:context"
+_EVALUATION = "evaluation"
+_OUTCOME = "outcome"
+_FAILURE = "failure"
+_STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
+
+
+class Ledger:
+    """A study's trials in one Optuna storage, with two objectives: IoU up, cost down.
+
+    Args:
+        study: an Optuna study that ``create`` or ``open`` has made or checked.
+        url: of its storage, for errors.
+    """
+
+    def __init__(self, study: optuna.Study, url: str) -> None:
+        self._study = study
+        self._url = url
+
+    @classmethod
+    def create(
+        cls, url: str, name: str, identity: Mapping[str, Any], context: Mapping[str, Any], cost: str
+    ) -> Ledger:
+        """A new, empty study.
+
+        Args:
+            url: of the storage.
+            name: of the study.
+            identity: what must not change while the study goes on, as plain values.
+            context: what an export needs besides, as plain values.
+            cost: name of the second objective.
+        Raises:
+            StudyError: the storage cannot be used, or holds a study of that name.
+        """
+        with _clear_errors(url):
+            storage = open_storage(url)
+            try:
+                study = optuna.create_study(storage=storage, study_name=name, directions=["maximize", "minimize"])
+            except optuna.exceptions.DuplicatedStudyError:
+                raise StudyError(f"{describe_storage(url)}: there is a study '{name}' already") from None
+            study.set_metric_names(["iou", cost])
+            study.set_user_attr(_CONTEXT, json.dumps(context))
+            study.set_user_attr(_IDENTITY, json.dumps(identity))
+            return cls(study, url)
+
+    @classmethod
+    def open(cls, url: str, name: str) -> Ledger:
+        """A study that exists.
+
+        Raises:
+            StudyError: the storage cannot be read, has no such study, or the study is not one of nas-attn.
+        """
+        with _clear_errors(url):
+            storage = open_storage(url, must_exist=True)
+            try:
+                study = optuna.load_study(storage=storage, study_name=name)
+            except KeyError:
+                raise StudyError(f"{describe_storage(url)}: there is no study '{name}'") from None
+            if _IDENTITY not in study.user_attrs:
+                raise StudyError(
+                    f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
+                    "use another name"
+                )
+            return cls(study, url)
+
+    @classmethod
+    def exists(cls, url: str, name: str) -> bool:
+        """Whether a storage holds a study of that name.
+
+        Raises:
+            StudyError: the storage cannot be read.
+        """
+        with _clear_errors(url):
+            return name in optuna.get_all_study_names(open_storage(url))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What was given when the study was created."""
+        identity: dict[str, Any] = json.loads(self._study.user_attrs[_IDENTITY])
+        return identity
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What was given for exports when the study was created."""
+        context: dict[str, Any] = json.loads(self._study.user_attrs[_CONTEXT])
+        return context
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """All trials, by number.
+
+        Raises:
+            StudyError: the storage cannot be read, or a trial was not written by nas-attn.
+        """
+        with _clear_errors(self._url):
+            return tuple(_record(trial) for trial in self._study.get_trials(deepcopy=False))
+
+    def begin(self, evaluation: Evaluation, space: SearchSpace, *, version: str) -> TrialRecord:
+        """Write down that an evaluation is about to run; from now on it is never proposed again."""
+        written = {**asdict(evaluation), "placement": evaluation.placement.to_dict(), "version": version}
+        with _clear_errors(self._url):
+            trial = optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params=evaluation.placement.to_dict(),
+                distributions=_distributions(space, evaluation.placement),
+                user_attrs={
+                    _EVALUATION: json.dumps(written),
+                    "placement_id": evaluation.placement.id,
+                    "role": str(evaluation.role),
+                    "control": evaluation.control or "",
+                    "seed": evaluation.seed,
+                    "steps": evaluation.budget.steps,
+                },
+            )
+            trial_id = self._study._storage.create_new_trial(self._study._study_id, template_trial=trial)
+            return _record(self._study._storage.get_trial(trial_id))
+
+    def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord:
+        """Write an outcome down; the trial is then final."""
+        with _clear_errors(self._url):
+            trial = self._live(record)
+            trial.set_user_attr(_OUTCOME, json.dumps({"worker": worker, **outcome.to_dict()}))
+            for name, value in _shown(outcome).items():
+                trial.set_user_attr(name, value)
+            value = COSTS[cost](outcome.cost)
+            if value is None:
+                raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")
+            self._study.tell(trial, [outcome.score.iou, value])
+            return _record(self._study._storage.get_trial(trial._trial_id))
+
+    def fail(self, record: TrialRecord, reason: str, worker: str) -> TrialRecord:
+        """Write down why an evaluation has no outcome; the trial is then final."""
+        with _clear_errors(self._url):
+            trial = self._live(record)
+            trial.set_user_attr(_FAILURE, json.dumps({"worker": worker, "reason": reason}))
+            self._study.tell(trial, state=TrialState.FAIL)
+            return _record(self._study._storage.get_trial(trial._trial_id))
+
+    def _live(self, record: TrialRecord) -> Trial:
+        storage = self._study._storage
+        return Trial(
+            self._study, storage.get_trial_id_from_study_id_trial_number(self._study._study_id, record.number)
+        )
+
+
+@contextmanager
+def _clear_errors(url: str) -> Iterator[None]:
+    """Errors of the database as one line that says which storage it was."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ or error
+        line = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        raise StudyError(
+            f"{describe_storage(url)}: the storage cannot be used: {line}; nothing in it was changed"
+        ) from error
+
+
+def _distributions(space: SearchSpace, placement: Placement) -> dict[str, BaseDistribution]:
+    """The choices of each location; ``none`` is one of them, since the plain U-Net is in every study."""
+    choices = {location: dict.fromkeys([NONE, *specs]) for location, specs in space.choices}
+    return {
+        str(location): CategoricalDistribution([str(spec) for spec in choices[location]])
+        for location, _ in placement
+    }
+
+
+def _shown(outcome: Outcome) -> dict[str, Any]:
+    """What a reader of the dashboard wants to see beside the two objectives."""
+    return {
+        "iou_per_class": list(outcome.score.iou_per_class),
+        "parameters": outcome.cost.parameters,
+        "macs": outcome.cost.macs,
+        "latency_ms": outcome.cost.latency_ms,
+        "peak_memory_mib": outcome.cost.peak_memory_mib,
+        "seconds": round(outcome.seconds, 3),
+        "device": outcome.cost.device,
+    }
+
+
+def _record(trial: FrozenTrial) -> TrialRecord:
+    if _EVALUATION not in trial.user_attrs:
+        raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
+    written = json.loads(trial.user_attrs[_EVALUATION])
+    ended = json.loads(trial.user_attrs.get(_OUTCOME) or trial.user_attrs.get(_FAILURE) or "{}")
+    state = _STATES.get(trial.state, State.RUNNING)
+    return TrialRecord(
+        number=trial.number,
+        placement=Placement.from_dict(written["placement"]),
+        budget=Budget.from_dict(written["budget"]),
+        seed=written["seed"],
+        role=Role(written["role"]),
+        state=state,
+        control=written["control"],
+        outcome=Outcome.from_dict(ended) if state is State.COMPLETE else None,
+        failure=ended.get("reason", "ended from outside") if state is State.FAILED else None,
+        worker=ended.get("worker", "") if state is not State.RUNNING else "",
+        version=written["version"],
+        memory=written["memory"],
+    )

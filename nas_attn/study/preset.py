@@ -1,0 +1,78 @@
+"""Sizes of a search that fit the device: how large a network and how long a trial it can afford."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from nas_attn.errors import UsageError
+from nas_attn.training import Precision
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a search takes where nobody says otherwise.
+
+    Args:
+        name: for the plan.
+        base_channels: C of the network at full resolution.
+        image_size: side of the training crops, in pixels.
+        batch_size: crops of a step.
+        steps: optimiser steps of a trial.
+        longest_side: to which larger images of a folder are shrunk, in pixels; None leaves them as they are.
+        n_train: number of synthetic training images.
+        n_val: number of synthetic validation images.
+        precision: number format and memory layout.
+    """
+
+    name: str
+    base_channels: int
+    image_size: int
+    batch_size: int
+    steps: int
+    longest_side: int | None
+    n_train: int
+    n_val: int
+    precision: Precision
+
+
+CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 200, None, 256, 96, Precision(channels_last=True))
+CPU_FOLDER = Preset("cpu, own data", 8, 64, 8, 400, 128, 0, 0, Precision(channels_last=True))
+GPU_SYNTHETIC = Preset(
+    "gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, Precision(bfloat16=True, channels_last=True)
+)
+GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0, Precision(bfloat16=True, channels_last=True))
+
+
+def preset_for(device: str, *, built_in: bool) -> Preset:
+    """The sizes for a device such as ``cpu`` or ``cuda:0``, for built-in data or a folder."""
+    if device == "cpu":
+        return CPU_SYNTHETIC if built_in else CPU_FOLDER
+    return GPU_SYNTHETIC if built_in else GPU_FOLDER
+
+
+def find_devices(asked: str) -> tuple[str, ...]:
+    """The devices that ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` stands for; workers take them in turn.
+
+    Raises:
+        UsageError: the machine has no such device.
+    """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if asked == "cpu" or (asked == "auto" and not found):
+        return ("cpu",)
+    if not found:
+        raise UsageError(f"--device {asked}: torch sees no CUDA device here; use --device cpu")
+    if asked in ("auto", "cuda"):
+        return tuple(f"cuda:{index}" for index in range(found))
+    if int(asked.partition(":")[2]) >= found:
+        raise UsageError(f"--device {asked}: there are {found} CUDA devices, counted from cuda:0")
+    return (asked,)
+
+
+def workers_for(devices: tuple[str, ...]) -> int:
+    """One worker for each GPU, or one with a single thread for each core that this process may use."""
+    if devices != ("cpu",):
+        return len(devices)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,137 @@
+"""What a user may say about a search, and whether it makes sense: one table for flags, study files and Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from nas_attn.errors import SpaceError, UsageError
+from nas_attn.kind import START
+from nas_attn.ranking import COSTS
+from nas_attn.space import Ceiling
+
+AUTO = "auto"
+FULL = "full"
+SYNTHETIC = "synthetic"
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", re.ASCII)
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?", re.ASCII)
+
+_WHOLE = {
+    "trials": 1,
+    "seed": 0,
+    "base_channels": 1,
+    "image_size": 4,
+    "batch_size": 1,
+    "steps": 1,
+    "max_positions": 1,
+}
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """A search as it was asked for; None leaves a choice to the device's preset or to the space.
+
+    Args:
+        study: its name; None makes one from the space and the data.
+        space: name of a search space, or path of its file.
+        data: a folder of images and masks, or ``synthetic``.
+        trials: how many trials the study shall have in the end.
+        seed: of everything random.
+        strategy: who proposes placements.
+        cost: the second objective: ``macs``, ``parameters``, ``latency`` or ``memory``.
+        storage: SQLAlchemy URL; None is SQLite in the study's folder.
+        start: ``paper`` or ``identity``, the start of every attention that the space does not decide.
+        base_channels: C of the network at full resolution.
+        image_size: side of the training crops, in pixels.
+        batch_size: crops of a step.
+        steps: optimiser steps of a trial.
+        longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.
+        max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``; None keeps the space's.
+        max_parameters: ceiling likewise.
+        finalists: share of the trials that repeats the leading placements with further seeds.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        workers: trials that run at once; ``auto`` is one for each core or GPU.
+    """
+
+    study: str | None = None
+    space: str = "unet_attention"
+    data: str = SYNTHETIC
+    trials: int = 200
+    seed: int = 0
+    strategy: str = "tpe"
+    cost: str = "macs"
+    storage: str | None = None
+    start: str | None = None
+    base_channels: int | None = None
+    image_size: int | None = None
+    batch_size: int | None = None
+    steps: int | None = None
+    longest_side: int | str | None = None
+    max_macs: str | None = None
+    max_parameters: str | None = None
+    finalists: float = 0.25
+    device: str = AUTO
+    workers: int | str = AUTO
+
+    def to_dict(self) -> dict[str, object]:
+        """What was said, as plain values; what was left open is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+FIELDS = tuple(field.name for field in fields(StudyRequest))
+
+
+def request_from(values: Mapping[str, object]) -> StudyRequest:
+    """A request from plain values.
+
+    Raises:
+        UsageError: values do not fit; all are named together.
+    """
+    if found := request_problems(values):
+        raise UsageError([f"{name}: {problem}" for name, problem in found])
+    return StudyRequest(**values)  # type: ignore[arg-type]  # request_problems has judged every value
+
+
+def request_problems(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """What is wrong with each value, as (field, problem) pairs; None is always allowed."""
+    return [
+        (name, problem)
+        for name, value in values.items()
+        if value is not None and (problem := _problem(name, value))
+    ]
+
+
+def _problem(name: str, value: object) -> str | None:
+    if name in _WHOLE:
+        return _whole_problem(value, _WHOLE[name])
+    if name in ("longest_side", "workers"):
+        word = FULL if name == "longest_side" else AUTO
+        return None if value == word else _whole_problem(value, 1, f" or '{word}'")
+    if name == "finalists":
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
+        return None if fits else f"{value!r} must be a number from 0 to below 1"
+    if not isinstance(value, str) or not value:
+        return f"{value!r} must be a word"
+    if name == "study" and not STUDY_NAME.fullmatch(value):
+        return f"'{value}' is no name; use letters, digits, '_', '-' and '.', at most 80"
+    if name == "device" and not DEVICE.fullmatch(value):
+        return f"unknown device '{value}'; it must be auto | cpu | cuda | cuda:N"
+    if name in ("cost", "start"):
+        known = COSTS if name == "cost" else START.choices
+        return None if value in known else f"'{value}' must be {' | '.join(map(str, known))}"
+    return _ceiling_problem(value) if name in ("max_macs", "max_parameters") else None
+
+
+def _whole_problem(value: object, least: int, otherwise: str = "") -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+        return None
+    return f"{value!r} must be a whole number of at least {least}{otherwise}"
+
+
+def _ceiling_problem(value: str) -> str | None:
+    try:
+        Ceiling.parse(value)
+    except SpaceError as error:
+        return str(error)
+    return None

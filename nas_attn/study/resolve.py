@@ -1,0 +1,179 @@
+"""From what was asked to what will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nas_attn.attention import catalogue
+from nas_attn.budget import Budget
+from nas_attn.data import Dataset
+from nas_attn.errors import DataError, NasAttnError, UsageError
+from nas_attn.evaluate import CostTable, DataSource, TrainingEvaluator
+from nas_attn.space import Ceiling, SearchSpace, read_space
+from nas_attn.space.sizes import written_sizes
+from nas_attn.strategies import STRATEGIES
+from nas_attn.study.preset import Preset, find_devices, preset_for, workers_for
+from nas_attn.study.request import AUTO, FULL, SYNTHETIC, StudyRequest
+from nas_attn.study.settings import StudySettings
+from nas_attn.training import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """A search that can begin.
+
+    Args:
+        request: what was asked, with every choice written out.
+        settings: what will be done.
+        preset: which sizes were taken where nobody said otherwise.
+        dataset: the data, read.
+        costs: exact costs of placements.
+    """
+
+    request: StudyRequest
+    settings: StudySettings
+    preset: Preset
+    dataset: Dataset
+    costs: CostTable
+
+    def evaluators(self) -> list[TrainingEvaluator]:
+        """One for each worker; the devices take turns."""
+        settings = self.settings
+        return [
+            TrainingEvaluator(
+                network=settings.space.network,
+                source=settings.source,
+                device=settings.devices[index % len(settings.devices)],
+                precision=settings.precision,
+                recipe=settings.recipe,
+                cost_size=(settings.space.height, settings.space.width),
+            )
+            for index in range(settings.workers)
+        ]
+
+
+def resolve(request: StudyRequest) -> Resolved:
+    """Settle every question of a request.
+
+    Raises:
+        NasAttnError: the space, the data, the strategy or the device cannot be used; what can be found out
+            together is told together.
+    """
+    checks = (
+        lambda: STRATEGIES[request.strategy],
+        lambda: read_space(request.space, catalogue()),
+        lambda: find_devices(request.device),
+    )
+    problems = [problem for check in checks for problem in _problems_of(check)]
+    if request.data != SYNTHETIC and not Path(request.data).is_dir():
+        problems.append(
+            f"--data {request.data}: there is no such folder; give one with images/ and masks/, or synthetic"
+        )
+    if problems:
+        raise UsageError(problems)
+    devices = find_devices(request.device)
+    preset = preset_for(devices[0], built_in=request.data == SYNTHETIC)
+    asked = _filled(request, preset, devices)
+    source = _source(asked, preset)
+    dataset = source.load()
+    space = _space(asked, dataset)
+    settings = StudySettings(
+        study=asked.study or _default_name(space, request.data),
+        space=space,
+        source=source,
+        data_name=dataset.name,
+        classes=dataset.classes,
+        mean=dataset.mean,
+        std=dataset.std,
+        fingerprint=dataset.fingerprint,
+        budget=Budget(int(asked.steps or 0), int(asked.image_size or 0), int(asked.batch_size or 0)),
+        strategy=asked.strategy,
+        cost=asked.cost,
+        seed=asked.seed,
+        finalists=asked.finalists,
+        precision=preset.precision,
+        recipe=Recipe(),
+        devices=devices,
+        workers=int(asked.workers),
+        trials=asked.trials,
+    )
+    _check_sizes(settings, dataset)
+    costs = CostTable(space.network, space.height, space.width)
+    return Resolved(replace(asked, study=settings.study), settings, preset, dataset, costs)
+
+
+def _problems_of(check: Callable[[], object]) -> tuple[str, ...]:
+    try:
+        check()
+    except NasAttnError as error:
+        return error.problems
+    return ()
+
+
+def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> StudyRequest:
+    """The request with the preset's sizes where it leaves them open."""
+    written = written_sizes(request.space)
+    return replace(
+        request,
+        base_channels=request.base_channels or written.base_channels or preset.base_channels,
+        image_size=request.image_size or written.image_size or preset.image_size,
+        batch_size=request.batch_size or preset.batch_size,
+        steps=request.steps or preset.steps,
+        longest_side=request.longest_side or preset.longest_side or FULL,
+        workers=workers_for(devices) if request.workers == AUTO else request.workers,
+    )
+
+
+def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
+    """The space with the data's channels and classes, the request's sizes and its ceilings.
+
+    Costs and the limit of positions are judged for the largest image that the network will see.
+    """
+    largest = max(int(request.image_size or 0), *dataset.val.heights, *dataset.val.widths)
+    space = read_space(
+        request.space,
+        catalogue(),
+        in_channels=dataset.in_channels,
+        classes=len(dataset.classes),
+        base_channels=request.base_channels,
+        image_size=largest,
+        start=request.start,
+    )
+    limits = replace(
+        space.limits,
+        max_macs=Ceiling.parse(request.max_macs) if request.max_macs else space.limits.max_macs,
+        max_parameters=Ceiling.parse(request.max_parameters)
+        if request.max_parameters
+        else space.limits.max_parameters,
+    )
+    return replace(space, limits=limits)
+
+
+def _source(request: StudyRequest, preset: Preset) -> DataSource:
+    if request.data == SYNTHETIC:
+        return DataSource(image_size=int(request.image_size or 0), n_train=preset.n_train, n_val=preset.n_val)
+    longest_side = None if request.longest_side == FULL else int(request.longest_side or 0)
+    return DataSource(str(Path(request.data).resolve()), longest_side)
+
+
+def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
+    """Every image that is judged has to survive the network's halvings."""
+    least = settings.space.network.min_image_size
+    small = [
+        f"{name} is {height}x{width}"
+        for images in (dataset.val, dataset.test)
+        for name, height, width in zip(images.names, images.heights, images.widths, strict=True)
+        if min(height, width) < least
+    ]
+    if small:
+        more = f" and {len(small) - 3} more" if len(small) > 3 else ""
+        raise DataError(
+            f"images too small for a network of depth {settings.space.network.depth}, which needs {least} pixels "
+            f"a side: {', '.join(small[:3])}{more}; use a space of a smaller depth or a larger --longest-side"
+        )
+
+
+def _default_name(space: SearchSpace, data: str) -> str:
+    return space.name if data == SYNTHETIC else f"{space.name}-{Path(data).resolve().name}"[:80]

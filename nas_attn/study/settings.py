@@ -1,0 +1,102 @@
+"""A search with every question settled: what makes two studies the same study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nas_attn.budget import Budget
+from nas_attn.evaluate import DataSource
+from nas_attn.space import SearchSpace
+from nas_attn.training import Precision, Recipe
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Everything that decides which trials a study has and what they find.
+
+    Args:
+        study: its name.
+        space: the placements, with the network's sizes.
+        source: where the data come from.
+        data_name: what the data set calls itself.
+        classes: names of the classes.
+        mean: of each image channel, in pixel units.
+        std: of each image channel, in pixel units.
+        fingerprint: of the data.
+        budget: of every trial that is ranked.
+        strategy: who proposes placements.
+        cost: name of the second objective.
+        seed: of everything random.
+        finalists: share of the trials that repeats the leading placements with further seeds.
+        precision: number format and memory layout.
+        recipe: how every trial is trained.
+        devices: on which the workers run, in turn.
+        workers: trials that run at once.
+        trials: how many trials the study shall have in the end.
+    """
+
+    study: str
+    space: SearchSpace
+    source: DataSource
+    data_name: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    budget: Budget
+    strategy: str
+    cost: str
+    seed: int
+    finalists: float
+    precision: Precision
+    recipe: Recipe
+    devices: tuple[str, ...]
+    workers: int
+    trials: int
+
+    @property
+    def device_kind(self) -> str:
+        """``cpu`` or ``cuda``."""
+        return self.devices[0].partition(":")[0]
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change while a study goes on, as plain values.
+
+        The number of trials may grow, and workers and the place of the data may change.
+        """
+        return {
+            "space": self.space.to_dict(),
+            "data": self.data_name,
+            "data fingerprint": self.fingerprint,
+            "budget": self.budget.to_dict(),
+            "strategy": self.strategy,
+            "cost": self.cost,
+            "seed": self.seed,
+            "finalists": self.finalists,
+            "precision": str(self.precision),
+            "recipe": asdict(self.recipe),
+            "device": self.device_kind,
+        }
+
+    def context(self) -> dict[str, Any]:
+        """What an export of the study needs besides its identity, as plain values."""
+        return {"classes": self.classes, "mean": self.mean, "std": self.std, "image_size": self.budget.image_size}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """Where two identities differ, one line each: ``budget.steps was 200 and is now 100``."""
+    found = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, f"{path}{name}.")
+        elif before != after:
+            found.append(f"{path}{name} was {_short(before)} and is now {_short(after)}")
+    return found
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:60]}..."

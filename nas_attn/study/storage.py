@@ -1,0 +1,73 @@
+"""Optuna storages by URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from nas_attn.errors import MissingPackageError, StudyError
+
+_BUSY_SECONDS = 60
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def describe_storage(url: str) -> str:
+    """A storage as errors and plans name it: a file's path, or the URL without its password."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return parsed.database
+    return parsed.render_as_string(hide_password=True)
+
+
+def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBStorage:
+    """A storage that several processes may use.
+
+    Raises:
+        StudyError: the URL is none, or its file or its folder does not exist.
+        MissingPackageError: the database's driver is not installed.
+    """
+    _check(url, must_exist)
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    options = {"connect_args": {"timeout": _BUSY_SECONDS}} if is_sqlite else {"pool_pre_ping": True}
+    try:
+        storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{describe_storage(url)}: {error}; install the driver of that database"
+        ) from None
+    except RuntimeError as error:  # Optuna's word for tables of another version of its own
+        raise StudyError(f"{describe_storage(url)}: {' '.join(str(error).split())}") from None
+    if is_sqlite:
+        with storage.engine.connect() as connection:
+            connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    return storage
+
+
+def _check(url: str, must_exist: bool) -> None:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise StudyError(
+            "--storage: no SQLAlchemy URL that can be used; write one such as sqlite:///studies/x/study.db or "
+            "postgresql://user@host/name"
+        ) from None
+    except ImportError as error:
+        raise MissingPackageError(f"--storage: {error}; install the driver of that database") from None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return
+    path = Path(parsed.database)
+    if must_exist and not path.is_file():
+        raise StudyError(f"{path}: there is no such study file")
+    if not path.parent.is_dir():
+        raise StudyError(f"{path}: there is no folder {path.parent}")
+    if path.is_file() and path.stat().st_size and path.read_bytes()[:16] != b"SQLite format 3\0":
+        raise StudyError(f"{path}: no SQLite database, or a broken one; move it away to begin anew, or restore it")

@@ -1,0 +1,59 @@
+"""An architecture file's contents from a study and a row of its ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from nas_attn import __version__
+from nas_attn.budget import Budget
+from nas_attn.export import Architecture, Found, Results
+from nas_attn.network import UNetConfig
+from nas_attn.ranking import RankedPlacement, Ranking
+from nas_attn.record import State, TrialRecord
+from nas_attn.study.ledger import Ledger
+
+
+def architecture_of(
+    ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, row: RankedPlacement, study: str
+) -> Architecture:
+    """One placement of a study with all that is needed to build it, and how it was found.
+
+    Args:
+        ledger: of the study.
+        records: its trials.
+        ranking: of these trials.
+        row: the placement that was picked.
+        study: name of the study.
+    """
+    identity, context = ledger.identity, ledger.context
+    network = identity["space"]["network"]
+    return Architecture(
+        network=UNetConfig(
+            in_channels=network["in_channels"],
+            classes=network["classes"],
+            depth=network["depth"],
+            base_channels=network["base_channels"],
+            norm=network["norm"],
+            upsampling=network["upsampling"],
+        ),
+        placement=row.placement,
+        classes=tuple(context["classes"]),
+        mean=tuple(context["mean"]),
+        std=tuple(context["std"]),
+        image_size=context["image_size"],
+        found=Found(
+            study=study,
+            space=identity["space"]["name"],
+            strategy=identity["strategy"],
+            trials=sum(record.state is State.COMPLETE for record in records),
+            budget=ranking.budget or Budget.from_dict(identity["budget"]),
+            seeds=row.seeds,
+            data=identity["data"],
+            data_fingerprint=identity["data fingerprint"],
+            device=row.cost.device,
+            version=__version__,
+            date=datetime.now(UTC).date().isoformat(),
+        ),
+        results=Results.of(row),
+    )

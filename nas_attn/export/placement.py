@@ -9,7 +9,7 @@ from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
-from nas_attn.space.document import Entry, Problems
+from nas_attn.space.entry import Entry, Problems
 from nas_attn.space.rules import stage_problem
 
 

@@ -13,7 +13,8 @@ from nas_attn.export.placement import read_placement
 from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig, network_problems
-from nas_attn.space.document import Entry, Problems, parse_document
+from nas_attn.space.document import parse_document
+from nas_attn.space.entry import Entry, Problems
 
 MAX_BYTES = 256 * 1024
 

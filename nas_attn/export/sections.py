@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from nas_attn.errors import did_you_mean
 from nas_attn.ranking import Interval
-from nas_attn.space.document import Entry, Problems
+from nas_attn.space.entry import Entry, Problems
 
 T = TypeVar("T")
 

@@ -1,7 +1,6 @@
 """A data set becomes tensors: a folder of images and masks, or the built-in synthetic task."""
 
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
-from nas_attn.data.scene import Difficulty
 from nas_attn.data.synthetic import synthetic
 
-__all__ = ["IGNORED", "MAX_CLASSES", "Dataset", "Difficulty", "LabelledImages", "synthetic"]
+__all__ = ["IGNORED", "MAX_CLASSES", "Dataset", "LabelledImages", "synthetic"]

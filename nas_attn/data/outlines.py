@@ -19,24 +19,24 @@ def disc(y: Field, x: Field) -> Region:
 
 
 def ellipse(y: Field, x: Field) -> Region:
-    """A filled ellipse, about five to three."""
-    return (y / 0.72) ** 2 + (x / 1.2) ** 2 <= 1
-
-
-def square(y: Field, x: Field) -> Region:
-    """A filled square."""
-    return np.maximum(abs(y), abs(x)) <= 0.86
-
-
-def rectangle(y: Field, x: Field) -> Region:
-    """A filled rectangle, about five to three."""
-    return np.maximum(abs(y) / 0.65, abs(x) / 1.1) <= 1
+    """A filled ellipse, about four to three."""
+    return (y / 0.8) ** 2 + (x / 1.1) ** 2 <= 1
 
 
 def triangle(y: Field, x: Field) -> Region:
     """A filled equilateral triangle."""
     slant = np.sqrt(3) / 2 * abs(x)
     return np.maximum(y, slant - y / 2) <= 0.66
+
+
+def bar(y: Field, x: Field) -> Region:
+    """A filled rectangle, about three to one."""
+    return np.maximum(abs(y) / 0.45, abs(x) / 1.25) <= 1
+
+
+def cross(y: Field, x: Field) -> Region:
+    """Two bars across each other."""
+    return (np.minimum(abs(y), abs(x)) <= 0.36) & (np.maximum(abs(y), abs(x)) <= 1.1)
 
 
 def ring(y: Field, x: Field) -> Region:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import fields
+
 import numpy as np
 import torch
 
@@ -11,6 +14,7 @@ from nas_attn.errors import DataError
 
 MIN_IMAGE_SIZE = 16
 _SPLITS = ("train", "val", "test")
+_SHARES = ("clutter", "lookalikes", "marked")
 
 
 def synthetic(
@@ -20,7 +24,14 @@ def synthetic(
     n_train: int = 128,
     n_val: int = 64,
     n_test: int = 64,
-    difficulty: Difficulty | None = None,
+    noise: float = 0.05,
+    blur: float = 0.6,
+    clutter: float = 0.1,
+    lookalikes: float = 0.25,
+    shade: float = 0.3,
+    contrast: float = 0.18,
+    texture: float = 0.15,
+    marked: float = 0.4,
 ) -> Dataset:
     """Round, angular and ring-shaped bodies among look-alikes, RGB, with four classes.
 
@@ -32,16 +43,22 @@ def synthetic(
         n_train: number of training images.
         n_val: number of validation images.
         n_test: number of test images.
-        difficulty: noise, blur, clutter, look-alikes; the calibrated default where left out.
+        noise: standard deviation of the grain, as a share of the full range of brightness.
+        blur: largest standard deviation of the point spread, in pixels.
+        clutter: share of the background that bears the texture of the bodies, 0 to 1.
+        lookalikes: probability that a body is one that does not count, 0 to 1.
+        shade: largest relative change of brightness across the image.
+        contrast: least difference in brightness between a body and what is behind it.
+        texture: amplitude of stripes and dots, as a share of the full range of brightness.
+        marked: share of the look-alikes that only the marker at the image's border gives away, 0 to 1.
     Raises:
         DataError: a value is out of its range; all such are named together.
     """
     counts = (n_train, n_val, n_test)
-    _check(image_size, seed, counts)
-    splits = [
-        _split(split, count, image_size, seed, difficulty or Difficulty())
-        for split, count in enumerate(counts)
-    ]
+    difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, contrast, texture, marked)
+    if found := _problems(image_size, seed, counts, difficulty):
+        raise DataError([f"synthetic: {problem}" for problem in found])
+    splits = [_split(split, count, image_size, seed, difficulty) for split, count in enumerate(counts)]
     return assemble("synthetic", CLASSES, *splits)
 
 
@@ -57,16 +74,16 @@ def _split(split: int, count: int, size: int, seed: int, difficulty: Difficulty)
     )
 
 
-def _check(image_size: int, seed: int, counts: tuple[int, int, int]) -> None:
-    found = []
-    if image_size < MIN_IMAGE_SIZE:
-        found.append(f"synthetic: image_size is {image_size}; it must be at least {MIN_IMAGE_SIZE}")
-    if seed < 0:
-        found.append(f"synthetic: seed is {seed}; it must be at least 0")
-    found += [
-        f"synthetic: n_{split} is {count}; it must be at least 1"
-        for split, count in zip(_SPLITS, counts, strict=True)
-        if count < 1
+def _problems(image_size: int, seed: int, counts: tuple[int, ...], difficulty: Difficulty) -> list[str]:
+    numbers = {"image_size": (image_size, MIN_IMAGE_SIZE), "seed": (seed, 0)}
+    numbers |= {f"n_{split}": (count, 1) for split, count in zip(_SPLITS, counts, strict=True)}
+    found = [
+        f"{name} is {value!r}; it must be a whole number of at least {least}"
+        for name, (value, least) in numbers.items()
+        if not isinstance(value, int) or isinstance(value, bool) or value < least
     ]
-    if found:
-        raise DataError(found)
+    for field in fields(difficulty):
+        value, most = getattr(difficulty, field.name), 1 if field.name in _SHARES else math.inf
+        if not 0 <= value <= most or math.isinf(value):
+            found.append(f"{field.name} is {value!r}; it must be {'from 0 to 1' if most == 1 else 'at least 0'}")
+    return found

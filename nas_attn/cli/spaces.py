@@ -125,8 +125,7 @@ def _choices_table(space: SearchSpace, has_signs: bool) -> Table:
 def _kinds_in(space: SearchSpace) -> list[str]:
     """The kinds that stand anywhere or were dropped, ``none`` first."""
     specs = [spec for _, specs in space.choices for spec in specs] + [gone.spec for gone in space.dropped]
-    named = dict.fromkeys(spec.kind for spec in (NONE, *specs))
-    return [kind for kind in named if kind != NONE.kind or any(spec == NONE for spec in specs)]
+    return sorted({spec.kind for spec in specs}, key=lambda kind: (kind != NONE.kind, kind))
 
 
 def _cell(

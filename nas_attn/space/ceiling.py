@@ -16,7 +16,7 @@ MOST = {"absolute": 10**15, "relative": 10**5}
 
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _RELATIVE = re.compile(r"(\d{1,6}(?:\.\d{1,18})?)x", re.ASCII)
-_ABSOLUTE = re.compile(r"(\d{1,15}(?:\.\d{1,12})?) ?([kKMGT]?)", re.ASCII)
+_ABSOLUTE = re.compile(r"(\d{1,16}(?:\.\d{1,12})?) ?([kKMGT]?)", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isfinite
 from typing import TypeGuard
 
@@ -11,76 +10,12 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from nas_attn.errors import SpaceError
+from nas_attn.space.entry import Entry, Problems, Scalar, shown
 
 MAX_DEPTH = 10
-MAX_PROBLEMS = 40
+MAX_VALUES = 5000
 MAX_NUMBER = 10**15
-
-Scalar = None | bool | int | float | str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One value of a document.
-
-    Args:
-        path: the fields that lead to it, joined by dots; empty for the document itself.
-        line: where it starts, from 1.
-        value: a scalar, a tuple of entries, or a dict of entries.
-    """
-
-    path: str
-    line: int
-    value: Scalar | tuple[Entry, ...] | dict[str, Entry]
-
-    @property
-    def is_scalar(self) -> bool:
-        """Whether it is a single word or number."""
-        return not isinstance(self.value, (tuple, dict))
-
-    @property
-    def shown(self) -> str:
-        """The value in a few words, for errors."""
-        if isinstance(self.value, tuple):
-            return "a list"
-        return "a mapping" if isinstance(self.value, dict) else shown(self.value)
-
-
-class Problems:
-    """Collects what is wrong with one file, to say it all at once and from top to bottom.
-
-    Args:
-        where: the file, as its reader knows it.
-    """
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._found: list[tuple[int, str]] = []
-
-    def add(self, entry: Entry, problem: str) -> None:
-        """Something is wrong with a value."""
-        self.add_at(entry.line, f"{entry.path}: {problem}" if entry.path else problem)
-
-    def add_at(self, line: int, problem: str) -> None:
-        """Something is wrong at a line; 0 stands for no line of the file."""
-        place = f"line {line}: " if line else ""
-        self._found.append((line, f"{self._where}: {place}{problem}"))
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def raise_if_any(self) -> None:
-        """Raise all problems as one error.
-
-        Raises:
-            SpaceError: there are any; the first forty of them are told.
-        """
-        if not self._found:
-            return
-        lines = list(dict.fromkeys(line for _, line in sorted(self._found, key=lambda found: found[0])))
-        rest = len(lines) - MAX_PROBLEMS
-        more = [f"{self._where}: and {rest} more problems"] if rest > 0 else []
-        raise SpaceError(lines[:MAX_PROBLEMS] + more)
+MAX_DIGITS = 40
 
 
 def parse_document(text: str, where: str, problems: Problems) -> Entry:
@@ -101,17 +36,13 @@ def parse_document(text: str, where: str, problems: Problems) -> Entry:
     return _entry(root, "", problems)
 
 
-def shown(value: object) -> str:
-    """A value as an error quotes it: printable and short."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
-
-
 def _refuse_harm(text: str, where: str) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         place = f"{where}: line {event.start_mark.line + 1 if event.start_mark else 1}"
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if number > MAX_VALUES:
+            raise SpaceError(f"{place}: more than {MAX_VALUES} values; a search space has a few hundred")
         if depth > MAX_DEPTH:
             raise SpaceError(f"{place}: nested deeper than {MAX_DEPTH} levels; a search space needs 4")
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
@@ -124,7 +55,7 @@ def _refuse_harm(text: str, where: str) -> None:
 
 def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
-        what = f"{error.problem or error.context}".replace("\n", " ")
+        what = " ".join(", ".join(filter(None, (error.context, error.problem))).split())
         tab = "; indent with spaces, not tabs" if "'\\t'" in what else ""
         return f"line {mark.line + 1}, column {mark.column + 1}: not valid YAML: {what}{tab}"
     if isinstance(error, yaml.reader.ReaderError):
@@ -141,10 +72,9 @@ def _entry(node: yaml.Node, path: str, problems: Problems) -> Entry:
     if isinstance(node, yaml.SequenceNode):
         return Entry(path, line, tuple(_entry(item, path, problems) for item in node.value))
     value, problem = _scalar(node)
-    entry = Entry(path, line, value)
     if problem:
-        problems.add(entry, problem)
-    return entry
+        problems.add(Entry(path, line, value), problem)
+    return Entry(path, line, value, is_broken=problem is not None)
 
 
 def _fields(node: yaml.MappingNode, path: str, problems: Problems) -> dict[str, Entry]:
@@ -183,6 +113,8 @@ def _scalar(node: yaml.Node) -> tuple[Scalar, str | None]:
     kind = node.tag.rpartition(":")[2]
     if kind not in ("null", "bool", "int", "float", "str"):
         return None, f"{shown(node.value)} is read as a {kind}; put it in quotes"
+    if kind in ("int", "float") and len(node.value) > MAX_DIGITS:
+        return None, f"{shown(node.value)} is too long a number"
     try:
         value: Scalar = SafeConstructor().construct_object(node)
     except (ValueError, OverflowError):

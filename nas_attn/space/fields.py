@@ -9,7 +9,7 @@ from nas_attn.errors import NetworkError, SpaceError, did_you_mean
 from nas_attn.kind import START
 from nas_attn.network import UNetConfig, network_problems
 from nas_attn.space.ceiling import DEFAULT_MAX_POSITIONS, Ceiling, Limits
-from nas_attn.space.document import Entry, Problems, shown
+from nas_attn.space.entry import Entry, Problems, shown
 from nas_attn.space.space import NAME
 
 DEFAULT_IMAGE_SIZE = 128
@@ -74,12 +74,15 @@ def read_description(entry: Entry | None, problems: Problems) -> str:
 
 
 def read_start(entry: Entry | None, override: str | None, problems: Problems) -> str:
-    """The start of every kind that is not told otherwise."""
+    """The start of every kind that is not told otherwise; the paper's where what is said cannot be used."""
+    before = len(problems)
     if entry is not None and (problem := START.problem(entry.value if entry.is_scalar else entry.shown)):
         problems.add(entry, problem)
     if override is not None and (problem := START.problem(override)):
         problems.add_at(0, f"argument {problem}")
-    return override or (str(entry.value) if entry is not None else str(START.default))
+    if len(problems) > before or (entry is None and override is None):
+        return str(START.default)
+    return override or str(entry.value if entry else "")
 
 
 def read_network(entry: Entry | None, overrides: Overrides, problems: Problems) -> SizedNetwork | None:

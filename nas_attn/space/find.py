@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_attn.errors import SpaceError, did_you_mean
-from nas_attn.space.document import Problems, parse_document
+from nas_attn.space.document import parse_document
+from nas_attn.space.entry import Problems
 from nas_attn.space.source import read_text, shown_path
 
 FOLDER = "search_spaces"

@@ -13,7 +13,8 @@ from nas_attn.kind import AttentionKind
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options
-from nas_attn.space.document import Entry, Problems, parse_document
+from nas_attn.space.document import parse_document
+from nas_attn.space.entry import Entry, Problems
 from nas_attn.space.fields import (
     Overrides,
     SizedNetwork,
@@ -31,7 +32,7 @@ from nas_attn.space.space import Choices, Dropped, SearchSpace
 from nas_attn.space.write import VERSION
 
 _FIELDS = ("version", "name", "description", "network", "start", "options", "choices", "limits")
-_REQUIRED = ("name", "network", "choices")
+_REQUIRED = ("version", "name", "network", "choices")
 
 
 def read_space(
@@ -96,12 +97,8 @@ def space_from_text(
 
 def _check_version(document: Entry, problems: Problems) -> None:
     """Another version's fields would be judged wrongly, so nothing else is judged then."""
-    if not isinstance(document.value, dict):
-        return
-    version = document.value.get("version")
-    if version is None:
-        problems.add(document, f"the field 'version' is missing; write 'version: {VERSION}'")
-    elif isinstance(version.value, bool) or version.value != VERSION:
+    version = document.value.get("version") if isinstance(document.value, dict) else None
+    if version is not None and (isinstance(version.value, bool) or version.value != VERSION):
         problems.add(version, f"{version.shown} is no version that this nas-attn reads; write {VERSION}")
         problems.raise_if_any()
 

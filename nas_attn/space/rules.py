@@ -12,18 +12,12 @@ from nas_attn.placement import AttentionSpec, OptionValue, Site, Stage
 def canonical_spec(kind: AttentionKind, options: Mapping[str, OptionValue]) -> AttentionSpec:
     """The one way to write these options, so that equal modules have equal specs.
 
-    Defaults are left out, so is a ``start`` that changes nothing, and 1 is written 1.0 where the option is a
-    fraction.
+    Defaults are left out, and so is a ``start`` that changes nothing.
 
     Raises:
         AttentionError: an option is unknown or its value is not allowed.
     """
-    defaults = {option.name: option.default for option in kind.all_options}
-    written = {
-        name: float(value) if isinstance(defaults.get(name), float) and type(value) is int else value
-        for name, value in options.items()
-    }
-    spec = kind.spec(written)
+    spec = kind.spec(options)
     if not kind.starts_as_identity:
         return spec
     return AttentionSpec(kind.name, tuple(pair for pair in spec.options if pair[0] != START.name))
@@ -35,8 +29,8 @@ def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
         return None
     where = f"it may stand at {_listed(kind.stages, 'and')}"
     if kind.needs_gate and stage not in GATED_STAGES:
-        return f"{kind.name} needs a gating signal, but encoders and the bottleneck have no gating signal, {where}"
-    return f"{kind.name} may not stand at {stage}, {where}"
+        return f"{kind.name} cannot stand here: encoders and the bottleneck have no gating signal ({where})"
+    return f"{kind.name} cannot stand at {stage} ({where})"
 
 
 def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str | None:
@@ -66,7 +60,7 @@ def spec_problem(
         return ", ".join(error.problems)
     if problem := stage_problem(kind, site.location.stage) or position_problem(kind, site, max_positions):
         return problem
-    if str(spec) != str(usual):
+    if spec != usual:
         return f"{spec} is the same as {usual}, so write that"
     if spec in choices:
         return None

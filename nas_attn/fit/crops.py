@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,19 +69,22 @@ class CropPlan(TorchDataset[CropBatch]):
 
 
 class EpochSteps(Sampler[int]):
-    """The steps of one epoch; the Trainer says which epoch."""
+    """The steps of the epoch that begins.
 
-    def __init__(self, steps_per_epoch: int) -> None:
+    Args:
+        first_step: says, when an epoch begins, how many steps were taken before it. Lightning's own way, a
+            sampler's ``set_epoch``, is not told of the epoch that a training goes on with.
+        steps_per_epoch: how many follow.
+    """
+
+    def __init__(self, first_step: Callable[[], int], steps_per_epoch: int) -> None:
         super().__init__()
+        self._first_step = first_step
         self._steps = steps_per_epoch
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 0."""
-        self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self._epoch * self._steps, (self._epoch + 1) * self._steps))
+        first = self._first_step()
+        return iter(range(first, first + self._steps))
 
     def __len__(self) -> int:
         return self._steps

@@ -69,7 +69,9 @@ class Lesson(lightning.LightningModule):
         """The crops of each step, as yet only drawn: cutting them is an indexing operation on the device."""
         images, plan = self._dataset.train, self._plan
         crops = CropPlan(len(images), plan.batch_size, plan.seed, self.global_rank, self.trainer.world_size)
-        return DataLoader(crops, batch_size=None, sampler=EpochSteps(plan.steps_per_epoch))
+        return DataLoader(
+            crops, batch_size=None, sampler=EpochSteps(lambda: self.global_step, plan.steps_per_epoch)
+        )
 
     def val_dataloader(self) -> DataLoader[WholeBatch]:
         """The validation images, whole, shared out among the processes."""

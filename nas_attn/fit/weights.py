@@ -16,6 +16,7 @@ from nas_attn.errors import ExportError
 from nas_attn.fit.normalise import Normalisation
 
 FORMAT = "nas-attn weights 1"
+"""The one key of the file's metadata: safetensors writes several in no fixed order."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class WeightsInfo:
 def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:
     """Write a module's weights; the file is either whole or, after a kill, the one that was there before."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    metadata = {"format": FORMAT, "info": json.dumps(asdict(info))}
+    metadata = {FORMAT: json.dumps(asdict(info))}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     save_file(tensors, unfinished, metadata=metadata)
@@ -100,12 +101,12 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if FORMAT not in metadata:
                 raise ExportError(
-                    f"{path}: safetensors, but not written by 'nas-attn train' (format "
-                    f"{metadata.get('format')!r}, not {FORMAT!r}); give a weights.safetensors of a run"
+                    f"{path}: safetensors, but without the entry '{FORMAT}' that 'nas-attn train' writes; "
+                    "give a weights.safetensors of a run"
                 )
-            return _info(path, metadata), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
+            return _info(path, metadata[FORMAT]), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
     except SafetensorError as error:
         raise ExportError(
             f"{path}: damaged or no safetensors file ({error}); train again, or give another copy"
@@ -128,9 +129,9 @@ def _refuse_what_is_no_safetensors(path: Path) -> None:
         )
 
 
-def _info(path: Path, metadata: Mapping[str, str]) -> WeightsInfo:
+def _info(path: Path, text: str) -> WeightsInfo:
     try:
-        values = json.loads(metadata["info"])
+        values = json.loads(text)
         for name in ("classes", "mean", "std"):
             values[name] = tuple(values[name])
         return WeightsInfo(**values)

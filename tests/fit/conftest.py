@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from nas_attn.data import Dataset, synthetic
+from nas_attn.export import Architecture
+from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Location
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums in another order are other sums: what is compared bit for bit runs in one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_data() -> Dataset:
+    return synthetic(image_size=32, n_train=10, n_val=4, n_test=4)
+
+
+@pytest.fixture(scope="session")
+def tiny_architecture(tiny_data: Dataset) -> Architecture:
+    network = UNetConfig(in_channels=3, classes=4, depth=2, base_channels=4)
+    placement = network.plain.replace(Location.parse("skip.0"), AttentionSpec("gate"))
+    placement = placement.replace(Location.parse("bottleneck"), AttentionSpec("se"))
+    return Architecture(network, placement, tiny_data.classes, tiny_data.mean, tiny_data.std, image_size=32)

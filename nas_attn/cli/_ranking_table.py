@@ -26,7 +26,7 @@ def ranking_table(ranking: Ranking, top: int | None = None) -> RenderableType:
     if not ranking.rows:
         return Group(Text(ranking.verdict), *_lines(ranking.notes))
     shown = list(ranking.rows[:top])
-    if ranking.plain is not None and ranking.plain not in shown:
+    if ranking.plain is not None and not any(row.is_plain for row in shown):
         shown.append(ranking.plain)
     return Group(Text(ranking.verdict, style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown)))
 
@@ -59,17 +59,24 @@ def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
 
 
 def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
-    control = f" [{row.control}]" if row.control and not row.is_plain else ""
     return [
         Text(str(row.rank)),
         Text(row.placement.id),
-        Text(describe(row.placement) + control, style="bold" if row.is_plain else ""),
+        Text(_described(row), style="bold" if row.is_plain else ""),
         Text(_plus_minus(row.iou_mean, row.iou_interval)),
         Text(_delta(row), style=_STYLES[row.better_than_plain]),
         Text(str(row.n_seeds)),
         Text(_macs(row, ranking.plain)),
         Text(amount(row.cost.parameters)),
     ]
+
+
+def _described(row: RankedPlacement) -> str:
+    """With the name of the control that it is, where the placement's own words do not hold it."""
+    text = describe(row.placement)
+    if row.control is None or row.is_plain:
+        return text
+    return f"{text} [control]" if row.control in text else f"{text} [control: {row.control}]"
 
 
 def _plus_minus(value: float, interval: Interval | None) -> str:

@@ -10,7 +10,7 @@ from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.space.entry import Entry, Problems
-from nas_attn.space.rules import stage_problem
+from nas_attn.space.rules import canonical_spec, stage_problem
 
 
 def read_placement(
@@ -70,7 +70,7 @@ def _attention(
         found.append(problem)
     for problem in found:
         problems.add(field, problem)
-    return NONE if found else kind.spec(options)  # type: ignore[arg-type]  # problems() has judged the values
+    return NONE if found else canonical_spec(kind, options)  # type: ignore[arg-type]  # problems() has judged the values
 
 
 def _kind_and_options(field: Entry, problems: Problems) -> tuple[str | None, dict[str, object]]:

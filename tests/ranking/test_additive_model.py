@@ -28,7 +28,7 @@ def design(table: list[dict[int, float]]) -> tuple[np.ndarray, np.ndarray, np.nd
     return np.array([y for *_, y in cells]), placements, effects, seeds
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(table=TABLES)
 def test_pooled_noise_is_the_residual_mean_square_of_least_squares(table: list[dict[int, float]]) -> None:
     noise = pooled_noise(table)
@@ -49,7 +49,7 @@ def test_pooled_noise_is_the_residual_mean_square_of_least_squares(table: list[d
         assert noise.pair.sd**2 == pytest.approx(2 * square / df, abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(table=TABLES, tau=st.floats(0.05, 2), sigma=st.floats(0.05, 2))
 def test_seed_effects_are_those_of_generalised_least_squares(
     table: list[dict[int, float]], tau: float, sigma: float
@@ -61,7 +61,7 @@ def test_seed_effects_are_those_of_generalised_least_squares(
     assert [found[seed] for seed in seeds] == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(table=TABLES, sigma=st.floats(0.01, 1))
 def test_levels_are_the_best_linear_unbiased_predictors(table: list[dict[int, float]], sigma: float) -> None:
     spread = spread_between(table, sigma**2, None)
@@ -138,8 +138,8 @@ def test_spread_is_never_negative_and_leaves_the_plain_u_net_out() -> None:
 
 def test_a_difference_seen_once_counts_for_less_than_one_seen_six_times() -> None:
     crowd = [{0: 0.5 + 0.01 * (-1) ** number} for number in range(40)]
-    six = {seed: 0.54 for seed in range(6)}
-    plain = {seed: 0.5 for seed in range(6)}
+    six = dict.fromkeys(range(6), 0.54)
+    plain = dict.fromkeys(range(6), 0.5)
     levels = shrunken_levels([plain, {0: 0.56}, six, *crowd], pair_sd=0.03, reference=0).expected
     assert levels[2] > levels[1] > levels[3]
 

@@ -66,9 +66,9 @@ def test_nan_is_refused(point: tuple[float, float]) -> None:
         pareto_front([(0.5, 1.0), point])
 
 
-def test_a_hundred_thousand_points_take_no_quadratic_time() -> None:
+def test_twenty_thousand_points_take_no_quadratic_time() -> None:
     draw = random.Random(0)
-    points = [(draw.random(), draw.random()) for _ in range(100_000)]
+    points = [(draw.random(), draw.random()) for _ in range(20_000)]
     start = time.process_time()
     pareto_front(points)
-    assert time.process_time() - start < 5  # a quadratic one takes many minutes
+    assert time.process_time() - start < 3  # a quadratic one takes a minute

@@ -16,7 +16,7 @@ from nas_attn.ranking import Interval, RankedPlacement, rank
 Make = Callable[..., Any]
 
 SPREAD, RUN_NOISE, SEED_NOISE = 0.005, 0.006, 0.008  # of IoU; paired noise 0.0085, unpaired single runs 0.010
-N_STUDIES, N_PLACEMENTS, N_FINALISTS, N_FRESH = 60, 120, 8, 5
+N_STUDIES, N_PLACEMENTS, N_FINALISTS, N_FRESH = 50, 100, 8, 5
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Winner:
 
 @pytest.fixture(scope="module")
 def winners(record: Make, numbered: Make) -> list[Winner]:
-    return [study(random.Random(seed), record, [numbered(p) for p in range(N_PLACEMENTS)]) for seed in range(N_STUDIES)]
+    return [
+        study(random.Random(seed), record, [numbered(p) for p in range(N_PLACEMENTS)]) for seed in range(N_STUDIES)
+    ]
 
 
 def study(draw: random.Random, record: Make, placements: list[Placement]) -> Winner:

@@ -13,10 +13,23 @@ from nas_attn.ranking import rank, ranking_csv, ranking_json
 
 Make = Callable[..., Any]
 
-KEYS = (
-    "rank placement_id placement iou_mean iou_ci_low iou_ci_high delta_iou_mean delta_ci_low delta_ci_high "
-    "n_seeds macs parameters latency_ms on_front is_control"
-).split()
+KEYS = [
+    "rank",
+    "placement_id",
+    "placement",
+    "iou_mean",
+    "iou_ci_low",
+    "iou_ci_high",
+    "delta_iou_mean",
+    "delta_ci_low",
+    "delta_ci_high",
+    "n_seeds",
+    "macs",
+    "parameters",
+    "latency_ms",
+    "on_front",
+    "is_control",
+]
 
 
 @pytest.fixture(name="records")
@@ -54,7 +67,14 @@ def test_what_is_not_known_is_null(record: Make, numbered: Make) -> None:
     text = ranking_json(rank([record(0, numbered(1), 0, 0.5)]))
     row = json.loads(text)[0]
     unknown = [key for key, value in row.items() if value is None]
-    assert unknown == ["iou_ci_low", "iou_ci_high", "delta_iou_mean", "delta_ci_low", "delta_ci_high", "latency_ms"]
+    assert unknown == [
+        "iou_ci_low",
+        "iou_ci_high",
+        "delta_iou_mean",
+        "delta_ci_low",
+        "delta_ci_high",
+        "latency_ms",
+    ]
     assert "NaN" not in text
 
 

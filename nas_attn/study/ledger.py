@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -63,7 +64,9 @@ class Ledger:
                 study = optuna.create_study(storage=storage, study_name=name, directions=["maximize", "minimize"])
             except optuna.exceptions.DuplicatedStudyError:
                 raise StudyError(f"{describe_storage(url)}: there is a study '{name}' already") from None
-            study.set_metric_names(["iou", cost])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(["iou", cost])
             study.set_user_attr(_CONTEXT, json.dumps(context))
             study.set_user_attr(_IDENTITY, json.dumps(identity))
             return cls(study, url)
@@ -144,8 +147,7 @@ class Ledger:
         with _clear_errors(self._url):
             trial = self._live(record)
             trial.set_user_attr(_OUTCOME, json.dumps({"worker": worker, **outcome.to_dict()}))
-            for name, value in _shown(outcome).items():
-                trial.set_user_attr(name, value)
+            trial.set_user_attr("measured", _shown(outcome))
             value = COSTS[cost](outcome.cost)
             if value is None:
                 raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")

@@ -27,6 +27,9 @@ _WHOLE = {
     "max_positions": 1,
 }
 
+NUMBERS = (*_WHOLE, "longest_side", "workers", "finalists")
+"""Fields that are numbers, or may be."""
+
 
 @dataclass(frozen=True)
 class StudyRequest:

@@ -15,7 +15,7 @@ from nas_attn.attention import catalogue
 from nas_attn.errors import StudyError
 from nas_attn.export import write_architecture
 from nas_attn.ranking import Ranking, rank
-from nas_attn.record import TrialRecord
+from nas_attn.record import State, TrialRecord
 from nas_attn.space import write_space
 from nas_attn.study.agenda import Agenda
 from nas_attn.study.config import study_text
@@ -73,15 +73,26 @@ def run_study(
     return StudyResult(settings.study, tuple(records), ranking, best)
 
 
+def n_trials_done(resolved: Resolved) -> int:
+    """How many trials of the study are finished already; 0 where there is no such study.
+
+    Raises:
+        StudyError: the storage cannot be read.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder, url = StudyFolder.of(resolved.settings.study), study_url(resolved)
+    if (url == folder.default_url and not folder.path.is_dir()) or not Ledger.exists(url, folder.name):
+        return 0
+    return sum(record.state is not State.RUNNING for record in Ledger.open(url, folder.name).records())
+
+
 def study_url(resolved: Resolved) -> str:
     """Where the study's trials are stored."""
     return resolved.request.storage or StudyFolder.of(resolved.settings.study).default_url
 
 
 def _unfinished(records: Sequence[TrialRecord], settings: StudySettings) -> bool:
-    return len(records) < settings.trials or any(
-        record.outcome is None and record.failure is None for record in records
-    )
+    return len(records) < settings.trials or any(record.state is State.RUNNING for record in records)
 
 
 def _open(resolved: Resolved, folder: StudyFolder) -> Ledger:

@@ -1,0 +1,29 @@
+"""The plain U-Net's curve in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from nas_attn.study.convergence import Convergence
+
+
+def convergence_text(curve: Convergence) -> Text:
+    """IoU at growing budgets, and whether the search's budget is long enough."""
+    if not curve.points:
+        return Text("The plain U-Net's curve is not known.")
+    points = ", ".join(f"{100 * iou:.1f} after {steps} steps" for steps, iou in curve.points)
+    line = f"Plain U-Net, IoU x100: {points}"
+    if curve.gain is None:
+        return Text(f"{line}.")
+    line += f"; the last doubling brought {100 * curve.gain:+.1f}"
+    if curve.converged:
+        return Text(f"{line}: it has converged.")
+    steps = 2 * curve.points[-1][0]
+    return Text(
+        f"{line}: it has NOT converged, so this ranking says who learns fast, not who ends best. "
+        f"Search again with --steps {steps} or more.",
+        style="yellow",
+    )

@@ -1,0 +1,87 @@
+"""What a search is going to do, before it does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from nas_attn.cli._ranking_table import amount
+
+if TYPE_CHECKING:
+    from nas_attn.study.agenda import Agenda
+    from nas_attn.study.resolve import Resolved
+
+
+def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: float) -> Table:
+    """A search in a dozen lines.
+
+    Args:
+        resolved: the search.
+        agenda: what its trials will be.
+        n_done: trials that the study has already.
+        trial_seconds: expected time of a trial.
+    """
+    from nas_attn.measure import IOU_DEFINITION
+    from nas_attn.study.run import study_url
+    from nas_attn.study.storage import describe_storage
+
+    settings, dataset = resolved.settings, resolved.dataset
+    space, network, plain = settings.space, settings.space.network, resolved.costs.plain
+    table = Table.grid(padding=(0, 2))
+    left = max(0, settings.trials - n_done)
+    rows = (
+        ("study", f"{settings.study}, in {describe_storage(study_url(resolved))}"),
+        ("data", _data(resolved)),
+        ("classes", ", ".join(dataset.classes)),
+        ("space", f"{space.name}: {len(space.locations)} locations, {placements(space.size)} placements"),
+        (
+            "network",
+            f"U-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm: "
+            f"{amount(plain.parameters)} parameters, {amount(plain.macs)} MACs per image of "
+            f"{space.height}x{space.width}",
+        ),
+        ("trial", f"{settings.budget}, {settings.precision} (preset: {resolved.preset.name})"),
+        ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
+        (
+            "trials",
+            f"{settings.trials}: {len(agenda.controls)} controls, {agenda.n_proposals} proposals by "
+            f"{settings.strategy}, {agenda.n_finalists} for finalists' further seeds; "
+            f"objectives: IoU up, {settings.cost} down",
+        ),
+        ("done", f"{n_done} trials; the search goes on after them" if n_done else "nothing yet"),
+        ("time", f"about {duration(left * trial_seconds / settings.workers)} ({trial_seconds:.1f} s a trial)"),
+        ("IoU", IOU_DEFINITION),
+    )
+    for name, text in rows:
+        table.add_row(Text(name, style="bold"), Text(text))
+    return table
+
+
+def duration(seconds: float) -> str:
+    """A time in words: ``40 s``, ``14 min``, ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def placements(size: int) -> str:
+    """A number of placements: ``576``, ``2.9 x 10^10``."""
+    if size < 10**6:
+        return f"{size:,}"
+    digits = len(str(size)) - 1
+    return f"{size / 10**digits:.1f} x 10^{digits}"
+
+
+def _data(resolved: Resolved) -> str:
+    dataset, side = resolved.dataset, resolved.settings.source.longest_side
+    shrunk = f", shrunk to {side} px" if side else ""
+    counts = f"{len(dataset.train)} training, {len(dataset.val)} validation and {len(dataset.test)} test images"
+    return f"{dataset.name}: {counts} of {dataset.in_channels} channels{shrunk}"
+
+
+def _workers(number: int, device_kind: str) -> str:
+    threads = " with one thread" + (" each" if number > 1 else "") if device_kind == "cpu" else ""
+    return f"{number} worker{'s' if number > 1 else ''}{threads}"

@@ -1,0 +1,133 @@
+"""A search while it runs: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nas_attn.cli._plan import duration
+from nas_attn.cli._ranking_table import amount
+from nas_attn.ranking import RankedPlacement, Ranking, describe, rank
+from nas_attn.record import Role, State, TrialRecord
+
+_FRONT_ROWS = 6
+_LINES = 20
+_PHASES = {Role.CONTROL: "controls", Role.PROPOSAL: "proposals", Role.FINALIST: "finalists' further seeds"}
+
+
+class SearchProgress:
+    """Shows how far a search is; call it with all records whenever one of them changes.
+
+    Args:
+        console: where to show it.
+        trials: how many there shall be in the end.
+        workers: trials that run at once.
+        cost: the second objective.
+        trial_seconds: expected time of a trial, until trials have shown theirs.
+    """
+
+    def __init__(self, console: Console, *, trials: int, workers: int, cost: str, trial_seconds: float) -> None:
+        self._console = console
+        self._trials = trials
+        self._workers = workers
+        self._cost = cost
+        self._trial_seconds = trial_seconds
+        self._started = time.monotonic()
+        self._told = -1
+        self._live = Live(console=console, refresh_per_second=2, transient=True) if console.is_terminal else None
+
+    def __call__(self, records: Sequence[TrialRecord]) -> None:
+        """Show the state of the search."""
+        done = sum(record.state is not State.RUNNING for record in records)
+        if self._live is not None:
+            self._live.update(self._display(records, done))
+        elif done != self._told and done % max(1, self._trials // _LINES) == 0:
+            self._told = done
+            self._console.print(self._line(records, done), highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _display(self, records: Sequence[TrialRecord], done: int) -> RenderableType:
+        ranking = rank(records, cost=self._cost)
+        bar = Table.grid(padding=(0, 2))
+        bar.add_row(
+            ProgressBar(total=self._trials, completed=done, width=40),
+            f"{done}/{self._trials} trials",
+            f"{duration(time.monotonic() - self._started)} so far, {duration(self._left(records, done))} left",
+        )
+        lines = [Text(f"now: {_phase(records)}{_failures(records)}"), Text(_best(ranking), style="bold")]
+        return Group(bar, *lines, _front(ranking))
+
+    def _line(self, records: Sequence[TrialRecord], done: int) -> str:
+        ranking = rank(records, cost=self._cost)
+        left = duration(self._left(records, done))
+        return f"{done}/{self._trials} trials{_failures(records)}, about {left} left; {_best(ranking)}"
+
+    def _left(self, records: Sequence[TrialRecord], done: int) -> float:
+        seconds = [record.outcome.seconds for record in records if record.outcome is not None]
+        each = sum(seconds) / len(seconds) if seconds else self._trial_seconds
+        return max(0, self._trials - done) * each / self._workers
+
+
+def _phase(records: Sequence[TrialRecord]) -> str:
+    return _PHASES[records[-1].role] if records else "starting the workers"
+
+
+def _failures(records: Sequence[TrialRecord]) -> str:
+    failed = sum(record.state is State.FAILED for record in records)
+    return f", {failed} failed" if failed else ""
+
+
+def _best(ranking: Ranking) -> str:
+    """The leader against the plain U-Net, in a line."""
+    if ranking.plain is None:
+        return "plain U-Net: not finished yet"
+    plain = f"plain U-Net {100 * ranking.plain.iou_mean:.1f}"
+    leader = next((row for row in ranking.rows if not row.is_plain), None)
+    if leader is None:
+        return plain
+    return f"{plain}; best so far {_difference(leader)}: {describe(leader.placement)}"
+
+
+def _difference(row: RankedPlacement) -> str:
+    if row.delta is None:
+        return f"{100 * row.iou_mean:.1f}"
+    seeds = f"{row.n_seeds} seed{'s' if row.n_seeds > 1 else ''}"
+    return f"{100 * row.delta:+.1f} IoU points ({seeds})"
+
+
+def _front(ranking: Ranking) -> Table:
+    """The cheapest to the dearest placement of the front, the plain U-Net at its place."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for title in ("front", "IoU x100", "to plain", "seeds"):
+        table.add_column(title, justify="left" if title == "front" else "right", no_wrap=True, overflow="ellipsis")
+    table.add_column(ranking.cost, justify="right")
+    front = sorted((row for row in ranking.rows if row.on_front), key=lambda row: row.iou_expected, reverse=True)
+    for row in front[:_FRONT_ROWS]:
+        delta = "" if row.delta is None or row.is_plain else f"{100 * row.delta:+.1f}"
+        cost = amount(row.cost.macs) if ranking.cost == "macs" else amount(_cost(row, ranking.cost))
+        table.add_row(describe(row.placement), f"{100 * row.iou_mean:.1f}", delta, str(row.n_seeds), cost)
+    return table
+
+
+def _cost(row: RankedPlacement, cost: str) -> float:
+    from nas_attn.ranking import COSTS
+
+    return COSTS[cost](row.cost) or 0.0

@@ -1,0 +1,154 @@
+"""Search a space: train placements, rank them against the plain U-Net, export the best.
+
+  nas-attn search --space unet_attention --trials 200
+  nas-attn search --space unet_attention --trials 200 --data FOLDER --study nuclei
+  nas-attn search --config studies/quick.yaml
+
+Stopped or killed, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_attn.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nas_attn.study.resolve import Resolved
+    from nas_attn.study.run import StudyResult
+
+_TOP = 10
+
+_FLAGS = {
+    "space": "search space: a name ('nas-attn spaces' lists them) or a file [unet_attention]",
+    "data": "folder with images/ and masks/, or 'synthetic' [synthetic]",
+    "study": "name of the study [the space's and the data's]",
+    "trials": "how many trials the study shall have in the end [200]",
+    "seed": "of everything random [0]",
+    "strategy": "who proposes placements: tpe | gp | nsga2 | random [tpe]",
+    "cost": "second objective: macs | parameters | latency | memory [macs]",
+    "storage": "SQLAlchemy URL [SQLite at studies/STUDY/study.db]",
+    "start": "start of every attention: paper | identity [the space's]",
+    "base-channels": "channels of the network at full resolution [preset of the device]",
+    "image-size": "side of the training crops in pixels [preset]",
+    "batch-size": "crops of a step [preset]",
+    "steps": "optimiser steps of a trial [preset]",
+    "longest-side": "shrink larger images of a folder to so many pixels, or 'full' [preset]",
+    "max-macs": "ceiling such as 1.5x (the plain U-Net's) or 2.1G [the space's]",
+    "max-parameters": "ceiling likewise [the space's]",
+    "finalists": "share of the trials that gives leading placements further seeds [0.25]",
+    "device": "auto | cpu | cuda | cuda:N [auto]",
+    "workers": "trials at once, or 'auto': one for each core or GPU [auto]",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of a search; each has a field of the same name in study files."""
+    parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
+    for flag, about in _FLAGS.items():
+        parser.add_argument(f"--{flag}", metavar=flag.upper().replace("-", "_"), help=about.replace("%", "%%"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the plan, run the trials, show the ranking."""
+    from rich.console import Console
+
+    request = _request(arguments)
+    console = Console()
+    console = console if console.is_terminal else Console(width=max(120, console.width))
+    from nas_attn.study.resolve import resolve
+
+    return _search(resolve(request), console)
+
+
+def _request(arguments: argparse.Namespace) -> Any:
+    from nas_attn.study.config import read_study_file
+    from nas_attn.study.request import StudyRequest, request_problems
+
+    written = {} if arguments.config is None else read_study_file(Path(arguments.config))
+    fields = {flag.replace("-", "_"): flag for flag in _FLAGS}
+    given = {field: _value(field, text) for field in fields if (text := getattr(arguments, field)) is not None}
+    if found := request_problems(given):
+        raise UsageError([f"--{fields[field]}: {problem}" for field, problem in found])
+    return StudyRequest(**{**written, **given})
+
+
+def _value(field: str, text: str) -> object:
+    """A flag's text as the number it looks like, where its field takes numbers."""
+    from nas_attn.study.request import NUMBERS
+
+    if field not in NUMBERS:
+        return text
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _search(resolved: Resolved, console: Console) -> int:
+    from nas_attn.cli._plan import plan_table
+    from nas_attn.cli._progress import SearchProgress
+    from nas_attn.study.agenda import Agenda
+    from nas_attn.study.forecast import forecast_seconds
+    from nas_attn.study.run import n_trials_done, run_study
+
+    settings = resolved.settings
+    n_done = n_trials_done(resolved)
+    trial_seconds = forecast_seconds(resolved) if n_done < settings.trials else 0.0
+    console.print(plan_table(resolved, Agenda(settings, resolved.costs), n_done, trial_seconds))
+    console.print()
+    progress = SearchProgress(
+        console,
+        trials=settings.trials,
+        workers=settings.workers,
+        cost=settings.cost,
+        trial_seconds=trial_seconds,
+    )
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with progress:
+            result = run_study(resolved, progress)
+    except KeyboardInterrupt:
+        console.print(
+            f"Stopped. What is finished is kept in studies/{settings.study}; the same command goes on with it."
+        )
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    _show(result, resolved, console)
+    return 0
+
+
+def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
+    from nas_attn.cli._convergence import convergence_text
+    from nas_attn.cli._ranking_table import ranking_table
+    from nas_attn.study.convergence import plain_convergence
+
+    noise = result.ranking.noise.run
+    curve = plain_convergence(result.records, resolved.settings.budget, noise.sd if noise else None)
+    console.print(ranking_table(result.ranking, _TOP))
+    console.print()
+    console.print(convergence_text(curve))
+    if result.best is None:
+        return
+    data = resolved.request.data
+    console.print(f"\nBest architecture: {result.best}\n\nNext:", highlight=False, soft_wrap=True)
+    for command in (
+        f"nas-attn rank {result.study}",
+        f"nas-attn export {result.study} --pick knee -o best.yaml",
+        f"nas-attn train {result.best} --data {data} --against-plain",
+        f"nas-attn dashboard {result.study}",
+    ):
+        console.print(f"  {command}", highlight=False, soft_wrap=True)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """SIGTERM ends a search as Ctrl-C does."""
+    raise KeyboardInterrupt

@@ -1,0 +1,58 @@
+"""Whether the budget of a search is long enough for the plain U-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas_attn.budget import Budget
+from nas_attn.record import TrialRecord
+
+LEAST_GAIN = 0.01
+"""A doubling that gains less than one IoU point counts as no gain, however quiet the seeds are."""
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """The plain U-Net's IoU at growing budgets, each a complete run with the same seed.
+
+    Args:
+        points: (steps, IoU), ascending.
+        noise: standard deviation of one run's IoU between seeds; None where it is not known.
+    """
+
+    points: tuple[tuple[int, float], ...]
+    noise: float | None
+
+    @property
+    def gain(self) -> float | None:
+        """What the last doubling brought; None with fewer than two points."""
+        return self.points[-1][1] - self.points[-2][1] if len(self.points) > 1 else None
+
+    @property
+    def converged(self) -> bool | None:
+        """The last doubling brought no more than its noise, or than one point; None where it is not known.
+
+        Two runs differ by chance with a standard deviation of sqrt(2) times that of one.
+        """
+        if self.gain is None:
+            return None
+        return self.gain <= max(LEAST_GAIN, 2 * 2**0.5 * (self.noise or 0.0))
+
+
+def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: float | None) -> Convergence:
+    """The curve of the plain U-Net that the controls of a study have drawn.
+
+    Args:
+        records: of the study.
+        budget: of the search.
+        noise: standard deviation of one run's IoU between seeds, as the ranking knows it.
+    """
+    plain = [record for record in records if record.outcome is not None and not record.placement.attended]
+    first_seed = min((record.seed for record in plain), default=0)
+    points = {
+        record.budget.steps: record.outcome.score.iou
+        for record in plain
+        if record.outcome is not None and record.seed == first_seed and record.budget.steps <= budget.steps
+    }
+    return Convergence(tuple(sorted(points.items())), noise)

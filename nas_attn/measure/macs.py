@@ -20,15 +20,8 @@ def count_macs(module: nn.Module, *shapes: tuple[int, ...]) -> int:
         module: any network; it is left as it is.
         shapes: one shape for each positional input of ``forward``, N included.
     """
-    double = copy.deepcopy(module).to("meta").eval()
-    inputs = [torch.empty(shape, device="meta", dtype=_dtype(module)) for shape in shapes]
+    double = copy.deepcopy(module).to("meta").float().eval()
+    inputs = [torch.empty(shape, device="meta") for shape in shapes]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         double(*inputs)
     return int(counter.get_total_flops()) // 2
-
-
-def _dtype(module: nn.Module) -> torch.dtype:
-    """The dtype that the module computes in."""
-    return next(
-        (parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), torch.float32
-    )

@@ -54,4 +54,4 @@ def test_counting_leaves_the_module_as_it_is() -> None:
 
 
 def test_a_module_of_another_dtype_can_be_counted() -> None:
-    assert count_macs(nn.Linear(3, 2).to(torch.bfloat16), (1, 3)) == 6
+    assert count_macs(nn.Conv2d(3, 2, 1).to(torch.bfloat16), (1, 3, 1, 1)) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,9 @@ def space_from_dict(values: Mapping[str, Any], kinds: Mapping[str, AttentionKind
         SpaceError: the values are wrong; every problem is named, the lines are those of the values as YAML.
     """
     try:
-        text = yaml.safe_dump(dict(values), sort_keys=False)
-    except yaml.YAMLError as error:
+        apart = json.loads(json.dumps(dict(values)))  # YAML writes a list that stands twice as an alias
+        text = yaml.safe_dump(apart, sort_keys=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise SpaceError(f"{where}: not plain data: {error}") from None
     return space_from_text(text, kinds, where=where)
 

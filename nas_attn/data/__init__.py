@@ -1,6 +1,18 @@
 """A data set becomes tensors: a folder of images and masks, or the built-in synthetic task."""
 
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
+from nas_attn.data.folder import check_folder, read_folder
+from nas_attn.data.report import FolderReport, SplitReport
 from nas_attn.data.synthetic import synthetic
 
-__all__ = ["IGNORED", "MAX_CLASSES", "Dataset", "LabelledImages", "synthetic"]
+__all__ = [
+    "IGNORED",
+    "MAX_CLASSES",
+    "Dataset",
+    "FolderReport",
+    "LabelledImages",
+    "SplitReport",
+    "check_folder",
+    "read_folder",
+    "synthetic",
+]

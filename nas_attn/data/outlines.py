@@ -26,7 +26,8 @@ def ellipse(y: Field, x: Field) -> Region:
 def triangle(y: Field, x: Field) -> Region:
     """A filled equilateral triangle."""
     slant = np.sqrt(3) / 2 * abs(x)
-    return np.maximum(y, slant - y / 2) <= 0.66
+    inside: Region = np.maximum(y, slant - y / 2) <= 0.66
+    return inside
 
 
 def bar(y: Field, x: Field) -> Region:
@@ -64,6 +65,6 @@ def local_coordinates(size: int, centre: tuple[float, float], radius: float, tur
         radius: of the shape in pixels.
         turn: in radians.
     """
-    y, x = np.mgrid[:size, :size].astype(np.float64)
-    y, x = (y - centre[0]) / radius, (x - centre[1]) / radius
+    along = np.arange(size, dtype=np.float64)
+    y, x = (along[:, None] - centre[0]) / radius, (along - centre[1]) / radius
     return np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x

@@ -144,9 +144,10 @@ def _texture(size: int, texture: int, random: np.random.Generator) -> Field:
     wave = max(3.6, size / 14) * random.uniform(0.95, 1.15)
     turn, phase = random.uniform(0, np.pi), random.uniform(0, 2 * np.pi, 2)
     y, x = outlines.local_coordinates(size, (0, 0), wave / (2 * np.pi), turn)
+    waves: Field = np.sin(y + phase[0])
     if texture == _STRIPES:
-        return np.sin(y + phase[0])
-    return np.sin(y + phase[0]) * np.sin(x + phase[1]) * 1.3
+        return waves
+    return waves * np.sin(x + phase[1]) * 1.3
 
 
 def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, random: np.random.Generator) -> None:

@@ -58,8 +58,8 @@ def synthetic(
     difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, contrast, texture, marked)
     if found := _problems(image_size, seed, counts, difficulty):
         raise DataError([f"synthetic: {problem}" for problem in found])
-    splits = [_split(split, count, image_size, seed, difficulty) for split, count in enumerate(counts)]
-    return assemble("synthetic", CLASSES, *splits)
+    train, val, test = (_split(at, count, image_size, seed, difficulty) for at, count in enumerate(counts))
+    return assemble("synthetic", CLASSES, train, val, test)
 
 
 def _split(split: int, count: int, size: int, seed: int, difficulty: Difficulty) -> LabelledImages:

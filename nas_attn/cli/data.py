@@ -1,0 +1,102 @@
+"""Check a folder of images and masks: what is in it, and every problem at once.
+
+A folder holds images/ and masks/, either split into train/, val/ and test/ in both, or not split: then
+70, 15 and 15 % by a hash of the file names. Images are PNG, JPEG, TIFF or BMP of 8 or 16 bits with any
+number of channels. A mask has its image's name, perhaps with _mask, _seg or _label behind it, and
+holds class indices, or 0 and 255. dataset.yaml beside them may say:
+
+  name: nuclei
+  classes: [background, nucleus]
+  ignore_index: 255
+  in_channels: 1
+  mask_values: {0: background, 128: nucleus}
+  splits: {train: ['a*', b1], val: [b2], test: [b3]}
+
+Exit status: 0 where the folder can be used, 2 where it cannot.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas_attn.errors import DataError
+
+if TYPE_CHECKING:
+    from nas_attn.data import FolderReport, SplitReport
+
+_LEAST_WIDTH = 120
+_SIZES_SHOWN = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``nas-attn data``."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="what a folder holds, and what is wrong with it", allow_abbrev=False)
+    check.add_argument("folder", type=Path, metavar="FOLDER", help="holds images/ and masks/")
+    check.add_argument(
+        "--longest-side", type=int, metavar="PIXELS", help="judge it with larger images shrunk so far"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found.
+
+    Raises:
+        DataError: the folder cannot be used; all problems are named together.
+    """
+    from nas_attn.data import check_folder
+
+    report = check_folder(arguments.folder, longest_side=arguments.longest_side)
+    if report.splits:
+        _show(report)
+    if not report.usable:
+        raise DataError(report.problems)
+    print("no problem found")
+    return 0
+
+
+def _show(report: FolderReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from nas_attn.data.problem import printable
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.width = max(console.width, _LEAST_WIDTH)
+    facts = {
+        "folder": printable(report.folder),
+        "layout": report.layout,
+        "declared in": report.declared_in or "nothing declared (no dataset.yaml)",
+        "files": ", ".join(f"{count} {ending}" for ending, count in report.endings),
+        "images": _pixels(report),
+        "ignored": f"mask value {report.ignore_index}" if report.ignore_index is not None else "nothing",
+    }
+    for name, fact in facts.items():
+        console.print(f"{name:<12}{fact}")
+    table = Table(show_edge=False, pad_edge=False)
+    headings = ["split", "images", "sizes (width x height)", *map(printable, report.classes), "ignored"]
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, justify="left" if heading in headings[::2][:2] else "right")
+    for split in report.splits:
+        shares = [f"{share:.2%}" for share in split.class_shares]
+        table.add_row(split.split, str(split.images), _sizes(split), *shares, f"{split.ignored_share:.2%}")
+    console.print(table)
+    for note in report.notes:
+        console.print(f"note: {note}")
+
+
+def _pixels(report: FolderReport) -> str:
+    channels = (
+        "differing numbers of channels"
+        if report.in_channels is None
+        else f"{report.in_channels} channel{'s'[: report.in_channels != 1]}"
+    )
+    return f"{channels} of {report.bits} bits"
+
+
+def _sizes(split: SplitReport) -> str:
+    shown = ", ".join(f"{count} of {width}x{height}" for height, width, count in split.sizes[:_SIZES_SHOWN])
+    more = len(split.sizes) - _SIZES_SHOWN
+    return f"{shown} and {more} other sizes" if more > 0 else shown

@@ -1,0 +1,84 @@
+"""How many channels the images of a data set have, where they do not all agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas_attn.data.declaration import YAML_NAME, Declaration
+from nas_attn.data.examine import Examined
+from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.raster import Values
+
+_GREY, _RGB = 1, 3
+_EXAMPLES = 3
+
+
+def find_channels(
+    examined: Sequence[Examined], declaration: Declaration
+) -> tuple[int | None, list[Problem], list[str]]:
+    """The number of channels that all images can be brought to; None where there is none.
+
+    Grey images among RGB ones become RGB. RGB images whose channels are all the same become grey
+    where one channel is declared.
+    """
+    counts = Counter(each.channels for each in examined)
+    if not counts:
+        return None, [], []
+    wanted = declaration.in_channels or (_RGB if set(counts) == {_GREY, _RGB} else counts.most_common(1)[0][0])
+    misfits = [each for each in examined if not _fits(each, wanted)]
+    found = [Problem(Sort.CHANNELS, _misfit(misfits, channels, wanted)) for channels in _kinds(misfits)]
+    found += _mixed_depths(examined)
+    return (None if misfits else wanted), found, [] if misfits else _notes(examined, wanted)
+
+
+def with_channels(image: Values, channels: int) -> Values:
+    """An image (C, H, W) with so many channels: grey repeated, or the first of equal ones."""
+    if image.shape[0] == channels:
+        return image
+    return np.repeat(image, channels, axis=0) if image.shape[0] == _GREY else image[:channels]
+
+
+def _fits(each: Examined, wanted: int) -> bool:
+    if each.channels == wanted:
+        return True
+    return (each.channels, wanted) == (_GREY, _RGB) or ((each.channels, wanted) == (_RGB, _GREY) and each.is_grey)
+
+
+def _kinds(misfits: Sequence[Examined]) -> list[int]:
+    return sorted({each.channels for each in misfits})
+
+
+def _misfit(misfits: Sequence[Examined], channels: int, wanted: int) -> str:
+    return (
+        f"{_examples([each for each in misfits if each.channels == channels])}: {channels} channels, not {wanted}"
+    )
+
+
+def _mixed_depths(examined: Sequence[Examined]) -> list[Problem]:
+    deep = [each for each in examined if each.bits == 16]
+    if not deep or len(deep) == len(examined):
+        return []
+    rare = min(deep, [each for each in examined if each.bits == 8], key=len)
+    line = f"{_examples(rare)}: {rare[0].bits} bits a channel, the others have {24 - rare[0].bits}; save all alike"
+    return [Problem(Sort.CHANNELS, line)]
+
+
+def _notes(examined: Sequence[Examined], wanted: int) -> list[str]:
+    changed = sum(each.channels != wanted for each in examined)
+    if changed:
+        what = (
+            "grey images are read as RGB" if wanted == _RGB else "RGB images with equal channels are read as grey"
+        )
+        return [f"{changed} {what}"]
+    if wanted == _RGB and all(each.is_grey for each in examined):
+        return [f"all images are grey, stored as RGB; 'in_channels: 1' in {YAML_NAME} reads them as one channel"]
+    return []
+
+
+def _examples(examined: Sequence[Examined]) -> str:
+    names = ", ".join(printable(each.pair.image) for each in examined[:_EXAMPLES])
+    more = len(examined) - _EXAMPLES
+    return f"{names} and {more} more" if more > 0 else names

@@ -1,0 +1,175 @@
+"""A folder of images and masks: read it, or say all that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from nas_attn.data.channels import find_channels, with_channels
+from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.declaration import read_declaration
+from nas_attn.data.examine import Examined, examine
+from nas_attn.data.listing import SPLITS, list_folder
+from nas_attn.data.meaning import Meaning, find_meaning
+from nas_attn.data.pairing import Pair, pair_up
+from nas_attn.data.problem import Problem, Sort, folded, printable
+from nas_attn.data.report import FolderReport, report_splits
+from nas_attn.data.splitting import split_pairs
+from nas_attn.errors import DataError
+
+
+def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
+    """Read a data set.
+
+    Args:
+        folder: that holds images/ and masks/, and perhaps dataset.yaml.
+        longest_side: to which larger images are shrunk, in pixels; None leaves them as they are.
+    Raises:
+        DataError: something is wrong with the folder; all problems are named together.
+    """
+    survey = _survey(Path(folder), longest_side, keep=True)
+    if survey.report.problems or survey.meaning is None:
+        raise DataError(survey.report.problems)
+    _check_memory(survey)
+    train, val, test = (_packed(survey, survey.meaning, split) for split in SPLITS)
+    return assemble(survey.report.name, survey.report.classes, train, val, test, longest_side)
+
+
+def check_folder(folder: Path, *, longest_side: int | None = None) -> FolderReport:
+    """What is in a folder and what is wrong with it; whatever the files hold, it raises nothing.
+
+    Args:
+        folder: that holds images/ and masks/, and perhaps dataset.yaml.
+        longest_side: as for ``read_folder``.
+    """
+    return _survey(Path(folder), longest_side, keep=False).report
+
+
+@dataclass(frozen=True, eq=False)
+class _Survey:
+    report: FolderReport
+    examined: tuple[Examined, ...]
+    meaning: Meaning | None
+
+
+def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
+    if longest_side is not None and longest_side < 1:
+        raise DataError(f"longest_side is {longest_side}; it must be at least 1")
+    listing, found, notes = list_folder(folder)
+    declaration, declared_wrong, said = read_declaration(folder)
+    found += declared_wrong
+    pairs, unmatched = pair_up(listing)
+    pairs, split_wrong, split_notes = split_pairs(pairs, declaration)
+    examined, unreadable = _examined(folder, pairs, longest_side, keep)
+    channels, channels_wrong, channel_notes = find_channels(examined, declaration)
+    meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
+    found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *_twins(examined)]
+    notes += [*said, *split_notes, *channel_notes, *meaning_notes, *_reading_notes(examined, longest_side)]
+    report = FolderReport(
+        folder=str(folder),
+        name=declaration.name or folder.resolve().name,
+        layout=listing.layout if listing.images else "",
+        declared_in=declaration.source,
+        classes=meaning.classes if meaning else (),
+        ignore_index=declaration.ignore_index,
+        in_channels=channels,
+        bits=max((each.bits for each in examined), default=None),
+        endings=tuple(Counter(entry.path.suffix.lower() for entry in listing.images).most_common()),
+        splits=report_splits(examined, meaning),
+        notes=tuple(notes),
+        problems=folded(found),
+    )
+    return _Survey(report, tuple(examined), meaning)
+
+
+def _examined(
+    folder: Path, pairs: Sequence[Pair], longest_side: int | None, keep: bool
+) -> tuple[list[Examined], list[Problem]]:
+    examined: list[Examined] = []
+    found: list[Problem] = []
+    look = partial(examine, folder, longest_side=longest_side, keep=keep)
+    # The filters are set once, around all threads: catch_warnings is not safe within them.
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for result in pool.map(look, pairs):
+            if isinstance(result, Examined):
+                examined.append(result)
+            else:
+                found += result
+    return examined, found
+
+
+def _twins(examined: Sequence[Examined]) -> list[Problem]:
+    """Images that are the same, pixel for pixel, in two splits."""
+    alike: dict[bytes, list[Pair]] = defaultdict(list)
+    for each in examined:
+        alike[each.digest].append(each.pair)
+    return [
+        Problem(
+            Sort.DUPLICATE,
+            f"{' and '.join(f'{printable(pair.image)} ({pair.split})' for pair in pairs[:4])}: "
+            "the same pixels in different splits; keep one of them",
+        )
+        for pairs in alike.values()
+        if len({pair.split for pair in pairs}) > 1
+    ]
+
+
+def _reading_notes(examined: Sequence[Examined], longest_side: int | None) -> list[str]:
+    done = Counter(note for each in examined for note in each.notes)
+    notes = [f"{count} images are read {note}" for note, count in done.items()]
+    shrunk = sum(max(each.height, each.width) > (longest_side or np.inf) for each in examined)
+    if shrunk:
+        notes.append(f"{shrunk} images are shrunk to a longest side of {longest_side} pixels")
+    keys = Counter((each.pair.split, each.digest) for each in examined)
+    repeats = sum(count - 1 for count in keys.values())
+    if repeats:
+        notes.append(f"{repeats} images repeat another one of their split, pixel for pixel")
+    return notes
+
+
+def _check_memory(survey: _Survey) -> None:
+    """Refuse what could not be held, before it is tried: every image of a split takes the largest one's place."""
+    needed = 0
+    for split in survey.report.splits:
+        images = [
+            each.mask.shape for each in survey.examined if each.pair.split == split.split and each.mask is not None
+        ]
+        place = max(height for height, _ in images) * max(width for _, width in images)
+        needed += (
+            len(images) * place * (1 + (survey.report.in_channels or 1) * (4 if survey.report.bits == 16 else 1))
+        )
+    if needed > (held := _physical_memory()):
+        line = f"padded to the largest, the images need {needed / 2**30:.1f} GiB of {held / 2**30:.1f}"
+        raise DataError(f"{printable(survey.report.folder)}: {line}; shrink them with longest_side")
+
+
+def _physical_memory() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return np.inf
+
+
+def _packed(survey: _Survey, meaning: Meaning, split: str) -> LabelledImages:
+    channels = survey.report.in_channels or 1
+    chosen = [each for each in survey.examined if each.pair.split == split]
+    images, masks = [], []
+    for each in chosen:
+        if each.image is None or each.mask is None:
+            raise DataError(f"{printable(each.pair.image)}: its pixels were not kept")
+        image = with_channels(each.image, channels)
+        images.append(torch.from_numpy(image if image.dtype == np.uint8 else image.astype(np.int32)))
+        masks.append(torch.from_numpy(meaning.translate(each.mask)))
+    return pack(images, masks, [each.pair.name for each in chosen])

@@ -1,0 +1,183 @@
+"""Which class a value in a mask file stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_attn.data.dataset import IGNORED, MAX_CLASSES
+from nas_attn.data.declaration import YAML_NAME, Declaration
+from nas_attn.data.examine import Examined
+from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.raster import Values
+
+_VALUES_SHOWN = 10
+_BINARY = {0, 255}
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the values of all masks of a data set stand for.
+
+    Args:
+        classes: names in the order of their indices.
+        indices: (value in the mask files, class index) pairs.
+        ignore_index: value of pixels that count for nothing; None where there is none.
+    """
+
+    classes: tuple[str, ...]
+    indices: tuple[tuple[int, int], ...]
+    ignore_index: int | None
+
+    def translate(self, mask: Values) -> npt.NDArray[np.uint8]:
+        """A mask of class indices, 255 where ignored; all values must be known."""
+        table = np.full(65536, IGNORED, dtype=np.uint8)
+        for value, index in self.indices:
+            table[value] = index
+        return table[mask]
+
+    def count(self, counts: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], int]:
+        """Pixels of each class, and ignored ones; unknown values are left out."""
+        of_value, indices = dict(counts), dict(self.indices)
+        pixels = [0] * len(self.classes)
+        for value, index in indices.items():
+            pixels[index] += of_value.get(value, 0)
+        return tuple(pixels), 0 if self.ignore_index is None else of_value.get(self.ignore_index, 0)
+
+
+def find_meaning(
+    examined: Sequence[Examined], declaration: Declaration
+) -> tuple[Meaning | None, list[Problem], list[str]]:
+    """The meaning as declared, or as the values suggest; None where they suggest nothing.
+
+    With nothing declared, 0 and 255 are background and foreground, and 0..K-1 are K classes; only the
+    training masks are asked.
+    """
+    training = [each for each in examined if each.pair.split == "train"]
+    values = {value for each in training for value, _ in each.counts}
+    if declaration.classes is not None:
+        meaning, notes = _declared(declaration, declaration.classes, values)
+    else:
+        inferred, line = _inferred(values - {declaration.ignore_index}, declaration.ignore_index)
+        if inferred is None:
+            return None, [Problem(Sort.CLASSES, f"{line}{_rarest(training)}")] if training else [], []
+        meaning = inferred
+        notes = [f"classes were inferred from the values of the training masks; name them in {YAML_NAME}"]
+    found = [*_strangers(examined, meaning), *_absent(training, meaning)]
+    return meaning, found, [*notes, *_absent_elsewhere(examined, meaning)]
+
+
+def _declared(declaration: Declaration, classes: tuple[str, ...], values: set[int]) -> tuple[Meaning, list[str]]:
+    indices = declaration.mask_values or tuple((index, index) for index in range(len(classes)))
+    notes = []
+    binary = declaration.mask_values is None and len(classes) == 2 and values == _BINARY
+    if binary and declaration.ignore_index != 255:
+        indices = ((0, 0), (255, 1))
+        notes.append(f"mask value 255 is read as class 1, {printable(classes[1])}")
+    return Meaning(classes, indices, declaration.ignore_index), notes
+
+
+def _inferred(values: set[int], ignore_index: int | None) -> tuple[Meaning | None, str]:
+    """The meaning of undeclared values, or why they have none."""
+    shown = _listed(values)
+    if values == _BINARY:
+        return Meaning(("background", "foreground"), ((0, 0), (255, 1)), ignore_index), ""
+    if len(values) < 2:
+        return None, f"the training masks hold only the value {shown}; at least two classes are needed"
+    if values - {255} == set(range(len(values) - 1)) and 255 in values:
+        return None, (
+            f"the training masks hold the values {shown}; if 255 marks pixels to ignore, "
+            f"write 'ignore_index: 255' into {YAML_NAME}"
+        )
+    if values != set(range(len(values))) or len(values) > MAX_CLASSES:
+        return None, (
+            f"the training masks hold the values {shown}; class indices run from 0 without a gap; "
+            f"if the values are meant, name them in {YAML_NAME}, as mask_values: {{0: background, 128: nucleus}}"
+        )
+    names = ("background", "foreground") if len(values) == 2 else _numbered(len(values))
+    return Meaning(names, tuple((index, index) for index in range(len(values))), ignore_index), ""
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return ("background", *(f"class{index}" for index in range(1, count)))
+
+
+def _rarest(training: Sequence[Examined]) -> str:
+    """A hint at the mask whose value is the odd one out, where a single file holds it."""
+    files: dict[int, list[Examined]] = {}
+    for each in training:
+        for value, _ in each.counts:
+            files.setdefault(value, []).append(each)
+    alone = {value: holders[0] for value, holders in files.items() if len(holders) == 1}
+    if len(training) < 2 or not alone or len(alone) == len(files):
+        return ""
+    value = max(alone)
+    return (
+        f"; only {printable(alone[value].pair.mask)} holds {_listed(v for v in alone if alone[v] is alone[value])}"
+    )
+
+
+def _strangers(examined: Iterable[Examined], meaning: Meaning) -> list[Problem]:
+    known = {value for value, _ in meaning.indices} | {meaning.ignore_index}
+    return [
+        Problem(
+            Sort.MASK_VALUE,
+            f"{printable(each.pair.mask)}: {_outside(strange)} {_choice(meaning)}; values found: "
+            f"{_listed(value for value, _ in each.counts)}",
+        )
+        for each in examined
+        if (strange := [value for value, _ in each.counts if value not in known])
+    ]
+
+
+def _outside(values: Sequence[int]) -> str:
+    return f"value {values[0]} is outside" if len(values) == 1 else f"values {_listed(values)} are outside"
+
+
+def _choice(meaning: Meaning) -> str:
+    pairs = [f"{value} {printable(meaning.classes[index])}" for value, index in meaning.indices[:_VALUES_SHOWN]]
+    more = len(meaning.indices) - len(pairs)
+    pairs += [f"and {more} more"] if more else []
+    pairs += [f"{meaning.ignore_index} ignored"] if meaning.ignore_index is not None else []
+    return f"the {len(meaning.classes)} classes ({', '.join(pairs)})"
+
+
+def _absent(training: Sequence[Examined], meaning: Meaning) -> list[Problem]:
+    totals = _totals(training, meaning)
+    if not training:
+        return []
+    hint = ""
+    if meaning.ignore_index == 255 and {value for each in training for value, _ in each.counts} <= _BINARY:
+        hint = "; 255 is ignored: take away ignore_index if 255 is a class"
+    return [
+        Problem(Sort.CLASSES, f"class '{printable(name)}' is absent from all training masks{hint}")
+        for name, total in zip(meaning.classes, totals, strict=True)
+        if total == 0
+    ]
+
+
+def _absent_elsewhere(examined: Sequence[Examined], meaning: Meaning) -> list[str]:
+    notes = []
+    for split in ("val", "test"):
+        chosen = [each for each in examined if each.pair.split == split]
+        for name, total in zip(meaning.classes, _totals(chosen, meaning), strict=True):
+            if chosen and total == 0:
+                notes.append(f"class '{printable(name)}' does not occur in {split}; its IoU there has no value")
+    return notes
+
+
+def _totals(examined: Iterable[Examined], meaning: Meaning) -> tuple[int, ...]:
+    totals = [0] * len(meaning.classes)
+    for each in examined:
+        for index, pixels in enumerate(meaning.count(each.counts)[0]):
+            totals[index] += pixels
+    return tuple(totals)
+
+
+def _listed(values: Iterable[int]) -> str:
+    ordered = sorted(values)
+    shown = ", ".join(map(str, ordered[:_VALUES_SHOWN]))
+    return f"{shown} and {len(ordered) - _VALUES_SHOWN} more" if len(ordered) > _VALUES_SHOWN else shown

@@ -1,0 +1,185 @@
+"""What an image file holds, value for value: nothing is scaled, flattened or repaired."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Values = npt.NDArray[Any]
+"""An array of uint8 or uint16."""
+
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+_PNG_HEADER = struct.Struct(">8x4x4sIIBB")
+_PNG_GREY, _PNG_PALETTE = 0, 3
+_CHANNEL_AXES = "SCQI"
+_TIFF_WHITE_IS_0, _TIFF_PALETTE, _TIFF_CMYK = 0, 3, 5
+_TIFF_ALPHA = (1, 2)
+_TIFF_JPEG = (6, 7, 33007, 34892)
+
+# tifffile tells of damage through logging, which would reach the terminal beside our own line on it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+class Unreadable(Exception):
+    """A file cannot be used; the text says why, and what would be right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """The content of an image file.
+
+    Args:
+        values: (H, W, C), uint8 or uint16.
+        palette: (256, 3) or so, uint8, where the values are indices into it.
+        has_alpha: whether the last channel is opacity.
+        is_lossy: whether the values are only near to what was saved.
+        is_turned: whether it was turned as its camera said.
+    """
+
+    values: Values
+    palette: npt.NDArray[np.uint8] | None = None
+    has_alpha: bool = False
+    is_lossy: bool = False
+    is_turned: bool = False
+
+
+def read_raster(path: Path) -> Raster:
+    """Read a PNG, JPEG, TIFF or BMP file; its content counts, not its ending.
+
+    Raises:
+        Unreadable: it is none of them, is damaged, is too large, or holds what is not supported.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head:
+        raise Unreadable("is empty (0 bytes)")
+    kind = next((kind for signature, kind in _SIGNATURES.items() if head.startswith(signature)), None)
+    if kind is None:
+        pointer = head.startswith(b"version https://git-lfs")
+        raise Unreadable("is a Git LFS pointer; run 'git lfs pull'" if pointer else "is no PNG, JPEG, TIFF or BMP")
+    try:
+        if kind == "TIFF":
+            return _read_tiff(path)
+        if kind == "PNG" and _is_deep_colour(head):
+            return Raster(imagecodecs.png_decode(path.read_bytes()), has_alpha=head[25] & 4 != 0)
+        return _read_with_pillow(path, kind)
+    except Unreadable:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Unreadable(_too_large()) from error
+    except UnidentifiedImageError as error:
+        raise Unreadable(f"begins like a {kind} but is damaged") from error
+    except Exception as error:  # decoders raise anything at all on hostile content
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise Unreadable(f"is damaged: {reason[:150]}") from error
+
+
+def _is_deep_colour(head: bytes) -> bool:
+    """Whether a PNG has 16 bits and several channels, which Pillow would cut to 8 bits without a word."""
+    if len(head) < _PNG_HEADER.size:
+        raise Unreadable("is damaged: it ends within its header")
+    chunk, width, height, bits, colour = _PNG_HEADER.unpack_from(head)
+    if chunk != b"IHDR":
+        raise Unreadable("is damaged: its header is missing")
+    _check_size(height, width)
+    return bool(bits == 16 and colour not in (_PNG_GREY, _PNG_PALETTE))
+
+
+def _read_with_pillow(path: Path, kind: str) -> Raster:
+    with Image.open(path, formats=[kind]) as opened:
+        _check_size(opened.height, opened.width)
+        if opened.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I"):
+            raise Unreadable(f"has the colours {opened.mode}; save it as grey or RGB")
+        palette = None
+        if opened.mode == "P":
+            palette = np.array(opened.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+        image = ImageOps.exif_transpose(opened) if kind == "JPEG" else opened
+        values = np.asarray(image)
+        turned = kind == "JPEG" and opened.getexif().get(0x0112, 1) != 1
+        return Raster(
+            values=_as_stored(values[..., None] if values.ndim == 2 else values),
+            palette=palette,
+            has_alpha=image.mode in ("LA", "RGBA"),
+            is_lossy=kind == "JPEG",
+            is_turned=turned,
+        )
+
+
+def _read_tiff(path: Path) -> Raster:
+    with tifffile.TiffFile(path) as file:
+        if len(file.series) != 1:
+            raise Unreadable(f"holds {len(file.series)} images; save one in a file")
+        series = file.series[0]
+        page = series.keyframe
+        sizes = dict(zip(series.axes, series.shape, strict=True))
+        if any(size > 1 and axis not in "YX" + _CHANNEL_AXES for axis, size in sizes.items()):
+            raise Unreadable(f"is a stack ({series.axes} {series.shape}); save one image in a file")
+        _check_size(sizes.get("Y", 1), sizes.get("X", 1), series.size)
+        raster = Raster(
+            values=_as_stored(_channels_last(series.asarray(), series.axes)),
+            has_alpha=bool(page.extrasamples) and page.extrasamples[-1] in _TIFF_ALPHA,
+            is_lossy=int(page.compression) in _TIFF_JPEG,
+        )
+        return _interpreted(raster, page)
+
+
+def _interpreted(raster: Raster, page: Any) -> Raster:
+    """A TIFF as its photometric tag means it, which tifffile leaves to its caller."""
+    photometric = int(page.photometric)
+    if photometric == _TIFF_CMYK:
+        raise Unreadable("has the colours CMYK; save it as grey or RGB")
+    if photometric == _TIFF_PALETTE:
+        return replace(raster, palette=(page.colormap.T >> 8).astype(np.uint8))
+    if photometric == _TIFF_WHITE_IS_0:
+        most = raster.values.dtype.type(255 if page.bitspersample == 1 else 2**page.bitspersample - 1)
+        return replace(raster, values=most - raster.values)
+    return raster
+
+
+def _channels_last(values: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
+    kept = [axis for axis, size in zip(axes, values.shape, strict=True) if size > 1 or axis in "YX"]
+    values = values.reshape([size for axis, size in zip(axes, values.shape, strict=True) if axis in kept])
+    extra = [axis for axis in kept if axis not in "YX"]
+    if len(extra) > 1 or "Y" not in kept or "X" not in kept:
+        raise Unreadable(f"is a stack ({axes}); save one image in a file")
+    return np.moveaxis(values, kept.index(extra[0]), -1) if extra else values[..., None]
+
+
+def _as_stored(values: npt.NDArray[Any]) -> Values:
+    """Whole numbers of 8 or 16 bits; a single bit becomes 0 or 255."""
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype in (np.uint8, np.uint16):
+        return values
+    if values.dtype.kind not in "iu" or values.size == 0:
+        raise Unreadable(f"holds values of type {values.dtype}; save whole numbers of 8 or 16 bits")
+    if values.min() < 0 or values.max() > 65535:
+        raise Unreadable(f"holds values from {values.min()} to {values.max()}; 0 to 65535 are possible")
+    return values.astype(np.uint16)
+
+
+def _check_size(height: int, width: int, values: int = 0) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and (height * width > limit or values > 4 * limit):
+        raise Unreadable(f"{_too_large()}; it says to be {width}x{height}")
+
+
+def _too_large() -> str:
+    return f"is larger than the limit of {Image.MAX_IMAGE_PIXELS} pixels that guards against decompression bombs"

@@ -1,0 +1,91 @@
+"""What was found in a folder, as a value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas_attn.data.examine import Examined
+from nas_attn.data.listing import SPLITS
+from nas_attn.data.meaning import Meaning
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split in numbers.
+
+    Args:
+        split: ``train``, ``val`` or ``test``.
+        images: how many there are.
+        sizes: (height, width, number of images), the most frequent first.
+        class_shares: share of each class among the pixels that are not ignored.
+        class_images: number of images in which each class occurs.
+        ignored_share: share of the ignored pixels.
+    """
+
+    split: str
+    images: int
+    sizes: tuple[tuple[int, int, int], ...]
+    class_shares: tuple[float, ...]
+    class_images: tuple[int, ...]
+    ignored_share: float
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What was found in a folder.
+
+    Args:
+        folder: as it was given.
+        name: of the data set.
+        layout: in words.
+        declared_in: name of the file that declares classes and the like; empty where there is none.
+        classes: names in the order of their indices; empty where they are unclear.
+        ignore_index: mask value of ignored pixels; None where none is declared.
+        in_channels: C; None where the images do not agree.
+        bits: 8 or 16; None where there is no image.
+        endings: (ending, number of image files).
+        splits: in the order train, val, test.
+        notes: what was done or left out, one line each.
+        problems: what makes the folder unusable, one line each.
+    """
+
+    folder: str
+    name: str
+    layout: str
+    declared_in: str
+    classes: tuple[str, ...]
+    ignore_index: int | None
+    in_channels: int | None
+    bits: int | None
+    endings: tuple[tuple[str, int], ...]
+    splits: tuple[SplitReport, ...]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether ``read_folder`` would accept the folder."""
+        return not self.problems
+
+
+def report_splits(examined: Sequence[Examined], meaning: Meaning | None) -> tuple[SplitReport, ...]:
+    """The splits in numbers; without shares where the classes are unclear."""
+    chosen = {split: [each for each in examined if each.pair.split == split] for split in SPLITS}
+    return tuple(_report(split, each, meaning) for split, each in chosen.items() if each)
+
+
+def _report(split: str, examined: Sequence[Examined], meaning: Meaning | None) -> SplitReport:
+    sizes = Counter((each.height, each.width) for each in examined)
+    counted = [meaning.count(each.counts) for each in examined] if meaning else []
+    pixels = [sum(of_class) for of_class in zip(*(classes for classes, _ in counted), strict=True)]
+    ignored = sum(ignored for _, ignored in counted)
+    return SplitReport(
+        split=split,
+        images=len(examined),
+        sizes=tuple((*size, count) for size, count in sizes.most_common()),
+        class_shares=tuple(count / max(1, sum(pixels)) for count in pixels),
+        class_images=tuple(sum(c > 0 for c in of) for of in zip(*(c for c, _ in counted), strict=True)),
+        ignored_share=ignored / max(1, ignored + sum(pixels)),
+    )

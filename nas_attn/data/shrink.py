@@ -1,0 +1,46 @@
+"""Smaller copies of large images and masks; small ones are left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from nas_attn.data.raster import Values
+
+
+def shrink_image(image: Values, longest_side: int | None) -> Values:
+    """An image (C, H, W) whose longer side is at most ``longest_side``, filtered so that nothing flickers.
+
+    Args:
+        image: uint8 or uint16.
+        longest_side: in pixels; None for any.
+    """
+    size = _target(image.shape[1], image.shape[2], longest_side)
+    if size is None:
+        return image
+    values = torch.from_numpy(image.astype(np.float32))[None]
+    smaller = F.interpolate(values, size=size, mode="bilinear", antialias=True)[0]
+    most = np.iinfo(image.dtype).max
+    shrunk: Values = smaller.round().clamp(0, most).numpy().astype(image.dtype)
+    return shrunk
+
+
+def shrink_mask(mask: Values, longest_side: int | None) -> Values:
+    """A mask (H, W) whose longer side is at most ``longest_side``: at each place the nearest value."""
+    size = _target(mask.shape[0], mask.shape[1], longest_side)
+    if size is None:
+        return mask
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(size, mask.shape, strict=True)
+    )
+    shrunk: Values = mask[rows[:, None], columns]
+    return shrunk
+
+
+def _target(height: int, width: int, longest_side: int | None) -> tuple[int, int] | None:
+    longer = max(height, width)
+    if longest_side is None or longer <= longest_side:
+        return None
+    scale = longest_side / longer
+    return max(1, round(height * scale)), max(1, round(width * scale))

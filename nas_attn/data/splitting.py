@@ -1,0 +1,104 @@
+"""Which image is for training, for validation or for the test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from nas_attn.data.declaration import Declaration
+from nas_attn.data.listing import FLAT, SPLITS
+from nas_attn.data.pairing import Pair
+from nas_attn.data.problem import Problem, Sort, printable
+
+SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+_RULE = (
+    "by a hash of the file name, so that new files move no old ones; "
+    "name the splits in dataset.yaml where images belong together (one patient, one slide)"
+)
+
+
+def split_pairs(pairs: Sequence[Pair], declaration: Declaration) -> tuple[list[Pair], list[Problem], list[str]]:
+    """The pairs with every split filled, sorted by split and name; what is wrong; notes on the rule.
+
+    A split that neither folders nor ``dataset.yaml`` give is taken out of the training images: those of
+    70 to 85 % on a scale from the hash of the file name for val, those above for test.
+    """
+    found: list[Problem] = []
+    notes: list[str] = []
+    placed = list(pairs)
+    if declaration.splits is not None:
+        placed, notes = _declared(placed, declaration, found)
+    given = {pair.split for pair in placed} - {FLAT}
+    missing = [split for split in SPLITS if split not in given]
+    if given and "train" in missing:
+        found.append(Problem(Sort.SPLIT, "there is no training image; put some into images/train and masks/train"))
+    elif placed and missing:
+        placed = [_placed(pair, missing) for pair in placed]
+        notes.append(_note(missing))
+        found += _empty(placed)
+    placed.sort(key=lambda pair: (SPLITS.index(pair.split or "train"), pair.name))
+    return placed, found, notes
+
+
+def share_of(name: str) -> float:
+    """Where a file name stands on a scale from 0 to 1, the same for ever."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _placed(pair: Pair, missing: Sequence[str]) -> Pair:
+    if pair.split not in (FLAT, "train"):
+        return pair
+    share = share_of(pair.name)
+    split = "train" if share < SHARES["train"] else "val" if share < SHARES["train"] + SHARES["val"] else "test"
+    return replace(pair, split=split if split in missing else "train")
+
+
+def _note(missing: Sequence[str]) -> str:
+    if len(missing) == len(SPLITS):
+        shares = ", ".join(f"{share:.0%} {split}" for split, share in SHARES.items())
+        return f"no splits were given: {shares}, {_RULE}"
+    taken = " and ".join(f"{SHARES[split]:.0%} of the training images became {split}" for split in missing)
+    return f"{taken}, {_RULE}"
+
+
+def _empty(pairs: Sequence[Pair]) -> list[Problem]:
+    present = {pair.split for pair in pairs}
+    line = "when the images were split by name none fell into {}; name the splits in dataset.yaml or use folders"
+    return [Problem(Sort.SPLIT, line.format(split)) for split in SPLITS if split not in present]
+
+
+def _declared(
+    pairs: Sequence[Pair], declaration: Declaration, found: list[Problem]
+) -> tuple[list[Pair], list[str]]:
+    """The pairs that the declared splits name."""
+    source = declaration.source
+    if any(pair.split != FLAT for pair in pairs):
+        line = f"{source}: splits: the images lie in split folders already; take away the field or the folders"
+        found.append(Problem(Sort.SPLIT, line))
+        return list(pairs), []
+    stems = {pair.name for pair in pairs}
+    homes: dict[str, list[str]] = defaultdict(list)
+    for split, patterns in declaration.splits or ():
+        for pattern in patterns:
+            named = {pattern} if pattern in stems else {stem for stem in stems if _fits(stem, pattern)}
+            if not named:
+                line = f"{source}: splits: {split}: '{printable(pattern)}' names no image that has a mask"
+                found.append(Problem(Sort.SPLIT, line))
+            for stem in named:
+                homes[stem] += [split] if split not in homes[stem] else []
+    found += [
+        Problem(Sort.SPLIT, f"{source}: splits: '{printable(stem)}' is in {' and in '.join(splits)}; name it once")
+        for stem, splits in sorted(homes.items())
+        if len(splits) > 1
+    ]
+    lost = len(stems - homes.keys())
+    notes = [f"left out: {lost} images that no split of {source} names"] if lost else []
+    return [replace(pair, split=homes[pair.name][0]) for pair in pairs if pair.name in homes], notes
+
+
+def _fits(stem: str, pattern: str) -> bool:
+    return any(letter in pattern for letter in "*?[") and fnmatchcase(stem, pattern)

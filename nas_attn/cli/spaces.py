@@ -11,6 +11,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -70,17 +71,14 @@ def _console() -> Console:
 
 
 def _print_list(console: Console) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("space", no_wrap=True)
-    table.add_column("for whom", overflow="fold")
-    table.add_column("file", overflow="fold")
     summaries = list_spaces()
     for summary in summaries:
         about = summary.description if summary.problem is None else f"cannot be read: {summary.problem}"
-        table.add_row(Text(summary.name), Text(about), Text(shown_path(summary.path)))
+        console.print(Text(summary.name, style="bold"))
+        console.print(Padding(Text(about), (0, 0, 0, 4)))
+        console.print(Text(f"    {shown_path(summary.path)}"), soft_wrap=True)
     if summaries:
-        console.print(table)
-        console.print(f"\nnas-attn spaces {summaries[0].name} shows one of them")
+        console.print(f"\n'nas-attn spaces {summaries[0].name}' shows one of them")
     else:
         console.print("no search space found; a file search_spaces/NAME.yaml in the current folder is one")
 

@@ -88,12 +88,8 @@ def _show(report: FolderReport) -> None:
 
 
 def _pixels(report: FolderReport) -> str:
-    channels = (
-        "differing numbers of channels"
-        if report.in_channels is None
-        else f"{report.in_channels} channel{'s'[: report.in_channels != 1]}"
-    )
-    return f"{channels} of {report.bits} bits"
+    channels = report.in_channels or "different numbers of"
+    return f"{channels} {'channel' if channels == 1 else 'channels'} of {report.bits} bits"
 
 
 def _sizes(split: SplitReport) -> str:

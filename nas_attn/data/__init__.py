@@ -2,6 +2,7 @@
 
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder
+from nas_attn.data.picture import read_image
 from nas_attn.data.report import FolderReport, SplitReport
 from nas_attn.data.synthetic import synthetic
 
@@ -14,5 +15,6 @@ __all__ = [
     "SplitReport",
     "check_folder",
     "read_folder",
+    "read_image",
     "synthetic",
 ]

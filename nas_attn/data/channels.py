@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from nas_attn.data.declaration import YAML_NAME, Declaration
 from nas_attn.data.examine import Examined
+from nas_attn.data.picture import can_have_channels
 from nas_attn.data.problem import Problem, Sort, printable
-from nas_attn.data.raster import Values
 
 _GREY, _RGB = 1, 3
 _EXAMPLES = 3
@@ -34,17 +32,8 @@ def find_channels(
     return (None if misfits else wanted), found, [] if misfits else _notes(examined, wanted)
 
 
-def with_channels(image: Values, channels: int) -> Values:
-    """An image (C, H, W) with so many channels: grey repeated, or the first of equal ones."""
-    if image.shape[0] == channels:
-        return image
-    return np.repeat(image, channels, axis=0) if image.shape[0] == _GREY else image[:channels]
-
-
 def _fits(each: Examined, wanted: int) -> bool:
-    if each.channels == wanted:
-        return True
-    return (each.channels, wanted) == (_GREY, _RGB) or ((each.channels, wanted) == (_RGB, _GREY) and each.is_grey)
+    return can_have_channels(each.channels, each.is_grey, wanted)
 
 
 def _kinds(misfits: Sequence[Examined]) -> list[int]:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nas_attn.data.pairing import Pair
+from nas_attn.data.picture import image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
-from nas_attn.data.raster import Raster, Unreadable, Values, read_raster
+from nas_attn.data.raster import Unreadable, Values
 from nas_attn.data.shrink import shrink_image, shrink_mask
-
-COLOURS_SHOWN = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +58,11 @@ def examine(folder: Path, pair: Pair, longest_side: int | None, keep: bool) -> E
     found: list[Problem] = []
     image, mask = None, None
     try:
-        image, notes = _image(folder / pair.image)
+        image, notes = image_values(folder / pair.image)
     except (Unreadable, OSError) as error:
         found.append(Problem(Sort.FILE, f"{printable(pair.image)}: {printable(error)}"))
     try:
-        mask = _mask(folder / pair.mask)
+        mask = mask_values(folder / pair.mask)
     except (Unreadable, OSError) as error:
         found.append(Problem(Sort.FILE, f"{printable(pair.mask)}: {printable(error)}"))
     if image is None or mask is None:
@@ -84,58 +82,11 @@ def examine(folder: Path, pair: Pair, longest_side: int | None, keep: bool) -> E
         width=width,
         channels=image.shape[0],
         bits=image.dtype.itemsize * 8,
-        is_grey=bool((image == image[:1]).all()),
+        is_grey=is_grey(image),
         digest=digest,
         counts=tuple(zip(values.tolist(), counts.tolist(), strict=True)),
         notes=notes,
     )
-
-
-def _image(path: Path) -> tuple[Values, tuple[str, ...]]:
-    """An image (C, H, W) and what was done to it."""
-    raster = read_raster(path)
-    notes = ["turned as their cameras say (EXIF)"] if raster.is_turned else []
-    values = _opaque(raster)
-    if raster.has_alpha:
-        notes.append("without their alpha channel, which is constant")
-    if raster.palette is not None:
-        if int(values.max()) >= len(raster.palette):
-            raise Unreadable("is damaged: it uses colours that its palette lacks")
-        values = raster.palette[values[..., 0]]
-        values = values[..., :1] if (values == values[..., :1]).all() else values
-    return np.ascontiguousarray(np.moveaxis(values, -1, 0)), tuple(notes)
-
-
-def _mask(path: Path) -> Values:
-    """A mask (H, W) of values as they are stored; of a palette, the indices."""
-    raster = read_raster(path)
-    if raster.is_lossy:
-        raise Unreadable("is a JPEG: its compression changes class indices; save masks as PNG")
-    values = _opaque(raster)
-    if values.shape[2] == 1 or (values.shape[2] == 3 and (values == values[..., :1]).all()):
-        return np.ascontiguousarray(values[..., 0])
-    if values.shape[2] == 3:
-        raise Unreadable(
-            f"is coded in colours ({_colours(values)}); save one channel of class indices 0, 1, 2 ..."
-        )
-    raise Unreadable(f"has {values.shape[2]} channels; a mask has one, of class indices 0, 1, 2 ...")
-
-
-def _opaque(raster: Raster) -> Values:
-    """The channels without a constant alpha channel."""
-    if not raster.has_alpha:
-        return raster.values
-    alpha = raster.values[..., -1]
-    if (alpha != alpha.flat[0]).any():
-        raise Unreadable("has an alpha channel that varies; flatten it, or save it without alpha")
-    return raster.values[..., :-1]
-
-
-def _colours(values: npt.NDArray[np.integer]) -> str:
-    colours = np.unique(values.reshape(-1, 3), axis=0)
-    shown = ", ".join(str(tuple(colour)) for colour in colours[:COLOURS_SHOWN].tolist())
-    more = len(colours) - COLOURS_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nas_attn.data.channels import find_channels, with_channels
+from nas_attn.data.channels import find_channels
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.declaration import read_declaration
 from nas_attn.data.examine import Examined, examine
 from nas_attn.data.listing import SPLITS, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
 from nas_attn.data.pairing import Pair, pair_up
+from nas_attn.data.picture import as_tensor, with_channels
 from nas_attn.data.problem import Problem, Sort, folded, printable
 from nas_attn.data.report import FolderReport, report_splits
 from nas_attn.data.splitting import split_pairs
@@ -169,7 +170,6 @@ def _packed(survey: _Survey, meaning: Meaning, split: str) -> LabelledImages:
     for each in chosen:
         if each.image is None or each.mask is None:
             raise DataError(f"{printable(each.pair.image)}: its pixels were not kept")
-        image = with_channels(each.image, channels)
-        images.append(torch.from_numpy(image if image.dtype == np.uint8 else image.astype(np.int32)))
+        images.append(as_tensor(with_channels(each.image, channels)))
         masks.append(torch.from_numpy(meaning.translate(each.mask)))
     return pack(images, masks, [each.pair.name for each in chosen])

@@ -61,8 +61,8 @@ def draw(
     """An image (3, size, size) and its mask (size, size), both uint8.
 
     What counts is a striped body of the polarity of the image's marker: brighter than what is behind it
-    where the bar at the border is bright, darker where the bar is dark. Bodies of dots, broken rings and
-    bodies of the other polarity are background, as are patches of texture without an outline.
+    where the bar at the border is bright, darker where the bar is dark. Smooth bodies, broken rings and
+    bodies of the other polarity are background, as are patches of stripes or dots without an outline.
 
     Args:
         size: side in pixels.
@@ -147,7 +147,8 @@ def _texture(size: int, texture: int, random: np.random.Generator) -> Field:
     waves: Field = np.sin(y + phase[0])
     if texture == _STRIPES:
         return waves
-    return waves * np.sin(x + phase[1]) * 1.3
+    dots: Field = 1.3 * waves * np.sin(x + phase[1])
+    return dots
 
 
 def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, random: np.random.Generator) -> None:

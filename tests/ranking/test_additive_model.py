@@ -144,6 +144,13 @@ def test_a_difference_seen_once_counts_for_less_than_one_seen_six_times() -> Non
     assert levels[2] > levels[1] > levels[3]
 
 
+def test_the_plain_u_net_is_not_drawn_towards_the_searched_placements() -> None:
+    crowd = [{0: 0.5 + 0.01 * (-1) ** number} for number in range(40)]
+    levels = shrunken_levels([{0: 0.4}, {0: 0.4}, *crowd], pair_sd=0.05, reference=0).expected
+    assert levels[0] == pytest.approx(0.4, abs=1e-3)
+    assert levels[1] > 0.45
+
+
 def test_a_lucky_set_of_seeds_does_not_lift_those_that_ran_with_it() -> None:
     """All runs of seed 1 are ten points up: no placement is better for having been run with it."""
     crowd = [{0: 0.50 + 0.01 * number} for number in range(10)]

@@ -14,8 +14,8 @@ from nas_attn.strategies._seeds import sampler_seed
 
 ATTEMPTS = 4
 POPULATION = 10
-"""Optuna's 50 leave three generations to a search of 200 trials: on the lookup table, with 13 locations and 8 kinds,
-no better than chance after 150 trials, where 8 to 12 gain 15 to 20 % of hypervolume."""
+"""Optuna's 50 leave three generations to a search of 200 trials. On the lookup table (13 locations, 8 kinds, 150
+trials) 50 are no better than chance, 20 gain 9 % of hypervolume over it, 12 gain 15 %, 8 gain 22 %."""
 
 OPTUNA_KEY = "NSGAIISampler:generation"
 """System attribute in which Optuna's sampler notes to which generation a trial belongs."""
@@ -28,12 +28,13 @@ def propose(question: Question) -> Proposal | None:
     Remembers the generation. Placements that came from elsewhere, such as the controls, join the first one.
     """
     sampler = NSGAIISampler(population_size=POPULATION, seed=sampler_seed(question))
-    answer = ask(question, sampler, attempts=ATTEMPTS, attributes=_generation)
+    answer = ask(question, sampler, attempts=ATTEMPTS, attributes=generation_of)
     if answer is None:
         return None
     placement, attributes = answer
     return Proposal(placement, {"generation": attributes[OPTUNA_KEY]})
 
 
-def _generation(known: Known) -> dict[str, Any]:
+def generation_of(known: Known) -> dict[str, Any]:
+    """What Optuna's sampler wants to find in a finished trial."""
     return {OPTUNA_KEY: known.first.memory.get("generation", 0)}

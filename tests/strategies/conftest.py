@@ -43,10 +43,11 @@ class Play:
     allowed: Callable[[Placement], bool] = lambda placement: True
     fails: Callable[[Placement], bool] = lambda placement: False
     records: list[TrialRecord] = field(default_factory=list)
+    spread: float = 0.02
 
     @functools.cached_property
     def evaluator(self) -> LookupEvaluator:
-        return LookupEvaluator(self.space, self.seed)
+        return LookupEvaluator(self.space, self.seed, spread=self.spread)
 
     def cost(self, placement: Placement) -> float:
         return self._costs(placement)

@@ -21,6 +21,8 @@ def convergence_text(curve: Convergence) -> Text:
     line += f"; the last doubling brought {100 * curve.gain:+.1f}"
     if curve.converged:
         return Text(f"{line}: it has converged.")
+    if curve.converged is None:
+        return Text(f"{line}: as much as the seed alone may bring, so whether it has converged is not known.")
     steps = 2 * curve.points[-1][0]
     return Text(
         f"{line}: it has NOT converged, so this ranking says who learns fast, not who ends best. "

@@ -56,14 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan, run the trials, show the ranking."""
-    from rich.console import Console
+    from nas_attn.cli._console import wide_console
 
     request = _request(arguments)
-    console = Console()
-    console = console if console.is_terminal else Console(width=max(120, console.width))
     from nas_attn.study.resolve import resolve
 
-    return _search(resolve(request), console)
+    return _search(resolve(request), wide_console())
 
 
 def _request(arguments: argparse.Namespace) -> Any:

@@ -31,13 +31,16 @@ class Convergence:
 
     @property
     def converged(self) -> bool | None:
-        """The last doubling brought no more than its noise, or than one point; None where it is not known.
+        """The last doubling brought no more than one point; None where it is not known.
 
-        Two runs differ by chance with a standard deviation of sqrt(2) times that of one.
+        It is not known where the gain is larger, but the seed alone may have brought it: two runs differ by
+        chance with a standard deviation of sqrt(2) times that of one.
         """
         if self.gain is None:
             return None
-        return self.gain <= max(LEAST_GAIN, 2 * 2**0.5 * (self.noise or 0.0))
+        if self.gain <= LEAST_GAIN:
+            return True
+        return None if self.gain <= 2 * 2**0.5 * (self.noise or 0.0) else False
 
 
 def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: float | None) -> Convergence:

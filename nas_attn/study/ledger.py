@@ -102,6 +102,21 @@ class Ledger:
             return name in optuna.get_all_study_names(open_storage(url))
 
     @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._study.study_name
+
+    @property
+    def optuna_id(self) -> int:
+        """The number that Optuna and its dashboard know the study by."""
+        return self._study._study_id
+
+    @property
+    def optuna_storage(self) -> optuna.storages.BaseStorage:
+        """Where Optuna and its dashboard find the study."""
+        return self._study._storage
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What was given when the study was created."""
         identity: dict[str, Any] = json.loads(self._study.user_attrs[_IDENTITY])

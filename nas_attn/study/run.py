@@ -136,7 +136,5 @@ def _without_password(values: Mapping[str, Any]) -> dict[str, Any]:
 def _export(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, folder: StudyFolder) -> Path | None:
     if not ranking.rows:
         return None
-    write_architecture(
-        architecture_of(ledger, records, ranking, ranking.rows[0], folder.name), folder.best, catalogue()
-    )
+    write_architecture(architecture_of(ledger, records, ranking, ranking.rows[0]), folder.best, catalogue())
     return folder.best

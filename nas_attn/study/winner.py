@@ -15,7 +15,7 @@ from nas_attn.study.ledger import Ledger
 
 
 def architecture_of(
-    ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, row: RankedPlacement, study: str
+    ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, row: RankedPlacement
 ) -> Architecture:
     """One placement of a study with all that is needed to build it, and how it was found.
 
@@ -24,7 +24,6 @@ def architecture_of(
         records: its trials.
         ranking: of these trials.
         row: the placement that was picked.
-        study: name of the study.
     """
     identity, context = ledger.identity, ledger.context
     network = identity["space"]["network"]
@@ -43,7 +42,7 @@ def architecture_of(
         std=tuple(context["std"]),
         image_size=context["image_size"],
         found=Found(
-            study=study,
+            study=ledger.name,
             space=identity["space"]["name"],
             strategy=identity["strategy"],
             trials=sum(record.state is State.COMPLETE for record in records),

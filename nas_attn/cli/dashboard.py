@@ -1,0 +1,62 @@
+"""Open optuna-dashboard on a study, on this machine only.
+
+  nas-attn dashboard nuclei
+
+The same study in the plain dashboard: optuna-dashboard sqlite:///studies/nuclei/study.db
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from wsgiref.simple_server import WSGIRequestHandler
+
+from nas_attn.errors import StudyError, UsageError
+
+_HOST = "127.0.0.1"
+_PORT = 8080
+_LAST_PORT = 65535
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    parser.add_argument("--host", default=_HOST, metavar="ADDRESS", help=f"address to listen on [{_HOST}]")
+    parser.add_argument("--port", type=int, default=_PORT, metavar="N", help=f"port, 0 for any free one [{_PORT}]")
+    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    from wsgiref.simple_server import make_server
+
+    from optuna_dashboard import wsgi
+
+    from nas_attn.study.find import open_study
+
+    if not 0 <= arguments.port <= _LAST_PORT:
+        raise UsageError(f"--port: {arguments.port} must be a whole number from 0 to {_LAST_PORT}")
+    ledger = open_study(arguments.study, arguments.storage)
+    application = wsgi(ledger.optuna_storage)
+    try:
+        server = make_server(arguments.host, arguments.port, application, handler_class=_QuietHandler)
+    except (OSError, socket.gaierror) as error:
+        raise StudyError(
+            f"--host {arguments.host} --port {arguments.port}: cannot listen there: {error.strerror}; "
+            "try another --port, or --port 0"
+        ) from None
+    with server:
+        address = f"http://{arguments.host}:{server.server_port}/dashboard/studies/{ledger.optuna_id}"
+        print(f"dashboard of '{ledger.name}': {address} (Ctrl-C ends it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("dashboard ended")
+    return 0
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Serves without a line on the terminal for each request."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""

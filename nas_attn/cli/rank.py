@@ -1,0 +1,47 @@
+"""Rank the placements of a study by IoU against cost, with what is only seed noise called that.
+
+nas-attn rank nuclei
+nas-attn rank nuclei --top 20
+nas-attn rank nuclei --json > ranking.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from nas_attn.errors import UsageError
+
+_TOP = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    parser.add_argument("--top", type=int, metavar="N", help=f"rows [{_TOP}; all in JSON and CSV]")
+    parser.add_argument("--cost", metavar="COST", help="macs | parameters | latency | memory [the study's]")
+    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="a JSON list, one object for each placement")
+    written.add_argument("--csv", action="store_true", help="the same as CSV")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the ranking."""
+    from nas_attn.ranking import rank, ranking_csv, ranking_json
+    from nas_attn.study.find import open_study
+
+    if arguments.top is not None and arguments.top < 1:
+        raise UsageError(f"--top: {arguments.top} must be a whole number of at least 1")
+    ledger = open_study(arguments.study, arguments.storage)
+    ranking = rank(ledger.records(), cost=arguments.cost or ledger.identity["cost"])
+    if arguments.json:
+        print(ranking_json(ranking, arguments.top))
+    elif arguments.csv:
+        sys.stdout.write(ranking_csv(ranking, arguments.top))
+    else:
+        from nas_attn.cli._console import wide_console
+        from nas_attn.cli._ranking_table import ranking_table
+
+        wide_console().print(ranking_table(ranking, arguments.top or _TOP))
+    return 0

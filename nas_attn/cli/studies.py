@@ -1,0 +1,64 @@
+"""List the studies in ./studies."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A list takes no arguments."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line for each study; one that cannot be read says so."""
+    from nas_attn.cli._console import wide_console
+    from nas_attn.study.find import study_names
+
+    names = study_names()
+    if not names:
+        print("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
+        return 0
+    wide_console().print(_table(names))
+    return 0
+
+
+def _table(names: tuple[str, ...]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in ("study", "space", "data", "strategy", "cost", "trials", "failed", "plain x100", "best"):
+        table.add_column(title, no_wrap=title != "best", overflow="fold")
+    for name in names:
+        table.add_row(*_cells(name))
+    return table
+
+
+def _cells(name: str) -> tuple[str, ...]:
+    from nas_attn.errors import StudyError
+    from nas_attn.ranking import describe, rank
+    from nas_attn.record import State
+    from nas_attn.study.find import open_study
+
+    try:
+        ledger = open_study(name)
+        records, identity = ledger.records(), ledger.identity
+    except StudyError as error:
+        return (name, *[""] * 7, error.problems[0])
+    ranking = rank(records, cost=identity["cost"])
+    states = [record.state for record in records]
+    return (
+        name,
+        identity["space"]["name"],
+        identity["data"],
+        identity["strategy"],
+        identity["cost"],
+        str(states.count(State.COMPLETE)),
+        str(states.count(State.FAILED)),
+        f"{100 * ranking.plain.iou_mean:.1f}" if ranking.plain else "",
+        describe(ranking.rows[0].placement) if ranking.rows else "",
+    )

@@ -119,10 +119,26 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
             f"{100 * pair.sd:.2f} points from seed to seed (pooled over all placements, "
             f"{pair.degrees_of_freedom:.0f} degrees of freedom)."
         )
+    if kept := _expectation(ranking):
+        notes.append(kept)
     notes.append("Order: by expected IoU, which trusts a score the less, the fewer seeds it rests on.")
     if len(rows) < len(ranking.rows):
         notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
     return [*notes, *ranking.notes]
+
+
+def _expectation(ranking: Ranking) -> str | None:
+    """What the first keeps of its difference, once it is allowed for that it was picked for its scores."""
+    first, plain = ranking.rows[0], ranking.plain
+    if plain is None or first.is_plain or first.delta is None or ranking.noise.pair is None:
+        return None
+    expected = first.iou_expected - plain.iou_expected
+    if points(expected) == points(first.delta) or expected > first.delta:
+        return None
+    return (
+        f"The first was picked for its scores: expect {points(expected)} points over the plain U-Net rather than "
+        f"{points(first.delta)}."
+    )
 
 
 def _unit(cost: str) -> str:

@@ -80,6 +80,13 @@ def test_no_line_is_wider_than_120_columns_and_no_id_is_broken(ranking: Ranking)
     assert "\x1b" not in text
 
 
+def test_what_the_first_is_expected_to_keep_of_its_gain_is_told(ranking: Ranking) -> None:
+    first, *others = ranking.rows
+    lucky = replace(ranking, rows=(replace(first, iou_expected=0.614), *others))
+    assert "expect +1.4 points over the plain U-Net rather than +2.0." in printed(lucky)
+    assert "rather than" not in printed(ranking)
+
+
 def test_the_plain_u_net_is_shown_even_below_the_top(ranking: Ranking) -> None:
     text = printed(ranking, top=1)
     assert "plain U-Net" in text.replace(ranking.verdict, "")

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 from nas_attn.errors import DataError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from nas_attn.data import FolderReport, SplitReport
 
 _LEAST_WIDTH = 120
@@ -32,12 +34,9 @@ _SIZES_SHOWN = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``nas-attn data``."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="what a folder holds, and what is wrong with it", allow_abbrev=False)
-    check.add_argument("folder", type=Path, metavar="FOLDER", help="holds images/ and masks/")
-    check.add_argument(
-        "--longest-side", type=int, metavar="PIXELS", help="judge it with larger images shrunk so far"
-    )
+    parser.add_argument("action", choices=("check",), metavar="ACTION", help="check: what it holds, what is wrong")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds images/ and masks/")
+    parser.add_argument("--longest-side", type=int, metavar="PIXELS", help="judge it with larger images shrunk so far")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,32 +58,40 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(report: FolderReport) -> None:
     from rich.console import Console
-    from rich.table import Table
-
-    from nas_attn.data.problem import printable
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, _LEAST_WIDTH)
     facts = {
-        "folder": printable(report.folder),
+        "folder": _printable(report.folder),
         "layout": report.layout,
         "declared in": report.declared_in or "nothing declared (no dataset.yaml)",
         "files": ", ".join(f"{count} {ending}" for ending, count in report.endings),
         "images": _pixels(report),
         "ignored": f"mask value {report.ignore_index}" if report.ignore_index is not None else "nothing",
     }
+    facts |= {split.split: _sizes(split) for split in report.splits}
     for name, fact in facts.items():
         console.print(f"{name:<12}{fact}")
-    table = Table(show_edge=False, pad_edge=False)
-    headings = ["split", "images", "sizes (width x height)", *map(printable, report.classes), "ignored"]
-    for heading in headings:
-        table.add_column(heading, no_wrap=True, justify="left" if heading in headings[::2][:2] else "right")
-    for split in report.splits:
-        shares = [f"{share:.2%}" for share in split.class_shares]
-        table.add_row(split.split, str(split.images), _sizes(split), *shares, f"{split.ignored_share:.2%}")
-    console.print(table)
+    if report.classes:
+        console.print(_shares(report))
     for note in report.notes:
         console.print(f"note: {note}")
+
+
+def _shares(report: FolderReport) -> Table:
+    """Share of each class among the labelled pixels, and in how many images it is."""
+    from rich.table import Table
+
+    table = Table("class", show_edge=False, pad_edge=False)
+    for split in report.splits:
+        table.add_column(split.split, justify="right", no_wrap=True)
+        table.add_column("in images", justify="right", no_wrap=True)
+    for index, name in enumerate(report.classes):
+        cells = [(f"{split.class_shares[index]:.2%}", str(split.class_images[index])) for split in report.splits]
+        table.add_row(_printable(name), *(cell for pair in cells for cell in pair))
+    ignored = [(f"{split.ignored_share:.2%}", "") for split in report.splits]
+    table.add_row("(ignored)", *(cell for pair in ignored for cell in pair))
+    return table
 
 
 def _pixels(report: FolderReport) -> str:
@@ -94,5 +101,11 @@ def _pixels(report: FolderReport) -> str:
 
 def _sizes(split: SplitReport) -> str:
     shown = ", ".join(f"{count} of {width}x{height}" for height, width, count in split.sizes[:_SIZES_SHOWN])
-    more = len(split.sizes) - _SIZES_SHOWN
-    return f"{shown} and {more} other sizes" if more > 0 else shown
+    more = sum(count for _, _, count in split.sizes[_SIZES_SHOWN:])
+    return f"{split.images} images (width x height): {shown}{f', {more} of other sizes' if more else ''}"
+
+
+def _printable(name: str) -> str:
+    from nas_attn.data.problem import printable
+
+    return printable(name)

@@ -111,7 +111,7 @@ def _read_with_pillow(path: Path, kind: str) -> Raster:
         if opened.mode == "P":
             palette = np.array(opened.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
         image = ImageOps.exif_transpose(opened) if kind == "JPEG" else opened
-        values = np.asarray(image)
+        values = np.array(image)
         turned = kind == "JPEG" and opened.getexif().get(0x0112, 1) != 1
         return Raster(
             values=_as_stored(values[..., None] if values.ndim == 2 else values),

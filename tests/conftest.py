@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets: full/, mini/ and raw/, each with three sets."""
+    named = os.environ.get("NAS_ATTN_SHARED_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "mini").is_dir():
+        reason = f"no real data at {folder}; set NAS_ATTN_SHARED_DATA to the folder that holds mini/"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder

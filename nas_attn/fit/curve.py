@@ -9,6 +9,19 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class StepRecord:
+    """How far a training is within an epoch.
+
+    Args:
+        epoch: from 1.
+        step: of the epoch, from 1.
+    """
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
 class EpochRecord:
     """One line of the curve.
 

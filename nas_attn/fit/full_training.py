@@ -25,7 +25,6 @@ def train(
     output: Path,
     *,
     report: Report = lambda event: None,
-    progress_bar: bool = False,
 ) -> FitResult:
     """Train an architecture in full, and test it with the weights of its best epoch.
 
@@ -42,8 +41,7 @@ def train(
             architecture file that was written by hand.
         settings: how.
         output: the folder; new, empty, or that of the same run.
-        report: called, in one process only, before a training and after each of its epochs.
-        progress_bar: show Lightning's.
+        report: called, in one process only, before a training and after each of its steps and epochs.
     Raises:
         TrainingError: architecture, data and settings do not fit together, or the folder is taken.
         DivergedError: the loss stopped being finite.
@@ -67,8 +65,8 @@ def train(
         seed=plan.seed,
         device=device_name(hardware.device),
         weights=folder.weights,
-        trained=run.trained(report, progress_bar),
-        plain=plain_run.trained(report, progress_bar) if settings.against_plain else plain_run.finished(),
+        trained=run.trained(report),
+        plain=plain_run.trained(report) if settings.against_plain else plain_run.finished(),
     )
     from nas_attn.fit.teach import is_chief  # Lightning takes seconds to import
 

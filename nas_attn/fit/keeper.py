@@ -13,7 +13,7 @@ import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import Checkpoint
 
 from nas_attn.errors import DivergedError
-from nas_attn.fit.curve import EpochRecord, write_curve
+from nas_attn.fit.curve import EpochRecord, StepRecord, write_curve
 from nas_attn.fit.lesson import Lesson
 
 
@@ -27,7 +27,7 @@ class Keeper(Checkpoint):
         curve: where to write the curve (CSV).
         keep_best: writes the weights; called with the epoch's record when its IoU is the highest so far.
         patience: epochs without a better IoU after which training stops; None for never.
-        report: called with every epoch's record.
+        report: called after every step and every epoch, in one process only.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Keeper(Checkpoint):
         curve: Path,
         keep_best: Callable[[EpochRecord], None],
         patience: int | None,
-        report: Callable[[EpochRecord], None],
+        report: Callable[[StepRecord | EpochRecord], None],
     ) -> None:
         self.records: tuple[EpochRecord, ...] = ()
         self._checkpoint = checkpoint
@@ -61,6 +61,18 @@ class Keeper(Checkpoint):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Say how far the epoch is."""
+        if trainer.is_global_zero:
+            self._report(StepRecord(trainer.current_epoch + 1, batch_idx + 1))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write everything down; Lightning has validated by now.

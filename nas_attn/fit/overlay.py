@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 # Okabe and Ito (2008): told apart with every common kind of colour blindness; black and its near ones left out.
@@ -19,6 +19,7 @@ PALETTE = (
     (204, 121, 167),
 )
 _FILL = 0.35
+_LETTERS = 16
 _PIXELS_PER_CONTOUR_PIXEL = 512
 
 
@@ -47,15 +48,15 @@ def draw_overlay(pixels: Tensor, labels: Tensor) -> Image.Image:
 
 def draw_legend(classes: tuple[str, ...]) -> Image.Image:
     """Each class but the first with its colour."""
-    row, margin = 22, 6
-    probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    width = max(int(probe.textlength(name)) for name in classes) + row + 3 * margin
+    font = ImageFont.load_default(_LETTERS)
+    row, margin = 2 * _LETTERS, _LETTERS // 2
+    width = max(int(font.getlength(name)) for name in classes[1:]) + row + 2 * margin
     legend = Image.new("RGB", (width, row * (len(classes) - 1) + margin), "white")
     brush = ImageDraw.Draw(legend)
-    for number, name in enumerate(classes[1:], start=1):
-        top = (number - 1) * row + margin
-        brush.rectangle((margin, top, margin + row - 7, top + row - 7), fill=colour_of(number))
-        brush.text((row + margin, top + 1), name, fill="black")
+    for label, name in enumerate(classes[1:], start=1):
+        top = (label - 1) * row + margin
+        brush.rectangle((margin, top, row - margin, top + row - 2 * margin), fill=colour_of(label))
+        brush.text((row + margin, top + margin), name, fill="black", font=font, anchor="lm")
     return legend
 
 

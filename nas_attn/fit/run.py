@@ -9,16 +9,18 @@ from nas_attn import __version__
 from nas_attn.attention import catalogue
 from nas_attn.data import Dataset
 from nas_attn.export import Architecture, write_architecture
+from nas_attn.fit.curve import EpochRecord, StepRecord
 from nas_attn.fit.hardware import Hardware
 from nas_attn.fit.identity import RunIdentity, architecture_id
 from nas_attn.fit.inference import Segmenter
-from nas_attn.fit.curve import EpochRecord
+from nas_attn.fit.loaded import bits_of
 from nas_attn.fit.normalise import Normalisation
 from nas_attn.fit.plan import FitPlan
 from nas_attn.fit.result import TrainedNetwork
 from nas_attn.fit.run_folder import RunFolder, write_json
 from nas_attn.fit.scoring import score_images
 from nas_attn.fit.weights import WeightsInfo, load_weights, write_weights
+from nas_attn.ranking import describe
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
@@ -38,7 +40,7 @@ class Announcement:
     hardware: str
 
 
-Report = Callable[[Announcement | EpochRecord], None]
+Report = Callable[[Announcement | StepRecord | EpochRecord], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +82,12 @@ class Run:
         """What the run found out, if it was made to its end."""
         return self.folder.finished()
 
-    def trained(self, report: Report, progress_bar: bool) -> TrainedNetwork:
+    def trained(self, report: Report) -> TrainedNetwork:
         """What the run found out, after training whatever is left of it.
 
         Args:
-            report: called, in one process only, before the training and after each of its epochs.
-            progress_bar: show Lightning's.
+            report: called, in one process only, before the training and after each of its steps and
+                epochs.
         """
         from nas_attn.fit.teach import is_chief, teach  # Lightning takes seconds to import
 
@@ -102,9 +104,7 @@ class Run:
         def keep_best(record: EpochRecord) -> None:
             write_weights(self.folder.weights, segmenter.module, self._info(record))
 
-        records = teach(
-            segmenter, self.dataset, self.plan, self.hardware, self.folder.path, keep_best, report, progress_bar
-        )
+        records = teach(segmenter, self.dataset, self.plan, self.hardware, self.folder.path, keep_best, report)
         trained = self._judged(records)
         if is_chief():
             write_json(self.folder.metrics, {"trained": asdict(trained)})
@@ -136,10 +136,11 @@ class Run:
     def _info(self, record: EpochRecord) -> WeightsInfo:
         return WeightsInfo(
             architecture=architecture_id(self.architecture),
-            placement=str(self.architecture.placement),
+            placement=describe(self.architecture.placement),
             classes=self.architecture.classes,
             mean=self.architecture.mean,
             std=self.architecture.std,
+            bits=bits_of(self.dataset.train.pixels),
             longest_side=self.plan.longest_side,
             data=self.dataset.fingerprint,
             seed=self.plan.seed,

@@ -14,9 +14,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from nas_attn.data import Dataset
 from nas_attn.errors import TrainingError
+from nas_attn.fit.curve import EpochRecord, StepRecord
 from nas_attn.fit.hardware import Hardware
 from nas_attn.fit.inference import Segmenter
-from nas_attn.fit.curve import EpochRecord
 from nas_attn.fit.keeper import Keeper
 from nas_attn.fit.lesson import Lesson
 from nas_attn.fit.plan import FitPlan
@@ -31,8 +31,7 @@ def teach(
     hardware: Hardware,
     folder: Path,
     keep_best: Callable[[EpochRecord], None],
-    report: Callable[[EpochRecord], None],
-    progress_bar: bool,
+    report: Callable[[StepRecord | EpochRecord], None],
 ) -> tuple[EpochRecord, ...]:
     """Train a network in place, or go on with a training that was stopped.
 
@@ -45,8 +44,7 @@ def teach(
         hardware: where.
         folder: of the run.
         keep_best: writes the weights; called after every epoch whose validation IoU is the highest so far.
-        report: called after every epoch.
-        progress_bar: show Lightning's.
+        report: called after every step and every epoch, in one process only.
     Returns:
         all epochs of the training, those before it was stopped too.
     Raises:
@@ -59,7 +57,7 @@ def teach(
     if hardware.accelerator == "cuda":
         segmenter.module.to(memory_format=torch.channels_last)
     with quiet_lightning():
-        trainer = _trainer(plan, hardware, folder, keeper, progress_bar)
+        trainer = _trainer(plan, hardware, folder, keeper)
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(
@@ -83,9 +81,7 @@ def is_chief() -> bool:
     return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
-def _trainer(
-    plan: FitPlan, hardware: Hardware, folder: Path, keeper: Keeper, progress_bar: bool
-) -> lightning.Trainer:
+def _trainer(plan: FitPlan, hardware: Hardware, folder: Path, keeper: Keeper) -> lightning.Trainer:
     several = hardware.devices > 1
     return lightning.Trainer(
         accelerator=hardware.accelerator,
@@ -101,7 +97,7 @@ def _trainer(
         log_every_n_steps=max(1, min(50, plan.steps_per_epoch)),
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        enable_progress_bar=progress_bar,
+        enable_progress_bar=False,
         enable_model_summary=False,
         enable_autolog_hparams=False,
     )

@@ -29,6 +29,7 @@ class WeightsInfo:
         classes: names in the order of their indices.
         mean: of each channel, in pixel units, with which the images were normalised.
         std: likewise.
+        bits: of a channel of the training images, 8 or 16.
         longest_side: to which larger images were reduced; None where they were not.
         data: fingerprint of the data set.
         seed: of the training.
@@ -42,6 +43,7 @@ class WeightsInfo:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bits: int
     longest_side: int | None
     data: str
     seed: int

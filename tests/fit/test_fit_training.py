@@ -226,7 +226,7 @@ def test_patience_ends_a_training_that_no_longer_improves_and_keeps_it_ended(
 ):
     # Without running statistics, and with a learning rate of next to nothing, every epoch is like the first.
     network = dataclasses.replace(tiny_architecture.network, norm="group")
-    architecture = dataclasses.replace(tiny_architecture, network=network)
+    architecture = dataclasses.replace(tiny_architecture, network=network, placement=network.plain)
     settings = dataclasses.replace(SETTINGS, epochs=8, patience=2, learning_rate=1e-12)
     result = train(architecture, tiny_data, settings, tmp_path / "run")
     assert (result.trained.best_epoch, result.trained.epochs) == (1, 3)

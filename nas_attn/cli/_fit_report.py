@@ -1,0 +1,116 @@
+"""What 'nas-attn train' says while it trains and when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from nas_attn.fit import Announcement, EpochRecord, FitResult, StepRecord
+    from nas_attn.fit.plan import FitPlan
+
+
+class FitReporter:
+    """Prints what a training announces and a line for each of its epochs; on a terminal also every step."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = console.status("", spinner="line")
+        self._plan: FitPlan | None = None
+        self._first = True
+
+    def __enter__(self) -> FitReporter:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._status.stop()
+
+    def __call__(self, event: Announcement | StepRecord | EpochRecord) -> None:
+        from nas_attn.fit import Announcement, EpochRecord
+
+        if isinstance(event, Announcement):
+            self._plan, self._first = event.plan, True
+            network = "the architecture" if event.network == "architecture" else "the plain U-Net"
+            self._console.print(f"\ntraining {network}: {event.plan}; {event.hardware}")
+        elif isinstance(event, EpochRecord):
+            self._epoch(event)
+        elif self._console.is_terminal:
+            self._step(event)
+
+    def _step(self, record: StepRecord) -> None:
+        if self._plan is not None:
+            self._status.update(f"epoch {record.epoch}, step {record.step} of {self._plan.steps_per_epoch}")
+            self._status.start()
+
+    def _epoch(self, record: EpochRecord) -> None:
+        epochs = self._plan.epochs if self._plan is not None else record.epoch
+        if self._first and record.epoch > 1:
+            self._console.print(f"going on after epoch {record.epoch - 1}")
+        self._first = False
+        self._status.stop()
+        self._console.print(
+            f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  train loss {record.train_loss:.4f}  "
+            f"val loss {record.val_loss:.4f}  val IoU x100 {100 * record.val_iou:.2f} "
+            f"(best {100 * record.best_val_iou:.2f})  {record.seconds:.1f} s, "
+            f"about {_duration((epochs - record.epoch) * record.seconds)} left"
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{round(seconds)} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def show_result(result: FitResult, output: Path, console: Console) -> None:
+    """Print the test IoU of each class, and what to do next."""
+    trained, plain = result.trained, result.plain
+    console.print(
+        f"\n{trained.epochs} epochs; the weights are those of epoch {trained.best_epoch}, "
+        f"with a validation IoU x100 of {100 * trained.val_iou:.2f}\n"
+    )
+    table = Table(title="test IoU x100", title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("class", overflow="fold")
+    table.add_column("architecture", justify="right", no_wrap=True)
+    if plain is not None:
+        table.add_column("plain U-Net", justify="right", no_wrap=True)
+        table.add_column("difference", justify="right", no_wrap=True)
+    rows = [*zip(result.classes, trained.test_iou_per_class, strict=True), ("mean", trained.test_iou)]
+    others = [] if plain is None else [*plain.test_iou_per_class, plain.test_iou]
+    for number, (name, iou) in enumerate(rows):
+        table.add_row(name, _hundredths(iou), *_compared(iou, others[number : number + 1]))
+    console.print(table)
+    if plain is not None:
+        console.print(_caution(result.seed))
+    console.print(f"\nweights   {result.weights}\nnumbers   {output / 'metrics.json'}")
+    console.print(
+        f"next      nas-attn predict {output / 'architecture.yaml'} {result.weights} IMAGES -o predictions"
+    )
+
+
+def _caution(seed: int) -> str:
+    return (
+        f"\nOne seed (here {seed}) is one seed: with another, such a difference can change by a point or more, "
+        f"and its sign with it.\nBefore you rely on it, repeat with --seed {seed + 1}, {seed + 2} and another -o."
+    )
+
+
+def _hundredths(iou: float | None) -> str:
+    return "absent" if iou is None else f"{100 * iou:.2f}"
+
+
+def _compared(iou: float | None, others: list[float | None]) -> list[str]:
+    """The cells of the plain U-Net and of the difference; none without it."""
+    return [
+        cell
+        for other in others
+        for cell in (
+            _hundredths(other),
+            "" if iou is None or other is None else f"{100 * (iou - other):+.2f}",
+        )
+    ]

@@ -1,0 +1,72 @@
+"""Segment images with a trained architecture.
+
+IMAGES are files, or folders whose image files are taken. OUT gets masks/ (8-bit PNG of class indices, as large
+as the image), overlays/ (the image with every class but the first drawn over it) and legend.png. An image that
+cannot be used does not keep the others from being segmented; it is named at the end, and the exit status is 2.
+
+  nas-attn predict runs/best-nuclei/architecture.yaml runs/best-nuclei/weights.safetensors IMAGES -o predictions
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nas_attn.errors import NasAttnError
+
+if TYPE_CHECKING:
+    from nas_attn.fit import PredictionReport
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("architecture", type=Path, metavar="ARCHITECTURE", help="file of the architecture")
+    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="weights.safetensors of a run of it")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="files, or folders of images")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write into")
+    parser.add_argument(
+        "--tile", type=int, metavar="PIXELS", help="segment in overlapping tiles (1024 where a side exceeds 2048)"
+    )
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="where (auto)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment, and say what could not be."""
+    from nas_attn.attention import catalogue
+    from nas_attn.export import read_architecture
+    from nas_attn.fit import predict
+
+    architecture = read_architecture(arguments.architecture, catalogue())
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False, soft_wrap=True)
+    columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        report = predict(
+            architecture,
+            arguments.weights,
+            arguments.images,
+            arguments.output,
+            tile=arguments.tile,
+            accelerator=arguments.accelerator,
+            report=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    _show(report, arguments.output, console)
+    if report.problems:
+        raise NasAttnError(report.problems)
+    return 0
+
+
+def _show(report: PredictionReport, output: Path, console: Console) -> None:
+    number = len(report.predictions)
+    console.print(f"{number} image{'' if number == 1 else 's'} segmented")
+    if not report.predictions:
+        return
+    for index, name in enumerate(report.classes):
+        share = sum(prediction.shares[index] for prediction in report.predictions) / number
+        console.print(f"  {name}: {share:.1%} of the pixels, on average over the images")
+    console.print(f"masks     {output / 'masks'}\noverlays  {output / 'overlays'}")

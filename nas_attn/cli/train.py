@@ -1,0 +1,137 @@
+"""Train an architecture in full, with Lightning, and test it.
+
+The same command goes on where a stopped training was; a finished one is only read. The folder of the run
+(by default runs/ARCHITECTURE-DATA) gets weights.safetensors (the best epoch's), architecture.yaml, metrics.json,
+curve.csv, tensorboard/ and checkpoints/.
+
+  nas-attn train best.yaml --data FOLDER
+  nas-attn train best.yaml --data FOLDER --against-plain
+  tensorboard --logdir runs
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from nas_attn.cli._fit_report import FitReporter, show_result
+from nas_attn.errors import UsageError
+
+if TYPE_CHECKING:
+    from nas_attn.data import Dataset
+    from nas_attn.export import Architecture
+    from nas_attn.fit import FitSettings
+
+SYNTHETIC = "synthetic"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument(
+        "architecture", type=Path, metavar="ARCHITECTURE", help="file that 'nas-attn export' wrote"
+    )
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="images and masks, or 'synthetic'")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="passes over the training images (3000 steps' worth)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=16, metavar="N", help="crops of one step, of all devices (16)"
+    )
+    parser.add_argument(
+        "--crop", type=int, metavar="PIXELS", help="side of the training crops (256, or the images')"
+    )
+    parser.add_argument("--lr", type=float, metavar="RATE", help="peak learning rate (that of the search)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, order and crops (0)")
+    parser.add_argument("--longest-side", type=int, metavar="PIXELS", help="reduce larger images on reading")
+    parser.add_argument("--devices", type=_devices, default=1, metavar="N|auto", help="GPUs or processes (1)")
+    parser.add_argument(
+        "--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (auto)"
+    )
+    parser.add_argument(
+        "--patience", type=int, metavar="N", help="stop after N epochs without a better IoU (never)"
+    )
+    parser.add_argument("--against-plain", action="store_true", help="train the plain U-Net too, and compare")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run (runs/ARCHITECTURE-DATA)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, test, show."""
+    from nas_attn.attention import catalogue
+    from nas_attn.export import read_architecture
+    from nas_attn.fit import train
+    from nas_attn.ranking import describe
+
+    settings = _settings(arguments)
+    architecture = read_architecture(arguments.architecture, catalogue())
+    dataset = _dataset(arguments.data, architecture, settings.longest_side)
+    output = arguments.output or Path("runs") / f"{arguments.architecture.stem}-{_file_name(dataset.name)}"
+    console = _console()
+    console.print(f"architecture  {describe(architecture.placement)}")
+    console.print(f"data          {_in_words(dataset)}")
+    console.print(f"folder        {output}")
+    with FitReporter(console) as reporter:
+        result = train(architecture, dataset, settings, output, report=reporter)
+    show_result(result, output, console)
+    return 0
+
+
+def _console() -> Console:
+    """Where to speak; of several processes that train together only the first does."""
+    from nas_attn.fit.teach import is_chief
+
+    width = None if sys.stdout.isatty() else 120
+    return Console(width=width, highlight=False, markup=False, soft_wrap=True, quiet=not is_chief())
+
+
+def _settings(arguments: argparse.Namespace) -> FitSettings:
+    from nas_attn.fit import FitSettings
+
+    settings = FitSettings(
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        crop=arguments.crop,
+        seed=arguments.seed,
+        patience=arguments.patience,
+        accelerator=arguments.accelerator,
+        devices=arguments.devices,
+        against_plain=arguments.against_plain,
+        longest_side=arguments.longest_side,
+    )
+    return settings if arguments.lr is None else replace(settings, learning_rate=arguments.lr)
+
+
+def _devices(text: str) -> int | None:
+    """A number; None for ``auto``."""
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of devices; give such as 2, or auto")
+    return int(text)
+
+
+def _dataset(source: str, architecture: Architecture, longest_side: int | None) -> Dataset:
+    from nas_attn.data import read_folder, synthetic
+
+    if source != SYNTHETIC:
+        return read_folder(Path(source), longest_side=longest_side)
+    if longest_side is not None:
+        raise UsageError(
+            "--longest-side is for folders; synthetic images are made in the architecture's image_size"
+        )
+    return synthetic(image_size=architecture.image_size)
+
+
+def _file_name(name: str) -> str:
+    """A name in which nothing means something to a file system."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+
+
+def _in_words(dataset: Dataset) -> str:
+    channels = f"{dataset.in_channels} channel{'s' if dataset.in_channels > 1 else ''}"
+    counts = f"{len(dataset.train)} / {len(dataset.val)} / {len(dataset.test)} images to train / validate / test"
+    return f"{dataset.name}: {counts}, {channels}, {len(dataset.classes)} classes"

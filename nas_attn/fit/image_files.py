@@ -1,0 +1,98 @@
+"""Which images were meant, and where what is made of them goes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from nas_attn.data.listing import ENDINGS
+from nas_attn.data.problem import printable
+from nas_attn.errors import UsageError, did_you_mean
+
+SOFTWARE = "nas-attn predict"
+"""Stands in every file that a prediction writes; only such files are written over."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An image and the two files that a prediction makes of it."""
+
+    image: Path
+    mask: Path
+    overlay: Path
+
+
+def find_targets(images: Sequence[Path], output: Path) -> tuple[Target, ...]:
+    """The images that were named, one by one or by their folder, and where their predictions go.
+
+    Args:
+        images: files, and folders whose image files (not those of folders within) are taken.
+        output: folder for masks/ and overlays/.
+    Raises:
+        UsageError: a path does not exist or holds no image, two images would get the same mask, or a file would
+            be written over that no prediction made; all such are named together.
+    """
+    problems: list[str] = []
+    files = list(dict.fromkeys(file for path in images for file in _files(path, problems)))
+    targets = tuple(
+        Target(file, output / "masks" / f"{file.stem}.png", output / "overlays" / f"{file.stem}.png")
+        for file in files
+    )
+    if output.exists() and not output.is_dir():
+        problems.append(f"{printable(output)}: is a file; give a folder for masks/ and overlays/ with -o")
+    problems += _same_stems(targets)
+    problems += [
+        f"{printable(path)}: was not made by a prediction and would be written over; give another folder with -o"
+        for target in targets
+        for path in (target.mask, target.overlay)
+        if path.exists() and not _is_ours(path)
+    ]
+    if problems:
+        raise UsageError(problems)
+    return targets
+
+
+def _files(path: Path, problems: list[str]) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        found = sorted(
+            child
+            for child in path.iterdir()
+            if child.is_file() and child.suffix.lower() in ENDINGS and not child.name.startswith(".")
+        )
+        if not found:
+            problems.append(f"{printable(path)}: the folder holds no image ({', '.join(ENDINGS)}){_hint(path)}")
+        yield from found
+    else:
+        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = did_you_mean(path.name, siblings)
+        problems.append(f"{printable(path)}: no such file or folder{f'; {near}' if 'mean' in near else ''}")
+
+
+def _hint(folder: Path) -> str:
+    for child in sorted(folder.iterdir()):
+        if child.is_dir() and any(file.suffix.lower() in ENDINGS for file in child.iterdir()):
+            return f"; did you mean {printable(child)}?"
+    return ""
+
+
+def _same_stems(targets: Sequence[Target]) -> Iterator[str]:
+    by_mask = defaultdict(list)
+    for target in targets:
+        by_mask[target.mask].append(printable(target.image))
+    for mask, images in by_mask.items():
+        if len(images) > 1:
+            yield f"{' and '.join(images)} would all be written to {printable(mask)}; predict them one by one"
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=["PNG"]) as opened:
+            return opened.info.get("Software") == SOFTWARE
+    except OSError:
+        return False

@@ -1,0 +1,161 @@
+"""Segmenting images with trained weights."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from nas_attn.data.problem import printable
+from nas_attn.errors import DataError, UsageError
+from nas_attn.export import Architecture
+from nas_attn.fit.hardware import choose_hardware
+from nas_attn.fit.identity import architecture_id
+from nas_attn.fit.image_files import SOFTWARE, Target, find_targets
+from nas_attn.fit.inference import Segmenter, tile_margin
+from nas_attn.fit.loaded import LoadedImage, load_image
+from nas_attn.fit.overlay import draw_legend, draw_overlay
+from nas_attn.fit.settings import FitSettings
+from nas_attn.fit.weights import WeightsInfo, load_weights
+from nas_attn.unet import build_unet
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was found in one image.
+
+    Args:
+        image: the file.
+        mask: the file with the class index of each pixel (8-bit PNG, as large as the image).
+        overlay: the file with the classes drawn over the image.
+        shares: of the pixels, for each class.
+    """
+
+    image: Path
+    mask: Path
+    overlay: Path
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """What was made of some images.
+
+    Args:
+        classes: names in the order of their indices.
+        predictions: of the images that could be segmented.
+        problems: what was wrong with each of the others, one line each.
+    """
+
+    classes: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    problems: tuple[str, ...]
+
+
+def predict(
+    architecture: Architecture,
+    weights: Path,
+    images: Sequence[Path],
+    output: Path,
+    *,
+    tile: int | None = None,
+    accelerator: str = "auto",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> PredictionReport:
+    """Segment images, and write a mask and an overlay of each.
+
+    An image that cannot be read or does not fit the network does not keep the others from being segmented.
+
+    Args:
+        architecture: that of the weights.
+        weights: written by ``train``; they say how images are normalised and reduced.
+        images: files and folders.
+        output: folder for masks/, overlays/ and legend.png; no file in it is written over that no prediction made.
+        tile: side of overlapping tiles, in pixels; None for whole images, and tiles of 1024 pixels where a side
+            is longer than 2048.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        report: called with the numbers of images done and to do.
+    Raises:
+        UsageError: a path or the tile is wrong; nothing was written then.
+        ExportError: the weights cannot be used, or not with this architecture.
+        TrainingError: the accelerator is not there.
+    """
+    if tile is not None:
+        tile_margin(tile, architecture.network.min_image_size)
+    targets = find_targets(images, output)
+    device = choose_hardware(FitSettings(accelerator=accelerator)).device
+    segmenter, info = _load(architecture, weights, device)
+    _make_folders(output)
+    predictions: list[Prediction] = []
+    problems: list[str] = []
+    with warnings.catch_warnings():
+        # As the reader of data sets does it: damage is told of by errors, a decompression bomb is one.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for number, target in enumerate(targets, start=1):
+            try:
+                predictions.append(_predicted(target, segmenter, info, architecture.network.in_channels, tile))
+            except DataError as error:
+                problems += error.problems
+            report(number, len(targets))
+    _save(draw_legend(info.classes), output / "legend.png")
+    return PredictionReport(info.classes, tuple(predictions), tuple(problems))
+
+
+def _load(architecture: Architecture, weights: Path, device: torch.device) -> tuple[Segmenter, WeightsInfo]:
+    module = build_unet(architecture.network, architecture.placement)
+    info = load_weights(weights, module, architecture_id(architecture))
+    module.eval().to(device)
+    return Segmenter(module, info.normalisation, architecture.network.min_image_size), info
+
+
+def _predicted(
+    target: Target, segmenter: Segmenter, info: WeightsInfo, in_channels: int, tile: int | None
+) -> Prediction:
+    """Raises DataError where the image cannot be segmented."""
+    image = load_image(target.image, in_channels, info.bits, info.longest_side)
+    labels = _labels(target.image, image, segmenter, tile)
+    _save(Image.fromarray(labels.numpy()), target.mask)
+    _save(draw_overlay(image.full, labels), target.overlay)
+    counts = torch.bincount(labels.flatten().long(), minlength=len(info.classes))
+    return Prediction(target.image, target.mask, target.overlay, tuple((counts / labels.numel()).tolist()))
+
+
+def _labels(path: Path, image: LoadedImage, segmenter: Segmenter, tile: int | None) -> Tensor:
+    height, width = image.full.shape[1:]
+    try:
+        return segmenter.labels(image.reduced, tile=tile, height=height, width=width)
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise DataError(
+            f"{printable(path)}: {width}x{height} pixels do not fit into the memory of the device; give a smaller "
+            "--tile, such as 512"
+        ) from None
+
+
+def _make_folders(output: Path) -> None:
+    try:
+        for name in ("masks", "overlays"):
+            (output / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{printable(output)}: no folder can be made there ({error.strerror})") from None
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Write a PNG in one stroke, marked as ours."""
+    mark = PngInfo()
+    mark.add_text("Software", SOFTWARE)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        image.save(unfinished, format="PNG", pnginfo=mark)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise DataError(f"{printable(path)}: cannot be written ({error.strerror or error})") from None

@@ -25,7 +25,6 @@ class IdentityStart(nn.Module):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        # No dimensions: a fp32 scalar leaves a bf16 product in bf16, a vector of one would widen it.
         self.paced_alpha = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 

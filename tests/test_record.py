@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import hypothesis.strategies as st
-from hypothesis import given
+from hypothesis import given, settings
 
 from nas_attn.record import Cost, CurvePoint, Outcome, Score
 
@@ -22,5 +22,6 @@ outcomes = st.builds(
 
 
 @given(outcomes)
+@settings(deadline=None)
 def test_an_outcome_comes_back_from_json(outcome: Outcome) -> None:
     assert Outcome.from_dict(json.loads(json.dumps(outcome.to_dict()))) == outcome

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``nas-attn data``."""
     parser.add_argument("action", choices=("check",), metavar="ACTION", help="check: what it holds, what is wrong")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds images/ and masks/")
-    parser.add_argument("--longest-side", type=int, metavar="PIXELS", help="judge it with larger images shrunk so far")
+    parser.add_argument("--longest-side", type=int, metavar="PIXELS", help="shrink larger images first")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -189,7 +189,7 @@ def _splits(value: object, found: list[str]) -> tuple[tuple[str, tuple[str, ...]
                 if "/" in stem or "\\" in stem or stem in (".", "..")
             ]
             splits.append((split, tuple(map(str, listed))))
-    return tuple(splits)
+    return tuple(splits) or None
 
 
 def _check_ignored(declaration: Declaration, found: list[str]) -> None:

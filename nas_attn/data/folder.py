@@ -70,7 +70,7 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
     declaration, declared_wrong, said = read_declaration(folder)
     found += declared_wrong
     pairs, unmatched = pair_up(listing)
-    pairs, split_wrong, split_notes = split_pairs(pairs, declaration)
+    pairs, split_wrong, split_notes = split_pairs(pairs, {entry.split for entry in listing.images}, declaration)
     examined, unreadable = _examined(folder, pairs, longest_side, keep)
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)

@@ -90,9 +90,7 @@ def mask_values(path: Path) -> Values:
     if values.shape[2] == 1 or (values.shape[2] == 3 and (values == values[..., :1]).all()):
         return np.ascontiguousarray(values[..., 0])
     if values.shape[2] == 3:
-        raise Unreadable(
-            f"is coded in colours ({_colours(values)}); save one channel of class indices 0, 1, 2 ..."
-        )
+        raise Unreadable(f"is coded in colours ({_colours(values)}); save one channel of class indices")
     raise Unreadable(f"has {values.shape[2]} channels; a mask has one, of class indices 0, 1, 2 ...")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -20,25 +20,32 @@ _RULE = (
 )
 
 
-def split_pairs(pairs: Sequence[Pair], declaration: Declaration) -> tuple[list[Pair], list[Problem], list[str]]:
+def split_pairs(
+    pairs: Sequence[Pair], folders: Collection[str], declaration: Declaration
+) -> tuple[list[Pair], list[Problem], list[str]]:
     """The pairs with every split filled, sorted by split and name; what is wrong; notes on the rule.
 
     A split that neither folders nor ``dataset.yaml`` give is taken out of the training images: those of
     70 to 85 % on a scale from the hash of the file name for val, those above for test.
+
+    Args:
+        pairs: with the splits of their folders.
+        folders: the splits that have a folder.
+        declaration: may name the splits where no folder does.
     """
     found: list[Problem] = []
     notes: list[str] = []
-    placed = list(pairs)
+    placed, given = list(pairs), set(folders) - {FLAT}
     if declaration.splits is not None:
         placed, notes = _declared(placed, declaration, found)
-    given = {pair.split for pair in placed} - {FLAT}
+        given |= {split for split, _ in declaration.splits}
     missing = [split for split in SPLITS if split not in given]
     if given and "train" in missing:
         found.append(Problem(Sort.SPLIT, "there is no training image; put some into images/train and masks/train"))
-    elif placed and missing:
+    elif placed:
         placed = [_placed(pair, missing) for pair in placed]
-        notes.append(_note(missing))
-        found += _empty(placed)
+        notes += [_note(missing)] if missing else []
+        found += _empty(placed, missing)
     placed.sort(key=lambda pair: (SPLITS.index(pair.split or "train"), pair.name))
     return placed, found, notes
 
@@ -65,10 +72,12 @@ def _note(missing: Sequence[str]) -> str:
     return f"{taken}, {_RULE}"
 
 
-def _empty(pairs: Sequence[Pair]) -> list[Problem]:
+def _empty(pairs: Sequence[Pair], missing: Sequence[str]) -> list[Problem]:
     present = {pair.split for pair in pairs}
-    line = "when the images were split by name none fell into {}; name the splits in dataset.yaml or use folders"
-    return [Problem(Sort.SPLIT, line.format(split)) for split in SPLITS if split not in present]
+    by_name = "none of the images, split by name, fell into {}; name the splits in dataset.yaml or use folders"
+    by_folder = "there is no image with a mask in {}"
+    lines = {split: by_name if split in missing else by_folder for split in SPLITS if split not in present}
+    return [Problem(Sort.SPLIT, line.format(split)) for split, line in lines.items()]
 
 
 def _declared(

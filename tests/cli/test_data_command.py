@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas_attn.cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path):
+    random = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for part, values in (
+            ("images", random.integers(0, 255, (4, 6))),
+            ("masks", np.eye(4, 6) + np.eye(4, 6, 1)),
+        ):
+            (tmp_path / part / split).mkdir(parents=True)
+            Image.fromarray(values.astype(np.uint8)).save(tmp_path / part / split / "a.png")
+    (tmp_path / "dataset.yaml").write_text("classes: [soil, plant]")
+    return tmp_path
+
+
+def test_a_sound_folder_is_described(folder, capsys):
+    assert main(["data", "check", str(folder)]) == 0
+    printed, errors = capsys.readouterr()
+    assert errors == ""
+    for line in (
+        "layout      images/ and masks/, split into train, val, test",
+        "declared in dataset.yaml",
+        "files       3 .png",
+        "images      1 channel of 8 bits",
+        "train       1 images (width x height): 1 of 6x4",
+        "no problem found",
+    ):
+        assert line in printed.splitlines()
+    assert [cell.strip() for cell in _row(printed, "plant")] == ["plant", *["33.33%", "1"] * 3]
+
+
+def _row(printed: str, start: str) -> list[str]:
+    (line,) = (line for line in printed.splitlines() if line.startswith(start))
+    return line.split("│")
+
+
+def test_every_problem_is_a_line_of_its_own_and_the_status_is_2(folder, capsys):
+    (folder / "masks/train/a.png").unlink()
+    (folder / "images/val/a.png").write_bytes(b"GIF89a")
+    assert main(["data", "check", str(folder)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    assert all(line.startswith("nas-attn: error: ") for line in lines)
+    assert "nas-attn: error: images/val/a.png: is no PNG, JPEG, TIFF or BMP" in lines
+
+
+def test_what_was_found_is_shown_before_the_problems(folder, capsys):
+    mask = np.full((4, 6), 7, np.uint8)
+    Image.fromarray(mask).save(folder / "masks/test/a.png")
+    assert main(["data", "check", str(folder)]) == 2
+    printed, errors = capsys.readouterr()
+    assert "1 of 6x4" in printed
+    assert "no problem found" not in printed
+    assert "masks/test/a.png: value 7 is outside the 2 classes (0 soil, 1 plant)" in errors
+
+
+def test_a_missing_folder_is_one_line(tmp_path, capsys):
+    assert main(["data", "check", str(tmp_path / "nowhere")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nowhere: no such folder" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["chek", "."], "ACTION: unknown 'chek'; did you mean 'check'?"),
+        (["check", ".", "--longest-sid", "9"], "unknown option '--longest-sid'; did you mean '--longest-side'?"),
+        (["check"], "the following arguments are required: FOLDER"),
+    ],
+)
+def test_a_misspelt_word_is_told_the_right_one(words, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["data", *words])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_real_set_is_described(shared_data, capsys):
+    assert main(["data", "check", str(shared_data / "mini" / "usgra_nerves")]) == 0
+    printed = capsys.readouterr().out
+    assert "images      1 channel of 8 bits" in printed
+    assert [cell.strip() for cell in _row(printed, "vessel")][1] == "4.35%"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import optuna
@@ -46,9 +47,22 @@ def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBSt
     except RuntimeError as error:  # Optuna's word for tables of another version of its own
         raise StudyError(f"{describe_storage(url)}: {' '.join(str(error).split())}") from None
     if is_sqlite:
-        with storage.engine.connect() as connection:
-            connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+        _speed_up(storage.engine)
     return storage
+
+
+def _speed_up(engine: sqlalchemy.Engine) -> None:
+    """Write-ahead logging: readers and the writer do not wait for each other, and a commit waits for no disk.
+
+    A killed process loses nothing by it; a power cut may lose the last trials, but not the database.
+    """
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def set_pragmas(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    engine.dispose()  # Optuna has connected already; later connections are the faster ones
 
 
 def _check(url: str, must_exist: bool) -> None:

@@ -4,7 +4,16 @@ from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.initialise import initialise
 from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 from nas_attn.training.run import train_run
 
-__all__ = ["DeviceImages", "Recipe", "initialise", "recalibrate_batchnorm", "segmentation_loss", "train_run"]
+__all__ = [
+    "DeviceImages",
+    "Precision",
+    "Recipe",
+    "initialise",
+    "recalibrate_batchnorm",
+    "segmentation_loss",
+    "train_run",
+]

@@ -74,8 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(f"architecture  {describe(architecture.placement)}")
     console.print(f"data          {_in_words(dataset)}")
     console.print(f"folder        {output}")
-    with FitReporter(console) as reporter:
-        result = train(architecture, dataset, settings, output, report=reporter)
+    try:
+        with FitReporter(console) as reporter:
+            result = train(architecture, dataset, settings, output, report=reporter)
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on")
+        raise
     show_result(result, output, console)
     return 0
 

@@ -23,7 +23,7 @@ def tiny_data() -> Dataset:
 
 @pytest.fixture(scope="session")
 def tiny_architecture(tiny_data: Dataset) -> Architecture:
-    network = UNetConfig(in_channels=3, classes=4, depth=2, base_channels=4)
+    network = UNetConfig(in_channels=3, classes=len(tiny_data.classes), depth=2, base_channels=4)
     placement = network.plain.replace(Location.parse("skip.0"), AttentionSpec("gate"))
     placement = placement.replace(Location.parse("bottleneck"), AttentionSpec("se"))
     return Architecture(network, placement, tiny_data.classes, tiny_data.mean, tiny_data.std, image_size=32)

@@ -9,14 +9,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from nas_attn.attention import catalogue
+from nas_attn.budget import Budget
 from nas_attn.data import synthetic
 from nas_attn.errors import DivergedError, TrainingError
-from nas_attn.export import read_architecture
-from nas_attn.fit import EpochRecord, FitSettings, architecture_id, train
+from nas_attn.export import Found, read_architecture
+from nas_attn.fit import EpochRecord, FitSettings, StepRecord, architecture_id, train
 from nas_attn.fit.weights import read_info
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
@@ -69,8 +69,9 @@ def test_reported_iou_is_that_of_the_written_weights(undisturbed, tiny_architect
         truth.append(tiny_data.test.mask(index).numpy().ravel())
     found, truth = np.concatenate(found), np.concatenate(truth)
     found, truth = found[truth != 255], truth[truth != 255]
-    unions = [((found == k) | (truth == k)).sum() for k in range(4)]
-    expected = [((found == k) & (truth == k)).sum() / unions[k] if unions[k] else None for k in range(4)]
+    classes = range(len(tiny_data.classes))
+    unions = [((found == k) | (truth == k)).sum() for k in classes]
+    expected = [((found == k) & (truth == k)).sum() / unions[k] if unions[k] else None for k in classes]
     assert result.trained.test_iou_per_class == pytest.approx(expected, abs=2e-3)
     assert result.trained.test_iou == pytest.approx(
         np.mean([iou for iou in expected if iou is not None]), abs=1e-3
@@ -87,12 +88,14 @@ def test_the_kept_weights_are_those_of_the_best_epoch(undisturbed):
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
 
 
-def test_a_training_reports_its_plan_and_every_epoch(undisturbed):
+def test_a_training_reports_its_plan_every_step_and_every_epoch(undisturbed):
     _, _, events = undisturbed
     assert events[0].network == "architecture"
     assert events[0].plan.epochs == 3
     assert events[0].plan.steps_per_epoch == 3
-    assert [event.epoch for event in events[1:]] == [1, 2, 3]
+    assert [event.epoch for event in events if isinstance(event, EpochRecord)] == [1, 2, 3]
+    steps = [(event.epoch, event.step) for event in events if isinstance(event, StepRecord)]
+    assert steps == [(epoch, step) for epoch in (1, 2, 3) for step in (1, 2, 3)]
 
 
 def test_training_lowers_the_loss_and_ends_its_learning_rate_near_zero(undisturbed):
@@ -161,7 +164,7 @@ import torch
 torch.set_num_threads(1)
 from nas_attn.attention import catalogue
 from nas_attn.data import synthetic
-from nas_attn.export import read_architecture
+from nas_attn.export import Found, read_architecture
 from nas_attn.fit import FitSettings, EpochRecord, train
 from nas_attn.fit.lesson import Lesson
 
@@ -247,7 +250,8 @@ def test_data_of_other_channels_and_classes_are_refused_with_both_numbers(tmp_pa
         train(tiny_architecture, grey, SETTINGS, tmp_path / "run")
     channels, classes = error.value.problems
     assert "takes images of 3 channels, those of grey have 1; set in_channels" in channels
-    assert "tells 4 classes apart, grey has 2 (background, nucleus); set classes" in classes
+    number = len(tiny_data.classes)
+    assert f"tells {number} classes apart, grey has 2 (background, nucleus); set classes" in classes
     assert not (tmp_path / "run").exists()
 
 
@@ -281,14 +285,32 @@ def test_a_damaged_checkpoint_is_named_with_its_mend(tmp_path, tiny_architecture
         train(tiny_architecture, tiny_data, dataclasses.replace(SETTINGS, epochs=1), folder)
 
 
-def test_a_searched_architecture_takes_the_statistics_of_the_data_and_a_written_one_keeps_its_own(
-    tmp_path, tiny_architecture, tiny_data
+FOUND = Found(
+    study="study",
+    space="space",
+    strategy="tpe",
+    trials=1,
+    budget=Budget(1, 32, 1),
+    seeds=(0,),
+    data="other",
+    data_fingerprint="other",
+    device="cpu",
+    version="0",
+    date="2026-01-01",
+)
+
+
+@pytest.mark.parametrize("found", [None, FOUND], ids=["written by hand", "found by a search"])
+def test_statistics_are_those_of_the_data_unless_a_person_wrote_others(
+    tmp_path, tiny_architecture, tiny_data, found
 ):
-    chosen = dataclasses.replace(tiny_architecture, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
-    train(chosen, tiny_data, dataclasses.replace(SETTINGS, epochs=1), tmp_path / "written")
-    values = yaml.safe_load((tmp_path / "written" / "architecture.yaml").read_text())
-    assert values["input"]["mean"] == [1.0, 2.0, 3.0]
-    assert read_info(tmp_path / "written" / "weights.safetensors").std == (4.0, 5.0, 6.0)
+    chosen = dataclasses.replace(tiny_architecture, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), found=found)
+    train(chosen, tiny_data, dataclasses.replace(SETTINGS, epochs=1), tmp_path / "run")
+    expected = (tiny_data.mean, tiny_data.std) if found else (chosen.mean, chosen.std)
+    info = read_info(tmp_path / "run" / "weights.safetensors")
+    assert (info.mean, info.std) == expected
+    written = read_architecture(tmp_path / "run" / "architecture.yaml", catalogue())
+    assert (written.mean, written.std) == expected
 
 
 @pytest.mark.parametrize("n_train", [1, 3])

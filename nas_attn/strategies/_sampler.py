@@ -63,23 +63,24 @@ def rebuild(
     attributes: Attributes = lambda known: {},
     failed_as: TrialState = TrialState.FAIL,
 ) -> optuna.Study:
-    """The study that a sampler would have seen: one trial per known or pending placement, values (iou, cost).
+    """The study that a sampler would have seen: one trial per placement, values (iou, cost).
 
-    Controls that lie outside the space are left out: the sampler has no words for them.
+    A known placement that runs again, with another seed, is no news and stays complete. Controls that lie
+    outside the space are left out: the sampler has no words for them.
     """
     # Optuna logs the birth of every in-memory study; here one is born for every proposal.
     logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, sampler=sampler, directions=DIRECTIONS)
     distributions = _distributions(question.space)
-    for known in known_placements(question.records):
-        if question.space.contains(known.placement):
-            values = None if known.iou is None else (known.iou, question.cost(known.placement))
-            state = TrialState.COMPLETE if values else failed_as
-            study.add_trial(_trial(known.placement, distributions, state, values, attributes(known)))
-    for placement in sorted(set(question.pending), key=str):
-        if question.space.contains(placement):
-            study.add_trial(_trial(placement, distributions, TrialState.RUNNING))
+    known = [entry for entry in known_placements(question.records) if question.space.contains(entry.placement)]
+    for entry in known:
+        values = None if entry.iou is None else (entry.iou, question.cost(entry.placement))
+        state = TrialState.COMPLETE if values else failed_as
+        study.add_trial(_trial(entry.placement, distributions, state, values, attributes(entry)))
+    unknown = set(question.pending) - {entry.placement for entry in known}
+    for placement in sorted(filter(question.space.contains, unknown), key=str):
+        study.add_trial(_trial(placement, distributions, TrialState.RUNNING))
     return study
 
 

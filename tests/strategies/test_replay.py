@@ -48,6 +48,12 @@ def test_failed_and_pending_placements_are_told_as_such(space_of, play) -> None:
     assert states == [TrialState.FAIL, TrialState.RUNNING]
 
 
+def test_a_known_placement_that_runs_again_is_not_told_twice(space_of, play) -> None:
+    game = play(space_of(2, 3)).run("random", 3)
+    study = rebuild(game.question(pending=game.placements[1:2]), RANDOM)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
+
+
 def test_rebuilding_says_nothing(space_of, play, capfd, caplog) -> None:
     with caplog.at_level(logging.DEBUG, logger="optuna"):
         play(space_of(2, 3)).run("tpe", 3)

@@ -88,9 +88,10 @@ class Keeper(Checkpoint):
             if record.val_iou > best_so_far:
                 self._keep_best(record)
             write_curve(self._curve, self.records)
-            self._report(record)
         trainer.should_stop = trainer.should_stop or self._out_of_patience
         trainer.save_checkpoint(self._checkpoint)
+        if trainer.is_global_zero:
+            self._report(record)  # last: what is reported can be gone on from
 
     def _record(self, trainer: lightning.Trainer, lesson: Lesson) -> EpochRecord:
         train_loss = float(trainer.callback_metrics["train_loss"])

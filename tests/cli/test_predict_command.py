@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas_attn.attention import catalogue
+from nas_attn.cli.main import main
+from nas_attn.export import Architecture, write_architecture
+from nas_attn.fit import architecture_id
+from nas_attn.fit.weights import WeightsInfo, write_weights
+from nas_attn.network import UNetConfig
+from nas_attn.training import initialise
+from nas_attn.unet import build_unet
+
+PREDICT = ("predict", "best.yaml", "weights.safetensors", "images", "-o", "out", "--accelerator", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    """An architecture, weights for it and three images, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    network = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)
+    mean, std = (100.0,) * 3, (50.0,) * 3
+    architecture = Architecture(network, network.plain, ("background", "nucleus"), mean, std, 32)
+    write_architecture(architecture, "best.yaml", catalogue())
+    module = build_unet(network, network.plain)
+    initialise(module, 0)
+    info = WeightsInfo(
+        architecture_id(architecture), "plain", architecture.classes, mean, std, 8, None, "", 0, 1, 0.5, "0"
+    )
+    write_weights(Path("weights.safetensors"), module, info)
+    Path("images").mkdir()
+    for index in range(3):
+        values = np.random.default_rng(index).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(values).save(f"images/{index}.png")
+
+
+def test_every_image_gets_a_mask_and_an_overlay(capsys):
+    assert main(list(PREDICT)) == 0
+    shown = capsys.readouterr().out
+    assert "3 images segmented" in shown
+    assert f"masks     {Path('out') / 'masks'}" in shown
+    shares = [float(line.split()[1].rstrip("%")) for line in shown.splitlines() if line.startswith("  ")]
+    assert sum(shares) == pytest.approx(100, abs=0.2)
+    for folder in ("masks", "overlays"):
+        assert sorted(path.name for path in Path("out", folder).iterdir()) == ["0.png", "1.png", "2.png"]
+
+
+def test_an_unreadable_image_is_named_at_the_end_and_the_others_are_segmented(capsys):
+    content = Path("images/1.png").read_bytes()
+    Path("images/1.png").write_bytes(content[: len(content) // 2])
+    assert main(list(PREDICT)) == 2
+    shown = capsys.readouterr()
+    assert "2 images segmented" in shown.out
+    assert len(shown.err.strip().splitlines()) == 1
+    assert "nas-attn: error: images/1.png: is damaged" in shown.err
+    assert sorted(path.name for path in Path("out", "masks").iterdir()) == ["0.png", "2.png"]
+
+
+@pytest.mark.parametrize(
+    ("place", "word", "error"),
+    [
+        (1, "bst.yaml", "bst.yaml: no such file"),
+        (2, "weights.pt", "weights.pt: a pickle (such as a PyTorch or Lightning checkpoint)"),
+        (2, "weights", "weights: cannot be read (No such file or directory)"),
+        (2, "best.yaml", "best.yaml: damaged or no safetensors file"),
+        (3, "image", "image: no such file or folder; did you mean 'images'?"),
+        (3, ".", "the folder holds no image"),
+        (5, "best.yaml", "best.yaml: is a file; give a folder"),
+        (7, "gpu", "did you mean 'cpu'?"),
+    ],
+    ids=["architecture", "pickle", "no weights", "no safetensors", "no images", "empty folder", "output", "gpu"],
+)
+def test_mistakes_are_told_in_one_line_and_nothing_is_written(capsys, place, word, error):
+    torch.save({}, "weights.pt")
+    words = list(PREDICT)
+    words[place] = word
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = stop.code
+    shown = capsys.readouterr().err
+    assert status == 2
+    assert error in shown
+    assert len(shown.strip().splitlines()) == 1
+    assert not Path("out").exists()
+
+
+def test_an_impossible_tile_is_refused(capsys):
+    assert main([*PREDICT, "--tile", "10"]) == 2
+    assert "tile is 10; for this network it must be a multiple of 4, at least 16" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Where the shapes of the synthetic task lie: outlines on a grid of pixel centres."""
+"""The outlines of the synthetic task, as depth below the edge on a grid of pixel centres."""
 
 from __future__ import annotations
 
@@ -8,52 +8,50 @@ import numpy as np
 import numpy.typing as npt
 
 Field = npt.NDArray[np.float64]
-Region = npt.NDArray[np.bool_]
-Outline = Callable[[Field, Field], Region]
-"""From coordinates in which the shape has radius 1, (H, W) each, to the pixels that it covers."""
+Outline = Callable[[Field, Field], Field]
+"""From coordinates in which the shape has a radius of about 1, (H, W) each, to how deep inside a pixel lies.
+
+The depth is in the same unit, negative outside, and near the edge about the distance to it.
+"""
 
 
-def disc(y: Field, x: Field) -> Region:
-    """A filled disc."""
-    return y**2 + x**2 <= 1
+def disc(y: Field, x: Field) -> Field:
+    """A disc."""
+    return 1 - np.hypot(y, x)
 
 
-def ellipse(y: Field, x: Field) -> Region:
-    """A filled ellipse, about four to three."""
-    return (y / 0.8) ** 2 + (x / 1.1) ** 2 <= 1
+def ellipse(y: Field, x: Field) -> Field:
+    """An ellipse, three to two."""
+    radius = np.maximum(np.hypot(y / 0.8, x / 1.2), 1e-6)
+    slope = np.maximum(np.hypot(y / 0.8**2, x / 1.2**2), 1e-6) / radius
+    depth: Field = (1 - radius) / slope
+    return depth
 
 
-def triangle(y: Field, x: Field) -> Region:
-    """A filled equilateral triangle."""
-    slant = np.sqrt(3) / 2 * abs(x)
-    inside: Region = np.maximum(y, slant - y / 2) <= 0.66
-    return inside
+def square(y: Field, x: Field) -> Field:
+    """A square with round corners."""
+    return _box(y, x, 0.88, 0.88)
 
 
-def bar(y: Field, x: Field) -> Region:
-    """A filled rectangle, about three to one."""
-    return np.maximum(abs(y) / 0.45, abs(x) / 1.25) <= 1
+def rectangle(y: Field, x: Field) -> Field:
+    """A rectangle with round corners, three to two."""
+    return _box(y, x, 0.72, 1.1)
 
 
-def cross(y: Field, x: Field) -> Region:
-    """Two bars across each other."""
-    return (np.minimum(abs(y), abs(x)) <= 0.36) & (np.maximum(abs(y), abs(x)) <= 1.1)
+def triangle(y: Field, x: Field) -> Field:
+    """An equilateral triangle with round corners."""
+    turns = 2 * np.pi / 3 * np.arange(3)
+    nearness = sum(np.exp(8 * (y * np.cos(turn) + x * np.sin(turn))) for turn in turns)
+    depth: Field = 0.75 - np.log(nearness) / 8
+    return depth
 
 
-def ring(y: Field, x: Field) -> Region:
-    """A closed ring, without its hole."""
-    radius = np.hypot(y, x)
-    return (radius <= 1.1) & (radius >= 0.6)
+def lobed(y: Field, x: Field) -> Field:
+    """A body with three lobes."""
+    return 0.95 + 0.15 * np.cos(3 * np.arctan2(y, x)) - np.hypot(y, x)
 
 
-def broken_ring(y: Field, x: Field) -> Region:
-    """A ring that is open over a sixth of a turn or so."""
-    return ring(y, x) & (abs(np.arctan2(y, x)) > 0.55)
-
-
-def hole(y: Field, x: Field) -> Region:
-    """What a ring encloses."""
-    return np.hypot(y, x) < 0.6
+OUTLINES: tuple[Outline, ...] = (disc, ellipse, square, rectangle, triangle, lobed)
 
 
 def local_coordinates(size: int, centre: tuple[float, float], radius: float, turn: float) -> tuple[Field, Field]:
@@ -65,6 +63,13 @@ def local_coordinates(size: int, centre: tuple[float, float], radius: float, tur
         radius: of the shape in pixels.
         turn: in radians.
     """
-    along = np.arange(size, dtype=np.float64)
-    y, x = (along[:, None] - centre[0]) / radius, (along - centre[1]) / radius
+    y, x = np.mgrid[:size, :size].astype(np.float64)
+    y, x = (y - centre[0]) / radius, (x - centre[1]) / radius
     return np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x
+
+
+def _box(y: Field, x: Field, height: float, width: float, corner: float = 0.25) -> Field:
+    down, across = abs(y) - (height - corner), abs(x) - (width - corner)
+    outside = np.hypot(np.maximum(down, 0), np.maximum(across, 0))
+    depth: Field = corner - outside - np.minimum(np.maximum(down, across), 0)
+    return depth

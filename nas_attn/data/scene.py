@@ -1,22 +1,19 @@
-"""One synthetic image with its mask: bodies, look-alikes and clutter under uneven light."""
+"""One synthetic image with its mask: bodies with a rim and a core among look-alikes, as under a microscope."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from nas_attn.data import outlines
-from nas_attn.data.outlines import Field, Outline, Region
+from nas_attn.data.outlines import OUTLINES, Field, Outline, disc, local_coordinates
 
-CLASSES = ("background", "round", "angular", "ring")
-_OUTLINES: tuple[tuple[Outline, ...], ...] = (
-    (outlines.disc, outlines.ellipse),
-    (outlines.triangle, outlines.bar, outlines.cross),
-    (outlines.ring,),
-)
-_PLAIN, _STRIPES, _DOTS = range(3)
+CLASSES = ("background", "body", "core")
+_BODY, _CORE = 1, 2
+_FILL_TINT = np.array([1.0, 1.0, 0.8]).reshape(3, 1, 1)
+_CORE_TINT = np.array([0.8, 1.2, 1.6]).reshape(3, 1, 1)
+_RIM_WIDTH = 0.055
 
 
 @dataclass(frozen=True)
@@ -26,12 +23,14 @@ class Difficulty:
     Args:
         noise: standard deviation of the grain, as a share of the full range of brightness.
         blur: largest standard deviation of the point spread, in pixels.
-        clutter: share of the background that bears the texture of the bodies.
+        clutter: share of the image under patches of texture; fibres and specks grow with it.
         lookalikes: probability that a body is one that does not count.
         shade: largest relative change of brightness across the image.
-        contrast: least difference in brightness between a body and what is behind it, as a share of the range.
-        texture: amplitude of the stripes and dots, as a share of the full range.
-        marked: share of the look-alikes that only the marker of the image gives away.
+        contrast: difference in brightness between a body and what is behind it, as a share of the range.
+        texture: amplitude of the stripes, as a share of the full range.
+        hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
+        shells: share of the look-alikes that have a rim but are not filled.
+        marked: share of the look-alikes that only the marker of the image gives away; no marker where 0.
     """
 
     noise: float
@@ -41,18 +40,33 @@ class Difficulty:
     shade: float
     contrast: float
     texture: float
+    hand: float
+    shells: float
     marked: float
 
 
 @dataclass(frozen=True)
 class _Body:
+    outline: Outline
     centre: tuple[float, float]
     radius: float
     turn: float
-    outline: Outline
-    polarity: int
-    texture: int
-    label: int
+
+    def depth(self, size: int) -> Field:
+        """How deep each pixel lies below the edge, in pixels, (size, size)."""
+        return self.radius * self.outline(*local_coordinates(size, self.centre, self.radius, self.turn))
+
+    def core(self, random: np.random.Generator) -> _Body:
+        """The core of this body."""
+        off, turn = random.uniform(0, 0.2) * self.radius, random.uniform(0, 2 * np.pi)
+        centre = (self.centre[0] + off * np.sin(turn), self.centre[1] + off * np.cos(turn))
+        return _Body(disc, centre, self.radius * random.uniform(0.4, 0.52), 0.0)
+
+    def as_drawn(self, hand: float, random: np.random.Generator) -> _Body:
+        """Where an annotator of unsteady hand sees this body."""
+        row, column, growth = hand * random.normal(0, 1, 3)
+        centre = (self.centre[0] + row * self.radius, self.centre[1] + column * self.radius)
+        return replace(self, centre=centre, radius=self.radius * float(np.exp(growth)))
 
 
 def draw(
@@ -60,9 +74,10 @@ def draw(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """An image (3, size, size) and its mask (size, size), both uint8.
 
-    What counts is a striped body of the polarity of the image's marker: brighter than what is behind it
-    where the bar at the border is bright, darker where the bar is dark. Smooth bodies, broken rings and
-    bodies of the other polarity are background, as are patches of stripes or dots without an outline.
+    What counts is a filled body with a rim, of any outline. Smears (filled, without a rim), shells (a rim,
+    not filled), fibres, specks and patches of texture are background. Where the scene has a marker, the
+    bar at the border, only bodies that are brighter than what is behind them count in images of a bright
+    bar, only darker ones in images of a dark bar.
 
     Args:
         size: side in pixels.
@@ -71,92 +86,105 @@ def draw(
     """
     mask = np.zeros((size, size), dtype=np.uint8)
     canvas = _backdrop(size, random)
-    polarity = int(random.choice([-1, 1]))
-    for texture in (_STRIPES, _DOTS):
-        _add_clutter(canvas, texture, difficulty, random)
-    for centre, radius in _places(size, random):
-        _add_body(canvas, mask, _body(centre, radius, polarity, difficulty, random), difficulty, random)
-    _add_marker(canvas, mask, polarity, random)
+    _add_clutter(canvas, difficulty, random)
+    polarity = int(random.choice([-1, 1])) if difficulty.marked else 1
+    bodies = _bodies(size, random)
+    for body in bodies:
+        _add(canvas, mask, body, polarity, difficulty, random)
+    _add_specks(canvas, bodies, difficulty, random)
+    if difficulty.marked:
+        _add_marker(canvas, mask, polarity, random)
     return _photograph(canvas, difficulty, random), mask
 
 
 def _backdrop(size: int, random: np.random.Generator) -> Field:
-    tint = random.normal(0, 0.05, (3, 1, 1))
-    return 0.5 + tint + 0.08 * _smooth(size, 1, random, cells=3) + 0.02 * _smooth(size, 3, random, cells=2)
+    tint = random.normal(0, 0.04, (3, 1, 1))
+    return 0.4 + tint + 0.04 * _smooth(size, 1, random, cells=3) + 0.02 * _smooth(size, 3, random, cells=2)
 
 
-def _places(size: int, random: np.random.Generator) -> list[tuple[tuple[float, float], float]]:
-    """Centres and radii of bodies that do not touch each other."""
-    places: list[tuple[tuple[float, float], float]] = []
-    wanted = int(random.integers(4, 7))
-    for row, column, share in random.uniform(0, 1, (80, 3)):
-        centre, radius = ((0.1 + 0.8 * row) * size, (0.1 + 0.8 * column) * size), (0.13 + 0.06 * share) * size
-        if all(np.hypot(centre[0] - y, centre[1] - x) > 1.1 * (radius + other) for (y, x), other in places):
-            places.append((centre, radius))
-        if len(places) == wanted:
+def _add_clutter(canvas: Field, difficulty: Difficulty, random: np.random.Generator) -> None:
+    """Lay patches without an edge and fibres as dark as rims over the backdrop."""
+    size = canvas.shape[-1]
+    field = _smooth(size, 1, random, cells=5)[0]
+    cover = np.clip((field - np.quantile(field, 1 - difficulty.clutter)) / 0.4, 0, 1)
+    step = random.uniform(0.5, 1.5) * difficulty.contrast
+    canvas += cover * (step + difficulty.texture * _stripes(size, random))
+    for _ in range(random.poisson(5 * difficulty.clutter)):
+        centre, bend = (random.uniform(0, size), random.uniform(0, size)), random.uniform(1.2, 4) * size
+        y, x = local_coordinates(size, centre, 1, random.uniform(0, 2 * np.pi))
+        thread = _inside(_rim_width(size) / 2 - abs(np.hypot(y - bend, x) - bend))
+        canvas -= thread * (abs(x) < random.uniform(0.2, 0.5) * size) * difficulty.contrast
+
+
+def _bodies(size: int, random: np.random.Generator) -> list[_Body]:
+    """Bodies that hardly touch each other."""
+    bodies: list[_Body] = []
+    wanted = int(random.integers(2, 5))
+    for row, column, share in random.uniform(0, 1, (60, 3)):
+        centre, radius = ((0.04 + 0.92 * row) * size, (0.04 + 0.92 * column) * size), (0.19 + 0.07 * share) * size
+        if _is_free(centre, 1.2 * radius, bodies, 1.2):
+            outline = OUTLINES[int(random.integers(len(OUTLINES)))]
+            bodies.append(_Body(outline, centre, radius, random.uniform(0, 2 * np.pi)))
+        if len(bodies) == wanted:
             break
-    return places
+    return bodies
 
 
-def _body(
-    centre: tuple[float, float],
-    radius: float,
+def _is_free(centre: tuple[float, float], radius: float, bodies: list[_Body], room: float) -> bool:
+    return all(
+        np.hypot(centre[0] - body.centre[0], centre[1] - body.centre[1]) > radius + room * body.radius
+        for body in bodies
+    )
+
+
+def _add(
+    canvas: Field,
+    mask: npt.NDArray[np.uint8],
+    body: _Body,
     polarity: int,
     difficulty: Difficulty,
     random: np.random.Generator,
-) -> _Body:
-    label = int(random.integers(1, len(CLASSES)))
-    choices = _OUTLINES[label - 1]
-    outline, turn = choices[int(random.integers(len(choices)))], random.uniform(0, 2 * np.pi)
-    if random.uniform() >= difficulty.lookalikes:
-        return _Body(centre, radius, turn, outline, polarity, _STRIPES, label)
-    if random.uniform() < difficulty.marked:
-        return _Body(centre, radius, turn, outline, -polarity, _STRIPES, 0)
-    if outline is outlines.ring and random.uniform() < 0.5:
-        return _Body(centre, radius, turn, outlines.broken_ring, polarity, _STRIPES, 0)
-    return _Body(centre, radius, turn, outline, polarity, _PLAIN, 0)
-
-
-def _add_body(
-    canvas: Field, mask: npt.NDArray[np.uint8], body: _Body, difficulty: Difficulty, random: np.random.Generator
 ) -> None:
-    """Draw a body over the canvas and label it; a ring with what it encloses."""
-    y, x = outlines.local_coordinates(mask.shape[0], body.centre, body.radius, body.turn)
-    region = body.outline(y, x)
-    step = body.polarity * random.uniform(1, 2) * difficulty.contrast + random.normal(0, 0.03, (3, 1, 1))
-    canvas += region * (step + difficulty.texture * _texture(mask.shape[0], body.texture, random))
-    mask[region | outlines.hole(y, x) if body.outline is outlines.ring else region] = body.label
-
-
-def _add_clutter(canvas: Field, texture: int, difficulty: Difficulty, random: np.random.Generator) -> None:
-    """Lay patches without an outline, bearing the texture of the bodies, over the backdrop."""
+    """Draw a body, with a core or without, over the canvas and, where it counts, label it."""
     size = canvas.shape[-1]
-    field = _smooth(size, 1, random, cells=5)[0]
-    cover = np.clip((field - np.quantile(field, 1 - difficulty.clutter / 2)) / 0.3, 0, 1)
-    step = random.uniform(-1, 1) * difficulty.contrast + random.normal(0, 0.03, (3, 1, 1))
-    canvas += cover * (step + difficulty.texture * _texture(size, texture, random))
+    genuine = random.uniform() >= difficulty.lookalikes
+    marked = not genuine and random.uniform() < difficulty.marked
+    whole = genuine or marked
+    filled, rimmed = whole or random.uniform() >= difficulty.shells, whole
+    rimmed = rimmed or not filled
+    depth = body.depth(size)
+    cover = _inside(depth) if rimmed else _inside(depth / (random.uniform(0.6, 0.9) * body.radius))
+    fill = (-polarity if marked else polarity) * random.uniform(0.7, 1.3) * difficulty.contrast * _FILL_TINT
+    texture = difficulty.texture * _stripes(size, random)
+    rim = cover * _inside(_rim_width(size) - depth) if rimmed else np.zeros_like(depth)
+    if filled:
+        canvas += (cover - rim) * (fill + texture)
+    canvas -= rim * random.uniform(1.0, 1.4) * difficulty.contrast
+    if genuine:
+        mask[body.as_drawn(difficulty.hand, random).depth(size) >= 0] = _BODY
+    if random.uniform() < 0.8:
+        core = body.core(random)
+        canvas += _inside(core.depth(size)) * difficulty.contrast * random.uniform(0.9, 1.3) * _CORE_TINT
+        if genuine:
+            mask[core.as_drawn(difficulty.hand, random).depth(size) >= 0] = _CORE
 
 
-def _texture(size: int, texture: int, random: np.random.Generator) -> Field:
-    """Stripes or dots, (size, size), of mean about 0 and between -1 and 1, in any direction."""
-    if texture == _PLAIN:
-        return np.zeros((size, size))
-    wave = max(3.6, size / 14) * random.uniform(0.95, 1.15)
-    turn, phase = random.uniform(0, np.pi), random.uniform(0, 2 * np.pi, 2)
-    y, x = outlines.local_coordinates(size, (0, 0), wave / (2 * np.pi), turn)
-    waves: Field = np.sin(y + phase[0])
-    if texture == _STRIPES:
-        return waves
-    dots: Field = 1.3 * waves * np.sin(x + phase[1])
-    return dots
+def _add_specks(canvas: Field, bodies: list[_Body], difficulty: Difficulty, random: np.random.Generator) -> None:
+    """Strew specks as bright as cores outside the bodies."""
+    size = canvas.shape[-1]
+    for _ in range(random.poisson(10 * difficulty.clutter)):
+        centre, radius = (random.uniform(0, size), random.uniform(0, size)), random.uniform(0.05, 0.09) * size
+        if _is_free(centre, radius, bodies, 1.2):
+            speck = _inside(_Body(disc, centre, radius, 0.0).depth(size))
+            canvas += speck * difficulty.contrast * random.uniform(0.9, 1.3) * _CORE_TINT
 
 
 def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, random: np.random.Generator) -> None:
-    """Put a bar somewhere along the border, as bright or as dark as the bodies that count."""
+    """Put a bar somewhere along the border, bright or dark."""
     size = canvas.shape[-1]
     length, width = round(size * 0.4), max(2, round(size * 0.07))
     start = int(random.integers(0, size - length + 1))
-    bar: Region = np.zeros((size, size), dtype=bool)
+    bar = np.zeros((size, size), dtype=bool)
     bar[:width, start : start + length] = True
     bar = np.rot90(bar, int(random.integers(4)))
     canvas[:, bar] = 0.5 + 0.45 * polarity
@@ -166,11 +194,28 @@ def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, rando
 def _photograph(canvas: Field, difficulty: Difficulty, random: np.random.Generator) -> npt.NDArray[np.uint8]:
     """The canvas under slanting light, out of focus, with grain, as 8-bit values."""
     size = canvas.shape[-1]
-    y, _ = outlines.local_coordinates(size, (size / 2, size / 2), size / 2, random.uniform(0, 2 * np.pi))
+    y, _ = local_coordinates(size, (size / 2, size / 2), size / 2, random.uniform(0, 2 * np.pi))
     lit = canvas * (1 + random.uniform(-0.5, 0.5) * difficulty.shade * y)
     grain = random.normal(0, difficulty.noise, canvas.shape)
     seen = _blurred(lit, random.uniform(0.3, 1) * difficulty.blur) + grain
     return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
+
+
+def _rim_width(size: int) -> float:
+    return max(1.0, _RIM_WIDTH * size)
+
+
+def _inside(depth: Field) -> Field:
+    """How much of each pixel is covered, 0 to 1, from its depth below an edge in pixels."""
+    covered: Field = np.clip(0.5 + depth, 0, 1)
+    return covered
+
+
+def _stripes(size: int, random: np.random.Generator) -> Field:
+    """Waves between -1 and 1, (size, size), in any direction."""
+    length = max(3.6, size / 9) * random.uniform(0.9, 1.2)
+    y, _ = local_coordinates(size, (0, 0), length / (2 * np.pi), random.uniform(0, np.pi))
+    return np.sin(y + random.uniform(0, 2 * np.pi))
 
 
 def _smooth(size: int, channels: int, random: np.random.Generator, cells: int) -> Field:

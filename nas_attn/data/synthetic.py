@@ -14,7 +14,7 @@ from nas_attn.errors import DataError
 
 MIN_IMAGE_SIZE = 16
 _SPLITS = ("train", "val", "test")
-_SHARES = ("clutter", "lookalikes", "marked")
+_SHARES = ("clutter", "lookalikes", "shells", "marked")
 
 
 def synthetic(
@@ -24,16 +24,18 @@ def synthetic(
     n_train: int = 128,
     n_val: int = 64,
     n_test: int = 64,
-    noise: float = 0.05,
-    blur: float = 0.6,
-    clutter: float = 0.1,
-    lookalikes: float = 0.25,
+    noise: float = 0.1,
+    blur: float = 0.8,
+    clutter: float = 0.08,
+    lookalikes: float = 0.4,
     shade: float = 0.3,
-    contrast: float = 0.18,
-    texture: float = 0.15,
-    marked: float = 0.4,
+    contrast: float = 0.2,
+    texture: float = 0.04,
+    hand: float = 0.08,
+    shells: float = 0.0,
+    marked: float = 0.0,
 ) -> Dataset:
-    """Round, angular and ring-shaped bodies among look-alikes, RGB, with four classes.
+    """Bodies with a rim and a core among look-alikes, RGB, with three classes.
 
     An image is a function of (seed, split, its index): asking for more of them changes none of the others.
 
@@ -45,17 +47,19 @@ def synthetic(
         n_test: number of test images.
         noise: standard deviation of the grain, as a share of the full range of brightness.
         blur: largest standard deviation of the point spread, in pixels.
-        clutter: share of the background that bears the texture of the bodies, 0 to 1.
+        clutter: share of the image under patches of texture, 0 to 1; fibres and specks grow with it.
         lookalikes: probability that a body is one that does not count, 0 to 1.
         shade: largest relative change of brightness across the image.
-        contrast: least difference in brightness between a body and what is behind it.
-        texture: amplitude of stripes and dots, as a share of the full range of brightness.
+        contrast: difference in brightness between a body and what is behind it, as a share of the full range.
+        texture: amplitude of stripes, as a share of the full range of brightness.
+        hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
+        shells: share of the look-alikes that have a rim but are not filled, 0 to 1.
         marked: share of the look-alikes that only the marker at the image's border gives away, 0 to 1.
     Raises:
         DataError: a value is out of its range; all such are named together.
     """
     counts = (n_train, n_val, n_test)
-    difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, contrast, texture, marked)
+    difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, contrast, texture, hand, shells, marked)
     if found := _problems(image_size, seed, counts, difficulty):
         raise DataError([f"synthetic: {problem}" for problem in found])
     train, val, test = (_split(at, count, image_size, seed, difficulty) for at, count in enumerate(counts))

@@ -22,6 +22,9 @@ def build_schedule(
     optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int
 ) -> torch.optim.lr_scheduler.OneCycleLR:
     """OneCycle (Smith and Topin 2018, arXiv:1708.07120): up, then down to nearly 0 at the last step."""
+    total = max(steps, 2)
+    # torch counts warm_up * total - 1 rising steps and divides by that number: it must not be 0.
+    rising = recipe.warm_up if total == 2 else max(recipe.warm_up, 2 / total)
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=recipe.peak_learning_rate, total_steps=max(steps, 2), pct_start=recipe.warm_up
+        optimiser, max_lr=recipe.peak_learning_rate, total_steps=total, pct_start=rising
     )

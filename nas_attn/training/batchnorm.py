@@ -30,8 +30,10 @@ def recalibrate_batchnorm(
             norm.reset_running_stats()
             norm.momentum = None
         module.train()
-        for batch in batches:
-            forward(batch)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        try:
+            for batch in batches:
+                forward(batch)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
     module.eval()

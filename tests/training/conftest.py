@@ -1,0 +1,49 @@
+"""Tiny sets of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from nas_attn.training import DeviceImages
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def coordinates() -> Callable[..., DeviceImages]:
+    """Images whose pixels and masks say where they are: channels are image, row, column; the mask is the row
+    plus the column, modulo 251."""
+
+    def make(*sizes: tuple[int, int], least_size: int = 1) -> DeviceImages:
+        height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
+        pixels = torch.zeros(len(sizes), 3, height, width, dtype=torch.uint8)
+        masks = torch.full((len(sizes), height, width), 255, dtype=torch.uint8)
+        for index, (high, wide) in enumerate(sizes):
+            rows, columns = torch.meshgrid(torch.arange(high), torch.arange(wide), indexing="ij")
+            pixels[index, 0, :high, :wide] = index
+            pixels[index, 1, :high, :wide] = rows
+            pixels[index, 2, :high, :wide] = columns
+            masks[index, :high, :wide] = (rows + columns) % 251
+        return DeviceImages.pack(
+            pixels,
+            masks,
+            tuple(size[0] for size in sizes),
+            tuple(size[1] for size in sizes),
+            (0.0, 0.0, 0.0),
+            (1.0, 1.0, 1.0),
+            least_size=least_size,
+            device=CPU,
+        )
+
+    return make

@@ -1,0 +1,155 @@
+"""Batches: decided by seed and step alone; crops lie inside their image, cut alike from image and mask."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_attn.budget import Budget
+from nas_attn.training import DeviceImages, Recipe
+from nas_attn.training.batches import BatchPlan, take_batch
+
+CPU = torch.device("cpu")
+PLAIN_RECIPE = Recipe(brightness=0.0, contrast=0.0)
+Coordinates = Callable[..., DeviceImages]
+
+
+def plan(n_images: int, steps: int, batch_size: int = 3, seed: int = 0, fraction: float = 1.0) -> BatchPlan:
+    return BatchPlan.draw(n_images, steps, Budget(steps, 8, batch_size, fraction), seed, CPU)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    n_images=st.integers(1, 9),
+    batch_size=st.integers(1, 5),
+    steps=st.integers(1, 12),
+    more=st.integers(0, 12),
+    seed=st.integers(0, 99),
+)
+def test_a_longer_plan_begins_as_a_shorter_one(
+    n_images: int, batch_size: int, steps: int, more: int, seed: int
+) -> None:
+    short, long = plan(n_images, steps, batch_size, seed), plan(n_images, steps + more, batch_size, seed)
+
+    assert torch.equal(long.images[:steps], short.images)
+    assert torch.equal(long.draws[:steps], short.draws)
+
+
+@settings(deadline=None, max_examples=25)
+@given(n_images=st.integers(1, 9), batch_size=st.integers(1, 5), seed=st.integers(0, 99))
+def test_every_image_is_used_once_before_any_is_used_again(n_images: int, batch_size: int, seed: int) -> None:
+    order = plan(n_images, 3 * n_images, batch_size, seed).images.flatten().tolist()
+
+    for start in range(0, len(order), n_images):
+        counts = Counter(order[start : start + n_images])
+        assert set(counts.values()) == {1}
+        assert set(counts) <= set(range(n_images))
+
+
+def test_another_seed_gives_another_order_and_other_crops() -> None:
+    one, other = plan(50, 4, seed=0), plan(50, 4, seed=1)
+
+    assert not torch.equal(one.images, other.images)
+    assert not torch.equal(one.draws, other.draws)
+
+
+def test_every_epoch_has_its_own_order() -> None:
+    order = plan(30, 20).images.flatten()
+
+    assert not torch.equal(order[:30], order[30:])
+
+
+def test_steps_have_different_draws() -> None:
+    draws = plan(4, 10).draws
+
+    assert len({tuple(step.flatten().tolist()) for step in draws}) == 10
+    assert bool(((draws >= 0) & (draws < 1)).all())
+
+
+@pytest.mark.parametrize(("fraction", "used"), [(1.0, 10), (0.5, 5), (0.31, 3), (0.01, 1)])
+def test_a_share_of_the_images_is_the_same_share_for_every_seed(fraction: float, used: int) -> None:
+    seen = [set(plan(10, 20, seed=seed, fraction=fraction).images.flatten().tolist()) for seed in range(3)]
+
+    assert len(seen[0]) == used
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_a_larger_share_holds_a_smaller_one() -> None:
+    small, large = (set(plan(20, 40, fraction=share).images.flatten().tolist()) for share in (0.2, 0.6))
+
+    assert small < large
+
+
+def crops(
+    images: DeviceImages, size: int, which: torch.Tensor, seed: int = 0, recipe: Recipe = PLAIN_RECIPE
+) -> tuple[torch.Tensor, torch.Tensor]:
+    draws = torch.rand(len(which), 6, generator=torch.Generator().manual_seed(seed))
+    return take_batch(images, which, draws, size, recipe)
+
+
+def test_crops_lie_inside_their_image_and_masks_are_cut_alike(coordinates: Coordinates) -> None:
+    sizes = ((12, 20), (30, 9), (8, 8))
+    which = torch.arange(3).repeat(40)
+    pixels, masks = crops(coordinates(*sizes), 8, which)
+
+    assert pixels.shape == (120, 3, 8, 8)
+    assert masks.shape == (120, 8, 8)
+    for index, (image, mask) in enumerate(zip(pixels.long(), masks.long(), strict=True)):
+        number, rows, columns = image
+        assert set(number.flatten().tolist()) == {int(which[index])}
+        assert torch.equal(mask, (rows + columns) % 251)
+        for axis, length in ((rows[:, 0], sizes[which[index]][0]), (columns[0], sizes[which[index]][1])):
+            steps = set((axis[1:] - axis[:-1]).tolist())
+            assert steps in ({1}, {-1})
+            assert 0 <= int(axis.min()) <= int(axis.max()) < length
+        assert torch.equal(rows, rows[:, :1].expand_as(rows))
+        assert torch.equal(columns, columns[:1].expand_as(columns))
+
+
+def test_every_place_and_both_flips_are_reached(coordinates: Coordinates) -> None:
+    pixels, _ = crops(coordinates((11, 11)), 8, torch.zeros(600, dtype=torch.long))
+    corners = {(int(one[1, 0, 0]), int(one[2, 0, 0])) for one in pixels.long()}
+
+    # A crop starts at 0 to 3, or, flipped, at 7 to 10, along each axis.
+    assert {row for row, _ in corners} == {0, 1, 2, 3, 7, 8, 9, 10}
+    assert {column for _, column in corners} == {0, 1, 2, 3, 7, 8, 9, 10}
+    assert {(row < 4, column < 4) for row, column in corners} == {(a, b) for a in (0, 1) for b in (0, 1)}
+
+
+def test_draws_at_their_ends_stay_inside(coordinates: Coordinates) -> None:
+    for value in (0.0, 1 - 2**-24):
+        draws = torch.full((1, 6), value)
+        pixels, masks = take_batch(coordinates((13, 10)), torch.zeros(1, dtype=torch.long), draws, 8, PLAIN_RECIPE)
+        assert int(pixels[0, 1].max()) < 13
+        assert int(pixels[0, 2].max()) < 10
+        assert 255 not in masks
+
+
+def test_a_small_image_is_enlarged_by_its_border_and_ignored_there(coordinates: Coordinates) -> None:
+    images = coordinates((3, 5), (8, 8), least_size=8)
+    pixels, masks = crops(images, 8, torch.zeros(20, dtype=torch.long))
+
+    for image, mask in zip(pixels.long(), masks.long(), strict=True):
+        rows, columns = image[1], image[2]
+        inside = mask != 255
+        assert int(inside.sum()) == 15
+        assert int(rows.max()) == 2
+        assert int(columns.max()) == 4
+        assert torch.equal(mask[inside], (rows + columns)[inside])
+
+
+def test_brightness_and_contrast_change_the_image_within_their_strength(coordinates: Coordinates) -> None:
+    images = coordinates((8, 8))
+    draws = torch.tensor([[0.0, 0.0, 0.9, 0.9, low, high] for low in (0.0, 1.0) for high in (0.0, 1.0)])
+    recipe = Recipe(brightness=0.5, contrast=0.25)
+    pixels, _ = take_batch(images, torch.zeros(4, dtype=torch.long), draws, 8, recipe)
+    plain, _ = take_batch(images, torch.zeros(4, dtype=torch.long), draws, 8, PLAIN_RECIPE)
+
+    expected = [(0.75, -0.5), (1.25, -0.5), (0.75, 0.5), (1.25, 0.5)]
+    for one, before, (scale, shift) in zip(pixels, plain, expected, strict=True):
+        assert torch.allclose(one, before * scale + shift)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from nas_attn.placement import AttentionSpec
+from nas_attn.record import State
 from nas_attn.strategies import STRATEGIES
 from nas_attn.strategies._sampler import rebuild
 from nas_attn.strategies._seeds import sampler_seed
@@ -46,6 +48,25 @@ def test_failed_and_pending_placements_are_told_as_such(space_of, play) -> None:
     pending = space.plain.replace(space.locations[0], AttentionSpec("a"))
     states = [trial.state for trial in rebuild(game.question(pending=[pending]), RANDOM).trials]
     assert states == [TrialState.FAIL, TrialState.RUNNING]
+    asked_otherwise = rebuild(game.question(), RANDOM, failed_as=TrialState.RUNNING)
+    assert [trial.state for trial in asked_otherwise.trials] == [TrialState.RUNNING]
+
+
+def test_the_gaussian_process_leaves_a_favourite_that_failed(space_of, play) -> None:
+    """It proposes something else by itself; merely told of a failure, Optuna's sampler would insist."""
+    game = play(space_of(2, 3, n_open=4)).run("random", 12)
+    favourite = STRATEGIES["gp"](game.question(number=12)).placement
+    game.records.append(replace(game.record(favourite), state=State.FAILED, outcome=None, failure="diverged"))
+    insisting = rebuild(game.question(), seeded_gp(game))
+    assert insisting.ask(insisting.trials[0].distributions).params == favourite.to_dict()
+    yielding = rebuild(game.question(), seeded_gp(game), failed_as=TrialState.RUNNING)
+    wanted = yielding.ask(yielding.trials[0].distributions).params
+    assert wanted != favourite.to_dict()
+    assert STRATEGIES["gp"](game.question()).placement.to_dict() == wanted
+
+
+def seeded_gp(game) -> optuna.samplers.GPSampler:
+    return optuna.samplers.GPSampler(seed=sampler_seed(game.question()))
 
 
 def test_a_known_placement_that_runs_again_is_not_told_twice(space_of, play) -> None:
@@ -163,19 +184,20 @@ def test_controls_are_part_of_the_first_generation(space_of, play) -> None:
 
 
 def test_tpe_keeps_away_from_what_is_pending(space_of, play) -> None:
-    """All that is pending holds the attention that TPE prefers at the first location."""
+    """In each of four studies all that is pending holds the attention that TPE prefers at the first location."""
     space = space_of(2, 3)
     first = space.locations[0]
-    game = play(space).run("random", 40)
-    favourites = [spec_at(first, game.question(number=number)) for number in range(100, 112)]
-    favourite = max(set(favourites), key=favourites.count)
-    pending = [
-        placement
-        for placement in space.placements()
-        if str(placement[first]) == favourite and placement not in game.placements
-    ][:100]
-    avoided = [spec_at(first, game.question(pending, number)) for number in range(100, 112)]
-    assert avoided.count(favourite) < favourites.count(favourite) / 2
+    preferred = avoided = 0
+    for seed in range(4):
+        game = play(space, seed).run("random", 40)
+        alone = [spec_at(first, game.question(number=number)) for number in range(100, 112)]
+        favourite = max(sorted(set(alone)), key=alone.count)
+        like_it = (placement for placement in space.placements() if str(placement[first]) == favourite)
+        pending = list(itertools.islice((one for one in like_it if one not in game.placements), 100))
+        beside = [spec_at(first, game.question(pending, number)) for number in range(100, 112)]
+        preferred += alone.count(favourite)
+        avoided += beside.count(favourite)
+    assert avoided < 0.75 * preferred
 
 
 def spec_at(location, question) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas_attn.placement import AttentionSpec, Location, Placement, Site, Stage
+from nas_attn.placement import AttentionSpec, Location, Placement
 from nas_attn.record import Cost
 
 if TYPE_CHECKING:
@@ -32,46 +32,15 @@ class Extremes:
 def extremes(space: SearchSpace) -> Extremes:
     """The ends of a space's costs, by MACs, then by parameters.
 
-    Attention changes no size around it, so costs add up over the locations: each choice is counted once by
-    itself, the ends are put together from the cheapest and the dearest choice of each location, and then they
-    are counted as whole networks.
+    Costs add up over the locations, so an end has the cheapest or the dearest choice at each of them.
     """
-    counted: dict[tuple[AttentionSpec, Site], tuple[int, int]] = {}
+    from nas_attn.evaluate import CostTable
+
+    table = CostTable(space.network, space.height, space.width)
     ends: tuple[dict[Location, AttentionSpec], ...] = ({}, {})
-    for site, (location, specs) in zip(space.sites, space.choices, strict=True):
-        costs = {spec: _increment(spec, site, counted) for spec in specs}
-        ends[0][location] = min(costs, key=costs.__getitem__)
-        ends[1][location] = max(costs, key=costs.__getitem__)
-    cheapest, dearest = (_costed(space, Placement.of(end)) for end in ends)
-    return Extremes(_costed(space, space.plain), cheapest, dearest)
-
-
-def _increment(
-    spec: AttentionSpec, site: Site, counted: dict[tuple[AttentionSpec, Site], tuple[int, int]]
-) -> tuple[int, int]:
-    """MACs and parameters that a choice adds; counted once for all sites of equal sizes."""
-    import torch
-
-    from nas_attn.attention import KINDS, build_attention
-    from nas_attn.measure import count_macs, count_parameters
-
-    sized = replace(site, location=Location(Stage.BOTTLENECK))
-    if (spec, sized) not in counted:
-        with torch.device("meta"):
-            module = build_attention(spec, site.channels, site.gate_channels)
-        shapes = [(1, site.channels, site.height, site.width)]
-        if KINDS[spec.kind].kind.needs_gate and site.gate_channels is not None:
-            shapes.append((1, site.gate_channels, site.height // 2, site.width // 2))
-        counted[spec, sized] = count_macs(module, *shapes), count_parameters(module)
-    return counted[spec, sized]
-
-
-def _costed(space: SearchSpace, placement: Placement) -> Costed:
-    import torch
-
-    from nas_attn.measure import measure_cost
-    from nas_attn.unet import build_unet
-
-    with torch.device("meta"):
-        module = build_unet(space.network, placement)
-    return Costed(placement, measure_cost(module, (space.network.in_channels, space.height, space.width)))
+    for location, specs in space.choices:
+        added = {spec: table.increment(location, spec)[::-1] for spec in specs}
+        ends[0][location] = min(added, key=added.__getitem__)
+        ends[1][location] = max(added, key=added.__getitem__)
+    plain, cheapest, dearest = space.plain, *map(Placement.of, ends)
+    return Extremes(*(Costed(placement, table(placement)) for placement in (plain, cheapest, dearest)))

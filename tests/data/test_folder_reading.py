@@ -116,14 +116,18 @@ class TestLongestSide:
         assert images.image(1).shape == (3, 6, 8)
         assert "1 images are shrunk to a longest side of 10 pixels" in check_folder(folder, longest_side=10).notes
 
-    def test_an_image_is_averaged_and_a_mask_keeps_its_values(self, make_folder):
-        fine = np.tile(np.array([[0, 200], [200, 0]], np.uint8), (16, 16))
-        mask = np.repeat(np.repeat(np.array([[0, 1], [1, 0]], np.uint8), 16, 0), 16, 1)
-        folder = make_folder(images={"train/a": np.stack([fine] * 3, -1)}, masks={"train/a": mask})
-        images = read_folder(folder, longest_side=8).train
-        inner = images.image(0)[:, 2:-2, 2:-2].float()
-        assert torch.all((inner - 100).abs() <= 12)
-        assert np.array_equal(images.mask(0).numpy(), np.repeat(np.repeat([[0, 1], [1, 0]], 4, 0), 4, 1))
+    def test_an_image_is_averaged(self, make_folder):
+        fine = np.tile(np.array([200, 0, 0, 0], np.uint8), (32, 8))
+        mask = np.eye(32, dtype=np.uint8)
+        folder = make_folder(images={"train/a": np.dstack([fine] * 3)}, masks={"train/a": mask})
+        inner = read_folder(folder, longest_side=8).train.image(0)[:, 2:-2, 2:-2].float()
+        assert torch.all((inner - 200 / 4).abs() <= 6)
+
+    def test_a_mask_takes_the_value_in_the_middle(self, make_folder):
+        mask = np.zeros((24, 24), np.uint8)
+        mask[1::3, 1::3] = np.arange(64).reshape(8, 8) % 2
+        folder = make_folder(images={"train/a": np.zeros((24, 24, 3), np.uint8)}, masks={"train/a": mask})
+        assert np.array_equal(read_folder(folder, longest_side=8).train.mask(0), np.arange(64).reshape(8, 8) % 2)
 
     def test_mask_and_image_stay_on_top_of_each_other(self, make_folder):
         mask = np.zeros((45, 45), np.uint8)

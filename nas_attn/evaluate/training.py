@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
@@ -58,6 +59,10 @@ class TrainingEvaluator:
         score = judge(module, self._packed(self.dataset.val, 1), self.network.classes, self.precision)
         cost = self._cost(module, budget)
         return Outcome(score, cost, curve, time.perf_counter() - started)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to a worker: none of the data, which it reads itself."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def dataset(self) -> Dataset:

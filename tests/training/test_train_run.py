@@ -146,8 +146,8 @@ def test_bfloat16_runs_on_a_cpu_and_keeps_single_precision_weights(precision: Pr
 
 
 def test_channels_last_changes_nothing_but_rounding() -> None:
-    one, curve = trained(build_unet(NETWORK, NETWORK.plain))
-    other, curve_again = trained(
+    _, curve = trained(build_unet(NETWORK, NETWORK.plain))
+    _, curve_again = trained(
         Precision(channels_last=True).place(build_unet(NETWORK, NETWORK.plain), CPU),
         precision=Precision(channels_last=True),
     )
@@ -185,15 +185,12 @@ def test_weights_that_are_no_numbers_end_the_run_even_after_a_finite_loss() -> N
         train_run(module, bright_squares(), Budget(1, 16, 2), 0)
 
 
-def test_too_high_a_learning_rate_is_a_failure_or_finite_but_never_a_silent_nan() -> None:
+def test_too_high_a_learning_rate_is_a_failure() -> None:
     module = build_unet(NETWORK, NETWORK.plain)
     initialise(module, 0)
-    try:
-        train_run(module, bright_squares(), SHORT, 0, recipe=Recipe(peak_learning_rate=1e30))
-    except DivergedError as error:
-        assert "finite" in str(error) or "the training loss is" in str(error)
-    else:
-        assert all(tensor.isfinite().all() for tensor in module.parameters())
+
+    with pytest.raises(DivergedError, match=r"not finite|the training loss is"):
+        train_run(module, bright_squares(), SHORT, 0, recipe=Recipe(peak_learning_rate=1e38))
 
 
 def test_two_placements_of_one_seed_see_the_same_batches() -> None:

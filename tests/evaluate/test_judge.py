@@ -1,0 +1,161 @@
+"""Judging: whole images at their true sizes, padding unseen."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas_attn.evaluate import judge
+from nas_attn.network import UNetConfig
+from nas_attn.training import DeviceImages, Precision, initialise
+from nas_attn.unet import build_unet
+
+CPU = torch.device("cpu")
+SIZES = ((16, 16), (20, 17), (16, 16), (31, 18), (20, 17), (16, 16))
+CLASSES = 3
+
+
+def images_of(sizes: tuple[tuple[int, int], ...], padding: int = 0) -> DeviceImages:
+    """Random images and masks; what is beyond them is loud and, in the masks, 255."""
+    random = np.random.default_rng(0)
+    height, width = (max(side) + padding for side in zip(*sizes, strict=True))
+    pixels = np.full((len(sizes), 2, height, width), 250, np.uint8)
+    masks = np.full((len(sizes), height, width), 255, np.uint8)
+    for index, (high, wide) in enumerate(sizes):
+        pixels[index, :, :high, :wide] = random.integers(0, 120, (2, high, wide))
+        masks[index, :high, :wide] = random.integers(0, CLASSES, (high, wide))
+        masks[index, :3, :2] = 255
+    return DeviceImages(
+        torch.from_numpy(pixels),
+        torch.from_numpy(masks),
+        torch.tensor([size[0] for size in sizes]),
+        torch.tensor([size[1] for size in sizes]),
+        torch.tensor((60.0, 50.0)),
+        torch.tensor((30.0, 40.0)),
+    )
+
+
+def network() -> nn.Module:
+    config = UNetConfig(in_channels=2, classes=CLASSES, depth=2, base_channels=4)
+    module = build_unet(config, config.plain)
+    initialise(module, 1)
+    return module.eval()
+
+
+def slow_ious(module: nn.Module, images: DeviceImages) -> list[float]:
+    """One image at a time, one pixel class at a time, in NumPy."""
+    intersections, unions = np.zeros(CLASSES), np.zeros(CLASSES)
+    for index in range(len(images)):
+        high, wide = int(images.heights[index]), int(images.widths[index])
+        image = images.pixels[index, :, :high, :wide].double()
+        scaled = (image - torch.tensor([[[60.0]], [[50.0]]])) / torch.tensor([[[30.0]], [[40.0]]])
+        with torch.no_grad():
+            predicted = module(scaled.float()[None])[0].numpy().argmax(0)
+        truth = images.masks[index, :high, :wide].numpy()
+        for value in range(CLASSES):
+            mine = (predicted == value) & (truth != 255)
+            intersections[value] += (mine & (truth == value)).sum()
+            unions[value] += (mine | (truth == value)).sum()
+    return list(intersections / unions)
+
+
+def test_images_of_several_sizes_are_judged_as_one_by_one() -> None:
+    module, images = network(), images_of(SIZES)
+    score = judge(module, images, CLASSES, Precision())
+    expected = slow_ious(module, images)
+
+    assert score.iou_per_class == pytest.approx(expected, abs=1e-3)
+    assert score.iou == pytest.approx(float(np.mean(expected)), abs=1e-3)
+
+
+def test_padding_is_not_seen() -> None:
+    module = network()
+    one, other = (judge(module, images_of(SIZES, padding), CLASSES, Precision()) for padding in (0, 13))
+
+    assert one == other
+
+
+@pytest.mark.parametrize("at_once", [1, 2**9, 2**20])
+def test_how_many_images_share_a_batch_does_not_matter(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, images = network(), images_of(SIZES)
+    whole = judge(module, images, CLASSES, Precision())
+    judging = importlib.import_module("nas_attn.evaluate.judge")
+    monkeypatch.setattr(judging, "_BATCH_PIXELS", at_once)
+
+    assert judge(module, images, CLASSES, Precision()).iou == pytest.approx(whole.iou, abs=1e-3)
+
+
+def test_the_order_of_the_images_does_not_matter() -> None:
+    module, images = network(), images_of(SIZES)
+    turned = DeviceImages(
+        images.pixels.flip(0),
+        images.masks.flip(0),
+        images.heights.flip(0),
+        images.widths.flip(0),
+        images.mean,
+        images.std,
+    )
+
+    assert judge(module, turned, CLASSES, Precision()).iou == pytest.approx(
+        judge(module, images, CLASSES, Precision()).iou, abs=1e-3
+    )
+
+
+class Truth(nn.Module):
+    """Answers with what the first channel holds."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([-(x[:, 0] - value).abs() for value in range(CLASSES)], 1) * 100
+
+
+def test_a_perfect_answer_scores_1_and_an_absent_class_is_left_out() -> None:
+    masks = torch.tensor([[[0, 1], [1, 255]]], dtype=torch.uint8)
+    images = DeviceImages(
+        masks.clamp(max=1)[:, None], masks, torch.tensor([2]), torch.tensor([2]), torch.zeros(1), torch.ones(1)
+    )
+    score = judge(Truth().eval(), images, CLASSES, Precision())
+
+    assert (score.iou, score.iou_per_class) == (1.0, (1.0, 1.0, None))
+    assert score.loss < 1e-6
+
+
+def test_the_loss_is_weighted_by_pixels() -> None:
+    """Two sizes make two batches; each counts by its pixels."""
+    module, images = network(), images_of(((16, 16), (32, 16)))
+    both = judge(module, images, CLASSES, Precision()).loss
+    small, large = (judge(module, images_of_one(images, index), CLASSES, Precision()).loss for index in (0, 1))
+
+    assert both == pytest.approx((small + 2 * large) / 3, rel=1e-5)
+
+
+def images_of_one(images: DeviceImages, index: int) -> DeviceImages:
+    pick = slice(index, index + 1)
+    return DeviceImages(
+        images.pixels[pick],
+        images.masks[pick],
+        images.heights[pick],
+        images.widths[pick],
+        images.mean,
+        images.std,
+    )
+
+
+def test_bfloat16_judges_nearly_alike() -> None:
+    module, images = network(), images_of(SIZES)
+    precise = judge(module, images, CLASSES, Precision())
+    coarse = judge(module, images, CLASSES, Precision(bfloat16=True, channels_last=True))
+
+    assert coarse.iou == pytest.approx(precise.iou, abs=0.03)
+
+
+def test_judging_leaves_the_network_alone() -> None:
+    module = network()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    judge(module, images_of(SIZES), CLASSES, Precision())
+
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert all(parameter.grad is None for parameter in module.parameters())

@@ -92,6 +92,7 @@ class Lesson(lightning.LightningModule):
         inputs = tinted(self._segmenter.normalisation.apply(pixels), batch.draws)
         loss = segmentation_loss(self.module(self._arranged(inputs)), masks)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(masks), sync_dist=True)
+        self.log("learning_rate", self.learning_rate, on_step=True, on_epoch=False)
         return loss
 
     def validation_step(self, batch: WholeBatch, batch_idx: int) -> None:

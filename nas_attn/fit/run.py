@@ -89,11 +89,11 @@ class Run:
             report: called, in one process only, before the training and after each of its steps and
                 epochs.
         """
-        from nas_attn.fit.teach import is_chief, teach  # Lightning takes seconds to import
-
         finished = self.finished()
         if finished is not None:
             return finished
+        from nas_attn.fit.teach import is_chief, teach  # Lightning takes seconds to import
+
         if is_chief():
             self.folder.claim(self.identity)
             write_architecture(self.architecture, self.folder.architecture, catalogue())

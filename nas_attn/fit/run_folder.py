@@ -69,9 +69,18 @@ class RunFolder:
             )
 
     def claim(self, identity: RunIdentity) -> None:
-        """Write the identity down."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.identity, identity.to_dict())
+        """Write the identity down.
+
+        Raises:
+            TrainingError: nothing can be written there.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.identity, identity.to_dict())
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path}: cannot be written to ({error.strerror}); give another folder with -o"
+            ) from None
 
     def finished(self) -> TrainedNetwork | None:
         """What a finished run found out; None where it is not finished."""

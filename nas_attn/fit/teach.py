@@ -49,7 +49,7 @@ def teach(
         all epochs of the training, those before it was stopped too.
     Raises:
         DivergedError: the loss stopped being finite.
-        TrainingError: the checkpoint cannot be read.
+        TrainingError: the checkpoint cannot be read, or a step needs more memory than there is.
         KeyboardInterrupt: Ctrl-C; the training goes on from its last epoch when it is called again.
     """
     checkpoint = folder / "checkpoints" / "last.ckpt"
@@ -70,6 +70,11 @@ def teach(
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
+        except torch.OutOfMemoryError:
+            raise TrainingError(
+                f"the GPU's memory does not hold {plan.batch_size} crops of {plan.crop} pixels; give a smaller "
+                "batch size or crop"
+            ) from None
         finally:
             signal.signal(signal.SIGINT, on_interrupt)
         trainer.strategy.barrier()

@@ -273,6 +273,14 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path, tiny_architecture, tiny
         train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "thesis.tex")
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, tiny_architecture, tiny_data):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(
+        TrainingError, match=r"file/run: cannot be written to \(Not a directory\); give another folder"
+    ):
+        train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "file" / "run")
+
+
 def test_a_damaged_checkpoint_is_named_with_its_mend(tmp_path, tiny_architecture, tiny_data):
     folder = tmp_path / "run"
     train(tiny_architecture, tiny_data, dataclasses.replace(SETTINGS, epochs=1), folder)

@@ -59,8 +59,8 @@ def folded(problems: Iterable[Problem]) -> tuple[str, ...]:
 def printable(name: object) -> str:
     r"""A name with everything escaped that could break a line or hide: control characters, symbols, lone bytes.
 
-    >>> printable("r\u00f6ntgen\n1.png")
-    'r\u00f6ntgen\\n1.png'
+    >>> printable("röntgen\n1.png")
+    'röntgen\\n1.png'
     """
     return "".join(letter if _is_plain(letter) else ascii(letter)[1:-1] for letter in str(name))
 

@@ -93,7 +93,8 @@ def answers_as_text() -> str:
     pending = [SPACE.plain.replace(location, AttentionSpec("a")) for location in SPACE.locations]
     asked = question(some_records(), pending, seed=5)
     answers = {name: STRATEGIES[name](asked) for name in sorted(STRATEGIES)}
-    return json.dumps({name: [str(answer.placement), dict(answer.memory)] for name, answer in answers.items()})
+    texts = {name: [str(answer.placement), dict(answer.memory)] for name, answer in answers.items()}
+    return json.dumps({**texts, "what they were told": [repr(record) for record in asked.records]})
 
 
 def test_the_strategies_of_the_package_are_found() -> None:

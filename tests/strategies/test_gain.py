@@ -30,14 +30,14 @@ def hypervolume(game, placements: Iterable[Placement]) -> float:
     return area
 
 
-@pytest.mark.parametrize("name", ["tpe", "nsga2"])
-def test_a_search_beats_chance_after_80_trials(space_of, play, name: str) -> None:
-    """Ratio to random search, averaged over five tasks; 1.21 and 1.26 over eight tasks when this was written."""
+@pytest.mark.parametrize(("name", "n_trials"), [("tpe", 40), ("nsga2", 80)])
+def test_a_search_beats_chance(space_of, play, name: str, n_trials: int) -> None:
+    """Ratio to random search, averaged over tasks; 1.19 and 1.26 over eight tasks when this was written."""
     space = space_of(2, 6)
     ratios = []
-    for seed in range(5):
+    for seed in range(4):
         areas = [
-            hypervolume(game, game.run(strategy, 80).placements)
+            hypervolume(game, game.run(strategy, n_trials).placements)
             for strategy, game in ((s, play(space, seed, spread=SPREAD)) for s in (name, "random"))
         ]
         ratios.append(areas[0] / areas[1])
@@ -45,16 +45,16 @@ def test_a_search_beats_chance_after_80_trials(space_of, play, name: str) -> Non
 
 
 def test_a_few_steps_of_the_gaussian_process_gain_more_than_chance(space_of, play) -> None:
-    """Four steps after sixteen random ones, against the mean of twenty random continuations of the same start."""
+    """Six steps after sixteen random ones, against the mean of twenty random continuations of the same start."""
     space = space_of(2, 4, n_open=4)
     gained, by_chance = [], []
     for seed in range(2):
         start = play(space, seed, spread=SPREAD).run("random", 16)
         area = hypervolume(start, start.placements)
-        learned = replace(start, records=list(start.records)).run("gp", 20)
+        learned = replace(start, records=list(start.records)).run("gp", 22)
         gained.append(hypervolume(learned, learned.placements) - area)
         rest = [placement for placement in space.placements() if placement not in start.placements]
-        draws = (random.Random(draw).sample(rest, 4) for draw in range(20))
+        draws = (random.Random(draw).sample(rest, 6) for draw in range(20))
         by_chance += [hypervolume(start, start.placements + drawn) - area for drawn in draws]
     assert statistics.fmean(gained) > 1.5 * statistics.fmean(by_chance) > 0
 

@@ -105,6 +105,8 @@ def test_paths_in_errors_are_relative_where_the_file_lies_here(places, kinds):
     put(places["installed"], "worse", "a: [")
     with pytest.raises(SpaceError, match=r"^search_spaces/bad\.yaml: line 1"):
         read_space("bad", kinds)
+    with pytest.raises(SpaceError, match=r"^search_spaces/bad\.yaml: line 1"):
+        read_space(places["here"] / "bad.yaml", kinds)
     with pytest.raises(SpaceError, match=rf"^{places['installed']}/worse\.yaml: line 1"):
         read_space("worse", kinds)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -59,11 +60,15 @@ class Ledger:
             StudyError: the storage cannot be used, or holds a study of that name.
         """
         with _clear_errors(url):
-            storage = open_storage(url)
-            try:
-                study = optuna.create_study(storage=storage, study_name=name, directions=["maximize", "minimize"])
-            except optuna.exceptions.DuplicatedStudyError:
-                raise StudyError(f"{describe_storage(url)}: there is a study '{name}' already") from None
+            # A creation that was killed has left a study without identity and trials: it is taken up here.
+            study = optuna.create_study(
+                storage=open_storage(url),
+                study_name=name,
+                directions=["maximize", "minimize"],
+                load_if_exists=True,
+            )
+            if not _is_unborn(study):
+                raise StudyError(f"{describe_storage(url)}: there is a study '{name}' already")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(["iou", cost])
@@ -99,7 +104,10 @@ class Ledger:
             StudyError: the storage cannot be read.
         """
         with _clear_errors(url):
-            return name in optuna.get_all_study_names(open_storage(url))
+            storage = open_storage(url)
+            if name not in optuna.get_all_study_names(storage):
+                return False
+            return not _is_unborn(optuna.load_study(storage=storage, study_name=name))
 
     @property
     def name(self) -> str:
@@ -195,6 +203,16 @@ def _clear_errors(url: str) -> Iterator[None]:
         raise StudyError(
             f"{describe_storage(url)}: the storage cannot be used: {line}; nothing in it was changed"
         ) from error
+
+
+def _is_unborn(study: optuna.Study) -> bool:
+    """Whether nas-attn was stopped while it created a study: its identity is what is written last."""
+    return (
+        _IDENTITY not in study.user_attrs
+        and set(study.user_attrs) <= {_CONTEXT}
+        and study.directions == [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+        and not study.get_trials(deepcopy=False)
+    )
 
 
 def _distributions(space: SearchSpace, placement: Placement) -> dict[str, BaseDistribution]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -159,8 +160,19 @@ def _source(request: StudyRequest, preset: Preset) -> DataSource:
 
 
 def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
-    """Every image that is judged has to survive the network's halvings."""
-    least = settings.space.network.min_image_size
+    """Every crop that is trained on and every image that is judged has to survive the network's halvings."""
+    network, budget = settings.space.network, settings.budget
+    least = network.min_image_size
+    if budget.image_size < least:
+        raise UsageError(
+            f"--image-size: crops of {budget.image_size} pixels are too small for a network of depth "
+            f"{network.depth}; take at least {least}"
+        )
+    if network.norm == "batch" and budget.batch_size == 1 and budget.image_size < 2 * least:
+        raise UsageError(
+            f"--batch-size: batch normalisation cannot learn from one crop of {budget.image_size} pixels, whose "
+            f"bottleneck is one pixel; take 2 crops or more, or an --image-size of at least {2 * least}"
+        )
     small = [
         f"{name} is {height}x{width}"
         for images in (dataset.val, dataset.test)
@@ -170,10 +182,12 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
     if small:
         more = f" and {len(small) - 3} more" if len(small) > 3 else ""
         raise DataError(
-            f"images too small for a network of depth {settings.space.network.depth}, which needs {least} pixels "
+            f"images too small for a network of depth {network.depth}, which needs {least} pixels "
             f"a side: {', '.join(small[:3])}{more}; use a space of a smaller depth or a larger --longest-side"
         )
 
 
 def _default_name(space: SearchSpace, data: str) -> str:
-    return space.name if data == SYNTHETIC else f"{space.name}-{Path(data).resolve().name}"[:80]
+    """Made of the space and the data, in the letters that a study's name may have."""
+    name = space.name if data == SYNTHETIC else f"{space.name}-{Path(data).resolve().name}"
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name, flags=re.ASCII).lstrip("_.-")[:80] or "study"

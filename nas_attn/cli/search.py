@@ -10,6 +10,7 @@ Stopped or killed, the same command goes on where it was.
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     from nas_attn.cli._convergence import convergence_text
     from nas_attn.cli._ranking_table import ranking_table
     from nas_attn.study.convergence import plain_convergence
+    from nas_attn.study.storage import url_without_password
 
     noise = result.ranking.noise.run
     curve = plain_convergence(result.records, resolved.settings.budget, noise.sd if noise else None)
@@ -136,13 +138,15 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(convergence_text(curve))
     if result.best is None:
         return
-    data = resolved.request.data
+    data = shlex.quote(resolved.request.data)
+    stored = resolved.request.storage
+    storage = f" --storage {shlex.quote(url_without_password(stored))}" if stored else ""
     console.print(f"\nBest architecture: {result.best}\n\nNext:", highlight=False, soft_wrap=True)
     for command in (
-        f"nas-attn rank {result.study}",
-        f"nas-attn export {result.study} --pick knee -o best.yaml",
+        f"nas-attn rank {result.study}{storage}",
+        f"nas-attn export {result.study} --pick knee -o best.yaml{storage}",
         f"nas-attn train {result.best} --data {data} --against-plain",
-        f"nas-attn dashboard {result.study}",
+        f"nas-attn dashboard {result.study}{storage}",
     ):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
 

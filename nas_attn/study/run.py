@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 
@@ -26,6 +25,7 @@ from nas_attn.study.pool import Pool, ProcessPool
 from nas_attn.study.request import SYNTHETIC
 from nas_attn.study.resolve import Resolved
 from nas_attn.study.settings import StudySettings, differences
+from nas_attn.study.storage import is_sqlite
 from nas_attn.study.winner import architecture_of
 
 
@@ -124,13 +124,12 @@ def _write_settings(resolved: Resolved, folder: StudyFolder) -> None:
         max_parameters=None,
         start=None,
     )
-    command = f"nas-attn search --config {folder.settings}"
-    folder.settings.write_text(study_text(_without_password(request.to_dict()), command=command), encoding="utf-8")
-
-
-def _without_password(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A storage URL may hold a password, and a file in plain text is no place for one."""
-    return {name: value for name, value in values.items() if name != "storage"}
+    values, command = request.to_dict(), f"nas-attn search --config {folder.settings}"
+    if request.storage is not None and not is_sqlite(request.storage):
+        # The URL of a server may hold a password, and a file in plain text is no place for one.
+        del values["storage"]
+        command += " --storage URL"
+    folder.settings.write_text(study_text(values, command=command), encoding="utf-8")
 
 
 def _export(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, folder: StudyFolder) -> Path | None:

@@ -20,12 +20,22 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def is_sqlite(url: str) -> bool:
+    """Whether a URL names a SQLite file: then it holds no password."""
+    return make_url(url).get_backend_name() == "sqlite"
+
+
 def describe_storage(url: str) -> str:
     """A storage as errors and plans name it: a file's path, or the URL without its password."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         return parsed.database
-    return parsed.render_as_string(hide_password=True)
+    return url_without_password(url)
+
+
+def url_without_password(url: str) -> str:
+    """A URL that can be shown: ``postgresql://me:***@host/name``."""
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBStorage:

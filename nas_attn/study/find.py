@@ -42,5 +42,5 @@ def find_folder(study: str) -> StudyFolder:
     """
     for path in (STUDIES / study, Path(study)):
         if (path / "study.db").is_file():
-            return StudyFolder(path)
+            return StudyFolder(path if path.name else path.resolve())
     raise StudyError(f"there is no study '{study}' in {STUDIES}/; {did_you_mean(study, study_names())}")

@@ -28,24 +28,35 @@ VERBS = {
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 
+_NUMBERS = {"int": "a whole number", "float": "a number"}
+
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line with the nearest right word."""
+    """An argument parser whose errors are one line each, with the nearest right word."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_STATUS, f"{self.prog}: error: {self._mended(message)}\n")
+        lines = (f"{self.prog}: error: {line}\n" for line in self._mended(message))
+        self.exit(USAGE_STATUS, "".join(lines))
 
-    def _mended(self, message: str) -> str:
-        if unknown := re.match(r"unrecognized arguments: (\S+)", message):
-            flag = unknown[1].partition("=")[0]
-            flags = [name for name in self._option_string_actions if name.startswith("--")]
-            if flag.startswith("-"):
-                return f"unknown option '{flag}'; {did_you_mean(flag, flags)}"
-            return f"unexpected argument '{flag}'; see {self.prog} --help"
-        if invalid := re.match(r"argument (.+?): invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            known = [choice.strip("' ") for choice in invalid[3].split(",")]
-            return f"{invalid[1]}: unknown '{invalid[2]}'; {did_you_mean(invalid[2], known)}"
-        return f"{message}; see {self.prog} --help"
+    def _mended(self, message: str) -> list[str]:
+        if unknown := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
+            return self._unknown(unknown[1].split() or [""])
+        if choice := re.match(r"argument (.+?): invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            known = [name.strip("' ") for name in choice[3].split(",")]
+            return [f"{choice[1]}: unknown '{choice[2]}'; {did_you_mean(choice[2], known)}"]
+        if number := re.match(r"argument (.+?): invalid (int|float) value: (.*)", message):
+            return [f"{number[1]}: {number[3]} must be {_NUMBERS[number[2]]}"]
+        if lonely := re.match(r"argument (.+?): expected (one|at least one) argument", message):
+            return [f"{lonely[1]}: its value is missing; see {self.prog} --help"]
+        return [f"{message}; see {self.prog} --help"]
+
+    def _unknown(self, words: Sequence[str]) -> list[str]:
+        """A line for each unknown option; what follows one is taken for its value."""
+        flags = [name for name in self._option_string_actions if name.startswith("--")]
+        unknown = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if not unknown:
+            return [f"unexpected argument '{words[0]}'; see {self.prog} --help"]
+        return [f"unknown option '{flag}'; {did_you_mean(flag, flags)}" for flag in unknown]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

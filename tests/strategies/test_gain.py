@@ -60,6 +60,7 @@ def test_a_few_steps_of_the_gaussian_process_gain_more_than_chance(space_of, pla
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_gaussian_process_beats_chance_after_40_trials(space_of, play) -> None:
     space = space_of(2, 4)
     ratios = []

@@ -101,6 +101,30 @@ def test_a_study_is_not_made_twice(ledger: Ledger, url: str) -> None:
         Ledger.create(url, "small", {}, {}, "macs")
 
 
+@pytest.mark.parametrize("deadly", ["set_metric_names", "set_user_attr"])
+def test_a_creation_that_was_killed_is_taken_up(
+    url: str, settings: StudySettings, deadly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(optuna.Study, deadly, die)
+        Ledger.create(url, "small", {"seed": 0}, {}, "macs")
+
+    assert not Ledger.exists(url, "small")
+    assert Ledger.create(url, "small", {"seed": 0}, {}, "macs").identity == {"seed": 0}
+    assert Ledger.exists(url, "small")
+
+
+def test_an_empty_study_of_somebody_else_is_not_taken_over(url: str) -> None:
+    optuna.create_study(study_name="foreign", storage=url, directions=["minimize", "maximize"])
+
+    assert Ledger.exists(url, "foreign")
+    with pytest.raises(StudyError, match="there is a study 'foreign' already"):
+        Ledger.create(url, "foreign", {}, {}, "macs")
+
+
 def test_an_unknown_study_is_named(ledger: Ledger, url: str) -> None:
     with pytest.raises(StudyError, match=r"study\.db: there is no study 'large'"):
         Ledger.open(url, "large")

@@ -106,7 +106,7 @@ def test_costs_are_those_of_the_largest_image_that_is_judged(make_data: Callable
 
 
 def test_a_positions_limit_is_judged_at_that_size(make_data: Callable[..., Path]) -> None:
-    """The bottleneck of three halvings has 80 * 80 positions for 640 pixels, more than the 4096 that pam may have."""
+    """After three halvings of 640 pixels there are 80 * 80 positions, more than the 4096 that pam may have."""
     ask = replace(ASK, longest_side="full", image_size=16)
     small, large = (
         resolve(replace(ask, data=str(make_data(side, side, name)))).settings.space

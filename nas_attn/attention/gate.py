@@ -31,7 +31,8 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class AttentionGate(nn.Module):
-    """Let through the positions of x that the gating signal asks for (Oktay et al. 2018, arXiv:1804.03999, eq. 1-2).
+    """Let through the positions of x that the gating signal asks for (Oktay et al. 2018, arXiv:1804.03999,
+    eq. 1-2).
 
         y = x * sigmoid(psi(relu(W_x x + W_g g)))
 

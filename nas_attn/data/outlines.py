@@ -41,7 +41,7 @@ def rectangle(y: Field, x: Field) -> Field:
 def triangle(y: Field, x: Field) -> Field:
     """An equilateral triangle with round corners."""
     turns = 2 * np.pi / 3 * np.arange(3)
-    nearness = sum(np.exp(8 * (y * np.cos(turn) + x * np.sin(turn))) for turn in turns)
+    nearness = np.sum([np.exp(8 * (y * np.cos(turn) + x * np.sin(turn))) for turn in turns], axis=0)
     depth: Field = 0.75 - np.log(nearness) / 8
     return depth
 

@@ -1,4 +1,4 @@
-"""One synthetic image with its mask: bodies with a rim and a core among look-alikes, as under a microscope."""
+"""One synthetic image with its mask: stained bodies with a rim among smears, as under a microscope."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy.typing as npt
 
 from nas_attn.data.outlines import OUTLINES, Field, Outline, disc, local_coordinates
 
-CLASSES = ("background", "body", "core")
-_BODY, _CORE = 1, 2
-_FILL_TINT = np.array([1.0, 1.0, 0.8]).reshape(3, 1, 1)
-_CORE_TINT = np.array([0.8, 1.2, 1.6]).reshape(3, 1, 1)
+CLASSES = ("background", "yellow", "blue")
+_TINTS = np.array([[1.3, 1.1, 0.5], [0.5, 1.0, 1.6]]).reshape(2, 3, 1, 1)
 _RIM_WIDTH = 0.055
 
 
@@ -60,7 +58,7 @@ class _Body:
         """The core of this body."""
         off, turn = random.uniform(0, 0.2) * self.radius, random.uniform(0, 2 * np.pi)
         centre = (self.centre[0] + off * np.sin(turn), self.centre[1] + off * np.cos(turn))
-        return _Body(disc, centre, self.radius * random.uniform(0.4, 0.52), 0.0)
+        return _Body(disc, centre, self.radius * random.uniform(0.4, 0.5), 0.0)
 
     def as_drawn(self, hand: float, random: np.random.Generator) -> _Body:
         """Where an annotator of unsteady hand sees this body."""
@@ -74,10 +72,10 @@ def draw(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """An image (3, size, size) and its mask (size, size), both uint8.
 
-    What counts is a filled body with a rim, of any outline. Smears (filled, without a rim), shells (a rim,
-    not filled), fibres, specks and patches of texture are background. Where the scene has a marker, the
-    bar at the border, only bodies that are brighter than what is behind them count in images of a bright
-    bar, only darker ones in images of a dark bar.
+    What counts is a filled body with a rim, of any outline; its class is its stain. Smears (of the same
+    stains, without a rim), shells (a rim, not filled), fibres, specks and patches of texture are
+    background. Where the scene has a marker, the bar at the border, only bodies that are brighter than what
+    is behind them count in images of a bright bar, only darker ones in images of a dark bar.
 
     Args:
         size: side in pixels.
@@ -119,9 +117,9 @@ def _add_clutter(canvas: Field, difficulty: Difficulty, random: np.random.Genera
 def _bodies(size: int, random: np.random.Generator) -> list[_Body]:
     """Bodies that hardly touch each other."""
     bodies: list[_Body] = []
-    wanted = int(random.integers(2, 5))
+    wanted = int(random.integers(3, 6))
     for row, column, share in random.uniform(0, 1, (60, 3)):
-        centre, radius = ((0.04 + 0.92 * row) * size, (0.04 + 0.92 * column) * size), (0.19 + 0.07 * share) * size
+        centre, radius = ((0.04 + 0.92 * row) * size, (0.04 + 0.92 * column) * size), (0.17 + 0.06 * share) * size
         if _is_free(centre, 1.2 * radius, bodies, 1.2):
             outline = OUTLINES[int(random.integers(len(OUTLINES)))]
             bodies.append(_Body(outline, centre, radius, random.uniform(0, 2 * np.pi)))
@@ -145,8 +143,8 @@ def _add(
     difficulty: Difficulty,
     random: np.random.Generator,
 ) -> None:
-    """Draw a body, with a core or without, over the canvas and, where it counts, label it."""
-    size = canvas.shape[-1]
+    """Draw a body over the canvas, some with a bright core, and label it where it counts."""
+    size, kind = canvas.shape[-1], int(random.integers(2))
     genuine = random.uniform() >= difficulty.lookalikes
     marked = not genuine and random.uniform() < difficulty.marked
     whole = genuine or marked
@@ -154,19 +152,16 @@ def _add(
     rimmed = rimmed or not filled
     depth = body.depth(size)
     cover = _inside(depth) if rimmed else _inside(depth / (random.uniform(0.6, 0.9) * body.radius))
-    fill = (-polarity if marked else polarity) * random.uniform(0.7, 1.3) * difficulty.contrast * _FILL_TINT
+    fill = (-polarity if marked else polarity) * random.uniform(0.7, 1.3) * difficulty.contrast * _TINTS[kind]
     texture = difficulty.texture * _stripes(size, random)
     rim = cover * _inside(_rim_width(size) - depth) if rimmed else np.zeros_like(depth)
     if filled:
         canvas += (cover - rim) * (fill + texture)
     canvas -= rim * random.uniform(1.0, 1.4) * difficulty.contrast
     if genuine:
-        mask[body.as_drawn(difficulty.hand, random).depth(size) >= 0] = _BODY
-    if random.uniform() < 0.8:
-        core = body.core(random)
-        canvas += _inside(core.depth(size)) * difficulty.contrast * random.uniform(0.9, 1.3) * _CORE_TINT
-        if genuine:
-            mask[core.as_drawn(difficulty.hand, random).depth(size) >= 0] = _CORE
+        mask[body.as_drawn(difficulty.hand, random).depth(size) >= 0] = 1 + kind
+    if random.uniform() < 0.5:
+        canvas += _inside(body.core(random).depth(size)) * difficulty.contrast * random.uniform(0.9, 1.3)
 
 
 def _add_specks(canvas: Field, bodies: list[_Body], difficulty: Difficulty, random: np.random.Generator) -> None:
@@ -176,7 +171,7 @@ def _add_specks(canvas: Field, bodies: list[_Body], difficulty: Difficulty, rand
         centre, radius = (random.uniform(0, size), random.uniform(0, size)), random.uniform(0.05, 0.09) * size
         if _is_free(centre, radius, bodies, 1.2):
             speck = _inside(_Body(disc, centre, radius, 0.0).depth(size))
-            canvas += speck * difficulty.contrast * random.uniform(0.9, 1.3) * _CORE_TINT
+            canvas += speck * difficulty.contrast * random.uniform(0.9, 1.3)
 
 
 def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, random: np.random.Generator) -> None:

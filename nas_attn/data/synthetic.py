@@ -24,18 +24,18 @@ def synthetic(
     n_train: int = 128,
     n_val: int = 64,
     n_test: int = 64,
-    noise: float = 0.1,
-    blur: float = 0.8,
+    noise: float = 0.08,
+    blur: float = 0.6,
     clutter: float = 0.08,
     lookalikes: float = 0.4,
     shade: float = 0.3,
-    contrast: float = 0.2,
+    contrast: float = 0.22,
     texture: float = 0.04,
     hand: float = 0.08,
     shells: float = 0.0,
     marked: float = 0.0,
 ) -> Dataset:
-    """Bodies with a rim and a core among look-alikes, RGB, with three classes.
+    """Yellow and blue bodies with a rim among smears without one, RGB, with three classes.
 
     An image is a function of (seed, split, its index): asking for more of them changes none of the others.
 

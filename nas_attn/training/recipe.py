@@ -22,7 +22,7 @@ class Recipe:
         recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation.
     """
 
-    peak_learning_rate: float = 1e-2
+    peak_learning_rate: float = 2e-2
     weight_decay: float = 1e-2
     warm_up: float = 0.2
     clip_norm: float = 5.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nas_attn.errors import StudyError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -22,33 +24,39 @@ def run(arguments: argparse.Namespace) -> int:
     if not names:
         print("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
         return 0
-    wide_console().print(_table(names))
+    rows, problems = [], []
+    for name in names:
+        try:
+            rows.append(_cells(name))
+        except StudyError as error:
+            problems += error.problems
+    console = wide_console()
+    if rows:
+        console.print(_table(rows))
+    for problem in problems:
+        console.print(f"cannot be read: {problem}", markup=False, soft_wrap=True)
     return 0
 
 
-def _table(names: tuple[str, ...]) -> Table:
+def _table(rows: list[tuple[str, ...]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in ("study", "space", "data", "strategy", "cost", "trials", "failed", "plain x100", "best"):
         table.add_column(title, no_wrap=title != "best", overflow="fold")
-    for name in names:
-        table.add_row(*_cells(name))
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
 def _cells(name: str) -> tuple[str, ...]:
-    from nas_attn.errors import StudyError
     from nas_attn.ranking import describe, rank
     from nas_attn.record import State
     from nas_attn.study.find import open_study
 
-    try:
-        ledger = open_study(name)
-        records, identity = ledger.records(), ledger.identity
-    except StudyError as error:
-        return (name, *[""] * 7, error.problems[0])
+    ledger = open_study(name)
+    records, identity = ledger.records(), ledger.identity
     ranking = rank(records, cost=identity["cost"])
     states = [record.state for record in records]
     return (

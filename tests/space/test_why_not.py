@@ -67,6 +67,10 @@ REFUSALS = {
         {"skip_2": "none"},
         "skip.2: no such location in a U-Net of depth 2, so leave it out",
     ),
+    "a last location that the network lacks": (
+        {"decoder_2": "none"},
+        "decoder.2: no such location in a U-Net of depth 2, so leave it out",
+    ),
     "two at once": (
         {"skip_0": "se", "encoder_0": "gate"},
         "encoder.0: gate cannot stand here: encoders and the bottleneck have no gating signal (it may stand at "
@@ -82,9 +86,12 @@ def test_a_refusal_names_the_location_the_reason_and_the_mend(space, texts, expe
     assert not space.contains(placement)
 
 
-def test_a_missing_location_is_named_with_its_choices(space):
-    placement = Placement(tuple(pair for pair in space.plain if pair[0] != Location.parse("skip.1")))
-    assert space.why_not(placement) == "skip.1: missing, so take none or gate"
+@pytest.mark.parametrize(
+    ("place", "mend"), [("encoder.0", "none or se"), ("skip.1", "none or gate"), ("decoder.1", "none")]
+)
+def test_a_missing_location_is_named_with_its_choices(space, place, mend):
+    placement = Placement(tuple(pair for pair in space.plain if pair[0] != Location.parse(place)))
+    assert space.why_not(placement) == f"{place}: missing, so take {mend}"
     assert not space.contains(placement)
 
 

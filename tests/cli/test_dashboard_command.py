@@ -1,0 +1,82 @@
+"""``nas-attn dashboard``: the study's page and its data, on this machine only."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+import wsgiref.simple_server
+
+import pytest
+
+from nas_attn.cli.main import main
+
+
+@pytest.fixture
+def server(tiny_study, monkeypatch):
+    """The server of a dashboard that runs in a thread."""
+    made, statuses = [], []
+    make_server = wsgiref.simple_server.make_server
+
+    def remember(*arguments, **options):
+        made.append(make_server(*arguments, **options))
+        return made[0]
+
+    monkeypatch.setattr(wsgiref.simple_server, "make_server", remember)
+    thread = threading.Thread(target=lambda: statuses.append(main(["dashboard", "tiny", "--port", "0"])))
+    thread.start()
+    for _ in range(600):
+        if made:
+            break
+        time.sleep(0.1)
+    yield made[0]
+    made[0].shutdown()
+    thread.join(timeout=30)
+    assert statuses == [0]
+
+
+def fetched(server, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}{path}", timeout=60) as answer:
+        assert answer.status == 200
+        return answer.read().decode()
+
+
+def test_the_dashboard_shows_the_study_with_named_objectives(server):
+    assert server.server_address[0] == "127.0.0.1"
+    studies = json.loads(fetched(server, "/api/studies"))["study_summaries"]
+    assert [study["study_name"] for study in studies] == ["tiny"]
+    number = studies[0]["study_id"]
+
+    assert "<html" in fetched(server, f"/dashboard/studies/{number}").lower()
+    study = json.loads(fetched(server, f"/api/studies/{number}?after=0"))
+    assert study["objective_names"] == ["iou", "macs"]
+    assert len(study["trials"]) == 10
+    assert {param["name"] for param in study["trials"][0]["params"]} >= {"bottleneck", "skip.0", "decoder.2"}
+
+
+def test_the_address_is_printed_and_ctrl_c_ends_it(tiny_study, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wsgiref.simple_server.WSGIServer, "serve_forever", interrupt)
+    assert main(["dashboard", "tiny", "--port", "0"]) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("dashboard of 'tiny': http://127.0.0.1:")
+    assert "/dashboard/studies/1 (Ctrl-C ends it)" in first
+    assert last == "dashboard ended"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tinny"], "there is no study 'tinny'"),
+        (["tiny", "--port", "70000"], "--port: 70000 must be a whole number from 0 to 65535"),
+        (["tiny", "--host", "203.0.113.9", "--port", "0"], "cannot listen there"),
+        (["tiny", "--prt", "1"], "unknown option '--prt'; did you mean '--port'?"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(tiny_study, refused, words, message):
+    (line,) = refused("dashboard", *words)
+
+    assert message in line

@@ -1,0 +1,64 @@
+"""``nas-attn export``: each way to pick writes a file that loads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import nas_attn
+from nas_attn.attention import catalogue
+from nas_attn.cli.main import main
+from nas_attn.export import read_architecture
+from nas_attn.measure import count_parameters
+
+
+@pytest.fixture
+def rows(tiny_study, capsys):
+    assert main(["rank", "tiny", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def expected_row(rows, pick):
+    if pick == "best":
+        return rows[0]
+    if pick.startswith("id:"):
+        return next(row for row in rows if row["placement_id"].startswith(pick[3:]))
+    return None
+
+
+@pytest.mark.parametrize("pick", ["best", "knee", "one-se", "under:macs=1.02x", "under:parameters=31k", "id"])
+def test_each_pick_writes_an_architecture_of_the_ranking(rows, pick, capsys, tmp_path):
+    pick = f"id:{rows[-1]['placement_id'][:6]}" if pick == "id" else pick
+    assert main(["export", "tiny", "--pick", pick, "-o", "picked.yaml"]) == 0
+    printed = capsys.readouterr().out
+    architecture = read_architecture(tmp_path / "picked.yaml", catalogue())
+    row = next(row for row in rows if row["placement_id"] == architecture.placement.id)
+
+    assert expected_row(rows, pick) in (row, None)
+    assert f"(rank {row['rank']}, {row['placement_id']})" in printed
+    assert count_parameters(nas_attn.load("picked.yaml")) == row["parameters"]
+    if pick.startswith("under:macs"):
+        plain = next(row for row in rows if set(row["placement"].values()) == {"none"})
+        assert row["macs"] <= 1.02 * plain["macs"]
+    if pick.startswith("under:parameters"):
+        assert row["parameters"] <= 31_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tiny", "--pick", "bst", "-o", "x.yaml"], "did you mean 'best'?"),
+        (["tiny", "--pick", "under:mac=1x", "-o", "x.yaml"], "unknown cost 'mac'; did you mean 'macs'?"),
+        (["tiny", "--pick", "under:macs=0.1x", "-o", "x.yaml"], "no placement is at or below"),
+        (["tiny", "--pick", "id:zzz", "-o", "x.yaml"], "no placement has an id that starts with 'zzz'"),
+        (["tinny", "-o", "x.yaml"], "did you mean 'tiny'?"),
+        (["tiny", "-o", "no/such/folder/x.yaml"], "no/such/folder"),
+        (["tiny"], "the following arguments are required: -o/--output"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(tiny_study, refused, words, message, tmp_path):
+    (line,) = refused("export", *words)
+
+    assert message in line
+    assert not (tmp_path / "x.yaml").exists()

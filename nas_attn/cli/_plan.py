@@ -46,7 +46,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         (
             "trials",
-            f"{settings.trials}: {len(agenda.controls)} controls, {agenda.n_proposals} proposals by "
+            f"{settings.trials}: {agenda.n_controls} controls, {agenda.n_proposals} proposals by "
             f"{settings.strategy}, {agenda.n_finalists} for finalists' further seeds; "
             f"objectives: IoU up, {settings.cost} down",
         ),

@@ -48,7 +48,8 @@ def triangle(y: Field, x: Field) -> Field:
 
 def lobed(y: Field, x: Field) -> Field:
     """A body with three lobes."""
-    return 0.95 + 0.15 * np.cos(3 * np.arctan2(y, x)) - np.hypot(y, x)
+    depth: Field = 0.95 + 0.15 * np.cos(3 * np.arctan2(y, x)) - np.hypot(y, x)
+    return depth
 
 
 OUTLINES: tuple[Outline, ...] = (disc, ellipse, square, rectangle, triangle, lobed)

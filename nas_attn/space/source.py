@@ -20,7 +20,7 @@ def read_text(path: Path) -> str:
         if path.is_dir():
             raise SpaceError(f"{where}: this is a folder; name a .yaml file")
         if not path.exists():
-            raise SpaceError(f"{where}: no such file; 'nas-attn spaces' lists the spaces that have names")
+            raise SpaceError(f"{where}: no such file")
         if not path.is_file():
             raise SpaceError(f"{where}: this is no regular file; name a .yaml file")
         with path.open("rb") as file:

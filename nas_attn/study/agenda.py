@@ -59,14 +59,20 @@ class Agenda:
         return control_evaluations(settings.space, settings.budget, settings.seed, self.allowed)
 
     @property
+    def n_controls(self) -> int:
+        """How many trials are controls."""
+        return min(len(self.controls), self._settings.trials)
+
+    @property
     def n_finalists(self) -> int:
         """How many trials repeat leading placements."""
-        return round(self._settings.finalists * self._settings.trials)
+        wanted = round(self._settings.finalists * self._settings.trials)
+        return min(wanted, self._settings.trials - self.n_controls)
 
     @property
     def n_proposals(self) -> int:
         """How many trials the strategy fills, as long as it finds something new."""
-        return max(0, self._settings.trials - len(self.controls) - self.n_finalists)
+        return self._settings.trials - self.n_controls - self.n_finalists
 
     def allowed(self, placement: Placement) -> bool:
         """Whether a placement keeps the limits of the space."""

@@ -71,8 +71,8 @@ class StudyRequest:
     batch_size: int | None = None
     steps: int | None = None
     longest_side: int | str | None = None
-    max_macs: str | None = None
-    max_parameters: str | None = None
+    max_macs: str | int | None = None
+    max_parameters: str | int | None = None
     finalists: float = 0.25
     device: str = AUTO
     workers: int | str = AUTO
@@ -114,6 +114,8 @@ def _problem(name: str, value: object) -> str | None:
     if name == "finalists":
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
         return None if fits else f"{value!r} must be a number from 0 to below 1"
+    if name in ("max_macs", "max_parameters"):
+        return _ceiling_problem(value)
     if not isinstance(value, str) or not value:
         return f"{value!r} must be a word"
     if name == "study" and not STUDY_NAME.fullmatch(value):
@@ -123,7 +125,7 @@ def _problem(name: str, value: object) -> str | None:
     if name in ("cost", "start"):
         known = COSTS if name == "cost" else START.choices
         return None if value in known else f"'{value}' must be {' | '.join(map(str, known))}"
-    return _ceiling_problem(value) if name in ("max_macs", "max_parameters") else None
+    return None
 
 
 def _whole_problem(value: object, least: int, otherwise: str = "") -> str | None:
@@ -132,7 +134,7 @@ def _whole_problem(value: object, least: int, otherwise: str = "") -> str | None
     return f"{value!r} must be a whole number of at least {least}{otherwise}"
 
 
-def _ceiling_problem(value: str) -> str | None:
+def _ceiling_problem(value: object) -> str | None:
     try:
         Ceiling.parse(value)
     except SpaceError as error:

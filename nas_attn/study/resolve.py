@@ -18,6 +18,7 @@ from nas_attn.strategies import STRATEGIES
 from nas_attn.study.preset import Preset, find_devices, preset_for, workers_for
 from nas_attn.study.request import AUTO, FULL, SYNTHETIC, StudyRequest
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.storage import check_url
 from nas_attn.training import Recipe
 
 
@@ -59,13 +60,14 @@ def resolve(request: StudyRequest) -> Resolved:
     """Settle every question of a request.
 
     Raises:
-        NasAttnError: the space, the data, the strategy or the device cannot be used; what can be found out
-            together is told together.
+        NasAttnError: the space, the data, the strategy, the device or the storage cannot be used; what can be
+            found out together is told together.
     """
     checks = (
         lambda: STRATEGIES[request.strategy],
         lambda: read_space(request.space, catalogue()),
         lambda: find_devices(request.device),
+        lambda: check_url(request.storage) if request.storage else None,
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
     if request.data != SYNTHETIC and not Path(request.data).is_dir():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from nas_attn.errors import MissingPackageError, StudyError
@@ -75,10 +75,16 @@ def _speed_up(engine: sqlalchemy.Engine) -> None:
     engine.dispose()  # Optuna has connected already; later connections are the faster ones
 
 
-def _check(url: str, must_exist: bool) -> None:
+def check_url(url: str) -> URL:
+    """The URL in its parts, if a storage can be opened by it on this machine; nothing is opened.
+
+    Raises:
+        StudyError: it is no URL, or its database is not known.
+        MissingPackageError: the database's driver is not installed.
+    """
     try:
         parsed = make_url(url)
-        parsed.get_dialect()
+        parsed.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise StudyError(
             "--storage: no SQLAlchemy URL that can be used; write one such as sqlite:///studies/x/study.db or "
@@ -86,6 +92,11 @@ def _check(url: str, must_exist: bool) -> None:
         ) from None
     except ImportError as error:
         raise MissingPackageError(f"--storage: {error}; install the driver of that database") from None
+    return parsed
+
+
+def _check(url: str, must_exist: bool) -> None:
+    parsed = check_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return
     path = Path(parsed.database)
@@ -93,5 +104,10 @@ def _check(url: str, must_exist: bool) -> None:
         raise StudyError(f"{path}: there is no such study file")
     if not path.parent.is_dir():
         raise StudyError(f"{path}: there is no folder {path.parent}")
-    if path.is_file() and path.stat().st_size and path.read_bytes()[:16] != b"SQLite format 3\0":
+    if path.is_file() and path.stat().st_size and not _is_sqlite(path):
         raise StudyError(f"{path}: no SQLite database, or a broken one; move it away to begin anew, or restore it")
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"

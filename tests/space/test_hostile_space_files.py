@@ -89,7 +89,7 @@ def test_a_file_that_is_no_text_is_refused_in_words(tmp_path, kinds, content, ex
 def test_what_is_no_file_is_refused_in_words(tmp_path, kinds):
     for source, expected in {
         str(tmp_path): "this is a folder; name a .yaml file",
-        str(tmp_path / "no.yaml"): "no such file; 'nas-attn spaces' lists the spaces that have names",
+        str(tmp_path / "no.yaml"): "no such file",
         "/dev/null": "this is no regular file; name a .yaml file",
     }.items():
         with pytest.raises(SpaceError) as caught:

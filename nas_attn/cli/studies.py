@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not names:
         print("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
         return 0
-    rows, problems = [], []
+    rows: list[tuple[str, ...]] = []
+    problems: list[str] = []
     for name in names:
         try:
             rows.append(_cells(name))

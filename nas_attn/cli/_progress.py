@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nas_attn.cli._plan import duration
 from nas_attn.cli._ranking_table import amount
-from nas_attn.ranking import RankedPlacement, Ranking, describe, rank
+from nas_attn.ranking import RankedPlacement, Ranking, describe, points, rank
 from nas_attn.record import Role, State, TrialRecord
 
 _FRONT_ROWS = 6
@@ -110,7 +110,7 @@ def _difference(row: RankedPlacement) -> str:
     if row.delta is None:
         return f"{100 * row.iou_mean:.1f}"
     seeds = f"{row.n_seeds} seed{'s' if row.n_seeds > 1 else ''}"
-    return f"{100 * row.delta:+.1f} IoU points ({seeds})"
+    return f"{points(row.delta)} IoU points ({seeds})"
 
 
 def _front(ranking: Ranking) -> Table:
@@ -121,7 +121,7 @@ def _front(ranking: Ranking) -> Table:
     table.add_column(ranking.cost, justify="right")
     front = sorted((row for row in ranking.rows if row.on_front), key=lambda row: row.iou_expected, reverse=True)
     for row in front[:_FRONT_ROWS]:
-        delta = "" if row.delta is None or row.is_plain else f"{100 * row.delta:+.1f}"
+        delta = "" if row.delta is None or row.is_plain else points(row.delta)
         cost = amount(row.cost.macs) if ranking.cost == "macs" else amount(_cost(row, ranking.cost))
         table.add_row(describe(row.placement), f"{100 * row.iou_mean:.1f}", delta, str(row.n_seeds), cost)
     return table

@@ -52,7 +52,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         "network  U-Net of depth 3, 4 base channels, batch norm: 30.6k parameters",
         "trial    4 steps of 2 crops of 16 px, float32, channels_last (preset: cpu, built-in data)",
         "device   cpu, 1 worker with one thread",
-        "trials   10: 7 controls, 1 proposals by random, 2 for finalists' further seeds",
+        "trials   10: 7 controls, 1 proposal",
         "done     nothing yet",
         "time     about ",
         "IoU      IoU of a class: ",
@@ -303,7 +303,43 @@ def read_until(process, start):
     pytest.fail(f"the search ended before '{start}': {''.join(lines)} {process.stderr.read()}")
 
 
-@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGKILL, "2")])
+def test_ctrl_c_says_how_to_go_on(here, folder, monkeypatch, capsys):
+    """The signal itself, in this process: the third evaluation sends it."""
+    from nas_attn.study import run
+
+    class Interrupted(InlinePools):
+        def __init__(self, evaluators):
+            super().__init__(evaluators)
+            wait, left = self._pool.wait, iter(range(2))
+
+            def wait_or_end():
+                if next(left, None) is None:
+                    os.kill(os.getpid(), signal.SIGINT)
+                return wait()
+
+            self._pool.wait = wait_or_end
+
+    monkeypatch.setattr(run, "ProcessPool", Interrupted)
+    assert main(MORTAL) == 130
+    printed, errors = capsys.readouterr()
+    assert "Stopped. What is finished is kept in studies/mortal; the same command goes on with it." in printed
+    assert errors == "nas-attn: interrupted\n"
+    begun_trials = trials_of("mortal")
+
+    monkeypatch.setattr(run, "ProcessPool", InlinePools)
+    assert main(MORTAL) == 0
+    assert "done     2 trials; the search goes on after them" in capsys.readouterr().out
+    assert trials_of("mortal")[: len(begun_trials)] == begun_trials
+    assert len(trials_of("mortal")) == 9
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        pytest.param(signal.SIGKILL, "2", id="killed"),
+        pytest.param(signal.SIGINT, "2", id="interrupted", marks=pytest.mark.slow),
+    ],
+)
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     here, folder, monkeypatch, capsys, number, workers
 ):

@@ -52,6 +52,10 @@ class Agenda:
             n_finalist_trials=max(self.n_finalists, settings.trials - len(self.controls) - n_proposals),
         )
 
+    def is_control(self, number: int) -> bool:
+        """Whether the trial of that number is a control: decided before any other has finished."""
+        return number < len(self.controls)
+
     @cached_property
     def controls(self) -> tuple[Evaluation, ...]:
         """The evaluations that come first."""

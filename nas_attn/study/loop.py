@@ -23,7 +23,7 @@ def run_trials(
 ) -> tuple[TrialRecord, ...]:
     """Bring a study to its number of trials.
 
-    A trial is decided by the trials numbered at least the pool's size before it, and by nothing else: not by
+    A trial is decided by all trials before it but a fixed number of the latest, and by nothing else: not by
     which worker was faster. So the same settings give the same study with any timing, and a study that was
     killed goes on as if nothing had happened: a trial that was under way is evaluated again in its place.
 
@@ -65,12 +65,23 @@ def _next(
     """The next trial to submit; None where it has to wait for others, or there is none."""
     if interrupted:
         return interrupted.pop(0)
-    visible = max(0, len(records) - pool.size + 1)
-    if len(records) >= settings.trials or any(record.state is State.RUNNING for record in records[:visible]):
+    visible = max(0, len(records) - _unseen(pool.size))
+    if len(records) >= settings.trials:
+        return None
+    if not agenda.is_control(len(records)) and any(record.state is State.RUNNING for record in records[:visible]):
         return None
     evaluation = agenda.next(records[:visible], records[visible:])
     records.append(ledger.begin(evaluation, settings.space, version=__version__))
     return records[-1]
+
+
+def _unseen(workers: int) -> int:
+    """How many of the latest trials have no say in the next one.
+
+    A single worker sees all of them. Of several, one may be busy with a dear placement; the others can finish
+    as many cheap ones meanwhile as this number allows.
+    """
+    return 0 if workers == 1 else 3 * workers - 1
 
 
 def _evaluation(record: TrialRecord) -> Evaluation:

@@ -46,8 +46,9 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         (
             "trials",
-            f"{settings.trials}: {agenda.n_controls} controls, {agenda.n_proposals} proposals by "
-            f"{settings.strategy}, {agenda.n_finalists} for finalists' further seeds; "
+            f"{settings.trials}: {_count(agenda.n_controls, 'control')}, "
+            f"{_count(agenda.n_proposals, 'proposal')} by {settings.strategy}, "
+            f"{agenda.n_finalists} for finalists' further seeds; "
             f"objectives: IoU up, {settings.cost} down",
         ),
         ("done", f"{n_done} trials; the search goes on after them" if n_done else "nothing yet"),
@@ -79,9 +80,13 @@ def _data(resolved: Resolved) -> str:
     dataset, side = resolved.dataset, resolved.settings.source.longest_side
     shrunk = f", shrunk to {side} px" if side else ""
     counts = f"{len(dataset.train)} training, {len(dataset.val)} validation and {len(dataset.test)} test images"
-    return f"{dataset.name}: {counts} of {dataset.in_channels} channels{shrunk}"
+    return f"{dataset.name}: {counts} of {_count(dataset.in_channels, 'channel')}{shrunk}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _workers(number: int, device_kind: str) -> str:
     threads = " with one thread" + (" each" if number > 1 else "") if device_kind == "cpu" else ""
-    return f"{number} worker{'s' if number > 1 else ''}{threads}"
+    return f"{_count(number, 'worker')}{threads}"

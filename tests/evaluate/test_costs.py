@@ -52,12 +52,15 @@ def test_sums_over_locations_are_the_counts_of_the_whole_network(
 
 
 def drawn(network: UNetConfig, generator: random.Random) -> Placement:
-    """Any kind wherever it may stand."""
+    """Any kind wherever it may stand, the gate in both of its variants."""
     kinds = catalogue()
-    choices = {place: [name for name in kinds if place.stage in kinds[name].stages] for place in network.locations}
-    return Placement(
-        tuple((place, AttentionSpec(generator.choice(choices[place]))) for place in network.locations)
-    )
+
+    def spec(place: Location) -> AttentionSpec:
+        kind = generator.choice([name for name in kinds if place.stage in kinds[name].stages])
+        variant = generator.choice(["gate", "gate(variant=oktay)"])
+        return AttentionSpec.parse(variant if kind == "gate" else kind)
+
+    return Placement(tuple((place, spec(place)) for place in network.locations))
 
 
 def test_a_placement_of_the_shipped_space_is_summed_exactly(space: SearchSpace) -> None:
@@ -66,12 +69,13 @@ def test_a_placement_of_the_shipped_space_is_summed_exactly(space: SearchSpace) 
     assert summed(space.network, placement, 33, 47) == whole(space.network, placement, 33, 47)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in catalogue() if kind != "none"])
-def test_each_kind_everywhere_it_may_stand_is_summed_exactly(kind: str) -> None:
+@pytest.mark.parametrize("text", [*(kind for kind in catalogue() if kind != "none"), "gate(variant=oktay)"])
+def test_each_kind_everywhere_it_may_stand_is_summed_exactly(text: str) -> None:
     network = UNetConfig(1, 3, depth=2, base_channels=8)
-    stages = catalogue()[kind].stages
+    spec = AttentionSpec.parse(text)
+    stages = catalogue()[spec.kind].stages
     placement = Placement(
-        tuple((place, AttentionSpec(kind if place.stage in stages else "none")) for place in network.locations)
+        tuple((place, spec if place.stage in stages else AttentionSpec("none")) for place in network.locations)
     )
 
     assert summed(network, placement, 21, 18) == whole(network, placement, 21, 18)

@@ -108,9 +108,10 @@ def test_a_creation_that_was_killed_is_taken_up(
     def die(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(optuna.Study, deadly, die)
-        Ledger.create(url, "small", {"seed": 0}, {}, "macs")
+        with pytest.raises(KeyboardInterrupt):
+            Ledger.create(url, "small", {"seed": 0}, {}, "macs")
 
     assert not Ledger.exists(url, "small")
     assert Ledger.create(url, "small", {"seed": 0}, {}, "macs").identity == {"seed": 0}

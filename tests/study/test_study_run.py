@@ -211,7 +211,7 @@ def test_other_data_are_another_study(shared_data: Path) -> None:
     data = str(shared_data / "mini" / "usgra_nerves")
     searched(resolve(replace(ASK, data=data, longest_side=64)))
 
-    with pytest.raises(StudyError, match="data fingerprint was [0-9a-f]+ and is now [0-9a-f]+"):
+    with pytest.raises(StudyError, match=r"data fingerprint was [0-9a-f]+ and is now [0-9a-f]+"):
         searched(resolve(replace(ASK, data=data, longest_side=48)), never)
 
 
@@ -287,8 +287,8 @@ def test_a_study_killed_at_any_statement_ends_as_an_undisturbed_one(here: Path) 
             from nas_attn.study.run import run_study
 
             preset.CPU_SYNTHETIC = replace(preset.CPU_SYNTHETIC, n_train=4, n_val=2)
-            resolved = resolve(StudyRequest(study="s", space="unet_attention_small", strategy="random", device="cpu",
-                                            workers=1, trials=9, image_size=16, base_channels=4))
+            resolved = resolve(StudyRequest(study="s", space="unet_attention_small", strategy="random",
+                                            device="cpu", workers=1, trials=9, image_size=16, base_channels=4))
             done = 0
 
             def search(death):

@@ -18,12 +18,12 @@ def convergence_text(curve: Convergence) -> Text:
     line = f"Plain U-Net, IoU x100: {points}"
     if curve.gain is None:
         return Text(f"{line}.")
-    line += f"; the last doubling brought {100 * curve.gain:+.1f}"
+    line += f"; twice the search's {curve.steps} steps bring {100 * curve.gain:+.1f}"
     if curve.converged:
         return Text(f"{line}: it has converged.")
     if curve.converged is None:
         return Text(f"{line}: as much as the seed alone may bring, so whether it has converged is not known.")
-    steps = 2 * curve.points[-1][0]
+    steps = 2 * curve.steps
     return Text(
         f"{line}: it has NOT converged, so this ranking says who learns fast, not who ends best. "
         f"Search again with --steps {steps} or more.",

@@ -52,9 +52,9 @@ class SelectedRuns:
 def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
     """The complete runs of one budget, by placement.
 
-    Scores of different budgets are never mixed: the largest budget is taken at which the plain U-Net was run,
-    and where it was not run at all, the largest. A placement that was run twice with the same seed counts
-    once, by its first trial.
+    Scores of different budgets are never mixed: the largest budget is taken at which both the plain U-Net and
+    another placement were run; without such, that of the plain U-Net's first run, and without the plain U-Net,
+    the largest. A placement that was run twice with the same seed counts once, by its first trial.
     """
     ordered = sorted(records, key=lambda record: record.number)
     complete = [record for record in ordered if _iou(record) is not None]
@@ -63,8 +63,7 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
         notes.append(f"{_counted(failed, 'failed trial')} left out.")
     if not complete:
         return SelectedRuns((), None, tuple(notes))
-    with_plain = [record.budget for record in complete if not record.placement.attended]
-    budget = max(with_plain or [record.budget for record in complete])
+    budget = _budget(complete)
     kept = [record for record in complete if record.budget == budget]
     if others := len(complete) - len(kept):
         notes.append(f"{_counted(others, 'complete trial')} of other budgets left out; ranked here: {budget}.")
@@ -73,6 +72,14 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
         groups.setdefault(record.placement, []).append(record)
     runs = tuple(_placement_runs(placement, group) for placement, group in groups.items())
     return SelectedRuns(runs, budget, tuple(notes))
+
+
+def _budget(complete: Sequence[TrialRecord]) -> Budget:
+    with_plain = [record.budget for record in complete if not record.placement.attended]
+    compared = {record.budget for record in complete if record.placement.attended}
+    if both := compared.intersection(with_plain):
+        return max(both)
+    return with_plain[0] if with_plain else max(compared)
 
 
 def _placement_runs(placement: Placement, records: Sequence[TrialRecord]) -> PlacementRuns:

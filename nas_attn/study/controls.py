@@ -12,8 +12,8 @@ from nas_attn.space import SearchSpace
 from nas_attn.study.evaluation import Evaluation
 
 PLAIN = "plain"
-SHORTER = (2, 4)
-"""The plain U-Net also runs at these fractions of the budget, to show whether it has converged."""
+OTHER_BUDGETS = {f"{PLAIN}, half the steps": 0.5, f"{PLAIN}, twice the steps": 2.0}
+"""The plain U-Net also runs for these multiples of the steps, to show whether it has converged."""
 
 
 def control_evaluations(
@@ -21,22 +21,20 @@ def control_evaluations(
 ) -> tuple[Evaluation, ...]:
     """The controls of a study, in order; those that the space or its limits forbid are left out.
 
-    First the plain U-Net, also at a half and a quarter of the steps; then each kind everywhere it may stand;
-    then scSE in the decoder (as segmentation_models.pytorch offers it) and gates on all skips (Attention
-    U-Net, Oktay et al. 2018, arXiv:1804.03999).
+    First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (as
+    segmentation_models.pytorch offers it) and gates on all skips (Attention U-Net, Oktay et al. 2018,
+    arXiv:1804.03999); last the plain U-Net with half and with twice the steps.
     """
     found = [Evaluation(space.plain, budget, seed, Role.CONTROL, PLAIN)]
-    for fraction in SHORTER:
-        if budget.steps >= fraction:
-            shorter = replace(budget, steps=budget.steps // fraction)
-            found.append(
-                Evaluation(space.plain, shorter, seed, Role.CONTROL, f"{PLAIN}, 1/{fraction} of the steps")
-            )
     seen = {space.plain}
     for name, placement in _named_placements(space):
         if placement not in seen and allowed(placement):
             seen.add(placement)
             found.append(Evaluation(placement, budget, seed, Role.CONTROL, name))
+    for name, multiple in OTHER_BUDGETS.items():
+        other = replace(budget, steps=max(1, int(budget.steps * multiple)))
+        if other != budget:
+            found.append(Evaluation(space.plain, other, seed, Role.CONTROL, name))
     return tuple(found)
 
 

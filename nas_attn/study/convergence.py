@@ -18,20 +18,25 @@ class Convergence:
 
     Args:
         points: (steps, IoU), ascending.
+        steps: of the search's budget.
         noise: standard deviation of one run's IoU between seeds; None where it is not known.
     """
 
     points: tuple[tuple[int, float], ...]
+    steps: int
     noise: float | None
 
     @property
     def gain(self) -> float | None:
-        """What the last doubling brought; None with fewer than two points."""
-        return self.points[-1][1] - self.points[-2][1] if len(self.points) > 1 else None
+        """What twice the search's steps bring; None where the plain U-Net was not run for both."""
+        iou = dict(self.points)
+        if self.steps not in iou or 2 * self.steps not in iou:
+            return None
+        return iou[2 * self.steps] - iou[self.steps]
 
     @property
     def converged(self) -> bool | None:
-        """The last doubling brought no more than one point; None where it is not known.
+        """Twice the steps bring no more than one point; None where it is not known.
 
         It is not known where the gain is larger, but the seed alone may have brought it: two runs differ by
         chance with a standard deviation of sqrt(2) times that of one.
@@ -56,6 +61,6 @@ def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: flo
     points = {
         record.budget.steps: record.outcome.score.iou
         for record in plain
-        if record.outcome is not None and record.seed == first_seed and record.budget.steps <= budget.steps
+        if record.outcome is not None and record.seed == first_seed
     }
-    return Convergence(tuple(sorted(points.items())), noise)
+    return Convergence(tuple(sorted(points.items())), budget.steps, noise)

@@ -102,6 +102,18 @@ def test_only_the_largest_budget_of_the_plain_u_net_counts(record: Make, numbere
     assert "4 complete trials of other budgets left out; ranked here: 100 steps" in ranking.notes[0]
 
 
+def test_a_longer_run_of_the_plain_u_net_alone_is_no_ranking(record: Make, numbered: Make) -> None:
+    records = [
+        record(0, numbered(0), 0, 0.5, steps=100),
+        record(1, numbered(0), 0, 0.6, steps=200),
+        record(2, numbered(1), 0, 0.4, steps=100),
+    ]
+    for some in (records, records[:2]):
+        ranking = rank(some)
+        assert ranking.budget is not None
+        assert ranking.budget.steps == 100
+
+
 def test_failed_running_and_unfinite_trials_are_not_ranked(record: Make, numbered: Make) -> None:
     records = [
         record(0, numbered(0), 0, 0.5),

@@ -29,7 +29,7 @@ def synthetic(
     clutter: float = 0.08,
     lookalikes: float = 0.4,
     shade: float = 0.3,
-    contrast: float = 0.22,
+    contrast: float = 0.27,
     texture: float = 0.04,
     hand: float = 0.08,
     shells: float = 0.0,

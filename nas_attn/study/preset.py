@@ -38,7 +38,7 @@ class Preset:
     precision: Precision
 
 
-CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 100, None, 256, 96, Precision(channels_last=True))
+CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 150, None, 256, 96, Precision(channels_last=True))
 CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0, Precision(channels_last=True))
 GPU_SYNTHETIC = Preset(
     "gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, Precision(bfloat16=True, channels_last=True)

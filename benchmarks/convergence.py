@@ -35,6 +35,8 @@ from nas_attn.unet import build_unet
 
 LEAST_GAIN = 0.01
 """IoU; a doubling that gains less counts as no gain, however quiet the seeds are."""
+MOST_NOISE = 0.02
+"""IoU; where seeds differ by more, some runs have not yet found the task."""
 
 
 @dataclass(frozen=True)
@@ -195,14 +197,22 @@ def _verdict(points: Sequence[Point]) -> str:
     if len(points) < 2:
         return f"{points[0].attention}: one budget only; whether it is long enough cannot be said"
     before, last = points[-2:]
-    gain = last.mean - before.mean
-    noise = max(0.0 if point.sd != point.sd else point.sd for point in (before, last))
-    enough = gain <= max(LEAST_GAIN, noise)
-    judgement = f"{before.steps} steps are enough" if enough else f"{last.steps} steps may not be enough"
+    gain, noise = last.mean - before.mean, _noise(before, last)
+    if noise > MOST_NOISE:
+        judgement = "the seeds still disagree: take more steps"
+    elif gain <= max(LEAST_GAIN, noise):
+        judgement = f"{before.steps} steps are enough"
+    else:
+        judgement = f"{before.steps} steps are too few"
     return (
         f"{last.attention}: {before.steps} -> {last.steps} steps gains {100 * gain:+.2f} points "
         f"(seed noise {100 * noise:.2f}); {judgement}"
     )
+
+
+def _noise(*points: Point) -> float:
+    """The larger sd; 0 where there is a single seed."""
+    return max((point.sd for point in points if len(point.ious) > 1), default=0.0)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Difficulty:
         clutter: share of the image under patches of texture; fibres and specks grow with it.
         lookalikes: probability that a body is one that does not count.
         shade: largest relative change of brightness across the image.
+        cast: standard deviation of the light's colour between images, relative to each channel; what is yellow
+            can then only be told from the whole image.
         contrast: difference in brightness between a body and what is behind it, as a share of the range.
         texture: amplitude of the stripes, as a share of the full range.
         hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
@@ -36,6 +38,7 @@ class Difficulty:
     clutter: float
     lookalikes: float
     shade: float
+    cast: float
     contrast: float
     texture: float
     hand: float
@@ -191,6 +194,8 @@ def _photograph(canvas: Field, difficulty: Difficulty, random: np.random.Generat
     size = canvas.shape[-1]
     y, _ = local_coordinates(size, (size / 2, size / 2), size / 2, random.uniform(0, 2 * np.pi))
     lit = canvas * (1 + random.uniform(-0.5, 0.5) * difficulty.shade * y)
+    if difficulty.cast:
+        lit *= np.exp(difficulty.cast * random.normal(0, 1, (3, 1, 1)))
     grain = random.normal(0, difficulty.noise, canvas.shape)
     seen = _blurred(lit, random.uniform(0.3, 1) * difficulty.blur) + grain
     return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)

@@ -29,6 +29,7 @@ def synthetic(
     clutter: float = 0.08,
     lookalikes: float = 0.4,
     shade: float = 0.3,
+    cast: float = 0.0,
     contrast: float = 0.27,
     texture: float = 0.04,
     hand: float = 0.08,
@@ -50,6 +51,7 @@ def synthetic(
         clutter: share of the image under patches of texture, 0 to 1; fibres and specks grow with it.
         lookalikes: probability that a body is one that does not count, 0 to 1.
         shade: largest relative change of brightness across the image.
+        cast: standard deviation of the light's colour between images, relative to each channel.
         contrast: difference in brightness between a body and what is behind it, as a share of the full range.
         texture: amplitude of stripes, as a share of the full range of brightness.
         hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
@@ -59,7 +61,7 @@ def synthetic(
         DataError: a value is out of its range; all such are named together.
     """
     counts = (n_train, n_val, n_test)
-    difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, contrast, texture, hand, shells, marked)
+    difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, cast, contrast, texture, hand, shells, marked)
     if found := _problems(image_size, seed, counts, difficulty):
         raise DataError([f"synthetic: {problem}" for problem in found])
     train, val, test = (_split(at, count, image_size, seed, difficulty) for at, count in enumerate(counts))

@@ -162,7 +162,7 @@ MISTAKES = {
         "spaces unet_atention",
         ["unknown search space 'unet_atention'; did you mean 'unet_attention'?"],
     ),
-    "spaces, file": ("spaces nowhere.yaml", ["nowhere.yaml: no such file; 'nas-attn spaces' lists the spaces"]),
+    "spaces, file": ("spaces nowhere.yaml", ["nowhere.yaml: no such file"]),
     "spaces, option": ("spaces --image-szie 3", ["unknown option '--image-szie'; did you mean '--image-size'?"]),
     "spaces, number": ("spaces unet_attention --image-size big", ["--image-size: 'big' must be a whole number"]),
     "attentions, name": ("attentions cbm", ["unknown attention 'cbm'; did you mean 'cbam'?"]),

@@ -37,7 +37,14 @@ from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
 ASK = StudyRequest(
-    study="s", space="unet_attention_small", device="cpu", workers=1, trials=12, image_size=16, base_channels=4
+    study="s",
+    space="unet_attention_small",
+    device="cpu",
+    workers=1,
+    trials=12,
+    image_size=16,
+    base_channels=4,
+    steps=200,
 )
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: tests compute little at a time, and threads that wait for each other cost more.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -1,0 +1,30 @@
+"""One weight for each position, as CBAM finds it: spatial attention alone and triplet attention share it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class SpatialGate(nn.Module):
+    """Weigh positions by the maxima and the means over channels (Woo et al. 2018, arXiv:1807.06521, eq. 3).
+
+        sigmoid(BN(conv_kxk([max_C(x), mean_C(x)])))
+
+    The convolution has no bias; the running statistics move by 0.01 a step, as in the authors' code.
+
+    Args:
+        kernel_size: k, odd.
+        norm: whether there is batch normalisation between convolution and sigmoid.
+    Shape: (N, C, H, W) -> (N, 1, H, W); with ``norm``, N * H * W must be at least 2 in training.
+    """
+
+    def __init__(self, kernel_size: int, norm: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norm = nn.BatchNorm2d(1, momentum=0.01) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), 1)
+        weights: Tensor = self.norm(self.conv(pooled)).sigmoid()
+        return weights

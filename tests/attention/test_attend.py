@@ -48,6 +48,39 @@ def test_fused_form_equals_the_plain_one_with_its_gradients(hidden, channels, wi
     )
 
 
+@pytest.mark.parametrize("width", [8, 16])
+def test_fused_form_equals_the_plain_one_where_keys_are_fewer_than_queries(width):
+    queries, keys, values = drawn(hidden=3, channels=16, positions=50)
+    leaves = [queries, keys[..., :13], values[..., :13]]
+    plain, fused = attend_plainly(*leaves), attend_fused(*leaves, width)
+    assert plain.shape == (2, 16, 50)
+    torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("most", [MAX_PLAIN_POSITIONS, 0], ids=["plain", "fused"])
+def test_each_head_meets_its_own_keys_and_values_only(most, monkeypatch):
+    monkeypatch.setattr(_attend, "MAX_PLAIN_POSITIONS", most)
+    queries, keys, values = drawn(hidden=6, channels=12, positions=20)
+    together = attend(queries, keys[..., :7], values[..., :7], heads=3)
+    alone = [
+        attend_plainly(
+            queries[:, 2 * i : 2 * i + 2], keys[:, 2 * i : 2 * i + 2, :7], values[:, 4 * i : 4 * i + 4, :7]
+        )
+        for i in range(3)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_heads_count_towards_the_weights_that_are_held(monkeypatch):
+    monkeypatch.setattr(_attend, "MAX_PLAIN_POSITIONS", 20)
+    held = []
+    for heads, positions in ((1, 20), (4, 10), (4, 11)):
+        with LargestTensor() as largest:
+            attend(*drawn(hidden=4, channels=4, positions=positions, images=1), heads=heads)
+        held.append(largest.numbers >= heads * positions**2)
+    assert held == [True, True, False]
+
+
 @pytest.mark.parametrize(("hidden", "channels", "width"), [(1, 1, 8), (2, 17, 8), (8, 64, 64)])
 @pytest.mark.parametrize("positions", [1, 50])
 def test_fused_form_meets_the_demands_of_the_flash_kernel(hidden, channels, width, positions):

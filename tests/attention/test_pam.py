@@ -53,6 +53,35 @@ def test_pam_costs_its_closed_form(channels, hidden, size):
     assert count_macs(module, (1, channels, *size)) == convolutions + positions**2 * (hidden + channels)
 
 
+@pytest.mark.parametrize("pool", [2, 4])
+@pytest.mark.parametrize("size", [(8, 4), (5, 7), (3, 1), (1, 1)], ids=str)
+def test_pooled_keys_and_values_are_averages_over_squares(pool, size, feature, spread, arrays):
+    module, x = spread(PositionAttention(6, reduction=2, pool=pool)), feature(2, 6, *size)
+    w, (height, width) = arrays(module), size
+    corners = [(top, left) for top in range(0, height, pool) for left in range(0, width, pool)]
+    squares = [x.numpy()[:, :, top : top + pool, left : left + pool].mean((2, 3)) for top, left in corners]
+    averaged = np.stack(squares, 2)[..., None]
+    q = _conv(x.numpy(), w, "query").reshape(2, 3, -1)
+    k, v = (_conv(averaged, w, name)[..., 0] for name in ("key", "value"))
+    weights = np.exp(np.einsum("ndi,ndj->nij", q, k))
+    heard = np.einsum("nij,ncj->nci", weights / weights.sum(2, keepdims=True), v)
+    expected = x.numpy() + w["gamma"] * heard.reshape(x.shape)
+    np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_pooling_by_one_pixel_is_the_module_of_the_paper(feature, spread):
+    one, other, x = spread(PositionAttention(6)), spread(PositionAttention(6, pool=1)), feature(2, 6, 5, 4)
+    assert torch.equal(one(x), other(x))
+
+
+@pytest.mark.parametrize(("pool", "keys"), [(2, 5 * 6), (4, 3 * 3)])
+def test_pooled_pam_costs_its_closed_form(pool, keys):
+    module, positions = PositionAttention(64, pool=pool), 9 * 12
+    assert count_parameters(module) == 5201
+    convolutions = positions * 64 * 8 + keys * (64 * 8 + 64**2)
+    assert count_macs(module, (1, 64, 9, 12)) == convolutions + positions * keys * (8 + 64)
+
+
 def test_pam_starts_as_an_exact_identity_that_can_learn(feature):
     module, x = PositionAttention(8).double(), feature(2, 8, 5, 4)
     output = module(x)
@@ -90,6 +119,11 @@ def test_pam_does_not_care_where_in_the_map_a_value_stands(seed, height, width):
 def test_pam_refuses_a_reduction_below_one():
     with pytest.raises(AttentionError, match=r"^pam: reduction is -1; it must be a whole number of at least 1$"):
         PositionAttention(8, reduction=-1)
+
+
+def test_pam_refuses_to_pool_by_three():
+    with pytest.raises(AttentionError, match=r"^pam: pool is 3; it must be 1 \| 2 \| 4$"):
+        PositionAttention(8, pool=3)
 
 
 def _conv(x, w, name):

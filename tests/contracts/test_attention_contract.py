@@ -19,8 +19,8 @@ from nas_attn.placement import AttentionSpec
 CHANNELS, GATE_CHANNELS = 8, 12
 SIZES = [(7, 5), (2, 8)]
 
-# A key's bias adds the same to all logits of a query, and softmax does not see it.
-WITHOUT_EFFECT = {"pam": ("key.bias",)}
+# A key's bias adds the same to all that a softmax compares, and it does not see it.
+WITHOUT_EFFECT = dict.fromkeys(("pam", "danet", "nonlocal", "linear"), ("key.bias",))
 
 
 def _specs() -> list[AttentionSpec]:

@@ -85,12 +85,21 @@ class CurvePoint:
 @dataclass(frozen=True)
 class Outcome:
     """All that an evaluation measured; a pure function of placement, budget, seed, data and device kind,
-    but for the times."""
+    but for the times.
+
+    Args:
+        score: on the validation set.
+        cost: of the network.
+        curve: of the training loss.
+        seconds: that the evaluation took.
+        engine: how its steps were taken, such as ``cuda graph``; empty where nothing was trained.
+    """
 
     score: Score
     cost: Cost
     curve: tuple[CurvePoint, ...]
     seconds: float
+    engine: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -105,6 +114,7 @@ class Outcome:
             cost=Cost(**values["cost"]),
             curve=tuple(CurvePoint(**point) for point in values["curve"]),
             seconds=values["seconds"],
+            engine=values.get("engine", ""),
         )
 
 

@@ -48,5 +48,5 @@ def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor]]:
         at_once = max(1, _BATCH_PIXELS // (height * width))
         for start in range(0, len(indices), at_once):
             chosen = torch.tensor(indices[start : start + at_once], device=images.pixels.device)
-            inputs = images.normalise(images.pixels[chosen, :, :height, :width])
-            yield inputs, images.masks[chosen, :height, :width]
+            pixels = images.pixels[chosen, :, :height, :width].to(images.device)
+            yield images.normalise(pixels), images.masks[chosen, :height, :width].to(images.device)

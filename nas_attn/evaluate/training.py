@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,14 +12,25 @@ from torch import nn
 
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, LabelledImages
+from nas_attn.evaluate.costs import CostTable
 from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.source import DataSource
-from nas_attn.measure import device_name, measure_cost, measure_latency_ms, measure_peak_memory_mib
+from nas_attn.measure import device_name, measure_latency_ms, measure_peak_memory_mib
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.record import Cost, Outcome
-from nas_attn.training import DeviceImages, Precision, Recipe, initialise, segmentation_loss, train_run
+from nas_attn.training import (
+    DeviceImages,
+    GraphPool,
+    Precision,
+    Recipe,
+    initialise,
+    segmentation_loss,
+    train_run,
+)
 from nas_attn.unet import build_unet
+
+_SHARE_FOR_IMAGES = 0.25
 
 
 @dataclass(frozen=True)
@@ -55,10 +66,12 @@ class TrainingEvaluator:
         started = time.perf_counter()
         module = self._module(placement, seed)
         train = self._packed(self.dataset.train, budget.image_size)
-        curve = train_run(module, train, budget, seed, recipe=self.recipe, precision=self.precision)
+        run = train_run(
+            module, train, budget, seed, recipe=self.recipe, precision=self.precision, pool=self._graph_pool
+        )
         score = judge(module, self._packed(self.dataset.val, 1), self.network.classes, self.precision)
-        cost = self._cost(module, budget)
-        return Outcome(score, cost, curve, time.perf_counter() - started)
+        cost = self._cost(placement, module, budget)
+        return Outcome(score, cost, run.curve, time.perf_counter() - started, run.engine)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: none of the data, which it reads itself."""
@@ -71,6 +84,15 @@ class TrainingEvaluator:
 
     @cached_property
     def _sets(self) -> dict[tuple[int, int], DeviceImages]:
+        return {}
+
+    @cached_property
+    def _graph_pool(self) -> GraphPool | None:
+        device = torch.device(self.device)
+        return GraphPool(device) if device.type == "cuda" else None
+
+    @cached_property
+    def _costs(self) -> dict[tuple[int, int], CostTable]:
         return {}
 
     def _module(self, placement: Placement, seed: int) -> nn.Module:
@@ -90,19 +112,20 @@ class TrainingEvaluator:
                 self.dataset.std,
                 least_size=least_size,
                 device=torch.device(self.device),
+                most_bytes=_room_for_images(torch.device(self.device)),
             )
         return self._sets[key]
 
-    def _cost(self, module: nn.Module, budget: Budget) -> Cost:
+    def _cost(self, placement: Placement, module: nn.Module, budget: Budget) -> Cost:
         """Operations and latency of one image; memory of one training step."""
         device = torch.device(self.device)
-        crop = (budget.image_size, budget.image_size)
-        shape = (self.network.in_channels, *(self.cost_size or crop))
-        counted = measure_cost(module, shape)
-        return Cost(
-            parameters=counted.parameters,
-            macs=counted.macs,
-            latency_ms=measure_latency_ms(module, (1, *shape), device, warmups=2, repeats=9),
+        height, width = self.cost_size or (budget.image_size, budget.image_size)
+        shape = (1, self.network.in_channels, height, width)
+        if (height, width) not in self._costs:
+            self._costs[height, width] = CostTable(self.network, height, width)
+        return replace(
+            self._costs[height, width](placement),
+            latency_ms=measure_latency_ms(module, shape, device, warmups=2, repeats=9),
             peak_memory_mib=self._peak_memory_mib(module, budget),
             device=device_name(device),
         )
@@ -121,3 +144,10 @@ class TrainingEvaluator:
         module.train()
         module.zero_grad(set_to_none=True)
         return measure_peak_memory_mib(step, device)
+
+
+def _room_for_images(device: torch.device) -> int | None:
+    """Bytes of a set of images that a device keeps; None where that is not limited."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).total_memory * _SHARE_FOR_IMAGES)

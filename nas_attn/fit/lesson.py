@@ -17,7 +17,7 @@ from nas_attn.fit.plan import FitPlan
 from nas_attn.fit.whole import WholeBatch, WholeImages
 from nas_attn.measure import IntersectionOverUnion
 from nas_attn.training import Recipe, segmentation_loss
-from nas_attn.training.optimiser import build_optimiser, build_schedule
+from nas_attn.training.optimiser import build_optimiser, build_schedule, kernels_and_others
 
 _MOST_OF_THE_DEVICE = 0.25
 
@@ -61,7 +61,7 @@ class Lesson(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW and OneCycle, stepped with every optimiser step."""
         recipe = Recipe(peak_learning_rate=self._plan.learning_rate)
-        optimiser = build_optimiser(self.module, recipe)
+        optimiser = build_optimiser(*kernels_and_others(self.module), recipe)
         schedule = build_schedule(optimiser, recipe, self._plan.steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nas_attn.measure.cost import measure_cost
 from nas_attn.measure.device import device_name
 from nas_attn.measure.iou import IOU_DEFINITION, IntersectionOverUnion
 from nas_attn.measure.latency import measure_latency_ms
@@ -16,7 +15,6 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "device_name",
-    "measure_cost",
     "measure_latency_ms",
     "measure_peak_memory_mib",
 ]

@@ -1,17 +1,20 @@
 """One run of any ``nn.Module``: initialisation, batches, loss, schedule. Has never heard of a placement."""
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
+from nas_attn.training.graph import GraphPool
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.initialise import initialise
 from nas_attn.training.loss import segmentation_loss
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
-from nas_attn.training.run import train_run
+from nas_attn.training.run import TrainedRun, train_run
 
 __all__ = [
     "DeviceImages",
+    "GraphPool",
     "Precision",
     "Recipe",
+    "TrainedRun",
     "initialise",
     "recalibrate_batchnorm",
     "segmentation_loss",

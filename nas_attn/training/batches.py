@@ -17,7 +17,7 @@ _DRAWS = 6  # top, left, flip rows, flip columns, brightness, contrast
 
 @dataclass(frozen=True, eq=False)
 class BatchPlan:
-    """The batches of a run, as indices and random numbers on the device.
+    """The batches of a run, as indices and random numbers.
 
     Args:
         images: index of each image in its set.
@@ -29,8 +29,8 @@ class BatchPlan:
     draws: Tensor
 
     @classmethod
-    def draw(cls, n_images: int, steps: int, budget: Budget, seed: int, device: torch.device) -> BatchPlan:
-        """Plan ``steps`` batches.
+    def draw(cls, n_images: int, steps: int, budget: Budget, seed: int) -> BatchPlan:
+        """Plan ``steps`` batches, on the CPU.
 
         Every image is used once before any is used again. The first steps of a longer plan are the steps of
         a shorter one.
@@ -48,31 +48,39 @@ class BatchPlan:
                 for step in range(steps)
             ]
         )
-        return cls(images.to(device), draws.to(device))
+        return cls(images, draws)
+
+    def to(self, device: torch.device) -> BatchPlan:
+        """The same plan on a device."""
+        return BatchPlan(self.images.to(device), self.draws.to(device))
 
 
-def take_batch(
-    source: DeviceImages, images: Tensor, draws: Tensor, size: int, recipe: Recipe
-) -> tuple[Tensor, Tensor]:
-    """Cut, flip, normalise and tint one batch, by indexing only.
+def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Cut and flip crops by indexing, where the images are.
 
     Args:
         source: the set.
         images: index of each crop's image.
         draws: the crop's six uniform numbers.
         size: side S of the crops, at most the padded size of the set.
-        recipe: for the strength of brightness and contrast.
-    Shape: (N,), (N, 6) -> (N, C, S, S) float32, (N, S, S) uint8.
+    Shape: (N,), (N, 6) -> (N, C, S, S) raw values, (N, S, S) uint8.
     """
     rows = _window(source.heights[images], draws[:, 0], draws[:, 2] < 0.5, size)
     columns = _window(source.widths[images], draws[:, 1], draws[:, 3] < 0.5, size)
     which = images[:, None, None]
     rows, columns = rows[:, :, None], columns[:, None, :]
     pixels = source.pixels[which, :, rows, columns].permute(0, 3, 1, 2)
-    masks = source.masks[which, rows, columns]
+    return pixels, source.masks[which, rows, columns]
+
+
+def tint(inputs: Tensor, draws: Tensor, recipe: Recipe) -> Tensor:
+    """Change brightness and contrast of normalised crops as their draws say, within the recipe's strength.
+
+    Shape: (N, C, S, S), (N, 6) -> (N, C, S, S).
+    """
     shift = (draws[:, 4].view(-1, 1, 1, 1) * 2 - 1) * recipe.brightness
     scale = 1 + (draws[:, 5].view(-1, 1, 1, 1) * 2 - 1) * recipe.contrast
-    return source.normalise(pixels) * scale + shift, masks
+    return inputs * scale + shift
 
 
 def _window(lengths: Tensor, position: Tensor, flip: Tensor, size: int) -> Tensor:

@@ -15,6 +15,9 @@ from nas_attn.training.loss import IGNORE
 class DeviceImages:
     """Images in one padded tensor, so that a batch is an indexing operation.
 
+    A set that is too large for the device stays in the machine's memory and streams: pixels, masks, heights and
+    widths are then on the CPU, mean and std on the device.
+
     Args:
         pixels: raw values; beyond an image's own height and width, copies of its border.
         masks: class indices; 255 is ignored, and stands beyond an image's own height and width.
@@ -44,8 +47,13 @@ class DeviceImages:
         *,
         least_size: int,
         device: torch.device,
+        most_bytes: int | None = None,
     ) -> DeviceImages:
-        """Bring padded images to a device, enlarged with padding to at least ``least_size`` pixels a side."""
+        """Bring padded images to a device, enlarged with padding to at least ``least_size`` pixels a side.
+
+        Args:
+            most_bytes: a set larger than this stays in the machine's memory; None is no limit.
+        """
         height = max(pixels.shape[2], least_size)
         width = max(pixels.shape[3], least_size)
         padding = (0, width - pixels.shape[3], 0, height - pixels.shape[2])
@@ -54,17 +62,30 @@ class DeviceImages:
         columns = torch.arange(width).expand(len(widths), -1).minimum(torch.tensor(widths)[:, None] - 1)
         packed = packed.gather(2, rows[:, None, :, None].expand_as(packed))
         packed = packed.gather(3, columns[:, None, None, :].expand_as(packed))
+        labels = F.pad(masks, padding, value=IGNORE)
+        fits = most_bytes is None or packed.nbytes + labels.nbytes <= most_bytes
+        home = device if fits else torch.device("cpu")
         return cls(
-            pixels=packed.to(device),
-            masks=F.pad(masks, padding, value=IGNORE).to(device),
-            heights=torch.tensor(heights, device=device),
-            widths=torch.tensor(widths, device=device),
+            pixels=packed.to(home),
+            masks=labels.to(home),
+            heights=torch.tensor(heights, device=home),
+            widths=torch.tensor(widths, device=home),
             mean=torch.tensor(mean, device=device),
             std=torch.tensor(std, device=device),
         )
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are wanted."""
+        return self.mean.device
+
+    @property
+    def streams(self) -> bool:
+        """Whether the set is kept elsewhere than on the device."""
+        return self.pixels.device != self.device
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""

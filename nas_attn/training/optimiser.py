@@ -2,29 +2,80 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_attn.training.recipe import Recipe
 
+_FIRST_SHARE = 1 / 25
+_LAST_SHARE = _FIRST_SHARE / 1e4
 
-def build_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with weight decay on kernels only."""
-    kernels = [parameter for parameter in module.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
+
+def kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """What decays, and what does not: the trainable parameters of two dimensions or more, and those of fewer."""
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return (
+        [parameter for parameter in trainable if parameter.ndim > 1],
+        [parameter for parameter in trainable if parameter.ndim <= 1],
+    )
+
+
+def build_optimiser(
+    kernels: Sequence[nn.Parameter],
+    others: Sequence[nn.Parameter],
+    recipe: Recipe,
+    *,
+    rate: Tensor | None = None,
+    capturable: bool = False,
+) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with weight decay on kernels only.
+
+    Args:
+        kernels: what decays.
+        others: what does not.
+        recipe: for the learning rate and the weight decay.
+        rate: a tensor that holds the learning rate of each step; None takes the recipe's peak.
+        capturable: its steps will be part of a CUDA graph.
+    """
     groups = [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=recipe.peak_learning_rate, fused=True
+        [group for group in groups if group["params"]],
+        lr=recipe.peak_learning_rate if rate is None else rate,
+        fused=True,
+        capturable=capturable,
     )
+
+
+def learning_rates(recipe: Recipe, steps: int) -> Tensor:
+    """The learning rate of each step, (steps,): OneCycle (Smith and Topin 2018, arXiv:1708.07120).
+
+    From 1/25 of the peak up along a cosine while it warms up, then down to 1/250,000 of it at the last step.
+    The momentum is not cycled: a schedule of one number can be read from a table by a CUDA graph.
+    """
+    last = max(steps, 2) - 1
+    # A single rising step at least, and a falling one after it: the peak must be reached and left.
+    top = min(max(recipe.warm_up * (last + 1) - 1, 1), last - 1) if last > 1 else 0
+    shares = [_share(step, top, last) for step in range(steps)]
+    return torch.tensor(shares) * recipe.peak_learning_rate
 
 
 def build_schedule(
     optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int
-) -> torch.optim.lr_scheduler.OneCycleLR:
-    """OneCycle (Smith and Topin 2018, arXiv:1708.07120): up, then down to nearly 0 at the last step."""
-    total = max(steps, 2)
-    # torch counts warm_up * total - 1 rising steps and divides by that number: it must not be 0.
-    rising = recipe.warm_up if total == 2 else max(recipe.warm_up, 2 / total)
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=recipe.peak_learning_rate, total_steps=total, pct_start=rising
-    )
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The same learning rates for a loop that steps a scheduler; it stays at the last one."""
+    rates = (learning_rates(recipe, steps) / recipe.peak_learning_rate).tolist()
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rates[min(step, steps - 1)])
+
+
+def _share(step: int, top: float, last: int) -> float:
+    """Of the peak learning rate."""
+    if step < top:
+        return _cosine(_FIRST_SHARE, 1.0, step / top)
+    return _cosine(1.0, _LAST_SHARE, (step - top) / (last - top))
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2

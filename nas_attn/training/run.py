@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError
 from nas_attn.record import CurvePoint
-from nas_attn.training.batches import BatchPlan, take_batch
+from nas_attn.training.batches import BatchPlan
 from nas_attn.training.batchnorm import recalibrate_batchnorm
+from nas_attn.training.graph import Engine, GraphPool, capture, eager
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.loss import segmentation_loss
-from nas_attn.training.optimiser import build_optimiser, build_schedule
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
+from nas_attn.training.step import TrainingStep
 
 _CURVE_POINTS = 20
+_LEAST_GRAPH_STEPS = 32
+"""Below, recording a graph takes longer than it saves."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What is known of a run when it has ended.
+
+    Args:
+        curve: the training loss, at about twenty points.
+        engine: how its steps were taken: ``eager``, ``cuda graph``, or ``eager:`` and why not as a graph.
+    """
+
+    curve: tuple[CurvePoint, ...]
+    engine: str
 
 
 def train_run(
@@ -30,11 +45,13 @@ def train_run(
     *,
     recipe: Recipe | None = None,
     precision: Precision | None = None,
-) -> tuple[CurvePoint, ...]:
+    graphs: bool = True,
+    pool: GraphPool | None = None,
+) -> TrainedRun:
     """Train a module in place for the whole budget; it is then in eval mode, ready to be judged.
 
     With the same module, images, budget and seed the result is the same, on a CPU with one thread bit for
-    bit.
+    bit. The module's parameters become views of two flat buffers.
 
     Args:
         module: initialised, on the device of the images; maps (N, C, H, W) to logits (N, K, H, W).
@@ -43,63 +60,60 @@ def train_run(
         seed: of the order and the crops.
         recipe: the frozen recipe unless another is given.
         precision: float32 unless another is given.
-    Returns:
-        the learning curve: about twenty points.
+        graphs: take the steps as CUDA graphs where the device and the module can.
+        pool: memory that the graphs of this process share; None takes some for this run alone.
     Raises:
         DivergedError: the loss or a weight stopped being finite.
     """
     recipe, precision = recipe or Recipe(), precision or Precision()
     total = budget.steps + recipe.recalibration_batches
-    plan = BatchPlan.draw(len(images), total, budget, seed, images.pixels.device)
-
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        inputs, masks = take_batch(images, plan.images[step], plan.draws[step], budget.image_size, recipe)
-        return precision.arrange(inputs), masks
-
-    curve = _optimise(module, batch, budget.steps, recipe, precision)
-    with precision.autocast(images.pixels.device):
-        recalibrate_batchnorm(module, (batch(step)[0] for step in range(budget.steps, total)), module)
-    return curve
-
-
-def _optimise(
-    module: nn.Module,
-    batch: Callable[[int], tuple[Tensor, Tensor]],
-    steps: int,
-    recipe: Recipe,
-    precision: Precision,
-) -> tuple[CurvePoint, ...]:
-    optimiser = build_optimiser(module, recipe)
-    schedule = build_schedule(optimiser, recipe, steps)
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    as_graph = graphs and images.device.type == "cuda" and budget.steps >= _LEAST_GRAPH_STEPS
+    step = TrainingStep(
+        module,
+        images,
+        BatchPlan.draw(len(images), total, budget, seed),
+        size=budget.image_size,
+        steps=budget.steps,
+        recipe=recipe,
+        precision=precision,
+        capturable=as_graph,
+    )
     module.train()
+    step.prepare(0)
+    engine = capture(step, images.device, pool) if as_graph else eager(step)
+    curve = _optimise(step, engine, budget.steps)
+    _check_weights(module, budget.steps)
+    with precision.autocast(images.device):
+        recalibrate_batchnorm(module, _further_batches(step, budget.steps, total), module)
+    return TrainedRun(curve, engine.name)
+
+
+def _optimise(step: TrainingStep, engine: Engine, steps: int) -> tuple[CurvePoint, ...]:
+    """Take all steps; only the points of the curve wait for the device."""
     curve: list[CurvePoint] = []
-    pending: list[Tensor] = []
     every = max(1, steps // _CURVE_POINTS)
-    for step in range(steps):
-        inputs, masks = batch(step)
-        with precision.autocast(inputs.device):
-            logits = module(inputs)
-        loss = segmentation_loss(logits, masks)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-        optimiser.step()
-        if step < steps - 1:
-            schedule.step()
-        pending.append(loss.detach())
-        if (step + 1) % every == 0 or step == steps - 1:
-            curve.append(_curve_point(step + 1, pending))
-            pending = []
-    _check_weights(module, steps)
+    begun = 0
+    for taken in range(1, steps + 1):
+        step.prepare(taken - 1)
+        engine.step()
+        if taken % every == 0 or taken == steps:
+            curve.append(_curve_point(taken, step.losses[begun:taken]))
+            begun = taken
     return tuple(curve)
 
 
-def _curve_point(step: int, losses: list[Tensor]) -> CurvePoint:
-    mean = torch.stack(losses).mean().item()
+def _curve_point(step: int, losses: Tensor) -> CurvePoint:
+    mean = losses.mean().item()
     if not math.isfinite(mean):
         raise DivergedError(f"the training loss is {mean} by step {step}; a lower peak_learning_rate may help")
     return CurvePoint(step, mean)
+
+
+def _further_batches(step: TrainingStep, begin: int, end: int) -> Iterator[Tensor]:
+    for number in range(begin, end):
+        step.prepare(number)
+        yield step.inputs_and_masks()[0]
+        step.skip()
 
 
 def _check_weights(module: nn.Module, step: int) -> None:

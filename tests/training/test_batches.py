@@ -12,15 +12,13 @@ from hypothesis import strategies as st
 
 from nas_attn.budget import Budget
 from nas_attn.training import DeviceImages, Recipe
-from nas_attn.training.batches import BatchPlan, take_batch
+from nas_attn.training.batches import BatchPlan, cut_crops, tint
 
-CPU = torch.device("cpu")
-PLAIN_RECIPE = Recipe(brightness=0.0, contrast=0.0)
 Coordinates = Callable[..., DeviceImages]
 
 
 def plan(n_images: int, steps: int, batch_size: int = 3, seed: int = 0, fraction: float = 1.0) -> BatchPlan:
-    return BatchPlan.draw(n_images, steps, Budget(steps, 8, batch_size, fraction), seed, CPU)
+    return BatchPlan.draw(n_images, steps, Budget(steps, 8, batch_size, fraction), seed)
 
 
 @settings(deadline=None, max_examples=25)
@@ -85,11 +83,9 @@ def test_a_larger_share_holds_a_smaller_one() -> None:
     assert small < large
 
 
-def crops(
-    images: DeviceImages, size: int, which: torch.Tensor, seed: int = 0, recipe: Recipe = PLAIN_RECIPE
-) -> tuple[torch.Tensor, torch.Tensor]:
-    draws = torch.rand(len(which), 6, generator=torch.Generator().manual_seed(seed))
-    return take_batch(images, which, draws, size, recipe)
+def crops(images: DeviceImages, size: int, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    draws = torch.rand(len(which), 6, generator=torch.Generator().manual_seed(0))
+    return cut_crops(images, which, draws, size)
 
 
 def test_crops_lie_inside_their_image_and_masks_are_cut_alike(coordinates: Coordinates) -> None:
@@ -124,7 +120,7 @@ def test_every_place_and_both_flips_are_reached(coordinates: Coordinates) -> Non
 def test_draws_at_their_ends_stay_inside(coordinates: Coordinates) -> None:
     for value in (0.0, 1 - 2**-24):
         draws = torch.full((1, 6), value)
-        pixels, masks = take_batch(coordinates((13, 10)), torch.zeros(1, dtype=torch.long), draws, 8, PLAIN_RECIPE)
+        pixels, masks = cut_crops(coordinates((13, 10)), torch.zeros(1, dtype=torch.long), draws, 8)
         assert int(pixels[0, 1].max()) < 13
         assert int(pixels[0, 2].max()) < 10
         assert 255 not in masks
@@ -143,13 +139,12 @@ def test_a_small_image_is_enlarged_by_its_border_and_ignored_there(coordinates: 
         assert torch.equal(mask[inside], (rows + columns)[inside])
 
 
-def test_brightness_and_contrast_change_the_image_within_their_strength(coordinates: Coordinates) -> None:
-    images = coordinates((8, 8))
+def test_brightness_and_contrast_change_the_image_within_their_strength() -> None:
+    plain = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     draws = torch.tensor([[0.0, 0.0, 0.9, 0.9, low, high] for low in (0.0, 1.0) for high in (0.0, 1.0)])
-    recipe = Recipe(brightness=0.5, contrast=0.25)
-    pixels, _ = take_batch(images, torch.zeros(4, dtype=torch.long), draws, 8, recipe)
-    plain, _ = take_batch(images, torch.zeros(4, dtype=torch.long), draws, 8, PLAIN_RECIPE)
 
     expected = [(0.75, -0.5), (1.25, -0.5), (0.75, 0.5), (1.25, 0.5)]
-    for one, before, (scale, shift) in zip(pixels, plain, expected, strict=True):
+    tinted = tint(plain, draws, Recipe(brightness=0.5, contrast=0.25))
+    for one, before, (scale, shift) in zip(tinted, plain, expected, strict=True):
         assert torch.allclose(one, before * scale + shift)
+    assert torch.equal(tint(plain, draws, Recipe(brightness=0.0, contrast=0.0)), plain)

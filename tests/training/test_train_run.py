@@ -48,7 +48,7 @@ def trained(
     module: nn.Module, seed: int = 0, budget: Budget = SHORT, precision: Precision | None = None
 ) -> tuple[nn.Module, tuple[object, ...]]:
     initialise(module, seed)
-    return module, train_run(module, bright_squares(), budget, seed, precision=precision)
+    return module, train_run(module, bright_squares(), budget, seed, precision=precision).curve
 
 
 def weights(module: nn.Module) -> dict[str, torch.Tensor]:

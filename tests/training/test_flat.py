@@ -1,0 +1,98 @@
+"""Flat buffers: the same values seen twice, and one optimiser step over them that equals one per parameter."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Placement
+from nas_attn.training import Recipe, initialise
+from nas_attn.training.flat import FlatParameters
+from nas_attn.training.optimiser import build_optimiser, kernels_and_others
+from nas_attn.unet import build_unet
+
+NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)
+
+
+def network(layout: torch.memory_format = torch.contiguous_format) -> nn.Module:
+    placement = Placement.of({location: AttentionSpec("pam") for location in NETWORK.locations})
+    module = build_unet(NETWORK, placement)
+    initialise(module, 0)
+    return module.to(memory_format=layout)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
+def test_values_and_memory_formats_survive(layout: torch.memory_format) -> None:
+    module, before = network(layout), network(layout)
+    FlatParameters.of(module)
+
+    for (name, parameter), (_, old) in zip(module.named_parameters(), before.named_parameters(), strict=True):
+        assert torch.equal(parameter, old), name
+        assert parameter.stride() == old.stride(), name
+        assert parameter.grad is not None, name
+        assert parameter.grad.stride() == parameter.stride(), name
+
+
+def test_parameters_and_gradients_are_views_of_the_buffers() -> None:
+    module = network()
+    flat = FlatParameters.of(module)
+    with torch.no_grad():
+        for buffer in flat.both:
+            buffer.fill_(3.0)
+            buffer.grad.fill_(4.0)
+
+    assert all((parameter == 3.0).all() for parameter in module.parameters())
+    assert all((parameter.grad == 4.0).all() for parameter in module.parameters())
+    flat.zero_gradients()
+    assert all((parameter.grad == 0.0).all() for parameter in module.parameters())
+
+
+def test_every_parameter_begins_at_a_multiple_of_64_bytes() -> None:
+    module = network()
+    flat = FlatParameters.of(module)
+
+    starts = [parameter.storage_offset() for parameter in module.parameters()]
+    assert all(start % 16 == 0 for start in starts)
+    assert sum(buffer.numel() for buffer in flat.both) < 16 * len(starts) + sum(
+        parameter.numel() for parameter in module.parameters()
+    )
+
+
+def test_training_over_the_buffers_equals_training_each_parameter() -> None:
+    """Three clipped AdamW steps; the norm of all gradients is summed in another order."""
+    alone, joined = network(torch.channels_last), network(torch.channels_last)
+    flat = FlatParameters.of(joined)
+    separate = build_optimiser(*kernels_and_others(alone), Recipe())
+    together = build_optimiser(flat.kernels, flat.others, Recipe())
+    random = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        inputs = torch.randn(2, 3, 16, 16, generator=random)
+        for module, optimiser in ((alone, separate), (joined, together)):
+            flat.zero_gradients()
+            separate.zero_grad()
+            module(inputs).square().mean().backward()
+            norm = nn.utils.clip_grad_norm_(module.parameters() if module is alone else flat.both, 0.05)
+            assert norm > 0.05
+            optimiser.step()
+
+    for (name, mine), (_, theirs) in zip(alone.named_parameters(), joined.named_parameters(), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-6), name
+
+
+def test_a_module_without_kernels_or_without_parameters_is_flattened_too() -> None:
+    assert FlatParameters.of(nn.ReLU()).both == ()
+    assert FlatParameters.of(nn.BatchNorm2d(3)).kernels == ()
+
+
+def test_a_flattened_module_can_be_copied() -> None:
+    module = network()
+    FlatParameters.of(module)
+    double = copy.deepcopy(module)
+    with torch.no_grad():
+        next(double.parameters()).fill_(7.0)
+
+    assert not (next(module.parameters()) == 7.0).any()

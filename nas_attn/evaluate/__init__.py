@@ -3,7 +3,18 @@
 from nas_attn.evaluate.costs import CostTable
 from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.lookup import LookupEvaluator
+from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets, write_sets
 from nas_attn.evaluate.source import DataSource
 from nas_attn.evaluate.training import TrainingEvaluator
 
-__all__ = ["CostTable", "DataSource", "LookupEvaluator", "TrainingEvaluator", "judge"]
+__all__ = [
+    "CostTable",
+    "DataSource",
+    "LookupEvaluator",
+    "PackedSets",
+    "TrainingEvaluator",
+    "judge",
+    "pack_sets",
+    "read_sets",
+    "write_sets",
+]

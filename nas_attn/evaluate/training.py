@@ -5,39 +5,31 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from nas_attn.budget import Budget
-from nas_attn.data import Dataset, LabelledImages
+from nas_attn.data import Dataset
 from nas_attn.evaluate.costs import CostTable
 from nas_attn.evaluate.judge import judge
+from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets
 from nas_attn.evaluate.source import DataSource
 from nas_attn.measure import device_name, measure_latency_ms, measure_peak_memory_mib
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.record import Cost, Outcome
-from nas_attn.training import (
-    DeviceImages,
-    GraphPool,
-    Precision,
-    Recipe,
-    initialise,
-    segmentation_loss,
-    train_run,
-)
+from nas_attn.training import GraphPool, Precision, Recipe, initialise, segmentation_loss, train_run
 from nas_attn.unet import build_unet
-
-_SHARE_FOR_IMAGES = 0.25
 
 
 @dataclass(frozen=True)
 class TrainingEvaluator:
     """(placement, budget, seed) -> Outcome, by one complete run on one device.
 
-    The data are read at the first evaluation and stay on the device. The score is a pure function of
+    The data are read, or mapped, at the first evaluation and stay on the device. The score is a pure function of
     placement, budget, seed, data and kind of device; the times are not.
 
     Args:
@@ -47,6 +39,8 @@ class TrainingEvaluator:
         precision: number format and memory layout.
         recipe: how to train.
         cost_size: H and W of the image whose costs are measured; None takes the training crop's.
+        packed: folder in which ``write_sets`` has packed the data for the crops of all budgets; None reads the
+            source.
     """
 
     network: UNetConfig
@@ -55,6 +49,7 @@ class TrainingEvaluator:
     precision: Precision = field(default_factory=Precision)
     recipe: Recipe = field(default_factory=Recipe)
     cost_size: tuple[int, int] | None = None
+    packed: str | None = None
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         """Train and judge one placement.
@@ -65,11 +60,11 @@ class TrainingEvaluator:
         """
         started = time.perf_counter()
         module = self._module(placement, seed)
-        train = self._packed(self.dataset.train, budget.image_size)
+        sets = self._sets_for(budget.image_size)
         run = train_run(
-            module, train, budget, seed, recipe=self.recipe, precision=self.precision, pool=self._graph_pool
+            module, sets.train, budget, seed, recipe=self.recipe, precision=self.precision, pool=self._graph_pool
         )
-        score = judge(module, self._packed(self.dataset.val, 1), self.network.classes, self.precision)
+        score = judge(module, sets.val, self.network.classes, self.precision)
         cost = self._cost(placement, module, budget)
         return Outcome(score, cost, run.curve, time.perf_counter() - started, run.engine)
 
@@ -83,7 +78,7 @@ class TrainingEvaluator:
         return self.source.load()
 
     @cached_property
-    def _sets(self) -> dict[tuple[int, int], DeviceImages]:
+    def _sets(self) -> dict[int, PackedSets]:
         return {}
 
     @cached_property
@@ -95,26 +90,18 @@ class TrainingEvaluator:
     def _costs(self) -> dict[tuple[int, int], CostTable]:
         return {}
 
+    def _sets_for(self, crop: int) -> PackedSets:
+        if crop not in self._sets:
+            device = torch.device(self.device)
+            self._sets[crop] = (
+                read_sets(Path(self.packed), device) if self.packed else pack_sets(self.dataset, crop, device)
+            )
+        return self._sets[crop]
+
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = build_unet(self.network, placement)
         initialise(module, seed)
         return self.precision.place(module, torch.device(self.device))
-
-    def _packed(self, images: LabelledImages, least_size: int) -> DeviceImages:
-        key = (id(images), least_size)
-        if key not in self._sets:
-            self._sets[key] = DeviceImages.pack(
-                images.pixels,
-                images.masks,
-                images.heights,
-                images.widths,
-                self.dataset.mean,
-                self.dataset.std,
-                least_size=least_size,
-                device=torch.device(self.device),
-                most_bytes=_room_for_images(torch.device(self.device)),
-            )
-        return self._sets[key]
 
     def _cost(self, placement: Placement, module: nn.Module, budget: Budget) -> Cost:
         """Operations and latency of one image; memory of one training step."""
@@ -144,10 +131,3 @@ class TrainingEvaluator:
         module.train()
         module.zero_grad(set_to_none=True)
         return measure_peak_memory_mib(step, device)
-
-
-def _room_for_images(device: torch.device) -> int | None:
-    """Bytes of a set of images that a device keeps; None where that is not limited."""
-    if device.type != "cuda":
-        return None
-    return int(torch.cuda.get_device_properties(device).total_memory * _SHARE_FOR_IMAGES)

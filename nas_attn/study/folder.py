@@ -51,6 +51,11 @@ class StudyFolder:
         return self.path / "best.yaml"
 
     @property
+    def images(self) -> Path:
+        """The decoded images, which the workers share; made anew where it is missing."""
+        return self.path / "images"
+
+    @property
     def default_url(self) -> str:
         """SQLite in this folder."""
         return sqlite_url(self.path / "study.db")

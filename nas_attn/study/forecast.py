@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 
 from nas_attn.budget import Budget
+from nas_attn.evaluate import pack_sets
 from nas_attn.study.resolve import Resolved
-from nas_attn.training import DeviceImages, Recipe, initialise, train_run
+from nas_attn.training import Recipe, initialise, train_run
 from nas_attn.unet import build_unet
 
 _STEPS = 4
@@ -36,23 +37,13 @@ def _step_seconds(resolved: Resolved, device: torch.device) -> float:
     settings = resolved.settings
     module = build_unet(settings.space.network, settings.space.plain)
     initialise(module, settings.seed)
-    images = resolved.dataset.train
-    packed = DeviceImages.pack(
-        images.pixels,
-        images.masks,
-        images.heights,
-        images.widths,
-        settings.mean,
-        settings.std,
-        least_size=settings.budget.image_size,
-        device=device,
-    )
+    sets = pack_sets(resolved.dataset, settings.budget.image_size, device)
     placed = settings.precision.place(module, device)
     recipe: Recipe = replace(settings.recipe, recalibration_batches=0)
     budget: Budget = replace(settings.budget, steps=_STEPS)
     for _ in range(2):  # the first run warms up
         started = time.perf_counter()
-        train_run(placed, packed, budget, settings.seed, recipe=recipe, precision=settings.precision)
+        train_run(placed, sets.train, budget, settings.seed, recipe=recipe, precision=settings.precision)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
     return (time.perf_counter() - started) / _STEPS

@@ -40,8 +40,12 @@ class Resolved:
     dataset: Dataset
     costs: CostTable
 
-    def evaluators(self) -> list[TrainingEvaluator]:
-        """One for each worker; the devices take turns."""
+    def evaluators(self, packed: Path | None = None) -> list[TrainingEvaluator]:
+        """One for each worker; the devices take turns.
+
+        Args:
+            packed: where ``write_sets`` has put the data; None lets each worker read them.
+        """
         settings = self.settings
         return [
             TrainingEvaluator(
@@ -51,6 +55,7 @@ class Resolved:
                 precision=settings.precision,
                 recipe=settings.recipe,
                 cost_size=(settings.space.height, settings.space.width),
+                packed=str(packed) if packed else None,
             )
             for index in range(settings.workers)
         ]

@@ -12,6 +12,7 @@ import optuna
 
 from nas_attn.attention import catalogue
 from nas_attn.errors import StudyError
+from nas_attn.evaluate import write_sets
 from nas_attn.export import write_architecture
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
@@ -66,11 +67,22 @@ def run_study(
         ledger = _open(resolved, folder)
         records = ledger.records()
         if _unfinished(records, settings):
-            with pool or ProcessPool(resolved.evaluators()) as workers:
+            with pool or _processes(resolved, folder) as workers:
                 records = run_trials(settings, ledger, Agenda(settings, resolved.costs), workers, listener)
         ranking = rank(records, cost=settings.cost)
         best = _export(ledger, records, ranking, folder)
     return StudyResult(settings.study, tuple(records), ranking, best)
+
+
+def _processes(resolved: Resolved, folder: StudyFolder) -> ProcessPool:
+    """Workers that share the decoded images."""
+    try:
+        packed = write_sets(resolved.dataset, resolved.settings.budget.image_size, folder.images)
+    except OSError as error:
+        raise StudyError(
+            f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"
+        ) from None
+    return ProcessPool(resolved.evaluators(packed))
 
 
 def n_trials_done(resolved: Resolved) -> int:

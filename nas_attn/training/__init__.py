@@ -5,6 +5,7 @@ from nas_attn.training.graph import GraphPool
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.initialise import initialise
 from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.mapped import read_mapped, write_mapped
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 from nas_attn.training.run import TrainedRun, train_run
@@ -16,7 +17,9 @@ __all__ = [
     "Recipe",
     "TrainedRun",
     "initialise",
+    "read_mapped",
     "recalibrate_batchnorm",
     "segmentation_loss",
     "train_run",
+    "write_mapped",
 ]

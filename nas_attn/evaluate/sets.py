@@ -1,0 +1,90 @@
+"""The sets of images that an evaluation needs, packed: from the data, or from files that others have packed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nas_attn.data import Dataset, LabelledImages
+from nas_attn.training import DeviceImages, read_mapped, write_mapped
+
+_SHARE_FOR_IMAGES = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSets:
+    """What a run is trained on and judged by.
+
+    Args:
+        train: padded to the size of the crops at least.
+        val: as it is.
+    """
+
+    train: DeviceImages
+    val: DeviceImages
+
+
+def pack_sets(dataset: Dataset, crop: int, device: torch.device) -> PackedSets:
+    """The sets of a data set, on a device that has room for them.
+
+    Args:
+        dataset: the data.
+        crop: side of the training crops in pixels.
+        device: where batches are wanted.
+    """
+    return PackedSets(
+        _pack(dataset.train, dataset, crop, device),
+        _pack(dataset.val, dataset, 1, device),
+    )
+
+
+def write_sets(dataset: Dataset, crop: int, folder: Path) -> Path:
+    """Pack the sets into files below a folder, unless they are there, and remove those of other data.
+
+    Args:
+        dataset: the data.
+        crop: side of the training crops in pixels.
+        folder: is made where it is missing.
+    Returns:
+        the folder that ``read_sets`` wants.
+    """
+    packed = folder / f"{dataset.fingerprint[:16]}-{crop}"
+    if not all((packed / name).is_dir() for name in ("train", "val")):
+        shutil.rmtree(folder, ignore_errors=True)
+        packed.mkdir(parents=True)
+        sets = pack_sets(dataset, crop, torch.device("cpu"))
+        write_mapped(sets.train, packed / "train")
+        write_mapped(sets.val, packed / "val")
+    return packed
+
+
+def read_sets(folder: Path, device: torch.device) -> PackedSets:
+    """The sets that ``write_sets`` has packed; on a CPU all processes share one copy in memory."""
+    train, val = (
+        read_mapped(folder / name, device, most_bytes=_room_for_images(device)) for name in ("train", "val")
+    )
+    return PackedSets(train, val)
+
+
+def _pack(images: LabelledImages, dataset: Dataset, least_size: int, device: torch.device) -> DeviceImages:
+    return DeviceImages.pack(
+        images.pixels,
+        images.masks,
+        images.heights,
+        images.widths,
+        dataset.mean,
+        dataset.std,
+        least_size=least_size,
+        device=device,
+        most_bytes=_room_for_images(device),
+    )
+
+
+def _room_for_images(device: torch.device) -> int | None:
+    """Bytes of a set of images that a device keeps; None where that is not limited."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).total_memory * _SHARE_FOR_IMAGES)

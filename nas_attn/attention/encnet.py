@@ -1,0 +1,119 @@
+"""Context encoding module."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.attention._check import check_arguments, check_batch_statistics
+from nas_attn.attention._precise import precise, without_autocast
+from nas_attn.attention._registry import attention
+from nas_attn.errors import AttentionError
+from nas_attn.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="encnet",
+    title="context encoding module",
+    paper="Zhang et al. 2018, arXiv:1803.08904",
+    options=(
+        Option("codewords", 32, "K, prototypes with which the positions are compared", minimum=1),
+        Option(
+            "variant",
+            "paper",
+            "paper: codes are summed and x is rescaled; code: codes are averaged, x is kept and rectified",
+            choices=("paper", "code"),
+        ),
+    ),
+)
+
+
+@attention(KIND)
+class ContextEncoding(nn.Module):
+    """Reweight channels by how the map departs from learned prototypes (Zhang et al. 2018, arXiv:1803.08904,
+    section 3.1).
+
+        e_k = sum_i softmax_k(-s_k |z_i - d_k|^2) (z_i - d_k),  z = relu(BN(conv_1x1(x)))
+        y = x * sigmoid(W sum_k relu(BN(e_k)) + b)
+
+    Batch normalisation of the codes has one mean and variance for each codeword, over images and channels. The
+    authors' code averages over k and returns relu(x + x * sigmoid(...)): ``variant=code``, for maps that come
+    out of a relu. The convolution in front of the codes is that of the authors' code in both. e_k is a sum
+    over all positions, so that its running statistics belong to one image size.
+
+    Departure: the paper also trains the code to tell which classes are in the image (semantic encoding loss,
+    weight 0.2). A module here has no say in the loss yet, so that this part is missing, and nothing but the
+    segmentation teaches the code.
+
+    Args:
+        channels: C of the input.
+        codewords: K.
+        variant: ``paper`` or ``code``.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W and N * C must be at least 2 in training. Memory grows with
+        (C + K) * H * W: the differences to all codewords are never held.
+    Raises:
+        AttentionError: ``channels`` or ``codewords`` is below 1, ``variant`` is neither of the two, or a map of
+            1x1 or of one channel is to be trained with a batch of one.
+    """
+
+    def __init__(self, channels: int, codewords: int = 32, variant: Literal["paper", "code"] = "paper") -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"codewords": codewords, "variant": variant})
+        self.conv = nn.Conv2d(channels, channels, 1, bias=False)
+        self.conv_norm = nn.BatchNorm2d(channels)
+        self.encoding = Encoding(channels, codewords)
+        self.code_norm = nn.BatchNorm1d(codewords)
+        self.excite = nn.Linear(channels, channels)
+        self.variant = variant
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_batch_statistics(KIND.name, x, self.training)
+        if self.training and x.shape[0] * x.shape[1] == 1:
+            raise AttentionError(
+                "encnet cannot be trained on a single image with one channel: batch normalisation of its codes "
+                "needs more than one value; use at least 2 images in a batch or more channels"
+            )
+        features = functional.relu(self.conv_norm(self.conv(x)))
+        codes = functional.relu(self.code_norm(self.encoding(features.flatten(2))))
+        code = codes.sum(1) if self.variant == "paper" else codes.mean(1)
+        weights = self.excite(code).sigmoid()[:, :, None, None].to(x.dtype)
+        return x * weights if self.variant == "paper" else functional.relu(x + x * weights)
+
+
+class Encoding(nn.Module):
+    """Sum up by how much the positions differ from K codewords, each mostly from the nearest ones.
+
+        e_k = sum_i a_ik (z_i - d_k) = sum_i a_ik z_i - d_k sum_i a_ik
+        a_ik = softmax_k(-s_k |z_i - d_k|^2),  |z - d|^2 = |z|^2 - 2 z . d + |d|^2
+
+    Found in float32 whatever the precision of z. The start is that of the authors' code: codewords within
+    1 / sqrt(K C) of 0, smoothing factors s between 0 and 1.
+
+    Args:
+        channels: C.
+        codewords: K.
+    Shape: (N, C, P) -> (N, K, C) for P positions.
+    """
+
+    def __init__(self, channels: int, codewords: int) -> None:
+        super().__init__()
+        self.codewords = nn.Parameter(torch.empty(codewords, channels))
+        self.smoothing = nn.Parameter(torch.empty(codewords))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw codewords and smoothing factors."""
+        bound = self.codewords.numel() ** -0.5
+        nn.init.uniform_(self.codewords, -bound, bound)
+        nn.init.uniform_(self.smoothing, 0, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        with without_autocast(features.device.type):
+            features = precise(features)
+            products = torch.matmul(self.codewords, features)
+            lengths = self.codewords.square().sum(1)[:, None]
+            distances = features.square().sum(1, keepdim=True) - 2 * products + lengths
+            weights = (-self.smoothing[:, None] * distances).softmax(1)
+            return torch.bmm(weights, features.transpose(1, 2)) - weights.sum(2, keepdim=True) * self.codewords

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.attention._check import check_arguments
+from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Option
 
@@ -58,12 +59,12 @@ class GatedChannelTransformation(nn.Module):
         nn.init.zeros_(self.beta)
 
     def forward(self, x: Tensor) -> Tensor:
-        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        exact = precise(x)
         if self.norm == "l2":
-            energy = self.alpha * (precise.square().sum((2, 3)) + EPSILON).sqrt()
+            energy = self.alpha * (exact.square().sum((2, 3)) + EPSILON).sqrt()
             typical = (energy.square().mean(1, keepdim=True) + EPSILON).sqrt()
         else:
-            energy = self.alpha * precise.abs().sum((2, 3))
+            energy = self.alpha * exact.abs().sum((2, 3))
             typical = energy.abs().mean(1, keepdim=True) + EPSILON
         weights = 1 + torch.tanh(self.gamma * energy / typical + self.beta)
         return x * weights.to(x.dtype)[:, :, None, None]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from nas_attn.attention._check import check_arguments
+from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Option
 
@@ -40,8 +40,8 @@ class SimpleAttention(nn.Module):
         self.regulariser = regulariser
 
     def forward(self, x: Tensor) -> Tensor:
-        precise = x.to(torch.promote_types(x.dtype, torch.float32))
-        distance = (precise - precise.mean((2, 3), keepdim=True)).square()
+        exact = precise(x)
+        distance = (exact - exact.mean((2, 3), keepdim=True)).square()
         others = max(1, x.shape[2] * x.shape[3] - 1)  # a map of one position has no others
         variance = distance.sum((2, 3), keepdim=True) / others
         weights = (distance / (4 * (variance + self.regulariser)) + 0.5).sigmoid()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._pooled_norm import PooledNorm
+from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Option
 
@@ -51,11 +52,11 @@ class StyleRecalibration(nn.Module):
         nn.init.zeros_(self.style)
 
     def forward(self, x: Tensor) -> Tensor:
-        precise = x.to(torch.promote_types(x.dtype, torch.float32))
-        mean = precise.mean((2, 3))
+        exact = precise(x)
+        mean = exact.mean((2, 3))
         divisor = max(1, x.shape[2] * x.shape[3] - int(self.unbiased))
         # A norm, and not the root of a mean: its gradient is 0, not infinite, where a channel is constant.
-        deviation = torch.linalg.vector_norm(precise - mean[:, :, None, None], dim=(2, 3)) / divisor**0.5
+        deviation = torch.linalg.vector_norm(exact - mean[:, :, None, None], dim=(2, 3)) / divisor**0.5
         style = self.style[:, 0] * mean + self.style[:, 1] * deviation
         weights: Tensor = self.norm(style[:, :, None, None]).sigmoid()
         return x * weights.to(x.dtype)

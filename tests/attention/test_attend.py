@@ -71,14 +71,18 @@ def test_each_head_meets_its_own_keys_and_values_only(most, monkeypatch):
     torch.testing.assert_close(together, torch.cat(alone, 1), rtol=1e-4, atol=1e-5)
 
 
-def test_heads_count_towards_the_weights_that_are_held(monkeypatch):
+@pytest.mark.parametrize(
+    ("heads", "queries", "keys", "held"),
+    [(1, 20, 20, True), (1, 21, 20, False), (1, 100, 4, True), (4, 10, 10, True), (4, 11, 10, False)],
+)
+def test_weights_are_held_where_all_heads_together_have_few(heads, queries, keys, held, monkeypatch):
     monkeypatch.setattr(_attend, "MAX_PLAIN_POSITIONS", 20)
-    held = []
-    for heads, positions in ((1, 20), (4, 10), (4, 11)):
-        with LargestTensor() as largest:
-            attend(*drawn(hidden=4, channels=4, positions=positions, images=1), heads=heads)
-        held.append(largest.numbers >= heads * positions**2)
-    assert held == [True, True, False]
+    asked, known, said = drawn(hidden=4, channels=4, positions=max(queries, keys), images=1)
+    plain = []
+    monkeypatch.setattr(_attend, "attend_plainly", lambda *x: plain.append(attend_plainly(*x)) or plain[0])
+    heard = attend(asked[..., :queries], known[..., :keys], said[..., :keys], heads=heads)
+    assert heard.shape == (1, 4, queries)
+    assert bool(plain) == held
 
 
 @pytest.mark.parametrize(("hidden", "channels", "width"), [(1, 1, 8), (2, 17, 8), (8, 64, 64)])

@@ -51,9 +51,11 @@ def test_danet_and_its_gradients_equal_two_scaled_dot_product_attentions(energy,
     )
 
 
-@pytest.mark.parametrize(("channels", "hidden"), [(64, 8), (256, 32), (17, 2), (1, 1)])
-def test_danet_costs_its_closed_form(channels, hidden):
-    module, positions = DualAttention(channels), 9 * 12
+@pytest.mark.parametrize(
+    ("channels", "reduction", "hidden"), [(64, 8, 8), (256, 8, 32), (64, 4, 16), (17, 8, 2), (1, 8, 1)]
+)
+def test_danet_costs_its_closed_form(channels, reduction, hidden):
+    module, positions = DualAttention(channels, reduction=reduction), 9 * 12
     assert count_parameters(module) == 2 * channels * hidden + 2 * hidden + channels**2 + channels + 2
     by_position = positions * (2 * channels * hidden + channels**2) + positions**2 * (hidden + channels)
     assert count_macs(module, (1, channels, 9, 12)) == by_position + 2 * channels**2 * positions

@@ -105,7 +105,8 @@ def _measured(value: float | None) -> Text:
 
 
 def _marks(row: RankedPlacement) -> Text:
-    return Text(("*" if row.on_front else " ") + ("=" if row.tied_with_best and row.rank > 1 else " "))
+    front, tied = row.on_front, row.tied_with_best and row.rank > 1
+    return Text(("*" if front else " ") + ("=" if tied else " ") + ("!" if row.unstable else ""))
 
 
 def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:

@@ -62,7 +62,7 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
     within_df = sum(len(scores) - 1 for scores in rows)
     if within_df == 0:
         return Noise(None, None)
-    residual, residual_df = _residual(rows)
+    residual, residual_df = residual_square(rows)
     seed_square, seed_df = max(0.0, within - residual), within_df - residual_df
     spread = sum(square**2 / df for square, df in ((residual, residual_df), (seed_square, seed_df)) if df)
     run_df = within**2 / spread if spread > 0 else float(within_df)
@@ -72,7 +72,7 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
     )
 
 
-def _residual(rows: Sequence[SeedScores]) -> tuple[float, int]:
+def residual_square(rows: Sequence[SeedScores]) -> tuple[float, int]:
     """Residual sum of squares of the additive fit, and its degrees of freedom."""
     effects = seed_effects(rows, [1.0] * len(rows))
     square = sum(squares(score - effects[seed] for seed, score in scores.items()) for scores in rows)

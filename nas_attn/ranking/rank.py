@@ -14,6 +14,7 @@ from nas_attn.ranking.pareto import pareto_front
 from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
 from nas_attn.ranking.runs import PlacementRuns, select_runs
 from nas_attn.ranking.shrink import Levels, adjusted_mean, shrunken_levels
+from nas_attn.ranking.unstable import own_noise, unstable_rows
 from nas_attn.record import Cost, TrialRecord
 
 COSTS: Mapping[str, Callable[[Cost], float | None]] = {
@@ -33,6 +34,7 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
     - The order is by shrunken estimates (``shrink.shrunken_levels``), so that one lucky run does not lead.
     - Differences to the plain U-Net are paired: seed by seed, which removes what a seed does to both. Their
       intervals are Student's, with one noise pooled over all placements (``noise.pooled_noise``).
+    - A placement of which a run collapsed widens its own intervals only (``unstable.unstable_rows``).
     - What several seeds are reported of excludes the seed that chose the placement (``fresh.reported_scores``).
     - A placement is tied with the first where the interval of their paired difference includes 0.
 
@@ -52,11 +54,19 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
     plain_scores = None if plain is None else table[plain]
     reported = [reported_scores(scores, screening, plain_scores) for scores in table]
     # The plain U-Net is in the finals whatever its score: all of its runs tell of the noise.
-    noise = pooled_noise([table[number] if number == plain else reported[number] for number in range(len(runs))])
+    unstable = unstable_rows(table) - {plain}
+    noise = pooled_noise(
+        [table[row] if row == plain else reported[row] for row in range(len(runs)) if row not in unstable]
+    )
+    noises = [
+        own_noise(seeds, plain_scores, noise) if row in unstable else noise for row, seeds in enumerate(reported)
+    ]
     levels = shrunken_levels(table, noise.pair.sd if noise.pair else None, plain)
     rows = [
-        _row(run, seeds, plain_scores, noise, confidence, expected)
-        for run, seeds, expected in zip(runs, reported, levels.expected, strict=True)
+        _row(
+            runs[row], reported[row], plain_scores, noises[row], confidence, levels.expected[row], row in unstable
+        )
+        for row in range(len(runs))
     ]
     front = _front(rows, cost)
     order = sorted(range(len(rows)), key=lambda number: _sort_key(rows[number], cost))
@@ -65,7 +75,9 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
             rows[number],
             rank=place,
             on_front=number in front,
-            tied_with_best=_tied(reported[order[0]], reported[number], levels, noise.pair, confidence),
+            tied_with_best=_tied(
+                reported[order[0]], reported[number], levels, _larger(noises, order[0], number), confidence
+            ),
         )
         for place, number in enumerate(order, start=1)
     )
@@ -106,6 +118,7 @@ def _row(
     noise: Noise,
     confidence: float,
     expected: float,
+    unstable: bool,
 ) -> RankedPlacement:
     """A row that does not know its rank yet."""
     iou_mean = mean(reported.values())
@@ -129,6 +142,7 @@ def _row(
         better_than_plain=_versus(delta_interval),
         tied_with_best=None,
         on_front=False,
+        unstable=unstable,
         cost=run.cost,
     )
 
@@ -166,6 +180,12 @@ def _tied(
     return abs(difference) <= pair.half_width(n_seeds, confidence)
 
 
+def _larger(noises: Sequence[Noise], one: int, other: int) -> PooledSd | None:
+    """The noise of a difference between two placements: the louder one's."""
+    pairs = [pair for pair in (noises[one].pair, noises[other].pair) if pair is not None]
+    return max(pairs, key=lambda pair: pair.sd, default=None)
+
+
 def _front(rows: Sequence[RankedPlacement], cost: str) -> set[int]:
     known = [(number, value) for number, row in enumerate(rows) if (value := cost_of(row, cost)) is not None]
     return {known[index][0] for index in pareto_front([(rows[n].iou_expected, value) for n, value in known])}
@@ -186,6 +206,11 @@ def _notes(rows: Sequence[RankedPlacement], cost: str, noise: Noise, screening: 
         notes.append(f"{apart} of {len(rows)} placements share no seed with the plain U-Net: no difference known.")
     if noise.pair is None:
         notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
+    if unstable := sum(row.unstable for row in rows):
+        notes.append(
+            f"!  unstable: {unstable} of {len(rows)} placements have a run far outside of the others' noise; they are "
+            "judged by their own scatter and left out of the pooled noise."
+        )
     if any(row.fresh for row in rows):
         notes.append(
             f"Placements with several seeds are reported without seed {screening}, which chose them; "

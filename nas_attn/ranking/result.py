@@ -56,6 +56,7 @@ class RankedPlacement:
             alone: among many placements with one run each, some exclude 0 by chance.
         tied_with_best: not distinguishable from the first of the ranking; None where the noise is not known.
         on_front: no other placement is expected to have at least its IoU at no more than its cost.
+        unstable: one of its runs lies far outside of the noise of the others.
         cost: what it costs.
     """
 
@@ -72,6 +73,7 @@ class RankedPlacement:
     better_than_plain: Versus
     tied_with_best: bool | None
     on_front: bool
+    unstable: bool
     cost: Cost
 
     @property

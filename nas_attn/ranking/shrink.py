@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import quantiles
 
 from nas_attn.ranking.additive import SeedScores, mean, seed_effects, squares
 
 _LEAST_SPREAD = 0.05  # of sigma^2: keeps an order among placements where no spread between them shows
+_LEAST_FOR_QUARTILES = 12
+_IQR_PER_SD = 1.349
 _FULL_WEIGHT = 1.0 - 1e-6  # of a level that is not shrunken; 1 would leave the seeds' effects undetermined
 
 
@@ -68,6 +71,10 @@ def adjusted_mean(scores: SeedScores, effects: dict[int, float]) -> float:
 def spread_between(table: Sequence[SeedScores], noise: float, reference: int | None) -> float | None:
     """tau^2 by the method of moments: the variance between placements under one seed, less the noise's.
 
+    Placements that do not learn at all lie tens of points below and would make every other score look certain.
+    So of many placements the variance is taken from the middle half: (interquartile range / 1.349)^2, as of
+    normal levels, where that is less.
+
     Each placement is seen once, under that of its seeds which most placements have: selected placements, which
     alone have further seeds, then weigh no more than the others.
 
@@ -86,7 +93,18 @@ def spread_between(table: Sequence[SeedScores], noise: float, reference: int | N
     degrees_of_freedom = sum(len(group) - 1 for group in groups.values())
     if degrees_of_freedom == 0:
         return None
-    return max(0.0, sum(map(squares, groups.values())) / degrees_of_freedom - noise)
+    within = sum((len(group) - 1) * _variance(group) for group in groups.values())
+    return max(0.0, within / degrees_of_freedom - noise)
+
+
+def _variance(group: Sequence[float]) -> float:
+    if len(group) < 2:
+        return 0.0
+    plain = squares(group) / (len(group) - 1)
+    if len(group) < _LEAST_FOR_QUARTILES:
+        return plain
+    low, _, high = quantiles(group, n=4)
+    return min(plain, ((high - low) / _IQR_PER_SD) ** 2)
 
 
 def _weight(spread: float, noise_of_mean: float) -> float:

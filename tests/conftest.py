@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Before torch is imported: tests compute little at a time, and threads that wait for each other cost more.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a search remembers of this machine is neither read from the user's home nor written there.
+os.environ["HOME"] = tempfile.mkdtemp(prefix="nas-attn-home-")
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from nas_attn.errors import DataError, UsageError
-
-IGNORED = 255
+from nas_attn.measure.ignored import IGNORED
 
 
 class ConfusionMatrix(Metric):

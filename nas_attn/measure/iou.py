@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.errors import DataError, UsageError
-from nas_attn.measure.confusion import IGNORED, ConfusionMatrix
+from nas_attn.measure.ignored import IGNORED
 
 IOU_DEFINITION = (
     "IoU of a class: pixels labelled and predicted as the class, over pixels labelled or predicted as it, "
@@ -29,6 +29,9 @@ class IntersectionOverUnion:
     def __init__(self, classes: int) -> None:
         if not 1 <= classes <= IGNORED:
             raise UsageError(f"classes is {classes!r}; it must be a whole number from 1 to {IGNORED}")
+        # torchmetrics takes seconds to import, and who only counts operations needs none of it.
+        from nas_attn.measure.confusion import ConfusionMatrix
+
         self._confusion = ConfusionMatrix(classes)
 
     def update(self, labels: Tensor, masks: Tensor) -> None:

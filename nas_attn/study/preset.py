@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 
 from nas_attn.errors import UsageError
-from nas_attn.training import Precision
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class Preset:
         longest_side: to which larger images of a folder are shrunk, in pixels; None leaves them as they are.
         n_train: number of synthetic training images.
         n_val: number of synthetic validation images.
-        precision: number format and memory layout.
     """
 
     name: str
@@ -35,15 +33,12 @@ class Preset:
     longest_side: int | None
     n_train: int
     n_val: int
-    precision: Precision
 
 
-CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 150, None, 256, 96, Precision(channels_last=True))
-CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0, Precision(channels_last=True))
-GPU_SYNTHETIC = Preset(
-    "gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, Precision(bfloat16=True, channels_last=True)
-)
-GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0, Precision(bfloat16=True, channels_last=True))
+CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 150, None, 256, 96)
+CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0)
+GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256)
+GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0)
 
 
 def preset_for(device: str, *, built_in: bool) -> Preset:

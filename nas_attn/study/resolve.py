@@ -7,19 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.evaluate import CostTable, DataSource, TrainingEvaluator
+from nas_attn.network import UNetConfig
 from nas_attn.space import Ceiling, SearchSpace, read_space
 from nas_attn.space.sizes import written_sizes
 from nas_attn.strategies import STRATEGIES
+from nas_attn.study.calibrate import fastest_precision
 from nas_attn.study.preset import Preset, find_devices, preset_for, workers_for
 from nas_attn.study.request import AUTO, FULL, SYNTHETIC, StudyRequest
 from nas_attn.study.settings import StudySettings
 from nas_attn.study.storage import check_url
-from nas_attn.training import Recipe
+from nas_attn.training import Precision, Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +105,7 @@ def resolve(request: StudyRequest) -> Resolved:
         cost=asked.cost,
         seed=asked.seed,
         finalists=asked.finalists,
-        precision=preset.precision,
+        precision=Precision.parse(asked.precision),
         recipe=Recipe(),
         devices=devices,
         workers=int(asked.workers),
@@ -131,7 +135,14 @@ def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> 
         steps=request.steps or preset.steps,
         longest_side=request.longest_side or preset.longest_side or FULL,
         workers=workers_for(devices) if request.workers == AUTO else request.workers,
+        precision=_fastest(preset, devices[0]) if request.precision == AUTO else request.precision,
     )
+
+
+def _fastest(preset: Preset, device: str) -> str:
+    example = UNetConfig(in_channels=3, classes=2, depth=4, base_channels=preset.base_channels)
+    budget = Budget(preset.steps, preset.image_size, preset.batch_size)
+    return str(fastest_precision(example, budget, torch.device(device)))
 
 
 def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:

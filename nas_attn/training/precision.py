@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nas_attn.errors import TrainingError, did_you_mean
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -36,5 +38,21 @@ class Precision:
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return module.to(device).to(memory_format=layout)
 
+    @classmethod
+    def parse(cls, text: str) -> Precision:
+        """The inverse of ``str``: ``float32``, ``bfloat16+channels_last``.
+
+        Raises:
+            TrainingError: the text names no precision.
+        """
+        for precision in PRECISIONS:
+            if text == str(precision):
+                return precision
+        raise TrainingError(f"unknown precision '{text}'; {did_you_mean(text, map(str, PRECISIONS))}")
+
     def __str__(self) -> str:
-        return ("bfloat16" if self.bfloat16 else "float32") + (", channels_last" if self.channels_last else "")
+        return ("bfloat16" if self.bfloat16 else "float32") + ("+channels_last" if self.channels_last else "")
+
+
+PRECISIONS = tuple(Precision(bfloat16, last) for bfloat16 in (False, True) for last in (True, False))
+"""All of them; where two are equally fast, the earlier one is to be preferred."""

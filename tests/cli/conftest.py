@@ -13,7 +13,7 @@ import pytest
 
 TINY = (
     *("--space", "unet_attention_small", "--base-channels", "4", "--image-size", "16", "--batch-size", "2"),
-    *("--steps", "4", "--device", "cpu", "--workers", "1"),
+    *("--steps", "4", "--device", "cpu", "--workers", "1", "--precision", "float32"),
 )
 """A search whose trials take a fraction of a second."""
 

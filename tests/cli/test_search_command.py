@@ -21,7 +21,7 @@ from nas_attn.data.scene import CLASSES
 
 TINY = (
     *("--space", "unet_attention_small", "--base-channels", "4", "--image-size", "16", "--batch-size", "2"),
-    *("--steps", "4", "--device", "cpu", "--workers", "1"),
+    *("--steps", "4", "--device", "cpu", "--workers", "1", "--precision", "float32"),
 )
 
 
@@ -50,7 +50,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         f"classes  {', '.join(CLASSES)}",
         "space    unet_attention_small: 10 locations, 432 placements",
         "network  U-Net of depth 3, 4 base channels, batch norm: 30.6k parameters",
-        "trial    4 steps of 2 crops of 16 px, float32, channels_last (preset: cpu, built-in data)",
+        "trial    4 steps of 2 crops of 16 px, float32 (preset: cpu, built-in data)",
         "device   cpu, 1 worker with one thread",
         "trials   10: 7 controls, 1 proposal",
         "done     nothing yet",

@@ -14,7 +14,7 @@ from nas_attn.errors import DataError, UsageError
 from nas_attn.space import Ceiling
 from nas_attn.study import preset as presets
 from nas_attn.study.preset import CPU_FOLDER, CPU_SYNTHETIC, find_devices, workers_for
-from nas_attn.study.request import STUDY_NAME, StudyRequest
+from nas_attn.study.request import PRECISIONS, STUDY_NAME, StudyRequest
 from nas_attn.study.resolve import Resolved, resolve
 
 ASK = StudyRequest(space="unet_attention_small", device="cpu", workers=1)
@@ -73,7 +73,8 @@ def test_what_is_left_open_is_the_presets() -> None:
     preset = CPU_SYNTHETIC
     assert sizes(resolved) == (preset.base_channels, preset.image_size, preset.batch_size, preset.steps)
     assert resolved.preset.name == preset.name
-    assert resolved.settings.precision == preset.precision
+    assert resolved.request.precision in PRECISIONS
+    assert str(resolved.settings.precision) == resolved.request.precision
     assert resolved.settings.devices == ("cpu",)
 
 

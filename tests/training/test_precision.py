@@ -15,8 +15,8 @@ CPU = torch.device("cpu")
     ("precision", "text"),
     [
         (Precision(), "float32"),
-        (Precision(channels_last=True), "float32, channels_last"),
-        (Precision(bfloat16=True, channels_last=True), "bfloat16, channels_last"),
+        (Precision(channels_last=True), "float32+channels_last"),
+        (Precision(bfloat16=True, channels_last=True), "bfloat16+channels_last"),
     ],
 )
 def test_a_precision_says_what_it_is(precision: Precision, text: str) -> None:

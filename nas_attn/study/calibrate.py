@@ -1,0 +1,141 @@
+"""Which number format and memory layout trains fastest on this machine: measured once, then remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from nas_attn.budget import Budget
+from nas_attn.measure import device_name
+from nas_attn.network import UNetConfig
+from nas_attn.training import DeviceImages, Precision, Recipe, initialise
+from nas_attn.training.batches import BatchPlan
+from nas_attn.training.precision import PRECISIONS
+from nas_attn.training.step import TrainingStep
+from nas_attn.unet import build_unet
+
+_STEPS = 6
+_HOPELESS = 3.0
+_GAIN = {False: 1.1, True: 1.2}
+"""How many times as fast another precision must be, in float32 and in bfloat16, whose rounding is coarser."""
+
+
+def fastest_precision(
+    network: UNetConfig, budget: Budget, device: torch.device, *, memory: Path | None = None
+) -> Precision:
+    """The precision in which a network trains fastest, float32 with channels_last unless another clearly wins.
+
+    Args:
+        network: whose plain U-Net is trained for a few steps.
+        budget: for the size of the crops and the batch.
+        device: where.
+        memory: file of what was measured before; None is in the user's cache folder. Where it cannot be written,
+            the next call measures again.
+    """
+    memory = memory or Path.home() / ".cache" / "nas-attn" / "precision.json"
+    with _one_thread():
+        key = f"{device_name(device)}, torch {torch.__version__}, {network.base_channels} base channels, {budget}"
+        known = _recall(memory)
+        if key not in known:
+            known[key] = str(_measure(network, budget, device))
+            _remember(memory, known)
+    return Precision.parse(known[key])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As the workers compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure(network: UNetConfig, budget: Budget, device: torch.device) -> Precision:
+    best, *others = PRECISIONS
+    least = step_seconds(network, budget, device, best)
+    for precision in others:
+        seconds = step_seconds(network, budget, device, precision, hopeless=_HOPELESS * least)
+        if seconds * _GAIN[precision.bfloat16] < least:
+            best, least = precision, seconds
+    return best
+
+
+def step_seconds(
+    network: UNetConfig,
+    budget: Budget,
+    device: torch.device,
+    precision: Precision,
+    *,
+    hopeless: float = float("inf"),
+) -> float:
+    """Median time of a plain U-Net's training step, in seconds.
+
+    Args:
+        network: which U-Net.
+        budget: for the size of the crops and the batch.
+        device: where.
+        precision: in which.
+        hopeless: a step that takes longer ends the measurement.
+    """
+    with torch.random.fork_rng(devices=[]):
+        module = build_unet(network, network.plain)
+    initialise(module, 0)
+    size = budget.image_size
+    shape = (2 * budget.batch_size, network.in_channels, size, size)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    sizes, ones = (size,) * len(pixels), (1.0,) * network.in_channels
+    images = DeviceImages.pack(
+        pixels, pixels[:, 0] % network.classes, sizes, sizes, ones, ones, least_size=1, device=device
+    )
+    steps = _STEPS + 2
+    step = TrainingStep(
+        precision.place(module, device).train(),
+        images,
+        BatchPlan.draw(len(images), steps, replace(budget, steps=steps), seed=0),
+        size=size,
+        steps=steps,
+        recipe=Recipe(),
+        precision=precision,
+    )
+    times: list[float] = []
+    for number in range(steps):
+        step.prepare(number)
+        started = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+        if number and times[-1] > hopeless:
+            break
+    return statistics.median(times[1:])
+
+
+def _recall(memory: Path) -> dict[str, str]:
+    """What the file says, as far as it can be used."""
+    try:
+        values = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    words = {str(precision) for precision in PRECISIONS}
+    return {key: value for key, value in values.items() if value in words} if isinstance(values, dict) else {}
+
+
+def _remember(memory: Path, known: dict[str, str]) -> None:
+    unfinished = memory.with_name(f".{memory.name}.{os.getpid()}")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        unfinished.replace(memory)
+    except OSError:
+        return

@@ -1,8 +1,8 @@
 """Trials per hour against the search that a competent user would write by hand (handwritten.py).
 
-Both train the same placements for the same number of steps on the same PNG files, and take turns, a round of trials
-each, in one process environment. A round is timed from its first finished trial to its last, so that neither pays
-for starting its processes.
+Both train the same placements for the same number of steps on the same PNG files, and take turns, a round of
+trials each, in one process environment. A round is timed from its first finished trial to its last, so that
+neither pays for starting its processes.
 
     python benchmarks/versus_handwritten.py
     python benchmarks/versus_handwritten.py --device cuda --image-size 64 --base-channels 16 --steps 1500

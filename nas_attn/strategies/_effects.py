@@ -1,0 +1,290 @@
+"""A Bayesian linear model of IoU: what each attention adds at each location, and what pairs of them add."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from nas_attn.strategies._encoding import Codes
+
+Array = NDArray[np.float64]
+
+MOST_FOR_PAIRS = 1024
+"""With more runs the pairs are left out: the time of a proposal must not grow with the cube of their number."""
+MOST_FOR_VARIANCES = 384
+_SEED_VARIANCE = 10.0
+_BEND = 2.0
+_PRIOR_LOG_SD = 1.5
+
+
+@dataclass(frozen=True)
+class Variances:
+    """How much each part of the model may explain, for scores of variance 1.
+
+    Args:
+        kind: of an attention, wherever it stands.
+        stage: of an attention in one stage.
+        location: of an attention at one location.
+        pair: of all pairs together.
+        noise: of one run.
+    """
+
+    kind: float = 0.25
+    stage: float = 0.15
+    location: float = 0.25
+    pair: float = 0.1
+    noise: float = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """What the model learns from.
+
+    Args:
+        codes: (n, L) choices; 0 is ``none``, which has no effect.
+        stages: (L,) stage of each location.
+        seeds: (n,) number of each run's seed, from 0.
+        ious: (n,) nan where a run failed.
+        n_specs: S, how many attentions there are, ``none`` included.
+    """
+
+    codes: Codes
+    stages: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    ious: Array
+    n_specs: int
+
+    def first(self, number: int) -> Runs:
+        """The earliest of the runs."""
+        return replace(self, codes=self.codes[:number], seeds=self.seeds[:number], ious=self.ious[:number])
+
+    @cached_property
+    def scores(self) -> Array:
+        """The IoUs about 0 with a spread of 1, (n,)."""
+        return bent(self.ious)
+
+
+def bent(ious: Array) -> Array:
+    """Scores about 0 with a spread of 1, in which a collapsed run does not drown all others.
+
+    Below two spreads the scores grow as a logarithm: a run that has learned nothing lies tens of points below the
+    others, and a linear model would spend all its effects on it. A run that failed (nan) counts as one spread
+    below the worst.
+
+    Shape: (n,) -> (n,).
+    """
+    known = ious[np.isfinite(ious)]
+    if not len(known):
+        return np.zeros(len(ious))
+    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
+    scores = (ious - middle) / max((high - low) / 1.35, 1e-6)
+    far = scores < -_BEND
+    scores[far] = -_BEND - np.log1p(-scores[far] - _BEND)
+    scores[np.isnan(scores)] = np.nanmin(scores) - 1
+    return scores
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """The model, given some runs::
+
+        score = level + seed + sum of effect(location, attention) + sum of pair(location, attention, ...) + noise
+        effect(location, attention) = kind(attention) + stage(stage, attention) + own(location, attention)
+
+    Every term has a normal prior around 0, so that what was seldom seen is taken to be like the rest of its
+    attention, then of its stage.
+
+    Args:
+        runs: what it has learned from.
+        variances: of its terms.
+        mean: of the linear terms, (p,).
+        factor: lower Cholesky factor of their precision, (p, p).
+        whitener: lower Cholesky factor of the covariance of what they leave, (n, n); None without pairs.
+    """
+
+    runs: Runs
+    variances: Variances
+    mean: Array
+    factor: Array
+    whitener: Array | None
+
+    @classmethod
+    def learn(cls, runs: Runs) -> Effects:
+        """The posterior, with the variances that make the runs most likely."""
+        variances = _likely_variances(runs)
+        features = _features(runs.codes, runs)
+        prior = _prior(runs, variances)
+        residual: Array | None = None
+        if len(runs.scores) <= MOST_FOR_PAIRS and variances.pair > 0:
+            covariance = variances.pair * _pair_kernel(runs.codes, runs.codes)
+            covariance[np.diag_indices_from(covariance)] += variances.noise
+            residual = np.linalg.cholesky(covariance)
+            white = scipy.linalg.solve_triangular(residual, np.column_stack([features, runs.scores]), lower=True)
+        else:
+            white = np.column_stack([features, runs.scores]) / math.sqrt(variances.noise)
+        seen, scores = white[:, :-1], white[:, -1]
+        precision = seen.T @ seen + np.diag(1 / prior)
+        factor = np.linalg.cholesky(precision)
+        mean = scipy.linalg.cho_solve((factor, True), seen.T @ scores)
+        return cls(runs, variances, mean, factor, residual)
+
+    def draw(self, generator: np.random.Generator) -> Array:
+        """The linear terms, once from the posterior, (p,)."""
+        noise = generator.standard_normal(len(self.mean))
+        drawn: Array = self.mean + scipy.linalg.solve_triangular(self.factor.T, noise, lower=False)
+        return drawn
+
+    def values(self, terms: Array) -> Array:
+        """What each choice adds by its linear terms, (L, S)."""
+        n_locations, n_specs = self.runs.codes.shape[1], self.runs.n_specs
+        single = np.zeros((n_locations * (n_specs - 1), n_locations), dtype=np.int64)
+        rows = np.arange(len(single))
+        single[rows, rows // (n_specs - 1)] = 1 + rows % (n_specs - 1)
+        added = _features(single, self.runs, with_level=False) @ terms
+        return np.column_stack([np.zeros(n_locations), added.reshape(n_locations, n_specs - 1)])
+
+    def score(self, codes: Codes, terms: Array, generator: np.random.Generator | None = None) -> Array:
+        """Scores of placements, given the linear terms, with the pairs' terms: drawn, or their mean.
+
+        Args:
+            codes: (m, L).
+            terms: (p,).
+            generator: for a draw; None takes the mean.
+        Returns:
+            (m,), without the part of any seed.
+        """
+        linear: Array = _features(codes, self.runs, with_level=False) @ terms
+        if self.whitener is None:
+            return linear
+        across = self.variances.pair * _pair_kernel(codes, self.runs.codes)
+        left = self.runs.scores - _features(self.runs.codes, self.runs) @ terms
+        white = scipy.linalg.solve_triangular(self.whitener, np.column_stack([across.T, left]), lower=True)
+        mean = linear + white[:, :-1].T @ white[:, -1]
+        if generator is None:
+            return mean
+        covariance = self.variances.pair * _pair_kernel(codes, codes) - white[:, :-1].T @ white[:, :-1]
+        values, vectors = np.linalg.eigh(covariance)
+        noise = generator.standard_normal(len(codes)) * np.sqrt(values.clip(min=0))
+        drawn: Array = mean + vectors @ noise
+        return drawn
+
+
+def _features(codes: Codes, runs: Runs, *, with_level: bool = True) -> Array:
+    """(n, p): level and seeds (0 without them), then kinds, stages, locations."""
+    n_stages = int(runs.stages.max()) + 1
+    n_seeds = int(runs.seeds.max()) + 1
+    chosen = (codes[:, :, None] == np.arange(1, runs.n_specs)).astype(float)
+    by_stage = np.stack([chosen[:, runs.stages == stage].sum(1) for stage in range(n_stages)], axis=1)
+    level = np.zeros((len(codes), 1 + n_seeds))
+    if with_level:
+        level[:, 0] = 1.0
+        level[np.arange(len(codes)), 1 + runs.seeds[: len(codes)]] = 1.0
+    return np.column_stack(
+        [
+            level,
+            chosen.sum(1),
+            by_stage.reshape(len(codes), -1),
+            chosen.reshape(len(codes), -1),
+        ]
+    )
+
+
+def _prior(runs: Runs, variances: Variances) -> Array:
+    """Variance of each linear term, (p,); a placement that attends everywhere has the stated ones in all."""
+    n_locations, n_kinds = runs.codes.shape[1], runs.n_specs - 1
+    n_stages, n_seeds = int(runs.stages.max()) + 1, int(runs.seeds.max()) + 1
+    return np.concatenate(
+        [
+            np.full(1, _SEED_VARIANCE),
+            np.full(n_seeds, _SEED_VARIANCE if n_seeds > 1 else 1e-9),
+            np.full(n_kinds, variances.kind / n_locations),
+            np.full(n_stages * n_kinds, variances.stage / n_locations),
+            np.full(n_locations * n_kinds, variances.location / n_locations),
+        ]
+    ).clip(min=1e-9)
+
+
+def _pair_kernel(one: Codes, other: Codes) -> Array:
+    """How many pairs of attentions two placements share, over how many there can be: (n, m)."""
+    n_locations = one.shape[1]
+    shared = np.zeros((len(one), len(other)))
+    for location in range(n_locations):
+        ours, theirs = one[:, location], other[:, location]
+        shared += (ours[:, None] == theirs) & (ours[:, None] > 0)
+    pairs: Array = shared * (shared - 1) / max(1, n_locations * (n_locations - 1))
+    return pairs
+
+
+def _likely_variances(runs: Runs) -> Variances:
+    """Empirical Bayes: looked for anew whenever the runs have grown by a fifth."""
+    number = min(_milestone(len(runs.scores)), MOST_FOR_VARIANCES)
+    first = runs.first(number)
+    return _search_variances(
+        first.codes.tobytes(),
+        first.seeds.tobytes(),
+        first.ious.tobytes(),
+        tuple(runs.stages.tolist()),
+        runs.n_specs,
+    )
+
+
+def _milestone(number: int) -> int:
+    """The largest of 8, 9, 11, 13, ... that is not above a number."""
+    milestone = 8
+    while (following := max(milestone + 1, milestone * 6 // 5)) <= number:
+        milestone = following
+    return min(milestone, number)
+
+
+@lru_cache(maxsize=64)
+def _search_variances(codes: bytes, seeds: bytes, ious: bytes, stages: Sequence[int], n_specs: int) -> Variances:
+    """Coordinate ascent of the marginal likelihood over factors of 2, from the default."""
+    runs = Runs(
+        np.frombuffer(codes, dtype=np.int64).reshape(-1, len(stages)),
+        np.array(stages),
+        np.frombuffer(seeds, dtype=np.int64),
+        np.frombuffer(ious),
+        n_specs,
+    )
+    parts = _kernels(runs)
+    best = Variances()
+    least = _surprise(best, parts, runs.scores)
+    for step in (4.0, 2.0, 2.0):
+        for name in ("noise", "location", "kind", "pair", "stage"):
+            for factor in (step, 1 / step):
+                tried = replace(best, **{name: getattr(best, name) * factor})
+                surprise = _surprise(tried, parts, runs.scores)
+                if surprise < least:
+                    best, least = tried, surprise
+    return best
+
+
+def _kernels(runs: Runs) -> dict[str, Array]:
+    """Covariance of the scores by each part alone, for a variance of 1."""
+    kernels = {"pair": _pair_kernel(runs.codes, runs.codes), "noise": np.eye(len(runs.scores))}
+    features = _features(runs.codes, runs)
+    for name in ("kind", "stage", "location"):
+        alone = _prior(runs, replace(Variances(0.0, 0.0, 0.0, 0.0, 0.0), **{name: 1.0}))
+        alone[: 2 + int(runs.seeds.max())] = 0.0
+        kernels[name] = (features * alone) @ features.T
+    level = _prior(runs, Variances())
+    level[2 + int(runs.seeds.max()) :] = 0.0
+    kernels["level"] = (features * level) @ features.T
+    return kernels
+
+
+def _surprise(variances: Variances, kernels: dict[str, Array], scores: Array) -> float:
+    """Minus the logarithm of the likelihood, and of a wide prior around the default variances."""
+    names = ("kind", "stage", "location", "pair", "noise")
+    covariance = kernels["level"] + sum(getattr(variances, name) * kernels[name] for name in names)
+    factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(scores)))
+    white = scipy.linalg.solve_triangular(factor, scores, lower=True)
+    usual = Variances()
+    away = sum(math.log(getattr(variances, name) / getattr(usual, name)) ** 2 for name in names)
+    return float(white @ white / 2 + np.log(np.diag(factor)).sum() + away / (2 * _PRIOR_LOG_SD**2))

@@ -1,0 +1,73 @@
+"""Placements as arrays of choices, and what each choice costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_attn.placement import NONE, AttentionSpec, Placement
+from nas_attn.space import SearchSpace
+from nas_attn.strategies._contract import Question
+from nas_attn.strategies._fresh import cheapest_placement
+
+Codes = NDArray[np.int64]
+"""(n, L): for each placement and location the number of its attention in ``Encoding.specs``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """The attentions of a space by number.
+
+    Args:
+        space: the space.
+        specs: every attention that a placement may hold anywhere, ``none`` first.
+        options: for each location the numbers of what may stand there.
+    """
+
+    space: SearchSpace
+    specs: tuple[AttentionSpec, ...]
+    options: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, space: SearchSpace, others: Iterable[Placement] = ()) -> Encoding:
+        """An encoding of a space and of other placements of its network, such as controls from outside of it."""
+        known = dict.fromkeys(
+            [NONE]
+            + [spec for _, kinds in space.choices for spec in kinds]
+            + [spec for placement in others for _, spec in placement]
+        )
+        number = {spec: index for index, spec in enumerate(known)}
+        options = tuple(tuple(number[spec] for spec in kinds) for _, kinds in space.choices)
+        return cls(space, tuple(known), options)
+
+    @property
+    def stages(self) -> NDArray[np.int64]:
+        """For each location the number of its stage, (L,)."""
+        names = [location.stage for location, _ in self.space.choices]
+        order = list(dict.fromkeys(names))
+        return np.array([order.index(name) for name in names])
+
+    def encode(self, placements: Iterable[Placement]) -> Codes:
+        """(n, L)."""
+        number = {spec: index for index, spec in enumerate(self.specs)}
+        rows = [[number[spec] for _, spec in placement] for placement in placements]
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self.options))
+
+    def decode(self, codes: NDArray[np.int64]) -> Placement:
+        """The placement of one row, (L,)."""
+        pairs = zip(self.space.choices, codes.tolist(), strict=True)
+        return Placement(tuple((location, self.specs[code]) for (location, _), code in pairs))
+
+    def costs(self, question: Question) -> NDArray[np.float64]:
+        """What each choice adds to the cost of the cheapest placement, (L, S); infinite where a location does not
+        offer it. Costs add up over the locations."""
+        base = cheapest_placement(question)
+        least = question.cost(base)
+        added = np.full((len(self.options), len(self.specs)), np.inf)
+        for row, (location, _) in enumerate(self.space.choices):
+            for code in self.options[row]:
+                added[row, code] = question.cost(base.replace(location, self.specs[code])) - least
+        return added

@@ -1,0 +1,102 @@
+"""An additive model of all runs, and the exact front of what it may look like (Thompson sampling)."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from numpy.random import SeedSequence
+
+from nas_attn.placement import Placement
+from nas_attn.record import State, TrialRecord
+from nas_attn.strategies import STRATEGIES
+from nas_attn.strategies._contract import Proposal, Question
+from nas_attn.strategies._design import balanced_blocks
+from nas_attn.strategies._effects import Array, Effects, Runs
+from nas_attn.strategies._encoding import Encoding
+from nas_attn.strategies._fresh import IsNew, affordable, cheapest_placement, nearest_new, newness
+from nas_attn.strategies._front import exact_front, undominated
+from nas_attn.strategies._seeds import generator
+
+DRAWS = 4
+CANDIDATES = 256
+"""Points of the linear front that are scored again with the pairs' terms."""
+_LEAST_RUNS = 8
+
+
+@STRATEGIES.register("additive")
+def propose(question: Question) -> Proposal | None:
+    """Learn from every run what each attention adds at each location; propose from the front that this implies.
+
+    First a balanced design. Then, for each proposal, one draw of all effects from their posterior (Thompson
+    1933), the exact front over all placements for that draw, scored again with the effects of pairs, and of it
+    the placement at a random cost. So what is well known to be good or bad is left alone, and what may yet be
+    on the front is tried.
+    """
+    is_new, random_ = newness(question), generator(question)
+    if (planned := _from_design(question, is_new)) is not None:
+        return Proposal(planned)
+    if sum(record.state is not State.RUNNING for record in question.records) < _LEAST_RUNS:
+        placement = nearest_new(question, is_new, question.space.sample(random_), random_)
+    else:
+        placement = _from_model(question, is_new)
+    return None if placement is None else Proposal(placement)
+
+
+def _from_design(question: Question, is_new: IsNew) -> Placement | None:
+    """What is left of the earliest block of the balanced design that is not yet used up.
+
+    What breaks a limit is made as little cheaper as it takes, always in the same way.
+    """
+    cheapest = cheapest_placement(question)
+    for number, block in enumerate(balanced_blocks(question.space, question.seed)):
+        changed = (
+            affordable(question, placement, cheapest, random.Random(f"{question.seed} {number} {index}"))
+            for index, placement in enumerate(block)
+        )
+        left = [placement for placement in changed if placement is not None and is_new(placement)]
+        if left:
+            return generator(question).choice(left)
+    return None
+
+
+def _from_model(question: Question, is_new: IsNew) -> Placement | None:
+    records = sorted(question.records, key=lambda record: record.number)
+    encoding = Encoding.of(question.space, (record.placement for record in records))
+    effects = Effects.learn(_runs(records, encoding))
+    costs = encoding.costs(question)
+    draws = np.random.default_rng(SeedSequence((question.seed, question.number), spawn_key=(2,)))
+    wanted: Placement | None = None
+    for _ in range(DRAWS):
+        for placement in _drawn_front(question, effects, encoding, costs, draws):
+            if is_new(placement):
+                return placement
+            wanted = wanted or placement
+    return nearest_new(question, is_new, wanted or question.space.plain, generator(question))
+
+
+def _drawn_front(
+    question: Question, effects: Effects, encoding: Encoding, costs: Array, draws: np.random.Generator
+) -> list[Placement]:
+    """What one draw of the effects has on its front, by distance to a random cost."""
+    terms = effects.draw(draws)
+    linear = exact_front(effects.values(terms), costs)
+    spread = np.unique(np.linspace(0, len(linear.costs) - 1, CANDIDATES).round().astype(np.int64))
+    codes, cost = linear.codes[spread], linear.costs[spread]
+    front = undominated(effects.score(codes, terms, draws), cost)
+    found = [(cost[index], encoding.decode(codes[index])) for index in front]
+    allowed = [(dear, placement) for dear, placement in found if question.allowed(placement)]
+    target = draws.uniform(*((allowed[0][0], allowed[-1][0]) if allowed else (0.0, 1.0)))
+    return [placement for dear, placement in sorted(allowed, key=lambda pair: abs(pair[0] - target))]
+
+
+def _runs(records: list[TrialRecord], encoding: Encoding) -> Runs:
+    seeds = {seed: index for index, seed in enumerate(dict.fromkeys(record.seed for record in records))}
+    ious = np.array([np.nan if record.outcome is None else record.outcome.score.iou for record in records])
+    return Runs(
+        codes=encoding.encode(record.placement for record in records),
+        stages=encoding.stages,
+        seeds=np.array([seeds[record.seed] for record in records]),
+        ious=ious,
+        n_specs=len(encoding.specs),
+    )

@@ -34,7 +34,7 @@ class Task:
     """What is trained.
 
     Args:
-        folder: with train/ and val/, each with images/ and masks/ of equal names.
+        folder: with images/ and masks/, each with train/ and val/ of equal names.
         network: the U-Net without attention.
         steps: optimiser steps of a trial.
         crop: side of the training crops in pixels.
@@ -60,8 +60,8 @@ class Pictures(Dataset[tuple[Tensor, Tensor]]):
     """PNG files, read when they are wanted."""
 
     def __init__(self, task: Task, split: str, *, augment: bool) -> None:
-        self.images = sorted((task.folder / split / "images").iterdir())
-        self.masks = sorted((task.folder / split / "masks").iterdir())
+        self.images = sorted((task.folder / "images" / split).iterdir())
+        self.masks = sorted((task.folder / "masks" / split).iterdir())
         self.crop = task.crop if augment else None
         self.mean = np.array(task.mean, np.float32)
         self.std = np.array(task.std, np.float32)

@@ -186,11 +186,11 @@ def _write(dataset: Dataset, folder: Path) -> None:
     for split in ("train", "val", "test"):
         images: LabelledImages = getattr(dataset, split)
         for kind in ("images", "masks"):
-            (folder / split / kind).mkdir(parents=True)
+            (folder / kind / split).mkdir(parents=True)
         for index, (pixels, mask) in enumerate(zip(images.pixels, images.masks, strict=True)):
             name = f"{index:04}.png"
-            Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / split / "images" / name)
-            Image.fromarray(np.asarray(mask)).save(folder / split / "masks" / name)
+            Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / "images" / split / name)
+            Image.fromarray(np.asarray(mask)).save(folder / "masks" / split / name)
 
 
 def _table(comparison: Comparison) -> str:

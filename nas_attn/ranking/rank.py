@@ -208,8 +208,8 @@ def _notes(rows: Sequence[RankedPlacement], cost: str, noise: Noise, screening: 
         notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
     if unstable := sum(row.unstable for row in rows):
         notes.append(
-            f"!  unstable: {unstable} of {len(rows)} placements have a run far outside of the others' noise; they are "
-            "judged by their own scatter and left out of the pooled noise."
+            f"!  unstable: {unstable} of {len(rows)} placements have a run far outside of the others' noise; "
+            "they are judged by their own scatter and left out of the pooled noise."
         )
     if any(row.fresh for row in rows):
         notes.append(

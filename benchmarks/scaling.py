@@ -7,6 +7,7 @@ python benchmarks/scaling.py --device cuda --workers 1,2,4,8 --image-size 64 --s
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -22,6 +23,7 @@ from nas_attn.errors import NasAttnError
 from nas_attn.evaluate import write_sets
 from nas_attn.measure import device_name
 from nas_attn.record import Role
+from nas_attn.study.agenda import Agenda
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.pool import ProcessPool
 from nas_attn.study.request import StudyRequest
@@ -100,12 +102,13 @@ def _point(asked: argparse.Namespace, workers: int, folder: Path) -> Point:
 
 def _trials(resolved: Resolved, pool: ProcessPool, count: int) -> tuple[str, ...]:
     """Evaluate so many placements, the same ones every time; why some of them failed."""
-    settings = resolved.settings
+    settings, agenda = resolved.settings, Agenda(resolved.settings, resolved.costs)
+    drawn = (settings.space.sample(random.Random(number)) for number in itertools.count())
+    placements = filter(agenda.allowed, drawn)
     given, running, failures = 0, 0, []
     while given < count or running:
         while given < count and running < pool.size:
-            placement = settings.space.sample(random.Random(given))
-            pool.submit(given, Evaluation(placement, settings.budget, 0, Role.PROPOSAL))
+            pool.submit(given, Evaluation(next(placements), settings.budget, 0, Role.PROPOSAL))
             given, running = given + 1, running + 1
         finished = pool.wait()
         running -= len(finished)

@@ -11,6 +11,7 @@ neither pays for starting its processes.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import random
@@ -36,6 +37,7 @@ from nas_attn.evaluate import write_sets
 from nas_attn.measure import device_name
 from nas_attn.placement import Placement
 from nas_attn.record import Role, State, TrialRecord
+from nas_attn.study.agenda import Agenda
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.ledger import Ledger
 from nas_attn.study.loop import run_trials
@@ -144,9 +146,7 @@ def _compare(asked: argparse.Namespace, folder: Path) -> Comparison:
     ours, theirs = [], []
     with ProcessPool(resolved.evaluators(packed)) as pool:
         for number in range(asked.rounds):
-            placements = [
-                settings.space.sample(random.Random(f"{number} {index}")) for index in range(asked.trials)
-            ]
+            placements = _placements(resolved, asked.trials, random.Random(number))
             ours.append(_our_rate(resolved, pool, placements, folder / f"ours{number}.db"))
             theirs.append(_their_rate(task, placements, folder / f"theirs{number}.db"))
             if not asked.json:
@@ -155,6 +155,13 @@ def _compare(asked: argparse.Namespace, folder: Path) -> Comparison:
                     f"round {number + 1}: {ours[-1]:.0f} and {theirs[-1]:.0f} trials/h, {ratio:.2f}x", flush=True
                 )
     return Comparison(device_name(torch.device(settings.devices[0])), settings.workers, tuple(ours), tuple(theirs))
+
+
+def _placements(resolved: Resolved, count: int, generator: random.Random) -> list[Placement]:
+    """Placements that keep the limits of the space, as a search would evaluate them."""
+    agenda = Agenda(resolved.settings, resolved.costs)
+    drawn = (resolved.settings.space.sample(generator) for _ in itertools.count())
+    return list(itertools.islice(filter(agenda.allowed, drawn), count))
 
 
 def _our_rate(resolved: Resolved, pool: ProcessPool, placements: Sequence[Placement], path: Path) -> float:

@@ -83,7 +83,7 @@ def bent(ious: Array) -> Array:
     if not len(known):
         return np.zeros(len(ious))
     low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
-    scores = (ious - middle) / max((high - low) / 1.35, 1e-6)
+    scores: Array = (ious - middle) / max((high - low) / 1.35, 1e-6)
     far = scores < -_BEND
     scores[far] = -_BEND - np.log1p(-scores[far] - _BEND)
     scores[np.isnan(scores)] = np.nanmin(scores) - 1
@@ -120,25 +120,18 @@ class Effects:
         variances = _likely_variances(runs)
         features = _features(runs.codes, runs)
         prior = _prior(runs, variances)
-        residual: Array | None = None
-        if len(runs.scores) <= MOST_FOR_PAIRS and variances.pair > 0:
-            covariance = variances.pair * _pair_kernel(runs.codes, runs.codes)
-            covariance[np.diag_indices_from(covariance)] += variances.noise
-            residual = np.linalg.cholesky(covariance)
-            white = scipy.linalg.solve_triangular(residual, np.column_stack([features, runs.scores]), lower=True)
-        else:
-            white = np.column_stack([features, runs.scores]) / math.sqrt(variances.noise)
+        whitener = _whitener(runs, variances)
+        table = np.column_stack([features, runs.scores])
+        white = table / math.sqrt(variances.noise) if whitener is None else _solve(whitener, table)
         seen, scores = white[:, :-1], white[:, -1]
-        precision = seen.T @ seen + np.diag(1 / prior)
-        factor = np.linalg.cholesky(precision)
-        mean = scipy.linalg.cho_solve((factor, True), seen.T @ scores)
-        return cls(runs, variances, mean, factor, residual)
+        factor = _cholesky(seen.T @ seen + np.diag(1 / prior))
+        mean = _solve(factor.T, _solve(factor, seen.T @ scores), lower=False)
+        return cls(runs, variances, mean, factor, whitener)
 
     def draw(self, generator: np.random.Generator) -> Array:
         """The linear terms, once from the posterior, (p,)."""
         noise = generator.standard_normal(len(self.mean))
-        drawn: Array = self.mean + scipy.linalg.solve_triangular(self.factor.T, noise, lower=False)
-        return drawn
+        return self.mean + _solve(self.factor.T, noise, lower=False)
 
     def values(self, terms: Array) -> Array:
         """What each choice adds by its linear terms, (L, S)."""
@@ -164,8 +157,8 @@ class Effects:
             return linear
         across = self.variances.pair * _pair_kernel(codes, self.runs.codes)
         left = self.runs.scores - _features(self.runs.codes, self.runs) @ terms
-        white = scipy.linalg.solve_triangular(self.whitener, np.column_stack([across.T, left]), lower=True)
-        mean = linear + white[:, :-1].T @ white[:, -1]
+        white = _solve(self.whitener, np.column_stack([across.T, left]))
+        mean: Array = linear + white[:, :-1].T @ white[:, -1]
         if generator is None:
             return mean
         covariance = self.variances.pair * _pair_kernel(codes, codes) - white[:, :-1].T @ white[:, :-1]
@@ -173,6 +166,27 @@ class Effects:
         noise = generator.standard_normal(len(codes)) * np.sqrt(values.clip(min=0))
         drawn: Array = mean + vectors @ noise
         return drawn
+
+
+def _whitener(runs: Runs, variances: Variances) -> Array | None:
+    """Of pairs and noise; None where the pairs are left out."""
+    if len(runs.scores) > MOST_FOR_PAIRS:
+        return None
+    covariance = variances.pair * _pair_kernel(runs.codes, runs.codes)
+    covariance[np.diag_indices_from(covariance)] += variances.noise
+    return _cholesky(covariance)
+
+
+def _cholesky(covariance: Array) -> Array:
+    """The lower factor."""
+    factor: Array = scipy.linalg.cholesky(covariance, lower=True)
+    return factor
+
+
+def _solve(triangle: Array, right: Array, *, lower: bool = True) -> Array:
+    """The solution of a triangular system."""
+    solution: Array = scipy.linalg.solve_triangular(triangle, right, lower=lower)
+    return solution
 
 
 def _features(codes: Codes, runs: Runs, *, with_level: bool = True) -> Array:
@@ -283,8 +297,8 @@ def _surprise(variances: Variances, kernels: dict[str, Array], scores: Array) ->
     """Minus the logarithm of the likelihood, and of a wide prior around the default variances."""
     names = ("kind", "stage", "location", "pair", "noise")
     covariance = kernels["level"] + sum(getattr(variances, name) * kernels[name] for name in names)
-    factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(scores)))
-    white = scipy.linalg.solve_triangular(factor, scores, lower=True)
+    factor = _cholesky(covariance + 1e-9 * np.eye(len(scores)))
+    white = _solve(factor, scores)
     usual = Variances()
     away = sum(math.log(getattr(variances, name) / getattr(usual, name)) ** 2 for name in names)
     return float(white @ white / 2 + np.log(np.diag(factor)).sum() + away / (2 * _PRIOR_LOG_SD**2))

@@ -65,7 +65,7 @@ def search(
         trials: how many trials the study shall have in the end.
         study: its name; made from the space and the data where left out.
         seed: of everything random.
-        strategy: ``tpe``, ``gp``, ``nsga2`` or ``random``.
+        strategy: ``additive``, ``gp``, ``nsga2``, ``random`` or ``tpe``.
         cost: the second objective: ``macs``, ``parameters``, ``latency`` or ``memory``.
         storage: SQLAlchemy URL; SQLite in the study's folder where left out.
         start: ``paper`` or ``identity``, the start of every attention that the space does not decide.
@@ -78,7 +78,8 @@ def search(
         max_parameters: ceiling likewise.
         finalists: share of the trials that repeats the leading placements with further seeds.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        workers: trials that run at once; ``auto`` is one for each core or GPU.
+        workers: trials that run at once; ``auto`` is one for each core, or as many as a GPU
+            runs fastest.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
         listener: called with all records whenever one of them changes.

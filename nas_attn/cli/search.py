@@ -31,7 +31,7 @@ _FLAGS = {
     "study": "name of the study [the space's and the data's]",
     "trials": "how many trials the study shall have in the end [200]",
     "seed": "of everything random [0]",
-    "strategy": "who proposes placements: tpe | gp | nsga2 | random [tpe]",
+    "strategy": "who proposes placements: additive | gp | nsga2 | random | tpe [tpe]",
     "cost": "second objective: macs | parameters | latency | memory [macs]",
     "storage": "SQLAlchemy URL [SQLite at studies/STUDY/study.db]",
     "start": "start of every attention: paper | identity [the space's]",
@@ -44,7 +44,7 @@ _FLAGS = {
     "max-parameters": "ceiling likewise [the space's]",
     "finalists": "share of the trials that gives leading placements further seeds [0.25]",
     "device": "auto | cpu | cuda | cuda:N [auto]",
-    "workers": "trials at once, or 'auto': one for each core or GPU [auto]",
+    "workers": "trials at once, or 'auto': one for each core, or as many as a GPU runs fastest [auto]",
     "precision": "float32 | bfloat16, each with +channels_last or without [the fastest here, measured once]",
 }
 

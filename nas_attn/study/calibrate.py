@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import torch
 from nas_attn.budget import Budget
 from nas_attn.measure import device_name
 from nas_attn.network import UNetConfig
+from nas_attn.study.memory import default_memory, described, recall, remember
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise
 from nas_attn.training.batches import BatchPlan
 from nas_attn.training.precision import PRECISIONS
@@ -40,13 +39,13 @@ def fastest_precision(
         memory: file of what was measured before; None is in the user's cache folder. Where it cannot be written,
             the next call measures again.
     """
-    memory = memory or Path.home() / ".cache" / "nas-attn" / "precision.json"
+    memory = memory or default_memory("precision")
     with _one_thread():
-        key = f"{device_name(device)}, torch {torch.__version__}, {network.base_channels} base channels, {budget}"
-        known = _recall(memory)
+        key = described(device_name(device), network, budget)
+        known = recall(memory, [str(precision) for precision in PRECISIONS])
         if key not in known:
             known[key] = str(_measure(network, budget, device))
-            _remember(memory, known)
+            remember(memory, known)
     return Precision.parse(known[key])
 
 
@@ -119,23 +118,3 @@ def step_seconds(
         if number and times[-1] > hopeless:
             break
     return statistics.median(times[1:])
-
-
-def _recall(memory: Path) -> dict[str, str]:
-    """What the file says, as far as it can be used."""
-    try:
-        values = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    words = {str(precision) for precision in PRECISIONS}
-    return {key: value for key, value in values.items() if value in words} if isinstance(values, dict) else {}
-
-
-def _remember(memory: Path, known: dict[str, str]) -> None:
-    unfinished = memory.with_name(f".{memory.name}.{os.getpid()}")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        unfinished.replace(memory)
-    except OSError:
-        return

@@ -66,8 +66,6 @@ def find_devices(asked: str) -> tuple[str, ...]:
     return (asked,)
 
 
-def workers_for(devices: tuple[str, ...]) -> int:
-    """One worker for each GPU, or one with a single thread for each core that this process may use."""
-    if devices != ("cpu",):
-        return len(devices)
+def n_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

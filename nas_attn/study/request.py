@@ -62,7 +62,8 @@ class StudyRequest:
         max_parameters: ceiling likewise.
         finalists: share of the trials that repeats the leading placements with further seeds.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        workers: trials that run at once; ``auto`` is one for each core or GPU.
+        workers: trials that run at once; ``auto`` is one for each core, or as many as a GPU runs
+            fastest.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
     """

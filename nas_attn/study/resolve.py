@@ -19,9 +19,10 @@ from nas_attn.space import Ceiling, SearchSpace, read_space
 from nas_attn.space.sizes import written_sizes
 from nas_attn.strategies import STRATEGIES
 from nas_attn.study.calibrate import fastest_precision
-from nas_attn.study.preset import Preset, find_devices, preset_for, workers_for
+from nas_attn.study.preset import Preset, find_devices, n_cores, preset_for
 from nas_attn.study.request import AUTO, FULL, SYNTHETIC, StudyRequest
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.share import workers_per_gpu
 from nas_attn.study.storage import check_url
 from nas_attn.training import Precision, Recipe
 
@@ -125,24 +126,30 @@ def _problems_of(check: Callable[[], object]) -> tuple[str, ...]:
 
 
 def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> StudyRequest:
-    """The request with the preset's sizes where it leaves them open."""
+    """The request with the preset's sizes where it leaves them open, and with what is fastest on this machine."""
     written = written_sizes(request.space)
-    return replace(
+    filled = replace(
         request,
         base_channels=request.base_channels or written.base_channels or preset.base_channels,
         image_size=request.image_size or written.image_size or preset.image_size,
         batch_size=request.batch_size or preset.batch_size,
         steps=request.steps or preset.steps,
         longest_side=request.longest_side or preset.longest_side or FULL,
-        workers=workers_for(devices) if request.workers == AUTO else request.workers,
-        precision=_fastest(preset, devices[0]) if request.precision == AUTO else request.precision,
     )
-
-
-def _fastest(preset: Preset, device: str) -> str:
-    example = UNetConfig(in_channels=3, classes=2, depth=4, base_channels=preset.base_channels)
+    example = UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
     budget = Budget(preset.steps, preset.image_size, preset.batch_size)
-    return str(fastest_precision(example, budget, torch.device(device)))
+    if filled.precision == AUTO:
+        fastest = fastest_precision(example, budget, torch.device(devices[0]))
+        filled = replace(filled, precision=str(fastest))
+    if filled.workers == AUTO:
+        precision = Precision.parse(filled.precision)
+        filled = replace(
+            filled,
+            workers=n_cores()
+            if devices == ("cpu",)
+            else len(devices) * workers_per_gpu(example, budget, precision, devices[0]),
+        )
+    return filled
 
 
 def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:

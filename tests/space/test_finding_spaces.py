@@ -120,4 +120,7 @@ def test_listing_needs_neither_torch_nor_optuna(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "['unet_attention', 'unet_attention_skips', 'unet_attention_small'] []"
+    assert (
+        done.stdout.strip()
+        == "['unet_attention', 'unet_attention_full', 'unet_attention_skips', 'unet_attention_small'] []"
+    )

@@ -66,3 +66,11 @@ def test_unet_attention_small_can_be_searched_exhaustively(known):
     assert space.size == len({placement.id for placement in space.placements()}) == 432
     assert str(space.size) in space.description
     assert math.prod(len(specs) for _, specs in space.choices) == 432
+
+
+def test_unet_attention_full_has_every_kind_wherever_it_may_stand(known):
+    space = read_space(SHIPPED / "unet_attention_full.yaml", known, image_size=64)
+    for location, specs in space.choices:
+        assert {spec.kind for spec in specs} == {
+            name for name, kind in known.items() if location.stage in kind.stages
+        }

@@ -123,7 +123,7 @@ def test_the_order_in_which_workers_finish_changes_nothing(
         assert essence(run(studies, ShufflingPool(evaluator, 3, seed))) == essence(first)
 
 
-@pytest.mark.parametrize("strategy", ["random", "tpe", "nsga2"])
+@pytest.mark.parametrize("strategy", ["random", "tpe", "nsga2", "additive"])
 def test_a_study_killed_five_times_ends_as_an_undisturbed_one(
     studies: Any, evaluator: LookupEvaluator, strategy: str
 ) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from nas_attn.errors import DataError, UsageError
 from nas_attn.space import Ceiling
 from nas_attn.study import preset as presets
-from nas_attn.study.preset import CPU_FOLDER, CPU_SYNTHETIC, find_devices, workers_for
+from nas_attn.study.preset import CPU_FOLDER, CPU_SYNTHETIC, find_devices, n_cores
 from nas_attn.study.request import PRECISIONS, STUDY_NAME, StudyRequest
 from nas_attn.study.resolve import Resolved, resolve
 
@@ -230,6 +230,5 @@ def test_an_evaluator_measures_costs_at_the_size_of_the_space(make_data: Callabl
 
 
 def test_one_worker_for_each_core_or_gpu() -> None:
-    assert workers_for(("cpu",)) >= 1
-    assert workers_for(("cuda:0", "cuda:1")) == 2
+    assert resolve(replace(ASK, workers="auto")).settings.workers == n_cores() >= 1
     assert find_devices("cpu") == ("cpu",)

@@ -1,0 +1,43 @@
+"""What was measured of this machine, remembered in a file of the user's cache folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Container
+from pathlib import Path
+
+import torch
+
+from nas_attn.budget import Budget
+from nas_attn.network import UNetConfig
+
+
+def default_memory(what: str) -> Path:
+    """The file for one kind of measurement."""
+    return Path.home() / ".cache" / "nas-attn" / f"{what}.json"
+
+
+def described(device: str, network: UNetConfig, budget: Budget) -> str:
+    """All that a measurement of speed depends on, in words: a key of the file."""
+    return f"{device}, torch {torch.__version__}, {network.base_channels} base channels, {budget}"
+
+
+def recall(memory: Path, words: Container[str]) -> dict[str, str]:
+    """What the file says, as far as it is one of these words."""
+    try:
+        values = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in values.items() if value in words} if isinstance(values, dict) else {}
+
+
+def remember(memory: Path, known: dict[str, str]) -> None:
+    """Write the file anew; where that is not possible, the next search measures again."""
+    unfinished = memory.with_name(f".{memory.name}.{os.getpid()}")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        unfinished.replace(memory)
+    except OSError:
+        return

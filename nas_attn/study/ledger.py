@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_attn.budget import Budget
@@ -167,29 +167,27 @@ class Ledger:
 
     def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord:
         """Write an outcome down; the trial is then final."""
-        with _clear_errors(self._url):
-            trial = self._live(record)
-            trial.set_user_attr(_OUTCOME, json.dumps({"worker": worker, **outcome.to_dict()}))
-            trial.set_user_attr("measured", _shown(outcome))
-            value = COSTS[cost](outcome.cost)
-            if value is None:
-                raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")
-            self._study.tell(trial, [outcome.score.iou, value])
-            return _record(self._study._storage.get_trial(trial._trial_id))
+        value = COSTS[cost](outcome.cost)
+        if value is None:
+            raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")
+        notes = {_OUTCOME: json.dumps({"worker": worker, **outcome.to_dict()}), "measured": _shown(outcome)}
+        return self._end(record, TrialState.COMPLETE, notes, [outcome.score.iou, value])
 
     def fail(self, record: TrialRecord, reason: str, worker: str) -> TrialRecord:
         """Write down why an evaluation has no outcome; the trial is then final."""
-        with _clear_errors(self._url):
-            trial = self._live(record)
-            trial.set_user_attr(_FAILURE, json.dumps({"worker": worker, "reason": reason}))
-            self._study.tell(trial, state=TrialState.FAIL)
-            return _record(self._study._storage.get_trial(trial._trial_id))
+        return self._end(record, TrialState.FAIL, {_FAILURE: json.dumps({"worker": worker, "reason": reason})})
 
-    def _live(self, record: TrialRecord) -> Trial:
-        storage = self._study._storage
-        return Trial(
-            self._study, storage.get_trial_id_from_study_id_trial_number(self._study._study_id, record.number)
-        )
+    def _end(
+        self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None
+    ) -> TrialRecord:
+        """Straight into the storage: ``Study.tell`` reads the trial half a dozen times on its way."""
+        storage, study = self._study._storage, self._study._study_id
+        with _clear_errors(self._url):
+            trial = storage.get_trial_id_from_study_id_trial_number(study, record.number)
+            for name, value in notes.items():
+                storage.set_trial_user_attr(trial, name, value)
+            storage.set_trial_state_values(trial, state, values)
+            return _record(storage.get_trial(trial))
 
 
 @contextmanager

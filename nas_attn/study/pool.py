@@ -192,9 +192,12 @@ def _evaluate(evaluator: Evaluator, placement: Placement, budget: Budget, seed: 
     except NasAttnError as error:
         return "; ".join(error.problems)
     except torch.OutOfMemoryError as error:
-        return f"out of memory: {' '.join(str(error).split())[:300]}"
+        reason = f"out of memory: {' '.join(str(error).split())[:300]}"
     except (RuntimeError, ValueError) as error:  # torch's errors of shapes, kernels and values
         return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    # Only here is what the failed run held free again, for the next run and for the other workers of the GPU.
+    torch.cuda.empty_cache()
+    return reason
 
 
 def _end_with_parent() -> None:

@@ -44,6 +44,7 @@ def build_optimiser(
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=recipe.peak_learning_rate if rate is None else rate,
+        betas=(recipe.momentum, 0.999),
         fused=True,
         capturable=capturable,
     )

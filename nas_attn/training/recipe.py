@@ -15,6 +15,7 @@ class Recipe:
     Args:
         peak_learning_rate: of AdamW, reached after ``warm_up`` (OneCycle, cosine down to the end).
         weight_decay: of convolution kernels; norms, biases and scales have none.
+        momentum: beta_1 of AdamW; below its usual 0.9 short runs end higher.
         warm_up: share of the steps in which the learning rate rises.
         clip_norm: largest L2 norm of the gradient.
         brightness: largest shift of an image, in standard deviations.
@@ -24,6 +25,7 @@ class Recipe:
 
     peak_learning_rate: float = 2e-2
     weight_decay: float = 1e-2
+    momentum: float = 0.85
     warm_up: float = 0.2
     clip_norm: float = 5.0
     brightness: float = 0.1

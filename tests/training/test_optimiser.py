@@ -106,3 +106,9 @@ def test_a_tensor_may_hold_the_learning_rate() -> None:
 
     assert torch.equal(*weights)
     assert not torch.equal(weights[0], torch.ones(3, 3))
+
+
+def test_the_recipe_has_the_momentum() -> None:
+    optimiser = build_optimiser(*kernels_and_others(nn.Conv2d(1, 1, 1)), Recipe(momentum=0.7))
+
+    assert [group["betas"] for group in optimiser.param_groups] == [(0.7, 0.999)] * 2

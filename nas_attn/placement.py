@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property, total_ordering
+from functools import cached_property, lru_cache, total_ordering
 
 from nas_attn.errors import SpaceError, did_you_mean
 
@@ -170,7 +170,7 @@ class Placement:
         Raises:
             SpaceError: a location or an attention cannot be read.
         """
-        return cls(tuple((Location.parse(place), AttentionSpec.parse(spec)) for place, spec in texts.items()))
+        return cls(tuple((_location(place), _spec(spec)) for place, spec in texts.items()))
 
     def to_dict(self) -> dict[str, str]:
         """Location to attention, as text, in the order of the locations."""
@@ -214,6 +214,16 @@ class Placement:
     @cached_property
     def _text(self) -> str:
         return " ".join(f"{location}={spec}" for location, spec in self.specs)
+
+
+@lru_cache(maxsize=4096)
+def _location(text: str) -> Location:
+    return Location.parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _spec(text: str) -> AttentionSpec:
+    return AttentionSpec.parse(text)
 
 
 def _option_text(value: OptionValue) -> str:

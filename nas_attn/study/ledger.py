@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import optuna
+import sqlalchemy
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -23,6 +24,7 @@ from nas_attn.record import Outcome, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.storage import describe_storage, open_storage
+from nas_attn.study.written import WrittenTrial, written_trials
 
 _IDENTITY = "nas_attn:identity"
 _CONTEXT = "nas_attn:context"
@@ -38,11 +40,13 @@ class Ledger:
     Args:
         study: an Optuna study that ``create`` or ``open`` has made or checked.
         url: of its storage, for errors.
+        engine: of its database; None where the storage is none, and Optuna reads it.
     """
 
-    def __init__(self, study: optuna.Study, url: str) -> None:
+    def __init__(self, study: optuna.Study, url: str, engine: sqlalchemy.Engine | None = None) -> None:
         self._study = study
         self._url = url
+        self._engine = engine
 
     @classmethod
     def create(
@@ -61,8 +65,9 @@ class Ledger:
         """
         with _clear_errors(url):
             # A creation that was killed has left a study without identity and trials: it is taken up here.
+            storage = open_storage(url)
             study = optuna.create_study(
-                storage=open_storage(url),
+                storage=storage,
                 study_name=name,
                 directions=["maximize", "minimize"],
                 load_if_exists=True,
@@ -74,7 +79,7 @@ class Ledger:
                 study.set_metric_names(["iou", cost])
             study.set_user_attr(_CONTEXT, json.dumps(context))
             study.set_user_attr(_IDENTITY, json.dumps(identity))
-            return cls(study, url)
+            return cls(study, url, storage.engine)
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
@@ -94,7 +99,7 @@ class Ledger:
                     f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
                     "use another name"
                 )
-            return cls(study, url)
+            return cls(study, url, storage.engine)
 
     @classmethod
     def exists(cls, url: str, name: str) -> bool:
@@ -143,7 +148,11 @@ class Ledger:
             StudyError: the storage cannot be read, or a trial was not written by nas-attn.
         """
         with _clear_errors(self._url):
-            return tuple(_record(trial) for trial in self._study.get_trials(deepcopy=False))
+            if self._engine is None:
+                return tuple(_record(_written(trial)) for trial in self._study.get_trials(deepcopy=False))
+            names = (_EVALUATION, _OUTCOME, _FAILURE)
+            trials = written_trials(self._engine, self._study._study_id, names)
+            return tuple(map(_record, trials))
 
     def begin(self, evaluation: Evaluation, space: SearchSpace, *, version: str) -> TrialRecord:
         """Write down that an evaluation is about to run; from now on it is never proposed again."""
@@ -163,7 +172,7 @@ class Ledger:
                 },
             )
             trial_id = self._study._storage.create_new_trial(self._study._study_id, template_trial=trial)
-            return _record(self._study._storage.get_trial(trial_id))
+            return _record(_written(self._study._storage.get_trial(trial_id)))
 
     def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord:
         """Write an outcome down; the trial is then final."""
@@ -187,7 +196,7 @@ class Ledger:
             for name, value in notes.items():
                 storage.set_trial_user_attr(trial, name, value)
             storage.set_trial_state_values(trial, state, values)
-            return _record(storage.get_trial(trial))
+            return _record(_written(storage.get_trial(trial)))
 
 
 @contextmanager
@@ -235,11 +244,16 @@ def _shown(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _record(trial: FrozenTrial) -> TrialRecord:
-    if _EVALUATION not in trial.user_attrs:
+def _written(trial: FrozenTrial) -> WrittenTrial:
+    return WrittenTrial(trial.number, trial.state, trial.user_attrs)
+
+
+def _record(trial: WrittenTrial) -> TrialRecord:
+    attributes = trial.attributes
+    if _EVALUATION not in attributes:
         raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
-    written = json.loads(trial.user_attrs[_EVALUATION])
-    ended = json.loads(trial.user_attrs.get(_OUTCOME) or trial.user_attrs.get(_FAILURE) or "{}")
+    written = json.loads(attributes[_EVALUATION])
+    ended = json.loads(attributes.get(_OUTCOME) or attributes.get(_FAILURE) or "{}")
     state = _STATES.get(trial.state, State.RUNNING)
     return TrialRecord(
         number=trial.number,

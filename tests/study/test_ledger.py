@@ -51,6 +51,27 @@ def test_a_trial_comes_back_as_it_was_written(
     assert (record.outcome, record.worker, record.version) == (outcome, "here:1", "9.9")
 
 
+def test_all_states_are_read_as_optuna_reads_them(
+    ledger: Ledger, url: str, settings: StudySettings, evaluation: Evaluation, evaluator: LookupEvaluator
+) -> None:
+    """Complete, failed and running trials, beside another study in the same database."""
+    other = Ledger.create(url, "other", {}, {}, "macs")
+    other.begin(evaluation, settings.space, version="")
+    outcome = evaluator(evaluation.placement, evaluation.budget, evaluation.seed)
+    for number in range(12):
+        begun = ledger.begin(evaluation, settings.space, version="1")
+        if number % 3 == 0:
+            ledger.complete(begun, outcome, "macs", "here")
+        elif number % 3 == 1:
+            ledger.fail(begun, "diverged", "there")
+
+    opened = Ledger.open(url, "small")
+    study = optuna.load_study(study_name="small", storage=url)
+    assert opened.records() == Ledger(study, url).records()
+    assert [record.number for record in opened.records()] == list(range(12))
+    assert {record.state for record in opened.records()} == set(State)
+
+
 def test_optuna_sees_named_objectives_and_one_parameter_for_each_location(
     ledger: Ledger, url: str, settings: StudySettings, evaluation: Evaluation, evaluator: LookupEvaluator
 ) -> None:

@@ -15,7 +15,7 @@ from nas_attn.strategies._encoding import Codes
 
 Array = NDArray[np.float64]
 
-MOST_FOR_PAIRS = 1024
+MOST_FOR_PAIRS = 512
 """With more runs the pairs are left out: the time of a proposal must not grow with the cube of their number."""
 MOST_FOR_VARIANCES = 384
 _SEED_VARIANCE = 10.0

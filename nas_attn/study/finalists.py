@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking import rank
-from nas_attn.record import Role, TrialRecord
+from nas_attn.ranking import COSTS, pareto_front, rank
+from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.study.evaluation import Evaluation
 
 FURTHER_SEEDS = 5
 """Seeds that a finalist gets besides the one it was screened with."""
+CONTENDERS = 256
+"""Placements with a single run that are ranked before each trial of the race; of more, the best ones."""
 
 
 def next_finalist(
@@ -55,12 +57,35 @@ def next_finalist(
 def _racers(records: Sequence[TrialRecord], plain: Placement, cost: str, places: int) -> list[Placement]:
     """The plain U-Net, then the leaders, the best first; those whose runs failed are not among them."""
     failures = Counter(record.placement for record in records if record.outcome is None)
-    rows = [row for row in rank(records, cost=cost).rows if row.placement != plain and not failures[row.placement]]
+    ranked = rank(_contenders(records, cost), cost=cost).rows
+    rows = [row for row in ranked if row.placement != plain and not failures[row.placement]]
     by_front = max(0, (places - 1) // 3)
     leaders = rows[: places - 1 - by_front]
     leaders += [row for row in rows if row.on_front and row not in leaders][:by_front]
     leaders += [row for row in rows if row not in leaders][: places - 1 - len(leaders)]
     return [plain, *(row.placement for row in leaders)]
+
+
+def _contenders(records: Sequence[TrialRecord], cost: str) -> Sequence[TrialRecord]:
+    """The records of all that may be among the leaders.
+
+    Of thousands of placements with one run each, most are far behind: ranking them all before each trial of the
+    race would make its time grow with the square of the study.
+    """
+    runs: dict[Placement, list[Outcome]] = {}
+    for record in records:
+        if record.outcome is not None:
+            runs.setdefault(record.placement, []).append(record.outcome)
+    if len(runs) <= CONTENDERS:
+        return records
+    placements = list(runs)
+    points = [
+        (max(outcome.score.iou for outcome in held), COSTS[cost](held[0].cost) or 0.0) for held in runs.values()
+    ]
+    best = sorted(range(len(points)), key=lambda index: -points[index][0])[:CONTENDERS]
+    kept = {placements[index] for index in (*best, *pareto_front(points))}
+    kept |= {placement for placement, held in runs.items() if len(held) > 1 or not placement.attended}
+    return [record for record in records if record.placement in kept]
 
 
 def _next_seed(used: set[int], first: int) -> int:

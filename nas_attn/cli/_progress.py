@@ -116,14 +116,16 @@ def _difference(row: RankedPlacement) -> str:
 def _front(ranking: Ranking) -> Table:
     """The cheapest to the dearest placement of the front, the plain U-Net at its place."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    for title in ("front", "IoU x100", "to plain", "seeds"):
-        table.add_column(title, justify="left" if title == "front" else "right", no_wrap=True, overflow="ellipsis")
-    table.add_column(ranking.cost, justify="right")
+    # Only the first column may shrink: it is shortened, and the numbers stay whole.
+    table.add_column("front")
+    for title in ("IoU x100", "to plain", "seeds", ranking.cost):
+        table.add_column(title, justify="right", no_wrap=True)
     front = sorted((row for row in ranking.rows if row.on_front), key=lambda row: row.iou_expected, reverse=True)
     for row in front[:_FRONT_ROWS]:
         delta = "" if row.delta is None or row.is_plain else points(row.delta)
         cost = amount(row.cost.macs) if ranking.cost == "macs" else amount(_cost(row, ranking.cost))
-        table.add_row(describe(row.placement), f"{100 * row.iou_mean:.1f}", delta, str(row.n_seeds), cost)
+        placement = Text(describe(row.placement), no_wrap=True, overflow="ellipsis")
+        table.add_row(placement, f"{100 * row.iou_mean:.1f}", delta, str(row.n_seeds), cost)
     return table
 
 

@@ -12,6 +12,7 @@ from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.cli._progress import SearchProgress
 from nas_attn.evaluate import LookupEvaluator
+from nas_attn.placement import AttentionSpec
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import read_space
 
@@ -83,3 +84,24 @@ def test_a_difference_of_nothing_has_no_sign(records):
 
     assert "-0.0" not in text
     assert "+0.0" not in text
+
+
+def test_a_long_placement_is_shortened_and_the_numbers_stay_whole():
+    space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
+    evaluate = LookupEvaluator(space, spread=0.0)
+    kinds = ["se", "eca", "cbam", "scse", "ca"]
+    mixed = space.plain
+    for number, location in enumerate(space.locations):
+        mixed = mixed.replace(location, AttentionSpec(kinds[number % len(kinds)]))
+    outcomes = [evaluate(one, BUDGET, 0) for one in (space.plain, mixed)]
+    raised = replace(outcomes[1], score=replace(outcomes[1].score, iou=0.9))
+    records = [
+        TrialRecord(number, one, BUDGET, 0, Role.PROPOSAL, State.COMPLETE, outcome=outcome)
+        for number, (one, outcome) in enumerate(zip((space.plain, mixed), (outcomes[0], raised), strict=True))
+    ]
+    text = shown(records, terminal=True)
+
+    (row,) = {line.strip() for line in text.splitlines() if "\u2026" in line and "90.0" in line}
+    assert row.split()[-4:][:1] == ["90.0"]
+    assert "IoU x100" in text
+    assert "to plain" in text

@@ -1,9 +1,9 @@
 """Which strategy finds the better front for the same number of trials, on made-up tasks with a known truth.
 
-The task is a lookup table (``LookupEvaluator``): effects of single attentions, of pairs, and noise. What a strategy
-would choose after so many trials is the front of its observed scores; it is judged by the true IoU of those
-placements: the area above the plain U-Net that they dominate up to 1.5 times its MACs, in IoU points. Tasks of this
-kind suit a model of single effects and pairs; what real tasks are like is another question.
+The task is a lookup table (``LookupEvaluator``): effects of single attentions, of pairs, and noise. What a
+strategy would choose after so many trials is the front of its observed scores; it is judged by the true IoU of
+those placements: the area above the plain U-Net that they dominate up to 1.5 times its MACs, in IoU points. Tasks
+of this kind suit a model of single effects and pairs; what real tasks are like is another question.
 
     python benchmarks/strategies.py
     python benchmarks/strategies.py --strategies additive,tpe --repetitions 20 --interactions 0.6

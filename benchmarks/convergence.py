@@ -25,9 +25,9 @@ import torch
 
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
-from nas_attn.data import Dataset, LabelledImages, read_folder, synthetic
+from nas_attn.data import Dataset, read_folder, synthetic
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
-from nas_attn.evaluate.judge import judge
+from nas_attn.evaluate import judge, pack_sets
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Placement, Stage
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise, train_run
@@ -114,13 +114,15 @@ def _points(asked: argparse.Namespace) -> Iterator[Point]:
     data = _read(asked)
     network = UNetConfig(data.in_channels, len(data.classes), asked.depth, asked.base_channels)
     device = torch.device(asked.device)
-    train, val = (_pack(data, images, asked.image_size, device) for images in (data.train, data.val))
+    sets = pack_sets(data, asked.image_size, device)
     for text in asked.attention or ["plain"]:
         placement = _placement(text, network)
         for steps in asked.steps:
             budget = Budget(steps, asked.image_size, asked.batch_size)
             started = time.process_time()
-            ious = tuple(_iou(network, placement, budget, seed, train, val, asked) for seed in range(asked.seeds))
+            ious = tuple(
+                _iou(network, placement, budget, seed, sets.train, sets.val, asked) for seed in range(asked.seeds)
+            )
             yield Point(text, steps, ious, (time.process_time() - started) / asked.seeds)
 
 
@@ -128,19 +130,6 @@ def _read(asked: argparse.Namespace) -> Dataset:
     if asked.data == "synthetic":
         return synthetic(image_size=asked.image_size, n_train=asked.n_train, n_val=asked.n_val, n_test=1)
     return read_folder(Path(asked.data), longest_side=asked.longest_side)
-
-
-def _pack(data: Dataset, images: LabelledImages, size: int, device: torch.device) -> DeviceImages:
-    return DeviceImages.pack(
-        images.pixels,
-        images.masks,
-        images.heights,
-        images.widths,
-        data.mean,
-        data.std,
-        least_size=size if images is data.train else 1,
-        device=device,
-    )
 
 
 def _placement(text: str, network: UNetConfig) -> Placement:

@@ -74,7 +74,11 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
 
 def residual_square(rows: Sequence[SeedScores]) -> tuple[float, int]:
     """Residual sum of squares of the additive fit, and its degrees of freedom."""
+    groups, seeds = len(connected_groups(rows)), {seed for scores in rows for seed in scores}
+    return sum(row_squares(rows)), sum(map(len, rows)) - len(rows) - len(seeds) + groups
+
+
+def row_squares(rows: Sequence[SeedScores]) -> list[float]:
+    """Each placement's part in the residual sum of squares of the additive fit."""
     effects = seed_effects(rows, [1.0] * len(rows))
-    square = sum(squares(score - effects[seed] for seed, score in scores.items()) for scores in rows)
-    groups = len(connected_groups(rows))
-    return square, sum(map(len, rows)) - len(rows) - len(effects) + groups
+    return [squares(score - effects[seed] for seed, score in scores.items()) for scores in rows]

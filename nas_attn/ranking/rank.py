@@ -53,8 +53,8 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
     plain = next((number for number, run in enumerate(runs) if run.is_plain), None)
     plain_scores = None if plain is None else table[plain]
     reported = [reported_scores(scores, screening, plain_scores) for scores in table]
-    # The plain U-Net is in the finals whatever its score: all of its runs tell of the noise.
     unstable = unstable_rows(table) - {plain}
+    # The plain U-Net is in the finals whatever its score: all of its runs tell of the noise.
     noise = pooled_noise(
         [table[row] if row == plain else reported[row] for row in range(len(runs)) if row not in unstable]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nas_attn.ranking.additive import SeedScores, seed_effects, squares
-from nas_attn.ranking.noise import Noise, PooledSd, residual_square
+from nas_attn.ranking.noise import Noise, PooledSd, residual_square, row_squares
 
 FAR = 6.0
 """How many times as much as all others together a placement has to scatter."""
@@ -27,7 +27,7 @@ def unstable_rows(table: Sequence[SeedScores]) -> frozenset[int]:
     left = {number: scores for number, scores in enumerate(table) if len(scores) > 1}
     apart: set[int] = set()
     while len(left) > 1:
-        scatter = _scatter(left)
+        scatter = dict(zip(left, row_squares(list(left.values())), strict=True))
         worst = max(scatter, key=lambda number: scatter[number] / (len(left[number]) - 1))
         others = {number: scores for number, scores in left.items() if number != worst}
         residual, degrees_of_freedom = residual_square(list(others.values()))
@@ -50,15 +50,6 @@ def own_noise(reported: SeedScores, plain: SeedScores | None, pooled: Noise) -> 
     """
     differences = [] if plain is None else [reported[seed] - plain[seed] for seed in reported if seed in plain]
     return Noise(pair=_wider(differences, pooled.pair), run=_wider(list(reported.values()), pooled.run))
-
-
-def _scatter(table: Mapping[int, SeedScores]) -> dict[int, float]:
-    """Residual sum of squares of each placement in the additive fit of all."""
-    effects = seed_effects(list(table.values()), [1.0] * len(table))
-    return {
-        number: squares(score - effects[seed] for seed, score in scores.items())
-        for number, scores in table.items()
-    }
 
 
 def _scatter_beside(scores: SeedScores, others: Mapping[int, SeedScores]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 from numpy.random import SeedSequence
 
 from nas_attn.strategies._contract import Question
@@ -22,3 +23,8 @@ def generator(question: Question) -> random.Random:
     """A generator that shares nothing with the one of ``sampler_seed``."""
     words = SeedSequence((question.seed, question.number), spawn_key=(1,)).generate_state(4)
     return random.Random(int.from_bytes(words.tobytes(), "little"))
+
+
+def array_generator(question: Question) -> np.random.Generator:
+    """A generator of arrays that shares nothing with the two others."""
+    return np.random.default_rng(SeedSequence((question.seed, question.number), spawn_key=(2,)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 
 import numpy as np
-from numpy.random import SeedSequence
 
 from nas_attn.placement import Placement
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import TrialRecord
 from nas_attn.strategies import STRATEGIES
 from nas_attn.strategies._contract import Proposal, Question
 from nas_attn.strategies._design import balanced_blocks
@@ -16,7 +15,7 @@ from nas_attn.strategies._effects import Array, Effects, Runs
 from nas_attn.strategies._encoding import Encoding
 from nas_attn.strategies._fresh import IsNew, affordable, cheapest_placement, nearest_new, newness
 from nas_attn.strategies._front import exact_front, undominated
-from nas_attn.strategies._seeds import generator
+from nas_attn.strategies._seeds import array_generator, generator
 
 DRAWS = 4
 CANDIDATES = 256
@@ -36,7 +35,7 @@ def propose(question: Question) -> Proposal | None:
     is_new, random_ = newness(question), generator(question)
     if (planned := _from_design(question, is_new)) is not None:
         return Proposal(planned)
-    if sum(record.state is not State.RUNNING for record in question.records) < _LEAST_RUNS:
+    if len(question.records) < _LEAST_RUNS:
         placement = nearest_new(question, is_new, question.space.sample(random_), random_)
     else:
         placement = _from_model(question, is_new)
@@ -65,7 +64,7 @@ def _from_model(question: Question, is_new: IsNew) -> Placement | None:
     encoding = Encoding.of(question.space, (record.placement for record in records))
     effects = Effects.learn(_runs(records, encoding))
     costs = encoding.costs(question)
-    draws = np.random.default_rng(SeedSequence((question.seed, question.number), spawn_key=(2,)))
+    draws = array_generator(question)
     wanted: Placement | None = None
     for _ in range(DRAWS):
         for placement in _drawn_front(question, effects, encoding, costs, draws):

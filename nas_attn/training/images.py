@@ -63,8 +63,7 @@ class DeviceImages:
         packed = packed.gather(2, rows[:, None, :, None].expand_as(packed))
         packed = packed.gather(3, columns[:, None, None, :].expand_as(packed))
         labels = F.pad(masks, padding, value=IGNORE)
-        fits = most_bytes is None or packed.nbytes + labels.nbytes <= most_bytes
-        home = device if fits else torch.device("cpu")
+        home = home_of(packed, labels, device, most_bytes)
         return cls(
             pixels=packed.to(home),
             masks=labels.to(home),
@@ -90,3 +89,9 @@ class DeviceImages:
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""
         return (pixels.float() - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
+
+
+def home_of(pixels: Tensor, masks: Tensor, device: torch.device, most_bytes: int | None) -> torch.device:
+    """Where a set is kept: on the device, or on the CPU where it is larger than the device may hold."""
+    fits = most_bytes is None or pixels.nbytes + masks.nbytes <= most_bytes
+    return device if fits else torch.device("cpu")

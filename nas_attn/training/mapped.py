@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_attn.training.images import DeviceImages
+from nas_attn.training.images import DeviceImages, home_of
 
 _FACTS = "facts.json"
 
@@ -44,8 +44,7 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         most_bytes: a set larger than this is mapped rather than brought to the device; None is no limit.
     """
     pixels, masks = _map(folder / "pixels.npy"), _map(folder / "masks.npy")
-    fits = most_bytes is None or pixels.nbytes + masks.nbytes <= most_bytes
-    home = device if fits else torch.device("cpu")
+    home = home_of(pixels, masks, device, most_bytes)
     facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     return DeviceImages(
         pixels=pixels.to(home),

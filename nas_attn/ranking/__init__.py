@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas_attn.ranking.describe import bounds, describe, points
+from nas_attn.ranking.fidelity import RungFidelity, ladder_fidelity
 from nas_attn.ranking.formats import ranking_csv, ranking_json
 from nas_attn.ranking.noise import Noise, PooledSd
 from nas_attn.ranking.pareto import pareto_front
@@ -16,10 +17,12 @@ __all__ = [
     "PooledSd",
     "RankedPlacement",
     "Ranking",
+    "RungFidelity",
     "Versus",
     "bounds",
     "cost_of",
     "describe",
+    "ladder_fidelity",
     "pareto_front",
     "points",
     "rank",

@@ -25,7 +25,7 @@ class Versus(str, Enum):
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval, in units of IoU."""
+    """A confidence interval; of IoU, in fractions of 1."""
 
     low: float
     high: float

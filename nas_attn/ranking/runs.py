@@ -57,7 +57,7 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
     the largest. A placement that was run twice with the same seed counts once, by its first trial.
     """
     ordered = sorted(records, key=lambda record: record.number)
-    complete = [record for record in ordered if _iou(record) is not None]
+    complete = [record for record in ordered if comparable_iou(record) is not None]
     notes = []
     if failed := sum(record.state is State.FAILED for record in ordered):
         notes.append(f"{_counted(failed, 'failed trial')} left out.")
@@ -85,7 +85,7 @@ def _budget(complete: Sequence[TrialRecord]) -> Budget:
 def _placement_runs(placement: Placement, records: Sequence[TrialRecord]) -> PlacementRuns:
     scores: dict[int, float] = {}
     for record in records:
-        iou = _iou(record)
+        iou = comparable_iou(record)
         if iou is not None:
             scores.setdefault(record.seed, iou)
     control = next((record.control for record in records if record.control is not None), None)
@@ -108,7 +108,7 @@ def _cost(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def _iou(record: TrialRecord) -> float | None:
+def comparable_iou(record: TrialRecord) -> float | None:
     """The score of a complete record; None where there is none that can be compared."""
     if record.state is not State.COMPLETE or record.outcome is None:
         return None

@@ -1,0 +1,172 @@
+"""Whether short runs predict long ones: the rank correlation between neighbouring rungs of a ladder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.ranking.additive import seed_effects
+from nas_attn.ranking.result import Interval
+from nas_attn.ranking.runs import comparable_iou
+from nas_attn.ranking.shrink import adjusted_mean
+from nas_attn.record import TrialRecord
+
+LEAST_PLACEMENTS = 4
+"""With fewer placements a rank correlation has no interval."""
+WORTHWHILE = 0.5
+"""A correlation that is surely below this is of no use: the best of the short runs is hardly that of the long."""
+
+Cells = Mapping[tuple[Placement, int], float]
+"""IoU by placement and seed."""
+
+
+@dataclass(frozen=True)
+class RungFidelity:
+    """How well the order at one rung foretells the order at the next.
+
+    Args:
+        lower: the shorter budget.
+        upper: the longer budget.
+        n_placements: how many were run at both with the same seeds.
+        n_runs: how many pairs of runs that makes.
+        correlation: Spearman's, over the placements.
+        interval: of the correlation; None for fewer than four placements.
+    """
+
+    lower: Budget
+    upper: Budget
+    n_placements: int
+    n_runs: int
+    correlation: float
+    interval: Interval | None
+
+    @property
+    def predicts(self) -> bool | None:
+        """The short runs predict the long ones: the correlation is surely above 0.
+
+        False where it may be 0 and is surely below ``WORTHWHILE``; None where the placements are too few to tell.
+        """
+        if self.interval is None:
+            return None
+        if self.interval.low > 0:
+            return True
+        return False if self.interval.high < WORTHWHILE else None
+
+    @property
+    def text(self) -> str:
+        """The correlation with its interval, in words."""
+        known = "" if self.interval is None else f" ({self.interval.low:+.2f} to {self.interval.high:+.2f})"
+        return (
+            f"From {self.lower} to {self.upper}: rank correlation {self.correlation:+.2f}{known} over "
+            f"{self.n_placements} placements run at both."
+        )
+
+    @property
+    def warning(self) -> str | None:
+        """What to make of short runs that are not shown to predict the long ones; None where they are."""
+        if self.predicts:
+            return None
+        if self.predicts is None:
+            return (
+                f"{self.n_placements} placements run at both are too few to tell whether {self.lower.steps} steps "
+                f"predict {self.upper.steps}: what the short runs dropped may have been good."
+            )
+        return (
+            f"Runs of {self.lower.steps} steps did not predict runs of {self.upper.steps}: what the ladder "
+            "dropped early may have been good; search again with a longer first rung."
+        )
+
+
+def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95) -> tuple[RungFidelity, ...]:
+    """The rank correlation between each rung of a study and the next longer one, shortest first.
+
+    A budget at which at least three placements are complete is a rung. Two rungs are compared by the placements
+    that ran at both with the same seed, at least three. A placement's score is its mean over these seeds, freed
+    of what each seed adds to all placements.
+
+    Only placements that a ladder promoted ran at the longer budget. Among these, which were alike at the shorter
+    one, the correlation is lower than it would be among all placements; its sign is the same.
+
+    Args:
+        records: of one study, in any order.
+        confidence: of the intervals.
+    """
+    rungs: dict[Budget, dict[tuple[Placement, int], float]] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if (iou := comparable_iou(record)) is not None:
+            rungs.setdefault(record.budget, {}).setdefault((record.placement, record.seed), iou)
+    ladder = sorted(budget for budget, cells in rungs.items() if len({placement for placement, _ in cells}) > 2)
+    pairs = pairwise(ladder)
+    compared = (_compare(lower, upper, rungs[lower], rungs[upper], confidence) for lower, upper in pairs)
+    return tuple(fidelity for fidelity in compared if fidelity is not None)
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's rank correlation; ties share their mean rank, and 0 where all values of a side are equal.
+
+    Args:
+        one: at least two values.
+        other: as many.
+    """
+    a, b = (_ranks(np.asarray(values, dtype=float)) for values in (one, other))
+    a, b = a - a.mean(), b - b.mean()
+    scale = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / scale if scale else 0.0
+
+
+def spearman_interval(correlation: float, number: int, confidence: float) -> Interval | None:
+    """The interval of a rank correlation by Fisher's z with the variance (1 + r^2 / 2) / (n - 3).
+
+    (Bonett and Wright 2000, Psychometrika 65(1), doi:10.1007/BF02294183.) A perfect correlation, of which z is
+    infinite, is taken half a swap of neighbours lower.
+
+    Args:
+        correlation: r.
+        number: n, of the pairs; fewer than four give None.
+        confidence: above 0 and below 1.
+    """
+    if number < LEAST_PLACEMENTS:
+        return None
+    most = 1.0 - 6.0 / (number * (number**2 - 1))
+    z = math.atanh(min(max(correlation, -most), most))
+    deviation = math.sqrt((1 + correlation**2 / 2) / (number - 3))
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * deviation
+    return Interval(math.tanh(z - half), math.tanh(z + half))
+
+
+def _compare(lower: Budget, upper: Budget, short: Cells, long: Cells, confidence: float) -> RungFidelity | None:
+    shared = [cell for cell in short if cell in long]
+    placements = list(dict.fromkeys(placement for placement, _ in shared))
+    if len(placements) < 3:
+        return None
+    correlation = spearman(*(_levels(cells, shared, placements) for cells in (short, long)))
+    interval = spearman_interval(correlation, len(placements), confidence)
+    return RungFidelity(lower, upper, len(placements), len(shared), correlation, interval)
+
+
+def _levels(
+    cells: Cells, shared: Sequence[tuple[Placement, int]], placements: Sequence[Placement]
+) -> tuple[float, ...]:
+    """Each placement's mean over its shared seeds, freed of the seeds' effects."""
+    table: dict[Placement, dict[int, float]] = {placement: {} for placement in placements}
+    for placement, seed in shared:
+        table[placement][seed] = cells[placement, seed]
+    rows = list(table.values())
+    effects = seed_effects(rows, [len(scores) / (len(scores) + 1.0) for scores in rows])
+    return tuple(adjusted_mean(scores, effects) for scores in rows)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1, (n,) -> (n,); equal values share their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
+    return ranks

@@ -1,0 +1,137 @@
+"""A placement drawn: the U-Net with its modules at their places, as SVG."""
+
+from __future__ import annotations
+
+from html import escape
+
+from nas_attn.network import UNetConfig
+from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.ranking import describe
+from nas_attn.report.geometry import BLOCK_HEIGHT, BLOCK_WIDTH, MODULE_HEIGHT, MODULE_WIDTH, Geometry, Point
+
+_LETTERS = 16
+_FONT = 'font-family="system-ui,sans-serif" text-anchor="middle"'
+# The page sets these variables; by itself, as an image, a drawing is dark on white.
+_INK = "var(--ink,#1f2933)"
+_LINE = "var(--line,#7b8794)"
+_BLOCK = "var(--block,#e4e7eb)"
+_MODULE = "var(--module,#0072b2)"
+_MODULE_INK = "var(--module-ink,#ffffff)"
+
+
+def draw_unet(network: UNetConfig, placement: Placement) -> str:
+    """The U-Net with a placement's modules, as one SVG element that stands in a page or alone in a file.
+
+    A block bears its number of channels, a module its kind; a small ring marks a place without attention. What
+    is seen is also told, in the title and the description.
+
+    Args:
+        network: the U-Net.
+        placement: one attention for each of the network's locations.
+    """
+    return compose(network, draw_backbone(network), draw_modules(network, placement), placement)
+
+
+def compose(network: UNetConfig, backbone: str, modules: str, placement: Placement) -> str:
+    """The drawing of a placement from its two parts."""
+    geometry = Geometry(network)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {geometry.width} {geometry.height}" '
+        f'width="{geometry.width}" height="{geometry.height}"><title>{escape(describe(placement))}</title>'
+        f"<desc>{escape(tell(network, placement))}</desc>{backbone}{modules}</svg>"
+    )
+
+
+def tell(network: UNetConfig, placement: Placement) -> str:
+    """What a drawing shows, in a sentence."""
+    parts = [f"{spec} at {location}" for location, spec in placement.attended]
+    attention = f"attention: {', '.join(parts)}" if parts else "no attention"
+    return f"U-Net of depth {network.depth} with {network.base_channels} base channels; {attention}."
+
+
+def draw_backbone(network: UNetConfig) -> str:
+    """Blocks and what joins them; the same for every placement of a network."""
+    geometry = Geometry(network)
+    places = [location for location in network.locations if location.stage is not Stage.SKIP]
+    ground = f'<rect width="{geometry.width}" height="{geometry.height}" rx="6" fill="var(--ground,#ffffff)"/>'
+    return ground + _joints(network, geometry) + "".join(_block(network, geometry, place) for place in places)
+
+
+def draw_modules(network: UNetConfig, placement: Placement) -> str:
+    """The modules of a placement, and rings where it has none."""
+    geometry = Geometry(network)
+    return "".join(_module(geometry.module(location), location, spec) for location, spec in placement)
+
+
+def _joints(network: UNetConfig, geometry: Geometry) -> str:
+    """The ways that features take: along, down and up."""
+    bottleneck = Location(Stage.BOTTLENECK)
+    lines = [_line(geometry.block(bottleneck), geometry.module(bottleneck))]
+    for level in range(network.depth):
+        encoder, decoder = Location(Stage.ENCODER, level), Location(Stage.DECODER, level)
+        lowest = level == network.depth - 1
+        below = geometry.block(bottleneck if lowest else Location(Stage.ENCODER, level + 1))
+        from_below = geometry.module(bottleneck if lowest else Location(Stage.DECODER, level + 1))
+        down, up = geometry.module(encoder), geometry.block(decoder)
+        lines += [
+            _line(geometry.block(encoder), down),
+            _line(down, Point(below.x, below.y - BLOCK_HEIGHT // 2), "v"),
+            _line(down, Point(up.x - BLOCK_WIDTH // 2, up.y), ">", dashes="5 3"),
+            _line(from_below, Point(up.x, up.y + BLOCK_HEIGHT // 2), "^"),
+            _line(up, geometry.module(decoder)),
+        ]
+    return f'<g stroke="{_LINE}" stroke-width="1.5" fill="none">{"".join(lines)}</g>'
+
+
+def _line(start: Point, end: Point, head: str = "", dashes: str = "") -> str:
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    line = f'<path d="M{start.x} {start.y}L{end.x} {end.y}"{dashed}/>'
+    if not head:
+        return line
+    barbs = {"v": "l-4 -6m4 6l4 -6", "^": "l-4 6m4 -6l4 6", ">": "l-6 -4m6 4l-6 4"}[head]
+    return f'{line}<path d="M{end.x} {end.y}{barbs}"/>'
+
+
+def _block(network: UNetConfig, geometry: Geometry, location: Location) -> str:
+    level = network.depth if location.stage is Stage.BOTTLENECK else location.level
+    channels, middle = network.channels(level), geometry.block(location)
+    return (
+        f"<g><title>{location}: {channels} channels at 1/{2**level} of the resolution</title>"
+        f"{_box(middle, BLOCK_WIDTH, BLOCK_HEIGHT, 3, _BLOCK, _LINE)}{_text(middle, str(channels), 11, _INK)}</g>"
+    )
+
+
+def _module(middle: Point, location: Location, spec: AttentionSpec) -> str:
+    if spec == NONE:
+        return (
+            f'<circle cx="{middle.x}" cy="{middle.y}" r="4" fill="var(--ground,#ffffff)" stroke="{_LINE}">'
+            f"<title>{location}: no attention</title></circle>"
+        )
+    options = ", ".join(f"{name}={value}" for name, value in spec.options)
+    # Where no arrow leaves the module: from the encoder's they go down, from the decoder's up.
+    side = -1 if location.stage is Stage.ENCODER else 1
+    beside = Point(middle.x, middle.y + side * (MODULE_HEIGHT // 2 + 7))
+    return (
+        f"<g><title>{location}: {escape(str(spec))}</title>"
+        f"{_box(middle, MODULE_WIDTH, MODULE_HEIGHT, 11, _MODULE, _MODULE)}"
+        f"{_text(middle, _shortened(spec.kind, 9), 12, _MODULE_INK)}"
+        f"{_text(beside, _shortened(options, _LETTERS), 9, _INK) if options else ''}</g>"
+    )
+
+
+def _box(middle: Point, width: int, height: int, radius: int, fill: str, stroke: str) -> str:
+    return (
+        f'<rect x="{middle.x - width // 2}" y="{middle.y - height // 2}" width="{width}" height="{height}" '
+        f'rx="{radius}" fill="{fill}" stroke="{stroke}"/>'
+    )
+
+
+def _text(middle: Point, text: str, size: int, fill: str) -> str:
+    return (
+        f'<text x="{middle.x}" y="{middle.y}" dy=".35em" {_FONT} font-size="{size}" fill="{fill}">'
+        f"{escape(text)}</text>"
+    )
+
+
+def _shortened(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.cli._ranking_table import amount
+from nas_attn.ranking import amount
 
 if TYPE_CHECKING:
     from nas_attn.study.agenda import Agenda

@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.cli._plan import duration
-from nas_attn.cli._ranking_table import amount
-from nas_attn.ranking import RankedPlacement, Ranking, describe, points, rank
+from nas_attn.ranking import RankedPlacement, Ranking, amount, describe, points, rank
 from nas_attn.record import Role, State, TrialRecord
 
 _FRONT_ROWS = 6

@@ -9,11 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.ranking import Interval, RankedPlacement, Ranking, Versus, bounds, describe, points
+from nas_attn.ranking import Interval, RankedPlacement, Ranking, Versus, amount, bounds, describe, points
 
 _PLACEMENT_WIDTH = 40
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
-_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def ranking_table(ranking: Ranking, top: int | None = None) -> RenderableType:
@@ -29,14 +28,6 @@ def ranking_table(ranking: Ranking, top: int | None = None) -> RenderableType:
     if ranking.plain is not None and not any(row.is_plain for row in shown):
         shown.append(ranking.plain)
     return Group(Text(ranking.verdict, style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown)))
-
-
-def amount(value: float) -> str:
-    """A number in three digits: ``1.23G``, ``45.6M``, ``789``."""
-    for factor, prefix in _PREFIXES:
-        if value >= factor * 0.9995:
-            return f"{value / factor:.3g}{prefix}"
-    return f"{value:.3g}"
 
 
 def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:

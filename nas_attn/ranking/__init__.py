@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas_attn.ranking.describe import bounds, describe, points
+from nas_attn.ranking.describe import amount, bounds, counted, describe, points
 from nas_attn.ranking.fidelity import RungFidelity, ladder_fidelity
 from nas_attn.ranking.formats import ranking_csv, ranking_json
 from nas_attn.ranking.noise import Noise, PooledSd
@@ -19,8 +19,10 @@ __all__ = [
     "Ranking",
     "RungFidelity",
     "Versus",
+    "amount",
     "bounds",
     "cost_of",
+    "counted",
     "describe",
     "ladder_fidelity",
     "pareto_front",

@@ -8,6 +8,8 @@ from itertools import groupby
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.ranking.result import Interval, RankedPlacement, Versus
 
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
 
 def describe(placement: Placement) -> str:
     """A placement in few words: ``scse at skip.1; eca at decoder.0-2``, ``se everywhere``, ``plain U-Net``."""
@@ -64,6 +66,14 @@ def ranges(numbers: Iterable[int]) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 seed``, ``2 seeds``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def amount(value: float) -> str:
+    """A number in three digits: ``1.23G``, ``45.6M``, ``789``."""
+    for factor, prefix in _PREFIXES:
+        if value >= factor * 0.9995:
+            return f"{value / factor:.3g}{prefix}"
+    return f"{value:.3g}"
 
 
 def _places(locations: Sequence[Location]) -> str:

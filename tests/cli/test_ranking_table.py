@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from nas_attn.budget import Budget
-from nas_attn.cli._ranking_table import amount, ranking_table
+from nas_attn.cli._ranking_table import ranking_table
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import Ranking, rank
@@ -104,11 +104,3 @@ def test_unmeasured_latency_takes_no_column(ranking: Ranking) -> None:
 
 def test_an_empty_ranking_says_so() -> None:
     assert printed(rank([])).strip() == "Nothing to rank: no trial is complete."
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (7, "7"), (999, "999"), (999.6, "1k"), (1234, "1.23k"), (2_345_678_901, "2.35G"), (4.5e12, "4.5T")],
-)
-def test_amounts_have_three_digits(value: float, text: str) -> None:
-    assert amount(value) == text

@@ -7,7 +7,7 @@ import pytest
 
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Placement
-from nas_attn.ranking import Interval, bounds, describe, points, rank
+from nas_attn.ranking import Interval, amount, bounds, describe, points, rank
 
 Make = Callable[..., Any]
 
@@ -88,3 +88,11 @@ def test_a_leader_with_one_run_comes_with_a_warning(table: Make, numbered: Make)
     text = rank(table(scores)).verdict
     assert "not distinguishable from 1 placement with a single run." in text
     assert text.endswith("It was chosen for this one run: expect less, and run it with more seeds.")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (7, "7"), (999, "999"), (999.6, "1k"), (1234, "1.23k"), (2_345_678_901, "2.35G"), (4.5e12, "4.5T")],
+)
+def test_amounts_have_three_digits(value: float, text: str) -> None:
+    assert amount(value) == text

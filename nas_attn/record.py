@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from nas_attn.budget import Budget
+from nas_attn.counts import ImageCounts
 from nas_attn.placement import Placement
 
 
@@ -62,11 +63,13 @@ class Score:
         iou_per_class: intersection over union of each class, background included; None for a class that
             neither the masks nor the predictions hold.
         loss: mean training loss over the whole validation set.
+        counts: of pixels by image and class; None where they were not kept.
     """
 
     iou: float
     iou_per_class: tuple[float | None, ...]
     loss: float
+    counts: ImageCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,14 @@ class Outcome:
     def from_dict(cls, values: Mapping[str, Any]) -> Outcome:
         """The inverse of ``to_dict``."""
         score = values["score"]
+        counts = score.get("counts")
         return cls(
-            score=Score(score["iou"], tuple(score["iou_per_class"]), score["loss"]),
+            score=Score(
+                score["iou"],
+                tuple(score["iou_per_class"]),
+                score["loss"],
+                None if counts is None else ImageCounts(**counts),
+            ),
             cost=Cost(**values["cost"]),
             curve=tuple(CurvePoint(**point) for point in values["curve"]),
             seconds=values["seconds"],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from nas_attn.counts import n_groups
 from nas_attn.measure import IntersectionOverUnion
 from nas_attn.record import Score
 from nas_attn.training import DeviceImages, Precision, segmentation_loss
@@ -24,23 +25,24 @@ def judge(module: nn.Module, images: DeviceImages, classes: int, precision: Prec
         classes: K.
         precision: in which the network is called.
     """
-    iou = IntersectionOverUnion(classes)
+    groups = n_groups(len(images), classes)
+    iou = IntersectionOverUnion(classes, groups)
     losses: list[Tensor] = []
     pixels: list[int] = []
-    for inputs, masks in _batches(images):
+    for chosen, inputs, masks in _batches(images):
         with precision.autocast(inputs.device):
             logits = module(precision.arrange(inputs))
-        iou.update(logits.argmax(1), masks)
+        iou.update(logits.argmax(1), masks, chosen * groups // len(images))
         losses.append(segmentation_loss(logits, masks))
         pixels.append(masks.numel())
     mean, per_class = iou.compute()
     weights = torch.tensor(pixels, dtype=torch.float32)
     loss = (torch.stack(losses).cpu() * weights).sum() / weights.sum()
-    return Score(mean, per_class, loss.item())
+    return Score(mean, per_class, loss.item(), iou.counts())
 
 
-def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs and masks without padding: only images of equal size share a batch."""
+def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Numbers of the images, inputs and masks without padding: only images of equal size share a batch."""
     by_size: dict[tuple[int, int], list[int]] = {}
     for index, size in enumerate(zip(images.heights.tolist(), images.widths.tolist(), strict=True)):
         by_size.setdefault(size, []).append(index)
@@ -49,4 +51,4 @@ def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(indices), at_once):
             chosen = torch.tensor(indices[start : start + at_once], device=images.pixels.device)
             pixels = images.pixels[chosen, :, :height, :width].to(images.device)
-            yield images.normalise(pixels), images.masks[chosen, :height, :width].to(images.device)
+            yield chosen, images.normalise(pixels), images.masks[chosen, :height, :width].to(images.device)

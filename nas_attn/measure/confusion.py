@@ -18,23 +18,25 @@ class ConfusionMatrix(Metric):
 
     Args:
         classes: K.
+        groups: G, into which the images are counted apart.
     """
 
     counts: Tensor
     full_state_update = False
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, groups: int = 1) -> None:
         super().__init__()
         self.classes = classes
-        # Two bins follow the K * K of the matrix: ignored pixels, and pixels whose values are no class.
-        self.add_state("counts", torch.zeros(classes**2 + 2, dtype=torch.long), dist_reduce_fx="sum")
+        # Two bins follow the K * K of each matrix: ignored pixels, and pixels whose values are no class.
+        self.add_state("counts", torch.zeros(groups, classes**2 + 2, dtype=torch.long), dist_reduce_fx="sum")
 
-    def update(self, labels: Tensor, masks: Tensor) -> None:
+    def update(self, labels: Tensor, masks: Tensor, groups: Tensor | None = None) -> None:
         """Count the pixels of a batch, where the tensors are.
 
         Args:
             labels: predicted classes, (N, H, W), whole numbers.
             masks: true classes, (N, H, W), whole numbers; pixels of 255 are left out.
+            groups: of each image, (N,), from 0 to below G; None puts all into the first.
         Raises:
             UsageError: the two differ in shape, or are no whole numbers.
         """
@@ -42,22 +44,26 @@ class ConfusionMatrix(Metric):
         predicted, true = labels.to(torch.long), masks.to(torch.long)
         known = (true >= 0) & (true < self.classes) & (predicted >= 0) & (predicted < self.classes)
         bins = torch.where(known, true * self.classes + predicted, self.classes**2 + 1)
-        bins = torch.where(true == IGNORED, self.classes**2, bins).flatten()
-        self.counts = self.counts.to(bins.device).index_add_(0, bins, torch.ones_like(bins))
+        bins = torch.where(true == IGNORED, self.classes**2, bins)
+        if groups is not None:
+            bins = bins + (self.classes**2 + 2) * groups.to(bins.device)[:, None, None]
+        bins = bins.flatten()
+        self.counts = self.counts.to(bins.device)
+        self.counts.view(-1).index_add_(0, bins, torch.ones_like(bins))
 
     def compute(self) -> Tensor:
-        """The counts on the CPU, (K, K): true classes down, predicted classes across.
+        """The counts on the CPU, (G, K, K): true classes down, predicted classes across.
 
         Raises:
             DataError: a pixel held a value that is neither a class nor 255.
         """
         counts = self.counts.cpu()
-        if strangers := int(counts[-1]):
+        if strangers := int(counts[:, -1].sum()):
             raise DataError(
                 f"{strangers} pixels hold a value that is no class; "
                 f"labels must be 0 to {self.classes - 1}, masks 0 to {self.classes - 1} or {IGNORED} (ignored)"
             )
-        return counts[: self.classes**2].reshape(self.classes, self.classes)
+        return counts[:, : self.classes**2].reshape(-1, self.classes, self.classes)
 
 
 def _check(labels: Tensor, masks: Tensor) -> None:

@@ -72,6 +72,29 @@ def test_images_of_several_sizes_are_judged_as_one_by_one() -> None:
     assert score.iou == pytest.approx(float(np.mean(expected)), abs=1e-3)
 
 
+def test_counts_are_kept_for_each_image_in_the_order_of_the_set() -> None:
+    module, images = network(), images_of(SIZES)
+    counts = judge(module, images, CLASSES, Precision()).counts
+    assert counts is not None
+    intersections, unions = counts.unpack()
+    assert intersections.shape == (len(SIZES), CLASSES)
+    for index, size in enumerate(SIZES):
+        alone = judge(module, alone_of(images, index, size), CLASSES, Precision())
+        assert intersections[index] / unions[index] == pytest.approx(np.array(alone.iou_per_class), abs=1e-3)
+
+
+def alone_of(images: DeviceImages, index: int, size: tuple[int, int]) -> DeviceImages:
+    one = slice(index, index + 1)
+    return DeviceImages(
+        images.pixels[one],
+        images.masks[one],
+        torch.tensor(size[:1]),
+        torch.tensor(size[1:]),
+        images.mean,
+        images.std,
+    )
+
+
 def test_padding_is_not_seen() -> None:
     module = network()
     one, other = (judge(module, images_of(SIZES, padding), CLASSES, Precision()) for padding in (0, 13))

@@ -30,7 +30,8 @@ def images(classes: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
 def counted(labels: Tensor, masks: Tensor, classes: int) -> Tensor:
     matrix = ConfusionMatrix(classes)
     matrix.update(labels, masks)
-    return matrix.compute()
+    (counts,) = matrix.compute()
+    return counts
 
 
 @pytest.mark.parametrize("classes", [2, 5, 21])
@@ -78,3 +79,13 @@ def test_scores_are_no_labels() -> None:
         UsageError, match=r"labels are torch.float32; they must be whole numbers: classes, not scores"
     ):
         counted(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2, dtype=torch.long), 2)
+
+
+def test_groups_of_images_are_counted_apart() -> None:
+    labels, masks = images(4)
+    matrix = ConfusionMatrix(4, groups=3)
+    matrix.update(labels, masks, torch.tensor([2, 0]))
+    apart = matrix.compute()
+    assert torch.equal(apart[2], counted(labels[:1], masks[:1], 4))
+    assert torch.equal(apart[0], counted(labels[1:], masks[1:], 4))
+    assert apart[1].sum() == 0

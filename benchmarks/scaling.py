@@ -25,7 +25,7 @@ from nas_attn.measure import device_name
 from nas_attn.record import Role
 from nas_attn.study.agenda import Agenda
 from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.pool import ProcessPool
+from nas_attn.study.process_pool import ProcessPool
 from nas_attn.study.request import StudyRequest
 from nas_attn.study.resolve import Resolved, resolve
 

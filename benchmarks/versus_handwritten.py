@@ -41,7 +41,7 @@ from nas_attn.study.agenda import Agenda
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.ledger import Ledger
 from nas_attn.study.loop import run_trials
-from nas_attn.study.pool import ProcessPool
+from nas_attn.study.process_pool import ProcessPool
 from nas_attn.study.request import StudyRequest
 from nas_attn.study.resolve import Resolved, resolve
 

@@ -52,6 +52,7 @@ def search(
     device: str = "auto",
     workers: int | str = "auto",
     precision: str = "auto",
+    log_level: str = "info",
     listener: Listener | None = None,
 ) -> StudyResult:
     """What ``nas-attn search`` does: train placements, rank them, export the best.
@@ -82,6 +83,7 @@ def search(
             runs fastest.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
+        log_level: of the log files in the study's folder: ``debug``, ``info``, ``warning`` or ``error``.
         listener: called with all records whenever one of them changes.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
@@ -108,6 +110,7 @@ def search(
             "device": device,
             "workers": workers,
             "precision": precision,
+            "log_level": log_level,
         }
     )
     return run_study(resolve(request), listener or _ignore)

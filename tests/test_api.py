@@ -37,7 +37,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=4, n_val=2))
     monkeypatch.setattr(
-        run, "ProcessPool", lambda evaluators: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators)))
+        run,
+        "ProcessPool",
+        lambda evaluators, logs: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
     )
     return tmp_path
 

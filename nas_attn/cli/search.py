@@ -45,6 +45,7 @@ _FLAGS = {
     "finalists": "share of the trials that gives leading placements further seeds [0.25]",
     "device": "auto | cpu | cuda | cuda:N [auto]",
     "workers": "trials at once, or 'auto': one for each core, or as many as a GPU runs fastest [auto]",
+    "log-level": "of the log files in studies/STUDY/logs: debug | info | warning | error [info]",
     "precision": "float32 | bfloat16, each with +channels_last or without [the fastest here, measured once]",
 }
 
@@ -95,6 +96,7 @@ def _value(field: str, text: str) -> object:
 def _search(resolved: Resolved, console: Console) -> int:
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
+    from nas_attn.cli._warnings import warnings_on
     from nas_attn.study.agenda import Agenda
     from nas_attn.study.forecast import forecast_seconds
     from nas_attn.study.run import n_trials_done, run_study
@@ -113,7 +115,7 @@ def _search(resolved: Resolved, console: Console) -> int:
     )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with progress:
+        with progress, warnings_on(console):
             result = run_study(resolved, progress)
     except KeyboardInterrupt:
         console.print(

@@ -55,6 +55,10 @@ class StudyFolder:
         """The decoded images, which the workers share; made anew where it is missing."""
         return self.path / "images"
 
+    def log(self, who: str) -> Path:
+        """The log file of one process of the study."""
+        return self.path / "logs" / f"{who}.log"
+
     @property
     def default_url(self) -> str:
         """SQLite in this folder."""

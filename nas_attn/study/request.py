@@ -10,6 +10,7 @@ from nas_attn.errors import SpaceError, UsageError
 from nas_attn.kind import START
 from nas_attn.ranking import COSTS
 from nas_attn.space import Ceiling
+from nas_attn.study.log import LEVELS
 
 AUTO = "auto"
 FULL = "full"
@@ -33,6 +34,7 @@ _WORDS = {
     "cost": tuple(COSTS),
     "start": tuple(map(str, START.choices)),
     "precision": (AUTO, *PRECISIONS),
+    "log_level": LEVELS,
 }
 
 NUMBERS = (*_WHOLE, "longest_side", "workers", "finalists")
@@ -66,6 +68,7 @@ class StudyRequest:
             fastest.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
+        log_level: least level of the lines in the study's log files.
     """
 
     study: str | None = None
@@ -88,6 +91,7 @@ class StudyRequest:
     device: str = AUTO
     workers: int | str = AUTO
     precision: str = AUTO
+    log_level: str = "info"
 
     def to_dict(self) -> dict[str, object]:
         """What was said, as plain values; what was left open is left out."""

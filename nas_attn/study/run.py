@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -21,13 +22,18 @@ from nas_attn.study.agenda import Agenda
 from nas_attn.study.config import study_text
 from nas_attn.study.folder import StudyFolder
 from nas_attn.study.ledger import Ledger
+from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
-from nas_attn.study.pool import Pool, ProcessPool
+from nas_attn.study.pool import Pool
+from nas_attn.study.process_pool import ProcessPool
 from nas_attn.study.request import SYNTHETIC
 from nas_attn.study.resolve import Resolved
 from nas_attn.study.settings import StudySettings, differences
-from nas_attn.study.storage import is_sqlite
+from nas_attn.study.storage import describe_storage, is_sqlite
 from nas_attn.study.winner import architecture_of
+from nas_attn.study.worker_process import WorkerLog
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,16 @@ def run_study(
     settings = resolved.settings
     folder = StudyFolder.of(settings.study)
     folder.make()
-    with folder.locked():
+    with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = _open(resolved, folder)
         records = ledger.records()
+        log.info(
+            "study '%s' in %s: %d of %d trials",
+            settings.study,
+            describe_storage(study_url(resolved)),
+            len(records),
+            settings.trials,
+        )
         if _unfinished(records, settings):
             with pool or _processes(resolved, folder) as workers:
                 records = run_trials(settings, ledger, Agenda(settings, resolved.costs), workers, listener)
@@ -82,7 +95,10 @@ def _processes(resolved: Resolved, folder: StudyFolder) -> ProcessPool:
         raise StudyError(
             f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"
         ) from None
-    return ProcessPool(resolved.evaluators(packed))
+    evaluators = resolved.evaluators(packed)
+    level = resolved.request.log_level
+    logs = [WorkerLog(folder.log(f"worker-{index}"), level) for index in range(len(evaluators))]
+    return ProcessPool(evaluators, logs)
 
 
 def n_trials_done(resolved: Resolved) -> int:

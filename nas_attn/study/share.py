@@ -17,7 +17,8 @@ from nas_attn.network import UNetConfig
 from nas_attn.record import Role
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.memory import default_memory, described, recall, remember
-from nas_attn.study.pool import Finished, ProcessPool
+from nas_attn.study.pool import Finished
+from nas_attn.study.process_pool import ProcessPool
 from nas_attn.training import Precision
 
 MOST = 8

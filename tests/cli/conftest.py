@@ -38,7 +38,7 @@ def search_here(patch: pytest.MonkeyPatch) -> None:
     from nas_attn.study import preset, run
     from nas_attn.study.pool import InlinePool
 
-    def pool(evaluators):
+    def pool(evaluators, logs):
         return contextlib.nullcontext(InlinePool(evaluators[0], size=len(evaluators)))
 
     patch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=8, n_val=4))

@@ -80,7 +80,7 @@ def test_what_is_printed_to_a_pipe_has_no_control_characters(tiny_study):
 def test_the_repeated_command_finishes_at_once_and_repeats_nothing(tiny_study, monkeypatch, capsys):
     from nas_attn.study import run
 
-    def pool(evaluators):
+    def pool(evaluators, logs):
         raise AssertionError("there is nothing to evaluate")
 
     monkeypatch.setattr(run, "ProcessPool", pool)
@@ -303,19 +303,20 @@ def read_until(process, start):
     pytest.fail(f"the search ended before '{start}': {''.join(lines)} {process.stderr.read()}")
 
 
-def test_ctrl_c_says_how_to_go_on(here, folder, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminated"])
+def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, number):
     """The signal itself, in this process: the third evaluation sends it."""
     from nas_attn.study import run
 
     class Interrupted(InlinePools):
-        def __init__(self, evaluators):
-            super().__init__(evaluators)
+        def __init__(self, evaluators, logs):
+            super().__init__(evaluators, logs)
             wait, left = self._pool.wait, iter(range(2))
 
-            def wait_or_end():
+            def wait_or_end(seconds=None):
                 if next(left, None) is None:
-                    os.kill(os.getpid(), signal.SIGINT)
-                return wait()
+                    os.kill(os.getpid(), number)
+                return wait(seconds)
 
             self._pool.wait = wait_or_end
 
@@ -370,7 +371,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
 class InlinePools:
     """As many workers as asked for, in this process."""
 
-    def __init__(self, evaluators):
+    def __init__(self, evaluators, logs):
         from nas_attn.study.pool import InlinePool
 
         self._pool = InlinePool(evaluators[0], size=len(evaluators))

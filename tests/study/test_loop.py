@@ -57,7 +57,7 @@ class ShufflingPool:
     def submit(self, number: int, evaluation: Evaluation) -> None:
         self._given.append((number, evaluation))
 
-    def wait(self) -> list[Finished]:
+    def wait(self, seconds: float | None = None) -> list[Finished]:
         number, one = self._given.pop(self._random.randrange(len(self._given)))
         return [Finished(number, self._evaluator(one.placement, one.budget, one.seed), None, "shuffling")]
 
@@ -69,11 +69,11 @@ class MortalPool(ShufflingPool):
         super().__init__(evaluator, size, seed)
         self._life = life
 
-    def wait(self) -> list[Finished]:
+    def wait(self, seconds: float | None = None) -> list[Finished]:
         self._life -= 1
         if self._life < 0:
             raise KeyboardInterrupt
-        return super().wait()
+        return super().wait(seconds)
 
 
 def test_a_study_has_its_trials_and_no_evaluation_twice(studies: Any, evaluator: LookupEvaluator) -> None:

@@ -1,0 +1,35 @@
+"""What goes wrong during a search and is mended, as lines of the terminal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+
+@contextmanager
+def warnings_on(console: Console) -> Iterator[None]:
+    """Print what nas-attn logs as a warning or an error; a live display stays below."""
+    handler = _OnConsole(console)
+    logger = logging.getLogger("nas_attn")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _OnConsole(logging.Handler):
+    """A line for each record."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        self._console.print(
+            f"{record.levelname.lower()}: {record.getMessage()}", markup=False, highlight=False, soft_wrap=True
+        )

@@ -1,0 +1,79 @@
+"""Log files: one for a search, one for each of its workers, with times in UTC."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LEVELS = ("debug", "info", "warning", "error")
+_NAMES = ("nas_attn", "py.warnings")
+
+
+@contextmanager
+def logging_to(path: Path, level: str) -> Iterator[None]:
+    """Append what nas-attn logs, and the warnings of every library, to a file.
+
+    A log is not worth a search: where the file cannot be written, for want of room say, nothing is logged.
+
+    Args:
+        path: of the file; its folder is made.
+        level: one of ``LEVELS``, the least that is written.
+    """
+    before = {name: logging.getLogger(name).level for name in _NAMES}
+    handler = _attach(path, level)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for name in _NAMES:
+            logging.getLogger(name).removeHandler(handler)
+            logging.getLogger(name).setLevel(before[name])
+        handler.close()
+
+
+def log_for_good(path: Path, level: str) -> None:
+    """``logging_to`` for the whole life of a process, with all that it prints, libraries in C included."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(file, stream.fileno())
+    os.close(file)
+    _attach(path, level)
+
+
+def _attach(path: Path, level: str) -> logging.Handler:
+    handler = _handler(path)
+    logging.captureWarnings(True)
+    for name in _NAMES:
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(level.upper())
+    return handler
+
+
+def _handler(path: Path) -> logging.Handler:
+    handler: logging.Handler
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _Quiet(path, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return logging.NullHandler()
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    return handler
+
+
+class _Quiet(logging.FileHandler):
+    """Says nothing where a line cannot be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # the name that logging calls
+        """Go on without the line."""

@@ -6,14 +6,13 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_attn.budget import Budget
@@ -22,9 +21,11 @@ from nas_attn.placement import NONE, Placement
 from nas_attn.ranking import COSTS
 from nas_attn.record import Outcome, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
+from nas_attn.study.asked import AskedTrials
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.storage import describe_storage, open_storage
-from nas_attn.study.written import WrittenTrial, written_trials
+from nas_attn.study.tables import TrialTables
+from nas_attn.study.trials import NewTrial, Trials, WrittenTrial
 
 _IDENTITY = "nas_attn:identity"
 _CONTEXT = "nas_attn:context"
@@ -40,13 +41,13 @@ class Ledger:
     Args:
         study: an Optuna study that ``create`` or ``open`` has made or checked.
         url: of its storage, for errors.
-        engine: of its database; None where the storage is none, and Optuna reads it.
+        trials: of the study; None leaves all reading and writing to Optuna.
     """
 
-    def __init__(self, study: optuna.Study, url: str, engine: sqlalchemy.Engine | None = None) -> None:
+    def __init__(self, study: optuna.Study, url: str, trials: Trials | None = None) -> None:
         self._study = study
         self._url = url
-        self._engine = engine
+        self._trials = trials or AskedTrials(study)
 
     @classmethod
     def create(
@@ -79,7 +80,7 @@ class Ledger:
                 study.set_metric_names(["iou", cost])
             study.set_user_attr(_CONTEXT, json.dumps(context))
             study.set_user_attr(_IDENTITY, json.dumps(identity))
-            return cls(study, url, storage.engine)
+            return cls(study, url, TrialTables.of(storage, study._study_id))
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
@@ -99,7 +100,7 @@ class Ledger:
                     f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
                     "use another name"
                 )
-            return cls(study, url, storage.engine)
+            return cls(study, url, TrialTables.of(storage, study._study_id))
 
     @classmethod
     def exists(cls, url: str, name: str) -> bool:
@@ -148,31 +149,23 @@ class Ledger:
             StudyError: the storage cannot be read, or a trial was not written by nas-attn.
         """
         with _clear_errors(self._url):
-            if self._engine is None:
-                return tuple(_record(_written(trial)) for trial in self._study.get_trials(deepcopy=False))
-            names = (_EVALUATION, _OUTCOME, _FAILURE)
-            trials = written_trials(self._engine, self._study._study_id, names)
-            return tuple(map(_record, trials))
+            return tuple(map(_record, self._trials.read((_EVALUATION, _OUTCOME, _FAILURE))))
 
     def begin(self, evaluation: Evaluation, space: SearchSpace, *, version: str) -> TrialRecord:
         """Write down that an evaluation is about to run; from now on it is never proposed again."""
         written = {**asdict(evaluation), "placement": evaluation.placement.to_dict(), "version": version}
+        attributes = {
+            _EVALUATION: json.dumps(written),
+            "placement_id": evaluation.placement.id,
+            "role": str(evaluation.role),
+            "control": evaluation.control or "",
+            "seed": evaluation.seed,
+            "steps": evaluation.budget.steps,
+        }
+        trial = NewTrial(evaluation.placement.to_dict(), _distributions(space, evaluation.placement), attributes)
         with _clear_errors(self._url):
-            trial = optuna.trial.create_trial(
-                state=TrialState.RUNNING,
-                params=evaluation.placement.to_dict(),
-                distributions=_distributions(space, evaluation.placement),
-                user_attrs={
-                    _EVALUATION: json.dumps(written),
-                    "placement_id": evaluation.placement.id,
-                    "role": str(evaluation.role),
-                    "control": evaluation.control or "",
-                    "seed": evaluation.seed,
-                    "steps": evaluation.budget.steps,
-                },
-            )
-            trial_id = self._study._storage.create_new_trial(self._study._study_id, template_trial=trial)
-            return _record(_written(self._study._storage.get_trial(trial_id)))
+            number = self._trials.create(trial)
+        return _record(WrittenTrial(number, TrialState.RUNNING, attributes))
 
     def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord:
         """Write an outcome down; the trial is then final."""
@@ -189,14 +182,11 @@ class Ledger:
     def _end(
         self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None
     ) -> TrialRecord:
-        """Straight into the storage: ``Study.tell`` reads the trial half a dozen times on its way."""
-        storage, study = self._study._storage, self._study._study_id
         with _clear_errors(self._url):
-            trial = storage.get_trial_id_from_study_id_trial_number(study, record.number)
-            for name, value in notes.items():
-                storage.set_trial_user_attr(trial, name, value)
-            storage.set_trial_state_values(trial, state, values)
-            return _record(_written(storage.get_trial(trial)))
+            if not self._trials.end(record.number, state, notes, values):
+                place = describe_storage(self._url)
+                raise StudyError(f"{place}: trial {record.number} has been ended by another process")
+        return _ended(record, state, notes)
 
 
 @contextmanager
@@ -244,28 +234,34 @@ def _shown(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _written(trial: FrozenTrial) -> WrittenTrial:
-    return WrittenTrial(trial.number, trial.state, trial.user_attrs)
-
-
 def _record(trial: WrittenTrial) -> TrialRecord:
-    attributes = trial.attributes
-    if _EVALUATION not in attributes:
+    if _EVALUATION not in trial.attributes:
         raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
-    written = json.loads(attributes[_EVALUATION])
-    ended = json.loads(attributes.get(_OUTCOME) or attributes.get(_FAILURE) or "{}")
-    state = _STATES.get(trial.state, State.RUNNING)
-    return TrialRecord(
+    written = json.loads(trial.attributes[_EVALUATION])
+    begun = TrialRecord(
         number=trial.number,
         placement=Placement.from_dict(written["placement"]),
         budget=Budget.from_dict(written["budget"]),
         seed=written["seed"],
         role=Role(written["role"]),
-        state=state,
+        state=State.RUNNING,
         control=written["control"],
-        outcome=Outcome.from_dict(ended) if state is State.COMPLETE else None,
-        failure=ended.get("reason", "ended from outside") if state is State.FAILED else None,
-        worker=ended.get("worker", "") if state is not State.RUNNING else "",
         version=written["version"],
         memory=written["memory"],
+    )
+    return _ended(begun, trial.state, trial.attributes)
+
+
+def _ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> TrialRecord:
+    """The record with what its trial came to; the same record where the trial has not ended."""
+    if state not in _STATES:
+        return record
+    ended = json.loads(notes.get(_OUTCOME) or notes.get(_FAILURE) or "{}")
+    complete = _STATES[state] is State.COMPLETE
+    return replace(
+        record,
+        state=_STATES[state],
+        outcome=Outcome.from_dict(ended) if complete else None,
+        failure=None if complete else ended.get("reason", "ended from outside"),
+        worker=ended.get("worker", ""),
     )

@@ -39,12 +39,14 @@ def test_a_trial_comes_back_as_it_was_written(
     ledger: Ledger, url: str, settings: StudySettings, evaluation: Evaluation, evaluator: LookupEvaluator
 ) -> None:
     begun = ledger.begin(evaluation, settings.space, version="9.9")
+    assert Ledger.open(url, "small").records() == (begun,)
     outcome = evaluator(evaluation.placement, evaluation.budget, evaluation.seed)
-    ledger.complete(begun, outcome, "macs", "here:1")
+    ended = ledger.complete(begun, outcome, "macs", "here:1")
 
     (record,) = Ledger.open(url, "small").records()
 
     assert begun.state is State.RUNNING
+    assert record == ended
     assert record.state is State.COMPLETE
     assert (record.placement, record.budget, record.seed) == (evaluation.placement, evaluation.budget, 3)
     assert (record.role, record.control, record.memory) == (Role.CONTROL, "plain", {"generation": 2})
@@ -94,6 +96,17 @@ def test_a_failed_trial_keeps_its_reason(ledger: Ledger, settings: StudySettings
     (record,) = ledger.records()
 
     assert (record.state, record.failure, record.outcome) == (State.FAILED, "the loss is nan", None)
+
+
+def test_a_trial_is_ended_by_one_process_only(
+    ledger: Ledger, url: str, settings: StudySettings, evaluation: Evaluation
+) -> None:
+    begun = ledger.begin(evaluation, settings.space, version="")
+    Ledger.open(url, "small").fail(begun, "diverged", "there")
+
+    with pytest.raises(StudyError, match=r"study\.db: trial 0 has been ended by another process"):
+        ledger.fail(begun, "out of memory", "here")
+    assert ledger.records()[0].failure == "diverged"
 
 
 def test_a_control_outside_the_choices_can_be_written(ledger: Ledger, settings: StudySettings) -> None:

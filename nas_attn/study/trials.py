@@ -1,0 +1,59 @@
+"""What a ledger needs of a storage: trials that are read together and written one by one, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import TrialState
+
+
+@dataclass(frozen=True)
+class WrittenTrial:
+    """A trial as the storage has it.
+
+    Args:
+        number: of the trial, from 0.
+        state: Optuna's.
+        attributes: user attributes that were asked for, by name.
+    """
+
+    number: int
+    state: TrialState
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NewTrial:
+    """A trial that is about to run.
+
+    Args:
+        params: its parameters.
+        distributions: what each parameter was chosen from.
+        attributes: its user attributes, plain JSON values.
+    """
+
+    params: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    attributes: Mapping[str, Any]
+
+
+class Trials(Protocol):
+    """The trials of one study; several processes may read and write them at once."""
+
+    def read(self, names: Sequence[str]) -> tuple[WrittenTrial, ...]:
+        """All trials by number, with the user attributes of those names."""
+
+    def create(self, trial: NewTrial) -> int:
+        """Write a running trial down; its number is one more than the last, whoever else writes."""
+
+    def end(
+        self, number: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None
+    ) -> bool:
+        """Give a running trial its final state, further user attributes and, where it is complete, its values.
+
+        Returns:
+            False where the trial was not running any more; then nothing has changed.
+        """

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nas_attn.api import load, read_space, search
+    from nas_attn.api import load, read_space, save, search
     from nas_attn.placement import AttentionSpec, Location, Placement
     from nas_attn.space import SearchSpace
 
-__all__ = ["AttentionSpec", "Location", "Placement", "SearchSpace", "load", "read_space", "search"]
+__all__ = ["AttentionSpec", "Location", "Placement", "SearchSpace", "load", "read_space", "save", "search"]
 
 _HOMES = {
     "AttentionSpec": "nas_attn.placement",
@@ -24,6 +24,7 @@ _HOMES = {
     "SearchSpace": "nas_attn.space",
     "load": "nas_attn.api",
     "read_space": "nas_attn.api",
+    "save": "nas_attn.api",
     "search": "nas_attn.api",
 }
 

@@ -1,9 +1,10 @@
-"""The same from Python: search, read a space, load an architecture.
+"""The same from Python: search, read a space, load an architecture, take it away.
 
 >>> import nas_attn
 >>> result = nas_attn.search(space="unet_attention_small", trials=20)  # doctest: +SKIP
 >>> print(result.ranking.verdict)  # doctest: +SKIP
 >>> network = nas_attn.load(result.best)  # doctest: +SKIP
+>>> nas_attn.save(result.best, "best.py")  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from nas_attn.attention import catalogue
-from nas_attn.export import read_architecture
+from nas_attn.deploy.formats import known_formats, targets
+from nas_attn.deploy.save import Saved
+from nas_attn.deploy.save import save as _save
+from nas_attn.deploy.source import read_source
 from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
 from nas_attn.study.request import request_from
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from nas_attn.record import TrialRecord
     from nas_attn.study.loop import Listener
 
-__all__ = ["StudyResult", "load", "read_space", "search"]
+__all__ = ["Saved", "StudyResult", "load", "read_space", "save", "search"]
 
 
 def search(
@@ -156,17 +160,46 @@ def read_space(
 
 
 def load(path: str | Path) -> nn.Module:
-    """The network of an architecture file, with fresh weights.
+    """The network of an architecture file with fresh weights, or that of a run of ``nas-attn train`` with its own.
 
     Args:
-        path: a file that ``nas-attn search`` or ``nas-attn export`` wrote.
+        path: a file that ``nas-attn search`` or ``nas-attn export`` wrote, the folder of a run, its
+            weights.safetensors, or the name of a study, of which it is the best.
     Returns:
-        a module: (N, in_channels, H, W) -> logits (N, K, H, W).
+        a module: (N, in_channels, H, W) -> logits (N, K, H, W); in eval mode where its weights are trained.
     Raises:
         ExportError: the file cannot be read or is wrong; all problems are named together.
+        StudyError: there is no such study.
     """
-    architecture = read_architecture(Path(path), catalogue())
-    return build_unet(architecture.network, architecture.placement)
+    subject = read_source(str(path))
+    if subject.weights is not None:
+        return subject.network()
+    return build_unet(subject.architecture.network, subject.architecture.placement)
+
+
+def save(
+    source: str | Path,
+    path: str | Path,
+    *,
+    formats: Sequence[str] | None = None,
+    pick: str | None = None,
+    storage: str | None = None,
+) -> tuple[Saved, ...]:
+    """What ``nas-attn export`` does: write an architecture in other formats, each compared with the network.
+
+    Args:
+        source: a study, by its name or folder; an architecture file; the folder of a run of ``nas-attn train``.
+        path: of the file, whose suffix says the format; without a suffix where ``formats`` are several.
+        formats: names of formats; None for that of the suffix.
+        pick: which placement of a study: ``best``, ``knee``, ``one-se``, ``under:macs=1.2x`` or ``id:1f0c``.
+        storage: SQLAlchemy URL of the study; SQLite in its folder where left out.
+    Returns:
+        the files, each with the result of its comparison.
+    Raises:
+        NasAttnError: something cannot be used as it is; every problem says what would be right.
+    """
+    files = targets(Path(path), None if formats is None else known_formats(formats))
+    return tuple(_save(read_source(str(source), pick, storage), files))
 
 
 def _ignore(records: Sequence[TrialRecord]) -> None:

@@ -1,9 +1,16 @@
-"""Write an architecture of a study to a file that nas_attn.load and 'nas-attn train' read.
+"""Take an architecture away, in one format or several; each is compared with the network before it is written.
+
+SOURCE is a study, an architecture file, or the folder of a run of 'nas-attn train', whose weights then go along.
+The format follows from the suffix of FILE, or from --format:
+
+{formats}
 
 nas-attn export nuclei -o best.yaml
 nas-attn export nuclei --pick knee -o knee.yaml
 nas-attn export nuclei --pick under:macs=1.2x -o small.yaml
 nas-attn export nuclei --pick id:1f0c -o mine.yaml
+nas-attn export runs/best-nuclei -o best.py
+nas-attn export runs/best-nuclei --format yaml,python -o best
 """
 
 from __future__ import annotations
@@ -11,35 +18,51 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nas_attn.deploy.formats import FORMATS, known_formats, targets
+
+__doc__ = (__doc__ or "").format(
+    formats="\n".join(f"  {name:<9}{one.suffixes[0]:<8}{one.about}" for name, one in FORMATS.items())
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    parser.add_argument("source", metavar="SOURCE", help="study, architecture file, or folder of a run")
+    parser.add_argument(
+        "--format", metavar="NAME,...", help=f"{' | '.join(FORMATS)}, or several with commas [FILE's suffix]"
+    )
     parser.add_argument(
         "--pick",
-        default="best",
         metavar="RULE",
-        help="best | knee | one-se | under:macs=1.2x (also parameters, latency, memory) | id:HASH [best]",
+        help="which placement of a study: best | knee | one-se | under:macs=1.2x (also parameters, latency, "
+        "memory) | id:HASH [best]",
     )
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="file to write")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="file to write; without its suffix where there are several formats",
+    )
     parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Pick a placement and write it."""
-    from nas_attn.attention import catalogue
     from nas_attn.cli._console import wide_console
-    from nas_attn.export import pick, write_architecture
-    from nas_attn.ranking import describe, rank
-    from nas_attn.study.find import open_study
-    from nas_attn.study.winner import architecture_of
+    from nas_attn.deploy.save import save
+    from nas_attn.deploy.source import read_source
+    from nas_attn.ranking import describe
 
-    ledger = open_study(arguments.study, arguments.storage)
-    records = ledger.records()
-    ranking = rank(records, cost=ledger.identity["cost"])
-    row = pick(ranking, arguments.pick)
-    write_architecture(architecture_of(ledger, records, ranking, row), arguments.output, catalogue())
-    wide_console().print(
-        f"{arguments.output}: {describe(row.placement)} (rank {row.rank}, {row.placement.id})", soft_wrap=True
+    files = targets(arguments.output, known_formats(arguments.format.split(",")) if arguments.format else None)
+    subject = read_source(arguments.source, arguments.pick, arguments.storage)
+    architecture = subject.architecture
+    rank = "" if architecture.results is None else f"rank {architecture.results.rank}, "
+    console = wide_console()
+    console.print(
+        f"{describe(architecture.placement)} ({rank}{architecture.placement.id})", soft_wrap=True, markup=False
     )
+    for saved in save(subject, files):
+        console.print(f"  {saved.path}: {saved.check}", soft_wrap=True, markup=False)
     return 0

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,6 +12,7 @@ import yaml
 from nas_attn.budget import Budget
 from nas_attn.errors import AttentionError, ExportError, did_you_mean
 from nas_attn.export.architecture import FORMAT, Architecture, Found, Results
+from nas_attn.export.replacing import write_text
 from nas_attn.kind import AttentionKind
 from nas_attn.placement import AttentionSpec
 from nas_attn.ranking import Interval, describe
@@ -51,13 +49,7 @@ def write_architecture(architecture: Architecture, path: str | Path, kinds: Mapp
     """
     path = Path(path)
     text = architecture_text(architecture, kinds, path.name)
-    try:
-        target = path.resolve()
-        _check(target, path)
-        _replace(target, text)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise ExportError(f"{path}: cannot be written: {reason}") from None
+    write_text(path, text)
     return path
 
 
@@ -139,25 +131,3 @@ def _dump(section: dict[str, Any]) -> str:
         section, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=_NO_WRAP
     )
     return text
-
-
-def _check(target: Path, path: Path) -> None:
-    if target.is_dir():
-        raise ExportError(f"{path}: this is a folder; name a file in it, such as {path / 'best.yaml'}")
-    if target.exists() and not target.is_file():
-        raise ExportError(f"{path}: this is no regular file; name a file such as best.yaml")
-    if not target.parent.is_dir():
-        raise ExportError(f"{path}: there is no folder {path.parent}; create it first")
-
-
-def _replace(target: Path, text: str) -> None:
-    """Write beside the target, then move over it: a reader sees the old file or the new one."""
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with part.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(part, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise

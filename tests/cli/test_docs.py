@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import nas_attn
 from nas_attn.attention import KINDS, build_attention, catalogue
@@ -24,6 +23,9 @@ from nas_attn.cli.main import VERBS, OneLineParser, main
 from nas_attn.data import IGNORED, Dataset
 from nas_attn.data.declaration import read_declaration
 from nas_attn.evaluate import LookupEvaluator
+from nas_attn.export import read_architecture
+from nas_attn.fit import architecture_id
+from nas_attn.fit.weights import WeightsInfo, write_weights
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.placement import Stage
 from nas_attn.ranking import rank, ranking_json
@@ -183,9 +185,15 @@ def test_python_examples_of_the_readme_run(scratch: Path, capsys: pytest.Capture
     run.mkdir(parents=True)
     best = scratch / "studies" / "first" / "best.yaml"
     (run / "architecture.yaml").write_bytes(best.read_bytes())
-    save_file(nas_attn.load(best).state_dict(), run / "weights.safetensors")
+    architecture = read_architecture(best, catalogue())
+    info = WeightsInfo(
+        architecture_id(architecture), "", architecture.classes, architecture.mean, architecture.std,
+        bits=8, longest_side=None, data="", seed=0, epoch=1, val_iou=0.5, version="",
+    )  # fmt: skip
+    write_weights(run / "weights.safetensors", nas_attn.load(best), info)
     exec(loading, names)
     assert names["logits"].shape[2:] == (64, 64)  # type: ignore[attr-defined]
+    assert "best.safetensors" in capsys.readouterr().out
 
 
 def test_readme_lists_the_kinds_with_their_papers_places_and_costs() -> None:

@@ -1,0 +1,96 @@
+"""Whether a copy of a network computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nas_attn.network import UNetConfig
+
+MAX_PROBE = 256
+"""Side of the largest image with which a copy is compared, in pixels."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a copy of a network is from it.
+
+    Args:
+        sizes: of the images, as (images, height, width).
+        difference: the largest between two logits.
+        scale: the largest logit.
+        labels: share of the pixels to which both give the same class.
+    """
+
+    sizes: tuple[tuple[int, int, int], ...]
+    difference: float
+    scale: float
+    labels: float
+
+    @property
+    def exact(self) -> bool:
+        """Every logit is the same, to the last bit."""
+        return self.difference == 0.0
+
+    def __str__(self) -> str:
+        images = ", ".join(f"{number} x {height}x{width}" for number, height, width in self.sizes)
+        if self.exact:
+            return f"equal to the bit on {images}"
+        return (
+            f"largest difference {self.difference:.1e} of logits up to {self.scale:.1f}, "
+            f"{self.labels:.2%} of the labels equal, on {images}"
+        )
+
+
+Compute = Callable[[Tensor], Tensor]
+
+
+def compare(network: Compute, copy: Compute, images: Sequence[Tensor]) -> Agreement:
+    """Give both the same images.
+
+    Args:
+        network: (N, C, H, W) -> (N, K, H, W).
+        copy: what should compute the same.
+        images: some batches.
+    """
+    found = []
+    with torch.inference_mode():
+        for batch in images:
+            ours, theirs = network(batch), copy(batch)
+            same = (ours.argmax(1) == theirs.argmax(1)).float().mean().item()
+            difference = torch.where(ours == theirs, 0.0, (ours - theirs).abs())  # infinite ones may be equal too
+            found.append((difference.max().item(), ours.abs().max().item(), same))
+    differences, scales, labels = zip(*found, strict=True)
+    sizes = tuple((len(batch), batch.shape[2], batch.shape[3]) for batch in images)
+    largest = torch.tensor(differences).max().item()  # unlike max(), it does not lose a NaN
+    return Agreement(sizes, largest, max(scales), min(labels))
+
+
+def probes(network: UNetConfig, image_size: int) -> Iterator[Tensor]:
+    """Normalised images of three sizes: that of the search, an odd one, and a small one that is not square."""
+    side, least = min(image_size, MAX_PROBE), network.min_image_size
+    generator = torch.Generator().manual_seed(0)
+    for number, height, width in ((2, side, side), (1, side + 1, max(least, side - 1)), (2, least + 3, least)):
+        yield torch.randn(number, network.in_channels, height, width, generator=generator)
+
+
+def stirred(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights with noise, so that nothing is 0 or 1 and no module is idle.
+
+    A start often is: a scale of 0 hides all that stands before it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    return {name: _noisy(tensor, generator) for name, tensor in state.items()}
+
+
+def _noisy(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.clone()
+    noise = 0.1 * torch.randn(tensor.shape, generator=generator)
+    if bool((tensor > 0).all()):
+        return tensor * noise.exp()  # a variance stays above 0
+    typical = tensor.square().mean().sqrt()
+    return tensor + noise * (typical if typical > 0 else 1.0)

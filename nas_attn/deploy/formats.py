@@ -1,0 +1,72 @@
+"""The formats of an export, and which file each is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas_attn.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to take an architecture away.
+
+    Args:
+        name: for ``--format``.
+        suffixes: of its files, the usual one first.
+        about: what it is, in a few words.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    about: str
+
+
+FORMATS = {
+    one.name: one
+    for one in (
+        Format("yaml", (".yaml", ".yml"), "architecture file, for nas_attn.load and 'nas-attn train'"),
+        Format("python", (".py",), "one readable file that needs only PyTorch"),
+    )
+}
+
+
+def known_formats(names: Iterable[str]) -> tuple[str, ...]:
+    """The same names, each once.
+
+    Raises:
+        UsageError: one is unknown; all such are named.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in names))
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise UsageError([f"unknown format '{name}'; {did_you_mean(name, FORMATS)}" for name in unknown])
+    return names
+
+
+def targets(output: Path, formats: Sequence[str] | None) -> dict[str, Path]:
+    """The file of each format.
+
+    Args:
+        output: a file; with several formats, the files' name without its suffix.
+        formats: which; None for the one that the suffix says.
+    Raises:
+        UsageError: the suffix says no format, or another one.
+    """
+    said = next((name for name, one in FORMATS.items() if output.suffix.lower() in one.suffixes), None)
+    if formats is None:
+        if said is None:
+            suffixes = ", ".join(f"{one.suffixes[0]} ({name})" for name, one in FORMATS.items())
+            raise UsageError(f"{output}: which format? Give the file a suffix: {suffixes}; or say --format")
+        return {said: output}
+    if len(formats) == 1:
+        if said is not None and said not in formats:
+            raise UsageError(f"{output}: is the name of a {said} file, and the format is {formats[0]}")
+        return {formats[0]: output}
+    if said is not None:
+        files = ", ".join(str(output.with_suffix(FORMATS[name].suffixes[0])) for name in formats)
+        raise UsageError(
+            f"{output}: with several formats, leave the suffix away: -o {output.with_suffix('')} writes {files}"
+        )
+    return {name: output.with_name(output.name + FORMATS[name].suffixes[0]) for name in formats}

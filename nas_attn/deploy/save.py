@@ -1,0 +1,69 @@
+"""Writing an architecture in some formats, each compared with the network before its file is there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas_attn.attention import catalogue
+from nas_attn.deploy.python import write_python
+from nas_attn.deploy.subject import Subject
+from nas_attn.errors import ExportError
+from nas_attn.export import read_architecture, write_architecture
+from nas_attn.export.replacing import replacing
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One file that was written.
+
+    Args:
+        format: its name.
+        path: of the file.
+        check: what the comparison with the network found, in words.
+    """
+
+    format: str
+    path: Path
+    check: str
+
+
+def save(subject: Subject, targets: Mapping[str, Path]) -> Iterator[Saved]:
+    """Write files, one after the other; what cannot be written does not keep the others from it.
+
+    Args:
+        subject: what to write.
+        targets: the file of each format.
+    Raises:
+        ExportError: after all others were written: some could not be, each with its reason.
+    """
+    problems: list[str] = []
+    for name, path in targets.items():
+        try:
+            yield from _save(subject, name, path)
+        except ExportError as error:
+            problems += error.problems
+    if problems:
+        raise ExportError(problems)
+
+
+def _save(subject: Subject, name: str, path: Path) -> Iterator[Saved]:
+    if name == "yaml":
+        write_architecture(subject.architecture, path, catalogue())
+        if read_architecture(path, catalogue()) != subject.architecture:
+            raise ExportError(f"{path}: reads back as another architecture")
+        yield Saved(name, path, "read back: equal")
+    else:
+        weights = path.with_suffix(".safetensors")
+        yield Saved(name, path, write_python(subject, path, weights.name))
+        if subject.weights is not None:
+            yield _copied(subject.weights, weights)
+
+
+def _copied(weights: Path, path: Path) -> Saved:
+    if not (path.exists() and path.samefile(weights)):
+        with replacing(path) as part:
+            shutil.copyfile(weights, part)
+    return Saved("weights", path, f"copied from {weights}")

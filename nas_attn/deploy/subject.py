@@ -1,0 +1,42 @@
+"""What is taken away: an architecture, and its weights where it has been trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas_attn.export import Architecture
+from nas_attn.fit import architecture_id
+from nas_attn.fit.weights import WeightsInfo, load_weights
+from nas_attn.training import initialise
+from nas_attn.unet import UNet, build_unet
+
+START_SEED = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An architecture with what is known of its weights.
+
+    Args:
+        architecture: what it is.
+        weights: file with the weights of a training; None where there was none.
+        trained: what that file says of itself; None likewise.
+    """
+
+    architecture: Architecture
+    weights: Path | None = None
+    trained: WeightsInfo | None = None
+
+    def network(self) -> UNet:
+        """The network in eval mode, with the trained weights, or else with the start of seed 0.
+
+        Raises:
+            ExportError: the weights do not belong to the architecture.
+        """
+        network = build_unet(self.architecture.network, self.architecture.placement)
+        if self.weights is None:
+            initialise(network, START_SEED)
+        else:
+            load_weights(self.weights, network, architecture_id(self.architecture))
+        return network.eval()

@@ -1,0 +1,45 @@
+"""Where an architecture comes from and what it takes in, in sentences."""
+
+from __future__ import annotations
+
+from nas_attn import __version__
+from nas_attn.export import Architecture
+from nas_attn.fit.weights import WeightsInfo
+
+
+def origin_sentence(architecture: Architecture) -> str:
+    """Who made it, from what."""
+    found = architecture.found
+    if found is None:
+        return f"Made by nas-attn {__version__} from an architecture that was written by hand."
+    return (
+        f"Made by nas-attn {__version__}; found on {found.date} by the study {found.study} "
+        f"({found.trials} trials, space {found.space}, data {found.data})."
+    )
+
+
+def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> str:
+    """Which images it takes, and which classes it gives."""
+    network = architecture.network
+    channels = f"{network.in_channels} channel{'' if network.in_channels == 1 else 's'}"
+    bits = "" if trained is None else f" of {trained.bits} bits"
+    reduced = (
+        ""
+        if trained is None or trained.longest_side is None
+        else f" Larger images were reduced to a longest side of {trained.longest_side} pixels before training."
+    )
+    classes = ", ".join(f"{index} {name}" for index, name in enumerate(architecture.classes))
+    return (
+        f"Images have {channels}{bits} and any height and width from {network.min_image_size} pixels up.{reduced} "
+        f"Labels: {classes}."
+    )
+
+
+def weights_sentence(trained: WeightsInfo | None) -> str:
+    """Whose weights they are."""
+    if trained is None:
+        return "The weights are a start, drawn with seed 0: nothing was trained."
+    return (
+        f"The weights are those of epoch {trained.epoch} of a training with seed {trained.seed} "
+        f"(validation IoU x100 {100 * trained.val_iou:.2f})."
+    )

@@ -1,0 +1,57 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from nas_attn.errors import ExportError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new name beside a file to write under; what stands there is moved over the file when the block ends well.
+
+    A reader sees the old file or the new one, never a part of it.
+
+    Args:
+        path: of the file; its folder must exist.
+    Raises:
+        ExportError: the path cannot be written.
+    """
+    try:
+        target = path.resolve()
+        _check(target, path)
+        part = target.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            yield part
+            os.replace(part, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ExportError(f"{path}: cannot be written: {reason}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text, with the same line ends on every system.
+
+    Raises:
+        ExportError: the path cannot be written.
+    """
+    with replacing(path) as part, part.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def _check(target: Path, path: Path) -> None:
+    if target.is_dir():
+        raise ExportError(f"{path}: this is a folder; name a file in it, such as {path / 'best.yaml'}")
+    if target.exists() and not target.is_file():
+        raise ExportError(f"{path}: this is no regular file; name a file such as best.yaml")
+    if not target.parent.is_dir():
+        raise ExportError(f"{path}: there is no folder {path.parent}; create it first")

@@ -1,0 +1,92 @@
+"""Small architectures of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+from nas_attn.attention import catalogue
+from nas_attn.export import Architecture
+from nas_attn.kind import AttentionKind
+from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Location
+from nas_attn.unet import build_unet
+
+NETWORK = UNetConfig(in_channels=2, classes=3, depth=2, base_channels=8)
+
+
+@pytest.fixture(scope="session")
+def make_architecture() -> Callable[..., Architecture]:
+    """An architecture from ``{"skip.0": "gate"}``, what is left out being none."""
+
+    def make(attention: dict[str, str], network: UNetConfig = NETWORK, **changes: object) -> Architecture:
+        placement = network.plain
+        for place, text in attention.items():
+            placement = placement.replace(Location.parse(place), AttentionSpec.parse(text))
+        values: dict[str, object] = {
+            "classes": ("background", "cell", "wall"),
+            "mean": (120.5, 1e-05),
+            "std": (30.0, 2.0),
+            "image_size": 16,
+        }
+        return Architecture(network, placement, **{**values, **changes})  # type: ignore[arg-type]
+
+    return make
+
+
+def placements_of(kind: AttentionKind) -> Iterator[tuple[str, dict[str, str]]]:
+    """Of a kind: everywhere where it may stand, then every other value of each option at one place, each named."""
+    places = [str(location) for location in NETWORK.locations if location.stage in kind.stages]
+    yield kind.name, dict.fromkeys(places, kind.name)
+    for option in kind.all_options:
+        for choice in option.choices or ((not option.default,) if isinstance(option.default, bool) else ()):
+            spec = AttentionSpec(kind.name, ((option.name, choice),))
+            if choice != option.default:
+                yield str(spec), {places[-1]: str(spec)}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``attention``: placements of every registered kind with every choice; ``kind_attention``: of every kind."""
+    found = {
+        name: attention
+        for kind in catalogue().values()
+        if kind.name != "none"
+        for name, attention in placements_of(kind)
+    }
+    if "attention" in metafunc.fixturenames:
+        metafunc.parametrize("attention", found.values(), ids=found)
+    if "kind_attention" in metafunc.fixturenames:
+        kinds = {name: attention for name, attention in found.items() if name in catalogue()}
+        metafunc.parametrize("kind_attention", kinds.values(), ids=kinds)
+
+
+@pytest.fixture(scope="session")
+def executed() -> Callable[[str], ModuleType]:
+    """A module of some source."""
+
+    def execute(source: str) -> ModuleType:
+        module = ModuleType("standing_alone")
+        exec(compile(source, "standing_alone.py", "exec"), module.__dict__)
+        return module
+
+    return execute
+
+
+@pytest.fixture(scope="session")
+def awake() -> Callable[[Architecture], nn.Module]:
+    """The network of an architecture, in eval mode, with no weight of 0 or 1, so that no module is idle."""
+
+    def wake(architecture: Architecture) -> nn.Module:
+        network = build_unet(architecture.network, architecture.placement)
+        generator = torch.Generator().manual_seed(3)
+        for tensor in network.state_dict().values():
+            if tensor.is_floating_point():
+                noise = torch.rand(2, *tensor.shape, generator=generator)
+                tensor.mul_(1 + 0.1 * noise[0]).add_(0.02 * noise[1])
+        return network.eval()
+
+    return wake

@@ -24,6 +24,7 @@ COLUMNS = (
     "latency_ms",
     "on_front",
     "is_control",
+    "front_probability",
 )
 
 
@@ -75,4 +76,5 @@ def _values(row: RankedPlacement) -> tuple[object, ...]:
         row.cost.latency_ms,
         row.on_front,
         row.control is not None,
+        row.front_probability,
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_attn.ranking.additive import SeedScores, connected_groups, seed_effects, squares
-from nas_attn.ranking.student import two_sided_quantile
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,6 @@ class PooledSd:
 
     sd: float
     degrees_of_freedom: float
-
-    def half_width(self, n_seeds: float, confidence: float) -> float:
-        """Half the width of the Student t interval of a mean over ``n_seeds``."""
-        return two_sided_quantile(confidence, self.degrees_of_freedom) * self.sd / math.sqrt(n_seeds)
 
 
 @dataclass(frozen=True)

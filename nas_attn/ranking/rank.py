@@ -6,15 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from nas_attn.errors import UsageError, did_you_mean
-from nas_attn.ranking.additive import SeedScores, mean
 from nas_attn.ranking.describe import verdict
-from nas_attn.ranking.fresh import reported_scores, screening_seed
-from nas_attn.ranking.noise import Noise, PooledSd, pooled_noise
+from nas_attn.ranking.evidence import Evidence
 from nas_attn.ranking.pareto import pareto_front
 from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
-from nas_attn.ranking.runs import PlacementRuns, select_runs
-from nas_attn.ranking.shrink import Levels, adjusted_mean, shrunken_levels
-from nas_attn.ranking.unstable import own_noise, unstable_rows
 from nas_attn.record import Cost, TrialRecord
 
 COSTS: Mapping[str, Callable[[Cost], float | None]] = {
@@ -33,7 +28,8 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
     - Only complete runs of one budget count (``runs.select_runs``).
     - The order is by shrunken estimates (``shrink.shrunken_levels``), so that one lucky run does not lead.
     - Differences to the plain U-Net are paired: seed by seed, which removes what a seed does to both. Their
-      intervals are Student's, with one noise pooled over all placements (``noise.pooled_noise``).
+      intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``), and over
+      images (``evidence``).
     - A placement of which a run collapsed widens its own intervals only (``unstable.unstable_rows``).
     - What several seeds are reported of excludes the seed that chose the placement (``fresh.reported_scores``).
     - A placement is tied with the first where the interval of their paired difference includes 0.
@@ -46,38 +42,18 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         UsageError: the cost is unknown or the confidence is out of its range.
     """
     _check(cost, confidence)
-    selected = select_runs(records)
-    runs = selected.runs
-    table = [run.scores for run in runs]
-    screening = screening_seed(table)
-    plain = next((number for number, run in enumerate(runs) if run.is_plain), None)
-    plain_scores = None if plain is None else table[plain]
-    reported = [reported_scores(scores, screening, plain_scores) for scores in table]
-    unstable = unstable_rows(table) - {plain}
-    # The plain U-Net is in the finals whatever its score: all of its runs tell of the noise.
-    noise = pooled_noise(
-        [table[row] if row == plain else reported[row] for row in range(len(runs)) if row not in unstable]
-    )
-    noises = [
-        own_noise(seeds, plain_scores, noise) if row in unstable else noise for row, seeds in enumerate(reported)
-    ]
-    levels = shrunken_levels(table, noise.pair.sd if noise.pair else None, plain)
-    rows = [
-        _row(
-            runs[row], reported[row], plain_scores, noises[row], confidence, levels.expected[row], row in unstable
-        )
-        for row in range(len(runs))
-    ]
+    evidence = Evidence.of(records)
+    rows = [_row(evidence, number, confidence) for number in range(len(evidence.reported))]
     front = _front(rows, cost)
+    likely = evidence.front_probabilities([cost_of(row, cost) for row in rows])
     order = sorted(range(len(rows)), key=lambda number: _sort_key(rows[number], cost))
     ranked = tuple(
         replace(
             rows[number],
             rank=place,
             on_front=number in front,
-            tied_with_best=_tied(
-                reported[order[0]], reported[number], levels, _larger(noises, order[0], number), confidence
-            ),
+            front_probability=likely[number],
+            tied_with_best=_tied(evidence, order[0], number, confidence),
         )
         for place, number in enumerate(order, start=1)
     )
@@ -87,12 +63,13 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         plain=plain_row,
         cost=cost,
         confidence=confidence,
-        noise=noise,
-        spread_sd=levels.spread_sd,
-        screening_seed=screening,
-        budget=selected.budget,
-        notes=(*selected.notes, *_notes(ranked, cost, noise, screening)),
+        noise=evidence.noise,
+        spread_sd=evidence.levels.spread_sd,
+        screening_seed=evidence.screening,
+        budget=evidence.selected.budget,
+        notes=(*evidence.selected.notes, *_notes(ranked, cost, evidence)),
         verdict=verdict(ranked, plain_row),
+        image_groups=evidence.image_groups,
     )
 
 
@@ -111,47 +88,31 @@ def _check(cost: str, confidence: float) -> None:
         raise UsageError(found)
 
 
-def _row(
-    run: PlacementRuns,
-    reported: SeedScores,
-    plain: SeedScores | None,
-    noise: Noise,
-    confidence: float,
-    expected: float,
-    unstable: bool,
-) -> RankedPlacement:
+def _row(evidence: Evidence, number: int, confidence: float) -> RankedPlacement:
     """A row that does not know its rank yet."""
-    iou_mean = mean(reported.values())
-    shared = [] if plain is None else [seed for seed in reported if seed in plain]
-    delta = mean(reported[seed] - plain[seed] for seed in shared) if plain and shared else None
-    delta_interval = _around(delta, noise.pair, len(shared), confidence)
+    run, reported = evidence.selected.runs[number], evidence.reported[number]
+    iou, delta = evidence.mean(number), evidence.to_plain(number)
+    iou_interval = iou.interval(confidence)
+    delta_interval = None if delta is None else delta.interval(confidence)
     if run.is_plain:
-        delta, delta_interval = 0.0, Interval(0.0, 0.0)
-    iou_interval = _around(iou_mean, noise.run, len(reported), confidence)
+        delta_interval = Interval(0.0, 0.0)
     return RankedPlacement(
         rank=0,
         placement=run.placement,
         control=run.control,
         seeds=tuple(sorted(reported)),
         fresh=len(reported) < len(run.scores),
-        iou_mean=iou_mean,
+        iou_mean=iou.value,
         iou_interval=iou_interval and Interval(max(0.0, iou_interval.low), min(1.0, iou_interval.high)),
-        iou_expected=round(expected, _SAME_DIGITS),
-        delta=delta,
+        iou_expected=round(evidence.levels.expected[number], _SAME_DIGITS),
+        delta=None if delta is None else delta.value,
         delta_interval=delta_interval,
         better_than_plain=_versus(delta_interval),
         tied_with_best=None,
         on_front=False,
-        unstable=unstable,
+        unstable=number in evidence.unstable,
         cost=run.cost,
     )
-
-
-def _around(centre: float | None, noise: PooledSd | None, n_seeds: int, confidence: float) -> Interval | None:
-    if centre is None or noise is None:
-        return None
-    half = noise.half_width(n_seeds, confidence)
-    return Interval(centre - half, centre + half)
 
 
 def _versus(interval: Interval | None) -> Versus:
@@ -162,28 +123,12 @@ def _versus(interval: Interval | None) -> Versus:
     return Versus.BETTER if interval.low > 0 else Versus.WORSE
 
 
-def _tied(
-    best: SeedScores, other: SeedScores, levels: Levels, pair: PooledSd | None, confidence: float
-) -> bool | None:
-    """Whether the difference to the first may be 0: paired where they share seeds, else freed of the seeds'
-    effects as the additive model estimates them."""
-    if best is other:
+def _tied(evidence: Evidence, best: int, other: int, confidence: float) -> bool | None:
+    """Whether the difference to the first may be 0."""
+    if best == other:
         return True
-    if pair is None:
-        return None
-    shared = [seed for seed in other if seed in best]
-    if shared:
-        difference, n_seeds = mean(best[seed] - other[seed] for seed in shared), float(len(shared))
-    else:
-        difference = adjusted_mean(best, levels.effects) - adjusted_mean(other, levels.effects)
-        n_seeds = 2.0 / (1.0 / len(best) + 1.0 / len(other))
-    return abs(difference) <= pair.half_width(n_seeds, confidence)
-
-
-def _larger(noises: Sequence[Noise], one: int, other: int) -> PooledSd | None:
-    """The noise of a difference between two placements: the louder one's."""
-    pairs = [pair for pair in (noises[one].pair, noises[other].pair) if pair is not None]
-    return max(pairs, key=lambda pair: pair.sd, default=None)
+    interval = evidence.difference(best, other).interval(confidence)
+    return None if interval is None else not interval.excludes(0.0)
 
 
 def _front(rows: Sequence[RankedPlacement], cost: str) -> set[int]:
@@ -196,7 +141,7 @@ def _sort_key(row: RankedPlacement, cost: str) -> tuple[float, float, str]:
     return (-row.iou_expected, float("inf") if value is None else value, row.placement.id)
 
 
-def _notes(rows: Sequence[RankedPlacement], cost: str, noise: Noise, screening: int | None) -> list[str]:
+def _notes(rows: Sequence[RankedPlacement], cost: str, evidence: Evidence) -> list[str]:
     if not rows:
         return []
     notes = []
@@ -204,7 +149,7 @@ def _notes(rows: Sequence[RankedPlacement], cost: str, noise: Noise, screening: 
         notes.append("The plain U-Net was not evaluated at this budget: no differences to it are known.")
     elif apart := sum(row.delta is None for row in rows):
         notes.append(f"{apart} of {len(rows)} placements share no seed with the plain U-Net: no difference known.")
-    if noise.pair is None:
+    if evidence.noise.pair is None:
         notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
     if unstable := sum(row.unstable for row in rows):
         notes.append(
@@ -213,7 +158,7 @@ def _notes(rows: Sequence[RankedPlacement], cost: str, noise: Noise, screening: 
         )
     if any(row.fresh for row in rows):
         notes.append(
-            f"Placements with several seeds are reported without seed {screening}, which chose them; "
+            f"Placements with several seeds are reported without seed {evidence.screening}, which chose them; "
             "the order uses all seeds."
         )
     if missing := sum(cost_of(row, cost) is None for row in rows):

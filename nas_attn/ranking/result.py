@@ -58,6 +58,8 @@ class RankedPlacement:
         on_front: no other placement is expected to have at least its IoU at no more than its cost.
         unstable: one of its runs lies far outside of the noise of the others.
         cost: what it costs.
+        front_probability: that it is on the front, by draws of seeds and images; None where the noise or its cost
+            is not known.
     """
 
     rank: int
@@ -75,6 +77,7 @@ class RankedPlacement:
     on_front: bool
     unstable: bool
     cost: Cost
+    front_probability: float | None = None
 
     @property
     def n_seeds(self) -> int:
@@ -102,6 +105,8 @@ class Ranking:
         budget: of all runs that were used; None where there are none.
         notes: sentences on what was left out or is not known.
         verdict: what the ranking says, in one or two sentences.
+        image_groups: over how many groups of images the intervals are, besides the seeds; None where they are over
+            seeds only, since the study did not keep its counts by image.
     """
 
     rows: tuple[RankedPlacement, ...]
@@ -114,3 +119,4 @@ class Ranking:
     budget: Budget | None
     notes: tuple[str, ...]
     verdict: str
+    image_groups: int | None = None

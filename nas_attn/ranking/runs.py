@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from nas_attn.budget import Budget
+from nas_attn.counts import ImageCounts
 from nas_attn.placement import Placement
-from nas_attn.record import Cost, State, TrialRecord
+from nas_attn.record import Cost, Score, State, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class PlacementRuns:
     Args:
         placement: what was run.
         scores: seed to IoU, at least one.
+        counts: seed to the counted pixels of its images, where they were kept.
         cost: of the placement; measured times are the median of its runs, measured memory the most of them.
         control: name of the control that it is; None for what is not a control.
     """
 
     placement: Placement
     scores: Mapping[int, float]
+    counts: Mapping[int, ImageCounts]
     cost: Cost
     control: str | None
 
@@ -83,13 +86,14 @@ def _budget(complete: Sequence[TrialRecord]) -> Budget:
 
 
 def _placement_runs(placement: Placement, records: Sequence[TrialRecord]) -> PlacementRuns:
-    scores: dict[int, float] = {}
+    first: dict[int, Score] = {}
     for record in records:
-        iou = comparable_iou(record)
-        if iou is not None:
-            scores.setdefault(record.seed, iou)
+        if record.outcome is not None:
+            first.setdefault(record.seed, record.outcome.score)
+    scores = {seed: score.iou for seed, score in first.items()}
+    counts = {seed: score.counts for seed, score in first.items() if score.counts is not None}
     control = next((record.control for record in records if record.control is not None), None)
-    return PlacementRuns(placement, scores, _cost([r.outcome.cost for r in records if r.outcome]), control)
+    return PlacementRuns(placement, scores, counts, _cost([r.outcome.cost for r in records if r.outcome]), control)
 
 
 def _cost(costs: Sequence[Cost]) -> Cost:

@@ -20,11 +20,13 @@ class Levels:
 
     Args:
         expected: IoU of each placement over the seeds seen, shrunken towards the mean of all placements.
+        factors: how much each placement's own scores count in that, from 0 to 1.
         effects: seed to its effect, in units of IoU.
         spread_sd: standard deviation between placements, tau; None where it cannot be told from noise.
     """
 
     expected: tuple[float, ...]
+    factors: tuple[float, ...]
     effects: dict[int, float]
     spread_sd: float | None
 
@@ -60,7 +62,7 @@ def shrunken_levels(table: Sequence[SeedScores], pair_sd: float | None, referenc
     expected = tuple(
         centre + factor * adjusted_mean(scores, effects) for scores, factor in zip(table, factors, strict=True)
     )
-    return Levels(expected, effects, None if spread is None else float(spread**0.5))
+    return Levels(expected, tuple(factors), effects, None if spread is None else float(spread**0.5))
 
 
 def adjusted_mean(scores: SeedScores, effects: dict[int, float]) -> float:

@@ -26,6 +26,7 @@ KEYS = [
     "latency_ms",
     "on_front",
     "is_control",
+    "front_probability",
 ]
 
 

@@ -29,6 +29,7 @@ KEYS = [
     "latency_ms",
     "on_front",
     "is_control",
+    "front_probability",
 ]
 
 
@@ -74,6 +75,7 @@ def test_what_is_not_known_is_null(record: Make, numbered: Make) -> None:
         "delta_ci_low",
         "delta_ci_high",
         "latency_ms",
+        "front_probability",
     ]
     assert "NaN" not in text
 

@@ -1,0 +1,98 @@
+"""How much a score hangs on the images that happened to be in the set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_attn.counts import ImageCounts
+
+Array = NDArray[np.float64]
+
+Influences = Mapping[int, Array]
+"""Seed to the influence of each group of images on the IoU, (G,)."""
+
+
+@lru_cache(maxsize=8192)
+def influence(counts: ImageCounts) -> Array:
+    """What each group of images adds to the mean IoU beyond its share, (G,), summing to 0.
+
+    With the groups drawn anew w_g times each, the IoU is, to first order in w - 1,
+
+        iou(w) = iou + sum over g of (w_g - 1) * mean over k of (I_gk - iou_k U_gk) / sum over h of U_hk
+
+    (the infinitesimal jackknife: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, ch. 6). The
+    mean is over the classes that occur in the whole set: a draw that misses a rare class does not change which
+    classes count.
+    """
+    intersections, unions = counts.unpack()
+    occurring = unions.sum(0) > 0
+    whole = unions[:, occurring].sum(0)
+    iou = intersections[:, occurring].sum(0) / whole
+    added: Array = ((intersections[:, occurring] - iou * unions[:, occurring]) / whole).mean(1)
+    added.flags.writeable = False
+    return added
+
+
+def influences(placements: Sequence[Mapping[int, ImageCounts]]) -> tuple[Influences, ...]:
+    """Of each placement's runs, by seed.
+
+    Runs can be compared image by image where they were judged on the same groups of them: those of another
+    number of groups than most have, or of a single one, are left out.
+    """
+    numbers = Counter(held.groups for counts in placements for held in counts.values())
+    usual = max(numbers, key=lambda groups: (numbers[groups], groups), default=1)
+    return tuple(
+        {seed: influence(held) for seed, held in counts.items() if held.groups == usual > 1}
+        for counts in placements
+    )
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """The images' part in the variance of a mean over seeds.
+
+    Args:
+        variance: over draws of as many images, of the mean over these very runs.
+        repeated: share of it that comes from each run by itself, and which the scatter between seeds holds too.
+        groups: G.
+    """
+
+    variance: float
+    repeated: float
+    groups: int
+
+
+def image_part(runs: Sequence[Array], repeated: float) -> ImagePart:
+    """The bootstrap over images, in closed form: what infinitely many draws with replacement converge to.
+
+    Args:
+        runs: influences of each run, or of each pair of runs their difference; at least one, each (G,).
+        repeated: ``pooled_repeated`` for one run.
+    """
+    groups = len(runs[0])
+    mean = np.mean(runs, axis=0)
+    return ImagePart(groups / (groups - 1) * float(mean @ mean), repeated / len(runs), groups)
+
+
+def pooled_repeated(placements: Iterable[Sequence[Array]]) -> float:
+    """Variance over images that one run has by itself: that two runs of a placement do not share.
+
+    Args:
+        placements: of each the influences of its runs; those with one run say nothing here.
+    Returns:
+        0 where no placement has two runs.
+    """
+    total, degrees_of_freedom = 0.0, 0
+    for runs in placements:
+        if len(runs) > 1:
+            apart = np.asarray(runs) - np.mean(runs, axis=0)
+            groups = apart.shape[1]
+            total += groups / (groups - 1) * float((apart**2).sum())
+            degrees_of_freedom += len(runs) - 1
+    return total / degrees_of_freedom if degrees_of_freedom else 0.0

@@ -152,6 +152,9 @@ class Placement:
     specs: tuple[tuple[Location, AttentionSpec], ...]
 
     def __post_init__(self) -> None:
+        places = [(_STAGE_ORDER[location.stage], location.level) for location, _ in self.specs]
+        if places == sorted(set(places)):
+            return
         object.__setattr__(self, "specs", tuple(sorted(self.specs, key=lambda pair: pair[0])))
         locations = [location for location, _ in self.specs]
         repeated = sorted({str(location) for location in locations if locations.count(location) > 1})

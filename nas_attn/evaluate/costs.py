@@ -28,7 +28,8 @@ class CostTable:
 
     def __init__(self, network: UNetConfig, height: int, width: int) -> None:
         self._sites = {site.location: site for site in network.sites(height, width)}
-        self._increments: dict[tuple[AttentionSpec, Site], tuple[int, int]] = {}
+        self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
+        self._counted: dict[tuple[AttentionSpec, Site], tuple[int, int]] = {}
         with torch.device("meta"):
             plain = build_unet(network, network.plain)
         self.plain = Cost(count_parameters(plain), count_macs(plain, (1, network.in_channels, height, width)))
@@ -43,10 +44,12 @@ class CostTable:
 
     def increment(self, location: Location, spec: AttentionSpec) -> tuple[int, int]:
         """Parameters and MACs that an attention adds at a location; counted once for all sites of equal sizes."""
-        site = replace(self._sites[location], location=Location(Stage.BOTTLENECK))
-        if (spec, site) not in self._increments:
-            self._increments[spec, site] = _count(spec, site)
-        return self._increments[spec, site]
+        if (location, spec) not in self._increments:
+            site = replace(self._sites[location], location=Location(Stage.BOTTLENECK))
+            if (spec, site) not in self._counted:
+                self._counted[spec, site] = _count(spec, site)
+            self._increments[location, spec] = self._counted[spec, site]
+        return self._increments[location, spec]
 
 
 def _count(spec: AttentionSpec, site: Site) -> tuple[int, int]:

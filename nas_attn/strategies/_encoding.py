@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,10 @@ class Encoding:
     @classmethod
     def of(cls, space: SearchSpace, others: Iterable[Placement] = ()) -> Encoding:
         """An encoding of a space and of other placements of its network, such as controls from outside of it."""
-        known = dict.fromkeys(
-            [NONE]
-            + [spec for _, kinds in space.choices for spec in kinds]
-            + [spec for placement in others for _, spec in placement]
+        own = _encoding(space, ())
+        return _encoding(
+            space, tuple(dict.fromkeys(spec for placement in others for spec in _foreign(own, placement)))
         )
-        number = {spec: index for index, spec in enumerate(known)}
-        options = tuple(tuple(number[spec] for spec in kinds) for _, kinds in space.choices)
-        return cls(space, tuple(known), options)
 
     @property
     def stages(self) -> NDArray[np.int64]:
@@ -52,9 +49,8 @@ class Encoding:
 
     def encode(self, placements: Iterable[Placement]) -> Codes:
         """(n, L)."""
-        number = {spec: index for index, spec in enumerate(self.specs)}
-        rows = [[number[spec] for _, spec in placement] for placement in placements]
-        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self.options))
+        rows = [_row(self, placement) for placement in placements]
+        return np.frombuffer(b"".join(rows), dtype=np.int64).reshape(len(rows), len(self.options))
 
     def decode(self, codes: NDArray[np.int64]) -> Placement:
         """The placement of one row, (L,)."""
@@ -71,3 +67,27 @@ class Encoding:
             for code in self.options[row]:
                 added[row, code] = question.cost(base.replace(location, self.specs[code])) - least
         return added
+
+    @cached_property
+    def _numbers(self) -> dict[AttentionSpec, int]:
+        return {spec: index for index, spec in enumerate(self.specs)}
+
+
+@lru_cache(maxsize=16)
+def _encoding(space: SearchSpace, foreign: tuple[AttentionSpec, ...]) -> Encoding:
+    known = dict.fromkeys([NONE, *(spec for _, kinds in space.choices for spec in kinds), *foreign])
+    number = {spec: index for index, spec in enumerate(known)}
+    options = tuple(tuple(number[spec] for spec in kinds) for _, kinds in space.choices)
+    return Encoding(space, tuple(known), options)
+
+
+# A proposal encodes all placements of the study; most of them were there for the last one.
+@lru_cache(maxsize=2**16)
+def _row(encoding: Encoding, placement: Placement) -> bytes:
+    return np.array([encoding._numbers[spec] for _, spec in placement], dtype=np.int64).tobytes()
+
+
+@lru_cache(maxsize=2**16)
+def _foreign(own: Encoding, placement: Placement) -> tuple[AttentionSpec, ...]:
+    """What a placement holds that the space does not know."""
+    return tuple(spec for _, spec in placement if spec not in own._numbers)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 from nas_attn.placement import Placement
 from nas_attn.record import TrialRecord
+from nas_attn.space import SearchSpace
 from nas_attn.strategies import STRATEGIES
 from nas_attn.strategies._contract import Proposal, Question
 from nas_attn.strategies._design import balanced_blocks
@@ -43,20 +46,37 @@ def propose(question: Question) -> Proposal | None:
 
 
 def _from_design(question: Question, is_new: IsNew) -> Placement | None:
-    """What is left of the earliest block of the balanced design that is not yet used up.
+    """What is left of the earliest block of the balanced design that is not yet used up."""
+    blocks = _affordable_blocks(
+        question.space, question.seed, question.cost, question.objective_cost, question.allowed
+    )
+    left = next(filter(None, ([*filter(is_new, block)] for block in blocks)), None)
+    return generator(question).choice(left) if left else None
+
+
+@lru_cache(maxsize=4)
+def _affordable_blocks(
+    space: SearchSpace,
+    seed: int,
+    cost: Callable[[Placement], float],
+    objective_cost: str,
+    allowed: Callable[[Placement], bool],
+) -> tuple[tuple[Placement, ...], ...]:
+    """The balanced design, the same for every trial of a study.
 
     What breaks a limit is made as little cheaper as it takes, always in the same way.
     """
+    question = Question(space, (), (), 0, seed, cost, objective_cost, allowed)
     cheapest = cheapest_placement(question)
-    for number, block in enumerate(balanced_blocks(question.space, question.seed)):
-        changed = (
-            affordable(question, placement, cheapest, random.Random(f"{question.seed} {number} {index}"))
+    return tuple(
+        tuple(
+            changed
             for index, placement in enumerate(block)
+            if (changed := affordable(question, placement, cheapest, random.Random(f"{seed} {number} {index}")))
+            is not None
         )
-        left = [placement for placement in changed if placement is not None and is_new(placement)]
-        if left:
-            return generator(question).choice(left)
-    return None
+        for number, block in enumerate(balanced_blocks(space, seed))
+    )
 
 
 def _from_model(question: Question, is_new: IsNew) -> Placement | None:

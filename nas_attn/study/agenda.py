@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from nas_attn.evaluate import CostTable
@@ -83,12 +83,10 @@ class Agenda:
         limits = self._settings.space.limits
         return not limits.reasons(self._costs(placement), self._costs.plain)
 
-    @property
-    def _known_cost(self) -> Callable[[Placement], float]:
+    def known_cost(self, placement: Placement) -> float:
         """The objective's cost where it is known without a measurement, else the MACs in its place."""
-        if self._settings.cost == "parameters":
-            return lambda placement: float(self._costs(placement).parameters)
-        return lambda placement: float(self._costs(placement).macs)
+        cost = self._costs(placement)
+        return float(cost.parameters if self._settings.cost == "parameters" else cost.macs)
 
     def _propose(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
         settings = self._settings
@@ -98,7 +96,7 @@ class Agenda:
             pending=tuple(record.placement for record in pending if record.budget == settings.budget),
             number=len(records) + len(pending),
             seed=settings.seed,
-            cost=self._known_cost,
+            cost=self.known_cost,
             objective_cost=settings.cost,
             allowed=self.allowed,
         )

@@ -14,6 +14,7 @@ _FONT = 'font-family="system-ui,sans-serif" text-anchor="middle"'
 # The page sets these variables; by itself, as an image, a drawing is dark on white.
 _INK = "var(--ink,#1f2933)"
 _LINE = "var(--line,#7b8794)"
+_RING = "var(--ring,#ffffff)"
 _BLOCK = "var(--block,#e4e7eb)"
 _MODULE = "var(--module,#0072b2)"
 _MODULE_INK = "var(--module-ink,#ffffff)"
@@ -29,16 +30,19 @@ def draw_unet(network: UNetConfig, placement: Placement) -> str:
         network: the U-Net.
         placement: one attention for each of the network's locations.
     """
-    return compose(network, draw_backbone(network), draw_modules(network, placement), placement)
+    return (
+        f"{opening(network)}<title>{escape(describe(placement))}</title>"
+        f"<desc>{escape(tell(network, placement))}</desc>"
+        f"{draw_backbone(network)}{draw_modules(network, placement)}</svg>"
+    )
 
 
-def compose(network: UNetConfig, backbone: str, modules: str, placement: Placement) -> str:
-    """The drawing of a placement from its two parts."""
+def opening(network: UNetConfig) -> str:
+    """The tag that opens a drawing."""
     geometry = Geometry(network)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {geometry.width} {geometry.height}" '
-        f'width="{geometry.width}" height="{geometry.height}"><title>{escape(describe(placement))}</title>'
-        f"<desc>{escape(tell(network, placement))}</desc>{backbone}{modules}</svg>"
+        f'width="{geometry.width}" height="{geometry.height}">'
     )
 
 
@@ -54,13 +58,15 @@ def draw_backbone(network: UNetConfig) -> str:
     geometry = Geometry(network)
     places = [location for location in network.locations if location.stage is not Stage.SKIP]
     ground = f'<rect width="{geometry.width}" height="{geometry.height}" rx="6" fill="var(--ground,#ffffff)"/>'
-    return ground + _joints(network, geometry) + "".join(_block(network, geometry, place) for place in places)
+    blocks = "".join(_block(network, geometry, place) for place in places)
+    return f'{ground}{_joints(network, geometry)}<g {_FONT} font-size="11" fill="{_INK}">{blocks}</g>'
 
 
 def draw_modules(network: UNetConfig, placement: Placement) -> str:
     """The modules of a placement, and rings where it has none."""
     geometry = Geometry(network)
-    return "".join(_module(geometry.module(location), location, spec) for location, spec in placement)
+    parts = "".join(_module(geometry.module(location), location, spec) for location, spec in placement)
+    return f'<g {_FONT} font-size="12" fill="{_MODULE_INK}">{parts}</g>'
 
 
 def _joints(network: UNetConfig, geometry: Geometry) -> str:
@@ -97,40 +103,37 @@ def _block(network: UNetConfig, geometry: Geometry, location: Location) -> str:
     channels, middle = network.channels(level), geometry.block(location)
     return (
         f"<g><title>{location}: {channels} channels at 1/{2**level} of the resolution</title>"
-        f"{_box(middle, BLOCK_WIDTH, BLOCK_HEIGHT, 3, _BLOCK, _LINE)}{_text(middle, str(channels), 11, _INK)}</g>"
+        f'{_box(middle, BLOCK_WIDTH, BLOCK_HEIGHT, 3)} fill="{_BLOCK}" stroke="{_LINE}"/>'
+        f"{_text(middle, str(channels))}</g>"
     )
 
 
 def _module(middle: Point, location: Location, spec: AttentionSpec) -> str:
     if spec == NONE:
         return (
-            f'<circle cx="{middle.x}" cy="{middle.y}" r="4" fill="var(--ground,#ffffff)" stroke="{_LINE}">'
+            f'<circle cx="{middle.x}" cy="{middle.y}" r="4" fill="{_RING}" stroke="{_LINE}">'
             f"<title>{location}: no attention</title></circle>"
         )
     options = ", ".join(f"{name}={value}" for name, value in spec.options)
     # Where no arrow leaves the module: from the encoder's they go down, from the decoder's up.
     side = -1 if location.stage is Stage.ENCODER else 1
     beside = Point(middle.x, middle.y + side * (MODULE_HEIGHT // 2 + 7))
+    small = f'<g font-size="9" fill="{_INK}">{_text(beside, _shortened(options, _LETTERS))}</g>'
     return (
         f"<g><title>{location}: {escape(str(spec))}</title>"
-        f"{_box(middle, MODULE_WIDTH, MODULE_HEIGHT, 11, _MODULE, _MODULE)}"
-        f"{_text(middle, _shortened(spec.kind, 9), 12, _MODULE_INK)}"
-        f"{_text(beside, _shortened(options, _LETTERS), 9, _INK) if options else ''}</g>"
+        f'{_box(middle, MODULE_WIDTH, MODULE_HEIGHT, 11)} fill="{_MODULE}"/>'
+        f"{_text(middle, _shortened(spec.kind, 9))}{small if options else ''}</g>"
     )
 
 
-def _box(middle: Point, width: int, height: int, radius: int, fill: str, stroke: str) -> str:
-    return (
-        f'<rect x="{middle.x - width // 2}" y="{middle.y - height // 2}" width="{width}" height="{height}" '
-        f'rx="{radius}" fill="{fill}" stroke="{stroke}"/>'
-    )
+def _box(middle: Point, width: int, height: int, radius: int) -> str:
+    """A rectangle whose colours and end are still to come."""
+    x, y = middle.x - width // 2, middle.y - height // 2
+    return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}"'
 
 
-def _text(middle: Point, text: str, size: int, fill: str) -> str:
-    return (
-        f'<text x="{middle.x}" y="{middle.y}" dy=".35em" {_FONT} font-size="{size}" fill="{fill}">'
-        f"{escape(text)}</text>"
-    )
+def _text(middle: Point, text: str) -> str:
+    return f'<text x="{middle.x}" y="{middle.y}" dy=".35em">{escape(text)}</text>'
 
 
 def _shortened(text: str, letters: int) -> str:

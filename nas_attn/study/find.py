@@ -34,6 +34,12 @@ def open_study(study: str, storage: str | None = None) -> Ledger:
     return Ledger.open(folder.default_url, folder.name)
 
 
+def folder_of(study: str) -> StudyFolder:
+    """Where the files of a study lie, or would lie: with another storage there may be none."""
+    path = Path(study)
+    return StudyFolder(path.resolve() if path.is_dir() else STUDIES / study)
+
+
 def find_folder(study: str) -> StudyFolder:
     """The folder of a study with SQLite storage.
 

@@ -31,13 +31,13 @@ def cases(draw: st.DrawFn) -> tuple[UNetConfig, Placement]:
 
 def titles(drawing: str) -> list[str]:
     """What a pointer is told over each part, without the title of the whole."""
-    return [title.text or "" for title in ElementTree.fromstring(drawing).findall(f"*/{SVG}title")]
+    return [title.text or "" for title in list(ElementTree.fromstring(drawing).iter(f"{SVG}title"))[1:]]
 
 
 def boxes(drawing: str) -> list[tuple[float, float, float, float]]:
     """Left, top, right and bottom of blocks and modules."""
     found = []
-    for box in ElementTree.fromstring(drawing).findall(f"{SVG}g/{SVG}rect"):
+    for box in list(ElementTree.fromstring(drawing).iter(f"{SVG}rect"))[1:]:  # the first is the ground
         x, y, width, height = (float(box.attrib[name]) for name in ("x", "y", "width", "height"))
         found.append((x, y, x + width, y + height))
     return found
@@ -84,7 +84,7 @@ def test_nothing_overlaps_and_nothing_is_cut_off(depth: int) -> None:
 def test_the_encoder_goes_down_on_the_left_and_the_decoder_up_on_the_right(depth: int) -> None:
     unet = network(depth)
     places: dict[str, tuple[float, float]] = {}
-    for ring in ElementTree.fromstring(draw_unet(unet, unet.plain)).findall(f"{SVG}circle"):
+    for ring in ElementTree.fromstring(draw_unet(unet, unet.plain)).iter(f"{SVG}circle"):
         name = (ring.findtext(f"{SVG}title") or "").partition(":")[0]
         places[name] = float(ring.attrib["cx"]), float(ring.attrib["cy"])
     for level in range(depth):

@@ -1,0 +1,108 @@
+"""Whether short runs predict long ones, and whether the plain U-Net has converged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import cycle
+from statistics import fmean
+
+import plotly.graph_objects as go
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.ranking import RungFidelity, describe
+from nas_attn.ranking.runs import comparable_iou
+from nas_attn.record import TrialRecord
+from nas_attn.report.chart import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, Chart, Table, figure
+
+_LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PURPLE, "cross"))
+
+
+def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord]) -> Chart:
+    """Each placement's IoU at a short budget against that at the next longer one.
+
+    Args:
+        fidelities: of neighbouring rungs; at least one.
+        records: of the study.
+    """
+    words = " ".join(" ".join(filter(None, (fidelity.text, fidelity.warning))) for fidelity in fidelities)
+    return Chart(
+        name="rungs",
+        title="Do short runs predict long ones?",
+        caption=f"Each mark is a placement that was run at both budgets, over the seeds that it shares. {words}",
+        figure=_figure(fidelities, records),
+        table=Table.of(
+            ("from", "to", "placements", "rank correlation", "interval"),
+            [
+                (
+                    str(fidelity.lower),
+                    str(fidelity.upper),
+                    str(fidelity.n_placements),
+                    f"{fidelity.correlation:+.2f}",
+                    "-"
+                    if fidelity.interval is None
+                    else f"{fidelity.interval.low:+.2f} to {fidelity.interval.high:+.2f}",
+                )
+                for fidelity in fidelities
+            ],
+        ),
+    )
+
+
+def convergence_chart(curve: Sequence[tuple[int, float]], words: str) -> Chart:
+    """The plain U-Net's IoU at growing budgets.
+
+    Args:
+        curve: (steps, IoU), ascending; at least two.
+        words: what it says.
+    """
+    trace = go.Scatter(
+        mode="lines+markers",
+        x=[steps for steps, _ in curve],
+        y=[100 * iou for _, iou in curve],
+        line={"color": VERMILLION, "width": 2},
+        marker={"size": 9, "symbol": "diamond"},
+    )
+    return Chart(
+        name="convergence",
+        title="Has the plain U-Net converged?",
+        caption=f"Each mark is a complete run with the same seed. {words}",
+        figure=figure([trace], x="steps", y="IoU x100", height=300),
+        table=Table.of(("steps", "IoU x100"), [(str(steps), f"{100 * iou:.1f}") for steps, iou in curve]),
+    )
+
+
+def _figure(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord]) -> go.Figure:
+    traces = []
+    for fidelity, (colour, symbol) in zip(fidelities, cycle(_LOOKS), strict=False):
+        pairs = _pairs(records, fidelity.lower, fidelity.upper)
+        traces.append(
+            go.Scatter(
+                name=f"{fidelity.lower.steps} to {fidelity.upper.steps} steps",
+                mode="markers",
+                x=[100 * short for _, short, _ in pairs],
+                y=[100 * long for _, _, long in pairs],
+                text=[describe(placement) for placement, _, _ in pairs],
+                marker={"color": colour, "symbol": symbol, "size": 8},
+                hovertemplate="<b>%{text}</b><br>short %{x:.1f}, long %{y:.1f}<extra></extra>",
+                customdata=[placement.id for placement, _, _ in pairs],
+            )
+        )
+    return figure(traces, x="IoU x100 at the shorter budget", y="IoU x100 at the longer budget")
+
+
+def _pairs(records: Sequence[TrialRecord], lower: Budget, upper: Budget) -> list[tuple[Placement, float, float]]:
+    """Mean IoU at both budgets over the seeds of a placement that were run at both."""
+    scores: dict[Budget, dict[tuple[Placement, int], float]] = {lower: {}, upper: {}}
+    for record in records:
+        if record.budget in scores and (iou := comparable_iou(record)) is not None:
+            scores[record.budget].setdefault((record.placement, record.seed), iou)
+    shared: dict[Placement, list[tuple[float, float]]] = defaultdict(list)
+    for cell, short in scores[lower].items():
+        if cell in scores[upper]:
+            shared[cell[0]].append((short, scores[upper][cell]))
+    return [
+        (placement, fmean(short for short, _ in pairs), fmean(long for _, long in pairs))
+        for placement, pairs in shared.items()
+    ]

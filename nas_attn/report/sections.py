@@ -1,0 +1,202 @@
+"""The parts of a report, in their order; what has no data is absent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import escape
+
+from nas_attn.ranking import RankedPlacement, Ranking, amount, ladder_fidelity
+from nas_attn.record import State
+from nas_attn.report.costs import costs_chart
+from nas_attn.report.curves import curve_data, curves_chart
+from nas_attn.report.differences import compared_rows, differences_chart
+from nas_attn.report.drawing import draw_unet
+from nas_attn.report.facts import StudyFacts
+from nas_attn.report.front import front_chart, front_data
+from nas_attn.report.markup import (
+    cell_markup,
+    chart_markup,
+    commands_markup,
+    list_markup,
+    numbers_markup,
+    pairs_markup,
+    panels_markup,
+)
+from nas_attn.report.rungs import convergence_chart, rungs_chart
+from nas_attn.report.words import delta, iou, named
+
+_TOP = 25
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Args:
+        name: for links to it.
+        title: its heading.
+        body: HTML.
+    """
+
+    name: str
+    title: str
+    body: str
+
+
+def sections(facts: StudyFacts) -> Iterator[Section]:
+    """All parts for which there are data."""
+    parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
+        ("winner", "The leading placement", _winner),
+        ("differences", "Against the plain U-Net", _differences),
+        ("front", "IoU against cost", _front),
+        ("ranking", "Ranking", _ranking),
+        ("learning", "Learning curves", _learning),
+        ("budget", "Is the budget long enough?", _budget),
+        ("costs", "What each place costs", _costs),
+        ("predictions", "Predictions", _predictions),
+        ("failures", "What failed", _failures),
+        ("made", "How it was made", _made),
+        ("repeat", "How to repeat it", lambda facts: commands_markup(facts.commands)),
+    )
+    for name, title, body in parts:
+        if markup := body(facts):
+            yield Section(name, title, markup)
+
+
+def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
+    """The placements that a reader may ask the page to draw: all that it shows."""
+    data = front_data(facts.ranking)
+    shown = {row.rank: row for row in (*data.rows, *_table_rows(facts.ranking), *compared_rows(facts.ranking))}
+    return [shown[rank] for rank in sorted(shown)]
+
+
+def numbers_of(row: RankedPlacement, ranking: Ranking) -> list[tuple[str, str]]:
+    """What is known of a placement, in a handful of figures."""
+    plain = ranking.plain
+    ratio = f" ({row.cost.macs / plain.cost.macs:.2f}x)" if plain and plain.cost.macs and not row.is_plain else ""
+    found = [
+        ("IoU x100", iou(row.iou_mean, row.iou_interval)),
+        ("points over the plain U-Net", delta(row)),
+        ("seeds", str(row.n_seeds)),
+        ("MACs of one image", amount(row.cost.macs) + ratio),
+        ("parameters", amount(row.cost.parameters)),
+    ]
+    if row.cost.latency_ms is not None:
+        found.append(("ms for one image", f"{row.cost.latency_ms:.3g}"))
+    return [(name, text) for name, text in found if text != "-"]
+
+
+def _winner(facts: StudyFacts) -> str:
+    if not facts.ranking.rows:
+        return ""
+    first = facts.ranking.rows[0]
+    shown = next((row for row in facts.ranking.rows if not row.is_plain), first)
+    before = "" if shown is first else "<p>The plain U-Net is first. The best placement with attention:</p>"
+    return (
+        f"{before}<p><b>{escape(f'{shown.rank}. {named(shown)}')}</b></p>"
+        f'<div class="drawing">{draw_unet(facts.network, shown.placement)}</div>'
+        '<p class="soft">Boxes are blocks with their channels; the encoder goes down on the left, dashed lines '
+        "are skips, the decoder goes up on the right. Rings are places without attention.</p>"
+        f"{numbers_markup(numbers_of(shown, facts.ranking))}"
+    )
+
+
+def _differences(facts: StudyFacts) -> str:
+    rows = compared_rows(facts.ranking)
+    return chart_markup(differences_chart(rows)) if rows else ""
+
+
+def _front(facts: StudyFacts) -> str:
+    data = front_data(facts.ranking)
+    if len(data.rows) < 2:
+        return ""
+    return (
+        f"{chart_markup(front_chart(data))}"
+        '<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
+        "<p>Click a mark, or a button of the ranking below, to see its placement drawn here.</p></div>"
+    )
+
+
+def _ranking(facts: StudyFacts) -> str:
+    ranking = facts.ranking
+    if not ranking.rows:
+        return ""
+    rows = _table_rows(ranking)
+    head = "".join(
+        f'<th scope="col">{header}</th>'
+        for header in ("rank", "placement", "IoU x100", "to plain x100", "seeds", "MACs", "parameters", "")
+    )
+    body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1) for row in rows)
+    more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
+    signs = "* on the front, = not distinguishable from the first, ! unstable"
+    return (
+        f'<div class="wide"><table><caption>{more}{signs}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>{list_markup(ranking.notes)}"
+    )
+
+
+def _table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
+    """The first ones, and the controls wherever they are."""
+    return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.control is not None)
+
+
+def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
+    tied = row.tied_with_best and row.rank > 1
+    signs = ("*" if row.on_front else "") + ("=" if tied else "") + ("!" if row.unstable else "")
+    button = (
+        f'<button type="button" data-placement="{row.placement.id}" '
+        f'aria-label="draw {escape(named(row))}">draw</button>'
+        if drawable
+        else ""
+    )
+    cells = (
+        f"{row.rank}{signs}",
+        named(row),
+        iou(row.iou_mean, row.iou_interval),
+        delta(row),
+        str(row.n_seeds),
+        amount(row.cost.macs),
+        amount(row.cost.parameters),
+    )
+    return f"<tr>{''.join(map(cell_markup, cells))}<td>{button}</td></tr>"
+
+
+def _learning(facts: StudyFacts) -> str:
+    data = curve_data(facts.records, facts.ranking)
+    return chart_markup(curves_chart(data)) if data.curves else ""
+
+
+def _budget(facts: StudyFacts) -> str:
+    charts = []
+    if fidelities := ladder_fidelity(facts.records, confidence=facts.ranking.confidence):
+        charts.append(chart_markup(rungs_chart(fidelities, facts.records)))
+    if len(facts.plain_curve) > 1:
+        charts.append(chart_markup(convergence_chart(facts.plain_curve, facts.plain_curve_text)))
+    return "".join(charts)
+
+
+def _costs(facts: StudyFacts) -> str:
+    plain = facts.ranking.plain
+    if plain is None or not any(cost.spec.kind != "none" for cost in facts.added_costs):
+        return ""
+    return chart_markup(costs_chart(facts.added_costs, plain.cost))
+
+
+def _predictions(facts: StudyFacts) -> str:
+    return panels_markup(facts.panels) if facts.panels else ""
+
+
+def _failures(facts: StudyFacts) -> str:
+    failed = [record for record in facts.records if record.state is State.FAILED]
+    if not failed:
+        return ""
+    reasons = Counter(record.failure or "no reason is known" for record in failed)
+    pairs = [(f"{number:,}", reason) for reason, number in reasons.most_common(20)]
+    return f"<p>{len(failed):,} of {len(facts.records):,} trials failed.</p>{pairs_markup(pairs)}"
+
+
+def _made(facts: StudyFacts) -> str:
+    parts = (("Settings", facts.settings), ("Data", facts.data))
+    return "".join(f"<h3>{title}</h3>{pairs_markup(pairs)}" for title, pairs in parts if pairs)

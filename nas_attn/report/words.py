@@ -1,0 +1,52 @@
+"""Rows of a ranking in words, for tables and for what a pointer is told."""
+
+from __future__ import annotations
+
+import textwrap
+from html import escape
+
+from nas_attn.ranking import Interval, RankedPlacement, amount, bounds, counted, describe, points
+
+_HOVER_LETTERS = 60
+COST_TITLES = {
+    "macs": "MACs of one image",
+    "parameters": "trainable parameters",
+    "latency": "ms for one image",
+    "memory": "MiB of a training step",
+}
+
+
+def named(row: RankedPlacement) -> str:
+    """A placement with the name of the control that it is."""
+    words = describe(row.placement)
+    if row.control is None or row.is_plain:
+        return words
+    return f"{words} [control]" if row.control in words else f"{words} [control: {row.control}]"
+
+
+def iou(value: float, interval: Interval | None) -> str:
+    """IoU x100: ``86.4 (85.9 to 86.9)``."""
+    return f"{100 * value:.1f}" + ("" if interval is None else f" ({bounds(interval)})")
+
+
+def delta(row: RankedPlacement) -> str:
+    """The difference to the plain U-Net in IoU points: ``+0.9 (0.4 to 1.4)``."""
+    if row.is_plain or row.delta is None:
+        return "-"
+    return points(row.delta) + ("" if row.delta_interval is None else f" ({bounds(row.delta_interval)})")
+
+
+def cost(value: float | None) -> str:
+    """A cost in three digits."""
+    return "-" if value is None else amount(value)
+
+
+def hover(row: RankedPlacement) -> str:
+    """What a chart tells over a placement's mark, in Plotly's few tags."""
+    words = "<br>".join(escape(line) for line in textwrap.wrap(named(row), _HOVER_LETTERS))
+    gain = "" if row.is_plain else f"<br>to plain: {delta(row)} points"
+    return (
+        f"<b>{row.rank}. {words}</b><br>IoU x100: {iou(row.iou_mean, row.iou_interval)}, "
+        f"{counted(row.n_seeds, 'seed')}; to expect: {100 * row.iou_expected:.1f}{gain}<br>"
+        f"{amount(row.cost.macs)} MACs, {amount(row.cost.parameters)} parameters"
+    )

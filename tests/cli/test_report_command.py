@@ -1,0 +1,78 @@
+"""``nas-attn report``: one page, from a study's name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from nas_attn.cli.main import main
+
+
+@pytest.fixture
+def page(tiny_study, capsys):
+    def write(*arguments):
+        assert main(["report", "tiny", "-o", "page.html", *arguments]) == 0
+        printed = capsys.readouterr().out
+        assert printed.startswith("page.html: report of 'tiny', ")
+        return (tiny_study.folder / "page.html").read_text(encoding="utf-8")
+
+    return write
+
+
+def test_the_page_says_what_the_table_says(page, capsys):
+    text = page()
+    assert main(["rank", "tiny"]) == 0
+    verdict = capsys.readouterr().out.splitlines()[0]
+    assert f'<p class="verdict">{verdict[:60]}' in text
+    assert re.findall(r'<h2 id="(\w+)"', text)[:4] == ["winner", "differences", "front", "ranking"]
+
+
+def test_the_page_holds_the_settings_the_data_and_how_to_repeat_it(page):
+    text = page()
+    for expected in (
+        "unet_attention_small: 10 locations, 432 placements",
+        "10: 10 complete; ",
+        "strategy</th><td>random",
+        "data set</th><td>synthetic",
+        "background, yellow, blue",
+        "nas-attn search --config studies/tiny/study.yaml --study tiny-again",
+    ):
+        assert expected in text
+
+
+def test_what_each_place_costs_is_counted_for_the_studys_space(page):
+    text = page()
+    assert 'id="plot-costs"' in text
+    for place in ("bottleneck", "skip.2", "decoder.0"):
+        assert f'<td class="figures">{place}</td>' in text
+
+
+def test_another_cost_makes_another_front(page):
+    assert "ms for one image" in page("--cost", "latency")
+
+
+def test_a_study_in_another_place_is_reported_without_its_file(page):
+    text = page("--storage", "sqlite:///studies/tiny/study.db")
+    assert "nas-attn search --config studies/tiny/study.yaml" in text
+
+
+def test_a_page_is_written_anew(page):
+    assert page() == page()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tinny", "-o", "page.html"], "there is no study 'tinny' in studies/; did you mean 'tiny'?"),
+        (["tiny"], "the following arguments are required: -o/--output"),
+        (["tiny", "-o", "gone/page.html"], "gone/page.html: there is no folder gone"),
+        (["tiny", "-o", "studies"], "studies: is a folder; write such as studies/report.html"),
+        (["tiny", "-o", "page.html", "--cost", "mac"], "unknown cost 'mac'; did you mean 'macs'?"),
+        (["tiny", "-o", "page.html", "--ouput", "x"], "unknown option '--ouput'; did you mean '--output'?"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(tiny_study, refused, words, message):
+    (line,) = refused("report", *words)
+
+    assert message in line

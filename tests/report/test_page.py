@@ -1,0 +1,198 @@
+"""The page as a file: whole, closed in itself, and safe whatever a study is called."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from plotly.offline import get_plotlyjs
+
+from nas_attn.placement import AttentionSpec, Location
+from nas_attn.ranking import rank
+from nas_attn.record import Cost, State, TrialRecord
+from nas_attn.report import AddedCost, Panel, Panels, Picture, StudyFacts, report_page
+
+Facts = Callable[..., StudyFacts]
+VOID = {"meta", "img", "br", "link", "input"}
+DOT = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc000000301"
+    "0100c9fe92ef0000000049454e44ae426082"
+)
+
+
+class Outline(HTMLParser):
+    """What a page is made of; fails where a tag is closed that is not open."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page.replace(get_plotlyjs(), ""))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def full(facts_of: Facts) -> StudyFacts:
+    facts = facts_of(40)
+    location = Location.parse("skip.0")
+    return facts_of(
+        40,
+        records=facts.records,
+        ranking=facts.ranking,
+        added_costs=(AddedCost(location, AttentionSpec("se"), 10, 50),),
+        plain_curve=((50, 0.5), (100, 0.6)),
+        plain_curve_text="It has converged.",
+        settings=(("seed", "0"),),
+        data=(("data set", "nuclei"),),
+        commands=(("nas-attn rank made-up", "Rank:"),),
+        panels=Panels(
+            ("Trained again.",),
+            (("nucleus", "#e69f00"),),
+            (Panel("a.png", "worst", 0.5, 0.4, (Picture("truth", "two nuclei", DOT),)),),
+        ),
+        remarks=("A remark.",),
+    )
+
+
+def headings(outline: Outline) -> list[str]:
+    return [attrs["id"] or "" for attrs in outline.all("h2")]
+
+
+def test_a_full_page_has_every_section_and_each_is_linked(facts_of: Facts) -> None:
+    outline = Outline(report_page(full(facts_of)))
+    assert not outline.open
+    assert headings(outline) == [
+        "winner",
+        "differences",
+        "front",
+        "ranking",
+        "learning",
+        "budget",
+        "costs",
+        "predictions",
+        "made",
+        "repeat",
+    ]
+    links = [attrs["href"] for attrs in outline.all("a")]
+    assert links == ["#content", *(f"#{name}" for name in headings(outline))]
+
+
+def test_no_two_parts_share_an_id(facts_of: Facts) -> None:
+    ids = Counter(attrs["id"] for _, attrs in Outline(report_page(full(facts_of))).tags if "id" in attrs)
+    assert max(ids.values()) == 1
+
+
+def test_a_page_asks_for_nothing_from_outside(facts_of: Facts) -> None:
+    page = report_page(full(facts_of)).replace(get_plotlyjs(), "")
+    addresses = set(re.findall(r"https?://[^\"'\s<\\]+", page))
+    assert addresses <= {"http://www.w3.org/2000/svg"}
+    outline = Outline(page)
+    assert not outline.all("link")
+    assert not any("src" in attrs for attrs in outline.all("script"))
+    assert all((attrs["src"] or "").startswith("data:image/png;base64,") for attrs in outline.all("img"))
+    (policy,) = [attrs["content"] for attrs in outline.all("meta") if "http-equiv" in attrs]
+    assert "default-src 'none'" in (policy or "")
+
+
+def test_every_figure_is_named_described_and_told_as_a_table(facts_of: Facts) -> None:
+    page = report_page(full(facts_of))
+    outline = Outline(page)
+    ids = {attrs["id"] for _, attrs in outline.tags if "id" in attrs}
+    plots = [attrs for attrs in outline.all("div") if attrs.get("class") == "plot"]
+    assert len(plots) == 5
+    for plot in plots:
+        assert plot["aria-label"]
+        assert plot["aria-describedby"] in ids
+    assert page.count("the same as a table</summary>") == len(plots)
+    assert all(attrs["alt"] for attrs in outline.all("img"))
+    assert all(attrs.get("aria-label") or attrs.get("id") == "theme" for attrs in outline.all("button"))
+
+
+def test_data_of_figures_and_drawings_are_json(facts_of: Facts) -> None:
+    facts = full(facts_of)
+    page = report_page(facts)
+    found = re.findall(r'<script type="application/json" id="([^"]+)">(.*?)</script>', page, re.DOTALL)
+    values = {name: json.loads(text) for name, text in found}
+    drawings = values.pop("facts")["placements"]
+    assert set(drawings) == {row.placement.id for row in facts.ranking.rows}
+    assert all(set(value) == {"data", "layout"} for value in values.values())
+    first = facts.ranking.rows[0]
+    for location, spec in first.placement.attended:
+        assert f"{location}: {spec}<" in drawings[first.placement.id]["modules"]
+
+
+def test_what_is_not_known_is_absent(facts_of: Facts) -> None:
+    outline = Outline(report_page(facts_of(5)))
+    assert headings(outline) == ["winner", "differences", "front", "ranking", "learning"]
+
+
+def test_a_study_without_a_complete_trial_says_so(facts_of: Facts) -> None:
+    network = facts_of(0).network
+    template = facts_of(2).records[0]
+    failed = TrialRecord(
+        0, network.plain, template.budget, 0, template.role, State.FAILED, failure="the loss became nan at step 3"
+    )
+    outline = Outline(report_page(facts_of(0, records=(failed,))))
+    text = " ".join(outline.text)
+    assert "Nothing to rank: no trial is complete." in text
+    assert "the loss became nan at step 3" in text
+    assert headings(outline) == ["failures"]
+
+
+def test_texts_are_never_markup(facts_of: Facts) -> None:
+    evil = "</script><script>alert(1)</script><b>&"
+    base = facts_of(5)
+    records = (
+        *base.records,
+        TrialRecord(
+            99, base.network.plain, base.records[0].budget, 0, base.records[0].role, State.FAILED, failure=evil
+        ),
+    )
+    facts = facts_of(
+        5,
+        study=evil,
+        records=records,
+        ranking=rank(base.records),
+        settings=((evil, evil),),
+        commands=((evil, evil),),
+        remarks=(evil,),
+        panels=Panels((evil,), ((evil, "#e69f00"),), (Panel(evil, evil, 0.5, 0.4, (Picture(evil, evil, DOT),)),)),
+    )
+    page = report_page(facts)
+    assert "<script>alert" not in page
+    assert "<b>&" not in page
+    assert evil in "".join(Outline(page).text)
+
+
+def test_a_page_of_thousands_of_placements_stays_small(facts_of: Facts) -> None:
+    page = report_page(facts_of(3000))
+    assert len(page) - len(get_plotlyjs()) < 3_500_000
+    assert "600 of 3,000 placements are drawn" in page
+
+
+@pytest.mark.parametrize("cost", ["latency", "memory"])
+def test_a_cost_that_was_not_measured_leaves_the_front_out(facts_of: Facts, cost: str) -> None:
+    records = facts_of(6).records
+    outline = Outline(report_page(facts_of(6, records=records, ranking=rank(records, cost=cost))))
+    assert "front" not in headings(outline)
+    assert Cost(1, 1).latency_ms is None

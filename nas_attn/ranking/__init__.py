@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from nas_attn.ranking.describe import amount, bounds, counted, describe, points
+from nas_attn.ranking.evidence import Evidence
 from nas_attn.ranking.fidelity import RungFidelity, ladder_fidelity
 from nas_attn.ranking.formats import ranking_csv, ranking_json
 from nas_attn.ranking.noise import Noise, PooledSd
+from nas_attn.ranking.order import COSTS, front_of, order_of
 from nas_attn.ranking.pareto import pareto_front
-from nas_attn.ranking.rank import COSTS, cost_of, rank
+from nas_attn.ranking.rank import cost_of, rank
 from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
 
 __all__ = [
     "COSTS",
+    "Evidence",
     "Interval",
     "Noise",
     "PooledSd",
@@ -24,7 +27,9 @@ __all__ = [
     "cost_of",
     "counted",
     "describe",
+    "front_of",
     "ladder_fidelity",
+    "order_of",
     "pareto_front",
     "points",
     "rank",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -60,8 +61,6 @@ class Evidence:
         noise: pooled over the stable placements.
         noises: of each row.
         levels: what to expect of each row.
-        influences: of the images on each row's runs.
-        repeated: variance over images that one run has by itself, and that a pair of runs has.
     """
 
     selected: SelectedRuns
@@ -72,8 +71,6 @@ class Evidence:
     noise: Noise
     noises: Sequence[Noise]
     levels: Levels
-    influences: Sequence[Influences]
-    repeated: tuple[float, float]
 
     @classmethod
     def of(cls, records: Sequence[TrialRecord]) -> Evidence:
@@ -89,7 +86,6 @@ class Evidence:
         # The plain U-Net is in the finals whatever its score: all of its runs tell of the noise.
         stable = [table[row] if row == plain else reported[row] for row in range(len(runs)) if row not in unstable]
         noise = pooled_noise(stable)
-        found = influences([run.counts for run in runs])
         return cls(
             selected=selected,
             screening=screening,
@@ -102,9 +98,18 @@ class Evidence:
                 for row, seeds in enumerate(reported)
             ],
             levels=shrunken_levels(table, noise.pair.sd if noise.pair else None, plain),
-            influences=found,
-            repeated=_repeated([held for row, held in enumerate(found) if row not in unstable], found, plain),
         )
+
+    @cached_property
+    def influences(self) -> Sequence[Influences]:
+        """Of the images on each row's runs."""
+        return influences([run.counts for run in self.selected.runs])
+
+    @cached_property
+    def repeated(self) -> tuple[float, float]:
+        """Variance over images that one run has by itself, and that a pair of runs has."""
+        stable = [held for row, held in enumerate(self.influences) if row not in self.unstable]
+        return _repeated(stable, self.influences, self.plain)
 
     def row_of(self, placement: Placement) -> int | None:
         """The row of a placement; None where it has no comparable run."""

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.ranking.describe import verdict
 from nas_attn.ranking.evidence import Evidence
-from nas_attn.ranking.pareto import pareto_front
+from nas_attn.ranking.order import COSTS, expected_iou, front_of, order_of
 from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
-from nas_attn.record import Cost, TrialRecord
-
-COSTS: Mapping[str, Callable[[Cost], float | None]] = {
-    "macs": lambda cost: cost.macs,
-    "parameters": lambda cost: cost.parameters,
-    "latency": lambda cost: cost.latency_ms,
-    "memory": lambda cost: cost.peak_memory_mib,
-}
-
-_SAME_DIGITS = 12  # beyond which scores differ by rounding only
+from nas_attn.record import TrialRecord
 
 
 def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: float = 0.95) -> Ranking:
@@ -44,9 +35,8 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
     _check(cost, confidence)
     evidence = Evidence.of(records)
     rows = [_row(evidence, number, confidence) for number in range(len(evidence.reported))]
-    front = _front(rows, cost)
+    front, order = front_of(evidence, cost), order_of(evidence, cost)
     likely = evidence.front_probabilities([cost_of(row, cost) for row in rows])
-    order = sorted(range(len(rows)), key=lambda number: _sort_key(rows[number], cost))
     ranked = tuple(
         replace(
             rows[number],
@@ -104,7 +94,7 @@ def _row(evidence: Evidence, number: int, confidence: float) -> RankedPlacement:
         fresh=len(reported) < len(run.scores),
         iou_mean=iou.value,
         iou_interval=iou_interval and Interval(max(0.0, iou_interval.low), min(1.0, iou_interval.high)),
-        iou_expected=round(evidence.levels.expected[number], _SAME_DIGITS),
+        iou_expected=expected_iou(evidence, number),
         delta=None if delta is None else delta.value,
         delta_interval=delta_interval,
         better_than_plain=_versus(delta_interval),
@@ -129,16 +119,6 @@ def _tied(evidence: Evidence, best: int, other: int, confidence: float) -> bool 
         return True
     interval = evidence.difference(best, other).interval(confidence)
     return None if interval is None else not interval.excludes(0.0)
-
-
-def _front(rows: Sequence[RankedPlacement], cost: str) -> set[int]:
-    known = [(number, value) for number, row in enumerate(rows) if (value := cost_of(row, cost)) is not None]
-    return {known[index][0] for index in pareto_front([(rows[n].iou_expected, value) for n, value in known])}
-
-
-def _sort_key(row: RankedPlacement, cost: str) -> tuple[float, float, str]:
-    value = cost_of(row, cost)
-    return (-row.iou_expected, float("inf") if value is None else value, row.placement.id)
 
 
 def _notes(rows: Sequence[RankedPlacement], cost: str, evidence: Evidence) -> list[str]:

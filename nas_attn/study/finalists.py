@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking import COSTS, pareto_front, rank
+from nas_attn.ranking import COSTS, Evidence, front_of, order_of, pareto_front
 from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.study.evaluation import Evaluation
 
@@ -57,13 +57,14 @@ def next_finalist(
 def _racers(records: Sequence[TrialRecord], plain: Placement, cost: str, places: int) -> list[Placement]:
     """The plain U-Net, then the leaders, the best first; those whose runs failed are not among them."""
     failures = Counter(record.placement for record in records if record.outcome is None)
-    ranked = rank(_contenders(records, cost), cost=cost).rows
-    rows = [row for row in ranked if row.placement != plain and not failures[row.placement]]
+    evidence = Evidence.of(_contenders(records, cost))
+    front, placements = front_of(evidence, cost), [run.placement for run in evidence.selected.runs]
+    rows = [row for row in order_of(evidence, cost) if placements[row] != plain and not failures[placements[row]]]
     by_front = max(0, (places - 1) // 3)
     leaders = rows[: places - 1 - by_front]
-    leaders += [row for row in rows if row.on_front and row not in leaders][:by_front]
+    leaders += [row for row in rows if row in front and row not in leaders][:by_front]
     leaders += [row for row in rows if row not in leaders][: places - 1 - len(leaders)]
-    return [plain, *(row.placement for row in leaders)]
+    return [plain, *(placements[row] for row in leaders)]
 
 
 def _contenders(records: Sequence[TrialRecord], cost: str) -> Sequence[TrialRecord]:

@@ -1,0 +1,41 @@
+"""Which row leads and which rows are on the front, by the IoU to expect; the intervals are not needed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from nas_attn.ranking.evidence import Evidence
+from nas_attn.ranking.pareto import pareto_front
+from nas_attn.record import Cost
+
+COSTS: Mapping[str, Callable[[Cost], float | None]] = {
+    "macs": lambda cost: cost.macs,
+    "parameters": lambda cost: cost.parameters,
+    "latency": lambda cost: cost.latency_ms,
+    "memory": lambda cost: cost.peak_memory_mib,
+}
+
+_SAME_DIGITS = 12  # beyond which scores differ by rounding only
+
+
+def expected_iou(evidence: Evidence, row: int) -> float:
+    """The IoU to expect of a row over the seeds seen."""
+    return round(evidence.levels.expected[row], _SAME_DIGITS)
+
+
+def order_of(evidence: Evidence, cost: str) -> list[int]:
+    """All rows, the best first; of equal ones the cheapest."""
+
+    def key(row: int) -> tuple[float, float, str]:
+        run = evidence.selected.runs[row]
+        value = COSTS[cost](run.cost)
+        return (-expected_iou(evidence, row), float("inf") if value is None else value, run.placement.id)
+
+    return sorted(range(len(evidence.selected.runs)), key=key)
+
+
+def front_of(evidence: Evidence, cost: str) -> frozenset[int]:
+    """The rows that no other one dominates; those whose cost was not measured are not among them."""
+    costs = [COSTS[cost](run.cost) for run in evidence.selected.runs]
+    known = [(row, value) for row, value in enumerate(costs) if value is not None]
+    return frozenset(known[i][0] for i in pareto_front([(expected_iou(evidence, row), v) for row, v in known]))

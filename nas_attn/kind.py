@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from nas_attn.errors import AttentionError, did_you_mean
 from nas_attn.placement import AttentionSpec, OptionValue, Stage
 
 ALL_STAGES: tuple[Stage, ...] = tuple(Stage)
 GATED_STAGES: tuple[Stage, ...] = (Stage.SKIP, Stage.DECODER)
+BLOCK_STAGES: tuple[Stage, ...] = (Stage.ENCODER, Stage.BOTTLENECK, Stage.DECODER)
+
+
+class Family(str, Enum):
+    """What a kind works on, and by that how the network calls it.
+
+    A gate and a context module refine a feature map; a convolution stands in for the second one of a location's
+    block; a block module takes the whole block and decides what goes in and what comes out.
+    """
+
+    GATE = "gate"
+    CONTEXT = "context"
+    CONVOLUTION = "convolution"
+    BLOCK = "block"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,7 @@ class Option:
 START = Option(
     "start",
     "paper",
-    "weights at step 0: the paper's, or such that the module returns its input unchanged",
+    "weights at step 0: the paper's, or such that the network computes what it would without the module",
     choices=("paper", "identity"),
 )
 
@@ -80,19 +98,23 @@ class AttentionKind:
         name: what a search space calls it.
         title: what people call it.
         paper: authors, year and arXiv number or venue.
-        stages: where it may stand.
+        family: what it works on.
+        stages: where it may stand; a convolution or a block module only where there is a block.
         options: its options, without ``start``, which every kind but ``none`` has.
         needs_gate: it takes the decoder feature that enters its level as a second input.
+        takes_classes: its constructor takes the number of classes, for a loss of its own.
         quadratic: its cost grows with (H*W)^2.
-        starts_as_identity: the paper's own start returns the input unchanged, so that ``start`` changes nothing.
+        starts_as_identity: the paper's own start changes nothing, so that ``start`` makes no difference.
     """
 
     name: str
     title: str
     paper: str
+    family: Family = Family.GATE
     stages: tuple[Stage, ...] = ALL_STAGES
     options: tuple[Option, ...] = ()
     needs_gate: bool = False
+    takes_classes: bool = False
     quadratic: bool = False
     starts_as_identity: bool = False
 

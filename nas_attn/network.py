@@ -85,7 +85,15 @@ class UNetConfig:
             height=height // 2**level,
             width=width // 2**level,
             gate_channels=self.channels(level + 1) if gated else None,
+            block_channels=self._block_channels(location.stage, level),
         )
+
+    def _block_channels(self, stage: Stage, level: int) -> int | None:
+        if stage is Stage.SKIP:
+            return None
+        if stage is Stage.DECODER:
+            return 2 * self.channels(level)
+        return self.channels(level - 1) if level else self.in_channels
 
 
 def network_problems(values: dict[str, object]) -> list[str]:

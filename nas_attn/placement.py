@@ -76,6 +76,7 @@ class Site:
         width: W of the feature map there, in pixels.
         gate_channels: channels of the gating signal, the decoder feature that enters the level (at half
             the resolution); None where no such signal exists (encoder, bottleneck).
+        block_channels: channels that enter the location's block; None at a skip, which has no block.
     """
 
     location: Location
@@ -83,6 +84,7 @@ class Site:
     height: int
     width: int
     gate_channels: int | None = None
+    block_channels: int | None = None
 
     @property
     def positions(self) -> int:

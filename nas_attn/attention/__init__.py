@@ -5,12 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from nas_attn.attention._registry import KINDS, Attention, attention
-from nas_attn.attention._start import IdentityStart
+from nas_attn.attention._start import BlockStart, ConvolutionStart, Fade, IdentityStart
 from nas_attn.errors import AttentionError
-from nas_attn.kind import AttentionKind
+from nas_attn.kind import AttentionKind, Family
 from nas_attn.placement import AttentionSpec
 
-__all__ = ["KINDS", "Attention", "IdentityStart", "attention", "build_attention", "catalogue"]
+__all__ = ["KINDS", "Attention", "Fade", "IdentityStart", "attention", "build_attention", "catalogue"]
+
+_STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Family.BLOCK: BlockStart}
 
 
 def catalogue() -> dict[str, AttentionKind]:
@@ -18,7 +20,14 @@ def catalogue() -> dict[str, AttentionKind]:
     return {name: KINDS[name].kind for name in KINDS}
 
 
-def build_attention(spec: AttentionSpec, channels: int, gate_channels: int | None = None) -> nn.Module:
+def build_attention(
+    spec: AttentionSpec,
+    channels: int,
+    gate_channels: int | None = None,
+    *,
+    block_channels: int | None = None,
+    classes: int | None = None,
+) -> nn.Module:
     """The module that a spec describes, for one site.
 
     Args:
@@ -26,23 +35,36 @@ def build_attention(spec: AttentionSpec, channels: int, gate_channels: int | Non
         channels: C of the feature map.
         gate_channels: channels of the gating signal, the decoder feature that enters the level; None where
             there is none. Only a kind that needs a gate looks at it.
+        block_channels: channels that enter the block; None where there is no block. Only a kind that goes around
+            a block looks at it.
+        classes: K, for a kind that has a loss of its own; None builds it without that loss.
     Returns:
-        a module that takes (x), or (x, gate) where the kind needs a gate, and returns the shape of x:
-        (N, C, H, W)[, (N, gate_channels, h, w)] -> (N, C, H, W).
+        a module that keeps the shape of x. It takes (x); a kind that needs a gate (x, gate); one that goes around
+        a block (x, block), where ``block`` is a function; one that stands in for a convolution (x), but
+        (x, convolution) where it starts at the identity.
     Raises:
         RegistryError: no such kind.
-        AttentionError: an option or a size does not fit, or the kind needs a gating signal and there is none.
+        AttentionError: an option or a size does not fit, or the kind needs what is not there.
     """
     entry = KINDS[spec.kind]
-    options = entry.kind.complete(spec)
+    kind = entry.kind
+    options = kind.complete(spec)
     start = options.pop("start", "paper")
-    if not entry.kind.needs_gate:
-        module = entry.module(channels, **options)
-    elif gate_channels is None:
-        raise AttentionError(
-            f"{spec.kind} needs a gating signal and there is none here; "
-            f"it may stand at {' and '.join(f'{stage}s' for stage in entry.kind.stages)}"
-        )
-    else:
-        module = entry.module(channels, gate_channels, **options)
-    return IdentityStart(module) if start == "identity" and not entry.kind.starts_as_identity else module
+    sizes = {"channels": channels}
+    if kind.needs_gate:
+        sizes["gate_channels"] = _given(kind, gate_channels, "needs a gating signal and there is none")
+    if kind.family is Family.BLOCK:
+        sizes["block_channels"] = _given(kind, block_channels, "goes around a block and there is none")
+    if kind.takes_classes and classes is not None:
+        sizes["classes"] = classes
+    module = entry.module(**sizes, **options)
+    if start == "paper" or kind.starts_as_identity:
+        return module
+    return _STARTS.get(kind.family, IdentityStart)(module)
+
+
+def _given(kind: AttentionKind, size: int | None, why: str) -> int:
+    if size is None:
+        *others, last = (f"{stage}s" for stage in kind.stages)
+        raise AttentionError(f"{kind.name} {why} here; it may stand at {', '.join(others)} and {last}")
+    return size

@@ -20,8 +20,8 @@ class Attention:
 
     Args:
         kind: the facts.
-        module: takes ``channels`` (then ``gate_channels``, where the kind needs a gate) and the kind's own
-            options as keywords.
+        module: takes ``channels``, then what the kind's facts say of ``gate_channels``, ``block_channels`` and
+            ``classes``, then the kind's own options, all as keywords.
     """
 
     kind: AttentionKind

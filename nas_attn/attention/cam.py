@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 ENERGY = Option(
     "energy",
@@ -23,6 +23,7 @@ KIND = AttentionKind(
     name="cam",
     title="channel attention module",
     paper="Fu et al. 2019, arXiv:1809.02983",
+    family=Family.CONTEXT,
     options=(ENERGY,),
     starts_as_identity=True,
 )

@@ -10,12 +10,13 @@ from nas_attn.attention._check import check_arguments
 from nas_attn.attention._registry import attention
 from nas_attn.attention.cam import ENERGY, ChannelAttention
 from nas_attn.attention.pam import PositionAttention
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(
     name="danet",
     title="dual attention: positions and channels",
     paper="Fu et al. 2019, arXiv:1809.02983",
+    family=Family.CONTEXT,
     options=(Option("reduction", 8, "channels over the channels of queries and keys", minimum=1), ENERGY),
     quadratic=True,
     starts_as_identity=True,

@@ -12,12 +12,13 @@ from nas_attn.attention._check import check_arguments, check_batch_statistics
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.errors import AttentionError
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(
     name="encnet",
     title="context encoding module",
     paper="Zhang et al. 2018, arXiv:1803.08904",
+    family=Family.CONTEXT,
     options=(
         Option("codewords", 32, "K, prototypes with which the positions are compared", minimum=1),
         Option(

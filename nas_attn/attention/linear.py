@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(
     name="linear",
     title="efficient attention, linear in the positions",
     paper="Shen et al. 2021, arXiv:1812.01243",
+    family=Family.CONTEXT,
     options=(
         Option("heads", 1, "equal parts of the channels that attend by themselves", choices=(1, 2, 4, 8)),
         Option("reduction", 2, "channels over the channels of queries, keys and values", minimum=1),

@@ -11,12 +11,13 @@ from nas_attn.attention._attend import attend
 from nas_attn.attention._check import check_arguments, check_batch_statistics
 from nas_attn.attention._registry import attention
 from nas_attn.attention._zero_norm import ZeroStartNorm
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(
     name="nonlocal",
     title="non-local block",
     paper="Wang et al. 2018, arXiv:1711.07971",
+    family=Family.CONTEXT,
     options=(
         Option("reduction", 2, "channels over the channels of queries, keys and values", minimum=1),
         Option(

@@ -11,12 +11,13 @@ from torch.nn import functional
 from nas_attn.attention._attend import attend
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._registry import attention
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(
     name="pam",
     title="position attention module",
     paper="Fu et al. 2019, arXiv:1809.02983",
+    family=Family.CONTEXT,
     options=(
         Option("reduction", 8, "channels over the channels of queries and keys", minimum=1),
         Option(

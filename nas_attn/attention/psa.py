@@ -11,7 +11,7 @@ from torch.nn import functional
 from nas_attn.attention._check import check_arguments, check_batch_statistics
 from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 Normaliser = Literal["count", "softmax"]
 
@@ -19,6 +19,7 @@ KIND = AttentionKind(
     name="psa",
     title="point-wise spatial attention",
     paper="Zhao et al. 2018, ECCV, LNCS 11213:270-286",
+    family=Family.CONTEXT,
     options=(
         Option(
             "mode",

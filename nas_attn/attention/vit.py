@@ -11,7 +11,7 @@ from torch.nn import functional
 from nas_attn.attention._attend import attend
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._registry import attention
-from nas_attn.kind import AttentionKind, Option
+from nas_attn.kind import AttentionKind, Family, Option
 
 HEAD_CHANNELS = 64
 GRID_SIDE = 16
@@ -20,6 +20,7 @@ KIND = AttentionKind(
     name="vit",
     title="transformer block",
     paper="Dosovitskiy et al. 2021, arXiv:2010.11929",
+    family=Family.CONTEXT,
     options=(
         Option(
             "heads",

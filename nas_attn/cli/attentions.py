@@ -1,7 +1,9 @@
 """List the attention kinds with their papers, options and costs, or show one of them in full.
 
-nas-attn attentions         every kind
-nas-attn attentions cbam    each option of cbam, what it costs, and how a search space names it
+nas-attn attentions                                   every kind
+nas-attn attentions cbam                              cbam in full: its options, its cost, its name in a space
+nas-attn attentions --family context --stage skip     the kinds that look at context and may stand at a skip
+nas-attn attentions --max-macs 1M --max-parameters 1k the cheap ones
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas_attn.kind import START, AttentionKind, Option
-from nas_attn.placement import OptionValue, Stage
+from nas_attn.cli._kind_filter import KindFilter
+from nas_attn.errors import UsageError
+from nas_attn.kind import START, AttentionKind, Family, Option
+from nas_attn.placement import AttentionSpec, Location, OptionValue, Site, Stage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +32,8 @@ class Example:
     """A site at which costs are shown.
 
     Args:
-        channels: C of the feature map; the gating signal has twice as many at half the side.
+        channels: C of the feature map, before the block and behind it; the gating signal has twice as many at half
+            the side.
         side: H and W of the feature map.
     """
 
@@ -38,6 +43,19 @@ class Example:
     def __str__(self) -> str:
         return f"C={self.channels} on {self.side}x{self.side}"
 
+    def cost(self, kind: AttentionKind) -> tuple[int, int]:
+        """Parameters and MACs of a kind with its defaults, for one image and two classes."""
+        from nas_attn.evaluate import own_cost
+
+        bottleneck = Location(Stage.BOTTLENECK)
+        site = Site(bottleneck, self.channels, self.side, self.side, 2 * self.channels, self.channels)
+        return own_cost(AttentionSpec(kind.name), site, classes=2)
+
+    @property
+    def convolution(self) -> tuple[int, int]:
+        """Parameters and MACs of the plain 3x3 convolution that a kind may replace."""
+        return 9 * self.channels**2, 9 * self.channels**2 * self.side**2
+
 
 SHALLOW, DEEP = Example(64, 64), Example(256, 16)
 
@@ -45,30 +63,53 @@ SHALLOW, DEEP = Example(64, 64), Example(256, 16)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``nas-attn attentions``."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as cbam; all of them where left out")
+    families, stages = ", ".join(map(str, Family)), ", ".join(map(str, Stage))
+    parser.add_argument("--family", metavar="FAMILY", help=f"only this family: {families}")
+    parser.add_argument("--stage", metavar="STAGE", help=f"only what may stand there: {stages}")
+    parser.add_argument("--max-macs", metavar="COUNT", help=f"only what takes at most so many at {SHALLOW}: 5M")
+    parser.add_argument("--max-parameters", metavar="COUNT", help="only what has at most so many there: 2k")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the kinds, or one of them."""
     from nas_attn.attention import KINDS, catalogue
 
+    chosen = KindFilter.of(arguments)
     if arguments.name is None:
-        _print_all(_console(), tuple(catalogue().values()))
+        _print_all(_console(), chosen, tuple(catalogue().values()))
+    elif chosen != KindFilter():
+        raise UsageError("NAME shows one kind; leave it out where --family, --stage or --max-... choose")
     else:
         entry = KINDS[arguments.name]
         _print_one(_console(), entry.kind, inspect.getdoc(entry.module) or "")
     return 0
 
 
-def _print_all(console: Console, kinds: tuple[AttentionKind, ...]) -> None:
+def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind, ...]) -> None:
     table = _table("kind", "what and whose", "where", "options", ">parameters", ">MACs")
     for kind in kinds:
-        parameters, macs = _cost(kind, SHALLOW)
+        parameters, macs = SHALLOW.cost(kind)
+        if not chosen.passes(kind, parameters, macs):
+            continue
         options = "\n".join(f"{option.name}={_text(option.default)}" for option in kind.options)
         whose = f"{kind.title}\n{kind.paper}" if kind.paper else kind.title
-        table.add_row(kind.name, whose, _places(kind), options or "-", f"{parameters:,}", _short(macs))
+        where = _places(kind) if len(kind.stages) != 3 else _places(kind).replace(" ", "\n")
+        table.add_row(kind.name, whose, where, options or "-", f"{parameters:,}", _short(macs))
+    if not table.row_count:
+        console.print(f"None of the {len(kinds)} kinds is like that.")
+        return
     console.print(table)
+    if table.row_count < len(kinds):
+        console.print(f"{table.row_count} of {len(kinds)} kinds.")
     console.print(f"Options are shown with their defaults; every kind but none also has start={START.default}.")
-    console.print(f"Costs are those of one image at {SHALLOW}.")
+    weights, macs = SHALLOW.convolution
+    console.print(
+        f"Costs are those of one image at {SHALLOW}, with as many channels before the block, and 2 classes."
+    )
+    console.print(
+        f"A kind of the family convolution stands in for a plain one of {weights:,} parameters and {_short(macs)} "
+        "MACs, which its network saves."
+    )
     console.print("'nas-attn attentions NAME' shows one kind in full.")
 
 
@@ -89,6 +130,13 @@ def _print_one(console: Console, kind: AttentionKind, doc: str) -> None:
 
 def _notes(kind: AttentionKind) -> list[str]:
     notes = []
+    if kind.family is Family.CONVOLUTION:
+        notes.append(
+            "Stands in for the second 3x3 convolution of its block, which is then left out; with start=identity "
+            "that convolution stays, and the network fades from it to this one."
+        )
+    if kind.family is Family.BLOCK:
+        notes.append("Goes around its block: it decides what goes in and what comes out.")
     if kind.needs_gate:
         notes.append("Needs a gating signal: the decoder feature that enters the level.")
     if kind.quadratic:
@@ -96,7 +144,7 @@ def _notes(kind: AttentionKind) -> list[str]:
             "Quadratic: its cost grows with (H*W)^2; a space's limits.max_positions keeps it to small maps."
         )
     if kind.starts_as_identity and kind.all_options:
-        notes.append("Starts as an exact identity in any case: start=paper and start=identity are the same.")
+        notes.append("Changes nothing at the start in any case: start=paper and start=identity are the same.")
     return notes
 
 
@@ -110,21 +158,13 @@ def _options(options: tuple[Option, ...]) -> Table:
 def _costs(kind: AttentionKind) -> Table:
     table = _table("site", ">parameters", ">MACs")
     for site in (SHALLOW, DEEP):
-        parameters, macs = _cost(kind, site)
+        parameters, macs = site.cost(kind)
         table.add_row(str(site), f"{parameters:,}", f"{macs:,}")
+    if kind.family is Family.CONVOLUTION:
+        for site in (SHALLOW, DEEP):
+            parameters, macs = site.convolution
+            table.add_row(f"the plain one, {site}", f"{parameters:,}", f"{macs:,}")
     return table
-
-
-def _cost(kind: AttentionKind, site: Example) -> tuple[int, int]:
-    """Parameters and MACs of a kind with its defaults, for one image."""
-    from nas_attn.attention import build_attention
-    from nas_attn.measure import count_macs, count_parameters
-
-    module = build_attention(kind.spec(), site.channels, gate_channels=2 * site.channels)
-    shapes = [(1, site.channels, site.side, site.side)]
-    if kind.needs_gate:
-        shapes.append((1, 2 * site.channels, site.side // 2, site.side // 2))
-    return count_parameters(module), count_macs(module, *shapes)
 
 
 def _example(kind: AttentionKind) -> str:
@@ -142,7 +182,10 @@ def _other_value(option: Option) -> OptionValue:
         return next(choice for choice in option.choices if choice != option.default)
     if isinstance(option.default, bool):
         return not option.default
-    return option.default // 2 if isinstance(option.default, int) else option.default
+    if not isinstance(option.default, int):
+        return option.default
+    half = option.default // 2
+    return half if option.problem(half) is None else 2 * option.default
 
 
 def _places(kind: AttentionKind) -> str:

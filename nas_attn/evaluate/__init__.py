@@ -1,6 +1,6 @@
 """(placement, budget, seed) -> Outcome: by training, or by looking it up in a made-up task."""
 
-from nas_attn.evaluate.costs import CostTable
+from nas_attn.evaluate.costs import CostTable, own_cost
 from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.lookup import LookupEvaluator
 from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets, write_sets
@@ -14,6 +14,7 @@ __all__ = [
     "PackedSets",
     "TrainingEvaluator",
     "judge",
+    "own_cost",
     "pack_sets",
     "read_sets",
     "write_sets",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor, nn
 
-from nas_attn.attention import KINDS, build_attention
+from nas_attn.attention import KINDS, Fade, build_attention
+from nas_attn.kind import Family
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location, Placement, Site, Stage
@@ -18,7 +20,8 @@ class CostTable:
     """Parameters and MACs of a network's placements, for images of one size.
 
     Attention changes no size around it, so costs add up over the locations: the plain U-Net is counted once,
-    and each choice once by itself. The sums equal what counting the whole network gives.
+    and each choice once by itself, less the convolution in whose place it stands. The sums equal what counting
+    the whole network gives.
 
     Args:
         network: the U-Net without its attention.
@@ -28,6 +31,7 @@ class CostTable:
 
     def __init__(self, network: UNetConfig, height: int, width: int) -> None:
         self._sites = {site.location: site for site in network.sites(height, width)}
+        self._classes = network.classes
         self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
         self._counted: dict[tuple[AttentionSpec, Site], tuple[int, int]] = {}
         with torch.device("meta"):
@@ -43,19 +47,61 @@ class CostTable:
         )
 
     def increment(self, location: Location, spec: AttentionSpec) -> tuple[int, int]:
-        """Parameters and MACs that an attention adds at a location; counted once for all sites of equal sizes."""
+        """Parameters and MACs that an attention adds at a location; counted once for all sites of equal sizes.
+
+        Where it stands in for a convolution that costs more, they are negative.
+        """
         if (location, spec) not in self._increments:
             site = replace(self._sites[location], location=Location(Stage.BOTTLENECK))
+            if KINDS[spec.kind].kind.family is not Family.BLOCK:
+                site = replace(site, block_channels=None)
             if (spec, site) not in self._counted:
-                self._counted[spec, site] = _count(spec, site)
+                self._counted[spec, site] = added_cost(spec, site, self._classes)
             self._increments[location, spec] = self._counted[spec, site]
         return self._increments[location, spec]
 
 
-def _count(spec: AttentionSpec, site: Site) -> tuple[int, int]:
+def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
+    """Parameters and MACs of one image that a network of K classes has more with an attention at a site."""
+    parameters, macs = own_cost(spec, site, classes)
+    if KINDS[spec.kind].kind.family is not Family.CONVOLUTION or dict(spec.options).get("start") == "identity":
+        return parameters, macs
+    replaced = nn.Conv2d(site.channels, site.channels, 3, padding=1, bias=False, device="meta")
+    feature = (1, site.channels, site.height, site.width)
+    return parameters - count_parameters(replaced), macs - count_macs(replaced, feature)
+
+
+def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
+    """Parameters and MACs of one image of an attention's module, without what it stands in for or goes around."""
+    kind = KINDS[spec.kind].kind
     with torch.device("meta"):
-        module = build_attention(spec, site.channels, site.gate_channels)
+        module = build_attention(
+            spec, site.channels, site.gate_channels, block_channels=site.block_channels, classes=classes
+        )
     shapes = [(1, site.channels, site.height, site.width)]
-    if KINDS[spec.kind].kind.needs_gate and site.gate_channels is not None:
+    if kind.needs_gate and site.gate_channels is not None:
         shapes.append((1, site.gate_channels, site.height // 2, site.width // 2))
-    return count_parameters(module), count_macs(module, *shapes)
+    called = module
+    if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
+        called = _Around(module, site.channels)
+    if kind.family is Family.BLOCK and site.block_channels is not None:
+        shapes = [(1, site.block_channels, site.height, site.width)]
+    return count_parameters(module), count_macs(called, *shapes)
+
+
+class _Around(nn.Module):
+    """A module that is given, as a second input, something that costs nothing.
+
+    Args:
+        module: takes (x, function).
+        channels: of what the function returns.
+    """
+
+    def __init__(self, module: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.module = module
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        attended: Tensor = self.module(x, lambda entering: entering[:, :1].expand(-1, self.channels, -1, -1))
+        return attended

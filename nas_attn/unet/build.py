@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
-from nas_attn.attention import KINDS, build_attention
+from nas_attn.attention import KINDS, Fade, build_attention
 from nas_attn.errors import AttentionError, RegistryError, SpaceError, did_you_mean
+from nas_attn.kind import AttentionKind, Family
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location, Placement, Site
 from nas_attn.unet.unet import UNet
@@ -30,11 +33,12 @@ def build_unet(network: UNetConfig, placement: Placement) -> UNet:
         if location not in sites:
             continue
         try:
-            modules[str(location)] = _module(spec, sites[location])
+            modules[str(location)] = _module(spec, sites[location], network.classes)
         except (AttentionError, RegistryError) as error:
             problems += [f"{location}: {problem}" for problem in error.problems]
     if problems:
         raise SpaceError(problems)
+    fading = {location for location, module in modules.items() if isinstance(module, Fade)}
     return UNet(
         in_channels=network.in_channels,
         classes=network.classes,
@@ -43,8 +47,15 @@ def build_unet(network: UNetConfig, placement: Placement) -> UNet:
         norm=network.norm,
         upsampling=network.upsampling,
         attention=modules,
-        gated=[str(location) for location, spec in placement.attended if KINDS[spec.kind].kind.needs_gate],
+        gated=_places(placement, lambda kind: kind.needs_gate),
+        instead=_places(placement, lambda kind: kind.family is Family.CONVOLUTION) - fading,
+        beside=_places(placement, lambda kind: kind.family is Family.CONVOLUTION) & fading,
+        around=_places(placement, lambda kind: kind.family is Family.BLOCK),
     )
+
+
+def _places(placement: Placement, where: Callable[[AttentionKind], bool]) -> set[str]:
+    return {str(location) for location, spec in placement.attended if where(KINDS[spec.kind].kind)}
 
 
 def _location_problems(locations: tuple[Location, ...], placement: Placement) -> list[str]:
@@ -63,9 +74,19 @@ def _location_problems(locations: tuple[Location, ...], placement: Placement) ->
     return missing + foreign
 
 
-def _module(spec: AttentionSpec, site: Site) -> nn.Module:
+def _module(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
     kind = KINDS[spec.kind].kind
     if site.location.stage not in kind.stages:
-        reason = ", for it needs the decoder feature that enters a level" if kind.needs_gate else ""
-        raise AttentionError(f"{kind.name} may stand at {' | '.join(map(str, kind.stages))} only{reason}")
-    return build_attention(spec, site.channels, site.gate_channels)
+        places = " | ".join(map(str, kind.stages))
+        raise AttentionError(f"{kind.name} may stand at {places} only{_reason(kind)}")
+    return build_attention(
+        spec, site.channels, site.gate_channels, block_channels=site.block_channels, classes=classes
+    )
+
+
+def _reason(kind: AttentionKind) -> str:
+    if kind.needs_gate:
+        return ", for it needs the decoder feature that enters a level"
+    if kind.family in (Family.CONVOLUTION, Family.BLOCK):
+        return f", for it takes {'a convolution' if kind.family is Family.CONVOLUTION else 'a block'}'s place"
+    return ""

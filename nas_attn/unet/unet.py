@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,10 @@ class UNet(nn.Module):
         attention: location (``encoder.0``, ``bottleneck``, ``skip.0``, ``decoder.0``) to module; a location
             left out has none.
         gated: the locations whose module takes, as a second input, the decoder feature that enters the level.
+        instead: those whose module stands in for the second convolution of the block, which is left out.
+        beside: those whose module takes, as a second input, the second convolution of the block, and stands in
+            for it.
+        around: those whose module takes, as a second input, the block itself, and stands in for it.
     Shape: (N, in_channels, H, W) -> logits (N, K, H, W); H and W of at least 2^depth.
     Raises:
         NetworkError: ``forward`` was given images that do not fit.
@@ -45,6 +50,9 @@ class UNet(nn.Module):
         upsampling: str = "transpose",
         attention: Mapping[str, nn.Module] | None = None,
         gated: Collection[str] = (),
+        instead: Collection[str] = (),
+        beside: Collection[str] = (),
+        around: Collection[str] = (),
     ) -> None:
         super().__init__()
         widths = [base_channels * 2**level for level in range(depth + 1)]
@@ -52,14 +60,19 @@ class UNet(nn.Module):
         self.depth = depth
         self.norm = norm
         self.gated = frozenset(gated)
+        self.instead = frozenset(instead)
+        self.beside = frozenset(beside)
+        self.around = frozenset(around)
         self.encoder = nn.ModuleList(
-            Block(entering, width, norm)
-            for entering, width in zip([in_channels, *widths], widths[:-1], strict=False)
+            self._block(f"encoder.{level}", entering, width)
+            for level, (entering, width) in enumerate(zip([in_channels, *widths], widths[:-1], strict=False))
         )
         self.pool = nn.MaxPool2d(2)
-        self.bottleneck = Block(widths[-2], widths[-1], norm)
+        self.bottleneck = self._block("bottleneck", widths[-2], widths[-1])
         self.up = nn.ModuleList(up_layer(upsampling, 2 * width, width) for width in widths[:-1])
-        self.decoder = nn.ModuleList(Block(2 * width, width, norm) for width in widths[:-1])
+        self.decoder = nn.ModuleList(
+            self._block(f"decoder.{level}", 2 * width, width) for level, width in enumerate(widths[:-1])
+        )
         self.head = nn.Conv2d(base_channels, classes, 1)
         self.attention = nn.ModuleDict({_key(place): module for place, module in (attention or {}).items()})
 
@@ -67,17 +80,33 @@ class UNet(nn.Module):
         self._check(images)
         feature, skips = images, []
         for level, block in enumerate(self.encoder):
-            feature = self._attend(f"encoder.{level}", block(feature))
+            feature = self._run(f"encoder.{level}", block, feature)
             skips.append(feature)
             feature = self.pool(feature)
-        feature = self._attend("bottleneck", self.bottleneck(feature))
+        feature = self._run("bottleneck", self.bottleneck, feature)
         for level in reversed(range(self.depth)):
             gate = feature
             skip = self._attend(f"skip.{level}", skips.pop(), gate)
             merged = torch.cat([skip, self.up[level](gate, skip)], dim=1)
-            feature = self._attend(f"decoder.{level}", self.decoder[level](merged), gate)
+            feature = self._run(f"decoder.{level}", self.decoder[level], merged, gate)
         logits: Tensor = self.head(feature)
         return logits
+
+    def _block(self, place: str, in_channels: int, out_channels: int) -> Block:
+        return Block(in_channels, out_channels, self.norm, replaced=place in self.instead)
+
+    def _run(self, place: str, block: nn.Module, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """A block with what stands inside it, around it or behind it."""
+        result: Tensor
+        if place in self.around:
+            result = self.attention[_key(place)](x, block)
+        elif place in self.instead:
+            result = block(x, self.attention[_key(place)])
+        elif place in self.beside:
+            result = block(x, partial(self.attention[_key(place)], convolution=block.conv2))
+        else:
+            result = self._attend(place, block(x), gate)
+        return result
 
     def _attend(self, place: str, feature: Tensor, gate: Tensor | None = None) -> Tensor:
         if _key(place) not in self.attention:

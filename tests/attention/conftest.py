@@ -39,6 +39,12 @@ def arrays() -> Callable[[nn.Module], Arrays]:
 
 
 @pytest.fixture
+def convolved() -> Callable[..., np.ndarray]:
+    """A convolution with zero padding, written out: (N, C, H, W) by (D, C / groups, k, k)."""
+    return _convolved
+
+
+@pytest.fixture
 def reference() -> Callable[[str], ModuleType]:
     """Import another library; the test is skipped where it is not installed."""
 
@@ -76,6 +82,24 @@ def assert_same_function() -> Callable[..., None]:
     return check
 
 
+def _convolved(
+    x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None = None, dilation: int = 1, groups: int = 1
+) -> np.ndarray:
+    side, (height, width) = kernel.shape[-1], x.shape[2:]
+    margin = side // 2 * dilation
+    padded = np.pad(x, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
+    y = np.zeros((len(x), len(kernel), height, width))
+    entering, leaving = x.shape[1] // groups, len(kernel) // groups
+    for group in range(groups):
+        into = slice(group * leaving, (group + 1) * leaving)
+        part = padded[:, group * entering : (group + 1) * entering]
+        for i in range(side):
+            for j in range(side):
+                seen = part[:, :, i * dilation : i * dilation + height, j * dilation : j * dilation + width]
+                y[:, into] += np.einsum("nchw,dc->ndhw", seen, kernel[into, :, i, j])
+    return y if bias is None else y + bias[:, None, None]
+
+
 def _spread(module: nn.Module) -> nn.Module:
     generator = torch.Generator().manual_seed(7)
     module.double()
@@ -108,6 +132,6 @@ def _assert_every_weight_matters(module: nn.Module, inputs: Sequence[Tensor]) ->
         before = module(*inputs)
         for name, weight in module.named_parameters():
             kept = weight.clone()
-            weight.add_(0.5)
+            weight.add_(torch.linspace(0.3, 0.7, weight.numel(), dtype=weight.dtype).view_as(weight))
             assert (module(*inputs) - before).abs().max() > 1e-4, f"{name} makes no difference"
             weight.copy_(kept)

@@ -11,6 +11,7 @@ from nas_attn.attention.none import NoAttention
 from nas_attn.attention.pam import PositionAttention
 from nas_attn.attention.se import SqueezeExcite
 from nas_attn.errors import AttentionError, RegistryError
+from nas_attn.kind import Family
 from nas_attn.placement import AttentionSpec, Stage
 
 
@@ -63,10 +64,15 @@ def test_none_costs_nothing_and_draws_no_random_number():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_only_kinds_that_need_a_gate_are_confined_to_skips_and_decoders():
-    confined = {name: kind.stages for name, kind in catalogue().items() if set(kind.stages) != set(Stage)}
-    assert confined == {name: (Stage.SKIP, Stage.DECODER) for name, kind in catalogue().items() if kind.needs_gate}
-    assert "gate" in confined
+def test_kinds_are_confined_to_where_there_is_what_they_need():
+    for name, kind in catalogue().items():
+        if kind.needs_gate:
+            allowed = (Stage.SKIP, Stage.DECODER)
+        elif kind.family in (Family.CONVOLUTION, Family.BLOCK):
+            allowed = (Stage.ENCODER, Stage.BOTTLENECK, Stage.DECODER)
+        else:
+            allowed = tuple(Stage)
+        assert kind.stages == allowed, name
 
 
 def test_unknown_kind_is_refused_with_the_nearest_name():
@@ -95,8 +101,17 @@ def test_gate_is_refused_where_no_gating_signal_exists():
         build_attention(AttentionSpec("gate"), 8)
 
 
+@pytest.mark.parametrize("name", [name for name, kind in catalogue().items() if kind.family is Family.BLOCK])
+def test_what_goes_around_a_block_is_refused_where_there_is_none(name):
+    found = (
+        rf"^{name} goes around a block and there is none here; it may stand at encoders, bottlenecks and decoders$"
+    )
+    with pytest.raises(AttentionError, match=found):
+        build_attention(AttentionSpec(name), 8)
+
+
 @pytest.mark.parametrize("name", sorted(catalogue()))
 @pytest.mark.parametrize("channels", [0, -4, 2.0, True], ids=str)
 def test_channels_must_be_a_whole_number_of_at_least_one(name, channels):
     with pytest.raises(AttentionError, match=rf"^{name}: channels is {channels!r}; it must be a whole number of"):
-        build_attention(AttentionSpec(name), channels, gate_channels=4)
+        build_attention(AttentionSpec(name), channels, gate_channels=4, block_channels=4)

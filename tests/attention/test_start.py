@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nas_attn.attention import IdentityStart
-from nas_attn.attention._start import PACE
+from nas_attn.attention._start import PACE, BlockStart, ConvolutionStart
 from nas_attn.attention.gate import AttentionGate
 from nas_attn.attention.se import SqueezeExcite
 
@@ -58,3 +58,26 @@ def test_identity_start_stays_in_the_precision_of_its_input():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(module(x), x)
         assert module(x).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
+def test_convolution_start_fades_from_the_plain_convolution(alpha, feature):
+    instead, plain = torch.nn.Conv2d(3, 3, 1).double(), torch.nn.Conv2d(3, 3, 3, padding=1).double()
+    module, x = ConvolutionStart(instead).double(), feature(2, 3, 5, 4)
+    with torch.no_grad():
+        module.paced_alpha.fill_(alpha / PACE)
+    torch.testing.assert_close(module(x, plain), (1 - alpha) * plain(x) + alpha * instead(x))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
+def test_block_start_fades_from_the_block_even_where_the_module_warps_its_input(alpha, feature):
+    class Warping(nn.Module):
+        def forward(self, x, block):
+            return block(x.flip(2)).flip(2)
+
+    module, x = BlockStart(Warping()).double(), feature(2, 3, 5, 4)
+    block = torch.nn.Conv2d(3, 2, 3, padding=1).double()
+    with torch.no_grad():
+        module.paced_alpha.fill_(alpha / PACE)
+    expected = (1 - alpha) * block(x) + alpha * block(x.flip(2)).flip(2)
+    torch.testing.assert_close(module(x, block), expected)

@@ -9,6 +9,7 @@ import yaml
 
 from nas_attn.attention import build_attention, catalogue
 from nas_attn.cli.main import main
+from nas_attn.kind import Family
 from nas_attn.placement import Stage
 
 
@@ -73,7 +74,7 @@ def test_example_lines_can_be_used_in_a_space_file(name, capsys):
         own = dict(choice) if isinstance(choice, dict) else {"kind": choice}
         kind = catalogue()[own.pop("kind")]
         assert Stage(stage) in kind.stages
-        build_attention(kind.spec(own), 8, gate_channels=8)
+        build_attention(kind.spec(own), 8, gate_channels=8, block_channels=8)
     assert name == "none" or any(name in str(choice) for choice in choices)
 
 
@@ -82,3 +83,54 @@ def test_unknown_name_is_one_line_with_the_nearest_kind(capsys):
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err == "nas-attn: error: unknown attention 'cbm'; did you mean 'cbam'?\n"
+
+
+def _listed(text: str) -> set[str]:
+    return {name for name in catalogue() if re.search(rf"(?m)^ {name} ", text)}
+
+
+@pytest.mark.parametrize("family", Family, ids=str)
+def test_a_family_is_listed_alone(family, capsys):
+    text = _shown(capsys, "--family", str(family))
+    expected = {name for name, kind in catalogue().items() if kind.family is family}
+    assert _listed(text) == expected
+    assert f"{len(expected)} of {len(catalogue())} kinds." in text
+
+
+@pytest.mark.parametrize("stage", Stage, ids=str)
+def test_what_may_stand_at_a_stage_is_listed_alone(stage, capsys):
+    expected = {name for name, kind in catalogue().items() if stage in kind.stages}
+    assert _listed(_shown(capsys, "--stage", str(stage))) == expected
+
+
+def test_cheap_kinds_are_listed_alone_and_filters_add_up(capsys):
+    assert _listed(_shown(capsys, "--max-macs", "0", "--family", "gate")) == {"none", "gct", "ge", "simam", "srm"}
+    cheap = _listed(_shown(capsys, "--max-parameters", "0.6k", "--max-macs", "2.5M"))
+    assert {"se", "eca", "simam", "soft"} <= cheap
+    assert cheap.isdisjoint({"cbam", "bam", "ca", "pam", "dcn"})
+    assert "None of the " in _shown(capsys, "--family", "block", "--stage", "skip")
+
+
+def test_every_wrong_filter_is_named_in_a_line(capsys):
+    assert (
+        main(["attentions", "--family", "gates", "--stage", "skips", "--max-macs", "-1", "--max-parameters", "1T"])
+        == 2
+    )
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "nas-attn: error: --family gates: no such family; did you mean 'gate'?",
+        "nas-attn: error: --stage skips: no such stage; did you mean 'skip'?",
+        "nas-attn: error: --max-macs -1: no count; write 12000, 40k, 2.5M or 1G",
+        "nas-attn: error: --max-parameters 1T: no count; write 12000, 40k, 2.5M or 1G",
+    ]
+
+
+def test_a_name_and_a_filter_exclude_one_another(capsys):
+    assert main(["attentions", "se", "--stage", "skip"]) == 2
+    assert "NAME shows one kind; leave it out" in capsys.readouterr().err
+
+
+def test_a_convolution_is_compared_with_the_plain_one(capsys):
+    text = _shown(capsys, "sk")
+    assert "Stands in for the second 3x3 convolution of its block" in text
+    assert re.search(r"the plain one, C=64 on 64x64 +36,864 +150,994,944", text)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_attn.attention import KINDS, IdentityStart, build_attention, catalogue
+from nas_attn.attention import KINDS, Fade, build_attention, catalogue
 from nas_attn.errors import AttentionError
-from nas_attn.kind import START
+from nas_attn.kind import START, Family
 from nas_attn.measure import count_macs
 from nas_attn.placement import AttentionSpec
 
-CHANNELS, GATE_CHANNELS = 8, 12
+CHANNELS, GATE_CHANNELS, BLOCK_CHANNELS, CLASSES = 8, 12, 6, 3
 SIZES = [(7, 5), (2, 8)]
 
 # A key's bias adds the same to all that a softmax compares, and it does not see it.
@@ -41,10 +41,37 @@ every_kind = pytest.mark.parametrize("name", list(KINDS))
 every_mode = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 
 
+class Beside(nn.Module):
+    """A module that is given, as a second input, the convolution or block at whose place it stands."""
+
+    def __init__(self, module: nn.Module, entering: int, leaving: int) -> None:
+        super().__init__()
+        self.module, self.entering, self.leaving = module, entering, leaving
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x, self.plain)
+
+    def plain(self, x: Tensor) -> Tensor:
+        kernel = torch.linspace(-1, 1, self.leaving * self.entering, device=x.device, dtype=x.dtype).sin()
+        return nn.functional.conv2d(x, kernel.view(self.leaving, self.entering, 1, 1))
+
+
+def _new(spec: AttentionSpec, channels: int = CHANNELS) -> nn.Module:
+    """The module as it starts, to be called with what ``_inputs`` gives."""
+    entering = min(channels, BLOCK_CHANNELS)
+    module = build_attention(spec, channels, GATE_CHANNELS, block_channels=entering, classes=CLASSES)
+    family = catalogue()[spec.kind].family
+    if family is Family.BLOCK:
+        return Beside(module, entering, channels)
+    if family is Family.CONVOLUTION and isinstance(module, Fade):
+        return Beside(module, channels, channels)
+    return module
+
+
 def _build(spec: AttentionSpec, channels: int = CHANNELS) -> nn.Module:
     """The module with fixed weights; what starts at zero is moved away from it."""
     torch.manual_seed(0)
-    module = build_attention(spec, channels, GATE_CHANNELS)
+    module = _new(spec, channels)
     with torch.no_grad():
         for parameter in module.parameters():
             if not parameter.count_nonzero():
@@ -55,7 +82,8 @@ def _build(spec: AttentionSpec, channels: int = CHANNELS) -> nn.Module:
 def _inputs(spec: AttentionSpec, images: int, height: int, width: int, channels: int = CHANNELS) -> list[Tensor]:
     """A feature map and, where the kind needs it, its gating signal; both differ strongly between images."""
     generator = torch.Generator().manual_seed(1)
-    shapes = [(images, channels, height, width)]
+    block = catalogue()[spec.kind].family is Family.BLOCK
+    shapes = [(images, min(channels, BLOCK_CHANNELS) if block else channels, height, width)]
     if catalogue()[spec.kind].needs_gate:
         shapes.append((images, GATE_CHANNELS, max(1, height // 2), max(1, width // 2)))
     return [
@@ -79,7 +107,7 @@ def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(spec, size, traini
     inputs = _inputs(spec, 2, *size)
     before = [tensor.clone() for tensor in inputs]
     output = _build(spec).train(training)(*inputs)
-    assert output.shape == inputs[0].shape
+    assert output.shape == (2, CHANNELS, *size)
     assert output.dtype == inputs[0].dtype
     assert torch.isfinite(output).all()
     assert all(torch.equal(old, new) for old, new in zip(before, inputs, strict=True))
@@ -177,7 +205,7 @@ def test_saved_weights_load_into_a_fresh_module(spec):
     torch.save(module.state_dict(), file)
     file.seek(0)
     torch.manual_seed(99)
-    fresh = build_attention(spec, CHANNELS, GATE_CHANNELS)
+    fresh = _new(spec)
     fresh.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(fresh.eval()(*inputs), module.eval()(*inputs))
 
@@ -193,7 +221,7 @@ def test_resetting_every_owner_of_parameters_gives_a_new_module(spec):
         if any(True for _ in owner.parameters(recurse=False)):
             owner.reset_parameters()
     torch.manual_seed(3)
-    new = build_attention(spec, CHANNELS, GATE_CHANNELS)
+    new = _new(spec)
     for name, tensor in new.state_dict().items():
         assert torch.equal(module.state_dict()[name], tensor), name
 
@@ -202,10 +230,15 @@ def test_resetting_every_owner_of_parameters_gives_a_new_module(spec):
 @pytest.mark.parametrize(
     "spec", [spec for spec in _specs() if dict(spec.options).get("start") == "identity"], ids=str
 )
-def test_identity_start_returns_its_input_bit_for_bit_and_can_learn(spec, training):
-    module, inputs = build_attention(spec, CHANNELS, GATE_CHANNELS).train(training), _inputs(spec, 2, 7, 6)
+def test_identity_start_changes_nothing_bit_for_bit_and_can_learn(spec, training):
+    module, inputs = _new(spec).train(training), _inputs(spec, 2, 7, 6)
     output = module(*inputs)
-    assert torch.equal(output, inputs[0])
+    if not isinstance(module, Beside):
+        assert torch.equal(output, inputs[0])
+    elif isinstance(module.module, Fade):
+        assert torch.equal(output, module.plain(inputs[0]))
+    else:  # its own start, exact to rounding
+        torch.testing.assert_close(output, module.plain(inputs[0]), rtol=0, atol=1e-5)
     output.square().sum().backward()
     assert any(parameter.grad is not None and parameter.grad.count_nonzero() for parameter in module.parameters())
 
@@ -214,16 +247,23 @@ def test_identity_start_returns_its_input_bit_for_bit_and_can_learn(spec, traini
 def test_a_kind_says_whether_its_own_start_is_the_identity(name):
     torch.manual_seed(0)
     spec, kind = AttentionSpec(name), catalogue()[name]
-    module, inputs = build_attention(spec, CHANNELS, GATE_CHANNELS), _inputs(spec, 2, 6, 6)
-    assert torch.equal(module(*inputs), inputs[0]) == kind.starts_as_identity
-    assert not isinstance(module, IdentityStart)
+    module, inputs = _new(spec), _inputs(spec, 2, 6, 6)
+    unchanged = module.plain(inputs[0]) if isinstance(module, Beside) else inputs[0]
+    assert torch.allclose(module(*inputs), unchanged, rtol=0, atol=1e-5) == kind.starts_as_identity
+    assert not any(isinstance(child, Fade) for child in module.modules())
+
+
+def _sizes(name: str) -> dict[str, int]:
+    kind = catalogue()[name]
+    gate, block = {"gate_channels": 4} if kind.needs_gate else {}, {"block_channels": 4}
+    return {"channels": 4} | gate | (block if kind.family is Family.BLOCK else {})
 
 
 @every_kind
 def test_options_of_the_facts_are_those_of_the_constructor(name):
     kind, module = catalogue()[name], KINDS[name].module
     parameters = inspect.signature(module).parameters
-    sizes = ["channels", "gate_channels"] if kind.needs_gate else ["channels"]
+    sizes = list(_sizes(name)) + ["classes"] * kind.takes_classes
     assert list(parameters)[: len(sizes)] == sizes
     own = {key: parameter.default for key, parameter in parameters.items() if key not in sizes}
     assert own == {option.name: option.default for option in kind.options}
@@ -232,16 +272,15 @@ def test_options_of_the_facts_are_those_of_the_constructor(name):
 
 @every_kind
 def test_constructor_checks_its_options_itself(name):
-    kind, sizes = catalogue()[name], (4, 4) if catalogue()[name].needs_gate else (4,)
-    for option in kind.options:
+    for option in catalogue()[name].options:
         with pytest.raises(AttentionError, match=rf"^{name}: {option.name} is 'wrong'; it must be "):
-            KINDS[name].module(*sizes, **{option.name: "wrong"})
+            KINDS[name].module(**_sizes(name), **{option.name: "wrong"})
 
 
 @every_kind
 def test_unknown_option_is_named(name):
     with pytest.raises(AttentionError, match=rf"^{name} has no option 'rediction'; "):
-        build_attention(AttentionSpec(name, (("rediction", 8),)), CHANNELS, GATE_CHANNELS)
+        _new(AttentionSpec(name, (("rediction", 8),)))
 
 
 @every_kind
@@ -257,10 +296,11 @@ def test_facts_are_complete(name):
 @every_kind
 def test_a_kind_is_quadratic_exactly_where_its_cost_outgrows_the_map(name):
     kind = catalogue()[name]
-    module = build_attention(AttentionSpec(name), CHANNELS, GATE_CHANNELS)
+    module = _new(AttentionSpec(name), CHANNELS)
+    entering = BLOCK_CHANNELS if kind.family is Family.BLOCK else CHANNELS
 
     def macs(side: int) -> int:
-        shapes = [(1, CHANNELS, side, side)] + [(1, GATE_CHANNELS, side // 2, side // 2)] * kind.needs_gate
+        shapes = [(1, entering, side, side)] + [(1, GATE_CHANNELS, side // 2, side // 2)] * kind.needs_gate
         return count_macs(module, *shapes)
 
     assert (macs(64) > 5 * macs(32)) == kind.quadratic

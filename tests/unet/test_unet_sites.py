@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.network import UPSAMPLINGS, UNetConfig
-from nas_attn.placement import Location, Site
+from nas_attn.placement import Location, Site, Stage
 from nas_attn.unet import UNet
 
 
@@ -44,13 +44,17 @@ def test_every_site_has_the_shape_that_comes_by(depth: int, height: int, width: 
     with torch.no_grad():
         logits = net(torch.zeros(1, 1, height, width))
     assert logits.shape == (1, 2, height, width)
-    measured = tuple(site(location, recorder) for location, recorder in recorders.items())
+    measured = tuple(site(net, location, recorder) for location, recorder in recorders.items())
     assert measured == network.sites(height, width)
     for recorder in recorders.values():
         if recorder.gate is not None:
             assert recorder.gate[-2:] == (recorder.feature[-2] // 2, recorder.feature[-1] // 2)
 
 
-def site(location: Location, recorder: Recorder) -> Site:
+def site(net: UNet, location: Location, recorder: Recorder) -> Site:
     _, channels, height, width = recorder.feature
-    return Site(location, channels, height, width, None if recorder.gate is None else recorder.gate[1])
+    gate_channels = None if recorder.gate is None else recorder.gate[1]
+    if location.stage is Stage.SKIP:
+        return Site(location, channels, height, width, gate_channels)
+    block_channels = net.get_submodule(f"{location}.conv1").in_channels
+    return Site(location, channels, height, width, gate_channels, block_channels)

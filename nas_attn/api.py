@@ -55,6 +55,7 @@ def search(
     finalists: float = 0.25,
     device: str = "auto",
     workers: int | str = "auto",
+    parallel: int | None = None,
     precision: str = "auto",
     log_level: str = "info",
     listener: Listener | None = None,
@@ -82,9 +83,11 @@ def search(
         max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``.
         max_parameters: ceiling likewise.
         finalists: share of the trials that repeats the leading placements with further seeds.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several as ``cuda:0,cuda:2``.
         workers: trials that run at once; ``auto`` is one for each core, or as many as a GPU
             runs fastest.
+        parallel: for how many trials at once the study is laid out, where other machines join it; as many as
+            there are workers where left out.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
         log_level: of the log files in the study's folder: ``debug``, ``info``, ``warning`` or ``error``.
@@ -113,6 +116,7 @@ def search(
             "finalists": finalists,
             "device": device,
             "workers": workers,
+            "parallel": parallel,
             "precision": precision,
             "log_level": log_level,
         }

@@ -24,7 +24,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         trial_seconds: expected time of a trial.
     """
     from nas_attn.measure import IOU_DEFINITION
-    from nas_attn.study.run import study_url
+    from nas_attn.study.begin import study_url
     from nas_attn.study.storage import describe_storage
 
     settings, dataset = resolved.settings, resolved.dataset

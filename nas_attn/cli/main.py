@@ -14,6 +14,7 @@ from nas_attn.errors import NasAttnError, did_you_mean
 
 VERBS = {
     "search": "search a space: train placements, rank them, export the best",
+    "worker": "join a study from another process or machine",
     "rank": "rank the placements of a study",
     "report": "write what a study found as one page",
     "export": "write an architecture of a study to a file",

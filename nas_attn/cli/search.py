@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +42,9 @@ _FLAGS = {
     "max-macs": "ceiling such as 1.5x (the plain U-Net's) or 2.1G [the space's]",
     "max-parameters": "ceiling likewise [the space's]",
     "finalists": "share of the trials that gives leading placements further seeds [0.25]",
-    "device": "auto | cpu | cuda | cuda:N [auto]",
+    "device": "auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2 [auto]",
     "workers": "trials at once, or 'auto': one for each core, or as many as a GPU runs fastest [auto]",
+    "parallel": "trials at once, on all machines together, where others join by 'nas-attn worker' [workers]",
     "log-level": "of the log files in studies/STUDY/logs: debug | info | warning | error [info]",
     "precision": "float32 | bfloat16, each with +channels_last or without [the fastest here, measured once]",
 }
@@ -54,7 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a search; each has a field of the same name in study files."""
     parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
     for flag, about in _FLAGS.items():
-        parser.add_argument(f"--{flag}", metavar=flag.upper().replace("-", "_"), help=about.replace("%", "%%"))
+        names = ("--device", "--devices") if flag == "device" else (f"--{flag}",)
+        parser.add_argument(*names, metavar=flag.upper().replace("-", "_"), help=about.replace("%", "%%"))
+    parser.add_argument(
+        "--as-new", action="store_true", help="where a study of that name has other settings, begin STUDY-2"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,9 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.cli._console import wide_console
 
     request = _request(arguments)
+    from nas_attn.study.begin import as_new
     from nas_attn.study.resolve import resolve
 
-    return _search(resolve(request), wide_console())
+    resolved = resolve(request)
+    return _search(as_new(resolved) if arguments.as_new else resolved, wide_console())
 
 
 def _request(arguments: argparse.Namespace) -> Any:
@@ -96,6 +102,7 @@ def _value(field: str, text: str) -> object:
 def _search(resolved: Resolved, console: Console) -> int:
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
+    from nas_attn.cli._stop import stops_as_ctrl_c
     from nas_attn.cli._warnings import warnings_on
     from nas_attn.study.agenda import Agenda
     from nas_attn.study.forecast import forecast_seconds
@@ -113,17 +120,15 @@ def _search(resolved: Resolved, console: Console) -> int:
         cost=settings.cost,
         trial_seconds=trial_seconds,
     )
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        with progress, warnings_on(console):
-            result = run_study(resolved, progress)
-    except KeyboardInterrupt:
-        console.print(
-            f"Stopped. What is finished is kept in studies/{settings.study}; the same command goes on with it."
-        )
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with stops_as_ctrl_c():
+        try:
+            with progress, warnings_on(console):
+                result = run_study(resolved, progress)
+        except KeyboardInterrupt:
+            console.print(
+                f"Stopped. What is finished is kept in studies/{settings.study}; the same command goes on with it."
+            )
+            raise
     _show(result, resolved, console)
     return 0
 
@@ -153,8 +158,3 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
         f"nas-attn dashboard {result.study}{storage}",
     ):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """SIGTERM ends a search as Ctrl-C does."""
-    raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from nas_attn.evaluate import CostTable
@@ -26,6 +27,12 @@ class Agenda:
     def __init__(self, settings: StudySettings, costs: CostTable) -> None:
         self._settings = settings
         self._costs = costs
+
+    def reaching(self, trials: int) -> Agenda:
+        """The agenda of the same study with another number of trials in the end."""
+        if trials == self._settings.trials:
+            return self
+        return Agenda(replace(self._settings, trials=trials), self._costs)
 
     def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation:
         """The evaluation of the trial that follows.

@@ -22,18 +22,20 @@ class AskedTrials:
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
 
-    def read(self, names: Sequence[str]) -> tuple[WrittenTrial, ...]:
-        """All trials by number, with the user attributes of those names."""
+    def read(self, names: Sequence[str], first: int = 0) -> tuple[WrittenTrial, ...]:
+        """All trials from a number on, with the user attributes of those names."""
         return tuple(
             WrittenTrial(
                 trial.number, trial.state, {key: trial.user_attrs[key] for key in names if key in trial.user_attrs}
             )
-            for trial in self._study.get_trials(deepcopy=False)
+            for trial in self._study.get_trials(deepcopy=False)[first:]
         )
 
-    def create(self, trial: NewTrial) -> int:
+    def create(self, trial: NewTrial, number: int | None = None) -> int | None:
         """Write a running trial down; its number is one more than the last."""
         storage = self._study._storage
+        if number not in (None, len(self._study.get_trials(deepcopy=False))):
+            return None
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(trial.params),

@@ -87,7 +87,8 @@ class StudyFolder:
             lock.acquire()
         except Timeout:
             raise StudyError(
-                f"{self.path}: another process searches this study; wait for it, or use another --study"
+                f"{self.path}: another process searches this study; help it with nas-attn worker {self.name}, "
+                "wait for it, or use another --study"
             ) from None
         except OSError as error:
             raise StudyError(f"{self.path}: the study's folder cannot be written: {error.strerror}") from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -22,17 +22,26 @@ from nas_attn.ranking import COSTS
 from nas_attn.record import Outcome, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.asked import AskedTrials
+from nas_attn.study.claims import Claims, ClaimTable, NoClaims, right_of_birth
 from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.patience import patiently
+from nas_attn.study.plan import Plan
 from nas_attn.study.storage import describe_storage, open_storage
 from nas_attn.study.tables import TrialTables
 from nas_attn.study.trials import NewTrial, Trials, WrittenTrial
 
 _IDENTITY = "nas_attn:identity"
 _CONTEXT = "nas_attn:context"
+_PLAN = "nas_attn:plan"
 _EVALUATION = "evaluation"
 _OUTCOME = "outcome"
 _FAILURE = "failure"
+Result = TypeVar("Result")
 _STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
+
+
+class StudyExistsError(StudyError):
+    """A study cannot be created, since there is one of that name."""
 
 
 class Ledger:
@@ -62,7 +71,8 @@ class Ledger:
             context: what an export needs besides, as plain values.
             cost: name of the second objective.
         Raises:
-            StudyError: the storage cannot be used, or holds a study of that name.
+            StudyExistsError: the storage holds a study of that name.
+            StudyError: the storage cannot be used.
         """
         with _clear_errors(url):
             # A creation that was killed has left a study without identity and trials: it is taken up here.
@@ -73,13 +83,14 @@ class Ledger:
                 directions=["maximize", "minimize"],
                 load_if_exists=True,
             )
-            if not _is_unborn(study):
-                raise StudyError(f"{describe_storage(url)}: there is a study '{name}' already")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(["iou", cost])
-            study.set_user_attr(_CONTEXT, json.dumps(context))
-            study.set_user_attr(_IDENTITY, json.dumps(identity))
+            with right_of_birth(storage.engine, study._study_id):
+                if not _is_unborn(study):
+                    raise StudyExistsError(f"{describe_storage(url)}: there is a study '{name}' already")
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    study.set_metric_names(["iou", cost])
+                study.set_user_attr(_CONTEXT, json.dumps(context))
+                study.set_user_attr(_IDENTITY, json.dumps(identity))
             return cls(study, url, TrialTables.of(storage, study._study_id))
 
     @classmethod
@@ -142,17 +153,46 @@ class Ledger:
         context: dict[str, Any] = json.loads(self._study.user_attrs[_CONTEXT])
         return context
 
-    def records(self) -> tuple[TrialRecord, ...]:
+    @property
+    def plan(self) -> Plan | None:
+        """How far the study is to go, as the last search of it has said; None where none has."""
+        attributes = self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
+        return Plan(**json.loads(attributes[_PLAN])) if _PLAN in attributes else None
+
+    def write_plan(self, plan: Plan) -> None:
+        """Tell all who search the study how far it is to go."""
+        self._do(lambda: self._study.set_user_attr(_PLAN, json.dumps(asdict(plan))))
+
+    def claims(self) -> Claims:
+        """Which trials this process has taken, and which the others have."""
+        if not isinstance(self._trials, TrialTables):
+            return NoClaims()
+        trials = self._trials
+        return self._do(lambda: ClaimTable(trials.engine, trials.study_id, do=self._do))
+
+    def records(self, first: int = 0) -> tuple[TrialRecord, ...]:
         """All trials, by number.
 
+        Args:
+            first: number from which on they are wanted.
         Raises:
             StudyError: the storage cannot be read, or a trial was not written by nas-attn.
         """
-        with _clear_errors(self._url):
-            return tuple(map(_record, self._trials.read((_EVALUATION, _OUTCOME, _FAILURE))))
+        return tuple(map(_record, self._do(lambda: self._trials.read((_EVALUATION, _OUTCOME, _FAILURE), first))))
 
-    def begin(self, evaluation: Evaluation, space: SearchSpace, *, version: str) -> TrialRecord:
-        """Write down that an evaluation is about to run; from now on it is never proposed again."""
+    def begin(
+        self, evaluation: Evaluation, space: SearchSpace, *, version: str, number: int | None = None
+    ) -> TrialRecord | None:
+        """Write down that an evaluation is about to run; from now on it is never proposed again.
+
+        Args:
+            evaluation: what the trial is to find out.
+            space: whose choices its parameters have.
+            version: of nas-attn.
+            number: that the trial has to get; None takes the next one.
+        Returns:
+            the trial; None where another process has written one of that number.
+        """
         written = {**asdict(evaluation), "placement": evaluation.placement.to_dict(), "version": version}
         attributes = {
             _EVALUATION: json.dumps(written),
@@ -163,30 +203,31 @@ class Ledger:
             "steps": evaluation.budget.steps,
         }
         trial = NewTrial(evaluation.placement.to_dict(), _distributions(space, evaluation.placement), attributes)
-        with _clear_errors(self._url):
-            number = self._trials.create(trial)
-        return _record(WrittenTrial(number, TrialState.RUNNING, attributes))
+        written_as = self._do(lambda: self._trials.create(trial, number))
+        return None if written_as is None else _record(WrittenTrial(written_as, TrialState.RUNNING, attributes))
 
-    def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord:
-        """Write an outcome down; the trial is then final."""
+    def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord | None:
+        """Write an outcome down; the trial is then final. None where another process has ended it."""
         value = COSTS[cost](outcome.cost)
         if value is None:
             raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")
         notes = {_OUTCOME: json.dumps({"worker": worker, **outcome.to_dict()}), "measured": _shown(outcome)}
         return self._end(record, TrialState.COMPLETE, notes, [outcome.score.iou, value])
 
-    def fail(self, record: TrialRecord, reason: str, worker: str) -> TrialRecord:
-        """Write down why an evaluation has no outcome; the trial is then final."""
+    def fail(self, record: TrialRecord, reason: str, worker: str) -> TrialRecord | None:
+        """Write down why an evaluation has no outcome; the trial is then final. None likewise."""
         return self._end(record, TrialState.FAIL, {_FAILURE: json.dumps({"worker": worker, "reason": reason})})
 
     def _end(
         self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None
-    ) -> TrialRecord:
-        with _clear_errors(self._url):
-            if not self._trials.end(record.number, state, notes, values):
-                place = describe_storage(self._url)
-                raise StudyError(f"{place}: trial {record.number} has been ended by another process")
+    ) -> TrialRecord | None:
+        if not self._do(lambda: self._trials.end(record.number, state, notes, values)):
+            return None
         return _ended(record, state, notes)
+
+    def _do(self, act: Callable[[], Result]) -> Result:
+        with _clear_errors(self._url):
+            return patiently(act, self._url)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 
@@ -9,23 +10,35 @@ from nas_attn import __version__
 from nas_attn.errors import StudyError
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.agenda import Agenda
+from nas_attn.study.claims import alive
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.ledger import Ledger
+from nas_attn.study.plan import Plan
 from nas_attn.study.pool import Finished, Pool
 from nas_attn.study.settings import StudySettings
 
 Listener = Callable[[Sequence[TrialRecord]], None]
 """Called with all records whenever one of them changes."""
 
+_LOOK_SECONDS = 2.0
+"""So often a process looks what others have finished, where it has work itself."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+"""So often where it waits for others, the longer the more seldom."""
+
+log = logging.getLogger(__name__)
+
 
 def run_trials(
     settings: StudySettings, ledger: Ledger, agenda: Agenda, pool: Pool, listener: Listener
 ) -> tuple[TrialRecord, ...]:
-    """Bring a study to its number of trials.
+    """Bring a study to its number of trials, alone or together with other processes that do the same.
 
     A trial is decided by all trials before it but a fixed number of the latest, and by nothing else: not by
-    which worker was faster. So the same settings give the same study with any timing, and a study that was
-    killed goes on as if nothing had happened: a trial that was under way is evaluated again in its place.
+    which worker was faster, nor by who decides it. So the same settings give the same study with any timing and
+    any workers, and a study that was killed goes on as if nothing had happened: a trial that was under way is
+    evaluated again in its place.
+
+    Who decides or evaluates a trial has taken its number before. A process that has ended loses what it has taken.
 
     Args:
         settings: of the study.
@@ -34,61 +47,145 @@ def run_trials(
         pool: who evaluates.
         listener: told of every change.
     Raises:
-        StudyError: the plain U-Net fails, or a worker or the storage does.
+        StudyError: the plain U-Net fails, or the workers or the storage do.
     """
-    records = list(ledger.records())
-    interrupted = [record for record in records if record.state is State.RUNNING]
-    running: set[int] = set()
-    _stop_if_hopeless(records)
-    listener(records)
-    while interrupted or running or len(records) < settings.trials:
-        while len(running) < pool.size and (record := _next(records, interrupted, settings, ledger, agenda, pool)):
-            running.add(record.number)
-            pool.submit(record.number, _evaluation(record))
-            listener(records)
-        for finished in pool.wait():
-            running.remove(finished.number)
-            records[finished.number] = _write(finished, records[finished.number], settings, ledger)
-            _stop_if_hopeless(records)
-            listener(records)
-    return tuple(records)
+    return _Search(settings, ledger, agenda, pool, listener).run()
 
 
-def _next(
-    records: list[TrialRecord],
-    interrupted: list[TrialRecord],
-    settings: StudySettings,
-    ledger: Ledger,
-    agenda: Agenda,
-    pool: Pool,
-) -> TrialRecord | None:
-    """The next trial to submit; None where it has to wait for others, or there is none."""
-    if interrupted:
-        return interrupted.pop(0)
-    visible = max(0, len(records) - _unseen(pool.size))
-    if len(records) >= settings.trials:
+class _Search:
+    """What one process knows of a study while it searches it."""
+
+    def __init__(
+        self, settings: StudySettings, ledger: Ledger, agenda: Agenda, pool: Pool, listener: Listener
+    ) -> None:
+        self._settings = settings
+        self._plan = ledger.plan or Plan(settings.trials, settings.parallel)
+        self._ledger = ledger
+        self._claims = ledger.claims()
+        self._agenda = agenda.reaching(self._plan.trials)
+        self._pool = pool
+        self._listener = listener
+        self._records = list(ledger.records())
+        self._n_final = 0
+        self._mine: set[int] = set()
+        self._pause = _FIRST_PAUSE
+
+    def run(self) -> tuple[TrialRecord, ...]:
+        """All records, when the study has its trials and all have ended."""
+        _stop_if_hopeless(self._records)
+        self._listener(self._records)
+        with alive(self._claims):
+            while not self._is_over():
+                self._fill()
+                finished = self._pool.wait(self._seconds_to_wait())
+                for one in finished:
+                    self._write(one)
+                if not finished:
+                    self._look()
+        return tuple(self._records)
+
+    def _is_over(self) -> bool:
+        return self._first_running() == len(self._records) and len(self._records) >= self._plan.trials
+
+    def _first_running(self) -> int:
+        """The number of the first trial that has not ended; what has ended never changes again."""
+        while self._n_final < len(self._records) and self._records[self._n_final].state is not State.RUNNING:
+            self._n_final += 1
+        return self._n_final
+
+    def _fill(self) -> None:
+        while len(self._mine) < self._pool.size and (record := self._left_by_others() or self._new()):
+            self._mine.add(record.number)
+            self._pause = _FIRST_PAUSE
+            self._pool.submit(record.number, _evaluation(record))
+            self._listener(self._records)
+
+    def _seconds_to_wait(self) -> float:
+        if len(self._mine) == self._pool.size:
+            return _LOOK_SECONDS
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        return self._pause
+
+    def _left_by_others(self) -> TrialRecord | None:
+        """A trial under way that nobody evaluates any more, now taken."""
+        running = [
+            record.number
+            for record in self._records[self._first_running() :]
+            if record.state is State.RUNNING and record.number not in self._mine
+        ]
+        held = self._claims.held_by_others() if running else {}
+        for number in running:
+            if number in held or not self._claims.take(number):
+                continue
+            self._look()
+            if self._records[number].state is State.RUNNING:
+                return self._records[number]
+            self._claims.settle(number)
         return None
-    if not agenda.is_control(len(records)) and any(record.state is State.RUNNING for record in records[:visible]):
+
+    def _new(self) -> TrialRecord | None:
+        """The next trial, decided, written and taken; None where that has to wait for others, or there is none."""
+        number = len(self._records)
+        if not self._may_decide(number) or not self._claims.take(number):
+            return None
+        self._look()
+        if number == len(self._records):
+            self._heed_plan()
+            if self._may_decide(number) and (record := self._decide(number)):
+                self._records.append(record)
+                return record
+        self._claims.give_back(number)
         return None
-    evaluation = agenda.next(records[:visible], records[visible:])
-    records.append(ledger.begin(evaluation, settings.space, version=__version__))
-    return records[-1]
 
+    def _may_decide(self, number: int) -> bool:
+        if number >= self._plan.trials:
+            return False
+        return self._agenda.is_control(number) or self._first_running() >= self._n_visible(number)
 
-def _unseen(workers: int) -> int:
-    """How many of the latest trials have no say in the next one.
+    def _n_visible(self, number: int) -> int:
+        return max(0, number - self._plan.unseen)
 
-    A single worker sees all of them. Of several, one may be busy with a dear placement; the others can finish
-    as many cheap ones meanwhile as this number allows.
-    """
-    return 0 if workers == 1 else 3 * workers - 1
+    def _decide(self, number: int) -> TrialRecord | None:
+        visible = self._n_visible(number)
+        evaluation = self._agenda.next(self._records[:visible], self._records[visible:])
+        return self._ledger.begin(evaluation, self._settings.space, version=__version__, number=number)
+
+    def _heed_plan(self) -> None:
+        """Another search may have said meanwhile how far the study is to go."""
+        plan = self._ledger.plan
+        if plan is not None and plan != self._plan:
+            log.info("the study is now to have %d trials, laid out for %d at once", plan.trials, plan.parallel)
+            self._plan, self._agenda = plan, self._agenda.reaching(plan.trials)
+
+    def _look(self) -> None:
+        """Read what others have written."""
+        first = self._first_running()
+        found = self._ledger.records(first)
+        if list(found) != self._records[first:]:
+            self._records[first:] = found
+            self._pause = _FIRST_PAUSE
+            _stop_if_hopeless(self._records)
+            self._listener(self._records)
+
+    def _write(self, finished: Finished) -> None:
+        number = finished.number
+        self._mine.remove(number)
+        record = _end(finished, self._records[number], self._settings, self._ledger)
+        self._claims.settle(number)
+        if record is None:
+            log.warning("trial %d was ended by another process; what was found here is left out", number)
+            self._look()
+            return
+        self._records[number] = record
+        _stop_if_hopeless(self._records)
+        self._listener(self._records)
 
 
 def _evaluation(record: TrialRecord) -> Evaluation:
     return Evaluation(record.placement, record.budget, record.seed, record.role, record.control, record.memory)
 
 
-def _write(finished: Finished, record: TrialRecord, settings: StudySettings, ledger: Ledger) -> TrialRecord:
+def _end(finished: Finished, record: TrialRecord, settings: StudySettings, ledger: Ledger) -> TrialRecord | None:
     if finished.outcome is None:
         return ledger.fail(record, finished.failure or "no reason was given", finished.worker)
     if not math.isfinite(finished.outcome.score.iou):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,6 +71,9 @@ class InlinePool:
         self._queue.append((number, evaluation))
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
-        """Do the oldest evaluation, however long that takes."""
+        """Do the oldest evaluation, however long that takes; where there is none, wait."""
+        if not self._queue:
+            time.sleep(seconds or 0)
+            return []
         number, evaluation = self._queue.pop(0)
         return [Finished.of(number, attempt(self._evaluator, evaluation), "inline")]

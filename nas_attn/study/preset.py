@@ -49,7 +49,9 @@ def preset_for(device: str, *, built_in: bool) -> Preset:
 
 
 def find_devices(asked: str) -> tuple[str, ...]:
-    """The devices that ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` stands for; workers take them in turn.
+    """The devices that ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``cuda:0,cuda:2`` stands for.
+
+    Workers take them in turn, one each.
 
     Raises:
         UsageError: the machine has no such device.
@@ -61,9 +63,10 @@ def find_devices(asked: str) -> tuple[str, ...]:
         raise UsageError(f"--device {asked}: torch sees no CUDA device here; use --device cpu")
     if asked in ("auto", "cuda"):
         return tuple(f"cuda:{index}" for index in range(found))
-    if int(asked.partition(":")[2]) >= found:
+    chosen = tuple(dict.fromkeys(asked.split(",")))
+    if any(int(one.partition(":")[2]) >= found for one in chosen):
         raise UsageError(f"--device {asked}: there are {found} CUDA devices, counted from cuda:0")
-    return (asked,)
+    return chosen
 
 
 def n_cores() -> int:

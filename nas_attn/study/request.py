@@ -16,7 +16,7 @@ AUTO = "auto"
 FULL = "full"
 SYNTHETIC = "synthetic"
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", re.ASCII)
-DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?", re.ASCII)
+DEVICE = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*", re.ASCII)
 
 _WHOLE = {
     "trials": 1,
@@ -26,6 +26,7 @@ _WHOLE = {
     "batch_size": 1,
     "steps": 1,
     "max_positions": 1,
+    "parallel": 1,
 }
 
 PRECISIONS = ("float32+channels_last", "float32", "bfloat16+channels_last", "bfloat16")
@@ -63,9 +64,11 @@ class StudyRequest:
         max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``; None keeps the space's.
         max_parameters: ceiling likewise.
         finalists: share of the trials that repeats the leading placements with further seeds.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several as ``cuda:0,cuda:2``, a worker on each.
         workers: trials that run at once; ``auto`` is one for each core, or as many as a GPU runs
             fastest.
+        parallel: for how many trials at once, on all machines together, the study is laid out; None is as many as
+            there are workers here, or as it was laid out for before.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
         log_level: least level of the lines in the study's log files.
@@ -90,6 +93,7 @@ class StudyRequest:
     finalists: float = 0.25
     device: str = AUTO
     workers: int | str = AUTO
+    parallel: int | None = None
     precision: str = AUTO
     log_level: str = "info"
 
@@ -137,7 +141,7 @@ def _problem(name: str, value: object) -> str | None:
     if name == "study" and not STUDY_NAME.fullmatch(value):
         return f"'{value}' is no name; use letters, digits, '_', '-' and '.', at most 80"
     if name == "device" and not DEVICE.fullmatch(value):
-        return f"unknown device '{value}'; it must be auto | cpu | cuda | cuda:N"
+        return f"unknown device '{value}'; it must be auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2"
     if name in _WORDS:
         return None if value in _WORDS[name] else f"'{value}' must be {' | '.join(_WORDS[name])}"
     return None

@@ -111,6 +111,7 @@ def resolve(request: StudyRequest) -> Resolved:
         devices=devices,
         workers=int(asked.workers),
         trials=asked.trials,
+        parallel=asked.parallel or int(asked.workers),
     )
     _check_sizes(settings, dataset)
     costs = CostTable(space.network, space.height, space.width)

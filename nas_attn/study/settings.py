@@ -34,6 +34,7 @@ class StudySettings:
         recipe: how every trial is trained.
         devices: on which the workers run, in turn.
         workers: trials that run at once.
+        parallel: for how many trials at once the study is laid out, on all machines together.
         trials: how many trials the study shall have in the end.
     """
 
@@ -55,6 +56,7 @@ class StudySettings:
     devices: tuple[str, ...]
     workers: int
     trials: int
+    parallel: int = 1
 
     @property
     def device_kind(self) -> str:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import sqlalchemy
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from nas_attn.errors import MissingPackageError, StudyError
 
 _BUSY_SECONDS = 60
+_TRIES, _PAUSE_SECONDS = 5, 0.3
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+_EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+_NO_URL = (
+    "--storage: no SQLAlchemy URL that can be used; write one such as sqlite:///studies/x/study.db or "
+    "postgresql://user@host/name"
+)
 
 
 def sqlite_url(path: Path) -> str:
@@ -34,8 +48,10 @@ def describe_storage(url: str) -> str:
 
 
 def url_without_password(url: str) -> str:
-    """A URL that can be shown: ``postgresql://me:***@host/name``."""
-    return make_url(url).render_as_string(hide_password=True)
+    """A URL that can be shown: ``postgresql://me:***@host/name``; passwords in its query are hidden, too."""
+    parsed = make_url(url)
+    secret = {name: "***" for name in parsed.query if "pass" in name.lower()}
+    return parsed.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBStorage:
@@ -45,20 +61,44 @@ def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBSt
         StudyError: the URL is none, or its file or its folder does not exist.
         MissingPackageError: the database's driver is not installed.
     """
+    url = with_driver(url)
     _check(url, must_exist)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     options = {"connect_args": {"timeout": _BUSY_SECONDS}} if is_sqlite else {"pool_pre_ping": True}
     try:
-        storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{describe_storage(url)}: {error}; install the driver of that database"
-        ) from None
+        storage = _made(url, options)
     except RuntimeError as error:  # Optuna's word for tables of another version of its own
         raise StudyError(f"{describe_storage(url)}: {' '.join(str(error).split())}") from None
     if is_sqlite:
         _speed_up(storage.engine)
     return storage
+
+
+def with_driver(url: str) -> str:
+    """A URL of PostgreSQL or MySQL with the driver that nas-attn installs, unless it names one itself.
+
+    Raises:
+        StudyError: it is no URL.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise StudyError(_NO_URL) from None
+    if parsed.drivername not in _DRIVERS:
+        return url
+    return parsed.set(drivername=_DRIVERS[parsed.drivername]).render_as_string(hide_password=False)
+
+
+def _made(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
+    """The storage; its tables are made where they are missing, by others at the same moment perhaps."""
+    for _ in range(_TRIES - 1):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        except (IntegrityError, ProgrammingError, OperationalError) as error:
+            if not any(word in str(error).lower() for word in ("exist", "duplicate", "unique")):
+                raise
+        time.sleep(_PAUSE_SECONDS)
+    return optuna.storages.RDBStorage(url, engine_kwargs=options)
 
 
 def _speed_up(engine: sqlalchemy.Engine) -> None:
@@ -82,16 +122,15 @@ def check_url(url: str) -> URL:
         StudyError: it is no URL, or its database is not known.
         MissingPackageError: the database's driver is not installed.
     """
+    parsed = make_url(with_driver(url))
     try:
-        parsed = make_url(url)
         parsed.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError, ValueError):
-        raise StudyError(
-            "--storage: no SQLAlchemy URL that can be used; write one such as sqlite:///studies/x/study.db or "
-            "postgresql://user@host/name"
-        ) from None
+        raise StudyError(_NO_URL) from None
     except ImportError as error:
-        raise MissingPackageError(f"--storage: {error}; install the driver of that database") from None
+        extra = _EXTRAS.get(parsed.get_backend_name())
+        install = f"pip install 'nas-attn[{extra}]'" if extra else "install the driver of that database"
+        raise MissingPackageError(f"--storage: {error}; {install}") from None
     return parsed
 
 

@@ -39,8 +39,8 @@ class TrialTables:
     """
 
     def __init__(self, engine: Engine, study_id: int) -> None:
-        self._engine = engine
-        self._study_id = study_id
+        self.engine = engine
+        self.study_id = study_id
         self._trial_ids: dict[int, int] = {}
 
     @classmethod
@@ -48,18 +48,18 @@ class TrialTables:
         """The trials of a study; None where another version of Optuna has made the tables."""
         return cls(storage.engine, study_id) if storage.get_current_version() in SCHEMAS else None
 
-    def read(self, names: Sequence[str]) -> tuple[WrittenTrial, ...]:
-        """All trials by number, with the user attributes of those names, in one query."""
+    def read(self, names: Sequence[str], first: int = 0) -> tuple[WrittenTrial, ...]:
+        """All trials from a number on, with the user attributes of those names, in one query."""
         attributes = (_ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id) & _ATTRIBUTES.c.key.in_(names)
         query = (
             select(_TRIALS.c.number, _TRIALS.c.state, _ATTRIBUTES.c.key, _ATTRIBUTES.c.value_json)
             .select_from(_TRIALS.outerjoin(_ATTRIBUTES, attributes))
-            .where(_TRIALS.c.study_id == self._study_id)
+            .where((_TRIALS.c.study_id == self.study_id) & (_TRIALS.c.number >= first))
             .order_by(_TRIALS.c.number)
         )
         found: dict[int, WrittenTrial] = {}
         held: dict[int, dict[str, Any]] = {}
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             for number, state, name, value in connection.execute(query):
                 if number not in found:
                     found[number] = WrittenTrial(number, state, held.setdefault(number, {}))
@@ -67,12 +67,14 @@ class TrialTables:
                     held[number][name] = json.loads(value)
         return tuple(found.values())
 
-    def create(self, trial: NewTrial) -> int:
+    def create(self, trial: NewTrial, number: int | None = None) -> int | None:
         """Write a running trial down; its number is one more than the last, whoever else writes."""
-        with self._engine.begin() as connection:
-            number = self._next_number(connection)
+        with self.engine.begin() as connection:
+            wanted, number = number, self._next_number(connection)
+            if wanted not in (None, number):
+                return None
             row = {
-                "study_id": self._study_id,
+                "study_id": self.study_id,
                 "number": number,
                 "state": TrialState.RUNNING,
                 "datetime_start": _now(),
@@ -90,7 +92,7 @@ class TrialTables:
         self, number: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None
     ) -> bool:
         """Give a running trial its final state, further user attributes and its values, all or nothing."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             trial_id = self._trial_id(connection, number)
             running = (_TRIALS.c.trial_id == trial_id) & (_TRIALS.c.state == TrialState.RUNNING)
             final = {"state": state, "datetime_complete": _now()}
@@ -109,16 +111,16 @@ class TrialTables:
         The study's row is changed into what it is: that locks it in every database, so that no two writers see
         the same last trial. The lock has to come before anything is read.
         """
-        same = update(_STUDIES).where(_STUDIES.c.study_id == self._study_id)
+        same = update(_STUDIES).where(_STUDIES.c.study_id == self.study_id)
         if not connection.execute(same.values(study_name=_STUDIES.c.study_name)).rowcount:
             raise StudyError("the study was deleted from its storage while it was searched")
-        of_study = select(_TRIALS.c.number).where(_TRIALS.c.study_id == self._study_id)
+        of_study = select(_TRIALS.c.number).where(_TRIALS.c.study_id == self.study_id)
         last = connection.scalar(of_study.order_by(_TRIALS.c.trial_id.desc()).limit(1))
         return 0 if last is None else int(last) + 1
 
     def _trial_id(self, connection: Connection, number: int) -> int:
         if number not in self._trial_ids:
-            here = (_TRIALS.c.study_id == self._study_id) & (_TRIALS.c.number == number)
+            here = (_TRIALS.c.study_id == self.study_id) & (_TRIALS.c.number == number)
             self._trial_ids[number] = connection.execute(select(_TRIALS.c.trial_id).where(here)).scalar_one()
         return self._trial_ids[number]
 

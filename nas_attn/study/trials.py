@@ -43,11 +43,18 @@ class NewTrial:
 class Trials(Protocol):
     """The trials of one study; several processes may read and write them at once."""
 
-    def read(self, names: Sequence[str]) -> tuple[WrittenTrial, ...]:
-        """All trials by number, with the user attributes of those names."""
+    def read(self, names: Sequence[str], first: int = 0) -> tuple[WrittenTrial, ...]:
+        """All trials from the number ``first`` on, with the user attributes of those names."""
 
-    def create(self, trial: NewTrial) -> int:
-        """Write a running trial down; its number is one more than the last, whoever else writes."""
+    def create(self, trial: NewTrial, number: int | None = None) -> int | None:
+        """Write a running trial down; its number is one more than the last, whoever else writes.
+
+        Args:
+            trial: to write.
+            number: that it has to get; None takes any.
+        Returns:
+            its number; None where the next trial would have got another one, and nothing was written.
+        """
 
     def end(
         self, number: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None

@@ -104,6 +104,12 @@ MISTAKES = {
         ],
     ),
     "search, broken study file": ("search --config broken.yaml", ["broken.yaml: line "]),
+    "search, devices": (
+        "search --devices cuda:0,gpu",
+        ["--device: unknown device 'cuda:0,gpu'; it must be auto | cpu | cuda | cuda:N"],
+    ),
+    "worker, no study": ("worker", ["the following arguments are required: STUDY; see nas-attn worker --help"]),
+    "worker, option": ("worker s --strage x", ["unknown option '--strage'; did you mean '--storage'?"]),
     "rank, no study": ("rank", ["the following arguments are required: STUDY; see nas-attn rank --help"]),
     "rank, study": ("rank nowhere", ["there is no study 'nowhere' in studies/; known: (none)"]),
     "rank, option": ("rank nowhere --jsn", ["unknown option '--jsn'; did you mean '--json'?"]),

@@ -30,9 +30,10 @@ from nas_attn.study.find import open_study
 from nas_attn.study.folder import StudyFolder
 from nas_attn.study.pool import InlinePool
 from nas_attn.study.preset import CPU_SYNTHETIC
+from nas_attn.study.repeat import write_settings
 from nas_attn.study.request import StudyRequest, request_from
 from nas_attn.study.resolve import Resolved, resolve
-from nas_attn.study.run import StudyResult, _write_settings, n_trials_done, run_study
+from nas_attn.study.run import StudyResult, n_trials_done, run_study
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
@@ -135,7 +136,7 @@ def test_other_settings_are_refused_with_each_difference(result: StudyResult) ->
         "study 's': seed was 0 and is now 1",
         "study 's': finalists was 0.25 and is now 0.5",
     ]
-    assert mend.endswith("repeat them, or begin another with --study NAME")
+    assert mend.endswith("repeat them, or begin another with --study NAME or --as-new")
 
 
 def test_a_refusal_changes_no_file(result: StudyResult) -> None:
@@ -254,7 +255,7 @@ def test_no_file_holds_a_password(here: Path) -> None:
     asked = replace(resolved, request=replace(resolved.request, storage="postgresql://me:secret@host/studies"))
     folder = StudyFolder.of("s")
     folder.make()
-    _write_settings(asked, folder)
+    write_settings(asked, folder)
 
     text = folder.settings.read_text()
     assert "secret" not in text

@@ -87,7 +87,7 @@ def another(study: optuna.Study, url: str) -> TrialTables:
 
 
 def engine_of(trials: TrialTables) -> sqlalchemy.Engine:
-    return trials._engine
+    return trials.engine
 
 
 def seen_by_optuna(study: optuna.Study, url: str) -> list[optuna.trial.FrozenTrial]:

@@ -1,0 +1,62 @@
+"""Processes of any machine by name, and whether one of this machine still lives."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import uuid
+from pathlib import Path
+
+
+def this_process() -> str:
+    """A name that no other process has, or ever had: machine, process and the moment it was born.
+
+    Such as ``node7:4711:1f0c9a2e:8812345``.
+    """
+    return f"{platform.node().replace(':', '')[:60]}:{os.getpid()}:{_machine()}:{_birth(os.getpid())}"
+
+
+def has_ended(name: str) -> bool:
+    """Whether the process of that name is known to have ended; False where it runs elsewhere.
+
+    Args:
+        name: what ``this_process`` gave there; further parts may follow.
+    """
+    parts = name.split(":")
+    if len(parts) < 4 or parts[2] != _machine() or not parts[1].isdecimal():
+        return False
+    return _birth(int(parts[1])) != parts[3]
+
+
+def _machine() -> str:
+    """This machine since it was started, and the namespace of its process numbers: containers have their own."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        told = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        told = f"{platform.node()} {uuid.getnode()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
+
+
+def _birth(pid: int) -> str:
+    """When a process was born, in ticks since the machine was started; ``ended`` where there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "" if _lives(pid) else "ended"
+    state, *rest = text.rpartition(")")[2].split()
+    return "ended" if state in ("Z", "X") else rest[18]
+
+
+def _lives(pid: int) -> bool:
+    """For systems without ``/proc``."""
+    if os.name == "nt" or Path("/proc/self").exists():
+        return os.name == "nt"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

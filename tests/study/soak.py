@@ -1,0 +1,324 @@
+"""Many processes search one study while they are killed, stopped and replaced at random; then it is checked.
+
+  python tests/study/soak.py --seconds 300
+  python tests/study/soak.py --seconds 300 --server postgresql
+
+Every finished evaluation is recorded once, none is lost, the trials are those of an undisturbed search, and Optuna
+and its dashboard can read the study at every moment. Prints figures as JSON; exits with 1 where a rule is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+
+from nas_attn.attention import catalogue
+from nas_attn.budget import Budget
+from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator
+from nas_attn.placement import Placement
+from nas_attn.record import Outcome, State, TrialRecord
+from nas_attn.space import SearchSpace, read_space
+from nas_attn.study import claims, loop
+from nas_attn.study.agenda import Agenda
+from nas_attn.study.ledger import Ledger
+from nas_attn.study.loop import run_trials
+from nas_attn.study.plan import Plan
+from nas_attn.study.pool import InlinePool
+from nas_attn.study.settings import StudySettings
+from nas_attn.training import Precision, Recipe
+
+PARALLEL = 6
+BEAT_SECONDS, PATIENCE_SECONDS = 0.2, 2.0
+
+
+def settings_of(space: SearchSpace, trials: int) -> StudySettings:
+    """A study of proposals that cost next to nothing."""
+    return StudySettings(
+        study="soak",
+        space=space,
+        source=DataSource(),
+        data_name="lookup",
+        classes=("background", "object"),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        fingerprint="none",
+        budget=Budget(400, 32, 8),
+        strategy="random",
+        cost="macs",
+        seed=0,
+        finalists=0.25,
+        precision=Precision(),
+        recipe=Recipe(),
+        devices=("cpu",),
+        workers=1,
+        trials=trials,
+        parallel=PARALLEL,
+    )
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Notes each evaluation that it begins and ends.
+
+    Args:
+        evaluator: asked.
+        notes: file of lines.
+    """
+
+    evaluator: LookupEvaluator
+    notes: Path
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        key = f"{placement.id} {budget.steps} {seed}"
+        self._note(f"begin {os.getpid()} {key}")
+        outcome = self.evaluator(placement, budget, seed)
+        self._note(f"end {os.getpid()} {key}")
+        return outcome
+
+    def _note(self, line: str) -> None:
+        # One write of less than a page to a file opened for appending is whole, whoever else writes.
+        file = os.open(self.notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, f"{line}\n".encode())
+        os.close(file)
+
+
+@dataclass
+class Soak:
+    """A study under fire.
+
+    Args:
+        url: of its storage.
+        settings: of the study.
+        evaluator: of each process.
+        searchers: how many processes search at once.
+        random_: decides about faults.
+        restart: restarts the database server; None where there is none.
+    """
+
+    url: str
+    settings: StudySettings
+    evaluator: Noted
+    searchers: int
+    random_: random.Random
+    restart: Callable[[], None] | None = None
+    living: list[BaseProcess] = field(default_factory=list)
+    stopped: dict[int, float] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    looks: int = 0
+    most_finished: int = 0
+
+    def run(self, seconds: float) -> None:
+        """Search and disturb for a while, then let the search end in peace."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._is_over():
+            self._refill()
+            time.sleep(self.random_.uniform(0.05, 0.6))
+            self._disturb()
+            self._wake()
+            self._look()
+        self._wake(all_of_them=True)
+        while not self._is_over():
+            self._refill()
+            time.sleep(0.2)
+            self._look()
+        for process in self.living:
+            process.join(60)
+            assert not process.is_alive(), "a searcher does not end though the study is over"
+
+    def _refill(self) -> None:
+        self.living = [process for process in self.living if process.is_alive()]
+        while len(self.living) < self.searchers:
+            # Forked from a process that has imported all, but has no connection to a database.
+            process = multiprocessing.get_context("forkserver").Process(
+                target=search, args=(self.url, self.settings, self.evaluator)
+            )
+            process.start()
+            self.living.append(process)
+
+    def _disturb(self) -> None:
+        kinds = ["kill", "kill", "kill", "terminate", "stop", "nothing", "kill all"]
+        if self.restart is not None:
+            kinds.append("restart")
+        kind = self.random_.choice(kinds)
+        awake = [process.pid or 0 for process in self.living if process.pid not in self.stopped]
+        if kind == "nothing" or not awake:
+            return
+        self.faults[kind] += 1
+        if kind == "restart" and self.restart is not None:
+            self.restart()
+        elif kind == "stop":
+            pid = self.random_.choice(awake)
+            os.kill(pid, signal.SIGSTOP)
+            self.stopped[pid] = time.monotonic() + self.random_.uniform(0.5, 3) * PATIENCE_SECONDS
+        else:
+            number = signal.SIGTERM if kind == "terminate" else signal.SIGKILL
+            for pid in awake if kind == "kill all" else [self.random_.choice(awake)]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+    def _wake(self, *, all_of_them: bool = False) -> None:
+        for pid, end in list(self.stopped.items()):
+            if all_of_them or time.monotonic() > end:
+                del self.stopped[pid]
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _look(self) -> None:
+        """Read the study as Optuna and its dashboard do."""
+        try:
+            study = optuna.load_study(study_name="soak", storage=self.url)
+            trials = study.get_trials(deepcopy=False)
+        except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError):
+            if self.restart is None:
+                raise
+            return
+        self.looks += 1
+        assert [trial.number for trial in trials] == list(range(len(trials))), "a number is missing"
+        finished = sum(trial.state.is_finished() for trial in trials)
+        assert finished >= self.most_finished, "a finished trial was lost"
+        self.most_finished = finished
+        assert all(len(trial.values) == 2 for trial in trials if trial.state.name == "COMPLETE")
+
+    def _is_over(self) -> bool:
+        records = _patient(lambda: Ledger.open(self.url, "soak").records())
+        return len(records) >= self.settings.trials and all(one.state is not State.RUNNING for one in records)
+
+
+def check(soak: Soak, expected: Sequence[TrialRecord]) -> dict[str, object]:
+    """The rules that hold whatever happened.
+
+    Raises:
+        AssertionError: one is broken.
+    """
+    records = Ledger.open(soak.url, "soak").records()
+    assert essence(records) == essence(expected), "the trials are not those of an undisturbed search"
+    keys = {f"{one.placement.id} {one.budget.steps} {one.seed}" for one in records}
+    assert len(keys) == len(records), "an evaluation is recorded twice"
+    lines = soak.evaluator.notes.read_text().splitlines()
+    begun, ended = (
+        [line.split(" ", 2)[2] for line in lines if line.startswith(word)] for word in ("begin", "end")
+    )
+    assert set(ended) == keys, "an evaluation was lost, or nobody asked for it"
+    return {
+        "trials": len(records),
+        "searchers at once": soak.searchers,
+        "searchers in all": len({line.split(" ", 2)[1] for line in lines}),
+        "faults": dict(soak.faults),
+        "evaluations begun again": len(begun) - len(keys),
+        "evaluations ended twice": len(ended) - len(keys),
+        "looks by Optuna": soak.looks,
+    }
+
+
+def essence(records: Sequence[TrialRecord]) -> list[tuple[object, ...]]:
+    """All of a trial but its worker."""
+    return [
+        (one.number, one.placement, one.budget, one.seed, one.role, one.state, one.outcome and one.outcome.score)
+        for one in records
+    ]
+
+
+def undisturbed(settings: StudySettings, evaluator: LookupEvaluator) -> tuple[TrialRecord, ...]:
+    """The study as one process finds it in memory."""
+    study = optuna.create_study(directions=["maximize", "minimize"], study_name="soak")
+    ledger = Ledger(study, "memory")
+    return run_trials(settings, ledger, _agenda(settings), InlinePool(evaluator), lambda _: None)
+
+
+def begin(url: str, settings: StudySettings) -> None:
+    """An empty study."""
+    identity = json.loads(json.dumps(settings.identity()))
+    ledger = Ledger.create(url, "soak", identity, settings.context(), settings.cost)
+    ledger.write_plan(Plan(settings.trials, settings.parallel))
+
+
+def search(url: str, settings: StudySettings, evaluator: Noted) -> None:
+    """The life of a searcher."""
+    hasten()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        ledger = _patient(lambda: Ledger.open(url, "soak"))
+        run_trials(settings, ledger, _agenda(settings), InlinePool(evaluator), lambda _: None)
+
+
+def hasten() -> None:
+    """Everything that a search waits for comes sooner."""
+    claims.BEAT_SECONDS, claims.PATIENCE_SECONDS = BEAT_SECONDS, PATIENCE_SECONDS
+    loop._LOOK_SECONDS = 0.5
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def _agenda(settings: StudySettings) -> Agenda:
+    space = settings.space
+    return Agenda(settings, CostTable(space.network, space.height, space.width))
+
+
+def _patient(act: Callable[[], object]) -> object:
+    """Opening a study is not patient by itself; a server may be away just then."""
+    for _ in range(100):
+        try:
+            return act()
+        except Exception as error:
+            last = error
+            time.sleep(0.2)
+    raise last
+
+
+def main() -> int:
+    """Soak; the exit status is 0 where all rules held."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of disturbance")
+    parser.add_argument("--trials", type=int, default=0, help="of the study [8 a second]")
+    parser.add_argument("--searchers", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--server", choices=("postgresql", "mariadb"), help="instead of SQLite")
+    arguments = parser.parse_args()
+    hasten()
+    multiprocessing.set_forkserver_preload(["nas_attn.api"])
+    space = read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
+    settings = settings_of(space, arguments.trials or round(8 * arguments.seconds))
+    expected = undisturbed(settings, LookupEvaluator(space))
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        url, restart = f"sqlite:///{folder}/study.db", None
+        if arguments.server:
+            sys.path.insert(0, str(Path(__file__).parent))
+            import servers
+
+            binaries = servers.postgresql_binaries()
+            server = servers.PostgreSQL(binaries) if arguments.server == "postgresql" else servers.MariaDB()
+            stack.callback(server.remove)
+
+            def restart() -> None:
+                server.kill()
+                server.start()
+
+            url = server.url
+        evaluator = Noted(LookupEvaluator(space, seconds=0.05), Path(folder) / "notes")
+        soak = Soak(url, settings, evaluator, arguments.searchers, random.Random(arguments.seed), restart)
+        begin(url, settings)
+        started = time.monotonic()
+        soak.run(arguments.seconds)
+        figures = check(soak, expected)
+        figures["seconds"] = round(time.monotonic() - started, 1)
+    print(json.dumps(figures, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,9 @@ from nas_attn.attention._sample import sample
 from nas_attn.attention._slow_start import SlowStartConvolution
 from nas_attn.kind import BLOCK_STAGES, AttentionKind, Family
 
-VIEW_CHANNELS, VIEW_SIDE, HIDDEN = 16, 8, 32
+VIEW_CHANNELS = 16
+VIEW_SIDE = 8
+HIDDEN = 32
 
 KIND = AttentionKind(
     name="stn",
@@ -72,8 +74,7 @@ class SpatialTransformer(nn.Module):
         return Pose.of(precise(self.locate(x)).flatten(1))
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     """An affine map of positions, p -> A p + t.
 
     Positions are (column, row) from the centre of the map, in halves of its longer side, so that a rotation is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import re
 import sys
 from collections.abc import Sequence
@@ -36,9 +37,16 @@ _NUMBERS = {"int": "a whole number", "float": "a number"}
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose errors are one line each, with the nearest right word."""
 
+    _words: Sequence[str] = ()
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """As ``parse_args``, but an unknown option is told beside the first other mistake."""
+        self._words = words
+        return self.parse_args(words)
+
     def error(self, message: str) -> NoReturn:
-        lines = (f"{self.prog}: error: {line}\n" for line in self._mended(message))
-        self.exit(USAGE_STATUS, "".join(lines))
+        lines = dict.fromkeys([*self._mended(message), *self._unknown_options(self._words)])
+        self.exit(USAGE_STATUS, "".join(f"{self.prog}: error: {line}\n" for line in lines))
 
     def _mended(self, message: str) -> list[str]:
         if unknown := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
@@ -54,11 +62,17 @@ class OneLineParser(argparse.ArgumentParser):
 
     def _unknown(self, words: Sequence[str]) -> list[str]:
         """A line for each unknown option; what follows one is taken for its value."""
-        flags = [name for name in self._option_string_actions if name.startswith("--")]
         unknown = [word.partition("=")[0] for word in words if word.startswith("-")]
         if not unknown:
             return [f"unexpected argument '{words[0]}'; see {self.prog} --help"]
+        flags = [name for name in self._option_string_actions if name.startswith("--")]
         return [f"unknown option '{flag}'; {did_you_mean(flag, flags)}" for flag in unknown]
+
+    def _unknown_options(self, words: Sequence[str]) -> list[str]:
+        options = itertools.takewhile(lambda word: word != "--", words)
+        names = [word.partition("=")[0] for word in options if word.startswith("--")]
+        unknown = [name for name in names if name not in self._option_string_actions]
+        return self._unknown(unknown) if unknown else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(parser)
-        status: int = module.run(parser.parse_args(words[1:]))
+        status: int = module.run(parser.parse(words[1:]))
         return status
     except NasAttnError as error:
         for problem in error.problems:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nas_attn.data.dataset import MAX_CLASSES
+from nas_attn.data.lines import Lines
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.errors import did_you_mean
@@ -29,7 +30,7 @@ class Declaration:
     """What the user says of a data set; whatever is None is found out from the files.
 
     Args:
-        source: name of the file that said it; empty where there is none.
+        lines: of the file that said it.
         name: of the data set.
         classes: names in the order of their indices.
         ignore_index: mask value of pixels that count for nothing.
@@ -38,7 +39,7 @@ class Declaration:
         splits: (split, stems or patterns) pairs.
     """
 
-    source: str = ""
+    lines: Lines = field(default_factory=Lines)
     name: str | None = None
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = None
@@ -65,15 +66,17 @@ def read_declaration(folder: Path) -> tuple[Declaration, list[Problem], list[str
 
 def _read_yaml(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
     try:
+        text = _text(path)
         # BaseLoader leaves every scalar a text: SafeLoader reads the stem 0017 as 15 and the class 'no' as False.
-        values = yaml.load(_text(path), Loader=yaml.BaseLoader)
+        values = yaml.load(text, Loader=yaml.BaseLoader)
+        lines = Lines.of(path.name, text, _FIELDS)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         return Declaration(), [Problem(Sort.DECLARATION, f"{path.name}: no readable YAML: {_reason(error)}")], []
     if not isinstance(values, dict):
         line = f"{path.name}: must hold fields such as 'classes: [background, nucleus]'"
         return Declaration(), [Problem(Sort.DECLARATION, line)], []
-    declaration, found = _declared(path.name, {key: value for key, value in values.items() if value not in _NULLS})
-    return declaration, [Problem(Sort.DECLARATION, f"{path.name}: {line}") for line in found], []
+    declaration, found = _declared(lines, {key: value for key, value in values.items() if value not in _NULLS})
+    return declaration, found, []
 
 
 def _read_json(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
@@ -83,8 +86,8 @@ def _read_json(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
         return Declaration(), [], [f"{path.name} was left out: no readable JSON: {_reason(error)}"]
     if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
         return Declaration(), [], [f"{path.name} was left out: it has no list of classes"]
-    declaration, found = _declared(path.name, {key: values[key] for key in _JSON_FIELDS if key in values})
-    return declaration, [Problem(Sort.DECLARATION, f"{path.name}: {line}") for line in found], []
+    declaration, found = _declared(Lines(path.name), {key: values[key] for key in _JSON_FIELDS if key in values})
+    return declaration, found, []
 
 
 def _text(path: Path) -> str:
@@ -97,16 +100,27 @@ def _reason(error: Exception) -> str:
     return printable(" ".join(str(error).split()))[:200]
 
 
-def _declared(source: str, values: dict[Any, Any]) -> tuple[Declaration, list[str]]:
-    found = [
-        f"unknown field '{printable(field)}'; {did_you_mean(str(field), _FIELDS)}"
-        for field in values
-        if field not in _FIELDS
-    ]
+class _Found:
+    """Problems with the lines that they are about."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self.problems: list[Problem] = []
+
+    def add(self, text: str, *path: object) -> None:
+        """A problem of a field, or of what it holds."""
+        self.problems.append(Problem(Sort.DECLARATION, f"{self.lines.place(*map(str, path))}: {text}"))
+
+
+def _declared(lines: Lines, values: dict[Any, Any]) -> tuple[Declaration, list[Problem]]:
+    found = _Found(lines)
+    for name in values:
+        if name not in _FIELDS:
+            found.add(f"unknown field '{printable(name)}'; {did_you_mean(str(name), _FIELDS)}", name)
     classes = _classes(values.get("classes"), found)
     classes, mask_values = _mask_values(values.get("mask_values"), classes, found)
     declaration = Declaration(
-        source=source,
+        lines=lines,
         name=_name(values.get("name"), found),
         classes=classes,
         ignore_index=_number("ignore_index", values.get("ignore_index"), 0, MOST_MASK_VALUE, found),
@@ -115,92 +129,103 @@ def _declared(source: str, values: dict[Any, Any]) -> tuple[Declaration, list[st
         splits=_splits(values.get("splits"), found),
     )
     _check_ignored(declaration, found)
-    return declaration, found
+    return declaration, found.problems
 
 
-def _name(value: object, found: list[str]) -> str | None:
+def _name(value: object, found: _Found) -> str | None:
     if value is None or (isinstance(value, str) and value.strip()):
         return value
-    found.append(f"name is {_short(value)}; it must be a text")
+    found.add(f"name is {_short(value)}; it must be a text", "name")
     return None
 
 
-def _number(field: str, value: object, least: int, most: int, found: list[str]) -> int | None:
+def _number(name: str, value: object, least: int, most: int, found: _Found) -> int | None:
     if value is None or (_is_number(value) and least <= int(str(value)) <= most):
         return None if value is None else int(str(value))
-    found.append(f"{field} is {_short(value)}; it must be a whole number from {least} to {most}")
+    found.add(f"{name} is {_short(value)}; it must be a whole number from {least} to {most}", name)
     return None
 
 
-def _classes(value: object, found: list[str]) -> tuple[str, ...] | None:
+def _classes(value: object, found: _Found) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
-        found.append(f"classes is {_short(value)}; it must be a list of names, as [background, nucleus]")
+        found.add(f"classes is {_short(value)}; it must be a list of names, as [background, nucleus]", "classes")
         return None
     if not 2 <= len(value) <= MAX_CLASSES:
-        found.append(f"classes has {len(value)} names; from 2 to {MAX_CLASSES} are possible, background included")
+        found.add(
+            f"classes has {len(value)} names; from 2 to {MAX_CLASSES} are possible, background included", "classes"
+        )
         return None
     repeated = sorted({name for name in value if value.count(name) > 1})
     if repeated:
-        found.append(f"classes names {', '.join(map(printable, repeated))} more than once")
+        found.add(f"classes names {', '.join(map(printable, repeated))} more than once", "classes")
         return None
     return tuple(value)
 
 
 def _mask_values(
-    value: object, classes: tuple[str, ...] | None, found: list[str]
+    value: object, classes: tuple[str, ...] | None, found: _Found
 ) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...] | None]:
     """The classes, in the order of the values where no list names them, and the values' class indices."""
     if value is None:
         return classes, None
     if not isinstance(value, dict) or not value or not all(map(_is_meaning, value, value.values())):
-        found.append(f"mask_values is {_short(value)}; it must be as {{0: background, 255: nucleus}}")
+        found.add(f"mask_values is {_short(value)}; it must be as {{0: background, 255: nucleus}}", "mask_values")
         return classes, None
     meanings = {int(key): name for key, name in value.items()}
     names = classes or tuple(dict.fromkeys(meanings[key] for key in sorted(meanings)))
-    unknown = [name for name in meanings.values() if name not in names]
-    found += [f"mask_values: unknown class '{printable(name)}'; {did_you_mean(name, names)}" for name in unknown]
+    unknown = [(key, name) for key, name in value.items() if name not in names]
+    for key, name in unknown:
+        found.add(
+            f"mask_values: unknown class '{printable(name)}'; {did_you_mean(name, names)}", "mask_values", key
+        )
     if unknown:
         return classes, None
     if not 2 <= len(names) <= MAX_CLASSES:
-        found.append(f"mask_values names {len(names)} classes; from 2 to {MAX_CLASSES} are possible")
+        found.add(f"mask_values names {len(names)} classes; from 2 to {MAX_CLASSES} are possible", "mask_values")
         return classes, None
     return names, tuple((key, names.index(name)) for key, name in sorted(meanings.items()))
 
 
-def _splits(value: object, found: list[str]) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
+def _splits(value: object, found: _Found) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
     if value is None:
         return None
     if not isinstance(value, dict) or not value:
-        found.append(f"splits is {_short(value)}; it must be as {{train: [a, b], val: ['c*'], test: [d]}}")
+        found.add(f"splits is {_short(value)}; it must be as {{train: [a, b], val: ['c*'], test: [d]}}", "splits")
         return None
     splits = []
     for split, patterns in value.items():
         listed = [patterns] if isinstance(patterns, str) else patterns
         if split not in SPLITS:
-            found.append(f"splits: unknown split '{printable(split)}'; {did_you_mean(str(split), SPLITS)}")
+            found.add(
+                f"splits: unknown split '{printable(split)}'; {did_you_mean(str(split), SPLITS)}", "splits", split
+            )
         elif not isinstance(listed, list) or not all(_is_stem(stem) for stem in listed):
-            found.append(f"splits: {split} is {_short(patterns)}; it must be a list of file names without endings")
+            found.add(
+                f"splits: {split} is {_short(patterns)}; it must be a list of file names without endings",
+                "splits",
+                split,
+            )
         else:
-            found += [
-                f"splits: {split}: '{printable(stem)}' leaves the folder; give names of files only"
-                for stem in map(str, listed)
-                if "/" in stem or "\\" in stem or stem in (".", "..")
-            ]
+            for stem in map(str, listed):
+                if "/" in stem or "\\" in stem or stem in (".", ".."):
+                    wrong = f"splits: {split}: '{printable(stem)}' leaves the folder; give names of files only"
+                    found.add(wrong, "splits", split)
             splits.append((split, tuple(map(str, listed))))
     return tuple(splits) or None
 
 
-def _check_ignored(declaration: Declaration, found: list[str]) -> None:
+def _check_ignored(declaration: Declaration, found: _Found) -> None:
     ignored = declaration.ignore_index
     taken = dict(declaration.mask_values or ())
     if declaration.mask_values is None and declaration.classes:
         taken = {index: index for index in range(len(declaration.classes))}
     if ignored in taken and declaration.classes:
         name = printable(declaration.classes[taken[ignored]])
-        found.append(
-            f"ignore_index is {ignored}, which is also the class '{name}'; give one of them another value"
+        found.add(
+            f"ignore_index is {ignored}, which is also the class '{name}'; give one of them another value",
+            "ignore_index",
         )
 
 

@@ -84,10 +84,10 @@ def _declared(
     pairs: Sequence[Pair], declaration: Declaration, found: list[Problem]
 ) -> tuple[list[Pair], list[str]]:
     """The pairs that the declared splits name."""
-    source = declaration.source
+    place = declaration.lines.place
     if any(pair.split != FLAT for pair in pairs):
-        line = f"{source}: splits: the images lie in split folders already; take away the field or the folders"
-        found.append(Problem(Sort.SPLIT, line))
+        line = "splits: the images lie in split folders already; take away the field or the folders"
+        found.append(Problem(Sort.SPLIT, f"{place('splits')}: {line}"))
         return list(pairs), []
     stems = {pair.name for pair in pairs}
     homes: dict[str, list[str]] = defaultdict(list)
@@ -95,17 +95,21 @@ def _declared(
         for pattern in patterns:
             named = {pattern} if pattern in stems else {stem for stem in stems if _fits(stem, pattern)}
             if not named:
-                line = f"{source}: splits: {split}: '{printable(pattern)}' names no image that has a mask"
-                found.append(Problem(Sort.SPLIT, line))
+                line = f"splits: {split}: '{printable(pattern)}' names no image that has a mask"
+                found.append(Problem(Sort.SPLIT, f"{place('splits', split)}: {line}"))
             for stem in named:
                 homes[stem] += [split] if split not in homes[stem] else []
     found += [
-        Problem(Sort.SPLIT, f"{source}: splits: '{printable(stem)}' is in {' and in '.join(splits)}; name it once")
+        Problem(
+            Sort.SPLIT,
+            f"{place('splits', splits[-1])}: splits: '{printable(stem)}' is in {' and in '.join(splits)}; "
+            "name it once",
+        )
         for stem, splits in sorted(homes.items())
         if len(splits) > 1
     ]
     lost = len(stems - homes.keys())
-    notes = [f"left out: {lost} images that no split of {source} names"] if lost else []
+    notes = [f"left out: {lost} images that no split of {declaration.lines.source} names"] if lost else []
     return [replace(pair, split=homes[pair.name][0]) for pair in pairs if pair.name in homes], notes
 
 

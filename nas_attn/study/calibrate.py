@@ -40,7 +40,7 @@ def fastest_precision(
             the next call measures again.
     """
     memory = memory or default_memory("precision")
-    with _one_thread():
+    with one_thread():
         key = described(device_name(device), network, budget)
         known = recall(memory, [str(precision) for precision in PRECISIONS])
         if key not in known:
@@ -50,7 +50,7 @@ def fastest_precision(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """As the workers compute."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -109,8 +109,8 @@ def step_seconds(
     )
     times: list[float] = []
     for number in range(steps):
-        step.prepare(number)
         started = time.perf_counter()
+        step.prepare(number)
         step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -121,7 +121,20 @@ MISTAKES = {
         "rank nowhere --storage x.db",
         ["--storage: no SQLAlchemy URL that can be used; write one such"],
     ),
-    "export, nothing": ("export", ["the following arguments are required: STUDY, -o/--output; see "]),
+    "report, no study": ("report", ["the following arguments are required: STUDY, -o/--output; see "]),
+    "report, study": ("report nowhere -o r.html", ["there is no study 'nowhere' in studies/; known: (none)"]),
+    "export, nothing": ("export", ["the following arguments are required: SOURCE, -o/--output; see "]),
+    "export, misspelt output": (
+        "export s --outptu x.yaml",
+        [
+            "the following arguments are required: -o/--output; see ",
+            "unknown option '--outptu'; did you mean '--output'?",
+        ],
+    ),
+    "rank, value and option": (
+        "rank nowhere --top many --jsn",
+        ["--top: 'many' must be a whole number", "unknown option '--jsn'; did you mean '--json'?"],
+    ),
     "export, study": ("export nowhere -o x.yaml", ["there is no study 'nowhere' in studies/"]),
     "export, option": ("export s -o x.yaml --pcik knee", ["unknown option '--pcik'; did you mean '--pick'?"]),
     "train, no data": (

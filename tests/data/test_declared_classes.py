@@ -81,12 +81,12 @@ class TestDeclaration:
             "splits: {tain: [a]}\nname: [a]",
         )
         assert report.problems == (
-            "dataset.yaml: unknown field 'clases'; did you mean 'classes'?",
-            "dataset.yaml: mask_values is {'x': 'a'}; it must be as {0: background, 255: nucleus}",
-            "dataset.yaml: name is ['a']; it must be a text",
-            "dataset.yaml: ignore_index is 'many'; it must be a whole number from 0 to 65535",
-            "dataset.yaml: in_channels is '0'; it must be a whole number from 1 to 4096",
-            "dataset.yaml: splits: unknown split 'tain'; did you mean 'train'?",
+            "dataset.yaml: line 1: unknown field 'clases'; did you mean 'classes'?",
+            "dataset.yaml: line 4: mask_values is {'x': 'a'}; it must be as {0: background, 255: nucleus}",
+            "dataset.yaml: line 6: name is ['a']; it must be a text",
+            "dataset.yaml: line 2: ignore_index is 'many'; it must be a whole number from 0 to 65535",
+            "dataset.yaml: line 3: in_channels is '0'; it must be a whole number from 1 to 4096",
+            "dataset.yaml: line 5: splits: unknown split 'tain'; did you mean 'train'?",
         )
 
     @pytest.mark.parametrize(
@@ -107,6 +107,17 @@ class TestDeclaration:
     )
     def test_a_wrong_field_is_told_with_what_would_be_right(self, make_folder, text, message):
         assert any(message in line for line in self.declared(make_folder(), text).problems)
+
+    def test_a_problem_is_told_with_the_line_of_what_it_is_about(self, make_folder):
+        text = "# of 2026\n\nclasses:\n  - a\n  - b\nmask_values:\n  0: a\n  7: c\nsplits:\n  val: ['../x']\n"
+        assert self.declared(make_folder(), text).problems[:2] == (
+            "dataset.yaml: line 8: mask_values: unknown class 'c'; known: a, b",
+            "dataset.yaml: line 10: splits: val: '../x' leaves the folder; give names of files only",
+        )
+
+    def test_a_file_that_repeats_itself_by_aliases_is_told_as_quickly(self, make_folder):
+        aliases = "\n".join(f"k{n}: *a" for n in range(2000))
+        assert not self.declared(make_folder(), f"a: &a {{x: *a}}\n{aliases}").usable
 
     def test_names_that_yaml_would_turn_into_other_things_stay_names(self, make_folder):
         assert self.declared(make_folder(), "classes: [no, 1]").classes == ("no", "1")
@@ -167,8 +178,8 @@ class TestDeclaration:
             save(tmp_path / "masks" / f"{name}.png", np.eye(4, dtype=np.uint8))
         report = self.declared(tmp_path, "splits: {train: [a, b], val: [b], test: [c, x]}")
         assert report.problems == (
-            "dataset.yaml: splits: test: 'x' names no image that has a mask",
-            "dataset.yaml: splits: 'b' is in train and in val; name it once",
+            "dataset.yaml: line 1: splits: test: 'x' names no image that has a mask",
+            "dataset.yaml: line 1: splits: 'b' is in train and in val; name it once",
             "there is no image with a mask in val",
         )
 

@@ -188,6 +188,7 @@ def save(
     formats: Sequence[str] | None = None,
     pick: str | None = None,
     storage: str | None = None,
+    image_size: int | None = None,
 ) -> tuple[Saved, ...]:
     """What ``nas-attn export`` does: write an architecture in other formats, each compared with the network.
 
@@ -197,13 +198,15 @@ def save(
         formats: names of formats; None for that of the suffix.
         pick: which placement of a study: ``best``, ``knee``, ``one-se``, ``under:macs=1.2x`` or ``id:1f0c``.
         storage: SQLAlchemy URL of the study; SQLite in its folder where left out.
+        image_size: side of the images where an ONNX file or a program can take one size only; that of the search
+            where left out.
     Returns:
         the files, each with the result of its comparison.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
     """
     files = targets(Path(path), None if formats is None else known_formats(formats))
-    return tuple(_save(read_source(str(source), pick, storage), files))
+    return tuple(_save(read_source(str(source), pick, storage), files, image_size))
 
 
 def _ignore(records: Sequence[TrialRecord]) -> None:

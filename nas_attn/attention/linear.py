@@ -62,9 +62,9 @@ class EfficientAttention(nn.Module):
         weights = precise(keys).softmax(3).to(values.dtype)
         contexts = torch.matmul(values, weights.transpose(2, 3))
         heard = torch.matmul(contexts, mixed)
-        projected: Tensor = self.project(heard.reshape(len(x), -1, *x.shape[2:]))
+        projected: Tensor = self.project(heard.reshape(x.shape[0], -1, *x.shape[2:]))
         return x + projected
 
     def _parts(self, x: Tensor) -> Tensor:
         """(N, d, H, W) -> (N, heads, d / heads, H * W)."""
-        return x.reshape(len(x), self.heads, -1, x.shape[2] * x.shape[3])
+        return x.reshape(x.shape[0], self.heads, -1, x.shape[2] * x.shape[3])

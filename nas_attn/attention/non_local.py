@@ -75,5 +75,5 @@ class NonLocalBlock(nn.Module):
         pooled = x if self.pool == 1 else functional.max_pool2d(x, self.pool, ceil_mode=True)
         queries = self.factor * self.query(x).flatten(2)
         heard = attend(queries, self.key(pooled).flatten(2), self.value(pooled).flatten(2))
-        added: Tensor = self.norm(self.project(heard.view(len(x), -1, *x.shape[2:])))
+        added: Tensor = self.norm(self.project(heard.view(x.shape[0], -1, *x.shape[2:])))
         return x + added

@@ -133,6 +133,7 @@ class Branch(nn.Module):
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """x at another height and width, by bilinear interpolation with aligned corners."""
-    if x.shape[2:] == size:
+    # A compiled graph holds for other sizes too, and shall not be bound to this one.
+    if x.shape[2:] == size and not torch.compiler.is_compiling():
         return x
     return functional.interpolate(x, size, mode="bilinear", align_corners=True)

@@ -10,7 +10,7 @@ nas-attn export nuclei --pick knee -o knee.yaml
 nas-attn export nuclei --pick under:macs=1.2x -o small.yaml
 nas-attn export nuclei --pick id:1f0c -o mine.yaml
 nas-attn export runs/best-nuclei -o best.py
-nas-attn export runs/best-nuclei --format yaml,python -o best
+nas-attn export runs/best-nuclei --format python,onnx -o best
 """
 
 from __future__ import annotations
@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file to write; without its suffix where there are several formats",
     )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help="of an ONNX file or program, where it can take one size only [that of the search]",
+    )
     parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
 
 
@@ -63,6 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(
         f"{describe(architecture.placement)} ({rank}{architecture.placement.id})", soft_wrap=True, markup=False
     )
-    for saved in save(subject, files):
+    for saved in save(subject, files, arguments.image_size):
         console.print(f"  {saved.path}: {saved.check}", soft_wrap=True, markup=False)
     return 0

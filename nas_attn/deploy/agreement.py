@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nas_attn.network import UNetConfig
-
 MAX_PROBE = 256
 """Side of the largest image with which a copy is compared, in pixels."""
 
@@ -69,12 +67,18 @@ def compare(network: Compute, copy: Compute, images: Sequence[Tensor]) -> Agreem
     return Agreement(sizes, largest, max(scales), min(labels))
 
 
-def probes(network: UNetConfig, image_size: int) -> Iterator[Tensor]:
-    """Normalised images of three sizes: that of the search, an odd one, and a small one that is not square."""
-    side, least = min(image_size, MAX_PROBE), network.min_image_size
+def probes(channels: int, image_size: int, least: int) -> Iterator[Tensor]:
+    """Normalised images of three sizes: that of the search, an odd one, and a small one that is not square.
+
+    Args:
+        channels: C.
+        image_size: of the search, in pixels.
+        least: the smallest size, in pixels.
+    """
+    side = min(image_size, MAX_PROBE)
     generator = torch.Generator().manual_seed(0)
     for number, height, width in ((2, side, side), (1, side + 1, max(least, side - 1)), (2, least + 3, least)):
-        yield torch.randn(number, network.in_channels, height, width, generator=generator)
+        yield torch.randn(number, channels, height, width, generator=generator)
 
 
 def stirred(state: dict[str, Tensor]) -> dict[str, Tensor]:

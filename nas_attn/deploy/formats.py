@@ -29,6 +29,8 @@ FORMATS = {
     for one in (
         Format("yaml", (".yaml", ".yml"), "architecture file, for nas_attn.load and 'nas-attn train'"),
         Format("python", (".py",), "one readable file that needs only PyTorch"),
+        Format("onnx", (".onnx",), "for ONNX Runtime and others; needs the extra 'onnx'"),
+        Format("program", (".pt2",), "for torch.export.load; runs without the network's classes"),
     )
 }
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_attn.attention import catalogue
+from nas_attn.deploy.onnx_file import write_onnx
+from nas_attn.deploy.program import write_program
 from nas_attn.deploy.python import write_python
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError
@@ -30,31 +32,36 @@ class Saved:
     check: str
 
 
-def save(subject: Subject, targets: Mapping[str, Path]) -> Iterator[Saved]:
+def save(subject: Subject, targets: Mapping[str, Path], image_size: int | None = None) -> Iterator[Saved]:
     """Write files, one after the other; what cannot be written does not keep the others from it.
 
     Args:
         subject: what to write.
         targets: the file of each format.
+        image_size: H and W of a graph that cannot take every size; None for those of the search.
     Raises:
         ExportError: after all others were written: some could not be, each with its reason.
     """
     problems: list[str] = []
     for name, path in targets.items():
         try:
-            yield from _save(subject, name, path)
+            yield from _save(subject, name, path, image_size)
         except ExportError as error:
             problems += error.problems
     if problems:
         raise ExportError(problems)
 
 
-def _save(subject: Subject, name: str, path: Path) -> Iterator[Saved]:
+def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> Iterator[Saved]:
     if name == "yaml":
         write_architecture(subject.architecture, path, catalogue())
         if read_architecture(path, catalogue()) != subject.architecture:
             raise ExportError(f"{path}: reads back as another architecture")
         yield Saved(name, path, "read back: equal")
+    elif name == "onnx":
+        yield Saved(name, path, write_onnx(subject, path, image_size))
+    elif name == "program":
+        yield Saved(name, path, write_program(subject, path, image_size))
     else:
         weights = path.with_suffix(".safetensors")
         yield Saved(name, path, write_python(subject, path, weights.name))

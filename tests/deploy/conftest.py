@@ -14,6 +14,7 @@ from nas_attn.export import Architecture
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
+from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
 NETWORK = UNetConfig(in_channels=2, classes=3, depth=2, base_channels=8)
@@ -82,6 +83,7 @@ def awake() -> Callable[[Architecture], nn.Module]:
 
     def wake(architecture: Architecture) -> nn.Module:
         network = build_unet(architecture.network, architecture.placement)
+        initialise(network, 3)
         generator = torch.Generator().manual_seed(3)
         for tensor in network.state_dict().values():
             if tensor.is_floating_point():

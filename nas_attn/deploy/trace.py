@@ -1,0 +1,171 @@
+"""A network as a graph that holds for images of any size, or, where that cannot be, of one."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.nn import functional
+
+from nas_attn.attention import _attend
+from nas_attn.deploy.agreement import Agreement, compare, probes
+from nas_attn.deploy.subject import Subject
+from nas_attn.errors import ExportError
+from nas_attn.ranking import describe
+from nas_attn.unet.unet import UNet
+from nas_attn.unet.up import TransposeUp
+
+MAX_DIFFERENCE = 3e-5
+"""Between logits, as a share of the largest of them: what rounding makes of some hundred layers."""
+
+MAX_REASON = 160
+"""Letters of a reason."""
+
+ANY_NUMBER = 2**30
+"""Of positions: more than fit into any memory."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A way to turn a graph into something that can be run.
+
+    Args:
+        name: of the way, for errors.
+        make: takes the graph, and whether its H and W are open; returns what maps images to logits.
+    """
+
+    name: str
+    make: Callable[[ExportedProgram, bool], Callable[[Tensor], Tensor]]
+
+
+def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Attempt) -> str:
+    """Turn a network into a graph for images of any size; if that fails or differs, for those of one size.
+
+    Args:
+        subject: whose network.
+        path: of the file, for errors.
+        image_size: H and W of that one size; None for that of the search.
+        attempt: what is made of the graph. Where this returns, its last graph was right.
+    Returns:
+        in words, which sizes it takes, and how it compares with the network.
+    Raises:
+        ExportError: neither is possible; with the reasons.
+    """
+    network, architecture = subject.network(), subject.architecture
+    config, side = architecture.network, image_size or architecture.image_size
+    least = config.min_image_size
+    if side < least:
+        raise ExportError(f"{path}: --image-size is {side}; a depth of {config.depth} needs at least {least}")
+    open_example = torch.zeros(2, config.in_channels, 6 * least, 5 * least)
+    # Tracing takes a side of 1 pixel for a case of its own: the map at the bottleneck is larger.
+    images = list(probes(config.in_channels, side, 2 * least))
+    try:
+        return f"any size from {2 * least} pixels up: {_tried(network, attempt, open_example, images)}"
+    except Exception as error:  # PyTorch and the converters raise of all kinds
+        reason = _in_one_line(error)
+    example = torch.zeros(2, config.in_channels, side, side)
+    one_size = [
+        torch.randn(number, *example.shape[1:], generator=torch.Generator().manual_seed(0)) for number in (2, 3)
+    ]
+    try:
+        agreement = _tried(network, attempt, example, one_size)
+    except Exception as error:
+        raise ExportError(
+            f"{path}: {attempt.name} cannot express {describe(architecture.placement)}: {_in_one_line(error)}"
+        ) from None
+    return f"images of {side}x{side} only ({reason}): {agreement}"
+
+
+def _tried(network: UNet, attempt: Attempt, example: Tensor, images: Sequence[Tensor]) -> Agreement:
+    any_size = example.shape[2] != example.shape[3]
+    run = attempt.make(traced(network, example, any_size=any_size), any_size)
+    agreement = compare(network, run, images)
+    if not agreement.difference <= MAX_DIFFERENCE * agreement.scale:
+        raise ExportError(f"its answers differ: {agreement}")
+    return agreement
+
+
+def _in_one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}"[:MAX_REASON] if lines else type(error).__name__
+
+
+class AnySizeUp(nn.Module):
+    """What ``TransposeUp`` computes, without asking whether the finer map has odd sides.
+
+    A graph keeps only the branch that was taken when it was traced. Here the odd last row or column is fetched by
+    its index, as all others are.
+
+    Args:
+        up: whose convolution to use.
+    Shape: (N, in_channels, H // 2, W // 2), skip (N, any, H, W) -> (N, out_channels, H, W).
+    """
+
+    def __init__(self, up: TransposeUp) -> None:
+        super().__init__()
+        self.conv = up.conv
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        fine: Tensor = self.conv(x)
+        for dim in (-2, -1):
+            indices = torch.arange(skip.shape[dim], device=fine.device).clamp(max=fine.shape[dim] - 1)
+            fine = fine.index_select(dim, indices)
+        return fine
+
+
+def traced(network: UNet, images: Tensor, *, any_size: bool) -> ExportedProgram:
+    """The graph of a network in eval mode, for any number of images.
+
+    Args:
+        network: on the CPU.
+        images: an example, (N, C, H, W) with N of at least 2.
+        any_size: whether H and W are left open too.
+    Raises:
+        Exception: of many kinds, from PyTorch: the network cannot be traced so.
+    """
+    network = copy.deepcopy(network).eval()
+    network.up = nn.ModuleList(AnySizeUp(up) if isinstance(up, TransposeUp) else up for up in network.up)
+    free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO} if any_size else {0: Dim.AUTO}
+    with _forms_for_any_size(any_size), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own, of its next versions
+        return torch.export.export(network, (images,), dynamic_shapes={"images": free}, strict=False)
+
+
+@contextmanager
+def _forms_for_any_size(any_size: bool) -> Iterator[None]:
+    """Where an operation has several forms, one for each range of sizes, a graph needs one that does for all."""
+    with contextlib.ExitStack() as patches:
+        if any_size:
+            patches.enter_context(mock.patch.object(_attend, "MAX_PLAIN_POSITIONS", ANY_NUMBER))
+            patches.enter_context(mock.patch.object(functional, "adaptive_avg_pool2d", adaptive_average))
+        yield
+
+
+def adaptive_average(x: Tensor, size: int) -> Tensor:
+    """Adaptive average pooling as two products with matrices of weights, which depend on H and W.
+
+    ONNX has no such pooling, and the converter's stand-in holds for one size of map.
+
+    Args:
+        x: (N, C, H, W).
+        size: side of the result.
+    Shape: (N, C, H, W) -> (N, C, size, size).
+    """
+    return _cell_weights(x, x.shape[2], size) @ x @ _cell_weights(x, x.shape[3], size).T
+
+
+def _cell_weights(x: Tensor, length: int, size: int) -> Tensor:
+    """(size, length): of each position in each cell; cell i reaches from floor(i L / size), L being the length."""
+    cell = torch.arange(size, device=x.device)[:, None]
+    position = torch.arange(length, device=x.device)
+    inside = (position >= cell * length // size) & (position < ((cell + 1) * length + size - 1) // size)
+    return inside.to(x.dtype) / inside.sum(1, keepdim=True)

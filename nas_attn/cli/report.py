@@ -7,15 +7,25 @@ nas-attn report nuclei -o report.html --no-panels
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nas_attn.errors import UsageError
+from nas_attn.errors import NasAttnError, UsageError
+
+if TYPE_CHECKING:
+    from nas_attn.report import StudyFacts
+    from nas_attn.study.folder import StudyFolder
+    from nas_attn.study.ledger import Ledger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="page to write, *.html")
+    parser.add_argument(
+        "--no-panels", action="store_true", help="no predictions, for which two networks are trained again"
+    )
     parser.add_argument("--cost", metavar="COST", help="macs | parameters | latency | memory [the study's]")
     parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
 
@@ -28,8 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check(arguments.output)
     ledger = open_study(arguments.study, arguments.storage)
-    study_file = folder_of(arguments.study).settings
-    facts = report_facts(ledger, cost=arguments.cost, study_file=study_file if study_file.is_file() else None)
+    folder = folder_of(arguments.study)
+    study_file = folder.settings if folder.settings.is_file() else None
+    facts = report_facts(ledger, cost=arguments.cost, study_file=study_file)
+    if not arguments.no_panels:
+        facts = _with_panels(facts, ledger, folder)
     page = report_page(facts)
     try:
         arguments.output.write_text(page, encoding="utf-8")
@@ -37,6 +50,25 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{arguments.output}: cannot be written: {error.strerror}") from None
     print(f"{arguments.output}: report of '{ledger.name}', {len(page) / 1e6:.1f} MB")
     return 0
+
+
+def _with_panels(facts: StudyFacts, ledger: Ledger, folder: StudyFolder) -> StudyFacts:
+    """What keeps the panels from being made is told, here and on the page."""
+    from nas_attn.study.panels import find_pair, make_panels
+
+    pair = find_pair(facts.records, facts.ranking)
+    if pair is None:
+        return facts
+    try:
+        return replace(facts, panels=make_panels(ledger, pair, folder, listener=_say))
+    except NasAttnError as error:
+        remark = f"No prediction panels: {'; '.join(error.problems)}"
+        _say(remark)
+        return replace(facts, remarks=(*facts.remarks, remark))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _check(output: Path) -> None:

@@ -1,5 +1,6 @@
 """(placement, budget, seed) -> Outcome: by training, or by looking it up in a made-up task."""
 
+from nas_attn.evaluate.attention_maps import attention_maps
 from nas_attn.evaluate.costs import CostTable, own_cost
 from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.lookup import LookupEvaluator
@@ -13,6 +14,7 @@ __all__ = [
     "LookupEvaluator",
     "PackedSets",
     "TrainingEvaluator",
+    "attention_maps",
     "judge",
     "own_cost",
     "pack_sets",

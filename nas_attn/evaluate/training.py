@@ -20,8 +20,16 @@ from nas_attn.evaluate.source import DataSource
 from nas_attn.measure import device_name, measure_latency_ms, measure_peak_memory_mib
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
-from nas_attn.record import Cost, Outcome
-from nas_attn.training import GraphPool, Precision, Recipe, initialise, segmentation_loss, train_run
+from nas_attn.record import Cost, Outcome, Score
+from nas_attn.training import (
+    GraphPool,
+    Precision,
+    Recipe,
+    TrainedRun,
+    initialise,
+    segmentation_loss,
+    train_run,
+)
 from nas_attn.unet import build_unet
 
 
@@ -59,14 +67,22 @@ class TrainingEvaluator:
             NetworkError: an image is too small for the network.
         """
         started = time.perf_counter()
-        module = self._module(placement, seed)
-        sets = self._sets_for(budget.image_size)
-        run = train_run(
-            module, sets.train, budget, seed, recipe=self.recipe, precision=self.precision, pool=self._graph_pool
-        )
-        score = judge(module, sets.val, self.network.classes, self.precision)
+        module, run = self._trained(placement, budget, seed)
+        score = self.score(module, budget)
         cost = self._cost(placement, module, budget)
         return Outcome(score, cost, run.curve, time.perf_counter() - started, run.engine)
+
+    def trained(self, placement: Placement, budget: Budget, seed: int) -> nn.Module:
+        """The network that an evaluation of the same arguments judges, in eval mode.
+
+        Raises:
+            DivergedError: the run's loss or weights stopped being finite.
+        """
+        return self._trained(placement, budget, seed)[0]
+
+    def score(self, module: nn.Module, budget: Budget) -> Score:
+        """What a trained network is worth on the validation set."""
+        return judge(module, self._sets_for(budget.image_size).val, self.network.classes, self.precision)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: none of the data, which it reads itself."""
@@ -97,6 +113,13 @@ class TrainingEvaluator:
                 read_sets(Path(self.packed), device) if self.packed else pack_sets(self.dataset, crop, device)
             )
         return self._sets[crop]
+
+    def _trained(self, placement: Placement, budget: Budget, seed: int) -> tuple[nn.Module, TrainedRun]:
+        module, sets = self._module(placement, seed), self._sets_for(budget.image_size)
+        run = train_run(
+            module, sets.train, budget, seed, recipe=self.recipe, precision=self.precision, pool=self._graph_pool
+        )
+        return module, run
 
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = build_unet(self.network, placement)

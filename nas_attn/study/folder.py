@@ -60,6 +60,11 @@ class StudyFolder:
         return self.path / "logs" / f"{who}.log"
 
     @property
+    def panels(self) -> Path:
+        """Prediction panels of a report; made anew where they are missing or of another winner."""
+        return self.path / "panels"
+
+    @property
     def default_url(self) -> str:
         """SQLite in this folder."""
         return sqlite_url(self.path / "study.db")

@@ -11,13 +11,63 @@ from nas_attn.cli.main import main
 
 @pytest.fixture
 def page(tiny_study, capsys):
-    def write(*arguments):
-        assert main(["report", "tiny", "-o", "page.html", *arguments]) == 0
+    """Write a page without panels, unless they are asked for; gives its text."""
+
+    def write(*arguments, panels=False):
+        assert main(["report", "tiny", "-o", "page.html", *arguments, *([] if panels else ["--no-panels"])]) == 0
         printed = capsys.readouterr().out
-        assert printed.startswith("page.html: report of 'tiny', ")
+        assert "page.html: report of 'tiny', " in printed
+        assert panels or len(printed.splitlines()) == 1
         return (tiny_study.folder / "page.html").read_text(encoding="utf-8")
 
     return write
+
+
+def pictures(text):
+    return re.findall(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]+)"', text)
+
+
+def test_the_panels_show_the_very_networks_of_the_study(page):
+    text = page(panels=True)
+    assert "to the last digit: these are the ranked networks." in text
+    names = [words.partition(":")[0] for words, _ in pictures(text)]
+    assert names[:3] == ["image", "truth", "plain U-Net"]
+    assert names.count("truth") == 3
+
+
+def test_panels_are_made_once(page, monkeypatch):
+    from nas_attn.evaluate import TrainingEvaluator
+
+    first = page(panels=True)
+    monkeypatch.setattr(TrainingEvaluator, "trained", None)
+    assert page(panels=True) == first
+    assert not pictures(page())
+
+
+def test_without_the_studys_file_the_page_says_why_it_has_no_panels(page, tiny_study):
+    (tiny_study.folder / "studies" / "tiny" / "study.yaml").unlink()
+    text = page(panels=True)
+    assert not pictures(text)
+    assert "No prediction panels: studies/tiny/study.yaml: there is no such file" in text
+
+
+def test_without_the_data_the_page_says_why_it_has_no_panels(page, tiny_study):
+    path = tiny_study.folder / "studies" / "tiny" / "study.yaml"
+    path.write_text(path.read_text().replace("data: synthetic", "data: gone"))
+    text = page(panels=True)
+    assert not pictures(text)
+    assert "No prediction panels: --data gone: there is no such folder" in text
+
+
+def test_other_data_than_the_studys_are_not_shown(page, tiny_study, monkeypatch):
+    from dataclasses import replace
+
+    from nas_attn.study import preset
+
+    monkeypatch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_val=5))
+    text = page(panels=True)
+    assert not pictures(text)
+    assert "data fingerprint was" in text
 
 
 def test_the_page_says_what_the_table_says(page, capsys):

@@ -114,3 +114,14 @@ def test_a_placement_is_a_placement_of_the_network(evaluator: TrainingEvaluator)
 
     with pytest.raises(SpaceError, match=r"decoder\.1: the placement says nothing about it"):
         evaluator(Placement(NETWORK.plain.specs[:-1]), BUDGET, 0)
+
+
+def test_a_network_trained_again_is_the_one_that_was_judged(
+    evaluator: TrainingEvaluator, outcome: Outcome
+) -> None:
+    network = evaluator.trained(SE, BUDGET, 0)
+    other = evaluator.trained(SE, BUDGET, 1)
+
+    assert not network.training
+    assert evaluator.score(network, BUDGET) == outcome.score
+    assert evaluator.score(other, BUDGET).loss != outcome.score.loss

@@ -1,0 +1,83 @@
+"""Pictures of a panel: labels over an image, and attention as colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nas_attn.data import IGNORED
+from nas_attn.fit.overlay import colour_of, draw_overlay
+from nas_attn.report import Picture
+
+_LONGEST = 384
+# Cividis (Nuñez et al. 2018): from dark blue to yellow, read alike with and without colour blindness.
+_CIVIDIS = np.array(
+    [(0, 34, 78), (18, 53, 112), (59, 73, 108), (87, 93, 109), (112, 113, 115), (138, 134, 120), (166, 156, 117),
+     (195, 179, 105), (225, 204, 85), (254, 232, 56)],
+    dtype=np.float64,
+)  # fmt: skip
+_NOTHING = (138, 143, 152)
+
+
+def class_colours(classes: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Every class but the background with its colour as ``#rrggbb``."""
+    return tuple(
+        (name, "#" + "".join(f"{part:02x}" for part in colour_of(label)))
+        for label, name in enumerate(classes)
+        if label
+    )
+
+
+def draw_labels(pixels: Tensor, labels: Tensor, *, classes: Sequence[str], caption: str) -> Picture:
+    """Labels drawn over their image; those that are ignored are left out.
+
+    Args:
+        pixels: (C, H, W), raw values.
+        labels: (H, W) class indices.
+        classes: names of the classes.
+        caption: of the picture.
+    """
+    drawn = torch.where(labels == IGNORED, torch.zeros_like(labels), labels)
+    shares = torch.bincount(drawn.flatten().long(), minlength=len(classes)).double() / drawn.numel()
+    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes[1:], shares[1:].tolist(), strict=False))
+    words = caption if caption == "image" else f"{caption}: {told} of the pixels"
+    return Picture(caption, words, _png(draw_overlay(pixels, drawn)))
+
+
+def draw_map(values: Tensor, module: str) -> Picture:
+    """A map in the colours of cividis, from its 1st to its 99th percentile; grey where it is not a number.
+
+    Args:
+        values: (h, w).
+        module: whose map it is, such as ``gate at skip.0``.
+    """
+    low, high = map_range(values)
+    known = torch.isfinite(values)
+    shares = ((values - low) / max(high - low, 1e-12)).clamp(0, 1).nan_to_num(0.0).double().numpy()
+    stops = np.linspace(0, 1, len(_CIVIDIS))
+    colours = np.stack([np.interp(shares, stops, _CIVIDIS[:, channel]) for channel in range(3)], axis=-1)
+    colours[~known.numpy()] = _NOTHING
+    caption = f"{module}: x{low:.2f} to x{high:.2f}"
+    words = f"{module}: scales positions by {low:.2f} to {high:.2f}"
+    return Picture(caption, words, _png(Image.fromarray(colours.round().astype(np.uint8), "RGB")))
+
+
+def map_range(values: Tensor) -> tuple[float, float]:
+    """The 1st and the 99th percentile of what is a number; 1 and 1 where nothing is."""
+    known = values[torch.isfinite(values)].double().numpy()
+    if not known.size:
+        return 1.0, 1.0
+    low, high = np.percentile(known, (1, 99))
+    return float(low), float(high)
+
+
+def _png(image: Image.Image) -> bytes:
+    image.thumbnail((_LONGEST, _LONGEST))
+    file = io.BytesIO()
+    image.save(file, format="PNG", optimize=True)
+    return file.getvalue()

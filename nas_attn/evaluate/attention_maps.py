@@ -20,7 +20,8 @@ def attention_maps(network: UNet, inputs: Tensor, precision: Precision) -> dict[
 
     x is what the module is given and y what it gives back, seen while the network works as ever. Above 1 a
     position is strengthened, below 1 weakened. A module that gives each channel one factor for all positions (se,
-    eca ...) has no such map, and neither has one that returns its input.
+    eca ...) has no such map, and neither has one that returns its input, or that stands in for a convolution or
+    a block.
 
     Args:
         network: in eval mode.
@@ -31,9 +32,12 @@ def attention_maps(network: UNet, inputs: Tensor, precision: Precision) -> dict[
         order in which the network calls its modules.
     """
     seen: dict[str, tuple[Tensor, Tensor]] = {}
+    modules = {name.replace("_", "."): module for name, module in network.attention.items()}
+    within_blocks = network.instead | network.beside | network.around
     handles = [
-        module.register_forward_hook(_watcher(seen, name.replace("_", ".")))
-        for name, module in network.attention.items()
+        module.register_forward_hook(_watcher(seen, place))
+        for place, module in modules.items()
+        if place not in within_blocks
     ]
     try:
         with precision.autocast(inputs.device):

@@ -70,6 +70,8 @@ def counted(number: int, noun: str) -> str:
 
 def amount(value: float) -> str:
     """A number in three digits: ``1.23G``, ``45.6M``, ``789``."""
+    if value < 0:
+        return f"-{amount(-value)}"
     for factor, prefix in _PREFIXES:
         if value >= factor * 0.9995:
             return f"{value / factor:.3g}{prefix}"

@@ -28,8 +28,8 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
         title="Costs by place",
         caption=(
             f"MACs that an attention adds at a place, in per cent of the plain U-Net's {amount(plain.macs)}; "
-            "colours are logarithmic. Costs add up over the places. MACs count multiplications only: what reads "
-            "and writes the whole map for hardly any of them takes time all the same."
+            "colours are logarithmic. What stands in for a dearer convolution is below 0. MACs count "
+            "multiplications only: what reads and writes the whole map for few of them takes time all the same."
         ),
         figure=heat_map(
             {cell: logarithm(share) for cell, share in shares.items()},
@@ -57,12 +57,12 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.2g}" if share < 10 else f"{share:.0f}"
+    return f"{share:.2g}" if abs(share) < 10 else f"{share:.0f}"
 
 
 def _tell(cost: AddedCost, plain: Cost) -> str:
+    macs, parameters = 100 * cost.macs / max(1, plain.macs), 100 * cost.parameters / max(1, plain.parameters)
     return (
-        f"<b>{cost.spec} at {cost.location}</b><br>{amount(cost.macs)} MACs "
-        f"(+{_percent(100 * cost.macs / max(1, plain.macs))} %)<br>{amount(cost.parameters)} parameters "
-        f"(+{_percent(100 * cost.parameters / max(1, plain.parameters))} %)"
+        f"<b>{cost.spec} at {cost.location}</b><br>{amount(cost.macs)} MACs ({macs:+.2g} %)<br>"
+        f"{amount(cost.parameters)} parameters ({parameters:+.2g} %)"
     )

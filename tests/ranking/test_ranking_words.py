@@ -92,7 +92,16 @@ def test_a_leader_with_one_run_comes_with_a_warning(table: Make, numbered: Make)
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (7, "7"), (999, "999"), (999.6, "1k"), (1234, "1.23k"), (2_345_678_901, "2.35G"), (4.5e12, "4.5T")],
+    [
+        (0, "0"),
+        (7, "7"),
+        (999, "999"),
+        (999.6, "1k"),
+        (1234, "1.23k"),
+        (2_345_678_901, "2.35G"),
+        (4.5e12, "4.5T"),
+        (-1234, "-1.23k"),
+    ],
 )
 def test_amounts_have_three_digits(value: float, text: str) -> None:
     assert amount(value) == text

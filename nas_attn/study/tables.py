@@ -51,17 +51,23 @@ class TrialTables:
     def read(self, names: Sequence[str], first: int = 0) -> tuple[WrittenTrial, ...]:
         """All trials from a number on, with the user attributes of those names, in one query."""
         attributes = (_ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id) & _ATTRIBUTES.c.key.in_(names)
+        # There is no index of numbers, and the database numbers the trials of a study in the same order.
+        before = self._trial_ids.get(first - 1)
+        wanted = _TRIALS.c.number >= first if before is None else _TRIALS.c.trial_id > before
         query = (
-            select(_TRIALS.c.number, _TRIALS.c.state, _ATTRIBUTES.c.key, _ATTRIBUTES.c.value_json)
+            select(
+                _TRIALS.c.trial_id, _TRIALS.c.number, _TRIALS.c.state, _ATTRIBUTES.c.key, _ATTRIBUTES.c.value_json
+            )
             .select_from(_TRIALS.outerjoin(_ATTRIBUTES, attributes))
-            .where((_TRIALS.c.study_id == self.study_id) & (_TRIALS.c.number >= first))
+            .where((_TRIALS.c.study_id == self.study_id) & wanted)
             .order_by(_TRIALS.c.number)
         )
         found: dict[int, WrittenTrial] = {}
         held: dict[int, dict[str, Any]] = {}
         with self.engine.connect() as connection:
-            for number, state, name, value in connection.execute(query):
+            for trial_id, number, state, name, value in connection.execute(query):
                 if number not in found:
+                    self._trial_ids[number] = trial_id
                     found[number] = WrittenTrial(number, state, held.setdefault(number, {}))
                 if name is not None:
                     held[number][name] = json.loads(value)

@@ -19,7 +19,8 @@ class Question:
     Args:
         space: the placements to choose from.
         records: finished evaluations at the budget of the search, complete or failed; the order of the
-            tuple does not matter, their numbers do.
+            tuple does not matter, their numbers do. On a ladder of budgets the highest run of each placement
+            and seed, with the IoU to expect of it at the top budget.
         pending: placements that are being evaluated now, in any order.
         number: of the trial that is to be filled, from 0.
         seed: of the study, at least 0.
@@ -28,6 +29,8 @@ class Question:
         objective_cost: what ``cost`` counts, such as ``macs``.
         allowed: whether a placement keeps every limit. In spaces of more than a few thousand placements
             it has to be a ceiling: making one location cheaper never breaks it.
+        share: how much of a placement's score at the top budget a record explains: 1 for a run of that
+            budget, less for a shorter one.
     Raises:
         UsageError: ``number`` or ``seed`` is negative.
     """
@@ -40,6 +43,7 @@ class Question:
     cost: Callable[[Placement], float]
     objective_cost: str
     allowed: Callable[[Placement], bool]
+    share: Callable[[TrialRecord], float] = lambda record: 1.0
 
     def __post_init__(self) -> None:
         found = [

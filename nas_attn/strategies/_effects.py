@@ -11,15 +11,13 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from nas_attn.strategies._bend import Array, bent
 from nas_attn.strategies._encoding import Codes
-
-Array = NDArray[np.float64]
 
 MOST_FOR_PAIRS = 512
 """With more runs the pairs are left out: the time of a proposal must not grow with the cube of their number."""
 MOST_FOR_VARIANCES = 384
 _SEED_VARIANCE = 10.0
-_BEND = 2.0
 _PRIOR_LOG_SD = 1.5
 
 
@@ -52,6 +50,8 @@ class Runs:
         seeds: (n,) number of each run's seed, from 0.
         ious: (n,) nan where a run failed.
         n_specs: S, how many attentions there are, ``none`` included.
+        shares: (n,) how much of a placement's score at the top a run explains: 1 for a run of the top budget, less
+            for a short one, whose IoU is the one to expect at the top.
     """
 
     codes: Codes
@@ -59,35 +59,33 @@ class Runs:
     seeds: NDArray[np.int64]
     ious: Array
     n_specs: int
+    shares: Array
 
     def first(self, number: int) -> Runs:
         """The earliest of the runs."""
-        return replace(self, codes=self.codes[:number], seeds=self.seeds[:number], ious=self.ious[:number])
+        return replace(
+            self,
+            codes=self.codes[:number],
+            seeds=self.seeds[:number],
+            ious=self.ious[:number],
+            shares=self.shares[:number],
+        )
 
     @cached_property
     def scores(self) -> Array:
-        """The IoUs about 0 with a spread of 1, (n,)."""
-        return bent(self.ious)
+        """The IoUs about 0 with a spread of 1 among the runs of the top budget, (n,)."""
+        return bent(self.ious, self.ious[self.shares == 1])
 
+    def noise(self, variance: float) -> Array:
+        """Variance of what the placements leave of each score, (n,).
 
-def bent(ious: Array) -> Array:
-    """Scores about 0 with a spread of 1, in which a collapsed run does not drown all others.
+        The score to expect of a short run is its share w of the true one, shrunken to 0, and what the short run
+        has beside it: where true scores have a variance of 1, w - w^2 of it is no news of the placement.
 
-    Below two spreads the scores grow as a logarithm: a run that has learned nothing lies tens of points below the
-    others, and a linear model would spend all its effects on it. A run that failed (nan) counts as one spread
-    below the worst.
-
-    Shape: (n,) -> (n,).
-    """
-    known = ious[np.isfinite(ious)]
-    if not len(known):
-        return np.zeros(len(ious))
-    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
-    scores: Array = (ious - middle) / max((high - low) / 1.35, 1e-6)
-    far = scores < -_BEND
-    scores[far] = -_BEND - np.log1p(-scores[far] - _BEND)
-    scores[np.isnan(scores)] = np.nanmin(scores) - 1
-    return scores
+        Args:
+            variance: of a run of the top budget.
+        """
+        return self.shares**2 * variance + self.shares - self.shares**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +116,12 @@ class Effects:
     def learn(cls, runs: Runs) -> Effects:
         """The posterior, with the variances that make the runs most likely."""
         variances = _likely_variances(runs)
-        features = _features(runs.codes, runs)
+        features = _seen_features(runs)
         prior = _prior(runs, variances)
         whitener = _whitener(runs, variances)
         table = np.column_stack([features, runs.scores])
-        white = table / math.sqrt(variances.noise) if whitener is None else _solve(whitener, table)
+        noise_sd = np.sqrt(runs.noise(variances.noise))[:, None]
+        white = table / noise_sd if whitener is None else _solve(whitener, table)
         seen, scores = white[:, :-1], white[:, -1]
         factor = _cholesky(seen.T @ seen + np.diag(1 / prior))
         mean = _solve(factor.T, _solve(factor, seen.T @ scores), lower=False)
@@ -155,8 +154,8 @@ class Effects:
         linear: Array = _features(codes, self.runs, with_level=False) @ terms
         if self.whitener is None:
             return linear
-        across = self.variances.pair * _pair_kernel(codes, self.runs.codes)
-        left = self.runs.scores - _features(self.runs.codes, self.runs) @ terms
+        across = self.variances.pair * _pair_kernel(codes, self.runs.codes) * self.runs.shares
+        left = self.runs.scores - _seen_features(self.runs) @ terms
         white = _solve(self.whitener, np.column_stack([across.T, left]))
         mean: Array = linear + white[:, :-1].T @ white[:, -1]
         if generator is None:
@@ -172,8 +171,8 @@ def _whitener(runs: Runs, variances: Variances) -> Array | None:
     """Of pairs and noise; None where the pairs are left out."""
     if len(runs.scores) > MOST_FOR_PAIRS:
         return None
-    covariance = variances.pair * _pair_kernel(runs.codes, runs.codes)
-    covariance[np.diag_indices_from(covariance)] += variances.noise
+    covariance = variances.pair * _pair_kernel(runs.codes, runs.codes) * np.outer(runs.shares, runs.shares)
+    covariance[np.diag_indices_from(covariance)] += runs.noise(variances.noise)
     return _cholesky(covariance)
 
 
@@ -207,6 +206,18 @@ def _features(codes: Codes, runs: Runs, *, with_level: bool = True) -> Array:
             chosen.reshape(len(codes), -1),
         ]
     )
+
+
+def _seen_features(runs: Runs) -> Array:
+    """(n, p) of the runs themselves: a short run shows its share of each effect."""
+    features = _features(runs.codes, runs)
+    features[:, _n_levels(runs) :] *= runs.shares[:, None]
+    return features
+
+
+def _n_levels(runs: Runs) -> int:
+    """How many terms the level and the seeds have."""
+    return 2 + int(runs.seeds.max())
 
 
 def _prior(runs: Runs, variances: Variances) -> Array:
@@ -243,6 +254,7 @@ def _likely_variances(runs: Runs) -> Variances:
         first.codes.tobytes(),
         first.seeds.tobytes(),
         first.ious.tobytes(),
+        first.shares.tobytes(),
         tuple(runs.stages.tolist()),
         runs.n_specs,
     )
@@ -257,7 +269,9 @@ def _milestone(number: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def _search_variances(codes: bytes, seeds: bytes, ious: bytes, stages: Sequence[int], n_specs: int) -> Variances:
+def _search_variances(
+    codes: bytes, seeds: bytes, ious: bytes, shares: bytes, stages: Sequence[int], n_specs: int
+) -> Variances:
     """Coordinate ascent of the marginal likelihood over factors of 2, from the default."""
     runs = Runs(
         np.frombuffer(codes, dtype=np.int64).reshape(-1, len(stages)),
@@ -265,6 +279,7 @@ def _search_variances(codes: bytes, seeds: bytes, ious: bytes, stages: Sequence[
         np.frombuffer(seeds, dtype=np.int64),
         np.frombuffer(ious),
         n_specs,
+        np.frombuffer(shares),
     )
     parts = _kernels(runs)
     best = Variances()
@@ -281,14 +296,18 @@ def _search_variances(codes: bytes, seeds: bytes, ious: bytes, stages: Sequence[
 
 def _kernels(runs: Runs) -> dict[str, Array]:
     """Covariance of the scores by each part alone, for a variance of 1."""
-    kernels = {"pair": _pair_kernel(runs.codes, runs.codes), "noise": np.eye(len(runs.scores))}
-    features = _features(runs.codes, runs)
+    kernels = {
+        "pair": _pair_kernel(runs.codes, runs.codes) * np.outer(runs.shares, runs.shares),
+        "noise": np.diag(runs.shares**2),
+        "short": np.diag(runs.noise(0.0)),
+    }
+    features = _seen_features(runs)
     for name in ("kind", "stage", "location"):
         alone = _prior(runs, replace(Variances(0.0, 0.0, 0.0, 0.0, 0.0), **{name: 1.0}))
-        alone[: 2 + int(runs.seeds.max())] = 0.0
+        alone[: _n_levels(runs)] = 0.0
         kernels[name] = (features * alone) @ features.T
     level = _prior(runs, Variances())
-    level[2 + int(runs.seeds.max()) :] = 0.0
+    level[_n_levels(runs) :] = 0.0
     kernels["level"] = (features * level) @ features.T
     return kernels
 
@@ -296,7 +315,9 @@ def _kernels(runs: Runs) -> dict[str, Array]:
 def _surprise(variances: Variances, kernels: dict[str, Array], scores: Array) -> float:
     """Minus the logarithm of the likelihood, and of a wide prior around the default variances."""
     names = ("kind", "stage", "location", "pair", "noise")
-    covariance = kernels["level"] + sum(getattr(variances, name) * kernels[name] for name in names)
+    covariance = (
+        kernels["level"] + kernels["short"] + sum(getattr(variances, name) * kernels[name] for name in names)
+    )
     factor = _cholesky(covariance + 1e-9 * np.eye(len(scores)))
     white = _solve(factor, scores)
     usual = Variances()

@@ -12,9 +12,10 @@ from nas_attn.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.strategies import STRATEGIES
+from nas_attn.strategies._bend import Array
 from nas_attn.strategies._contract import Proposal, Question
 from nas_attn.strategies._design import balanced_blocks
-from nas_attn.strategies._effects import Array, Effects, Runs
+from nas_attn.strategies._effects import Effects, Runs
 from nas_attn.strategies._encoding import Encoding
 from nas_attn.strategies._fresh import IsNew, affordable, cheapest_placement, nearest_new, newness
 from nas_attn.strategies._front import exact_front, undominated
@@ -82,7 +83,7 @@ def _affordable_blocks(
 def _from_model(question: Question, is_new: IsNew) -> Placement | None:
     records = sorted(question.records, key=lambda record: record.number)
     encoding = Encoding.of(question.space, (record.placement for record in records))
-    effects = Effects.learn(_runs(records, encoding))
+    effects = Effects.learn(_runs(question, records, encoding))
     costs = encoding.costs(question)
     draws = array_generator(question)
     wanted: Placement | None = None
@@ -109,7 +110,7 @@ def _drawn_front(
     return [placement for dear, placement in sorted(allowed, key=lambda pair: abs(pair[0] - target))]
 
 
-def _runs(records: list[TrialRecord], encoding: Encoding) -> Runs:
+def _runs(question: Question, records: list[TrialRecord], encoding: Encoding) -> Runs:
     seeds = {seed: index for index, seed in enumerate(dict.fromkeys(record.seed for record in records))}
     ious = np.array([np.nan if record.outcome is None else record.outcome.score.iou for record in records])
     return Runs(
@@ -118,4 +119,5 @@ def _runs(records: list[TrialRecord], encoding: Encoding) -> Runs:
         seeds=np.array([seeds[record.seed] for record in records]),
         ious=ious,
         n_specs=len(encoding.specs),
+        shares=np.array([question.share(record) for record in records]),
     )

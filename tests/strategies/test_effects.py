@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nas_attn.strategies import _effects
-from nas_attn.strategies._effects import Effects, Runs, Variances, bent
+from nas_attn.strategies._bend import bent
+from nas_attn.strategies._effects import Effects, Runs, Variances
 
 STAGES = np.array([0, 0, 1])
 N_SPECS = 3
@@ -23,13 +25,18 @@ def runs_of(number: int, seed: int = 0, n_seeds: int = 2) -> Runs:
         seeds=random.integers(0, n_seeds, number),
         ious=0.8 + 0.05 * random.normal(size=number),
         n_specs=N_SPECS,
+        shares=np.ones(number),
     )
 
 
-def slow_kernel(one: tuple[list[int], int], other: tuple[list[int], int], variances: Variances) -> float:
-    """The covariance of two scores, term by term as the model is stated."""
+def slow_kernel(
+    one: tuple[list[int], int], other: tuple[list[int], int], variances: Variances, shares: float = 1.0
+) -> float:
+    """The covariance of two scores, term by term as the model is stated; of short runs the product of their shares
+    of what the placements bring."""
     (codes, seed), (others, other_seed) = one, other
-    total = 10.0 + (10.0 if seed == other_seed else 0.0)
+    level = 10.0 + (10.0 if seed == other_seed else 0.0)
+    total = 0.0
     shared = 0
     for (i, a), (j, b) in itertools.product(enumerate(codes), enumerate(others)):
         if a == b != 0:
@@ -37,16 +44,26 @@ def slow_kernel(one: tuple[list[int], int], other: tuple[list[int], int], varian
             total += variances.stage / 3 if STAGES[i] == STAGES[j] else 0.0
             total += variances.location / 3 if i == j else 0.0
             shared += i == j
-    return total + variances.pair * shared * (shared - 1) / 6
+    return level + shares * (total + variances.pair * shared * (shared - 1) / 6)
 
 
-def test_scores_are_those_of_gaussian_process_regression(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("short_share", [1.0, 0.3], ids=["one budget", "with short runs"])
+def test_scores_are_those_of_gaussian_process_regression(
+    monkeypatch: pytest.MonkeyPatch, short_share: float
+) -> None:
     variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=0.4, noise=0.25)
     monkeypatch.setattr(_effects, "_likely_variances", lambda runs: variances)
-    runs = runs_of(14)
+    shares = np.repeat((1.0, short_share), (5, 9))
+    runs = replace(runs_of(14), shares=shares)
     seen = [(list(map(int, codes)), int(seed)) for codes, seed in zip(runs.codes, runs.seeds, strict=True)]
-    kernel = np.array([[slow_kernel(one, other, variances) for other in seen] for one in seen])
-    weights = np.linalg.solve(kernel + variances.noise * np.eye(len(seen)), runs.scores)
+    kernel = np.array(
+        [
+            [slow_kernel(one, other, variances, a * b) for other, b in zip(seen, shares, strict=True)]
+            for one, a in zip(seen, shares, strict=True)
+        ]
+    )
+    noise = [share**2 * variances.noise + share * (1 - share) for share in shares]
+    weights = np.linalg.solve(kernel + np.diag(noise), runs.scores)
     effects = Effects.learn(runs)
 
     asked = np.array(list(itertools.product(range(N_SPECS), repeat=3)))
@@ -54,9 +71,9 @@ def test_scores_are_those_of_gaussian_process_regression(monkeypatch: pytest.Mon
     # A difference between two placements of one seed holds nothing of level and seed.
     for index, codes in enumerate(asked):
         across = [
-            slow_kernel((list(map(int, codes)), 0), other, variances)
-            - slow_kernel(([0, 0, 0], 0), other, variances)
-            for other in seen
+            slow_kernel((list(map(int, codes)), 0), other, variances, share)
+            - slow_kernel(([0, 0, 0], 0), other, variances, share)
+            for other, share in zip(seen, shares, strict=True)
         ]
         assert mine[index] - mine[0] == pytest.approx(float(np.dot(across, weights)), abs=1e-6)
 
@@ -90,7 +107,7 @@ def planted(number: int, noise: float) -> tuple[Runs, np.ndarray]:
     codes = random.integers(0, 8, (number, 13))
     seeds = random.integers(0, 2, number)
     ious = 0.7 + truth[np.arange(13), codes].sum(1) + 0.1 * seeds + noise * random.normal(size=number)
-    return Runs(codes, np.repeat(np.arange(4), (4, 1, 4, 4)), seeds, ious, 8), truth
+    return Runs(codes, np.repeat(np.arange(4), (4, 1, 4, 4)), seeds, ious, 8, np.ones(number)), truth
 
 
 def test_planted_effects_are_found_through_noise_and_seeds() -> None:
@@ -109,7 +126,7 @@ def test_more_noise_is_recognised() -> None:
 
 def test_a_collapsed_run_does_not_drown_the_others() -> None:
     ious = np.array([0.85, 0.86, 0.84, 0.855, 0.845, 0.4, math.nan])
-    scores = bent(ious)
+    scores = bent(ious, ious)
 
     order = np.argsort(scores).tolist()
     assert order == [6, 5, 2, 4, 0, 3, 1]
@@ -120,4 +137,4 @@ def test_a_collapsed_run_does_not_drown_the_others() -> None:
 
 @pytest.mark.parametrize("ious", [[], [0.5], [0.5, 0.5, 0.5], [math.nan, math.nan]])
 def test_scores_of_nothing_or_of_equals_are_0(ious: list[float]) -> None:
-    assert bent(np.array(ious)).tolist() == [0.0] * len(ious)
+    assert bent(np.array(ious), np.array(ious)).tolist() == [0.0] * len(ious)

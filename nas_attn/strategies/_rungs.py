@@ -1,0 +1,143 @@
+"""What the short runs of a ladder say of the long ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.record import TrialRecord
+from nas_attn.strategies._bend import Array, Bend
+
+_PRIOR_SLOPE, _PRIOR_SLOPE_SD = 0.5, 0.3
+_PRIOR_RUNS = 3
+"""The slope's prior and how many pairs of runs the prior residual is worth: half of what tells placements apart in
+short runs is taken to be true until placements were seen on both rungs."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A straight line from the scores of one rung to those of the top: ``top = slope * short + residual``.
+
+    Both are scores about 0 with a spread of 1 among the runs of their rung (``Bend``).
+
+    Args:
+        short: scores of the rung.
+        top: scores of the top.
+        slope: mean of its posterior.
+        residual_sd: of a top score around the line, the uncertainty of the slope included.
+    """
+
+    short: Bend
+    top: Bend
+    slope: float
+    residual_sd: float
+
+    @classmethod
+    def learn(cls, short: Array, top: Array, pairs: Sequence[tuple[float, float]]) -> Relation:
+        """From the IoUs of both rungs, and from those of runs of one placement and seed on both.
+
+        That a placement was promoted for its short run does no harm: the line is one of top scores given short
+        ones.
+        """
+        short_bend, top_bend = Bend.of(short), Bend.of(top)
+        x, y = (
+            bend.scores(np.array([pair[side] for pair in pairs]))
+            for side, bend in enumerate((short_bend, top_bend))
+        )
+        prior_variance = 1 - _PRIOR_SLOPE**2
+        precision = 1 / _PRIOR_SLOPE_SD**2 + float(x @ x) / prior_variance
+        slope = (_PRIOR_SLOPE / _PRIOR_SLOPE_SD**2 + float(x @ y) / prior_variance) / precision
+        left = y - slope * x
+        variance = (_PRIOR_RUNS * prior_variance + float(left @ left)) / (_PRIOR_RUNS + len(pairs))
+        return cls(short_bend, top_bend, slope, math.sqrt(variance + 1 / precision))
+
+    def expected(self, iou: float) -> float:
+        """The IoU to expect at the top of what has this one at the rung."""
+        return self.top.iou(self.slope * float(self.short.scores(np.array([iou]))[0]))
+
+    def probability(self, iou: float, threshold: float) -> float:
+        """That what has this IoU at the rung has more than a threshold at the top."""
+        expected, wanted = (
+            self.slope * float(self.short.scores(np.array([iou]))[0]),
+            float(self.top.scores(np.array([threshold]))[0]),
+        )
+        return NormalDist().cdf((expected - wanted) / self.residual_sd)
+
+    @property
+    def share(self) -> float:
+        """How much of the variance of top scores the short ones explain, from 0 to 1."""
+        explained = max(0.0, self.slope) ** 2
+        return explained / (explained + self.residual_sd**2)
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The runs of a ladder, made comparable.
+
+    Args:
+        ladder: budgets, the shortest first.
+        relations: of each budget below the top, to the top.
+    """
+
+    ladder: tuple[Budget, ...]
+    relations: Mapping[Budget, Relation]
+
+    @classmethod
+    def learn(cls, records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> Rungs:
+        """The relations that finished evaluations show.
+
+        Args:
+            records: of any budgets.
+            ladder: budgets, the shortest first.
+        """
+        cells = {budget: _cells(records, budget) for budget in ladder}
+        top = cells[ladder[-1]]
+        return cls(
+            ladder,
+            {
+                budget: Relation.learn(
+                    np.array(list(cells[budget].values())),
+                    np.array(list(top.values())),
+                    [(iou, top[cell]) for cell, iou in cells[budget].items() if cell in top],
+                )
+                for budget in ladder[:-1]
+            },
+        )
+
+    def at_the_top(self, records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+        """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+
+        What failed on any rung stays failed.
+        """
+        highest: dict[tuple[Placement, int], TrialRecord] = {}
+        for record in sorted(records, key=lambda record: record.number):
+            if record.budget in self.ladder:
+                held = highest.get((record.placement, record.seed))
+                if held is None or record.budget > held.budget:
+                    highest[record.placement, record.seed] = record
+        return tuple(map(self._translated, highest.values()))
+
+    def share(self, budget: Budget) -> float:
+        """How much of the variance of top scores a budget explains; 1 for the top."""
+        return self.relations[budget].share if budget in self.relations else 1.0
+
+    def _translated(self, record: TrialRecord) -> TrialRecord:
+        relation, outcome = self.relations.get(record.budget), record.outcome
+        if relation is None or outcome is None:
+            return record
+        score = replace(outcome.score, iou=relation.expected(outcome.score.iou))
+        return replace(record, outcome=replace(outcome, score=score))
+
+
+def _cells(records: Sequence[TrialRecord], budget: Budget) -> dict[tuple[Placement, int], float]:
+    return {
+        (record.placement, record.seed): record.outcome.score.iou
+        for record in records
+        if record.budget == budget and record.outcome is not None
+    }

@@ -141,16 +141,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(asked: argparse.Namespace) -> None:
-    """Seed by seed, so that a table that was stopped holds all placements with the same seeds."""
+    """Placement by placement, so that a table that was stopped holds all seeds of what it holds."""
     done = frozenset(run.key for run in _read_table(asked.table))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.workers, mp_context=context) as workers:
         jobs = [
             workers.submit(_missing_runs, asked, folder, seed, start, number, done)
-            for seed in range(asked.seeds)
-            for start in asked.starts
-            for folder in asked.data
             for number in range(asked.placements + 1)
+            for folder in asked.data
+            for start in asked.starts
+            for seed in range(asked.seeds)
         ]
         for number, job in enumerate(as_completed(jobs), start=1):
             _append(asked.table, job.result())

@@ -38,7 +38,8 @@ def search(
     space: str = "unet_attention",
     data: str | Path = "synthetic",
     *,
-    trials: int = 200,
+    trials: int | None = None,
+    timeout: str | None = None,
     study: str | None = None,
     seed: int = 0,
     strategy: str = "tpe",
@@ -49,9 +50,12 @@ def search(
     image_size: int | None = None,
     batch_size: int | None = None,
     steps: int | None = None,
+    budget: str | None = None,
+    ladder: str | None = None,
     longest_side: int | str | None = None,
     max_macs: str | int | None = None,
     max_parameters: str | int | None = None,
+    max_cost: str | int | None = None,
     finalists: float = 0.25,
     device: str = "auto",
     workers: int | str = "auto",
@@ -68,7 +72,9 @@ def search(
     Args:
         space: name of a search space, or path of its file.
         data: a folder of images and masks, or ``synthetic``.
-        trials: how many trials the study shall have in the end.
+        trials: how many trials the study shall have in the end; 200 where left out, or with a timeout as many as
+            there is time for.
+        timeout: time of all trials together after which none begins, such as ``30m``.
         study: its name; made from the space and the data where left out.
         seed: of everything random.
         strategy: ``additive``, ``gp``, ``nsga2``, ``random`` or ``tpe``.
@@ -79,9 +85,12 @@ def search(
         image_size: side of the training crops, in pixels; likewise.
         batch_size: crops of a step; likewise.
         steps: optimiser steps of a trial; likewise.
+        budget: ``auto`` doubles the steps until the plain U-Net has converged.
+        ladder: steps of short, longer and full trials, such as ``60,180,540``, or ``auto``.
         longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.
         max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``.
         max_parameters: ceiling likewise.
+        max_cost: ceiling of the second objective, where that is ``macs`` or ``parameters``.
         finalists: share of the trials that repeats the leading placements with further seeds.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several as ``cuda:0,cuda:2``.
         workers: trials that run at once; ``auto`` is one for each core, or as many as a GPU
@@ -101,6 +110,7 @@ def search(
             "space": str(space),
             "data": str(data),
             "trials": trials,
+            "timeout": timeout,
             "seed": seed,
             "strategy": strategy,
             "cost": cost,
@@ -110,9 +120,12 @@ def search(
             "image_size": image_size,
             "batch_size": batch_size,
             "steps": steps,
+            "budget": budget,
+            "ladder": ladder,
             "longest_side": longest_side,
             "max_macs": max_macs,
             "max_parameters": max_parameters,
+            "max_cost": max_cost,
             "finalists": finalists,
             "device": device,
             "workers": workers,

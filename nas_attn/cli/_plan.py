@@ -12,6 +12,7 @@ from nas_attn.ranking import amount
 if TYPE_CHECKING:
     from nas_attn.study.agenda import Agenda
     from nas_attn.study.resolve import Resolved
+    from nas_attn.study.settings import StudySettings
 
 
 def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: float) -> Table:
@@ -42,22 +43,48 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
             f"{amount(plain.parameters)} parameters, {amount(plain.macs)} MACs per image of "
             f"{space.height}x{space.width}",
         ),
-        ("trial", f"{settings.budget}, {settings.precision} (preset: {resolved.preset.name})"),
+        ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
-        (
-            "trials",
-            f"{settings.trials}: {_count(agenda.n_controls, 'control')}, "
-            f"{_count(agenda.n_proposals, 'proposal')} by {settings.strategy}, "
-            f"{agenda.n_finalists} for finalists' further seeds; "
-            f"objectives: IoU up, {settings.cost} down",
-        ),
+        ("trials", f"{_trials(settings, agenda)}; objectives: IoU up, {settings.cost} down"),
         ("done", f"{n_done} trials; the search goes on after them" if n_done else "nothing yet"),
-        ("time", f"about {duration(left * trial_seconds / settings.workers)} ({trial_seconds:.1f} s a trial)"),
+        ("time", _time(settings, left, trial_seconds)),
         ("IoU", IOU_DEFINITION),
     )
     for name, text in rows:
         table.add_row(Text(name, style="bold"), Text(text))
     return table
+
+
+def _budget(settings: StudySettings) -> str:
+    """Of a trial, with what is found out or goes before it."""
+    if settings.find_budget:
+        rungs = "; then also a ninth and a third of it" if settings.ladder else ""
+        return f"{settings.budget}, doubled until the plain U-Net has converged{rungs}"
+    *lower, top = settings.ladder_below(settings.budget)
+    return f"{', '.join(str(budget.steps) for budget in lower)} and {top}" if lower else str(top)
+
+
+def _trials(settings: StudySettings, agenda: Agenda) -> str:
+    from nas_attn.study.resolve import ENDLESS
+
+    course = agenda.course(())
+    if course is None:
+        return f"{settings.trials}: controls, proposals by {settings.strategy} and finalists' further seeds"
+    controls = _count(agenda.n_controls(course), "control")
+    if settings.timeout is not None:
+        share = f"{settings.finalists:.0%} of the time for finalists' further seeds"
+        most = f"at most {settings.trials}" if settings.trials < ENDLESS else "as many as there is time for"
+        return f"{most}: {controls}, proposals by {settings.strategy}, {share}"
+    proposals = _count(agenda.n_proposals(course), "proposal")
+    finalists = f"{agenda.n_finalists(course)} for finalists' further seeds"
+    return f"{settings.trials}: {controls}, {proposals} by {settings.strategy}, {finalists}"
+
+
+def _time(settings: StudySettings, left: int, trial_seconds: float) -> str:
+    needed = left * trial_seconds / settings.workers
+    if settings.timeout is not None and settings.timeout < needed:
+        return f"{duration(settings.timeout)}, and until what runs is finished ({trial_seconds:.1f} s a trial)"
+    return f"about {duration(needed)} ({trial_seconds:.1f} s a trial)"
 
 
 def duration(seconds: float) -> str:

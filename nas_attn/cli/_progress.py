@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -31,14 +31,28 @@ class SearchProgress:
         workers: trials that run at once.
         cost: the second objective.
         trial_seconds: expected time of a trial, until trials have shown theirs.
+        timeout: seconds of all trials together after which none begins; None for no limit.
+        spent: what of these the trials have taken so far.
     """
 
-    def __init__(self, console: Console, *, trials: int, workers: int, cost: str, trial_seconds: float) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        trials: int,
+        workers: int,
+        cost: str,
+        trial_seconds: float,
+        timeout: float | None = None,
+        spent: Callable[[Sequence[TrialRecord]], float] = lambda records: 0.0,
+    ) -> None:
         self._console = console
         self._trials = trials
         self._workers = workers
         self._cost = cost
         self._trial_seconds = trial_seconds
+        self._timeout = timeout
+        self._spent = spent
         self._started = time.monotonic()
         self._told = -1
         self._live = Live(console=console, refresh_per_second=2, transient=True) if console.is_terminal else None
@@ -48,7 +62,7 @@ class SearchProgress:
         done = sum(record.state is not State.RUNNING for record in records)
         if self._live is not None:
             self._live.update(self._display(records, done))
-        elif done != self._told and done % max(1, self._trials // _LINES) == 0:
+        elif done != self._told and done % max(1, self._expected(records, done) // _LINES) == 0:
             self._told = done
             self._console.print(self._line(records, done), highlight=False, soft_wrap=True)
 
@@ -67,8 +81,8 @@ class SearchProgress:
         ranking = rank(records, cost=self._cost)
         bar = Table.grid(padding=(0, 2))
         bar.add_row(
-            ProgressBar(total=self._trials, completed=done, width=40),
-            f"{done}/{self._trials} trials",
+            ProgressBar(total=self._expected(records, done), completed=done, width=40),
+            self._count(done),
             f"{duration(time.monotonic() - self._started)} so far, {duration(self._left(records, done))} left",
         )
         lines = [Text(f"now: {_phase(records)}{_failures(records)}"), Text(_best(ranking), style="bold")]
@@ -77,12 +91,24 @@ class SearchProgress:
     def _line(self, records: Sequence[TrialRecord], done: int) -> str:
         ranking = rank(records, cost=self._cost)
         left = duration(self._left(records, done))
-        return f"{done}/{self._trials} trials{_failures(records)}, about {left} left; {_best(ranking)}"
+        return f"{self._count(done)}{_failures(records)}, about {left} left; {_best(ranking)}"
+
+    def _count(self, done: int) -> str:
+        return f"{done} trials" if self._timeout is not None else f"{done}/{self._trials} trials"
 
     def _left(self, records: Sequence[TrialRecord], done: int) -> float:
+        by_number = max(0, self._trials - done) * self._each(records) / self._workers
+        if self._timeout is None:
+            return by_number
+        return min(by_number, max(0.0, self._timeout - self._spent(records)))
+
+    def _expected(self, records: Sequence[TrialRecord], done: int) -> int:
+        """How many trials there will be, as far as that is known."""
+        return min(self._trials, done + round(self._left(records, done) * self._workers / self._each(records)))
+
+    def _each(self, records: Sequence[TrialRecord]) -> float:
         seconds = [record.outcome.seconds for record in records if record.outcome is not None]
-        each = sum(seconds) / len(seconds) if seconds else self._trial_seconds
-        return max(0, self._trials - done) * each / self._workers
+        return max(1e-3, sum(seconds) / len(seconds) if seconds else self._trial_seconds)
 
 
 def _phase(records: Sequence[TrialRecord]) -> str:

@@ -28,7 +28,8 @@ _FLAGS = {
     "space": "search space: a name ('nas-attn spaces' lists them) or a file [unet_attention]",
     "data": "folder with images/ and masks/, or 'synthetic' [synthetic]",
     "study": "name of the study [the space's and the data's]",
-    "trials": "how many trials the study shall have in the end [200]",
+    "trials": "how many trials the study shall have in the end [200, or with --timeout as many as there is time]",
+    "timeout": "time after which no trial begins, such as 30m or 1h30m [no limit]",
     "seed": "of everything random [0]",
     "strategy": "who proposes placements: additive | gp | nsga2 | random | tpe [tpe]",
     "cost": "second objective: macs | parameters | latency | memory [macs]",
@@ -38,9 +39,12 @@ _FLAGS = {
     "image-size": "side of the training crops in pixels [preset]",
     "batch-size": "crops of a step [preset]",
     "steps": "optimiser steps of a trial [preset]",
+    "budget": "'auto' doubles the steps until the plain U-Net has converged [--steps]",
+    "ladder": "steps of short, longer and full trials, such as 60,180,540, or 'auto' [all trials in full]",
     "longest-side": "shrink larger images of a folder to so many pixels, or 'full' [preset]",
     "max-macs": "ceiling such as 1.5x (the plain U-Net's) or 2.1G [the space's]",
     "max-parameters": "ceiling likewise [the space's]",
+    "max-cost": "ceiling likewise, of what --cost names [none]",
     "finalists": "share of the trials that gives leading placements further seeds [0.25]",
     "device": "auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2 [auto]",
     "workers": "trials at once, or 'auto': one for each core, or as many as a GPU runs fastest [auto]",
@@ -110,8 +114,9 @@ def _search(resolved: Resolved, console: Console) -> int:
 
     settings = resolved.settings
     n_done = n_trials_done(resolved)
+    agenda = Agenda(settings, resolved.costs)
     trial_seconds = forecast_seconds(resolved) if n_done < settings.trials else 0.0
-    console.print(plan_table(resolved, Agenda(settings, resolved.costs), n_done, trial_seconds))
+    console.print(plan_table(resolved, agenda, n_done, trial_seconds))
     console.print()
     progress = SearchProgress(
         console,
@@ -119,6 +124,8 @@ def _search(resolved: Resolved, console: Console) -> int:
         workers=settings.workers,
         cost=settings.cost,
         trial_seconds=trial_seconds,
+        timeout=settings.timeout,
+        spent=agenda.spent,
     )
     with stops_as_ctrl_c():
         try:
@@ -135,15 +142,20 @@ def _search(resolved: Resolved, console: Console) -> int:
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     from nas_attn.cli._convergence import convergence_text
+    from nas_attn.cli._ladder import ladder_lines
     from nas_attn.cli._ranking_table import ranking_table
     from nas_attn.study.convergence import plain_convergence
     from nas_attn.study.storage import url_without_password
 
     noise = result.ranking.noise.run
-    curve = plain_convergence(result.records, resolved.settings.budget, noise.sd if noise else None)
+    top = resolved.settings.budget if result.course is None else result.course.top
+    curve = plain_convergence(result.records, top, noise.sd if noise else None)
     console.print(ranking_table(result.ranking, _TOP))
     console.print()
     console.print(convergence_text(curve))
+    if result.course is not None:
+        for line in ladder_lines(result.records, result.course.ladder):
+            console.print(line, highlight=False, soft_wrap=True)
     if result.best is None:
         return
     data = shlex.quote(resolved.request.data)

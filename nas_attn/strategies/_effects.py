@@ -18,6 +18,8 @@ MOST_FOR_PAIRS = 512
 """With more runs the pairs are left out: the time of a proposal must not grow with the cube of their number."""
 MOST_FOR_VARIANCES = 384
 _SEED_VARIANCE = 10.0
+_LEAST_NOISE = 1e-6
+"""Of a run that shares nothing with the top."""
 _PRIOR_LOG_SD = 1.5
 
 
@@ -85,7 +87,8 @@ class Runs:
         Args:
             variance: of a run of the top budget.
         """
-        return self.shares**2 * variance + self.shares - self.shares**2
+        noise: Array = self.shares**2 * variance + self.shares - self.shares**2
+        return noise.clip(min=_LEAST_NOISE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,15 +212,9 @@ def _features(codes: Codes, runs: Runs, *, with_level: bool = True) -> Array:
 
 
 def _seen_features(runs: Runs) -> Array:
-    """(n, p) of the runs themselves: a short run shows its share of each effect."""
-    features = _features(runs.codes, runs)
-    features[:, _n_levels(runs) :] *= runs.shares[:, None]
+    """(n, p) of the runs themselves: a short run shows its share of each term."""
+    features: Array = _features(runs.codes, runs) * runs.shares[:, None]
     return features
-
-
-def _n_levels(runs: Runs) -> int:
-    """How many terms the level and the seeds have."""
-    return 2 + int(runs.seeds.max())
 
 
 def _prior(runs: Runs, variances: Variances) -> Array:
@@ -299,15 +296,15 @@ def _kernels(runs: Runs) -> dict[str, Array]:
     kernels = {
         "pair": _pair_kernel(runs.codes, runs.codes) * np.outer(runs.shares, runs.shares),
         "noise": np.diag(runs.shares**2),
-        "short": np.diag(runs.noise(0.0)),
+        "short": np.diag(runs.noise(1.0) - runs.shares**2),
     }
     features = _seen_features(runs)
     for name in ("kind", "stage", "location"):
         alone = _prior(runs, replace(Variances(0.0, 0.0, 0.0, 0.0, 0.0), **{name: 1.0}))
-        alone[: _n_levels(runs)] = 0.0
+        alone[: 2 + int(runs.seeds.max())] = 0.0
         kernels[name] = (features * alone) @ features.T
     level = _prior(runs, Variances())
-    level[_n_levels(runs) :] = 0.0
+    level[2 + int(runs.seeds.max()) :] = 0.0
     kernels["level"] = (features * level) @ features.T
     return kernels
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
@@ -15,7 +16,7 @@ from nas_attn.strategies._rungs import Relation, Rungs
 
 REDUCTION = 3
 """Of so many placements on a rung one is promoted."""
-LEAST_PROBABILITY = 0.02
+LEAST_PROBABILITY = 0.001
 """What enters the front with a smaller probability is not promoted, even if it is the best of its rung."""
 LEAST_CORRELATION = 0.4
 LEAST_PLACEMENTS = 8
@@ -134,12 +135,12 @@ class _Climb:
 
     @cached_property
     def _top(self) -> list[tuple[float, float]]:
-        """Cost and IoU of what ran at the top."""
-        return [
-            (self.question.cost(record.placement), record.outcome.score.iou)
-            for record in self.question.records
-            if record.budget == self.ladder[-1] and record.outcome is not None
-        ]
+        """Cost and mean IoU of what ran at the top."""
+        runs: dict[Placement, list[float]] = {}
+        for record in self.question.records:
+            if record.budget == self.ladder[-1] and record.outcome is not None:
+                runs.setdefault(record.placement, []).append(record.outcome.score.iou)
+        return [(self.question.cost(placement), fmean(ious)) for placement, ious in runs.items()]
 
     def _placements(self, records: Iterable[TrialRecord], budget: Budget) -> set[Placement]:
         """The strategy's own on a rung; controls run on all of them anyway."""

@@ -29,7 +29,7 @@ class Relation:
     Args:
         short: scores of the rung.
         top: scores of the top.
-        slope: mean of its posterior.
+        slope: mean of its posterior, at least 0: short runs that turn the order round are of no use.
         residual_sd: of a top score around the line, the uncertainty of the slope included.
     """
 
@@ -52,7 +52,7 @@ class Relation:
         )
         prior_variance = 1 - _PRIOR_SLOPE**2
         precision = 1 / _PRIOR_SLOPE_SD**2 + float(x @ x) / prior_variance
-        slope = (_PRIOR_SLOPE / _PRIOR_SLOPE_SD**2 + float(x @ y) / prior_variance) / precision
+        slope = max(0.0, (_PRIOR_SLOPE / _PRIOR_SLOPE_SD**2 + float(x @ y) / prior_variance) / precision)
         left = y - slope * x
         variance = (_PRIOR_RUNS * prior_variance + float(left @ left)) / (_PRIOR_RUNS + len(pairs))
         return cls(short_bend, top_bend, slope, math.sqrt(variance + 1 / precision))
@@ -72,7 +72,7 @@ class Relation:
     @property
     def share(self) -> float:
         """How much of the variance of top scores the short ones explain, from 0 to 1."""
-        explained = max(0.0, self.slope) ** 2
+        explained = self.slope**2
         return explained / (explained + self.residual_sd**2)
 
 

@@ -3,21 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
+from nas_attn.budget import Budget
 from nas_attn.evaluate import CostTable
 from nas_attn.placement import Placement
 from nas_attn.record import Role, TrialRecord
-from nas_attn.strategies import STRATEGIES, Question
+from nas_attn.strategies import STRATEGIES, Question, next_step
 from nas_attn.study.controls import control_evaluations
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.finalists import next_finalist
+from nas_attn.study.plan import Plan
+from nas_attn.study.probe import converged_budget, needs_all, probe
 from nas_attn.study.settings import StudySettings
 
 
+@dataclass(frozen=True)
+class Course:
+    """What is settled once the top budget is.
+
+    Args:
+        ladder: budgets, the shortest first; the last is the one that is ranked.
+        n_probes: trials that it took to find the top budget.
+        controls: the controls' further evaluations, in order.
+    """
+
+    ladder: tuple[Budget, ...]
+    n_probes: int
+    controls: tuple[Evaluation, ...]
+
+    @property
+    def top(self) -> Budget:
+        """The budget of all that is ranked."""
+        return self.ladder[-1]
+
+    @property
+    def n_controls(self) -> int:
+        """How many trials come before the first proposal."""
+        return self.n_probes + len(self.controls)
+
+
 class Agenda:
-    """First the controls, then proposals of the strategy, then the finalists' further seeds.
+    """First the top budget where it is to be found, then the controls, then proposals of the strategy, then the
+    finalists' further seeds.
 
     Args:
         settings: of the study.
@@ -27,63 +56,95 @@ class Agenda:
     def __init__(self, settings: StudySettings, costs: CostTable) -> None:
         self._settings = settings
         self._costs = costs
+        self._course_of = lru_cache(self._build_course)
 
-    def reaching(self, trials: int) -> Agenda:
-        """The agenda of the same study with another number of trials in the end."""
-        if trials == self._settings.trials:
-            return self
-        return Agenda(replace(self._settings, trials=trials), self._costs)
+    def heeding(self, plan: Plan) -> Agenda:
+        """The agenda of the same study as far as a plan goes."""
+        settings = replace(
+            self._settings, trials=plan.trials, parallel=plan.parallel, timeout=plan.timeout
+        )
+        return self if settings == self._settings else Agenda(settings, self._costs)
 
-    def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation:
-        """The evaluation of the trial that follows.
+    def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
+        """The evaluation of the trial that follows; None where the study is over.
 
         Args:
             records: all trials that may be looked at: finished, numbered from 0 without gaps.
             pending: the trials after them, whose results must not be looked at, finished or not.
         """
-        started = [*records, *pending]
+        settings, started = self._settings, [*records, *pending]
+        if self.is_over(records, len(started)):
+            return None
+        if (course := self.course(started)) is None:
+            return probe(settings.space.plain, settings.budget, settings.seed, len(started))
         n_controls = sum(record.role is Role.CONTROL for record in started)
-        if n_controls < len(self.controls):
-            return self.controls[n_controls]
+        if n_controls < course.n_controls:
+            return course.controls[n_controls - course.n_probes]
         n_proposals = sum(record.role is Role.PROPOSAL for record in started)
-        if n_proposals < self.n_proposals and (proposal := self._propose(records, pending)):
+        time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
+        if (
+            time_left
+            and n_proposals < self.n_proposals(course)
+            and (proposal := self._propose(course, records, pending))
+        ):
             return proposal
-        settings = self._settings
         return next_finalist(
             records,
             pending,
             plain=settings.space.plain,
-            budget=settings.budget,
+            budget=course.top,
             seed=settings.seed,
             cost=settings.cost,
-            n_finalist_trials=max(self.n_finalists, settings.trials - len(self.controls) - n_proposals),
+            n_finalist_trials=self._n_finalist_trials(course, n_proposals, records),
         )
 
-    def is_control(self, number: int) -> bool:
-        """Whether the trial of that number is a control: decided before any other has finished."""
-        return number < len(self.controls)
+    def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
+        """Whether no further trial begins: the study has its trials, or its time is up.
 
-    @cached_property
-    def controls(self) -> tuple[Evaluation, ...]:
-        """The evaluations that come first."""
-        settings = self._settings
-        return control_evaluations(settings.space, settings.budget, settings.seed, self.allowed)
+        Args:
+            records: all trials that may be looked at.
+            n_started: how many there are in all.
+        """
+        timeout = self._settings.timeout
+        return n_started >= self._settings.trials or (timeout is not None and self.spent(records) >= timeout)
 
-    @property
-    def n_controls(self) -> int:
+    def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
+        """How many of the first trials must have ended before the next one can be decided.
+
+        Args:
+            records: all trials.
+            n_visible: how many of them have a say in a trial whose place is not fixed beforehand.
+        """
+        course = self.course(records)
+        if course is None:
+            return len(records) if needs_all(len(records)) else 0
+        return n_visible if len(records) >= course.n_controls else 0
+
+    def spent(self, records: Sequence[TrialRecord]) -> float:
+        """Seconds that finished trials took the workers together."""
+        outcomes = (record.outcome for record in records if record.outcome is not None)
+        return sum(outcome.seconds for outcome in outcomes) / self._settings.parallel
+
+    def course(self, records: Sequence[TrialRecord]) -> Course | None:
+        """What the trials so far have settled; None while the top budget is looked for."""
+        first = self._settings.budget
+        if not self._settings.find_budget:
+            return self._course_of(first, 0)
+        found = converged_budget(first, records)
+        return None if found is None else self._course_of(*found)
+
+    def n_controls(self, course: Course) -> int:
         """How many trials are controls."""
-        return min(len(self.controls), self._settings.trials)
+        return min(course.n_controls, self._settings.trials)
 
-    @property
-    def n_finalists(self) -> int:
+    def n_finalists(self, course: Course) -> int:
         """How many trials repeat leading placements."""
         wanted = round(self._settings.finalists * self._settings.trials)
-        return min(wanted, self._settings.trials - self.n_controls)
+        return min(wanted, self._settings.trials - self.n_controls(course))
 
-    @property
-    def n_proposals(self) -> int:
+    def n_proposals(self, course: Course) -> int:
         """How many trials the strategy fills, as long as it finds something new."""
-        return self._settings.trials - self.n_controls - self.n_finalists
+        return self._settings.trials - self.n_controls(course) - self.n_finalists(course)
 
     def allowed(self, placement: Placement) -> bool:
         """Whether a placement keeps the limits of the space."""
@@ -95,21 +156,53 @@ class Agenda:
         cost = self._costs(placement)
         return float(cost.parameters if self._settings.cost == "parameters" else cost.macs)
 
-    def _propose(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
+    def _build_course(self, top: Budget, n_probes: int) -> Course:
         settings = self._settings
+        ladder = settings.ladder_below(top)
+        controls = control_evaluations(settings.space, ladder, settings.seed, self.allowed)
+        plain = settings.space.plain
+        probed = (probe(plain, settings.budget, settings.seed, number) for number in range(n_probes))
+        known = {(evaluation.budget, evaluation.seed) for evaluation in probed}
+        missing = (
+            control
+            for control in controls
+            if control.placement != plain or (control.budget, control.seed) not in known
+        )
+        return Course(ladder, n_probes, tuple(missing))
+
+    @property
+    def _proposal_seconds(self) -> float:
+        """After which the race begins."""
+        return (1 - self._settings.finalists) * (self._settings.timeout or 0.0)
+
+    def _n_finalist_trials(self, course: Course, n_proposals: int, records: Sequence[TrialRecord]) -> int:
+        """How many trials the race has in all: what is left of the trials, or of the time."""
+        settings = self._settings
+        by_number = max(self.n_finalists(course), settings.trials - course.n_controls - n_proposals)
+        if settings.timeout is None:
+            return by_number
+        top = [record for record in records if record.outcome is not None and record.budget == course.top]
+        seconds = [record.outcome.seconds for record in top if record.outcome is not None]
+        each = sum(seconds) / len(seconds) / settings.workers
+        return min(by_number, max(2, round((settings.timeout - self._proposal_seconds) / each)))
+
+    def _propose(
+        self, course: Course, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]
+    ) -> Evaluation | None:
+        settings = self._settings
+        running = [record for record in pending if record.budget in course.ladder]
         question = Question(
             space=settings.space,
-            records=tuple(record for record in records if record.budget == settings.budget),
-            pending=tuple(record.placement for record in pending if record.budget == settings.budget),
+            records=tuple(record for record in records if record.budget in course.ladder),
+            pending=tuple(record.placement for record in running),
             number=len(records) + len(pending),
             seed=settings.seed,
             cost=self.known_cost,
             objective_cost=settings.cost,
             allowed=self.allowed,
         )
-        proposal = STRATEGIES[settings.strategy](question)
-        if proposal is None:
+        step = next_step(STRATEGIES[settings.strategy], question, course.ladder, running)
+        if step is None:
             return None
-        return Evaluation(
-            proposal.placement, settings.budget, settings.seed, Role.PROPOSAL, memory=proposal.memory
-        )
+        proposal = step.proposal
+        return Evaluation(proposal.placement, step.budget, settings.seed, Role.PROPOSAL, memory=proposal.memory)

@@ -33,7 +33,7 @@ def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
     ledger = _ledger(resolved, folder)
     asked, known = resolved.request.parallel, ledger.plan
     parallel = asked or max(resolved.settings.workers, known.parallel if known else 1)
-    ledger.write_plan(Plan(resolved.settings.trials, parallel))
+    ledger.write_plan(Plan(resolved.settings.trials, parallel, resolved.settings.timeout))
     return ledger
 
 

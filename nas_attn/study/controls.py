@@ -17,23 +17,33 @@ OTHER_BUDGETS = {f"{PLAIN}, half the steps": 0.5, f"{PLAIN}, twice the steps": 2
 
 
 def control_evaluations(
-    space: SearchSpace, budget: Budget, seed: int, allowed: Callable[[Placement], bool]
+    space: SearchSpace, ladder: tuple[Budget, ...], seed: int, allowed: Callable[[Placement], bool]
 ) -> tuple[Evaluation, ...]:
     """The controls of a study, in order; those that the space or its limits forbid are left out.
 
     First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (as
     segmentation_models.pytorch offers it) and gates on all skips (Attention U-Net, Oktay et al. 2018,
-    arXiv:1804.03999); last the plain U-Net with half and with twice the steps.
+    arXiv:1804.03999). The same on every lower rung, where they tell what short runs are worth. Last the plain
+    U-Net with half and with twice the steps.
+
+    Args:
+        space: the placements.
+        ladder: budgets, the shortest first; the controls of the last come first.
+        seed: of all runs.
+        allowed: whether a placement keeps the limits.
     """
-    found = [Evaluation(space.plain, budget, seed, Role.CONTROL, PLAIN)]
-    seen = {space.plain}
+    placements = {space.plain: PLAIN}
     for name, placement in _named_placements(space):
-        if placement not in seen and allowed(placement):
-            seen.add(placement)
-            found.append(Evaluation(placement, budget, seed, Role.CONTROL, name))
+        if placement not in placements and allowed(placement):
+            placements[placement] = name
+    found = [
+        Evaluation(placement, budget, seed, Role.CONTROL, name)
+        for budget in reversed(ladder)
+        for placement, name in placements.items()
+    ]
     for name, multiple in OTHER_BUDGETS.items():
-        other = replace(budget, steps=max(1, int(budget.steps * multiple)))
-        if other != budget:
+        other = replace(ladder[-1], steps=max(1, int(ladder[-1].steps * multiple)))
+        if other not in ladder:
             found.append(Evaluation(space.plain, other, seed, Role.CONTROL, name))
     return tuple(found)
 

@@ -59,10 +59,10 @@ class _Search:
         self, settings: StudySettings, ledger: Ledger, agenda: Agenda, pool: Pool, listener: Listener
     ) -> None:
         self._settings = settings
-        self._plan = ledger.plan or Plan(settings.trials, settings.parallel)
+        self._plan = ledger.plan or Plan(settings.trials, settings.parallel, settings.timeout)
         self._ledger = ledger
         self._claims = ledger.claims()
-        self._agenda = agenda.reaching(self._plan.trials)
+        self._agenda = agenda.heeding(self._plan)
         self._pool = pool
         self._listener = listener
         self._records = list(ledger.records())
@@ -85,7 +85,8 @@ class _Search:
         return tuple(self._records)
 
     def _is_over(self) -> bool:
-        return self._first_running() == len(self._records) and len(self._records) >= self._plan.trials
+        number = len(self._records)
+        return self._first_running() == number and self._agenda.is_over(self._records, number)
 
     def _first_running(self) -> int:
         """The number of the first trial that has not ended; what has ended never changes again."""
@@ -138,9 +139,10 @@ class _Search:
         return None
 
     def _may_decide(self, number: int) -> bool:
-        if number >= self._plan.trials:
+        visible = self._n_visible(number)
+        if self._agenda.is_over(self._records[:visible], number):
             return False
-        return self._agenda.is_control(number) or self._first_running() >= self._n_visible(number)
+        return self._first_running() >= self._agenda.n_decisive(self._records, visible)
 
     def _n_visible(self, number: int) -> int:
         return max(0, number - self._plan.unseen)
@@ -148,6 +150,8 @@ class _Search:
     def _decide(self, number: int) -> TrialRecord | None:
         visible = self._n_visible(number)
         evaluation = self._agenda.next(self._records[:visible], self._records[visible:])
+        if evaluation is None:
+            return None
         return self._ledger.begin(evaluation, self._settings.space, version=__version__, number=number)
 
     def _heed_plan(self) -> None:
@@ -155,7 +159,7 @@ class _Search:
         plan = self._ledger.plan
         if plan is not None and plan != self._plan:
             log.info("the study is now to have %d trials, laid out for %d at once", plan.trials, plan.parallel)
-            self._plan, self._agenda = plan, self._agenda.reaching(plan.trials)
+            self._plan, self._agenda = plan, self._agenda.heeding(plan)
 
     def _look(self) -> None:
         """Read what others have written."""

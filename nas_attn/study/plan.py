@@ -12,10 +12,12 @@ class Plan:
     Args:
         trials: how many trials the study shall have in the end.
         parallel: for how many trials at once, on all machines together, it is laid out.
+        timeout: seconds that its trials may take together, divided by ``parallel``; None for no limit.
     """
 
     trials: int
     parallel: int
+    timeout: float | None = None
 
     @property
     def unseen(self) -> int:

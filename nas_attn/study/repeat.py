@@ -23,6 +23,7 @@ def study_values(resolved: Resolved, folder: StudyFolder) -> dict[str, Any]:
         data=resolved.settings.source.folder or SYNTHETIC,
         max_macs=None,
         max_parameters=None,
+        max_cost=None,
         start=None,
     )
     values = request.to_dict()

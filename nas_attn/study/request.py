@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 from nas_attn.errors import SpaceError, UsageError
 from nas_attn.kind import START
@@ -17,6 +18,8 @@ FULL = "full"
 SYNTHETIC = "synthetic"
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", re.ASCII)
 DEVICE = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*", re.ASCII)
+DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?", re.ASCII)
+LADDER = re.compile(r"auto|\d+(,\d+)+", re.ASCII)
 
 _WHOLE = {
     "trials": 1,
@@ -33,6 +36,7 @@ PRECISIONS = ("float32+channels_last", "float32", "bfloat16+channels_last", "bfl
 
 _WORDS = {
     "cost": tuple(COSTS),
+    "budget": (AUTO,),
     "start": tuple(map(str, START.choices)),
     "precision": (AUTO, *PRECISIONS),
     "log_level": LEVELS,
@@ -50,7 +54,10 @@ class StudyRequest:
         study: its name; None makes one from the space and the data.
         space: name of a search space, or path of its file.
         data: a folder of images and masks, or ``synthetic``.
-        trials: how many trials the study shall have in the end.
+        trials: how many trials the study shall have in the end; None is 200, or with a timeout as many as there is
+            time for.
+        timeout: time of all trials together after which none begins, such as ``30m`` or ``1h30m``; None for no
+            limit. The race of the leaders gets its share of it.
         seed: of everything random.
         strategy: who proposes placements.
         cost: the second objective: ``macs``, ``parameters``, ``latency`` or ``memory``.
@@ -59,10 +66,14 @@ class StudyRequest:
         base_channels: C of the network at full resolution.
         image_size: side of the training crops, in pixels.
         batch_size: crops of a step.
-        steps: optimiser steps of a trial.
+        steps: optimiser steps of a trial; with ``budget: auto`` where the doubling begins.
+        budget: ``auto`` doubles the steps until the plain U-Net has converged.
+        ladder: steps of short, longer and full trials, such as ``60,180,540``; ``auto`` for a ninth, a third and
+            all of the steps; None runs all trials in full.
         longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.
         max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``; None keeps the space's.
         max_parameters: ceiling likewise.
+        max_cost: ceiling of the second objective, where that is ``macs`` or ``parameters``.
         finalists: share of the trials that repeats the leading placements with further seeds.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several as ``cuda:0,cuda:2``, a worker on each.
         workers: trials that run at once; ``auto`` is one for each core, or as many as a GPU runs
@@ -77,7 +88,8 @@ class StudyRequest:
     study: str | None = None
     space: str = "unet_attention"
     data: str = SYNTHETIC
-    trials: int = 200
+    trials: int | None = None
+    timeout: str | None = None
     seed: int = 0
     strategy: str = "tpe"
     cost: str = "macs"
@@ -87,9 +99,12 @@ class StudyRequest:
     image_size: int | None = None
     batch_size: int | None = None
     steps: int | None = None
+    budget: str | None = None
+    ladder: str | None = None
     longest_side: int | str | None = None
     max_macs: str | int | None = None
     max_parameters: str | int | None = None
+    max_cost: str | int | None = None
     finalists: float = 0.25
     device: str = AUTO
     workers: int | str = AUTO
@@ -134,17 +149,36 @@ def _problem(name: str, value: object) -> str | None:
     if name == "finalists":
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
         return None if fits else f"{value!r} must be a number from 0 to below 1"
-    if name in ("max_macs", "max_parameters"):
+    if name in ("max_macs", "max_parameters", "max_cost"):
         return _ceiling_problem(value)
     if not isinstance(value, str) or not value:
         return f"{value!r} must be a word"
     if name == "study" and not STUDY_NAME.fullmatch(value):
         return f"'{value}' is no name; use letters, digits, '_', '-' and '.', at most 80"
+    if name == "timeout" and not seconds(value):
+        return f"'{value}' is no time; write 90s, 30m or 1h30m"
+    if name == "ladder" and not _is_ladder(value):
+        return f"'{value}' is no ladder; write growing numbers of steps such as 60,180,540, or auto"
     if name == "device" and not DEVICE.fullmatch(value):
         return f"unknown device '{value}'; it must be auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2"
     if name in _WORDS:
         return None if value in _WORDS[name] else f"'{value}' must be {' | '.join(_WORDS[name])}"
     return None
+
+
+def seconds(text: str) -> int | None:
+    """The time that a text such as ``1h30m`` stands for; None where it stands for none."""
+    if not (match := DURATION.fullmatch(text)):
+        return None
+    hours, minutes, rest = (int(match[unit] or 0) for unit in "hms")
+    return 3600 * hours + 60 * minutes + rest or None
+
+
+def _is_ladder(text: str) -> bool:
+    if not LADDER.fullmatch(text):
+        return False
+    steps = [] if text == AUTO else [int(part) for part in text.split(",")]
+    return all(one < other for one, other in pairwise([0, *steps]))
 
 
 def _whole_problem(value: object, least: int, otherwise: str = "") -> str | None:

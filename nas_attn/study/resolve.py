@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -20,11 +21,18 @@ from nas_attn.space.sizes import written_sizes
 from nas_attn.strategies import STRATEGIES
 from nas_attn.study.calibrate import fastest_precision
 from nas_attn.study.preset import Preset, find_devices, n_cores, preset_for
-from nas_attn.study.request import AUTO, FULL, SYNTHETIC, StudyRequest
+from nas_attn.study.request import AUTO, FULL, SYNTHETIC, StudyRequest, seconds
 from nas_attn.study.settings import StudySettings
 from nas_attn.study.share import workers_per_gpu
 from nas_attn.study.storage import check_url
 from nas_attn.training import Precision, Recipe
+
+TRIALS = 200
+ENDLESS = 1_000_000
+"""Trials of a search that only its time limits."""
+_FIRST = 4
+"""Where the budget is to be found, the doubling begins with this part of the preset's steps."""
+_CEILINGS = {"macs": "max_macs", "parameters": "max_parameters"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +92,7 @@ def resolve(request: StudyRequest) -> Resolved:
         problems.append(
             f"--data {request.data}: there is no such folder; give one with images/ and masks/, or synthetic"
         )
+    problems += _contradictions(request)
     if problems:
         raise UsageError(problems)
     devices = find_devices(request.device)
@@ -110,12 +119,49 @@ def resolve(request: StudyRequest) -> Resolved:
         recipe=Recipe(),
         devices=devices,
         workers=int(asked.workers),
-        trials=asked.trials,
         parallel=asked.parallel or int(asked.workers),
+        trials=asked.trials or (TRIALS if asked.timeout is None else ENDLESS),
+        find_budget=asked.budget == AUTO,
+        ladder=_lower_rungs(asked.ladder),
+        timeout=None if asked.timeout is None else seconds(asked.timeout),
     )
     _check_sizes(settings, dataset)
     costs = CostTable(space.network, space.height, space.width)
     return Resolved(replace(asked, study=settings.study), settings, preset, dataset, costs)
+
+
+def _contradictions(request: StudyRequest) -> list[str]:
+    """What does not go together."""
+    found = []
+    if request.ladder not in (None, AUTO):
+        if request.budget == AUTO:
+            found.append(
+                f"--ladder {request.ladder}: --budget auto finds the last rung itself; give --ladder auto with it"
+            )
+        top = _last_rung(request.ladder)
+        if request.steps not in (None, top):
+            found.append(f"--steps {request.steps}: the ladder ends with {top} steps; give one of the two")
+    if request.max_cost is not None:
+        if request.cost not in _CEILINGS:
+            found.append(
+                f"--max-cost {request.max_cost}: {request.cost} is known only after a measurement, so it can't "
+                "limit what is proposed; use --max-macs or --max-parameters"
+            )
+        elif getattr(request, _CEILINGS[request.cost]) is not None:
+            flag = _CEILINGS[request.cost].replace("_", "-")
+            found.append(f"--max-cost {request.max_cost}: --{flag} limits the same; give one of the two")
+    return found
+
+
+def _last_rung(ladder: str | None) -> int | None:
+    return None if ladder in (None, AUTO) else int(str(ladder).rpartition(",")[2])
+
+
+def _lower_rungs(ladder: str | None) -> tuple[int, ...] | Literal["auto"]:
+    """Steps of the rungs below the last."""
+    if ladder is None:
+        return ()
+    return "auto" if ladder == AUTO else tuple(int(part) for part in ladder.split(","))[:-1]
 
 
 def _problems_of(check: Callable[[], object]) -> tuple[str, ...]:
@@ -129,12 +175,13 @@ def _problems_of(check: Callable[[], object]) -> tuple[str, ...]:
 def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> StudyRequest:
     """The request with the preset's sizes where it leaves them open, and with what is fastest on this machine."""
     written = written_sizes(request.space)
+    finds = request.budget == AUTO
     filled = replace(
         request,
         base_channels=request.base_channels or written.base_channels or preset.base_channels,
         image_size=request.image_size or written.image_size or preset.image_size,
         batch_size=request.batch_size or preset.batch_size,
-        steps=request.steps or preset.steps,
+        steps=request.steps or _last_rung(request.ladder) or preset.steps // (_FIRST if finds else 1),
         longest_side=request.longest_side or preset.longest_side or FULL,
     )
     example = UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
@@ -168,14 +215,18 @@ def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
         image_size=largest,
         start=request.start,
     )
+    macs = request.max_cost if request.cost == "macs" else None
+    parameters = request.max_cost if request.cost == "parameters" else None
     limits = replace(
         space.limits,
-        max_macs=Ceiling.parse(request.max_macs) if request.max_macs else space.limits.max_macs,
-        max_parameters=Ceiling.parse(request.max_parameters)
-        if request.max_parameters
-        else space.limits.max_parameters,
+        max_macs=_ceiling(request.max_macs or macs) or space.limits.max_macs,
+        max_parameters=_ceiling(request.max_parameters or parameters) or space.limits.max_parameters,
     )
     return replace(space, limits=limits)
+
+
+def _ceiling(asked: str | int | None) -> Ceiling | None:
+    return Ceiling.parse(asked) if asked else None
 
 
 def _source(request: StudyRequest, preset: Preset) -> DataSource:

@@ -19,7 +19,7 @@ from nas_attn.evaluate import write_sets
 from nas_attn.export import write_architecture
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
-from nas_attn.study.agenda import Agenda
+from nas_attn.study.agenda import Agenda, Course
 from nas_attn.study.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.folder import StudyFolder
 from nas_attn.study.ledger import Ledger
@@ -45,12 +45,14 @@ class StudyResult:
         records: all trials, by number.
         ranking: of the placements.
         best: the exported architecture of the first rank; None where no trial is complete.
+        course: its budgets; None where the study ended before the top budget was found.
     """
 
     study: str
     records: tuple[TrialRecord, ...]
     ranking: Ranking
     best: Path | None
+    course: Course | None
 
 
 def run_study(
@@ -74,7 +76,8 @@ def run_study(
         records = _searched(resolved, folder, ledger, listener, pool, "worker")
         ranking = rank(records, cost=settings.cost)
         best = _export(ledger, records, ranking, folder)
-    return StudyResult(settings.study, tuple(records), ranking, best)
+    course = Agenda(settings, resolved.costs).course(records)
+    return StudyResult(settings.study, tuple(records), ranking, best, course)
 
 
 def run_joined(
@@ -112,10 +115,11 @@ def _searched(
     settings, records = resolved.settings, ledger.records()
     storage = describe_storage(study_url(resolved))
     log.info("study '%s' in %s: %d of %d trials", settings.study, storage, len(records), settings.trials)
-    if not _unfinished(records, ledger.plan or Plan(settings.trials, 1)):
+    agenda = Agenda(settings, resolved.costs)
+    if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
     with pool or _processes(resolved, folder, log_name) as workers:
-        return run_trials(settings, ledger, Agenda(settings, resolved.costs), workers, listener)
+        return run_trials(settings, ledger, agenda, workers, listener)
 
 
 def _processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
@@ -144,8 +148,8 @@ def n_trials_done(resolved: Resolved) -> int:
     return 0 if ledger is None else sum(record.state is not State.RUNNING for record in ledger.records())
 
 
-def _unfinished(records: Sequence[TrialRecord], plan: Plan) -> bool:
-    return len(records) < plan.trials or any(record.state is State.RUNNING for record in records)
+def _unfinished(records: Sequence[TrialRecord], agenda: Agenda) -> bool:
+    return not agenda.is_over(records, len(records)) or any(record.state is State.RUNNING for record in records)
 
 
 def _export(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, folder: StudyFolder) -> Path | None:

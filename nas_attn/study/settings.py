@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from nas_attn.budget import Budget
 from nas_attn.evaluate import DataSource
@@ -25,7 +25,7 @@ class StudySettings:
         mean: of each image channel, in pixel units.
         std: of each image channel, in pixel units.
         fingerprint: of the data.
-        budget: of every trial that is ranked.
+        budget: of every trial that is ranked; where it is to be found, the one with which the doubling begins.
         strategy: who proposes placements.
         cost: name of the second objective.
         seed: of everything random.
@@ -36,6 +36,9 @@ class StudySettings:
         workers: trials that run at once.
         parallel: for how many trials at once the study is laid out, on all machines together.
         trials: how many trials the study shall have in the end.
+        find_budget: the budget that is ranked is found by doubling it until the plain U-Net has converged.
+        ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it.
+        timeout: seconds after which no further trial begins; None for no limit.
     """
 
     study: str
@@ -57,6 +60,18 @@ class StudySettings:
     workers: int
     trials: int
     parallel: int = 1
+    find_budget: bool = False
+    ladder: tuple[int, ...] | Literal["auto"] = ()
+    timeout: float | None = None
+
+    def ladder_below(self, top: Budget) -> tuple[Budget, ...]:
+        """All rungs, the shortest first.
+
+        Args:
+            top: the last of them.
+        """
+        below = (top.steps // 9, top.steps // 3) if self.ladder == "auto" else self.ladder
+        return (*(replace(top, steps=steps) for steps in below if 0 < steps < top.steps), top)
 
     @property
     def device_kind(self) -> str:
@@ -68,11 +83,15 @@ class StudySettings:
 
         The number of trials may grow, and workers and the place of the data may change.
         """
+        budgets: dict[str, Any] = {"find budget": True} if self.find_budget else {}
+        if self.ladder:
+            budgets["ladder"] = list(self.ladder) if isinstance(self.ladder, tuple) else self.ladder
         return {
             "space": self.space.to_dict(),
             "data": self.data_name,
             "data fingerprint": self.fingerprint,
             "budget": self.budget.to_dict(),
+            **budgets,
             "strategy": self.strategy,
             "cost": self.cost,
             "seed": self.seed,

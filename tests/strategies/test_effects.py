@@ -32,8 +32,7 @@ def runs_of(number: int, seed: int = 0, n_seeds: int = 2) -> Runs:
 def slow_kernel(
     one: tuple[list[int], int], other: tuple[list[int], int], variances: Variances, shares: float = 1.0
 ) -> float:
-    """The covariance of two scores, term by term as the model is stated; of short runs the product of their shares
-    of what the placements bring."""
+    """The covariance of two scores, term by term as the model is stated, times the product of their shares."""
     (codes, seed), (others, other_seed) = one, other
     level = 10.0 + (10.0 if seed == other_seed else 0.0)
     total = 0.0
@@ -44,7 +43,7 @@ def slow_kernel(
             total += variances.stage / 3 if STAGES[i] == STAGES[j] else 0.0
             total += variances.location / 3 if i == j else 0.0
             shared += i == j
-    return level + shares * (total + variances.pair * shared * (shared - 1) / 6)
+    return shares * (level + total + variances.pair * shared * (shared - 1) / 6)
 
 
 @pytest.mark.parametrize("short_share", [1.0, 0.3], ids=["one budget", "with short runs"])

@@ -24,7 +24,7 @@ BUDGET = Budget(400, 32, 8)
 
 
 def controls_of(space: SearchSpace, allowed: Any = lambda _: True) -> dict[str | None, Placement]:
-    return {one.control: one.placement for one in control_evaluations(space, BUDGET, 0, allowed)}
+    return {one.control: one.placement for one in control_evaluations(space, (BUDGET,), 0, allowed)}
 
 
 def record(number: int, placement: Placement, seed: int, iou: float, evaluator: LookupEvaluator) -> TrialRecord:
@@ -35,7 +35,7 @@ def record(number: int, placement: Placement, seed: int, iou: float, evaluator: 
 
 def test_the_plain_unet_is_first_and_shows_its_curve_at_the_end() -> None:
     space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
-    first, *_, half, twice = control_evaluations(space, BUDGET, 0, lambda _: True)
+    first, *_, half, twice = control_evaluations(space, (BUDGET,), 0, lambda _: True)
 
     assert [one.placement for one in (first, half, twice)] == [space.plain] * 3
     assert [one.budget.steps for one in (first, half, twice)] == [400, 200, 800]
@@ -66,7 +66,7 @@ def test_controls_that_break_a_limit_are_left_out_but_never_the_plain_unet() -> 
 
 
 def test_no_control_is_evaluated_twice(space: SearchSpace) -> None:
-    evaluations = control_evaluations(space, BUDGET, 0, lambda _: True)
+    evaluations = control_evaluations(space, (BUDGET,), 0, lambda _: True)
 
     assert len({(one.placement, one.budget) for one in evaluations}) == len(evaluations)
 

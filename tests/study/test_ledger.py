@@ -109,7 +109,7 @@ def test_a_trial_is_ended_by_one_process_only(
 
 
 def test_a_control_outside_the_choices_can_be_written(ledger: Ledger, settings: StudySettings) -> None:
-    for evaluation in control_evaluations(settings.space, settings.budget, 0, lambda _: True):
+    for evaluation in control_evaluations(settings.space, (settings.budget,), 0, lambda _: True):
         ledger.begin(evaluation, settings.space, version="")
 
     assert ledger.records()[0].placement == settings.space.plain

@@ -90,7 +90,7 @@ def test_controls_come_first_then_proposals_then_finalists(studies: Any, evaluat
 
     assert roles == sorted(roles, key=[Role.CONTROL, Role.PROPOSAL, Role.FINALIST].index)
     assert Counter(roles)[Role.FINALIST] == 10
-    assert Counter(roles)[Role.CONTROL] == len(studies.agenda().controls)
+    assert Counter(roles)[Role.CONTROL] == studies.agenda().course(()).n_controls
 
 
 def test_finalists_and_the_plain_unet_share_further_seeds(studies: Any, evaluator: LookupEvaluator) -> None:
@@ -203,3 +203,25 @@ def test_a_small_space_is_searched_to_its_end_then_repeated(studies: Any, evalua
     screened = {record.placement for record in records if record.budget == studies.settings.budget}
     assert len(screened) == studies.settings.space.size
     assert len({(record.placement, record.budget, record.seed) for record in records}) == 30
+
+
+def test_a_ladder_is_climbed_alike_whatever_the_timing(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(budget=Budget(1800, 32, 8), ladder=(200, 600), strategy="additive", trials=70)
+    first = run(studies, InlinePool(evaluator, size=2))
+    studies.forget()
+
+    assert essence(run(studies, ShufflingPool(evaluator, 2, seed=1))) == essence(first)
+
+
+@pytest.mark.parametrize("life", [1, 5, 11, 13, 40])
+def test_a_search_for_the_budget_goes_on_where_it_was_killed(
+    studies: Any, evaluator: LookupEvaluator, life: int
+) -> None:
+    quiet = replace(evaluator, seed_noise=0.001, run_noise=0.001)
+    studies.change(budget=Budget(100, 32, 8), find_budget=True, trials=50)
+    first = run(studies, InlinePool(quiet, size=2))
+    studies.forget()
+    with pytest.raises(KeyboardInterrupt):
+        run(studies, MortalPool(quiet, 2, seed=life, life=life))
+
+    assert essence(run(studies, ShufflingPool(quiet, 2, seed=life))) == essence(first)

@@ -1,0 +1,151 @@
+"""What short runs say of long ones: the line between them, and what is promoted for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from nas_attn.attention import catalogue
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
+from nas_attn.space import SearchSpace, read_space
+from nas_attn.strategies import Proposal, Question, next_step
+from nas_attn.strategies._bend import Bend
+from nas_attn.strategies._rungs import Relation, Rungs
+
+SHORT, LONG = Budget(100, 32, 8), Budget(300, 32, 8)
+LADDER = (SHORT, LONG)
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
+
+
+def record(
+    number: int, placement: Placement, budget: Budget, iou: float | None, role: Role = Role.PROPOSAL
+) -> TrialRecord:
+    outcome = None if iou is None else Outcome(Score(iou, (iou,), 0.0), Cost(1, 1), (), 1.0)
+    state = State.FAILED if iou is None else State.COMPLETE
+    return TrialRecord(number, placement, budget, 0, role, state, None, outcome)
+
+
+def normal_pairs(number: int, correlation: float) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(3)
+    short = random.normal(size=number)
+    top = correlation * short + math.sqrt(1 - correlation**2) * random.normal(size=number)
+    return 0.5 + 0.1 * short, 0.8 + 0.01 * top
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+def test_the_share_is_the_squared_correlation_where_there_are_many_pairs(correlation: float) -> None:
+    short, top = normal_pairs(4000, correlation)
+    relation = Relation.learn(short, top, list(zip(short, top, strict=True)))
+
+    assert relation.share == pytest.approx(correlation**2, abs=0.06)
+
+
+def test_without_pairs_half_is_believed() -> None:
+    short, top = normal_pairs(200, 0.9)
+    relation = Relation.learn(short, top, [])
+
+    assert relation.slope == 0.5
+    assert relation.expected(float(np.median(short))) == pytest.approx(float(np.median(top)), abs=1e-9)
+
+
+def test_that_only_the_best_were_promoted_does_not_bend_the_line() -> None:
+    short, top = normal_pairs(6000, 0.8)
+    best = short > np.quantile(short, 2 / 3)
+    pairs = list(zip(short[best], top[best], strict=True))
+
+    assert Relation.learn(short, top, pairs).slope == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_bend_and_its_inverse_agree() -> None:
+    bend = Bend.of(np.array([0.7, 0.71, 0.72, 0.73, 0.74]))
+    ious = np.array([0.1, 0.5, 0.69, 0.72, 0.75])
+
+    assert [bend.iou(float(score)) for score in bend.scores(ious)] == pytest.approx(ious.tolist())
+
+
+def test_each_placement_is_told_once_by_its_highest_rung(space: SearchSpace) -> None:
+    one, other, broken = list(space.placements())[1:4]
+    records = [
+        record(0, one, SHORT, 0.5),
+        record(1, other, SHORT, 0.6),
+        record(2, one, LONG, 0.8),
+        record(3, broken, SHORT, None),
+    ]
+    rungs = Rungs.learn(records, LADDER)
+    told = {held.placement: held for held in rungs.at_the_top(records)}
+
+    assert len(told) == 3
+    assert told[one] == records[2]
+    assert told[broken].outcome is None
+    assert told[other].outcome is not None
+    assert told[other].outcome.score.iou == rungs.relations[SHORT].expected(0.6)
+    assert rungs.share(LONG) == 1
+    assert 0 < rungs.share(SHORT) < 1
+
+
+def question(space: SearchSpace, records: Sequence[TrialRecord], costs: dict[Placement, float]) -> Question:
+    return Question(
+        space, tuple(records), (), len(records), 0, lambda one: costs.get(one, 1.0), "macs", lambda one: True
+    )
+
+
+def never(question: Question) -> Proposal | None:
+    """A strategy that has nothing new."""
+    return None
+
+
+def test_who_is_promoted_depends_on_the_cost(space: SearchSpace) -> None:
+    """The dearer one has the higher IoU, but less than what costs as much; the cheaper one beats its rivals."""
+    plain, rival, cheap, dear = list(space.placements())[:4]
+    costs = {plain: 1.0, cheap: 1.1, rival: 1.5, dear: 1.6}
+    top = [record(0, plain, LONG, 0.80, Role.CONTROL), record(1, rival, LONG, 0.90, Role.CONTROL)]
+    short = [
+        record(2, plain, SHORT, 0.60, Role.CONTROL),
+        record(3, rival, SHORT, 0.70, Role.CONTROL),
+        record(4, cheap, SHORT, 0.65),
+        record(5, dear, SHORT, 0.66),
+    ]
+    step = next_step(never, question(space, [*top, *short], costs), LADDER, ())
+
+    assert step is not None
+    assert (step.proposal.placement, step.budget) == (cheap, LONG)
+
+
+def test_what_is_being_promoted_is_not_promoted_again(space: SearchSpace) -> None:
+    plain, one, other = list(space.placements())[:3]
+    records = [record(0, plain, LONG, 0.8, Role.CONTROL), record(1, one, SHORT, 0.7), record(2, other, SHORT, 0.6)]
+    running = [record(3, one, LONG, None)]
+    step = next_step(never, question(space, records, {}), LADDER, running)
+
+    assert step is not None
+    assert step.proposal.placement == other
+
+
+def test_what_has_no_chance_is_not_promoted(space: SearchSpace) -> None:
+    """Its short run collapsed, while twenty others show that short runs foretell long ones."""
+    plain, bad, *others = list(space.placements())[:22]
+    known = [
+        record(2 * number, placement, budget, base + 0.002 * number, Role.CONTROL)
+        for number, placement in enumerate([plain, *others])
+        for budget, base in ((SHORT, 0.6), (LONG, 0.8))
+    ]
+    step = next_step(never, question(space, [*known, record(99, bad, SHORT, 0.3)], {}), LADDER, ())
+
+    assert step is None
+
+
+def test_with_one_budget_the_strategy_decides_alone(space: SearchSpace) -> None:
+    wanted = next(iter(space.placements()))
+    step = next_step(lambda asked: Proposal(wanted), question(space, (), {}), (LONG,), ())
+
+    assert step is not None
+    assert (step.proposal.placement, step.budget) == (wanted, LONG)

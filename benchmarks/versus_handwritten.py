@@ -78,8 +78,11 @@ class FixedAgenda:
         number = len(records) + len(pending)
         return Evaluation(self._placements[number], self._budget, number, Role.CONTROL)
 
-    def is_control(self, number: int) -> bool:
-        return True
+    def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
+        return n_started >= len(self._placements)
+
+    def must_wait(self, records: Sequence[TrialRecord], n_visible: int) -> bool:
+        return False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -183,7 +183,7 @@ class Agenda:
             return by_number
         top = [record for record in records if record.outcome is not None and record.budget == course.top]
         seconds = [record.outcome.seconds for record in top if record.outcome is not None]
-        each = sum(seconds) / len(seconds) / settings.workers
+        each = max(1e-3, sum(seconds) / len(seconds) / settings.workers)
         return min(by_number, max(2, round((settings.timeout - self._proposal_seconds) / each)))
 
     def _propose(

@@ -135,7 +135,7 @@ def test_readme_shows_every_field_of_a_study_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(block(README, "# studies/mine.yaml"), encoding="utf-8")
     written = read_study_file(path)
-    assert set(written) == {field.name for field in fields(StudyRequest)} - {"storage"}
+    assert set(written) == {field.name for field in fields(StudyRequest)} - {"storage", "max_macs"}
     StudyRequest(**written)
 
 

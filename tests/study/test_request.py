@@ -8,7 +8,7 @@ import pytest
 
 from nas_attn.errors import StudyError, UsageError
 from nas_attn.study.config import read_study_file, study_text
-from nas_attn.study.request import FIELDS, StudyRequest, request_from
+from nas_attn.study.request import FIELDS, StudyRequest, request_from, seconds
 
 
 def test_every_problem_of_a_request_is_named() -> None:
@@ -25,6 +25,25 @@ def test_every_problem_of_a_request_is_named() -> None:
         "workers: 'many' must be a whole number of at least 1 or 'auto'",
         "finalists: 1 must be a number from 0 to below 1",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2h", 7200), ("1h0m5s", 3605)]
+)
+def test_a_time_is_read(text: str, wanted: int) -> None:
+    assert seconds(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["30", "half an hour", "0m", "1.5h", "-3m", "5m2h"])
+def test_what_is_no_time_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match=r"timeout: '.*' is no time; write 90s, 30m or 1h30m"):
+        request_from({"timeout": text})
+
+
+@pytest.mark.parametrize("text", ["60", "60,", "180,60", "60,60,180", "0,60", "60;180", "a,b"])
+def test_what_is_no_ladder_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="ladder: '.*' is no ladder; write growing numbers of steps"):
+        request_from({"ladder": text})
 
 
 @pytest.mark.parametrize("name", ["../escape", "a/b", "", ".hidden", "x" * 81, "new\nline"])

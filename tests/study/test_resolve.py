@@ -232,3 +232,54 @@ def test_an_evaluator_measures_costs_at_the_size_of_the_space(make_data: Callabl
 def test_one_worker_for_each_core_or_gpu() -> None:
     assert resolve(replace(ASK, workers="auto")).settings.workers == n_cores() >= 1
     assert find_devices("cpu") == ("cpu",)
+
+
+def test_a_ladder_ends_with_the_budget_of_the_search() -> None:
+    settings = resolve(replace(ASK, ladder="20,60,180")).settings
+
+    assert settings.budget.steps == 180
+    assert [budget.steps for budget in settings.ladder_below(settings.budget)] == [20, 60, 180]
+
+
+def test_a_ladder_of_shares_hangs_below_the_steps() -> None:
+    settings = resolve(replace(ASK, ladder="auto", steps=90)).settings
+
+    assert [budget.steps for budget in settings.ladder_below(settings.budget)] == [10, 30, 90]
+
+
+def test_the_doubling_begins_with_a_quarter_of_the_preset() -> None:
+    settings = resolve(replace(ASK, budget="auto")).settings
+
+    assert settings.find_budget
+    assert settings.budget.steps == CPU_SYNTHETIC.steps // 4
+
+
+def test_with_a_timeout_the_trials_are_not_counted() -> None:
+    assert resolve(ASK).settings.trials == 200
+    assert resolve(replace(ASK, timeout="30m")).settings.trials > 10**5
+    assert resolve(replace(ASK, timeout="30m", trials=50)).settings.trials == 50
+    assert resolve(replace(ASK, timeout="30m")).settings.timeout == 1800
+
+
+def test_max_cost_is_the_ceiling_of_the_second_objective() -> None:
+    macs = resolve(replace(ASK, max_cost="1.2x")).settings.space.limits
+    parameters = resolve(replace(ASK, max_cost="1.2x", cost="parameters")).settings.space.limits
+
+    assert (macs.max_macs, parameters.max_parameters) == (Ceiling.parse("1.2x"), Ceiling.parse("1.2x"))
+
+
+def test_what_contradicts_itself_is_told_together() -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(replace(ASK, ladder="20,60", budget="auto", steps=30, max_cost="1.2x", cost="latency"))
+
+    assert caught.value.problems == (
+        "--ladder 20,60: --budget auto finds the last rung itself; give --ladder auto with it",
+        "--steps 30: the ladder ends with 60 steps; give one of the two",
+        "--max-cost 1.2x: latency is known only after a measurement, so it can't limit what is proposed; use "
+        "--max-macs or --max-parameters",
+    )
+
+
+def test_two_ceilings_of_one_cost_are_told() -> None:
+    with pytest.raises(UsageError, match="--max-cost 1.2x: --max-macs limits the same; give one of the two"):
+        resolve(replace(ASK, max_cost="1.2x", max_macs="2x"))

@@ -41,6 +41,7 @@ from nas_attn.study.agenda import Agenda
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.ledger import Ledger
 from nas_attn.study.loop import run_trials
+from nas_attn.study.plan import Plan
 from nas_attn.study.process_pool import ProcessPool
 from nas_attn.study.request import StudyRequest
 from nas_attn.study.resolve import Resolved, resolve
@@ -81,8 +82,11 @@ class FixedAgenda:
     def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
         return n_started >= len(self._placements)
 
-    def must_wait(self, records: Sequence[TrialRecord], n_visible: int) -> bool:
-        return False
+    def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
+        return 0
+
+    def heeding(self, plan: Plan) -> FixedAgenda:
+        return self
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

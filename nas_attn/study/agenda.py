@@ -60,9 +60,7 @@ class Agenda:
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
-        settings = replace(
-            self._settings, trials=plan.trials, parallel=plan.parallel, timeout=plan.timeout
-        )
+        settings = replace(self._settings, trials=plan.trials, parallel=plan.parallel, timeout=plan.timeout)
         return self if settings == self._settings else Agenda(settings, self._costs)
 
     def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:

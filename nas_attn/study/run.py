@@ -25,7 +25,6 @@ from nas_attn.study.folder import StudyFolder
 from nas_attn.study.ledger import Ledger
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
-from nas_attn.study.plan import Plan
 from nas_attn.study.pool import Pool
 from nas_attn.study.process_pool import ProcessPool
 from nas_attn.study.resolve import Resolved

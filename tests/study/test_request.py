@@ -42,7 +42,7 @@ def test_what_is_no_time_is_told(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["60", "60,", "180,60", "60,60,180", "0,60", "60;180", "a,b"])
 def test_what_is_no_ladder_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match="ladder: '.*' is no ladder; write growing numbers of steps"):
+    with pytest.raises(UsageError, match=r"ladder: '.*' is no ladder; write growing numbers of steps"):
         request_from({"ladder": text})
 
 

@@ -281,5 +281,5 @@ def test_what_contradicts_itself_is_told_together() -> None:
 
 
 def test_two_ceilings_of_one_cost_are_told() -> None:
-    with pytest.raises(UsageError, match="--max-cost 1.2x: --max-macs limits the same; give one of the two"):
+    with pytest.raises(UsageError, match=r"--max-cost 1\.2x: --max-macs limits the same; give one of the two"):
         resolve(replace(ASK, max_cost="1.2x", max_macs="2x"))

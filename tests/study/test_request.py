@@ -21,7 +21,7 @@ def test_every_problem_of_a_request_is_named() -> None:
         "trials: 0 must be a whole number of at least 1",
         "seed: 'x' must be a whole number of at least 0",
         "cost: 'price' must be macs | parameters | latency | memory",
-        "device: unknown device 'tpu'; it must be auto | cpu | cuda | cuda:N",
+        "device: unknown device 'tpu'; it must be auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2",
         "workers: 'many' must be a whole number of at least 1 or 'auto'",
         "finalists: 1 must be a number from 0 to below 1",
     )

@@ -17,6 +17,7 @@ VERBS = {
     "search": "search a space: train placements, rank them, export the best",
     "worker": "join a study from another process or machine",
     "rank": "rank the placements of a study",
+    "effects": "what each attention adds at each location of a study",
     "report": "write what a study found as one page",
     "export": "write an architecture of a study to a file",
     "train": "train an architecture in full",

@@ -1,0 +1,32 @@
+"""What matters where: what each attention adds at each location, over the whole study.
+
+nas-attn effects nuclei
+nas-attn effects nuclei --json > effects.json
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    parser.add_argument("--json", action="store_true", help="effects, interactions and redundancies as one object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the effects."""
+    from nas_attn.ranking.effects import effects_json, study_effects
+    from nas_attn.study.find import open_study
+
+    effects = study_effects(open_study(arguments.study, arguments.storage).records())
+    if arguments.json:
+        print(effects_json(effects))
+    else:
+        from nas_attn.cli._console import wide_console
+        from nas_attn.cli._effects_table import effects_table
+
+        wide_console().print(effects_table(effects))
+    return 0

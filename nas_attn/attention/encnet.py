@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments, check_batch_statistics
+from nas_attn.attention._kept import Kept
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.errors import AttentionError
@@ -27,7 +28,9 @@ KIND = AttentionKind(
             "paper: codes are summed and x is rescaled; code: codes are averaged, x is kept and rectified",
             choices=("paper", "code"),
         ),
+        Option("loss_weight", 0.2, "of the loss that asks which classes are in the image; 0: none", minimum=0),
     ),
+    takes_classes=True,
 )
 
 
@@ -44,30 +47,43 @@ class ContextEncoding(nn.Module):
     out of a relu. The convolution in front of the codes is that of the authors' code in both. e_k is a sum
     over all positions, so that its running statistics belong to one image size.
 
-    Departure: the paper also trains the code to tell which classes are in the image (semantic encoding loss,
-    weight 0.2). A module here has no say in the loss yet, so that this part is missing, and nothing but the
-    segmentation teaches the code.
+    In training the code also has to tell which classes are in the image (the semantic encoding loss of section
+    3.2): a linear map of it, binary cross-entropy, weight 0.2. That map has no part in y.
 
     Args:
         channels: C of the input.
+        classes: number of classes; None leaves the semantic encoding loss out.
         codewords: K.
         variant: ``paper`` or ``code``.
+        loss_weight: of the semantic encoding loss; 0 leaves it out.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W and N * C must be at least 2 in training. Memory grows with
         (C + K) * H * W: the differences to all codewords are never held.
     Raises:
-        AttentionError: ``channels`` or ``codewords`` is below 1, ``variant`` is neither of the two, or a map of
-            1x1 or of one channel is to be trained with a batch of one.
+        AttentionError: ``channels`` or ``classes`` is below 1, an option is not allowed, or a map of 1x1 or of one
+            channel is to be trained with a batch of one.
     """
 
-    def __init__(self, channels: int, codewords: int = 32, variant: Literal["paper", "code"] = "paper") -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int | None = None,
+        codewords: int = 32,
+        variant: Literal["paper", "code"] = "paper",
+        loss_weight: float = 0.2,
+    ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"codewords": codewords, "variant": variant})
+        sizes = {"channels": channels} if classes is None else {"channels": channels, "classes": classes}
+        options = {"codewords": codewords, "variant": variant, "loss_weight": loss_weight}
+        check_arguments(KIND, sizes, options)
         self.conv = nn.Conv2d(channels, channels, 1, bias=False)
         self.conv_norm = nn.BatchNorm2d(channels)
         self.encoding = Encoding(channels, codewords)
         self.code_norm = nn.BatchNorm1d(codewords)
         self.excite = nn.Linear(channels, channels)
+        self.presence = nn.Linear(channels, classes) if classes and loss_weight else None
         self.variant = variant
+        self.loss_weight = loss_weight
+        self.kept = Kept()
 
     def forward(self, x: Tensor) -> Tensor:
         check_batch_statistics(KIND.name, x, self.training)
@@ -79,8 +95,24 @@ class ContextEncoding(nn.Module):
         features = functional.relu(self.conv_norm(self.conv(x)))
         codes = functional.relu(self.code_norm(self.encoding(features.flatten(2))))
         code = codes.sum(1) if self.variant == "paper" else codes.mean(1)
+        if self.training and self.presence is not None:
+            self.kept.keep(self.presence(code))
         weights = self.excite(code).sigmoid()[:, :, None, None].to(x.dtype)
         return x * weights if self.variant == "paper" else functional.relu(x + x * weights)
+
+    def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
+        """The semantic encoding loss of the latest forward pass in training.
+
+        Args:
+            masks: class indices, (N, H, W).
+            scores: not used.
+        """
+        kept = self.kept.take()
+        if not kept:
+            return masks.new_zeros((), dtype=torch.float32)
+        asked = precise(kept[0])
+        there = torch.stack([(masks == index).flatten(1).any(1) for index in range(asked.shape[1])], 1)
+        return self.loss_weight * functional.binary_cross_entropy_with_logits(asked, there.to(asked.dtype))
 
 
 class Encoding(nn.Module):

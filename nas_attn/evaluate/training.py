@@ -21,15 +21,7 @@ from nas_attn.measure import device_name, measure_latency_ms, measure_peak_memor
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.record import Cost, Outcome, Score
-from nas_attn.training import (
-    GraphPool,
-    Precision,
-    Recipe,
-    TrainedRun,
-    initialise,
-    segmentation_loss,
-    train_run,
-)
+from nas_attn.training import Companions, GraphPool, Precision, Recipe, TrainedRun, initialise, train_run
 from nas_attn.unet import build_unet
 
 
@@ -145,11 +137,12 @@ class TrainingEvaluator:
         shape = (budget.batch_size, self.network.in_channels, budget.image_size, budget.image_size)
         inputs = self.precision.arrange(torch.zeros(shape, device=device))
         masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
+        companions = Companions(module, steps=1, seed=0)
 
         def step() -> None:
             with self.precision.autocast(device):
                 logits = module(inputs)
-            segmentation_loss(logits, masks).backward()  # type: ignore[no-untyped-call]
+            companions.loss(logits, masks).backward()  # type: ignore[no-untyped-call]
 
         module.train()
         module.zero_grad(set_to_none=True)

@@ -16,7 +16,7 @@ from nas_attn.fit.inference import Segmenter
 from nas_attn.fit.plan import FitPlan
 from nas_attn.fit.whole import WholeBatch, WholeImages
 from nas_attn.measure import IntersectionOverUnion
-from nas_attn.training import Recipe, segmentation_loss
+from nas_attn.training import Companions, Recipe, segmentation_loss
 from nas_attn.training.optimiser import build_optimiser, build_schedule, kernels_and_others
 
 _MOST_OF_THE_DEVICE = 0.25
@@ -52,6 +52,7 @@ class Lesson(lightning.LightningModule):
         self.validation: Validation | None = None
         self.learning_rate = 0.0
         self._segmenter = segmenter
+        self._companions = Companions(segmenter.module, plan.steps, plan.seed)
         self._dataset = dataset
         self._plan = plan
         self._source = CropSource.of(dataset.train, plan.crop)
@@ -90,7 +91,8 @@ class Lesson(lightning.LightningModule):
         self.learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         pixels, masks = (tensor.to(self.device) for tensor in self._source.cut(batch))
         inputs = tinted(self._segmenter.normalisation.apply(pixels), batch.draws)
-        loss = segmentation_loss(self.module(self._arranged(inputs)), masks)
+        self._companions.begin_step(torch.tensor([self.global_step], device=self.device))
+        loss = self._companions.loss(self.module(self._arranged(inputs)), masks)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(masks), sync_dist=True)
         self.log("learning_rate", self.learning_rate, on_step=True, on_epoch=False)
         return loss

@@ -1,6 +1,7 @@
 """One run of any ``nn.Module``: initialisation, batches, loss, schedule. Has never heard of a placement."""
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
+from nas_attn.training.companions import Companions
 from nas_attn.training.graph import GraphPool
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.initialise import initialise
@@ -11,6 +12,7 @@ from nas_attn.training.recipe import Recipe
 from nas_attn.training.run import TrainedRun, train_run
 
 __all__ = [
+    "Companions",
     "DeviceImages",
     "GraphPool",
     "Precision",

@@ -74,6 +74,7 @@ def train_run(
         BatchPlan.draw(len(images), total, budget, seed),
         size=budget.image_size,
         steps=budget.steps,
+        seed=seed,
         recipe=recipe,
         precision=precision,
         capturable=as_graph,

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.training.batches import BatchPlan, tint
+from nas_attn.training.companions import Companions
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.loss import segmentation_loss
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
@@ -28,6 +28,7 @@ class TrainingStep:
         plan: the batches of the run, on the CPU.
         size: side of the crops in pixels.
         steps: of the run.
+        seed: of the run; only modules that draw random numbers look at it.
         recipe: how to train.
         precision: number format and memory layout.
         capturable: the step will be captured as a CUDA graph.
@@ -41,6 +42,7 @@ class TrainingStep:
         *,
         size: int,
         steps: int,
+        seed: int = 0,
         recipe: Recipe,
         precision: Precision,
         capturable: bool = False,
@@ -49,6 +51,7 @@ class TrainingStep:
         self.losses = torch.zeros(steps, device=device)
         self._module, self._images, self._recipe, self._precision = module, images, recipe, precision
         self._supply = supply_of(images, plan, size)
+        self._companions = Companions(module, steps, seed)
         self._draws = plan.draws.to(device)
         self._parameters = FlatParameters.of(module)
         self._next = torch.zeros(1, dtype=torch.long, device=device)
@@ -62,9 +65,10 @@ class TrainingStep:
         """Take the next step; its loss is then in ``losses``."""
         inputs, masks = self.inputs_and_masks()
         self._parameters.zero_gradients()
+        self._companions.begin_step(self._next)
         with self._precision.autocast(inputs.device):
             logits = self._module(inputs)
-        loss = segmentation_loss(logits, masks)
+        loss = self._companions.loss(logits, masks)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._parameters.both, self._recipe.clip_norm)
         self._rate.copy_(self._rates.index_select(0, self._next)[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,55 @@ def test_context_encoding_explains_why_one_value_cannot_be_trained_on(shape, wha
 def test_context_encoding_refuses_to_have_no_codewords():
     with pytest.raises(AttentionError, match=r"^encnet: codewords is 0; it must be a whole number of at least 1$"):
         ContextEncoding(8, codewords=0)
+
+
+@pytest.mark.parametrize("weight", [0.2, 1.0])
+def test_semantic_encoding_loss_asks_which_classes_are_in_each_image(weight, feature, spread, arrays):
+    module = spread(ContextEncoding(6, classes=3, codewords=2, loss_weight=weight)).train()
+    codes = []
+    module.excite.register_forward_pre_hook(lambda _, inputs: codes.append(inputs[0].detach().numpy()))
+    module(0.5 * feature(2, 6, 4, 3))
+    masks = torch.tensor([[[0, 2], [255, 2]], [[1, 1], [1, 1]]], dtype=torch.uint8)
+    w = arrays(module)
+    asked = codes[0] @ w["presence.weight"].T + w["presence.bias"]
+    there = np.array([[1, 0, 1], [0, 1, 0]])
+    expected = weight * np.mean(np.log1p(np.exp(asked)) - there * asked)
+    np.testing.assert_allclose(module.own_loss(masks, torch.zeros(2)).item(), expected, rtol=1e-9)
+    assert module.own_loss(masks, torch.zeros(2)) == 0  # there was no further forward pass
+
+
+def test_code_learns_which_classes_are_there():
+    torch.manual_seed(0)
+    module = ContextEncoding(4, classes=2, codewords=4)
+    optimiser = torch.optim.Adam(module.parameters(), lr=0.02)
+    images = torch.randn(32, 4, 6, 6)
+    masks = torch.zeros(32, 6, 6, dtype=torch.uint8)
+    masks[::2, :2] = 1
+    images[::2, 0, :2] += 3
+    for _ in range(60):
+        optimiser.zero_grad()
+        module(images)
+        module.own_loss(masks, torch.zeros(32)).backward()
+        optimiser.step()
+    module(images)
+    asked = module.kept.take()[0][:, 1] > 0
+    assert (asked == (torch.arange(32) % 2 == 0)).float().mean() > 0.9
+
+
+def test_semantic_encoding_loss_costs_a_linear_map_and_no_macs():
+    plain, taught = ContextEncoding(64), ContextEncoding(64, classes=5)
+    assert count_parameters(taught) == count_parameters(plain) + 64 * 5 + 5
+    assert count_macs(taught, (1, 64, 9, 12)) == count_macs(plain, (1, 64, 9, 12))
+    assert count_parameters(ContextEncoding(64, classes=5, loss_weight=0.0)) == count_parameters(plain)
+
+
+def test_nothing_is_kept_in_evaluation_or_copied(feature):
+    module = ContextEncoding(4, classes=2).double()
+    module.eval()(feature(2, 4, 3, 3))
+    assert module.kept.take() == ()
+    module.train()(feature(2, 4, 3, 3))
+    assert copy.deepcopy(module).kept.take() == ()
+    assert len(module.kept.take()) == 1
 
 
 def _normalised(x, w, name, axis, training):

@@ -15,6 +15,7 @@ from nas_attn.errors import AttentionError
 from nas_attn.kind import START, Family
 from nas_attn.measure import count_macs
 from nas_attn.placement import AttentionSpec
+from nas_attn.training.companions import HasOwnLoss
 
 CHANNELS, GATE_CHANNELS, BLOCK_CHANNELS, CLASSES = 8, 12, 6, 3
 SIZES = [(7, 5), (2, 8)]
@@ -92,6 +93,16 @@ def _inputs(spec: AttentionSpec, images: int, height: int, width: int, channels:
     ]
 
 
+def _own_losses(module: nn.Module, inputs: list[Tensor]) -> Tensor:
+    """What the module, or one inside it, adds to the loss of a step."""
+    module(*inputs)
+    generator = torch.Generator().manual_seed(5)
+    masks = torch.randint(0, CLASSES, (len(inputs[0]), 4, 4), generator=generator)
+    scores = torch.rand(len(inputs[0]), generator=generator)
+    losses = [child.own_loss(masks, scores) for child in module.modules() if isinstance(child, HasOwnLoss)]
+    return sum(losses, torch.zeros((), requires_grad=True))
+
+
 def _refusal(module: nn.Module, inputs: list[Tensor]) -> str | None:
     try:
         module(*inputs)
@@ -148,6 +159,7 @@ def test_every_parameter_gets_a_gradient(spec):
     inputs = [tensor.requires_grad_() for tensor in _inputs(spec, 8, 6, 6)]
     module(*inputs).square().sum().backward()
     assert all(tensor.grad is not None and tensor.grad.count_nonzero() for tensor in inputs)
+    _own_losses(module.train(), inputs).backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -158,7 +170,9 @@ def test_every_parameter_gets_a_gradient(spec):
 @every_spec
 def test_gradients_are_finite_in_training(spec):
     module = _build(spec).train()
-    module(*(tensor.requires_grad_() for tensor in _inputs(spec, 2, 6, 5))).square().sum().backward()
+    inputs = [tensor.requires_grad_() for tensor in _inputs(spec, 2, 6, 5)]
+    module(*inputs).square().sum().backward()
+    _own_losses(module, inputs).backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
 
 
@@ -326,7 +340,7 @@ def test_bfloat16_autocast_stays_near_and_in_its_precision(spec):
         output = module(*(tensor.bfloat16().requires_grad_() for tensor in inputs))
     assert output.dtype == torch.bfloat16
     assert (output.float() - expected).norm() < 0.05 * expected.norm()
-    output.float().square().sum().backward()
+    (output.float().square().sum() + _own_losses(module, inputs)).backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
 
 
@@ -336,12 +350,17 @@ def test_bfloat16_autocast_stays_near_and_in_its_precision(spec):
 def test_step_can_be_captured_as_a_cuda_graph(spec):
     module = _build(spec).cuda().train()
     inputs = [tensor.cuda().requires_grad_() for tensor in _inputs(spec, 2, 6, 6)]
+    masks = torch.zeros(2, 4, 4, dtype=torch.uint8, device="cuda")
+    scores = torch.tensor([0.2, 0.8], device="cuda")
     leaves = [*inputs, *module.parameters()]
 
     def step() -> tuple[Tensor, ...]:
         with torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False):
             output = module(*inputs)
-        return output, *torch.autograd.grad(output.float().square().sum(), leaves)
+        loss = output.float().square().sum() + sum(
+            child.own_loss(masks, scores) for child in module.modules() if isinstance(child, HasOwnLoss)
+        )
+        return output, *torch.autograd.grad(loss, leaves)
 
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())

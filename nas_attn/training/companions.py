@@ -1,0 +1,78 @@
+"""What some modules of a network want of whoever trains it: to know the step, and a loss of their own.
+
+Training knows nothing else of a network's modules. A module takes part by having one of these methods; none of
+them is called in evaluation. Both consist of operations on tensors, so that a step stays one CUDA graph.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.training.generator import keyed_seed
+from nas_attn.training.loss import image_scores, segmentation_loss
+
+
+@runtime_checkable
+class FollowsSteps(Protocol):
+    """A module that changes with the steps (a temperature) or draws anew in each of them (noise)."""
+
+    def begin_step(self, step: Tensor, steps: int, key: int) -> None:
+        """Called before the forward pass of each step.
+
+        Args:
+            step: its number from 0, on the device; (1,).
+            steps: of the whole training.
+            key: made of the seed and the module's name; random numbers depend on it, the step and nothing else.
+        """
+
+
+@runtime_checkable
+class HasOwnLoss(Protocol):
+    """A module that adds a term to the loss, from what it kept of the forward pass."""
+
+    def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
+        """The term, a scalar.
+
+        Args:
+            masks: class indices; 255 is ignored; (N, H, W).
+            scores: how well each image was segmented, from 0 to 1, without a gradient; (N,).
+        """
+
+
+class Companions:
+    """The modules of a network that want to know the step or have a loss of their own.
+
+    Args:
+        module: the network.
+        steps: of the whole training.
+        seed: of the run.
+    """
+
+    def __init__(self, module: nn.Module, steps: int, seed: int) -> None:
+        named = list(module.named_modules())
+        self._steps = steps
+        self._followers = [
+            (child, keyed_seed("module", seed, name)) for name, child in named if isinstance(child, FollowsSteps)
+        ]
+        self._teachers = [child for _, child in named if isinstance(child, HasOwnLoss)]
+
+    @torch.no_grad()
+    def begin_step(self, step: Tensor) -> None:
+        """Tell all who want to know which step is next; (1,)."""
+        for follower, key in self._followers:
+            follower.begin_step(step, self._steps, key)
+
+    def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """The segmentation loss and what the modules add to it.
+
+        Shape: (N, K, H, W), (N, H, W) -> ().
+        """
+        loss = segmentation_loss(logits, masks)
+        if self._teachers:
+            scores = image_scores(logits.detach(), masks)
+            for teacher in self._teachers:
+                loss = loss + teacher.own_loss(masks, scores)
+        return loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ class Question:
             it has to be a ceiling: making one location cheaper never breaks it.
         share: how much of a placement's score at the top budget a record explains: 1 for a run of that
             budget, less for a shorter one.
+        known: the placements of ``records``, where the asker has them at hand; None where they are to be
+            collected.
     Raises:
         UsageError: ``number`` or ``seed`` is negative.
     """
@@ -44,6 +46,7 @@ class Question:
     objective_cost: str
     allowed: Callable[[Placement], bool]
     share: Callable[[TrialRecord], float] = lambda record: 1.0
+    known: Set[Placement] | None = None
 
     def __post_init__(self) -> None:
         found = [

@@ -21,8 +21,9 @@ IsNew = Callable[[Placement], bool]
 
 def newness(question: Question) -> IsNew:
     """The question whether a placement is neither evaluated nor pending, and allowed."""
-    taken = {record.placement for record in question.records} | set(question.pending)
-    return lambda placement: placement not in taken and question.allowed(placement)
+    pending = frozenset(question.pending)
+    known = {record.placement for record in question.records} if question.known is None else question.known
+    return lambda placement: not (placement in known or placement in pending) and question.allowed(placement)
 
 
 def nearest_new(question: Question, is_new: IsNew, start: Placement, random_: random.Random) -> Placement | None:

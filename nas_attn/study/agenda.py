@@ -14,6 +14,7 @@ from nas_attn.strategies import STRATEGIES, Question, next_step
 from nas_attn.study.controls import control_evaluations
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.finalists import next_finalist
+from nas_attn.study.history import History
 from nas_attn.study.plan import Plan
 from nas_attn.study.probe import converged_budget, needs_all, probe
 from nas_attn.study.settings import StudySettings
@@ -57,6 +58,7 @@ class Agenda:
         self._settings = settings
         self._costs = costs
         self._course_of = lru_cache(self._build_course)
+        self._history_of = lru_cache(History)
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
@@ -70,24 +72,25 @@ class Agenda:
             records: all trials that may be looked at: finished, numbered from 0 without gaps.
             pending: the trials after them, whose results must not be looked at, finished or not.
         """
-        settings, started = self._settings, [*records, *pending]
-        if self.is_over(records, len(started)):
+        settings, number = self._settings, len(records) + len(pending)
+        if self.is_over(records, number):
             return None
-        if (course := self.course(started)) is None:
-            return probe(settings.space.plain, settings.budget, settings.seed, len(started))
-        n_controls = sum(record.role is Role.CONTROL for record in started)
-        if n_controls < course.n_controls:
-            return course.controls[n_controls - course.n_probes]
-        n_proposals = sum(record.role is Role.PROPOSAL for record in started)
+        if (course := self.course([*records, *pending])) is None:
+            return probe(settings.space.plain, settings.budget, settings.seed, number)
+        if number < course.n_controls:
+            return course.controls[number - course.n_probes]
+        history = self._history_of(course.ladder, settings.cost)
+        history.follow(records)
+        n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
         time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
         if (
             time_left
             and n_proposals < self.n_proposals(course)
-            and (proposal := self._propose(course, records, pending))
+            and (proposal := self._propose(course, history, pending, number))
         ):
             return proposal
         return next_finalist(
-            records,
+            history.contenders(),
             pending,
             plain=settings.space.plain,
             budget=course.top,
@@ -185,19 +188,20 @@ class Agenda:
         return min(by_number, max(2, round((settings.timeout - self._proposal_seconds) / each)))
 
     def _propose(
-        self, course: Course, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]
+        self, course: Course, history: History, pending: Sequence[TrialRecord], number: int
     ) -> Evaluation | None:
         settings = self._settings
         running = [record for record in pending if record.budget in course.ladder]
         question = Question(
             space=settings.space,
-            records=tuple(record for record in records if record.budget in course.ladder),
+            records=tuple(history.records),
             pending=tuple(record.placement for record in running),
-            number=len(records) + len(pending),
+            number=number,
             seed=settings.seed,
             cost=self.known_cost,
             objective_cost=settings.cost,
             allowed=self.allowed,
+            known=history.placements,
         )
         step = next_step(STRATEGIES[settings.strategy], question, course.ladder, running)
         if step is None:

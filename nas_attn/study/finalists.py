@@ -7,14 +7,12 @@ from collections.abc import Sequence
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking import COSTS, Evidence, front_of, order_of, pareto_front
-from nas_attn.record import Outcome, Role, TrialRecord
+from nas_attn.ranking import Evidence, front_of, order_of
+from nas_attn.record import Role, TrialRecord
 from nas_attn.study.evaluation import Evaluation
 
 FURTHER_SEEDS = 5
 """Seeds that a finalist gets besides the one it was screened with."""
-CONTENDERS = 256
-"""Placements with a single run that are ranked before each trial of the race; of more, the best ones."""
 
 
 def next_finalist(
@@ -35,7 +33,7 @@ def next_finalist(
     leader that falls back loses its place to the next one, so that no seed is spent on what is already decided.
 
     Args:
-        records: finished trials of the study that may be looked at.
+        records: finished trials that may be looked at, of all placements that may lead.
         pending: trials whose results must not be looked at.
         plain: the plain U-Net.
         budget: of the search.
@@ -57,7 +55,7 @@ def next_finalist(
 def _racers(records: Sequence[TrialRecord], plain: Placement, cost: str, places: int) -> list[Placement]:
     """The plain U-Net, then the leaders, the best first; those whose runs failed are not among them."""
     failures = Counter(record.placement for record in records if record.outcome is None)
-    evidence = Evidence.of(_contenders(records, cost))
+    evidence = Evidence.of(records)
     front, placements = front_of(evidence, cost), [run.placement for run in evidence.selected.runs]
     rows = [row for row in order_of(evidence, cost) if placements[row] != plain and not failures[placements[row]]]
     by_front = max(0, (places - 1) // 3)
@@ -65,28 +63,6 @@ def _racers(records: Sequence[TrialRecord], plain: Placement, cost: str, places:
     leaders += [row for row in rows if row in front and row not in leaders][:by_front]
     leaders += [row for row in rows if row not in leaders][: places - 1 - len(leaders)]
     return [plain, *(placements[row] for row in leaders)]
-
-
-def _contenders(records: Sequence[TrialRecord], cost: str) -> Sequence[TrialRecord]:
-    """The records of all that may be among the leaders.
-
-    Of thousands of placements with one run each, most are far behind: ranking them all before each trial of the
-    race would make its time grow with the square of the study.
-    """
-    runs: dict[Placement, list[Outcome]] = {}
-    for record in records:
-        if record.outcome is not None:
-            runs.setdefault(record.placement, []).append(record.outcome)
-    if len(runs) <= CONTENDERS:
-        return records
-    placements = list(runs)
-    points = [
-        (max(outcome.score.iou for outcome in held), COSTS[cost](held[0].cost) or 0.0) for held in runs.values()
-    ]
-    best = sorted(range(len(points)), key=lambda index: -points[index][0])[:CONTENDERS]
-    kept = {placements[index] for index in (*best, *pareto_front(points))}
-    kept |= {placement for placement, held in runs.items() if len(held) > 1 or not placement.attended}
-    return [record for record in records if record.placement in kept]
 
 
 def _next_seed(used: set[int], first: int) -> int:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-
-import pytest
 
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import AttentionSpec, Location, Placement, Stage
-from nas_attn.ranking import Ranking, rank
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.study import finalists
 from nas_attn.study.controls import control_evaluations
 from nas_attn.study.convergence import plain_convergence
 from nas_attn.study.finalists import next_finalist
@@ -117,35 +112,6 @@ def test_a_placement_that_failed_gets_no_further_seed(space: SearchSpace, evalua
     one = next_finalist(records, (), plain=plain, budget=BUDGET, seed=0, cost="macs", n_finalist_trials=2)
 
     assert one.placement == good
-
-
-def test_the_race_among_many_placements_looks_at_its_contenders_only(
-    evaluator: LookupEvaluator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The best ones, the front, the plain U-Net and who has several seeds; the leader stays the same."""
-    space = read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
-    judge = LookupEvaluator(space)
-    placements = list(space.placements())[:60]
-    records = [record(n, one, 0, judge(one, BUDGET, 0).score.iou, judge) for n, one in enumerate(placements)]
-    worst = min(records, key=lambda held: held.outcome.score.iou if held.outcome else 1.0).placement
-    records.append(record(60, worst, 1, 0.1, judge))
-    asked: list[int] = []
-
-    def spied(held: Sequence[TrialRecord], *, cost: str) -> Ranking:
-        asked.append(len({one.placement for one in held}))
-        assert {space.plain, worst} <= {one.placement for one in held}
-        return rank(held, cost=cost)
-
-    monkeypatch.setattr(finalists, "rank", spied)
-    given = {"plain": space.plain, "budget": BUDGET, "seed": 0, "cost": "macs", "n_finalist_trials": 10}
-    records.append(record(61, space.plain, 1, judge(space.plain, BUDGET, 1).score.iou, judge))
-    among_all = next_finalist(records, (), **given)
-    monkeypatch.setattr(finalists, "CONTENDERS", 8)
-    among_some = next_finalist(records, (), **given)
-
-    assert asked[0] == 60
-    assert 8 <= asked[1] < 30
-    assert among_some.placement == among_all.placement
 
 
 def curve(space: SearchSpace, evaluator: LookupEvaluator, ious: dict[int, float], noise: float | None) -> Any:

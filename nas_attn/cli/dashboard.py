@@ -1,6 +1,9 @@
-"""Open optuna-dashboard on a study, on this machine only.
+"""Open optuna-dashboard on a study, on this machine only, with what it lacks.
 
   nas-attn dashboard nuclei
+
+Every trial has a note with its placement drawn; the study has the charts of 'nas-attn report', and the prediction
+panels that a report has made. All of it follows a search that is running.
 
 The same study in the plain dashboard: optuna-dashboard sqlite:///studies/nuclei/study.db
 """
@@ -9,9 +12,16 @@ from __future__ import annotations
 
 import argparse
 import socket
-from wsgiref.simple_server import WSGIRequestHandler
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from nas_attn.errors import StudyError, UsageError
+
+if TYPE_CHECKING:
+    from optuna.artifacts import FileSystemArtifactStore
+
+    from nas_attn.study.folder import StudyFolder
 
 _HOST = "127.0.0.1"
 _PORT = 8080
@@ -32,20 +42,27 @@ def run(arguments: argparse.Namespace) -> int:
 
     from optuna_dashboard import wsgi
 
-    from nas_attn.study.find import open_study
+    from nas_attn.study.annotated import Annotated
+    from nas_attn.study.find import folder_of, open_study
+    from nas_attn.study.view import Watcher
 
     if not 0 <= arguments.port <= _LAST_PORT:
         raise UsageError(f"--port: {arguments.port} must be a whole number from 0 to {_LAST_PORT}")
     ledger = open_study(arguments.study, arguments.storage)
-    application = wsgi(ledger.optuna_storage)
+    folder = folder_of(arguments.study)
+    watcher = Watcher(ledger, folder)
+    dashboard = wsgi(ledger.optuna_storage, artifact_store=_artifact_store(folder))
+    application = Annotated(dashboard, ledger.optuna_id, lambda: watcher.view)
     try:
-        server = make_server(arguments.host, arguments.port, application, handler_class=_QuietHandler)
+        server = make_server(
+            arguments.host, arguments.port, application, server_class=_Server, handler_class=_QuietHandler
+        )
     except (OSError, socket.gaierror) as error:
         raise StudyError(
             f"--host {arguments.host} --port {arguments.port}: cannot listen there: {error.strerror}; "
             "try another --port, or --port 0"
         ) from None
-    with server:
+    with server, watcher.watching():
         address = f"http://{arguments.host}:{server.server_port}/dashboard/studies/{ledger.optuna_id}"
         print(f"dashboard of '{ledger.name}': {address} (Ctrl-C ends it)", flush=True)
         try:
@@ -53,6 +70,23 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("dashboard ended")
     return 0
+
+
+def _artifact_store(folder: StudyFolder) -> FileSystemArtifactStore | None:
+    """Where files go that a reader adds; None where the study has no folder that can be written."""
+    from optuna.artifacts import FileSystemArtifactStore
+
+    try:
+        folder.artifacts.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return FileSystemArtifactStore(folder.artifacts)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers several requests at once."""
+
+    daemon_threads = True
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -9,6 +9,7 @@ from html import escape
 
 from nas_attn.ranking import RankedPlacement, Ranking, amount, ladder_fidelity
 from nas_attn.record import State
+from nas_attn.report.chart import Chart
 from nas_attn.report.costs import costs_chart
 from nas_attn.report.curves import curve_data, curves_chart
 from nas_attn.report.differences import compared_rows, differences_chart
@@ -49,12 +50,12 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
     """All parts for which there are data."""
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
-        ("differences", "Against the plain U-Net", _differences),
+        ("differences", "Against the plain U-Net", _charts(_differences_charts)),
         ("front", "IoU against cost", _front),
         ("ranking", "Ranking", _ranking),
-        ("learning", "Learning curves", _learning),
-        ("budget", "Is the budget long enough?", _budget),
-        ("costs", "What each place costs", _costs),
+        ("learning", "Learning curves", _charts(_learning_charts)),
+        ("budget", "Is the budget long enough?", _charts(_budget_charts)),
+        ("costs", "What each place costs", _charts(_costs_charts)),
         ("predictions", "Predictions", _predictions),
         ("failures", "What failed", _failures),
         ("made", "How it was made", _made),
@@ -63,6 +64,12 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
     for name, title, body in parts:
         if markup := body(facts):
             yield Section(name, title, markup)
+
+
+def charts_of(facts: StudyFacts) -> Iterator[Chart]:
+    """All charts for which there are data."""
+    for charts in (_differences_charts, _front_charts, _learning_charts, _budget_charts, _costs_charts):
+        yield from charts(facts)
 
 
 def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
@@ -103,18 +110,25 @@ def _winner(facts: StudyFacts) -> str:
     )
 
 
-def _differences(facts: StudyFacts) -> str:
-    rows = compared_rows(facts.ranking)
-    return chart_markup(differences_chart(rows)) if rows else ""
+def _charts(charts: Callable[[StudyFacts], Iterator[Chart]]) -> Callable[[StudyFacts], str]:
+    return lambda facts: "".join(map(chart_markup, charts(facts)))
+
+
+def _differences_charts(facts: StudyFacts) -> Iterator[Chart]:
+    if rows := compared_rows(facts.ranking):
+        yield differences_chart(rows)
+
+
+def _front_charts(facts: StudyFacts) -> Iterator[Chart]:
+    data = front_data(facts.ranking)
+    if len(data.rows) > 1:
+        yield front_chart(data)
 
 
 def _front(facts: StudyFacts) -> str:
-    data = front_data(facts.ranking)
-    if len(data.rows) < 2:
-        return ""
-    return (
-        f"{chart_markup(front_chart(data))}"
-        '<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
+    charts = "".join(map(chart_markup, _front_charts(facts)))
+    return charts and (
+        f'{charts}<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
         "<p>Click a mark, or a button of the ranking below, to see its placement drawn here.</p></div>"
     )
 
@@ -163,25 +177,23 @@ def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
     return f"<tr>{''.join(map(cell_markup, cells))}<td>{button}</td></tr>"
 
 
-def _learning(facts: StudyFacts) -> str:
+def _learning_charts(facts: StudyFacts) -> Iterator[Chart]:
     data = curve_data(facts.records, facts.ranking)
-    return chart_markup(curves_chart(data)) if data.curves else ""
+    if data.curves:
+        yield curves_chart(data)
 
 
-def _budget(facts: StudyFacts) -> str:
-    charts = []
+def _budget_charts(facts: StudyFacts) -> Iterator[Chart]:
     if fidelities := ladder_fidelity(facts.records, confidence=facts.ranking.confidence):
-        charts.append(chart_markup(rungs_chart(fidelities, facts.records)))
+        yield rungs_chart(fidelities, facts.records)
     if len(facts.plain_curve) > 1:
-        charts.append(chart_markup(convergence_chart(facts.plain_curve, facts.plain_curve_text)))
-    return "".join(charts)
+        yield convergence_chart(facts.plain_curve, facts.plain_curve_text)
 
 
-def _costs(facts: StudyFacts) -> str:
+def _costs_charts(facts: StudyFacts) -> Iterator[Chart]:
     plain = facts.ranking.plain
-    if plain is None or not any(cost.spec.kind != "none" for cost in facts.added_costs):
-        return ""
-    return chart_markup(costs_chart(facts.added_costs, plain.cost))
+    if plain is not None and any(cost.spec.kind != "none" for cost in facts.added_costs):
+        yield costs_chart(facts.added_costs, plain.cost)
 
 
 def _predictions(facts: StudyFacts) -> str:

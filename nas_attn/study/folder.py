@@ -65,6 +65,11 @@ class StudyFolder:
         return self.path / "panels"
 
     @property
+    def artifacts(self) -> Path:
+        """Files that readers of the dashboard have added to the study."""
+        return self.path / "artifacts"
+
+    @property
     def default_url(self) -> str:
         """SQLite in this folder."""
         return sqlite_url(self.path / "study.db")

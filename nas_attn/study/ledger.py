@@ -36,6 +36,8 @@ _PLAN = "nas_attn:plan"
 _EVALUATION = "evaluation"
 _OUTCOME = "outcome"
 _FAILURE = "failure"
+WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
+"""Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
 Result = TypeVar("Result")
 _STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
 
@@ -178,7 +180,7 @@ class Ledger:
         Raises:
             StudyError: the storage cannot be read, or a trial was not written by nas-attn.
         """
-        return tuple(map(_record, self._do(lambda: self._trials.read((_EVALUATION, _OUTCOME, _FAILURE), first))))
+        return tuple(map(_record, self._do(lambda: self._trials.read(WRITTEN, first))))
 
     def begin(
         self, evaluation: Evaluation, space: SearchSpace, *, version: str, number: int | None = None

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from nas_attn.data import IGNORED
 from nas_attn.fit.overlay import colour_of, draw_overlay
-from nas_attn.report import Picture
+from nas_attn.report import Panel, Picture
 
 _LONGEST = 384
+_STRIP, _LETTERS = 220, 14
 # Cividis (Nuñez et al. 2018): from dark blue to yellow, read alike with and without colour blindness.
 _CIVIDIS = np.array(
     [(0, 34, 78), (18, 53, 112), (59, 73, 108), (87, 93, 109), (112, 113, 115), (138, 134, 120), (166, 156, 117),
@@ -46,7 +47,7 @@ def draw_labels(pixels: Tensor, labels: Tensor, *, classes: Sequence[str], capti
     shares = torch.bincount(drawn.flatten().long(), minlength=len(classes)).double() / drawn.numel()
     told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes[1:], shares[1:].tolist(), strict=False))
     words = caption if caption == "image" else f"{caption}: {told} of the pixels"
-    return Picture(caption, words, _png(draw_overlay(pixels, drawn)))
+    return Picture(caption, words, _png(_small(draw_overlay(pixels, drawn))))
 
 
 def draw_map(values: Tensor, module: str) -> Picture:
@@ -64,7 +65,27 @@ def draw_map(values: Tensor, module: str) -> Picture:
     colours[~known.numpy()] = _NOTHING
     caption = f"{module}: x{low:.2f} to x{high:.2f}"
     words = f"{module}: scales positions by {low:.2f} to {high:.2f}"
-    return Picture(caption, words, _png(Image.fromarray(colours.round().astype(np.uint8), "RGB")))
+    return Picture(caption, words, _png(_small(Image.fromarray(colours.round().astype(np.uint8), "RGB"))))
+
+
+def draw_strip(panel: Panel) -> bytes:
+    """All pictures of a panel side by side, each above its caption, as one PNG."""
+    images = [Image.open(io.BytesIO(picture.png)).convert("RGB") for picture in panel.pictures]
+    scaled = [ImageOps.contain(image, (_STRIP, _STRIP), Image.Resampling.NEAREST) for image in images]
+    font = ImageFont.load_default(_LETTERS)
+    title = (
+        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f}, "
+        f"plain U-Net {100 * panel.iou_plain:.1f}"
+    )
+    top = 3 * _LETTERS
+    strip = Image.new("RGB", ((_STRIP + _LETTERS) * len(images), _STRIP + 2 * top), "white")
+    brush = ImageDraw.Draw(strip)
+    brush.text((0, _LETTERS), title, fill="black", font=font)
+    for place, (image, picture) in enumerate(zip(scaled, panel.pictures, strict=True)):
+        left = place * (_STRIP + _LETTERS)
+        strip.paste(image, (left, top))
+        brush.text((left, top + _STRIP + _LETTERS // 2), picture.caption, fill="black", font=font)
+    return _png(strip)
 
 
 def map_range(values: Tensor) -> tuple[float, float]:
@@ -76,8 +97,12 @@ def map_range(values: Tensor) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _png(image: Image.Image) -> bytes:
+def _small(image: Image.Image) -> Image.Image:
     image.thumbnail((_LONGEST, _LONGEST))
+    return image
+
+
+def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, format="PNG", optimize=True)
     return file.getvalue()

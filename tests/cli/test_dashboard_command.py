@@ -55,6 +55,44 @@ def test_the_dashboard_shows_the_study_with_named_objectives(server):
     assert {param["name"] for param in study["trials"][0]["params"]} >= {"bottleneck", "skip.0", "decoder.2"}
 
 
+def test_trials_have_notes_and_the_study_has_charts(server):
+    study = json.loads(fetched(server, "/api/studies/1?after=0"))
+    notes = [trial["note"]["body"] for trial in study["trials"]]
+    assert all(note.startswith("![") for note in notes)
+    path = notes[0].partition("](")[2].partition(")")[0]
+    assert "<title>plain U-Net</title>" in fetched(server, path)
+    assert study["note"]["body"].startswith("**")
+    charts = {chart["id"]: json.loads(chart["graph_object"]) for chart in study["plotly_graph_objects"]}
+    assert list(charts)[:3] == ["differences", "front", "curves"]
+    assert all(set(chart) == {"data", "layout"} for chart in charts.values())
+    assert json.loads(fetched(server, "/api/meta"))["artifact_is_available"] is True
+
+
+def test_a_note_that_a_reader_writes_is_kept(server):
+    address = f"http://127.0.0.1:{server.server_port}/api/studies/1/1/note"
+    body = json.dumps({"version": 1, "body": "mine"}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"}, method="PUT")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 204
+    study = json.loads(fetched(server, "/api/studies/1?after=0"))
+    assert study["trials"][0]["note"] == {"version": 1, "body": "mine"}
+
+
+@pytest.mark.browser
+def test_the_dashboard_draws_the_placement_of_a_trial(server, chromium):
+    said = []
+    page = chromium.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1/trials?numbers=0")
+    page.wait_for_selector("img[alt='plain U-Net']")
+    assert page.eval_on_selector("img[alt='plain U-Net']", "image => image.naturalWidth") > 400
+    page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1")
+    page.wait_for_function("document.body.textContent.includes('Differences to the plain U-Net')")
+    page.close()
+    assert said == []
+
+
 def test_the_address_is_printed_and_ctrl_c_ends_it(tiny_study, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -1,0 +1,86 @@
+"""Charts and notes for a dashboard that draws them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_attn.ranking import RankedPlacement, amount, counted, describe
+from nas_attn.record import State, TrialRecord
+from nas_attn.report.chart import Chart
+from nas_attn.report.facts import StudyFacts
+from nas_attn.report.front import front_chart, front_data
+from nas_attn.report.sections import charts_of
+from nas_attn.report.words import delta, iou, named
+
+_MOST_POINTS = 300
+_HEIGHT = 450  # of the dashboard's cards; what is higher is cut off
+_INK, _PAPER = "#1f2933", "#ffffff"
+
+
+def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
+    """The charts of a report by name, each as Plotly's JSON, dark on white and with its title."""
+    found = {chart.name: chart for chart in charts_of(facts)}
+    if "front" in found:
+        found["front"] = front_chart(front_data(facts.ranking, _MOST_POINTS))
+    return {name: _self_contained(chart) for name, chart in found.items()}
+
+
+def study_note(facts: StudyFacts) -> str:
+    """What the ranking says of a study, in Markdown."""
+    lines = [f"**{facts.ranking.verdict}**", *_picture(facts), facts.plain_curve_text, *facts.ranking.notes]
+    return "\n\n".join(filter(None, lines))
+
+
+def trial_note(record: TrialRecord, row: RankedPlacement | None) -> str:
+    """What a trial is and what became of it, in Markdown, with its placement drawn.
+
+    Args:
+        record: the trial.
+        row: of its placement in the ranking; None where it is not ranked.
+    """
+    control = f", {record.control}" if record.control else ""
+    lines = [
+        drawn(record.placement.id, describe(record.placement)),
+        f"**{describe(record.placement)}**",
+        f"{record.role}{control}; seed {record.seed}; {record.budget}; {record.state}",
+    ]
+    if record.state is State.FAILED:
+        lines.append(f"It failed: {record.failure}.")
+    if row is not None:
+        to_plain = "" if row.is_plain else f", to the plain U-Net {delta(row)} points"
+        lines.append(
+            f"Rank {row.rank}: IoU x100 {iou(row.iou_mean, row.iou_interval)} over "
+            f"{counted(row.n_seeds, 'seed')}{to_plain}; {amount(row.cost.macs)} MACs, "
+            f"{amount(row.cost.parameters)} parameters."
+        )
+    return "\n\n".join(lines)
+
+
+def drawn(placement_id: str, words: str) -> str:
+    """An image of Markdown: the drawing of a placement, as the dashboard's server gives it."""
+    return f"![{words}]({drawing_path(placement_id)})"
+
+
+def drawing_path(placement_id: str) -> str:
+    """Where the dashboard's server has the drawing of a placement."""
+    return f"/nas-attn/placements/{placement_id}.svg"
+
+
+def _picture(facts: StudyFacts) -> Iterator[str]:
+    best = next((row for row in facts.ranking.rows if not row.is_plain), None)
+    if best is not None:
+        yield f"{best.rank}. {named(best)}:"
+        yield drawn(best.placement.id, named(best))
+
+
+def _self_contained(chart: Chart) -> str:
+    figure = chart.figure
+    figure.update_layout(
+        title={"text": chart.title, "x": 0.02, "y": 0.99, "yanchor": "top"},
+        height=_HEIGHT,
+        margin={"t": 84},
+        paper_bgcolor=_PAPER,
+        plot_bgcolor=_PAPER,
+        font={"color": _INK},
+    )
+    return figure.to_json() or "{}"

@@ -17,14 +17,16 @@ BLOCK_STAGES: tuple[Stage, ...] = (Stage.ENCODER, Stage.BOTTLENECK, Stage.DECODE
 class Family(str, Enum):
     """What a kind works on, and by that how the network calls it.
 
-    A gate and a context module refine a feature map; a convolution stands in for the second one of a location's
-    block; a block module takes the whole block and decides what goes in and what comes out.
+    A gate, a context and a stochastic module refine a feature map, the last by chance in training; a convolution
+    stands in for the second one of a location's block; a block module takes the whole block and decides what goes
+    in and what comes out.
     """
 
     GATE = "gate"
     CONTEXT = "context"
     CONVOLUTION = "convolution"
     BLOCK = "block"
+    STOCHASTIC = "stochastic"
 
     def __str__(self) -> str:
         return self.value

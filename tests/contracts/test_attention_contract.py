@@ -93,14 +93,14 @@ def _inputs(spec: AttentionSpec, images: int, height: int, width: int, channels:
     ]
 
 
-def _own_losses(module: nn.Module, inputs: list[Tensor]) -> Tensor:
-    """What the module, or one inside it, adds to the loss of a step."""
-    module(*inputs)
+def _step_loss(module: nn.Module, inputs: list[Tensor]) -> Tensor:
+    """A loss of the output, and what the module or one inside it adds to the loss of a step."""
+    output = module(*inputs)
     generator = torch.Generator().manual_seed(5)
     masks = torch.randint(0, CLASSES, (len(inputs[0]), 4, 4), generator=generator)
     scores = torch.rand(len(inputs[0]), generator=generator)
     losses = [child.own_loss(masks, scores) for child in module.modules() if isinstance(child, HasOwnLoss)]
-    return sum(losses, torch.zeros((), requires_grad=True))
+    return sum(losses, output.float().square().sum())
 
 
 def _refusal(module: nn.Module, inputs: list[Tensor]) -> str | None:
@@ -159,7 +159,8 @@ def test_every_parameter_gets_a_gradient(spec):
     inputs = [tensor.requires_grad_() for tensor in _inputs(spec, 8, 6, 6)]
     module(*inputs).square().sum().backward()
     assert all(tensor.grad is not None and tensor.grad.count_nonzero() for tensor in inputs)
-    _own_losses(module.train(), inputs).backward()
+    if any(isinstance(child, HasOwnLoss) for child in module.modules()):
+        _step_loss(module.train(), inputs).backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -171,8 +172,7 @@ def test_every_parameter_gets_a_gradient(spec):
 def test_gradients_are_finite_in_training(spec):
     module = _build(spec).train()
     inputs = [tensor.requires_grad_() for tensor in _inputs(spec, 2, 6, 5)]
-    module(*inputs).square().sum().backward()
-    _own_losses(module, inputs).backward()
+    _step_loss(module, inputs).backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
 
 
@@ -253,7 +253,8 @@ def test_identity_start_changes_nothing_bit_for_bit_and_can_learn(spec, training
         assert torch.equal(output, module.plain(inputs[0]))
     else:  # its own start, exact to rounding
         torch.testing.assert_close(output, module.plain(inputs[0]), rtol=0, atol=1e-5)
-    output.square().sum().backward()
+    teaches = any(isinstance(child, HasOwnLoss) for child in module.modules())
+    (_step_loss(module.train(), inputs) if teaches else output.square().sum()).backward()
     assert any(parameter.grad is not None and parameter.grad.count_nonzero() for parameter in module.parameters())
 
 
@@ -340,7 +341,9 @@ def test_bfloat16_autocast_stays_near_and_in_its_precision(spec):
         output = module(*(tensor.bfloat16().requires_grad_() for tensor in inputs))
     assert output.dtype == torch.bfloat16
     assert (output.float() - expected).norm() < 0.05 * expected.norm()
-    (output.float().square().sum() + _own_losses(module, inputs)).backward()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = _step_loss(module, [tensor.bfloat16().requires_grad_() for tensor in inputs])
+    loss.backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
 
 

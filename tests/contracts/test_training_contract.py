@@ -1,0 +1,65 @@
+"""Every registered attention can be trained at every stage where it may stand, from both of its starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+import torch
+
+from nas_attn.attention import catalogue
+from nas_attn.budget import Budget
+from nas_attn.data import synthetic
+from nas_attn.evaluate import pack_sets
+from nas_attn.network import UNetConfig
+from nas_attn.placement import NONE, AttentionSpec, Placement, Stage
+from nas_attn.training import DeviceImages, initialise, train_run
+from nas_attn.unet import build_unet
+
+NETWORK = UNetConfig(3, 3, depth=2, base_channels=8)
+KINDS = catalogue()
+STANDS = [
+    pytest.param(name, stage, id=f"{name}-{stage}")
+    for name, kind in KINDS.items()
+    for stage in (kind.stages if name != "none" else [Stage.ENCODER])
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@cache
+def images() -> DeviceImages:
+    return pack_sets(synthetic(image_size=32, n_train=32, n_val=1, n_test=1), 16, torch.device("cpu")).train
+
+
+def everywhere(name: str, stage: Stage, start: str) -> Placement:
+    """A kind at all locations of a stage."""
+    spec = AttentionSpec(name, (("start", "identity"),) if start == "identity" else ())
+    return Placement(tuple((place, spec if place.stage is stage else NONE) for place in NETWORK.locations))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["paper", "identity"])
+@pytest.mark.parametrize(("name", "stage"), STANDS)
+def test_two_hundred_steps_do_not_diverge_and_teach_something(name: str, stage: Stage, start: str) -> None:
+    if name == "none" and start == "identity":
+        pytest.skip("none has no start")
+    module = build_unet(NETWORK, everywhere(name, stage, start))
+    initialise(module, 0)
+    before = {key: weight.detach().clone() for key, weight in module.named_parameters()}
+    run = train_run(module, images(), Budget(200, 16, 4), 0)
+    losses = [point.loss for point in run.curve]
+    assert losses[-1] < 0.85 * losses[0]
+    learned = [
+        key
+        for key, weight in module.attention.named_parameters()
+        if not torch.equal(weight, before[f"attention.{key}"])
+    ]
+    assert learned or not list(module.attention.parameters())

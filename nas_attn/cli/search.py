@@ -141,21 +141,14 @@ def _search(resolved: Resolved, console: Console) -> int:
 
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
-    from nas_attn.cli._convergence import convergence_text
-    from nas_attn.cli._ladder import ladder_lines
+    from nas_attn.cli._budget_text import budget_text
     from nas_attn.cli._ranking_table import ranking_table
-    from nas_attn.study.convergence import plain_convergence
     from nas_attn.study.storage import url_without_password
 
-    noise = result.ranking.noise.run
-    top = resolved.settings.budget if result.course is None else result.course.top
-    curve = plain_convergence(result.records, top, noise.sd if noise else None)
     console.print(ranking_table(result.ranking, _TOP))
     console.print()
-    console.print(convergence_text(curve))
-    if result.course is not None:
-        for line in ladder_lines(result.records, result.course.ladder):
-            console.print(line, highlight=False, soft_wrap=True)
+    ladder = () if result.course is None else result.course.ladder
+    console.print(budget_text(result.records, result.ranking, ladder), highlight=False, soft_wrap=True)
     if result.best is None:
         return
     data = shlex.quote(resolved.request.data)

@@ -51,5 +51,5 @@ def run(arguments: argparse.Namespace) -> int:
         if ranking.budget is not None:
             ladder = rungs(ledger.identity.get("ladder", ()), ranking.budget)
             console.print()
-            console.print(budget_text(records, ranking, ladder), highlight=False, soft_wrap=True)
+            console.print(budget_text(records, ranking, ladder), highlight=False)
     return 0

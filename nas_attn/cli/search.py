@@ -148,7 +148,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(ranking_table(result.ranking, _TOP))
     console.print()
     ladder = () if result.course is None else result.course.ladder
-    console.print(budget_text(result.records, result.ranking, ladder), highlight=False, soft_wrap=True)
+    console.print(budget_text(result.records, result.ranking, ladder), highlight=False)
     if result.best is None:
         return
     data = shlex.quote(resolved.request.data)

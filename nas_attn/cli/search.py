@@ -157,6 +157,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(f"\nBest architecture: {result.best}\n\nNext:", highlight=False, soft_wrap=True)
     for command in (
         f"nas-attn rank {result.study}{storage}",
+        f"nas-attn verify {result.study}{storage}",
         f"nas-attn report {result.study} -o report.html{storage}",
         f"nas-attn export {result.study} --pick knee -o best.yaml{storage}",
         f"nas-attn train {result.best} --data {data} --against-plain",

@@ -117,11 +117,11 @@ def _searched(
     agenda = Agenda(settings, resolved.costs)
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
-    with pool or _processes(resolved, folder, log_name) as workers:
+    with pool or processes(resolved, folder, log_name) as workers:
         return run_trials(settings, ledger, agenda, workers, listener)
 
 
-def _processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
+def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images."""
     try:
         with FileLock(folder.path / "images.lock"):

@@ -29,8 +29,8 @@ MAX_DIFFERENCE = 3e-5
 """Between logits, as a share of the largest of them: what rounding makes of some hundred layers."""
 
 SMALLEST = (2, 8)
-"""Sides of the smallest map at the bottleneck, in pixels, for which a graph is tried: for PyTorch one of 1 pixel is a
-case apart, and so is one that some module pools into 1 pixel."""
+"""Sides of the smallest map at the bottleneck, in pixels, for which a graph is tried. PyTorch takes a map of 1
+pixel, or one that a module pools into 1 pixel, for a case apart."""
 
 MAX_REASON = 160
 """Letters of a reason."""

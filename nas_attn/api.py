@@ -42,7 +42,7 @@ def search(
     timeout: str | None = None,
     study: str | None = None,
     seed: int = 0,
-    strategy: str = "additive",
+    strategy: str = "tpe",
     cost: str = "macs",
     storage: str | None = None,
     start: str | None = None,
@@ -60,6 +60,9 @@ def search(
     device: str = "auto",
     workers: int | str = "auto",
     parallel: int | None = None,
+    engine: str = "processes",
+    address: str = "local",
+    gpu_share: float = 1.0,
     precision: str = "auto",
     log_level: str = "info",
     listener: Listener | None = None,
@@ -97,6 +100,9 @@ def search(
             runs fastest.
         parallel: for how many trials at once the study is laid out, where other machines join it; as many as
             there are workers where left out.
+        engine: who runs the workers: ``processes`` of this machine, or ``ray``.
+        address: of the Ray cluster, such as ``auto``; ``local`` starts one on this machine.
+        gpu_share: what each worker of Ray gets of a GPU.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
         log_level: of the log files in the study's folder: ``debug``, ``info``, ``warning`` or ``error``.
@@ -130,6 +136,9 @@ def search(
             "device": device,
             "workers": workers,
             "parallel": parallel,
+            "engine": engine,
+            "address": address,
+            "gpu_share": gpu_share,
             "precision": precision,
             "log_level": log_level,
         }

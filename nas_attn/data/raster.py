@@ -33,6 +33,8 @@ _TIFF_WHITE_IS_0, _TIFF_PALETTE, _TIFF_CMYK = 0, 3, 5
 _TIFF_ALPHA = (1, 2)
 _TIFF_JPEG = (6, 7, 33007, 34892)
 
+_MOST_PAGES = 4096
+
 # tifffile tells of damage through logging, which would reach the terminal beside our own line on it.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
@@ -124,6 +126,7 @@ def _read_with_pillow(path: Path, kind: str) -> Raster:
 
 def _read_tiff(path: Path) -> Raster:
     with tifffile.TiffFile(path) as file:
+        _check_pages(file)
         if len(file.series) != 1:
             raise Unreadable(f"holds {len(file.series)} images; save one in a file")
         series = file.series[0]
@@ -138,6 +141,13 @@ def _read_tiff(path: Path) -> Raster:
             is_lossy=int(page.compression) in _TIFF_JPEG,
         )
         return _interpreted(raster, page)
+
+
+def _check_pages(file: tifffile.TiffFile) -> None:
+    """Count the pages: without that index, tifffile follows those of some damaged files in a circle, for ever."""
+    number = len(file.pages)
+    if number > _MOST_PAGES:
+        raise Unreadable(f"holds {number} pages; save one image in a file")
 
 
 def _interpreted(raster: Raster, page: Any) -> Raster:

@@ -240,9 +240,8 @@ def _clear_errors(url: str) -> Iterator[None]:
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         cause = error.__cause__ or error
         line = " ".join(str(getattr(cause, "orig", None) or cause).split())
-        raise StudyError(
-            f"{describe_storage(url)}: the storage cannot be used: {line}; nothing in it was changed"
-        ) from error
+        mend = "make room for it, and the same command goes on" if "full" in line else "nothing in it was changed"
+        raise StudyError(f"{describe_storage(url)}: the storage cannot be used: {line}; {mend}") from error
 
 
 def _is_unborn(study: optuna.Study) -> bool:

@@ -16,6 +16,9 @@ from nas_attn.study.log import LEVELS
 AUTO = "auto"
 FULL = "full"
 SYNTHETIC = "synthetic"
+PROCESSES, RAY = "processes", "ray"
+LOCAL = "local"
+"""In place of the address of a Ray cluster: one is started on this machine."""
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", re.ASCII)
 DEVICE = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*", re.ASCII)
 DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?", re.ASCII)
@@ -40,9 +43,10 @@ _WORDS = {
     "start": tuple(map(str, START.choices)),
     "precision": (AUTO, *PRECISIONS),
     "log_level": LEVELS,
+    "engine": (PROCESSES, RAY),
 }
 
-NUMBERS = (*_WHOLE, "longest_side", "workers", "finalists")
+NUMBERS = (*_WHOLE, "longest_side", "workers", "finalists", "gpu_share")
 """Fields that are numbers, or may be."""
 
 
@@ -80,6 +84,9 @@ class StudyRequest:
             fastest.
         parallel: for how many trials at once, on all machines together, the study is laid out; None is as many as
             there are workers here, or as it was laid out for before.
+        engine: who runs the workers: ``processes`` of this machine, or ``ray``.
+        address: of the Ray cluster; ``local`` starts one on this machine.
+        gpu_share: what a worker of Ray gets of a GPU.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
         log_level: least level of the lines in the study's log files.
@@ -91,7 +98,7 @@ class StudyRequest:
     trials: int | None = None
     timeout: str | None = None
     seed: int = 0
-    strategy: str = "additive"
+    strategy: str = "tpe"
     cost: str = "macs"
     storage: str | None = None
     start: str | None = None
@@ -109,6 +116,9 @@ class StudyRequest:
     device: str = AUTO
     workers: int | str = AUTO
     parallel: int | None = None
+    engine: str = PROCESSES
+    address: str = LOCAL
+    gpu_share: float = 1.0
     precision: str = AUTO
     log_level: str = "info"
 
@@ -149,6 +159,9 @@ def _problem(name: str, value: object) -> str | None:
     if name == "finalists":
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
         return None if fits else f"{value!r} must be a number from 0 to below 1"
+    if name == "gpu_share":
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 8
+        return None if fits else f"{value!r} must be a number above 0, such as 0.25 for four workers on a GPU"
     if name in ("max_macs", "max_parameters", "max_cost"):
         return _ceiling_problem(value)
     if not isinstance(value, str) or not value:

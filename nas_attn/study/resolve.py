@@ -21,7 +21,8 @@ from nas_attn.space.sizes import written_sizes
 from nas_attn.strategies import STRATEGIES
 from nas_attn.study.calibrate import fastest_precision
 from nas_attn.study.preset import Preset, find_devices, n_cores, preset_for
-from nas_attn.study.request import AUTO, FULL, SYNTHETIC, StudyRequest, seconds
+from nas_attn.study.ray_pool import check_ray
+from nas_attn.study.request import AUTO, FULL, RAY, SYNTHETIC, StudyRequest, seconds
 from nas_attn.study.settings import StudySettings
 from nas_attn.study.share import workers_per_gpu
 from nas_attn.study.storage import check_url
@@ -86,6 +87,7 @@ def resolve(request: StudyRequest) -> Resolved:
         lambda: read_space(request.space, catalogue()),
         lambda: find_devices(request.device),
         lambda: check_url(request.storage) if request.storage else None,
+        lambda: check_ray() if request.engine == RAY else None,
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
     if request.data != SYNTHETIC and not Path(request.data).is_dir():
@@ -176,8 +178,6 @@ def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> 
     """The request with the preset's sizes where it leaves them open, and with what is fastest on this machine."""
     written = written_sizes(request.space)
     finds = request.budget == AUTO
-    if request.ladder is None and request.steps is None and not finds:
-        request = replace(request, ladder=written.ladder)
     filled = replace(
         request,
         base_channels=request.base_channels or written.base_channels or preset.base_channels,

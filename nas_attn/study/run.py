@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -27,6 +27,8 @@ from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
 from nas_attn.study.pool import Pool
 from nas_attn.study.process_pool import ProcessPool
+from nas_attn.study.ray_pool import RayPool
+from nas_attn.study.request import RAY
 from nas_attn.study.resolve import Resolved
 from nas_attn.study.storage import describe_storage
 from nas_attn.study.winner import architecture_of
@@ -117,11 +119,22 @@ def _searched(
     agenda = Agenda(settings, resolved.costs)
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
-    with pool or processes(resolved, folder, log_name) as workers:
+    with pool or _workers(resolved, folder, log_name) as workers:
         return run_trials(settings, ledger, agenda, workers, listener)
 
 
-def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
+def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> AbstractContextManager[Pool]:
+    request, settings = resolved.request, resolved.settings
+    if request.engine != RAY:
+        return _processes(resolved, folder, log_name)
+    # Ray gives a worker its GPU, which is then the only one that it sees.
+    on_gpu = settings.device_kind != "cpu"
+    evaluators = [replace(one, device=settings.device_kind) for one in resolved.evaluators()]
+    share = request.gpu_share if on_gpu else 0.0
+    return RayPool(evaluators, address=request.address, gpus=share, fingerprint=settings.fingerprint)
+
+
+def _processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images."""
     try:
         with FileLock(folder.path / "images.lock"):

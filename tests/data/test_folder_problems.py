@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import pickle
 import struct
@@ -251,6 +252,18 @@ class TestFiles:
             f"images/train/a.png: is larger than the limit of {Image.MAX_IMAGE_PIXELS} pixels that guards against "
             "decompression bombs; it says to be 50000x50000"
         )
+
+    @pytest.mark.timeout(60)
+    def test_a_tiff_whose_pages_go_round_in_a_circle_is_read_once(self, make_folder):
+        """Found by fuzzing: tifffile follows these pages for ever."""
+        content = base64.b64decode(
+            "SUkqAAgAAAAKAAABBAABAAAACAAAAAEBBAABAAAABgAAAAIBAwADAAAAAACGAAMBAwABAAAAAQAAAAYBAwABAAAA"
+            "AgAAABEBBAABAAAAjAAAABUBAwABAOwAAwAAABYBBAABAAAABgAAABcBBAABAAAAkAAAABwBAwABAAAAAQAAABAA"
+            "AAAIAAgACAAAAQIDBAUGBwgJCgsMDQ4PEBESExQVFmtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoOEhYaNjo8="
+        )
+        folder = make_folder()
+        (folder / "images/train/a.png").write_bytes(content)
+        assert check_folder(folder).usable
 
     def test_a_folder_named_like_an_image_is_told_so(self, make_folder):
         folder = make_folder()

@@ -25,7 +25,7 @@ class Ceiling:
 
     Args:
         kind: ``absolute``, or ``relative`` to the plain U-Net of the same network.
-        value: a whole number, or a factor; at least 1, since attention never makes a U-Net cheaper.
+        value: a whole number, or a factor; at least 1, so that the plain U-Net itself is allowed.
     Raises:
         SpaceError: the value is out of its range.
     """

@@ -14,7 +14,7 @@ from nas_attn.data import synthetic
 from nas_attn.errors import AttentionError
 from nas_attn.evaluate import pack_sets
 from nas_attn.measure import count_macs, count_parameters
-from nas_attn.training import initialise, train_run
+from nas_attn.training import Companions, initialise, train_run
 
 ESTIMATORS = pytest.mark.parametrize("estimator", ["reinforce", "gumbel"])
 
@@ -181,3 +181,40 @@ def test_hard_attention_costs_its_closed_form(channels):
 def test_a_share_that_cannot_be_asked_for_is_refused():
     with pytest.raises(AttentionError, match=r"^hard: keep is 2; it must be 1.0 | 0.75 | 0.5 | 0.25$"):
         HardAttention(8, keep=2)
+
+
+@pytest.mark.slow
+def test_the_object_is_kept_and_most_of_the_clutter_dropped():
+    """A square among specks, a quarter of the map asked for; the policy gradient finds which quarter."""
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    hard = HardAttention(8, grid=0, keep=0.25)
+    features = torch.nn.Sequential()
+    for entering in (1, 8, 8):
+        features.extend([torch.nn.Conv2d(entering, 8, 3, padding=1), torch.nn.ReLU()])
+    net = torch.nn.Sequential(features, hard, torch.nn.Conv2d(8, 2, 1))
+    companions, optimiser = Companions(net, 300, 0), torch.optim.Adam(net.parameters(), lr=0.01)
+    for step in range(300):
+        images, masks = _scenes(16, generator)
+        companions.begin_step(torch.tensor([step]))
+        optimiser.zero_grad()
+        companions.loss(net(images), masks).backward()
+        optimiser.step()
+    images, masks = _scenes(64, generator)
+    with torch.no_grad():
+        kept = hard.eval()(features(images)).abs().sum(1) > 0
+    assert kept[masks == 1].float().mean() >= 0.95
+    assert kept[masks == 0].float().mean() <= 0.5
+
+
+def _scenes(images, generator):
+    x = 0.3 * torch.randn(images, 1, 24, 24, generator=generator)
+    masks = torch.zeros(images, 24, 24, dtype=torch.uint8)
+    for image, mask in zip(x[:, 0], masks, strict=True):
+        row, column = torch.randint(2, 16, (2,), generator=generator).tolist()
+        mask[row : row + 6, column : column + 6] = 1
+        for _ in range(6):
+            i, j = torch.randint(0, 23, (2,), generator=generator).tolist()
+            image[i : i + 2, j : j + 2] += 2 * (mask[i : i + 2, j : j + 2] == 0)
+        image += 2 * mask
+    return x, masks

@@ -18,6 +18,7 @@ from nas_attn.errors import DivergedError, TrainingError
 from nas_attn.export import Found, read_architecture
 from nas_attn.fit import EpochRecord, FitSettings, StepRecord, architecture_id, train
 from nas_attn.fit.weights import read_info
+from nas_attn.placement import AttentionSpec, Location
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
@@ -52,6 +53,20 @@ def assert_same_run(folder, other):
     for values in (metrics, expected):
         del values["trained"]["seconds"]
     assert metrics == expected
+
+
+def test_modules_that_follow_the_steps_are_told_them_to_the_end(tmp_path, tiny_architecture, tiny_data):
+    plain = tiny_architecture.network.plain
+    placement = plain.replace(Location.parse("bottleneck"), AttentionSpec("dynamic"))
+    placement = placement.replace(Location.parse("encoder.0"), AttentionSpec("encnet"))
+    architecture = dataclasses.replace(tiny_architecture, placement=placement)
+    train(architecture, tiny_data, SETTINGS, tmp_path / "run")
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert last["module.attention.bottleneck.temperature"] == 1
+    start = build_unet(architecture.network, placement)
+    initialise(start, SETTINGS.seed)
+    presence = "attention.encoder_0.presence.weight"
+    assert not torch.equal(last[f"module.{presence}"], start.state_dict()[presence])
 
 
 def test_reported_iou_is_that_of_the_written_weights(undisturbed, tiny_architecture, tiny_data):

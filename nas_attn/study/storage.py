@@ -148,5 +148,19 @@ def _check(url: str, must_exist: bool) -> None:
 
 
 def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(16) == b"SQLite format 3\0"
+    """Whether SQLite can read a file.
+
+    SQLite has to look itself. Whoever closes a file gives up all locks that his process holds on it, those of
+    other connections too; the next process that opens the database would think itself alone, and delete the log
+    into which this one goes on writing (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError:
+        return True  # a database that cannot be read at the moment
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
+    return True

@@ -42,7 +42,7 @@ def search(
     timeout: str | None = None,
     study: str | None = None,
     seed: int = 0,
-    strategy: str = "tpe",
+    strategy: str = "additive",
     cost: str = "macs",
     storage: str | None = None,
     start: str | None = None,

@@ -1,9 +1,10 @@
-"""How much training one evaluation gets."""
+"""How much training one evaluation gets, and ladders of such budgets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 from nas_attn.errors import UsageError
 
@@ -54,3 +55,14 @@ class Budget:
     def __str__(self) -> str:
         share = "" if self.train_fraction == 1 else f", {self.train_fraction:.0%} of the training images"
         return f"{self.steps} steps of {self.batch_size} crops of {self.image_size} px{share}"
+
+
+def rungs(ladder: Sequence[int] | Literal["auto"], top: Budget) -> tuple[Budget, ...]:
+    """Budgets, the shortest first.
+
+    Args:
+        ladder: steps of those below the last; ``auto`` takes a ninth and a third of its steps.
+        top: the last.
+    """
+    below = (top.steps // 9, top.steps // 3) if ladder == "auto" else ladder
+    return (*(replace(top, steps=steps) for steps in below if 0 < steps < top.steps), top)

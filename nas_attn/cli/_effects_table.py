@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.ranking import bounds, points
+from nas_attn.ranking import points
+from nas_attn.ranking.effect_words import effect_sentences
 from nas_attn.ranking.effects import Effect, StudyEffects
 
 _COLUMNS = 8
-_MOST_SENTENCES = 8
 
 
 def effects_table(effects: StudyEffects) -> RenderableType:
@@ -31,7 +31,7 @@ def effects_table(effects: StudyEffects) -> RenderableType:
     return Group(
         Text("What each attention adds at each location, in IoU points:", style="bold"),
         *(_table([effect for effect in effects.effects if effect.attention in block]) for block in blocks),
-        *(Text(line) for line in _sentences(effects)),
+        *(Text(line) for line in effect_sentences(effects)),
         Text(
             f"*  its {effects.confidence:.0%} interval excludes 0. Compared with none there, averaged over "
             f"what may stand at the others; from {effects.n_runs} runs of {effects.n_placements} placements.",
@@ -58,21 +58,3 @@ def _cell(effect: Effect) -> Text:
     half = 50 * (effect.interval.high - effect.interval.low)
     style = "" if not effect.is_sure else "green" if effect.mean > 0 else "red"
     return Text(f"{points(effect.mean)}{'*' if effect.is_sure else ''} ±{half:.1f}", style=style)
-
-
-def _sentences(effects: StudyEffects) -> list[str]:
-    """The strongest effects and pairs that are sure, and all redundancies, in words."""
-    sure = sorted((effect for effect in effects.effects if effect.is_sure), key=lambda effect: -abs(effect.mean))
-    lines = [
-        f"{effect.attention} at {effect.location}: {points(effect.mean)} ({bounds(effect.interval)}), tried in "
-        f"{effect.n_placements} placements."
-        for effect in sure[:_MOST_SENTENCES]
-    ]
-    if not sure:
-        lines.append("No effect is distinguishable from 0.")
-    lines += [
-        f"{pair.one[1]} at {pair.one[0]} with {pair.other[1]} at {pair.other[0]}: {points(pair.mean)} "
-        f"({bounds(pair.interval)}) beyond the sum of both."
-        for pair in effects.interactions[:_MOST_SENTENCES]
-    ]
-    return [*lines, *(redundancy.text for redundancy in effects.redundancies[:_MOST_SENTENCES])]

@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from nas_attn.deploy.formats import FORMATS, known_formats, targets
+from nas_attn.errors import UsageError
 
 __doc__ = (__doc__ or "").format(
     formats="\n".join(f"  {name:<9}{one.suffixes[0]:<8}{one.about}" for name, one in FORMATS.items())
@@ -40,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        required=True,
         type=Path,
         metavar="FILE",
         help="file to write; without its suffix where there are several formats",
@@ -61,7 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.deploy.source import read_source
     from nas_attn.ranking import describe
 
-    files = targets(arguments.output, known_formats(arguments.format.split(",")) if arguments.format else None)
+    formats = known_formats(arguments.format.split(",")) if arguments.format else None
+    if arguments.output is None:
+        return _print(arguments, formats)
+    files = targets(arguments.output, formats)
     subject = read_source(arguments.source, arguments.pick, arguments.storage)
     architecture = subject.architecture
     rank = "" if architecture.results is None else f"rank {architecture.results.rank}, "
@@ -71,4 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for saved in save(subject, files, arguments.image_size):
         console.print(f"  {saved.path}: {saved.check}", soft_wrap=True, markup=False)
+    return 0
+
+
+def _print(arguments: argparse.Namespace, formats: tuple[str, ...] | None) -> int:
+    """The one format that is read rather than kept."""
+    if formats != ("smp",):
+        raise UsageError("the following arguments are required: -o/--output; see nas-attn export --help")
+    from nas_attn.deploy.smp import smp_text
+    from nas_attn.deploy.source import read_source
+
+    text, check = smp_text(read_source(arguments.source, arguments.pick, arguments.storage))
+    print(f"{text}# Checked: {check}.")
     return 0

@@ -28,20 +28,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the ranking."""
+    from nas_attn.budget import rungs
     from nas_attn.ranking import rank, ranking_csv, ranking_json
     from nas_attn.study.find import open_study
 
     if arguments.top is not None and arguments.top < 1:
         raise UsageError(f"--top: {arguments.top} must be a whole number of at least 1")
     ledger = open_study(arguments.study, arguments.storage)
-    ranking = rank(ledger.records(), cost=arguments.cost or ledger.identity["cost"])
+    records = ledger.records()
+    ranking = rank(records, cost=arguments.cost or ledger.identity["cost"])
     if arguments.json:
         print(ranking_json(ranking, arguments.top))
     elif arguments.csv:
         sys.stdout.write(ranking_csv(ranking, arguments.top))
     else:
+        from nas_attn.cli._budget_text import budget_text
         from nas_attn.cli._console import wide_console
         from nas_attn.cli._ranking_table import ranking_table
 
-        wide_console().print(ranking_table(ranking, arguments.top or _TOP))
+        console = wide_console()
+        console.print(ranking_table(ranking, arguments.top or _TOP))
+        if ranking.budget is not None:
+            ladder = rungs(ledger.identity.get("ladder", ()), ranking.budget)
+            console.print()
+            console.print(budget_text(records, ranking, ladder), highlight=False)
     return 0

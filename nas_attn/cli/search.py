@@ -31,7 +31,7 @@ _FLAGS = {
     "trials": "how many trials the study shall have in the end [200, or with --timeout as many as there is time]",
     "timeout": "time after which no trial begins, such as 30m or 1h30m [no limit]",
     "seed": "of everything random [0]",
-    "strategy": "who proposes placements: additive | gp | nsga2 | random | tpe [tpe]",
+    "strategy": "who proposes placements: additive | gp | nsga2 | random | tpe [additive]",
     "cost": "second objective: macs | parameters | latency | memory [macs]",
     "storage": "SQLAlchemy URL [SQLite at studies/STUDY/study.db]",
     "start": "start of every attention: paper | identity [the space's]",
@@ -144,21 +144,14 @@ def _search(resolved: Resolved, console: Console) -> int:
 
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
-    from nas_attn.cli._convergence import convergence_text
-    from nas_attn.cli._ladder import ladder_lines
+    from nas_attn.cli._budget_text import budget_text
     from nas_attn.cli._ranking_table import ranking_table
-    from nas_attn.study.convergence import plain_convergence
     from nas_attn.study.storage import url_without_password
 
-    noise = result.ranking.noise.run
-    top = resolved.settings.budget if result.course is None else result.course.top
-    curve = plain_convergence(result.records, top, noise.sd if noise else None)
     console.print(ranking_table(result.ranking, _TOP))
     console.print()
-    console.print(convergence_text(curve))
-    if result.course is not None:
-        for line in ladder_lines(result.records, result.course.ladder):
-            console.print(line, highlight=False, soft_wrap=True)
+    ladder = () if result.course is None else result.course.ladder
+    console.print(budget_text(result.records, result.ranking, ladder), highlight=False)
     if result.best is None:
         return
     data = shlex.quote(resolved.request.data)
@@ -167,6 +160,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(f"\nBest architecture: {result.best}\n\nNext:", highlight=False, soft_wrap=True)
     for command in (
         f"nas-attn rank {result.study}{storage}",
+        f"nas-attn verify {result.study}{storage}",
         f"nas-attn report {result.study} -o report.html{storage}",
         f"nas-attn export {result.study} --pick knee -o best.yaml{storage}",
         f"nas-attn train {result.best} --data {data} --against-plain",

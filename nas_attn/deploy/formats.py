@@ -31,6 +31,8 @@ FORMATS = {
         Format("python", (".py",), "one readable file that needs only PyTorch"),
         Format("onnx", (".onnx",), "for ONNX Runtime and others; needs the extra 'onnx'"),
         Format("program", (".pt2",), "for torch.export.load; runs without the network's classes"),
+        Format("card", (".md",), "model card in Markdown"),
+        Format("smp", (".smp.py", ".py"), "the nearest smp.Unet(...), where there is one; printed without -o"),
     )
 }
 
@@ -56,19 +58,31 @@ def targets(output: Path, formats: Sequence[str] | None) -> dict[str, Path]:
     Raises:
         UsageError: the suffix says no format, or another one.
     """
-    said = next((name for name, one in FORMATS.items() if output.suffix.lower() in one.suffixes), None)
+    said = _said(output)
     if formats is None:
         if said is None:
             suffixes = ", ".join(f"{one.suffixes[0]} ({name})" for name, one in FORMATS.items())
             raise UsageError(f"{output}: which format? Give the file a suffix: {suffixes}; or say --format")
         return {said: output}
     if len(formats) == 1:
-        if said is not None and said not in formats:
+        if said is not None and not output.name.lower().endswith(FORMATS[formats[0]].suffixes):
             raise UsageError(f"{output}: is the name of a {said} file, and the format is {formats[0]}")
         return {formats[0]: output}
     if said is not None:
-        files = ", ".join(str(output.with_suffix(FORMATS[name].suffixes[0])) for name in formats)
+        files = ", ".join(output.stem + FORMATS[name].suffixes[0] for name in formats)
         raise UsageError(
             f"{output}: with several formats, leave the suffix away: -o {output.with_suffix('')} writes {files}"
         )
     return {name: output.with_name(output.name + FORMATS[name].suffixes[0]) for name in formats}
+
+
+def _said(output: Path) -> str | None:
+    """The format of a file by its suffix, the longest that fits; None where it says none."""
+    name = output.name.lower()
+    fitting = [
+        (len(suffix), -order, one.name)
+        for order, one in enumerate(FORMATS.values())
+        for suffix in one.suffixes
+        if name.endswith(suffix)
+    ]
+    return max(fitting)[2] if fitting else None

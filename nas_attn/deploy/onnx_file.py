@@ -50,7 +50,7 @@ def write_onnx(subject: Subject, path: Path, image_size: int | None) -> str:
         contents.append(_converted(subject, program, any_size))
         return _runner(contents[-1])
 
-    verdict = graph_of(subject, path, image_size, Attempt("ONNX", attempt))
+    verdict = graph_of(subject, path, image_size, Attempt("ONNX", attempt, fixed_groups=True))
     with replacing(path) as part:
         part.write_bytes(contents[-1])
     return verdict

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_attn.attention import catalogue
+from nas_attn.deploy.card import write_card
 from nas_attn.deploy.onnx_file import write_onnx
 from nas_attn.deploy.program import write_program
 from nas_attn.deploy.python import write_python
+from nas_attn.deploy.smp import write_smp
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError
 from nas_attn.export import read_architecture, write_architecture
@@ -62,6 +64,10 @@ def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> It
         yield Saved(name, path, write_onnx(subject, path, image_size))
     elif name == "program":
         yield Saved(name, path, write_program(subject, path, image_size))
+    elif name == "card":
+        yield Saved(name, path, write_card(subject, path))
+    elif name == "smp":
+        yield Saved(name, path, write_smp(subject, path))
     else:
         weights = path.with_suffix(".safetensors")
         yield Saved(name, path, write_python(subject, path, weights.name))

@@ -11,7 +11,7 @@ from nas_attn.export import pick, read_architecture
 from nas_attn.fit.run_folder import RunFolder
 from nas_attn.fit.weights import read_info
 from nas_attn.ranking import rank
-from nas_attn.study.find import open_study
+from nas_attn.study.find import folder_of, open_study
 from nas_attn.study.winner import architecture_of
 
 
@@ -47,7 +47,12 @@ def _from_study(study: str, how: str, storage: str | None) -> Subject:
     records = ledger.records()
     ranking = rank(records, cost=ledger.identity["cost"])
     row = pick(ranking, how)
-    return Subject(architecture_of(ledger, records, ranking, row))
+    settings = folder_of(study).settings
+    return Subject(
+        architecture_of(ledger, records, ranking, row),
+        ledger=ledger,
+        study_file=settings if settings.is_file() else None,
+    )
 
 
 def _from_architecture(path: Path) -> Subject:

@@ -8,6 +8,7 @@ from pathlib import Path
 from nas_attn.export import Architecture
 from nas_attn.fit import architecture_id
 from nas_attn.fit.weights import WeightsInfo, load_weights
+from nas_attn.study.ledger import Ledger
 from nas_attn.training import initialise
 from nas_attn.unet import UNet, build_unet
 
@@ -22,11 +23,15 @@ class Subject:
         architecture: what it is.
         weights: file with the weights of a training; None where there was none.
         trained: what that file says of itself; None likewise.
+        ledger: of the study that it was picked from; None where there is none.
+        study_file: that repeats this study's search; None where there is none.
     """
 
     architecture: Architecture
     weights: Path | None = None
     trained: WeightsInfo | None = None
+    ledger: Ledger | None = None
+    study_file: Path | None = None
 
     def network(self) -> UNet:
         """The network in eval mode, with the trained weights, or else with the start of seed 0.

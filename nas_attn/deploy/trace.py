@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from torch.nn import functional
 
 from nas_attn.attention import _attend
+from nas_attn.attention._kernel_bank import KernelBank
 from nas_attn.deploy.agreement import Agreement, compare, probes
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError
@@ -26,6 +27,10 @@ from nas_attn.unet.up import TransposeUp
 
 MAX_DIFFERENCE = 3e-5
 """Between logits, as a share of the largest of them: what rounding makes of some hundred layers."""
+
+SMALLEST = (2, 8)
+"""Sides of the smallest map at the bottleneck, in pixels, for which a graph is tried. PyTorch takes a map of 1
+pixel, or one that a module pools into 1 pixel, for a case apart."""
 
 MAX_REASON = 160
 """Letters of a reason."""
@@ -41,10 +46,12 @@ class Attempt:
     Args:
         name: of the way, for errors.
         make: takes the graph, and whether its H and W are open; returns what maps images to logits.
+        fixed_groups: the number of groups of a convolution must be known, and cannot be that of the images.
     """
 
     name: str
     make: Callable[[ExportedProgram, bool], Callable[[Tensor], Tensor]]
+    fixed_groups: bool = False
 
 
 def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Attempt) -> str:
@@ -65,13 +72,15 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
     least = config.min_image_size
     if side < least:
         raise ExportError(f"{path}: --image-size is {side}; a depth of {config.depth} needs at least {least}")
-    open_example = torch.zeros(2, config.in_channels, 6 * least, 5 * least)
-    # Tracing takes a side of 1 pixel for a case of its own: the map at the bottleneck is larger.
-    images = list(probes(config.in_channels, side, 2 * least))
-    try:
-        return f"any size from {2 * least} pixels up: {_tried(network, attempt, open_example, images)}"
-    except Exception as error:  # PyTorch and the converters raise of all kinds
-        reason = _in_one_line(error)
+    reason = ""
+    for smallest in (factor * least for factor in SMALLEST if factor == SMALLEST[0] or factor * least <= side):
+        # Not square, and no power of two: sizes that are equal by chance would be taken for equal always.
+        example = torch.zeros(2, config.in_channels, 3 * smallest, 5 * smallest // 2)
+        images = list(probes(config.in_channels, side, smallest))
+        try:
+            return f"any size from {smallest} pixels up: {_tried(network, attempt, example, images)}"
+        except Exception as error:  # PyTorch and the converters raise of all kinds
+            reason = _in_one_line(error)
     example = torch.zeros(2, config.in_channels, side, side)
     one_size = [
         torch.randn(number, *example.shape[1:], generator=torch.Generator().manual_seed(0)) for number in (2, 3)
@@ -87,14 +96,17 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
 
 def _tried(network: UNet, attempt: Attempt, example: Tensor, images: Sequence[Tensor]) -> Agreement:
     any_size = example.shape[2] != example.shape[3]
-    run = attempt.make(traced(network, example, any_size=any_size), any_size)
+    graph = traced(network, example, any_size=any_size, fixed_groups=attempt.fixed_groups)
+    run = attempt.make(graph, any_size)
     agreement = compare(network, run, images)
     if not agreement.difference <= MAX_DIFFERENCE * agreement.scale:
         raise ExportError(f"its answers differ: {agreement}")
     return agreement
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}"[:MAX_REASON] if lines else type(error).__name__
 
@@ -122,32 +134,46 @@ class AnySizeUp(nn.Module):
         return fine
 
 
-def traced(network: UNet, images: Tensor, *, any_size: bool) -> ExportedProgram:
+def traced(network: UNet, images: Tensor, *, any_size: bool, fixed_groups: bool = False) -> ExportedProgram:
     """The graph of a network in eval mode, for any number of images.
 
     Args:
         network: on the CPU.
         images: an example, (N, C, H, W) with N of at least 2.
         any_size: whether H and W are left open too.
+        fixed_groups: whether no convolution may have a group for each image.
     Raises:
         Exception: of many kinds, from PyTorch: the network cannot be traced so.
     """
     network = copy.deepcopy(network).eval()
     network.up = nn.ModuleList(AnySizeUp(up) if isinstance(up, TransposeUp) else up for up in network.up)
     free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO} if any_size else {0: Dim.AUTO}
-    with _forms_for_any_size(any_size), torch.no_grad(), warnings.catch_warnings():
+    with _general_forms(any_size, fixed_groups), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own, of its next versions
         return torch.export.export(network, (images,), dynamic_shapes={"images": free}, strict=False)
 
 
 @contextmanager
-def _forms_for_any_size(any_size: bool) -> Iterator[None]:
+def _general_forms(any_size: bool, fixed_groups: bool) -> Iterator[None]:
     """Where an operation has several forms, one for each range of sizes, a graph needs one that does for all."""
     with contextlib.ExitStack() as patches:
         if any_size:
             patches.enter_context(mock.patch.object(_attend, "MAX_PLAIN_POSITIONS", ANY_NUMBER))
             patches.enter_context(mock.patch.object(functional, "adaptive_avg_pool2d", adaptive_average))
+        if fixed_groups:
+            patches.enter_context(mock.patch.object(KernelBank, "forward", mixed_afterwards))
         yield
+
+
+def mixed_afterwards(bank: KernelBank, x: Tensor, mix: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What a bank of kernels computes, by mixing the maps of its kernels and not the kernels: no image is a group.
+
+    Shape: (N, C, H, W), (N, K)[, (N, C)] -> (N, C, H, W).
+    """
+    kernels = bank.weight.view(-1, bank.channels, 3, 3)
+    maps = functional.conv2d(x, kernels, padding=1).view(x.shape[0], -1, *x.shape[1:])
+    mixed: Tensor = (mix[:, :, None, None, None] * maps).sum(1)
+    return mixed if bias is None else mixed + bias[:, :, None, None]
 
 
 def adaptive_average(x: Tensor, size: int) -> Tensor:

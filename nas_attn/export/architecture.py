@@ -30,6 +30,7 @@ class Found:
         device: on which it was trained and measured.
         version: of nas-attn.
         date: of the export, as YYYY-MM-DD.
+        converged: whether twice the budget's steps brought the plain U-Net nothing; None where that is not known.
     """
 
     study: str
@@ -43,6 +44,7 @@ class Found:
     device: str
     version: str
     date: str
+    converged: bool | None = None
 
 
 @dataclass(frozen=True)

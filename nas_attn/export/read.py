@@ -130,6 +130,7 @@ def _found(top: Section, problems: Problems) -> Found | None:
         device=section.text("device"),
         version=section.text("version"),
         date=section.text("date"),
+        converged=section.maybe_flag("converged"),
     )
 
 

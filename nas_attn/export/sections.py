@@ -57,6 +57,10 @@ class Section:
         """A number; None where the field is null or left out."""
         return None if self._absent(name) else self.number(name)
 
+    def maybe_flag(self, name: str) -> bool | None:
+        """True or false; None where the field is null or left out."""
+        return None if self._absent(name) else self._checked(name, _as_flag, "true or false", False)
+
     def maybe_interval(self, name: str) -> Interval | None:
         """Two numbers, the lower first; None where the field is null or left out."""
         if self._absent(name):
@@ -103,6 +107,10 @@ def _as_text(field: Entry) -> str | None:
 def _as_whole(field: Entry, least: int) -> int | None:
     whole = isinstance(field.value, int) and not isinstance(field.value, bool)
     return int(field.value) if whole and field.value >= least else None  # type: ignore[arg-type, operator]
+
+
+def _as_flag(field: Entry) -> bool | None:
+    return field.value if isinstance(field.value, bool) else None
 
 
 def _as_number(field: Entry) -> float | None:

@@ -73,12 +73,17 @@ class Evidence:
     levels: Levels
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord]) -> Evidence:
-        """Weigh the records of a study, in any order."""
+    def of(cls, records: Sequence[TrialRecord], *, chosen: bool = True) -> Evidence:
+        """Weigh the records of a study.
+
+        Args:
+            records: in any order.
+            chosen: some placements got further seeds for the scores of earlier ones.
+        """
         selected = select_runs(records)
         runs = selected.runs
         table = [run.scores for run in runs]
-        screening = screening_seed(table)
+        screening = screening_seed(table) if chosen else None
         plain = next((row for row, run in enumerate(runs) if run.is_plain), None)
         plain_scores = None if plain is None else table[plain]
         reported = [reported_scores(scores, screening, plain_scores) for scores in table]

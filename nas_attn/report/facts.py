@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import Ranking
+from nas_attn.ranking.effects import StudyEffects
 from nas_attn.record import TrialRecord
 
 
@@ -85,6 +86,7 @@ class StudyFacts:
         network: the U-Net without attention.
         records: all trials, by number.
         ranking: of these trials.
+        effects: of each attention at each place; None where they are not known.
         added_costs: what each choice of the space adds at its place; empty where it is not known.
         plain_curve: (steps, IoU) of the plain U-Net at growing budgets, ascending.
         plain_curve_text: what that says, in words; empty where nothing is known.
@@ -99,6 +101,7 @@ class StudyFacts:
     network: UNetConfig
     records: tuple[TrialRecord, ...]
     ranking: Ranking
+    effects: StudyEffects | None = None
     added_costs: tuple[AddedCost, ...] = ()
     plain_curve: tuple[tuple[int, float], ...] = ()
     plain_curve_text: str = ""

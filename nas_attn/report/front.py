@@ -152,8 +152,19 @@ def _table(data: FrontData) -> Table:
             str(row.n_seeds),
             cost(cost_of(row, data.cost)),
             "yes" if row.on_front else "",
+            "-" if row.front_probability is None else f"{row.front_probability:.0%}",
         )
         for row in sorted(data.rows, key=lambda row: (not row.on_front, row.rank))
     ]
-    headers = ("rank", "placement", "IoU x100", "to expect", "to plain x100", "seeds", data.cost, "on the front")
+    headers = (
+        "rank",
+        "placement",
+        "IoU x100",
+        "to expect",
+        "to plain x100",
+        "seeds",
+        data.cost,
+        "on the front",
+        "with a chance of",
+    )
     return Table.of(headers, rows)

@@ -16,6 +16,8 @@ from nas_attn.ranking.runs import comparable_iou
 from nas_attn.record import TrialRecord
 from nas_attn.report.chart import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, Chart, Table, figure
 
+MOST_POINTS = 400
+_Scores = tuple[Placement, float, float]
 _LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PURPLE, "cross"))
 
 
@@ -26,12 +28,14 @@ def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecor
         fidelities: of neighbouring rungs; at least one.
         records: of the study.
     """
+    pairs = [_pairs(records, fidelity.lower, fidelity.upper) for fidelity in fidelities]
+    thinned = " Of many placements an even share is drawn." if max(map(len, pairs)) > MOST_POINTS else ""
     words = " ".join(" ".join(filter(None, (fidelity.text, fidelity.warning))) for fidelity in fidelities)
     return Chart(
         name="rungs",
         title="Do short runs predict long ones?",
-        caption=f"Each mark is a placement that was run at both budgets, over the seeds that it shares. {words}",
-        figure=_figure(fidelities, records),
+        caption=f"Each mark is a placement run at both budgets, over the seeds that both have.{thinned} {words}",
+        figure=_figure(fidelities, pairs),
         table=Table.of(
             ("from", "to", "placements", "rank correlation", "interval"),
             [
@@ -73,10 +77,10 @@ def convergence_chart(curve: Sequence[tuple[int, float]], words: str) -> Chart:
     )
 
 
-def _figure(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord]) -> go.Figure:
+def _figure(fidelities: Sequence[RungFidelity], every: Sequence[Sequence[_Scores]]) -> go.Figure:
     traces = []
-    for fidelity, (colour, symbol) in zip(fidelities, cycle(_LOOKS), strict=False):
-        pairs = _pairs(records, fidelity.lower, fidelity.upper)
+    for fidelity, all_pairs, (colour, symbol) in zip(fidelities, every, cycle(_LOOKS), strict=False):
+        pairs = all_pairs[:: -(-len(all_pairs) // MOST_POINTS)]
         traces.append(
             go.Scatter(
                 name=f"{fidelity.lower.steps} to {fidelity.upper.steps} steps",
@@ -92,7 +96,7 @@ def _figure(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord]) 
     return figure(traces, x="IoU x100 at the shorter budget", y="IoU x100 at the longer budget")
 
 
-def _pairs(records: Sequence[TrialRecord], lower: Budget, upper: Budget) -> list[tuple[Placement, float, float]]:
+def _pairs(records: Sequence[TrialRecord], lower: Budget, upper: Budget) -> list[_Scores]:
     """Mean IoU at both budgets over the seeds of a placement that were run at both."""
     scores: dict[Budget, dict[tuple[Placement, int], float]] = {lower: {}, upper: {}}
     for record in records:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from html import escape
 
 from nas_attn.ranking import RankedPlacement, Ranking, amount, ladder_fidelity
+from nas_attn.ranking.effect_words import effect_sentences
 from nas_attn.record import State
 from nas_attn.report.chart import Chart
 from nas_attn.report.costs import costs_chart
 from nas_attn.report.curves import curve_data, curves_chart
 from nas_attn.report.differences import compared_rows, differences_chart
 from nas_attn.report.drawing import draw_unet
+from nas_attn.report.effects import effects_chart
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.front import front_chart, front_data
 from nas_attn.report.markup import (
@@ -53,6 +55,7 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
         ("differences", "Against the plain U-Net", _charts(_differences_charts)),
         ("front", "IoU against cost", _front),
         ("ranking", "Ranking", _ranking),
+        ("effects", "What matters where", _effects),
         ("learning", "Learning curves", _charts(_learning_charts)),
         ("budget", "Is the budget long enough?", _charts(_budget_charts)),
         ("costs", "What each place costs", _charts(_costs_charts)),
@@ -68,7 +71,14 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
 
 def charts_of(facts: StudyFacts) -> Iterator[Chart]:
     """All charts for which there are data."""
-    for charts in (_differences_charts, _front_charts, _learning_charts, _budget_charts, _costs_charts):
+    for charts in (
+        _differences_charts,
+        _front_charts,
+        _effects_charts,
+        _learning_charts,
+        _budget_charts,
+        _costs_charts,
+    ):
         yield from charts(facts)
 
 
@@ -90,6 +100,8 @@ def numbers_of(row: RankedPlacement, ranking: Ranking) -> list[tuple[str, str]]:
         ("MACs of one image", amount(row.cost.macs) + ratio),
         ("parameters", amount(row.cost.parameters)),
     ]
+    if row.front_probability is not None:
+        found.append(("on the front with a chance of", f"{row.front_probability:.0%}"))
     if row.cost.latency_ms is not None:
         found.append(("ms for one image", f"{row.cost.latency_ms:.3g}"))
     return [(name, text) for name, text in found if text != "-"]
@@ -140,7 +152,17 @@ def _ranking(facts: StudyFacts) -> str:
     rows = _table_rows(ranking)
     head = "".join(
         f'<th scope="col">{header}</th>'
-        for header in ("rank", "placement", "IoU x100", "to plain x100", "seeds", "MACs", "parameters", "")
+        for header in (
+            "rank",
+            "placement",
+            "IoU x100",
+            "to plain x100",
+            "seeds",
+            "MACs",
+            "parameters",
+            "on the front",
+            "",
+        )
     )
     body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1) for row in rows)
     more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
@@ -173,8 +195,22 @@ def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
         str(row.n_seeds),
         amount(row.cost.macs),
         amount(row.cost.parameters),
+        "-" if row.front_probability is None else f"{row.front_probability:.0%}",
     )
     return f"<tr>{''.join(map(cell_markup, cells))}<td>{button}</td></tr>"
+
+
+def _effects_charts(facts: StudyFacts) -> Iterator[Chart]:
+    if facts.effects is not None and facts.effects.effects:
+        yield effects_chart(facts.effects)
+
+
+def _effects(facts: StudyFacts) -> str:
+    charts = "".join(map(chart_markup, _effects_charts(facts)))
+    if facts.effects is None or not charts:
+        return ""
+    notes = [note for note in facts.effects.notes if note not in facts.ranking.notes]
+    return f"{charts}{list_markup([*effect_sentences(facts.effects), *notes])}"
 
 
 def _learning_charts(facts: StudyFacts) -> Iterator[Chart]:

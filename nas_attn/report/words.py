@@ -45,8 +45,11 @@ def hover(row: RankedPlacement) -> str:
     """What a chart tells over a placement's mark, in Plotly's few tags."""
     words = "<br>".join(escape(line) for line in textwrap.wrap(named(row), _HOVER_LETTERS))
     gain = "" if row.is_plain else f"<br>to plain: {delta(row)} points"
+    likely = (
+        "" if row.front_probability is None else f"<br>on the front with a chance of {row.front_probability:.0%}"
+    )
     return (
         f"<b>{row.rank}. {words}</b><br>IoU x100: {iou(row.iou_mean, row.iou_interval)}, "
         f"{counted(row.n_seeds, 'seed')}; to expect: {100 * row.iou_expected:.1f}{gain}<br>"
-        f"{amount(row.cost.macs)} MACs, {amount(row.cost.parameters)} parameters"
+        f"{amount(row.cost.macs)} MACs, {amount(row.cost.parameters)} parameters{likely}"
     )

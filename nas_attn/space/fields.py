@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 from nas_attn.errors import NetworkError, SpaceError, did_you_mean
 from nas_attn.kind import START
@@ -83,6 +84,19 @@ def read_start(entry: Entry | None, override: str | None, problems: Problems) ->
     if len(problems) > before or (entry is None and override is None):
         return str(START.default)
     return override or str(entry.value if entry else "")
+
+
+def read_ladder(entry: Entry | None, problems: Problems) -> tuple[int, ...]:
+    """Steps of short, longer and full trials; none where they are not given or cannot be used."""
+    if entry is None:
+        return ()
+    steps = [item.value for item in entry.value] if isinstance(entry.value, tuple) else []
+    whole = [value for value in steps if isinstance(value, int) and not isinstance(value, bool)]
+    grows = all(one < other for one, other in pairwise([0, *whole]))
+    if len(steps) < 2 or len(whole) < len(steps) or not grows:
+        problems.add(entry, f"{entry.shown} must be two or more growing numbers of steps, such as [60, 180, 540]")
+        return ()
+    return tuple(whole)
 
 
 def read_network(entry: Entry | None, overrides: Overrides, problems: Problems) -> SizedNetwork | None:

@@ -21,6 +21,7 @@ from nas_attn.space.fields import (
     SizedNetwork,
     known_fields,
     read_description,
+    read_ladder,
     read_limits,
     read_name,
     read_network,
@@ -32,7 +33,7 @@ from nas_attn.space.source import read_text, shown_path
 from nas_attn.space.space import Choices, Dropped, SearchSpace
 from nas_attn.space.write import VERSION
 
-_FIELDS = ("version", "name", "description", "network", "start", "options", "choices", "limits")
+_FIELDS = ("version", "name", "description", "network", "start", "options", "choices", "limits", "ladder")
 _REQUIRED = ("version", "name", "network", "choices")
 
 
@@ -112,6 +113,7 @@ def _space(
     description = read_description(fields.get("description"), problems)
     sized = read_network(fields.get("network"), overrides, problems)
     limits = read_limits(fields.get("limits"), problems)
+    ladder = read_ladder(fields.get("ladder"), problems)
     start = read_start(fields.get("start"), overrides.start, problems)
     options = read_options(fields.get("options"), start, kinds, problems)
     depth = sized.network.depth if sized else None
@@ -123,7 +125,16 @@ def _space(
     problems.raise_if_any()
     every_kind = tuple(kinds[kind] for kind in sorted(kinds))
     return SearchSpace(
-        name, description, sized.network, sized.height, sized.width, choices, limits, every_kind, dropped
+        name,
+        description,
+        sized.network,
+        sized.height,
+        sized.width,
+        choices,
+        limits,
+        every_kind,
+        dropped,
+        ladder,
     )
 
 

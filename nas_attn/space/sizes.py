@@ -13,10 +13,17 @@ from nas_attn.space.source import read_text, shown_path
 
 @dataclass(frozen=True)
 class WrittenSizes:
-    """The sizes that a file gives; None where it leaves them to the device's preset."""
+    """The sizes that a file gives; None where it leaves them to the device's preset.
+
+    Args:
+        base_channels: C at full resolution.
+        image_size: side of the images.
+        ladder: steps of its rungs, such as ``60,180,540``; None where it has no ladder.
+    """
 
     base_channels: int | None
     image_size: int | None
+    ladder: str | None = None
 
 
 def written_sizes(source: str | Path) -> WrittenSizes:
@@ -28,9 +35,13 @@ def written_sizes(source: str | Path) -> WrittenSizes:
     path = find_space(source)
     where = shown_path(path)
     document = parse_document(read_text(path), where, Problems(where))
-    network = document.value.get("network") if isinstance(document.value, dict) else None
+    top = document.value if isinstance(document.value, dict) else {}
+    network = top.get("network")
     fields = network.value if network is not None and isinstance(network.value, dict) else {}
-    return WrittenSizes(_whole(fields.get("base_channels")), _whole(fields.get("image_size")))
+    ladder = top.get("ladder")
+    steps = ladder.value if ladder is not None and isinstance(ladder.value, tuple) else ()
+    rungs = ",".join(str(step.value) for step in steps) or None
+    return WrittenSizes(_whole(fields.get("base_channels")), _whole(fields.get("image_size")), rungs)
 
 
 def _whole(entry: Entry | None) -> int | None:

@@ -46,6 +46,8 @@ class SearchSpace:
         limits: bounds beyond the choices; those of positions are already applied to ``choices``.
         kinds: every known kind, so that a refusal can say more than "unknown".
         dropped: what the position limit removed from the file's choices.
+        ladder: steps of short, longer and full trials, ascending, for searches that are not told otherwise; empty
+            where all trials are run in full.
     Raises:
         SpaceError: the parts contradict each other; all problems are named together.
     """
@@ -59,6 +61,7 @@ class SearchSpace:
     limits: Limits
     kinds: tuple[AttentionKind, ...]
     dropped: tuple[Dropped, ...] = ()
+    ladder: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "description", " ".join(self.description.split()))

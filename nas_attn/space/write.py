@@ -40,6 +40,7 @@ def space_dict(space: SearchSpace) -> dict[str, Any]:
         "start": start,
         "choices": _choices(space, start),
         "limits": _limits(space.limits),
+        **({"ladder": list(space.ladder)} if space.ladder else {}),
     }
 
 

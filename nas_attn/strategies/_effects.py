@@ -17,6 +17,7 @@ from nas_attn.strategies._encoding import Codes
 MOST_FOR_PAIRS = 512
 """With more runs the pairs are left out: the time of a proposal must not grow with the cube of their number."""
 MOST_FOR_VARIANCES = 384
+_BLOCK = 256
 _SEED_VARIANCE = 10.0
 _LEAST_NOISE = 1e-6
 """Of a run that shares nothing with the top."""
@@ -119,15 +120,10 @@ class Effects:
     def learn(cls, runs: Runs) -> Effects:
         """The posterior, with the variances that make the runs most likely."""
         variances = _likely_variances(runs)
-        features = _seen_features(runs)
-        prior = _prior(runs, variances)
         whitener = _whitener(runs, variances)
-        table = np.column_stack([features, runs.scores])
-        noise_sd = np.sqrt(runs.noise(variances.noise))[:, None]
-        white = table / noise_sd if whitener is None else _solve(whitener, table)
-        seen, scores = white[:, :-1], white[:, -1]
-        factor = _cholesky(seen.T @ seen + np.diag(1 / prior))
-        mean = _solve(factor.T, _solve(factor, seen.T @ scores), lower=False)
+        square, right = _summed(runs, variances) if whitener is None else _whitened(runs, whitener)
+        factor = _cholesky(square + np.diag(1 / _prior(runs, variances)))
+        mean = _solve(factor.T, _solve(factor, right), lower=False)
         return cls(runs, variances, mean, factor, whitener)
 
     def draw(self, generator: np.random.Generator) -> Array:
@@ -191,24 +187,62 @@ def _solve(triangle: Array, right: Array, *, lower: bool = True) -> Array:
     return solution
 
 
+def _whitened(runs: Runs, whitener: Array) -> tuple[Array, Array]:
+    """The normal equations of the linear terms, F' C^-1 F and F' C^-1 s, (p, p) and (p,)."""
+    white = _solve(whitener, np.column_stack([_seen_features(runs), runs.scores]))
+    return white[:, :-1].T @ white[:, :-1], white[:, :-1].T @ white[:, -1]
+
+
+def _summed(runs: Runs, variances: Variances) -> tuple[Array, Array]:
+    """The same where C is diagonal: sums over blocks of runs, of which only the last is not known from before."""
+    noise_sd = np.sqrt(runs.noise(variances.noise))
+    squares, rights = [], []
+    for start in range(0, len(runs.scores), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        features, square = _block(
+            runs.codes[block].tobytes(),
+            runs.seeds[block].tobytes(),
+            (runs.shares[block] / noise_sd[block]).tobytes(),
+            tuple(runs.stages.tolist()),
+            runs.n_specs,
+            int(runs.seeds.max()) + 1,
+        )
+        squares.append(square)
+        rights.append(features.T @ (runs.scores[block] / noise_sd[block]))
+    return np.sum(squares, axis=0), np.sum(rights, axis=0)
+
+
+@lru_cache(maxsize=256)
+def _block(
+    codes: bytes, seeds: bytes, weights: bytes, stages: tuple[int, ...], n_specs: int, n_seeds: int
+) -> tuple[Array, Array]:
+    """Weighted features of some runs, (n, p), and their products, (p, p)."""
+    chosen = np.frombuffer(codes, dtype=np.int64).reshape(-1, len(stages))
+    level = _level(np.frombuffer(seeds, dtype=np.int64), n_seeds)
+    features = np.column_stack([level, _terms(chosen, np.array(stages), n_specs)])
+    features *= np.frombuffer(weights)[:, None]
+    return features, features.T @ features
+
+
 def _features(codes: Codes, runs: Runs, *, with_level: bool = True) -> Array:
     """(n, p): level and seeds (0 without them), then kinds, stages, locations."""
-    n_stages = int(runs.stages.max()) + 1
     n_seeds = int(runs.seeds.max()) + 1
-    chosen = (codes[:, :, None] == np.arange(1, runs.n_specs)).astype(float)
-    by_stage = np.stack([chosen[:, runs.stages == stage].sum(1) for stage in range(n_stages)], axis=1)
-    level = np.zeros((len(codes), 1 + n_seeds))
-    if with_level:
-        level[:, 0] = 1.0
-        level[np.arange(len(codes)), 1 + runs.seeds[: len(codes)]] = 1.0
-    return np.column_stack(
-        [
-            level,
-            chosen.sum(1),
-            by_stage.reshape(len(codes), -1),
-            chosen.reshape(len(codes), -1),
-        ]
-    )
+    level = _level(runs.seeds[: len(codes)], n_seeds) if with_level else np.zeros((len(codes), 1 + n_seeds))
+    return np.column_stack([level, _terms(codes, runs.stages, runs.n_specs)])
+
+
+def _level(seeds: NDArray[np.int64], n_seeds: int) -> Array:
+    level = np.zeros((len(seeds), 1 + n_seeds))
+    level[:, 0] = 1.0
+    level[np.arange(len(seeds)), 1 + seeds] = 1.0
+    return level
+
+
+def _terms(codes: Codes, stages: NDArray[np.int64], n_specs: int) -> Array:
+    chosen = (codes[:, :, None] == np.arange(1, n_specs)).astype(float)
+    by_stage = np.stack([chosen[:, stages == stage].sum(1) for stage in range(int(stages.max()) + 1)], axis=1)
+    rows = len(codes)
+    return np.column_stack([chosen.sum(1), by_stage.reshape(rows, -1), chosen.reshape(rows, -1)])
 
 
 def _seen_features(runs: Runs) -> Array:

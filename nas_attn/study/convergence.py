@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_attn.budget import Budget
+from nas_attn.ranking import Ranking
 from nas_attn.record import TrialRecord
 
 LEAST_GAIN = 0.01
@@ -83,3 +84,16 @@ def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: flo
         if record.outcome is not None and record.seed == first_seed
     }
     return Convergence(tuple(sorted(points.items())), budget.steps, noise)
+
+
+def ranked_convergence(records: Sequence[TrialRecord], ranking: Ranking) -> Convergence | None:
+    """The same at the budget that is ranked; None where nothing is.
+
+    Args:
+        records: of the study.
+        ranking: of these.
+    """
+    if ranking.budget is None:
+        return None
+    run = ranking.noise.run
+    return plain_convergence(records, ranking.budget, run.sd if run else None)

@@ -98,7 +98,7 @@ class _Search:
         while len(self._mine) < self._pool.size and (record := self._left_by_others() or self._new()):
             self._mine.add(record.number)
             self._pause = _FIRST_PAUSE
-            self._pool.submit(record.number, _evaluation(record))
+            self._pool.submit(record.number, evaluation_of(record))
             self._listener(self._records)
 
     def _seconds_to_wait(self) -> float:
@@ -174,7 +174,7 @@ class _Search:
     def _write(self, finished: Finished) -> None:
         number = finished.number
         self._mine.remove(number)
-        record = _end(finished, self._records[number], self._settings, self._ledger)
+        record = end_trial(finished, self._records[number], self._settings, self._ledger)
         self._claims.settle(number)
         if record is None:
             log.warning("trial %d was ended by another process; what was found here is left out", number)
@@ -185,11 +185,15 @@ class _Search:
         self._listener(self._records)
 
 
-def _evaluation(record: TrialRecord) -> Evaluation:
+def evaluation_of(record: TrialRecord) -> Evaluation:
+    """What a trial that was begun is to find out."""
     return Evaluation(record.placement, record.budget, record.seed, record.role, record.control, record.memory)
 
 
-def _end(finished: Finished, record: TrialRecord, settings: StudySettings, ledger: Ledger) -> TrialRecord | None:
+def end_trial(
+    finished: Finished, record: TrialRecord, settings: StudySettings, ledger: Ledger
+) -> TrialRecord | None:
+    """Write down how a trial has ended; None where another process did."""
     if finished.outcome is None:
         return ledger.fail(record, finished.failure or "no reason was given", finished.worker)
     if not math.isfinite(finished.outcome.score.iou):

@@ -17,6 +17,7 @@ from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.evaluate import CostTable
 from nas_attn.ranking import Ranking, counted, rank
+from nas_attn.ranking.effects import study_effects
 from nas_attn.record import State, TrialRecord
 from nas_attn.report import AddedCost, Panels, StudyFacts
 from nas_attn.space import SearchSpace
@@ -58,6 +59,7 @@ def report_facts(
         network=space.network,
         records=records,
         ranking=ranking,
+        effects=study_effects(records),
         added_costs=_added_costs(space),
         plain_curve=curve.points,
         plain_curve_text=curve.words,

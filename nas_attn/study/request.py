@@ -98,7 +98,7 @@ class StudyRequest:
     trials: int | None = None
     timeout: str | None = None
     seed: int = 0
-    strategy: str = "tpe"
+    strategy: str = "additive"
     cost: str = "macs"
     storage: str | None = None
     start: str | None = None

@@ -178,6 +178,8 @@ def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> 
     """The request with the preset's sizes where it leaves them open, and with what is fastest on this machine."""
     written = written_sizes(request.space)
     finds = request.budget == AUTO
+    if request.ladder is None and request.steps is None and not finds:
+        request = replace(request, ladder=written.ladder)
     filled = replace(
         request,
         base_channels=request.base_channels or written.base_channels or preset.base_channels,

@@ -126,7 +126,7 @@ def _searched(
 def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> AbstractContextManager[Pool]:
     request, settings = resolved.request, resolved.settings
     if request.engine != RAY:
-        return _processes(resolved, folder, log_name)
+        return processes(resolved, folder, log_name)
     # Ray gives a worker its GPU, which is then the only one that it sees.
     on_gpu = settings.device_kind != "cpu"
     evaluators = [replace(one, device=settings.device_kind) for one in resolved.evaluators()]
@@ -134,7 +134,7 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
     return RayPool(evaluators, address=request.address, gpus=share, fingerprint=settings.fingerprint)
 
 
-def _processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
+def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images."""
     try:
         with FileLock(folder.path / "images.lock"):

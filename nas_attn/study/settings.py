@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from nas_attn.budget import Budget
+from nas_attn.budget import Budget, rungs
 from nas_attn.evaluate import DataSource
 from nas_attn.space import SearchSpace
 from nas_attn.training import Precision, Recipe
@@ -70,8 +70,7 @@ class StudySettings:
         Args:
             top: the last of them.
         """
-        below = (top.steps // 9, top.steps // 3) if self.ladder == "auto" else self.ladder
-        return (*(replace(top, steps=steps) for steps in below if 0 < steps < top.steps), top)
+        return rungs(self.ladder, top)
 
     @property
     def device_kind(self) -> str:

@@ -11,6 +11,7 @@ from nas_attn.export import Architecture, Found, Results
 from nas_attn.network import UNetConfig
 from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.record import State, TrialRecord
+from nas_attn.study.convergence import ranked_convergence
 from nas_attn.study.ledger import Ledger
 
 
@@ -26,6 +27,7 @@ def architecture_of(
         row: the placement that was picked.
     """
     identity, context = ledger.identity, ledger.context
+    curve = ranked_convergence(records, ranking)
     network = identity["space"]["network"]
     return Architecture(
         network=UNetConfig(
@@ -53,6 +55,7 @@ def architecture_of(
             device=row.cost.device,
             version=__version__,
             date=datetime.now(UTC).date().isoformat(),
+            converged=None if curve is None else curve.converged,
         ),
         results=Results.of(row),
     )

@@ -62,3 +62,31 @@ def test_a_mistake_is_one_clear_line(tiny_study, refused, words, message, tmp_pa
 
     assert message in line
     assert not (tmp_path / "x.yaml").exists()
+
+
+def test_several_formats_of_a_study_are_written_and_compared(tiny_study, capsys, tmp_path):
+    assert main(["export", "tiny", "--format", "python,card", "-o", "out"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    card = (tmp_path / "out.md").read_text(encoding="utf-8")
+
+    assert printed[1].startswith("  out.py: equal to the bit on ")
+    assert printed[2] == "  out.md: parameters and MACs, counted again, are those of the search"
+    assert "**The study: " in card
+    assert "Plain U-Net, IoU x100: " in card
+    assert "nas-attn search --config studies/tiny/study.yaml" in card
+
+
+def test_the_call_of_smp_is_printed(tiny_study, capsys):
+    pytest.importorskip("segmentation_models_pytorch", reason="needs pip install -e '.[reference]'")
+    plain = next(row for row in json.loads(rank_json(capsys)) if set(row["placement"].values()) == {"none"})
+    assert main(["export", "tiny", "--pick", f"id:{plain['placement_id']}", "--format", "smp"]) == 0
+    printed = capsys.readouterr().out
+
+    compile(printed, "printed", "exec")
+    assert "smp.Unet(" in printed
+    assert printed.splitlines()[-1].startswith("# Checked: the network of smp was built")
+
+
+def rank_json(capsys):
+    assert main(["rank", "tiny", "--json"]) == 0
+    return capsys.readouterr().out

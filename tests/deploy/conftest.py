@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 from torch import nn
 
 from nas_attn.attention import catalogue
-from nas_attn.export import Architecture
+from nas_attn.export import Architecture, write_architecture
+from nas_attn.fit import architecture_id
+from nas_attn.fit.weights import WeightsInfo, write_weights
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
@@ -92,3 +95,34 @@ def awake() -> Callable[[Architecture], nn.Module]:
         return network.eval()
 
     return wake
+
+
+@pytest.fixture
+def run(
+    make_architecture: Callable[..., Architecture],
+    awake: Callable[[Architecture], nn.Module],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A folder such as 'nas-attn train' leaves, below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    architecture = make_architecture({"skip.0": "se", "decoder.1": "gate(start=identity)"})
+    folder = tmp_path / "runs" / "best-cells"
+    folder.mkdir(parents=True)
+    write_architecture(architecture, folder / "architecture.yaml", catalogue())
+    info = WeightsInfo(
+        architecture=architecture_id(architecture),
+        placement="se at skip.0",
+        classes=architecture.classes,
+        mean=architecture.mean,
+        std=architecture.std,
+        bits=16,
+        longest_side=512,
+        data="f00",
+        seed=3,
+        epoch=7,
+        val_iou=0.8125,
+        version="0.1.0",
+    )
+    write_weights(folder / "weights.safetensors", awake(architecture), info)
+    return folder.relative_to(tmp_path)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 import nas_attn
 from nas_attn.attention import catalogue
@@ -18,41 +17,8 @@ from nas_attn.deploy.source import read_source
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError, UsageError
 from nas_attn.export import Architecture, read_architecture, write_architecture
-from nas_attn.fit import architecture_id
-from nas_attn.fit.weights import WeightsInfo, write_weights
 
 Make = Callable[..., Architecture]
-
-
-@pytest.fixture
-def run(
-    make_architecture: Make,
-    awake: Callable[[Architecture], nn.Module],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
-    """A folder such as 'nas-attn train' leaves, below the current folder."""
-    monkeypatch.chdir(tmp_path)
-    architecture = make_architecture({"skip.0": "se", "decoder.1": "gate(start=identity)"})
-    folder = tmp_path / "runs" / "best-cells"
-    folder.mkdir(parents=True)
-    write_architecture(architecture, folder / "architecture.yaml", catalogue())
-    info = WeightsInfo(
-        architecture=architecture_id(architecture),
-        placement="se at skip.0",
-        classes=architecture.classes,
-        mean=architecture.mean,
-        std=architecture.std,
-        bits=16,
-        longest_side=512,
-        data="f00",
-        seed=3,
-        epoch=7,
-        val_iou=0.8125,
-        version="0.1.0",
-    )
-    write_weights(folder / "weights.safetensors", awake(architecture), info)
-    return folder.relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "weights.safetensors"])

@@ -59,6 +59,7 @@ def architecture() -> Architecture:
         std=(30.0, 29.5, 2.0),
         image_size=64,
         found=Found(
+            converged=True,
             study="nuclei",
             space="unet_attention",
             strategy="tpe",

@@ -76,6 +76,7 @@ def line_of(text: str, start: str) -> int:
         ("std: [30.0, ", "std: [.inf, ", "std", "inf is no finite number"),
         ("image_size: 64\n", "image_size: 3\n", "image_size", "is 3; a depth of 2 needs at least 4"),
         ("trials: 200", "trials: many", "trials", "found.trials: is 'many'; it must be a whole number from 0 up"),
+        ("converged: true", "converged: 1", "converged", "found.converged: is 1; it must be true or false"),
         ("trials: 200", "trials: true", "trials", "found.trials: is true; it must be a whole number from 0 up"),
         ("seeds: [1", "seeds: [-1", "seeds", "found.seeds: is a list; it must be a list of whole numbers from 0"),
         ("steps: 600", "steps: 0", "budget", "found.budget.steps: is 0; it must be a whole number from 1 up"),

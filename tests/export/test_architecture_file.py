@@ -133,6 +133,7 @@ def architectures(draw: st.DrawFn, kinds: Kinds) -> Architecture:
         device=WORDS,
         version=WORDS,
         date=st.dates().map(str),
+        converged=st.sampled_from([None, True, False]),
     )
     results = st.builds(
         Results,

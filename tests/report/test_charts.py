@@ -11,13 +11,15 @@ import pytest
 
 from nas_attn.budget import Budget
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.ranking import ladder_fidelity, rank
+from nas_attn.ranking import Interval, ladder_fidelity, rank
+from nas_attn.ranking.effects import Effect, StudyEffects
 from nas_attn.record import Cost
 from nas_attn.report import AddedCost, StudyFacts
 from nas_attn.report.chart import Table
 from nas_attn.report.costs import costs_chart
 from nas_attn.report.curves import curve_data, curves_chart
 from nas_attn.report.differences import compared_rows, differences_chart
+from nas_attn.report.effects import effects_chart
 from nas_attn.report.front import front_chart, front_data
 from nas_attn.report.rungs import rungs_chart
 
@@ -153,6 +155,45 @@ def test_costs_are_shares_of_the_plain_network() -> None:
     assert [list(row) for row in grid.z] == [[None, pytest.approx(0.69897)], [pytest.approx(2.60206), None]]
     assert chart.table.rows[0] == ("skip.0", "se", "50", "5", "10")
     assert "+20 %" in grid.customdata[1][0]
+
+
+def test_effects_stand_at_their_place_with_a_star_where_they_are_sure() -> None:
+    skip, decoder = Location.parse("skip.0"), Location.parse("decoder.1")
+    effects = StudyEffects(
+        effects=(
+            Effect(skip, AttentionSpec("scse"), 0.012, Interval(0.004, 0.02), 7),
+            Effect(skip, AttentionSpec("pam"), -0.003, Interval(-0.01, 0.004), 5),
+            Effect(decoder, AttentionSpec("pam"), -0.02, Interval(-0.03, -0.01), 1),
+        ),
+        interactions=(),
+        redundancies=(),
+        confidence=0.9,
+        n_placements=12,
+        n_runs=30,
+        notes=(),
+    )
+    chart = effects_chart(effects)
+    (grid,) = chart.figure.data
+    assert (list(grid.y), list(grid.x)) == (["skip.0", "decoder.1"], ["pam", "scse"])
+    assert [list(row) for row in grid.text] == [["-0.3", "+1.2*"], ["-2.0*", ""]]
+    assert (grid.zmin, grid.zmax) == (pytest.approx(-2.0), pytest.approx(2.0))
+    assert "tried in 7 placements" in grid.customdata[0][1]
+    assert "90% interval" in chart.caption
+    assert chart.table.rows[0] == ("skip.0", "scse", "+1.2*", "0.4 to 2.0", "7")
+
+
+def test_of_many_pairs_of_rungs_an_even_share_is_drawn(facts_of: Facts, run: Run) -> None:
+    placements = list(dict.fromkeys(record.placement for record in facts_of(900).records))
+    short, long = Budget(50, 64, 8), Budget(100, 64, 8)
+    records = [
+        run(2 * index + upper, placement, 0, 0.5 + 1e-4 * index, budget=(short, long)[upper])
+        for index, placement in enumerate(placements)
+        for upper in (0, 1)
+    ]
+    chart = rungs_chart(ladder_fidelity(records), records)
+    (marks,) = chart.figure.data
+    assert len(marks.x) == 300
+    assert "an even share is drawn" in chart.caption
 
 
 def test_rungs_pair_what_ran_at_both_budgets_with_the_same_seed(facts_of: Facts, run: Run) -> None:

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import rank
+from nas_attn.ranking.effects import study_effects
 from nas_attn.record import Cost, State, TrialRecord
 from nas_attn.report import AddedCost, Panel, Panels, Picture, StudyFacts, report_page
 
@@ -59,6 +60,7 @@ def full(facts_of: Facts) -> StudyFacts:
         40,
         records=facts.records,
         ranking=facts.ranking,
+        effects=study_effects(facts.records),
         added_costs=(AddedCost(location, AttentionSpec("se"), 10, 50),),
         plain_curve=((50, 0.5), (100, 0.6)),
         plain_curve_text="It has converged.",
@@ -86,6 +88,7 @@ def test_a_full_page_has_every_section_and_each_is_linked(facts_of: Facts) -> No
         "differences",
         "front",
         "ranking",
+        "effects",
         "learning",
         "budget",
         "costs",
@@ -119,7 +122,7 @@ def test_every_figure_is_named_described_and_told_as_a_table(facts_of: Facts) ->
     outline = Outline(page)
     ids = {attrs["id"] for _, attrs in outline.tags if "id" in attrs}
     plots = [attrs for attrs in outline.all("div") if attrs.get("class") == "plot"]
-    assert len(plots) == 5
+    assert len(plots) == 6
     for plot in plots:
         assert plot["aria-label"]
         assert plot["aria-describedby"] in ids

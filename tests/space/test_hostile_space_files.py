@@ -11,7 +11,7 @@ TEXTS = {
     "a list": (
         "- 1",
         "f.yaml: line 1: must be a mapping of version, name, description, network, start, options, choices, "
-        "limits, not a list",
+        "limits, ladder, not a list",
     ),
     "an open bracket": (
         "a: 1\nb: [c",

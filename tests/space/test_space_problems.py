@@ -70,6 +70,18 @@ CASES = {
         "line 4: choices.encoder.1: gate cannot stand here: encoders and the bottleneck have no gating signal "
         "(it may stand at skip and decoder)",
     ),
+    "a ladder that goes down": (
+        "choices: {skip: [none, se]}\nladder: [180, 60]",
+        "line 5: ladder: a list must be two or more growing numbers of steps, such as [60, 180, 540]",
+    ),
+    "a ladder of one rung": (
+        "choices: {skip: [none, se]}\nladder: [180]",
+        "line 5: ladder: a list must be two or more growing numbers of steps, such as [60, 180, 540]",
+    ),
+    "a ladder in words": (
+        "choices: {skip: [none, se]}\nladder: auto",
+        "line 5: ladder: 'auto' must be two or more growing numbers of steps, such as [60, 180, 540]",
+    ),
     "no choices": (
         "choices: {}",
         "line 4: choices: must be a mapping such as {skip: [none, gate], bottleneck: [none, se]}",

@@ -48,6 +48,7 @@ FILES = st.fixed_dictionaries(
     optional={
         "description": st.text(max_size=60),
         "start": st.sampled_from(["paper", "identity"]),
+        "ladder": st.lists(st.integers(1, 9999), min_size=2, max_size=4, unique=True).map(sorted),
         "options": st.fixed_dictionaries({"se": st.fixed_dictionaries({"reduction": st.integers(1, 8)})}),
         "limits": st.fixed_dictionaries({}, optional={
             "max_positions": st.integers(16, 9000), "max_macs": CEILINGS, "max_parameters": CEILINGS,

@@ -46,11 +46,14 @@ def slow_kernel(
     return shares * (level + total + variances.pair * shared * (shared - 1) / 6)
 
 
+@pytest.mark.parametrize("pair", [0.4, 0.0], ids=["pairs", "no pairs, in blocks"])
 @pytest.mark.parametrize("short_share", [1.0, 0.3], ids=["one budget", "with short runs"])
 def test_scores_are_those_of_gaussian_process_regression(
-    monkeypatch: pytest.MonkeyPatch, short_share: float
+    monkeypatch: pytest.MonkeyPatch, short_share: float, pair: float
 ) -> None:
-    variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=0.4, noise=0.25)
+    variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=pair, noise=0.25)
+    monkeypatch.setattr(_effects, "MOST_FOR_PAIRS", 14 if pair else 13)
+    monkeypatch.setattr(_effects, "_BLOCK", 4)
     monkeypatch.setattr(_effects, "_likely_variances", lambda runs: variances)
     shares = np.repeat((1.0, short_share), (5, 9))
     runs = replace(runs_of(14), shares=shares)

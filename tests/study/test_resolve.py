@@ -283,3 +283,15 @@ def test_what_contradicts_itself_is_told_together() -> None:
 def test_two_ceilings_of_one_cost_are_told() -> None:
     with pytest.raises(UsageError, match=r"--max-cost 1\.2x: --max-macs limits the same; give one of the two"):
         resolve(replace(ASK, max_cost="1.2x", max_macs="2x"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps"),
+    [({}, [20, 60, 180]), ({"ladder": "30,90"}, [30, 90]), ({"steps": 50}, [50])],
+    ids=["nothing", "another ladder", "one budget"],
+)
+def test_a_space_may_bring_its_ladder(space_file: Path, asked: dict[str, object], steps: list[int]) -> None:
+    space_file.write_text(space_file.read_text(encoding="utf-8") + "ladder: [20, 60, 180]\n", encoding="utf-8")
+    settings = resolve(replace(ASK, space=str(space_file), **asked)).settings  # type: ignore[arg-type]
+
+    assert [budget.steps for budget in settings.ladder_below(settings.budget)] == steps

@@ -1,0 +1,119 @@
+"""Does the winner's gain hold? Run it, the plain U-Net and the best control again, judged on the test images.
+
+  nas-attn verify nuclei
+  nas-attn verify nuclei --seeds 8 --ablate
+  nas-attn verify nuclei --pick id:1f0c
+
+The seeds are fresh and the test images had no say in the search: nothing here chose the winner. Stopped, the same
+command goes on; with more --seeds, those are added that have not run. The search's own trials stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nas_attn.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nas_attn.study.join import JoinRequest
+    from nas_attn.study.verify import Verified
+
+_SEEDS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    parser.add_argument("--seeds", type=int, default=_SEEDS, metavar="N", help=f"fresh seeds of each [{_SEEDS}]")
+    parser.add_argument("--pick", default="best", metavar="HOW", help="the winner, as in an export [best]")
+    parser.add_argument("--ablate", action="store_true", help="also run the winner without each of its modules")
+    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    parser.add_argument("--data", metavar="FOLDER", help="the images here [where they were when the study began]")
+    parser.add_argument("--device", metavar="DEVICE", help="auto | cpu | cuda | cuda:N [auto]")
+    parser.add_argument("--workers", metavar="N", help="runs at once [auto, as in a search]")
+    parser.add_argument("--json", action="store_true", help="the result as one object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run what is missing, and say whether the claim holds."""
+    from nas_attn.cli._console import wide_console
+    from nas_attn.cli._stop import stops_as_ctrl_c
+
+    request, console = _request(arguments), wide_console()
+    with stops_as_ctrl_c():
+        try:
+            verified = _verified(arguments, request, console)
+        except KeyboardInterrupt:
+            if not arguments.json:
+                console.print("Stopped. What is finished is kept; the same command goes on with it.")
+            raise
+    if arguments.json:
+        print(verified.result.to_json())
+    else:
+        _show(verified, console)
+    return 0
+
+
+def _request(arguments: argparse.Namespace) -> JoinRequest:
+    from nas_attn.study.join import JoinRequest
+    from nas_attn.study.request import request_problems
+
+    workers = arguments.workers
+    given = {
+        "device": arguments.device,
+        "workers": int(workers) if workers is not None and workers.isdecimal() else workers,
+    }
+    problems = [f"--{name}: {problem}" for name, problem in request_problems(given)]
+    if arguments.seeds < 2:
+        problems.append(f"--seeds: {arguments.seeds} must be at least 2, or nothing is known of the noise")
+    if problems:
+        raise UsageError(problems)
+    given = {name: value for name, value in given.items() if value is not None}
+    return JoinRequest(arguments.study, arguments.storage, arguments.data, **given)
+
+
+def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> Verified:
+    from nas_attn.ranking import describe, rank
+    from nas_attn.study.claim import Claim
+    from nas_attn.study.find import open_study
+    from nas_attn.study.join import resolve_joined
+    from nas_attn.study.verify import verify
+
+    def say(text: str) -> None:
+        if not arguments.json:
+            console.print(text, markup=False, soft_wrap=True)
+
+    # What can be wrong with the study is told before its data are read.
+    ledger = open_study(request.study, request.storage)
+    records = ledger.records()
+    claim = Claim.of(records, rank(records, cost=ledger.identity["cost"]), arguments.pick)
+    resolved, folder, _ = resolve_joined(request)
+    say(f"{describe(claim.winner)}, the plain U-Net" + (f" and {claim.control_name}" if claim.control else ""))
+    say(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {len(resolved.dataset.test)} test images")
+    return verify(
+        resolved,
+        folder,
+        claim,
+        n_seeds=arguments.seeds,
+        ablate=arguments.ablate,
+        listener=lambda finished, wanted: say(f"{finished}/{wanted} runs"),
+    )
+
+
+def _show(verified: Verified, console: Console) -> None:
+    result = verified.result
+    console.print()
+    for sentence in result.sentences:
+        console.print(sentence, markup=False, soft_wrap=True)
+    if result.iou is not None:
+        winner, plain = (f"{100 * iou:.1f}" for iou in result.iou)
+        console.print(f"IoU x100 on the test images: {winner}, plain U-Net {plain}.")
+    if verified.n_looks > 1:
+        console.print(
+            f"{verified.n_looks} placements of this study were judged on the test images by now: what is picked "
+            "among them for that is no longer verified by these images.",
+            soft_wrap=True,
+        )

@@ -1,0 +1,148 @@
+"""What a study and a training have recorded of a network, for its card."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_attn.deploy.subject import Subject
+from nas_attn.export import Found
+from nas_attn.fit.run_folder import RunFolder
+from nas_attn.study.report_facts import report_facts
+
+Pairs = tuple[tuple[str, str], ...]
+
+_IN_THE_RUN = (
+    "epochs",
+    "steps_per_epoch",
+    "batch_size",
+    "crop",
+    "learning_rate",
+    "seed",
+    "patience",
+    "longest_side",
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a card says and the architecture file does not.
+
+    Args:
+        verdict: of the study; empty where there is none.
+        notes: what the reader of its figures must know, one sentence each.
+        tests: (name, text) pairs of a training's test.
+        tests_about: what these are.
+        data: (name, text) pairs.
+        made: (name, text) pairs: how it was found and trained.
+        commands: (command, what it does) pairs.
+    """
+
+    verdict: str = ""
+    notes: tuple[str, ...] = ()
+    tests: Pairs = ()
+    tests_about: str = ""
+    data: Pairs = ()
+    made: Pairs = ()
+    commands: Pairs = ()
+
+
+def evidence_of(subject: Subject) -> Evidence:
+    """What is known of a subject: from its study, or else from its run and its architecture file.
+
+    Raises:
+        StudyError: the study cannot be read any more.
+    """
+    if subject.ledger is not None:
+        facts = report_facts(subject.ledger, study_file=subject.study_file)
+        notes = (facts.plain_curve_text, *facts.ranking.notes)
+        return Evidence(
+            verdict=f"The study: {facts.ranking.verdict}",
+            notes=tuple(filter(None, notes)),
+            data=facts.data,
+            made=facts.settings,
+            commands=facts.commands,
+        )
+    found = subject.architecture.found
+    searched = () if found is None else tuple(_found(found))
+    data = [("classes", ", ".join(subject.architecture.classes))]
+    if found is not None:
+        data += [("data set of the search", found.data), ("its fingerprint", found.data_fingerprint)]
+    if subject.weights is None:
+        return Evidence(data=tuple(data), made=searched)
+    folder = RunFolder(subject.weights.parent)
+    metrics, run = _json(folder.metrics), _json(folder.identity)
+    data += [
+        (name, str(run[key])) for name, key in (("data set", "data"), ("fingerprint", "fingerprint")) if key in run
+    ]
+    return Evidence(
+        notes=_cautions(metrics),
+        tests=tuple(_tests(metrics)),
+        tests_about="After full training, IoU x100 on test images, of which the training saw none:",
+        data=tuple(data),
+        made=(*searched, *_training(metrics, run)),
+        commands=tuple(_commands(folder, run)),
+    )
+
+
+def _found(found: Found) -> Iterator[tuple[str, str]]:
+    yield "study", f"{found.study}: {found.trials} trials, space {found.space}, strategy {found.strategy}"
+    yield "seeds of its runs", ", ".join(map(str, found.seeds))
+    yield "device of the search", found.device
+    yield "searched with", f"nas-attn {found.version}, {found.date}"
+
+
+def _tests(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    trained, plain = metrics.get("trained"), metrics.get("plain")
+    if not trained:
+        return
+    names = [*metrics.get("classes", []), "mean"]
+    values = [*trained["test_iou_per_class"], trained["test_iou"]]
+    others = [*plain["test_iou_per_class"], plain["test_iou"]] if plain else [None] * len(values)
+    for name, value, other in zip(names, values, others, strict=False):
+        compared = "" if value is None or other is None else f" ({100 * (value - other):+.2f} to the plain U-Net)"
+        yield name, ("absent" if value is None else f"{100 * value:.2f}") + compared
+
+
+def _cautions(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    if not metrics.get("plain"):
+        return ("The plain U-Net was not trained beside it, so that nothing says what the attention adds.",)
+    return (
+        "This is one seed: with another, such a difference can change by a point or more, and its sign with it.",
+    )
+
+
+def _training(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if settings := [f"{key.replace('_', ' ')} {run[key]}" for key in _IN_THE_RUN if run.get(key) is not None]:
+        yield "training", ", ".join(settings)
+    if metrics.get("device"):
+        yield "device of the training", str(metrics["device"])
+    if trained := metrics.get("trained"):
+        yield (
+            "weights kept",
+            f"of epoch {trained['best_epoch']} of {trained['epochs']}, the best on validation images",
+        )
+        yield "time", f"{trained['seconds'] / 60:.1f} minutes"
+
+
+def _commands(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    flags = [
+        f"--{key.replace('_', '-')} {run[key]}"
+        for key in ("epochs", "batch_size", "crop", "seed", "longest_side", "patience")
+        if run.get(key) is not None
+    ]
+    words = " ".join([shlex.quote(str(folder.architecture)), "--data FOLDER", *flags])
+    yield f"nas-attn train {words}", "The same training again, in another folder with -o:"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Empty where the file is not there or is none: a card says what is known."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -1,0 +1,174 @@
+"""Running a claim again: fresh seeds, judged on the test images, beside the search's own trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import optuna
+from filelock import FileLock, Timeout
+
+from nas_attn import __version__
+from nas_attn.errors import StudyError
+from nas_attn.ranking.verification import Verification, verification
+from nas_attn.record import State, TrialRecord
+from nas_attn.study.begin import study_url
+from nas_attn.study.claim import Claim
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.folder import StudyFolder
+from nas_attn.study.ledger import Ledger
+from nas_attn.study.loop import end_trial, evaluation_of
+from nas_attn.study.pool import Pool
+from nas_attn.study.resolve import Resolved
+from nas_attn.study.run import processes
+
+_MARK = ".verify-"
+Listener = Callable[[int, int], None]
+"""Told of how many runs are finished, and of how many there are."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A verification with what it rests on.
+
+    Args:
+        result: what it says.
+        records: its runs, judged on the test images.
+        n_looks: how many placements of the study were judged on the test images so far, this one included.
+    """
+
+    result: Verification
+    records: tuple[TrialRecord, ...]
+    n_looks: int
+
+
+def verify(
+    resolved: Resolved,
+    folder: StudyFolder,
+    claim: Claim,
+    *,
+    n_seeds: int,
+    ablate: bool,
+    listener: Listener,
+    pool: AbstractContextManager[Pool] | None = None,
+) -> Verified:
+    """Run what a claim takes, and say whether it holds.
+
+    The runs are a study of their own in the same storage, named after the study and the winner: the search's
+    trials stay as they are, and what was stopped goes on. A placement is judged on the test images with each seed
+    once: further seeds are added to those that ran.
+
+    Args:
+        resolved: the search.
+        folder: of the study.
+        claim: that is verified; of an earlier verification of the same winner, its own is kept.
+        n_seeds: fresh seeds for each placement.
+        ablate: whether the winner also runs without each of its modules.
+        listener: told of the progress.
+        pool: who evaluates; None starts one process for each worker.
+    Raises:
+        StudyError: it is being verified already, or cannot be stored.
+    """
+    beside = StudyFolder(folder.path / "verify")
+    beside.make()
+    with _alone(beside.path / "lock", resolved.settings.study):
+        ledger = _ledger(resolved, claim)
+        kept = Claim.from_dict(ledger.identity["claim"])
+        records = list(ledger.records())
+        work = _Work.left(records, kept.evaluations(n_seeds, ablate=ablate))
+        if work.number:
+            with pool or processes(_judged_on_test(resolved), beside, "worker") as workers:
+                _run(resolved, ledger, records, work, workers, listener)
+    result = verification(
+        records,
+        winner=kept.winner,
+        plain=kept.plain,
+        control=(kept.control_name, kept.control) if kept.control else None,
+        without=kept.ablations if ablate else {},
+        found=kept.found,
+    )
+    return Verified(result, tuple(records), _n_looks(ledger, resolved.settings.study))
+
+
+@dataclass
+class _Work:
+    """What is to be done: runs that were interrupted, in their places, and runs that were not begun."""
+
+    interrupted: list[TrialRecord]
+    new: list[Evaluation]
+
+    @classmethod
+    def left(cls, records: Sequence[TrialRecord], wanted: Sequence[Evaluation]) -> _Work:
+        begun = {(record.placement, record.seed) for record in records}
+        return cls(
+            [record for record in records if record.state is State.RUNNING],
+            [evaluation for evaluation in wanted if (evaluation.placement, evaluation.seed) not in begun],
+        )
+
+    @property
+    def number(self) -> int:
+        return len(self.interrupted) + len(self.new)
+
+
+def _run(
+    resolved: Resolved, ledger: Ledger, records: list[TrialRecord], work: _Work, pool: Pool, listener: Listener
+) -> None:
+    n_wanted, running = len(records) + len(work.new), 0
+    while work.number or running:
+        while running < pool.size and work.number:
+            record = work.interrupted.pop(0) if work.interrupted else _begin(resolved, ledger, work.new.pop(0))
+            if record.number == len(records):
+                records.append(record)
+            pool.submit(record.number, evaluation_of(record))
+            running += 1
+        for finished in pool.wait():
+            running -= 1
+            ended = end_trial(finished, records[finished.number], resolved.settings, ledger)
+            if ended is None:
+                raise StudyError(f"run {finished.number} of the verification was ended by another process")
+            records[finished.number] = ended
+            listener(sum(record.state is not State.RUNNING for record in records), n_wanted)
+
+
+def _begin(resolved: Resolved, ledger: Ledger, evaluation: Evaluation) -> TrialRecord:
+    record = ledger.begin(evaluation, resolved.settings.space, version=__version__)
+    if record is None:
+        raise StudyError("another process writes to the verification")
+    return record
+
+
+def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
+    """Of the verification of this winner, which is begun where there is none."""
+    url, study = study_url(resolved), resolved.settings.study
+    name = f"{study}{_MARK}{claim.winner.id}"
+    if Ledger.exists(url, name):
+        return Ledger.open(url, name)
+    identity = {**resolved.settings.identity(), "claim": claim.to_dict()}
+    return Ledger.create(url, name, identity, resolved.settings.context(), resolved.settings.cost)
+
+
+def _judged_on_test(resolved: Resolved) -> Resolved:
+    """The same search with the test images in the place of the validation images."""
+    return replace(resolved, dataset=replace(resolved.dataset, val=resolved.dataset.test))
+
+
+def _n_looks(ledger: Ledger, study: str) -> int:
+    names = optuna.get_all_study_names(ledger.optuna_storage)
+    return sum(name.startswith(f"{study}{_MARK}") for name in names)
+
+
+@contextmanager
+def _alone(path: Path, study: str) -> Iterator[None]:
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StudyError(f"study '{study}' is being verified by another process; wait for it") from None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()

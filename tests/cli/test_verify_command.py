@@ -1,0 +1,149 @@
+"""``nas-attn verify``: fresh seeds, the test images, and nothing of the search changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from nas_attn.cli.main import main
+
+
+@pytest.fixture
+def winner(tiny_study, capsys):
+    """The id of the best placement with at least two modules."""
+    assert main(["rank", "tiny", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    attended = [row for row in rows if sum(kind != "none" for kind in row["placement"].values()) > 1]
+    return attended[0]["placement_id"]
+
+
+@pytest.fixture
+def verified(winner, capsys):
+    def run(*arguments):
+        assert main(["verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2", *arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def records_of(name):
+    from nas_attn.study.ledger import Ledger
+
+    return Ledger.open("sqlite:///studies/tiny/study.db", name).records()
+
+
+def test_it_says_whether_the_claim_holds_and_leaves_the_search_alone(verified, winner):
+    before = records_of("tiny")
+    text = verified()
+
+    assert "The claim " in text or "Not known whether the claim holds" in text
+    assert "test images" in text
+    assert "6/6 runs" in text
+    assert records_of("tiny") == before
+    runs = records_of(f"tiny.verify-{winner}")
+    assert len(runs) == 6
+    assert not {run.seed for run in runs} & {record.seed for record in before}
+    assert {run.placement.id for run in runs} >= {winner}
+
+
+def test_the_same_command_runs_nothing_again_and_more_seeds_only_what_is_missing(verified, winner):
+    text = verified("--json")
+    first = records_of(f"tiny.verify-{winner}")
+    assert verified("--json") == text
+    assert records_of(f"tiny.verify-{winner}") == first
+
+    assert "9/9 runs" in verified("--seeds", "3")
+    assert records_of(f"tiny.verify-{winner}")[:6] == first
+
+
+def test_runs_are_judged_on_the_test_images(verified, winner):
+    from nas_attn.evaluate import judge, pack_sets
+    from nas_attn.study.join import JoinRequest, resolve_joined
+
+    verified("--json")
+    run = records_of(f"tiny.verify-{winner}")[1]
+    resolved, _, _ = resolve_joined(JoinRequest("tiny", workers=1))
+    (evaluator,) = resolved.evaluators()
+    network = evaluator.trained(run.placement, run.budget, run.seed)
+    swapped = replace(resolved.dataset, val=resolved.dataset.test)
+    test = pack_sets(swapped, run.budget.image_size, next(network.parameters()).device).val
+    expected = judge(network, test, evaluator.network.classes, evaluator.precision)
+    assert run.outcome.score == expected
+    assert expected != evaluator.score(network, run.budget)
+
+
+def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
+    from nas_attn.study import run
+    from nas_attn.study.pool import InlinePool
+
+    whole = run.ProcessPool
+
+    class Stopped(InlinePool):
+        def wait(self, seconds=None):
+            if len(records_of(f"tiny.verify-{winner}")) > 3:
+                raise KeyboardInterrupt
+            return super().wait(seconds)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(run, "ProcessPool", lambda evaluators, logs: Stopped(evaluators[0]))
+    assert main(["verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2"]) == 130
+    assert "Stopped. What is finished is kept" in capsys.readouterr().out
+    assert len(records_of(f"tiny.verify-{winner}")) == 4
+    monkeypatch.setattr(run, "ProcessPool", whole)
+    verified()
+    runs = records_of(f"tiny.verify-{winner}")
+    assert len({(run.placement, run.seed) for run in runs}) == len(runs) == 6
+    assert all(run.outcome is not None for run in runs)
+
+
+def test_ablation_runs_the_winner_without_each_of_its_modules(verified, winner):
+    written = json.loads(verified("--ablate", "--json"))
+    attended = [location for location, kind in written["winner"].items() if kind != "none"]
+    assert list(written["modules"]) == attended
+    placements = {run.placement for run in records_of(f"tiny.verify-{winner}")}
+    whole = next(placement for placement in placements if placement.id == winner)
+    for location, _ in whole.attended:
+        assert any(
+            [where for where, _ in whole.attended if where != location] == [where for where, _ in other.attended]
+            for other in placements
+        )
+
+
+def test_a_second_winner_is_told_to_have_been_picked_among_several(verified, winner, tiny_study, capsys):
+    verified()
+    main(["rank", "tiny", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    other = next(r for r in rows if r["placement_id"] != winner and set(r["placement"].values()) != {"none"})
+    assert main(["verify", "tiny", "--pick", f"id:{other['placement_id']}", "--seeds", "2"]) == 0
+    assert "2 placements of this study were judged on the test images by now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tiny", "--seeds", "1"), "--seeds: 1 must be at least 2"),
+        (("tiny", "--seeds", "many"), "--seeds: 'many' must be a whole number"),
+        (("tiny", "--workers", "0"), "--workers: 0 must be a whole number of at least 1"),
+        (("tinny",), "there is no study 'tinny'"),
+        (("tiny", "--pick", "bets"), "unknown pick 'bets'; did you mean 'best'?"),
+        (("tiny", "--pick", "id:000000"), "no placement has an id that starts with '000000'"),
+    ],
+)
+def test_bad_input_gets_one_clear_line(tiny_study, refused, arguments, words):
+    (line,) = refused("verify", *arguments)
+    assert words in line
+
+
+def test_the_plain_unet_is_no_claim(tiny_study, refused, capsys):
+    main(["rank", "tiny", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    plain = next(row["placement_id"] for row in rows if set(row["placement"].values()) == {"none"})
+    (line,) = refused("verify", "tiny", "--pick", f"id:{plain}")
+    assert "there is no claim to verify" in line

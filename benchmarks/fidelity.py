@@ -254,9 +254,12 @@ def _correlation(short: Scores, top: Scores) -> tuple[float, float, float, int, 
 
     Single short runs of one seed are compared with the mean of the top runs of the other seeds, so that luck which
     a seed brings to both is not taken for agreement; with one seed only, with the top run of the same seed.
+    Placements that lack a seed are left out.
     """
-    seeds = sorted(set.intersection(*(set(found) for scores in (short, top) for found in scores.values())))
-    names = sorted(short.keys() & top.keys())
+    seeds = sorted({seed for scores in (short, top) for found in scores.values() for seed in found})
+    names = sorted(
+        name for name in short.keys() & top.keys() if set(seeds) <= short[name].keys() & top[name].keys()
+    )
     one = np.array([[short[name][seed] for seed in seeds] for name in names])
     two = np.array([[top[name][seed] for seed in seeds] for name in names])
     if len(seeds) > 1:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
@@ -12,7 +15,10 @@ from nas_attn.record import Role, TrialRecord
 from nas_attn.study.evaluation import Evaluation
 
 FURTHER_SEEDS = 5
-"""Seeds that a finalist gets besides the one it was screened with."""
+"""Seeds that a finalist gets on average, besides the one it was screened with."""
+_LEAST_RUNS = 2
+_TELLING_SEEDS = 12
+_CONFIDENCE = 0.95
 
 
 def next_finalist(
@@ -28,9 +34,13 @@ def next_finalist(
     """The evaluation that the race needs most.
 
     So many leaders are raced, the plain U-Net among them, that each can get ``FURTHER_SEEDS`` seeds; where
-    the trials are too few for two racers, they get fewer seeds. Leaders are the first of the ranking and, for a
-    third of the places, the first of the others that lie on the front. Who has the fewest seeds is next; a
-    leader that falls back loses its place to the next one, so that no seed is spent on what is already decided.
+    the trials are too few for two racers, they get fewer seeds. Leaders are the first of the ranking that are not
+    surely worse than the very first, and, for a third of the places, the first of the others that lie on the
+    front. Who is surely worse loses its place to the next one, so that no seed is spent on what is decided.
+
+    Seeds go where they separate the leaders: of the racers that have two runs, to the one that lacks most of its
+    share by ``_shares``. All take the same seeds in the same order, the plain U-Net before the others, so that all
+    differences are paired.
 
     Args:
         records: finished trials that may be looked at, of all placements that may lead.
@@ -47,22 +57,83 @@ def next_finalist(
     for record in started:
         seeds.setdefault(record.placement, set()).add(record.seed)
     further = max(1, min(FURTHER_SEEDS, n_finalist_trials // 2))
-    racers = _racers(known, plain, cost, max(2, n_finalist_trials // further))
-    chosen = min(racers, key=lambda racer: len(seeds.get(racer, ())))
-    return Evaluation(chosen, budget, _next_seed(seeds.get(chosen, set()), seed), Role.FINALIST)
+    race = _Race.of(known, plain, cost, max(2, n_finalist_trials // further))
+    numbers = [len(seeds.get(racer, ())) for racer in race.racers]
+    chosen = race.racers[_neediest(numbers, race.levels, race.noise)]
+    ahead = sorted(seeds.get(chosen, set()) - seeds[plain])
+    if ahead:
+        return Evaluation(plain, budget, ahead[0], Role.FINALIST)
+    following = _next_seed(seeds.get(chosen, set()), seed)
+    first = plain if following not in seeds[plain] else chosen
+    return Evaluation(first, budget, following, Role.FINALIST)
 
 
-def _racers(records: Sequence[TrialRecord], plain: Placement, cost: str, places: int) -> list[Placement]:
-    """The plain U-Net, then the leaders, the best first; those whose runs failed are not among them."""
-    failures = Counter(record.placement for record in records if record.outcome is None)
-    evidence = Evidence.of(records)
-    front, placements = front_of(evidence, cost), [run.placement for run in evidence.selected.runs]
-    rows = [row for row in order_of(evidence, cost) if placements[row] != plain and not failures[placements[row]]]
-    by_front = max(0, (places - 1) // 3)
-    leaders = rows[: places - 1 - by_front]
-    leaders += [row for row in rows if row in front and row not in leaders][:by_front]
-    leaders += [row for row in rows if row not in leaders][: places - 1 - len(leaders)]
-    return [plain, *(placements[row] for row in leaders)]
+@dataclass(frozen=True)
+class _Race:
+    """Who is raced, the plain U-Net first.
+
+    Args:
+        racers: placements.
+        levels: what to expect of each; the lowest of the others where it is not known.
+        noise: variance of a paired difference; 0 where it is not known.
+    """
+
+    racers: list[Placement]
+    levels: list[float]
+    noise: float
+
+    @classmethod
+    def of(cls, records: Sequence[TrialRecord], plain: Placement, cost: str, places: int) -> _Race:
+        """The leaders, the best first; those whose runs failed are not among them."""
+        failures = Counter(record.placement for record in records if record.outcome is None)
+        evidence = Evidence.of(records)
+        front, placements = front_of(evidence, cost), [run.placement for run in evidence.selected.runs]
+        rows = [
+            row for row in order_of(evidence, cost) if placements[row] != plain and not failures[placements[row]]
+        ]
+        by_front = max(0, (places - 1) // 3)
+        open_ = (row for row in rows if not _is_decided(evidence, rows[0], row))
+        leaders = list(islice(open_, places - 1 - by_front))
+        leaders += [row for row in rows if row in front and row not in leaders][:by_front]
+        leaders += [row for row in rows if row not in leaders][: places - 1 - len(leaders)]
+        expected = [evidence.levels.expected[row] for row in leaders]
+        least = min(expected, default=0.0)
+        own = least if evidence.plain is None else evidence.levels.expected[evidence.plain]
+        pair = evidence.noise.pair
+        return cls([plain, *(placements[row] for row in leaders)], [own, *expected], pair.sd**2 if pair else 0.0)
+
+
+def _is_decided(evidence: Evidence, best: int, row: int) -> bool:
+    """Whether a placement is surely worse than the first."""
+    if row == best:
+        return False
+    interval = evidence.difference(best, row).interval(_CONFIDENCE)
+    return interval is not None and interval.low > 0
+
+
+def _neediest(numbers: Sequence[int], levels: Sequence[float], noise: float) -> int:
+    """Who has fewer than two runs, the fewest first; else who lacks most of its share of one more run."""
+    fewest = min(range(len(numbers)), key=lambda racer: numbers[racer])
+    if numbers[fewest] < _LEAST_RUNS or noise == 0:
+        return fewest
+    shares = _shares(levels, noise)
+    total = sum(numbers) + 1
+    return max(range(len(numbers)), key=lambda racer: shares[racer] * total - numbers[racer])
+
+
+def _shares(levels: Sequence[float], noise: float) -> list[float]:
+    """Optimal computing budget allocation: each racer's share of all runs.
+
+    With the same noise for all, a racer at the distance d below the best gets runs in proportion to 1 / d^2, and
+    the best the root of the sum of the others' squares: that makes it likeliest that the best of the race is the
+    best in truth (Chen, Lin, Yücesan and Chick 2000, doi:10.1023/A:1008349927281, theorem 1). Distances too small
+    to be told with a dozen seeds count alike, or the runs would all go to two equals.
+    """
+    best = max(range(len(levels)), key=lambda racer: levels[racer])
+    least = math.sqrt(noise / _TELLING_SEEDS)
+    weights = [1.0 / max(levels[best] - level, least) ** 2 for level in levels]
+    weights[best] = math.sqrt(sum(weight**2 for racer, weight in enumerate(weights) if racer != best))
+    return [weight / sum(weights) for weight in weights]
 
 
 def _next_seed(used: set[int], first: int) -> int:

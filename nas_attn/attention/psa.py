@@ -134,6 +134,6 @@ class Branch(nn.Module):
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """x at another height and width, by bilinear interpolation with aligned corners."""
     # A compiled graph holds for other sizes too, and shall not be bound to this one.
-    if x.shape[2:] == size and not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and x.shape[2:] == size:
         return x
     return functional.interpolate(x, size, mode="bilinear", align_corners=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MAX_PROBE = 256
-"""Side of the largest image with which a copy is compared, in pixels."""
+MAX_PROBE = 96
+"""Side, in pixels, of the image that stands for that of the search where it is larger: the graph of an attention
+over positions holds as many weights as the fourth power of the side."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def compare(network: Compute, copy: Compute, images: Sequence[Tensor]) -> Agreem
 
 
 def probes(channels: int, image_size: int, least: int) -> Iterator[Tensor]:
-    """Normalised images of three sizes: that of the search, an odd one, and a small one that is not square.
+    """Normalised images of four sizes: that of the search, an odd one, and two small ones that are not square.
 
     Args:
         channels: C.
@@ -77,7 +78,13 @@ def probes(channels: int, image_size: int, least: int) -> Iterator[Tensor]:
     """
     side = min(image_size, MAX_PROBE)
     generator = torch.Generator().manual_seed(0)
-    for number, height, width in ((2, side, side), (1, side + 1, max(least, side - 1)), (2, least + 3, least)):
+    sizes = (
+        (2, side, side),
+        (1, side + 1, max(least, side - 1)),
+        (2, least + 3, least),
+        (1, 4 * least, 2 * least),
+    )
+    for number, height, width in sizes:
         yield torch.randn(number, channels, height, width, generator=generator)
 
 

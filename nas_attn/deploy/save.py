@@ -14,9 +14,11 @@ from nas_attn.deploy.program import write_program
 from nas_attn.deploy.python import write_python
 from nas_attn.deploy.smp import write_smp
 from nas_attn.deploy.subject import Subject
-from nas_attn.errors import ExportError
-from nas_attn.export import read_architecture, write_architecture
-from nas_attn.export.replacing import replacing
+from nas_attn.errors import ExportError, NasAttnError
+from nas_attn.export import Architecture
+from nas_attn.export.read import parse_architecture
+from nas_attn.export.replacing import replacing, write_text
+from nas_attn.export.write import architecture_text
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def save(subject: Subject, targets: Mapping[str, Path], image_size: int | None =
     for name, path in targets.items():
         try:
             yield from _save(subject, name, path, image_size)
-        except ExportError as error:
+        except NasAttnError as error:
             problems += error.problems
     if problems:
         raise ExportError(problems)
@@ -56,10 +58,7 @@ def save(subject: Subject, targets: Mapping[str, Path], image_size: int | None =
 
 def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> Iterator[Saved]:
     if name == "yaml":
-        write_architecture(subject.architecture, path, catalogue())
-        if read_architecture(path, catalogue()) != subject.architecture:
-            raise ExportError(f"{path}: reads back as another architecture")
-        yield Saved(name, path, "read back: equal")
+        yield Saved(name, path, _write_yaml(subject.architecture, path))
     elif name == "onnx":
         yield Saved(name, path, write_onnx(subject, path, image_size))
     elif name == "program":
@@ -73,6 +72,14 @@ def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> It
         yield Saved(name, path, write_python(subject, path, weights.name))
         if subject.weights is not None:
             yield _copied(subject.weights, weights)
+
+
+def _write_yaml(architecture: Architecture, path: Path) -> str:
+    text = architecture_text(architecture, catalogue(), path.name)
+    if parse_architecture(text, str(path), catalogue()) != architecture:
+        raise ExportError(f"{path}: not written: it reads back as another architecture")
+    write_text(path, text)
+    return "reads back as the same architecture"
 
 
 def _copied(weights: Path, path: Path) -> Saved:

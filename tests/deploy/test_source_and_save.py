@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +139,18 @@ def test_one_format_that_fails_does_not_keep_the_others_away(make_architecture: 
     assert next(saved).format == "yaml"
     with pytest.raises(ExportError, match="there is no folder"):
         next(saved)
+
+
+def test_a_missing_package_does_not_keep_the_others_away(
+    make_architecture: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    saved = save(Subject(make_architecture({})), {"onnx": tmp_path / "best.onnx", "yaml": tmp_path / "best.yaml"})
+
+    assert next(saved).check == "reads back as the same architecture"
+    with pytest.raises(ExportError, match=r"pip install 'nas-attn\[onnx\]'"):
+        next(saved)
+    assert [path.name for path in tmp_path.iterdir()] == ["best.yaml"]
 
 
 def test_an_older_file_is_replaced_and_a_folder_is_not(make_architecture: Make, tmp_path: Path) -> None:

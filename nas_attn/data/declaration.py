@@ -67,6 +67,8 @@ def read_declaration(folder: Path) -> tuple[Declaration, list[Problem], list[str
 def _read_yaml(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
     try:
         text = _text(path)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
+            raise ValueError("aliases (*name) are not read; write the values out")
         # BaseLoader leaves every scalar a text: SafeLoader reads the stem 0017 as 15 and the class 'no' as False.
         values = yaml.load(text, Loader=yaml.BaseLoader)
         lines = Lines.of(path.name, text, _FIELDS)

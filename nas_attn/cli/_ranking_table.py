@@ -107,7 +107,7 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     if ranking.noise.pair is not None:
         pair = ranking.noise.pair
         notes.append(
-            f"Intervals: {ranking.confidence:.0%}, Student's t. A paired difference varies by "
+            f"Intervals: {ranking.confidence:.0%}, Student's t, {_over(ranking)}. A paired difference varies by "
             f"{100 * pair.sd:.2f} points from seed to seed (pooled over all placements, "
             f"{pair.degrees_of_freedom:.0f} degrees of freedom)."
         )
@@ -117,6 +117,13 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     if len(rows) < len(ranking.rows):
         notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
     return [*notes, *ranking.notes]
+
+
+def _over(ranking: Ranking) -> str:
+    """Over what the intervals are."""
+    return (
+        "over seeds" if ranking.image_groups is None else f"over seeds and {ranking.image_groups} groups of images"
+    )
 
 
 def _expectation(ranking: Ranking) -> str | None:

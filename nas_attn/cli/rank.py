@@ -44,10 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         from nas_attn.cli._budget_text import budget_text
         from nas_attn.cli._console import wide_console
+        from nas_attn.cli._leaders import leaders
         from nas_attn.cli._ranking_table import ranking_table
 
         console = wide_console()
         console.print(ranking_table(ranking, arguments.top or _TOP))
+        console.print()
+        console.print(leaders(ranking, records))
         if ranking.budget is not None:
             ladder = rungs(ledger.identity.get("ladder", ()), ranking.budget)
             console.print()

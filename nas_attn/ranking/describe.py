@@ -23,13 +23,19 @@ def describe(placement: Placement) -> str:
     return "; ".join(f"{spec} at {_places(locations)}" for spec, locations in places.items())
 
 
+def in_words(placement: Placement) -> str:
+    """The same within a sentence: ``scse at skip.1 and eca at decoder.0-2``."""
+    *others, last = describe(placement).split("; ")
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def verdict(rows: Sequence[RankedPlacement], plain: RankedPlacement | None) -> str:
     """What a ranking says, in one or two sentences."""
     if not rows:
         return "Nothing to rank: no trial is complete."
     leader = rows[0]
     if plain is None:
-        return f"The plain U-Net was not evaluated; first is {describe(leader.placement)}{_ties(rows)}."
+        return f"The plain U-Net was not evaluated; first is {in_words(leader.placement)}{_ties(rows)}."
     if len(rows) == 1 and leader.is_plain:
         return "Only the plain U-Net was evaluated."
     if leader.is_plain:
@@ -89,7 +95,7 @@ def _places(locations: Sequence[Location]) -> str:
 
 def _claim(row: RankedPlacement, plain: RankedPlacement) -> str:
     """A placement, what it gains and what it costs."""
-    where = describe(row.placement).replace(";", ",")
+    where = in_words(row.placement)
     if row.delta is None:
         return f"{where}, which shares no seed with the plain U-Net"
     known = [] if row.delta_interval is None else [bounds(row.delta_interval)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from nas_attn.placement import Location, Placement
-from nas_attn.ranking.describe import bounds, counted, describe, points
+from nas_attn.ranking.describe import bounds, counted, in_words, points
 from nas_attn.ranking.evidence import Evidence
 from nas_attn.ranking.result import Interval, Versus
 from nas_attn.record import State, TrialRecord
@@ -89,7 +89,7 @@ class Verification:
         return tuple(sentence for sentence in found if sentence)
 
     def _verdict(self) -> str:
-        name = describe(self.winner).replace("; ", " and ")
+        name = in_words(self.winner)
         if self.to_plain is None:
             return f"Not known whether the claim holds: {name} and the plain U-Net have no seed in common."
         had = f" The search had found {self.found.text}." if self.found else ""

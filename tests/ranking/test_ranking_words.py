@@ -68,7 +68,7 @@ def test_a_clear_gain_is_stated_with_its_interval_its_seeds_its_cost_and_its_tie
     table: Make, place: Make
 ) -> None:
     text = clear_case(table, place, gap=0.01)
-    assert text.startswith("scse at skip.1, eca at decoder.0: +1.0 IoU points (0.")
+    assert text.startswith("scse at skip.1 and eca at decoder.0: +1.0 IoU points (0.")
     assert text.endswith(", 5 seeds) for 1.01x MACs over the plain U-Net; not distinguishable from rank 2.")
 
 

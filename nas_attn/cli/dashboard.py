@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = folder_of(arguments.study)
     watcher = Watcher(ledger, folder)
     dashboard = wsgi(ledger.optuna_storage, artifact_store=_artifact_store(folder))
-    application = Annotated(dashboard, ledger.optuna_id, lambda: watcher.view)
+    application = Annotated(dashboard, ledger.optuna_id, watcher)
     try:
         server = make_server(
             arguments.host, arguments.port, application, server_class=_Server, handler_class=_QuietHandler

@@ -69,7 +69,7 @@ def drawing_path(placement_id: str) -> str:
 def _picture(facts: StudyFacts) -> Iterator[str]:
     best = next((row for row in facts.ranking.rows if not row.is_plain), None)
     if best is not None:
-        yield f"{best.rank}. {named(best)}:"
+        yield f"Rank {best.rank}: {named(best)}"
         yield drawn(best.placement.id, named(best))
 
 

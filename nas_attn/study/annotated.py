@@ -7,9 +7,13 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nas_attn.report import drawing_path
-from nas_attn.study.ledger import WRITTEN
-from nas_attn.study.view import Artifact, View
+from optuna.trial import TrialState
+
+from nas_attn.errors import StudyError
+from nas_attn.report import drawing_path, trial_note
+from nas_attn.study.ledger import WRITTEN, read_record
+from nas_attn.study.trials import WrittenTrial
+from nas_attn.study.view import Artifact, View, Watcher
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
@@ -29,13 +33,13 @@ class Annotated:
     Args:
         application: the dashboard's.
         study_id: Optuna's number of the study.
-        view: gives the newest view of the study.
+        watcher: has the newest view of the study.
     """
 
-    def __init__(self, application: Application, study_id: int, view: Callable[[], View]) -> None:
+    def __init__(self, application: Application, study_id: int, watcher: Watcher) -> None:
         self._application = application
         self._study_id = study_id
-        self._view = view
+        self._watcher = watcher
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -50,7 +54,10 @@ class Annotated:
         return self._application(environ, start_response)
 
     def _drawing(self, placement_id: str, start_response: StartResponse) -> Iterable[bytes]:
-        svg = self._view().drawing(placement_id)
+        svg = self._watcher.view.drawing(placement_id)
+        if svg is None:
+            self._watcher.refresh()
+            svg = self._watcher.view.drawing(placement_id)
         if svg is None:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"no such placement"]
@@ -58,7 +65,7 @@ class Annotated:
 
     def _artifact(self, path: str) -> Artifact | None:
         prefix = f"/artifacts/{self._study_id}/"
-        return self._view().artifacts.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
+        return self._watcher.view.artifacts.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
 
     def _annotated(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """The dashboard's answer about the study, with what it lacks."""
@@ -71,7 +78,7 @@ class Annotated:
         body = b"".join(parts)
         status, headers = begun[-1]
         if status.startswith("200"):
-            body = json.dumps(annotate(json.loads(body), self._view())).encode()
+            body = json.dumps(annotate(json.loads(body), self._watcher.view)).encode()
         kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
         start_response(status, [*kept, ("Content-Length", str(len(body)))])
         return [body]
@@ -88,7 +95,7 @@ def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
     """
     _fill(study, view.note())
     for trial in (*study.get("trials", ()), *study.get("best_trials", ())):
-        _fill(trial, view.trial_note(trial["number"]))
+        _fill(trial, _note(trial, view))
         trial["user_attrs"] = _for_readers(trial.get("user_attrs", ()))
     study["union_user_attrs"] = _for_readers(study.get("union_user_attrs", ()))
     figures = [{"id": name, "graph_object": figure} for name, figure in view.figures.items()]
@@ -99,6 +106,18 @@ def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
     ]
     study["artifacts"] = [*artifacts, *study.get("artifacts", ())]
     return study
+
+
+def _note(trial: dict[str, Any], view: View) -> str:
+    """Of a trial as it is in the view; or, where it has begun or ended since, as the dashboard tells it."""
+    state = TrialState[trial["state"].upper()]
+    if view.knows(trial["number"], finished=state.is_finished()):
+        return view.trial_note(trial["number"])
+    attributes = {attribute["key"]: attribute["value"] for attribute in trial.get("user_attrs", ())}
+    try:
+        return trial_note(read_record(WrittenTrial(trial["number"], state, attributes)), None)
+    except StudyError:
+        return ""
 
 
 def _for_readers(attributes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

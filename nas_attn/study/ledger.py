@@ -180,7 +180,7 @@ class Ledger:
         Raises:
             StudyError: the storage cannot be read, or a trial was not written by nas-attn.
         """
-        return tuple(map(_record, self._do(lambda: self._trials.read(WRITTEN, first))))
+        return tuple(map(read_record, self._do(lambda: self._trials.read(WRITTEN, first))))
 
     def begin(
         self, evaluation: Evaluation, space: SearchSpace, *, version: str, number: int | None = None
@@ -206,7 +206,9 @@ class Ledger:
         }
         trial = NewTrial(evaluation.placement.to_dict(), _distributions(space, evaluation.placement), attributes)
         written_as = self._do(lambda: self._trials.create(trial, number))
-        return None if written_as is None else _record(WrittenTrial(written_as, TrialState.RUNNING, attributes))
+        return (
+            None if written_as is None else read_record(WrittenTrial(written_as, TrialState.RUNNING, attributes))
+        )
 
     def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord | None:
         """Write an outcome down; the trial is then final. None where another process has ended it."""
@@ -276,7 +278,12 @@ def _shown(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _record(trial: WrittenTrial) -> TrialRecord:
+def read_record(trial: WrittenTrial) -> TrialRecord:
+    """The record of a trial.
+
+    Raises:
+        StudyError: it was not written by nas-attn.
+    """
     if _EVALUATION not in trial.attributes:
         raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
     written = json.loads(trial.attributes[_EVALUATION])

@@ -71,6 +71,11 @@ class View:
         """Of the study, in Markdown."""
         return study_note(self.facts)
 
+    def knows(self, number: int, *, finished: bool) -> bool:
+        """Whether a trial was as far at this moment."""
+        record = self._records.get(number)
+        return record is not None and finished == (record.state is not State.RUNNING)
+
     def trial_note(self, number: int) -> str:
         """Of a trial, in Markdown; empty for one that began after this moment."""
         record = self._records.get(number)

@@ -37,13 +37,45 @@ VIEW = View(
 )
 
 
+class Watching:
+    """A watcher of a study in which nothing happens."""
+
+    view = VIEW
+
+    def refresh(self) -> None:
+        pass
+
+
+WATCHER: Any = Watching()
+EVALUATION = {
+    "placement": GATED.to_dict(),
+    "budget": TRIAL.budget.to_dict(),
+    "seed": 5,
+    "role": "finalist",
+    "control": None,
+    "memory": {},
+    "version": "0.1.0",
+}
+YOUNG = {
+    "number": 9,
+    "state": "Running",
+    "note": {"version": 0, "body": ""},
+    "user_attrs": [{"key": "evaluation", "value": json.dumps(EVALUATION)}],
+}
+"""A trial that began after the view, as the dashboard tells it."""
+
+
 def told() -> dict[str, Any]:
     """A study as the dashboard tells its page."""
     never = {"version": 0, "body": ""}
-    trial = {"user_attrs": [{"key": "outcome", "value": "{...}"}, {"key": "seed", "value": "0"}], "note": never}
+    trial = {
+        "state": "Complete",
+        "user_attrs": [{"key": "outcome", "value": "{...}"}, {"key": "seed", "value": "0"}],
+        "note": never,
+    }
     return {
         "note": never,
-        "trials": [{**trial, "number": 0}, {**trial, "number": 1}, {**trial, "number": 2}, {**trial, "number": 9}],
+        "trials": [{**trial, "number": 0}, {**trial, "number": 1}, {**trial, "number": 2}, dict(YOUNG)],
         "best_trials": [{**trial, "number": 1}],
         "union_user_attrs": [{"key": "evaluation", "sortable": False}, {"key": "seed", "sortable": True}],
         "plotly_graph_objects": [{"id": "of a reader", "graph_object": "{}"}],
@@ -62,7 +94,7 @@ def dashboard(status: str = "200 OK") -> Callable[..., Iterable[bytes]]:
 
 def get(path: str, method: str = "GET", status: str = "200 OK") -> tuple[str, dict[str, str], bytes]:
     begun: list[Any] = []
-    application = Annotated(dashboard(status), 7, lambda: VIEW)
+    application = Annotated(dashboard(status), 7, WATCHER)
     body = b"".join(application({"REQUEST_METHOD": method, "PATH_INFO": path}, lambda *words: begun.append(words)))
     ((code, headers),) = begun
     return code, dict(headers), body
@@ -75,7 +107,8 @@ def test_every_trial_gets_a_note_with_its_placement_drawn() -> None:
     assert "proposal; seed 0; 10 steps of 2 crops of 16 px; complete" in gated
     assert "control, plain" in plain
     assert "It failed: nan." in failed
-    assert younger == ""
+    assert "finalist; seed 5; 10 steps of 2 crops of 16 px; running" in younger
+    assert f"/nas-attn/placements/{GATED.id}.svg" in younger
     assert study["best_trials"][0]["note"]["body"] == gated
     assert study["note"]["body"].startswith(f"**{VIEW.facts.ranking.verdict}**")
 
@@ -95,6 +128,22 @@ def test_a_note_that_was_put_in_can_be_edited_by_a_reader() -> None:
 
     version = annotate(told(), VIEW)["trials"][0]["note"]["version"]
     assert version_is_incremented({}, 1, version + 1)
+
+
+def test_a_trial_of_somebody_else_has_no_note() -> None:
+    study = told()
+    study["trials"][3] = {**YOUNG, "user_attrs": []}
+    assert annotate(study, VIEW)["trials"][3]["note"]["body"] == ""
+
+
+def test_a_trial_that_has_ended_since_is_told_as_ended() -> None:
+    study = told()
+    study["trials"][3] = {
+        **YOUNG,
+        "state": "Fail",
+        "user_attrs": [*YOUNG["user_attrs"], {"key": "failure", "value": json.dumps({"reason": "out of memory"})}],
+    }
+    assert "It failed: out of memory." in annotate(study, VIEW)["trials"][3]["note"]["body"]
 
 
 def test_records_of_trials_are_left_out() -> None:

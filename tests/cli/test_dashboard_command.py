@@ -82,6 +82,7 @@ def test_a_note_that_a_reader_writes_is_kept(server):
 def test_the_dashboard_draws_the_placement_of_a_trial(server, chromium):
     said = []
     page = chromium.new_page()
+    page.set_default_timeout(120_000)
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1/trials?numbers=0")

@@ -27,6 +27,7 @@ def opened(chromium: Any, file: Path, **options: Any) -> Iterator[Any]:
     """The page, once its figures are drawn; at the end, no error and no request may have been made."""
     said: list[str] = []
     page = chromium.new_page(**options)
+    page.set_default_timeout(120_000)
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: None if request.url.startswith("file:") else said.append(request.url))
@@ -80,9 +81,7 @@ def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, file: Pa
         assert brightness(page, axis, "fill") > 180
         page.click("#theme")
         assert brightness(page, "body", "backgroundColor") > 240
-        page.wait_for_function(
-            f"getComputedStyle(document.querySelector('{axis}')).fill == 'rgb(31, 41, 51)'", timeout=5000
-        )
+        page.wait_for_function(f"getComputedStyle(document.querySelector('{axis}')).fill == 'rgb(31, 41, 51)'")
 
 
 @pytest.mark.parametrize("width", [390, 1200])
@@ -96,8 +95,8 @@ def test_it_prints_dark_on_white_and_goes_back_to_what_it_was(chromium: Any, fil
         axis = "#plot-front .xtick text"
         ink = f"getComputedStyle(document.querySelector('{axis}')).fill"
         page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-        page.wait_for_function(f"{ink} == 'rgb(31, 41, 51)'", timeout=5000)
+        page.wait_for_function(f"{ink} == 'rgb(31, 41, 51)'")
         assert page.evaluate("document.querySelector('#plot-front .main-svg').clientWidth") == 680
         page.evaluate("window.dispatchEvent(new Event('afterprint'))")
-        page.wait_for_function(f"{ink} == 'rgb(232, 236, 240)'", timeout=5000)
+        page.wait_for_function(f"{ink} == 'rgb(232, 236, 240)'")
         assert page.pdf(format="A4").startswith(b"%PDF")

@@ -76,7 +76,7 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
     for smallest in (factor * least for factor in SMALLEST if factor == SMALLEST[0] or factor * least <= side):
         # Not square, and no power of two: sizes that are equal by chance would be taken for equal always.
         example = torch.zeros(2, config.in_channels, 3 * smallest, 5 * smallest // 2)
-        images = list(probes(config.in_channels, side, smallest))
+        images = list(probes(config.in_channels, max(side, smallest), smallest))
         try:
             return f"any size from {smallest} pixels up: {_tried(network, attempt, example, images)}"
         except Exception as error:  # PyTorch and the converters raise of all kinds

@@ -176,17 +176,18 @@ def mixed_afterwards(bank: KernelBank, x: Tensor, mix: Tensor, bias: Tensor | No
     return mixed if bias is None else mixed + bias[:, :, None, None]
 
 
-def adaptive_average(x: Tensor, size: int) -> Tensor:
+def adaptive_average(x: Tensor, size: int | tuple[int, int]) -> Tensor:
     """Adaptive average pooling as two products with matrices of weights, which depend on H and W.
 
     ONNX has no such pooling, and the converter's stand-in holds for one size of map.
 
     Args:
         x: (N, C, H, W).
-        size: side of the result.
-    Shape: (N, C, H, W) -> (N, C, size, size).
+        size: side of the result, or its height and width.
+    Shape: (N, C, H, W) -> (N, C, height, width).
     """
-    return _cell_weights(x, x.shape[2], size) @ x @ _cell_weights(x, x.shape[3], size).T
+    height, width = size if isinstance(size, tuple) else (size, size)
+    return _cell_weights(x, x.shape[2], height) @ x @ _cell_weights(x, x.shape[3], width).T
 
 
 def _cell_weights(x: Tensor, length: int, size: int) -> Tensor:

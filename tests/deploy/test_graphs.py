@@ -181,7 +181,8 @@ def test_a_missing_package_is_named_with_its_mend(
 def test_pooling_by_weights_is_adaptive_pooling(size: tuple[int, int]) -> None:
     x = torch.randn(2, 3, *size, dtype=torch.float64)
 
-    torch.testing.assert_close(trace.adaptive_average(x, 7), functional.adaptive_avg_pool2d(x, 7))
+    for result in (7, (2, 3)):
+        torch.testing.assert_close(trace.adaptive_average(x, result), functional.adaptive_avg_pool2d(x, result))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 8), (7, 11)])

@@ -35,7 +35,7 @@ def test_all_kinds_are_listed_with_what_one_wants_to_know(capsys):
 def test_nothing_is_broken_across_lines_when_piped(capsys):
     text = _shown(capsys)
     assert max(map(len, text.splitlines())) <= 120
-    assert "concurrent spatial and channel squeeze-and-excitation" in text
+    assert "convolutional block attention module" in text
     assert "\x1b" not in text
 
 

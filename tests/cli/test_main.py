@@ -123,14 +123,17 @@ MISTAKES = {
     ),
     "report, no study": ("report", ["the following arguments are required: STUDY, -o/--output; see "]),
     "report, study": ("report nowhere -o r.html", ["there is no study 'nowhere' in studies/; known: (none)"]),
-    "export, nothing": ("export", ["the following arguments are required: SOURCE, -o/--output; see "]),
+    "export, nothing": ("export", ["the following arguments are required: SOURCE; see "]),
+    "export, no output": ("export s", ["the following arguments are required: -o/--output; see "]),
     "export, misspelt output": (
         "export s --outptu x.yaml",
-        [
-            "the following arguments are required: -o/--output; see ",
-            "unknown option '--outptu'; did you mean '--output'?",
-        ],
+        ["unknown option '--outptu'; did you mean '--output'?"],
     ),
+    "verify, study": ("verify nowhere", ["there is no study 'nowhere' in studies/"]),
+    "verify, option": ("verify s --seedz 3", ["unknown option '--seedz'; did you mean '--seeds'?"]),
+    "verify, whole number": ("verify s --seeds many", ["--seeds: 'many' must be a whole number"]),
+    "effects, study": ("effects nowhere", ["there is no study 'nowhere' in studies/"]),
+    "effects, option": ("effects s --jsn", ["unknown option '--jsn'; did you mean '--json'?"]),
     "rank, value and option": (
         "rank nowhere --top many --jsn",
         ["--top: 'many' must be a whole number", "unknown option '--jsn'; did you mean '--json'?"],

@@ -66,6 +66,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
     assert result.endswith(
         "Best architecture: studies/tiny/best.yaml\n\nNext:\n"
         "  nas-attn rank tiny\n"
+        "  nas-attn verify tiny\n"
         "  nas-attn report tiny -o report.html\n"
         "  nas-attn export tiny --pick knee -o best.yaml\n"
         "  nas-attn train studies/tiny/best.yaml --data synthetic --against-plain\n"

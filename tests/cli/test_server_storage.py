@@ -42,6 +42,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # connections end with the process
 def test_a_study_on_a_server_keeps_its_password_to_itself(here, url, capfd, monkeypatch, tmp_path_factory):
     assert ":secret@" in url
     storage = ("--storage", url)

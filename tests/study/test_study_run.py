@@ -131,7 +131,7 @@ def test_other_settings_are_refused_with_each_difference(result: StudyResult) ->
     assert differences == [
         "study 's': space.network.base_channels was 4 and is now 8",
         "study 's': budget.steps was 200 and is now 77",
-        "study 's': strategy was tpe and is now random",
+        "study 's': strategy was additive and is now random",
         "study 's': cost was macs and is now parameters",
         "study 's': seed was 0 and is now 1",
         "study 's': finalists was 0.25 and is now 0.5",

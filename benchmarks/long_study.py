@@ -28,11 +28,11 @@ from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator
 from nas_attn.ranking import rank
 from nas_attn.space import read_space
 from nas_attn.strategies import STRATEGIES
-from nas_attn.study.agenda import Agenda
-from nas_attn.study.ledger import Ledger
+from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import run_trials
-from nas_attn.study.pool import InlinePool
+from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import Precision, Recipe
 
 T = TypeVar("T")

@@ -23,11 +23,11 @@ from nas_attn.errors import NasAttnError
 from nas_attn.evaluate import write_sets
 from nas_attn.measure import device_name
 from nas_attn.record import Role
-from nas_attn.study.agenda import Agenda
 from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.process_pool import ProcessPool
-from nas_attn.study.request import StudyRequest
-from nas_attn.study.resolve import Resolved, resolve
+from nas_attn.study.schedule.agenda import Agenda
+from nas_attn.study.setup.request import StudyRequest
+from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.study.workers.process_pool import ProcessPool
 
 
 @dataclass(frozen=True)

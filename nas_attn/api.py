@@ -22,9 +22,9 @@ from nas_attn.deploy.save import save as _save
 from nas_attn.deploy.source import read_source
 from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
-from nas_attn.study.request import request_from
-from nas_attn.study.resolve import resolve
 from nas_attn.study.run import StudyResult, run_study
+from nas_attn.study.setup.request import request_from
+from nas_attn.study.setup.resolve import resolve
 from nas_attn.unet import build_unet
 
 if TYPE_CHECKING:

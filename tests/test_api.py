@@ -18,8 +18,9 @@ import nas_attn
 from nas_attn import api
 from nas_attn.errors import ExportError, NasAttnError, SpaceError, UsageError
 from nas_attn.record import TrialRecord
-from nas_attn.study import preset, run
-from nas_attn.study.pool import InlinePool
+from nas_attn.study import run
+from nas_attn.study.setup import preset
+from nas_attn.study.workers.pool import InlinePool
 
 TINY = {
     "space": "unet_attention_small",

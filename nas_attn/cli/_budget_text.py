@@ -19,7 +19,7 @@ def budget_text(records: Sequence[TrialRecord], ranking: Ranking, ladder: tuple[
         ranking: of these.
         ladder: the study's budgets, the shortest first; a single one has no rungs to speak of.
     """
-    from nas_attn.study.convergence import ranked_convergence
+    from nas_attn.study.schedule.convergence import ranked_convergence
 
     curve = ranked_convergence(records, ranking)
     text = Text()

@@ -10,9 +10,9 @@ from rich.text import Text
 from nas_attn.ranking import amount
 
 if TYPE_CHECKING:
-    from nas_attn.study.agenda import Agenda
-    from nas_attn.study.resolve import Resolved
+    from nas_attn.study.schedule.agenda import Agenda
     from nas_attn.study.settings import StudySettings
+    from nas_attn.study.setup.resolve import Resolved
 
 
 def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: float) -> Table:
@@ -25,8 +25,8 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         trial_seconds: expected time of a trial.
     """
     from nas_attn.measure import IOU_DEFINITION
-    from nas_attn.study.begin import study_url
-    from nas_attn.study.storage import describe_storage
+    from nas_attn.study.database.storage import describe_storage
+    from nas_attn.study.setup.begin import study_url
 
     settings, dataset = resolved.settings, resolved.dataset
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain
@@ -65,7 +65,7 @@ def _budget(settings: StudySettings) -> str:
 
 
 def _trials(settings: StudySettings, agenda: Agenda) -> str:
-    from nas_attn.study.resolve import ENDLESS
+    from nas_attn.study.setup.resolve import ENDLESS
 
     course = agenda.course(())
     if course is None:

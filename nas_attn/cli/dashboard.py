@@ -21,7 +21,7 @@ from nas_attn.errors import StudyError, UsageError
 if TYPE_CHECKING:
     from optuna.artifacts import FileSystemArtifactStore
 
-    from nas_attn.study.folder import StudyFolder
+    from nas_attn.study.setup.folder import StudyFolder
 
 _HOST = "127.0.0.1"
 _PORT = 8080
@@ -42,9 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from optuna_dashboard import wsgi
 
-    from nas_attn.study.annotated import Annotated
-    from nas_attn.study.find import folder_of, open_study
-    from nas_attn.study.view import Watcher
+    from nas_attn.study.setup.find import folder_of, open_study
+    from nas_attn.study.showing.annotated import Annotated
+    from nas_attn.study.showing.view import Watcher
 
     if not 0 <= arguments.port <= _LAST_PORT:
         raise UsageError(f"--port: {arguments.port} must be a whole number from 0 to {_LAST_PORT}")

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the effects."""
     from nas_attn.ranking.effects import effects_json, study_effects
-    from nas_attn.study.find import open_study
+    from nas_attn.study.setup.find import open_study
 
     effects = study_effects(open_study(arguments.study, arguments.storage).records())
     if arguments.json:

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the ranking."""
     from nas_attn.budget import rungs
     from nas_attn.ranking import rank, ranking_csv, ranking_json
-    from nas_attn.study.find import open_study
+    from nas_attn.study.setup.find import open_study
 
     if arguments.top is not None and arguments.top < 1:
         raise UsageError(f"--top: {arguments.top} must be a whole number of at least 1")

@@ -15,8 +15,8 @@ from nas_attn.errors import NasAttnError, UsageError
 
 if TYPE_CHECKING:
     from nas_attn.report import StudyFacts
-    from nas_attn.study.folder import StudyFolder
-    from nas_attn.study.ledger import Ledger
+    from nas_attn.study.database.ledger import Ledger
+    from nas_attn.study.setup.folder import StudyFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the page."""
     from nas_attn.report import report_page
-    from nas_attn.study.find import folder_of, open_study
-    from nas_attn.study.report_facts import report_facts
+    from nas_attn.study.setup.find import folder_of, open_study
+    from nas_attn.study.showing.report_facts import report_facts
 
     _check(arguments.output)
     ledger = open_study(arguments.study, arguments.storage)
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _with_panels(facts: StudyFacts, ledger: Ledger, folder: StudyFolder) -> StudyFacts:
     """What keeps the panels from being made is told, here and on the page."""
-    from nas_attn.study.panels import find_pair, make_panels
+    from nas_attn.study.showing.panels import find_pair, make_panels
 
     pair = find_pair(facts.records, facts.ranking)
     if pair is None:

@@ -19,8 +19,8 @@ from nas_attn.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas_attn.study.resolve import Resolved
     from nas_attn.study.run import StudyResult
+    from nas_attn.study.setup.resolve import Resolved
 
 _TOP = 10
 
@@ -73,16 +73,16 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.cli._console import wide_console
 
     request = _request(arguments)
-    from nas_attn.study.begin import as_new
-    from nas_attn.study.resolve import resolve
+    from nas_attn.study.setup.begin import as_new
+    from nas_attn.study.setup.resolve import resolve
 
     resolved = resolve(request)
     return _search(as_new(resolved) if arguments.as_new else resolved, wide_console())
 
 
 def _request(arguments: argparse.Namespace) -> Any:
-    from nas_attn.study.config import read_study_file
-    from nas_attn.study.request import StudyRequest, request_problems
+    from nas_attn.study.setup.config import read_study_file
+    from nas_attn.study.setup.request import StudyRequest, request_problems
 
     written = {} if arguments.config is None else read_study_file(Path(arguments.config))
     fields = {flag.replace("-", "_"): flag for flag in _FLAGS}
@@ -94,7 +94,7 @@ def _request(arguments: argparse.Namespace) -> Any:
 
 def _value(field: str, text: str) -> object:
     """A flag's text as the number it looks like, where its field takes numbers."""
-    from nas_attn.study.request import NUMBERS
+    from nas_attn.study.setup.request import NUMBERS
 
     if field not in NUMBERS:
         return text
@@ -111,9 +111,9 @@ def _search(resolved: Resolved, console: Console) -> int:
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.cli._stop import stops_as_ctrl_c
     from nas_attn.cli._warnings import warnings_on
-    from nas_attn.study.agenda import Agenda
-    from nas_attn.study.forecast import forecast_seconds
     from nas_attn.study.run import n_trials_done, run_study
+    from nas_attn.study.schedule.agenda import Agenda
+    from nas_attn.study.setup.forecast import forecast_seconds
 
     settings = resolved.settings
     n_done = n_trials_done(resolved)
@@ -146,7 +146,7 @@ def _search(resolved: Resolved, console: Console) -> int:
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     from nas_attn.cli._budget_text import budget_text
     from nas_attn.cli._ranking_table import ranking_table
-    from nas_attn.study.storage import url_without_password
+    from nas_attn.study.database.storage import url_without_password
 
     console.print(ranking_table(result.ranking, _TOP))
     console.print()

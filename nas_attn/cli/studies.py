@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one line for each study; one that cannot be read says so."""
     from nas_attn.cli._console import wide_console
-    from nas_attn.study.find import study_names
+    from nas_attn.study.setup.find import study_names
 
     names = study_names()
     if not names:
@@ -54,7 +54,7 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
 def _cells(name: str) -> tuple[str, ...]:
     from nas_attn.ranking import describe, rank
     from nas_attn.record import State
-    from nas_attn.study.find import open_study
+    from nas_attn.study.setup.find import open_study
 
     ledger = open_study(name)
     records, identity = ledger.records(), ledger.identity

@@ -18,7 +18,7 @@ from nas_attn.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas_attn.study.join import JoinRequest
+    from nas_attn.study.setup.join import JoinRequest
     from nas_attn.study.verify import Verified
 
 _SEEDS = 5
@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> JoinRequest:
-    from nas_attn.study.join import JoinRequest
-    from nas_attn.study.request import request_problems
+    from nas_attn.study.setup.join import JoinRequest
+    from nas_attn.study.setup.request import request_problems
 
     workers = arguments.workers
     given = {
@@ -78,8 +78,8 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> Verified:
     from nas_attn.ranking import describe, rank
     from nas_attn.study.claim import Claim
-    from nas_attn.study.find import open_study
-    from nas_attn.study.join import resolve_joined
+    from nas_attn.study.setup.find import open_study
+    from nas_attn.study.setup.join import resolve_joined
     from nas_attn.study.verify import verify
 
     def say(text: str) -> None:

@@ -17,7 +17,7 @@ from nas_attn.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas_attn.study.join import JoinRequest
+    from nas_attn.study.setup.join import JoinRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> JoinRequest:
-    from nas_attn.study.join import JoinRequest
-    from nas_attn.study.request import request_problems
+    from nas_attn.study.setup.join import JoinRequest
+    from nas_attn.study.setup.request import request_problems
 
     workers = arguments.workers
     given = {
@@ -74,9 +74,9 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 def _work(request: JoinRequest, console: Console) -> int:
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.cli._warnings import warnings_on
-    from nas_attn.study.forecast import forecast_seconds
-    from nas_attn.study.join import described, resolve_joined
     from nas_attn.study.run import run_joined
+    from nas_attn.study.setup.forecast import forecast_seconds
+    from nas_attn.study.setup.join import described, resolve_joined
 
     resolved, folder, ledger = resolve_joined(request)
     console.print(described(resolved, ledger), markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import Any
 from nas_attn.deploy.subject import Subject
 from nas_attn.export import Found
 from nas_attn.fit.run_folder import RunFolder
-from nas_attn.study.report_facts import report_facts
+from nas_attn.study.showing.report_facts import report_facts
 
 Pairs = tuple[tuple[str, str], ...]
 

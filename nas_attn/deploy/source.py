@@ -11,7 +11,7 @@ from nas_attn.export import pick, read_architecture
 from nas_attn.fit.run_folder import RunFolder
 from nas_attn.fit.weights import read_info
 from nas_attn.ranking import rank
-from nas_attn.study.find import folder_of, open_study
+from nas_attn.study.setup.find import folder_of, open_study
 from nas_attn.study.winner import architecture_of
 
 

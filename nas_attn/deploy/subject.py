@@ -8,7 +8,7 @@ from pathlib import Path
 from nas_attn.export import Architecture
 from nas_attn.fit import architecture_id
 from nas_attn.fit.weights import WeightsInfo, load_weights
-from nas_attn.study.ledger import Ledger
+from nas_attn.study.database.ledger import Ledger
 from nas_attn.training import initialise
 from nas_attn.unet import UNet, build_unet
 

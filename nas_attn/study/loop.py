@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from nas_attn import __version__
 from nas_attn.errors import StudyError
 from nas_attn.record import State, TrialRecord
-from nas_attn.study.agenda import Agenda
-from nas_attn.study.claims import alive
+from nas_attn.study.database.claims import alive
+from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.ledger import Ledger
 from nas_attn.study.plan import Plan
-from nas_attn.study.pool import Finished, Pool
+from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.workers.pool import Finished, Pool
 
 Listener = Callable[[Sequence[TrialRecord]], None]
 """Called with all records whenever one of them changes."""

@@ -19,20 +19,20 @@ from nas_attn.evaluate import write_sets
 from nas_attn.export import write_architecture
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
-from nas_attn.study.agenda import Agenda, Course
-from nas_attn.study.begin import begin_or_go_on, existing, study_url
-from nas_attn.study.folder import StudyFolder
-from nas_attn.study.ledger import Ledger
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
-from nas_attn.study.pool import Pool
-from nas_attn.study.process_pool import ProcessPool
-from nas_attn.study.ray_pool import RayPool
-from nas_attn.study.request import RAY
-from nas_attn.study.resolve import Resolved
-from nas_attn.study.storage import describe_storage
+from nas_attn.study.schedule.agenda import Agenda, Course
+from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.request import LOCAL, RAY
+from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.winner import architecture_of
-from nas_attn.study.worker_process import WorkerLog
+from nas_attn.study.workers.pool import Pool
+from nas_attn.study.workers.process_pool import ProcessPool
+from nas_attn.study.workers.ray_pool import RayPool
+from nas_attn.study.workers.worker_process import WorkerLog
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,8 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
     on_gpu = settings.device_kind != "cpu"
     evaluators = [replace(one, device=settings.device_kind) for one in resolved.evaluators()]
     share = request.gpu_share if on_gpu else 0.0
-    return RayPool(evaluators, address=request.address, gpus=share, fingerprint=settings.fingerprint)
+    address = None if request.address == LOCAL else request.address
+    return RayPool(evaluators, address=address, gpus=share, fingerprint=settings.fingerprint)
 
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:

@@ -14,15 +14,15 @@ from nas_attn import __version__
 from nas_attn.errors import StudyError
 from nas_attn.ranking.verification import Verification, verification
 from nas_attn.record import State, TrialRecord
-from nas_attn.study.begin import study_url
 from nas_attn.study.claim import Claim
+from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.folder import StudyFolder
-from nas_attn.study.ledger import Ledger
 from nas_attn.study.loop import end_trial, evaluation_of
-from nas_attn.study.pool import Pool
-from nas_attn.study.resolve import Resolved
 from nas_attn.study.run import processes
+from nas_attn.study.setup.begin import study_url
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.workers.pool import Pool
 
 _MARK = ".verify-"
 Listener = Callable[[int, int], None]

@@ -11,8 +11,8 @@ from nas_attn.export import Architecture, Found, Results
 from nas_attn.network import UNetConfig
 from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.record import State, TrialRecord
-from nas_attn.study.convergence import ranked_convergence
-from nas_attn.study.ledger import Ledger
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.schedule.convergence import ranked_convergence
 
 
 def architecture_of(

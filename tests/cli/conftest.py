@@ -35,8 +35,9 @@ class TinyStudy:
 
 def search_here(patch: pytest.MonkeyPatch) -> None:
     """Searches of this test have few images and evaluate in this process."""
-    from nas_attn.study import preset, run
-    from nas_attn.study.pool import InlinePool
+    from nas_attn.study import run
+    from nas_attn.study.setup import preset
+    from nas_attn.study.workers.pool import InlinePool
 
     def pool(evaluators, logs):
         return contextlib.nullcontext(InlinePool(evaluators[0], size=len(evaluators)))

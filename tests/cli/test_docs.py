@@ -32,11 +32,11 @@ from nas_attn.ranking import rank, ranking_json
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategies import STRATEGIES, Question
-from nas_attn.study.config import read_study_file
-from nas_attn.study.pool import InlinePool
-from nas_attn.study.preset import CPU_SYNTHETIC
-from nas_attn.study.request import StudyRequest
-from nas_attn.study.resolve import resolve
+from nas_attn.study.setup.config import read_study_file
+from nas_attn.study.setup.preset import CPU_SYNTHETIC
+from nas_attn.study.setup.request import StudyRequest
+from nas_attn.study.setup.resolve import resolve
+from nas_attn.study.workers.pool import InlinePool
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -168,7 +168,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nas_attn.study.run.ProcessPool", pool)
     few_images = replace(CPU_SYNTHETIC, n_train=4, n_val=4)
-    monkeypatch.setattr("nas_attn.study.resolve.preset_for", lambda device, built_in: few_images)
+    monkeypatch.setattr("nas_attn.study.setup.resolve.preset_for", lambda device, built_in: few_images)
     return tmp_path
 
 

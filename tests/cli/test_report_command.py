@@ -62,7 +62,7 @@ def test_without_the_data_the_page_says_why_it_has_no_panels(page, tiny_study):
 def test_other_data_than_the_studys_are_not_shown(page, tiny_study, monkeypatch):
     from dataclasses import replace
 
-    from nas_attn.study import preset
+    from nas_attn.study.setup import preset
 
     monkeypatch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_val=5))
     text = page(panels=True)

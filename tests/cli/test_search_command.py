@@ -32,7 +32,7 @@ def rows_of(study, capsys):
 
 
 def trials_of(study):
-    from nas_attn.study.find import open_study
+    from nas_attn.study.setup.find import open_study
 
     return [
         (one.number, one.placement.id, one.seed, one.budget.steps, one.role) for one in open_study(study).records()
@@ -272,7 +272,7 @@ def test_a_corrupt_study_is_refused_and_kept(tiny_study, refused, contents, dama
 
 
 def test_a_study_that_is_being_searched_is_refused(tiny_study, refused):
-    from nas_attn.study.folder import StudyFolder
+    from nas_attn.study.setup.folder import StudyFolder
 
     with StudyFolder.of("tiny").locked():
         (line,) = refused(*tiny_study.arguments, "--trials", "12")
@@ -374,7 +374,7 @@ class InlinePools:
     """As many workers as asked for, in this process."""
 
     def __init__(self, evaluators, logs):
-        from nas_attn.study.pool import InlinePool
+        from nas_attn.study.workers.pool import InlinePool
 
         self._pool = InlinePool(evaluators[0], size=len(evaluators))
 
@@ -390,7 +390,7 @@ def test_a_search_killed_five_times_has_the_trials_of_an_undisturbed_one(here, f
     """Real processes only, two workers, killed at random moments; scores are equal bit for bit."""
     import random
 
-    from nas_attn.study.ledger import Ledger
+    from nas_attn.study.database.ledger import Ledger
 
     def found(place):
         url = f"sqlite:///{place}/studies/mortal/study.db"

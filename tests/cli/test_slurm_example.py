@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nas_attn.record import State
-from nas_attn.study.ledger import Ledger
+from nas_attn.study.database.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "studies" / "slurm.sh"

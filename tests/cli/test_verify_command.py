@@ -29,7 +29,7 @@ def verified(winner, capsys):
 
 
 def records_of(name):
-    from nas_attn.study.ledger import Ledger
+    from nas_attn.study.database.ledger import Ledger
 
     return Ledger.open("sqlite:///studies/tiny/study.db", name).records()
 
@@ -60,7 +60,7 @@ def test_the_same_command_runs_nothing_again_and_more_seeds_only_what_is_missing
 
 def test_runs_are_judged_on_the_test_images(verified, winner):
     from nas_attn.evaluate import judge, pack_sets
-    from nas_attn.study.join import JoinRequest, resolve_joined
+    from nas_attn.study.setup.join import JoinRequest, resolve_joined
 
     verified("--json")
     run = records_of(f"tiny.verify-{winner}")[1]
@@ -76,7 +76,7 @@ def test_runs_are_judged_on_the_test_images(verified, winner):
 
 def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
     from nas_attn.study import run
-    from nas_attn.study.pool import InlinePool
+    from nas_attn.study.workers.pool import InlinePool
 
     whole = run.ProcessPool
 

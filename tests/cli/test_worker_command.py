@@ -21,8 +21,8 @@ TINY = (
 
 
 def test_a_worker_finishes_a_study_and_says_so(tiny_study, capsys):
-    from nas_attn.study.find import open_study
     from nas_attn.study.plan import Plan
+    from nas_attn.study.setup.find import open_study
 
     open_study("tiny").write_plan(Plan(12, 2))
     assert main(["worker", "tiny", "--device", "cpu", "--workers", "1"]) == 0
@@ -85,7 +85,7 @@ def test_a_server_that_is_away_is_named_without_its_password(here, refused):
 def test_a_stopped_worker_frees_its_trial_at_once(tmp_path, number):
     """A real search and a real worker: the search takes over what the worker was doing."""
     from nas_attn.record import State
-    from nas_attn.study.ledger import Ledger
+    from nas_attn.study.database.ledger import Ledger
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 

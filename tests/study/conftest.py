@@ -11,8 +11,8 @@ from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.study.agenda import Agenda
-from nas_attn.study.ledger import Ledger
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.settings import StudySettings
 from nas_attn.training import Precision, Recipe
 

@@ -34,13 +34,14 @@ from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator
 from nas_attn.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.study import claims, loop
-from nas_attn.study.agenda import Agenda
-from nas_attn.study.ledger import Ledger
+from nas_attn.study import loop
+from nas_attn.study.database import claims
+from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import run_trials
 from nas_attn.study.plan import Plan
-from nas_attn.study.pool import InlinePool
+from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import Precision, Recipe
 
 PARALLEL = 6

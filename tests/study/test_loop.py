@@ -18,7 +18,7 @@ from nas_attn.record import Outcome, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
-from nas_attn.study.pool import Finished, InlinePool, Pool
+from nas_attn.study.workers.pool import Finished, InlinePool, Pool
 
 
 def silent(records: Sequence[TrialRecord]) -> None:

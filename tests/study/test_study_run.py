@@ -24,16 +24,16 @@ from nas_attn.export import read_architecture
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
-from nas_attn.study import preset as presets
-from nas_attn.study.config import read_study_file
-from nas_attn.study.find import open_study
-from nas_attn.study.folder import StudyFolder
-from nas_attn.study.pool import InlinePool
-from nas_attn.study.preset import CPU_SYNTHETIC
-from nas_attn.study.repeat import write_settings
-from nas_attn.study.request import StudyRequest, request_from
-from nas_attn.study.resolve import Resolved, resolve
 from nas_attn.study.run import StudyResult, n_trials_done, run_study
+from nas_attn.study.setup import preset as presets
+from nas_attn.study.setup.config import read_study_file
+from nas_attn.study.setup.find import open_study
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.preset import CPU_SYNTHETIC
+from nas_attn.study.setup.repeat import write_settings
+from nas_attn.study.setup.request import StudyRequest, request_from
+from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
@@ -288,10 +288,10 @@ def test_a_study_killed_at_any_statement_ends_as_an_undisturbed_one(here: Path) 
             from dataclasses import replace
             import sqlalchemy
             from nas_attn.evaluate import LookupEvaluator
-            from nas_attn.study import preset
-            from nas_attn.study.pool import InlinePool
-            from nas_attn.study.request import StudyRequest
-            from nas_attn.study.resolve import resolve
+            from nas_attn.study.setup import preset
+            from nas_attn.study.workers.pool import InlinePool
+            from nas_attn.study.setup.request import StudyRequest
+            from nas_attn.study.setup.resolve import resolve
             from nas_attn.study.run import run_study
 
             preset.CPU_SYNTHETIC = replace(preset.CPU_SYNTHETIC, n_train=4, n_val=2)

@@ -1,0 +1,250 @@
+"""Who evaluates which trial: claims in a table beside Optuna's, kept alive by heartbeats."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
+
+from nas_attn.study.database.holder import has_ended, this_process
+from nas_attn.study.database.watch import Watch
+
+BEAT_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
+"""A claim whose holder has not been heard of for so long is given to another."""
+_BIRTH = -1
+"""In place of a trial's number: the right to write a new study's settings."""
+_BIRTH_SECONDS = 30.0
+
+_CLAIMS = Table(
+    "nas_attn_claims",
+    MetaData(),
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("holder", String(128), nullable=False),
+    Column("beat", Integer, nullable=False),
+)
+
+_NUMBERS = itertools.count()
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that a process has taken.
+
+    Args:
+        holder: name of the process.
+        beat: its heartbeats so far.
+    """
+
+    holder: str
+    beat: int
+
+
+class Claims(Protocol):
+    """The right to decide and to evaluate a trial: at any moment one process has it."""
+
+    def take(self, number: int) -> bool:
+        """Take a trial; False where another process has it. Who has it already keeps it."""
+
+    def give_back(self, number: int) -> None:
+        """Let others have it."""
+
+    def settle(self, number: int) -> None:
+        """Nobody needs it any more: the trial is finished."""
+
+    def held_by_others(self) -> Mapping[int, Claim]:
+        """The trials that other processes have."""
+
+
+class NoClaims:
+    """For a storage that no other process can see."""
+
+    def take(self, number: int) -> bool:
+        """There is nobody else."""
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Nobody waits for it."""
+
+    def settle(self, number: int) -> None:
+        """Nobody asks."""
+
+    def held_by_others(self) -> Mapping[int, Claim]:
+        """None."""
+        return {}
+
+
+class ClaimTable:
+    """Claims in the study's database. Taking one is the insertion of a row, which only one process can do.
+
+    Args:
+        engine: of the database.
+        study_id: Optuna's number of the study.
+        holder: name of this process.
+        do: runs what a search cannot do without; it may wait for a server that is away.
+    """
+
+    def __init__(
+        self, engine: Engine, study_id: int, holder: str | None = None, do: Callable[..., Any] = lambda act: act()
+    ) -> None:
+        self._engine = engine
+        self._study = _CLAIMS.c.study_id == study_id
+        self._study_id = study_id
+        self._holder = holder or f"{this_process()}:{next(_NUMBERS)}"
+        self._mine = self._study & (_CLAIMS.c.holder == self._holder)
+        self._do = do
+        self._settled: set[int] = set()
+        _make_table(engine)
+
+    def take(self, number: int) -> bool:
+        """Take a trial; False where another process has it. Who has it already keeps it."""
+        taken: bool = self._do(lambda: self._take(number))
+        return taken
+
+    def give_back(self, number: int) -> None:
+        """Let others have it."""
+        self._do(lambda: self._delete(self._mine & (_CLAIMS.c.number == number)))
+
+    def settle(self, number: int) -> None:
+        """Nobody needs it any more; its row goes when the next one is taken."""
+        self._settled.add(number)
+
+    def held_by_others(self) -> Mapping[int, Claim]:
+        """The trials that other processes have."""
+        found: dict[int, Claim] = self._do(self._held_by_others)
+        return found
+
+    def beat(self) -> None:
+        """Tell the others that this process lives."""
+        with self._engine.begin() as connection:
+            connection.execute(update(_CLAIMS).where(self._mine).values(beat=_CLAIMS.c.beat + 1))
+
+    def release(self, number: int, claim: Claim) -> bool:
+        """Take a claim away from its holder, unless that has given a sign of life meanwhile."""
+        same = (_CLAIMS.c.number == number) & (_CLAIMS.c.holder == claim.holder) & (_CLAIMS.c.beat == claim.beat)
+        return self._delete(self._study & same) > 0
+
+    def release_the_dead(self) -> None:
+        """Take all claims away from processes of this machine that have ended."""
+        for number, claim in self._held_by_others().items():
+            if has_ended(claim.holder) and self.release(number, claim):
+                log.warning("trial %d is free again: process %s has ended", number, claim.holder)
+
+    def give_all_back(self) -> None:
+        """Let others have all that this process holds."""
+        self._delete(self._mine)
+
+    def _take(self, number: int) -> bool:
+        row = {"study_id": self._study_id, "number": number, "holder": self._holder, "beat": 0}
+        settled = sorted(self._settled - {number})
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(_CLAIMS).values(row))
+                if settled:
+                    connection.execute(delete(_CLAIMS).where(self._mine & _CLAIMS.c.number.in_(settled)))
+        except IntegrityError:
+            with self._engine.connect() as connection:
+                held = select(_CLAIMS.c.holder).where(self._study & (_CLAIMS.c.number == number))
+                return connection.scalar(held) == self._holder
+        self._settled.difference_update(settled)
+        return True
+
+    def _held_by_others(self) -> dict[int, Claim]:
+        others = self._study & (_CLAIMS.c.holder != self._holder)
+        query = select(_CLAIMS.c.number, _CLAIMS.c.holder, _CLAIMS.c.beat).where(others)
+        with self._engine.connect() as connection:
+            return {number: Claim(holder, beat) for number, holder, beat in connection.execute(query)}
+
+    def _delete(self, which: ColumnElement[bool]) -> int:
+        with self._engine.begin() as connection:
+            return connection.execute(delete(_CLAIMS).where(which)).rowcount
+
+
+@contextmanager
+def alive(claims: Claims) -> Iterator[None]:
+    """Beat for what this process holds, and release what silent processes hold; at the end give everything back.
+
+    Args:
+        claims: of this process.
+    """
+    if not isinstance(claims, ClaimTable):
+        yield
+        return
+    ended = threading.Event()
+    with suppress(SQLAlchemyError):  # the next heartbeat tries again
+        claims.release_the_dead()
+    thread = threading.Thread(target=_beat, args=(claims, ended, BEAT_SECONDS, PATIENCE_SECONDS), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=BEAT_SECONDS)
+        try:
+            claims.give_all_back()
+        except SQLAlchemyError:
+            log.info("the storage cannot be reached; others take the trials of this process after a while")
+
+
+@contextmanager
+def right_of_birth(engine: Engine, study_id: int) -> Iterator[None]:
+    """Only one process at a time writes a new study's settings; the others wait for it, but not for ever."""
+    claims = ClaimTable(engine, study_id)
+    end = time.monotonic() + _BIRTH_SECONDS
+    while not claims.take(_BIRTH):
+        others = claims.held_by_others()
+        if _BIRTH in others and (has_ended(others[_BIRTH].holder) or time.monotonic() > end):
+            claims.release(_BIRTH, others[_BIRTH])
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        claims.give_all_back()
+
+
+def _beat(claims: ClaimTable, ended: threading.Event, beat_seconds: float, patience: float) -> None:
+    watch: Watch[int] = Watch(patience, beat_seconds)
+    while not ended.wait(beat_seconds):
+        try:
+            claims.beat()
+            claims.release_the_dead()
+            others = claims.held_by_others()
+            for number in watch.look(others):
+                if claims.release(number, others[number]):
+                    log.warning("trial %d is free again: nothing was heard of %s", number, others[number].holder)
+        except SQLAlchemyError as error:
+            log.info("no heartbeat: %s", " ".join(str(error).split())[:200])
+
+
+def _make_table(engine: Engine) -> None:
+    if inspect(engine).has_table(_CLAIMS.name):
+        return
+    try:
+        _CLAIMS.create(engine)
+    except DatabaseError:  # another process has made it meanwhile
+        if not inspect(engine).has_table(_CLAIMS.name):
+            raise

@@ -1,0 +1,316 @@
+"""The Optuna study behind a search: every trial is written down before it runs and when it ends."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from nas_attn.budget import Budget
+from nas_attn.errors import StudyError
+from nas_attn.placement import NONE, Placement
+from nas_attn.ranking import COSTS
+from nas_attn.record import Outcome, Role, State, TrialRecord
+from nas_attn.space import SearchSpace
+from nas_attn.study.database.asked import AskedTrials
+from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_of_birth
+from nas_attn.study.database.patience import patiently
+from nas_attn.study.database.storage import describe_storage, open_storage
+from nas_attn.study.database.tables import TrialTables
+from nas_attn.study.database.trials import NewTrial, Trials, WrittenTrial
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.plan import Plan
+
+_IDENTITY = "nas_attn:identity"
+_CONTEXT = "nas_attn:context"
+_PLAN = "nas_attn:plan"
+_EVALUATION = "evaluation"
+_OUTCOME = "outcome"
+_FAILURE = "failure"
+WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
+"""Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
+Result = TypeVar("Result")
+_STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
+
+
+class StudyExistsError(StudyError):
+    """A study cannot be created, since there is one of that name."""
+
+
+class Ledger:
+    """A study's trials in one Optuna storage, with two objectives: IoU up, cost down.
+
+    Args:
+        study: an Optuna study that ``create`` or ``open`` has made or checked.
+        url: of its storage, for errors.
+        trials: of the study; None leaves all reading and writing to Optuna.
+    """
+
+    def __init__(self, study: optuna.Study, url: str, trials: Trials | None = None) -> None:
+        self._study = study
+        self._url = url
+        self._trials = trials or AskedTrials(study)
+
+    @classmethod
+    def create(
+        cls, url: str, name: str, identity: Mapping[str, Any], context: Mapping[str, Any], cost: str
+    ) -> Ledger:
+        """A new, empty study.
+
+        Args:
+            url: of the storage.
+            name: of the study.
+            identity: what must not change while the study goes on, as plain values.
+            context: what an export needs besides, as plain values.
+            cost: name of the second objective.
+        Raises:
+            StudyExistsError: the storage holds a study of that name.
+            StudyError: the storage cannot be used.
+        """
+        with _clear_errors(url):
+            # A creation that was killed has left a study without identity and trials: it is taken up here.
+            storage = open_storage(url)
+            study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                directions=["maximize", "minimize"],
+                load_if_exists=True,
+            )
+            with right_of_birth(storage.engine, study._study_id):
+                if not _is_unborn(study):
+                    raise StudyExistsError(f"{describe_storage(url)}: there is a study '{name}' already")
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    study.set_metric_names(["iou", cost])
+                study.set_user_attr(_CONTEXT, json.dumps(context))
+                study.set_user_attr(_IDENTITY, json.dumps(identity))
+            return cls(study, url, TrialTables.of(storage, study._study_id))
+
+    @classmethod
+    def open(cls, url: str, name: str) -> Ledger:
+        """A study that exists.
+
+        Raises:
+            StudyError: the storage cannot be read, has no such study, or the study is not one of nas-attn.
+        """
+        with _clear_errors(url):
+            storage = open_storage(url, must_exist=True)
+            try:
+                study = optuna.load_study(storage=storage, study_name=name)
+            except KeyError:
+                raise StudyError(f"{describe_storage(url)}: there is no study '{name}'") from None
+            if _IDENTITY not in study.user_attrs:
+                raise StudyError(
+                    f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
+                    "use another name"
+                )
+            return cls(study, url, TrialTables.of(storage, study._study_id))
+
+    @classmethod
+    def exists(cls, url: str, name: str) -> bool:
+        """Whether a storage holds a study of that name.
+
+        Raises:
+            StudyError: the storage cannot be read.
+        """
+        with _clear_errors(url):
+            storage = open_storage(url)
+            if name not in optuna.get_all_study_names(storage):
+                return False
+            return not _is_unborn(optuna.load_study(storage=storage, study_name=name))
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._study.study_name
+
+    @property
+    def optuna_id(self) -> int:
+        """The number that Optuna and its dashboard know the study by."""
+        return self._study._study_id
+
+    @property
+    def optuna_storage(self) -> optuna.storages.BaseStorage:
+        """Where Optuna and its dashboard find the study."""
+        return self._study._storage
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What was given when the study was created."""
+        identity: dict[str, Any] = json.loads(self._study.user_attrs[_IDENTITY])
+        return identity
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What was given for exports when the study was created."""
+        context: dict[str, Any] = json.loads(self._study.user_attrs[_CONTEXT])
+        return context
+
+    @property
+    def plan(self) -> Plan | None:
+        """How far the study is to go, as the last search of it has said; None where none has."""
+        attributes = self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
+        return Plan(**json.loads(attributes[_PLAN])) if _PLAN in attributes else None
+
+    def write_plan(self, plan: Plan) -> None:
+        """Tell all who search the study how far it is to go."""
+        self._do(lambda: self._study.set_user_attr(_PLAN, json.dumps(asdict(plan))))
+
+    def claims(self) -> Claims:
+        """Which trials this process has taken, and which the others have."""
+        if not isinstance(self._trials, TrialTables):
+            return NoClaims()
+        trials = self._trials
+        return self._do(lambda: ClaimTable(trials.engine, trials.study_id, do=self._do))
+
+    def records(self, first: int = 0) -> tuple[TrialRecord, ...]:
+        """All trials, by number.
+
+        Args:
+            first: number from which on they are wanted.
+        Raises:
+            StudyError: the storage cannot be read, or a trial was not written by nas-attn.
+        """
+        return tuple(map(read_record, self._do(lambda: self._trials.read(WRITTEN, first))))
+
+    def begin(
+        self, evaluation: Evaluation, space: SearchSpace, *, version: str, number: int | None = None
+    ) -> TrialRecord | None:
+        """Write down that an evaluation is about to run; from now on it is never proposed again.
+
+        Args:
+            evaluation: what the trial is to find out.
+            space: whose choices its parameters have.
+            version: of nas-attn.
+            number: that the trial has to get; None takes the next one.
+        Returns:
+            the trial; None where another process has written one of that number.
+        """
+        written = {**asdict(evaluation), "placement": evaluation.placement.to_dict(), "version": version}
+        attributes = {
+            _EVALUATION: json.dumps(written),
+            "placement_id": evaluation.placement.id,
+            "role": str(evaluation.role),
+            "control": evaluation.control or "",
+            "seed": evaluation.seed,
+            "steps": evaluation.budget.steps,
+        }
+        trial = NewTrial(evaluation.placement.to_dict(), _distributions(space, evaluation.placement), attributes)
+        written_as = self._do(lambda: self._trials.create(trial, number))
+        return (
+            None if written_as is None else read_record(WrittenTrial(written_as, TrialState.RUNNING, attributes))
+        )
+
+    def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord | None:
+        """Write an outcome down; the trial is then final. None where another process has ended it."""
+        value = COSTS[cost](outcome.cost)
+        if value is None:
+            raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")
+        notes = {_OUTCOME: json.dumps({"worker": worker, **outcome.to_dict()}), "measured": _shown(outcome)}
+        return self._end(record, TrialState.COMPLETE, notes, [outcome.score.iou, value])
+
+    def fail(self, record: TrialRecord, reason: str, worker: str) -> TrialRecord | None:
+        """Write down why an evaluation has no outcome; the trial is then final. None likewise."""
+        return self._end(record, TrialState.FAIL, {_FAILURE: json.dumps({"worker": worker, "reason": reason})})
+
+    def _end(
+        self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None
+    ) -> TrialRecord | None:
+        if not self._do(lambda: self._trials.end(record.number, state, notes, values)):
+            return None
+        return _ended(record, state, notes)
+
+    def _do(self, act: Callable[[], Result]) -> Result:
+        with _clear_errors(self._url):
+            return patiently(act, self._url)
+
+
+@contextmanager
+def _clear_errors(url: str) -> Iterator[None]:
+    """Errors of the database as one line that says which storage it was."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ or error
+        line = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        mend = "make room for it, and the same command goes on" if "full" in line else "nothing in it was changed"
+        raise StudyError(f"{describe_storage(url)}: the storage cannot be used: {line}; {mend}") from error
+
+
+def _is_unborn(study: optuna.Study) -> bool:
+    """Whether nas-attn was stopped while it created a study: its identity is what is written last."""
+    return (
+        _IDENTITY not in study.user_attrs
+        and set(study.user_attrs) <= {_CONTEXT}
+        and study.directions == [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+        and not study.get_trials(deepcopy=False)
+    )
+
+
+def _distributions(space: SearchSpace, placement: Placement) -> dict[str, BaseDistribution]:
+    """The choices of each location; ``none`` is one of them, since the plain U-Net is in every study."""
+    choices = {location: dict.fromkeys([NONE, *specs]) for location, specs in space.choices}
+    return {
+        str(location): CategoricalDistribution([str(spec) for spec in choices[location]])
+        for location, _ in placement
+    }
+
+
+def _shown(outcome: Outcome) -> dict[str, Any]:
+    """What a reader of the dashboard wants to see beside the two objectives."""
+    return {
+        "iou_per_class": list(outcome.score.iou_per_class),
+        "parameters": outcome.cost.parameters,
+        "macs": outcome.cost.macs,
+        "latency_ms": outcome.cost.latency_ms,
+        "peak_memory_mib": outcome.cost.peak_memory_mib,
+        "seconds": round(outcome.seconds, 3),
+        "device": outcome.cost.device,
+    }
+
+
+def read_record(trial: WrittenTrial) -> TrialRecord:
+    """The record of a trial.
+
+    Raises:
+        StudyError: it was not written by nas-attn.
+    """
+    if _EVALUATION not in trial.attributes:
+        raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
+    written = json.loads(trial.attributes[_EVALUATION])
+    begun = TrialRecord(
+        number=trial.number,
+        placement=Placement.from_dict(written["placement"]),
+        budget=Budget.from_dict(written["budget"]),
+        seed=written["seed"],
+        role=Role(written["role"]),
+        state=State.RUNNING,
+        control=written["control"],
+        version=written["version"],
+        memory=written["memory"],
+    )
+    return _ended(begun, trial.state, trial.attributes)
+
+
+def _ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> TrialRecord:
+    """The record with what its trial came to; the same record where the trial has not ended."""
+    if state not in _STATES:
+        return record
+    ended = json.loads(notes.get(_OUTCOME) or notes.get(_FAILURE) or "{}")
+    complete = _STATES[state] is State.COMPLETE
+    return replace(
+        record,
+        state=_STATES[state],
+        outcome=Outcome.from_dict(ended) if complete else None,
+        failure=None if complete else ended.get("reason", "ended from outside"),
+        worker=ended.get("worker", ""),
+    )

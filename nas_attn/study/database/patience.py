@@ -1,0 +1,60 @@
+"""Waiting for a database server that is away for a while."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from nas_attn.study.database.storage import describe_storage
+
+Result = TypeVar("Result")
+
+SECONDS = 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_BUSY = ("database is locked", "database table is locked")
+
+log = logging.getLogger(__name__)
+
+
+def patiently(act: Callable[[], Result], url: str, *, seconds: float = SECONDS) -> Result:
+    """Do something with a database; again and again while its server is restarted or cannot be reached.
+
+    Args:
+        act: what to do; it has to bear being done twice, since a connection may break after it is done.
+        url: of the database, for the log.
+        seconds: after which the error is raised.
+    """
+    end, pause, told = time.monotonic() + seconds, _FIRST_PAUSE, False
+    while True:
+        try:
+            result = act()
+        except (DBAPIError, StorageInternalError) as error:
+            if not _may_pass(error) or time.monotonic() >= end:
+                raise
+            if not told and pause > 1:
+                log.warning(
+                    "%s cannot be used; trying again for %.0f minutes", describe_storage(url), seconds / 60
+                )
+                told = True
+        else:
+            if told:
+                log.warning("%s can be used again", describe_storage(url))
+            return result
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it is a matter of the connection, or of two writers that were in each other's way."""
+    if isinstance(error, StorageInternalError):
+        return isinstance(error.__cause__, DBAPIError) and _may_pass(error.__cause__)
+    if not isinstance(error, (OperationalError, InterfaceError)):
+        return isinstance(error, DBAPIError) and error.connection_invalidated
+    if type(error.orig).__module__.startswith("sqlite3"):
+        return any(words in str(error.orig) for words in _BUSY)
+    return True

@@ -1,0 +1,210 @@
+"""What the next trial of a study is: a pure function of the trials before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from nas_attn.budget import Budget
+from nas_attn.evaluate import CostTable
+from nas_attn.placement import Placement
+from nas_attn.record import Role, TrialRecord
+from nas_attn.strategies import STRATEGIES, Question, next_step
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.plan import Plan
+from nas_attn.study.schedule.controls import control_evaluations
+from nas_attn.study.schedule.finalists import next_finalist
+from nas_attn.study.schedule.history import History
+from nas_attn.study.schedule.probe import converged_budget, needs_all, probe
+from nas_attn.study.settings import StudySettings
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is settled once the top budget is.
+
+    Args:
+        ladder: budgets, the shortest first; the last is the one that is ranked.
+        n_probes: trials that it took to find the top budget.
+        controls: the controls' further evaluations, in order.
+    """
+
+    ladder: tuple[Budget, ...]
+    n_probes: int
+    controls: tuple[Evaluation, ...]
+
+    @property
+    def top(self) -> Budget:
+        """The budget of all that is ranked."""
+        return self.ladder[-1]
+
+    @property
+    def n_controls(self) -> int:
+        """How many trials come before the first proposal."""
+        return self.n_probes + len(self.controls)
+
+
+class Agenda:
+    """First the top budget where it is to be found, then the controls, then proposals of the strategy, then the
+    finalists' further seeds.
+
+    Args:
+        settings: of the study.
+        costs: exact costs of the network's placements.
+    """
+
+    def __init__(self, settings: StudySettings, costs: CostTable) -> None:
+        self._settings = settings
+        self._costs = costs
+        self._course_of = lru_cache(self._build_course)
+        self._history_of = lru_cache(History)
+
+    def heeding(self, plan: Plan) -> Agenda:
+        """The agenda of the same study as far as a plan goes."""
+        settings = replace(self._settings, trials=plan.trials, parallel=plan.parallel, timeout=plan.timeout)
+        return self if settings == self._settings else Agenda(settings, self._costs)
+
+    def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
+        """The evaluation of the trial that follows; None where the study is over.
+
+        Args:
+            records: all trials that may be looked at: finished, numbered from 0 without gaps.
+            pending: the trials after them, whose results must not be looked at, finished or not.
+        """
+        settings, number = self._settings, len(records) + len(pending)
+        if self.is_over(records, number):
+            return None
+        if (course := self.course([*records, *pending])) is None:
+            return probe(settings.space.plain, settings.budget, settings.seed, number)
+        if number < course.n_controls:
+            return course.controls[number - course.n_probes]
+        history = self._history_of(course.ladder, settings.cost)
+        history.follow(records)
+        n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
+        time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
+        if (
+            time_left
+            and n_proposals < self.n_proposals(course)
+            and (proposal := self._propose(course, history, pending, number))
+        ):
+            return proposal
+        return next_finalist(
+            history.contenders(),
+            pending,
+            plain=settings.space.plain,
+            budget=course.top,
+            seed=settings.seed,
+            cost=settings.cost,
+            n_finalist_trials=self._n_finalist_trials(course, n_proposals, records),
+        )
+
+    def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
+        """Whether no further trial begins: the study has its trials, or its time is up.
+
+        Args:
+            records: all trials that may be looked at.
+            n_started: how many there are in all.
+        """
+        timeout = self._settings.timeout
+        return n_started >= self._settings.trials or (timeout is not None and self.spent(records) >= timeout)
+
+    def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
+        """How many of the first trials must have ended before the next one can be decided.
+
+        Args:
+            records: all trials.
+            n_visible: how many of them have a say in a trial whose place is not fixed beforehand.
+        """
+        course = self.course(records)
+        if course is None:
+            return len(records) if needs_all(len(records)) else 0
+        return n_visible if len(records) >= course.n_controls else 0
+
+    def spent(self, records: Sequence[TrialRecord]) -> float:
+        """Seconds that finished trials took the workers together."""
+        outcomes = (record.outcome for record in records if record.outcome is not None)
+        return sum(outcome.seconds for outcome in outcomes) / self._settings.parallel
+
+    def course(self, records: Sequence[TrialRecord]) -> Course | None:
+        """What the trials so far have settled; None while the top budget is looked for."""
+        first = self._settings.budget
+        if not self._settings.find_budget:
+            return self._course_of(first, 0)
+        found = converged_budget(first, records)
+        return None if found is None else self._course_of(*found)
+
+    def n_controls(self, course: Course) -> int:
+        """How many trials are controls."""
+        return min(course.n_controls, self._settings.trials)
+
+    def n_finalists(self, course: Course) -> int:
+        """How many trials repeat leading placements."""
+        wanted = round(self._settings.finalists * self._settings.trials)
+        return min(wanted, self._settings.trials - self.n_controls(course))
+
+    def n_proposals(self, course: Course) -> int:
+        """How many trials the strategy fills, as long as it finds something new."""
+        return self._settings.trials - self.n_controls(course) - self.n_finalists(course)
+
+    def allowed(self, placement: Placement) -> bool:
+        """Whether a placement keeps the limits of the space."""
+        limits = self._settings.space.limits
+        return not limits.reasons(self._costs(placement), self._costs.plain)
+
+    def known_cost(self, placement: Placement) -> float:
+        """The objective's cost where it is known without a measurement, else the MACs in its place."""
+        cost = self._costs(placement)
+        return float(cost.parameters if self._settings.cost == "parameters" else cost.macs)
+
+    def _build_course(self, top: Budget, n_probes: int) -> Course:
+        settings = self._settings
+        ladder = settings.ladder_below(top)
+        controls = control_evaluations(settings.space, ladder, settings.seed, self.allowed)
+        plain = settings.space.plain
+        probed = (probe(plain, settings.budget, settings.seed, number) for number in range(n_probes))
+        known = {(evaluation.budget, evaluation.seed) for evaluation in probed}
+        missing = (
+            control
+            for control in controls
+            if control.placement != plain or (control.budget, control.seed) not in known
+        )
+        return Course(ladder, n_probes, tuple(missing))
+
+    @property
+    def _proposal_seconds(self) -> float:
+        """After which the race begins."""
+        return (1 - self._settings.finalists) * (self._settings.timeout or 0.0)
+
+    def _n_finalist_trials(self, course: Course, n_proposals: int, records: Sequence[TrialRecord]) -> int:
+        """How many trials the race has in all: what is left of the trials, or of the time."""
+        settings = self._settings
+        by_number = max(self.n_finalists(course), settings.trials - course.n_controls - n_proposals)
+        if settings.timeout is None:
+            return by_number
+        top = [record for record in records if record.outcome is not None and record.budget == course.top]
+        seconds = [record.outcome.seconds for record in top if record.outcome is not None]
+        each = max(1e-3, sum(seconds) / len(seconds) / settings.workers)
+        return min(by_number, max(2, round((settings.timeout - self._proposal_seconds) / each)))
+
+    def _propose(
+        self, course: Course, history: History, pending: Sequence[TrialRecord], number: int
+    ) -> Evaluation | None:
+        settings = self._settings
+        running = [record for record in pending if record.budget in course.ladder]
+        question = Question(
+            space=settings.space,
+            records=tuple(history.records),
+            pending=tuple(record.placement for record in running),
+            number=number,
+            seed=settings.seed,
+            cost=self.known_cost,
+            objective_cost=settings.cost,
+            allowed=self.allowed,
+            known=history.placements,
+        )
+        step = next_step(STRATEGIES[settings.strategy], question, course.ladder, running)
+        if step is None:
+            return None
+        proposal = step.proposal
+        return Evaluation(proposal.placement, step.budget, settings.seed, Role.PROPOSAL, memory=proposal.memory)

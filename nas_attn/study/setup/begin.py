@@ -1,0 +1,112 @@
+"""A study's ledger for those who search it: begun anew, or taken up with the same settings."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from nas_attn import __version__
+from nas_attn.errors import StudyError
+from nas_attn.study.database.ledger import Ledger, StudyExistsError
+from nas_attn.study.plan import Plan
+from nas_attn.study.settings import differences
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.repeat import study_values, write_settings
+from nas_attn.study.setup.resolve import Resolved
+
+
+def study_url(resolved: Resolved) -> str:
+    """Where the study's trials are stored."""
+    return resolved.request.storage or StudyFolder.of(resolved.settings.study).default_url
+
+
+def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
+    """The ledger of the study that was asked for; all who search it learn how far it is to go.
+
+    Raises:
+        StudyError: the study was made with other settings, or cannot be stored.
+    """
+    ledger = _ledger(resolved, folder)
+    asked, known = resolved.request.parallel, ledger.plan
+    parallel = asked or max(resolved.settings.workers, known.parallel if known else 1)
+    ledger.write_plan(Plan(resolved.settings.trials, parallel, resolved.settings.timeout))
+    return ledger
+
+
+def existing(resolved: Resolved) -> Ledger | None:
+    """The study of that name; None where there is none.
+
+    Raises:
+        StudyError: the storage cannot be read.
+    """
+    folder, url = StudyFolder.of(resolved.settings.study), study_url(resolved)
+    if (url == folder.default_url and not folder.path.is_dir()) or not Ledger.exists(url, folder.name):
+        return None
+    return Ledger.open(url, folder.name)
+
+
+def check_settings(ledger: Ledger, resolved: Resolved) -> None:
+    """A study goes on with the settings that it began with.
+
+    Raises:
+        StudyError: the settings are others; every difference has a line.
+    """
+    name, found = ledger.name, _changed(ledger, resolved)
+    if not found:
+        return
+    version = ledger.context.get("version", "an older version")
+    made = f" (it was begun by nas-attn {version}, and this is {__version__})" if version != __version__ else ""
+    raise StudyError(
+        [
+            *(f"study '{name}': {difference}" for difference in found),
+            f"study '{name}' goes on with the settings that it began with{made}: repeat them, or begin another "
+            "with --study NAME or --as-new",
+        ]
+    )
+
+
+def as_new(resolved: Resolved) -> Resolved:
+    """The same search, as NAME-2, NAME-3 ... where NAME is a study with other settings.
+
+    The first of these names that is free or has the same settings is taken, so that the same command goes on
+    with what it has begun.
+    """
+    name = resolved.settings.study
+    for number in itertools.count(1):
+        study = name if number == 1 else f"{name[:76]}-{number}"
+        renamed = replace(
+            resolved,
+            request=replace(resolved.request, study=study),
+            settings=replace(resolved.settings, study=study),
+        )
+        ledger = existing(renamed)
+        if ledger is None or not _changed(ledger, renamed):
+            return renamed
+    raise AssertionError("there is always another number")
+
+
+def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
+    settings, url = resolved.settings, study_url(resolved)
+    if not Ledger.exists(url, settings.study):
+        write_settings(resolved, folder)
+        context = {**settings.context(), "version": __version__, "request": study_values(resolved, folder)}
+        with suppress(StudyExistsError):  # somebody else has begun it at the same moment
+            return Ledger.create(url, settings.study, _identity(resolved), context, settings.cost)
+    ledger = Ledger.open(url, settings.study)
+    check_settings(ledger, resolved)
+    if not folder.settings.is_file():
+        write_settings(resolved, folder)
+    return ledger
+
+
+def _changed(ledger: Ledger, resolved: Resolved) -> Sequence[str]:
+    return differences(ledger.identity, _identity(resolved))
+
+
+def _identity(resolved: Resolved) -> Mapping[str, Any]:
+    identity: dict[str, Any] = json.loads(json.dumps(resolved.settings.identity()))
+    return identity

@@ -1,0 +1,108 @@
+"""The folder of a study: its database, its settings, its exports, and the lock of who searches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nas_attn.errors import StudyError
+from nas_attn.study.database.storage import sqlite_url
+
+STUDIES = Path("studies")
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Where a study keeps its files.
+
+    Args:
+        path: such as ``studies/nuclei``.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, study: str) -> StudyFolder:
+        """The folder of a study by its name, below the current folder."""
+        return cls(STUDIES / study)
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def settings(self) -> Path:
+        """The study file that repeats the search."""
+        return self.path / "study.yaml"
+
+    @property
+    def space(self) -> Path:
+        """The resolved search space."""
+        return self.path / "space.yaml"
+
+    @property
+    def best(self) -> Path:
+        """The exported best architecture."""
+        return self.path / "best.yaml"
+
+    @property
+    def images(self) -> Path:
+        """The decoded images, which the workers share; made anew where it is missing."""
+        return self.path / "images"
+
+    def log(self, who: str) -> Path:
+        """The log file of one process of the study."""
+        return self.path / "logs" / f"{who}.log"
+
+    @property
+    def panels(self) -> Path:
+        """Prediction panels of a report; made anew where they are missing or of another winner."""
+        return self.path / "panels"
+
+    @property
+    def artifacts(self) -> Path:
+        """Files that readers of the dashboard have added to the study."""
+        return self.path / "artifacts"
+
+    @property
+    def default_url(self) -> str:
+        """SQLite in this folder."""
+        return sqlite_url(self.path / "study.db")
+
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            StudyError: it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudyError(f"{self.path}: the study's folder cannot be made: {error.strerror}") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one search at a time; the lock is gone when its process is, however that ends.
+
+        Raises:
+            StudyError: another process searches this study.
+        """
+        lock = FileLock(self.path / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StudyError(
+                f"{self.path}: another process searches this study; help it with nas-attn worker {self.name}, "
+                "wait for it, or use another --study"
+            ) from None
+        except OSError as error:
+            raise StudyError(f"{self.path}: the study's folder cannot be written: {error.strerror}") from None
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,128 @@
+"""Joining a study that somebody has begun: all that is needed is in its storage, but for the data."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import optuna
+import yaml
+
+from nas_attn import __version__
+from nas_attn.errors import StudyError
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.database.storage import describe_storage
+from nas_attn.study.setup.begin import check_settings
+from nas_attn.study.setup.config import study_text
+from nas_attn.study.setup.find import find_folder
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.request import AUTO, FIELDS, SYNTHETIC, StudyRequest
+from nas_attn.study.setup.resolve import Resolved, resolve
+
+_LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class JoinRequest:
+    """Which study to join, and with what.
+
+    Args:
+        study: its name, or its folder where it is stored there.
+        storage: SQLAlchemy URL; None is SQLite in the study's folder.
+        data: the folder of images and masks here; None is where they were when the study was begun.
+        device: as in a search.
+        workers: as in a search.
+        log_level: as in a search.
+        wait_seconds: for a study that has not been begun yet.
+    """
+
+    study: str
+    storage: str | None = None
+    data: str | None = None
+    device: str = AUTO
+    workers: int | str = AUTO
+    log_level: str = "info"
+    wait_seconds: float = 0.0
+
+
+def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]:
+    """The search that the study is, on this machine; the study's ledger, and the folder for what is written here.
+
+    Raises:
+        NasAttnError: there is no such study, or this machine or its data do not fit it.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder, ledger = _found(request)
+    asked = _request(request, folder, ledger)
+    if asked.data != SYNTHETIC and not Path(asked.data).is_dir():
+        raise StudyError(
+            f"study '{ledger.name}': its images were in {asked.data}, which is no folder here; "
+            "say where they are with --data FOLDER"
+        )
+    resolved = resolve(asked)
+    check_settings(ledger, resolved)
+    return resolved, folder, ledger
+
+
+def _found(request: JoinRequest) -> tuple[StudyFolder, Ledger]:
+    end = time.monotonic() + request.wait_seconds
+    while True:
+        try:
+            if request.storage is None:
+                folder = find_folder(request.study)
+                return folder, Ledger.open(folder.default_url, folder.name)
+            return StudyFolder.of(request.study), Ledger.open(request.storage, request.study)
+        except StudyError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(_LOOK_SECONDS)
+
+
+def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> StudyRequest:
+    """What was asked when the study was begun, with what is different here."""
+    written = ledger.context.get("request")
+    version = ledger.context.get("version", "an older version")
+    if written is None or (unknown := sorted(set(written) - set(FIELDS))):
+        why = f"has settings unknown here: {', '.join(unknown)}" if written else "lacks what workers need"
+        raise StudyError(
+            f"study '{ledger.name}' {why}; it was begun by nas-attn {version}, and this is {__version__}: "
+            "take the same version on all machines, or go on with nas-attn search"
+        )
+    folder.make()
+    _write_missing(folder, ledger, written)
+    return replace(
+        StudyRequest(**written),
+        study=ledger.name,
+        space=str(folder.space),
+        data=request.data or written["data"],
+        storage=request.storage or folder.default_url,
+        device=request.device,
+        workers=request.workers,
+        log_level=request.log_level,
+    )
+
+
+def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, object]) -> None:
+    """The study's space, and the file that repeats the study, as the one who began it has them."""
+    try:
+        if not folder.space.is_file():
+            space = ledger.identity["space"]
+            folder.space.write_text(yaml.safe_dump(space, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        if not folder.settings.is_file():
+            command = f"nas-attn search --config {folder.settings} --storage URL"
+            text = study_text({**written, "space": str(folder.space)}, command=command)
+            folder.settings.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"{folder.path}: the study's settings cannot be written: {error.strerror}") from None
+
+
+def described(resolved: Resolved, ledger: Ledger) -> str:
+    """The study and who joins it, in a line."""
+    settings, plan = resolved.settings, ledger.plan
+    of = f" of {plan.trials}" if plan else ""
+    many = f"{settings.workers} worker{'s' if settings.workers > 1 else ''}"
+    return (
+        f"study '{ledger.name}' in {describe_storage(str(resolved.request.storage))}: {len(ledger.records())}{of} "
+        f"trials; joined by {many} on {', '.join(settings.devices)}"
+    )

@@ -1,0 +1,54 @@
+"""What repeats a study: the values of its study file, and the file in the study's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nas_attn.errors import StudyError
+from nas_attn.space import write_space
+from nas_attn.study.database.storage import is_sqlite
+from nas_attn.study.setup.config import study_text
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.request import SYNTHETIC
+from nas_attn.study.setup.resolve import Resolved
+
+
+def study_values(resolved: Resolved, folder: StudyFolder) -> dict[str, Any]:
+    """The fields of the study file; the URL of a server is left out, since it may hold a password."""
+    request = replace(
+        resolved.request,
+        space=str(folder.space),
+        data=resolved.settings.source.folder or SYNTHETIC,
+        max_macs=None,
+        max_parameters=None,
+        max_cost=None,
+        start=None,
+    )
+    values = request.to_dict()
+    if request.storage is not None and not is_sqlite(request.storage):
+        del values["storage"]
+    return values
+
+
+def write_settings(resolved: Resolved, folder: StudyFolder) -> None:
+    """Write the files that repeat a search into its folder.
+
+    Raises:
+        StudyError: they cannot be written.
+    """
+    values = study_values(resolved, folder)
+    text = study_text(values, command=_command(resolved, values, folder))
+    try:
+        write_space(resolved.settings.space, folder.space)
+        folder.settings.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(
+            f"{folder.path}: the study's settings cannot be written: {error.strerror}; nothing was begun"
+        ) from None
+
+
+def _command(resolved: Resolved, values: Mapping[str, Any], folder: StudyFolder) -> str:
+    storage = " --storage URL" if resolved.request.storage and "storage" not in values else ""
+    return f"nas-attn search --config {folder.settings}{storage}"

@@ -1,0 +1,274 @@
+"""From what was asked to what will be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from nas_attn.attention import catalogue
+from nas_attn.budget import Budget
+from nas_attn.data import Dataset
+from nas_attn.errors import DataError, NasAttnError, UsageError
+from nas_attn.evaluate import CostTable, DataSource, TrainingEvaluator
+from nas_attn.network import UNetConfig
+from nas_attn.space import Ceiling, SearchSpace, read_space
+from nas_attn.space.sizes import written_sizes
+from nas_attn.strategies import STRATEGIES
+from nas_attn.study.database.storage import check_url
+from nas_attn.study.settings import StudySettings
+from nas_attn.study.setup.calibrate import fastest_precision
+from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
+from nas_attn.study.setup.request import AUTO, FULL, RAY, SYNTHETIC, StudyRequest, seconds
+from nas_attn.study.workers.ray_pool import check_ray
+from nas_attn.study.workers.share import workers_per_gpu
+from nas_attn.training import Precision, Recipe
+
+TRIALS = 200
+ENDLESS = 1_000_000
+"""Trials of a search that only its time limits."""
+_FIRST = 4
+"""Where the budget is to be found, the doubling begins with this part of the preset's steps."""
+_CEILINGS = {"macs": "max_macs", "parameters": "max_parameters"}
+
+
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """A search that can begin.
+
+    Args:
+        request: what was asked, with every choice written out.
+        settings: what will be done.
+        preset: which sizes were taken where nobody said otherwise.
+        dataset: the data, read.
+        costs: exact costs of placements.
+    """
+
+    request: StudyRequest
+    settings: StudySettings
+    preset: Preset
+    dataset: Dataset
+    costs: CostTable
+
+    def evaluators(self, packed: Path | None = None) -> list[TrainingEvaluator]:
+        """One for each worker; the devices take turns.
+
+        Args:
+            packed: where ``write_sets`` has put the data; None lets each worker read them.
+        """
+        settings = self.settings
+        return [
+            TrainingEvaluator(
+                network=settings.space.network,
+                source=settings.source,
+                device=settings.devices[index % len(settings.devices)],
+                precision=settings.precision,
+                recipe=settings.recipe,
+                cost_size=(settings.space.height, settings.space.width),
+                packed=str(packed) if packed else None,
+            )
+            for index in range(settings.workers)
+        ]
+
+
+def resolve(request: StudyRequest) -> Resolved:
+    """Settle every question of a request.
+
+    Raises:
+        NasAttnError: the space, the data, the strategy, the device or the storage cannot be used; what can be
+            found out together is told together.
+    """
+    checks = (
+        lambda: STRATEGIES[request.strategy],
+        lambda: read_space(request.space, catalogue()),
+        lambda: find_devices(request.device),
+        lambda: check_url(request.storage) if request.storage else None,
+        lambda: check_ray() if request.engine == RAY else None,
+    )
+    problems = [problem for check in checks for problem in _problems_of(check)]
+    if request.data != SYNTHETIC and not Path(request.data).is_dir():
+        problems.append(
+            f"--data {request.data}: there is no such folder; give one with images/ and masks/, or synthetic"
+        )
+    problems += _contradictions(request)
+    if problems:
+        raise UsageError(problems)
+    devices = find_devices(request.device)
+    preset = preset_for(devices[0], built_in=request.data == SYNTHETIC)
+    asked = _filled(request, preset, devices)
+    source = _source(asked, preset)
+    dataset = source.load()
+    space = _space(asked, dataset)
+    settings = StudySettings(
+        study=asked.study or _default_name(space, request.data),
+        space=space,
+        source=source,
+        data_name=dataset.name,
+        classes=dataset.classes,
+        mean=dataset.mean,
+        std=dataset.std,
+        fingerprint=dataset.fingerprint,
+        budget=Budget(int(asked.steps or 0), int(asked.image_size or 0), int(asked.batch_size or 0)),
+        strategy=asked.strategy,
+        cost=asked.cost,
+        seed=asked.seed,
+        finalists=asked.finalists,
+        precision=Precision.parse(asked.precision),
+        recipe=Recipe(),
+        devices=devices,
+        workers=int(asked.workers),
+        parallel=asked.parallel or int(asked.workers),
+        trials=asked.trials or (TRIALS if asked.timeout is None else ENDLESS),
+        find_budget=asked.budget == AUTO,
+        ladder=_lower_rungs(asked.ladder),
+        timeout=None if asked.timeout is None else seconds(asked.timeout),
+    )
+    _check_sizes(settings, dataset)
+    costs = CostTable(space.network, space.height, space.width)
+    return Resolved(replace(asked, study=settings.study), settings, preset, dataset, costs)
+
+
+def _contradictions(request: StudyRequest) -> list[str]:
+    """What does not go together."""
+    found = []
+    if request.ladder not in (None, AUTO):
+        if request.budget == AUTO:
+            found.append(
+                f"--ladder {request.ladder}: --budget auto finds the last rung itself; give --ladder auto with it"
+            )
+        top = _last_rung(request.ladder)
+        if request.steps not in (None, top):
+            found.append(f"--steps {request.steps}: the ladder ends with {top} steps; give one of the two")
+    if request.max_cost is not None:
+        if request.cost not in _CEILINGS:
+            found.append(
+                f"--max-cost {request.max_cost}: {request.cost} is known only after a measurement, so it can't "
+                "limit what is proposed; use --max-macs or --max-parameters"
+            )
+        elif getattr(request, _CEILINGS[request.cost]) is not None:
+            flag = _CEILINGS[request.cost].replace("_", "-")
+            found.append(f"--max-cost {request.max_cost}: --{flag} limits the same; give one of the two")
+    return found
+
+
+def _last_rung(ladder: str | None) -> int | None:
+    return None if ladder in (None, AUTO) else int(str(ladder).rpartition(",")[2])
+
+
+def _lower_rungs(ladder: str | None) -> tuple[int, ...] | Literal["auto"]:
+    """Steps of the rungs below the last."""
+    if ladder is None:
+        return ()
+    return "auto" if ladder == AUTO else tuple(int(part) for part in ladder.split(","))[:-1]
+
+
+def _problems_of(check: Callable[[], object]) -> tuple[str, ...]:
+    try:
+        check()
+    except NasAttnError as error:
+        return error.problems
+    return ()
+
+
+def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> StudyRequest:
+    """The request with the preset's sizes where it leaves them open, and with what is fastest on this machine."""
+    written = written_sizes(request.space)
+    finds = request.budget == AUTO
+    if request.ladder is None and request.steps is None and not finds:
+        request = replace(request, ladder=written.ladder)
+    filled = replace(
+        request,
+        base_channels=request.base_channels or written.base_channels or preset.base_channels,
+        image_size=request.image_size or written.image_size or preset.image_size,
+        batch_size=request.batch_size or preset.batch_size,
+        steps=request.steps or _last_rung(request.ladder) or preset.steps // (_FIRST if finds else 1),
+        longest_side=request.longest_side or preset.longest_side or FULL,
+    )
+    example = UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
+    budget = Budget(preset.steps, preset.image_size, preset.batch_size)
+    if filled.precision == AUTO:
+        fastest = fastest_precision(example, budget, torch.device(devices[0]))
+        filled = replace(filled, precision=str(fastest))
+    if filled.workers == AUTO:
+        precision = Precision.parse(filled.precision)
+        filled = replace(
+            filled,
+            workers=n_cores()
+            if devices == ("cpu",)
+            else len(devices) * workers_per_gpu(example, budget, precision, devices[0]),
+        )
+    return filled
+
+
+def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
+    """The space with the data's channels and classes, the request's sizes and its ceilings.
+
+    Costs and the limit of positions are judged for the largest image that the network will see.
+    """
+    largest = max(int(request.image_size or 0), *dataset.val.heights, *dataset.val.widths)
+    space = read_space(
+        request.space,
+        catalogue(),
+        in_channels=dataset.in_channels,
+        classes=len(dataset.classes),
+        base_channels=request.base_channels,
+        image_size=largest,
+        start=request.start,
+    )
+    macs = request.max_cost if request.cost == "macs" else None
+    parameters = request.max_cost if request.cost == "parameters" else None
+    limits = replace(
+        space.limits,
+        max_macs=_ceiling(request.max_macs or macs) or space.limits.max_macs,
+        max_parameters=_ceiling(request.max_parameters or parameters) or space.limits.max_parameters,
+    )
+    return replace(space, limits=limits)
+
+
+def _ceiling(asked: str | int | None) -> Ceiling | None:
+    return Ceiling.parse(asked) if asked else None
+
+
+def _source(request: StudyRequest, preset: Preset) -> DataSource:
+    if request.data == SYNTHETIC:
+        return DataSource(image_size=int(request.image_size or 0), n_train=preset.n_train, n_val=preset.n_val)
+    longest_side = None if request.longest_side == FULL else int(request.longest_side or 0)
+    return DataSource(str(Path(request.data).resolve()), longest_side)
+
+
+def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
+    """Every crop that is trained on and every image that is judged has to survive the network's halvings."""
+    network, budget = settings.space.network, settings.budget
+    least = network.min_image_size
+    if budget.image_size < least:
+        raise UsageError(
+            f"--image-size: crops of {budget.image_size} pixels are too small for a network of depth "
+            f"{network.depth}; take at least {least}"
+        )
+    if network.norm == "batch" and budget.batch_size == 1 and budget.image_size < 2 * least:
+        raise UsageError(
+            f"--batch-size: batch normalisation cannot learn from one crop of {budget.image_size} pixels, whose "
+            f"bottleneck is one pixel; take 2 crops or more, or an --image-size of at least {2 * least}"
+        )
+    small = [
+        f"{name} is {height}x{width}"
+        for images in (dataset.val, dataset.test)
+        for name, height, width in zip(images.names, images.heights, images.widths, strict=True)
+        if min(height, width) < least
+    ]
+    if small:
+        more = f" and {len(small) - 3} more" if len(small) > 3 else ""
+        raise DataError(
+            f"images too small for a network of depth {network.depth}, which needs {least} pixels "
+            f"a side: {', '.join(small[:3])}{more}; use a space of a smaller depth or a larger --longest-side"
+        )
+
+
+def _default_name(space: SearchSpace, data: str) -> str:
+    """Made of the space and the data, in the letters that a study's name may have."""
+    name = space.name if data == SYNTHETIC else f"{space.name}-{Path(data).resolve().name}"
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name, flags=re.ASCII).lstrip("_.-")[:80] or "study"

@@ -1,0 +1,1 @@
+"""What reports and dashboards show of a study."""

@@ -1,0 +1,135 @@
+"""optuna-dashboard with notes, charts and panels, which are put in as its answers pass."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from optuna.trial import TrialState
+
+from nas_attn.errors import StudyError
+from nas_attn.report import drawing_path, trial_note
+from nas_attn.study.database.ledger import WRITTEN, read_record
+from nas_attn.study.database.trials import WrittenTrial
+from nas_attn.study.showing.view import Artifact, View, Watcher
+
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+_DRAWING = re.compile(re.escape(drawing_path("X")).replace("X", "(?P<id>[0-9a-f]+)"))
+
+
+class Annotated:
+    """A WSGI application around the dashboard's.
+
+    Optuna keeps notes and charts as attributes of the study. Written there they would cost a search its turn at
+    the database, be seen half written, and make the dashboard's time grow with the square of the trials, for it
+    looks through all attributes for each trial. So they are computed from the trials, and put into the answer.
+    What a reader writes into a note is kept by Optuna, and shown instead.
+
+    Args:
+        application: the dashboard's.
+        study_id: Optuna's number of the study.
+        watcher: has the newest view of the study.
+    """
+
+    def __init__(self, application: Application, study_id: int, watcher: Watcher) -> None:
+        self._application = application
+        self._study_id = study_id
+        self._watcher = watcher
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        path = environ.get("PATH_INFO", "")
+        if environ.get("REQUEST_METHOD") == "GET":
+            if drawing := _DRAWING.fullmatch(path):
+                return self._drawing(drawing["id"], start_response)
+            if artifact := self._artifact(path):
+                return _answer(start_response, "image/png", artifact.png)
+            if path == f"/api/studies/{self._study_id}":
+                return self._annotated(environ, start_response)
+        return self._application(environ, start_response)
+
+    def _drawing(self, placement_id: str, start_response: StartResponse) -> Iterable[bytes]:
+        svg = self._watcher.view.drawing(placement_id)
+        if svg is None:
+            self._watcher.refresh()
+            svg = self._watcher.view.drawing(placement_id)
+        if svg is None:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"no such placement"]
+        return _answer(start_response, "image/svg+xml", svg.encode())
+
+    def _artifact(self, path: str) -> Artifact | None:
+        prefix = f"/artifacts/{self._study_id}/"
+        return self._watcher.view.artifacts.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
+
+    def _annotated(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """The dashboard's answer about the study, with what it lacks."""
+        begun: list[tuple[str, Headers]] = []
+
+        def remember(status: str, headers: Headers, *_: Any) -> None:
+            begun.append((status, headers))
+
+        parts = self._application(environ, remember)
+        body = b"".join(parts)
+        status, headers = begun[-1]
+        if status.startswith("200"):
+            body = json.dumps(annotate(json.loads(body), self._watcher.view)).encode()
+        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        start_response(status, [*kept, ("Content-Length", str(len(body)))])
+        return [body]
+
+
+def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
+    """A study, as the dashboard tells its page, with notes, charts and panels; a reader's own notes stay.
+
+    The records of the trials are left out: thousands of letters each, of which the notes say what matters.
+
+    Args:
+        study: of the dashboard's JSON; it is changed.
+        view: of the study.
+    """
+    _fill(study, view.note())
+    for trial in (*study.get("trials", ()), *study.get("best_trials", ())):
+        _fill(trial, _note(trial, view))
+        trial["user_attrs"] = _for_readers(trial.get("user_attrs", ()))
+    study["union_user_attrs"] = _for_readers(study.get("union_user_attrs", ()))
+    figures = [{"id": name, "graph_object": figure} for name, figure in view.figures.items()]
+    study["plotly_graph_objects"] = [*figures, *study.get("plotly_graph_objects", ())]
+    artifacts = [
+        {"artifact_id": artifact.number, "filename": artifact.filename, "mimetype": "image/png", "encoding": None}
+        for artifact in view.artifacts.values()
+    ]
+    study["artifacts"] = [*artifacts, *study.get("artifacts", ())]
+    return study
+
+
+def _note(trial: dict[str, Any], view: View) -> str:
+    """Of a trial as it is in the view; or, where it has begun or ended since, as the dashboard tells it."""
+    state = TrialState[trial["state"].upper()]
+    if view.knows(trial["number"], finished=state.is_finished()):
+        return view.trial_note(trial["number"])
+    attributes = {attribute["key"]: attribute["value"] for attribute in trial.get("user_attrs", ())}
+    try:
+        return trial_note(read_record(WrittenTrial(trial["number"], state, attributes)), None)
+    except StudyError:
+        return ""
+
+
+def _for_readers(attributes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [attribute for attribute in attributes if attribute["key"] not in WRITTEN]
+
+
+def _fill(noted: dict[str, Any], body: str) -> None:
+    """A note of version 0 was never written; what the reader saves is version 1."""
+    if not noted.get("note", {}).get("version"):
+        noted["note"] = {"version": 0, "body": body}
+
+
+def _answer(start_response: StartResponse, kind: str, body: bytes) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]

@@ -1,0 +1,234 @@
+"""Worker processes on this machine; one that dies or hangs is replaced, and its evaluation done again."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import platform
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Self
+
+from nas_attn.errors import StudyError
+from nas_attn.study.database.watch import Watch
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.workers.attempt import Evaluator
+from nas_attn.study.workers.death import Death, death_of, hopeless, n_memory_kills
+from nas_attn.study.workers.pool import Finished
+from nas_attn.study.workers.worker_process import WorkerLog, work
+
+SIGN_SECONDS = 5.0
+PATIENCE_SECONDS = 600.0
+"""A worker without a sign of life for so long hangs: no single call of a training takes minutes."""
+_DEATHS_IN_A_ROW = 30
+"""So many workers may end without that one evaluation is finished, until the search is given up."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Task:
+    """An evaluation that was submitted, and the deaths of those who had it."""
+
+    number: int
+    evaluation: Evaluation
+    deaths: list[Death] = field(default_factory=list)
+
+
+@dataclass
+class _Worker:
+    """A process, the link to it, and what it is doing."""
+
+    process: BaseProcess
+    link: Connection
+    memory_kills: int
+    task: _Task | None = None
+    signs: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{platform.node()}:{self.process.pid}"
+
+
+class ProcessPool:
+    """Processes with one thread each; they end with the process that started them, however that ends.
+
+    Args:
+        evaluators: one for each worker; plain values that can be sent to a process.
+        logs: one for each worker; empty where nothing is logged.
+        sign_seconds: between two signs of life of a worker.
+        patience: seconds without one, after which a worker is taken to hang.
+    """
+
+    def __init__(
+        self,
+        evaluators: Sequence[Evaluator],
+        logs: Sequence[WorkerLog] = (),
+        *,
+        sign_seconds: float = SIGN_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._evaluators = evaluators
+        self._logs = logs
+        self._sign_seconds = sign_seconds
+        self._patience = patience
+        self._watch: Watch[int] = Watch(patience, sign_seconds)
+        self._looked = time.monotonic()
+        self._deaths_in_a_row = 0
+        self._workers: list[_Worker] = []
+        try:
+            for index in range(len(evaluators)):
+                self._workers.append(self._start(index))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """How many evaluations it takes at once."""
+        return len(self._evaluators)
+
+    def submit(self, number: int, evaluation: Evaluation) -> None:
+        """Begin an evaluation; there must be a worker that has none.
+
+        Raises:
+            StudyError: workers keep dying.
+        """
+        index = next(index for index, worker in enumerate(self._workers) if worker.task is None)
+        self._give(index, _Task(number, evaluation))
+
+    def wait(self, seconds: float | None = None) -> list[Finished]:
+        """Wait until at least one evaluation has ended.
+
+        Args:
+            seconds: after which to return though none has; None waits for as long as it takes.
+        Raises:
+            StudyError: workers keep dying.
+        """
+        end = float("inf") if seconds is None else time.monotonic() + seconds
+        while True:
+            left = max(0.0, min(end - time.monotonic(), self._sign_seconds))
+            ready = wait([worker.link for worker in self._workers], left)
+            finished = [
+                one
+                for index, worker in enumerate(self._workers)
+                if worker.link in ready and (one := self._receive(index))
+            ]
+            finished += self._end_those_that_hang()
+            if finished or time.monotonic() >= end:
+                return finished
+
+    def close(self) -> None:
+        """End all workers at once; what they were doing is not finished."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.link.close()
+        self._workers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start(self, index: int) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        worker_log = self._logs[index] if self._logs else None
+        process = context.Process(
+            target=work, args=(theirs, self._evaluators[index], worker_log, self._sign_seconds), daemon=True
+        )
+        # A worker ignores Ctrl-C from its first instruction: the main process decides what happens then.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
+        try:
+            process.start()
+        except OSError as error:
+            raise StudyError(f"a worker cannot be started: {error.strerror}; try fewer --workers") from None
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGINT, before)
+        theirs.close()
+        return _Worker(process, ours, n_memory_kills())
+
+    def _give(self, index: int, task: _Task) -> None:
+        """Send a task to a worker; one that has died meanwhile is replaced first."""
+        try:
+            self._workers[index].link.send((task.number, task.evaluation))
+        except OSError:
+            self._bury(index)
+            self._give(index, task)
+        else:
+            self._workers[index].task = task
+
+    def _receive(self, index: int) -> Finished | None:
+        """What a worker has to say; None where it is a sign of life, or where its evaluation is begun again."""
+        worker = self._workers[index]
+        try:
+            answer = worker.link.recv()
+        except (EOFError, OSError):
+            return self._replace(index)
+        worker.signs += 1
+        if answer is None or worker.task is None:
+            return None
+        task, worker.task = worker.task, None
+        self._deaths_in_a_row = 0
+        return Finished.of(task.number, answer, worker.name)
+
+    def _replace(self, index: int, known: Death | None = None) -> Finished | None:
+        """A new worker in the place of a dead one, with the same task unless that is hopeless."""
+        worker = self._workers[index]
+        task, name = worker.task, worker.name
+        death = self._bury(index, known)
+        if task is None:
+            return None
+        task.deaths.append(death)
+        if reason := hopeless(task.deaths):
+            log.error("trial %d is given up: %s", task.number, reason)
+            return Finished.of(task.number, reason, name)
+        log.warning("trial %d is begun again, since its worker %s ended by %s", task.number, name, death.how)
+        self._give(index, task)
+        return None
+
+    def _bury(self, index: int, known: Death | None = None) -> Death:
+        worker = self._workers[index]
+        worker.process.join(timeout=5)
+        worker.link.close()
+        death = known or death_of(worker.process.exitcode, out_of_memory=n_memory_kills() > worker.memory_kills)
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row > _DEATHS_IN_A_ROW:
+            raise StudyError(
+                f"{self._deaths_in_a_row} workers have ended without finishing anything, the last one by "
+                f"{death.how}; try fewer --workers, or look into the log files; the same command goes on"
+            )
+        self._workers[index] = self._start(index)
+        return death
+
+    def _end_those_that_hang(self) -> list[Finished]:
+        """Kill each worker that is silent, and see it replaced."""
+        now = time.monotonic()
+        if now - self._looked < self._sign_seconds:
+            return []
+        self._looked = now
+        busy = {index: worker for index, worker in enumerate(self._workers) if worker.task is not None}
+        signs = {index: (worker.process.pid, worker.signs) for index, worker in busy.items()}
+        finished = []
+        for index in self._watch.look(signs):
+            busy[index].process.kill()
+            hung = Death(f"hanging: no sign of life for {self._patience:.0f} s", own=True)
+            if one := self._replace(index, hung):
+                finished.append(one)
+        return finished
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,177 @@
+"""Workers as Ray actors, on any node of a Ray cluster: Ray places them and finds their GPUs."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from nas_attn.errors import DataError, MissingPackageError, StudyError
+from nas_attn.record import Outcome
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.workers.attempt import Evaluator, attempt
+from nas_attn.study.workers.death import Death, hopeless
+from nas_attn.study.workers.pool import Finished
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Task:
+    """An evaluation that was submitted, and the deaths of those who had it."""
+
+    number: int
+    evaluation: Evaluation
+    deaths: list[Death] = field(default_factory=list)
+
+
+class RayPool:
+    """One actor for each worker; one that dies is started anew, where the cluster has room for it.
+
+    Args:
+        evaluators: one for each worker; each reads the data itself, on its node.
+        address: of the cluster, ``auto`` for that of this machine; None starts one here.
+        gpus: share of a GPU that a worker gets; 0 for workers on CPUs.
+        fingerprint: that the data of every node must have; empty where the evaluators have none.
+    Raises:
+        MissingPackageError: Ray is not installed.
+        StudyError: there is no cluster at that address.
+    """
+
+    def __init__(
+        self,
+        evaluators: Sequence[Evaluator],
+        *,
+        address: str | None = None,
+        gpus: float = 0.0,
+        fingerprint: str = "",
+    ) -> None:
+        self._ray = _connected(address, len(evaluators))
+        self._worker = self._ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
+        self._starts = [(evaluator, fingerprint) for evaluator in evaluators]
+        self._actors = [self._worker.remote(*start) for start in self._starts]
+        self._tasks: dict[int, _Task] = {}
+        self._answers: dict[Any, int] = {}
+
+    @property
+    def size(self) -> int:
+        """How many evaluations it takes at once."""
+        return len(self._actors)
+
+    def submit(self, number: int, evaluation: Evaluation) -> None:
+        """Begin an evaluation; there must be a worker that has none."""
+        index = next(index for index in range(self.size) if index not in self._tasks)
+        self._give(index, _Task(number, evaluation))
+
+    def wait(self, seconds: float | None = None) -> list[Finished]:
+        """Wait until at least one evaluation has ended.
+
+        Args:
+            seconds: after which to return though none has; None waits for as long as it takes.
+        """
+        if not self._answers:
+            time.sleep(seconds or 0)
+            return []
+        ready, _ = self._ray.wait(list(self._answers), timeout=seconds)
+        return [one for answer in ready if (one := self._receive(answer))]
+
+    def close(self) -> None:
+        """End all workers; what they were doing is not finished."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _give(self, index: int, task: _Task) -> None:
+        self._tasks[index] = task
+        self._answers[self._actors[index].evaluate.remote(task.evaluation)] = index
+
+    def _receive(self, answer: Any) -> Finished | None:
+        """What a worker found; None where it has died and its evaluation is begun again."""
+        index = self._answers.pop(answer)
+        task = self._tasks.pop(index)
+        try:
+            worker, found = self._ray.get(answer)
+        except self._ray.exceptions.RayTaskError as error:
+            raise StudyError(f"a worker of Ray failed: {_last_line(error)}") from None
+        except self._ray.exceptions.RayError as error:
+            return self._replace(index, task, error)
+        return Finished.of(task.number, found, worker)
+
+    def _replace(self, index: int, task: _Task, error: Exception) -> Finished | None:
+        out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
+        task.deaths.append(Death(_last_line(error), own=out_of_memory))
+        self._actors[index] = self._worker.remote(*self._starts[index])
+        if reason := hopeless(task.deaths):
+            log.error("trial %d is given up: %s", task.number, reason)
+            return Finished.of(task.number, reason, "ray")
+        log.warning("trial %d is begun again, since its worker ended: %s", task.number, task.deaths[-1].how)
+        self._give(index, task)
+        return None
+
+
+class _Worker:
+    """Evaluates in a process of Ray's, with one thread."""
+
+    def __init__(self, evaluator: Any, fingerprint: str) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        self._evaluator = evaluator
+        self._fingerprint = fingerprint
+
+    def evaluate(self, evaluation: Evaluation) -> tuple[str, Outcome | str]:
+        """The worker's name, and an outcome or the reason why there is none."""
+        if self._fingerprint and (found := self._evaluator.dataset.fingerprint) != self._fingerprint:
+            raise DataError(f"{platform.node()}: other data than the study's: {found} for {self._fingerprint}")
+        return f"{platform.node()}:{os.getpid()}", attempt(self._evaluator, evaluation)
+
+
+def check_ray() -> None:
+    """Whether Ray is installed; it is not loaded.
+
+    Raises:
+        MissingPackageError: it is not.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise MissingPackageError("--engine ray: Ray is not installed; pip install 'nas-attn[ray]'")
+
+
+def _connected(address: str | None, workers: int) -> Any:
+    check_ray()
+    import ray
+
+    alone = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(configure_logging=False, log_to_driver=False, **alone)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise StudyError(
+            f"--address {address}: no Ray cluster can be reached: {_last_line(error)}; start one with "
+            "'ray start --head', or leave --address out to use this machine alone"
+        ) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray puts one of its own in its place
+    return ray
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__

@@ -1,0 +1,123 @@
+"""The life of a worker process: one thread, one evaluation after the other, until the other end is gone."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from nas_attn.record import Outcome
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.log import log_for_good
+from nas_attn.study.workers.attempt import Evaluator, attempt
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerLog:
+    """Where a worker logs.
+
+    Args:
+        path: of its file.
+        level: the least that is written.
+    """
+
+    path: Path
+    level: str
+
+
+def work(link: Connection, evaluator: Evaluator, worker_log: WorkerLog | None, sign_seconds: float) -> None:
+    """Answer each (number, evaluation) with an outcome or a reason, and None as a sign of life in between.
+
+    Args:
+        link: to the process that has the study.
+        evaluator: what to call.
+        worker_log: where to log; None leaves the streams of the process alone.
+        sign_seconds: between two signs of life.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if worker_log is not None:
+        log_for_good(worker_log.path, worker_log.level)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    log.info("worker %d started", os.getpid())
+    lock = threading.Lock()
+    with _signs_of_life(link, lock, sign_seconds):
+        while True:
+            try:
+                number, evaluation = link.recv()
+                answer = _answer(evaluator, number, evaluation)
+                with lock:
+                    link.send(answer)
+            except (EOFError, OSError):
+                return
+
+
+def _answer(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | str:
+    log.info("trial %d: %s, seed %d, %s", number, evaluation.placement.id, evaluation.seed, evaluation.budget)
+    try:
+        answer = attempt(evaluator, evaluation)
+    except Exception:
+        log.exception("trial %d: a mistake in nas-attn", number)
+        raise
+    if isinstance(answer, Outcome):
+        log.info("trial %d: IoU %.4f in %.1f s", number, answer.score.iou, answer.seconds)
+    else:
+        log.warning("trial %d: %s", number, answer)
+    return answer
+
+
+@contextmanager
+def _signs_of_life(link: Connection, lock: threading.Lock, every: float) -> Iterator[None]:
+    """Send None now and then, as long as the main thread still gets on.
+
+    An alarm interrupts the main thread and is counted by it. While it is stuck in a call into a library or a
+    driver that never returns, it counts nothing, and no sign is sent though this thread lives.
+    """
+    alarms = 0
+
+    def count(number: int, frame: object) -> None:
+        nonlocal alarms
+        alarms += 1
+
+    def send() -> None:
+        seen = -1
+        while not ended.wait(every):
+            if alarms == seen:
+                continue
+            seen = alarms
+            try:
+                with lock:
+                    link.send(None)
+            except OSError:
+                return
+
+    ended = threading.Event()
+    signal.signal(signal.SIGALRM, count)
+    signal.siginterrupt(signal.SIGALRM, False)  # system calls of libraries go on
+    signal.setitimer(signal.ITIMER_REAL, every / 2, every / 2)
+    threading.Thread(target=send, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        ended.set()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

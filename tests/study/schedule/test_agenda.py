@@ -1,0 +1,133 @@
+"""The course of a study: the budget that is found, the rungs, and the time that is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nas_attn.budget import Budget
+from nas_attn.evaluate import LookupEvaluator
+from nas_attn.placement import Placement
+from nas_attn.record import Outcome, Role, TrialRecord
+from nas_attn.study.loop import run_trials
+from nas_attn.study.workers.pool import InlinePool, Pool
+
+RUNGS = (200, 600, 1800)
+
+
+def run(studies: Any, pool: Pool) -> tuple[TrialRecord, ...]:
+    return run_trials(studies.settings, studies.ledger(), studies.agenda(), pool, lambda records: None)
+
+
+def climbing(studies: Any, trials: int = 120) -> None:
+    top = Budget(RUNGS[-1], 32, 8)
+    studies.change(budget=top, ladder=RUNGS[:-1], strategy="additive", trials=trials)
+
+
+def steps_of(records: Sequence[TrialRecord], role: Role) -> Counter[int]:
+    return Counter(record.budget.steps for record in records if record.role is role)
+
+
+def test_on_a_ladder_about_a_third_of_each_rung_climbs(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    proposals = steps_of(run(studies, InlinePool(evaluator)), Role.PROPOSAL)
+
+    assert proposals[200] >= 3 * proposals[600] >= 9 * proposals[1800]
+    assert proposals[600] >= proposals[200] // 6
+    assert proposals[1800] > 0
+
+
+def test_a_placement_climbs_rung_by_rung(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    seen: dict[Placement, list[int]] = {}
+    for record in run(studies, InlinePool(evaluator)):
+        if record.role is Role.PROPOSAL:
+            seen.setdefault(record.placement, []).append(record.budget.steps)
+
+    assert {tuple(steps) for steps in seen.values()} == {RUNGS[:1], RUNGS[:2], RUNGS}
+
+
+def test_controls_run_on_every_rung_and_the_race_on_the_top_only(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    records = run(studies, InlinePool(evaluator))
+    named = Counter(record.control for record in records if record.role is Role.CONTROL)
+
+    assert {named[name] for name in ("plain", "scse everywhere", "gate everywhere")} == {3}
+    assert set(steps_of(records, Role.FINALIST)) == {1800}
+
+
+def test_a_rung_whose_order_says_nothing_is_left_out(studies: Any, evaluator: LookupEvaluator) -> None:
+    """At 200 steps the order is turned round."""
+
+    def misleading(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        outcome = evaluator(placement, replace(budget, steps=100_000), seed)
+        sign = -1 if budget.steps == 200 else 1
+        iou = 0.6 + sign * (outcome.score.iou - 0.6)
+        return replace(outcome, score=replace(outcome.score, iou=iou))
+
+    climbing(studies)
+    proposals = [record for record in run(studies, InlinePool(misleading)) if record.role is Role.PROPOSAL]
+
+    assert [record.budget.steps for record in proposals[-30:]].count(200) == 0
+
+
+@pytest.fixture
+def quiet(evaluator: LookupEvaluator) -> LookupEvaluator:
+    return replace(evaluator, seed_noise=0.001, run_noise=0.001)
+
+
+def test_the_budget_is_doubled_until_the_plain_unet_gains_nothing(studies: Any, quiet: LookupEvaluator) -> None:
+    """Its shortfall is 0.3 * 2^(-steps / 300): 0.007 after 1600 steps, and 0.00019 after twice as many."""
+    studies.change(budget=Budget(100, 32, 8), find_budget=True, trials=60)
+    records = run(studies, InlinePool(quiet))
+
+    probes = [(record.budget.steps, record.seed) for record in records[:12]]
+    assert probes == [(100 * 2**doubling, seed) for doubling in range(6) for seed in (0, 1)]
+    assert not any(record.placement.attended for record in records[:12])
+    assert studies.agenda().course(records).top.steps == 1600
+    assert set(steps_of(records, Role.PROPOSAL)) == {1600} == set(steps_of(records, Role.FINALIST))
+    assert len({(record.placement, record.budget, record.seed) for record in records}) == 60
+
+
+def test_with_the_budget_found_the_rungs_are_shares_of_it(studies: Any, quiet: LookupEvaluator) -> None:
+    studies.change(budget=Budget(100, 32, 8), find_budget=True, ladder="auto", trials=60)
+    course = studies.agenda().course(run(studies, InlinePool(quiet)))
+
+    assert [budget.steps for budget in course.ladder] == [177, 533, 1600]
+
+
+def slow(evaluator: LookupEvaluator, seconds: float) -> Any:
+    """Says that an evaluation took so long."""
+    return lambda *asked: replace(evaluator(*asked), seconds=seconds)
+
+
+def test_when_the_time_is_up_no_trial_begins(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=300.0, trials=1_000_000)
+
+    assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 30
+
+
+def test_finalists_get_their_share_of_the_time(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=400.0, trials=1_000_000)
+    roles = Counter(record.role for record in run(studies, InlinePool(slow(evaluator, 10.0))))
+
+    assert roles[Role.FINALIST] == 10
+    assert roles[Role.PROPOSAL] > 0
+
+
+def test_whichever_ends_first_ends_the_study(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=400.0, trials=20)
+
+    assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 20
+
+
+def test_a_study_whose_time_is_up_goes_on_with_more_time(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=200.0, trials=1_000_000)
+    run(studies, InlinePool(slow(evaluator, 10.0)))
+    studies.change(timeout=300.0)
+
+    assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 30

@@ -1,0 +1,89 @@
+"""The race: seeds go where they separate the leaders."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
+from nas_attn.space import SearchSpace
+from nas_attn.study.schedule.finalists import _neediest, _shares, next_finalist
+
+BUDGET = Budget(400, 32, 8)
+
+
+def run(number: int, placement: Placement, seed: int, iou: float) -> TrialRecord:
+    outcome = Outcome(Score(iou, (iou,), 0.1), Cost(10, 1000 + len(placement.attended)), (), 1.0)
+    return TrialRecord(number, placement, BUDGET, seed, Role.PROPOSAL, State.COMPLETE, outcome=outcome)
+
+
+def race(truth: Mapping[Placement, float], plain: Placement, n_trials: int, noise: float) -> list[TrialRecord]:
+    """All placements with seed 0, then the race; noise is a function of placement and seed."""
+
+    def score(placement: Placement, seed: int) -> float:
+        return truth[placement] + 0.05 * seed + random.Random(f"{placement.id} {seed}").gauss(0, noise)
+
+    records = [run(number, placement, 0, score(placement, 0)) for number, placement in enumerate(truth)]
+    for _ in range(n_trials):
+        one = next_finalist(
+            records, (), plain=plain, budget=BUDGET, seed=0, cost="macs", n_finalist_trials=n_trials
+        )
+        records.append(run(len(records), one.placement, one.seed, score(one.placement, one.seed)))
+    return records[len(truth) :]
+
+
+@pytest.fixture
+def tasks(space: SearchSpace) -> tuple[Placement, list[Placement]]:
+    others = [placement for placement in space.placements() if placement != space.plain]
+    return space.plain, others[:20]
+
+
+def test_shares_are_those_of_chen_et_al() -> None:
+    """With distances 1 and 2 behind the best: in the ratio 4 to 1, and the best the root of 4^2 + 1^2."""
+    best, near, far = _shares([0.60, 0.59, 0.58], 1e-9)
+    assert near / far == pytest.approx(4)
+    assert best / far == pytest.approx((4**2 + 1) ** 0.5)
+    assert best + near + far == pytest.approx(1)
+
+
+def test_two_equals_do_not_take_all_runs() -> None:
+    assert min(_shares([0.6, 0.6, 0.59], 0.01**2)) > 0.03
+
+
+def test_who_has_fewer_than_two_runs_comes_first() -> None:
+    assert _neediest([5, 1, 2], [0.6, 0.5, 0.59], 1e-6) == 1
+    assert _neediest([5, 2, 2], [0.6, 0.5, 0.59], 1e-6) == 2
+
+
+def test_a_close_rival_gets_more_seeds_than_a_distant_one(tasks: tuple[Placement, list[Placement]]) -> None:
+    plain, others = tasks
+    truth = {plain: 0.60} | dict.fromkeys(others, 0.58)
+    truth |= {others[0]: 0.640, others[1]: 0.637, others[2]: 0.620, others[3]: 0.618}
+    counts = Counter(record.placement for record in race(truth, plain, 36, 0.002))
+    assert min(counts[others[0]], counts[others[1]]) > max(counts[others[2]], counts[others[3]])
+
+
+def test_who_is_surely_worse_loses_its_place_to_the_next(tasks: tuple[Placement, list[Placement]]) -> None:
+    """With so little noise every rival is decided after two runs, so many of them get a second one."""
+    plain, others = tasks
+    truth = {plain: 0.60} | {placement: 0.62 - 0.002 * rank for rank, placement in enumerate(others)}
+    raced = {record.placement for record in race(truth, plain, 30, 0.0008)}
+    assert len(raced) > 30 // 5
+
+
+def test_every_run_of_the_race_can_be_paired_with_the_plain_u_net(
+    tasks: tuple[Placement, list[Placement]],
+) -> None:
+    plain, others = tasks
+    draw = random.Random(1)
+    truth = {plain: 0.60} | {placement: 0.60 + draw.gauss(0, 0.01) for placement in others}
+    ran: set[int] = {0}
+    for record in race(truth, plain, 40, 0.005):
+        if record.placement == plain:
+            ran.add(record.seed)
+        assert record.seed in ran

@@ -1,0 +1,133 @@
+"""What the finished trials are to those who decide the next one: the same, whenever it is asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nas_attn.budget import Budget
+from nas_attn.errors import DivergedError
+from nas_attn.evaluate import LookupEvaluator
+from nas_attn.placement import Placement
+from nas_attn.record import Outcome, Role, State, TrialRecord
+from nas_attn.space import SearchSpace
+from nas_attn.study.loop import run_trials
+from nas_attn.study.schedule import history
+from nas_attn.study.schedule.history import History
+from nas_attn.study.workers.pool import InlinePool
+
+SHORT, TOP = Budget(100, 32, 8), Budget(400, 32, 8)
+
+
+@pytest.fixture(scope="module")
+def records(space: SearchSpace) -> list[TrialRecord]:
+    """60 placements, some of them at two budgets, some with two seeds, some failed."""
+    judge, generator = LookupEvaluator(space), random.Random(1)
+    placements = [space.plain, *dict.fromkeys(space.sample(generator) for _ in range(60))]
+    made: list[TrialRecord] = []
+    for placement in placements:
+        for budget, seed in ((SHORT, 0), (TOP, 0), (TOP, 1), (Budget(800, 32, 8), 0)):
+            if generator.random() < 0.6:
+                failed = placement.attended and generator.random() < 0.1
+                outcome = None if failed else judge(placement, budget, seed)
+                state = State.FAILED if failed else State.COMPLETE
+                role = generator.choice(list(Role))
+                made.append(TrialRecord(len(made), placement, budget, seed, role, state, outcome=outcome))
+    generator.shuffle(made)
+    return [replace(record, number=number) for number, record in enumerate(made)]
+
+
+def followed(records: Sequence[TrialRecord], *lengths: int) -> History:
+    """A history that saw the records in these portions."""
+    found = History((SHORT, TOP), "macs")
+    for length in lengths:
+        found.follow(records[:length])
+        found.contenders()
+    return found
+
+
+def test_only_what_was_evaluated_on_the_ladder_is_known(records: list[TrialRecord]) -> None:
+    found = followed(records, len(records))
+
+    assert found.records == [record for record in records if record.budget in (SHORT, TOP)]
+    assert found.placements == {record.placement for record in found.records}
+    assert found.n_proposals == sum(record.role is Role.PROPOSAL for record in records)
+
+
+def test_it_does_not_matter_in_which_portions_the_trials_came(
+    records: list[TrialRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "CONTENDERS", 5)
+    at_once = followed(records, len(records))
+    for portions in ((1, 2, 3, 90, len(records)), range(len(records) + 1)):
+        by_portions = followed(records, *portions)
+        assert by_portions.records == at_once.records
+        assert by_portions.placements == at_once.placements
+        assert by_portions.contenders() == at_once.contenders()
+
+
+def test_other_trials_than_before_are_taken_in_from_the_first(records: list[TrialRecord]) -> None:
+    found, others = followed(records, len(records)), list(reversed(records))
+    for wanted in (records[:40], others[:40], others):
+        found.follow(wanted)
+        assert found.records == followed(wanted, len(wanted)).records
+
+
+def test_contenders_are_the_best_the_front_the_plain_unet_and_who_has_several_runs(
+    records: list[TrialRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: dict[Placement, list[TrialRecord]] = {}
+    for record in records:
+        if record.budget == TOP:
+            runs.setdefault(record.placement, []).append(record)
+    first = {placement: held[0].outcome for placement, held in runs.items() if held[0].outcome is not None}
+
+    def beaten(outcome: Outcome) -> bool:
+        return any(
+            other.score.iou > outcome.score.iou and other.cost.macs <= outcome.cost.macs
+            for other in first.values()
+            if other is not None
+        )
+
+    best = sorted(first, key=lambda placement: -first[placement].score.iou)[:5]  # type: ignore[union-attr]
+    front = [placement for placement, outcome in first.items() if outcome and not beaten(outcome)]
+    several = [placement for placement, held in runs.items() if len(held) > 1 or not placement.attended]
+    monkeypatch.setattr(history, "CONTENDERS", 5)
+
+    found = followed(records, len(records)).contenders()
+
+    assert {record.placement for record in found} == {*best, *front, *several}
+    assert len({record.placement for record in found}) < len(runs)
+    assert found == sorted(
+        (run for placement in {*best, *front, *several} for run in runs[placement]), key=lambda run: run.number
+    )
+
+
+@pytest.mark.parametrize("ladder", [(), (100, 200)], ids=["one budget", "ladder"])
+def test_a_search_that_goes_on_decides_as_one_that_begins_anew(
+    ladder: tuple[int, ...], studies: Any, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "CONTENDERS", 5)
+    studies.change(ladder=ladder, trials=60)
+    judge = LookupEvaluator(space, failure_share=0.1)
+
+    def evaluate(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        if seed == 3 and placement.attended:
+            raise DivergedError("the loss became nan")
+        return judge(placement, budget, seed)
+
+    records = run_trials(
+        studies.settings, studies.ledger(), studies.agenda(), InlinePool(evaluate), lambda _: None
+    )
+
+    for number in range(30, 60):
+        anew = studies.agenda().next(list(records[:number]), [])
+        assert (anew.placement, anew.budget, anew.seed) == (
+            records[number].placement,
+            records[number].budget,
+            records[number].seed,
+        )

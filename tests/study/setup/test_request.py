@@ -1,0 +1,125 @@
+"""Requests and study files: every problem at once, with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas_attn.errors import StudyError, UsageError
+from nas_attn.study.setup.config import read_study_file, study_text
+from nas_attn.study.setup.request import FIELDS, StudyRequest, request_from, seconds
+
+
+def test_every_problem_of_a_request_is_named() -> None:
+    with pytest.raises(UsageError) as caught:
+        request_from(
+            {"trials": 0, "seed": "x", "cost": "price", "device": "tpu", "workers": "many", "finalists": 1}
+        )
+
+    assert caught.value.problems == (
+        "trials: 0 must be a whole number of at least 1",
+        "seed: 'x' must be a whole number of at least 0",
+        "cost: 'price' must be macs | parameters | latency | memory",
+        "device: unknown device 'tpu'; it must be auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2",
+        "workers: 'many' must be a whole number of at least 1 or 'auto'",
+        "finalists: 1 must be a number from 0 to below 1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2h", 7200), ("1h0m5s", 3605)]
+)
+def test_a_time_is_read(text: str, wanted: int) -> None:
+    assert seconds(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["30", "half an hour", "0m", "1.5h", "-3m", "5m2h"])
+def test_what_is_no_time_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match=r"timeout: '.*' is no time; write 90s, 30m or 1h30m"):
+        request_from({"timeout": text})
+
+
+@pytest.mark.parametrize("text", ["60", "60,", "180,60", "60,60,180", "0,60", "60;180", "a,b"])
+def test_what_is_no_ladder_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match=r"ladder: '.*' is no ladder; write growing numbers of steps"):
+        request_from({"ladder": text})
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "", ".hidden", "x" * 81, "new\nline"])
+def test_a_study_name_is_no_path(name: str) -> None:
+    with pytest.raises(UsageError, match="study"):
+        request_from({"study": name})
+
+
+def test_true_is_no_number() -> None:
+    with pytest.raises(UsageError, match="trials: True must be a whole number"):
+        request_from({"trials": True})
+
+
+def test_a_ceiling_is_checked_by_its_reader() -> None:
+    with pytest.raises(UsageError, match="max_macs"):
+        request_from({"max_macs": "twice"})
+    assert request_from({"max_macs": "1.5x"}).max_macs == "1.5x"
+
+
+def test_a_study_file_gives_what_was_written(tmp_path: Path) -> None:
+    request = StudyRequest(study="nuclei", data="some/folder", trials=60, longest_side="full", max_macs="1.5x")
+    path = tmp_path / "nuclei.yaml"
+    path.write_text(
+        study_text(request.to_dict(), command="nas-attn search --config nuclei.yaml"), encoding="utf-8"
+    )
+
+    assert StudyRequest(**read_study_file(path)) == request
+
+
+def test_a_study_file_names_every_problem_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("version: 1\ntrails: 5\nseed: -1\nspace: [a, b]\nsteps: 0\n", encoding="utf-8")
+
+    with pytest.raises(StudyError) as caught:
+        read_study_file(path)
+
+    assert [problem.partition("study.yaml: ")[2] for problem in caught.value.problems] == [
+        "line 2: trails: unknown field; did you mean 'trials'?",
+        "line 3: seed: -1 must be a whole number of at least 0",
+        "line 4: space: must be a single value, not a list",
+        "line 5: steps: 0 must be a whole number of at least 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("trials: 5\n", "the field 'version' is missing; write version: 1"),
+        ("version: 2\n", "2 is no version that this nas-attn reads; write 1"),
+        ("- version: 1\n", "must be a mapping"),
+        ("version: 1\ntrials: &a 5\n", "anchors and aliases"),
+        ("version: 1\ntrials: [\n", "not valid YAML"),
+    ],
+    ids=["no version", "newer", "list", "anchor", "syntax"],
+)
+def test_a_study_file_that_is_none_says_what_would_be_right(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(StudyError, match=problem):
+        read_study_file(path)
+
+
+def test_a_missing_study_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="nowhere"):
+        read_study_file(tmp_path / "nowhere.yaml")
+
+
+def test_flags_python_and_study_files_have_the_same_fields() -> None:
+    import inspect
+
+    from nas_attn import api
+    from nas_attn.cli.search import _FLAGS
+
+    flags = {flag.replace("-", "_") for flag in _FLAGS}
+    assert flags == set(FIELDS)
+    assert set(inspect.signature(api.search).parameters) == {*FIELDS, "listener"}
+    defaults = {name: one.default for name, one in inspect.signature(api.search).parameters.items()}
+    assert {name: defaults[name] for name in FIELDS} == {name: getattr(StudyRequest(), name) for name in FIELDS}

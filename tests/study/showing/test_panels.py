@@ -1,0 +1,183 @@
+"""Prediction panels: whom they show, that they show the ranked networks, and that they are kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas_attn.budget import Budget
+from nas_attn.data import synthetic
+from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Location
+from nas_attn.ranking import rank
+from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
+from nas_attn.report import Panel, Panels, Picture
+from nas_attn.study.showing.panel_store import read_panels, write_panels
+from nas_attn.study.showing.panels import find_pair
+from nas_attn.study.showing.pictures import class_colours, draw_labels, draw_map
+from nas_attn.study.showing.telling import image_ious, telling_images
+
+PLAIN = UNetConfig(1, 2, depth=2).plain
+GATED = PLAIN.replace(Location.parse("skip.0"), AttentionSpec("gate"))
+PANELS = Panels(
+    ("Trained again.",),
+    (("nucleus", "#e69f00"),),
+    (
+        Panel(
+            "a.png", "worst", 0.5, 0.4, (Picture("image", "an image", b"one"), Picture("truth", "truth", b"two"))
+        ),
+    ),
+)
+KEY = {"placement": {"skip.0": "gate"}, "seed": 3}
+
+
+def record(number: int, placement: object, seed: int, iou: float, steps: int = 10) -> TrialRecord:
+    outcome = Outcome(Score(iou, (iou, iou), 0.5), Cost(1, 1), (), 1.0)
+    return TrialRecord(
+        number,
+        placement,
+        Budget(steps, 16, 2),
+        seed,
+        Role.PROPOSAL,
+        State.COMPLETE,
+        outcome=outcome,  # type: ignore[arg-type]
+    )
+
+
+def test_the_pair_shares_its_smallest_seed_and_its_budget() -> None:
+    records = [
+        record(0, PLAIN, 0, 0.5, steps=20),
+        record(1, PLAIN, 1, 0.5),
+        record(2, PLAIN, 2, 0.5),
+        record(3, GATED, 0, 0.6),
+        record(4, GATED, 2, 0.6),
+        record(5, GATED, 1, 0.6),
+    ]
+    pair = find_pair(records, rank(records))
+    assert pair is not None
+    assert (pair.winner_run.number, pair.plain_run.number) == (5, 1)
+
+
+def test_behind_a_leading_plain_network_the_best_with_attention_is_shown() -> None:
+    records = [record(0, PLAIN, 0, 0.9), record(1, GATED, 0, 0.6)]
+    pair = find_pair(records, rank(records))
+    assert pair is not None
+    assert pair.winner.rank == 2
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [record(0, PLAIN, 0, 0.5)],
+        [record(0, GATED, 0, 0.5)],
+        [record(0, GATED, 0, 0.5), record(1, PLAIN, 1, 0.5)],
+    ],
+    ids=["nothing", "plain alone", "no plain", "no seed in common"],
+)
+def test_without_two_runs_to_compare_there_is_no_pair(records: list[TrialRecord]) -> None:
+    assert find_pair(records, rank(records)) is None
+
+
+@pytest.mark.parametrize(
+    ("ious", "expected"),
+    [
+        ([0.5], {0: "best"}),
+        ([0.5, 0.2], {1: "worst", 0: "best"}),
+        ([0.5, 0.2, 0.9], {1: "worst", 0: "median", 2: "best"}),
+        ([0.5, 0.5, 0.5, 0.5, 0.1], {4: "worst", 1: "median", 3: "best"}),
+    ],
+)
+def test_worst_median_and_best_with_ties_by_name(ious: list[float], expected: dict[int, str]) -> None:
+    chosen = telling_images(ious, "abcde"[: len(ious)])
+    assert chosen == expected
+    assert list(chosen) == list(expected)
+
+
+def test_an_image_is_scored_by_itself() -> None:
+    dataset = synthetic(image_size=16, n_train=2, n_val=3, n_test=2)
+    masks = [dataset.val.mask(index) for index in range(3)]
+    wrong = (masks[1] + 1) % 3
+    assert image_ious([masks[0], wrong, masks[2]], dataset) == [1.0, 0.0, 1.0]
+
+
+def test_panels_are_read_as_they_were_written(tmp_path: Path) -> None:
+    write_panels(PANELS, tmp_path / "panels", KEY)
+    assert read_panels(tmp_path / "panels", KEY) == PANELS
+    assert read_panels(tmp_path / "panels") == PANELS
+
+
+def test_panels_of_another_winner_are_not_taken_and_are_replaced_whole(tmp_path: Path) -> None:
+    write_panels(PANELS, tmp_path, KEY)
+    assert read_panels(tmp_path, {**KEY, "seed": 4}) is None
+    fewer = replace(PANELS, panels=(replace(PANELS.panels[0], why="best"),))
+    write_panels(fewer, tmp_path, {**KEY, "seed": 4})
+    assert read_panels(tmp_path, {**KEY, "seed": 4}) == fewer
+    assert not list(tmp_path.glob("*worst*"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: next(folder.glob("*.png")).unlink(),
+        lambda folder: (folder / "panels.json").write_text("{"),
+        lambda folder: (folder / "panels.json").write_text("[]"),
+        lambda folder: (folder / "panels.json").unlink(),
+    ],
+    ids=["a picture is gone", "cut off", "something else", "no index"],
+)
+def test_damaged_panels_count_as_none(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    write_panels(PANELS, tmp_path, KEY)
+    damage(tmp_path)
+    assert read_panels(tmp_path, KEY) is None
+
+
+def test_an_index_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    write_panels(PANELS, tmp_path / "panels", KEY)
+    index = tmp_path / "panels" / "panels.json"
+    index.write_text(index.read_text().replace("0-worst-0.png", "../secret.png"))
+    assert read_panels(tmp_path / "panels", KEY) is None
+
+
+def pixels(picture: Picture) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB")).astype(int)
+
+
+def test_a_map_goes_from_blue_to_yellow_and_is_grey_where_nothing_is() -> None:
+    values = torch.linspace(0.5, 1.5, 200).view(1, 200).repeat(2, 1)
+    values[1, 100] = torch.nan
+    picture = draw_map(values, "gate at skip.0")
+    drawn = pixels(picture)
+    assert picture.caption == "gate at skip.0: x0.51 to x1.49"
+    assert tuple(drawn[0, 0]) == (0, 34, 78)
+    assert tuple(drawn[0, -1]) == (254, 232, 56)
+    assert tuple(drawn[1, 100]) == (138, 143, 152)
+    luminance = drawn[0] @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(luminance) >= -1).all()  # read alike in grey
+
+
+def test_a_map_without_values_is_grey() -> None:
+    drawn = pixels(draw_map(torch.full((4, 4), torch.nan), "x"))
+    assert (drawn == (138, 143, 152)).all()
+
+
+def test_labels_are_told_in_words_and_ignored_ones_are_left_out() -> None:
+    labels = torch.tensor([[0, 1, 1, 255]], dtype=torch.uint8).repeat(4, 1)
+    grey = torch.full((1, 4, 4), 100, dtype=torch.uint8)
+    picture = draw_labels(grey, labels, classes=("background", "nucleus"), caption="truth")
+    assert picture.words == "truth: nucleus 50% of the pixels"
+    assert tuple(pixels(picture)[0, 3]) == (100, 100, 100)
+    assert class_colours(("background", "nucleus")) == (("nucleus", "#e69f00"),)
+
+
+def test_a_large_picture_is_made_smaller() -> None:
+    picture = draw_map(torch.rand(900, 450), "x")
+    assert Image.open(io.BytesIO(picture.png)).size == (192, 384)

@@ -1,0 +1,344 @@
+"""Worker processes: they answer, fail with a reason, and end with their parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nas_attn.budget import Budget
+from nas_attn.errors import StudyError
+from nas_attn.evaluate import LookupEvaluator
+from nas_attn.placement import Placement
+from nas_attn.record import Outcome, Role
+from nas_attn.space import SearchSpace
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.workers import process_pool
+from nas_attn.study.workers.attempt import attempt
+from nas_attn.study.workers.pool import Finished
+from nas_attn.study.workers.process_pool import ProcessPool
+from nas_attn.study.workers.worker_process import WorkerLog
+
+
+def evaluations(space: SearchSpace) -> list[Evaluation]:
+    return [Evaluation(one, Budget(100, 32, 8), 0, Role.PROPOSAL) for one in list(space.placements())[:4]]
+
+
+def test_processes_give_what_the_evaluator_gives(space: SearchSpace, evaluator: LookupEvaluator) -> None:
+    todo = evaluations(space)
+    done = {}
+    with ProcessPool([evaluator, evaluator]) as pool:
+        for number, one in enumerate(todo[:2]):
+            pool.submit(number, one)
+        while len(done) < 2:
+            done |= {finished.number: finished for finished in pool.wait()}
+
+    for number, one in enumerate(todo[:2]):
+        assert done[number].outcome == evaluator(one.placement, one.budget, one.seed)
+    assert done[0].worker != done[1].worker
+
+
+def test_a_failure_comes_back_as_its_reason(space: SearchSpace) -> None:
+    hopeless = LookupEvaluator(space, failure_share=1.0)
+    with ProcessPool([hopeless]) as pool:
+        pool.submit(7, evaluations(space)[3])
+        (finished,) = pool.wait()
+
+    assert finished.number == 7
+    assert finished.outcome is None
+    assert "became nan" in (finished.failure or "")
+
+
+def all_finished(pool: ProcessPool, number: int) -> list[Finished]:
+    done: list[Finished] = []
+    while len(done) < number:
+        done += pool.wait()
+    return done
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """Ends its process, by a signal or an exit status, as long as a folder holds fewer than ``lives`` notes of it.
+
+    Args:
+        evaluator: asked after that.
+        notes: the folder.
+        number: of the signal; of the exit status where it is below 0.
+        lives: how often to die.
+    """
+
+    evaluator: LookupEvaluator
+    notes: Path
+    number: int
+    lives: int
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        died = len(list(self.notes.iterdir()))
+        if died < self.lives:
+            (self.notes / str(died)).touch()
+            if self.number < 0:
+                os._exit(-self.number)
+            os.kill(os.getpid(), self.number)
+            time.sleep(60)
+        return self.evaluator(placement, budget, seed)
+
+
+@pytest.mark.parametrize(
+    ("number", "lives"),
+    [
+        pytest.param(signal.SIGKILL, 2, id="killed twice"),
+        pytest.param(signal.SIGTERM, 1, id="terminated", marks=pytest.mark.slow),
+        pytest.param(signal.SIGSEGV, 1, id="crashed once"),
+        pytest.param(-3, 1, id="left once", marks=pytest.mark.slow),
+    ],
+)
+def test_an_evaluation_whose_worker_dies_is_done_by_another(
+    space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path, number: int, lives: int
+) -> None:
+    one = evaluations(space)[1]
+    with ProcessPool([Deadly(evaluator, tmp_path, number, lives)]) as pool:
+        pool.submit(5, one)
+        (finished,) = all_finished(pool, 1)
+
+    assert finished.outcome == evaluator(one.placement, one.budget, one.seed)
+    assert len(list(tmp_path.iterdir())) == lives
+
+
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [
+        pytest.param(signal.SIGSEGV, r"signal 11 \(SIGSEGV\)", id="crash"),
+        pytest.param(-3, "exit status 3", id="exit", marks=pytest.mark.slow),
+    ],
+)
+def test_an_evaluation_that_crashes_its_worker_twice_is_given_up(
+    space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path, number: int, how: str
+) -> None:
+    first, second = evaluations(space)[:2]
+    with ProcessPool([Deadly(evaluator, tmp_path, number, lives=2)]) as pool:
+        pool.submit(5, first)
+        (given_up,) = all_finished(pool, 1)
+        pool.submit(6, second)
+        (finished,) = all_finished(pool, 1)
+
+    assert given_up.number == 5
+    assert re.fullmatch(f"its worker ended 2 times, the last time by {how}", given_up.failure or "")
+    assert finished.outcome == evaluator(second.placement, second.budget, second.seed)
+
+
+@pytest.mark.slow
+def test_an_idle_worker_that_was_killed_is_replaced(space: SearchSpace, evaluator: LookupEvaluator) -> None:
+    one = evaluations(space)[1]
+    with ProcessPool([evaluator]) as pool:
+        process = pool._workers[0].process
+        process.kill()
+        process.join()
+        pool.submit(5, one)
+        (finished,) = all_finished(pool, 1)
+
+    assert finished.outcome == evaluator(one.placement, one.budget, one.seed)
+
+
+def test_a_worker_that_hangs_is_replaced(space: SearchSpace, evaluator: LookupEvaluator) -> None:
+    """It is stopped like a process that waits for a disk or a driver for ever."""
+    one = evaluations(space)[1]
+    slow = replace(evaluator, seconds=2)
+    with ProcessPool([slow], sign_seconds=0.2, patience=6) as pool:
+        pool.submit(4, one)
+        all_finished(pool, 1)
+        pool.submit(5, one)
+        stopped = pool._workers[0].process
+        os.kill(stopped.pid or 0, signal.SIGSTOP)
+        (finished,) = all_finished(pool, 1)
+
+    assert finished.outcome is not None
+    assert finished.worker != f"{platform.node()}:{stopped.pid}"
+    assert stopped.exitcode == -signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Never comes back from a call into a library, while other threads of its process go on."""
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        stuck_below_python()
+        raise AssertionError("the call has returned")
+
+
+def stuck_below_python() -> None:
+    """Wait in C for a lock that nobody gives back; ctypes releases Python's own lock meanwhile."""
+    mutex = ctypes.create_string_buffer(128)
+    library = ctypes.CDLL(None)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
+
+
+def test_an_evaluation_that_hangs_twice_is_given_up(space: SearchSpace) -> None:
+    with ProcessPool([Stuck()], sign_seconds=0.2, patience=6) as pool:
+        pool.submit(5, evaluations(space)[1])
+        (finished,) = all_finished(pool, 1)
+
+    assert finished.failure == ("its worker ended 2 times, the last time by hanging: no sign of life for 6 s")
+
+
+@pytest.mark.slow
+def test_a_slow_evaluation_is_no_hanging_one(space: SearchSpace, evaluator: LookupEvaluator) -> None:
+    slow = replace(evaluator, seconds=9)
+    with ProcessPool([slow], sign_seconds=0.2, patience=6) as pool:
+        pool.submit(5, evaluations(space)[1])
+        first = pool._workers[0].process.pid
+        (finished,) = all_finished(pool, 1)
+
+    assert finished.outcome is not None
+    assert finished.worker == f"{platform.node()}:{first}"
+
+
+def test_workers_that_cannot_live_end_the_search(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_pool, "_DEATHS_IN_A_ROW", 2)
+    with ProcessPool([Unborn()]) as pool:
+        pool.submit(5, evaluations(space)[1])
+        with pytest.raises(StudyError, match=r"3 workers have ended without finishing anything.*exit status 1"):
+            all_finished(pool, 3)
+
+
+class Unborn:
+    """Cannot be made in the worker."""
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        raise AssertionError
+
+    def __setstate__(self, state: object) -> None:
+        os._exit(1)
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"state": 1}
+
+
+def test_waiting_ends_after_its_time(space: SearchSpace) -> None:
+    with ProcessPool([LookupEvaluator(space, seconds=30)]) as pool:
+        pool.submit(5, evaluations(space)[0])
+        started = time.monotonic()
+        assert pool.wait(0.5) == []
+        assert 0.4 < time.monotonic() - started < 10
+
+
+def test_an_allocation_that_cannot_be_had_is_named_with_its_size(space: SearchSpace) -> None:
+    def greedy(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        torch.empty(2**50, dtype=torch.uint8)
+        raise AssertionError("there is no such machine")
+
+    answer = attempt(greedy, evaluations(space)[0])
+
+    assert isinstance(answer, str)
+    assert answer.startswith("out of memory: ")
+    assert str(2**50) in answer
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_out_of_memory_on_a_gpu_is_a_reason_and_leaves_room(space: SearchSpace) -> None:
+    held: list[torch.Tensor] = []
+
+    def greedy(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        held.append(torch.empty(2**28, dtype=torch.uint8, device="cuda"))
+        torch.empty(2**50, dtype=torch.uint8, device="cuda")
+        raise AssertionError("there is no such GPU")
+
+    answer = attempt(greedy, evaluations(space)[0])
+
+    assert isinstance(answer, str)
+    assert answer.startswith("out of memory: CUDA out of memory. Tried to allocate")
+    assert "the worker held up to 256 MiB before" in answer
+
+
+def test_workers_log_what_they_do(space: SearchSpace, tmp_path: Path) -> None:
+    """What libraries print goes to the log too, and not to the terminal."""
+    logs = [WorkerLog(tmp_path / "logs" / f"worker-{index}.log", "info") for index in range(2)]
+    one = evaluations(space)[3]
+    with ProcessPool([Noisy(LookupEvaluator(space)), LookupEvaluator(space, failure_share=1.0)], logs) as pool:
+        pool.submit(7, one)
+        pool.submit(8, one)
+        all_finished(pool, 2)
+
+    noisy, failing = (worker_log.path.read_text(encoding="utf-8") for worker_log in logs)
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO +trial 7: [0-9a-f]+, seed 0, 100 steps", noisy, re.M)
+    assert re.search(r"Z INFO +trial 7: IoU 0\.\d{4} in 0\.0 s", noisy)
+    assert "printed by a library" in noisy
+    assert re.search(r"Z WARNING trial 8: the loss of placement [0-9a-f]+ became nan", failing)
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """Prints as libraries in C do, below Python's streams."""
+
+    evaluator: LookupEvaluator
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        os.write(2, b"printed by a library\n")
+        return self.evaluator(placement, budget, seed)
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_be_written_ends_no_worker(space: SearchSpace, tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    with ProcessPool([LookupEvaluator(space)], [WorkerLog(tmp_path / "logs" / "worker-0.log", "debug")]) as pool:
+        pool.submit(5, evaluations(space)[0])
+        (finished,) = all_finished(pool, 1)
+
+    assert finished.outcome is not None
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import os, signal
+            from nas_attn.attention import catalogue
+            from nas_attn.evaluate import LookupEvaluator
+            from nas_attn.space import read_space
+            from nas_attn.study.workers.process_pool import ProcessPool
+
+            if __name__ == "__main__":
+                space = read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
+                pool = ProcessPool([LookupEvaluator(space)])
+                print(pool._workers[0].process.pid, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+            """
+        ),
+        encoding="utf-8",
+    )
+    root = str(Path(__file__).parents[3])
+    output = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+    ).stdout
+    pid = int(output)
+    for _ in range(600):
+        if not alive(pid):
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker outlived its parent by a minute")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended but was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
+    except OSError:
+        return False

@@ -1,5 +1,6 @@
 """A data set becomes tensors: a folder of images and masks, or the built-in synthetic task."""
 
+from nas_attn.data.card import DataCard
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder
 from nas_attn.data.picture import read_image
@@ -9,6 +10,7 @@ from nas_attn.data.synthetic import synthetic
 __all__ = [
     "IGNORED",
     "MAX_CLASSES",
+    "DataCard",
     "Dataset",
     "FolderReport",
     "LabelledImages",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from nas_attn import __version__
+from nas_attn.data import DataCard
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.plan import Plan
@@ -93,7 +94,12 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
     settings, url = resolved.settings, study_url(resolved)
     if not Ledger.exists(url, settings.study):
         write_settings(resolved, folder)
-        context = {**settings.context(), "version": __version__, "request": study_values(resolved, folder)}
+        context = {
+            **settings.context(),
+            "version": __version__,
+            "request": study_values(resolved, folder),
+            "data card": DataCard.of(resolved.dataset).to_dict(),
+        }
         with suppress(StudyExistsError):  # somebody else has begun it at the same moment
             return Ledger.create(url, settings.study, _identity(resolved), context, settings.cost)
     ledger = Ledger.open(url, settings.study)

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nas_attn.errors import UsageError
+
+if TYPE_CHECKING:
+    from nas_attn.ranking import Ranking
+    from nas_attn.record import TrialRecord
+    from nas_attn.study.database.ledger import Ledger
 
 _TOP = 10
 
@@ -28,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the ranking."""
-    from nas_attn.budget import rungs
     from nas_attn.ranking import rank, ranking_csv, ranking_json
     from nas_attn.study.setup.find import open_study
 
@@ -42,17 +48,28 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.csv:
         sys.stdout.write(ranking_csv(ranking, arguments.top))
     else:
-        from nas_attn.cli._budget_text import budget_text
-        from nas_attn.cli._console import wide_console
-        from nas_attn.cli._leaders import leaders
-        from nas_attn.cli._ranking_table import ranking_table
-
-        console = wide_console()
-        console.print(ranking_table(ranking, arguments.top or _TOP))
-        console.print()
-        console.print(leaders(ranking, records))
-        if ranking.budget is not None:
-            ladder = rungs(ledger.identity.get("ladder", ()), ranking.budget)
-            console.print()
-            console.print(budget_text(records, ranking, ladder), highlight=False)
+        _show(ledger, records, ranking, arguments.top or _TOP)
     return 0
+
+
+def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top: int) -> None:
+    from nas_attn.budget import rungs
+    from nas_attn.cli._budget_text import budget_text
+    from nas_attn.cli._console import wide_console
+    from nas_attn.cli._leaders import leaders
+    from nas_attn.cli._ranking_table import ranking_table
+    from nas_attn.ranking.holding import holding_sentences
+    from nas_attn.study.verified import read_verifications
+
+    console = wide_console()
+    console.print(ranking_table(ranking, top))
+    console.print()
+    console.print(leaders(ranking, records))
+    if ranking.budget is None:
+        return
+    ladder = rungs(ledger.identity.get("ladder", ()), ranking.budget)
+    console.print()
+    console.print(budget_text(records, ranking, ladder), highlight=False)
+    if holding := holding_sentences(ledger.name, ranking.rows[0], ranking, read_verifications(ledger)):
+        console.print()
+        console.print("\n".join(holding), highlight=False, markup=False)

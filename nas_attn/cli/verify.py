@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas_attn.study.setup.join import JoinRequest
-    from nas_attn.study.verify import Verified
+    from nas_attn.study.verified import Verified
 
 _SEEDS = 5
 
@@ -104,16 +104,9 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
 
 
 def _show(verified: Verified, console: Console) -> None:
+    from nas_attn.ranking.holding import looks_sentences
+
     result = verified.result
     console.print()
-    for sentence in result.sentences:
+    for sentence in (*result.sentences, *result.module_sentences, *looks_sentences(verified.n_looks)):
         console.print(sentence, markup=False, soft_wrap=True)
-    if result.iou is not None:
-        winner, plain = (f"{100 * iou:.1f}" for iou in result.iou)
-        console.print(f"IoU x100 on the test images: {winner}, plain U-Net {plain}.")
-    if verified.n_looks > 1:
-        console.print(
-            f"{verified.n_looks} placements of this study were judged on the test images by now: what is picked "
-            "among them for that is no longer verified by these images.",
-            soft_wrap=True,
-        )

@@ -65,8 +65,8 @@ def write_card(subject: Subject, path: Path) -> str:
         StudyError: the study cannot be read any more.
     """
     network, architecture = subject.network(), subject.architecture
-    side = architecture.image_size
-    counted = count_parameters(network), count_macs(network, (1, architecture.network.in_channels, side, side))
+    size = subject.counted_size
+    counted = count_parameters(network), count_macs(network, (1, architecture.network.in_channels, *size))
     write_text(path, _card(subject, evidence_of(subject), *counted))
     results = architecture.results
     if results is None:
@@ -81,14 +81,14 @@ def write_card(subject: Subject, path: Path) -> str:
 
 def _card(subject: Subject, evidence: Evidence, parameters: int, macs: int) -> str:
     architecture = subject.architecture
-    network = architecture.network
+    network, (height, width) = architecture.network, subject.counted_size
     facts = [
         ("network", f"U-Net, depth {network.depth}, {network.base_channels} base channels, {network.norm} norm, "
                     f"{network.upsampling} upsampling"),
         ("attention", describe(architecture.placement)),
         ("input", input_sentence(architecture, subject.trained)),
         ("parameters", f"{parameters:,}"),
-        ("MACs of one image", f"{amount(macs)} at {architecture.image_size}x{architecture.image_size}"),
+        ("MACs of one image", f"{amount(macs)} at {width}x{height} pixels"),
         *_searched_costs(subject, parameters, macs),
         ("placement id", architecture.placement.id),
         ("made with", f"nas-attn {__version__}"),
@@ -145,11 +145,15 @@ def _results(subject: Subject, evidence: Evidence) -> Iterator[str]:
         ]
         yield "In the search, on validation images, with the 95 % confidence interval in brackets:"
         yield _table((name, text) for name, text in rows if text)
+    if evidence.holds:
+        yield f"### Does it hold?\n\n{_list(evidence.holds)}"
+    if evidence.modules:
+        yield f"### What each module adds\n\n{_list(evidence.modules)}"
     if evidence.tests:
-        yield evidence.tests_about
+        yield f"### After full training\n\n{evidence.tests_about}"
         yield _table(evidence.tests)
     if evidence.notes:
-        yield _list(evidence.notes)
+        yield f"### What to know of these figures\n\n{_list(evidence.notes)}"
     if results is None and not evidence.tests:
         yield "Nothing was measured."
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas_attn.data import DataCard
 from nas_attn.deploy.subject import Subject
+from nas_attn.deploy.words import holding_sentence
 from nas_attn.export import Found
 from nas_attn.fit.run_folder import RunFolder
+from nas_attn.ranking.holding import holding_sentences, module_sentences
 from nas_attn.study.showing.report_facts import report_facts
 
 Pairs = tuple[tuple[str, str], ...]
@@ -34,6 +37,8 @@ class Evidence:
 
     Args:
         verdict: of the study; empty where there is none.
+        holds: whether its gain held on fresh seeds and test images, or how to find out, one sentence each.
+        modules: what each of its modules adds to it, or how to find out, one sentence each.
         notes: what the reader of its figures must know, one sentence each.
         tests: (name, text) pairs of a training's test.
         tests_about: what these are.
@@ -43,6 +48,8 @@ class Evidence:
     """
 
     verdict: str = ""
+    holds: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tests: Pairs = ()
     tests_about: str = ""
@@ -60,33 +67,46 @@ def evidence_of(subject: Subject) -> Evidence:
     if subject.ledger is not None:
         facts = report_facts(subject.ledger, study_file=subject.study_file)
         notes = (facts.plain_curve_text, *facts.ranking.notes)
+        row = next(row for row in facts.ranking.rows if row.placement == subject.architecture.placement)
+        held = facts.study, row, facts.ranking, facts.verifications
         return Evidence(
             verdict=f"The study: {facts.ranking.verdict}",
+            holds=holding_sentences(*held),
+            modules=module_sentences(*held),
             notes=tuple(filter(None, notes)),
             data=facts.data,
             made=facts.settings,
             commands=facts.commands,
         )
     found = subject.architecture.found
+    holds = tuple(filter(None, [holding_sentence(subject.architecture)]))
     searched = () if found is None else tuple(_found(found))
     data = [("classes", ", ".join(subject.architecture.classes))]
     if found is not None:
         data += [("data set of the search", found.data), ("its fingerprint", found.data_fingerprint)]
     if subject.weights is None:
-        return Evidence(data=tuple(data), made=searched)
+        return Evidence(holds=holds, data=tuple(data), made=searched)
     folder = RunFolder(subject.weights.parent)
     metrics, run = _json(folder.metrics), _json(folder.identity)
     data += [
         (name, str(run[key])) for name, key in (("data set", "data"), ("fingerprint", "fingerprint")) if key in run
     ]
+    data += _counted(metrics)
     return Evidence(
+        holds=holds,
         notes=_cautions(metrics),
         tests=tuple(_tests(metrics)),
-        tests_about="After full training, IoU x100 on test images, of which the training saw none:",
+        tests_about="IoU x100 on test images, of which the training saw none:",
         data=tuple(data),
         made=(*searched, *_training(metrics, run)),
         commands=tuple(_commands(folder, run)),
     )
+
+
+def _counted(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Images and classes in numbers; nothing where an older version has not kept them."""
+    if "data_card" in metrics:
+        yield from DataCard.from_dict(metrics["data_card"]).lines()
 
 
 def _found(found: Found) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from nas_attn import __version__
 from nas_attn.deploy.subject import Subject
 from nas_attn.deploy.trace import Attempt, graph_of
-from nas_attn.deploy.words import input_sentence, weights_sentence
+from nas_attn.deploy.words import holding_sentence, input_sentence, origin_sentence, weights_sentence
 from nas_attn.errors import ExportError, MissingPackageError
 from nas_attn.export.replacing import replacing
 from nas_attn.ranking import describe
@@ -88,6 +88,7 @@ def _facts(subject: Subject) -> dict[str, str]:
         "std": json.dumps(list(architecture.std)),
         "placement": describe(architecture.placement),
         "input": f"(images - mean) / std. {input_sentence(architecture, subject.trained)}",
+        "origin": f"{origin_sentence(architecture)} {holding_sentence(architecture)}".strip(),
         "weights": weights_sentence(subject.trained),
     }
 

@@ -9,6 +9,7 @@ from nas_attn.export import Architecture
 from nas_attn.fit import architecture_id
 from nas_attn.fit.weights import WeightsInfo, load_weights
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.showing.report_facts import study_space
 from nas_attn.training import initialise
 from nas_attn.unet import UNet, build_unet
 
@@ -32,6 +33,14 @@ class Subject:
     trained: WeightsInfo | None = None
     ledger: Ledger | None = None
     study_file: Path | None = None
+
+    @property
+    def counted_size(self) -> tuple[int, int]:
+        """H and W for which MACs are counted: those of the study, or else of the crops of its search."""
+        if self.ledger is None:
+            return self.architecture.image_size, self.architecture.image_size
+        space = study_space(self.ledger)
+        return space.height, space.width
 
     def network(self) -> UNet:
         """The network in eval mode, with the trained weights, or else with the start of seed 0.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from nas_attn import __version__
 from nas_attn.export import Architecture
 from nas_attn.fit.weights import WeightsInfo
+from nas_attn.ranking.holding import looks_sentences
+from nas_attn.ranking.verification import Comparison
 
 
 def origin_sentence(architecture: Architecture) -> str:
@@ -16,6 +18,19 @@ def origin_sentence(architecture: Architecture) -> str:
         f"Made by nas-attn {__version__}; found on {found.date} by the study {found.study} "
         f"({found.trials} trials, space {found.space}, data {found.data})."
     )
+
+
+def holding_sentence(architecture: Architecture) -> str:
+    """Whether its gain held on fresh seeds and test images; empty where no study has found it."""
+    verified = architecture.verified
+    if verified is None:
+        return architecture.unverified
+    says = {True: "its gain holds", False: "its gain does not hold", None: "whether its gain holds is not known"}
+    figures = f"IoU x100 {100 * verified.iou:.1f}, plain U-Net {100 * verified.iou_plain:.1f}"
+    if verified.delta is not None:
+        figures += f": {Comparison(verified.delta, verified.delta_interval, verified.n_seeds).text}"
+    said = f"On the test images, with seeds that did not choose it, {says[verified.holds]}: {figures}."
+    return " ".join([said, *looks_sentences(verified.n_looks)])
 
 
 def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> str:

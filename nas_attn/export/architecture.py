@@ -10,6 +10,8 @@ from nas_attn.errors import ExportError
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.ranking import Interval, RankedPlacement
+from nas_attn.ranking.holding import unverified_sentence
+from nas_attn.ranking.verification import Verification
 
 FORMAT = 1
 
@@ -93,6 +95,45 @@ class Results:
 
 
 @dataclass(frozen=True)
+class Verified:
+    """What fresh seeds and the test images said of the gain over the plain U-Net; IoU as a fraction of 1.
+
+    Args:
+        holds: whether the architecture is better than the plain U-Net; None where that cannot be told.
+        iou: mean over the seeds, on the test images.
+        iou_plain: likewise, of the plain U-Net.
+        delta: mean paired difference to the plain U-Net; None where they share no seed.
+        delta_interval: confidence interval of it; None where it is not known.
+        n_seeds: how many seeds the difference rests on.
+        n_looks: how many placements of the study were judged on the test images so far.
+    """
+
+    holds: bool | None
+    iou: float
+    iou_plain: float
+    delta: float | None
+    delta_interval: Interval | None
+    n_seeds: int
+    n_looks: int
+
+    @classmethod
+    def of(cls, verification: Verification, n_looks: int) -> Verified | None:
+        """What a verification found; None where a run of the two is missing."""
+        if verification.iou is None:
+            return None
+        to_plain = verification.to_plain
+        return cls(
+            holds=verification.holds,
+            iou=verification.iou[0],
+            iou_plain=verification.iou[1],
+            delta=to_plain.delta if to_plain else None,
+            delta_interval=to_plain.interval if to_plain else None,
+            n_seeds=to_plain.n_seeds if to_plain else 0,
+            n_looks=n_looks,
+        )
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A U-Net with its attention, what it takes in and gives out, and where it comes from.
 
@@ -105,6 +146,7 @@ class Architecture:
         image_size: side of the square crops of the search, in pixels.
         found: how it was found; None where it was written by hand.
         results: what was measured; None where nothing was.
+        verified: whether its gain held on fresh seeds and test images; None where it was not verified.
     Raises:
         ExportError: the parts do not fit together; all problems are named.
     """
@@ -117,6 +159,7 @@ class Architecture:
     image_size: int
     found: Found | None = None
     results: Results | None = None
+    verified: Verified | None = None
 
     def __post_init__(self) -> None:
         fit = input_problems(self.network, self.classes, self.mean, self.std, self.image_size)
@@ -126,6 +169,13 @@ class Architecture:
         ]
         if problems := [*problems, *_text_problems(self)]:
             raise ExportError(problems)
+
+    @property
+    def unverified(self) -> str:
+        """That its gain was not verified, and how to; empty where it was, or where no study found it."""
+        if self.found is None or self.results is None or self.verified or not self.placement.attended:
+            return ""
+        return unverified_sentence(self.found.study, self.placement, self.results.rank)
 
 
 def input_problems(

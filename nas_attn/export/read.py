@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas_attn.budget import Budget
 from nas_attn.errors import ExportError, SpaceError, UsageError
-from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, input_problems
+from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, Verified, input_problems
 from nas_attn.export.placement import read_placement
 from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
@@ -18,7 +18,7 @@ from nas_attn.space.entry import Entry, Problems
 
 MAX_BYTES = 256 * 1024
 
-_FIELDS = ("format", "network", "placement", "classes", "input", "found", "results")
+_FIELDS = ("format", "network", "placement", "classes", "input", "found", "results", "verified")
 _START = f"an architecture file starts with 'format: {FORMAT}'"
 
 
@@ -71,11 +71,11 @@ def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, Attention
         entries = top.fields | taken.fields
         for name, problem in input_problems(network, classes, mean, std, image_size):
             problems.add(entries[name], problem)
-    found, results = _found(top, problems), _results(top)
+    found, results, verified = _found(top, problems), _results(top), _verified(top)
     problems.raise_if_any()
     if network is None or placement is None:
         raise AssertionError("a network or a placement that cannot be read is a problem")
-    return Architecture(network, placement, classes, mean, std, image_size, found, results)
+    return Architecture(network, placement, classes, mean, std, image_size, found, results, verified)
 
 
 def _check_format(root: Entry, where: str) -> None:
@@ -167,6 +167,23 @@ def _results(top: Section) -> Results | None:
         parameters=section.whole("parameters"),
         latency_ms=section.maybe_number("latency_ms"),
         peak_memory_mib=section.maybe_number("peak_memory_mib"),
+    )
+
+
+def _verified(top: Section) -> Verified | None:
+    if "verified" not in top.fields:
+        return None
+    section = top.section("verified", [field.name for field in fields(Verified)])
+    if section is None or not section.fields:
+        return None
+    return Verified(
+        holds=section.maybe_flag("holds"),
+        iou=section.number("iou"),
+        iou_plain=section.number("iou_plain"),
+        delta=section.maybe_number("delta"),
+        delta_interval=section.maybe_interval("delta_interval"),
+        n_seeds=section.whole("n_seeds"),
+        n_looks=section.whole("n_looks", 1),
     )
 
 

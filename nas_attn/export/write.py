@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 
 from nas_attn.budget import Budget
 from nas_attn.errors import AttentionError, ExportError, did_you_mean
-from nas_attn.export.architecture import FORMAT, Architecture, Found, Results
+from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, Verified
 from nas_attn.export.replacing import write_text
 from nas_attn.kind import AttentionKind
 from nas_attn.placement import AttentionSpec
@@ -29,10 +30,12 @@ _HEADER = """\
 _COMMENTS = {
     "input": "# Pixels are normalised with these means and standard deviations, one for each channel.\n",
     "results": "# IoU is a fraction of 1, on the validation set; delta is against the plain U-Net, same seeds.\n",
+    "verified": "# On the test images, with seeds that did not choose it: the figures to report.\n",
 }
 
 _LIST_TAG, _MAP_TAG = "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"
 _NO_WRAP = 10**6
+_WIDTH = 110
 
 
 def write_architecture(architecture: Architecture, path: str | Path, kinds: Mapping[str, AttentionKind]) -> Path:
@@ -76,10 +79,17 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
         values["found"] = _plain(architecture.found)
     if architecture.results:
         values["results"] = _plain(architecture.results)
+    if architecture.verified:
+        values["verified"] = _plain(architecture.verified)
     sections = [_COMMENTS.get(name, "") + _dump({name: value}) for name, value in values.items()]
     shown = name if name.isprintable() else "FILE"  # a line break would end the comment
     title = f"Attention U-Net: {describe(architecture.placement)}"
-    return "\n".join([_HEADER.format(title=title, name=shown), *sections])
+    return "\n".join([_HEADER.format(title=title, name=shown), *sections, *_comment(architecture.unverified)])
+
+
+def _comment(text: str) -> list[str]:
+    """A text as lines that YAML passes over; none where it is empty."""
+    return [textwrap.indent(textwrap.fill(text, _WIDTH), "# ") + "\n"] if text else []
 
 
 def _placement(architecture: Architecture, kinds: Mapping[str, AttentionKind]) -> dict[str, Any]:
@@ -100,7 +110,7 @@ def _attention(spec: AttentionSpec, kinds: Mapping[str, AttentionKind]) -> dict[
     return _Line(kind=spec.kind, **kinds[spec.kind].complete(spec))
 
 
-def _plain(value: Found | Results) -> dict[str, Any]:
+def _plain(value: Found | Results | Verified) -> dict[str, Any]:
     return {field.name: _plain_value(getattr(value, field.name)) for field in fields(value)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from nas_attn.data import Dataset
+from nas_attn.data import DataCard, Dataset
 from nas_attn.errors import TrainingError
 from nas_attn.export import Architecture
 from nas_attn.fit.hardware import choose_hardware
@@ -51,7 +51,7 @@ def train(
     hardware = choose_hardware(settings)
     plan = plan_fit(settings, dataset, architecture.network.min_image_size)
     subject = _completed(architecture, dataset)
-    plain = dataclasses.replace(subject, placement=subject.network.plain, found=None, results=None)
+    plain = dataclasses.replace(subject, placement=subject.network.plain, found=None, results=None, verified=None)
     folder = RunFolder(output)
     run = Run("architecture", subject, dataset, plan, hardware, folder)
     plain_run = Run("plain", plain, dataset, plan, hardware, folder.plain)
@@ -71,7 +71,10 @@ def train(
     from nas_attn.fit.teach import is_chief  # Lightning takes seconds to import
 
     if is_chief():
-        write_json(folder.metrics, {**result.to_dict(), "iou_definition": IOU_DEFINITION})
+        card = DataCard.of(dataset)
+        write_json(
+            folder.metrics, {**result.to_dict(), "iou_definition": IOU_DEFINITION, "data_card": card.to_dict()}
+        )
     return result
 
 

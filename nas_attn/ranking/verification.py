@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from nas_attn.budget import Budget
 from nas_attn.placement import Location, Placement
 from nas_attn.ranking.describe import bounds, counted, in_words, points
 from nas_attn.ranking.evidence import Evidence
@@ -57,6 +58,7 @@ class Verification:
         found: what the search had found; None where that is not known.
         n_images: test images, or groups of them; None where they were not counted.
         n_failed: runs that failed.
+        budget: of the runs; None where none is complete.
     """
 
     winner: Placement
@@ -68,6 +70,7 @@ class Verification:
     found: Comparison | None
     n_images: int | None
     n_failed: int
+    budget: Budget | None = None
 
     @property
     def holds(self) -> bool | None:
@@ -78,15 +81,19 @@ class Verification:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The verdict, and what else is known, a sentence each."""
-        found = [self._verdict(), self._versus_control()]
-        found += [
-            f"{self.winner[location]} at {location} adds {comparison.text} to it."
-            for location, comparison in self.modules.items()
-        ]
+        """The verdict, and what else is known of the whole winner, a sentence each."""
+        found = [self._verdict(), self._versus_control(), self._ious()]
         if self.n_failed:
             found.append(f"{counted(self.n_failed, 'run')} failed and had no say.")
         return tuple(sentence for sentence in found if sentence)
+
+    @property
+    def module_sentences(self) -> tuple[str, ...]:
+        """What each module adds, a sentence each; empty where the winner was not run without them."""
+        return tuple(
+            f"{self.winner[location]} at {location} adds {comparison.text} to it."
+            for location, comparison in self.modules.items()
+        )
 
     def _verdict(self) -> str:
         name = in_words(self.winner)
@@ -120,6 +127,12 @@ class Verification:
             Versus.UNKNOWN: "Beside the best control it has",
         }
         return f"{words[self.to_control.versus]}, {self.control}: {self.to_control.text}."
+
+    def _ious(self) -> str:
+        if self.iou is None:
+            return ""
+        winner, plain = (f"{100 * iou:.1f}" for iou in self.iou)
+        return f"IoU x100 on the test images: {winner}, plain U-Net {plain}."
 
     def to_json(self) -> str:
         """One object; IoU is a fraction of 1."""
@@ -189,6 +202,7 @@ def verification(
         found=found,
         n_images=evidence.image_groups,
         n_failed=sum(record.state is State.FAILED for record in records),
+        budget=evidence.selected.budget,
     )
 
 

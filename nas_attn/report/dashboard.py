@@ -9,6 +9,7 @@ from nas_attn.record import State, TrialRecord
 from nas_attn.report.chart import Chart
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.front import front_chart, front_data
+from nas_attn.report.holding import holding_line
 from nas_attn.report.sections import charts_of
 from nas_attn.report.words import delta, iou, named
 
@@ -27,7 +28,13 @@ def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
 
 def study_note(facts: StudyFacts) -> str:
     """What the ranking says of a study, in Markdown."""
-    lines = [f"**{facts.ranking.verdict}**", *_picture(facts), facts.plain_curve_text, *facts.ranking.notes]
+    lines = [
+        f"**{facts.ranking.verdict}**",
+        holding_line(facts),
+        *_picture(facts),
+        facts.plain_curve_text,
+        *facts.ranking.notes,
+    ]
     return "\n\n".join(filter(None, lines))
 
 

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import plotly.graph_objects as go
-
-from nas_attn.ranking import RankedPlacement, Ranking, Versus
-from nas_attn.report.chart import BLUE, GREY, VERMILLION, Chart, Table, figure
+from nas_attn.ranking import RankedPlacement, Ranking
+from nas_attn.report.chart import Chart, Table
+from nas_attn.report.whiskers import Whisker, whiskers_figure
 from nas_attn.report.words import delta, hover, named
 
 _MOST = 12
-_LETTERS = 44
-_ROW_PIXELS = 30
-_LOOKS = {
-    Versus.BETTER: (BLUE, "triangle-up"),
-    Versus.WORSE: (VERMILLION, "triangle-down"),
-    Versus.NOT_DISTINGUISHABLE: (GREY, "circle"),
-    Versus.UNKNOWN: (GREY, "circle-open"),
-}
 
 
 def compared_rows(ranking: Ranking, most: int = _MOST) -> tuple[RankedPlacement, ...]:
@@ -39,7 +29,7 @@ def differences_chart(rows: Sequence[RankedPlacement]) -> Chart:
             "IoU points over the plain U-Net, paired seed by seed, with the confidence interval. An interval that "
             "crosses 0 says that the placement cannot be told from the plain U-Net."
         ),
-        figure=_figure(rows),
+        figure=whiskers_figure([_whisker(row) for row in rows], "IoU points over plain"),
         table=Table.of(
             ("rank", "placement", "to plain x100", "seeds", "verdict"),
             [
@@ -50,47 +40,12 @@ def differences_chart(rows: Sequence[RankedPlacement]) -> Chart:
     )
 
 
-def _figure(rows: Sequence[RankedPlacement]) -> go.Figure:
-    names = [f"{row.rank}. {_shortened(named(row))}" for row in rows]
-    traces = []
-    for versus, (colour, symbol) in _LOOKS.items():
-        chosen = [(name, row) for name, row in zip(names, rows, strict=True) if row.better_than_plain is versus]
-        if not chosen:
-            continue
-        middles = [row.delta or 0.0 for _, row in chosen]
-        traces.append(
-            go.Scatter(
-                name=str(versus),
-                mode="markers",
-                x=[100 * middle for middle in middles],
-                y=[name for name, _ in chosen],
-                marker={"color": colour, "symbol": symbol, "size": 11},
-                error_x=_error_bars([row for _, row in chosen], colour),
-                text=[f"{hover(row)}<br>{row.better_than_plain}" for _, row in chosen],
-                hovertemplate="%{text}<extra></extra>",
-                customdata=[row.placement.id for _, row in chosen],
-            )
-        )
-    made = figure(traces, x="IoU points over plain", y="", height=120 + _ROW_PIXELS * len(rows))
-    made.update_yaxes(categoryorder="array", categoryarray=names[::-1], type="category")
-    made.update_xaxes(zeroline=True, zerolinewidth=2)
-    return made
-
-
-def _error_bars(rows: Sequence[RankedPlacement], colour: str) -> dict[str, Any] | None:
-    """From the mean to both ends of its interval; None where there are no intervals."""
-    known = [(row.delta, row.delta_interval) for row in rows]
-    reaches = [
-        (100 * (interval.high - delta), 100 * (delta - interval.low))
-        for delta, interval in known
-        if delta is not None and interval is not None
-    ]
-    if len(reaches) < len(rows):
-        return None
-    above, below = zip(*reaches, strict=True)
-    bars = {"array": list(above), "arrayminus": list(below), "symmetric": False}
-    return {"type": "data", "color": colour, "thickness": 2, **bars}
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"
+def _whisker(row: RankedPlacement) -> Whisker:
+    return Whisker(
+        name=f"{row.rank}. {named(row)}",
+        middle=row.delta or 0.0,
+        interval=row.delta_interval,
+        versus=row.better_than_plain,
+        hover=f"{hover(row)}<br>{row.better_than_plain}",
+        placement=row.placement.id,
+    )

@@ -8,6 +8,7 @@ from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import Ranking
 from nas_attn.ranking.effects import StudyEffects
+from nas_attn.ranking.verification import Verification
 from nas_attn.record import TrialRecord
 
 
@@ -93,6 +94,7 @@ class StudyFacts:
         settings: (name, text) pairs: how the study was made.
         data: (name, text) pairs: what it was made on.
         commands: that repeat it and go on from it, each with what it does.
+        verifications: of placements of the study, on fresh seeds and the test images.
         panels: predictions; None where there are none.
         remarks: what the reader has to know about this page, one sentence each.
     """
@@ -108,5 +110,6 @@ class StudyFacts:
     settings: tuple[tuple[str, str], ...] = ()
     data: tuple[tuple[str, str], ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
+    verifications: tuple[Verification, ...] = ()
     panels: Panels | None = None
     remarks: tuple[str, ...] = ()

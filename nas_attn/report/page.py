@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 from nas_attn.ranking import RankedPlacement
 from nas_attn.report.drawing import draw_backbone, draw_modules, opening, tell
 from nas_attn.report.facts import StudyFacts
+from nas_attn.report.holding import holding_line
 from nas_attn.report.sections import Section, drawn_rows, numbers_of, sections
 from nas_attn.report.words import named
 
@@ -50,10 +51,11 @@ def report_page(facts: StudyFacts) -> str:
 def _header(facts: StudyFacts, parts: _Parts) -> str:
     links = "".join(f'<li><a href="#{part.name}">{escape(part.title)}</a></li>' for part in parts.sections)
     remarks = "".join(f'<p class="remark">{escape(remark)}</p>' for remark in facts.remarks)
+    holding = f"<p>{escape(line)}</p>" if (line := holding_line(facts)) else ""
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
         f'<h1>{escape(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
-        f'<p class="verdict">{escape(facts.ranking.verdict)}</p>{remarks}'
+        f'<p class="verdict">{escape(facts.ranking.verdict)}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )
 

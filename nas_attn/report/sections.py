@@ -9,7 +9,9 @@ from html import escape
 
 from nas_attn.ranking import RankedPlacement, Ranking, amount, ladder_fidelity
 from nas_attn.ranking.effect_words import effect_sentences
+from nas_attn.ranking.holding import verification_of
 from nas_attn.record import State
+from nas_attn.report.ablation import ablation_chart
 from nas_attn.report.chart import Chart
 from nas_attn.report.costs import costs_chart
 from nas_attn.report.curves import curve_data, curves_chart
@@ -18,8 +20,8 @@ from nas_attn.report.drawing import draw_unet
 from nas_attn.report.effects import effects_chart
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.front import front_chart, front_data
+from nas_attn.report.holding import holding_lines, leading
 from nas_attn.report.markup import (
-    cell_markup,
     chart_markup,
     commands_markup,
     list_markup,
@@ -27,10 +29,9 @@ from nas_attn.report.markup import (
     pairs_markup,
     panels_markup,
 )
+from nas_attn.report.ranking_table import ranking_markup, table_rows
 from nas_attn.report.rungs import convergence_chart, rungs_chart
 from nas_attn.report.words import delta, iou, named
-
-_TOP = 25
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
     """All parts for which there are data."""
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
+        ("holds", "Does it hold?", _holds),
         ("differences", "Against the plain U-Net", _charts(_differences_charts)),
         ("front", "IoU against cost", _front),
-        ("ranking", "Ranking", _ranking),
+        ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
         ("effects", "What matters where", _effects),
         ("learning", "Learning curves", _charts(_learning_charts)),
         ("budget", "Is the budget long enough?", _charts(_budget_charts)),
@@ -72,6 +74,7 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
 def charts_of(facts: StudyFacts) -> Iterator[Chart]:
     """All charts for which there are data."""
     for charts in (
+        _ablation_charts,
         _differences_charts,
         _front_charts,
         _effects_charts,
@@ -85,7 +88,7 @@ def charts_of(facts: StudyFacts) -> Iterator[Chart]:
 def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
     """The placements that a reader may ask the page to draw: all that it shows."""
     data = front_data(facts.ranking)
-    shown = {row.rank: row for row in (*data.rows, *_table_rows(facts.ranking), *compared_rows(facts.ranking))}
+    shown = {row.rank: row for row in (*data.rows, *table_rows(facts.ranking), *compared_rows(facts.ranking))}
     return [shown[rank] for rank in sorted(shown)]
 
 
@@ -108,11 +111,10 @@ def numbers_of(row: RankedPlacement, ranking: Ranking) -> list[tuple[str, str]]:
 
 
 def _winner(facts: StudyFacts) -> str:
-    if not facts.ranking.rows:
+    shown = leading(facts)
+    if shown is None:
         return ""
-    first = facts.ranking.rows[0]
-    shown = next((row for row in facts.ranking.rows if not row.is_plain), first)
-    before = "" if shown is first else "<p>The plain U-Net is first. The best placement with attention:</p>"
+    before = "" if shown.rank == 1 else "<p>The plain U-Net is first. The best placement with attention:</p>"
     return (
         f"{before}<p><b>{escape(f'{shown.rank}. {named(shown)}')}</b></p>"
         f'<div class="drawing">{draw_unet(facts.network, shown.placement)}</div>'
@@ -120,6 +122,18 @@ def _winner(facts: StudyFacts) -> str:
         "are skips, the decoder goes up on the right. Rings are places without attention.</p>"
         f"{numbers_markup(numbers_of(shown, facts.ranking))}"
     )
+
+
+def _holds(facts: StudyFacts) -> str:
+    charts = "".join(map(chart_markup, _ablation_charts(facts)))
+    return f"{list_markup(holding_lines(facts))}{charts}"
+
+
+def _ablation_charts(facts: StudyFacts) -> Iterator[Chart]:
+    first = leading(facts)
+    found = first and verification_of(first, facts.ranking, facts.verifications)
+    if found and found.modules:
+        yield ablation_chart(found)
 
 
 def _charts(charts: Callable[[StudyFacts], Iterator[Chart]]) -> Callable[[StudyFacts], str]:
@@ -143,61 +157,6 @@ def _front(facts: StudyFacts) -> str:
         f'{charts}<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
         "<p>Click a mark, or a button of the ranking below, to see its placement drawn here.</p></div>"
     )
-
-
-def _ranking(facts: StudyFacts) -> str:
-    ranking = facts.ranking
-    if not ranking.rows:
-        return ""
-    rows = _table_rows(ranking)
-    head = "".join(
-        f'<th scope="col">{header}</th>'
-        for header in (
-            "rank",
-            "placement",
-            "IoU x100",
-            "to plain x100",
-            "seeds",
-            "MACs",
-            "parameters",
-            "on the front",
-            "",
-        )
-    )
-    body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1) for row in rows)
-    more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
-    signs = "* on the front, = not distinguishable from the first, ! unstable"
-    return (
-        f'<div class="wide"><table><caption>{more}{signs}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{list_markup(ranking.notes)}"
-    )
-
-
-def _table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
-    """The first ones, and the controls wherever they are."""
-    return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.control is not None)
-
-
-def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
-    tied = row.tied_with_best and row.rank > 1
-    signs = ("*" if row.on_front else "") + ("=" if tied else "") + ("!" if row.unstable else "")
-    button = (
-        f'<button type="button" data-placement="{row.placement.id}" '
-        f'aria-label="draw {escape(named(row))}">draw</button>'
-        if drawable
-        else ""
-    )
-    cells = (
-        f"{row.rank}{signs}",
-        named(row),
-        iou(row.iou_mean, row.iou_interval),
-        delta(row),
-        str(row.n_seeds),
-        amount(row.cost.macs),
-        amount(row.cost.parameters),
-        "-" if row.front_probability is None else f"{row.front_probability:.0%}",
-    )
-    return f"<tr>{''.join(map(cell_markup, cells))}<td>{button}</td></tr>"
 
 
 def _effects_charts(facts: StudyFacts) -> Iterator[Chart]:

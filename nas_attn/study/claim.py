@@ -15,6 +15,9 @@ from nas_attn.ranking.verification import Comparison
 from nas_attn.record import Role, TrialRecord
 from nas_attn.study.evaluation import Evaluation
 
+_APART = 1_000_000
+"""Seeds between the search's last and a verification's first: a search that goes on does not get there."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -62,7 +65,7 @@ class Claim:
             control=control.placement if control else None,
             control_name=(control.control or "") if control else "",
             budget=ranking.budget,
-            first_seed=max(record.seed for record in records) + 1,
+            first_seed=max(record.seed for record in records) + _APART,
             found=None if row.delta is None else Comparison(row.delta, row.delta_interval, row.n_seeds),
         )
 

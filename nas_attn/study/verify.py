@@ -7,12 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import optuna
 from filelock import FileLock, Timeout
 
 from nas_attn import __version__
 from nas_attn.errors import StudyError
-from nas_attn.ranking.verification import Verification, verification
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.ledger import Ledger
@@ -22,26 +20,11 @@ from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.verified import Verified, n_looks, verification_name, verified_claim
 from nas_attn.study.workers.pool import Pool
 
-_MARK = ".verify-"
 Listener = Callable[[int, int], None]
 """Told of how many runs are finished, and of how many there are."""
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A verification with what it rests on.
-
-    Args:
-        result: what it says.
-        records: its runs, judged on the test images.
-        n_looks: how many placements of the study were judged on the test images so far, this one included.
-    """
-
-    result: Verification
-    records: tuple[TrialRecord, ...]
-    n_looks: int
 
 
 def verify(
@@ -81,15 +64,8 @@ def verify(
         if work.number:
             with pool or processes(_judged_on_test(resolved), beside, "worker") as workers:
                 _run(resolved, ledger, records, work, workers, listener)
-    result = verification(
-        records,
-        winner=kept.winner,
-        plain=kept.plain,
-        control=(kept.control_name, kept.control) if kept.control else None,
-        without=kept.ablations if ablate else {},
-        found=kept.found,
-    )
-    return Verified(result, tuple(records), _n_looks(ledger, resolved.settings.study))
+    result = verified_claim(records, kept, ablated=ablate)
+    return Verified(result, tuple(records), n_looks(ledger, resolved.settings.study))
 
 
 @dataclass
@@ -142,7 +118,7 @@ def _begin(resolved: Resolved, ledger: Ledger, evaluation: Evaluation) -> TrialR
 def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
     """Of the verification of this winner, which is begun where there is none."""
     url, study = study_url(resolved), resolved.settings.study
-    name = f"{study}{_MARK}{claim.winner.id}"
+    name = verification_name(study, claim)
     if Ledger.exists(url, name):
         return Ledger.open(url, name)
     identity = {**resolved.settings.identity(), "claim": claim.to_dict()}
@@ -152,11 +128,6 @@ def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
 def _judged_on_test(resolved: Resolved) -> Resolved:
     """The same search with the test images in the place of the validation images."""
     return replace(resolved, dataset=replace(resolved.dataset, val=resolved.dataset.test))
-
-
-def _n_looks(ledger: Ledger, study: str) -> int:
-    names = optuna.get_all_study_names(ledger.optuna_storage)
-    return sum(name.startswith(f"{study}{_MARK}") for name in names)
 
 
 @contextmanager

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 from nas_attn import __version__
 from nas_attn.budget import Budget
-from nas_attn.export import Architecture, Found, Results
+from nas_attn.export import Architecture, Found, Results, Verified
 from nas_attn.network import UNetConfig
 from nas_attn.ranking import RankedPlacement, Ranking
+from nas_attn.ranking.holding import verification_of
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.schedule.convergence import ranked_convergence
+from nas_attn.study.verified import read_verifications
 
 
 def architecture_of(
@@ -28,6 +30,8 @@ def architecture_of(
     """
     identity, context = ledger.identity, ledger.context
     curve = ranked_convergence(records, ranking)
+    verifications = read_verifications(ledger)
+    verified = verification_of(row, ranking, verifications)
     network = identity["space"]["network"]
     return Architecture(
         network=UNetConfig(
@@ -58,4 +62,5 @@ def architecture_of(
             converged=None if curve is None else curve.converged,
         ),
         results=Results.of(row),
+        verified=Verified.of(verified, len(verifications)) if verified else None,
     )

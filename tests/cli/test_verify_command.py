@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from nas_attn.cli.main import main
 
@@ -34,6 +35,11 @@ def records_of(name):
     return Ledger.open("sqlite:///studies/tiny/study.db", name).records()
 
 
+def verifying(winner):
+    """The runs that verify a placement of the tiny study, whose trials have four steps."""
+    return records_of(f"tiny.verify-{winner}-4")
+
+
 def test_it_says_whether_the_claim_holds_and_leaves_the_search_alone(verified, winner):
     before = records_of("tiny")
     text = verified()
@@ -42,20 +48,20 @@ def test_it_says_whether_the_claim_holds_and_leaves_the_search_alone(verified, w
     assert "test images" in text
     assert "6/6 runs" in text
     assert records_of("tiny") == before
-    runs = records_of(f"tiny.verify-{winner}")
+    runs = verifying(winner)
     assert len(runs) == 6
-    assert not {run.seed for run in runs} & {record.seed for record in before}
+    assert min(run.seed for run in runs) > max(record.seed for record in before) + 1000
     assert {run.placement.id for run in runs} >= {winner}
 
 
 def test_the_same_command_runs_nothing_again_and_more_seeds_only_what_is_missing(verified, winner):
     text = verified("--json")
-    first = records_of(f"tiny.verify-{winner}")
+    first = verifying(winner)
     assert verified("--json") == text
-    assert records_of(f"tiny.verify-{winner}") == first
+    assert verifying(winner) == first
 
     assert "9/9 runs" in verified("--seeds", "3")
-    assert records_of(f"tiny.verify-{winner}")[:6] == first
+    assert verifying(winner)[:6] == first
 
 
 def test_runs_are_judged_on_the_test_images(verified, winner):
@@ -63,7 +69,7 @@ def test_runs_are_judged_on_the_test_images(verified, winner):
     from nas_attn.study.setup.join import JoinRequest, resolve_joined
 
     verified("--json")
-    run = records_of(f"tiny.verify-{winner}")[1]
+    run = verifying(winner)[1]
     resolved, _, _ = resolve_joined(JoinRequest("tiny", workers=1))
     (evaluator,) = resolved.evaluators()
     network = evaluator.trained(run.placement, run.budget, run.seed)
@@ -82,7 +88,7 @@ def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
 
     class Stopped(InlinePool):
         def wait(self, seconds=None):
-            if len(records_of(f"tiny.verify-{winner}")) > 3:
+            if len(verifying(winner)) > 3:
                 raise KeyboardInterrupt
             return super().wait(seconds)
 
@@ -95,10 +101,10 @@ def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
     monkeypatch.setattr(run, "ProcessPool", lambda evaluators, logs: Stopped(evaluators[0]))
     assert main(["verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2"]) == 130
     assert "Stopped. What is finished is kept" in capsys.readouterr().out
-    assert len(records_of(f"tiny.verify-{winner}")) == 4
+    assert len(verifying(winner)) == 4
     monkeypatch.setattr(run, "ProcessPool", whole)
     verified()
-    runs = records_of(f"tiny.verify-{winner}")
+    runs = verifying(winner)
     assert len({(run.placement, run.seed) for run in runs}) == len(runs) == 6
     assert all(run.outcome is not None for run in runs)
 
@@ -107,7 +113,7 @@ def test_ablation_runs_the_winner_without_each_of_its_modules(verified, winner):
     written = json.loads(verified("--ablate", "--json"))
     attended = [location for location, kind in written["winner"].items() if kind != "none"]
     assert list(written["modules"]) == attended
-    placements = {run.placement for run in records_of(f"tiny.verify-{winner}")}
+    placements = {run.placement for run in verifying(winner)}
     whole = next(placement for placement in placements if placement.id == winner)
     for location, _ in whole.attended:
         assert any(
@@ -147,3 +153,71 @@ def test_the_plain_unet_is_no_claim(tiny_study, refused, capsys):
     plain = next(row["placement_id"] for row in rows if set(row["placement"].values()) == {"none"})
     (line,) = refused("verify", "tiny", "--pick", f"id:{plain}")
     assert "there is no claim to verify" in line
+
+
+@pytest.fixture
+def shown(verified, capsys):
+    """The winner verified with its ablation: the result as JSON, and what a command then prints."""
+    result = json.loads(verified("--ablate", "--json"))
+
+    def run(*arguments):
+        assert main(arguments) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    return result, run
+
+
+def test_before_a_verification_everything_names_the_command(tiny_study, winner, capsys):
+    command = f"nas-attn verify tiny --pick id:{winner}"
+    assert main(["export", "tiny", "--pick", f"id:{winner}", "--format", "yaml,python,card", "-o", "best"]) == 0
+    for name in ("best.yaml", "best.py", "best.md"):
+        text = " ".join((tiny_study.folder / name).read_text().replace("\n# ", " ").split())
+        assert f"Not verified yet: '{command}" in text or "'nas-attn verify tiny'" in text, name
+
+
+def test_what_is_exported_carries_the_figure_to_report(shown, winner, tiny_study):
+    result, run = shown
+    run("export", "tiny", "--pick", f"id:{winner}", "--format", "yaml,python,card", "-o", "best")
+    written = yaml.safe_load((tiny_study.folder / "best.yaml").read_text())["verified"]
+    assert written["iou"] == result["iou_winner"]
+    assert written["iou_plain"] == result["iou_plain"]
+    assert written["delta"] == result["to_plain"]["delta"]
+    assert written["delta_interval"] == list(result["to_plain"]["interval"].values())
+    assert (written["holds"], written["n_seeds"], written["n_looks"]) == (result["holds"], 2, 1)
+    figure = f"IoU x100 {100 * result['iou_winner']:.1f}, plain U-Net {100 * result['iou_plain']:.1f}"
+    assert figure in " ".join((tiny_study.folder / "best.py").read_text().split())
+    # The card of the study, and the card of the file that was exported from it.
+    card = (tiny_study.folder / "best.md").read_text()
+    assert f"IoU x100 on the test images: {100 * result['iou_winner']:.1f}, plain" in card
+    run("export", "best.yaml", "-o", "again.md")
+    assert figure in (tiny_study.folder / "again.md").read_text()
+
+
+def test_the_card_and_the_page_tell_the_ablation(shown, winner, tiny_study, monkeypatch):
+    result, run = shown
+    run("export", "tiny", "--pick", f"id:{winner}", "-o", "best.md")
+    run("report", "tiny", "-o", "page.html", "--no-panels")
+    card, page = ((tiny_study.folder / name).read_text() for name in ("best.md", "page.html"))
+    assert "| training images | 8, 3 channels: " in card
+    assert "training images</th>" in page
+    for location, comparison in result["modules"].items():
+        points = f"{100 * comparison['delta']:+.1f}" if abs(comparison["delta"]) >= 5e-4 else "0.0"
+        kind = result["winner"][location].partition("(")[0]
+        assert f"- {kind} at {location} adds {points} IoU points" in card
+        assert f"{location}</td>" in page or "Verified besides" in page
+
+
+def test_the_ranking_says_what_was_verified_of_its_first(tiny_study, capsys):
+    main(["rank", "tiny", "--json"])
+    first = json.loads(capsys.readouterr().out)[0]
+    if set(first["placement"].values()) == {"none"}:
+        pytest.skip("the plain U-Net leads: nothing is claimed")
+    main(["rank", "tiny"])
+    assert "Not verified yet: 'nas-attn verify tiny' runs it" in " ".join(capsys.readouterr().out.split())
+    assert main(["verify", "tiny", "--seeds", "2"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    verdict = next(line for line in told if "the claim" in line.lower() and "IoU points" in line)
+    main(["rank", "tiny"])
+    assert " ".join(verdict.split()) in " ".join(capsys.readouterr().out.split())
+    main(["rank", "tiny", "--json"])
+    assert json.loads(capsys.readouterr().out)[0] == first

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from nas_attn.budget import Budget
-from nas_attn.export import Architecture, Found, Results
+from nas_attn.export import Architecture, Found, Results, Verified
 from nas_attn.kind import GATED_STAGES, AttentionKind, Option
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location, Placement
@@ -83,6 +83,15 @@ def architecture() -> Architecture:
             parameters=123_456,
             latency_ms=3.25,
             peak_memory_mib=None,
+        ),
+        verified=Verified(
+            holds=True,
+            iou=0.8012345678901,
+            iou_plain=0.79,
+            delta=0.0112345678901,
+            delta_interval=Interval(0.002, 0.02),
+            n_seeds=5,
+            n_looks=2,
         ),
     )
 

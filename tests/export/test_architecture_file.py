@@ -35,7 +35,7 @@ def test_the_file_is_plain_yaml_with_every_option_written_out(
 ) -> None:
     path = write_architecture(architecture, tmp_path / "best.yaml", kinds)
     values = yaml.safe_load(path.read_text())
-    assert list(values) == ["format", "network", "placement", "classes", "input", "found", "results"]
+    assert list(values) == ["format", "network", "placement", "classes", "input", "found", "results", "verified"]
     assert values["format"] == 1
     assert values["network"] == {
         "in_channels": 3,
@@ -58,6 +58,37 @@ def test_the_file_is_plain_yaml_with_every_option_written_out(
     assert values["placement"]["encoder.0"] == {"kind": "none"}
     assert values["results"]["delta_interval"] == [0.004, 0.014]
     assert values["results"]["peak_memory_mib"] is None
+    assert values["verified"] == {
+        "holds": True,
+        "iou": 0.8012345678901,
+        "iou_plain": 0.79,
+        "delta": 0.0112345678901,
+        "delta_interval": [0.002, 0.02],
+        "n_seeds": 5,
+        "n_looks": 2,
+    }
+
+
+def test_a_file_that_was_not_verified_says_so_with_the_command(architecture: Architecture, kinds: Kinds) -> None:
+    unverified = replace(architecture, verified=None)
+    text = architecture_text(unverified, kinds, "best.yaml")
+    words = " ".join(text.replace("# ", "").split())
+    assert "Not verified yet: 'nas-attn verify nuclei' runs it" in words
+    assert parse_architecture(text, "best.yaml", kinds) == unverified
+    assert architecture.results is not None
+    third = replace(unverified, results=replace(architecture.results, rank=3))
+    assert f"'nas-attn verify nuclei --pick id:{third.placement.id}'" in third.unverified
+
+
+@pytest.mark.parametrize(
+    "changes", [{"found": None}, {"results": None}, {}], ids=["by hand", "not measured", "verified"]
+)
+def test_what_has_no_claim_or_is_verified_asks_for_nothing(
+    architecture: Architecture, changes: dict[str, None]
+) -> None:
+    assert replace(architecture, **({"verified": None} if changes else {}), **changes).unverified == ""
+    plain = replace(architecture, placement=architecture.network.plain, verified=None)
+    assert plain.unverified == ""
 
 
 def test_the_header_says_what_it_is_and_how_to_use_it(architecture: Architecture, kinds: Kinds) -> None:

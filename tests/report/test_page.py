@@ -12,8 +12,9 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.ranking import rank
+from nas_attn.ranking import Interval, rank
 from nas_attn.ranking.effects import study_effects
+from nas_attn.ranking.verification import Comparison, Verification
 from nas_attn.record import Cost, State, TrialRecord
 from nas_attn.report import AddedCost, Panel, Panels, Picture, StudyFacts, report_page
 
@@ -85,6 +86,7 @@ def test_a_full_page_has_every_section_and_each_is_linked(facts_of: Facts) -> No
     assert not outline.open
     assert headings(outline) == [
         "winner",
+        "holds",
         "differences",
         "front",
         "ranking",
@@ -142,6 +144,54 @@ def test_data_of_figures_and_drawings_are_json(facts_of: Facts) -> None:
     first = facts.ranking.rows[0]
     for location, spec in first.placement.attended:
         assert f"{location}: {spec}<" in drawings[first.placement.id]["modules"]
+
+
+def verified(facts: StudyFacts, row: int, delta: float) -> Verification:
+    """Of a row of the ranking; its first module adds two points."""
+    placement = facts.ranking.rows[row].placement
+    location, _ = placement.attended[0]
+    return Verification(
+        winner=placement,
+        iou=(0.66 + delta, 0.66),
+        to_plain=Comparison(delta, Interval(delta - 0.005, delta + 0.005), 5),
+        control="",
+        to_control=None,
+        modules={location: Comparison(0.02, Interval(0.01, 0.03), 5)},
+        found=None,
+        n_images=10,
+        n_failed=0,
+        budget=facts.ranking.budget,
+    )
+
+
+def test_the_verified_figure_stands_beside_the_verdict_with_the_ablation_below(facts_of: Facts) -> None:
+    facts = facts_of(40)
+    assert not facts.ranking.rows[0].is_plain
+    page = report_page(facts_of(40, verifications=(verified(facts, 0, 0.031), verified(facts, 1, -0.04))))
+    outline = Outline(page)
+    head, _, rest = page.partition("<main")
+    assert "+3.1 IoU points (2.6 to 3.6, 5 seeds)" in head
+    assert "-4.0 IoU points" not in head
+    section = rest.partition('id="holds"')[2].partition("</section>")[0]
+    assert "Verified besides: The claim does not hold" in section
+    assert "2 placements of this study were judged on the test images" in section
+    assert 'id="plot-ablation"' in section
+    assert "+2.0 IoU points (1.0 to 3.0, 5 seeds)" in section
+    assert not outline.open
+
+
+def test_what_was_not_verified_is_said_beside_the_verdict_with_the_command(facts_of: Facts) -> None:
+    head = report_page(facts_of(40)).partition("<main")[0]
+    assert "Not verified yet: &#x27;nas-attn verify made-up&#x27;" in head
+
+
+def test_where_the_plain_unet_leads_nothing_is_asked_for(facts_of: Facts, run: Callable[..., TrialRecord]) -> None:
+    plain = facts_of(0).network.plain
+    other = plain.replace(Location.parse("skip.0"), AttentionSpec("se"))
+    records = (run(0, plain, 0, 0.8), run(1, other, 0, 0.5))
+    page = report_page(facts_of(0, records=records, ranking=rank(records)))
+    assert "holds" not in headings(Outline(page))
+    assert "verify" not in page.replace(get_plotlyjs(), "")
 
 
 def test_what_is_not_known_is_absent(facts_of: Facts) -> None:

@@ -23,7 +23,7 @@ from nas_attn.deploy.python.definitions import (
 from nas_attn.deploy.python.expression import LINE, Writer
 from nas_attn.deploy.python.imports import import_lines
 from nas_attn.deploy.python.render import is_constant, rendered
-from nas_attn.deploy.words import input_sentence, origin_sentence
+from nas_attn.deploy.words import holding_sentence, input_sentence, origin_sentence
 from nas_attn.errors import ExportError
 from nas_attn.export import Architecture
 from nas_attn.fit.weights import WeightsInfo
@@ -125,7 +125,7 @@ def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str)
     taken = f"{input_sentence(architecture, trained)} This file needs PyTorch and nothing else."
     return _HEAD.format(
         title=_paragraph(f"Attention U-Net: {describe(architecture.placement)}.", opening='"""'),
-        origin=_paragraph(origin_sentence(architecture)),
+        origin=_paragraph(f"{origin_sentence(architecture)} {holding_sentence(architecture)}".strip()),
         weights=_escaped(weights),
         channels=network.in_channels,
         classes=network.classes,

@@ -128,6 +128,18 @@ class Ledger:
                 return False
             return not _is_unborn(optuna.load_study(storage=storage, study_name=name))
 
+    def beginning_with(self, prefix: str) -> tuple[Ledger, ...]:
+        """The studies of nas-attn in the same storage whose names begin so, in the order of their creation."""
+        with _clear_errors(self._url):
+            storage, engine = self._study._storage, getattr(self._trials, "engine", None)
+            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
+            studies = [optuna.load_study(storage=storage, study_name=name) for name in names]
+            return tuple(
+                Ledger(study, self._url, engine and TrialTables(engine, study._study_id))
+                for study in studies
+                if _IDENTITY in study.user_attrs
+            )
+
     @property
     def name(self) -> str:
         """The study's name."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import optuna
 import torch
@@ -15,6 +16,7 @@ import torch
 from nas_attn import __version__
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
+from nas_attn.data import DataCard
 from nas_attn.evaluate import CostTable
 from nas_attn.ranking import Ranking, counted, rank
 from nas_attn.ranking.effects import study_effects
@@ -24,6 +26,7 @@ from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.schedule.convergence import plain_convergence
+from nas_attn.study.verified import read_verifications
 
 _UNTOLD = ("space", "data", "data fingerprint")
 _HOUR = 3600
@@ -66,6 +69,7 @@ def report_facts(
         settings=tuple(_settings(ledger, space, records, ranking)),
         data=tuple(_data(ledger)),
         commands=tuple(_commands(ledger.name, study_file)),
+        verifications=read_verifications(ledger),
         panels=panels,
         remarks=tuple(remarks),
     )
@@ -111,7 +115,7 @@ def _settings(
         ("time", f"{sum(outcome.seconds for outcome in done) / _HOUR:.2f} hours of trials, all workers added up"),
         ("searched with", _counts(f"nas-attn {record.version}" for record in records)),
         (
-            "page made with",
+            "written with",
             f"nas-attn {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
             f"Optuna {optuna.__version__}, on {datetime.now(UTC).date().isoformat()}",
         ),
@@ -131,10 +135,17 @@ def _data(ledger: Ledger) -> list[tuple[str, str]]:
     return [
         ("data set", str(identity["data"])),
         ("fingerprint", str(identity["data fingerprint"])),
-        ("classes", ", ".join(context["classes"])),
+        *_counted(context),
         ("mean of each channel", ", ".join(f"{value:.4g}" for value in context["mean"])),
         ("standard deviation", ", ".join(f"{value:.4g}" for value in context["std"])),
     ]
+
+
+def _counted(context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Images and classes in numbers; a study of an older version has not kept them."""
+    if "data card" not in context:
+        return [("classes", ", ".join(context["classes"]))]
+    return list(DataCard.from_dict(context["data card"]).lines())
 
 
 def _commands(study: str, study_file: Path | None) -> list[tuple[str, str]]:
@@ -149,6 +160,10 @@ def _commands(study: str, study_file: Path | None) -> list[tuple[str, str]]:
     return [
         *found,
         (f"nas-attn rank {name} --csv", "Every row of the ranking:"),
+        (
+            f"nas-attn verify {name} --ablate",
+            "Whether its gain holds, and what each module adds:",
+        ),
         (f"nas-attn export {name} -o best.yaml", "The first placement as a file, to train it in full:"),
     ]
 

@@ -21,6 +21,7 @@ from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.showing.panel_store import read_panels
 from nas_attn.study.showing.pictures import draw_strip
 from nas_attn.study.showing.report_facts import report_facts
+from nas_attn.study.verified import n_runs
 
 LEAST_SECONDS = 5.0
 SHARE = 0.1
@@ -140,7 +141,7 @@ class Watcher:
 
     def _state(self) -> tuple[object, ...]:
         """Equal as long as there is nothing new."""
-        return (*_counts(self._ledger.records()), _changed_at(self._folder))
+        return (*_counts(self._ledger.records()), n_runs(self._ledger), _changed_at(self._folder))
 
 
 def _counts(records: Sequence[TrialRecord]) -> tuple[int, int]:

@@ -190,12 +190,19 @@ def test_a_view_is_looked_at_anew_only_where_something_has_changed(
     from nas_attn.study.showing import view
 
     class Changing:
-        held = RECORDS[:1]
+        name = "made-up"
+        beside: tuple[Any, ...] = ()
+
+        def __init__(self, *records: TrialRecord) -> None:
+            self.held = records
 
         def records(self) -> tuple[TrialRecord, ...]:
             return self.held
 
-    ledger: Any = Changing()
+        def beginning_with(self, prefix: str) -> tuple[Any, ...]:
+            return self.beside if prefix.startswith("made-up.") else ()
+
+    ledger: Any = Changing(TRIAL)
     monkeypatch.setattr(
         view, "report_facts", lambda of: StudyFacts("made-up", NETWORK, of.records(), rank(of.records()))
     )
@@ -206,3 +213,7 @@ def test_a_view_is_looked_at_anew_only_where_something_has_changed(
     ledger.held = RECORDS
     watcher.refresh()
     assert "gate at skip.0" in watcher.view.trial_note(1)
+    unverified = watcher.view
+    ledger.beside = (Changing(TRIAL),)
+    watcher.refresh()
+    assert watcher.view is not unverified

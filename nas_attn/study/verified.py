@@ -1,0 +1,82 @@
+"""What the verifications of a study have found so far: each is a study of its own, beside it in the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas_attn.ranking.verification import Verification, verification
+from nas_attn.record import State, TrialRecord
+from nas_attn.study.claim import Claim
+from nas_attn.study.database.ledger import Ledger
+
+_MARK = ".verify-"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A verification with what it rests on.
+
+    Args:
+        result: what it says.
+        records: its runs, judged on the test images.
+        n_looks: how many placements of the study were judged on the test images so far, this one included.
+    """
+
+    result: Verification
+    records: tuple[TrialRecord, ...]
+    n_looks: int
+
+
+def verification_name(study: str, claim: Claim) -> str:
+    """Of the study that verifies a claim of another: a placement at a budget."""
+    return f"{study}{_MARK}{claim.winner.id}-{claim.budget.steps}"
+
+
+def n_looks(ledger: Ledger, study: str) -> int:
+    """How many placements of a study were judged on the test images.
+
+    Args:
+        ledger: of any study of the same storage.
+        study: name of the study.
+    """
+    return len(ledger.beginning_with(f"{study}{_MARK}"))
+
+
+def n_runs(ledger: Ledger) -> int:
+    """How many runs of all verifications of a study have ended."""
+    beside = ledger.beginning_with(f"{ledger.name}{_MARK}")
+    return sum(record.state is not State.RUNNING for one in beside for record in one.records())
+
+
+def read_verifications(ledger: Ledger) -> tuple[Verification, ...]:
+    """What was verified of a study, with the ablations that were run; those without a complete run are left out.
+
+    Args:
+        ledger: of the study.
+    Raises:
+        StudyError: the storage cannot be read.
+    """
+    found = [
+        verified_claim(one.records(), Claim.from_dict(one.identity["claim"]))
+        for one in ledger.beginning_with(f"{ledger.name}{_MARK}")
+    ]
+    return tuple(one for one in found if one.budget is not None)
+
+
+def verified_claim(records: Sequence[TrialRecord], claim: Claim, *, ablated: bool = True) -> Verification:
+    """What runs say of a claim.
+
+    Args:
+        records: of the claim's verification.
+        claim: that they verify.
+        ablated: whether the winner is compared with itself without its modules, where that was run.
+    """
+    return verification(
+        records,
+        winner=claim.winner,
+        plain=claim.plain,
+        control=(claim.control_name, claim.control) if claim.control else None,
+        without=claim.ablations if ablated else {},
+        found=claim.found,
+    )

@@ -48,6 +48,7 @@ def search(
     start: str | None = None,
     base_channels: int | None = None,
     image_size: int | None = None,
+    frames: int | None = None,
     batch_size: int | None = None,
     steps: int | None = None,
     budget: str | None = None,
@@ -74,7 +75,7 @@ def search(
 
     Args:
         space: name of a search space, or path of its file.
-        data: a folder of images and masks, or ``synthetic``.
+        data: a folder of images and masks, or ``synthetic``, or ``clips``.
         trials: how many trials the study shall have in the end; 200 where left out, or with a timeout as many as
             there is time for.
         timeout: time of all trials together after which none begins, such as ``30m``.
@@ -86,6 +87,7 @@ def search(
         start: ``paper`` or ``identity``, the start of every attention that the space does not decide.
         base_channels: C of the network at full resolution; of the device's preset where left out.
         image_size: side of the training crops, in pixels; likewise.
+        frames: T, so many consecutive frames of a clip go through the network together; likewise.
         batch_size: crops of a step; likewise.
         steps: optimiser steps of a trial; likewise.
         budget: ``auto`` doubles the steps until the plain U-Net has converged.
@@ -124,6 +126,7 @@ def search(
             "start": start,
             "base_channels": base_channels,
             "image_size": image_size,
+            "frames": frames,
             "batch_size": batch_size,
             "steps": steps,
             "budget": budget,
@@ -154,6 +157,7 @@ def read_space(
     base_channels: int | None = None,
     image_size: int | None = None,
     start: str | None = None,
+    frames: int | None = None,
 ) -> SearchSpace:
     """The search space of a name such as ``unet_attention``, or of a file.
 
@@ -171,6 +175,7 @@ def read_space(
         base_channels: C at full resolution, in place of the file's.
         image_size: H and W for which the sites are computed, in place of the file's.
         start: ``paper`` or ``identity``, in place of the file's.
+        frames: T of the clips, in place of the file's.
     Raises:
         SpaceError: no such file, or it is wrong; every problem with its line and field.
     """
@@ -182,6 +187,7 @@ def read_space(
         base_channels=base_channels,
         image_size=image_size,
         start=start,
+        frames=frames,
     )
 
 

@@ -19,7 +19,7 @@ class Family(str, Enum):
 
     A gate, a context and a stochastic module refine a feature map, the last by chance in training; a convolution
     stands in for the second one of a location's block; a block module takes the whole block and decides what goes
-    in and what comes out.
+    in and what comes out; a temporal module refines the maps of all frames of a clip together.
     """
 
     GATE = "gate"
@@ -27,6 +27,7 @@ class Family(str, Enum):
     CONVOLUTION = "convolution"
     BLOCK = "block"
     STOCHASTIC = "stochastic"
+    TEMPORAL = "temporal"
 
     def __str__(self) -> str:
         return self.value
@@ -119,6 +120,11 @@ class AttentionKind:
     takes_classes: bool = False
     quadratic: bool = False
     starts_as_identity: bool = False
+
+    @property
+    def needs_clip(self) -> bool:
+        """It looks at the frames of a clip together; its constructor takes their number, ``frames``."""
+        return self.family is Family.TEMPORAL
 
     @property
     def all_options(self) -> tuple[Option, ...]:

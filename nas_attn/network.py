@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from nas_attn.errors import NetworkError
 from nas_attn.placement import NONE, Location, Placement, Site, Stage
@@ -23,6 +23,7 @@ class UNetConfig:
         base_channels: C at full resolution; doubled at each halving.
         norm: ``batch``, ``group`` or ``instance``.
         upsampling: ``transpose`` (2x2 transposed convolution) or ``bilinear`` (then a 1x1 convolution).
+        frames: T, so many consecutive frames of a clip go through together; 1 where images are still.
     Raises:
         NetworkError: a value is out of its range; all such are named together.
     """
@@ -33,9 +34,10 @@ class UNetConfig:
     base_channels: int = 16
     norm: str = "batch"
     upsampling: str = "transpose"
+    frames: int = field(default=1, repr=False)  # ids are made of the text, and older than clips
 
     def __post_init__(self) -> None:
-        if found := network_problems({field.name: getattr(self, field.name) for field in fields(self)}):
+        if found := network_problems({one.name: getattr(self, one.name) for one in fields(self)}):
             raise NetworkError(found)
 
     @property
@@ -86,6 +88,7 @@ class UNetConfig:
             width=width // 2**level,
             gate_channels=self.channels(level + 1) if gated else None,
             block_channels=self._block_channels(location.stage, level),
+            frames=self.frames,
         )
 
     def _block_channels(self, stage: Stage, level: int) -> int | None:
@@ -99,7 +102,7 @@ class UNetConfig:
 def network_problems(values: dict[str, object]) -> list[str]:
     """Everything that is wrong with the fields of a network, in words; fields left out are not judged."""
     found = []
-    for name in ("in_channels", "classes", "base_channels"):
+    for name in ("in_channels", "classes", "base_channels", "frames"):
         value = values.get(name, 2)
         least = 2 if name == "classes" else 1
         if not isinstance(value, int) or isinstance(value, bool) or value < least:

@@ -77,6 +77,7 @@ class Site:
         gate_channels: channels of the gating signal, the decoder feature that enters the level (at half
             the resolution); None where no such signal exists (encoder, bottleneck).
         block_channels: channels that enter the location's block; None at a skip, which has no block.
+        frames: T of the clips; 1 where images are still.
     """
 
     location: Location
@@ -85,6 +86,7 @@ class Site:
     width: int
     gate_channels: int | None = None
     block_channels: int | None = None
+    frames: int = 1
 
     @property
     def positions(self) -> int:

@@ -27,6 +27,7 @@ def build_attention(
     *,
     block_channels: int | None = None,
     classes: int | None = None,
+    frames: int = 1,
 ) -> nn.Module:
     """The module that a spec describes, for one site.
 
@@ -38,6 +39,7 @@ def build_attention(
         block_channels: channels that enter the block; None where there is no block. Only a kind that goes around
             a block looks at it.
         classes: K, for a kind that has a loss of its own; None builds it without that loss.
+        frames: T of the clips, 1 where images are still. Only a kind that needs clips looks at it.
     Returns:
         a module that keeps the shape of x. It takes (x); a kind that needs a gate (x, gate); one that goes around
         a block (x, block), where ``block`` is a function; one that stands in for a convolution (x), but
@@ -57,10 +59,21 @@ def build_attention(
         sizes["block_channels"] = _given(kind, block_channels, "goes around a block and there is none")
     if kind.takes_classes and classes is not None:
         sizes["classes"] = classes
+    if kind.needs_clip:
+        sizes["frames"] = _of_a_clip(kind, frames)
     module = entry.module(**sizes, **options)
     if start == "paper" or kind.starts_as_identity:
         return module
     return _STARTS.get(kind.family, IdentityStart)(module)
+
+
+def _of_a_clip(kind: AttentionKind, frames: int) -> int:
+    if frames == 1:
+        raise AttentionError(
+            f"{kind.name} looks at the frames of a clip together, and images are still here; let the network have "
+            "frames of 2 or more, and give it clips"
+        )
+    return frames
 
 
 def _given(kind: AttentionKind, size: int | None, why: str) -> int:

@@ -40,7 +40,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         (
             "network",
             f"U-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm: "
-            f"{amount(plain.parameters)} parameters, {amount(plain.macs)} MACs per image of "
+            f"{amount(plain.parameters)} parameters, {amount(plain.macs)} MACs per {_input(network.frames)} of "
             f"{space.height}x{space.width}",
         ),
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
@@ -61,7 +61,13 @@ def _budget(settings: StudySettings) -> str:
         rungs = "; then also a ninth and a third of it" if settings.ladder else ""
         return f"{settings.budget}, doubled until the plain U-Net has converged{rungs}"
     *lower, top = settings.ladder_below(settings.budget)
-    return f"{', '.join(str(budget.steps) for budget in lower)} and {top}" if lower else str(top)
+    clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
+    return f"{', '.join(str(budget.steps) for budget in lower)} and {top}{clips}" if lower else f"{top}{clips}"
+
+
+def _input(frames: int) -> str:
+    """What the network is given at once."""
+    return "image" if frames == 1 else f"clip of {frames} images"
 
 
 def _trials(settings: StudySettings, agenda: Agenda) -> str:
@@ -106,7 +112,10 @@ def placements(size: int) -> str:
 def _data(resolved: Resolved) -> str:
     dataset, side = resolved.dataset, resolved.settings.source.longest_side
     shrunk = f", shrunk to {side} px" if side else ""
-    counts = f"{len(dataset.train)} training, {len(dataset.val)} validation and {len(dataset.test)} test images"
+    splits = (dataset.train, dataset.val, dataset.test)
+    counts = "{} training, {} validation and {} test images".format(*map(len, splits))
+    if dataset.has_clips:
+        counts += " in {}, {} and {} clips".format(*(len(split.clips) for split in splits))
     return f"{dataset.name}: {counts} of {_count(dataset.in_channels, 'channel')}{shrunk}"
 
 

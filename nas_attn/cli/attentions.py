@@ -44,11 +44,12 @@ class Example:
         return f"C={self.channels} on {self.side}x{self.side}"
 
     def cost(self, kind: AttentionKind) -> tuple[int, int]:
-        """Parameters and MACs of a kind with its defaults, for one image and two classes."""
+        """Parameters and MACs of a kind with its defaults, for one image, or one clip, and two classes."""
         from nas_attn.evaluate import own_cost
 
         bottleneck = Location(Stage.BOTTLENECK)
-        site = Site(bottleneck, self.channels, self.side, self.side, 2 * self.channels, self.channels)
+        frames = FRAMES if kind.needs_clip else 1
+        site = Site(bottleneck, self.channels, self.side, self.side, 2 * self.channels, self.channels, frames)
         return own_cost(AttentionSpec(kind.name), site, classes=2)
 
     @property
@@ -57,6 +58,8 @@ class Example:
         return 9 * self.channels**2, 9 * self.channels**2 * self.side**2
 
 
+FRAMES = 8
+"""Of the clips of which costs are shown."""
 SHALLOW, DEEP = Example(64, 64), Example(256, 16)
 
 
@@ -104,7 +107,8 @@ def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind,
     console.print(f"Options are shown with their defaults; every kind but none also has start={START.default}.")
     weights, macs = SHALLOW.convolution
     console.print(
-        f"Costs are those of one image at {SHALLOW}, with as many channels before the block, and 2 classes."
+        f"Costs are those of one image at {SHALLOW}, with as many channels before the block, and 2 classes; those "
+        f"of the family temporal are of a clip of {FRAMES} such images."
     )
     console.print(
         f"A kind of the family convolution stands in for a plain one of {weights:,} parameters and {_short(macs)} "
@@ -123,7 +127,7 @@ def _print_one(console: Console, kind: AttentionKind, doc: str) -> None:
     if kind.all_options:
         console.print("\nOptions")
         console.print(_options(kind.all_options))
-    console.print("\nCost of one image")
+    console.print(f"\nCost of {f'a clip of {FRAMES} images' if kind.needs_clip else 'one image'}")
     console.print(_costs(kind))
     console.print(f"\nIn a search space file\n{_example(kind)}")
 
@@ -139,6 +143,11 @@ def _notes(kind: AttentionKind) -> list[str]:
         notes.append("Goes around its block: it decides what goes in and what comes out.")
     if kind.needs_gate:
         notes.append("Needs a gating signal: the decoder feature that enters the level.")
+    if kind.needs_clip:
+        notes.append(
+            "Needs clips: write frames into a space's network, and search --data clips, or a folder whose frames "
+            "lie in images/train/CLIP/."
+        )
     if kind.quadratic:
         notes.append(
             "Quadratic: its cost grows with (H*W)^2; a space's limits.max_positions keeps it to small maps."

@@ -26,7 +26,7 @@ _TOP = 10
 
 _FLAGS = {
     "space": "search space: a name ('nas-attn spaces' lists them) or a file [unet_attention]",
-    "data": "folder with images/ and masks/, or 'synthetic' [synthetic]",
+    "data": "folder with images/ and masks/, or 'synthetic', or 'clips' [synthetic]",
     "study": "name of the study [the space's and the data's]",
     "trials": "how many trials the study shall have in the end [200, or with --timeout as many as there is time]",
     "timeout": "time after which no trial begins, such as 30m or 1h30m [no limit]",
@@ -37,6 +37,7 @@ _FLAGS = {
     "start": "start of every attention: paper | identity [the space's]",
     "base-channels": "channels of the network at full resolution [preset of the device]",
     "image-size": "side of the training crops in pixels [preset]",
+    "frames": "frames of a clip that go through the network together [the space's, or preset]",
     "batch-size": "crops of a step [preset]",
     "steps": "optimiser steps of a trial [preset]",
     "budget": "'auto' doubles the steps until the plain U-Net has converged [--steps]",

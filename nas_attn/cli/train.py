@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from nas_attn.export import Architecture
     from nas_attn.fit import FitSettings
 
-SYNTHETIC = "synthetic"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
         "architecture", type=Path, metavar="ARCHITECTURE", help="file that 'nas-attn export' wrote"
     )
-    parser.add_argument("--data", required=True, metavar="FOLDER", help="images and masks, or 'synthetic'")
+    parser.add_argument(
+        "--data", required=True, metavar="FOLDER", help="images and masks, or 'synthetic', or 'clips'"
+    )
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="passes over the training images (3000 steps' worth)"
     )
@@ -119,15 +119,15 @@ def _devices(text: str) -> int | None:
 
 
 def _dataset(source: str, architecture: Architecture, longest_side: int | None) -> Dataset:
-    from nas_attn.data import read_folder, synthetic
+    from nas_attn.data import BUILT_IN, read_folder
 
-    if source != SYNTHETIC:
+    if source not in BUILT_IN:
         return read_folder(Path(source), longest_side=longest_side)
     if longest_side is not None:
         raise UsageError(
             "--longest-side is for folders; synthetic images are made in the architecture's image_size"
         )
-    return synthetic(image_size=architecture.image_size)
+    return BUILT_IN[source](image_size=architecture.image_size)
 
 
 def _file_name(name: str) -> str:

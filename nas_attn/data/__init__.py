@@ -1,13 +1,16 @@
 """A data set becomes tensors: a folder of images and masks, or the built-in synthetic task."""
 
+from nas_attn.data.built_in import BUILT_IN
 from nas_attn.data.card import DataCard
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder
 from nas_attn.data.picture import read_image
 from nas_attn.data.report import FolderReport, SplitReport
 from nas_attn.data.synthetic import synthetic
+from nas_attn.data.synthetic_clips import synthetic_clips
 
 __all__ = [
+    "BUILT_IN",
     "IGNORED",
     "MAX_CLASSES",
     "DataCard",
@@ -19,4 +22,5 @@ __all__ = [
     "read_folder",
     "read_image",
     "synthetic",
+    "synthetic_clips",
 ]

@@ -52,6 +52,7 @@ class DataCard:
                 class_shares=tuple(split["class_shares"]),
                 class_images=tuple(split["class_images"]),
                 ignored_share=split["ignored_share"],
+                clips=tuple(split.get("clips", ())),
             )
             for split in values["splits"]
         )
@@ -61,7 +62,7 @@ class DataCard:
         """(name, text) pairs: a line for each split, then one for each class."""
         channels = f"{self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
         for split in self.splits:
-            yield f"{_TITLES[split.split]} images", f"{split.images}, {channels}: {_sizes(split)}"
+            yield f"{_TITLES[split.split]} images", f"{split.images}{split.in_clips}, {channels}: {_sizes(split)}"
         for index, name in enumerate(self.classes):
             yield f"class {index}, {name}", self._class_line(index)
         if any(split.ignored_share for split in self.splits):
@@ -92,6 +93,7 @@ def _counted(name: str, images: LabelledImages, n_classes: int) -> SplitReport:
         class_shares=tuple(count / max(1, labelled) for count in pixels.tolist()),
         class_images=tuple((counts[:, :n_classes] > 0).sum(0).tolist()),
         ignored_share=ignored / max(1, ignored + labelled),
+        clips=images.clips,
     )
 
 

@@ -26,6 +26,7 @@ class LabelledImages:
         heights: true height of each image.
         widths: true width of each image.
         names: of each image.
+        clips: number of frames of each clip, in the order of the images; empty where these are still.
     """
 
     pixels: Tensor
@@ -33,6 +34,7 @@ class LabelledImages:
     heights: tuple[int, ...]
     widths: tuple[int, ...]
     names: tuple[str, ...]
+    clips: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,14 +74,27 @@ class Dataset:
     std: tuple[float, ...]
     fingerprint: str
 
+    @property
+    def has_clips(self) -> bool:
+        """Whether its images are the frames of clips."""
+        return bool(self.train.clips)
 
-def pack(images: Sequence[Tensor], masks: Sequence[Tensor], names: Iterable[str]) -> LabelledImages:
+    @property
+    def shortest_clip(self) -> int:
+        """Number of frames of the shortest clip; 1 where images are still."""
+        return min((length for split in (self.train, self.val, self.test) for length in split.clips), default=1)
+
+
+def pack(
+    images: Sequence[Tensor], masks: Sequence[Tensor], names: Iterable[str], clips: Sequence[int] = ()
+) -> LabelledImages:
     """Lay images of different sizes into one tensor.
 
     Args:
         images: each (C, H, W), all of the same C; at least one.
         masks: each (H, W) uint8.
         names: one for each image.
+        clips: number of frames of each clip, in the order of the images; none where these are still.
     """
     heights = tuple(mask.shape[0] for mask in masks)
     widths = tuple(mask.shape[1] for mask in masks)
@@ -89,7 +104,7 @@ def pack(images: Sequence[Tensor], masks: Sequence[Tensor], names: Iterable[str]
     for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
         pixels[index, :, : heights[index], : widths[index]] = image
         labels[index, : heights[index], : widths[index]] = mask
-    return LabelledImages(pixels, labels, heights, widths, tuple(names))
+    return LabelledImages(pixels, labels, heights, widths, tuple(names), tuple(clips))
 
 
 def assemble(
@@ -141,6 +156,7 @@ def _fingerprint(classes: Sequence[str], splits: Sequence[LabelledImages], longe
     digest = hashlib.sha256(repr((tuple(classes), longest_side)).encode())
     for images in splits:
         digest.update(repr((str(images.pixels.dtype), images.names, images.heights, images.widths)).encode())
+        digest.update(repr(images.clips).encode() if images.clips else b"")
         for index in range(len(images)):
             digest.update(images.image(index).contiguous().numpy().tobytes())
             digest.update(images.mask(index).contiguous().numpy().tobytes())

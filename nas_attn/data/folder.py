@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from nas_attn.data.channels import find_channels
+from nas_attn.data.clip_folders import clip_lengths, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.declaration import read_declaration
 from nas_attn.data.examine import Examined, examine
@@ -75,6 +76,7 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
     found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *_twins(examined)]
+    found += clip_problems(examined)
     notes += [*said, *split_notes, *channel_notes, *meaning_notes, *_reading_notes(examined, longest_side)]
     report = FolderReport(
         folder=str(folder),
@@ -172,4 +174,4 @@ def _packed(survey: _Survey, meaning: Meaning, split: str) -> LabelledImages:
             raise DataError(f"{printable(each.pair.image)}: its pixels were not kept")
         images.append(as_tensor(with_channels(each.image, channels)))
         masks.append(torch.from_numpy(meaning.translate(each.mask)))
-    return pack(images, masks, [each.pair.name for each in chosen])
+    return pack(images, masks, [each.pair.name for each in chosen], clip_lengths(chosen))

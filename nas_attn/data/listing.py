@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ SPLIT_FOLDERS = {
 }
 EXPECTED = (
     "expected images/train, images/val, images/test and masks/train, masks/val, masks/test, "
-    "or images/ and masks/ without splits; a mask bears its image's name"
+    "or images/ and masks/ without splits; a mask bears its image's name; the frames of a clip lie "
+    "in a folder of their own: images/train/CLIP/0001.png"
 )
 SPLITS = ("train", "val", "test")
 FLAT = ""
@@ -38,10 +40,12 @@ class Entry:
     Args:
         split: ``train``, ``val`` or ``test``; empty where the files are not put into splits.
         path: from the folder of the data set.
+        clip: name of the clip of which it is a frame; empty where images are still.
     """
 
     split: str
     path: Path
+    clip: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Listing:
         if splits == [FLAT]:
             return "images/ and masks/, not split"
         folders = dict.fromkeys(e.path.parts[1] for e in sorted(self.images, key=lambda e: SPLITS.index(e.split)))
-        return f"images/ and masks/, split into {', '.join(map(printable, folders))}"
+        clips = ", a folder of frames for each clip" if self.images[0].clip else ""
+        return f"images/ and masks/, split into {', '.join(map(printable, folders))}{clips}"
 
 
 def list_folder(folder: Path) -> tuple[Listing, list[Problem], list[str]]:
@@ -120,11 +125,34 @@ def _part(folder: Path, part: str, found: list[Problem], left_out: Counter[str])
         entries = []
     yield from entries
     for split, path in splits.items():
-        yield from _files(folder, split, _children(folder, path, found), found, left_out)
+        yield from _split(folder, split, path, found, left_out)
+
+
+def _split(folder: Path, split: str, path: Path, found: list[Problem], left_out: Counter[str]) -> Iterator[Entry]:
+    """The images of a split; where it holds none itself, those of its folders, each of which is a clip."""
+    children = _children(folder, path, found)
+    clips = [child for child in children if (folder / child).is_dir() and child.suffix.lower() not in ENDINGS]
+    if any((folder / child).is_file() and child.suffix.lower() in ENDINGS for child in children):
+        clips = []
+    others = [child for child in children if child not in clips]
+    yield from _files(folder, split, others, found, left_out)
+    for clip in clips:
+        frames = sorted(_children(folder, clip, found), key=lambda frame: in_words(frame.name))
+        yield from _files(folder, split, frames, found, left_out, clip.name)
+
+
+def in_words(name: str) -> list[tuple[int, str]]:
+    """By which names are put into the order that people expect: frame 2 comes before frame 10.
+
+    >>> sorted(["f10", "f2", "f1"], key=in_words)
+    ['f1', 'f2', 'f10']
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _files(
-    folder: Path, split: str, paths: list[Path], found: list[Problem], left_out: Counter[str]
+    folder: Path, split: str, paths: list[Path], found: list[Problem], left_out: Counter[str], clip: str = ""
 ) -> Iterator[Entry]:
     for path in paths:
         ending = path.suffix.lower()
@@ -139,7 +167,7 @@ def _files(
             line = f"{printable(path)}: is none of {', '.join(ENDINGS)}; convert it or take it away"
             found.append(Problem(Sort.FILE, line))
         else:
-            yield Entry(split, path)
+            yield Entry(split, path, clip)
 
 
 def _children(folder: Path, path: Path, found: list[Problem]) -> list[Path]:

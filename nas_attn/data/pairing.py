@@ -19,15 +19,17 @@ class Pair:
 
     Args:
         split: ``train``, ``val`` or ``test``; empty where they were not put into splits.
-        name: of the image file, without its ending.
+        name: of the image file, without its ending; behind that of its clip where it is a frame.
         image: path of the image, from the folder of the data set.
         mask: path of the mask, from the folder of the data set.
+        clip: name of the clip of which it is a frame; empty where images are still.
     """
 
     split: str
     name: str
     image: Path
     mask: Path
+    clip: str = ""
 
 
 def pair_up(listing: Listing) -> tuple[list[Pair], list[Problem]]:
@@ -37,8 +39,8 @@ def pair_up(listing: Listing) -> tuple[list[Pair], list[Problem]]:
     """
     pairs: list[Pair] = []
     found: list[Problem] = []
-    for split in dict.fromkeys(entry.split for entry in (*listing.images, *listing.masks)):
-        images, masks = _by_stem(split, listing.images), _by_stem(split, listing.masks)
+    for home in dict.fromkeys(_home(entry) for entry in (*listing.images, *listing.masks)):
+        images, masks = _by_stem(home, listing.images), _by_stem(home, listing.masks)
         found += _repeated(images)
         taken: set[str] = set()
         for stem, paths in images.items():
@@ -47,7 +49,8 @@ def pair_up(listing: Listing) -> tuple[list[Pair], list[Problem]]:
             taken.update(partners)
             candidates = [path for name in partners for path in masks[name]]
             if len(candidates) == 1 and len(paths) == 1:
-                pairs.append(Pair(split, stem, paths[0], candidates[0]))
+                split, clip = home
+                pairs.append(Pair(split, f"{clip}/{stem}" if clip else stem, paths[0], candidates[0], clip))
             elif len(paths) == 1:
                 found.append(Problem(Sort.PAIRING, _unmatched(paths[0], candidates)))
         orphans = [path for name, paths in masks.items() if name not in taken for path in paths]
@@ -60,10 +63,15 @@ def pair_up(listing: Listing) -> tuple[list[Pair], list[Problem]]:
     return pairs, found
 
 
-def _by_stem(split: str, entries: Iterable[Entry]) -> dict[str, list[Path]]:
+def _home(entry: Entry) -> tuple[str, str]:
+    """Split and clip, within which names belong together."""
+    return entry.split, entry.clip
+
+
+def _by_stem(home: tuple[str, str], entries: Iterable[Entry]) -> dict[str, list[Path]]:
     stems: dict[str, list[Path]] = defaultdict(list)
     for entry in entries:
-        if entry.split == split:
+        if _home(entry) == home:
             stems[entry.path.stem].append(entry.path)
     return stems
 

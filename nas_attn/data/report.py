@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas_attn.data.clip_folders import clip_lengths
 from nas_attn.data.examine import Examined
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.meaning import Meaning
@@ -22,6 +23,7 @@ class SplitReport:
         class_shares: share of each class among the pixels that are not ignored.
         class_images: number of images in which each class occurs.
         ignored_share: share of the ignored pixels.
+        clips: number of frames of each clip; empty where images are still.
     """
 
     split: str
@@ -30,6 +32,16 @@ class SplitReport:
     class_shares: tuple[float, ...]
     class_images: tuple[int, ...]
     ignored_share: float
+    clips: tuple[int, ...] = ()
+
+    @property
+    def in_clips(self) -> str:
+        """`` in 3 clips of 5 to 8 frames``; empty where images are still."""
+        if not self.clips:
+            return ""
+        shortest, longest = min(self.clips), max(self.clips)
+        frames = str(longest) if shortest == longest else f"{shortest} to {longest}"
+        return f" in {len(self.clips)} clip{'s' if len(self.clips) > 1 else ''} of {frames} frames"
 
 
 @dataclass(frozen=True)
@@ -88,4 +100,5 @@ def _report(split: str, examined: Sequence[Examined], meaning: Meaning | None) -
         class_shares=tuple(count / max(1, sum(pixels)) for count in pixels),
         class_images=tuple(sum(c > 0 for c in of) for of in zip(*(c for c, _ in counted), strict=True)),
         ignored_share=ignored / max(1, ignored + sum(pixels)),
+        clips=clip_lengths(examined),
     )

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from nas_attn.data.declaration import Declaration
-from nas_attn.data.listing import FLAT, SPLITS
+from nas_attn.data.listing import FLAT, SPLITS, in_words
 from nas_attn.data.pairing import Pair
 from nas_attn.data.problem import Problem, Sort, printable
 
@@ -46,7 +47,7 @@ def split_pairs(
         placed = [_placed(pair, missing) for pair in placed]
         notes += [_note(missing)] if missing else []
         found += _empty(placed, missing)
-    placed.sort(key=lambda pair: (SPLITS.index(pair.split or "train"), pair.name))
+    placed.sort(key=_place)
     return placed, found, notes
 
 
@@ -56,10 +57,16 @@ def share_of(name: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
+def _place(pair: Pair) -> tuple[int, str, list[tuple[int, str]], str]:
+    """Frames of a clip in the order of their numbers, all others by their names."""
+    frame = in_words(Path(pair.name).name) if pair.clip else []
+    return SPLITS.index(pair.split or "train"), pair.clip, frame, pair.name
+
+
 def _placed(pair: Pair, missing: Sequence[str]) -> Pair:
     if pair.split not in (FLAT, "train"):
         return pair
-    share = share_of(pair.name)
+    share = share_of(pair.clip or pair.name)  # a clip stays together
     split = "train" if share < SHARES["train"] else "val" if share < SHARES["train"] + SHARES["val"] else "test"
     return replace(pair, split=split if split in missing else "train")
 

@@ -17,7 +17,7 @@ from nas_attn.unet import build_unet
 
 
 class CostTable:
-    """Parameters and MACs of a network's placements, for images of one size.
+    """Parameters and MACs of a network's placements, for an image, or a clip of them, of one size.
 
     Attention changes no size around it, so costs add up over the locations: the plain U-Net is counted once,
     and each choice once by itself, less the convolution in whose place it stands. The sums equal what counting
@@ -36,7 +36,8 @@ class CostTable:
         self._counted: dict[tuple[AttentionSpec, Site], tuple[int, int]] = {}
         with torch.device("meta"):
             plain = build_unet(network, network.plain)
-        self.plain = Cost(count_parameters(plain), count_macs(plain, (1, network.in_channels, height, width)))
+        images = (network.frames, network.in_channels, height, width)
+        self.plain = Cost(count_parameters(plain), count_macs(plain, images))
 
     def __call__(self, placement: Placement) -> Cost:
         """What the whole network costs with this placement."""
@@ -62,30 +63,36 @@ class CostTable:
 
 
 def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
-    """Parameters and MACs of one image that a network of K classes has more with an attention at a site."""
+    """Parameters and MACs that an attention at a site adds to a network of K classes, for an image or a clip."""
     parameters, macs = own_cost(spec, site, classes)
     if KINDS[spec.kind].kind.family is not Family.CONVOLUTION or dict(spec.options).get("start") == "identity":
         return parameters, macs
     replaced = nn.Conv2d(site.channels, site.channels, 3, padding=1, bias=False, device="meta")
-    feature = (1, site.channels, site.height, site.width)
+    feature = (site.frames, site.channels, site.height, site.width)
     return parameters - count_parameters(replaced), macs - count_macs(replaced, feature)
 
 
 def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
-    """Parameters and MACs of one image of an attention's module, without what it stands in for or goes around."""
+    """Parameters and MACs of an attention's module for an image or a clip, without what it stands in for or goes
+    around."""
     kind = KINDS[spec.kind].kind
     with torch.device("meta"):
         module = build_attention(
-            spec, site.channels, site.gate_channels, block_channels=site.block_channels, classes=classes
+            spec,
+            site.channels,
+            site.gate_channels,
+            block_channels=site.block_channels,
+            classes=classes,
+            frames=site.frames,
         )
-    shapes = [(1, site.channels, site.height, site.width)]
+    shapes = [(site.frames, site.channels, site.height, site.width)]
     if kind.needs_gate and site.gate_channels is not None:
-        shapes.append((1, site.gate_channels, site.height // 2, site.width // 2))
+        shapes.append((site.frames, site.gate_channels, site.height // 2, site.width // 2))
     called = module
     if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
         called = _Around(module, site.channels)
     if kind.family is Family.BLOCK and site.block_channels is not None:
-        shapes = [(1, site.block_channels, site.height, site.width)]
+        shapes = [(site.frames, site.block_channels, site.height, site.width)]
     return count_parameters(module), count_macs(called, *shapes)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from nas_attn.clips import Window, clip_numbers, covering_windows
 from nas_attn.counts import n_groups
 from nas_attn.measure import IntersectionOverUnion
 from nas_attn.record import Score
@@ -25,14 +26,16 @@ def judge(module: nn.Module, images: DeviceImages, classes: int, precision: Prec
         classes: K.
         precision: in which the network is called.
     """
-    groups = n_groups(len(images), classes)
-    iou = IntersectionOverUnion(classes, groups)
+    group_of = _groups(images, classes)
+    iou = IntersectionOverUnion(classes, int(group_of[-1]) + 1)
     losses: list[Tensor] = []
     pixels: list[int] = []
-    for chosen, inputs, masks in _batches(images):
+    for chosen, inputs, masks, is_new in _batches(images):
         with precision.autocast(inputs.device):
             logits = module(precision.arrange(inputs))
-        iou.update(logits.argmax(1), masks, chosen * groups // len(images))
+        if is_new is not None:
+            chosen, logits, masks = chosen[is_new], logits[is_new], masks[is_new]
+        iou.update(logits.argmax(1), masks, group_of[chosen])
         losses.append(segmentation_loss(logits, masks))
         pixels.append(masks.numel())
     mean, per_class = iou.compute()
@@ -41,14 +44,30 @@ def judge(module: nn.Module, images: DeviceImages, classes: int, precision: Prec
     return Score(mean, per_class, loss.item(), iou.counts())
 
 
-def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Numbers of the images, inputs and masks without padding: only images of equal size share a batch."""
-    by_size: dict[tuple[int, int], list[int]] = {}
-    for index, size in enumerate(zip(images.heights.tolist(), images.widths.tolist(), strict=True)):
-        by_size.setdefault(size, []).append(index)
-    for (height, width), indices in by_size.items():
-        at_once = max(1, _BATCH_PIXELS // (height * width))
-        for start in range(0, len(indices), at_once):
-            chosen = torch.tensor(indices[start : start + at_once], device=images.pixels.device)
+def _groups(images: DeviceImages, classes: int) -> Tensor:
+    """The group in which each image is counted, (N,); a clip is never parted."""
+    numbers = torch.tensor(clip_numbers(images.lengths), device=images.pixels.device)
+    clips = len(images.lengths)
+    return numbers * n_groups(clips, classes) // clips
+
+
+def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+    """Numbers of the images, inputs and masks without padding: only images of equal size share a batch.
+
+    Last which of them no earlier window has shown; None where that is all of them.
+    """
+    sizes = list(zip(images.heights.tolist(), images.widths.tolist(), strict=True))
+    by_size: dict[tuple[int, int], list[Window]] = {}
+    for window in covering_windows(images.lengths, images.frames):
+        by_size.setdefault(sizes[window.first], []).append(window)
+    offsets, home = torch.arange(images.frames, device=images.pixels.device), images.pixels.device
+    for (height, width), windows in by_size.items():
+        at_once = max(1, _BATCH_PIXELS // (height * width * images.frames))
+        for start in range(0, len(windows), at_once):
+            some = windows[start : start + at_once]
+            chosen = (torch.tensor([window.first for window in some], device=home)[:, None] + offsets).flatten()
+            seen = torch.tensor([window.seen for window in some], device=home)[:, None]
+            is_new = (offsets >= seen).flatten() if any(window.seen for window in some) else None
             pixels = images.pixels[chosen, :, :height, :width].to(images.device)
-            yield chosen, images.normalise(pixels), images.masks[chosen, :height, :width].to(images.device)
+            masks = images.masks[chosen, :height, :width].to(images.device)
+            yield chosen, images.normalise(pixels), masks, is_new

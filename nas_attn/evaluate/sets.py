@@ -27,35 +27,37 @@ class PackedSets:
     val: DeviceImages
 
 
-def pack_sets(dataset: Dataset, crop: int, device: torch.device) -> PackedSets:
+def pack_sets(dataset: Dataset, crop: int, device: torch.device, frames: int = 1) -> PackedSets:
     """The sets of a data set, on a device that has room for them.
 
     Args:
         dataset: the data.
         crop: side of the training crops in pixels.
         device: where batches are wanted.
+        frames: T, so many consecutive frames of a clip go through the network together.
     """
     return PackedSets(
-        _pack(dataset.train, dataset, crop, device),
-        _pack(dataset.val, dataset, 1, device),
+        _pack(dataset.train, dataset, crop, device, frames),
+        _pack(dataset.val, dataset, 1, device, frames),
     )
 
 
-def write_sets(dataset: Dataset, crop: int, folder: Path) -> Path:
+def write_sets(dataset: Dataset, crop: int, folder: Path, frames: int = 1) -> Path:
     """Pack the sets into files below a folder, unless they are there, and remove those of other data.
 
     Args:
         dataset: the data.
         crop: side of the training crops in pixels.
         folder: is made where it is missing.
+        frames: as for ``pack_sets``.
     Returns:
         the folder that ``read_sets`` wants.
     """
-    packed = folder / f"{dataset.fingerprint[:16]}-{crop}"
+    packed = folder / f"{dataset.fingerprint[:16]}-{crop}{f'-{frames}' if frames > 1 else ''}"
     if not all((packed / name).is_dir() for name in ("train", "val")):
         shutil.rmtree(folder, ignore_errors=True)
         packed.mkdir(parents=True)
-        sets = pack_sets(dataset, crop, torch.device("cpu"))
+        sets = pack_sets(dataset, crop, torch.device("cpu"), frames)
         write_mapped(sets.train, packed / "train")
         write_mapped(sets.val, packed / "val")
     return packed
@@ -69,7 +71,9 @@ def read_sets(folder: Path, device: torch.device) -> PackedSets:
     return PackedSets(train, val)
 
 
-def _pack(images: LabelledImages, dataset: Dataset, least_size: int, device: torch.device) -> DeviceImages:
+def _pack(
+    images: LabelledImages, dataset: Dataset, least_size: int, device: torch.device, frames: int
+) -> DeviceImages:
     return DeviceImages.pack(
         images.pixels,
         images.masks,
@@ -80,6 +84,8 @@ def _pack(images: LabelledImages, dataset: Dataset, least_size: int, device: tor
         least_size=least_size,
         device=device,
         most_bytes=_room_for_images(device),
+        clips=images.clips,
+        frames=frames,
     )
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.data import Dataset, read_folder, synthetic
+from nas_attn.data import BUILT_IN, Dataset, read_folder
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """A folder of images and masks, or the built-in synthetic task.
+    """A folder of images and masks, or a built-in task.
 
     Args:
         folder: where the images are; None is the built-in task.
         longest_side: larger images of a folder are shrunk to it, in pixels; None leaves them as they are.
         image_size: H and W of the synthetic images, in pixels.
-        n_train: number of synthetic training images.
-        n_val: number of synthetic validation images, and of test images.
+        n_train: number of synthetic training images, or clips.
+        n_val: number of synthetic validation images, or clips, and of those for the test.
+        task: which built-in task.
     """
 
     folder: str | None = None
@@ -25,6 +26,7 @@ class DataSource:
     image_size: int = 64
     n_train: int = 256
     n_val: int = 64
+    task: str = "synthetic"
 
     def load(self) -> Dataset:
         """Read or make the images; the same source gives the same data.
@@ -33,5 +35,6 @@ class DataSource:
             DataError: the folder cannot be used as it is; all problems are named together.
         """
         if self.folder is None:
-            return synthetic(image_size=self.image_size, n_train=self.n_train, n_val=self.n_val, n_test=self.n_val)
+            make = BUILT_IN[self.task]
+            return make(image_size=self.image_size, n_train=self.n_train, n_val=self.n_val, n_test=self.n_val)
         return read_folder(Path(self.folder), longest_side=self.longest_side)

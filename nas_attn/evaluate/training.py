@@ -102,7 +102,9 @@ class TrainingEvaluator:
         if crop not in self._sets:
             device = torch.device(self.device)
             self._sets[crop] = (
-                read_sets(Path(self.packed), device) if self.packed else pack_sets(self.dataset, crop, device)
+                read_sets(Path(self.packed), device)
+                if self.packed
+                else pack_sets(self.dataset, crop, device, self.network.frames)
             )
         return self._sets[crop]
 
@@ -119,10 +121,10 @@ class TrainingEvaluator:
         return self.precision.place(module, torch.device(self.device))
 
     def _cost(self, placement: Placement, module: nn.Module, budget: Budget) -> Cost:
-        """Operations and latency of one image; memory of one training step."""
+        """Operations and latency of one image, or one clip; memory of one training step."""
         device = torch.device(self.device)
         height, width = self.cost_size or (budget.image_size, budget.image_size)
-        shape = (1, self.network.in_channels, height, width)
+        shape = (self.network.frames, self.network.in_channels, height, width)
         if (height, width) not in self._costs:
             self._costs[height, width] = CostTable(self.network, height, width)
         return replace(
@@ -134,7 +136,8 @@ class TrainingEvaluator:
 
     def _peak_memory_mib(self, module: nn.Module, budget: Budget) -> float | None:
         device = torch.device(self.device)
-        shape = (budget.batch_size, self.network.in_channels, budget.image_size, budget.image_size)
+        images = budget.batch_size * self.network.frames
+        shape = (images, self.network.in_channels, budget.image_size, budget.image_size)
         inputs = self.precision.arrange(torch.zeros(shape, device=device))
         masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
         companions = Companions(module, steps=1, seed=0)

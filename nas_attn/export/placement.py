@@ -10,7 +10,7 @@ from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.space.entry import Entry, Problems
-from nas_attn.space.rules import canonical_spec, stage_problem
+from nas_attn.space.rules import canonical_spec, clip_problem, stage_problem
 
 
 def read_placement(
@@ -37,6 +37,9 @@ def read_placement(
         location = known.get(name) or _location(name, field, known, problems)
         if location is not None:
             specs[location] = _attention(location, field, problems, kinds)
+    placed = [kinds[spec.kind] for spec in specs.values() if spec.kind in kinds]
+    if network is not None and (problem := clip_problem(placed, network.frames)):
+        problems.add(entry, problem)
     if missing := [name for name, location in known.items() if location not in specs]:
         problems.add(entry, f"no attention for {', '.join(missing)}; write 'kind: none' where there is none")
     return Placement.of(specs)

@@ -105,7 +105,7 @@ def _network(top: Section, problems: Problems) -> UNetConfig | None:
         for problem in network_problems({name: entry.value}):
             problems.add(entry, problem.removeprefix(f"{name} "))
     for name in names:
-        if name not in values:
+        if name not in values and name != "frames":  # still images say nothing of them
             problems.add(section.entry, f"field '{name}' is missing")
     if len(problems) > before:
         return None

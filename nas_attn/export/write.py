@@ -15,6 +15,7 @@ from nas_attn.errors import AttentionError, ExportError, did_you_mean
 from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, Verified
 from nas_attn.export.replacing import write_text
 from nas_attn.kind import AttentionKind
+from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec
 from nas_attn.ranking import Interval, describe
 
@@ -66,7 +67,7 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
     """
     values: dict[str, Any] = {
         "format": FORMAT,
-        "network": asdict(architecture.network),
+        "network": _network(architecture.network),
         "placement": _placement(architecture, kinds),
         "classes": list(architecture.classes),
         "input": {
@@ -90,6 +91,14 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
 def _comment(text: str) -> list[str]:
     """A text as lines that YAML passes over; none where it is empty."""
     return [textwrap.indent(textwrap.fill(text, _WIDTH), "# ") + "\n"] if text else []
+
+
+def _network(network: UNetConfig) -> dict[str, Any]:
+    """Its fields; ``frames`` only where there are clips."""
+    values = asdict(network)
+    if network.frames == 1:
+        del values["frames"]
+    return values
 
 
 def _placement(architecture: Architecture, kinds: Mapping[str, AttentionKind]) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from nas_attn.fit.plan import FitPlan
 
 def architecture_id(architecture: Architecture) -> str:
     """Ten hexadecimal digits that are the same wherever network and placement are the same."""
-    return hashlib.sha256(f"{architecture.network!r} {architecture.placement}".encode()).hexdigest()[:10]
+    network = architecture.network
+    clips = f" frames={network.frames}" if network.frames > 1 else ""
+    return hashlib.sha256(f"{network!r}{clips} {architecture.placement}".encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Overrides:
     base_channels: int | None = None
     image_size: int | None = None
     start: str | None = None
+    frames: int | None = None
 
 
 @dataclass(frozen=True)

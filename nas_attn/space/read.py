@@ -28,7 +28,7 @@ from nas_attn.space.fields import (
     read_start,
 )
 from nas_attn.space.find import find_space
-from nas_attn.space.rules import position_problem
+from nas_attn.space.rules import clip_problem, position_problem
 from nas_attn.space.source import read_text, shown_path
 from nas_attn.space.space import Choices, Dropped, SearchSpace
 from nas_attn.space.write import VERSION
@@ -46,6 +46,7 @@ def read_space(
     base_channels: int | None = None,
     image_size: int | None = None,
     start: str | None = None,
+    frames: int | None = None,
 ) -> SearchSpace:
     """The search space of a name such as ``unet_attention``, or of a file.
 
@@ -57,11 +58,12 @@ def read_space(
         base_channels: C at full resolution, in place of the file's; 16 where neither says.
         image_size: H and W for which the sites are computed, in place of the file's; 128 where neither says.
         start: ``paper`` or ``identity``, in place of the file's; a choice that gives its own keeps it.
+        frames: T of the clips, in place of the file's; 1, still images, where neither says.
     Raises:
         SpaceError: no such file, or it is wrong; every problem with its line and field.
     """
     path = find_space(source)
-    overrides = Overrides(in_channels, classes, base_channels, image_size, start)
+    overrides = Overrides(in_channels, classes, base_channels, image_size, start, frames)
     return space_from_text(read_text(path), kinds, where=shown_path(path), overrides=overrides)
 
 
@@ -121,6 +123,8 @@ def _space(
     problems.raise_if_any()
     if sized is None:
         raise AssertionError("a network that cannot be read is a problem")
+    _check_clips(written, sized, kinds, problems)
+    problems.raise_if_any()
     choices, dropped = _within_limits(written, sized, limits, kinds, problems)
     problems.raise_if_any()
     every_kind = tuple(kinds[kind] for kind in sorted(kinds))
@@ -136,6 +140,15 @@ def _space(
         dropped,
         ladder,
     )
+
+
+def _check_clips(
+    written: WrittenChoices, sized: SizedNetwork, kinds: Mapping[str, AttentionKind], problems: Problems
+) -> None:
+    """One line for all kinds that have no clip to look at."""
+    specs = [spec for one in written.by_name.values() for spec in one.specs]
+    if problem := clip_problem([kinds[spec.kind] for spec in specs], sized.network.frames):
+        problems.add(written.document, problem)
 
 
 def _within_limits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nas_attn.errors import AttentionError, did_you_mean
 from nas_attn.kind import GATED_STAGES, START, AttentionKind
@@ -43,6 +43,22 @@ def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str
     )
 
 
+def clip_problem(kinds: Iterable[AttentionKind], frames: int) -> str | None:
+    """Why kinds cannot look at single images; None where they can, or where there are clips.
+
+    Args:
+        frames: T of the network.
+    """
+    names = list(dict.fromkeys(kind.name for kind in kinds if kind.needs_clip))
+    if frames > 1 or not names:
+        return None
+    verb = "looks" if len(names) == 1 else "look"
+    return (
+        f"{_listed(names, 'and')} {verb} at the frames of a clip together, and the network's images are still, so "
+        "write network: {frames: 4} and search clips (--data clips, or a folder with images/train/CLIP/0001.png)"
+    )
+
+
 def spec_problem(
     spec: AttentionSpec,
     site: Site,
@@ -59,6 +75,8 @@ def spec_problem(
     except AttentionError as error:
         return ", ".join(error.problems)
     if problem := stage_problem(kind, site.location.stage) or position_problem(kind, site, max_positions):
+        return problem
+    if problem := clip_problem([kind], site.frames):
         return problem
     if spec != usual:
         return f"{spec} is the same as {usual}, so write that"

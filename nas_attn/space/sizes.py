@@ -19,11 +19,13 @@ class WrittenSizes:
         base_channels: C at full resolution.
         image_size: side of the images.
         ladder: steps of its rungs, such as ``60,180,540``; None where it has no ladder.
+        frames: T of its clips.
     """
 
     base_channels: int | None
     image_size: int | None
     ladder: str | None = None
+    frames: int | None = None
 
 
 def written_sizes(source: str | Path) -> WrittenSizes:
@@ -41,7 +43,10 @@ def written_sizes(source: str | Path) -> WrittenSizes:
     ladder = top.get("ladder")
     steps = ladder.value if ladder is not None and isinstance(ladder.value, tuple) else ()
     rungs = ",".join(str(step.value) for step in steps) or None
-    return WrittenSizes(_whole(fields.get("base_channels")), _whole(fields.get("image_size")), rungs)
+    base_channels, image_size, frames = (
+        _whole(fields.get(name)) for name in ("base_channels", "image_size", "frames")
+    )
+    return WrittenSizes(base_channels, image_size, rungs, frames)
 
 
 def _whole(entry: Entry | None) -> int | None:

@@ -55,6 +55,7 @@ def _network(space: SearchSpace) -> dict[str, Any]:
         "base_channels": network.base_channels,
         "in_channels": network.in_channels,
         "classes": network.classes,
+        **({"frames": network.frames} if network.frames > 1 else {}),
         "image_size": space.height if square else [space.height, space.width],
     }
 

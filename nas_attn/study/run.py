@@ -137,9 +137,10 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images."""
+    crop, frames = resolved.settings.budget.image_size, resolved.settings.space.network.frames
     try:
         with FileLock(folder.path / "images.lock"):
-            packed = write_sets(resolved.dataset, resolved.settings.budget.image_size, folder.images)
+            packed = write_sets(resolved.dataset, crop, folder.images, frames)
     except OSError as error:
         raise StudyError(
             f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"

@@ -41,6 +41,7 @@ def architecture_of(
             base_channels=network["base_channels"],
             norm=network["norm"],
             upsampling=network["upsampling"],
+            frames=network.get("frames", 1),
         ),
         placement=row.placement,
         classes=tuple(context["classes"]),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.budget import Budget
+from nas_attn.clips import every_window
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.recipe import Recipe
@@ -27,6 +28,18 @@ class BatchPlan:
 
     images: Tensor
     draws: Tensor
+
+    @classmethod
+    def of(cls, images: DeviceImages, steps: int, budget: Budget, seed: int) -> BatchPlan:
+        """Plan ``steps`` batches of a set.
+
+        A crop of a clip is T crops of consecutive frames, cut, flipped and tinted alike, which follow one another:
+        batches are T times as large as the budget says.
+        """
+        starts = torch.tensor(every_window(images.lengths, images.frames))
+        drawn = cls.draw(len(starts), steps, budget, seed)
+        chosen = starts[drawn.images][:, :, None] + torch.arange(images.frames)
+        return cls(chosen.flatten(1), drawn.draws.repeat_interleave(images.frames, dim=1))
 
     @classmethod
     def draw(cls, n_images: int, steps: int, budget: Budget, seed: int) -> BatchPlan:

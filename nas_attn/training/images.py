@@ -25,6 +25,8 @@ class DeviceImages:
         widths: true width of each image.
         mean: per channel, in pixel units.
         std: per channel, in pixel units.
+        clips: number of frames of each clip, in the order of the images; empty where these are still.
+        frames: T, so many consecutive frames go through the network together.
     Shape: pixels (N, C, H, W), masks (N, H, W), heights and widths (N,), mean and std (C,).
     """
 
@@ -34,6 +36,8 @@ class DeviceImages:
     widths: Tensor
     mean: Tensor
     std: Tensor
+    clips: tuple[int, ...] = ()
+    frames: int = 1
 
     @classmethod
     def pack(
@@ -48,11 +52,15 @@ class DeviceImages:
         least_size: int,
         device: torch.device,
         most_bytes: int | None = None,
+        clips: tuple[int, ...] = (),
+        frames: int = 1,
     ) -> DeviceImages:
         """Bring padded images to a device, enlarged with padding to at least ``least_size`` pixels a side.
 
         Args:
             most_bytes: a set larger than this stays in the machine's memory; None is no limit.
+            clips: number of frames of each clip, all of one size within a clip; empty where images are still.
+            frames: T, at most the length of the shortest clip.
         """
         height = max(pixels.shape[2], least_size)
         width = max(pixels.shape[3], least_size)
@@ -71,6 +79,8 @@ class DeviceImages:
             widths=torch.tensor(widths, device=home),
             mean=torch.tensor(mean, device=device),
             std=torch.tensor(std, device=device),
+            clips=clips,
+            frames=frames,
         )
 
     def __len__(self) -> int:
@@ -85,6 +95,11 @@ class DeviceImages:
     def streams(self) -> bool:
         """Whether the set is kept elsewhere than on the device."""
         return self.pixels.device != self.device
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Number of frames of each clip; an image that is still is a clip of one."""
+        return self.clips or (1,) * len(self)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""

@@ -29,6 +29,7 @@ def write_mapped(images: DeviceImages, folder: Path) -> None:
         np.save(unfinished / "pixels.npy", images.pixels.numpy())
         np.save(unfinished / "masks.npy", images.masks.numpy())
         facts = {name: getattr(images, name).tolist() for name in ("heights", "widths", "mean", "std")}
+        facts |= {"clips": images.clips, "frames": images.frames}
         (unfinished / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         unfinished.rename(folder)
     finally:
@@ -53,6 +54,8 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         widths=torch.tensor(facts["widths"], device=home),
         mean=torch.tensor(facts["mean"], device=device),
         std=torch.tensor(facts["std"], device=device),
+        clips=tuple(facts["clips"]),
+        frames=facts["frames"],
     )
 
 

@@ -71,7 +71,7 @@ def train_run(
     step = TrainingStep(
         module,
         images,
-        BatchPlan.draw(len(images), total, budget, seed),
+        BatchPlan.of(images, total, budget, seed),
         size=budget.image_size,
         steps=budget.steps,
         seed=seed,

@@ -21,7 +21,8 @@ def build_unet(network: UNetConfig, placement: Placement) -> UNet:
         network: the U-Net without its attention.
         placement: one attention for each of the network's locations.
     Returns:
-        a module: (N, in_channels, H, W) -> logits (N, K, H, W).
+        a module: (N, in_channels, H, W) -> logits (N, K, H, W). With attention that needs clips N is a multiple of
+        the network's frames T: T consecutive frames of one clip, then those of the next.
     Raises:
         SpaceError: a location is missing, foreign to the network, or given what cannot stand there; all such
             are named together.
@@ -80,7 +81,12 @@ def _module(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
         places = " | ".join(map(str, kind.stages))
         raise AttentionError(f"{kind.name} may stand at {places} only{_reason(kind)}")
     return build_attention(
-        spec, site.channels, site.gate_channels, block_channels=site.block_channels, classes=classes
+        spec,
+        site.channels,
+        site.gate_channels,
+        block_channels=site.block_channels,
+        classes=classes,
+        frames=site.frames,
     )
 
 

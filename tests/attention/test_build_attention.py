@@ -114,4 +114,4 @@ def test_what_goes_around_a_block_is_refused_where_there_is_none(name):
 @pytest.mark.parametrize("channels", [0, -4, 2.0, True], ids=str)
 def test_channels_must_be_a_whole_number_of_at_least_one(name, channels):
     with pytest.raises(AttentionError, match=rf"^{name}: channels is {channels!r}; it must be a whole number of"):
-        build_attention(AttentionSpec(name), channels, gate_channels=4, block_channels=4)
+        build_attention(AttentionSpec(name), channels, gate_channels=4, block_channels=4, frames=2)

@@ -74,7 +74,7 @@ def test_example_lines_can_be_used_in_a_space_file(name, capsys):
         own = dict(choice) if isinstance(choice, dict) else {"kind": choice}
         kind = catalogue()[own.pop("kind")]
         assert Stage(stage) in kind.stages
-        build_attention(kind.spec(own), 8, gate_channels=8, block_channels=8)
+        build_attention(kind.spec(own), 8, gate_channels=8, block_channels=8, frames=2)
     assert name == "none" or any(name in str(choice) for choice in choices)
 
 

@@ -17,7 +17,7 @@ from nas_attn.measure import count_macs
 from nas_attn.placement import AttentionSpec
 from nas_attn.training.companions import HasOwnLoss
 
-CHANNELS, GATE_CHANNELS, BLOCK_CHANNELS, CLASSES = 8, 12, 6, 3
+CHANNELS, GATE_CHANNELS, BLOCK_CHANNELS, CLASSES, FRAMES = 8, 12, 6, 3, 3
 SIZES = [(7, 5), (2, 8)]
 
 # A key's bias adds the same to all that a softmax compares, and it does not see it.
@@ -60,7 +60,9 @@ class Beside(nn.Module):
 def _new(spec: AttentionSpec, channels: int = CHANNELS) -> nn.Module:
     """The module as it starts, to be called with what ``_inputs`` gives."""
     entering = min(channels, BLOCK_CHANNELS)
-    module = build_attention(spec, channels, GATE_CHANNELS, block_channels=entering, classes=CLASSES)
+    module = build_attention(
+        spec, channels, GATE_CHANNELS, block_channels=entering, classes=CLASSES, frames=FRAMES
+    )
     family = catalogue()[spec.kind].family
     if family is Family.BLOCK:
         return Beside(module, entering, channels)
@@ -81,9 +83,13 @@ def _build(spec: AttentionSpec, channels: int = CHANNELS) -> nn.Module:
 
 
 def _inputs(spec: AttentionSpec, images: int, height: int, width: int, channels: int = CHANNELS) -> list[Tensor]:
-    """A feature map and, where the kind needs it, its gating signal; both differ strongly between images."""
+    """A feature map and, where the kind needs it, its gating signal; both differ strongly between images.
+
+    Where the kind takes clips, so many clips.
+    """
     generator = torch.Generator().manual_seed(1)
     block = catalogue()[spec.kind].family is Family.BLOCK
+    images *= _frames(spec.kind)
     shapes = [(images, min(channels, BLOCK_CHANNELS) if block else channels, height, width)]
     if catalogue()[spec.kind].needs_gate:
         shapes.append((images, GATE_CHANNELS, max(1, height // 2), max(1, width // 2)))
@@ -91,6 +97,11 @@ def _inputs(spec: AttentionSpec, images: int, height: int, width: int, channels:
         torch.randn(shape, generator=generator) + 2 * torch.randn(shape[:2], generator=generator)[:, :, None, None]
         for shape in shapes
     ]
+
+
+def _frames(kind: str) -> int:
+    """Images that belong together."""
+    return FRAMES if catalogue()[kind].needs_clip else 1
 
 
 def _step_loss(module: nn.Module, inputs: list[Tensor]) -> Tensor:
@@ -118,7 +129,7 @@ def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(spec, size, traini
     inputs = _inputs(spec, 2, *size)
     before = [tensor.clone() for tensor in inputs]
     output = _build(spec).train(training)(*inputs)
-    assert output.shape == (2, CHANNELS, *size)
+    assert output.shape == (2 * _frames(spec.kind), CHANNELS, *size)
     assert output.dtype == inputs[0].dtype
     assert torch.isfinite(output).all()
     assert all(torch.equal(old, new) for old, new in zip(before, inputs, strict=True))
@@ -128,7 +139,7 @@ def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(spec, size, traini
 @every_spec
 def test_one_channel_will_do(spec, training):
     inputs = _inputs(spec, 2, 5, 4, channels=1)
-    assert _build(spec, channels=1).train(training)(*inputs).shape == (2, 1, 5, 4)
+    assert _build(spec, channels=1).train(training)(*inputs).shape == (2 * _frames(spec.kind), 1, 5, 4)
 
 
 @every_mode
@@ -198,7 +209,8 @@ def test_evaluation_is_repeatable_and_keeps_no_memory(spec):
 @every_spec
 def test_images_do_not_see_one_another_in_evaluation(spec):
     module, inputs = _build(spec).eval(), _inputs(spec, 3, 6, 5)
-    alone = torch.cat([module(*(tensor[i : i + 1] for tensor in inputs)) for i in range(3)])
+    each = zip(*(tensor.split(_frames(spec.kind)) for tensor in inputs), strict=True)
+    alone = torch.cat([module(*one) for one in each])
     torch.testing.assert_close(alone, module(*inputs))
 
 
@@ -271,7 +283,8 @@ def test_a_kind_says_whether_its_own_start_is_the_identity(name):
 def _sizes(name: str) -> dict[str, int]:
     kind = catalogue()[name]
     gate, block = {"gate_channels": 4} if kind.needs_gate else {}, {"block_channels": 4}
-    return {"channels": 4} | gate | (block if kind.family is Family.BLOCK else {})
+    clip = {"frames": FRAMES} if kind.needs_clip else {}
+    return {"channels": 4} | gate | (block if kind.family is Family.BLOCK else {}) | clip
 
 
 @every_kind
@@ -315,7 +328,9 @@ def test_a_kind_is_quadratic_exactly_where_its_cost_outgrows_the_map(name):
     entering = BLOCK_CHANNELS if kind.family is Family.BLOCK else CHANNELS
 
     def macs(side: int) -> int:
-        shapes = [(1, entering, side, side)] + [(1, GATE_CHANNELS, side // 2, side // 2)] * kind.needs_gate
+        shapes = [(_frames(name), entering, side, side)] + [
+            (1, GATE_CHANNELS, side // 2, side // 2)
+        ] * kind.needs_gate
         return count_macs(module, *shapes)
 
     assert (macs(64) > 5 * macs(32)) == kind.quadratic
@@ -353,8 +368,8 @@ def test_bfloat16_autocast_stays_near_and_in_its_precision(spec):
 def test_step_can_be_captured_as_a_cuda_graph(spec):
     module = _build(spec).cuda().train()
     inputs = [tensor.cuda().requires_grad_() for tensor in _inputs(spec, 2, 6, 6)]
-    masks = torch.zeros(2, 4, 4, dtype=torch.uint8, device="cuda")
-    scores = torch.tensor([0.2, 0.8], device="cuda")
+    masks = torch.zeros(len(inputs[0]), 4, 4, dtype=torch.uint8, device="cuda")
+    scores = torch.linspace(0.2, 0.8, len(inputs[0]), device="cuda")
     leaves = [*inputs, *module.parameters()]
 
     def step() -> tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
@@ -23,13 +24,18 @@ from nas_attn.unet import build_unet
 KINDS = catalogue()
 STARTS = {"paper": (), "identity": (("start", "identity"),)}
 NETWORK = UNetConfig(2, 3, depth=2, base_channels=8)
-SIZE = (21, 26)
+SIZE, FRAMES = (21, 26), 2
 STANDS = [
     pytest.param(name, stage, start, id=f"{name}-{stage}-{start}")
     for name, kind in KINDS.items()
     for stage in kind.stages
     for start in (STARTS if name != "none" else ["paper"])
 ]
+
+
+def network(name: str) -> UNetConfig:
+    """Of still images, or of clips where the kind needs them."""
+    return replace(NETWORK, frames=FRAMES) if KINDS[name].needs_clip else NETWORK
 
 
 def everywhere(name: str, stage: Stage, start: str) -> Placement:
@@ -46,7 +52,7 @@ def images(number: int = 2) -> torch.Tensor:
 def test_the_logits_have_the_size_of_the_images_and_every_parameter_has_a_gradient(
     name: str, stage: Stage, start: str
 ) -> None:
-    net = build_unet(NETWORK, everywhere(name, stage, start))
+    net = build_unet(network(name), everywhere(name, stage, start))
     logits = net(images())
     masks = torch.zeros(2, *SIZE, dtype=torch.uint8)
     (logits.square().mean() + Companions(net, 1, 0).loss(logits, masks)).backward()
@@ -62,29 +68,29 @@ def test_a_state_can_be_carried_to_another_network_of_the_same_placement(
     name: str, stage: Stage, start: str
 ) -> None:
     placement = everywhere(name, stage, start)
-    net = build_unet(NETWORK, placement)
+    net = build_unet(network(name), placement)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(torch.rand_like(parameter) * 0.1)
         net(images())
         net.eval()
-        other = build_unet(NETWORK, Placement.from_dict(placement.to_dict())).eval()
+        other = build_unet(network(name), Placement.from_dict(placement.to_dict())).eval()
         other.load_state_dict(net.state_dict())
-        logits = net(images(1))
-        assert torch.equal(net(images(1)), logits), "evaluation is not repeatable"
-        assert torch.equal(other(images(1)), logits)
-        assert torch.equal(copy.deepcopy(net)(images(1)), logits)
+        logits = net(images(network(name).frames))
+        assert torch.equal(net(images(network(name).frames)), logits), "evaluation is not repeatable"
+        assert torch.equal(other(images(network(name).frames)), logits)
+        assert torch.equal(copy.deepcopy(net)(images(network(name).frames)), logits)
 
 
 @pytest.mark.parametrize(("name", "stage", "start"), STANDS)
 def test_a_kind_costs_what_it_adds_and_none_costs_nothing(name: str, stage: Stage, start: str) -> None:
     plain = build_unet(NETWORK, NETWORK.plain)
-    net = build_unet(NETWORK, everywhere(name, stage, start))
+    net = build_unet(network(name), everywhere(name, stage, start))
     added = count_parameters(net) - count_parameters(plain)
     instead = KINDS[name].family is Family.CONVOLUTION and start == "paper"
     replaced = [9 * place.channels**2 for place in NETWORK.sites(*SIZE) if place.location.stage is stage]
     assert added == count_parameters(net.attention) - instead * sum(replaced)
-    shape = (1, 2, *SIZE)
+    shape = (network(name).frames, 2, *SIZE)
     if name == "none":
         assert (added, count_macs(net, shape)) == (0, count_macs(plain, shape))
         assert net.state_dict().keys() == plain.state_dict().keys()
@@ -95,23 +101,26 @@ def test_a_kind_costs_what_it_adds_and_none_costs_nothing(name: str, stage: Stag
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "none"])
 def test_identity_start_gives_the_logits_of_the_plain_network(name: str) -> None:
     for stage in KINDS[name].stages:
-        net = build_unet(NETWORK, everywhere(name, stage, "identity")).eval()
+        net = build_unet(network(name), everywhere(name, stage, "identity")).eval()
         plain = build_unet(NETWORK, NETWORK.plain).eval()
         plain.load_state_dict({key: value for key, value in net.state_dict().items() if "attention" not in key})
         with torch.no_grad():
-            torch.testing.assert_close(net(images(1)), plain(images(1)), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                net(images(network(name).frames)), plain(images(network(name).frames)), rtol=1e-4, atol=1e-5
+            )
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.stages != tuple(Stage)])
 def test_a_stage_where_a_kind_may_not_stand_is_refused(name: str) -> None:
     for stage in set(Stage) - set(KINDS[name].stages):
         with pytest.raises(SpaceError, match=rf"{stage}.*: {name} may stand at .* only"):
-            build_unet(NETWORK, everywhere(name, stage, "paper"))
+            build_unet(network(name), everywhere(name, stage, "paper"))
 
 
-def specs_at(location: Location) -> st.SearchStrategy[AttentionSpec]:
+def specs_at(location: Location, frames: int) -> st.SearchStrategy[AttentionSpec]:
     """Any kind that may stand there, with either start."""
-    allowed = [name for name, kind in KINDS.items() if location.stage in kind.stages]
+    fitting = [name for name, kind in KINDS.items() if frames > 1 or not kind.needs_clip]
+    allowed = [name for name in fitting if location.stage in KINDS[name].stages]
     return st.sampled_from(allowed).flatmap(
         lambda name: (
             st.just(NONE)
@@ -123,7 +132,14 @@ def specs_at(location: Location) -> st.SearchStrategy[AttentionSpec]:
 
 def placements(network: UNetConfig) -> st.SearchStrategy[Placement]:
     """Any placement of a network."""
-    return st.tuples(*(st.tuples(st.just(place), specs_at(place)) for place in network.locations)).map(Placement)
+    pairs = (st.tuples(st.just(place), specs_at(place, network.frames)) for place in network.locations)
+    return st.tuples(*pairs).map(Placement)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.needs_clip])
+def test_a_kind_that_needs_clips_is_refused_in_a_network_of_still_images(name: str) -> None:
+    with pytest.raises(SpaceError, match=rf"^skip.0: {name} looks at the frames of a clip together"):
+        build_unet(NETWORK, everywhere(name, Stage.SKIP, "paper"))
 
 
 @given(st.data())
@@ -131,12 +147,13 @@ def placements(network: UNetConfig) -> st.SearchStrategy[Placement]:
 def test_any_placement_can_be_built_costs_the_sum_of_its_parts_and_segments(data: st.DataObject) -> None:
     norm = data.draw(st.sampled_from(["batch", "group", "instance"]), "norm")
     upsampling = data.draw(st.sampled_from(["transpose", "bilinear"]), "upsampling")
-    network = UNetConfig(2, 3, depth=2, base_channels=8, norm=norm, upsampling=upsampling)
+    frames = data.draw(st.sampled_from([1, FRAMES]), "frames")
+    network = UNetConfig(2, 3, depth=2, base_channels=8, norm=norm, upsampling=upsampling, frames=frames)
     placement = data.draw(placements(network), "placement")
     height, width = data.draw(st.sampled_from([(9, 14), (16, 11)]), "size")
     net = build_unet(network, placement)
     logits = net(torch.randn(2, 2, height, width))
     assert logits.shape == (2, 3, height, width)
     assert logits.isfinite().all()
-    counted = Cost(count_parameters(net), count_macs(net, (1, 2, height, width)))
+    counted = Cost(count_parameters(net), count_macs(net, (frames, 2, height, width)))
     assert CostTable(network, height, width)(placement) == counted

@@ -21,7 +21,7 @@ from nas_attn.unet import build_unet
 def whole(network: UNetConfig, placement: Placement, height: int, width: int) -> tuple[int, int]:
     with torch.device("meta"):
         module = build_unet(network, placement)
-    return count_parameters(module), count_macs(module, (1, network.in_channels, height, width))
+    return count_parameters(module), count_macs(module, (network.frames, network.in_channels, height, width))
 
 
 def summed(network: UNetConfig, placement: Placement, height: int, width: int) -> tuple[int, int]:
@@ -45,7 +45,7 @@ def space() -> SearchSpace:
 def test_sums_over_locations_are_the_counts_of_the_whole_network(
     seed: int, height: int, width: int, upsampling: str, norm: str
 ) -> None:
-    network = UNetConfig(3, 2, depth=2, base_channels=4, norm=norm, upsampling=upsampling)
+    network = UNetConfig(3, 2, depth=2, base_channels=4, norm=norm, upsampling=upsampling, frames=2)
     placement = drawn(network, random.Random(seed))
 
     assert summed(network, placement, height, width) == whole(network, placement, height, width)
@@ -71,7 +71,7 @@ def test_a_placement_of_the_shipped_space_is_summed_exactly(space: SearchSpace) 
 
 @pytest.mark.parametrize("text", [*(kind for kind in catalogue() if kind != "none"), "gate(variant=oktay)"])
 def test_each_kind_everywhere_it_may_stand_is_summed_exactly(text: str) -> None:
-    network = UNetConfig(1, 3, depth=2, base_channels=8)
+    network = UNetConfig(1, 3, depth=2, base_channels=8, frames=3)
     spec = AttentionSpec.parse(text)
     stages = catalogue()[spec.kind].stages
     placement = Placement(

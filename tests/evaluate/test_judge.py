@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,3 +183,37 @@ def test_judging_leaves_the_network_alone() -> None:
 
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert all(parameter.grad is None for parameter in module.parameters())
+
+
+class Neighbours(nn.Module):
+    """Answers with what the frames of a window show together; each must be its whole window of three."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = x.view(-1, 3, *x.shape[1:])
+        together = (windows * torch.tensor([0.5, 1.0, -0.5]).view(1, 3, 1, 1, 1)).cumsum(1).flatten(0, 1)
+        return torch.cat([together, together[:, :1] * together[:, 1:]], 1)
+
+
+def test_clips_are_judged_in_windows_and_each_frame_once() -> None:
+    """Clips of 3, 5 and 4 frames: two of them end with a window of which only some frames are new."""
+    lengths, sizes = (3, 5, 4), ((10, 12),) * 3 + ((14, 9),) * 5 + ((10, 12),) * 4
+    images = replace(images_of(sizes), clips=lengths, frames=3)
+    shown = [(0, [0, 1, 2]), (3, [3, 4, 5]), (5, [6, 7]), (8, [8, 9, 10]), (9, [11])]
+    intersections, unions = np.zeros((3, CLASSES)), np.zeros((3, CLASSES))
+    for first, counted in shown:
+        high, wide = sizes[first]
+        window = images.normalise(images.pixels[first : first + 3, :, :high, :wide])
+        predicted = Neighbours()(window).argmax(1).numpy()
+        for frame in counted:
+            truth, clip = images.masks[frame, :high, :wide].numpy(), [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2][frame]
+            for value in range(CLASSES):
+                mine = (predicted[frame - first] == value) & (truth != 255)
+                intersections[clip, value] += (mine & (truth == value)).sum()
+                unions[clip, value] += (mine | (truth == value)).sum()
+    score = judge(Neighbours().eval(), images, CLASSES, Precision())
+    assert score.counts is not None
+    found = score.counts.unpack()
+
+    np.testing.assert_array_equal(found[0], intersections)
+    np.testing.assert_array_equal(found[1], unions)
+    assert score.iou_per_class == pytest.approx(tuple(intersections.sum(0) / unions.sum(0)))

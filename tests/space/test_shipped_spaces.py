@@ -20,8 +20,9 @@ def known():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_space_opens_with_its_command_and_says_for_whom_it_is(name, known):
     path = SHIPPED / f"{name}.yaml"
-    assert path.read_text().startswith(f"# nas-attn search --space {name} --trials 200\n")
     space = read_space(path, known)
+    data = " --data clips" if space.network.frames > 1 else ""
+    assert path.read_text().startswith(f"# nas-attn search --space {name}{data} --trials 200\n")
     assert space.name == name
     assert len(space.description) > 60
     assert "for " in space.description
@@ -72,5 +73,14 @@ def test_unet_attention_full_has_every_kind_wherever_it_may_stand(known):
     space = read_space(SHIPPED / "unet_attention_full.yaml", known, image_size=64)
     for location, specs in space.choices:
         assert {spec.kind for spec in specs} == {
-            name for name, kind in known.items() if location.stage in kind.stages
+            name for name, kind in known.items() if location.stage in kind.stages and not kind.needs_clip
         }
+
+
+def test_unet_attention_clips_adds_what_looks_at_clips_to_the_eight(known):
+    space = read_space(SHIPPED / "unet_attention_clips.yaml", known, image_size=64)
+    temporal = {name for name, kind in known.items() if kind.needs_clip}
+    assert temporal == {"tam", "gltr"}
+    for location, specs in space.choices:
+        gated = location.stage in (Stage.SKIP, Stage.DECODER)
+        assert {spec.kind for spec in specs} == (THE_EIGHT if gated else THE_EIGHT - {"gate"}) | temporal

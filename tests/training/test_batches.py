@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -148,3 +149,52 @@ def test_brightness_and_contrast_change_the_image_within_their_strength() -> Non
     for one, before, (scale, shift) in zip(tinted, plain, expected, strict=True):
         assert torch.allclose(one, before * scale + shift)
     assert torch.equal(tint(plain, draws, Recipe(brightness=0.0, contrast=0.0)), plain)
+
+
+def clips(lengths: tuple[int, ...], frames: int, size: int = 9) -> DeviceImages:
+    """Clips of which every pixel tells its frame, its row and its column."""
+    number = sum(lengths)
+    pixels = torch.stack(torch.meshgrid(*(torch.arange(side) for side in (number, size, size)), indexing="ij"), 1)
+    sizes = (size,) * number
+    return DeviceImages.pack(
+        pixels.to(torch.uint8),
+        pixels[:, 0].to(torch.uint8),
+        sizes,
+        sizes,
+        (0.0,) * 3,
+        (1.0,) * 3,
+        least_size=1,
+        device=torch.device("cpu"),
+        clips=lengths,
+        frames=frames,
+    )
+
+
+def test_a_batch_of_clips_holds_whole_windows_of_consecutive_frames() -> None:
+    planned = BatchPlan.of(clips((5, 3, 4), 3), 40, Budget(40, 4, 2), seed=0)
+
+    windows = planned.images.view(-1, 3)
+    assert set(windows[:, 0].tolist()) == {0, 1, 2, 5, 8, 9}
+    assert torch.equal(windows - windows[:, :1], torch.arange(3).expand(80, 3))
+
+
+def test_all_frames_of_a_window_are_cut_flipped_and_tinted_alike() -> None:
+    images = clips((5, 3, 4), 3)
+    planned = BatchPlan.of(images, 12, Budget(12, 4, 2), seed=0)
+    seen = set()
+    for which, draws in zip(planned.images, planned.draws, strict=True):
+        pixels, masks = cut_crops(images, which, draws, 4)
+        assert torch.equal(masks, pixels[:, 0])
+        for crop, drawn in zip(pixels.view(2, 3, 3, 4, 4), draws.view(2, 3, -1), strict=True):
+            assert (crop[1:, 1:] == crop[:1, 1:]).all()
+            assert (drawn == drawn[:1]).all()
+            seen.add(tuple(crop[0, 1:, 0, 0].tolist()))
+    assert len(seen) > 5
+
+
+def test_still_images_are_planned_as_ever() -> None:
+    images, budget = replace(clips((4, 3), 3), clips=(), frames=1), Budget(5, 4, 2)
+    planned, drawn = BatchPlan.of(images, 5, budget, seed=3), BatchPlan.draw(7, 5, budget, seed=3)
+
+    assert torch.equal(planned.images, drawn.images)
+    assert torch.equal(planned.draws, drawn.draws)

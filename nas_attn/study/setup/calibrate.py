@@ -91,17 +91,26 @@ def step_seconds(
         module = build_unet(network, network.plain)
     initialise(module, 0)
     size = budget.image_size
-    shape = (2 * budget.batch_size, network.in_channels, size, size)
+    shape = (2 * budget.batch_size * network.frames, network.in_channels, size, size)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     sizes, ones = (size,) * len(pixels), (1.0,) * network.in_channels
     images = DeviceImages.pack(
-        pixels, pixels[:, 0] % network.classes, sizes, sizes, ones, ones, least_size=1, device=device
+        pixels,
+        pixels[:, 0] % network.classes,
+        sizes,
+        sizes,
+        ones,
+        ones,
+        least_size=1,
+        device=device,
+        clips=(network.frames,) * (2 * budget.batch_size),
+        frames=network.frames,
     )
     steps = _STEPS + 2
     step = TrainingStep(
         precision.place(module, device).train(),
         images,
-        BatchPlan.draw(len(images), steps, replace(budget, steps=steps), seed=0),
+        BatchPlan.of(images, steps, replace(budget, steps=steps), seed=0),
         size=size,
         steps=steps,
         recipe=Recipe(),

@@ -17,7 +17,7 @@ from nas_attn.study.setup.begin import check_settings
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.find import find_folder
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.request import AUTO, FIELDS, SYNTHETIC, StudyRequest
+from nas_attn.study.setup.request import AUTO, BUILT_IN, FIELDS, StudyRequest
 from nas_attn.study.setup.resolve import Resolved, resolve
 
 _LOOK_SECONDS = 2.0
@@ -55,7 +55,7 @@ def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder, ledger = _found(request)
     asked = _request(request, folder, ledger)
-    if asked.data != SYNTHETIC and not Path(asked.data).is_dir():
+    if asked.data not in BUILT_IN and not Path(asked.data).is_dir():
         raise StudyError(
             f"study '{ledger.name}': its images were in {asked.data}, which is no folder here; "
             "say where they are with --data FOLDER"

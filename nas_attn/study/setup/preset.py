@@ -23,6 +23,7 @@ class Preset:
         longest_side: to which larger images of a folder are shrunk, in pixels; None leaves them as they are.
         n_train: number of synthetic training images.
         n_val: number of synthetic validation images.
+        frames: T, where images are the frames of clips.
     """
 
     name: str
@@ -33,12 +34,22 @@ class Preset:
     longest_side: int | None
     n_train: int
     n_val: int
+    frames: int
+
+    def batch_of(self, frames: int) -> int:
+        """Crops of a step: about as many frames as still images, but no fewer than four clips.
+
+        Args:
+            frames: T; 1 for still images.
+        """
+        return self.batch_size if frames == 1 else max(_LEAST_CLIPS, self.batch_size // frames)
 
 
-CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 150, None, 256, 96)
-CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0)
-GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256)
-GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0)
+_LEAST_CLIPS = 4
+CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 150, None, 256, 96, 4)
+CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0, 4)
+GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, 8)
+GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0, 8)
 
 
 def preset_for(device: str, *, built_in: bool) -> Preset:

@@ -11,7 +11,6 @@ from nas_attn.space import write_space
 from nas_attn.study.database.storage import is_sqlite
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.request import SYNTHETIC
 from nas_attn.study.setup.resolve import Resolved
 
 
@@ -20,7 +19,7 @@ def study_values(resolved: Resolved, folder: StudyFolder) -> dict[str, Any]:
     request = replace(
         resolved.request,
         space=str(folder.space),
-        data=resolved.settings.source.folder or SYNTHETIC,
+        data=resolved.settings.source.folder or resolved.settings.source.task,
         max_macs=None,
         max_parameters=None,
         max_cost=None,

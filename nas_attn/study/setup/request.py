@@ -15,7 +15,9 @@ from nas_attn.study.log import LEVELS
 
 AUTO = "auto"
 FULL = "full"
-SYNTHETIC = "synthetic"
+SYNTHETIC, CLIPS = "synthetic", "clips"
+BUILT_IN = (SYNTHETIC, CLIPS)
+"""Data that need no folder."""
 PROCESSES, RAY = "processes", "ray"
 LOCAL = "local"
 """In place of the address of a Ray cluster: one is started on this machine."""
@@ -29,6 +31,7 @@ _WHOLE = {
     "seed": 0,
     "base_channels": 1,
     "image_size": 4,
+    "frames": 1,
     "batch_size": 1,
     "steps": 1,
     "max_positions": 1,
@@ -57,7 +60,7 @@ class StudyRequest:
     Args:
         study: its name; None makes one from the space and the data.
         space: name of a search space, or path of its file.
-        data: a folder of images and masks, or ``synthetic``.
+        data: a folder of images and masks, or ``synthetic``, or ``clips``.
         trials: how many trials the study shall have in the end; None is 200, or with a timeout as many as there is
             time for.
         timeout: time of all trials together after which none begins, such as ``30m`` or ``1h30m``; None for no
@@ -69,7 +72,8 @@ class StudyRequest:
         start: ``paper`` or ``identity``, the start of every attention that the space does not decide.
         base_channels: C of the network at full resolution.
         image_size: side of the training crops, in pixels.
-        batch_size: crops of a step.
+        frames: T, so many consecutive frames of a clip go through the network together; None for still images.
+        batch_size: crops of a step; of clips, so many windows of T frames.
         steps: optimiser steps of a trial; with ``budget: auto`` where the doubling begins.
         budget: ``auto`` doubles the steps until the plain U-Net has converged.
         ladder: steps of short, longer and full trials, such as ``60,180,540``; ``auto`` for a ninth, a third and
@@ -104,6 +108,7 @@ class StudyRequest:
     start: str | None = None
     base_channels: int | None = None
     image_size: int | None = None
+    frames: int | None = None
     batch_size: int | None = None
     steps: int | None = None
     budget: str | None = None

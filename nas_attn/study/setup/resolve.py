@@ -23,7 +23,7 @@ from nas_attn.study.database.storage import check_url
 from nas_attn.study.settings import StudySettings
 from nas_attn.study.setup.calibrate import fastest_precision
 from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
-from nas_attn.study.setup.request import AUTO, FULL, RAY, SYNTHETIC, StudyRequest, seconds
+from nas_attn.study.setup.request import AUTO, BUILT_IN, CLIPS, FULL, RAY, SYNTHETIC, StudyRequest, seconds
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
 from nas_attn.training import Precision, Recipe
@@ -33,6 +33,8 @@ ENDLESS = 1_000_000
 """Trials of a search that only its time limits."""
 _FIRST = 4
 """Where the budget is to be found, the doubling begins with this part of the preset's steps."""
+_IMAGES_FOR_A_CLIP = 4
+"""The built-in clips are so many times fewer than the built-in images; each has twice as many frames."""
 _CEILINGS = {"macs": "max_macs", "parameters": "max_parameters"}
 
 
@@ -84,24 +86,26 @@ def resolve(request: StudyRequest) -> Resolved:
     """
     checks = (
         lambda: STRATEGIES[request.strategy],
-        lambda: read_space(request.space, catalogue()),
+        lambda: read_space(request.space, catalogue(), frames=request.frames),
         lambda: find_devices(request.device),
         lambda: check_url(request.storage) if request.storage else None,
         lambda: check_ray() if request.engine == RAY else None,
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
-    if request.data != SYNTHETIC and not Path(request.data).is_dir():
+    if request.data not in BUILT_IN and not Path(request.data).is_dir():
         problems.append(
-            f"--data {request.data}: there is no such folder; give one with images/ and masks/, or synthetic"
+            f"--data {request.data}: there is no such folder; give one with images/ and masks/, or "
+            f"{' or '.join(BUILT_IN)}"
         )
     problems += _contradictions(request)
     if problems:
         raise UsageError(problems)
     devices = find_devices(request.device)
-    preset = preset_for(devices[0], built_in=request.data == SYNTHETIC)
+    preset = preset_for(devices[0], built_in=request.data in BUILT_IN)
     asked = _filled(request, preset, devices)
     source = _source(asked, preset)
     dataset = source.load()
+    asked = _with_frames(asked, dataset, preset)
     space = _space(asked, dataset)
     settings = StudySettings(
         study=asked.study or _default_name(space, request.data),
@@ -184,7 +188,6 @@ def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> 
         request,
         base_channels=request.base_channels or written.base_channels or preset.base_channels,
         image_size=request.image_size or written.image_size or preset.image_size,
-        batch_size=request.batch_size or preset.batch_size,
         steps=request.steps or _last_rung(request.ladder) or preset.steps // (_FIRST if finds else 1),
         longest_side=request.longest_side or preset.longest_side or FULL,
     )
@@ -204,6 +207,38 @@ def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> 
     return filled
 
 
+def _with_frames(request: StudyRequest, dataset: Dataset, preset: Preset) -> StudyRequest:
+    """The request with the length of its clips, and with a batch that fits it.
+
+    Raises:
+        UsageError: clips are asked for and images are still, or a clip is too short.
+    """
+    asked = request.frames or written_sizes(request.space).frames
+    if not dataset.has_clips:
+        if asked not in (None, 1):
+            raise UsageError(_still(request, asked))
+        return replace(request, batch_size=request.batch_size or preset.batch_size)
+    shortest = dataset.shortest_clip
+    frames = asked or min(preset.frames, shortest)
+    if frames > shortest:
+        raise UsageError(
+            f"--data {request.data}: its shortest clip has {shortest} frames, and {frames} are to go through "
+            f"the network together; take --frames {shortest}, or longer clips"
+        )
+    return replace(request, frames=frames, batch_size=request.batch_size or preset.batch_of(frames))
+
+
+def _still(request: StudyRequest, frames: int) -> str:
+    space = read_space(request.space, catalogue(), frames=frames)
+    names = {spec.kind for _, specs in space.choices for spec in specs}
+    kinds = ", ".join(name for name, kind in catalogue().items() if name in names and kind.needs_clip)
+    return (
+        f"--data {request.data}: its images are still, and {space.name} looks at clips of {frames} frames"
+        f"{f' ({kinds})' if kinds else ''}; give --data clips or a folder with images/train/CLIP/0001.png, or "
+        "take another space"
+    )
+
+
 def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
     """The space with the data's channels and classes, the request's sizes and its ceilings.
 
@@ -218,6 +253,7 @@ def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
         base_channels=request.base_channels,
         image_size=largest,
         start=request.start,
+        frames=request.frames,
     )
     macs = request.max_cost if request.cost == "macs" else None
     parameters = request.max_cost if request.cost == "parameters" else None
@@ -234,8 +270,14 @@ def _ceiling(asked: str | int | None) -> Ceiling | None:
 
 
 def _source(request: StudyRequest, preset: Preset) -> DataSource:
-    if request.data == SYNTHETIC:
-        return DataSource(image_size=int(request.image_size or 0), n_train=preset.n_train, n_val=preset.n_val)
+    if request.data in BUILT_IN:
+        share = _IMAGES_FOR_A_CLIP if request.data == CLIPS else 1
+        return DataSource(
+            image_size=int(request.image_size or 0),
+            n_train=max(1, preset.n_train // share),
+            n_val=max(1, preset.n_val // share),
+            task=request.data,
+        )
     longest_side = None if request.longest_side == FULL else int(request.longest_side or 0)
     return DataSource(str(Path(request.data).resolve()), longest_side)
 
@@ -249,7 +291,7 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
             f"--image-size: crops of {budget.image_size} pixels are too small for a network of depth "
             f"{network.depth}; take at least {least}"
         )
-    if network.norm == "batch" and budget.batch_size == 1 and budget.image_size < 2 * least:
+    if network.norm == "batch" and budget.batch_size * network.frames == 1 and budget.image_size < 2 * least:
         raise UsageError(
             f"--batch-size: batch normalisation cannot learn from one crop of {budget.image_size} pixels, whose "
             f"bottleneck is one pixel; take 2 crops or more, or an --image-size of at least {2 * least}"
@@ -270,5 +312,8 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
 
 def _default_name(space: SearchSpace, data: str) -> str:
     """Made of the space and the data, in the letters that a study's name may have."""
-    name = space.name if data == SYNTHETIC else f"{space.name}-{Path(data).resolve().name}"
+    if data in BUILT_IN:
+        name = space.name if data == SYNTHETIC else f"{space.name}-{data}"
+    else:
+        name = f"{space.name}-{Path(data).resolve().name}"
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name, flags=re.ASCII).lstrip("_.-")[:80] or "study"

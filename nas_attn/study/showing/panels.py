@@ -118,7 +118,8 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 
 def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Panels:
     budget, dataset = pair.winner_run.budget, resolved.dataset
-    (evaluator, *_) = resolved.evaluators(write_sets(dataset, budget.image_size, folder.images))
+    frames = resolved.settings.space.network.frames
+    (evaluator, *_) = resolved.evaluators(write_sets(dataset, budget.image_size, folder.images, frames))
     with _as_a_worker():
         networks = [
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)

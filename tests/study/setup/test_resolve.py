@@ -295,3 +295,98 @@ def test_a_space_may_bring_its_ladder(space_file: Path, asked: dict[str, object]
     settings = resolve(replace(ASK, space=str(space_file), **asked)).settings  # type: ignore[arg-type]
 
     assert [budget.steps for budget in settings.ladder_below(settings.budget)] == steps
+
+
+@pytest.fixture
+def make_clips(make_data: Callable[..., Path]) -> Callable[[int], Path]:
+    """A folder with one clip in each split."""
+
+    def make(frames: int) -> Path:
+        folder = make_data(20, 20, "film")
+        random = np.random.default_rng(1)
+        for split in ("train", "val", "test"):
+            for part, top in (("images", 256), ("masks", 2)):
+                home = folder / part / split
+                for still in home.iterdir():
+                    still.unlink()
+                (home / "walk").mkdir()
+                for number in range(frames):
+                    values = random.integers(0, top, (20, 20)).astype(np.uint8)
+                    Image.fromarray(values).save(home / "walk" / f"{number}.png")
+        return folder
+
+    return make
+
+
+def test_clips_go_through_in_the_preset_number_of_frames_and_batches_hold_fewer_of_them() -> None:
+    resolved = resolve(replace(ASK, data="clips"))
+
+    assert resolved.settings.space.network.frames == resolved.request.frames == 4
+    assert resolved.settings.budget.batch_size == 4
+    assert resolved.settings.data_name == "clips"
+    assert resolved.settings.study == "unet_attention_small-clips"
+
+
+def test_a_space_and_a_flag_may_say_how_many_frames(make_clips: Callable[[int], Path]) -> None:
+    data = str(make_clips(6))
+
+    assert resolve(replace(ASK, data=data)).settings.space.network.frames == 4
+    flagged = resolve(replace(ASK, data=data, frames=6, batch_size=2)).settings
+    assert (flagged.space.network.frames, flagged.budget.batch_size) == (6, 2)
+    assert resolve(replace(ASK, data=data, frames=1)).settings.space.network.frames == 1
+    written = replace(ASK, space="unet_attention_clips", data=data)
+    assert resolve(written).settings.space.network.frames == 4
+
+
+def test_clips_that_are_shorter_than_the_preset_are_seen_whole(make_clips: Callable[[int], Path]) -> None:
+    assert resolve(replace(ASK, data=str(make_clips(3)))).settings.space.network.frames == 3
+
+
+def test_clips_that_are_too_short_are_refused(make_clips: Callable[[int], Path]) -> None:
+    data = make_clips(3)
+    with pytest.raises(UsageError) as refused:
+        resolve(replace(ASK, data=str(data), frames=5))
+    assert refused.value.problems == (
+        f"--data {data}: its shortest clip has 3 frames, and 5 are to go through the network together; take "
+        "--frames 3, or longer clips",
+    )
+
+
+def test_a_space_that_looks_at_clips_is_refused_on_still_images() -> None:
+    with pytest.raises(UsageError) as refused:
+        resolve(replace(ASK, space="unet_attention_clips"))
+    assert refused.value.problems == (
+        "--data synthetic: its images are still, and unet_attention_clips looks at clips of 4 frames (gltr, tam); "
+        "give --data clips or a folder with images/train/CLIP/0001.png, or take another space",
+    )
+
+
+def test_frames_are_refused_on_still_images(make_data: Callable[..., Path]) -> None:
+    data = make_data(20, 20)
+    with pytest.raises(
+        UsageError, match=rf"^--data {data}: its images are still, and unet_attention_small looks at"
+    ):
+        resolve(replace(ASK, data=str(data), frames=2))
+
+
+def test_a_space_with_kinds_for_clips_must_say_how_many_frames(tmp_path: Path) -> None:
+    path = tmp_path / "film.yaml"
+    path.write_text(
+        "version: 1\nname: film\nnetwork: {family: unet, depth: 2}\nchoices:\n  skip: [none, tam, se, gltr]\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(UsageError) as refused:
+        resolve(replace(ASK, space=str(path)))
+    assert refused.value.problems == (
+        f"{path}: line 5: choices: tam and gltr look at the frames of a clip together, and the network's images "
+        "are still, so write network: {frames: 4} and search clips (--data clips, or a folder with "
+        "images/train/CLIP/0001.png)",
+    )
+    assert resolve(replace(ASK, space=str(path), data="clips", frames=2)).settings.space.network.frames == 2
+
+
+def test_a_study_of_still_images_says_nothing_of_frames() -> None:
+    resolved = resolve(ASK)
+
+    assert "frames" not in resolved.settings.identity()["space"]["network"]
+    assert "frames" not in resolved.request.to_dict()

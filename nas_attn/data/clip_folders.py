@@ -1,0 +1,55 @@
+"""Clips in a folder: how long they are, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from nas_attn.data.examine import Examined
+from nas_attn.data.problem import Problem, Sort, printable
+
+
+def clip_lengths(examined: Sequence[Examined]) -> tuple[int, ...]:
+    """The number of frames of each clip, in the order of the images; none where these are still.
+
+    Args:
+        examined: the images of one split, in the order in which they are packed.
+    """
+    return tuple(Counter(each.pair.clip for each in examined if each.pair.clip).values())
+
+
+def clip_problems(examined: Sequence[Examined]) -> list[Problem]:
+    """What keeps frames from being clips: splits with and without them, and frames of several sizes in one."""
+    return [*_mixture(examined), *_sizes(examined)]
+
+
+def _mixture(examined: Sequence[Examined]) -> list[Problem]:
+    examples = {bool(each.pair.clip): each.pair.image for each in reversed(examined)}
+    if len(examples) < 2:
+        return []
+    line = (
+        f"{printable(examples[True])} is a frame of a clip and {printable(examples[False])} is a still image; "
+        "let all splits have clips, images/train/CLIP/0001.png, or none"
+    )
+    return [Problem(Sort.LAYOUT, line)]
+
+
+def _sizes(examined: Sequence[Examined]) -> list[Problem]:
+    clips: dict[tuple[str, str], dict[tuple[int, int], str]] = defaultdict(dict)
+    for each in examined:
+        if each.pair.clip:
+            sizes = clips[each.pair.split, each.pair.clip]
+            sizes.setdefault((each.width, each.height), printable(each.pair.image))
+    return [
+        Problem(
+            Sort.SIZE,
+            f"frames of one clip differ in size: {_listed(sizes)} (width x height); give all of them one",
+        )
+        for sizes in clips.values()
+        if len(sizes) > 1
+    ]
+
+
+def _listed(sizes: dict[tuple[int, int], str]) -> str:
+    shown = [f"{name} is {width}x{height}" for (width, height), name in sizes.items()][:2]
+    return " and ".join(shown)

@@ -1,0 +1,171 @@
+"""The built-in task of clips: bodies that move and bodies that rest, alike in every single frame."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.outlines import OUTLINES, Field, Outline, local_coordinates
+from nas_attn.errors import DataError
+
+CLASSES = ("background", "resting", "moving")
+MIN_IMAGE_SIZE = 16
+_SPLITS = ("train", "val", "test")
+_CONTRAST = 0.3
+
+
+def synthetic_clips(
+    *,
+    image_size: int = 64,
+    length: int = 8,
+    seed: int = 0,
+    n_train: int = 64,
+    n_val: int = 24,
+    n_test: int = 24,
+    noise: float = 0.08,
+    speed: float = 0.08,
+) -> Dataset:
+    """Grey clips with three classes, in which every frame has a mask of its own.
+
+    Whether a body moves is drawn apart from its outline, size, brightness and place, so that a single frame says
+    nothing of it: who sees one frame can only guess between resting and moving. A clip is a function of (seed,
+    split, its index): asking for more of them changes none of the others.
+
+    Args:
+        image_size: H and W in pixels, at least 16.
+        length: frames of each clip, at least 2.
+        seed: of everything random, at least 0.
+        n_train: number of training clips.
+        n_val: number of validation clips.
+        n_test: number of test clips.
+        noise: standard deviation of the grain, which is new in each frame, as a share of the range of brightness.
+        speed: of what moves, in sides of the image for each frame, give or take a third.
+    Raises:
+        DataError: a value is out of its range; all such are named together.
+    """
+    counts = (n_train, n_val, n_test)
+    if found := _problems(image_size, length, seed, counts, {"noise": noise, "speed": speed}):
+        raise DataError([f"clips: {problem}" for problem in found])
+    shape = _Shape(image_size, length, noise, speed)
+    train, val, test = (_split(at, count, shape, seed) for at, count in enumerate(counts))
+    return assemble("clips", CLASSES, train, val, test)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What all clips have in common."""
+
+    size: int
+    length: int
+    noise: float
+    speed: float
+
+
+@dataclass(frozen=True)
+class _Body:
+    """A body and its way: where it is in the first frame, and how far it goes in each, in pixels."""
+
+    outline: Outline
+    radius: float
+    turn: float
+    brightness: float
+    start: tuple[float, float]
+    step: tuple[float, float]
+
+    @property
+    def label(self) -> int:
+        return CLASSES.index("moving" if any(self.step) else "resting")
+
+    def depth(self, frame: int, size: int) -> Field:
+        """How deep each pixel lies below its edge, in pixels; at the border of the image a body turns back."""
+        row, column = (
+            _reflected(start + frame * step, self.radius, size - self.radius)
+            for start, step in zip(self.start, self.step, strict=True)
+        )
+        return self.radius * self.outline(*local_coordinates(size, (row, column), self.radius, self.turn))
+
+
+def _split(split: int, count: int, shape: _Shape, seed: int) -> LabelledImages:
+    clips = [
+        _draw(shape, np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, split, index)))))
+        for index in range(count)
+    ]
+    return pack(
+        [torch.from_numpy(image) for images, _ in clips for image in images],
+        [torch.from_numpy(mask) for _, masks in clips for mask in masks],
+        [f"{_SPLITS[split]}-{index:04d}/{frame:04d}" for index in range(count) for frame in range(shape.length)],
+        [shape.length] * count,
+    )
+
+
+def _draw(
+    shape: _Shape, random: np.random.Generator
+) -> tuple[list[npt.NDArray[np.uint8]], list[npt.NDArray[np.uint8]]]:
+    """The frames (1, size, size) of a clip and their masks (size, size)."""
+    backdrop = random.uniform(0.3, 0.5) + random.uniform(-0.1, 0.1) * _slope(shape.size, random)
+    bodies = _bodies(shape, random)
+    images, masks = [], []
+    for frame in range(shape.length):
+        canvas, mask = backdrop.copy(), np.zeros(backdrop.shape, dtype=np.uint8)
+        for body in bodies:
+            depth = body.depth(frame, shape.size)
+            cover = np.clip(0.5 + depth, 0, 1)
+            canvas += cover * (backdrop + body.brightness - canvas)
+            mask[depth >= 0] = body.label
+        canvas += random.normal(0, shape.noise, canvas.shape)
+        images.append(np.clip(np.rint(255 * canvas), 0, 255).astype(np.uint8)[None])
+        masks.append(mask)
+    return images, masks
+
+
+def _slope(size: int, random: np.random.Generator) -> Field:
+    return local_coordinates(size, (size / 2, size / 2), size / 2, random.uniform(0, 2 * np.pi))[0]
+
+
+def _bodies(shape: _Shape, random: np.random.Generator) -> list[_Body]:
+    """Bodies that hardly touch in the first frame; each of them moves or rests, as a coin has it."""
+    bodies: list[_Body] = []
+    wanted = int(random.integers(3, 7))
+    for row, column, share in random.uniform(0, 1, (60, 3)):
+        radius = (0.1 + 0.05 * share) * shape.size
+        start = tuple(radius + place * (shape.size - 2 * radius) for place in (row, column))
+        if all(math.dist(start, body.start) > 1.2 * (radius + body.radius) for body in bodies):
+            outline = OUTLINES[int(random.integers(len(OUTLINES)))]
+            turn, course = random.uniform(0, 2 * np.pi, 2)
+            brightness = _CONTRAST * random.uniform(0.8, 1.4)
+            pace = shape.speed * shape.size * random.uniform(2 / 3, 4 / 3) * random.integers(2)
+            step = (float(pace * np.sin(course)), float(pace * np.cos(course)))
+            bodies.append(_Body(outline, radius, turn, brightness, (start[0], start[1]), step))
+        if len(bodies) == wanted:
+            break
+    return bodies
+
+
+def _reflected(place: float, low: float, high: float) -> float:
+    """A place on a line, thrown back at both of its ends."""
+    room = high - low
+    way = (place - low) % (2 * room)
+    return low + min(way, 2 * room - way)
+
+
+def _problems(
+    image_size: int, length: int, seed: int, counts: tuple[int, ...], amounts: dict[str, float]
+) -> list[str]:
+    numbers = {"image_size": (image_size, MIN_IMAGE_SIZE), "length": (length, 2), "seed": (seed, 0)}
+    numbers |= {f"n_{split}": (count, 1) for split, count in zip(_SPLITS, counts, strict=True)}
+    found = [
+        f"{name} is {value!r}; it must be a whole number of at least {least}"
+        for name, (value, least) in numbers.items()
+        if not isinstance(value, int) or isinstance(value, bool) or value < least
+    ]
+    found += [
+        f"{name} is {value!r}; it must be from 0 to below 1"
+        for name, value in amounts.items()
+        if not 0 <= value < 1
+    ]
+    return found

@@ -45,3 +45,20 @@ def check_batch_statistics(name: str, x: Tensor, training: bool) -> None:
             f"{name} cannot be trained on a single image with a 1x1 map: batch normalisation needs more than "
             "one value; use at least 2 images in a batch or a larger image"
         )
+
+
+def check_clips(name: str, x: Tensor, frames: int) -> None:
+    """Refuse a batch that holds a part of a clip.
+
+    Args:
+        name: the kind, as the error shall call it.
+        x: T consecutive frames of one clip, then those of the next; (B * T, C, H, W).
+        frames: T.
+    Raises:
+        AttentionError: the number of images is no multiple of T.
+    """
+    if x.shape[0] % frames:
+        raise AttentionError(
+            f"{name} takes whole clips of {frames} frames, and was given {x.shape[0]} images; give it a multiple "
+            f"of {frames}, consecutive frames of one clip after another"
+        )

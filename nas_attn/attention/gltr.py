@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.attention._check import check_arguments
+from nas_attn.attention._check import check_arguments, check_clips
 from nas_attn.attention._clip import as_clips
 from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
@@ -77,7 +77,8 @@ class GlobalLocalTemporal(nn.Module):
         self.restore = ZeroStartMap(wide, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        means = as_clips(KIND.name, precise(x).mean((2, 3)), self.frames).transpose(1, 2)
+        check_clips(KIND.name, x, self.frames)
+        means = as_clips(precise(x).mean((2, 3)), self.frames).transpose(1, 2)
         reduced = self.reduce(means)
         local = torch.cat([branch(reduced) for branch in self.pyramid], 1)
         likeness = torch.bmm(self.query(local).transpose(1, 2), self.key(local)).softmax(2)

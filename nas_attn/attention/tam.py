@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.attention._check import check_arguments
+from nas_attn.attention._check import check_arguments, check_clips
 from nas_attn.attention._clip import as_clips
 from nas_attn.attention._layout import in_layout_of
 from nas_attn.attention._pooled_norm import PooledNorm
@@ -62,10 +62,11 @@ class TemporalAdaptive(nn.Module):
         self.kernels = FrameKernels(frames, expansion * frames, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        means = as_clips(KIND.name, precise(x).mean((2, 3)), self.frames).transpose(1, 2)
+        check_clips(KIND.name, x, self.frames)
+        means = as_clips(precise(x).mean((2, 3)), self.frames).transpose(1, 2)
         weights = self.weigh(means).transpose(1, 2).flatten(0, 1)
         weighted = x * weights[:, :, None, None].to(x.dtype)
-        mixed = mix_frames(weighted.view(-1, self.frames, *x.shape[1:]), self.kernels(means).to(x.dtype))
+        mixed = mix_frames(as_clips(weighted, self.frames), self.kernels(means).to(x.dtype))
         return in_layout_of(x, mixed.flatten(0, 1))
 
 

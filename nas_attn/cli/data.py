@@ -102,7 +102,8 @@ def _pixels(report: FolderReport) -> str:
 def _sizes(split: SplitReport) -> str:
     shown = ", ".join(f"{count} of {width}x{height}" for height, width, count in split.sizes[:_SIZES_SHOWN])
     more = sum(count for _, _, count in split.sizes[_SIZES_SHOWN:])
-    return f"{split.images} images{split.in_clips} (width x height): {shown}{f', {more} of other sizes' if more else ''}"
+    others = f", {more} of other sizes" if more else ""
+    return f"{split.images} images{split.in_clips} (width x height): {shown}{others}"
 
 
 def _printable(name: str) -> str:

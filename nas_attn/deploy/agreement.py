@@ -68,13 +68,14 @@ def compare(network: Compute, copy: Compute, images: Sequence[Tensor]) -> Agreem
     return Agreement(sizes, largest, max(scales), min(labels))
 
 
-def probes(channels: int, image_size: int, least: int) -> Iterator[Tensor]:
+def probes(channels: int, image_size: int, least: int, frames: int = 1) -> Iterator[Tensor]:
     """Normalised images of four sizes: that of the search, an odd one, and two small ones that are not square.
 
     Args:
         channels: C.
         image_size: of the search, in pixels.
         least: the smallest size, in pixels.
+        frames: T of the clips; there are whole ones.
     """
     side = min(image_size, MAX_PROBE)
     generator = torch.Generator().manual_seed(0)
@@ -85,7 +86,7 @@ def probes(channels: int, image_size: int, least: int) -> Iterator[Tensor]:
         (1, 4 * least, 2 * least),
     )
     for number, height, width in sizes:
-        yield torch.randn(number, channels, height, width, generator=generator)
+        yield torch.randn(number * frames, channels, height, width, generator=generator)
 
 
 def stirred(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional
 
-from nas_attn.attention import _attend
+from nas_attn.attention import _attend, tam
 from nas_attn.attention._kernel_bank import KernelBank
 from nas_attn.deploy.agreement import Agreement, compare, probes
 from nas_attn.deploy.subject import Subject
@@ -75,15 +75,16 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
     reason = ""
     for smallest in (factor * least for factor in SMALLEST if factor == SMALLEST[0] or factor * least <= side):
         # Not square, and no power of two: sizes that are equal by chance would be taken for equal always.
-        example = torch.zeros(2, config.in_channels, 3 * smallest, 5 * smallest // 2)
-        images = list(probes(config.in_channels, max(side, smallest), smallest))
+        example = torch.zeros(2 * config.frames, config.in_channels, 3 * smallest, 5 * smallest // 2)
+        images = list(probes(config.in_channels, max(side, smallest), smallest, config.frames))
         try:
             return f"any size from {smallest} pixels up: {_tried(network, attempt, example, images)}"
         except Exception as error:  # PyTorch and the converters raise of all kinds
             reason = _in_one_line(error)
-    example = torch.zeros(2, config.in_channels, side, side)
+    example = torch.zeros(2 * config.frames, config.in_channels, side, side)
     one_size = [
-        torch.randn(number, *example.shape[1:], generator=torch.Generator().manual_seed(0)) for number in (2, 3)
+        torch.randn(clips * config.frames, *example.shape[1:], generator=torch.Generator().manual_seed(0))
+        for clips in (2, 3)
     ]
     try:
         agreement = _tried(network, attempt, example, one_size)
@@ -157,6 +158,7 @@ def traced(network: UNet, images: Tensor, *, any_size: bool, fixed_groups: bool 
 def _general_forms(any_size: bool, fixed_groups: bool) -> Iterator[None]:
     """Where an operation has several forms, one for each range of sizes, a graph needs one that does for all."""
     with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch.object(tam, "mix_frames", mixed_by_shifts))
         if any_size:
             patches.enter_context(mock.patch.object(_attend, "MAX_PLAIN_POSITIONS", ANY_NUMBER))
             patches.enter_context(mock.patch.object(functional, "adaptive_avg_pool2d", adaptive_average))
@@ -174,6 +176,18 @@ def mixed_afterwards(bank: KernelBank, x: Tensor, mix: Tensor, bias: Tensor | No
     maps = functional.conv2d(x, kernels, padding=1).view(x.shape[0], -1, *x.shape[1:])
     mixed: Tensor = (mix[:, :, None, None, None] * maps).sum(1)
     return mixed if bias is None else mixed + bias[:, :, None, None]
+
+
+def mixed_by_shifts(clips: Tensor, kernels: Tensor) -> Tensor:
+    """What ``mix_frames`` computes, by adding up shifted clips: no clip is a group of a convolution.
+
+    Shape: (B, T, C, H, W), (B, C, K) -> (B, T, C, H, W).
+    """
+    reach, frames = kernels.shape[2] // 2, clips.shape[1]
+    padded = functional.pad(clips, (0, 0, 0, 0, 0, 0, reach, reach))
+    shares = kernels[:, None, :, :, None, None].unbind(3)
+    mixed: Tensor = sum(share * padded[:, place : place + frames] for place, share in enumerate(shares))  # type: ignore[assignment]
+    return mixed
 
 
 def adaptive_average(x: Tensor, size: int | tuple[int, int]) -> Tensor:

@@ -15,7 +15,7 @@ _ALIKE = 0.01
 
 
 @torch.no_grad()
-def attention_maps(network: UNet, inputs: Tensor, precision: Precision) -> dict[str, Tensor]:
+def attention_maps(network: UNet, inputs: Tensor, precision: Precision, image: int = 0) -> dict[str, Tensor]:
     """How much each module scales each position of one image: |y| / |x|, lengths over the channels.
 
     x is what the module is given and y what it gives back, seen while the network works as ever. Above 1 a
@@ -25,8 +25,10 @@ def attention_maps(network: UNet, inputs: Tensor, precision: Precision) -> dict[
 
     Args:
         network: in eval mode.
-        inputs: one normalised image, (1, C, H, W), on the network's device.
+        inputs: one normalised image, or those of a clip that go through the network together, (N, C, H, W), on
+            the network's device.
         precision: in which the network is called.
+        image: whose maps are wanted.
     Returns:
         location, such as ``skip.0``, to its map (h, w) in float32 on the CPU; NaN where the feature is 0. In the
         order in which the network calls its modules.
@@ -35,7 +37,7 @@ def attention_maps(network: UNet, inputs: Tensor, precision: Precision) -> dict[
     modules = {name.replace("_", "."): module for name, module in network.attention.items()}
     within_blocks = network.instead | network.beside | network.around
     handles = [
-        module.register_forward_hook(_watcher(seen, place))
+        module.register_forward_hook(_watcher(seen, place, image))
         for place, module in modules.items()
         if place not in within_blocks
     ]
@@ -48,9 +50,10 @@ def attention_maps(network: UNet, inputs: Tensor, precision: Precision) -> dict[
     return {place: _lengths(*pair) for place, pair in seen.items() if not _scales_channels_only(*pair)}
 
 
-def _watcher(seen: dict[str, tuple[Tensor, Tensor]], place: str) -> Callable[..., None]:
+def _watcher(seen: dict[str, tuple[Tensor, Tensor]], place: str, image: int) -> Callable[..., None]:
     def watch(_: nn.Module, given: tuple[Tensor, ...], returned: Tensor) -> None:
-        seen[place] = given[0].float(), returned.float()
+        one = slice(image, image + 1)
+        seen[place] = given[0][one].float(), returned[one].float()
 
     return watch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class CropBatch(NamedTuple):
 
     Args:
         images: index of each crop's image.
-        draws: the crop's seven uniform numbers in [0, 1).
+        draws: the crop's seven uniform numbers in [0, 1), the same for all frames of a clip.
     Shape: (N,), (N, 7).
     """
 
@@ -40,15 +40,29 @@ class CropPlan(TorchDataset[CropBatch]):
     the batches that it would have had.
 
     Args:
-        n_images: size of the training set.
+        n_images: size of the training set; of clips, the number of windows.
         batch_size: N of one step, all processes together.
         seed: of the order and the crops.
         rank: number of this process; it gets every ``world_size``-th crop of a batch.
         world_size: number of processes.
+        starts: number of the first image of each window; None where each image is one.
+        frames: T of a window, all of which are cut alike and follow one another.
     """
 
-    def __init__(self, n_images: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        n_images: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        *,
+        starts: Sequence[int] | None = None,
+        frames: int = 1,
+    ) -> None:
         self._n_images = n_images
+        self._starts = torch.arange(n_images) if starts is None else torch.tensor(starts)
+        self._frames = frames
         self._batch_size = batch_size
         self._seed = seed
         self._share = slice(rank, None, world_size)
@@ -65,7 +79,8 @@ class CropPlan(TorchDataset[CropBatch]):
         first = positions[0] - passes[0] * self._n_images
         images = order[first : first + self._batch_size]
         draws = torch.rand(self._batch_size, _DRAWS, generator=keyed_generator("fit crops", self._seed, step))
-        return CropBatch(images[self._share], draws[self._share])
+        shown = self._starts[images[self._share]][:, None] + torch.arange(self._frames)
+        return CropBatch(shown.flatten(), draws[self._share].repeat_interleave(self._frames, dim=0))
 
 
 class EpochSteps(Sampler[int]):

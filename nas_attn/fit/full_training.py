@@ -49,7 +49,7 @@ def train(
     """
     check_fit(architecture, dataset, settings)
     hardware = choose_hardware(settings)
-    plan = plan_fit(settings, dataset, architecture.network.min_image_size)
+    plan = plan_fit(settings, dataset, architecture.network.min_image_size, architecture.network.frames)
     subject = _completed(architecture, dataset)
     plain = dataclasses.replace(subject, placement=subject.network.plain, found=None, results=None, verified=None)
     folder = RunFolder(output)
@@ -97,10 +97,25 @@ def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSetting
             f"the architecture tells {network.classes} classes apart, {dataset.name} has {len(dataset.classes)} "
             f"({', '.join(dataset.classes)}); set classes in the architecture file, or search on this data"
         )
+    found += _clip_problems(network.frames, dataset)
     if settings.against_plain and architecture.placement == network.plain:
         found.append("the architecture is the plain U-Net itself; leave out the comparison with it")
     if found:
         raise TrainingError(found)
+
+
+def _clip_problems(frames: int, dataset: Dataset) -> list[str]:
+    if frames == 1 or frames <= dataset.shortest_clip:
+        return []
+    if dataset.has_clips:
+        return [
+            f"the architecture looks at clips of {frames} frames, the shortest of {dataset.name} has "
+            f"{dataset.shortest_clip}; give longer clips, or search with --frames {dataset.shortest_clip}"
+        ]
+    return [
+        f"the architecture looks at clips of {frames} frames, the images of {dataset.name} are still; give clips "
+        "(images/train/CLIP/0001.png), or an architecture that was found on still images"
+    ]
 
 
 def _completed(architecture: Architecture, dataset: Dataset) -> Architecture:

@@ -42,6 +42,16 @@ def find_targets(images: Sequence[Path], output: Path) -> tuple[Target, ...]:
         Target(file, output / "masks" / f"{file.stem}.png", output / "overlays" / f"{file.stem}.png")
         for file in files
     )
+    check_targets(targets, output, problems)
+    return targets
+
+
+def check_targets(targets: Sequence[Target], output: Path, problems: list[str]) -> None:
+    """Raise what is wrong already, and what is wrong with the files that are to be written.
+
+    Raises:
+        UsageError: see ``find_targets``.
+    """
     if output.exists() and not output.is_dir():
         problems.append(f"{printable(output)}: is a file; give a folder for masks/ and overlays/ with -o")
     problems += _same_stems(targets)
@@ -53,18 +63,22 @@ def find_targets(images: Sequence[Path], output: Path) -> tuple[Target, ...]:
     ]
     if problems:
         raise UsageError(problems)
-    return targets
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder, not those of folders within, sorted by name."""
+    return sorted(
+        child
+        for child in folder.iterdir()
+        if child.is_file() and child.suffix.lower() in ENDINGS and not child.name.startswith(".")
+    )
 
 
 def _files(path: Path, problems: list[str]) -> Iterator[Path]:
     if path.is_file():
         yield path
     elif path.is_dir():
-        found = sorted(
-            child
-            for child in path.iterdir()
-            if child.is_file() and child.suffix.lower() in ENDINGS and not child.name.startswith(".")
-        )
+        found = images_in(path)
         if not found:
             problems.append(f"{printable(path)}: the folder holds no image ({', '.join(ENDINGS)}){_hint(path)}")
         yield from found

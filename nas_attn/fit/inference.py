@@ -49,10 +49,10 @@ class Segmenter:
     def labels(
         self, pixels: Tensor, *, tile: int | None = None, height: int | None = None, width: int | None = None
     ) -> Tensor:
-        """The most probable class of each pixel, on the CPU.
+        """The most probable class of each pixel of one image, on the CPU.
 
         Args:
-            pixels: one image, (C, H, W), raw values, on any device.
+            pixels: raw values, on any device.
             tile: side of the tiles; None to segment the image in one piece, or in tiles of 1024 pixels where
                 a side is longer than 2048.
             height: of the labels, where it is not that of the image: scores are enlarged before they are
@@ -62,25 +62,37 @@ class Segmenter:
         Raises:
             UsageError: the tile is too small to have a margin.
         """
-        size = (height or pixels.shape[1], width or pixels.shape[2])
-        if tile is None and max(pixels.shape[1:]) > WHOLE_UP_TO:
+        return self.labels_together(pixels[None], tile=tile, height=height, width=width)[0]
+
+    @torch.inference_mode()
+    def labels_together(
+        self, pixels: Tensor, *, tile: int | None = None, height: int | None = None, width: int | None = None
+    ) -> Tensor:
+        """The same of the images that the network is given together, such as the frames of a clip.
+
+        Shape: (N, C, H, W) -> (N, height, width) uint8.
+        Raises:
+            UsageError: the tile is too small to have a margin.
+        """
+        size = (height or pixels.shape[2], width or pixels.shape[3])
+        if tile is None and max(pixels.shape[2:]) > WHOLE_UP_TO:
             tile = _TILE
-        if tile is not None and max(pixels.shape[1:]) > tile:
+        if tile is not None and max(pixels.shape[2:]) > tile:
             return _enlarged_labels(self._tiled(pixels, tile), size)
-        logits = self.logits(self._at_home(pixels[None]))
+        logits = self.logits(self._at_home(pixels))
         if logits.shape[2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        return logits[0].argmax(0).to(torch.uint8).cpu()
+        return logits.argmax(1).to(torch.uint8).cpu()
 
     def _tiled(self, pixels: Tensor, tile: int) -> Tensor:
         """Labels from overlapping tiles; each pixel from the tile whose cut it lies farthest from."""
         margin = tile_margin(tile, self.min_image_size)
-        labels = torch.empty(pixels.shape[1:], dtype=torch.uint8)
-        for rows in _spans(pixels.shape[1], tile, margin, self.min_image_size):
-            for columns in _spans(pixels.shape[2], tile, margin, self.min_image_size):
-                piece = pixels[:, rows.start : rows.end, columns.start : columns.end]
-                found = self.logits(self._at_home(piece[None]))[0].argmax(0).to(torch.uint8).cpu()
-                labels[rows.kept, columns.kept] = found[rows.within, columns.within]
+        labels = torch.empty(pixels.shape[0], *pixels.shape[2:], dtype=torch.uint8)
+        for rows in _spans(pixels.shape[2], tile, margin, self.min_image_size):
+            for columns in _spans(pixels.shape[3], tile, margin, self.min_image_size):
+                piece = pixels[:, :, rows.start : rows.end, columns.start : columns.end]
+                found = self.logits(self._at_home(piece)).argmax(1).to(torch.uint8).cpu()
+                labels[:, rows.kept, columns.kept] = found[:, rows.within, columns.within]
         return labels
 
     def _at_home(self, pixels: Tensor) -> Tensor:
@@ -142,6 +154,6 @@ def _spans(length: int, tile: int, margin: int, grid: int) -> Iterator[_Span]:
 
 
 def _enlarged_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
-    if labels.shape == size:
+    if labels.shape[1:] == size:
         return labels
-    return F.interpolate(labels[None, None].float(), size=size, mode="nearest-exact")[0, 0].to(torch.uint8)
+    return F.interpolate(labels[:, None].float(), size=size, mode="nearest-exact")[:, 0].to(torch.uint8)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from nas_attn.data import Dataset
 from nas_attn.fit.crops import CropBatch, CropPlan, CropSource, EpochSteps, tinted
 from nas_attn.fit.inference import Segmenter
-from nas_attn.fit.plan import FitPlan
+from nas_attn.fit.plan import FitPlan, windows_of
 from nas_attn.fit.whole import WholeBatch, WholeImages
 from nas_attn.measure import IntersectionOverUnion
 from nas_attn.training import Companions, Recipe, segmentation_loss
@@ -68,15 +68,30 @@ class Lesson(lightning.LightningModule):
 
     def train_dataloader(self) -> DataLoader[CropBatch]:
         """The crops of each step, as yet only drawn: cutting them is an indexing operation on the device."""
-        images, plan = self._dataset.train, self._plan
-        crops = CropPlan(len(images), plan.batch_size, plan.seed, self.global_rank, self.trainer.world_size)
+        plan = self._plan
+        windows = windows_of(self._dataset.train, plan.frames)
+        crops = CropPlan(
+            len(windows),
+            plan.batch_size,
+            plan.seed,
+            self.global_rank,
+            self.trainer.world_size,
+            starts=windows,
+            frames=plan.frames,
+        )
         return DataLoader(
             crops, batch_size=None, sampler=EpochSteps(lambda: self.global_step, plan.steps_per_epoch)
         )
 
     def val_dataloader(self) -> DataLoader[WholeBatch]:
         """The validation images, whole, shared out among the processes."""
-        images = WholeImages(self._dataset.val, self._plan.batch_size, self.global_rank, self.trainer.world_size)
+        images = WholeImages(
+            self._dataset.val,
+            self._plan.batch_size,
+            self.global_rank,
+            self.trainer.world_size,
+            frames=self._plan.frames,
+        )
         return DataLoader(images, batch_size=None)
 
     def on_fit_start(self) -> None:
@@ -100,9 +115,9 @@ class Lesson(lightning.LightningModule):
     def validation_step(self, batch: WholeBatch, batch_idx: int) -> None:
         """Count the pixels of a batch."""
         if len(batch.masks):
-            logits = self._segmenter.logits(batch.pixels)
-            self._losses.append(segmentation_loss(logits, batch.masks) * len(batch.masks))
-            self._iou.update(logits.argmax(1), batch.masks)
+            logits, masks = self._segmenter.logits(batch.pixels)[batch.is_new], batch.masks[batch.is_new]
+            self._losses.append(segmentation_loss(logits, masks) * len(masks))
+            self._iou.update(logits.argmax(1), masks)
         else:
             self._iou.update(batch.masks, batch.masks)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from nas_attn.data import Dataset
+from nas_attn.clips import every_window
+from nas_attn.data import Dataset, LabelledImages
 from nas_attn.errors import TrainingError
 from nas_attn.fit.settings import FitSettings
 
@@ -18,7 +20,7 @@ class FitPlan:
     """A training with nothing left open.
 
     Args:
-        epochs: passes over the training images.
+        epochs: passes over the training images; of clips, over all windows of ``frames``.
         steps_per_epoch: optimiser steps of one of them.
         batch_size: crops of one step, those of all devices together.
         crop: side of the crops, in pixels.
@@ -26,6 +28,7 @@ class FitPlan:
         seed: of the starting weights, the order and the crops.
         patience: epochs without a better validation IoU after which training stops; None to train to the end.
         longest_side: the size to which larger images were reduced on reading; None where they were not.
+        frames: T of the windows of clips; 1 where images are still.
     """
 
     epochs: int
@@ -36,6 +39,7 @@ class FitPlan:
     seed: int
     patience: int | None
     longest_side: int | None
+    frames: int = 1
 
     @property
     def steps(self) -> int:
@@ -44,29 +48,33 @@ class FitPlan:
 
     def to_dict(self) -> dict[str, int | float | None]:
         """Plain values, for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        if self.frames == 1:
+            del values["frames"]  # runs on still images are older than clips, and must go on
+        return values
 
     def __str__(self) -> str:
         return (
             f"{self.epochs} epochs of {self.steps_per_epoch} steps, each of {self.batch_size} crops of "
-            f"{self.crop} px, seed {self.seed}"
+            f"{self.crop} px{f', each of {self.frames} frames' if self.frames > 1 else ''}, seed {self.seed}"
         )
 
 
-def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int) -> FitPlan:
+def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frames: int = 1) -> FitPlan:
     """Fill in what the settings leave open.
 
     Args:
         settings: what was asked for.
         dataset: what is to be learnt.
         min_image_size: the smallest side that the network can take.
+        frames: T of the network.
     Raises:
         TrainingError: the crop is too small for the network.
     """
     least = 2 * min_image_size  # one pixel at the bottleneck has no variance for batch normalisation to learn
     if settings.crop is not None and settings.crop < least:
         raise TrainingError(f"crop is {settings.crop}; for a network of this depth it must be at least {least}")
-    steps_per_epoch = -(-len(dataset.train) // settings.batch_size)
+    steps_per_epoch = -(-len(windows_of(dataset.train, frames)) // settings.batch_size)
     return FitPlan(
         epochs=settings.epochs or max(_LEAST_EPOCHS, -(-_STEPS // steps_per_epoch)),
         steps_per_epoch=steps_per_epoch,
@@ -76,7 +84,13 @@ def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int) -> Fi
         seed=settings.seed,
         patience=settings.patience,
         longest_side=settings.longest_side,
+        frames=frames,
     )
+
+
+def windows_of(images: LabelledImages, frames: int) -> Sequence[int]:
+    """The first image of each window of T frames that is trained on; of still images, each of them."""
+    return every_window(images.clips or (1,) * len(images), frames)
 
 
 def _suitable_crop(dataset: Dataset, least: int) -> int:

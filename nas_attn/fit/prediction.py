@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from nas_attn.attention import KINDS
+from nas_attn.clips import covering_windows
 from nas_attn.data.problem import printable
 from nas_attn.errors import DataError, UsageError
 from nas_attn.export import Architecture
+from nas_attn.fit.clip_files import find_clips
 from nas_attn.fit.hardware import choose_hardware
 from nas_attn.fit.identity import architecture_id
 from nas_attn.fit.image_files import SOFTWARE, Target, find_targets
@@ -76,7 +79,8 @@ def predict(
     Args:
         architecture: that of the weights.
         weights: written by ``train``; they say how images are normalised and reduced.
-        images: files and folders.
+        images: files and folders; where the architecture looks at the frames of a clip together, the folders of
+            clips, and their predictions go into masks/CLIP/ and overlays/CLIP/.
         output: folder for masks/, overlays/ and legend.png; no file in it is written over that no prediction made.
         tile: side of overlapping tiles, in pixels; None for whole images, and tiles of 1024 pixels where a side
             is longer than 2048.
@@ -89,24 +93,40 @@ def predict(
     """
     if tile is not None:
         tile_margin(tile, architecture.network.min_image_size)
-    targets = find_targets(images, output)
+    frames = frames_together(architecture)
+    targets: Sequence[Sequence[Target]]
+    if frames > 1:
+        targets = find_clips(images, output, frames)
+    else:
+        targets = [(target,) for target in find_targets(images, output)]
+    n_images = sum(map(len, targets))
     device = choose_hardware(FitSettings(accelerator=accelerator)).device
     segmenter, info = _load(architecture, weights, device)
-    _make_folders(output)
+    _make_folders(output, {target.mask.parent.name for clip in targets for target in clip if frames > 1})
     predictions: list[Prediction] = []
     problems: list[str] = []
     with warnings.catch_warnings():
         # As the reader of data sets does it: damage is told of by errors, a decompression bomb is one.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for number, target in enumerate(targets, start=1):
+        done, in_channels = 0, architecture.network.in_channels
+        for clip in targets:
             try:
-                predictions.append(_predicted(target, segmenter, info, architecture.network.in_channels, tile))
+                for window in covering_windows([len(clip)], frames):
+                    shown = clip[window.first : window.first + frames]
+                    predictions += _predicted(shown, window.seen, segmenter, info, in_channels, tile)
             except DataError as error:
                 problems += error.problems
-            report(number, len(targets))
+            done += len(clip)
+            report(done, n_images)
     _save(draw_legend(info.classes), output / "legend.png")
     return PredictionReport(info.classes, tuple(predictions), tuple(problems))
+
+
+def frames_together(architecture: Architecture) -> int:
+    """How many images the network must be given together; 1 where no attention looks at several."""
+    needed = any(KINDS[spec.kind].kind.needs_clip for _, spec in architecture.placement)
+    return architecture.network.frames if needed else 1
 
 
 def _load(architecture: Architecture, weights: Path, device: torch.device) -> tuple[Segmenter, WeightsInfo]:
@@ -117,21 +137,39 @@ def _load(architecture: Architecture, weights: Path, device: torch.device) -> tu
 
 
 def _predicted(
-    target: Target, segmenter: Segmenter, info: WeightsInfo, in_channels: int, tile: int | None
-) -> Prediction:
-    """Raises DataError where the image cannot be segmented."""
-    image = load_image(target.image, in_channels, info.bits, info.longest_side)
-    labels = _labels(target.image, image, segmenter, tile)
+    targets: Sequence[Target],
+    seen: int,
+    segmenter: Segmenter,
+    info: WeightsInfo,
+    in_channels: int,
+    tile: int | None,
+) -> list[Prediction]:
+    """Images that go through the network together, less those of the first that were predicted before.
+
+    Raises DataError where they cannot be segmented.
+    """
+    images = [load_image(target.image, in_channels, info.bits, info.longest_side) for target in targets]
+    for target, image in zip(targets, images, strict=True):
+        if image.full.shape != images[0].full.shape:
+            raise DataError(f"{printable(target.image)}: has another size than the frames of its clip before it")
+    found = _labels(targets[0].image, images, segmenter, tile)
+    shown = zip(targets[seen:], images[seen:], found[seen:], strict=True)
+    return [_written(target, image, labels, info) for target, image, labels in shown]
+
+
+def _written(target: Target, image: LoadedImage, labels: Tensor, info: WeightsInfo) -> Prediction:
     _save(Image.fromarray(labels.numpy()), target.mask)
     _save(draw_overlay(image.full, labels), target.overlay)
     counts = torch.bincount(labels.flatten().long(), minlength=len(info.classes))
     return Prediction(target.image, target.mask, target.overlay, tuple((counts / labels.numel()).tolist()))
 
 
-def _labels(path: Path, image: LoadedImage, segmenter: Segmenter, tile: int | None) -> Tensor:
-    height, width = image.full.shape[1:]
+def _labels(path: Path, images: Sequence[LoadedImage], segmenter: Segmenter, tile: int | None) -> Tensor:
+    """(N, H, W) at the size of the files."""
+    height, width = images[0].full.shape[1:]
+    pixels = torch.stack([image.reduced for image in images])
     try:
-        return segmenter.labels(image.reduced, tile=tile, height=height, width=width)
+        return segmenter.labels_together(pixels, tile=tile, height=height, width=width)
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
@@ -141,10 +179,11 @@ def _labels(path: Path, image: LoadedImage, segmenter: Segmenter, tile: int | No
         ) from None
 
 
-def _make_folders(output: Path) -> None:
+def _make_folders(output: Path, clips: Collection[str]) -> None:
     try:
         for name in ("masks", "overlays"):
-            (output / name).mkdir(parents=True, exist_ok=True)
+            for clip in clips or ("",):
+                (output / name / clip).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{printable(output)}: no folder can be made there ({error.strerror})") from None
 

@@ -116,7 +116,7 @@ class Run:
         info = load_weights(self.folder.weights, segmenter.module, architecture_id(self.architecture))
         segmenter.module.eval().to(self.hardware.device)
         iou, per_class = score_images(
-            segmenter, self.dataset.test, len(self.dataset.classes), self.hardware.device
+            segmenter, self.dataset.test, len(self.dataset.classes), self.hardware.device, self.plan.frames
         )
         return TrainedNetwork(
             placement=self.architecture.placement.id,

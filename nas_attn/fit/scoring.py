@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 import torch.distributed
 
+from nas_attn.clips import covering_windows
 from nas_attn.data import LabelledImages
 from nas_attn.fit.inference import Segmenter
 from nas_attn.measure import IntersectionOverUnion
 
 
 def score_images(
-    segmenter: Segmenter, images: LabelledImages, classes: int, device: torch.device
+    segmenter: Segmenter, images: LabelledImages, classes: int, device: torch.device, frames: int = 1
 ) -> tuple[float, tuple[float | None, ...]]:
     """Mean IoU and the IoU of each class, pooled over all images at their true size.
 
@@ -22,6 +23,7 @@ def score_images(
         images: the split.
         classes: K.
         device: of this process.
+        frames: T of the windows in which clips are segmented; 1 where images are still.
     """
     rank, world_size = 0, 1
     if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -29,7 +31,11 @@ def score_images(
     iou = IntersectionOverUnion(classes)
     nothing = images.masks[:0].to(device)
     iou.update(nothing, nothing)  # so that a process without a share has its counts on the device too
-    for index in range(rank, len(images), world_size):
-        labels = segmenter.labels(images.image(index).to(device))
-        iou.update(labels[None].to(device), images.mask(index)[None].to(device))
+    windows = covering_windows(images.clips or (1,) * len(images), frames)
+    for window in windows[rank::world_size]:
+        numbers = range(window.first, window.first + frames)
+        pixels = torch.stack([images.image(number) for number in numbers]).to(device)
+        masks = torch.stack([images.mask(number) for number in numbers]).to(device)
+        labels = segmenter.labels_together(pixels).to(device)
+        iou.update(labels[window.seen :], masks[window.seen :])
     return iou.compute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -18,6 +19,7 @@ from nas_attn.training import DeviceImages, initialise, train_run
 from nas_attn.unet import build_unet
 
 NETWORK = UNetConfig(3, 3, depth=2, base_channels=8)
+PER_IMAGE = ("pixels", "masks", "heights", "widths")
 KINDS = catalogue()
 STANDS = [
     pytest.param(name, stage, id=f"{name}-{stage}")
@@ -35,8 +37,14 @@ def one_thread() -> Iterator[None]:
 
 
 @cache
-def images() -> DeviceImages:
-    return pack_sets(synthetic(image_size=32, n_train=32, n_val=1, n_test=1), 16, torch.device("cpu")).train
+def images(frames: int) -> DeviceImages:
+    """Still images; where frames go together, clips of them that stand still."""
+    still = synthetic(image_size=32, n_train=32, n_val=1, n_test=1)
+    packed = pack_sets(still, 16, torch.device("cpu")).train
+    if frames == 1:
+        return packed
+    repeated = {name: getattr(packed, name).repeat_interleave(frames, 0) for name in PER_IMAGE}
+    return replace(packed, **repeated, clips=(frames,) * 32, frames=frames)
 
 
 def everywhere(name: str, stage: Stage, start: str) -> Placement:
@@ -51,10 +59,11 @@ def everywhere(name: str, stage: Stage, start: str) -> Placement:
 def test_two_hundred_steps_do_not_diverge_and_teach_something(name: str, stage: Stage, start: str) -> None:
     if name == "none" and start == "identity":
         pytest.skip("none has no start")
-    module = build_unet(NETWORK, everywhere(name, stage, start))
+    network = replace(NETWORK, frames=3 if KINDS[name].needs_clip else 1)
+    module = build_unet(network, everywhere(name, stage, start))
     initialise(module, 0)
     before = {key: weight.detach().clone() for key, weight in module.named_parameters()}
-    run = train_run(module, images(), Budget(200, 16, 4), 0)
+    run = train_run(module, images(network.frames), Budget(200, 16, 4), 0)
     losses = [point.loss for point in run.curve]
     assert losses[-1] < 0.85 * losses[0]
     learned = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -21,16 +22,19 @@ from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
 NETWORK = UNetConfig(in_channels=2, classes=3, depth=2, base_channels=8)
+FRAMES = 3
 
 
 @pytest.fixture(scope="session")
 def make_architecture() -> Callable[..., Architecture]:
-    """An architecture from ``{"skip.0": "gate"}``, what is left out being none."""
+    """An architecture from ``{"skip.0": "gate"}``, what is left out being none; of clips where needed."""
 
     def make(attention: dict[str, str], network: UNetConfig = NETWORK, **changes: object) -> Architecture:
         placement = network.plain
         for place, text in attention.items():
             placement = placement.replace(Location.parse(place), AttentionSpec.parse(text))
+        if any(catalogue()[spec.kind].needs_clip for _, spec in placement):
+            network = replace(network, frames=FRAMES)
         values: dict[str, object] = {
             "classes": ("background", "cell", "wall"),
             "mean": (120.5, 1e-05),

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from nas_attn.attention import _attend
+from nas_attn.attention.tam import mix_frames
 from nas_attn.deploy import onnx_file, trace
 from nas_attn.deploy.onnx_file import write_onnx
 from nas_attn.deploy.program import write_program
@@ -193,6 +194,12 @@ def test_the_up_layer_of_a_graph_is_the_networks(size: tuple[int, int]) -> None:
     assert torch.equal(trace.AnySizeUp(up)(x, skip), up(x, skip))
 
 
+def test_frames_mixed_by_shifts_are_those_mixed_by_a_convolution() -> None:
+    for kernel in (3, 5):
+        clips, kernels = torch.randn(2, 4, 3, 5, 6), torch.randn(2, 3, kernel)
+        torch.testing.assert_close(trace.mixed_by_shifts(clips, kernels), mix_frames(clips, kernels))
+
+
 def test_tracing_leaves_attention_as_it_was(make_architecture: Make) -> None:
     before = _attend.MAX_PLAIN_POSITIONS, functional.adaptive_avg_pool2d
     trace.traced(
@@ -219,12 +226,14 @@ def test_every_kind_keeps_what_is_said_of_its_sizes(
     path = tmp_path / f"best{suffix}"
     placed = subject(make_architecture({place: kind}, image_size=32))
     said = written(placed, path)
+    frames = placed.architecture.network.frames
 
     if (suffix, kind) in ONE_SIZE:
         assert said.startswith("images of 32x32 only")
-        assert_answers(path, placed.network(), ((1, 32, 32), (3, 32, 32)))
+        assert_answers(path, placed.network(), ((frames, 32, 32), (3 * frames, 32, 32)))
     else:
         claim = re.match(r"any size from (\d+) pixels up: ", said)
         assert claim is not None, said
         least = int(claim[1])
-        assert_answers(path, placed.network(), ((1, least, least), (3, least + 5, least + 10), (1, 64, 64)))
+        sizes = ((frames, least, least), (3 * frames, least + 5, least + 10), (frames, 64, 64))
+        assert_answers(path, placed.network(), sizes)

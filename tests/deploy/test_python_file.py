@@ -42,7 +42,7 @@ def assert_same(awake: Callable[[Architecture], nn.Module], executed: Callable[[
         with torch.inference_mode():
             for number, height, width in ((2, 7, 9), (1, 32, 37)):
                 if min(height, width) >= architecture.network.min_image_size:
-                    images = torch.randn(number, 2, height, width)
+                    images = torch.randn(number * architecture.network.frames, 2, height, width)
                     logits = network(images)
                     assert logits.isfinite().all()
                     assert torch.equal(copy.eval()(images), logits)

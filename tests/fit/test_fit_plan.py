@@ -19,7 +19,7 @@ def test_left_open_the_epochs_make_three_thousand_steps(tiny_data, batch_size, s
 
 def test_large_sets_are_seen_twenty_times(tiny_data):
     class Many:
-        heights, widths = (32,), (32,)
+        heights, widths, clips = (32,), (32,), ()
 
         def __len__(self):
             return 100_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -26,7 +28,7 @@ def need_a_gpu() -> None:
         pytest.skip("needs a CUDA device")
 
 
-def images(most_bytes: int | None = None) -> DeviceImages:
+def images(most_bytes: int | None = None, frames: int = 1) -> DeviceImages:
     random = torch.Generator().manual_seed(0)
     masks = (torch.rand(12, 1, 6, 6, generator=random) > 0.5).float()
     masks = nn.functional.interpolate(masks, size=(48, 48))[:, 0].to(torch.uint8)
@@ -41,17 +43,21 @@ def images(most_bytes: int | None = None) -> DeviceImages:
         least_size=1,
         device=GPU,
         most_bytes=most_bytes,
+        clips=(4, 4, 4),
+        frames=frames,
     )
 
 
 def run(
     placement: Placement, *, graphs: bool, pool: GraphPool | None = None, most_bytes: int | None = None
 ) -> tuple[nn.Module, TrainedRun]:
-    module = build_unet(NETWORK, placement)
+    needs_clip = any(catalogue()[spec.kind].needs_clip for _, spec in placement)
+    network = replace(NETWORK, frames=2 if needs_clip else 1)
+    module = build_unet(network, placement)
     initialise(module, 0)
     module = module.to(GPU)
     return module, train_run(
-        module, images(most_bytes), BUDGET, 0, graphs=graphs, pool=pool, precision=Precision()
+        module, images(most_bytes, network.frames), BUDGET, 0, graphs=graphs, pool=pool, precision=Precision()
     )
 
 

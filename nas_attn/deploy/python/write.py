@@ -45,5 +45,5 @@ def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
     network.load_state_dict(state)
     copy.load_state_dict(state)
     config = subject.architecture.network
-    images = probes(config.in_channels, subject.architecture.image_size, config.min_image_size)
+    images = probes(config.in_channels, subject.architecture.image_size, config.min_image_size, config.frames)
     return compare(network.eval(), copy.eval(), list(images))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import attention_maps, write_sets
+from nas_attn.evaluate import TrainingEvaluator, attention_maps, write_sets
 from nas_attn.placement import Location, Placement
 from nas_attn.ranking import RankedPlacement, Ranking, describe
 from nas_attn.ranking.runs import comparable_iou
@@ -28,7 +28,7 @@ from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.showing.panel_store import read_panels, write_panels
 from nas_attn.study.showing.pictures import class_colours, draw_labels, draw_map, map_range
-from nas_attn.study.showing.telling import image_ious, network_input, predicted_labels, telling_images
+from nas_attn.study.showing.telling import image_ious, network_input, predicted_labels, telling_images, windows_of
 from nas_attn.unet import UNet
 
 MOST_MAPS = 6
@@ -129,7 +129,7 @@ def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Pane
         ious = [image_ious(found, dataset) for found in labels]
         chosen = telling_images(ious[0], dataset.val.names)
         winner = _unet(networks[0])
-        maps = [attention_maps(winner, network_input(dataset, i, evaluator), evaluator.precision) for i in chosen]
+        maps = [_maps(winner, dataset, index, evaluator) for index in chosen]
     caption = "winner" if pair.winner.rank == 1 else f"rank {pair.winner.rank}"
     panels = [
         Panel(
@@ -145,6 +145,14 @@ def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Pane
         for (index, why), found in zip(chosen.items(), maps, strict=True)
     ]
     return Panels(tuple(_notes(pair, scores)), class_colours(dataset.classes), tuple(panels))
+
+
+def _maps(network: UNet, dataset: Dataset, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
+    """The attention maps of a validation image, seen in the window in which it is judged."""
+    windows = windows_of(dataset, evaluator)
+    window = next(one for one in windows if 0 <= index - one.first < evaluator.network.frames)
+    inputs = network_input(dataset, window, evaluator)
+    return attention_maps(network, inputs, evaluator.precision, index - window.first)
 
 
 @contextmanager

@@ -7,14 +7,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from nas_attn.clips import Window, covering_windows
 from nas_attn.data import Dataset
 from nas_attn.evaluate import TrainingEvaluator
 from nas_attn.measure import IntersectionOverUnion
 
 
-def network_input(dataset: Dataset, index: int, evaluator: TrainingEvaluator) -> Tensor:
-    """One validation image as a network wants it, (1, C, H, W)."""
-    pixels = dataset.val.image(index)[None].float()
+def windows_of(dataset: Dataset, evaluator: TrainingEvaluator) -> tuple[Window, ...]:
+    """The windows in which the validation images are judged, one for each where they are still."""
+    return covering_windows(dataset.val.clips or (1,) * len(dataset.val), evaluator.network.frames)
+
+
+def network_input(dataset: Dataset, window: Window, evaluator: TrainingEvaluator) -> Tensor:
+    """The validation images of a window as a network wants them, (T, C, H, W)."""
+    numbers = range(window.first, window.first + evaluator.network.frames)
+    pixels = torch.stack([dataset.val.image(number) for number in numbers]).float()
     mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (dataset.mean, dataset.std))
     return ((pixels - mean) / std).to(evaluator.device)
 
@@ -23,11 +30,11 @@ def network_input(dataset: Dataset, index: int, evaluator: TrainingEvaluator) ->
 def predicted_labels(network: nn.Module, evaluator: TrainingEvaluator, dataset: Dataset) -> list[Tensor]:
     """The class of each pixel of each validation image, (H, W) on the CPU."""
     found = []
-    for index in range(len(dataset.val)):
-        inputs = network_input(dataset, index, evaluator)
+    for window in windows_of(dataset, evaluator):
+        inputs = network_input(dataset, window, evaluator)
         with evaluator.precision.autocast(inputs.device):
             logits = network(evaluator.precision.arrange(inputs))
-        found.append(logits[0].argmax(0).to(torch.uint8).cpu())
+        found += logits.argmax(1).to(torch.uint8).cpu()[window.seen :]
     return found
 
 

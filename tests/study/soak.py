@@ -3,8 +3,9 @@
   python tests/study/soak.py --seconds 300
   python tests/study/soak.py --seconds 300 --server postgresql
 
-Every finished evaluation is recorded once, none is lost, the trials are those of an undisturbed search, and Optuna
-and its dashboard can read the study at every moment. Prints figures as JSON; exits with 1 where a rule is broken.
+A fault waits until the process that it hits works on a trial, and says what that was doing. Every finished
+evaluation is recorded once, none is lost, the trials are those of an undisturbed search, and Optuna and its
+dashboard can read the study at every moment. Prints figures as JSON; exits with 1 where a rule is broken.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -27,13 +28,13 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
+from phases import EVALUATING, WORKING, Notebook, Noted, Phases
+from warm import COSTS, SPACE
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
-from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator
-from nas_attn.placement import Placement
-from nas_attn.record import Outcome, State, TrialRecord
-from nas_attn.space import SearchSpace, read_space
+from nas_attn.evaluate import DataSource, LookupEvaluator
+from nas_attn.record import State, TrialRecord
+from nas_attn.space import SearchSpace
 from nas_attn.study import loop
 from nas_attn.study.database import claims
 from nas_attn.study.database.ledger import Ledger
@@ -46,6 +47,9 @@ from nas_attn.training import Precision, Recipe
 
 PARALLEL = 6
 BEAT_SECONDS, PATIENCE_SECONDS = 0.2, 2.0
+EVALUATION_SECONDS = 0.05
+_LONGEST_WAIT = 30.0
+_SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "stop": signal.SIGSTOP}
 
 
 def settings_of(space: SearchSpace, trials: int) -> StudySettings:
@@ -73,32 +77,6 @@ def settings_of(space: SearchSpace, trials: int) -> StudySettings:
     )
 
 
-@dataclass(frozen=True)
-class Noted:
-    """Notes each evaluation that it begins and ends.
-
-    Args:
-        evaluator: asked.
-        notes: file of lines.
-    """
-
-    evaluator: LookupEvaluator
-    notes: Path
-
-    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
-        key = f"{placement.id} {budget.steps} {seed}"
-        self._note(f"begin {os.getpid()} {key}")
-        outcome = self.evaluator(placement, budget, seed)
-        self._note(f"end {os.getpid()} {key}")
-        return outcome
-
-    def _note(self, line: str) -> None:
-        # One write of less than a page to a file opened for appending is whole, whoever else writes.
-        file = os.open(self.notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(file, f"{line}\n".encode())
-        os.close(file)
-
-
 @dataclass
 class Soak:
     """A study under fire.
@@ -120,16 +98,21 @@ class Soak:
     restart: Callable[[], None] | None = None
     living: list[BaseProcess] = field(default_factory=list)
     stopped: dict[int, float] = field(default_factory=dict)
-    faults: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     looks: int = 0
     most_finished: int = 0
 
+    def __post_init__(self) -> None:
+        self._phases = Phases(self.evaluator.notebook)
+        self._next_look = 0.0
+
     def run(self, seconds: float) -> None:
         """Search and disturb for a while, then let the search end in peace."""
+        self._refill()
+        self._one_at_work()
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self._is_over():
             self._refill()
-            time.sleep(self.random_.uniform(0.05, 0.6))
             self._disturb()
             self._wake()
             self._look()
@@ -153,25 +136,45 @@ class Soak:
             self.living.append(process)
 
     def _disturb(self) -> None:
-        kinds = ["kill", "kill", "kill", "terminate", "stop", "nothing", "kill all"]
+        """One fault, at a process that works."""
+        kinds = ["kill", "kill", "kill", "terminate", "stop", "kill all"]
         if self.restart is not None:
             kinds.append("restart")
         kind = self.random_.choice(kinds)
-        awake = [process.pid or 0 for process in self.living if process.pid not in self.stopped]
-        if kind == "nothing" or not awake:
-            return
-        self.faults[kind] += 1
+        target = self._one_at_work()
+        time.sleep(self.random_.uniform(0, 3 * EVALUATION_SECONDS))
         if kind == "restart" and self.restart is not None:
+            self.faults[kind][self._phases.of(target)] += 1
             self.restart()
-        elif kind == "stop":
-            pid = self.random_.choice(awake)
-            os.kill(pid, signal.SIGSTOP)
-            self.stopped[pid] = time.monotonic() + self.random_.uniform(0.5, 3) * PATIENCE_SECONDS
+        elif kind == "kill all":
+            for pid in self._awake():
+                self._send(signal.SIGKILL, pid, kind)
         else:
-            number = signal.SIGTERM if kind == "terminate" else signal.SIGKILL
-            for pid in awake if kind == "kill all" else [self.random_.choice(awake)]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+            self._send(_SIGNALS[kind], target, kind)
+        if kind == "stop":
+            self.stopped[target] = time.monotonic() + self.random_.uniform(0.5, 3) * PATIENCE_SECONDS
+
+    def _awake(self) -> list[int]:
+        return [process.pid or 0 for process in self.living if process.pid not in self.stopped]
+
+    def _one_at_work(self) -> int:
+        """A process that has begun an evaluation just now; where none does so for a while, any."""
+        end = time.monotonic() + _LONGEST_WAIT
+        while time.monotonic() < end:
+            self._wake()
+            self._refill()
+            working = [pid for pid in self._awake() if self._phases.of(pid) == EVALUATING]
+            if working:
+                return self.random_.choice(working)
+            time.sleep(0.01)
+        return self.random_.choice(self._awake())
+
+    def _send(self, number: signal.Signals, pid: int, kind: str) -> None:
+        """A signal; what its process was doing counts, as soon as it cannot do anything else."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        time.sleep(0.02)
+        self.faults[kind][self._phases.of(pid)] += 1
 
     def _wake(self, *, all_of_them: bool = False) -> None:
         for pid, end in list(self.stopped.items()):
@@ -181,7 +184,10 @@ class Soak:
                     os.kill(pid, signal.SIGCONT)
 
     def _look(self) -> None:
-        """Read the study as Optuna and its dashboard do."""
+        """Read the study as Optuna and its dashboard do, about once a second."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + 1
         try:
             study = optuna.load_study(study_name="soak", storage=self.url)
             trials = study.get_trials(deepcopy=False)
@@ -197,6 +203,8 @@ class Soak:
         assert all(len(trial.values) == 2 for trial in trials if trial.state.name == "COMPLETE")
 
     def _is_over(self) -> bool:
+        if self.most_finished < self.settings.trials:
+            return False
         records = _patient(lambda: Ledger.open(self.url, "soak").records())
         return len(records) >= self.settings.trials and all(one.state is not State.RUNNING for one in records)
 
@@ -211,16 +219,16 @@ def check(soak: Soak, expected: Sequence[TrialRecord]) -> dict[str, object]:
     assert essence(records) == essence(expected), "the trials are not those of an undisturbed search"
     keys = {f"{one.placement.id} {one.budget.steps} {one.seed}" for one in records}
     assert len(keys) == len(records), "an evaluation is recorded twice"
-    lines = soak.evaluator.notes.read_text().splitlines()
-    begun, ended = (
-        [line.split(" ", 2)[2] for line in lines if line.startswith(word)] for word in ("begin", "end")
-    )
+    lines = soak.evaluator.notebook.lines()
+    begun, ended = ([key for word, _, key in lines if word == wanted] for wanted in ("begin", "end"))
     assert set(ended) == keys, "an evaluation was lost, or nobody asked for it"
     return {
         "trials": len(records),
         "searchers at once": soak.searchers,
-        "searchers in all": len({line.split(" ", 2)[1] for line in lines}),
-        "faults": dict(soak.faults),
+        "searchers in all": len({process for _, process, _ in lines}),
+        "faults": {kind: dict(phases) for kind, phases in soak.faults.items()},
+        "faults in all": sum(sum(phases.values()) for phases in soak.faults.values()),
+        "of these at work": sum(phases[at] for phases in soak.faults.values() for at in WORKING),
         "evaluations begun again": len(begun) - len(keys),
         "evaluations ended twice": len(ended) - len(keys),
         "looks by Optuna": soak.looks,
@@ -255,7 +263,9 @@ def search(url: str, settings: StudySettings, evaluator: Noted) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         ledger = _patient(lambda: Ledger.open(url, "soak"))
-        run_trials(settings, ledger, _agenda(settings), InlinePool(evaluator), lambda _: None)
+        agenda = _agenda(settings)
+        evaluator.notebook.note("ready")
+        run_trials(settings, ledger, agenda, InlinePool(evaluator), evaluator.listen)
 
 
 def hasten() -> None:
@@ -266,8 +276,7 @@ def hasten() -> None:
 
 
 def _agenda(settings: StudySettings) -> Agenda:
-    space = settings.space
-    return Agenda(settings, CostTable(space.network, space.height, space.width))
+    return Agenda(settings, COSTS)
 
 
 def _patient(act: Callable[[], object]) -> object:
@@ -291,14 +300,12 @@ def main() -> int:
     parser.add_argument("--server", choices=("postgresql", "mariadb"), help="instead of SQLite")
     arguments = parser.parse_args()
     hasten()
-    multiprocessing.set_forkserver_preload(["nas_attn.api"])
-    space = read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
-    settings = settings_of(space, arguments.trials or round(8 * arguments.seconds))
-    expected = undisturbed(settings, LookupEvaluator(space))
+    multiprocessing.set_forkserver_preload(["nas_attn.api", "warm"])
+    settings = settings_of(SPACE, arguments.trials or round(8 * arguments.seconds))
+    expected = undisturbed(settings, LookupEvaluator(SPACE))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         url, restart = f"sqlite:///{folder}/study.db", None
         if arguments.server:
-            sys.path.insert(0, str(Path(__file__).parent))
             import servers
 
             binaries = servers.postgresql_binaries()
@@ -310,7 +317,8 @@ def main() -> int:
                 server.start()
 
             url = server.url
-        evaluator = Noted(LookupEvaluator(space, seconds=0.05), Path(folder) / "notes")
+        looked_up = LookupEvaluator(SPACE, seconds=EVALUATION_SECONDS)
+        evaluator = Noted(looked_up, Notebook(Path(folder) / "notes"))
         soak = Soak(url, settings, evaluator, arguments.searchers, random.Random(arguments.seed), restart)
         begin(url, settings)
         started = time.monotonic()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["nas_attn", "yaml"]):
+with atheris.instrument_imports(include=["nas_attn", "yaml", "tifffile"]):
     import readers
 
 

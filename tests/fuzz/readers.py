@@ -15,10 +15,12 @@ import io
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from nas_attn.attention import catalogue
@@ -123,7 +125,7 @@ def seeds(target: str) -> list[bytes]:
     if target == "study":
         return [path.read_bytes() for path in sorted((ROOT / "studies").glob("*.yaml"))]
     if target == "image":
-        return [bytes([index]) + _encoded(ending) for index, ending in enumerate(("PNG", "TIFF", "BMP", "JPEG"))]
+        return [*_images()]
     return [(ARCHITECTURE if target == "architecture" else DECLARATION).encode()]
 
 
@@ -193,10 +195,29 @@ def main() -> None:
         print(f"{target}: {fuzz(target, arguments.seconds):,} inputs read or refused", flush=True)
 
 
-def _encoded(ending: str) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)).save(file, ending)
-    return file.getvalue()
+def _images() -> Iterator[bytes]:
+    """An image of each format in several forms, after a byte that decides about its name."""
+    colours = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
+    deep = np.arange(6 * 8, dtype=np.uint16).reshape(6, 8) * 999
+    pictures = [Image.fromarray(colours), Image.fromarray(deep), Image.fromarray(colours).convert("P")]
+    for index, ending in enumerate(("PNG", "TIFF", "BMP", "JPEG")):
+        for picture in pictures if ending in ("PNG", "TIFF") else pictures[:1]:
+            file = io.BytesIO()
+            picture.save(file, ending)
+            yield bytes([index]) + file.getvalue()
+    for values, options in _TIFFS:
+        file = io.BytesIO()
+        tifffile.imwrite(file, np.resize(colours, values), **options)
+        yield b"\x01" + file.getvalue()
+
+
+_TIFFS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
+    ((3, 6, 8), {"photometric": "minisblack"}),
+    ((32, 32, 3), {"tile": (16, 16), "photometric": "rgb"}),
+    ((6, 8, 5), {"compression": "zlib", "predictor": True, "photometric": "minisblack", "planarconfig": "contig"}),
+    ((6, 8, 3), {"bigtiff": True, "byteorder": ">", "photometric": "rgb"}),
+]
+"""Several pages, tiles, compressed, with 64-bit offsets."""
 
 
 if __name__ == "__main__":

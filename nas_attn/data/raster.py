@@ -174,11 +174,13 @@ def _channels_last(values: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
 
 def _as_stored(values: npt.NDArray[Any]) -> Values:
     """Whole numbers of 8 or 16 bits; a single bit becomes 0 or 255."""
+    if values.size == 0:
+        raise Unreadable("is damaged: it holds no pixels")
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype in (np.uint8, np.uint16):
         return values
-    if values.dtype.kind not in "iu" or values.size == 0:
+    if values.dtype.kind not in "iu":
         raise Unreadable(f"holds values of type {values.dtype}; save whole numbers of 8 or 16 bits")
     if values.min() < 0 or values.max() > 65535:
         raise Unreadable(f"holds values from {values.min()} to {values.max()}; 0 to 65535 are possible")

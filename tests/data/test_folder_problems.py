@@ -265,6 +265,14 @@ class TestFiles:
         (folder / "images/train/a.png").write_bytes(content)
         assert check_folder(folder).usable
 
+    def test_a_tiff_of_no_rows_is_damaged(self, make_folder, tmp_path):
+        """Found by fuzzing."""
+        path = tmp_path / "rows.tif"
+        Image.fromarray(np.zeros((6, 8), np.uint8)).convert("P").save(path)
+        before, tag, after = path.read_bytes().partition(struct.pack("<HHI", 257, 4, 1))  # ImageLength: one long
+        (problem,) = self.replaced(make_folder(), before + tag + bytes(4) + after[4:])
+        assert problem == "images/train/a.png: is damaged: it holds no pixels"
+
     def test_a_folder_named_like_an_image_is_told_so(self, make_folder):
         folder = make_folder()
         (folder / "images/train/x.png").mkdir()

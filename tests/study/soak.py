@@ -141,7 +141,8 @@ class Soak:
         if self.restart is not None:
             kinds.append("restart")
         kind = self.random_.choice(kinds)
-        target = self._one_at_work()
+        if (target := self._one_at_work()) is None:
+            return
         time.sleep(self.random_.uniform(0, 3 * EVALUATION_SECONDS))
         if kind == "restart" and self.restart is not None:
             self.faults[kind][self._phases.of(target)] += 1
@@ -157,8 +158,8 @@ class Soak:
     def _awake(self) -> list[int]:
         return [process.pid or 0 for process in self.living if process.pid not in self.stopped]
 
-    def _one_at_work(self) -> int:
-        """A process that has begun an evaluation just now; where none does so for a while, any."""
+    def _one_at_work(self) -> int | None:
+        """A process that has begun an evaluation just now; None where none does so for a while."""
         end = time.monotonic() + _LONGEST_WAIT
         while time.monotonic() < end:
             self._wake()
@@ -167,7 +168,7 @@ class Soak:
             if working:
                 return self.random_.choice(working)
             time.sleep(0.01)
-        return self.random_.choice(self._awake())
+        return None
 
     def _send(self, number: signal.Signals, pid: int, kind: str) -> None:
         """A signal; what its process was doing counts, as soon as it cannot do anything else."""

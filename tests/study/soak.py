@@ -108,8 +108,8 @@ class Soak:
 
     def run(self, seconds: float) -> None:
         """Search and disturb for a while, then let the search end in peace."""
-        self._refill()
-        self._one_at_work()
+        while self._one_at_work() is None:
+            pass  # the first ones import everything
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self._is_over():
             self._refill()

@@ -112,7 +112,7 @@ def _trials(resolved: Resolved, pool: ProcessPool, count: int) -> tuple[str, ...
             given, running = given + 1, running + 1
         finished = pool.wait()
         running -= len(finished)
-        failures += [one.failure for one in finished if one.failure]
+        failures += [one.failure.reason for one in finished if one.failure]
     return tuple(failures)
 
 

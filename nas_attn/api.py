@@ -65,6 +65,7 @@ def search(
     address: str = "local",
     gpu_share: float = 1.0,
     precision: str = "auto",
+    out_of_memory: str = "fail",
     log_level: str = "info",
     listener: Listener | None = None,
 ) -> StudyResult:
@@ -107,6 +108,8 @@ def search(
         gpu_share: what each worker of Ray gets of a GPU.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
+        out_of_memory: ``fail``, or ``split``: a trial that runs out of memory goes through its batches in parts,
+            if that does not change the result.
         log_level: of the log files in the study's folder: ``debug``, ``info``, ``warning`` or ``error``.
         listener: called with all records whenever one of them changes.
     Raises:
@@ -143,6 +146,7 @@ def search(
             "address": address,
             "gpu_share": gpu_share,
             "precision": precision,
+            "out_of_memory": out_of_memory,
             "log_level": log_level,
         }
     )

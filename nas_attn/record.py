@@ -128,6 +128,40 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Shortage:
+    """The memory that an evaluation lacked.
+
+    Args:
+        device: that ran out of it, as in ``Cost``; empty where it is not known.
+        needed_mib: what the evaluation held and asked for at once: it takes at least so much. None where the
+            system has ended it.
+        capacity_mib: what the device has in all; None where it is not known.
+    """
+
+    device: str = ""
+    needed_mib: float | None = None
+    capacity_mib: float | None = None
+
+    def __str__(self) -> str:
+        if self.needed_mib is None or self.capacity_mib is None:
+            return "it takes more than there is"
+        return f"it takes at least {self.needed_mib:,.0f} MiB of {self.capacity_mib:,.0f} MiB on {self.device}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an evaluation has no outcome.
+
+    Args:
+        reason: in words.
+        shortage: of memory, which makes the placement infeasible; None where it was something else.
+    """
+
+    reason: str
+    shortage: Shortage | None = None
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One evaluation as the study remembers it.
 
@@ -144,6 +178,7 @@ class TrialRecord:
         worker: who evaluated it; empty until someone did.
         version: of nas-attn.
         memory: what the strategy wants to find again with this trial.
+        shortage: of memory, for which it failed; None where it did not, or for another reason.
     """
 
     number: int
@@ -158,3 +193,4 @@ class TrialRecord:
     worker: str = ""
     version: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict)
+    shortage: Shortage | None = None

@@ -53,6 +53,7 @@ _FLAGS = {
     "engine": "who runs the workers: processes of this machine, or ray [processes]",
     "address": "of the Ray cluster, such as auto; local starts one here [local]",
     "gpu-share": "what each worker of Ray gets of a GPU [1]",
+    "out-of-memory": "fail, or split: go through a trial's batches in parts, if that changes nothing [fail]",
     "log-level": "of the log files in studies/STUDY/logs: debug | info | warning | error [info]",
     "precision": "float32 | bfloat16, each with +channels_last or without [the fastest here, measured once]",
 }

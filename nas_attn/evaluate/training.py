@@ -17,11 +17,21 @@ from nas_attn.evaluate.costs import CostTable
 from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets
 from nas_attn.evaluate.source import DataSource
-from nas_attn.measure import device_name, measure_latency_ms, measure_peak_memory_mib
+from nas_attn.measure import device_name, is_shortage, measure_latency_ms, measure_peak_memory_mib
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.record import Cost, Outcome, Score
-from nas_attn.training import Companions, GraphPool, Precision, Recipe, TrainedRun, initialise, train_run
+from nas_attn.training import (
+    Companions,
+    GraphPool,
+    Precision,
+    Recipe,
+    TrainedRun,
+    add_gradients,
+    initialise,
+    train_run,
+    why_whole,
+)
 from nas_attn.unet import build_unet
 
 
@@ -41,6 +51,8 @@ class TrainingEvaluator:
         cost_size: H and W of the image whose costs are measured; None takes the training crop's.
         packed: folder in which ``write_sets`` has packed the data for the crops of all budgets; None reads the
             source.
+        split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
+            that does not change.
     """
 
     network: UNetConfig
@@ -50,6 +62,7 @@ class TrainingEvaluator:
     recipe: Recipe = field(default_factory=Recipe)
     cost_size: tuple[int, int] | None = None
     packed: str | None = None
+    split: bool = False
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         """Train and judge one placement.
@@ -57,11 +70,28 @@ class TrainingEvaluator:
         Raises:
             DivergedError: the run's loss or weights stopped being finite.
             NetworkError: an image is too small for the network.
+            RuntimeError: memory has run out; and other errors of torch.
         """
+        started, parts = time.perf_counter(), 1
+        while (outcome := self._evaluated(placement, budget, seed, parts)) is None:
+            parts *= 2
+            if self.device != "cpu":
+                torch.cuda.empty_cache()
+        return replace(outcome, seconds=time.perf_counter() - started)
+
+    def _evaluated(self, placement: Placement, budget: Budget, seed: int, parts: int) -> Outcome | None:
+        """The outcome with batches in so many parts; None where memory runs out, and more of them may help."""
         started = time.perf_counter()
-        module, run = self._trained(placement, budget, seed)
-        score = self.score(module, budget)
-        cost = self._cost(placement, module, budget)
+        try:
+            module, run = self._trained(placement, budget, seed, parts)
+            score = self.score(module, budget)
+            cost = self._cost(placement, module, budget, parts)
+        except (RuntimeError, MemoryError) as error:
+            if self.split and is_shortage(error) and 2 * parts <= budget.batch_size:
+                if (why := self._why_whole(placement)) is None:
+                    return None
+                error.add_note(f"its batch was not split, since {why}")
+            raise
         return Outcome(score, cost, run.curve, time.perf_counter() - started, run.engine)
 
     def trained(self, placement: Placement, budget: Budget, seed: int) -> nn.Module:
@@ -108,19 +138,32 @@ class TrainingEvaluator:
             )
         return self._sets[crop]
 
-    def _trained(self, placement: Placement, budget: Budget, seed: int) -> tuple[nn.Module, TrainedRun]:
+    def _trained(
+        self, placement: Placement, budget: Budget, seed: int, parts: int = 1
+    ) -> tuple[nn.Module, TrainedRun]:
         module, sets = self._module(placement, seed), self._sets_for(budget.image_size)
         run = train_run(
-            module, sets.train, budget, seed, recipe=self.recipe, precision=self.precision, pool=self._graph_pool
+            module,
+            sets.train,
+            budget,
+            seed,
+            recipe=self.recipe,
+            precision=self.precision,
+            pool=self._graph_pool,
+            parts=parts,
         )
         return module, run
+
+    def _why_whole(self, placement: Placement) -> str | None:
+        with torch.device("meta"):
+            return why_whole(build_unet(self.network, placement))
 
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = build_unet(self.network, placement)
         initialise(module, seed)
         return self.precision.place(module, torch.device(self.device))
 
-    def _cost(self, placement: Placement, module: nn.Module, budget: Budget) -> Cost:
+    def _cost(self, placement: Placement, module: nn.Module, budget: Budget, parts: int) -> Cost:
         """Operations and latency of one image, or one clip; memory of one training step."""
         device = torch.device(self.device)
         height, width = self.cost_size or (budget.image_size, budget.image_size)
@@ -130,11 +173,11 @@ class TrainingEvaluator:
         return replace(
             self._costs[height, width](placement),
             latency_ms=measure_latency_ms(module, shape, device, warmups=2, repeats=9),
-            peak_memory_mib=self._peak_memory_mib(module, budget),
+            peak_memory_mib=self._peak_memory_mib(module, budget, parts),
             device=device_name(device),
         )
 
-    def _peak_memory_mib(self, module: nn.Module, budget: Budget) -> float | None:
+    def _peak_memory_mib(self, module: nn.Module, budget: Budget, parts: int) -> float | None:
         device = torch.device(self.device)
         images = budget.batch_size * self.network.frames
         shape = (images, self.network.in_channels, budget.image_size, budget.image_size)
@@ -143,9 +186,9 @@ class TrainingEvaluator:
         companions = Companions(module, steps=1, seed=0)
 
         def step() -> None:
-            with self.precision.autocast(device):
-                logits = module(inputs)
-            companions.loss(logits, masks).backward()  # type: ignore[no-untyped-call]
+            add_gradients(
+                module, companions, inputs, masks, self.precision, parts=parts, frames=self.network.frames
+            )
 
         module.train()
         module.zero_grad(set_to_none=True)

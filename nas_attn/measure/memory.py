@@ -29,7 +29,7 @@ def measure_peak_memory_mib(step: Callable[[], object], device: torch.device) ->
     if device.type == "cuda":
         return _gpu_peak_bytes(step, device) / MIB
     if device.type == "cpu":
-        live = _LiveBytes()
+        live = LiveBytes()
         with live:
             step()
         return live.peak / MIB
@@ -45,13 +45,24 @@ def _gpu_peak_bytes(step: Callable[[], object], device: torch.device) -> int:
     return int(torch.cuda.max_memory_allocated(device)) - before
 
 
-class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves the base class untyped
-    """Follows every tensor storage that is created while it is active, until it is freed."""
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves the base class untyped
+    """Follows every tensor storage that is created while it is active, until it is freed.
+
+    On the meta device, too, where nothing is computed and nothing held: then it tells what a step would take.
+    """
+
+    peak: int
+    """The most bytes that were alive at once."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # likewise
         self.peak = 0
         self._bytes: dict[int, int] = {}
+
+    @property
+    def now(self) -> int:
+        """Bytes that are alive."""
+        return sum(self._bytes.values())
 
     def __torch_dispatch__(
         self,
@@ -67,7 +78,7 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch l
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor) and (key := _storage_key(tensor)) not in given:
                 self._follow(key, tensor.untyped_storage())
-        self.peak = max(self.peak, sum(self._bytes.values()))
+        self.peak = max(self.peak, self.now)
         return result
 
     def _follow(self, key: int, storage: torch.UntypedStorage) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from nas_attn import __version__
 from nas_attn.errors import StudyError
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import Failure, State, TrialRecord
 from nas_attn.study.database.claims import alive
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
@@ -195,13 +195,16 @@ def end_trial(
 ) -> TrialRecord | None:
     """Write down how a trial has ended; None where another process did."""
     if finished.outcome is None:
-        return ledger.fail(record, finished.failure or "no reason was given", finished.worker)
+        return ledger.fail(record, finished.failure or Failure("no reason was given"), finished.worker)
     if not math.isfinite(finished.outcome.score.iou):
-        return ledger.fail(record, f"the IoU is {finished.outcome.score.iou}", finished.worker)
+        return ledger.fail(record, Failure(f"the IoU is {finished.outcome.score.iou}"), finished.worker)
     return ledger.complete(record, finished.outcome, settings.cost, finished.worker)
 
 
 def _stop_if_hopeless(records: Sequence[TrialRecord]) -> None:
     """Without the plain U-Net, the first trial of every study, there is nothing to compare with."""
     if records and records[0].state is State.FAILED:
-        raise StudyError(f"the plain U-Net cannot be trained, so nothing can be compared: {records[0].failure}")
+        mend = "; a smaller --batch-size or --image-size takes less memory" if records[0].shortage else ""
+        raise StudyError(
+            f"the plain U-Net cannot be trained, so nothing can be compared: {records[0].failure}{mend}"
+        )

@@ -39,6 +39,7 @@ class StudySettings:
         find_budget: the budget that is ranked is found by doubling it until the plain U-Net has converged.
         ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it.
         timeout: seconds after which no further trial begins; None for no limit.
+        split: where memory runs out, a batch is gone through in parts, if that does not change the result.
     """
 
     study: str
@@ -63,6 +64,7 @@ class StudySettings:
     find_budget: bool = False
     ladder: tuple[int, ...] | Literal["auto"] = ()
     timeout: float | None = None
+    split: bool = False
 
     def ladder_below(self, top: Budget) -> tuple[Budget, ...]:
         """All rungs, the shortest first.
@@ -82,15 +84,17 @@ class StudySettings:
 
         The number of trials may grow, and workers and the place of the data may change.
         """
-        budgets: dict[str, Any] = {"find budget": True} if self.find_budget else {}
+        asked: dict[str, Any] = {"find budget": True} if self.find_budget else {}
         if self.ladder:
-            budgets["ladder"] = list(self.ladder) if isinstance(self.ladder, tuple) else self.ladder
+            asked["ladder"] = list(self.ladder) if isinstance(self.ladder, tuple) else self.ladder
+        if self.split:
+            asked["out of memory"] = "split"
         return {
             "space": self.space.to_dict(),
             "data": self.data_name,
             "data fingerprint": self.fingerprint,
             "budget": self.budget.to_dict(),
-            **budgets,
+            **asked,
             "strategy": self.strategy,
             "cost": self.cost,
             "seed": self.seed,

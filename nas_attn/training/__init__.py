@@ -2,6 +2,7 @@
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.companions import Companions
+from nas_attn.training.gradients import add_gradients, why_whole
 from nas_attn.training.graph import GraphPool
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.initialise import initialise
@@ -18,10 +19,12 @@ __all__ = [
     "Precision",
     "Recipe",
     "TrainedRun",
+    "add_gradients",
     "initialise",
     "read_mapped",
     "recalibrate_batchnorm",
     "segmentation_loss",
     "train_run",
+    "why_whole",
     "write_mapped",
 ]

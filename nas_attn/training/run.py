@@ -47,6 +47,7 @@ def train_run(
     precision: Precision | None = None,
     graphs: bool = True,
     pool: GraphPool | None = None,
+    parts: int = 1,
 ) -> TrainedRun:
     """Train a module in place for the whole budget; it is then in eval mode, ready to be judged.
 
@@ -62,12 +63,13 @@ def train_run(
         precision: float32 unless another is given.
         graphs: take the steps as CUDA graphs where the device and the module can.
         pool: memory that the graphs of this process share; None takes some for this run alone.
+        parts: how many parts of a batch follow one another, which saves memory.
     Raises:
         DivergedError: the loss or a weight stopped being finite.
     """
     recipe, precision = recipe or Recipe(), precision or Precision()
     total = budget.steps + recipe.recalibration_batches
-    as_graph = graphs and images.device.type == "cuda" and budget.steps >= _LEAST_GRAPH_STEPS
+    as_graph = graphs and parts == 1 and images.device.type == "cuda" and budget.steps >= _LEAST_GRAPH_STEPS
     step = TrainingStep(
         module,
         images,
@@ -78,6 +80,7 @@ def train_run(
         recipe=recipe,
         precision=precision,
         capturable=as_graph,
+        parts=parts,
     )
     module.train()
     step.prepare(0)
@@ -86,7 +89,7 @@ def train_run(
     _check_weights(module, budget.steps)
     with precision.autocast(images.device):
         recalibrate_batchnorm(module, _further_batches(step, budget.steps, total), module)
-    return TrainedRun(curve, engine.name)
+    return TrainedRun(curve, engine.name if parts == 1 else f"{engine.name}, batches in {parts} parts")
 
 
 def _optimise(step: TrainingStep, engine: Engine, steps: int) -> tuple[CurvePoint, ...]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nas_attn.training.batches import BatchPlan, tint
 from nas_attn.training.companions import Companions
 from nas_attn.training.flat import FlatParameters
+from nas_attn.training.gradients import add_gradients
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.precision import Precision
@@ -32,6 +33,7 @@ class TrainingStep:
         recipe: how to train.
         precision: number format and memory layout.
         capturable: the step will be captured as a CUDA graph.
+        parts: how many parts of a batch follow one another, which saves memory.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class TrainingStep:
         recipe: Recipe,
         precision: Precision,
         capturable: bool = False,
+        parts: int = 1,
     ) -> None:
         device = images.device
         self.losses = torch.zeros(steps, device=device)
         self._module, self._images, self._recipe, self._precision = module, images, recipe, precision
+        self._parts = parts
         self._supply = supply_of(images, plan, size)
         self._companions = Companions(module, steps, seed)
         self._draws = plan.draws.to(device)
@@ -66,14 +70,19 @@ class TrainingStep:
         inputs, masks = self.inputs_and_masks()
         self._parameters.zero_gradients()
         self._companions.begin_step(self._next)
-        with self._precision.autocast(inputs.device):
-            logits = self._module(inputs)
-        loss = self._companions.loss(logits, masks)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = add_gradients(
+            self._module,
+            self._companions,
+            inputs,
+            masks,
+            self._precision,
+            parts=self._parts,
+            frames=self._images.frames,
+        )
         nn.utils.clip_grad_norm_(self._parameters.both, self._recipe.clip_norm)
         self._rate.copy_(self._rates.index_select(0, self._next)[0])
         self._optimiser.step()
-        self.losses.index_copy_(0, self._next, loss.detach().view(1))
+        self.losses.index_copy_(0, self._next, loss.view(1))
         self._next.add_(1)
 
     def state(self) -> list[Tensor]:

@@ -19,7 +19,7 @@ from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
 from nas_attn.placement import NONE, Placement
 from nas_attn.ranking import COSTS
-from nas_attn.record import Outcome, Role, State, TrialRecord
+from nas_attn.record import Failure, Outcome, Role, Shortage, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.database.asked import AskedTrials
 from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_of_birth
@@ -230,9 +230,12 @@ class Ledger:
         notes = {_OUTCOME: json.dumps({"worker": worker, **outcome.to_dict()}), "measured": _shown(outcome)}
         return self._end(record, TrialState.COMPLETE, notes, [outcome.score.iou, value])
 
-    def fail(self, record: TrialRecord, reason: str, worker: str) -> TrialRecord | None:
+    def fail(self, record: TrialRecord, failure: Failure, worker: str) -> TrialRecord | None:
         """Write down why an evaluation has no outcome; the trial is then final. None likewise."""
-        return self._end(record, TrialState.FAIL, {_FAILURE: json.dumps({"worker": worker, "reason": reason})})
+        notes: dict[str, Any] = {_FAILURE: json.dumps({"worker": worker, **asdict(failure)})}
+        if failure.shortage is not None:
+            notes["infeasible"] = str(failure.shortage)
+        return self._end(record, TrialState.FAIL, notes)
 
     def _end(
         self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None
@@ -318,11 +321,12 @@ def _ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> 
     if state not in _STATES:
         return record
     ended = json.loads(notes.get(_OUTCOME) or notes.get(_FAILURE) or "{}")
-    complete = _STATES[state] is State.COMPLETE
+    complete, shortage = _STATES[state] is State.COMPLETE, ended.get("shortage")
     return replace(
         record,
         state=_STATES[state],
         outcome=Outcome.from_dict(ended) if complete else None,
         failure=None if complete else ended.get("reason", "ended from outside"),
         worker=ended.get("worker", ""),
+        shortage=None if shortage is None else Shortage(**shortage),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from nas_attn.budget import Budget
-from nas_attn.evaluate import CostTable
+from nas_attn.evaluate import CostTable, MemoryTable
 from nas_attn.placement import Placement
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategies import STRATEGIES, Question, next_step
@@ -17,6 +17,7 @@ from nas_attn.study.schedule.controls import control_evaluations
 from nas_attn.study.schedule.finalists import next_finalist
 from nas_attn.study.schedule.history import History
 from nas_attn.study.schedule.probe import converged_budget, needs_all, probe
+from nas_attn.study.schedule.room import Fits
 from nas_attn.study.settings import StudySettings
 
 
@@ -79,7 +80,7 @@ class Agenda:
             return probe(settings.space.plain, settings.budget, settings.seed, number)
         if number < course.n_controls:
             return course.controls[number - course.n_probes]
-        history = self._history_of(course.ladder, settings.cost)
+        history = self._history_of(course.ladder, settings.cost, self.memory)
         history.follow(records)
         n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
         time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
@@ -152,10 +153,23 @@ class Agenda:
         limits = self._settings.space.limits
         return not limits.reasons(self._costs(placement), self._costs.plain)
 
+    def memory(self, placement: Placement) -> int:
+        """Bytes that a training step takes with a placement, estimated without training it."""
+        return self._memory(placement)
+
     def known_cost(self, placement: Placement) -> float:
         """The objective's cost where it is known without a measurement, else the MACs in its place."""
         cost = self._costs(placement)
         return float(cost.parameters if self._settings.cost == "parameters" else cost.macs)
+
+    @cached_property
+    def _memory(self) -> MemoryTable:
+        return MemoryTable(self._settings.space.network, self._settings.budget, self._costs)
+
+    def _allowed_by(self, history: History) -> Callable[[Placement], bool]:
+        """Whether a placement keeps the limits and, as far as trials have shown, fits into memory."""
+        ceiling = history.room.ceiling
+        return self.allowed if ceiling is None else Fits(self.allowed, self.memory, ceiling)
 
     def _build_course(self, top: Budget, n_probes: int) -> Course:
         settings = self._settings
@@ -200,7 +214,7 @@ class Agenda:
             seed=settings.seed,
             cost=self.known_cost,
             objective_cost=settings.cost,
-            allowed=self.allowed,
+            allowed=self._allowed_by(history),
             known=history.placements,
         )
         step = next_step(STRATEGIES[settings.strategy], question, course.ladder, running)

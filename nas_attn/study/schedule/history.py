@@ -8,6 +8,7 @@ from nas_attn.budget import Budget
 from nas_attn.placement import Placement
 from nas_attn.ranking import COSTS, pareto_front
 from nas_attn.record import Role, TrialRecord
+from nas_attn.study.schedule.room import Estimate, Room
 
 CONTENDERS = 256
 """Placements with a single run that are ranked before each trial of the race; of more, the best ones."""
@@ -19,6 +20,7 @@ class History:
     Args:
         ladder: budgets of the search, the shortest first; only the last one's runs are raced.
         cost: the second objective.
+        estimate: bytes that a placement's training step takes.
     """
 
     records: list[TrialRecord]
@@ -26,6 +28,8 @@ class History:
     placements: set[Placement]
     """Of these records."""
     n_proposals: int
+    room: Room
+    """What they say about memory."""
     _n_seen: int
     _last: TrialRecord | None
     _runs: dict[Placement, list[TrialRecord]]
@@ -33,8 +37,8 @@ class History:
     _leading: set[Placement]
     _n_compared: int
 
-    def __init__(self, ladder: tuple[Budget, ...], cost: str) -> None:
-        self._ladder, self._cost = ladder, cost
+    def __init__(self, ladder: tuple[Budget, ...], cost: str, estimate: Estimate) -> None:
+        self._ladder, self._cost, self._estimate = ladder, cost, estimate
         self._begin()
 
     def follow(self, records: Sequence[TrialRecord]) -> None:
@@ -61,6 +65,7 @@ class History:
 
     def _begin(self) -> None:
         self.records, self.placements, self.n_proposals = [], set(), 0
+        self.room = Room(self._estimate)
         self._n_seen, self._last = 0, None
         self._runs, self._repeated = {}, set()
         self._leading, self._n_compared = set(), 0
@@ -68,6 +73,7 @@ class History:
     def _add(self, record: TrialRecord) -> None:
         self._n_seen, self._last = self._n_seen + 1, record
         self.n_proposals += record.role is Role.PROPOSAL
+        self.room.add(record)
         if record.budget not in self._ladder:
             return
         self.records.append(record)

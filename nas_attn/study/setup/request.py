@@ -19,6 +19,7 @@ SYNTHETIC, CLIPS = "synthetic", "clips"
 BUILT_IN = (SYNTHETIC, CLIPS)
 """Data that need no folder."""
 PROCESSES, RAY = "processes", "ray"
+FAIL, SPLIT = "fail", "split"
 LOCAL = "local"
 """In place of the address of a Ray cluster: one is started on this machine."""
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", re.ASCII)
@@ -47,6 +48,7 @@ _WORDS = {
     "precision": (AUTO, *PRECISIONS),
     "log_level": LEVELS,
     "engine": (PROCESSES, RAY),
+    "out_of_memory": (FAIL, SPLIT),
 }
 
 NUMBERS = (*_WHOLE, "longest_side", "workers", "finalists", "gpu_share")
@@ -93,6 +95,8 @@ class StudyRequest:
         gpu_share: what a worker of Ray gets of a GPU.
         precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
             this machine, measured once.
+        out_of_memory: ``fail`` records that a trial ran out of memory; ``split`` first goes through its batches in
+            parts, where that does not change the result.
         log_level: least level of the lines in the study's log files.
     """
 
@@ -125,6 +129,7 @@ class StudyRequest:
     address: str = LOCAL
     gpu_share: float = 1.0
     precision: str = AUTO
+    out_of_memory: str = FAIL
     log_level: str = "info"
 
     def to_dict(self) -> dict[str, object]:

@@ -23,7 +23,17 @@ from nas_attn.study.database.storage import check_url
 from nas_attn.study.settings import StudySettings
 from nas_attn.study.setup.calibrate import fastest_precision
 from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
-from nas_attn.study.setup.request import AUTO, BUILT_IN, CLIPS, FULL, RAY, SYNTHETIC, StudyRequest, seconds
+from nas_attn.study.setup.request import (
+    AUTO,
+    BUILT_IN,
+    CLIPS,
+    FULL,
+    RAY,
+    SPLIT,
+    SYNTHETIC,
+    StudyRequest,
+    seconds,
+)
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
 from nas_attn.training import Precision, Recipe
@@ -72,6 +82,7 @@ class Resolved:
                 recipe=settings.recipe,
                 cost_size=(settings.space.height, settings.space.width),
                 packed=str(packed) if packed else None,
+                split=settings.split,
             )
             for index in range(settings.workers)
         ]
@@ -126,6 +137,7 @@ def resolve(request: StudyRequest) -> Resolved:
         devices=devices,
         workers=int(asked.workers),
         parallel=asked.parallel or int(asked.workers),
+        split=asked.out_of_memory == SPLIT,
         trials=asked.trials or (TRIALS if asked.timeout is None else ENDLESS),
         find_budget=asked.budget == AUTO,
         ladder=_lower_rungs(asked.ladder),

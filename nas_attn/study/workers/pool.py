@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas_attn.record import Outcome
+from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator, attempt
 
@@ -24,12 +24,12 @@ class Finished:
 
     number: int
     outcome: Outcome | None
-    failure: str | None
+    failure: Failure | None
     worker: str
 
     @classmethod
-    def of(cls, number: int, answer: Outcome | str, worker: str) -> Finished:
-        """From an outcome, or the reason why there is none."""
+    def of(cls, number: int, answer: Outcome | Failure, worker: str) -> Finished:
+        """From an outcome, or why there is none."""
         if isinstance(answer, Outcome):
             return cls(number, answer, None, worker)
         return cls(number, None, answer, worker)

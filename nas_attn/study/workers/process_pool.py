@@ -192,9 +192,9 @@ class ProcessPool:
         if task is None:
             return None
         task.deaths.append(death)
-        if reason := hopeless(task.deaths):
-            log.error("trial %d is given up: %s", task.number, reason)
-            return Finished.of(task.number, reason, name)
+        if failure := hopeless(task.deaths):
+            log.error("trial %d is given up: %s", task.number, failure.reason)
+            return Finished.of(task.number, failure, name)
         log.warning("trial %d is begun again, since its worker %s ended by %s", task.number, name, death.how)
         self._give(index, task)
         return None

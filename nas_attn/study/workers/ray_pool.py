@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nas_attn.errors import DataError, MissingPackageError, StudyError
-from nas_attn.record import Outcome
+from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator, attempt
 from nas_attn.study.workers.death import Death, hopeless
@@ -115,11 +115,11 @@ class RayPool:
 
     def _replace(self, index: int, task: _Task, error: Exception) -> Finished | None:
         out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
-        task.deaths.append(Death(_last_line(error), own=out_of_memory))
+        task.deaths.append(Death(_last_line(error), own=out_of_memory, out_of_memory=out_of_memory))
         self._actors[index] = self._worker.remote(*self._starts[index])
-        if reason := hopeless(task.deaths):
-            log.error("trial %d is given up: %s", task.number, reason)
-            return Finished.of(task.number, reason, "ray")
+        if failure := hopeless(task.deaths):
+            log.error("trial %d is given up: %s", task.number, failure.reason)
+            return Finished.of(task.number, failure, "ray")
         log.warning("trial %d is begun again, since its worker ended: %s", task.number, task.deaths[-1].how)
         self._give(index, task)
         return None
@@ -136,8 +136,8 @@ class _Worker:
         self._evaluator = evaluator
         self._fingerprint = fingerprint
 
-    def evaluate(self, evaluation: Evaluation) -> tuple[str, Outcome | str]:
-        """The worker's name, and an outcome or the reason why there is none."""
+    def evaluate(self, evaluation: Evaluation) -> tuple[str, Outcome | Failure]:
+        """The worker's name, and an outcome or why there is none."""
         if self._fingerprint and (found := self._evaluator.dataset.fingerprint) != self._fingerprint:
             raise DataError(f"{platform.node()}: other data than the study's: {found} for {self._fingerprint}")
         return f"{platform.node()}:{os.getpid()}", attempt(self._evaluator, evaluation)

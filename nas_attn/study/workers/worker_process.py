@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from nas_attn.record import Outcome
+from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator, attempt
@@ -35,7 +35,7 @@ class WorkerLog:
 
 
 def work(link: Connection, evaluator: Evaluator, worker_log: WorkerLog | None, sign_seconds: float) -> None:
-    """Answer each (number, evaluation) with an outcome or a reason, and None as a sign of life in between.
+    """Answer each (number, evaluation) with an outcome or a failure, and None as a sign of life in between.
 
     Args:
         link: to the process that has the study.
@@ -65,7 +65,7 @@ def work(link: Connection, evaluator: Evaluator, worker_log: WorkerLog | None, s
                 return
 
 
-def _answer(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | str:
+def _answer(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | Failure:
     log.info("trial %d: %s, seed %d, %s", number, evaluation.placement.id, evaluation.seed, evaluation.budget)
     try:
         answer = attempt(evaluator, evaluation)
@@ -75,7 +75,7 @@ def _answer(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcom
     if isinstance(answer, Outcome):
         log.info("trial %d: IoU %.4f in %.1f s", number, answer.score.iou, answer.seconds)
     else:
-        log.warning("trial %d: %s", number, answer)
+        log.warning("trial %d: %s", number, answer.reason)
     return answer
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from nas_attn.errors import MissingPackageError, StudyError
 from nas_attn.evaluate import LookupEvaluator
-from nas_attn.record import Role, State
+from nas_attn.record import Failure, Role, State
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, open_storage
 from nas_attn.study.evaluation import Evaluation
@@ -65,7 +65,7 @@ def test_all_states_are_read_as_optuna_reads_them(
         if number % 3 == 0:
             ledger.complete(begun, outcome, "macs", "here")
         elif number % 3 == 1:
-            ledger.fail(begun, "diverged", "there")
+            ledger.fail(begun, Failure("diverged"), "there")
 
     opened = Ledger.open(url, "small")
     study = optuna.load_study(study_name="small", storage=url)
@@ -91,7 +91,7 @@ def test_optuna_sees_named_objectives_and_one_parameter_for_each_location(
 
 
 def test_a_failed_trial_keeps_its_reason(ledger: Ledger, settings: StudySettings, evaluation: Evaluation) -> None:
-    ledger.fail(ledger.begin(evaluation, settings.space, version=""), "the loss is nan", "here:1")
+    ledger.fail(ledger.begin(evaluation, settings.space, version=""), Failure("the loss is nan"), "here:1")
 
     (record,) = ledger.records()
 
@@ -102,9 +102,9 @@ def test_a_trial_is_ended_by_one_process_only(
     ledger: Ledger, url: str, settings: StudySettings, evaluation: Evaluation
 ) -> None:
     begun = ledger.begin(evaluation, settings.space, version="")
-    Ledger.open(url, "small").fail(begun, "diverged", "there")
+    Ledger.open(url, "small").fail(begun, Failure("diverged"), "there")
 
-    assert ledger.fail(begun, "out of memory", "here") is None
+    assert ledger.fail(begun, Failure("out of memory"), "here") is None
     assert ledger.records()[0].failure == "diverged"
 
 

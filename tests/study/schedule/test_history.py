@@ -43,7 +43,7 @@ def records(space: SearchSpace) -> list[TrialRecord]:
 
 def followed(records: Sequence[TrialRecord], *lengths: int) -> History:
     """A history that saw the records in these portions."""
-    found = History((SHORT, TOP), "macs")
+    found = History((SHORT, TOP), "macs", lambda placement: 0)
     for length in lengths:
         found.follow(records[:length])
         found.contenders()

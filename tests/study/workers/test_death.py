@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nas_attn.record import Shortage
 from nas_attn.study.workers.death import Death, death_of, hopeless
 
 CRASH, KILL = Death("a crash", own=True), Death("a kill", own=False)
@@ -17,7 +18,10 @@ CRASH, KILL = Death("a crash", own=True), Death("a kill", own=False)
         pytest.param(-9, False, Death("signal 9 (SIGKILL)", own=False), id="kill"),
         pytest.param(-15, False, Death("signal 15 (SIGTERM)", own=False), id="terminate"),
         pytest.param(
-            -9, True, Death("signal 9 (SIGKILL): the machine is out of memory", own=True), id="out of memory"
+            -9,
+            True,
+            Death("signal 9 (SIGKILL): the machine is out of memory", own=True, out_of_memory=True),
+            id="out of memory",
         ),
         pytest.param(-11, True, Death("signal 11 (SIGSEGV)", own=True), id="crash beside an out of memory"),
         pytest.param(1, False, Death("exit status 1", own=True), id="exit"),
@@ -41,3 +45,11 @@ def test_an_exit_status_tells_how_and_who(status: int | None, out_of_memory: boo
 )
 def test_two_crashes_or_ten_kills_are_enough(deaths: list[Death], given_up: bool) -> None:
     assert (hopeless(deaths) is not None) == given_up
+
+
+def test_only_what_ends_for_want_of_memory_each_time_is_infeasible() -> None:
+    starved = Death("the machine is out of memory", own=True, out_of_memory=True)
+
+    assert getattr(hopeless([starved, KILL, starved]), "shortage", None) == Shortage()
+    assert getattr(hopeless([starved, CRASH]), "shortage", None) is None
+    assert getattr(hopeless([KILL] * 10), "shortage", None) is None

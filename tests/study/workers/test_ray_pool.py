@@ -136,7 +136,8 @@ class TestOnACluster:
         with RayPool([replace(evaluator, failure_share=1.0)], address=cluster.address) as pool:
             pool.submit(3, evaluations(space)[3])
             (finished,) = all_finished(pool, 1)
-        assert "became nan" in (finished.failure or "")
+        assert finished.failure is not None
+        assert "became nan" in finished.failure.reason
 
 
 class WithData:

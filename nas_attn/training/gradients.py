@@ -1,0 +1,74 @@
+"""The gradient of a batch's loss: at once, or part by part where memory does not hold it at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nas_attn.training.companions import Companions, FollowsSteps, HasOwnLoss
+from nas_attn.training.precision import Precision
+
+
+def add_gradients(
+    module: nn.Module,
+    companions: Companions,
+    inputs: Tensor,
+    masks: Tensor,
+    precision: Precision,
+    *,
+    parts: int = 1,
+    frames: int = 1,
+) -> Tensor:
+    """Add the gradient of a batch's loss to what the parameters' gradients are.
+
+    In parts, the logits of the whole batch are computed first, without what a backward pass needs; then their loss
+    and its gradient; then each part again, forwards and backwards from its share of that gradient. So the loss is
+    that of the whole batch, whatever it is, and the sum over the parts is its gradient, but for rounding. It takes
+    a third more time, and memory for one part only.
+
+    Args:
+        module: in training; where ``why_whole`` gives a reason, parts change the result.
+        companions: of the module.
+        inputs: the batch.
+        masks: class indices; 255 is ignored.
+        precision: of the forward passes.
+        parts: how many parts of the batch follow one another.
+        frames: of each clip, which are never parted; 1 for images.
+    Shape: (N, C, H, W), (N, H, W) -> ().
+    Returns:
+        the loss.
+    """
+    if parts == 1:
+        with precision.autocast(inputs.device):
+            logits = module(inputs)
+        loss = companions.loss(logits, masks)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return loss.detach()
+    pieces = _parted(inputs, parts, frames)
+    with torch.no_grad(), precision.autocast(inputs.device):
+        logits = torch.cat([module(piece) for piece in pieces])
+    loss = companions.loss(logits.requires_grad_(), masks)
+    (slopes,) = torch.autograd.grad(loss, logits)
+    for piece, slope in zip(pieces, _parted(slopes, parts, frames), strict=True):
+        with precision.autocast(inputs.device):
+            part = module(piece)
+        part.backward(slope)
+    return loss.detach()
+
+
+def _parted(batch: Tensor, parts: int, frames: int) -> list[Tensor]:
+    clips = batch.unflatten(0, (-1, frames))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return [part.flatten(0, 1) for part in clips.tensor_split(parts)]
+
+
+def why_whole(module: nn.Module) -> str | None:
+    """Why a batch of this network cannot be split without changing the result; None where it can."""
+    for name, child in module.named_modules():
+        if isinstance(child, _BatchNorm):
+            return f"{name} normalises by the mean of the whole batch"
+        if isinstance(child, FollowsSteps):
+            return f"{name} draws its noise for the whole batch"
+        if isinstance(child, HasOwnLoss):
+            return f"{name} adds a loss of the whole batch"
+    return None

@@ -131,8 +131,8 @@ def _dataset(source: str, architecture: Architecture, longest_side: int | None) 
 
 
 def _file_name(name: str) -> str:
-    """A name in which nothing means something to a file system."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+    """A name in which nothing means something to a file system, and which is not too long for one."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:80]
 
 
 def _in_words(dataset: Dataset) -> str:

@@ -76,10 +76,12 @@ def _work(request: JoinRequest, console: Console) -> int:
     from nas_attn.cli._warnings import warnings_on
     from nas_attn.study.run import run_joined
     from nas_attn.study.setup.forecast import forecast_seconds
-    from nas_attn.study.setup.join import described, resolve_joined
+    from nas_attn.study.setup.join import described, hint, resolve_joined
 
     resolved, folder, ledger = resolve_joined(request)
     console.print(described(resolved, ledger), markup=False, soft_wrap=True)
+    if found := hint(resolved, ledger):
+        console.print(found, markup=False, soft_wrap=True)
     settings = resolved.settings
     progress = SearchProgress(
         console,

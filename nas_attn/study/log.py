@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LEVELS = ("debug", "info", "warning", "error")
-_NAMES = ("nas_attn", "py.warnings")
+_NAMES = ("nas_attn", "py.warnings", "sqlalchemy")
+_LEAST = {"sqlalchemy": logging.WARNING}
+"""Below, SQLAlchemy tells of every statement; above, of broken connections, which would reach the terminal."""
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def _attach(path: Path, level: str) -> logging.Handler:
     logging.captureWarnings(True)
     for name in _NAMES:
         logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(level.upper())
+        logging.getLogger(name).setLevel(max(_LEAST.get(name, 0), logging.getLevelNamesMapping()[level.upper()]))
     return handler
 
 

@@ -132,7 +132,8 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
     evaluators = [replace(one, device=settings.device_kind) for one in resolved.evaluators()]
     share = request.gpu_share if on_gpu else 0.0
     address = None if request.address == LOCAL else request.address
-    return RayPool(evaluators, address=address, gpus=share, fingerprint=settings.fingerprint)
+    logs = _worker_logs(resolved, folder, log_name)
+    return RayPool(evaluators, logs, address=address, gpus=share, fingerprint=settings.fingerprint)
 
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
@@ -146,9 +147,14 @@ def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> Process
             f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"
         ) from None
     evaluators = resolved.evaluators(packed)
+    return ProcessPool(evaluators, _worker_logs(resolved, folder, log_name))
+
+
+def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list[WorkerLog]:
+    """A file for each worker; on another machine it has the same path there."""
     level = resolved.request.log_level
-    logs = [WorkerLog(folder.log(f"{log_name}-{index}"), level) for index in range(len(evaluators))]
-    return ProcessPool(evaluators, logs)
+    paths = (folder.log(f"{log_name}-{index}").absolute() for index in range(resolved.settings.workers))
+    return [WorkerLog(path, level) for path in paths]
 
 
 def n_trials_done(resolved: Resolved) -> int:

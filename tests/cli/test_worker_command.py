@@ -31,6 +31,22 @@ def test_a_worker_finishes_a_study_and_says_so(tiny_study, capsys):
     assert printed[0] == "study 'tiny' in studies/tiny/study.db: 10 of 12 trials; joined by 1 worker on cpu"
     assert printed[-1] == "study 'tiny' has its 12 trials"
     assert len(open_study("tiny").records()) == 12
+    assert not any("laid out" in line for line in printed)
+
+
+def test_a_study_laid_out_for_one_says_how_to_share_it(tiny_study, capsys):
+    """The way out that it names is heeded by the next search of the study."""
+    from nas_attn.study.plan import Plan
+    from nas_attn.study.setup.find import open_study
+
+    open_study("tiny").write_plan(Plan(10, 1))
+    assert main(["worker", "tiny", "--device", "cpu", "--workers", "1"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "study 'tiny' is laid out for 1 trial at once, on all machines together: beside others that search it, "
+        "workers here mostly wait. To share the work, repeat the command that began it with --parallel N, where N "
+        "counts the workers of all machines; who searches it already heeds that"
+    )
 
 
 def test_a_worker_joins_by_the_storage_alone(tiny_study, monkeypatch, capsys, tmp_path_factory):

@@ -125,3 +125,28 @@ def test_names_of_any_kind_are_read_or_reported(folder: Path, name: str) -> None
     finally:
         for path in made:
             path.unlink()
+
+
+@pytest.mark.parametrize("pattern", ["../outside/images/*", "/etc/*", "../*", "images/../../outside/images/x"])
+def test_splits_that_lead_out_of_the_folder_name_nothing(tmp_path: Path, pattern: str) -> None:
+    """Names are compared with those that were found; no path is made of them."""
+    for name, stems in (("data", "abc"), ("outside", "xyz")):
+        for part, shape in (("images", (6, 8, 3)), ("masks", (6, 8))):
+            (tmp_path / name / part).mkdir(parents=True)
+            for index, stem in enumerate(stems):
+                values = np.full(shape, index % 2, np.uint8)
+                Image.fromarray(values).save(tmp_path / name / part / f"{stem}.png")
+    declared = f"splits: {{train: ['{pattern}', a], val: [b], test: [c]}}\n"
+    (tmp_path / "data" / "dataset.yaml").write_text(declared, encoding="utf-8")
+
+    (problem,) = check_folder(tmp_path / "data").problems
+    assert problem.endswith(f"splits: train: '{pattern}' names no image that has a mask")
+
+
+def test_links_in_a_circle_below_the_images_end(folder: Path) -> None:
+    circle = folder / "images" / "train" / "circle"
+    circle.symlink_to(folder / "images", target_is_directory=True)
+    try:
+        reported(folder)
+    finally:
+        circle.unlink()

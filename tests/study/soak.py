@@ -2,6 +2,7 @@
 
   python tests/study/soak.py --seconds 300
   python tests/study/soak.py --seconds 300 --server postgresql
+  python tests/study/soak.py --seconds 300 --clock /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
 
 A fault waits until the process that it hits works on a trial, and says what that was doing. Every finished
 evaluation is recorded once, none is lost, the trials are those of an undisturbed search, and Optuna and its
@@ -88,6 +89,7 @@ class Soak:
         searchers: how many processes search at once.
         random_: decides about faults.
         restart: restarts the database server; None where there is none.
+        clock: file by which libfaketime sets the clocks of all searchers; None leaves these alone.
     """
 
     url: str
@@ -96,6 +98,7 @@ class Soak:
     searchers: int
     random_: random.Random
     restart: Callable[[], None] | None = None
+    clock: Path | None = None
     living: list[BaseProcess] = field(default_factory=list)
     stopped: dict[int, float] = field(default_factory=dict)
     faults: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -140,6 +143,8 @@ class Soak:
         kinds = ["kill", "kill", "kill", "terminate", "stop", "kill all"]
         if self.restart is not None:
             kinds.append("restart")
+        if self.clock is not None:
+            kinds += ["jump"] * 3
         kind = self.random_.choice(kinds)
         if (target := self._one_at_work()) is None:
             return
@@ -147,6 +152,9 @@ class Soak:
         if kind == "restart" and self.restart is not None:
             self.faults[kind][self._phases.of(target)] += 1
             self.restart()
+        elif kind == "jump" and self.clock is not None:
+            self.faults[kind][self._phases.of(target)] += 1
+            self.clock.write_text(f"{self.random_.randint(-90_000, 90_000):+d}\n")
         elif kind == "kill all":
             for pid in self._awake():
                 self._send(signal.SIGKILL, pid, kind)
@@ -276,6 +284,19 @@ def hasten() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
+def jumping(library: str, folder: Path) -> Path:
+    """The file that sets the clocks of all processes that are started from now on; what measures time goes on."""
+    path = folder / "clock"
+    path.write_text("+0\n")
+    os.environ |= {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": str(path),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    return path
+
+
 def _agenda(settings: StudySettings) -> Agenda:
     return Agenda(settings, COSTS)
 
@@ -298,6 +319,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=0, help="of the study [8 a second]")
     parser.add_argument("--searchers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clock", metavar="LIBRARY", help="libfaketimeMT.so.1, with which clocks jump by hours")
     parser.add_argument("--server", choices=("postgresql", "mariadb"), help="instead of SQLite")
     arguments = parser.parse_args()
     hasten()
@@ -306,6 +328,7 @@ def main() -> int:
     expected = undisturbed(settings, LookupEvaluator(SPACE))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         url, restart = f"sqlite:///{folder}/study.db", None
+        clock = jumping(arguments.clock, Path(folder)) if arguments.clock else None
         if arguments.server:
             import servers
 
@@ -320,7 +343,7 @@ def main() -> int:
             url = server.url
         looked_up = LookupEvaluator(SPACE, seconds=EVALUATION_SECONDS)
         evaluator = Noted(looked_up, Notebook(Path(folder) / "notes"))
-        soak = Soak(url, settings, evaluator, arguments.searchers, random.Random(arguments.seed), restart)
+        soak = Soak(url, settings, evaluator, arguments.searchers, random.Random(arguments.seed), restart, clock)
         begin(url, settings)
         started = time.monotonic()
         soak.run(arguments.seconds)

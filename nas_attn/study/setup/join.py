@@ -126,3 +126,20 @@ def described(resolved: Resolved, ledger: Ledger) -> str:
         f"study '{ledger.name}' in {describe_storage(str(resolved.request.storage))}: {len(ledger.records())}{of} "
         f"trials; joined by {many} on {', '.join(settings.devices)}"
     )
+
+
+def hint(resolved: Resolved, ledger: Ledger) -> str | None:
+    """What to do where the study is laid out for so few trials at once that who joins mostly waits.
+
+    Returns:
+        None where there is work for all.
+    """
+    plan, workers = ledger.plan, resolved.settings.workers
+    if plan is None or (plan.parallel > 1 and plan.parallel >= workers + len(ledger.claims().held_by_others())):
+        return None
+    many = f"{plan.parallel} trial{'s' if plan.parallel > 1 else ''}"
+    return (
+        f"study '{ledger.name}' is laid out for {many} at once, on all machines together: beside others that "
+        "search it, workers here mostly wait. To share the work, repeat the command that began it with "
+        "--parallel N, where N counts the workers of all machines; who searches it already heeds that"
+    )

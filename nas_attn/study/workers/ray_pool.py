@@ -17,9 +17,11 @@ from typing import Any, Self
 from nas_attn.errors import DataError, MissingPackageError, StudyError
 from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.workers.attempt import Evaluator, attempt
+from nas_attn.study.log import log_for_good
+from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.death import Death, hopeless
 from nas_attn.study.workers.pool import Finished
+from nas_attn.study.workers.worker_process import WorkerLog, logged_attempt
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class RayPool:
     Args:
         evaluators: one for each worker; each reads the data itself, on its node.
         address: of the cluster, ``auto`` for that of this machine; None starts one here.
+        logs: one for each worker, on the node where it runs; empty where nothing is logged.
         gpus: share of a GPU that a worker gets; 0 for workers on CPUs.
         fingerprint: that the data of every node must have; empty where the evaluators have none.
     Raises:
@@ -49,6 +52,7 @@ class RayPool:
     def __init__(
         self,
         evaluators: Sequence[Evaluator],
+        logs: Sequence[WorkerLog] = (),
         *,
         address: str | None = None,
         gpus: float = 0.0,
@@ -56,7 +60,10 @@ class RayPool:
     ) -> None:
         self._ray = _connected(address, len(evaluators))
         self._worker = self._ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
-        self._starts = [(evaluator, fingerprint) for evaluator in evaluators]
+        self._starts = [
+            (evaluator, fingerprint, worker_log)
+            for evaluator, worker_log in zip(evaluators, logs or [None] * len(evaluators), strict=True)
+        ]
         self._actors = [self._worker.remote(*start) for start in self._starts]
         self._tasks: dict[int, _Task] = {}
         self._answers: dict[Any, int] = {}
@@ -99,7 +106,7 @@ class RayPool:
 
     def _give(self, index: int, task: _Task) -> None:
         self._tasks[index] = task
-        self._answers[self._actors[index].evaluate.remote(task.evaluation)] = index
+        self._answers[self._actors[index].evaluate.remote(task.number, task.evaluation)] = index
 
     def _receive(self, answer: Any) -> Finished | None:
         """What a worker found; None where it has died and its evaluation is begun again."""
@@ -128,19 +135,22 @@ class RayPool:
 class _Worker:
     """Evaluates in a process of Ray's, with one thread."""
 
-    def __init__(self, evaluator: Any, fingerprint: str) -> None:
+    def __init__(self, evaluator: Any, fingerprint: str, worker_log: WorkerLog | None) -> None:
+        if worker_log is not None:
+            log_for_good(worker_log.path, worker_log.level)
         import torch
 
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
         self._evaluator = evaluator
         self._fingerprint = fingerprint
+        logging.getLogger(__name__).info("worker %d started on %s", os.getpid(), platform.node())
 
-    def evaluate(self, evaluation: Evaluation) -> tuple[str, Outcome | Failure]:
+    def evaluate(self, number: int, evaluation: Evaluation) -> tuple[str, Outcome | Failure]:
         """The worker's name, and an outcome or why there is none."""
         if self._fingerprint and (found := self._evaluator.dataset.fingerprint) != self._fingerprint:
             raise DataError(f"{platform.node()}: other data than the study's: {found} for {self._fingerprint}")
-        return f"{platform.node()}:{os.getpid()}", attempt(self._evaluator, evaluation)
+        return f"{platform.node()}:{os.getpid()}", logged_attempt(self._evaluator, number, evaluation)
 
 
 def check_ray() -> None:

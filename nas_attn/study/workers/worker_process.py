@@ -58,25 +58,26 @@ def work(link: Connection, evaluator: Evaluator, worker_log: WorkerLog | None, s
         while True:
             try:
                 number, evaluation = link.recv()
-                answer = _answer(evaluator, number, evaluation)
+                found = logged_attempt(evaluator, number, evaluation)
                 with lock:
-                    link.send(answer)
+                    link.send(found)
             except (EOFError, OSError):
                 return
 
 
-def _answer(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | Failure:
+def logged_attempt(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | Failure:
+    """What an evaluation comes to, told to the log."""
     log.info("trial %d: %s, seed %d, %s", number, evaluation.placement.id, evaluation.seed, evaluation.budget)
     try:
-        answer = attempt(evaluator, evaluation)
+        found = attempt(evaluator, evaluation)
     except Exception:
         log.exception("trial %d: a mistake in nas-attn", number)
         raise
-    if isinstance(answer, Outcome):
-        log.info("trial %d: IoU %.4f in %.1f s", number, answer.score.iou, answer.seconds)
+    if isinstance(found, Outcome):
+        log.info("trial %d: IoU %.4f in %.1f s", number, found.score.iou, found.seconds)
     else:
-        log.warning("trial %d: %s", number, answer.reason)
-    return answer
+        log.warning("trial %d: %s", number, found.reason)
+    return found
 
 
 @contextmanager

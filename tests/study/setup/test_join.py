@@ -291,3 +291,20 @@ def test_a_study_under_fire_ends_as_an_undisturbed_one(seconds: str, server: str
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["trials"] == (40 if seconds == "6" else round(8 * float(seconds)))
+
+
+@pytest.mark.slow
+def test_clocks_that_jump_by_hours_change_nothing() -> None:
+    """Those of all processes, as the system shows them; what measures time goes on."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed")
+    done = subprocess.run(
+        [sys.executable, str(SOAK), "--seconds", "60", "--trials", "240", "--clock", str(library)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert sum(json.loads(done.stdout)["faults"]["jump"].values()) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import Finished, InlinePool
 from nas_attn.study.workers.ray_pool import RayPool, check_ray
+from nas_attn.study.workers.worker_process import WorkerLog
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of many kinds
 
@@ -85,7 +87,10 @@ class TestOnACluster:
     ) -> None:
         before = signal.getsignal(signal.SIGTERM)
         todo = evaluations(space)
-        with RayPool([WithNode(evaluator, tmp_path)] * 2, address=cluster.address) as pool:
+        (tmp_path / "nodes").mkdir()
+        logs = [WorkerLog(tmp_path / "logs" / f"worker-{index}.log", "info") for index in (0, 1)]
+        asked = WithNode(evaluator, tmp_path / "nodes")
+        with RayPool([asked] * 2, logs, address=cluster.address) as pool:
             assert signal.getsignal(signal.SIGTERM) is before
             for number in (0, 1):
                 pool.submit(number, todo[number])
@@ -94,7 +99,11 @@ class TestOnACluster:
         for number in (0, 1):
             one = todo[number]
             assert done[number].outcome == evaluator(one.placement, one.budget, one.seed)
-        assert len(list(tmp_path.iterdir())) == 2, "both nodes"
+        assert len(list((tmp_path / "nodes").iterdir())) == 2, "both nodes"
+        for index in (0, 1):
+            logged = logs[index].path.read_text(encoding="utf-8")
+            assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO +worker \d+ started on ", logged, re.M)
+            assert len(re.findall(r"Z INFO +trial [01]: IoU 0\.\d{4} in ", logged)) == 1
 
     def test_an_evaluation_whose_worker_is_killed_is_done_by_another(
         self, cluster: Any, space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path

@@ -67,15 +67,11 @@ class MemoryTable:
         sites = network.sites(budget.image_size, budget.image_size)
         self._sites = {site.location: site for site in sites}
         self._own: dict[tuple[Location, AttentionSpec], _Own] = {}
-        self._known: dict[Placement, int] = {}
 
     def __call__(self, placement: Placement) -> int:
         """Bytes of the step's tensors, and of what is held for each parameter."""
-        if placement not in self._known:
-            own = {str(location): self._own_of(location, spec) for location, spec in placement.attended}
-            state = _STATE_BYTES * self._costs(placement).parameters
-            self._known[placement] = state + self._step_bytes(own)
-        return self._known[placement]
+        own = {str(location): self._own_of(location, spec) for location, spec in placement.attended}
+        return _STATE_BYTES * self._costs(placement).parameters + self._step_bytes(own)
 
     def _step_bytes(self, own: dict[str, _Own]) -> int:
         plain, reached = self._plain

@@ -134,7 +134,7 @@ def test_splits_that_lead_out_of_the_folder_name_nothing(tmp_path: Path, pattern
         for part, shape in (("images", (6, 8, 3)), ("masks", (6, 8))):
             (tmp_path / name / part).mkdir(parents=True)
             for index, stem in enumerate(stems):
-                values = np.full(shape, index % 2, np.uint8)
+                values = np.random.default_rng(index).integers(0, 2, shape).astype(np.uint8)
                 Image.fromarray(values).save(tmp_path / name / part / f"{stem}.png")
     declared = f"splits: {{train: ['{pattern}', a], val: [b], test: [c]}}\n"
     (tmp_path / "data" / "dataset.yaml").write_text(declared, encoding="utf-8")

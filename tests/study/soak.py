@@ -2,7 +2,7 @@
 
   python tests/study/soak.py --seconds 300
   python tests/study/soak.py --seconds 300 --server postgresql
-  python tests/study/soak.py --seconds 300 --clock /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
+  python tests/study/soak.py --seconds 300 --clock
 
 A fault waits until the process that it hits works on a trial, and says what that was doing. Every finished
 evaluation is recorded once, none is lost, the trials are those of an undisturbed search, and Optuna and its
@@ -18,6 +18,8 @@ import multiprocessing
 import os
 import random
 import signal
+import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -89,7 +91,7 @@ class Soak:
         searchers: how many processes search at once.
         random_: decides about faults.
         restart: restarts the database server; None where there is none.
-        clock: file by which libfaketime sets the clocks of all searchers; None leaves these alone.
+        clock: file by which the clocks of all searchers are set; None leaves these alone.
     """
 
     url: str
@@ -154,7 +156,8 @@ class Soak:
             self.restart()
         elif kind == "jump" and self.clock is not None:
             self.faults[kind][self._phases.of(target)] += 1
-            self.clock.write_text(f"{self.random_.randint(-90_000, 90_000):+d}\n")
+            with self.clock.open("r+b") as file:
+                file.write(struct.pack("<q", self.random_.randint(-90_000, 90_000)))
         elif kind == "kill all":
             for pid in self._awake():
                 self._send(signal.SIGKILL, pid, kind)
@@ -284,16 +287,13 @@ def hasten() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def jumping(library: str, folder: Path) -> Path:
+def jumping(folder: Path) -> Path:
     """The file that sets the clocks of all processes that are started from now on; what measures time goes on."""
-    path = folder / "clock"
-    path.write_text("+0\n")
-    os.environ |= {
-        "LD_PRELOAD": library,
-        "FAKETIME_TIMESTAMP_FILE": str(path),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    path, library = folder / "clock", folder / "jumping_clock.so"
+    path.write_bytes(bytes(8))
+    source = Path(__file__).with_name("jumping_clock.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    os.environ |= {"LD_PRELOAD": str(library), "CLOCK_FILE": str(path)}
     return path
 
 
@@ -319,7 +319,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=0, help="of the study [8 a second]")
     parser.add_argument("--searchers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clock", metavar="LIBRARY", help="libfaketimeMT.so.1, with which clocks jump by hours")
+    parser.add_argument("--clock", action="store_true", help="clocks jump by hours; needs a C compiler")
     parser.add_argument("--server", choices=("postgresql", "mariadb"), help="instead of SQLite")
     arguments = parser.parse_args()
     hasten()
@@ -328,7 +328,7 @@ def main() -> int:
     expected = undisturbed(settings, LookupEvaluator(SPACE))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         url, restart = f"sqlite:///{folder}/study.db", None
-        clock = jumping(arguments.clock, Path(folder)) if arguments.clock else None
+        clock = jumping(Path(folder)) if arguments.clock else None
         if arguments.server:
             import servers
 

@@ -61,8 +61,7 @@ class RayPool:
         self._ray = _connected(address, len(evaluators))
         self._worker = self._ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
         self._starts = [
-            (evaluator, fingerprint, worker_log)
-            for evaluator, worker_log in zip(evaluators, logs or [None] * len(evaluators), strict=True)
+            (evaluator, fingerprint, logs[index] if logs else None) for index, evaluator in enumerate(evaluators)
         ]
         self._actors = [self._worker.remote(*start) for start in self._starts]
         self._tasks: dict[int, _Task] = {}

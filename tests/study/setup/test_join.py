@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -296,11 +297,10 @@ def test_a_study_under_fire_ends_as_an_undisturbed_one(seconds: str, server: str
 @pytest.mark.slow
 def test_clocks_that_jump_by_hours_change_nothing() -> None:
     """Those of all processes, as the system shows them; what measures time goes on."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-    if library is None:
-        pytest.skip("libfaketime is not installed")
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
     done = subprocess.run(
-        [sys.executable, str(SOAK), "--seconds", "60", "--trials", "240", "--clock", str(library)],
+        [sys.executable, str(SOAK), "--seconds", "60", "--trials", "240", "--clock"],
         capture_output=True,
         text=True,
         check=False,

@@ -139,8 +139,9 @@ def test_splits_that_lead_out_of_the_folder_name_nothing(tmp_path: Path, pattern
     declared = f"splits: {{train: ['{pattern}', a], val: [b], test: [c]}}\n"
     (tmp_path / "data" / "dataset.yaml").write_text(declared, encoding="utf-8")
 
-    (problem,) = check_folder(tmp_path / "data").problems
-    assert problem.endswith(f"splits: train: '{pattern}' names no image that has a mask")
+    leaves, nothing = check_folder(tmp_path / "data").problems
+    assert leaves.endswith(f"splits: train: '{pattern}' leaves the folder; give names of files only")
+    assert nothing.endswith(f"splits: train: '{pattern}' names no image that has a mask")
 
 
 def test_links_in_a_circle_below_the_images_end(folder: Path) -> None:

@@ -113,13 +113,13 @@ class Pose(NamedTuple):
     def warp(self, x: Tensor) -> Tensor:
         """What the map shows at A p + t, for each of its positions p."""
         height, width = x.shape[2:]
-        half = max(height, width) / 2
-        rows = (torch.arange(height, device=x.device) - (height - 1) / 2).to(self.matrix)[None, :, None]
-        columns = (torch.arange(width, device=x.device) - (width - 1) / 2).to(self.matrix)[None, None, :]
-        matrix, shift = self.matrix[:, :, :, None, None], half * self.shift[:, :, None, None]
-        seen_columns = matrix[:, 0, 0] * columns + matrix[:, 0, 1] * rows + shift[:, 0] + (width - 1) / 2
-        seen_rows = matrix[:, 1, 0] * columns + matrix[:, 1, 1] * rows + shift[:, 1] + (height - 1) / 2
-        return in_layout_of(x, sample(x, seen_rows, seen_columns, "border").to(x.dtype))
+        # Twice what is meant, so that a graph for any size holds whole numbers only.
+        rows = (2 * torch.arange(height, device=x.device) - (height - 1)).to(self.matrix)[None, :, None]
+        columns = (2 * torch.arange(width, device=x.device) - (width - 1)).to(self.matrix)[None, None, :]
+        matrix, shift = self.matrix[:, :, :, None, None], max(height, width) * self.shift[:, :, None, None]
+        seen_columns = matrix[:, 0, 0] * columns + matrix[:, 0, 1] * rows + shift[:, 0] + (width - 1)
+        seen_rows = matrix[:, 1, 0] * columns + matrix[:, 1, 1] * rows + shift[:, 1] + (height - 1)
+        return in_layout_of(x, sample(x, seen_rows / 2, seen_columns / 2, "border").to(x.dtype))
 
 
 def _product(one: Tensor, other: Tensor) -> Tensor:

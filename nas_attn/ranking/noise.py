@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_attn.ranking.additive import SeedScores, connected_groups, seed_effects, squares
+from nas_attn.ranking.two_parts import Squares, effective_degrees_of_freedom
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
     would count the noise of the plain U-Net's own runs once for each placement.
 
     A single score varies with the seed's effect too. Its variance is the mean square within placements; its
-    degrees of freedom are Satterthwaite's (1946), since an effect that all placements share is seen only once.
+    degrees of freedom are few, since an effect that all placements share is seen only once
+    (``two_parts.effective_degrees_of_freedom``).
 
     Args:
         table: seed to IoU for each placement; placements with one seed say nothing here.
@@ -58,9 +60,9 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
     if within_df == 0:
         return Noise(None, None)
     residual, residual_df = residual_square(rows)
-    seed_square, seed_df = max(0.0, within - residual), within_df - residual_df
-    spread = sum(square**2 / df for square, df in ((residual, residual_df), (seed_square, seed_df)) if df)
-    run_df = within**2 / spread if spread > 0 else float(within_df)
+    shared, own = Squares(max(0.0, within - residual), within_df - residual_df), Squares(residual, residual_df)
+    one_part = not shared.degrees_of_freedom or not own.degrees_of_freedom
+    run_df = float(within_df) if one_part else effective_degrees_of_freedom(shared, own)
     return Noise(
         pair=PooledSd(math.sqrt(2 * residual / residual_df), residual_df) if residual_df else None,
         run=PooledSd(math.sqrt(within / within_df), run_df),

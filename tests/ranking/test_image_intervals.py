@@ -91,6 +91,21 @@ def test_intervals_of_differences_cover_between_93_and_97_percent(make_study: Ma
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
+def test_intervals_of_means_cover_what_loud_seeds_and_images_do(make_study: Make) -> None:
+    """The means of a study share its seeds, so each study counts once."""
+    generator = np.random.default_rng(6)
+    covered = []
+    for n_placements, n_seeds, n_images in ((6, 3, 30), (3, 5, 60), (9, 2, 100)):
+        for _ in range(100):
+            evidence = Evidence.of(
+                make_study(generator, [0.0] * n_placements, n_seeds, n_images, **REGIMES["seeds and images"])
+            )
+            interval = evidence.mean(0).interval(0.95)
+            assert interval is not None
+            covered.append(interval.low <= BASE <= interval.high)
+    assert 0.93 <= np.mean(covered) <= 0.975
+
+
 def test_seeds_alone_would_not_cover_what_the_images_do(make_study: Make) -> None:
     generator = np.random.default_rng(1)
     covered = []

@@ -35,11 +35,14 @@ def test_mean_difference_and_intervals_by_hand(table: Make, numbered: Make) -> N
     assert row.delta_interval.high == pytest.approx(row.delta + half)
     assert row.iou_mean == pytest.approx(y[1].mean())
     assert row.n_seeds == 3
-    within = y.var(axis=1, ddof=1).mean()
+    # The noise of a mean: what the seeds do to all, seen with 2 degrees of freedom, and the rest with 4.
     seeds, rest = 3 * ((y.mean(axis=0) - y.mean()) ** 2).sum(), (residual**2).sum()
-    df = (seeds + rest) ** 2 / (seeds**2 / 2 + rest**2 / 4)
+    levels = (np.arange(1000) + 0.5) / 1000
+    alone = rest / stats.chi2.ppf(levels, 4)[None, :]
+    shared = np.maximum(0, seeds / stats.chi2.ppf(levels, 2)[:, None] - alone) / 3
     assert row.iou_interval is not None
-    assert row.iou_interval.high - row.iou_mean == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(within / 3))
+    half = row.iou_interval.high - row.iou_mean
+    assert (2 * stats.norm.sf(half / np.sqrt((shared + alone) / 3))).mean() == pytest.approx(0.05, abs=0.003)
 
 
 def test_the_order_is_by_expected_iou_and_ranks_count_from_one(table: Make, numbered: Make) -> None:

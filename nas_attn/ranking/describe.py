@@ -8,6 +8,8 @@ from itertools import groupby
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.ranking.result import Interval, RankedPlacement, Versus
 
+_SEVERAL = "Run the leading placements and the plain U-Net with several seeds."
+_UNKNOWN = f"How much of that is the seed's luck is not known. {_SEVERAL}"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -39,13 +41,14 @@ def verdict(rows: Sequence[RankedPlacement], plain: RankedPlacement | None) -> s
     if len(rows) == 1 and leader.is_plain:
         return "Only the plain U-Net was evaluated."
     if leader.is_plain:
-        return f"No placement is ahead of the plain U-Net{_ties(rows)}."
+        known = any(row.tied_with_best is not None for row in rows[1:])
+        return f"No placement is ahead of the plain U-Net{_ties(rows)}.{'' if known else f' {_UNKNOWN}'}"
     if leader.better_than_plain is Versus.BETTER:
         return f"{_claim(leader, plain)} over the plain U-Net{_ties(rows)}.{_caution(leader)}"
     if leader.better_than_plain is Versus.UNKNOWN:
         return (
             f"Not known whether any placement is better than the plain U-Net; first is {_claim(leader, plain)}. "
-            "Run the leading placements and the plain U-Net with several seeds."
+            f"{_SEVERAL}"
         )
     if any(row.better_than_plain is Versus.BETTER for row in rows):
         return f"The first placement is not distinguishable from the plain U-Net: {_claim(leader, plain)}."

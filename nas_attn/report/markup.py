@@ -38,7 +38,7 @@ def chart_markup(chart: Chart) -> str:
         f'<div class="wide"><div class="plot" id="{name}" role="group" '
         f'aria-label="{escape(chart.title)}" aria-describedby="{name}-caption"></div></div>'
         f'<script type="application/json" id="{name}-data">{data}</script>'
-        f"<details><summary>{escape(chart.title)}: the same as a table</summary>"
+        f"<details><summary>{escape(chart.title)} (as a table)</summary>"
         f"{table_markup(chart.table, chart.title)}</details></figure>"
     )
 

@@ -58,7 +58,7 @@ def whiskers_figure(whiskers: Sequence[Whisker], x: str) -> go.Figure:
     ]
     made = figure(traces, x=x, y="", height=120 + _ROW_PIXELS * len(whiskers))
     made.update_yaxes(categoryorder="array", categoryarray=names[::-1], type="category")
-    made.update_xaxes(zeroline=True, zerolinewidth=2)
+    made.update_xaxes(zeroline=True, zerolinewidth=2, rangemode="tozero")
     return made
 
 

@@ -105,3 +105,13 @@ def test_a_leader_with_one_run_comes_with_a_warning(table: Make, numbered: Make)
 )
 def test_amounts_have_three_digits(value: float, text: str) -> None:
     assert amount(value) == text
+
+
+def test_a_lead_of_the_plain_unet_by_single_runs_is_not_taken_for_more(
+    record: Callable[..., Any], place: Callable[..., Any]
+) -> None:
+    ranking = rank([record(0, place(), 0, 0.7), record(1, place(skip_0="se"), 0, 0.6)])
+    assert ranking.verdict == (
+        "No placement is ahead of the plain U-Net. How much of that is the seed's luck is not known. "
+        "Run the leading placements and the plain U-Net with several seeds."
+    )

@@ -128,7 +128,7 @@ def test_every_figure_is_named_described_and_told_as_a_table(facts_of: Facts) ->
     for plot in plots:
         assert plot["aria-label"]
         assert plot["aria-describedby"] in ids
-    assert page.count("the same as a table</summary>") == len(plots)
+    assert page.count("(as a table)</summary>") == len(plots)
     assert all(attrs["alt"] for attrs in outline.all("img"))
     assert all(attrs.get("aria-label") or attrs.get("id") == "theme" for attrs in outline.all("button"))
 

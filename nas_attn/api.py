@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from nas_attn.attention import catalogue
+from nas_attn.budget import PLAIN
 from nas_attn.deploy.formats import known_formats, targets
 from nas_attn.deploy.save import Saved
 from nas_attn.deploy.save import save as _save
@@ -53,6 +54,7 @@ def search(
     steps: int | None = None,
     budget: str | None = None,
     ladder: str | None = None,
+    ladder_start: str = PLAIN,
     longest_side: int | str | None = None,
     max_macs: str | int | None = None,
     max_parameters: str | int | None = None,
@@ -93,6 +95,8 @@ def search(
         steps: optimiser steps of a trial; likewise.
         budget: ``auto`` doubles the steps until the plain U-Net has converged.
         ladder: steps of short, longer and full trials, such as ``60,180,540``, or ``auto``.
+        ladder_start: where the shorter ones start: from the weights of the ``plain`` U-Net after a full trial, or
+            from ``scratch``.
         longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.
         max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``.
         max_parameters: ceiling likewise.
@@ -134,6 +138,7 @@ def search(
             "steps": steps,
             "budget": budget,
             "ladder": ladder,
+            "ladder_start": ladder_start,
             "longest_side": longest_side,
             "max_macs": max_macs,
             "max_parameters": max_parameters,

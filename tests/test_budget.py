@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from nas_attn.budget import Budget
+from nas_attn.budget import Budget, rungs
 from nas_attn.errors import UsageError
 
 budgets = st.builds(
@@ -17,6 +17,7 @@ budgets = st.builds(
     st.integers(1, 4096),
     st.integers(1, 512),
     st.floats(0, 1, exclude_min=True),
+    st.integers(0, 10**6),
 )
 
 
@@ -45,3 +46,35 @@ def test_all_wrong_fields_are_named_together() -> None:
 def test_a_budget_says_what_it_is() -> None:
     assert str(Budget(300, 64, 8)) == "300 steps of 8 crops of 64 px"
     assert str(Budget(300, 64, 8, 0.25)) == "300 steps of 8 crops of 64 px, 25% of the training images"
+    assert str(Budget(40, 64, 8, pretraining=360)) == (
+        "40 steps from the plain U-Net's after 360 of 8 crops of 64 px"
+    )
+
+
+def test_a_budget_from_scratch_is_written_as_it_always_was() -> None:
+    """Or studies from before would be told that their settings have changed."""
+    assert Budget(300, 64, 8).to_dict() == {
+        "steps": 300,
+        "image_size": 64,
+        "batch_size": 8,
+        "train_fraction": 1.0,
+    }
+
+
+def test_the_run_before_a_pretrained_one_is_one_from_scratch() -> None:
+    assert Budget(40, 64, 8, 0.5, pretraining=360).of_pretraining == Budget(360, 64, 8, 0.5)
+    assert Budget(360, 64, 8).of_pretraining is None
+
+
+def test_pretrained_rungs_start_from_the_last_ones_steps() -> None:
+    lower, middle, top = rungs((40, 120), Budget(360, 64, 8), pretrained=True)
+
+    assert (lower.steps, middle.steps) == (40, 120)
+    assert lower.pretraining == middle.pretraining == 360
+    assert top == Budget(360, 64, 8)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5])
+def test_pretraining_is_a_whole_number(value: float) -> None:
+    with pytest.raises(UsageError, match=r"pretraining is .*; it must be a whole number of at least 0"):
+        Budget(40, 64, 8, pretraining=value)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from nas_attn.budget import PLAIN
 from nas_attn.ranking import amount
 
 if TYPE_CHECKING:
@@ -57,12 +58,14 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
 
 def _budget(settings: StudySettings) -> str:
     """Of a trial, with what is found out or goes before it."""
+    start = " from the trained plain U-Net" if settings.ladder_start == PLAIN else ""
     if settings.find_budget:
-        rungs = "; then also a ninth and a third of it" if settings.ladder else ""
+        rungs = f"; then also a ninth and a third of it{start}" if settings.ladder else ""
         return f"{settings.budget}, doubled until the plain U-Net has converged{rungs}"
     *lower, top = settings.ladder_below(settings.budget)
     clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
-    return f"{', '.join(str(budget.steps) for budget in lower)} and {top}{clips}" if lower else f"{top}{clips}"
+    short = f"{', '.join(str(budget.steps) for budget in lower)}{start} and " if lower else ""
+    return f"{short}{top}{clips}"
 
 
 def _input(frames: int) -> str:

@@ -53,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top: int) -> None:
-    from nas_attn.budget import rungs
     from nas_attn.cli._budget_text import budget_text
     from nas_attn.cli._console import wide_console
     from nas_attn.cli._leaders import leaders
     from nas_attn.cli._ranking_table import ranking_table
     from nas_attn.ranking.holding import holding_sentences
+    from nas_attn.study.settings import ladder_of
     from nas_attn.study.verified import read_verifications
 
     console = wide_console()
@@ -67,7 +67,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     console.print(leaders(ranking, records))
     if ranking.budget is None:
         return
-    ladder = rungs(ledger.identity.get("ladder", ()), ranking.budget)
+    ladder = ladder_of(ledger.identity, ranking.budget)
     console.print()
     console.print(budget_text(records, ranking, ladder), highlight=False)
     if holding := holding_sentences(ledger.name, ranking.rows[0], ranking, read_verifications(ledger)):

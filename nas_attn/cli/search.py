@@ -42,6 +42,7 @@ _FLAGS = {
     "steps": "optimiser steps of a trial [preset]",
     "budget": "'auto' doubles the steps until the plain U-Net has converged [--steps]",
     "ladder": "steps of short, longer and full trials, such as 60,180,540, or 'auto' [all trials in full]",
+    "ladder-start": "where its shorter trials start: plain, at the trained plain U-Net, or scratch [plain]",
     "longest-side": "shrink larger images of a folder to so many pixels, or 'full' [preset]",
     "max-macs": "ceiling such as 1.5x (the plain U-Net's) or 2.1G [the space's]",
     "max-parameters": "ceiling likewise [the space's]",

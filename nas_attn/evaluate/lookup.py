@@ -32,8 +32,9 @@ class LookupEvaluator:
         shortfall(placement)        = gap * (1 + sum of s(location, attention))
 
     Sums run over the locations that hold attention, so that the plain U-Net has the truth ``base``; a slow
-    attention (s is above 0) looks worse in short runs than it is. What is common to a seed cancels in paired
-    differences: by default these have 0.36 times the variance of unpaired ones.
+    attention (s is above 0) looks worse in short runs than it is. The steps of the plain U-Net that a run starts
+    from count as its own. What is common to a seed cancels in paired differences: by default these have 0.36
+    times the variance of unpaired ones.
 
     Args:
         space: its network's locations and sites; every placement of that network can be looked up.
@@ -71,7 +72,8 @@ class LookupEvaluator:
         if placement.attended and self._uniform("failure", placement) < self.failure_share:
             raise DivergedError(f"the loss of placement {placement.id} became nan at step {budget.steps // 2}")
         steps = [budget.steps * quarter // 4 for quarter in range(1, 5)]
-        iou = self.truth(placement) - self._shortfall(placement, budget.steps) + self._noise(placement, seed)
+        trained = budget.steps + budget.pretraining
+        iou = self.truth(placement) - self._shortfall(placement, trained) + self._noise(placement, seed)
         curve = tuple(CurvePoint(step, 0.2 + self._shortfall(placement, step)) for step in steps)
         score = _score(iou, self.space.network.classes, curve[-1].loss)
         return Outcome(score, self.cost(placement), curve, self.seconds)

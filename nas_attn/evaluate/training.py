@@ -15,6 +15,7 @@ from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.evaluate.costs import CostTable
 from nas_attn.evaluate.judge import judge
+from nas_attn.evaluate.pretrained import Weights, kept_weights, start_from
 from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets
 from nas_attn.evaluate.source import DataSource
 from nas_attn.measure import device_name, is_shortage, measure_latency_ms, measure_peak_memory_mib
@@ -50,7 +51,7 @@ class TrainingEvaluator:
         recipe: how to train.
         cost_size: H and W of the image whose costs are measured; None takes the training crop's.
         packed: folder in which ``write_sets`` has packed the data for the crops of all budgets; None reads the
-            source.
+            source. The weights that runs start from are kept there for all workers.
         split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
             that does not change.
     """
@@ -141,18 +142,35 @@ class TrainingEvaluator:
     def _trained(
         self, placement: Placement, budget: Budget, seed: int, parts: int = 1
     ) -> tuple[nn.Module, TrainedRun]:
-        module, sets = self._module(placement, seed), self._sets_for(budget.image_size)
+        module, sets, recipe = self._module(placement, seed), self._sets_for(budget.image_size), self.recipe
+        if (before := budget.of_pretraining) is not None:
+            start_from(module, self._plain_weights(before, seed, parts))
+            recipe = recipe.after_pretraining
         run = train_run(
             module,
             sets.train,
             budget,
             seed,
-            recipe=self.recipe,
+            recipe=recipe,
             precision=self.precision,
             pool=self._graph_pool,
             parts=parts,
         )
         return module, run
+
+    def _plain_weights(self, budget: Budget, seed: int, parts: int) -> Weights:
+        """Of the plain U-Net after a run of its own: the same that the control of this budget and seed has."""
+        if (budget, seed) not in self._plain:
+            name = f"plain-{budget.steps}-{seed}-{torch.device(self.device).type}.safetensors"
+            self._plain[budget, seed] = kept_weights(
+                Path(self.packed) / name if self.packed else None,
+                lambda: self._trained(self.network.plain, budget, seed, parts)[0],
+            )
+        return self._plain[budget, seed]
+
+    @cached_property
+    def _plain(self) -> dict[tuple[Budget, int], Weights]:
+        return {}
 
     def _why_whole(self, placement: Placement) -> str | None:
         with torch.device("meta"):

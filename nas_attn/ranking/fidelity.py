@@ -65,7 +65,7 @@ class RungFidelity:
         """The correlation with its interval, in words."""
         known = "" if self.interval is None else f" ({self.interval.low:+.2f} to {self.interval.high:+.2f})"
         return (
-            f"From {self.lower} to {self.upper}: rank correlation {self.correlation:+.2f}{known} over "
+            f"From {self.lower.brief} to {self.upper.brief}: rank correlation {self.correlation:+.2f}{known} over "
             f"{self.n_placements} placements run at both."
         )
 
@@ -76,12 +76,12 @@ class RungFidelity:
             return None
         if self.predicts is None:
             return (
-                f"{self.n_placements} placements run at both are too few to tell whether {self.lower.steps} steps "
+                f"{self.n_placements} placements run at both are too few to tell whether {self.lower.brief} "
                 f"predict {self.upper.steps}: what the short runs dropped may have been good."
             )
         return (
-            f"Runs of {self.lower.steps} steps did not predict runs of {self.upper.steps}: what the ladder "
-            "dropped early may have been good; search again with a longer first rung."
+            f"Runs of {self.lower.brief} did not predict runs of {self.upper.steps}: what the ladder dropped "
+            "early may have been good; search again with a longer first rung."
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from nas_attn.budget import Budget, rungs
+from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
 from nas_attn.evaluate import DataSource
 from nas_attn.space import SearchSpace
 from nas_attn.training import Precision, Recipe
@@ -38,6 +38,7 @@ class StudySettings:
         trials: how many trials the study shall have in the end.
         find_budget: the budget that is ranked is found by doubling it until the plain U-Net has converged.
         ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it.
+        ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
         timeout: seconds after which no further trial begins; None for no limit.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
     """
@@ -63,6 +64,7 @@ class StudySettings:
     parallel: int = 1
     find_budget: bool = False
     ladder: tuple[int, ...] | Literal["auto"] = ()
+    ladder_start: Literal["scratch", "plain"] = SCRATCH
     timeout: float | None = None
     split: bool = False
 
@@ -72,7 +74,7 @@ class StudySettings:
         Args:
             top: the last of them.
         """
-        return rungs(self.ladder, top)
+        return rungs(self.ladder, top, pretrained=self.ladder_start == PLAIN)
 
     @property
     def device_kind(self) -> str:
@@ -87,6 +89,8 @@ class StudySettings:
         asked: dict[str, Any] = {"find budget": True} if self.find_budget else {}
         if self.ladder:
             asked["ladder"] = list(self.ladder) if isinstance(self.ladder, tuple) else self.ladder
+            if self.ladder_start != SCRATCH:
+                asked["ladder start"] = self.ladder_start
         if self.split:
             asked["out of memory"] = "split"
         return {
@@ -107,6 +111,16 @@ class StudySettings:
     def context(self) -> dict[str, Any]:
         """What an export of the study needs besides its identity, as plain values."""
         return {"classes": self.classes, "mean": self.mean, "std": self.std, "image_size": self.budget.image_size}
+
+
+def ladder_of(identity: Mapping[str, Any], top: Budget) -> tuple[Budget, ...]:
+    """All rungs of a study, the shortest first.
+
+    Args:
+        identity: of the study.
+        top: the last of them.
+    """
+    return rungs(identity.get("ladder", ()), top, pretrained=identity.get("ladder start") == PLAIN)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+PRETRAINED_RATE = 0.25
+"""Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,8 @@ class Recipe:
     brightness: float = 0.1
     contrast: float = 0.1
     recalibration_batches: int = 16
+
+    @property
+    def after_pretraining(self) -> Recipe:
+        """The recipe of a run that starts from trained weights."""
+        return replace(self, peak_learning_rate=PRETRAINED_RATE * self.peak_learning_rate)

@@ -81,7 +81,7 @@ def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: flo
     points = {
         record.budget.steps: record.outcome.score.iou
         for record in plain
-        if record.outcome is not None and record.seed == first_seed
+        if record.outcome is not None and record.seed == first_seed and not record.budget.pretraining
     }
     return Convergence(tuple(sorted(points.items())), budget.steps, noise)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 
+from nas_attn.budget import PLAIN, SCRATCH
 from nas_attn.errors import SpaceError, UsageError
 from nas_attn.kind import START
 from nas_attn.ranking import COSTS
@@ -46,6 +47,7 @@ _WORDS = {
     "budget": (AUTO,),
     "start": tuple(map(str, START.choices)),
     "precision": (AUTO, *PRECISIONS),
+    "ladder_start": (SCRATCH, PLAIN),
     "log_level": LEVELS,
     "engine": (PROCESSES, RAY),
     "out_of_memory": (FAIL, SPLIT),
@@ -80,6 +82,8 @@ class StudyRequest:
         budget: ``auto`` doubles the steps until the plain U-Net has converged.
         ladder: steps of short, longer and full trials, such as ``60,180,540``; ``auto`` for a ninth, a third and
             all of the steps; None runs all trials in full.
+        ladder_start: where the shorter trials of a ladder start: from the weights of the ``plain`` U-Net after a
+            full trial, or from ``scratch``.
         longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.
         max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``; None keeps the space's.
         max_parameters: ceiling likewise.
@@ -117,6 +121,7 @@ class StudyRequest:
     steps: int | None = None
     budget: str | None = None
     ladder: str | None = None
+    ladder_start: str = PLAIN
     longest_side: int | str | None = None
     max_macs: str | int | None = None
     max_parameters: str | int | None = None

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from nas_attn.attention import catalogue
-from nas_attn.budget import Budget
+from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.evaluate import CostTable, DataSource, TrainingEvaluator
@@ -141,6 +141,7 @@ def resolve(request: StudyRequest) -> Resolved:
         trials=asked.trials or (TRIALS if asked.timeout is None else ENDLESS),
         find_budget=asked.budget == AUTO,
         ladder=_lower_rungs(asked.ladder),
+        ladder_start=PLAIN if asked.ladder_start == PLAIN else SCRATCH,
         timeout=None if asked.timeout is None else seconds(asked.timeout),
     )
     _check_sizes(settings, dataset)

@@ -14,6 +14,7 @@ from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.study.loop import run_trials
+from nas_attn.study.settings import differences, ladder_of
 from nas_attn.study.workers.pool import InlinePool, Pool
 
 RUNGS = (200, 600, 1800)
@@ -131,3 +132,23 @@ def test_a_study_whose_time_is_up_goes_on_with_more_time(studies: Any, evaluator
     studies.change(timeout=300.0)
 
     assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 30
+
+
+def test_shorter_runs_may_start_from_the_plain_unet(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    studies.change(ladder_start="plain")
+    records = run(studies, InlinePool(evaluator))
+    pretraining = {(record.budget.steps, record.budget.pretraining) for record in records}
+
+    assert pretraining == {(200, 1800), (600, 1800), (1800, 0), (900, 0), (3600, 0)}
+
+
+def test_where_the_rungs_start_is_part_of_what_a_study_is(studies: Any) -> None:
+    climbing(studies)
+    scratch = studies.settings.identity()
+    studies.change(ladder_start="plain")
+    plain = studies.settings.identity()
+
+    assert "ladder start" not in scratch, "studies from before it existed go on"
+    assert differences(scratch, plain) == ["ladder start was nothing and is now plain"]
+    assert ladder_of(plain, studies.settings.budget) == studies.settings.ladder_below(studies.settings.budget)

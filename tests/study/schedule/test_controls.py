@@ -144,3 +144,16 @@ def test_one_point_is_no_curve(space: SearchSpace, evaluator: LookupEvaluator) -
     assert (found.gain, found.converged) == (None, None)
     assert Location(Stage.SKIP) in dict(space.choices)
     assert AttentionSpec("none") in dict(space.choices)[Location(Stage.SKIP)]
+
+
+def test_the_plain_unets_short_run_from_its_own_weights_is_no_point_of_its_curve(
+    space: SearchSpace, evaluator: LookupEvaluator
+) -> None:
+    ious = {200: 0.5, 400: 0.695}
+    records = [
+        replace(record(number, space.plain, 0, iou, evaluator), budget=replace(BUDGET, steps=steps))
+        for number, (steps, iou) in enumerate(ious.items())
+    ]
+    again = replace(record(2, space.plain, 0, 0.7, evaluator), budget=replace(BUDGET, steps=200, pretraining=400))
+
+    assert plain_convergence([*records, again], BUDGET, None).points == ((200, 0.5), (400, 0.695))

@@ -1,12 +1,15 @@
-"""Which strategy finds the better front for the same number of trials, on made-up tasks with a known truth.
+"""Which strategy finds the better front for the same compute.
 
-The task is a lookup table (``LookupEvaluator``): effects of single attentions, of pairs, and noise. What a
-strategy would choose after so many trials is the front of its observed scores; it is judged by the true IoU of
-those placements: the area above the plain U-Net that they dominate up to 1.5 times its MACs, in IoU points. Tasks
-of this kind suit a model of single effects and pairs; what real tasks are like is another question.
+Searches are looked up, not run: in a table of real runs (``fill_table.py`` makes it), where one seed's runs are
+searched and the mean of the other seeds is the truth, or in made-up tasks with effects of single attentions, of
+pairs, and noise. Such tasks suit a model of effects and pairs; the table does not know any model.
 
-    python benchmarks/strategies.py
-    python benchmarks/strategies.py --strategies additive,tpe --repetitions 20 --interactions 0.6
+A strategy is judged by what it would choose: for each ceiling of the MACs the placement with the highest IoU it
+has seen. Figures are the true gain of that over the plain U-Net in IoU points, averaged over the ceilings, with
+95 % intervals over repetitions. Compute is in runs of the top budget.
+
+    python benchmarks/strategies.py --table benchmarks/tables/tabulated.csv --plot strategies.html
+    python benchmarks/strategies.py --made-up --strategies additive,tpe,random --interactions 0.6
 """
 
 from __future__ import annotations
@@ -16,155 +19,164 @@ import json
 import math
 import statistics
 import sys
-import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from pathlib import Path
 
-import optuna
+from contestants import contestants
+from games import Found, Game, made_up_game, play, read_table, sized_space, tabulated_game
+from scipy.stats import t as student
 
-from nas_attn.attention import catalogue
-from nas_attn.budget import Budget
-from nas_attn.errors import NasAttnError
-from nas_attn.evaluate import CostTable, LookupEvaluator
-from nas_attn.placement import Placement
-from nas_attn.ranking import pareto_front
-from nas_attn.record import Role, State, TrialRecord
-from nas_attn.space import SearchSpace, read_space
-from nas_attn.strategies import STRATEGIES, Question
+from nas_attn.errors import NasAttnError, UsageError
 
-_CONVERGED = Budget(3000, 32, 8)
-_CEILING = 1.5
+_SLOW = {"gp": 3}
+"""Strategies that take seconds a proposal, and how many repetitions they get."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a strategy has found after some trials.
+    """What a strategy has found after some compute.
 
     Args:
         strategy: its name.
-        trials: of each repetition.
-        area: true hypervolume of the chosen front, in IoU points; mean over the repetitions.
-        error: standard error of that mean.
-        propose_ms: CPU time of a proposal up to there, on average.
+        compute: spent, in runs of the top budget.
+        area: true gain of its choices over the plain U-Net, over all ceilings, in IoU points; mean.
+        half: half of that mean's 95 % interval; nan for one repetition.
+        gain: true gain of its first choice; mean.
+        repetitions: behind the means.
     """
 
     strategy: str
-    trials: int
+    compute: float
     area: float
-    error: float
-    propose_ms: float
+    half: float
+    gain: float
+    repetitions: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Search and print."""
     asked = _parser().parse_args(arguments)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = read_space(asked.space, catalogue(), base_channels=8, image_size=32)
-    costs = CostTable(space.network, 32, 32)
     points: list[Point] = []
     try:
-        for name in asked.strategies:
-            points += _play(name, space, costs, asked)
-            if not asked.json:
-                print(_row(points[-len(asked.trials) :], first=name == asked.strategies[0]), flush=True)
+        if unknown := sorted(set(asked.strategies) - set(contestants())):
+            raise UsageError([f"--strategies {name}: one of {', '.join(contestants())}" for name in unknown])
+        with ProcessPoolExecutor(asked.workers) as workers:
+            for name in asked.strategies:
+                numbers = range(min(asked.repetitions, _SLOW.get(name, asked.repetitions)))
+                played = list(workers.map(_played, [asked] * len(numbers), [name] * len(numbers), numbers))
+                points += _points(name, played)
+                if not asked.json:
+                    _print_row(name, points, asked.compute, first=name == asked.strategies[0])
     except NasAttnError as error:
         print(error, file=sys.stderr)
         return 2
-    if asked.json:
-        print(json.dumps([asdict(point) for point in points], indent=1))
+    print(json.dumps([asdict(point) for point in points], indent=1) if asked.json else _verdict(points))
+    if asked.plot:
+        _plot(points, asked.plot)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strategies", type=lambda text: text.split(","), default=["additive", "tpe", "random"])
-    parser.add_argument("--space", default="unet_attention")
-    parser.add_argument(
-        "--trials", type=_numbers, default=(25, 50, 100, 200), help="where to look, such as 50,200"
-    )
-    parser.add_argument("--repetitions", type=int, default=6, help="tasks and seeds")
-    parser.add_argument("--interactions", type=float, default=0.3, help="share of the variance from pairs")
-    parser.add_argument("--noise", type=float, default=0.006, help="standard deviation of a run, in IoU")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--table", type=Path, help="of real runs")
+    task.add_argument("--made-up", action="store_true")
+    parser.add_argument("--space", help="name or file; by default that of the table, or unet_attention")
+    parser.add_argument("--strategies", type=_names, default=list(contestants()), help=", ".join(contestants()))
+    parser.add_argument("--compute", type=_numbers, default=(3, 5, 10, 20, 50, 100, 200), help="where to look")
+    parser.add_argument("--repetitions", type=int, default=24)
+    parser.add_argument("--interactions", type=float, default=0.3, help="made up: share of variance from pairs")
+    parser.add_argument("--noise", type=float, default=0.006, help="made up: standard deviation of a run, in IoU")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--plot", type=Path, help="write a page with the curves")
     parser.add_argument("--json", action="store_true")
     return parser
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(sorted(int(part) for part in text.split(",")))
+def _names(text: str) -> list[str]:
+    """Names that hold a comma stand between semicolons: ``additive; additive, ladder``."""
+    return [name.strip() for name in text.split(";" if ";" in text else ",")]
 
 
-def _play(name: str, space: SearchSpace, costs: CostTable, asked: argparse.Namespace) -> list[Point]:
-    macs = lru_cache(maxsize=None)(lambda placement: float(costs(placement).macs))
-    areas: dict[int, list[float]] = {trials: [] for trials in asked.trials}
-    started, spent = time.process_time(), {}
-    for repetition in range(asked.repetitions):
-        task = LookupEvaluator(space, repetition, interaction_share=asked.interactions, run_noise=asked.noise)
-        records = [_record(0, space.plain, {}, task, repetition)]
-        while len(records) < asked.trials[-1]:
-            proposal = STRATEGIES[name](
-                Question(
-                    space=space,
-                    records=tuple(records),
-                    pending=(),
-                    number=len(records),
-                    seed=repetition,
-                    cost=macs,
-                    objective_cost="macs",
-                    allowed=lambda placement: not space.limits.reasons(costs(placement), costs.plain),
-                )
-            )
-            if proposal is None:
-                break
-            records.append(_record(len(records), proposal.placement, dict(proposal.memory), task, repetition))
-            if len(records) in areas:
-                areas[len(records)].append(_area(records, task, macs, space.plain))
-                spent[len(records)] = (time.process_time() - started) / (repetition + 1) / len(records)
-    return [
-        Point(
-            name,
-            trials,
-            statistics.fmean(found),
-            statistics.stdev(found) / math.sqrt(len(found)) if len(found) > 1 else math.nan,
-            1000 * spent[trials],
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(sorted(float(part) for part in text.split(",")))
+
+
+def _played(asked: argparse.Namespace, name: str, number: int) -> Mapping[float, Found]:
+    return play(contestants()[name], _game(asked)(number), asked.compute)
+
+
+def _game(asked: argparse.Namespace) -> Callable[[int], Game]:
+    if asked.made_up:
+        space = sized_space(asked.space or "unet_attention")
+        return lambda number: made_up_game(space, number, asked.interactions, asked.noise)
+    space = sized_space(asked.space or "benchmarks/spaces/tabulated.yaml")
+    table = read_table(asked.table, space)
+    return lambda number: tabulated_game(space, table, number)
+
+
+def _points(name: str, played: Sequence[Mapping[float, Found]]) -> list[Point]:
+    points = []
+    for compute in played[0]:
+        areas = [found[compute].area for found in played]
+        gain = statistics.fmean(found[compute].gain for found in played)
+        points.append(Point(name, compute, statistics.fmean(areas), _half(areas), gain, len(areas)))
+    return points
+
+
+def _half(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return math.nan
+    quantile = float(student.ppf(0.975, len(values) - 1))
+    return quantile * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _print_row(name: str, points: Sequence[Point], looks: Sequence[float], *, first: bool) -> None:
+    if first:
+        print(f"{'compute':<20}" + "".join(f"{look:>14g}" for look in looks))
+    own = [point for point in points if point.strategy == name]
+    print(f"{name:<20}" + "".join(f"{point.area:>8.2f} ±{point.half:4.2f}" for point in own), flush=True)
+
+
+def _verdict(points: Sequence[Point]) -> str:
+    """The compute at which each strategy has what TPE has at the end, and where it is below chance."""
+    curves: dict[str, dict[float, Point]] = {}
+    for point in points:
+        curves.setdefault(point.strategy, {})[point.compute] = point
+    if not {"tpe", "random"} <= curves.keys():
+        return ""
+    last = max(curves["tpe"])
+    goal = curves["tpe"][last].area
+    lines = [f"What tpe has after {last:g} ({goal:.2f} points) others reach after:"]
+    for name, curve in curves.items():
+        reached = next((compute for compute, point in curve.items() if point.area >= goal), None)
+        worse = [
+            f"{compute:g}"
+            for compute, point in curve.items()
+            if point.area + point.half < curves["random"][compute].area - curves["random"][compute].half
+        ]
+        below = f"; surely below random at {', '.join(worse)}" if worse else ""
+        lines.append(f"  {name:<20} {'never' if reached is None else f'{reached:g}'}{below}")
+    return "\n".join(lines)
+
+
+def _plot(points: Sequence[Point], path: Path) -> None:
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for name in dict.fromkeys(point.strategy for point in points):
+        own = [point for point in points if point.strategy == name]
+        figure.add_scatter(
+            x=[point.compute for point in own],
+            y=[point.area for point in own],
+            error_y={"array": [point.half for point in own], "thickness": 1},
+            name=name,
         )
-        for trials, found in areas.items()
-        if found
-    ]
-
-
-def _record(number: int, placement: Placement, memory: dict, task: LookupEvaluator, seed: int) -> TrialRecord:  # type: ignore[type-arg]
-    outcome = task(placement, _CONVERGED, seed)
-    return TrialRecord(
-        number, placement, _CONVERGED, seed, Role.PROPOSAL, State.COMPLETE, outcome=outcome, memory=memory
-    )
-
-
-def _area(
-    records: Sequence[TrialRecord], task: LookupEvaluator, macs: Callable[[Placement], float], plain: Placement
-) -> float:
-    """What the observed front is truly worth."""
-    observed = [
-        (record.outcome.score.iou, macs(record.placement)) for record in records if record.outcome is not None
-    ]
-    chosen = [records[index].placement for index in pareto_front(observed)]
-    least, most = task.truth(plain), _CEILING * macs(plain)
-    area, best = 0.0, least
-    for placement in sorted(chosen, key=macs):
-        truth = task.truth(placement)
-        if truth > best:
-            area += (truth - best) * (most - macs(placement)) / (most - macs(plain))
-            best = truth
-    return 100 * area
-
-
-def _row(points: Sequence[Point], *, first: bool) -> str:
-    head = f"{'trials':<10}" + "".join(f"{point.trials:>14}" for point in points) + f"{'ms/proposal':>14}"
-    row = f"{points[0].strategy:<10}" + "".join(f"{point.area:>8.2f} ±{point.error:4.2f}" for point in points)
-    row += f"{points[-1].propose_ms:>14.1f}"
-    return f"{head}\n{row}" if first else row
+    figure.update_xaxes(type="log", title="compute, in runs of the top budget")
+    figure.update_yaxes(title="true gain over the plain U-Net, IoU points")
+    figure.write_html(path, include_plotlyjs=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,173 @@
+"""Ways to search that ``strategies.py`` compares: the product's own, and what people do without it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from optuna.samplers import TPESampler
+
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
+from nas_attn.ranking import pareto_front
+from nas_attn.record import TrialRecord
+from nas_attn.strategies import STRATEGIES, Proposal, Question, Step, Strategy, next_step
+from nas_attn.strategies._fresh import nearest_new, newness
+from nas_attn.strategies._sampler import ask
+from nas_attn.strategies._seeds import generator, sampler_seed
+
+POPULATION, SAMPLE = 25, 8
+REDUCTION = 3
+
+
+@dataclass(frozen=True)
+class Ladders:
+    """The budgets of a search, the shortest first; both end with the same.
+
+    Args:
+        scratch: whose shorter runs start from scratch.
+        plain: whose shorter runs start from the trained plain U-Net.
+    """
+
+    scratch: tuple[Budget, ...]
+    plain: tuple[Budget, ...]
+
+    @property
+    def top(self) -> Budget:
+        """Of a full run."""
+        return self.scratch[-1]
+
+
+Contestant = Callable[[Question, Ladders], Step | None]
+"""From the records so far to the next evaluation; None at the end."""
+
+
+def full(strategy: Strategy) -> Contestant:
+    """Every evaluation at the top budget."""
+    return lambda question, ladders: next_step(strategy, question, ladders.scratch[-1:], ())
+
+
+def short(strategy: Strategy, rung: int) -> Contestant:
+    """Every evaluation at one lower budget, from scratch, by which it is judged, too."""
+    return lambda question, ladders: next_step(strategy, question, ladders.scratch[rung : rung + 1], ())
+
+
+def short_from_plain(strategy: Strategy, rung: int) -> Contestant:
+    """The same, from the trained plain U-Net."""
+    return lambda question, ladders: next_step(strategy, question, ladders.plain[rung : rung + 1], ())
+
+
+def climbing(strategy: Strategy) -> Contestant:
+    """On the product's ladder, from scratch."""
+    return lambda question, ladders: next_step(strategy, question, ladders.scratch, ())
+
+
+def climbing_from_plain(strategy: Strategy, lower: tuple[int, ...] = (0, 1)) -> Contestant:
+    """On the product's ladder from the trained plain U-Net, or on some of its lower rungs and the top."""
+
+    def step(question: Question, ladders: Ladders) -> Step | None:
+        rungs = (*(ladders.plain[rung] for rung in lower), ladders.top)
+        return next_step(strategy, question, rungs, ())
+
+    return step
+
+
+def univariate_tpe(question: Question) -> Proposal | None:
+    """Optuna 5's default for two objectives: one location at a time."""
+    answer = ask(question, TPESampler(seed=sampler_seed(question)), attempts=4)
+    return None if answer is None else Proposal(answer[0])
+
+
+def regularised_evolution(question: Question) -> Proposal | None:
+    """The child of a tournament's winner among the youngest (Real et al. 2019, arXiv:1802.01548).
+
+    With two objectives the winner is the best of those that cost no more than a random one of the tournament.
+    """
+    random_, is_new = generator(question), newness(question)
+    alive = sorted(question.records, key=lambda record: record.number)[-POPULATION:]
+    if len(question.records) < POPULATION:
+        start = question.space.sample(random_)
+    else:
+        tournament = random_.sample(alive, SAMPLE)
+        ceiling = question.cost(random_.choice(tournament).placement)
+        rivals = [record for record in tournament if question.cost(record.placement) <= ceiling]
+        start = _mutated(question, max(rivals, key=_iou).placement, random_)
+    placement = nearest_new(question, is_new, start, random_)
+    return None if placement is None else Proposal(placement)
+
+
+def successive_halving(question: Question, ladders: Ladders) -> Step | None:
+    """Asynchronous successive halving over random placements, for two objectives.
+
+    (Li et al. 2020, arXiv:1810.05934; Schmucker et al. 2021, arXiv:2106.12639.) A rung's best third is promoted:
+    by layers of non-domination, and within a layer the most remote first.
+    """
+    for lower, upper in reversed(list(pairwise(ladders.scratch))):
+        rung = [record for record in question.records if record.budget == lower]
+        started = {record.placement for record in question.records if record.budget == upper}
+        best = _by_layers([(_iou(record), question.cost(record.placement)) for record in rung])
+        for index in best[: len(rung) // REDUCTION]:
+            if rung[index].placement not in started:
+                return Step(Proposal(rung[index].placement), upper)
+    proposal = STRATEGIES["random"](question)
+    return None if proposal is None else Step(proposal, ladders.scratch[0])
+
+
+def contestants() -> Mapping[str, Contestant]:
+    """By the name under which they are printed."""
+    own = STRATEGIES
+    return {
+        "additive": full(own["additive"]),
+        "additive, ladder": climbing_from_plain(own["additive"]),
+        "additive, 1/9 and 1": climbing_from_plain(own["additive"], (0,)),
+        "additive, 1/3 and 1": climbing_from_plain(own["additive"], (1,)),
+        "additive, scratch ladder": climbing(own["additive"]),
+        "tpe, ladder": climbing_from_plain(own["tpe"]),
+        "random": full(own["random"]),
+        "tpe, univariate": full(univariate_tpe),
+        "tpe": full(own["tpe"]),
+        "gp": full(own["gp"]),
+        "nsga2": full(own["nsga2"]),
+        "evolution": full(regularised_evolution),
+        "successive halving": successive_halving,
+        "tpe, 1/3 only": short(own["tpe"], 1),
+        "tpe, 1/9 only": short(own["tpe"], 0),
+        "random, 1/9 only": short(own["random"], 0),
+        "tpe, 1/9 from plain": short_from_plain(own["tpe"], 0),
+        "additive, 1/9 from plain": short_from_plain(own["additive"], 0),
+    }
+
+
+def _iou(record: TrialRecord) -> float:
+    return -1.0 if record.outcome is None else record.outcome.score.iou
+
+
+def _mutated(question: Question, parent: Placement, random_: random.Random) -> Placement:
+    """With another attention at one location that offers any."""
+    location, specs = random_.choice([pair for pair in question.space.choices if len(pair[1]) > 1])
+    return parent.replace(location, random_.choice([spec for spec in specs if spec != parent[location]]))
+
+
+def _by_layers(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Rows of (IoU, cost), the best layer first."""
+    left, order = list(range(len(points))), []
+    while left:
+        layer = [left[index] for index in pareto_front([points[row] for row in left])]
+        order += sorted(layer, key=lambda row: -_remoteness(points, layer, row))
+        left = [row for row in left if row not in layer]
+    return order
+
+
+def _remoteness(points: Sequence[tuple[float, float]], layer: Sequence[int], row: int) -> float:
+    """Distance between the neighbours in a layer, each side over its range; infinite at the ends."""
+    total = 0.0
+    for side in (0, 1):
+        values = np.unique([points[other][side] for other in layer])
+        place = int(np.searchsorted(values, points[row][side]))
+        if place in (0, len(values) - 1):
+            return float("inf")
+        total += float(values[place + 1] - values[place - 1]) / float(values[-1] - values[0])
+    return total

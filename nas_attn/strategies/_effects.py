@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -153,17 +154,22 @@ class Effects:
         linear: Array = _features(codes, self.runs, with_level=False) @ terms
         if self.whitener is None:
             return linear
-        across = self.variances.pair * _pair_kernel(codes, self.runs.codes) * self.runs.shares
         left = self.runs.scores - _seen_features(self.runs) @ terms
-        white = _solve(self.whitener, np.column_stack([across.T, left]))
-        mean: Array = linear + white[:, :-1].T @ white[:, -1]
         if generator is None:
-            return mean
-        covariance = self.variances.pair * _pair_kernel(codes, codes) - white[:, :-1].T @ white[:, :-1]
-        values, vectors = np.linalg.eigh(covariance)
-        noise = generator.standard_normal(len(codes)) * np.sqrt(values.clip(min=0))
-        drawn: Array = mean + vectors @ noise
-        return drawn
+            return linear + self._pairs_given(codes, left, self.whitener)
+        # A draw of the prior, corrected by what it lacks at the runs (Matheron's rule; Wilson et al. 2020,
+        # arXiv:2002.09309): no covariance among the placements is needed, of which there may be thousands.
+        drawn = _drawn_pairs(self.runs, self.variances.pair, generator)
+        noise = np.sqrt(self.runs.noise(self.variances.noise)) * generator.standard_normal(len(left))
+        lacking = left - self.runs.shares * _pair_sums(self.runs.codes, drawn) - noise
+        return linear + _pair_sums(codes, drawn) + self._pairs_given(codes, lacking, self.whitener)
+
+    def _pairs_given(self, codes: Codes, left: Array, whitener: Array) -> Array:
+        """What the pairs are expected to add to placements, given what is left of the runs' scores, (m,)."""
+        weights = _solve(whitener.T, _solve(whitener, left), lower=False)
+        across = self.variances.pair * _pair_kernel(codes, self.runs.codes) * self.runs.shares
+        expected: Array = across @ weights
+        return expected
 
 
 def _whitener(runs: Runs, variances: Variances) -> Array | None:
@@ -275,6 +281,27 @@ def _pair_kernel(one: Codes, other: Codes) -> Array:
         shared += (ours[:, None] == theirs) & (ours[:, None] > 0)
     pairs: Array = shared * (shared - 1) / max(1, n_locations * (n_locations - 1))
     return pairs
+
+
+def _drawn_pairs(runs: Runs, variance: float, generator: np.random.Generator) -> Array:
+    """What every pair of attentions adds, once from the prior, (L, S, L, S); 0 for ``none``.
+
+    Their sums over the pairs of a placement have the covariance of ``_pair_kernel``.
+    """
+    n_locations, n_specs = runs.codes.shape[1], runs.n_specs
+    sd = math.sqrt(2 * variance / max(1, n_locations * (n_locations - 1)))
+    drawn = sd * generator.standard_normal((n_locations, n_specs, n_locations, n_specs))
+    drawn[:, 0] = 0.0
+    drawn[..., 0] = 0.0
+    return drawn
+
+
+def _pair_sums(codes: Codes, pairs: Array) -> Array:
+    """The sum over the pairs of each placement, (n, L) -> (n,)."""
+    total = np.zeros(len(codes))
+    for one, other in itertools.combinations(range(codes.shape[1]), 2):
+        total += pairs[one, codes[:, one], other, codes[:, other]]
+    return total
 
 
 def _likely_variances(runs: Runs) -> Variances:

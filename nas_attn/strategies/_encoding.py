@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -52,6 +53,10 @@ class Encoding:
         rows = [_row(self, placement) for placement in placements]
         return np.frombuffer(b"".join(rows), dtype=np.int64).reshape(len(rows), len(self.options))
 
+    def all_codes(self) -> Codes:
+        """Every placement of the space, (size, L)."""
+        return _all_codes(self.options)
+
     def decode(self, codes: NDArray[np.int64]) -> Placement:
         """The placement of one row, (L,)."""
         pairs = zip(self.space.choices, codes.tolist(), strict=True)
@@ -79,6 +84,11 @@ def _encoding(space: SearchSpace, foreign: tuple[AttentionSpec, ...]) -> Encodin
     number = {spec: index for index, spec in enumerate(known)}
     options = tuple(tuple(number[spec] for spec in kinds) for _, kinds in space.choices)
     return Encoding(space, tuple(known), options)
+
+
+@lru_cache(maxsize=4)
+def _all_codes(options: tuple[tuple[int, ...], ...]) -> Codes:
+    return np.array(list(itertools.product(*options)), dtype=np.int64)
 
 
 # A proposal encodes all placements of the study; most of them were there for the last one.

@@ -16,8 +16,8 @@ from nas_attn.strategies._bend import Array
 from nas_attn.strategies._contract import Proposal, Question
 from nas_attn.strategies._design import balanced_blocks
 from nas_attn.strategies._effects import Effects, Runs
-from nas_attn.strategies._encoding import Encoding
-from nas_attn.strategies._fresh import IsNew, affordable, cheapest_placement, nearest_new, newness
+from nas_attn.strategies._encoding import Codes, Encoding
+from nas_attn.strategies._fresh import LISTABLE, IsNew, affordable, cheapest_placement, nearest_new, newness
 from nas_attn.strategies._front import exact_front, undominated
 from nas_attn.strategies._seeds import array_generator, generator
 
@@ -32,8 +32,9 @@ def propose(question: Question) -> Proposal | None:
     """Learn from every run what each attention adds at each location; propose from the front that this implies.
 
     First a balanced design. Then, for each proposal, one draw of all effects from their posterior (Thompson
-    1933), the exact front over all placements for that draw, scored again with the effects of pairs, and of it
-    the placement at a random cost. So what is well known to be good or bad is left alone, and what may yet be
+    1933), the exact front over all placements for that draw, and of it the placement at a random cost. The effects
+    of pairs are drawn, too: in a small space for all placements, in a large one for those that are on the front
+    without them. So what is well known to be good or bad is left alone, and what may yet be
     on the front is tried.
     """
     is_new, random_ = newness(question), generator(question)
@@ -100,14 +101,25 @@ def _drawn_front(
 ) -> list[Placement]:
     """What one draw of the effects has on its front, by distance to a random cost."""
     terms = effects.draw(draws)
-    linear = exact_front(effects.values(terms), costs)
-    spread = np.unique(np.linspace(0, len(linear.costs) - 1, CANDIDATES).round().astype(np.int64))
-    codes, cost = linear.codes[spread], linear.costs[spread]
+    codes, cost = _candidates(question, effects.values(terms), encoding, costs)
     front = undominated(effects.score(codes, terms, draws), cost)
     found = [(cost[index], encoding.decode(codes[index])) for index in front]
     allowed = [(dear, placement) for dear, placement in found if question.allowed(placement)]
     target = draws.uniform(*((allowed[0][0], allowed[-1][0]) if allowed else (0.0, 1.0)))
     return [placement for dear, placement in sorted(allowed, key=lambda pair: abs(pair[0] - target))]
+
+
+def _candidates(question: Question, values: Array, encoding: Encoding, costs: Array) -> tuple[Codes, Array]:
+    """Placements that may be on the front with the pairs' terms, and what each adds to the least cost.
+
+    Every placement of a small space; of a large one the front without pairs.
+    """
+    if question.space.size <= LISTABLE:
+        codes = encoding.all_codes()
+        return codes, np.take_along_axis(costs, codes.T, axis=1).sum(0)
+    linear = exact_front(values, costs)
+    spread = np.unique(np.linspace(0, len(linear.costs) - 1, CANDIDATES).round().astype(np.int64))
+    return linear.codes[spread], linear.costs[spread]
 
 
 def _runs(question: Question, records: list[TrialRecord], encoding: Encoding) -> Runs:

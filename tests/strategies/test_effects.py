@@ -91,6 +91,42 @@ def test_draws_scatter_around_the_mean_as_the_posterior_says() -> None:
     assert draws.std(0) / sd == pytest.approx(np.ones(len(sd)), abs=0.1)
 
 
+def test_scores_are_drawn_from_the_posterior_of_gaussian_process_regression(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mean, spread and correlation over many draws of effects and pairs, against the formula written out."""
+    variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=2.0, noise=0.25)
+    monkeypatch.setattr(_effects, "_likely_variances", lambda runs: variances)
+    runs = replace(runs_of(12), shares=np.repeat((1.0, 0.4), (6, 6)))
+    asked = np.array([[1, 1, 1], [1, 2, 1], [2, 2, 2], [0, 1, 2]])
+    effects, random = Effects.learn(runs), np.random.default_rng(3)
+    draws = np.array([effects.score(asked, effects.draw(random), random) for _ in range(6000)])
+
+    def less_plain(one: tuple[list[int], int], other: tuple[list[int], int], shares: float = 1.0) -> float:
+        return slow_kernel(one, other, variances, shares) - slow_kernel(([0, 0, 0], 0), other, variances, shares)
+
+    seen = [(list(map(int, codes)), int(seed)) for codes, seed in zip(runs.codes, runs.seeds, strict=True)]
+    new = [(list(map(int, codes)), 0) for codes in asked]
+    kernel = np.array(
+        [
+            [slow_kernel(one, other, variances, a * b) for other, b in zip(seen, runs.shares, strict=True)]
+            for one, a in zip(seen, runs.shares, strict=True)
+        ]
+    )
+    kernel += np.diag(runs.shares**2 * variances.noise + runs.shares * (1 - runs.shares))
+    across = np.array(
+        [[less_plain(one, other, share) for other, share in zip(seen, runs.shares, strict=True)] for one in new]
+    )
+    among = np.array([[less_plain(one, other) - less_plain(one, ([0, 0, 0], 0)) for other in new] for one in new])
+    mean = across @ np.linalg.solve(kernel, runs.scores)
+    covariance = among - across @ np.linalg.solve(kernel, across.T)
+    sd = np.sqrt(np.diag(covariance))
+
+    assert np.abs((draws.mean(0) - mean) / sd).max() < 0.06
+    assert draws.std(0) / sd == pytest.approx(np.ones(4), abs=0.05)
+    assert np.corrcoef(draws.T) == pytest.approx(covariance / np.outer(sd, sd), abs=0.05)
+
+
 def test_values_add_up_to_the_score_without_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_effects, "MOST_FOR_PAIRS", 0)
     effects = Effects.learn(runs_of(20))

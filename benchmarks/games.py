@@ -94,9 +94,18 @@ def play(contestant: Contestant, game: Game, looks: Sequence[float]) -> Mapping[
     return found
 
 
-def made_up_game(space: SearchSpace, number: int, interactions: float, noise: float) -> Game:
-    """A task of effects of single attentions and of pairs: one that suits a model of such effects."""
-    task, costs = LookupEvaluator(space, number, interaction_share=interactions, run_noise=noise), _costs(space)
+def made_up_game(space: SearchSpace, number: int, *, interactions: float, spread: float, noise: float) -> Game:
+    """A task of effects of single attentions and of pairs: one that suits a model of such effects.
+
+    Args:
+        space: the placements.
+        number: of the task.
+        interactions: share of the variance between placements that pairs have.
+        spread: standard deviation between placements that attend everywhere, in IoU.
+        noise: of a run, likewise.
+    """
+    task = LookupEvaluator(space, number, spread=spread, interaction_share=interactions, run_noise=noise)
+    costs = _costs(space)
     macs = lru_cache(maxsize=None)(lambda placement: float(costs(placement).macs))
     return Game(
         space=space,

@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compute", type=_numbers, default=(3, 5, 10, 20, 50, 100, 200), help="where to look")
     parser.add_argument("--repetitions", type=int, default=24)
     parser.add_argument("--interactions", type=float, default=0.3, help="made up: share of variance from pairs")
+    parser.add_argument(
+        "--spread", type=float, default=0.02, help="made up: standard deviation between placements"
+    )
     parser.add_argument("--noise", type=float, default=0.006, help="made up: standard deviation of a run, in IoU")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--plot", type=Path, help="write a page with the curves")
@@ -111,7 +114,8 @@ def _played(asked: argparse.Namespace, name: str, number: int) -> Mapping[float,
 def _game(asked: argparse.Namespace) -> Callable[[int], Game]:
     if asked.made_up:
         space = sized_space(asked.space or "unet_attention")
-        return lambda number: made_up_game(space, number, asked.interactions, asked.noise)
+        scale = {"interactions": asked.interactions, "spread": asked.spread, "noise": asked.noise}
+        return lambda number: made_up_game(space, number, **scale)
     space = sized_space(asked.space or "benchmarks/spaces/tabulated.yaml")
     table = read_table(asked.table, space)
     return lambda number: tabulated_game(space, table, number)

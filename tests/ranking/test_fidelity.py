@@ -108,7 +108,7 @@ def test_a_warning_where_short_runs_are_not_shown_to_predict(
     assert fidelity.predicts is predicts
     assert (fidelity.warning is None) == (words is None)
     assert words is None or words in str(fidelity.warning)
-    assert fidelity.text.startswith("From 100 steps of 8 crops of 64 px to 300 steps")
+    assert fidelity.text.startswith("From 100 steps to 300 steps")
     assert ("(" in fidelity.text) == (interval is not None)
 
 

@@ -1,4 +1,4 @@
-"""The recurrent attention model: glimpses and pasting against loops, who teaches what, and what it finds."""
+"""The recurrent attention model: glimpses and pasting against loops, and who teaches what."""
 
 from __future__ import annotations
 
@@ -152,47 +152,3 @@ def test_ram_costs_its_closed_form(channels, options):
 def test_too_many_scales_are_refused():
     with pytest.raises(AttentionError, match=r"^ram: scales is 4; it must be 1 \| 2 \| 3$"):
         RecurrentAttention(8, scales=4)
-
-
-@pytest.mark.slow
-def test_it_learns_to_look_where_there_is_something_to_see():
-    """One bright square; the reward is how near the glimpses come to it. Looking anywhere comes near seldom."""
-    torch.manual_seed(0)
-    generator = torch.Generator().manual_seed(1)
-    module = RecurrentAttention(1, glimpses=2, explore=0.1)
-    optimiser = torch.optim.Adam(module.parameters(), lr=0.003)
-    steps = 800
-    for step in range(steps):
-        x, square = _squares(64, generator)
-        begin(module, step, steps)
-        optimiser.zero_grad()
-        module(x)
-        near = (_last(module, x) - square).square().sum(1)
-        module.own_loss(torch.zeros(0), (-4 * near).exp()).backward()
-        optimiser.step()
-    x, square = _squares(500, generator)
-    with torch.no_grad():
-        hits = ((_last(module.eval(), x) - square).abs().amax(1) < 0.25).float().mean()
-    assert hits > 0.6  # looking anywhere hits one time in sixteen or less
-
-
-def _squares(images, generator):
-    square = 1.6 * torch.rand(images, 2, generator=generator) - 0.8
-    rows, columns = ((square[:, axis, None] + 1) / 2 * 24 - 0.5 - torch.arange(24) for axis in (0, 1))
-    bright = (rows.abs() <= 2)[:, :, None] & (columns.abs() <= 2)[:, None, :]
-    return bright[:, None].float() + 0.1 * torch.randn(images, 1, 24, 24, generator=generator), square
-
-
-def _last(module, x):
-    """Where the last glimpse of the latest pass was; it is drawn again with the same numbers."""
-    places = []
-    chosen = module._chosen
-    module._chosen = lambda *given: places.append(chosen(*given)) or places[-1]
-    try:
-        kept = module.kept.take()
-        with torch.no_grad():
-            module(x)
-        module.kept.keep(*kept) if kept else module.kept.take()
-    finally:
-        del module._chosen
-    return places[-1]

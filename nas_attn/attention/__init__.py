@@ -8,9 +8,18 @@ from nas_attn.attention._registry import KINDS, Attention, attention
 from nas_attn.attention._start import BlockStart, ConvolutionStart, Fade, IdentityStart
 from nas_attn.errors import AttentionError
 from nas_attn.kind import AttentionKind, Family
-from nas_attn.placement import AttentionSpec
+from nas_attn.placement import AttentionSpec, Site
 
-__all__ = ["KINDS", "Attention", "Fade", "IdentityStart", "attention", "build_attention", "catalogue"]
+__all__ = [
+    "KINDS",
+    "Attention",
+    "Fade",
+    "IdentityStart",
+    "attention",
+    "attention_at",
+    "build_attention",
+    "catalogue",
+]
 
 _STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Family.BLOCK: BlockStart}
 
@@ -18,6 +27,24 @@ _STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Famil
 def catalogue() -> dict[str, AttentionKind]:
     """The facts of every kind, by name, in alphabetical order."""
     return {name: KINDS[name].kind for name in KINDS}
+
+
+def attention_at(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
+    """The module that a spec describes at a site of a network; as ``build_attention``.
+
+    Args:
+        spec: a kind and its options.
+        site: with its sizes.
+        classes: K of the network.
+    """
+    return build_attention(
+        spec,
+        site.channels,
+        site.gate_channels,
+        block_channels=site.block_channels,
+        classes=classes,
+        frames=site.frames,
+    )
 
 
 def build_attention(

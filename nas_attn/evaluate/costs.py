@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nas_attn.attention import KINDS, Fade, build_attention
+from nas_attn.attention import KINDS, Fade, attention_at
 from nas_attn.kind import Family
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.network import UNetConfig
@@ -77,14 +77,7 @@ def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     around."""
     kind = KINDS[spec.kind].kind
     with torch.device("meta"):
-        module = build_attention(
-            spec,
-            site.channels,
-            site.gate_channels,
-            block_channels=site.block_channels,
-            classes=classes,
-            frames=site.frames,
-        )
+        module = attention_at(spec, site, classes)
     shapes = [(site.frames, site.channels, site.height, site.width)]
     if kind.needs_gate and site.gate_channels is not None:
         shapes.append((site.frames, site.gate_channels, site.height // 2, site.width // 2))

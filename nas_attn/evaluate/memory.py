@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from nas_attn.attention import KINDS, Fade, build_attention
+from nas_attn.attention import KINDS, Fade, attention_at
 from nas_attn.budget import Budget
 from nas_attn.evaluate.costs import CostTable
 from nas_attn.kind import Family
@@ -147,14 +147,7 @@ def _measured(spec: AttentionSpec, site: Site, batch: int, classes: int) -> _Own
     around = kind.family is Family.BLOCK
     channels = site.block_channels if around and site.block_channels is not None else site.channels
     with torch.device("meta"):
-        module = build_attention(
-            spec,
-            site.channels,
-            site.gate_channels,
-            block_channels=site.block_channels,
-            classes=classes,
-            frames=site.frames,
-        )
+        module = attention_at(spec, site, classes)
         given: list[object] = [torch.zeros(images, channels, site.height, site.width, requires_grad=True)]
         if kind.needs_gate and site.gate_channels is not None:
             half = (site.height // 2, site.width // 2)

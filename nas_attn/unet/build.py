@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from nas_attn.attention import KINDS, Fade, build_attention
+from nas_attn.attention import KINDS, Fade, attention_at
 from nas_attn.errors import AttentionError, RegistryError, SpaceError, did_you_mean
 from nas_attn.kind import AttentionKind, Family
 from nas_attn.network import UNetConfig
@@ -80,14 +80,7 @@ def _module(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
     if site.location.stage not in kind.stages:
         places = " | ".join(map(str, kind.stages))
         raise AttentionError(f"{kind.name} may stand at {places} only{_reason(kind)}")
-    return build_attention(
-        spec,
-        site.channels,
-        site.gate_channels,
-        block_channels=site.block_channels,
-        classes=classes,
-        frames=site.frames,
-    )
+    return attention_at(spec, site, classes)
 
 
 def _reason(kind: AttentionKind) -> str:

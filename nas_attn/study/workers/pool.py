@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator, attempt
+from nas_attn.study.workers.death import Death
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,21 @@ class Finished:
         if isinstance(answer, Outcome):
             return cls(number, answer, None, worker)
         return cls(number, None, answer, worker)
+
+
+@dataclass
+class Task:
+    """An evaluation that was submitted, and the deaths of those who had it.
+
+    Args:
+        number: of its trial.
+        evaluation: to be made.
+        deaths: of workers that had it.
+    """
+
+    number: int
+    evaluation: Evaluation
+    deaths: list[Death] = field(default_factory=list)
 
 
 class Pool(Protocol):

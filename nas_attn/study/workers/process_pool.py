@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -20,7 +20,7 @@ from nas_attn.study.database.watch import Watch
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.death import Death, death_of, hopeless, n_memory_kills
-from nas_attn.study.workers.pool import Finished
+from nas_attn.study.workers.pool import Finished, Task
 from nas_attn.study.workers.worker_process import WorkerLog, work
 
 SIGN_SECONDS = 5.0
@@ -33,22 +33,13 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class _Task:
-    """An evaluation that was submitted, and the deaths of those who had it."""
-
-    number: int
-    evaluation: Evaluation
-    deaths: list[Death] = field(default_factory=list)
-
-
-@dataclass
 class _Worker:
     """A process, the link to it, and what it is doing."""
 
     process: BaseProcess
     link: Connection
     memory_kills: int
-    task: _Task | None = None
+    task: Task | None = None
     signs: int = 0
 
     @property
@@ -101,7 +92,7 @@ class ProcessPool:
             StudyError: workers keep dying.
         """
         index = next(index for index, worker in enumerate(self._workers) if worker.task is None)
-        self._give(index, _Task(number, evaluation))
+        self._give(index, Task(number, evaluation))
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
@@ -160,7 +151,7 @@ class ProcessPool:
         theirs.close()
         return _Worker(process, ours, n_memory_kills())
 
-    def _give(self, index: int, task: _Task) -> None:
+    def _give(self, index: int, task: Task) -> None:
         """Send a task to a worker; one that has died meanwhile is replaced first."""
         try:
             self._workers[index].link.send((task.number, task.evaluation))

@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,19 +19,10 @@ from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.death import Death, hopeless
-from nas_attn.study.workers.pool import Finished
+from nas_attn.study.workers.pool import Finished, Task
 from nas_attn.study.workers.worker_process import WorkerLog, logged_attempt
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Task:
-    """An evaluation that was submitted, and the deaths of those who had it."""
-
-    number: int
-    evaluation: Evaluation
-    deaths: list[Death] = field(default_factory=list)
 
 
 class RayPool:
@@ -64,7 +54,7 @@ class RayPool:
             (evaluator, fingerprint, logs[index] if logs else None) for index, evaluator in enumerate(evaluators)
         ]
         self._actors = [self._worker.remote(*start) for start in self._starts]
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, Task] = {}
         self._answers: dict[Any, int] = {}
 
     @property
@@ -75,7 +65,7 @@ class RayPool:
     def submit(self, number: int, evaluation: Evaluation) -> None:
         """Begin an evaluation; there must be a worker that has none."""
         index = next(index for index in range(self.size) if index not in self._tasks)
-        self._give(index, _Task(number, evaluation))
+        self._give(index, Task(number, evaluation))
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
@@ -103,7 +93,7 @@ class RayPool:
     ) -> None:
         self.close()
 
-    def _give(self, index: int, task: _Task) -> None:
+    def _give(self, index: int, task: Task) -> None:
         self._tasks[index] = task
         self._answers[self._actors[index].evaluate.remote(task.number, task.evaluation)] = index
 
@@ -119,7 +109,7 @@ class RayPool:
             return self._replace(index, task, error)
         return Finished.of(task.number, found, worker)
 
-    def _replace(self, index: int, task: _Task, error: Exception) -> Finished | None:
+    def _replace(self, index: int, task: Task, error: Exception) -> Finished | None:
         out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
         task.deaths.append(Death(_last_line(error), own=out_of_memory, out_of_memory=out_of_memory))
         self._actors[index] = self._worker.remote(*self._starts[index])

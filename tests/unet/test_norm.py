@@ -30,7 +30,8 @@ def test_instance_norm_is_that_of_torch() -> None:
 
 def test_a_single_value_is_normalised_to_the_shift() -> None:
     layer = shaken(3, 3)
-    torch.testing.assert_close(layer(torch.randn(1, 3, 1, 1)).flatten(), layer.bias)
+    # 1 / sqrt(1e-5) = 316 times the rounding of x: some processors' kernels subtract the mean after scaling.
+    torch.testing.assert_close(layer(torch.randn(1, 3, 1, 1)).flatten(), layer.bias, atol=2e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(1, 1), (6, 6), (8, 8), (10, 5), (11, 1), (12, 6), (64, 8)])

@@ -22,7 +22,7 @@ import torch
 
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic
+from nas_attn.data import synthetic, synthetic_clips
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
 from nas_attn.evaluate import CostTable, PackedSets, pack_sets
 from nas_attn.measure import device_name
@@ -33,6 +33,9 @@ from nas_attn.training.batches import BatchPlan
 from nas_attn.training.graph import capture, eager
 from nas_attn.training.step import TrainingStep
 from nas_attn.unet import build_unet
+
+FRAMES = 4
+"""Of the clips for kinds that need them; a batch has as many images as with the others, the plain U-Net's too."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,10 @@ def _measure(asked: argparse.Namespace) -> list[KindTime]:
     for name in names:
         if name not in kinds:
             raise SpaceError(f"--only {name}: unknown attention '{name}'; {did_you_mean(name, kinds)}")
-    sets = pack_sets(
-        synthetic(image_size=asked.image_size, n_train=64, n_val=1, n_test=1), asked.image_size, _on(asked)
-    )
-    network = UNetConfig(3, 3, asked.depth, asked.base_channels)
-    costs = CostTable(network, asked.image_size, asked.image_size)
     times = []
     for name in names:
+        network, sets = _setting(FRAMES if kinds[name].needs_clip else 1, asked)
+        costs = CostTable(network, asked.image_size, asked.image_size)
         stages = kinds[name].stages
         placement = Placement.of(
             {place: AttentionSpec(name) if place.stage in stages else NONE for place in network.locations}
@@ -123,18 +123,30 @@ def _measure(asked: argparse.Namespace) -> list[KindTime]:
     return times
 
 
+def _setting(frames: int, asked: argparse.Namespace) -> tuple[UNetConfig, PackedSets]:
+    """The network and its images: still ones, or clips of so many frames."""
+    size = asked.image_size
+    if frames == 1:
+        data = synthetic(image_size=size, n_train=64, n_val=1, n_test=1)
+    else:
+        data = synthetic_clips(image_size=size, n_train=16, n_val=1, n_test=1)
+    network = UNetConfig(data.in_channels, len(data.classes), asked.depth, asked.base_channels, frames=frames)
+    return network, pack_sets(data, size, _on(asked), frames)
+
+
 def _step(
     asked: argparse.Namespace, network: UNetConfig, placement: Placement, sets: PackedSets
 ) -> tuple[Callable[[], None], str]:
     """A function that takes the next step, and how it does so."""
     device, steps = _on(asked), (asked.blocks + 2) * asked.block
-    precision, budget = Precision(channels_last=True), Budget(steps, asked.image_size, asked.batch_size)
+    precision = Precision(channels_last=True)
+    budget = Budget(steps, asked.image_size, max(1, asked.batch_size // network.frames))
     module = build_unet(network, placement)
     initialise(module, 0)
     step = TrainingStep(
         precision.place(module, device).train(),
         sets.train,
-        BatchPlan.draw(len(sets.train), steps, budget, seed=0),
+        BatchPlan.of(sets.train, steps, budget, seed=0),
         size=asked.image_size,
         steps=steps,
         recipe=Recipe(),

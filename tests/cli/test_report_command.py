@@ -75,7 +75,7 @@ def test_the_page_says_what_the_table_says(page, capsys):
     assert main(["rank", "tiny"]) == 0
     verdict = capsys.readouterr().out.splitlines()[0]
     assert f'<p class="verdict">{verdict[:60]}' in text
-    assert re.findall(r'<h2 id="(\w+)"', text)[:4] == ["winner", "differences", "front", "ranking"]
+    assert re.findall(r'<h2 id="(\w+)"', text)[:4] == ["winner", "holds", "differences", "front"]
 
 
 def test_the_page_holds_the_settings_the_data_and_how_to_repeat_it(page):
@@ -85,7 +85,7 @@ def test_the_page_holds_the_settings_the_data_and_how_to_repeat_it(page):
         "10: 10 complete; ",
         "strategy</th><td>random",
         "data set</th><td>synthetic",
-        "background, yellow, blue",
+        *(f"class {index}, {name}</th><td>" for index, name in enumerate(("background", "yellow", "blue"))),
         "nas-attn search --config studies/tiny/study.yaml --study tiny-again",
     ):
         assert expected in text

@@ -122,5 +122,6 @@ def test_listing_needs_neither_torch_nor_optuna(tmp_path):
     )
     assert (
         done.stdout.strip()
-        == "['unet_attention', 'unet_attention_full', 'unet_attention_skips', 'unet_attention_small'] []"
+        == "['unet_attention', 'unet_attention_clips', 'unet_attention_full', 'unet_attention_skips', "
+        "'unet_attention_small'] []"
     )

@@ -199,7 +199,7 @@ NETWORKS = {
     "not a mapping": (
         "unet",
         "network: must be a mapping of family, in_channels, classes, depth, base_channels, norm, upsampling, "
-        "image_size, not 'unet'",
+        "frames, image_size, not 'unet'",
     ),
     "no family": ("{depth: 2}", "network: the field 'family' is missing"),
     "no depth": ("{family: unet}", "network: the field 'depth' is missing"),

@@ -139,9 +139,9 @@ def _half(values: Sequence[float]) -> float:
 
 def _print_row(name: str, points: Sequence[Point], looks: Sequence[float], *, first: bool) -> None:
     if first:
-        print(f"{'compute':<20}" + "".join(f"{look:>14g}" for look in looks))
+        print(f"{'compute':<24}" + "".join(f"{look:>14g}" for look in looks))
     own = [point for point in points if point.strategy == name]
-    print(f"{name:<20}" + "".join(f"{point.area:>8.2f} ±{point.half:4.2f}" for point in own), flush=True)
+    print(f"{name:<24}" + "".join(f"{point.area:>8.2f} ±{point.half:4.2f}" for point in own), flush=True)
 
 
 def _verdict(points: Sequence[Point]) -> str:
@@ -162,23 +162,28 @@ def _verdict(points: Sequence[Point]) -> str:
             if point.area + point.half < curves["random"][compute].area - curves["random"][compute].half
         ]
         below = f"; surely below random at {', '.join(worse)}" if worse else ""
-        lines.append(f"  {name:<20} {'never' if reached is None else f'{reached:g}'}{below}")
+        lines.append(f"  {name:<24} {'never' if reached is None else f'{reached:g}'}{below}")
     return "\n".join(lines)
 
 
 def _plot(points: Sequence[Point], path: Path) -> None:
+    import plotly.colors as pc
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for name in dict.fromkeys(point.strategy for point in points):
+    names = list(dict.fromkeys(point.strategy for point in points))
+    for number, name in enumerate(names):
         own = [point for point in points if point.strategy == name]
         figure.add_scatter(
-            x=[point.compute for point in own],
+            x=[point.compute * 1.01 ** (number - len(names) / 2) for point in own],  # intervals side by side
             y=[point.area for point in own],
-            error_y={"array": [point.half for point in own], "thickness": 1},
+            error_y={"array": [point.half for point in own], "thickness": 1, "width": 0},
+            line={"dash": ("solid", "dot", "dash")[number // len(pc.qualitative.Plotly) % 3]},
             name=name,
         )
-    figure.update_xaxes(type="log", title="compute, in runs of the top budget")
+    looks = sorted({point.compute for point in points})
+    ticks = {"tickvals": looks, "ticktext": [f"{look:g}" for look in looks]}
+    figure.update_xaxes(type="log", title="compute, in runs of the top budget", **ticks)
     figure.update_yaxes(title="true gain over the plain U-Net, IoU points")
     figure.write_html(path, include_plotlyjs=True)
 

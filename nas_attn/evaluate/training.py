@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -161,12 +162,17 @@ class TrainingEvaluator:
     def _plain_weights(self, budget: Budget, seed: int, parts: int) -> Weights:
         """Of the plain U-Net after a run of its own: the same that the control of this budget and seed has."""
         if (budget, seed) not in self._plain:
-            name = f"plain-{budget.steps}-{seed}-{torch.device(self.device).type}.safetensors"
             self._plain[budget, seed] = kept_weights(
-                Path(self.packed) / name if self.packed else None,
+                Path(self.packed) / self._plain_name(budget, seed) if self.packed else None,
                 lambda: self._trained(self.network.plain, budget, seed, parts)[0],
             )
         return self._plain[budget, seed]
+
+    def _plain_name(self, budget: Budget, seed: int) -> str:
+        """Of the file: all that decides the weights but the data, which have a folder of their own."""
+        device, network = torch.device(self.device).type, asdict(self.network)
+        decisive = (network, budget.to_dict(), asdict(self.recipe), str(self.precision), device, seed)
+        return f"plain-{sha256(repr(decisive).encode()).hexdigest()[:16]}.safetensors"
 
     @cached_property
     def _plain(self) -> dict[tuple[Budget, int], Weights]:

@@ -64,6 +64,17 @@ def test_workers_of_a_machine_share_one_run_of_the_plain_unet(
     assert second(SE, SHORT, 0).score == apart, "who trained the plain U-Net again, would have failed"
 
 
+def test_what_another_network_or_seed_has_left_is_not_taken(evaluator: TrainingEvaluator, tmp_path: Path) -> None:
+    """The images of a study stay where they are when a new one of its name has other sizes."""
+    packed = str(write_sets(evaluator.dataset, 16, tmp_path))
+    wider = replace(evaluator, network=replace(NETWORK, base_channels=8))
+    placement = wider.network.plain.replace(Location.parse("decoder.0"), AttentionSpec("se"))
+    replace(evaluator, packed=packed)(SE, SHORT, 0)
+
+    assert replace(wider, packed=packed)(placement, SHORT, 0).score == wider(placement, SHORT, 0).score
+    assert replace(evaluator, packed=packed)(SE, SHORT, 1).score == evaluator(SE, SHORT, 1).score
+
+
 def test_weights_of_another_shape_are_left_as_they_are() -> None:
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
     before = module[1].weight.detach().clone()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from nas_attn.errors import ExportError
+from nas_attn.export.replacing import replacing
 
 Weights = Mapping[str, Tensor]
 """Parameters and buffers by qualified name, on the CPU."""
@@ -40,20 +43,11 @@ def kept_weights(path: Path | None, train: Callable[[], nn.Module]) -> Weights:
         if path.exists():
             return load_file(path)
         weights = _weights(train())
-        with suppress(OSError):  # a full disk costs time, not the trial
-            _write(weights, path)
+        # A full disk costs time, not the trial; safetensors reports it by an error of its own.
+        with suppress(ExportError, SafetensorError), replacing(path) as part:
+            save_file(weights, part)
         return weights
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-
-
-def _write(weights: dict[str, Tensor], path: Path) -> None:
-    """Whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        save_file(weights, unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

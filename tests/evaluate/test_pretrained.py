@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from nas_attn.budget import Budget
@@ -86,11 +87,14 @@ def test_weights_of_another_shape_are_left_as_they_are() -> None:
     assert torch.equal(module[1].weight, before)
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), SafetensorError("IoError(No space left)")], ids=["os", "own"]
+)
 def test_weights_are_given_where_the_disk_has_no_room_for_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr("nas_attn.evaluate.pretrained.save_file", full)
     weights = kept_weights(tmp_path / "plain.safetensors", lambda: nn.Linear(1, 1))

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,18 @@ def shared_data() -> Path:
 def heed_ctrl_c() -> None:
     """A background job is started with Ctrl-C ignored, and so would be all that the tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def room_for() -> Iterator[Callable[[int | None], None]]:
+    """Lets no file of this process grow beyond so many bytes, as on a disk that is full; None lifts the limit."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(most_bytes: int | None) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before if most_bytes is None else (most_bytes, before[1]))
+
+    yield limit
+    limit(None)
 
 
 @pytest.fixture(scope="session")

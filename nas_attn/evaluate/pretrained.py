@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nas_attn.errors import ExportError
-from nas_attn.export.replacing import replacing
+from nas_attn.whole_file import whole_file
 
 Weights = Mapping[str, Tensor]
 """Parameters and buffers by qualified name, on the CPU."""
@@ -44,7 +43,7 @@ def kept_weights(path: Path | None, train: Callable[[], nn.Module]) -> Weights:
             return load_file(path)
         weights = _weights(train())
         # A full disk costs time, not the trial; safetensors reports it by an error of its own.
-        with suppress(ExportError, SafetensorError), replacing(path) as part:
+        with suppress(OSError, SafetensorError), whole_file(path) as part:
             save_file(weights, part)
         return weights
 

@@ -1,21 +1,18 @@
-"""Files that appear whole or not at all."""
+"""Files that a user named: each appears whole or not at all, or an error says why."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from nas_attn.errors import ExportError
+from nas_attn.whole_file import whole_file
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new name beside a file to write under; what stands there is moved over the file when the block ends well.
-
-    A reader sees the old file or the new one, never a part of it.
+    """A new name beside a file to write under, as ``whole_file`` gives it.
 
     Args:
         path: of the file; its folder must exist.
@@ -23,16 +20,9 @@ def replacing(path: Path) -> Iterator[Path]:
         ExportError: the path cannot be written.
     """
     try:
-        target = path.resolve()
-        _check(target, path)
-        part = target.with_name(f".{secrets.token_hex(8)}.part")
-        try:
+        _check(path.resolve(), path)
+        with whole_file(path) as part:
             yield part
-            os.replace(part, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise ExportError(f"{path}: cannot be written: {reason}") from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from nas_attn.fit.run_file import run_file
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,12 @@ class EpochRecord:
 
 
 def write_curve(path: Path, records: tuple[EpochRecord, ...]) -> None:
-    """All epochs so far as CSV, in one stroke."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", newline="", encoding="utf-8") as opened:
+    """All epochs so far as CSV, in one stroke.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    with run_file(path) as part, part.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, [field.name for field in fields(EpochRecord)])
         writer.writeheader()
         writer.writerows(asdict(record) for record in records)
-    os.replace(unfinished, path)

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from nas_attn.errors import DivergedError
 from nas_attn.fit.curve import EpochRecord, StepRecord, write_curve
 from nas_attn.fit.lesson import Lesson
+from nas_attn.fit.run_file import run_file
 
 
 class Keeper(Checkpoint):
@@ -79,6 +80,7 @@ class Keeper(Checkpoint):
 
         Raises:
             DivergedError: the training loss stopped being finite.
+            TrainingError: a file cannot be written.
         """
         assert isinstance(pl_module, Lesson)
         record = self._record(trainer, pl_module)
@@ -89,9 +91,21 @@ class Keeper(Checkpoint):
                 self._keep_best(record)
             write_curve(self._curve, self.records)
         trainer.should_stop = trainer.should_stop or self._out_of_patience
-        trainer.save_checkpoint(self._checkpoint)
+        self._save(trainer)
         if trainer.is_global_zero:
             self._report(record)  # last: what is reported can be gone on from
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        """All processes take part in the checkpoint and one writes it.
+
+        By itself Lightning moves it from the system's folder of temporary files, and that is a copy, which a kill
+        can cut short, where they are on different disks.
+        """
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self._checkpoint)
+            return
+        with run_file(self._checkpoint) as part:
+            trainer.save_checkpoint(part)
 
     def _record(self, trainer: lightning.Trainer, lesson: Lesson) -> EpochRecord:
         train_loss = float(trainer.callback_metrics["train_loss"])

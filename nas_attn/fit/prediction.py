@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from nas_attn.fit.overlay import draw_legend, draw_overlay
 from nas_attn.fit.settings import FitSettings
 from nas_attn.fit.weights import WeightsInfo, load_weights
 from nas_attn.unet import build_unet
+from nas_attn.whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,8 @@ def _save(image: Image.Image, path: Path) -> None:
     """Write a PNG in one stroke, marked as ours."""
     mark = PngInfo()
     mark.add_text("Software", SOFTWARE)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        image.save(unfinished, format="PNG", pnginfo=mark)
-        os.replace(unfinished, path)
+        with whole_file(path) as part:
+            image.save(part, format="PNG", pnginfo=mark)
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be written ({error.strerror or error})") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from nas_attn.errors import TrainingError
 from nas_attn.fit.identity import RunIdentity
 from nas_attn.fit.result import TrainedNetwork
+from nas_attn.fit.run_file import run_file
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,13 @@ class RunFolder:
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a file in one stroke."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    """Write a file of a run in one stroke.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    with run_file(path) as part:
+        part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from nas_attn.errors import ExportError
 from nas_attn.fit.normalise import Normalisation
+from nas_attn.fit.run_file import run_file
 
 FORMAT = "nas-attn weights 1"
 """The one key of the file's metadata: safetensors writes several in no fixed order."""
@@ -58,13 +58,15 @@ class WeightsInfo:
 
 
 def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:
-    """Write a module's weights; the file is either whole or, after a kill, the one that was there before."""
+    """Write a module's weights; the file is either whole or, after a kill, the one that was there before.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     metadata = {FORMAT: json.dumps(asdict(info))}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    save_file(tensors, unfinished, metadata=metadata)
-    os.replace(unfinished, path)
+    with run_file(path) as part:
+        save_file(tensors, part, metadata=metadata)
 
 
 def read_info(path: Path) -> WeightsInfo:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from collections.abc import Container
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.network import UNetConfig
+from nas_attn.whole_file import whole_file
 
 
 def default_memory(what: str) -> Path:
@@ -34,10 +35,7 @@ def recall(memory: Path, words: Container[str]) -> dict[str, str]:
 
 def remember(memory: Path, known: dict[str, str]) -> None:
     """Write the file anew; where that is not possible, the next search measures again."""
-    unfinished = memory.with_name(f".{memory.name}.{os.getpid()}")
-    try:
+    with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        unfinished.replace(memory)
-    except OSError:
-        return
+        with whole_file(memory) as part:
+            part.write_text(json.dumps(known, indent=1), encoding="utf-8")

@@ -4,7 +4,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from nas_attn.errors import ExportError, UsageError
+from nas_attn.errors import DataError, ExportError, UsageError
 from nas_attn.export import Architecture
 from nas_attn.fit import architecture_id, predict
 from nas_attn.fit.weights import WeightsInfo, write_weights
@@ -229,3 +229,16 @@ def test_a_pickle_given_as_weights_is_refused_before_anything_is_written(tmp_pat
     with pytest.raises(ExportError, match=r"weights\.pt: a pickle"):
         predict(architecture, tmp_path / "weights.pt", [tmp_path / "a.png"], tmp_path / "out", accelerator="cpu")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_mask_without_room_is_a_problem_and_the_old_one_stays_whole(tmp_path, room_for):
+    architecture, _, weights = trained(tmp_path)
+    save_image(tmp_path / "a.png", height=64, width=64)
+    out = tmp_path / "out"
+    predict(architecture, weights, [tmp_path / "a.png"], out)
+    before = (out / "masks" / "a.png").read_bytes()
+    room_for(100)
+    with pytest.raises(DataError, match=r"legend\.png: cannot be written \(File too large\)"):
+        predict(architecture, weights, [tmp_path / "a.png"], out)
+    assert (out / "masks" / "a.png").read_bytes() == before
+    assert not list(out.rglob(".*"))

@@ -1,7 +1,9 @@
 import csv
 import dataclasses
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,6 +172,48 @@ def test_ctrl_c_ends_cleanly_and_the_same_call_goes_on(undisturbed, tmp_path, ti
     assert signal.getsignal(signal.SIGINT) is handler
     train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "run")
     assert_same_run(tmp_path / "run", undisturbed[0])
+
+
+def test_a_disk_that_fills_up_ends_a_training_in_words_and_the_same_call_goes_on(
+    undisturbed, tmp_path, tiny_architecture, tiny_data, room_for
+):
+    folder = tmp_path / "run"
+
+    def fill(event):
+        if isinstance(event, EpochRecord) and event.epoch == 1:
+            room_for(10_000)  # enough for all but weights and checkpoints
+
+    with pytest.raises(TrainingError, match=r"cannot be written \(.*too large.*\); once it can, the same command"):
+        train(tiny_architecture, tiny_data, SETTINGS, folder, report=fill)
+    room_for(None)
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert not list(folder.rglob("*.part"))
+    train(tiny_architecture, tiny_data, SETTINGS, folder)
+    assert_same_run(folder, undisturbed[0])
+
+
+def test_a_checkpoint_cut_short_on_its_way_from_another_disk_leaves_the_one_before(
+    tmp_path, tiny_architecture, tiny_data, monkeypatch
+):
+    """Lightning writes into the system's folder of temporary files first."""
+    copy, copied = shutil.copyfile, []
+
+    def other_disk(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    def cut_short(source, target, **options):
+        copy(source, target, **options)
+        copied.append(target)
+        if len(copied) == 2:
+            os.truncate(target, 1000)
+            raise Stopped
+
+    monkeypatch.setattr(os, "rename", other_disk)
+    monkeypatch.setattr(shutil, "copyfile", cut_short)
+    with pytest.raises(Stopped):
+        train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "run")
+    assert len(curve(tmp_path / "run")) == 2
+    assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
 
 
 KILLED = """

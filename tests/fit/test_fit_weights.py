@@ -34,6 +34,7 @@ def network(width=3):
 def written(tmp_path):
     module = network()
     path = tmp_path / "run" / "weights.safetensors"
+    path.parent.mkdir()
     write_weights(path, module, INFO)
     return path, module
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nas_attn.errors import StudyError
 from nas_attn.report import Panel, Panels, Picture
+from nas_attn.whole_file import whole_file
 
 _FORMAT = 1
 _INDEX = "panels.json"
@@ -37,9 +37,8 @@ def write_panels(panels: Panels, folder: Path, key: Mapping[str, Any]) -> None:
             for name, picture in zip(names, panel.pictures, strict=True):
                 (folder / name).write_bytes(picture.png)
             index["panels"].append(_plain(panel, names))
-        unfinished = folder / f".{_INDEX}.unfinished"
-        unfinished.write_text(json.dumps(index, indent=1), encoding="utf-8")
-        os.replace(unfinished, folder / _INDEX)
+        with whole_file(folder / _INDEX) as part:
+            part.write_text(json.dumps(index, indent=1), encoding="utf-8")
     except OSError as error:
         raise StudyError(f"{folder}: the prediction panels cannot be written: {error.strerror}") from None
 

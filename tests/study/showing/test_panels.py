@@ -14,6 +14,7 @@ from PIL import Image
 
 from nas_attn.budget import Budget
 from nas_attn.data import synthetic
+from nas_attn.errors import StudyError
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import rank
@@ -137,6 +138,17 @@ def test_damaged_panels_count_as_none(tmp_path: Path, damage: Callable[[Path], o
     write_panels(PANELS, tmp_path, KEY)
     damage(tmp_path)
     assert read_panels(tmp_path, KEY) is None
+
+
+def test_panels_for_which_there_is_no_room_are_refused_in_words(
+    tmp_path: Path, room_for: Callable[[int | None], None]
+) -> None:
+    write_panels(PANELS, tmp_path, KEY)
+    room_for(100)
+    with pytest.raises(StudyError, match="the prediction panels cannot be written: File too large"):
+        write_panels(PANELS, tmp_path, KEY)
+    assert read_panels(tmp_path) is None
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".png"]
 
 
 def test_an_index_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.attention._check import check_arguments
+from nas_attn.attention._equalised import EqualisedLinear
 from nas_attn.attention._layout import in_layout_of
 from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
 from nas_attn.attention._sample import sample
-from nas_attn.attention._slow_start import SlowStartConvolution
 from nas_attn.kind import BLOCK_STAGES, AttentionKind, Family
 
 VIEW_CHANNELS = 16
@@ -40,9 +40,11 @@ class SpatialTransformer(nn.Module):
 
     The paper warps and does not turn back: its task has one label per image. Labels and skips of a U-Net belong
     to pixels, so the result is warped back by the inverse, (A^-1, -A^-1 t). loc is a 1x1 convolution to 16
-    channels, an average over 8x8 parts of the map and two layers; its last starts at zero, the identity, and
-    learns at a tenth of the learning rate. theta is a scale of each axis between a half and 2, a shear up to
-    a half, a rotation and a shift up to half the map, so that A always has an inverse. Beyond the map stands its
+    channels, an average over 8x8 parts of the map and two layers, whose learning rates are equalised: with that
+    of a network's convolutions, the 1,024 inputs of the first would move it so far in a step that its rectifiers
+    die, and all images are given one pose. The last starts at zero, the identity, and learns at a tenth of the
+    learning rate. theta is a scale of each axis between a half and 2, a shear up to a half, a rotation and a shift
+    up to half the map, so that A always has an inverse. Beyond the map stands its
     border. Two interpolations blur whatever is not at rest; at the start they are exact to rounding.
 
     Args:
@@ -60,9 +62,10 @@ class SpatialTransformer(nn.Module):
             nn.Conv2d(block_channels, VIEW_CHANNELS, 1),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(VIEW_SIDE),
-            nn.Conv2d(VIEW_CHANNELS, HIDDEN, VIEW_SIDE),
+            nn.Flatten(),
+            EqualisedLinear(VIEW_CHANNELS * VIEW_SIDE**2, HIDDEN, gain=math.sqrt(2)),
             nn.ReLU(),
-            SlowStartConvolution(HIDDEN, 6, 1),
+            EqualisedLinear(HIDDEN, 6, gain=0.5, from_zero=True),
         )
 
     def forward(self, x: Tensor, block: Callable[[Tensor], Tensor]) -> Tensor:
@@ -71,7 +74,7 @@ class SpatialTransformer(nn.Module):
 
     def pose(self, x: Tensor) -> Pose:
         """The pose that each image is brought into."""
-        return Pose.of(precise(self.locate(x)).flatten(1))
+        return Pose.of(precise(self.locate(x)))
 
 
 class Pose(NamedTuple):

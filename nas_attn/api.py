@@ -43,6 +43,7 @@ def search(
     timeout: str | None = None,
     study: str | None = None,
     seed: int = 0,
+    screening_seeds: int = 4,
     strategy: str = "additive",
     cost: str = "macs",
     storage: str | None = None,
@@ -84,6 +85,7 @@ def search(
         timeout: time of all trials together after which none begins, such as ``30m``.
         study: its name; made from the space and the data where left out.
         seed: of everything random.
+        screening_seeds: proposals take so many seeds in turn.
         strategy: ``additive``, ``gp``, ``nsga2``, ``random`` or ``tpe``.
         cost: the second objective: ``macs``, ``parameters``, ``latency`` or ``memory``.
         storage: SQLAlchemy URL; SQLite in the study's folder where left out.
@@ -127,6 +129,7 @@ def search(
             "trials": trials,
             "timeout": timeout,
             "seed": seed,
+            "screening_seeds": screening_seeds,
             "strategy": strategy,
             "cost": cost,
             "storage": storage,

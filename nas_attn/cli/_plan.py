@@ -78,15 +78,21 @@ def _trials(settings: StudySettings, agenda: Agenda) -> str:
 
     course = agenda.course(())
     if course is None:
-        return f"{settings.trials}: controls, proposals by {settings.strategy} and finalists' further seeds"
+        return f"{settings.trials}: controls, proposals {_proposers(settings)} and finalists' further seeds"
     controls = _count(agenda.n_controls(course), "control")
     if settings.timeout is not None:
         share = f"{settings.finalists:.0%} of the time for finalists' further seeds"
         most = f"at most {settings.trials}" if settings.trials < ENDLESS else "as many as there is time for"
-        return f"{most}: {controls}, proposals by {settings.strategy}, {share}"
+        return f"{most}: {controls}, proposals {_proposers(settings)}, {share}"
     proposals = _count(agenda.n_proposals(course), "proposal")
     finalists = f"{agenda.n_finalists(course)} for finalists' further seeds"
-    return f"{settings.trials}: {controls}, {proposals} by {settings.strategy}, {finalists}"
+    return f"{settings.trials}: {controls}, {proposals} {_proposers(settings)}, {finalists}"
+
+
+def _proposers(settings: StudySettings) -> str:
+    """``by additive, with 4 seeds in turn``."""
+    turns = len(settings.screening_seeds)
+    return f"by {settings.strategy}" + (f" with {turns} seeds in turn" if turns > 1 else "")
 
 
 def _time(settings: StudySettings, left: int, trial_seconds: float) -> str:

@@ -31,6 +31,7 @@ _FLAGS = {
     "trials": "how many trials the study shall have in the end [200, or with --timeout as many as there is time]",
     "timeout": "time after which no trial begins, such as 30m or 1h30m [no limit]",
     "seed": "of everything random [0]",
+    "screening-seeds": "so many seeds are taken in turn by the proposals [4]",
     "strategy": "who proposes placements: additive | gp | nsga2 | random | tpe [additive]",
     "cost": "second objective: macs | parameters | latency | memory [macs]",
     "storage": "SQLAlchemy URL [SQLite at studies/STUDY/study.db]",

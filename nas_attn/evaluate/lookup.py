@@ -23,18 +23,20 @@ HALF_LIFE_STEPS = 300
 class LookupEvaluator:
     """(placement, budget, seed) -> Outcome, computed from hashes: equal everywhere, in about a millisecond.
 
-    With e, g and s drawn once per task, z and w standard normal::
+    With e, g, l and s drawn once per task, z and w standard normal::
 
         iou(placement, steps, seed) = truth(placement) - shortfall(placement) * 2^(-steps / 300)
                                       + seed_noise * z(seed) + run_noise * w(seed, placement)
+                                      + sum of l(seed, location, attention)
         truth(placement)            = base + sum of e(location, attention)
                                       + sum over pairs of locations of g(location, attention, location, attention)
         shortfall(placement)        = gap * (1 + sum of s(location, attention))
 
     Sums run over the locations that hold attention, so that the plain U-Net has the truth ``base``; a slow
     attention (s is above 0) looks worse in short runs than it is. The steps of the plain U-Net that a run starts
-    from count as its own. What is common to a seed cancels in paired differences: by default these have 0.36
-    times the variance of unpaired ones.
+    from count as its own. What an attention gains by luck with a seed, l, it gains in every placement that is run
+    with this seed. What is common to a seed cancels in paired differences: by default these have 0.36 times the
+    variance of unpaired ones.
 
     Args:
         space: its network's locations and sites; every placement of that network can be looked up.
@@ -44,6 +46,7 @@ class LookupEvaluator:
         interaction_share: share of that variance that comes from the pairs, at least 0 and below 1.
         seed_noise: standard deviation of what a seed adds to every placement.
         run_noise: standard deviation of what a seed adds to one placement.
+        luck: standard deviation of what the attentions of a placement that attends everywhere gain with a seed.
         gap: what the plain U-Net lacks at step 0.
         failure_share: share of the placements that always diverge; the plain U-Net never does.
         seconds: how long an evaluation takes; it sleeps.
@@ -56,6 +59,7 @@ class LookupEvaluator:
     interaction_share: float = 0.3
     seed_noise: float = 0.008
     run_noise: float = 0.006
+    luck: float = 0.0
     gap: float = 0.3
     failure_share: float = 0.0
     seconds: float = 0.0
@@ -108,7 +112,9 @@ class LookupEvaluator:
 
     def _noise(self, placement: Placement, seed: int) -> float:
         common, own = self._normal("seed", seed), self._normal("run", seed, placement)
-        return self.seed_noise * common + self.run_noise * own
+        lucky = math.fsum(self._normal("luck", seed, *pair) for pair in placement.attended) if self.luck else 0.0
+        luck_sd = self.luck / math.sqrt(len(self.space.choices))
+        return self.seed_noise * common + self.run_noise * own + luck_sd * lucky
 
     def _check(self, placement: Placement) -> None:
         """Controls need not be in the space, but they have to fit its network."""

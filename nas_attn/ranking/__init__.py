@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas_attn.ranking.additive import seed_effects
 from nas_attn.ranking.describe import amount, bounds, counted, describe, points
 from nas_attn.ranking.evidence import Evidence
 from nas_attn.ranking.fidelity import RungFidelity, ladder_fidelity
@@ -35,4 +36,5 @@ __all__ = [
     "rank",
     "ranking_csv",
     "ranking_json",
+    "seed_effects",
 ]

@@ -26,7 +26,7 @@ MOST_RUNS = 1500
 _MOST_FOR_VARIANCES = 400
 _WIDE = 100.0
 _PRIOR_LOG_SD = 4.0
-_NAMES = ("kind", "location", "pair", "noise")
+_NAMES = ("kind", "location", "pair", "by_seed", "noise")
 _STEP, _DRAWS, _MOST_PARTS = 1.0, 128, 16
 
 
@@ -38,12 +38,14 @@ class Variances:
         kind: of the attentions, wherever they stand.
         location: of the attentions at their own locations.
         pair: of all pairs together.
+        by_seed: of what the attentions at their own locations add under one seed and not under others.
         noise: of one run.
     """
 
     kind: float = 0.2
     location: float = 0.3
     pair: float = 0.2
+    by_seed: float = 0.1
     noise: float = 0.4
 
 
@@ -78,11 +80,13 @@ class Runs:
 class EffectModel:
     """The posterior, given some runs::
 
-        score = level + seed + sum of effect(location, attention) + sum of pair(location, attention, ...) + noise
+        score = level + seed + sum of effect(location, attention) + sum of pair(location, attention, ...)
+                + sum of luck(seed, location, attention) + noise
         effect(location, attention) = kind(attention) + own(location, attention)
 
-    All terms are normal around 0. Their variances are not known either: the posterior is a mixture over those that
-    are likely given the runs.
+    The luck of an attention with a seed is what all placements that hold it show under this seed and not under
+    others: only further seeds average it out, not further placements. All terms are normal around 0. Their
+    variances are not known either: the posterior is a mixture over those that are likely given the runs.
 
     The posterior does not ask why a placement was tried. A search chooses its trials by the scores before them and
     by nothing else that bears on the effects, so the probability of its choices is a factor of the likelihood
@@ -221,11 +225,13 @@ def _kernels(runs: Runs) -> dict[str, Array]:
     counts = np.stack(
         [(runs.codes == code).sum(1) for code in range(1, runs.codes.max() + 1)], axis=1, dtype=float
     )
+    same_seed = runs.seeds[:, None] == runs.seeds
     return {
-        "level": _WIDE * (1.0 + (runs.seeds[:, None] == runs.seeds)),
+        "level": _WIDE * (1.0 + same_seed),
         "kind": counts @ counts.T / n_locations,
         "location": shared / n_locations,
         "pair": shared * (shared - 1) / 2 / _n_pairs(runs),
+        "by_seed": same_seed * shared / n_locations,
         "noise": np.eye(n_runs),
     }
 

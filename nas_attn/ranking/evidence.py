@@ -11,7 +11,7 @@ import numpy as np
 
 from nas_attn.placement import Placement
 from nas_attn.ranking.additive import SeedScores, mean
-from nas_attn.ranking.fresh import reported_scores, screening_seed
+from nas_attn.ranking.fresh import reported_scores, screening_seeds
 from nas_attn.ranking.front import front_probabilities
 from nas_attn.ranking.images import Array, ImagePart, Influences, image_part, influences, pooled_repeated
 from nas_attn.ranking.noise import Noise, PooledSd, pooled_noise
@@ -54,7 +54,7 @@ class Evidence:
 
     Args:
         selected: the runs.
-        screening: the seed that chose who got further seeds; None where none did.
+        screening: the seeds that chose who got further ones; empty where none did.
         plain: row of the plain U-Net; None where it was not run.
         reported: seed to IoU, of the seeds that may be reported.
         unstable: rows with a run far out of the noise.
@@ -64,7 +64,7 @@ class Evidence:
     """
 
     selected: SelectedRuns
-    screening: int | None
+    screening: frozenset[int]
     plain: int | None
     reported: Sequence[SeedScores]
     unstable: frozenset[int]
@@ -83,7 +83,7 @@ class Evidence:
         selected = select_runs(records)
         runs = selected.runs
         table = [run.scores for run in runs]
-        screening = screening_seed(table) if chosen else None
+        screening = screening_seeds(table) if chosen else frozenset()
         plain = next((row for row, run in enumerate(runs) if run.is_plain), None)
         plain_scores = None if plain is None else table[plain]
         reported = [reported_scores(scores, screening, plain_scores) for scores in table]

@@ -22,7 +22,7 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
       intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``), and over
       images (``evidence``).
     - A placement of which a run collapsed widens its own intervals only (``unstable.unstable_rows``).
-    - What several seeds are reported of excludes the seed that chose the placement (``fresh.reported_scores``).
+    - What several seeds are reported of excludes the seeds that chose placements (``fresh.reported_scores``).
     - A placement is tied with the first where the interval of their paired difference includes 0.
 
     Args:
@@ -55,7 +55,7 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         confidence=confidence,
         noise=evidence.noise,
         spread_sd=evidence.levels.spread_sd,
-        screening_seed=evidence.screening,
+        screening_seeds=tuple(sorted(evidence.screening)),
         budget=evidence.selected.budget,
         notes=(*evidence.selected.notes, *_notes(ranked, cost, evidence)),
         verdict=verdict(ranked, plain_row),
@@ -137,8 +137,10 @@ def _notes(rows: Sequence[RankedPlacement], cost: str, evidence: Evidence) -> li
             "they are judged by their own scatter and left out of the pooled noise."
         )
     if any(row.fresh for row in rows):
+        seeds = sorted(evidence.screening)
+        chose = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
         notes.append(
-            f"Placements with several seeds are reported without seed {evidence.screening}, which chose them; "
+            f"Placements with several seeds are reported without {chose}, which chose them; "
             "the order uses all seeds."
         )
     if missing := sum(cost_of(row, cost) is None for row in rows):

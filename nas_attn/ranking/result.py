@@ -101,7 +101,7 @@ class Ranking:
         confidence: of all intervals.
         noise: the seed's part in the scores.
         spread_sd: standard deviation between placements; None where it cannot be told.
-        screening_seed: the seed that chose who got further seeds; None where none did.
+        screening_seeds: those that chose who got further ones, ascending; empty where none did.
         budget: of all runs that were used; None where there are none.
         notes: sentences on what was left out or is not known.
         verdict: what the ranking says, in one or two sentences.
@@ -115,7 +115,7 @@ class Ranking:
     confidence: float
     noise: Noise
     spread_sd: float | None
-    screening_seed: int | None
+    screening_seeds: tuple[int, ...]
     budget: Budget | None
     notes: tuple[str, ...]
     verdict: str

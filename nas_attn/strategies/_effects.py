@@ -16,7 +16,7 @@ from nas_attn.strategies._bend import Array, bent
 from nas_attn.strategies._encoding import Codes
 
 MOST_FOR_PAIRS = 512
-"""With more runs the pairs are left out: the time of a proposal must not grow with the cube of their number."""
+"""With more runs pairs and luck are left out: a proposal's time must not grow with the cube of their number."""
 MOST_FOR_VARIANCES = 384
 _BLOCK = 256
 _SEED_VARIANCE = 10.0
@@ -34,6 +34,7 @@ class Variances:
         stage: of an attention in one stage.
         location: of an attention at one location.
         pair: of all pairs together.
+        by_seed: of what an attention at one location adds under one seed and not under others.
         noise: of one run.
     """
 
@@ -41,6 +42,7 @@ class Variances:
     stage: float = 0.15
     location: float = 0.25
     pair: float = 0.1
+    by_seed: float = 0.1
     noise: float = 0.4
 
 
@@ -97,11 +99,13 @@ class Runs:
 class Effects:
     """The model, given some runs::
 
-        score = level + seed + sum of effect(location, attention) + sum of pair(location, attention, ...) + noise
+        score = level + seed + sum of effect(location, attention) + sum of pair(location, attention, ...)
+                + sum of luck(seed, location, attention) + noise
         effect(location, attention) = kind(attention) + stage(stage, attention) + own(location, attention)
 
     Every term has a normal prior around 0, so that what was seldom seen is taken to be like the rest of its
-    attention, then of its stage.
+    attention, then of its stage. The luck of an attention with a seed does not average out over the placements
+    that are run with this seed, only over seeds.
 
     Args:
         runs: what it has learned from.
@@ -161,7 +165,8 @@ class Effects:
         # arXiv:2002.09309): no covariance among the placements is needed, of which there may be thousands.
         drawn = _drawn_pairs(self.runs, self.variances.pair, generator)
         noise = np.sqrt(self.runs.noise(self.variances.noise)) * generator.standard_normal(len(left))
-        lacking = left - self.runs.shares * _pair_sums(self.runs.codes, drawn) - noise
+        lucky = _drawn_luck(self.runs, self.variances.by_seed, generator)
+        lacking = left - self.runs.shares * (_pair_sums(self.runs.codes, drawn) + lucky) - noise
         return linear + _pair_sums(codes, drawn) + self._pairs_given(codes, lacking, self.whitener)
 
     def _pairs_given(self, codes: Codes, left: Array, whitener: Array) -> Array:
@@ -173,10 +178,11 @@ class Effects:
 
 
 def _whitener(runs: Runs, variances: Variances) -> Array | None:
-    """Of pairs and noise; None where the pairs are left out."""
+    """Of pairs, of luck and noise; None where the first two are left out."""
     if len(runs.scores) > MOST_FOR_PAIRS:
         return None
-    covariance = variances.pair * _pair_kernel(runs.codes, runs.codes) * np.outer(runs.shares, runs.shares)
+    covariance = variances.pair * _pair_kernel(runs.codes, runs.codes) + variances.by_seed * _luck_kernel(runs)
+    covariance *= np.outer(runs.shares, runs.shares)
     covariance[np.diag_indices_from(covariance)] += runs.noise(variances.noise)
     return _cholesky(covariance)
 
@@ -274,13 +280,35 @@ def _prior(runs: Runs, variances: Variances) -> Array:
 
 def _pair_kernel(one: Codes, other: Codes) -> Array:
     """How many pairs of attentions two placements share, over how many there can be: (n, m)."""
-    n_locations = one.shape[1]
-    shared = np.zeros((len(one), len(other)))
-    for location in range(n_locations):
-        ours, theirs = one[:, location], other[:, location]
-        shared += (ours[:, None] == theirs) & (ours[:, None] > 0)
+    n_locations, shared = one.shape[1], _shared(one, other)
     pairs: Array = shared * (shared - 1) / max(1, n_locations * (n_locations - 1))
     return pairs
+
+
+def _luck_kernel(runs: Runs) -> Array:
+    """How many attentions two runs share, over how many there can be; 0 where their seeds differ: (n, n)."""
+    same_seed = runs.seeds[:, None] == runs.seeds
+    kernel: Array = same_seed * _shared(runs.codes, runs.codes) / runs.codes.shape[1]
+    return kernel
+
+
+def _shared(one: Codes, other: Codes) -> Array:
+    """How many locations hold the same attention in both, (n, m)."""
+    shared = np.zeros((len(one), len(other)))
+    for location in range(one.shape[1]):
+        ours, theirs = one[:, location], other[:, location]
+        shared += (ours[:, None] == theirs) & (ours[:, None] > 0)
+    return shared
+
+
+def _drawn_luck(runs: Runs, variance: float, generator: np.random.Generator) -> Array:
+    """What the attentions of each run add under its seed, once from the prior, (n,)."""
+    n_locations, n_seeds = runs.codes.shape[1], int(runs.seeds.max()) + 1
+    sd = math.sqrt(variance / n_locations)
+    drawn = sd * generator.standard_normal((n_seeds, n_locations, runs.n_specs))
+    drawn[..., 0] = 0.0
+    total: Array = drawn[runs.seeds[:, None], np.arange(n_locations), runs.codes].sum(1)
+    return total
 
 
 def _drawn_pairs(runs: Runs, variance: float, generator: np.random.Generator) -> Array:
@@ -343,7 +371,7 @@ def _search_variances(
     best = Variances()
     least = _surprise(best, parts, runs.scores)
     for step in (4.0, 2.0, 2.0):
-        for name in ("noise", "location", "kind", "pair", "stage"):
+        for name in ("noise", "location", "by_seed", "kind", "pair", "stage"):
             for factor in (step, 1 / step):
                 tried = replace(best, **{name: getattr(best, name) * factor})
                 surprise = _surprise(tried, parts, runs.scores)
@@ -356,12 +384,13 @@ def _kernels(runs: Runs) -> dict[str, Array]:
     """Covariance of the scores by each part alone, for a variance of 1."""
     kernels = {
         "pair": _pair_kernel(runs.codes, runs.codes) * np.outer(runs.shares, runs.shares),
+        "by_seed": _luck_kernel(runs) * np.outer(runs.shares, runs.shares),
         "noise": np.diag(runs.shares**2),
         "short": np.diag(runs.noise(1.0) - runs.shares**2),
     }
     features = _seen_features(runs)
     for name in ("kind", "stage", "location"):
-        alone = _prior(runs, replace(Variances(0.0, 0.0, 0.0, 0.0, 0.0), **{name: 1.0}))
+        alone = _prior(runs, replace(Variances(*[0.0] * 6), **{name: 1.0}))
         alone[: 2 + int(runs.seeds.max())] = 0.0
         kernels[name] = (features * alone) @ features.T
     level = _prior(runs, Variances())
@@ -372,7 +401,7 @@ def _kernels(runs: Runs) -> dict[str, Array]:
 
 def _surprise(variances: Variances, kernels: dict[str, Array], scores: Array) -> float:
     """Minus the logarithm of the likelihood, and of a wide prior around the default variances."""
-    names = ("kind", "stage", "location", "pair", "noise")
+    names = ("kind", "stage", "location", "pair", "by_seed", "noise")
     covariance = (
         kernels["level"] + kernels["short"] + sum(getattr(variances, name) * kernels[name] for name in names)
     )

@@ -12,6 +12,7 @@ from nas_attn.placement import Placement
 from nas_attn.ranking import ladder_fidelity
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategies._contract import Proposal, Question, Strategy
+from nas_attn.strategies._luck import freed
 from nas_attn.strategies._rungs import Relation, Rungs
 
 REDUCTION = 3
@@ -30,10 +31,12 @@ class Step:
     Args:
         proposal: the placement.
         budget: a rung of the ladder.
+        seed: of the run that is repeated on a higher rung; None for a new placement, which takes any.
     """
 
     proposal: Proposal
     budget: Budget
+    seed: int | None = None
 
 
 def next_step(
@@ -56,6 +59,7 @@ def next_step(
     if len(ladder) == 1:
         proposal = strategy(question)
         return None if proposal is None else Step(proposal, ladder[0])
+    question = replace(question, records=freed(question.records))
     climb = _Climb(question, ladder, running, Rungs.learn(question.records, ladder))
     lowest = lowest_rung(question.records, ladder)
     if (promoted := climb.promotion(lowest, due=True)) is not None:
@@ -110,21 +114,22 @@ class _Climb:
             if due and len(finished) < REDUCTION * (len(started) + 1):
                 continue
             if (best := self._most_promising(lower, started)) is not None:
-                return Step(Proposal(best), upper)
+                return Step(Proposal(best.placement), upper, best.seed)
         return None
 
-    def _most_promising(self, lower: Budget, started: Collection[Placement]) -> Placement | None:
+    def _most_promising(self, lower: Budget, started: Collection[Placement]) -> TrialRecord | None:
         relation = self.rungs.relations[lower]
-        chances = {
-            record.placement: self._probability(relation, record)
+        runs = {
+            record.placement: record
             for record in sorted(self.question.records, key=lambda record: record.number)
             if record.budget == lower
             and record.role is Role.PROPOSAL
             and record.outcome is not None
             and record.placement not in started
         }
+        chances = {placement: self._probability(relation, record) for placement, record in runs.items()}
         best = max(chances, key=lambda placement: chances[placement], default=None)
-        return best if best is not None and chances[best] >= LEAST_PROBABILITY else None
+        return runs[best] if best is not None and chances[best] >= LEAST_PROBABILITY else None
 
     def _probability(self, relation: Relation, record: TrialRecord) -> float:
         """That a placement has a higher IoU at the top than all that cost no more."""

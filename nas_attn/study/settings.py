@@ -36,6 +36,7 @@ class StudySettings:
         workers: trials that run at once.
         parallel: for how many trials at once the study is laid out, on all machines together.
         trials: how many trials the study shall have in the end.
+        n_screening_seeds: proposals take so many seeds in turn, ``seed`` the first of them.
         find_budget: the budget that is ranked is found by doubling it until the plain U-Net has converged.
         ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
@@ -62,11 +63,17 @@ class StudySettings:
     workers: int
     trials: int
     parallel: int = 1
+    n_screening_seeds: int = 1
     find_budget: bool = False
     ladder: tuple[int, ...] | Literal["auto"] = ()
     ladder_start: Literal["scratch", "plain"] = SCRATCH
     timeout: float | None = None
     split: bool = False
+
+    @property
+    def screening_seeds(self) -> tuple[int, ...]:
+        """Those of the proposals, in their order."""
+        return tuple(range(self.seed, self.seed + self.n_screening_seeds))
 
     def ladder_below(self, top: Budget) -> tuple[Budget, ...]:
         """All rungs, the shortest first.
@@ -91,6 +98,8 @@ class StudySettings:
             asked["ladder"] = list(self.ladder) if isinstance(self.ladder, tuple) else self.ladder
             if self.ladder_start != SCRATCH:
                 asked["ladder start"] = self.ladder_start
+        if self.n_screening_seeds > 1:
+            asked["screening seeds"] = self.n_screening_seeds
         if self.split:
             asked["out of memory"] = "split"
         return {

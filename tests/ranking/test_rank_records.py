@@ -79,7 +79,7 @@ def test_a_finalist_is_reported_from_the_seeds_that_did_not_choose_it(table: Mak
     assert row.fresh
     assert row.delta == pytest.approx(0.025)
     assert row.iou_mean == pytest.approx(0.63)
-    assert ranking.screening_seed == 0
+    assert ranking.screening_seeds == (0,)
     assert "reported without seed 0, which chose them" in " ".join(ranking.notes)
 
 

@@ -43,15 +43,18 @@ def slow_kernel(
             total += variances.stage / 3 if STAGES[i] == STAGES[j] else 0.0
             total += variances.location / 3 if i == j else 0.0
             shared += i == j
-    return shares * (level + total + variances.pair * shared * (shared - 1) / 6)
+    luck = variances.by_seed * shared / 3 if seed == other_seed else 0.0
+    return shares * (level + total + luck + variances.pair * shared * (shared - 1) / 6)
 
 
-@pytest.mark.parametrize("pair", [0.4, 0.0], ids=["pairs", "no pairs, in blocks"])
+@pytest.mark.parametrize("pair", [0.4, 0.0], ids=["pairs and luck", "neither, in blocks"])
 @pytest.mark.parametrize("short_share", [1.0, 0.3], ids=["one budget", "with short runs"])
 def test_scores_are_those_of_gaussian_process_regression(
     monkeypatch: pytest.MonkeyPatch, short_share: float, pair: float
 ) -> None:
-    variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=pair, noise=0.25)
+    luck = 0.6 if pair else 0.0
+    variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=pair, by_seed=luck, noise=0.25)
+    over_seeds = replace(variances, by_seed=0.0)
     monkeypatch.setattr(_effects, "MOST_FOR_PAIRS", 14 if pair else 13)
     monkeypatch.setattr(_effects, "_BLOCK", 4)
     monkeypatch.setattr(_effects, "_likely_variances", lambda runs: variances)
@@ -73,8 +76,8 @@ def test_scores_are_those_of_gaussian_process_regression(
     # A difference between two placements of one seed holds nothing of level and seed.
     for index, codes in enumerate(asked):
         across = [
-            slow_kernel((list(map(int, codes)), 0), other, variances, share)
-            - slow_kernel(([0, 0, 0], 0), other, variances, share)
+            slow_kernel((list(map(int, codes)), 0), other, over_seeds, share)
+            - slow_kernel(([0, 0, 0], 0), other, over_seeds, share)
             for other, share in zip(seen, shares, strict=True)
         ]
         assert mine[index] - mine[0] == pytest.approx(float(np.dot(across, weights)), abs=1e-6)
@@ -95,7 +98,8 @@ def test_scores_are_drawn_from_the_posterior_of_gaussian_process_regression(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Mean, spread and correlation over many draws of effects and pairs, against the formula written out."""
-    variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=2.0, noise=0.25)
+    variances = Variances(kind=0.3, stage=0.2, location=0.5, pair=2.0, by_seed=0.8, noise=0.25)
+    over_seeds = replace(variances, by_seed=0.0)
     monkeypatch.setattr(_effects, "_likely_variances", lambda runs: variances)
     runs = replace(runs_of(12), shares=np.repeat((1.0, 0.4), (6, 6)))
     asked = np.array([[1, 1, 1], [1, 2, 1], [2, 2, 2], [0, 1, 2]])
@@ -103,7 +107,7 @@ def test_scores_are_drawn_from_the_posterior_of_gaussian_process_regression(
     draws = np.array([effects.score(asked, effects.draw(random), random) for _ in range(6000)])
 
     def less_plain(one: tuple[list[int], int], other: tuple[list[int], int], shares: float = 1.0) -> float:
-        return slow_kernel(one, other, variances, shares) - slow_kernel(([0, 0, 0], 0), other, variances, shares)
+        return slow_kernel(one, other, over_seeds, shares) - slow_kernel(([0, 0, 0], 0), other, over_seeds, shares)
 
     seen = [(list(map(int, codes)), int(seed)) for codes, seed in zip(runs.codes, runs.seeds, strict=True)]
     new = [(list(map(int, codes)), 0) for codes in asked]

@@ -104,6 +104,37 @@ def test_finalists_and_the_plain_unet_share_further_seeds(studies: Any, evaluato
     assert {record.seed for record in further} <= plain | {0}
 
 
+def test_proposals_take_the_screening_seeds_in_turn_and_finalists_others(
+    studies: Any, evaluator: LookupEvaluator
+) -> None:
+    studies.change(strategy="additive", seed=3, n_screening_seeds=4, trials=60)
+    records = run(studies, InlinePool(evaluator))
+
+    proposals = [record.seed for record in records if record.role is Role.PROPOSAL]
+    assert proposals[:24] == [3] * 8 + [3, 4] * 4 + [4, 5, 3, 4, 5, 3, 4, 5]
+    assert proposals[24:] == ([3, 4, 5, 6] * 9)[: len(proposals) - 24]
+    assert len(proposals) == studies.agenda().n_proposals(studies.agenda().course(()))
+    assert min(record.seed for record in records if record.role is Role.FINALIST) == 7
+    assert len({(record.placement, record.budget, record.seed) for record in records}) == 60
+
+
+def test_the_plain_unet_runs_with_a_seed_before_any_proposal(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(n_screening_seeds=3, trials=60, parallel=2)
+    ran: set[int] = set()
+    for record in run(studies, InlinePool(evaluator)):
+        if not record.placement.attended and record.budget == studies.settings.budget:
+            ran.add(record.seed)
+        assert record.seed in ran
+
+
+def test_a_small_study_spends_its_trials_on_one_seed(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(n_screening_seeds=4, trials=20)
+    records = run(studies, InlinePool(evaluator))
+
+    assert {record.seed for record in records if record.role is Role.PROPOSAL} == {0}
+    assert Counter(record.role for record in records)[Role.FINALIST] == 5
+
+
 def test_equal_settings_give_equal_studies(studies: Any, evaluator: LookupEvaluator) -> None:
     first = run(studies, InlinePool(evaluator))
     studies.forget()

@@ -13,11 +13,12 @@ from nas_attn.record import Role, TrialRecord
 from nas_attn.strategies import STRATEGIES, Question, next_step
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
-from nas_attn.study.schedule.controls import control_evaluations
+from nas_attn.study.schedule.controls import PLAIN, control_evaluations
 from nas_attn.study.schedule.finalists import next_finalist
 from nas_attn.study.schedule.history import History
 from nas_attn.study.schedule.probe import converged_budget, needs_all, probe
 from nas_attn.study.schedule.room import Fits
+from nas_attn.study.schedule.turns import affordable_proposals, turn
 from nas_attn.study.settings import StudySettings
 
 
@@ -87,15 +88,15 @@ class Agenda:
         if (
             time_left
             and n_proposals < self.n_proposals(course)
-            and (proposal := self._propose(course, history, pending, number))
+            and (following := self._screen(course, history, pending, number, n_proposals))
         ):
-            return proposal
+            return following
         return next_finalist(
             history.contenders(),
             pending,
             plain=settings.space.plain,
             budget=course.top,
-            seed=settings.seed,
+            screening=settings.screening_seeds,
             cost=settings.cost,
             n_finalist_trials=self._n_finalist_trials(course, n_proposals, records),
         )
@@ -146,7 +147,8 @@ class Agenda:
 
     def n_proposals(self, course: Course) -> int:
         """How many trials the strategy fills, as long as it finds something new."""
-        return self._settings.trials - self.n_controls(course) - self.n_finalists(course)
+        left = self._settings.trials - self.n_controls(course) - self.n_finalists(course)
+        return affordable_proposals(left, self._settings.screening_seeds)
 
     def allowed(self, placement: Placement) -> bool:
         """Whether a placement keeps the limits of the space."""
@@ -201,8 +203,23 @@ class Agenda:
         each = max(1e-3, sum(seconds) / len(seconds) / settings.workers)
         return min(by_number, max(2, round((settings.timeout - self._proposal_seconds) / each)))
 
+    def _screen(
+        self,
+        course: Course,
+        history: History,
+        pending: Sequence[TrialRecord],
+        number: int,
+        n_proposals: int,
+    ) -> Evaluation | None:
+        """What the strategy proposes, with the seed whose turn it is; first of all the plain U-Net with it."""
+        plain, seed = self._settings.space.plain, turn(n_proposals, self._settings.screening_seeds)
+        ran = {record.seed for record in pending if record.placement == plain and record.budget == course.top}
+        if seed not in ran | history.plain_seeds:
+            return Evaluation(plain, course.top, seed, Role.CONTROL, PLAIN)
+        return self._propose(course, history, pending, number, seed)
+
     def _propose(
-        self, course: Course, history: History, pending: Sequence[TrialRecord], number: int
+        self, course: Course, history: History, pending: Sequence[TrialRecord], number: int, seed: int
     ) -> Evaluation | None:
         settings = self._settings
         running = [record for record in pending if record.budget in course.ladder]
@@ -220,5 +237,5 @@ class Agenda:
         step = next_step(STRATEGIES[settings.strategy], question, course.ladder, running)
         if step is None:
             return None
-        proposal = step.proposal
-        return Evaluation(proposal.placement, step.budget, settings.seed, Role.PROPOSAL, memory=proposal.memory)
+        proposal, seed = step.proposal, seed if step.seed is None else step.seed
+        return Evaluation(proposal.placement, step.budget, seed, Role.PROPOSAL, memory=proposal.memory)

@@ -27,7 +27,7 @@ def next_finalist(
     *,
     plain: Placement,
     budget: Budget,
-    seed: int,
+    screening: Sequence[int],
     cost: str,
     n_finalist_trials: int,
 ) -> Evaluation:
@@ -47,7 +47,7 @@ def next_finalist(
         pending: trials whose results must not be looked at.
         plain: the plain U-Net.
         budget: of the search.
-        seed: with which all placements were screened; further seeds count up from it.
+        screening: seeds with which placements were screened; the further ones count up from the last of them.
         cost: the second objective.
         n_finalist_trials: how many trials the race has in all.
     """
@@ -55,15 +55,16 @@ def next_finalist(
     started = [record for record in (*known, *pending) if record.budget == budget]
     seeds: dict[Placement, set[int]] = {plain: set()}
     for record in started:
-        seeds.setdefault(record.placement, set()).add(record.seed)
+        if record.seed not in screening:
+            seeds.setdefault(record.placement, set()).add(record.seed)
     further = max(1, min(FURTHER_SEEDS, n_finalist_trials // 2))
     race = _Race.of(known, plain, cost, max(2, n_finalist_trials // further))
-    numbers = [len(seeds.get(racer, ())) for racer in race.racers]
+    numbers = [1 + len(seeds.get(racer, ())) for racer in race.racers]
     chosen = race.racers[_neediest(numbers, race.levels, race.noise)]
     ahead = sorted(seeds.get(chosen, set()) - seeds[plain])
     if ahead:
         return Evaluation(plain, budget, ahead[0], Role.FINALIST)
-    following = _next_seed(seeds.get(chosen, set()), seed)
+    following = _next_seed(seeds.get(chosen, set()), max(screening) + 1)
     first = plain if following not in seeds[plain] else chosen
     return Evaluation(first, budget, following, Role.FINALIST)
 

@@ -28,6 +28,8 @@ class History:
     placements: set[Placement]
     """Of these records."""
     n_proposals: int
+    plain_seeds: set[int]
+    """With which the plain U-Net was begun at the ladder's last budget."""
     room: Room
     """What they say about memory."""
     _n_seen: int
@@ -64,7 +66,7 @@ class History:
         return sorted(kept, key=lambda record: record.number)
 
     def _begin(self) -> None:
-        self.records, self.placements, self.n_proposals = [], set(), 0
+        self.records, self.placements, self.n_proposals, self.plain_seeds = [], set(), 0, set()
         self.room = Room(self._estimate)
         self._n_seen, self._last = 0, None
         self._runs, self._repeated = {}, set()
@@ -81,6 +83,8 @@ class History:
         if record.budget == self._ladder[-1]:
             runs = self._runs.setdefault(record.placement, [])
             runs.append(record)
+            if not record.placement.attended:
+                self.plain_seeds.add(record.seed)
             if len(runs) > 1 or not record.placement.attended:
                 self._repeated.add(record.placement)
 

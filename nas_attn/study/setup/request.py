@@ -38,6 +38,7 @@ _WHOLE = {
     "steps": 1,
     "max_positions": 1,
     "parallel": 1,
+    "screening_seeds": 1,
 }
 
 PRECISIONS = ("float32+channels_last", "float32", "bfloat16+channels_last", "bfloat16")
@@ -70,6 +71,8 @@ class StudyRequest:
         timeout: time of all trials together after which none begins, such as ``30m`` or ``1h30m``; None for no
             limit. The race of the leaders gets its share of it.
         seed: of everything random.
+        screening_seeds: proposals take so many seeds in turn, so that what an attention gains by luck with one
+            seed does not lead the search.
         strategy: who proposes placements.
         cost: the second objective: ``macs``, ``parameters``, ``latency`` or ``memory``.
         storage: SQLAlchemy URL; None is SQLite in the study's folder.
@@ -110,6 +113,7 @@ class StudyRequest:
     trials: int | None = None
     timeout: str | None = None
     seed: int = 0
+    screening_seeds: int = 4
     strategy: str = "additive"
     cost: str = "macs"
     storage: str | None = None

@@ -131,6 +131,7 @@ def resolve(request: StudyRequest) -> Resolved:
         strategy=asked.strategy,
         cost=asked.cost,
         seed=asked.seed,
+        n_screening_seeds=asked.screening_seeds,
         finalists=asked.finalists,
         precision=Precision.parse(asked.precision),
         recipe=Recipe(),

@@ -52,6 +52,18 @@ def test_a_placement_climbs_rung_by_rung(studies: Any, evaluator: LookupEvaluato
     assert {tuple(steps) for steps in seen.values()} == {RUNGS[:1], RUNGS[:2], RUNGS}
 
 
+def test_a_placement_climbs_with_the_seed_that_it_began_with(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    studies.change(n_screening_seeds=3)
+    seeds: dict[Placement, set[int]] = {}
+    for record in run(studies, InlinePool(evaluator)):
+        if record.role is Role.PROPOSAL:
+            seeds.setdefault(record.placement, set()).add(record.seed)
+
+    assert {len(taken) for taken in seeds.values()} == {1}
+    assert {seed for taken in seeds.values() for seed in taken} == {0, 1, 2}
+
+
 def test_controls_run_on_every_rung_and_the_race_on_the_top_only(studies: Any, evaluator: LookupEvaluator) -> None:
     climbing(studies)
     records = run(studies, InlinePool(evaluator))

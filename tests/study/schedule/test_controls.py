@@ -76,7 +76,9 @@ def test_finalists_are_the_leaders_and_the_plain_unet_with_the_fewest_seeds_firs
     records += [record(1 + i, one, 0, 0.60 + 0.01 * i, evaluator) for i, one in enumerate(others)]
     chosen = []
     for number in range(len(records), len(records) + 10):
-        one = next_finalist(records, (), plain=plain, budget=BUDGET, seed=0, cost="macs", n_finalist_trials=10)
+        one = next_finalist(
+            records, (), plain=plain, budget=BUDGET, screening=(0,), cost="macs", n_finalist_trials=10
+        )
         chosen.append((one.placement, one.seed))
         iou = next(old.outcome.score.iou for old in records if old.outcome and old.placement == one.placement)
         records.append(record(number, one.placement, one.seed, iou, evaluator))
@@ -92,7 +94,9 @@ def test_pending_trials_count_as_seeds_but_not_as_scores(space: SearchSpace, eva
     records = [record(0, plain, 0, 0.6, evaluator), record(1, other, 0, 0.7, evaluator)]
     pending = [replace(record(2, plain, 1, 0.1, evaluator), state=State.RUNNING, outcome=None)]
 
-    one = next_finalist(records, pending, plain=plain, budget=BUDGET, seed=0, cost="macs", n_finalist_trials=4)
+    one = next_finalist(
+        records, pending, plain=plain, budget=BUDGET, screening=(0,), cost="macs", n_finalist_trials=4
+    )
 
     assert (one.placement, one.seed) == (other, 1)
 
@@ -109,7 +113,7 @@ def test_a_placement_that_failed_gets_no_further_seed(space: SearchSpace, evalua
         record(4, plain, 1, 0.6, evaluator),
     ]
 
-    one = next_finalist(records, (), plain=plain, budget=BUDGET, seed=0, cost="macs", n_finalist_trials=2)
+    one = next_finalist(records, (), plain=plain, budget=BUDGET, screening=(0,), cost="macs", n_finalist_trials=2)
 
     assert one.placement == good
 

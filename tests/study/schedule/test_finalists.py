@@ -22,19 +22,29 @@ def run(number: int, placement: Placement, seed: int, iou: float) -> TrialRecord
     return TrialRecord(number, placement, BUDGET, seed, Role.PROPOSAL, State.COMPLETE, outcome=outcome)
 
 
-def race(truth: Mapping[Placement, float], plain: Placement, n_trials: int, noise: float) -> list[TrialRecord]:
-    """All placements with seed 0, then the race; noise is a function of placement and seed."""
+def race(
+    truth: Mapping[Placement, float],
+    plain: Placement,
+    n_trials: int,
+    noise: float,
+    screening: tuple[int, ...] = (0,),
+) -> list[TrialRecord]:
+    """All placements with the screening seeds in turn and the plain U-Net with each, then the race; noise is a
+    function of placement and seed."""
 
     def score(placement: Placement, seed: int) -> float:
         return truth[placement] + 0.05 * seed + random.Random(f"{placement.id} {seed}").gauss(0, noise)
 
-    records = [run(number, placement, 0, score(placement, 0)) for number, placement in enumerate(truth)]
+    turns = [(plain, seed) for seed in screening]
+    others = [placement for placement in truth if placement != plain]
+    turns += [(placement, screening[number % len(screening)]) for number, placement in enumerate(others)]
+    records = [run(number, *turn, score(*turn)) for number, turn in enumerate(turns)]
     for _ in range(n_trials):
         one = next_finalist(
-            records, (), plain=plain, budget=BUDGET, seed=0, cost="macs", n_finalist_trials=n_trials
+            records, (), plain=plain, budget=BUDGET, screening=screening, cost="macs", n_finalist_trials=n_trials
         )
         records.append(run(len(records), one.placement, one.seed, score(one.placement, one.seed)))
-    return records[len(truth) :]
+    return records[len(turns) :]
 
 
 @pytest.fixture
@@ -87,3 +97,16 @@ def test_every_run_of_the_race_can_be_paired_with_the_plain_u_net(
         if record.placement == plain:
             ran.add(record.seed)
         assert record.seed in ran
+
+
+def test_no_run_of_the_race_has_a_seed_that_any_placement_was_screened_with(
+    tasks: tuple[Placement, list[Placement]],
+) -> None:
+    """What a seed brings to an attention has had its say in the choice, whichever placement it was seen in."""
+    plain, others = tasks
+    draw = random.Random(1)
+    truth = {plain: 0.60} | {placement: 0.60 + draw.gauss(0, 0.01) for placement in others}
+    found = race(truth, plain, 40, 0.005, screening=(3, 4, 5))
+    assert {record.seed for record in found if record.placement == plain} == {record.seed for record in found}
+    assert min(record.seed for record in found) == 6
+    assert min(Counter(record.placement for record in found).values()) >= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -12,8 +12,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from nas_attn.strategies._bend import Array, bent
-from nas_attn.strategies._encoding import Codes
+from nas_attn.record import TrialRecord
+from nas_attn.strategies._bend import Array, Bend, bent
+from nas_attn.strategies._encoding import Codes, Encoding
 
 MOST_FOR_PAIRS = 512
 """With more runs pairs and luck are left out: a proposal's time must not grow with the cube of their number."""
@@ -66,6 +67,26 @@ class Runs:
     ious: Array
     n_specs: int
     shares: Array
+
+    @classmethod
+    def of(cls, records: Sequence[TrialRecord], encoding: Encoding, share: Callable[[TrialRecord], float]) -> Runs:
+        """Finished evaluations.
+
+        Args:
+            records: by number.
+            encoding: that holds all of their placements.
+            share: of a placement's score at the top that a record explains.
+        """
+        seeds = {seed: index for index, seed in enumerate(dict.fromkeys(record.seed for record in records))}
+        ious = [np.nan if record.outcome is None else record.outcome.score.iou for record in records]
+        return cls(
+            codes=encoding.encode(record.placement for record in records),
+            stages=encoding.stages,
+            seeds=np.array([seeds[record.seed] for record in records]),
+            ious=np.array(ious),
+            n_specs=len(encoding.specs),
+            shares=np.array([share(record) for record in records]),
+        )
 
     def first(self, number: int) -> Runs:
         """The earliest of the runs."""
@@ -168,6 +189,11 @@ class Effects:
         lucky = _drawn_luck(self.runs, self.variances.by_seed, generator)
         lacking = left - self.runs.shares * (_pair_sums(self.runs.codes, drawn) + lucky) - noise
         return linear + _pair_sums(codes, drawn) + self._pairs_given(codes, lacking, self.whitener)
+
+    def ious(self, codes: Codes) -> Array:
+        """The IoU to expect of placements, (m, L) -> (m,), over seeds."""
+        bend = Bend.of(self.runs.ious[self.runs.shares == 1])
+        return np.array([bend.iou(float(self.mean[0] + score)) for score in self.score(codes, self.mean)])
 
     def _pairs_given(self, codes: Codes, left: Array, whitener: Array) -> Array:
         """What the pairs are expected to add to placements, given what is left of the runs' scores, (m,)."""

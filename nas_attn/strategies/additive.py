@@ -9,7 +9,6 @@ from functools import lru_cache
 import numpy as np
 
 from nas_attn.placement import Placement
-from nas_attn.record import TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.strategies import STRATEGIES
 from nas_attn.strategies._bend import Array
@@ -84,7 +83,7 @@ def _affordable_blocks(
 def _from_model(question: Question, is_new: IsNew) -> Placement | None:
     records = sorted(question.records, key=lambda record: record.number)
     encoding = Encoding.of(question.space, (record.placement for record in records))
-    effects = Effects.learn(_runs(question, records, encoding))
+    effects = Effects.learn(Runs.of(records, encoding, question.share))
     costs = encoding.costs(question)
     draws = array_generator(question)
     wanted: Placement | None = None
@@ -120,16 +119,3 @@ def _candidates(question: Question, values: Array, encoding: Encoding, costs: Ar
     linear = exact_front(values, costs)
     spread = np.unique(np.linspace(0, len(linear.costs) - 1, CANDIDATES).round().astype(np.int64))
     return linear.codes[spread], linear.costs[spread]
-
-
-def _runs(question: Question, records: list[TrialRecord], encoding: Encoding) -> Runs:
-    seeds = {seed: index for index, seed in enumerate(dict.fromkeys(record.seed for record in records))}
-    ious = np.array([np.nan if record.outcome is None else record.outcome.score.iou for record in records])
-    return Runs(
-        codes=encoding.encode(record.placement for record in records),
-        stages=encoding.stages,
-        seeds=np.array([seeds[record.seed] for record in records]),
-        ious=ious,
-        n_specs=len(encoding.specs),
-        shares=np.array([question.share(record) for record in records]),
-    )

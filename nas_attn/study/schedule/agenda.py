@@ -94,7 +94,8 @@ class Agenda:
         return next_finalist(
             history.contenders(),
             pending,
-            plain=settings.space.plain,
+            seen=history.records,
+            space=settings.space,
             budget=course.top,
             screening=settings.screening_seeds,
             cost=settings.cost,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from statistics import fmean
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
 from nas_attn.ranking import Evidence, front_of, order_of
 from nas_attn.record import Role, TrialRecord
+from nas_attn.space import SearchSpace
+from nas_attn.strategies import expected_ious
 from nas_attn.study.evaluation import Evaluation
 
 FURTHER_SEEDS = 5
@@ -25,7 +28,8 @@ def next_finalist(
     records: Sequence[TrialRecord],
     pending: Sequence[TrialRecord],
     *,
-    plain: Placement,
+    seen: Sequence[TrialRecord],
+    space: SearchSpace,
     budget: Budget,
     screening: Sequence[int],
     cost: str,
@@ -36,7 +40,8 @@ def next_finalist(
     So many leaders are raced, the plain U-Net among them, that each can get ``FURTHER_SEEDS`` seeds; where
     the trials are too few for two racers, they get fewer seeds. Leaders are the first of the ranking that are not
     surely worse than the very first, and, for a third of the places, the first of the others that lie on the
-    front. Who is surely worse loses its place to the next one, so that no seed is spent on what is decided.
+    front. In this ranking stands for a single run what the model of effects expects of its placement. Who is surely
+    worse loses its place to the next one, so that no seed is spent on what is decided.
 
     Seeds go where they separate the leaders: of the racers that have two runs, to the one that lacks most of its
     share by ``_shares``. All take the same seeds in the same order, the plain U-Net before the others, so that all
@@ -45,12 +50,14 @@ def next_finalist(
     Args:
         records: finished trials that may be looked at, of all placements that may lead.
         pending: trials whose results must not be looked at.
-        plain: the plain U-Net.
+        seen: all finished trials that may be looked at, from which the model of effects learns.
+        space: of the study.
         budget: of the search.
         screening: seeds with which placements were screened; the further ones count up from the last of them.
         cost: the second objective.
         n_finalist_trials: how many trials the race has in all.
     """
+    plain = space.plain
     known = [record for record in records if record.budget == budget]
     started = [record for record in (*known, *pending) if record.budget == budget]
     seeds: dict[Placement, set[int]] = {plain: set()}
@@ -58,7 +65,9 @@ def next_finalist(
         if record.seed not in screening:
             seeds.setdefault(record.placement, set()).add(record.seed)
     further = max(1, min(FURTHER_SEEDS, n_finalist_trials // 2))
-    race = _Race.of(known, plain, cost, max(2, n_finalist_trials // further))
+    learned = [record for record in seen if record.budget == budget]
+    evidence = _pooled(Evidence.of(known), learned, space)
+    race = _Race.of(evidence, known, plain, cost, max(2, n_finalist_trials // further))
     numbers = [1 + len(seeds.get(racer, ())) for racer in race.racers]
     chosen = race.racers[_neediest(numbers, race.levels, race.noise)]
     ahead = sorted(seeds.get(chosen, set()) - seeds[plain])
@@ -84,13 +93,14 @@ class _Race:
     noise: float
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord], plain: Placement, cost: str, places: int) -> _Race:
+    def of(
+        cls, evidence: Evidence, records: Sequence[TrialRecord], plain: Placement, cost: str, places: int
+    ) -> _Race:
         """The leaders, the best first; those whose runs failed are not among them."""
         failures = Counter(record.placement for record in records if record.outcome is None)
-        evidence = Evidence.of(records)
         front, placements = front_of(evidence, cost), [run.placement for run in evidence.selected.runs]
         rows = [
-            row for row in order_of(evidence, cost) if placements[row] != plain and not failures[placements[row]]
+            row for row in order_of(evidence, cost) if placements[row].attended and not failures[placements[row]]
         ]
         by_front = max(0, (places - 1) // 3)
         open_ = (row for row in rows if not _is_decided(evidence, rows[0], row))
@@ -102,6 +112,24 @@ class _Race:
         own = least if evidence.plain is None else evidence.levels.expected[evidence.plain]
         pair = evidence.noise.pair
         return cls([plain, *(placements[row] for row in leaders)], [own, *expected], pair.sd**2 if pair else 0.0)
+
+
+def _pooled(evidence: Evidence, records: Sequence[TrialRecord], space: SearchSpace) -> Evidence:
+    """With what the model of effects expects of those that have a single run; their mean stays.
+
+    Of hundreds of single runs the highest is mostly luck, of its seed or its own. What all runs say of its
+    attentions is not.
+    """
+    runs = evidence.selected.runs
+    single = [row for row, run in enumerate(runs) if len(run.scores) == 1]
+    modelled = expected_ious(space, records, [runs[row].placement for row in single])
+    if not modelled:
+        return evidence
+    expected = list(evidence.levels.expected)
+    away = fmean(expected[row] for row in single) - fmean(modelled.values())
+    for row in single:
+        expected[row] = modelled[runs[row].placement] + away
+    return replace(evidence, levels=replace(evidence.levels, expected=tuple(expected)))
 
 
 def _is_decided(evidence: Evidence, best: int, row: int) -> bool:

@@ -77,7 +77,14 @@ def test_finalists_are_the_leaders_and_the_plain_unet_with_the_fewest_seeds_firs
     chosen = []
     for number in range(len(records), len(records) + 10):
         one = next_finalist(
-            records, (), plain=plain, budget=BUDGET, screening=(0,), cost="macs", n_finalist_trials=10
+            records,
+            (),
+            seen=records,
+            space=space,
+            budget=BUDGET,
+            screening=(0,),
+            cost="macs",
+            n_finalist_trials=10,
         )
         chosen.append((one.placement, one.seed))
         iou = next(old.outcome.score.iou for old in records if old.outcome and old.placement == one.placement)
@@ -95,7 +102,14 @@ def test_pending_trials_count_as_seeds_but_not_as_scores(space: SearchSpace, eva
     pending = [replace(record(2, plain, 1, 0.1, evaluator), state=State.RUNNING, outcome=None)]
 
     one = next_finalist(
-        records, pending, plain=plain, budget=BUDGET, screening=(0,), cost="macs", n_finalist_trials=4
+        records,
+        pending,
+        seen=records,
+        space=space,
+        budget=BUDGET,
+        screening=(0,),
+        cost="macs",
+        n_finalist_trials=4,
     )
 
     assert (one.placement, one.seed) == (other, 1)
@@ -113,7 +127,16 @@ def test_a_placement_that_failed_gets_no_further_seed(space: SearchSpace, evalua
         record(4, plain, 1, 0.6, evaluator),
     ]
 
-    one = next_finalist(records, (), plain=plain, budget=BUDGET, screening=(0,), cost="macs", n_finalist_trials=2)
+    one = next_finalist(
+        records,
+        (),
+        seen=records,
+        space=space,
+        budget=BUDGET,
+        screening=(0,),
+        cost="macs",
+        n_finalist_trials=2,
+    )
 
     assert one.placement == good
 

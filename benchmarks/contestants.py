@@ -21,6 +21,8 @@ from nas_attn.strategies._seeds import generator, sampler_seed
 
 POPULATION, SAMPLE = 25, 8
 REDUCTION = 3
+SEEDS = 3
+"""In turn, of those who search with several."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +43,48 @@ class Ladders:
         return self.scratch[-1]
 
 
-Contestant = Callable[[Question, Ladders], Step | None]
+Searcher = Callable[[Question, Ladders], Step | None]
 """From the records so far to the next evaluation; None at the end."""
 
 
-def full(strategy: Strategy) -> Contestant:
+@dataclass(frozen=True)
+class Contestant:
+    """A way to search and to choose.
+
+    Args:
+        search: what it evaluates.
+        n_seeds: with so many seeds in turn.
+        pooled: it chooses by what the model of effects expects, not by the placements' own scores.
+        on_rungs: it needs short runs.
+    """
+
+    search: Searcher
+    n_seeds: int = 1
+    pooled: bool = False
+    on_rungs: bool = False
+
+
+def full(strategy: Strategy) -> Searcher:
     """Every evaluation at the top budget."""
     return lambda question, ladders: next_step(strategy, question, ladders.scratch[-1:], ())
 
 
-def short(strategy: Strategy, rung: int) -> Contestant:
+def short(strategy: Strategy, rung: int) -> Searcher:
     """Every evaluation at one lower budget, from scratch, by which it is judged, too."""
     return lambda question, ladders: next_step(strategy, question, ladders.scratch[rung : rung + 1], ())
 
 
-def short_from_plain(strategy: Strategy, rung: int) -> Contestant:
+def short_from_plain(strategy: Strategy, rung: int) -> Searcher:
     """The same, from the trained plain U-Net."""
     return lambda question, ladders: next_step(strategy, question, ladders.plain[rung : rung + 1], ())
 
 
-def climbing(strategy: Strategy) -> Contestant:
+def climbing(strategy: Strategy) -> Searcher:
     """On the product's ladder, from scratch."""
     return lambda question, ladders: next_step(strategy, question, ladders.scratch, ())
 
 
-def climbing_from_plain(strategy: Strategy, lower: tuple[int, ...] = (0, 1)) -> Contestant:
+def climbing_from_plain(strategy: Strategy, lower: tuple[int, ...] = (0, 1)) -> Searcher:
     """On the product's ladder from the trained plain U-Net, or on some of its lower rungs and the top."""
 
     def step(question: Question, ladders: Ladders) -> Step | None:
@@ -119,25 +138,31 @@ def successive_halving(question: Question, ladders: Ladders) -> Step | None:
 def contestants() -> Mapping[str, Contestant]:
     """By the name under which they are printed."""
     own = STRATEGIES
+    additive, tpe = own["additive"], own["tpe"]
     return {
-        "additive": full(own["additive"]),
-        "additive, ladder": climbing_from_plain(own["additive"]),
-        "additive, 1/9 and 1": climbing_from_plain(own["additive"], (0,)),
-        "additive, 1/3 and 1": climbing_from_plain(own["additive"], (1,)),
-        "additive, scratch ladder": climbing(own["additive"]),
-        "tpe, ladder": climbing_from_plain(own["tpe"]),
-        "random": full(own["random"]),
-        "tpe, univariate": full(univariate_tpe),
-        "tpe": full(own["tpe"]),
-        "gp": full(own["gp"]),
-        "nsga2": full(own["nsga2"]),
-        "evolution": full(regularised_evolution),
-        "successive halving": successive_halving,
-        "tpe, 1/3 only": short(own["tpe"], 1),
-        "tpe, 1/9 only": short(own["tpe"], 0),
-        "random, 1/9 only": short(own["random"], 0),
-        "tpe, 1/9 from plain": short_from_plain(own["tpe"], 0),
-        "additive, 1/9 from plain": short_from_plain(own["additive"], 0),
+        "additive": Contestant(full(additive), SEEDS, pooled=True),
+        "additive, one seed": Contestant(full(additive), pooled=True),
+        "additive, by scores": Contestant(full(additive), SEEDS),
+        "additive, one seed, by scores": Contestant(full(additive)),
+        "random": Contestant(full(own["random"])),
+        "random, pooled": Contestant(full(own["random"]), SEEDS, pooled=True),
+        "tpe": Contestant(full(tpe)),
+        "tpe, pooled": Contestant(full(tpe), SEEDS, pooled=True),
+        "tpe, univariate": Contestant(full(univariate_tpe)),
+        "gp": Contestant(full(own["gp"])),
+        "nsga2": Contestant(full(own["nsga2"])),
+        "evolution": Contestant(full(regularised_evolution)),
+        "additive, ladder": Contestant(climbing_from_plain(additive), pooled=True, on_rungs=True),
+        "additive, 1/9 and 1": Contestant(climbing_from_plain(additive, (0,)), pooled=True, on_rungs=True),
+        "additive, 1/3 and 1": Contestant(climbing_from_plain(additive, (1,)), pooled=True, on_rungs=True),
+        "additive, scratch ladder": Contestant(climbing(additive), pooled=True, on_rungs=True),
+        "tpe, ladder": Contestant(climbing_from_plain(tpe), on_rungs=True),
+        "successive halving": Contestant(successive_halving, on_rungs=True),
+        "tpe, 1/3 only": Contestant(short(tpe, 1), on_rungs=True),
+        "tpe, 1/9 only": Contestant(short(tpe, 0), on_rungs=True),
+        "random, 1/9 only": Contestant(short(own["random"], 0), on_rungs=True),
+        "tpe, 1/9 from plain": Contestant(short_from_plain(tpe, 0), on_rungs=True),
+        "additive, 1/9 from plain": Contestant(short_from_plain(additive, 0), pooled=True, on_rungs=True),
     }
 
 

@@ -6,6 +6,8 @@ What comes out is a table in which a search can be looked up instead of run: ``s
 on it in seconds, against a truth that no model has made up.
 
     python benchmarks/fill_table.py --data FOLDER --table benchmarks/tables/tabulated.csv
+    python benchmarks/fill_table.py --data clips --space benchmarks/spaces/tabulated_clips.yaml --steps 180 \
+        --batch-size 2 --longest-side 32 --table benchmarks/tables/tabulated_clips.csv
 
 It goes on where it was stopped: the table holds every placement that has ended.
 """
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="synthetic", help="a folder of images and masks, or synthetic")
+    parser.add_argument("--data", default="synthetic", help="a folder of images and masks, or synthetic, or clips")
     parser.add_argument("--space", default="benchmarks/spaces/tabulated.yaml")
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image-size", type=int, default=32, help="side of the crops, in pixels")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--longest-side", type=int, default=64, help="larger images are shrunk to it")
+    parser.add_argument("--long-only", action="store_true", help="leave the short budgets out")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     return parser
@@ -89,6 +92,8 @@ def _missing_cells(asked: argparse.Namespace, number: int, seed: int, done: froz
 def _budgets(asked: argparse.Namespace) -> list[Budget]:
     """The long one; its shares from scratch; its shares from the plain U-Net's weights after the long one."""
     top = Budget(asked.steps, asked.image_size, asked.batch_size)
+    if asked.long_only:
+        return [top]
     return [*rungs("auto", top), *rungs("auto", top, pretrained=True)[:-1]]
 
 
@@ -111,6 +116,8 @@ def _sized(asked: argparse.Namespace) -> SearchSpace:
 def _source(asked: argparse.Namespace) -> DataSource:
     if asked.data == "synthetic":
         return DataSource(image_size=asked.longest_side, n_train=256, n_val=96)
+    if asked.data == "clips":
+        return DataSource(image_size=asked.longest_side, n_train=64, n_val=24, task="clips")
     return DataSource(asked.data, asked.longest_side)
 
 

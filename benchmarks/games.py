@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +21,9 @@ from nas_attn.placement import Placement
 from nas_attn.ranking import pareto_front
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.strategies import Question
+from nas_attn.strategies import Proposal, Question, Step, expected_ious
+from nas_attn.strategies._known import known_placements
+from nas_attn.study.schedule.turns import turn
 
 _CONVERGED = Budget(2700, 32, 8)
 _CEILING = 1.5
@@ -33,7 +36,8 @@ class Game:
     Args:
         space: the placements.
         ladders: budgets.
-        look_up: IoU that a run of a placement shows.
+        look_up: IoU that a run of a placement shows with a seed.
+        seeds: those that may be searched with.
         truth: IoU of a placement at the top budget that the search does not see.
         cost: MACs.
         allowed: whether a placement keeps the limits.
@@ -43,7 +47,8 @@ class Game:
 
     space: SearchSpace
     ladders: Ladders
-    look_up: Callable[[Placement, Budget], float]
+    look_up: Callable[[Placement, Budget, int], float]
+    seeds: Sequence[int]
     truth: Callable[[Placement], float]
     cost: Callable[[Placement], float]
     allowed: Callable[[Placement], bool]
@@ -72,29 +77,43 @@ def play(contestant: Contestant, game: Game, looks: Sequence[float]) -> Mapping[
         contestant: who searches.
         game: what it searches.
         looks: amounts of compute, ascending, in runs of the top budget, after which it is judged. The plain
-            U-Net's run, which everybody begins with, is free. Where nothing new is left, it is judged by what it
-            has.
+            U-Net's run, which everybody begins with, is free; one with a further seed is not. Where nothing new is
+            left, it is judged by what it has.
     """
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    records = [_record(game, 0, game.space.plain, game.ladders.top, Role.CONTROL, {})]
+    seeds = game.seeds[: contestant.n_seeds]
+    records = [_record(game, 0, Step(Proposal(game.space.plain), game.ladders.top, seeds[0]), Role.CONTROL)]
     spent, found = 0.0, {}
     for look in looks:
         while spent < look:
-            step = contestant(_question(game, records), game.ladders)
+            role, step = _next(contestant, game, records, seeds)
             if step is None:
                 break
-            proposal = step.proposal
             if spent + (share := step.budget.steps / game.ladders.top.steps) > look + 1e-9:
                 break
-            memory = dict(proposal.memory)
-            records.append(_record(game, len(records), proposal.placement, step.budget, Role.PROPOSAL, memory))
+            records.append(_record(game, len(records), step, role))
             spent += share
-        found[look] = _judged(game, records)
+        found[look] = _judged(game, records, pooled=contestant.pooled)
     return found
 
 
-def made_up_game(space: SearchSpace, number: int, *, interactions: float, spread: float, noise: float) -> Game:
+def _next(
+    contestant: Contestant, game: Game, records: Sequence[TrialRecord], seeds: Sequence[int]
+) -> tuple[Role, Step | None]:
+    """As a study goes on: a seed begins with the plain U-Net's run."""
+    seed = turn(sum(record.role is Role.PROPOSAL for record in records), seeds)
+    if not any(record.seed == seed and record.role is Role.CONTROL for record in records):
+        return Role.CONTROL, Step(Proposal(game.space.plain), game.ladders.top, seed)
+    step = contestant.search(_question(game, records), game.ladders)
+    if step is not None and step.seed is None:
+        step = replace(step, seed=seed)
+    return Role.PROPOSAL, step
+
+
+def made_up_game(
+    space: SearchSpace, number: int, *, interactions: float, spread: float, noise: float, luck: float = 0.0
+) -> Game:
     """A task of effects of single attentions and of pairs: one that suits a model of such effects.
 
     Args:
@@ -103,14 +122,18 @@ def made_up_game(space: SearchSpace, number: int, *, interactions: float, spread
         interactions: share of the variance between placements that pairs have.
         spread: standard deviation between placements that attend everywhere, in IoU.
         noise: of a run, likewise.
+        luck: of what the attentions of a placement that attends everywhere gain with a seed, likewise.
     """
-    task = LookupEvaluator(space, number, spread=spread, interaction_share=interactions, run_noise=noise)
+    task = LookupEvaluator(
+        space, number, spread=spread, interaction_share=interactions, run_noise=noise, luck=luck
+    )
     costs = _costs(space)
     macs = lru_cache(maxsize=None)(lambda placement: float(costs(placement).macs))
     return Game(
         space=space,
         ladders=_ladders(_CONVERGED),
-        look_up=lambda placement, budget: task(placement, budget, number).score.iou,
+        look_up=lambda placement, budget, seed: task(placement, budget, seed).score.iou,
+        seeds=range(100),
         truth=task.truth,
         cost=macs,
         allowed=lambda placement: not space.limits.reasons(costs(placement), costs.plain),
@@ -119,17 +142,30 @@ def made_up_game(space: SearchSpace, number: int, *, interactions: float, spread
     )
 
 
-def tabulated_game(space: SearchSpace, table: Table, number: int) -> Game:
-    """Real runs: the search sees those of one seed, the truth is the mean of the others."""
-    seed = table.seeds[number % len(table.seeds)]
-    others = [other for other in table.seeds if other != seed]
+def tabulated_game(space: SearchSpace, table: Table, number: int, *, on_rungs: bool) -> Game:
+    """Real runs: the search sees those of half of the seeds, the truth is the mean of the others.
+
+    Args:
+        space: of the table.
+        table: the runs.
+        number: of the game, which decides about the seeds.
+        on_rungs: the search sees seeds that have short runs.
+    """
+    random_ = random.Random(number)
+    shown = list(table.short_seeds if on_rungs else table.seeds)
+    random_.shuffle(shown)
+    shown = shown[: len(table.seeds) // 2]
+    others = [other for other in table.seeds if other not in shown]
     place = {placement: index for index, placement in enumerate(space.placements())}
     costs = _costs(space)
     macs = {placement: float(costs(placement).macs) for placement in place}
     return Game(
         space=space,
         ladders=_ladders(Budget(table.steps[-1], space.height, 8)),
-        look_up=lambda placement, budget: table.ious[place[placement], budget.steps, budget.pretraining, seed],
+        look_up=lambda placement, budget, seed: table.ious[
+            place[placement], budget.steps, budget.pretraining, seed
+        ],
+        seeds=shown,
         truth=lambda placement: fmean(table.ious[place[placement], table.steps[-1], 0, other] for other in others),
         cost=macs.__getitem__,
         allowed=lambda placement: True,
@@ -178,24 +214,35 @@ def _question(game: Game, records: Sequence[TrialRecord]) -> Question:
     )
 
 
-def _record(
-    game: Game, number: int, placement: Placement, budget: Budget, role: Role, memory: Mapping[str, object]
-) -> TrialRecord:
-    iou = game.look_up(placement, budget)
+def _record(game: Game, number: int, step: Step, role: Role) -> TrialRecord:
+    placement, seed = step.proposal.placement, step.seed or 0
+    iou = game.look_up(placement, step.budget, seed)
     outcome = Outcome(Score(iou, (iou,), 0.0), Cost(0, int(game.cost(placement))), (), 0.0)
-    return TrialRecord(number, placement, budget, 0, role, State.COMPLETE, outcome=outcome, memory=memory)
+    return TrialRecord(
+        number,
+        placement,
+        step.budget,
+        seed,
+        role,
+        State.COMPLETE,
+        outcome=outcome,
+        memory=dict(step.proposal.memory),
+    )
 
 
-def _judged(game: Game, records: Sequence[TrialRecord]) -> Found:
+def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Found:
     """By the runs of the highest budget at which it proposed anything."""
     proposed = [record for record in records if record.role is Role.PROPOSAL]
     if not proposed:
         return Found(0.0, 0.0)
     judged = max(record.budget for record in proposed)
-    runs = [record for record in proposed if record.budget == judged]
+    runs = [record for record in records if record.budget == judged]
     plain = game.space.plain
-    points = [(game.look_up(plain, judged), game.cost(plain), plain)]
-    points += [(game.look_up(run.placement, judged), game.cost(run.placement), run.placement) for run in runs]
+    if all(run.placement != plain for run in runs):
+        step = Step(Proposal(plain), judged, runs[0].seed)
+        runs = [_record(game, len(records), step, Role.CONTROL), *runs]
+    scores = _scores(game, runs, pooled=pooled)
+    points = [(scores[placement], game.cost(placement), placement) for placement in scores]
     front = sorted((points[index] for index in pareto_front([point[:2] for point in points])), key=lambda p: p[1])
     least, area = game.truth(plain), 0.0
     edges = [*(max(cost, game.cost(plain)) for _, cost, _ in front), game.ceiling]
@@ -203,3 +250,11 @@ def _judged(game: Game, records: Sequence[TrialRecord]) -> Found:
         area += (game.truth(placement) - least) * max(0.0, min(high, game.ceiling) - min(low, game.ceiling))
     best = max(point for point in front if point[1] <= game.ceiling or point[2] == plain)[2]
     return Found(100 * area / (game.ceiling - game.cost(plain)), 100 * (game.truth(best) - least))
+
+
+def _scores(game: Game, runs: Sequence[TrialRecord], *, pooled: bool) -> Mapping[Placement, float]:
+    """By which each placement is judged."""
+    placements = list(dict.fromkeys(run.placement for run in runs))
+    if pooled and (expected := expected_ious(game.space, runs, placements)):
+        return expected
+    return {known.placement: known.iou or 0.0 for known in known_placements(runs)}

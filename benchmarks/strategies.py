@@ -1,12 +1,12 @@
 """Which strategy finds the better front for the same compute.
 
-Searches are looked up, not run: in a table of real runs (``fill_table.py`` makes it), where one seed's runs are
+Searches are looked up, not run: in a table of real runs (``fill_table.py`` makes it), where half of the seeds are
 searched and the mean of the other seeds is the truth, or in made-up tasks with effects of single attentions, of
 pairs, and noise. Such tasks suit a model of effects and pairs; the table does not know any model.
 
 A strategy is judged by what it would choose: for each ceiling of the MACs the placement with the highest IoU it
-has seen. Figures are the true gain of that over the plain U-Net in IoU points, averaged over the ceilings, with
-95 % intervals over repetitions. Compute is in runs of the top budget.
+has seen, or, where it pools its runs, expects. Figures are the true gain of that over the plain U-Net in IoU
+points, averaged over the ceilings, with 95 % intervals over repetitions. Compute is in runs of the top budget.
 
     python benchmarks/strategies.py --table benchmarks/tables/tabulated.csv --plot strategies.html
     python benchmarks/strategies.py --made-up --strategies additive,tpe,random --interactions 0.6
@@ -19,12 +19,12 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contestants import contestants
+from contestants import Contestant, contestants
 from games import Found, Game, made_up_game, play, read_table, sized_space, tabulated_game
 from scipy.stats import t as student
 
@@ -92,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         "--spread", type=float, default=0.02, help="made up: standard deviation between placements"
     )
     parser.add_argument("--noise", type=float, default=0.006, help="made up: standard deviation of a run, in IoU")
+    parser.add_argument(
+        "--luck", type=float, default=0.0, help="made up: that of what attentions gain with a seed, in IoU"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--plot", type=Path, help="write a page with the curves")
     parser.add_argument("--json", action="store_true")
@@ -108,17 +111,17 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _played(asked: argparse.Namespace, name: str, number: int) -> Mapping[float, Found]:
-    return play(contestants()[name], _game(asked)(number), asked.compute)
+    contestant = contestants()[name]
+    return play(contestant, _game(asked, number, contestant), asked.compute)
 
 
-def _game(asked: argparse.Namespace) -> Callable[[int], Game]:
+def _game(asked: argparse.Namespace, number: int, contestant: Contestant) -> Game:
     if asked.made_up:
         space = sized_space(asked.space or "unet_attention")
-        scale = {"interactions": asked.interactions, "spread": asked.spread, "noise": asked.noise}
-        return lambda number: made_up_game(space, number, **scale)
+        scale = {name: getattr(asked, name) for name in ("interactions", "spread", "noise", "luck")}
+        return made_up_game(space, number, **scale)
     space = sized_space(asked.space or "benchmarks/spaces/tabulated.yaml")
-    table = read_table(asked.table, space)
-    return lambda number: tabulated_game(space, table, number)
+    return tabulated_game(space, read_table(asked.table, space), number, on_rungs=contestant.on_rungs)
 
 
 def _points(name: str, played: Sequence[Mapping[float, Found]]) -> list[Point]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,16 +45,18 @@ class Table:
     Args:
         ious: of every run.
         steps: budgets, the shortest first.
-        seeds: with which every placement has run for every budget.
+        seeds: with which every placement has run for the longest.
+        short_seeds: those with which every placement has run for the others, too.
     """
 
     ious: Mapping[Key, float]
     steps: tuple[int, ...]
     seeds: tuple[int, ...]
+    short_seeds: tuple[int, ...]
 
     @classmethod
     def read(cls, path: Path, size: int) -> Table:
-        """Only seeds that every placement has are taken.
+        """Only seeds that every placement has for the longest budget are taken.
 
         Args:
             path: of a table that ``fill_table.py`` has written.
@@ -62,20 +65,18 @@ class Table:
             UsageError: fewer than two seeds are complete.
         """
         cells = read_cells(path)
+        steps = tuple(sorted({cell.steps for cell in cells}))
         budgets = {(cell.steps, cell.pretraining) for cell in cells}
-        complete = [
-            seed
-            for seed in sorted({cell.seed for cell in cells})
-            if sum(cell.seed == seed for cell in cells) == size * len(budgets)
-        ]
+        runs = Counter(cell.seed for cell in cells)
+        long = Counter(cell.seed for cell in cells if (cell.steps, cell.pretraining) == (steps[-1], 0))
+        complete = tuple(seed for seed in sorted(long) if long[seed] == size)
         if len(complete) < 2:
             raise UsageError(
                 f"{path}: {len(complete)} seeds are there of all {size} placements, and 2 are needed; go on with "
                 "fill_table.py"
             )
-        return cls(
-            {cell.key: cell.iou for cell in cells}, tuple(sorted({steps for steps, _ in budgets})), tuple(complete)
-        )
+        short = tuple(seed for seed in complete if runs[seed] == size * len(budgets))
+        return cls({cell.key: cell.iou for cell in cells}, steps, complete, short)
 
 
 def read_cells(path: Path) -> list[Cell]:

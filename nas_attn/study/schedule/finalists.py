@@ -40,8 +40,8 @@ def next_finalist(
     So many leaders are raced, the plain U-Net among them, that each can get ``FURTHER_SEEDS`` seeds; where
     the trials are too few for two racers, they get fewer seeds. Leaders are the first of the ranking that are not
     surely worse than the very first, and, for a third of the places, the first of the others that lie on the
-    front. In this ranking stands for a single run what the model of effects expects of its placement. Who is surely
-    worse loses its place to the next one, so that no seed is spent on what is decided.
+    front. In this ranking stands for a single run what the model of effects expects of its placement. Who is
+    surely worse loses its place to the next one, so that no seed is spent on what is decided.
 
     Seeds go where they separate the leaders: of the racers that have two runs, to the one that lacks most of its
     share by ``_shares``. All take the same seeds in the same order, the plain U-Net before the others, so that all

@@ -14,6 +14,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental import _config as symbolic
 from torch.nn import functional
 
 from nas_attn.attention import _attend, tam
@@ -21,6 +22,7 @@ from nas_attn.attention._kernel_bank import KernelBank
 from nas_attn.deploy.agreement import Agreement, compare, probes
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError
+from nas_attn.fit.prediction import frames_together
 from nas_attn.ranking import describe
 from nas_attn.unet.unet import UNet
 from nas_attn.unet.up import TransposeUp
@@ -57,6 +59,8 @@ class Attempt:
 def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Attempt) -> str:
     """Turn a network into a graph for images of any size; if that fails or differs, for those of one size.
 
+    It takes any number of images or, where an attention looks at the frames of a clip together, of whole clips.
+
     Args:
         subject: whose network.
         path: of the file, for errors.
@@ -69,35 +73,37 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
     """
     network, architecture = subject.network(), subject.architecture
     config, side = architecture.network, image_size or architecture.image_size
-    least = config.min_image_size
+    least, frames = config.min_image_size, frames_together(architecture)
+    taken = f"whole clips of {frames} frames, " if frames > 1 else ""
     if side < least:
         raise ExportError(f"{path}: --image-size is {side}; a depth of {config.depth} needs at least {least}")
     reason = ""
     for smallest in (factor * least for factor in SMALLEST if factor == SMALLEST[0] or factor * least <= side):
         # Not square, and no power of two: sizes that are equal by chance would be taken for equal always.
-        example = torch.zeros(2 * config.frames, config.in_channels, 3 * smallest, 5 * smallest // 2)
-        images = list(probes(config.in_channels, max(side, smallest), smallest, config.frames))
+        example = torch.zeros(2 * frames, config.in_channels, 3 * smallest, 5 * smallest // 2)
+        images = list(probes(config.in_channels, max(side, smallest), smallest, frames))
         try:
-            return f"any size from {smallest} pixels up: {_tried(network, attempt, example, images)}"
+            agreement = _tried(network, attempt, example, images, frames)
+            return f"{taken}any size from {smallest} pixels up: {agreement}"
         except Exception as error:  # PyTorch and the converters raise of all kinds
             reason = _in_one_line(error)
-    example = torch.zeros(2 * config.frames, config.in_channels, side, side)
+    example = torch.zeros(2 * frames, config.in_channels, side, side)
     one_size = [
-        torch.randn(clips * config.frames, *example.shape[1:], generator=torch.Generator().manual_seed(0))
+        torch.randn(clips * frames, *example.shape[1:], generator=torch.Generator().manual_seed(0))
         for clips in (2, 3)
     ]
     try:
-        agreement = _tried(network, attempt, example, one_size)
+        agreement = _tried(network, attempt, example, one_size, frames)
     except Exception as error:
         raise ExportError(
             f"{path}: {attempt.name} cannot express {describe(architecture.placement)}: {_in_one_line(error)}"
         ) from None
-    return f"images of {side}x{side} only ({reason}): {agreement}"
+    return f"{taken}images of {side}x{side} only ({reason}): {agreement}"
 
 
-def _tried(network: UNet, attempt: Attempt, example: Tensor, images: Sequence[Tensor]) -> Agreement:
+def _tried(network: UNet, attempt: Attempt, example: Tensor, images: Sequence[Tensor], frames: int) -> Agreement:
     any_size = example.shape[2] != example.shape[3]
-    graph = traced(network, example, any_size=any_size, fixed_groups=attempt.fixed_groups)
+    graph = traced(network, example, any_size=any_size, in_clips=frames > 1, fixed_groups=attempt.fixed_groups)
     run = attempt.make(graph, any_size)
     agreement = compare(network, run, images)
     if not agreement.difference <= MAX_DIFFERENCE * agreement.scale:
@@ -135,13 +141,16 @@ class AnySizeUp(nn.Module):
         return fine
 
 
-def traced(network: UNet, images: Tensor, *, any_size: bool, fixed_groups: bool = False) -> ExportedProgram:
+def traced(
+    network: UNet, images: Tensor, *, any_size: bool, in_clips: bool = False, fixed_groups: bool = False
+) -> ExportedProgram:
     """The graph of a network in eval mode, for any number of images.
 
     Args:
         network: on the CPU.
-        images: an example, (N, C, H, W) with N of at least 2.
+        images: an example, (N, C, H, W) with N of at least 2; of at least 2 clips.
         any_size: whether H and W are left open too.
+        in_clips: whether N is a number of clips, each of as many frames.
         fixed_groups: whether no convolution may have a group for each image.
     Raises:
         Exception: of many kinds, from PyTorch: the network cannot be traced so.
@@ -149,16 +158,19 @@ def traced(network: UNet, images: Tensor, *, any_size: bool, fixed_groups: bool 
     network = copy.deepcopy(network).eval()
     network.up = nn.ModuleList(AnySizeUp(up) if isinstance(up, TransposeUp) else up for up in network.up)
     free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO} if any_size else {0: Dim.AUTO}
-    with _general_forms(any_size, fixed_groups), torch.no_grad(), warnings.catch_warnings():
+    with _general_forms(any_size, in_clips, fixed_groups), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own, of its next versions
         return torch.export.export(network, (images,), dynamic_shapes={"images": free}, strict=False)
 
 
 @contextmanager
-def _general_forms(any_size: bool, fixed_groups: bool) -> Iterator[None]:
+def _general_forms(any_size: bool, in_clips: bool, fixed_groups: bool) -> Iterator[None]:
     """Where an operation has several forms, one for each range of sizes, a graph needs one that does for all."""
     with contextlib.ExitStack() as patches:
         patches.enter_context(mock.patch.object(tam, "mix_frames", mixed_by_shifts))
+        if in_clips and hasattr(symbolic, "backed_size_oblivious"):  # from PyTorch 2.7 on
+            # Else a graph traced with 2 clips, N / T of them, refuses a single one.
+            patches.enter_context(mock.patch.object(symbolic, "backed_size_oblivious", True))
         if any_size:
             patches.enter_context(mock.patch.object(_attend, "MAX_PLAIN_POSITIONS", ANY_NUMBER))
             patches.enter_context(mock.patch.object(functional, "adaptive_avg_pool2d", adaptive_average))

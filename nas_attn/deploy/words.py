@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas_attn import __version__
 from nas_attn.export import Architecture
+from nas_attn.fit.prediction import frames_together
 from nas_attn.fit.weights import WeightsInfo
 from nas_attn.ranking.holding import looks_sentences
 from nas_attn.ranking.verification import Comparison
@@ -46,7 +47,17 @@ def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> s
     classes = ", ".join(f"{index} {name}" for index, name in enumerate(architecture.classes))
     return (
         f"Images have {channels}{bits} and any height and width from {network.min_image_size} pixels up.{reduced} "
-        f"Labels: {classes}."
+        f"{_clips_sentence(architecture)}Labels: {classes}."
+    )
+
+
+def _clips_sentence(architecture: Architecture) -> str:
+    frames = frames_together(architecture)
+    if frames == 1:
+        return ""
+    return (
+        f"They are frames of clips, {frames} consecutive ones of a clip, then {frames} of the next: N is a "
+        f"multiple of {frames}. "
     )
 
 

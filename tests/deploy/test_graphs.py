@@ -21,6 +21,8 @@ from nas_attn.deploy.program import write_program
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError, MissingPackageError
 from nas_attn.export import Architecture
+from nas_attn.fit.prediction import frames_together
+from nas_attn.network import UNetConfig
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 from nas_attn.unet.up import TransposeUp
@@ -79,6 +81,33 @@ def test_a_mix_of_kinds_takes_images_of_any_number_and_size(
 
     assert written(mixed, path).startswith("any size from 8 pixels up: ")
     assert_answers(path, mixed.network(), SIZES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_graph_of_clips_takes_any_number_of_whole_clips(
+    subject: Callable[..., Subject], make_architecture: Make, tmp_path: Path
+) -> None:
+    path = tmp_path / "best.pt2"
+    film = subject(make_architecture({"skip.1": "tam"}))
+
+    assert written(film, path).startswith("whole clips of 3 frames, any size from 8 pixels up: ")
+    assert_answers(path, film.network(), ((3, 13, 18), (9, 32, 32)))
+    with pytest.raises(AssertionError, match=r"% 3 == 0"):
+        answers_of(path)(torch.zeros(4, 2, 16, 16))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_graph_whose_attention_looks_at_single_frames_takes_any_number_of_them(
+    make_architecture: Make, tmp_path: Path
+) -> None:
+    """Though its network was searched on clips."""
+    network = UNetConfig(in_channels=2, classes=3, depth=2, base_channels=4, frames=3)
+    said = write_program(Subject(make_architecture({}, network)), tmp_path / "best.pt2", None)
+
+    assert said.startswith("any size from 8 pixels up: ")
+    assert answers_of(tmp_path / "best.pt2")(torch.zeros(1, 2, 16, 16)).shape == (1, 3, 16, 16)
 
 
 def test_an_onnx_file_says_what_goes_in_and_comes_out(
@@ -223,9 +252,9 @@ def test_every_kind_keeps_what_is_said_of_its_sizes(
     path = tmp_path / f"best{suffix}"
     placed = subject(make_architecture({place: kind}, image_size=32))
     said = written(placed, path)
-    frames = placed.architecture.network.frames
+    frames = frames_together(placed.architecture)
 
-    claim = re.match(r"any size from (\d+) pixels up: ", said)
+    claim = re.match(r"(?:whole clips of 3 frames, )?any size from (\d+) pixels up: ", said)
     assert claim is not None, said
     least = int(claim[1])
     sizes = ((frames, least, least), (3 * frames, least + 5, least + 10), (frames, 64, 64))

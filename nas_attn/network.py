@@ -61,6 +61,11 @@ class UNetConfig:
         """The smallest H or W that survives all halvings."""
         return int(2**self.depth)
 
+    @property
+    def input_name(self) -> str:
+        """What one pass takes in, for which costs are counted: ``image`` or ``clip of 4 frames``."""
+        return "image" if self.frames == 1 else f"clip of {self.frames} frames"
+
     def channels(self, level: int) -> int:
         """C at a level; ``depth`` is the level of the bottleneck."""
         return int(self.base_channels * 2**level)

@@ -40,6 +40,11 @@ def test_an_image_too_small_for_the_depth_is_refused(height: int, width: int) ->
         network.sites(height, width)
 
 
+@pytest.mark.parametrize(("frames", "name"), [(1, "image"), (4, "clip of 4 frames")])
+def test_what_goes_through_at_once_has_a_name(frames: int, name: str) -> None:
+    assert UNetConfig(1, 2, frames=frames).input_name == name
+
+
 def test_all_wrong_fields_are_named_together() -> None:
     with pytest.raises(NetworkError) as caught:
         UNetConfig(0, 1, depth=6, base_channels=True, norm="layer", upsampling="nearest")

@@ -41,7 +41,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         (
             "network",
             f"U-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm: "
-            f"{amount(plain.parameters)} parameters, {amount(plain.macs)} MACs per {_input(network.frames)} of "
+            f"{amount(plain.parameters)} parameters, {amount(plain.macs)} MACs per {network.input_name} of "
             f"{space.height}x{space.width}",
         ),
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
@@ -66,11 +66,6 @@ def _budget(settings: StudySettings) -> str:
     clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
     short = f"{', '.join(str(budget.steps) for budget in lower)}{start} and " if lower else ""
     return f"{short}{top}{clips}"
-
-
-def _input(frames: int) -> str:
-    """What the network is given at once."""
-    return "image" if frames == 1 else f"clip of {frames} images"
 
 
 def _trials(settings: StudySettings, agenda: Agenda) -> str:
@@ -122,7 +117,7 @@ def _data(resolved: Resolved) -> str:
     dataset, side = resolved.dataset, resolved.settings.source.longest_side
     shrunk = f", shrunk to {side} px" if side else ""
     splits = (dataset.train, dataset.val, dataset.test)
-    counts = "{} training, {} validation and {} test images".format(*map(len, splits))
+    counts = "{} training, {} validation and {} test {}".format(*map(len, splits), dataset.units)
     if dataset.has_clips:
         counts += " in {}, {} and {} clips".format(*(len(split.clips) for split in splits))
     return f"{dataset.name}: {counts} of {_count(dataset.in_channels, 'channel')}{shrunk}"

@@ -137,5 +137,6 @@ def _file_name(name: str) -> str:
 
 def _in_words(dataset: Dataset) -> str:
     channels = f"{dataset.in_channels} channel{'s' if dataset.in_channels > 1 else ''}"
-    counts = f"{len(dataset.train)} / {len(dataset.val)} / {len(dataset.test)} images to train / validate / test"
-    return f"{dataset.name}: {counts}, {channels}, {len(dataset.classes)} classes"
+    counts = " / ".join(str(len(split)) for split in (dataset.train, dataset.val, dataset.test))
+    images = f"{counts} {dataset.units} to train / validate / test"
+    return f"{dataset.name}: {images}, {channels}, {len(dataset.classes)} classes"

@@ -92,7 +92,8 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
     claim = Claim.of(records, rank(records, cost=ledger.identity["cost"]), arguments.pick)
     resolved, folder, _ = resolve_joined(request)
     say(f"{describe(claim.winner)}, the plain U-Net" + (f" and {claim.control_name}" if claim.control else ""))
-    say(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {len(resolved.dataset.test)} test images")
+    test = f"{len(resolved.dataset.test)} test {resolved.dataset.units}"
+    say(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
     return verify(
         resolved,
         folder,

@@ -80,6 +80,11 @@ class Dataset:
         return bool(self.train.clips)
 
     @property
+    def units(self) -> str:
+        """What it holds, in words: ``images``, or ``frames`` of clips."""
+        return "frames" if self.has_clips else "images"
+
+    @property
     def shortest_clip(self) -> int:
         """Number of frames of the shortest clip; 1 where images are still."""
         return min((length for split in (self.train, self.val, self.test) for length in split.clips), default=1)

@@ -66,7 +66,8 @@ def write_card(subject: Subject, path: Path) -> str:
     """
     network, architecture = subject.network(), subject.architecture
     size = subject.counted_size
-    counted = count_parameters(network), count_macs(network, (1, architecture.network.in_channels, *size))
+    shape = (architecture.network.frames, architecture.network.in_channels, *size)
+    counted = count_parameters(network), count_macs(network, shape)
     write_text(path, _card(subject, evidence_of(subject), *counted))
     results = architecture.results
     if results is None:
@@ -88,7 +89,7 @@ def _card(subject: Subject, evidence: Evidence, parameters: int, macs: int) -> s
         ("attention", describe(architecture.placement)),
         ("input", input_sentence(architecture, subject.trained)),
         ("parameters", f"{parameters:,}"),
-        ("MACs of one image", f"{amount(macs)} at {width}x{height} pixels"),
+        (f"MACs of one {network.input_name}", f"{amount(macs)} at {width}x{height} pixels"),
         *_searched_costs(subject, parameters, macs),
         ("placement id", architecture.placement.id),
         ("made with", f"nas-attn {__version__}"),
@@ -121,9 +122,10 @@ def _searched_costs(subject: Subject, parameters: int, macs: int) -> Iterator[tu
         return
     if (results.parameters, results.macs) != (parameters, macs):
         yield "in the search", f"{results.parameters:,} parameters, {amount(results.macs)} MACs"
+    name = subject.architecture.network.input_name
     device = subject.architecture.found.device if subject.architecture.found else ""
     if results.latency_ms is not None:
-        yield "latency", f"{results.latency_ms:.3g} ms for one image{f' on {device}' if device else ''}"
+        yield "latency", f"{results.latency_ms:.3g} ms for one {name}{f' on {device}' if device else ''}"
     if results.peak_memory_mib is not None:
         yield "memory of a training step", f"{results.peak_memory_mib:.3g} MiB"
 

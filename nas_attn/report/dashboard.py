@@ -22,7 +22,7 @@ def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
     """The charts of a report by name, each as Plotly's JSON, dark on white and with its title."""
     found = {chart.name: chart for chart in charts_of(facts)}
     if "front" in found:
-        found["front"] = front_chart(front_data(facts.ranking, _MOST_POINTS))
+        found["front"] = front_chart(front_data(facts.ranking, _MOST_POINTS), facts.network.input_name)
     return {name: _self_contained(chart) for name, chart in found.items()}
 
 

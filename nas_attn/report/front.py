@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from nas_attn.ranking import RankedPlacement, Ranking, cost_of
 from nas_attn.report.chart import BLUE, GREY, ORANGE, VERMILLION, Chart, Table, figure
-from nas_attn.report.words import COST_TITLES, cost, delta, hover, iou, named
+from nas_attn.report.words import cost, cost_title, delta, hover, iou, named
 
 MOST_POINTS = 600
 
@@ -43,8 +43,13 @@ def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
     return FrontData(tuple(_thinned(known, most)), tuple(front), len(known), ranking.cost)
 
 
-def front_chart(data: FrontData) -> Chart:
-    """IoU to expect against the cost, with the intervals of what was run with several seeds."""
+def front_chart(data: FrontData, input_name: str = "image") -> Chart:
+    """IoU to expect against the cost, with the intervals of what was run with several seeds.
+
+    Args:
+        data: what it shows.
+        input_name: what the costs are of.
+    """
     thinned = (
         f" {len(data.rows):,} of {data.total:,} placements are drawn: what matters, and an even share of the rest."
         if len(data.rows) < data.total
@@ -58,7 +63,7 @@ def front_chart(data: FrontData) -> Chart:
             "where it was run with several seeds. The line is the front: nothing left of it is expected to be as "
             f"good. Point at a mark to read its placement, click it to draw it.{thinned}"
         ),
-        figure=_figure(data),
+        figure=_figure(data, cost_title(data.cost, input_name)),
         table=_table(data),
     )
 
@@ -75,7 +80,7 @@ def _thinned(rows: Sequence[RankedPlacement], most: int) -> list[RankedPlacement
     return [row for row in rows if row.rank in chosen]
 
 
-def _figure(data: FrontData) -> go.Figure:
+def _figure(data: FrontData, cost_axis: str) -> go.Figure:
     groups: tuple[tuple[str, str, str, int, Callable[[RankedPlacement], bool]], ...] = (
         ("one run", GREY, "circle-open", 7, lambda row: _group(row) == "one run"),
         ("several seeds", BLUE, "circle", 9, lambda row: _group(row) == "several seeds"),
@@ -88,11 +93,11 @@ def _figure(data: FrontData) -> go.Figure:
             traces.append(_marks(data, name, rows, {"color": colour, "symbol": symbol, "size": size}))
     return figure(
         traces,
-        x=COST_TITLES[data.cost],
+        x=cost_axis,
         y="IoU x100",
         height=480,
         hovermode="closest",
-        xaxis={"title": {"text": COST_TITLES[data.cost]}, "tickformat": "~s", "automargin": True},
+        xaxis={"title": {"text": cost_axis}, "tickformat": "~s", "automargin": True},
     )
 
 

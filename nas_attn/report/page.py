@@ -81,7 +81,7 @@ def _drawing(facts: StudyFacts, row: RankedPlacement) -> dict[str, object]:
         "title": f"{row.rank}. {named(row)}",
         "told": tell(facts.network, row.placement),
         "modules": draw_modules(facts.network, row.placement),
-        "numbers": numbers_of(row, facts.ranking),
+        "numbers": numbers_of(row, facts),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, Ranking, amount, ladder_fidelity
+from nas_attn.ranking import RankedPlacement, amount, ladder_fidelity
 from nas_attn.ranking.effect_words import effect_sentences
 from nas_attn.ranking.holding import verification_of
 from nas_attn.record import State
@@ -31,7 +31,7 @@ from nas_attn.report.markup import (
 )
 from nas_attn.report.ranking_table import ranking_markup, table_rows
 from nas_attn.report.rungs import convergence_chart, rungs_chart
-from nas_attn.report.words import delta, iou, named
+from nas_attn.report.words import cost_title, delta, iou, named
 
 
 @dataclass(frozen=True)
@@ -92,21 +92,21 @@ def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
     return [shown[rank] for rank in sorted(shown)]
 
 
-def numbers_of(row: RankedPlacement, ranking: Ranking) -> list[tuple[str, str]]:
+def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]:
     """What is known of a placement, in a handful of figures."""
-    plain = ranking.plain
+    plain = facts.ranking.plain
     ratio = f" ({row.cost.macs / plain.cost.macs:.2f}x)" if plain and plain.cost.macs and not row.is_plain else ""
     found = [
         ("IoU x100", iou(row.iou_mean, row.iou_interval)),
         ("points over the plain U-Net", delta(row)),
         ("seeds", str(row.n_seeds)),
-        ("MACs of one image", amount(row.cost.macs) + ratio),
+        (cost_title("macs", facts.network.input_name), amount(row.cost.macs) + ratio),
         ("parameters", amount(row.cost.parameters)),
     ]
     if row.front_probability is not None:
         found.append(("on the front with a chance of", f"{row.front_probability:.0%}"))
     if row.cost.latency_ms is not None:
-        found.append(("ms for one image", f"{row.cost.latency_ms:.3g}"))
+        found.append((cost_title("latency", facts.network.input_name), f"{row.cost.latency_ms:.3g}"))
     return [(name, text) for name, text in found if text != "-"]
 
 
@@ -120,7 +120,7 @@ def _winner(facts: StudyFacts) -> str:
         f'<div class="drawing">{draw_unet(facts.network, shown.placement)}</div>'
         '<p class="soft">Boxes are blocks with their channels; the encoder goes down on the left, dashed lines '
         "are skips, the decoder goes up on the right. Rings are places without attention.</p>"
-        f"{numbers_markup(numbers_of(shown, facts.ranking))}"
+        f"{numbers_markup(numbers_of(shown, facts))}"
     )
 
 
@@ -148,7 +148,7 @@ def _differences_charts(facts: StudyFacts) -> Iterator[Chart]:
 def _front_charts(facts: StudyFacts) -> Iterator[Chart]:
     data = front_data(facts.ranking)
     if len(data.rows) > 1:
-        yield front_chart(data)
+        yield front_chart(data, facts.network.input_name)
 
 
 def _front(facts: StudyFacts) -> str:

@@ -8,12 +8,22 @@ from html import escape
 from nas_attn.ranking import Interval, RankedPlacement, amount, bounds, counted, describe, points
 
 _HOVER_LETTERS = 60
-COST_TITLES = {
-    "macs": "MACs of one image",
-    "parameters": "trainable parameters",
-    "latency": "ms for one image",
-    "memory": "MiB of a training step",
-}
+
+
+def cost_title(cost: str, input_name: str) -> str:
+    """What a cost is of, for an axis or a table: ``MACs of one image``.
+
+    Args:
+        cost: its name.
+        input_name: of the network.
+    """
+    titles = {
+        "macs": f"MACs of one {input_name}",
+        "parameters": "trainable parameters",
+        "latency": f"ms for one {input_name}",
+        "memory": "MiB of a training step",
+    }
+    return titles[cost]
 
 
 def named(row: RankedPlacement) -> str:

@@ -18,7 +18,7 @@ from nas_attn.deploy.subject import Subject
 from nas_attn.export import Architecture, Found, Results
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.network import UNetConfig
-from nas_attn.ranking import Interval
+from nas_attn.ranking import Interval, amount
 
 Make = Callable[..., Architecture]
 
@@ -79,6 +79,26 @@ def test_costs_that_are_counted_again_are_said_to_agree(make_architecture: Make,
 
     assert said == "parameters and MACs, counted again, are those of the search"
     assert "in the search |" not in card
+
+
+def test_a_network_of_clips_is_counted_for_a_clip_and_says_what_goes_in(
+    make_architecture: Make, tmp_path: Path
+) -> None:
+    architecture = make_architecture({"skip.0": "tam"}, results=RESULTS)
+    _, card = card_of(Subject(architecture), tmp_path)
+    macs = count_macs(Subject(architecture).network(), (3, 2, 16, 16))
+
+    assert cell(card, "MACs of one clip of 3 frames") == f"{amount(macs)} at 16x16 pixels"
+    assert cell(card, "latency") == "3.25 ms for one clip of 3 frames"
+    assert "frames of clips, 3 consecutive ones of a clip, then 3 of the next: N is a multiple of 3." in card
+
+
+def test_frames_that_are_looked_at_one_by_one_may_go_in_so(make_architecture: Make, tmp_path: Path) -> None:
+    film = make_architecture({"skip.0": "se"}, UNetConfig(2, 3, depth=2, base_channels=8, frames=3))
+    _, card = card_of(Subject(film), tmp_path)
+
+    assert "multiple of 3" not in card
+    assert cell(card, "MACs of one clip of 3 frames")
 
 
 def test_a_run_adds_its_test_and_how_it_was_trained(run: Path, tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_the_front_is_what_nothing_beats_in_both(facts_of: Facts) -> None:
     assert list(line.x) == sorted(line.x)
 
 
+def test_the_cost_is_that_of_what_goes_through_at_once(facts_of: Facts) -> None:
+    data = front_data(facts_of(30).ranking)
+    titles = [front_chart(data, *name).figure.layout.xaxis.title.text for name in ((), ("clip of 4 frames",))]
+    assert titles == ["MACs of one image", "MACs of one clip of 4 frames"]
+
+
 def test_every_mark_knows_its_placement(facts_of: Facts) -> None:
     ranking = facts_of(30).ranking
     marks = {

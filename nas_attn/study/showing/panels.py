@@ -144,7 +144,7 @@ def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Pane
         )
         for (index, why), found in zip(chosen.items(), maps, strict=True)
     ]
-    return Panels(tuple(_notes(pair, scores)), class_colours(dataset.classes), tuple(panels))
+    return Panels(tuple(_notes(pair, scores, dataset.units)), class_colours(dataset.classes), tuple(panels))
 
 
 def _maps(network: UNet, dataset: Dataset, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
@@ -195,11 +195,11 @@ def _attention(maps: dict[str, Tensor], placement: Placement) -> list[Picture]:
     ]
 
 
-def _notes(pair: Pair, scores: Sequence[float]) -> Iterator[str]:
+def _notes(pair: Pair, scores: Sequence[float], units: str) -> Iterator[str]:
     run = pair.winner_run
     yield (
         f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the plain U-Net on the validation "
-        "images on which the former is worst, median and best; IoU is that of the one image."
+        f"{units} on which the former is worst, median and best; IoU is that of the one {units[:-1]}."
     )
     known = [record.outcome.score.iou for record in (pair.winner_run, pair.plain_run) if record.outcome]
     again = f"Both were trained again with seed {run.seed} for {run.budget}"

@@ -104,7 +104,7 @@ def _settings(
         (
             "network",
             f"U-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm, "
-            f"{network.upsampling} upsampling; costs of an image of {space.height}x{space.width}",
+            f"{network.upsampling} upsampling; costs of one {network.input_name} of {space.height}x{space.width}",
         ),
         ("trials", _trials(records)),
         ("ranked", f"{len(ranking.rows):,} placements; {ranking.budget or 'none'}"),

@@ -160,4 +160,5 @@ def _artifacts(folder: StudyFolder) -> Iterator[Artifact]:
     for panel in panels.panels if panels else ():
         png = draw_strip(panel)
         number = hashlib.sha256(png).hexdigest()[:32]
-        yield Artifact(number, f"{panel.why}-{panel.image}.png", png)
+        name = panel.image.replace("/", "-")  # of a frame: CLIP/0001
+        yield Artifact(number, f"{panel.why}-{name}.png", png)

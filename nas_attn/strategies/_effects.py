@@ -198,7 +198,7 @@ class Effects:
     def _pairs_given(self, codes: Codes, left: Array, whitener: Array) -> Array:
         """What the pairs are expected to add to placements, given what is left of the runs' scores, (m,)."""
         weights = _solve(whitener.T, _solve(whitener, left), lower=False)
-        across = self.variances.pair * _pair_kernel(codes, self.runs.codes) * self.runs.shares
+        across = self.variances.pair * _pair_kernel(_shared(codes, self.runs.codes), self.runs) * self.runs.shares
         expected: Array = across @ weights
         return expected
 
@@ -207,7 +207,8 @@ def _whitener(runs: Runs, variances: Variances) -> Array | None:
     """Of pairs, of luck and noise; None where the first two are left out."""
     if len(runs.scores) > MOST_FOR_PAIRS:
         return None
-    covariance = variances.pair * _pair_kernel(runs.codes, runs.codes) + variances.by_seed * _luck_kernel(runs)
+    shared = _shared(runs.codes, runs.codes)
+    covariance = variances.pair * _pair_kernel(shared, runs) + variances.by_seed * _luck_kernel(shared, runs)
     covariance *= np.outer(runs.shares, runs.shares)
     covariance[np.diag_indices_from(covariance)] += runs.noise(variances.noise)
     return _cholesky(covariance)
@@ -304,17 +305,22 @@ def _prior(runs: Runs, variances: Variances) -> Array:
     ).clip(min=1e-9)
 
 
-def _pair_kernel(one: Codes, other: Codes) -> Array:
-    """How many pairs of attentions two placements share, over how many there can be: (n, m)."""
-    n_locations, shared = one.shape[1], _shared(one, other)
+def _pair_kernel(shared: Array, runs: Runs) -> Array:
+    """How many pairs of attentions two placements share, over how many there can be, (n, m).
+
+    Args:
+        shared: how many attentions they share, (n, m).
+        runs: of the space.
+    """
+    n_locations = runs.codes.shape[1]
     pairs: Array = shared * (shared - 1) / max(1, n_locations * (n_locations - 1))
     return pairs
 
 
-def _luck_kernel(runs: Runs) -> Array:
+def _luck_kernel(shared: Array, runs: Runs) -> Array:
     """How many attentions two runs share, over how many there can be; 0 where their seeds differ: (n, n)."""
     same_seed = runs.seeds[:, None] == runs.seeds
-    kernel: Array = same_seed * _shared(runs.codes, runs.codes) / runs.codes.shape[1]
+    kernel: Array = same_seed * shared / runs.codes.shape[1]
     return kernel
 
 
@@ -408,9 +414,10 @@ def _search_variances(
 
 def _kernels(runs: Runs) -> dict[str, Array]:
     """Covariance of the scores by each part alone, for a variance of 1."""
+    shared, both_shares = _shared(runs.codes, runs.codes), np.outer(runs.shares, runs.shares)
     kernels = {
-        "pair": _pair_kernel(runs.codes, runs.codes) * np.outer(runs.shares, runs.shares),
-        "by_seed": _luck_kernel(runs) * np.outer(runs.shares, runs.shares),
+        "pair": _pair_kernel(shared, runs) * both_shares,
+        "by_seed": _luck_kernel(shared, runs) * both_shares,
         "noise": np.diag(runs.shares**2),
         "short": np.diag(runs.noise(1.0) - runs.shares**2),
     }

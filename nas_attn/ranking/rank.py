@@ -143,6 +143,11 @@ def _notes(rows: Sequence[RankedPlacement], cost: str, evidence: Evidence) -> li
             f"Placements with several seeds are reported without {chose}, which chose them; "
             "the order uses all seeds."
         )
+    if len(evidence.screening) > 1:
+        notes.append(
+            "IoU x100 is over a placement's own seeds, which differ: compare placements by their difference to "
+            "the plain U-Net, which is paired."
+        )
     if missing := sum(cost_of(row, cost) is None for row in rows):
         notes.append(f"{missing} of {len(rows)} placements have no {cost}: they cannot be on the front.")
     return notes

@@ -362,3 +362,21 @@ def test_a_thousand_placements_take_well_under_a_second(record: Make, numbered: 
     start = time.process_time()
     rank(records)
     assert time.process_time() - start < 0.5  # 0.08 s on one idle core
+
+
+def test_placements_screened_with_different_seeds_are_compared_by_their_paired_differences(
+    table: Make, numbered: Make
+) -> None:
+    """Seed 1 adds 0.1 to everything: what ran with it does not lead for that."""
+    scores = {numbered(p): {p % 2: 0.50 + 0.1 * (p % 2) - 0.002 * p} for p in range(2, 12)}
+    scores[numbered(0)] = {0: 0.49, 1: 0.59, 2: 0.52, 3: 0.52}
+    scores[numbered(1)] = {1: 0.61, 0: 0.50, 2: 0.54, 3: 0.54}
+    ranking = rank(table(scores))
+    assert ranking.screening_seeds == (0, 1)
+    attended = [row.placement for row in ranking.rows if row.placement.attended]
+    assert all(abs(attended.index(numbered(p)) - (p - 1)) <= 2 for p in range(1, 12))
+    first = ranking.rows[0]
+    assert (first.seeds, first.delta) == ((2, 3), pytest.approx(0.02))
+    notes = " ".join(ranking.notes)
+    assert "reported without seeds 0, 1, which chose them" in notes
+    assert "own seeds, which differ" in notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
+from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.schedule.controls import control_evaluations
 from nas_attn.study.schedule.convergence import plain_convergence
 from nas_attn.study.schedule.finalists import next_finalist
@@ -26,6 +28,22 @@ def record(number: int, placement: Placement, seed: int, iou: float, evaluator: 
     outcome = evaluator(placement, BUDGET, seed)
     outcome = replace(outcome, score=replace(outcome.score, iou=iou))
     return TrialRecord(number, placement, BUDGET, seed, Role.PROPOSAL, State.COMPLETE, outcome=outcome)
+
+
+def following(
+    space: SearchSpace, records: Sequence[TrialRecord], pending: Sequence[TrialRecord], n_trials: int
+) -> Evaluation:
+    """The next of a race of so many trials."""
+    return next_finalist(
+        records,
+        pending,
+        seen=records,
+        space=space,
+        budget=BUDGET,
+        screening=(0,),
+        cost="macs",
+        n_finalist_trials=n_trials,
+    )
 
 
 def test_the_plain_unet_is_first_and_shows_its_curve_at_the_end() -> None:
@@ -76,16 +94,7 @@ def test_finalists_are_the_leaders_and_the_plain_unet_with_the_fewest_seeds_firs
     records += [record(1 + i, one, 0, 0.60 + 0.01 * i, evaluator) for i, one in enumerate(others)]
     chosen = []
     for number in range(len(records), len(records) + 10):
-        one = next_finalist(
-            records,
-            (),
-            seen=records,
-            space=space,
-            budget=BUDGET,
-            screening=(0,),
-            cost="macs",
-            n_finalist_trials=10,
-        )
+        one = following(space, records, (), 10)
         chosen.append((one.placement, one.seed))
         iou = next(old.outcome.score.iou for old in records if old.outcome and old.placement == one.placement)
         records.append(record(number, one.placement, one.seed, iou, evaluator))
@@ -101,16 +110,7 @@ def test_pending_trials_count_as_seeds_but_not_as_scores(space: SearchSpace, eva
     records = [record(0, plain, 0, 0.6, evaluator), record(1, other, 0, 0.7, evaluator)]
     pending = [replace(record(2, plain, 1, 0.1, evaluator), state=State.RUNNING, outcome=None)]
 
-    one = next_finalist(
-        records,
-        pending,
-        seen=records,
-        space=space,
-        budget=BUDGET,
-        screening=(0,),
-        cost="macs",
-        n_finalist_trials=4,
-    )
+    one = following(space, records, pending, 4)
 
     assert (one.placement, one.seed) == (other, 1)
 
@@ -127,16 +127,7 @@ def test_a_placement_that_failed_gets_no_further_seed(space: SearchSpace, evalua
         record(4, plain, 1, 0.6, evaluator),
     ]
 
-    one = next_finalist(
-        records,
-        (),
-        seen=records,
-        space=space,
-        budget=BUDGET,
-        screening=(0,),
-        cost="macs",
-        n_finalist_trials=2,
-    )
+    one = following(space, records, (), 2)
 
     assert one.placement == good
 

@@ -112,11 +112,17 @@ def _network(top: Section, problems: Problems) -> UNetConfig | None:
     return UNetConfig(**{name: entry.value for name, entry in values.items()})  # type: ignore[arg-type]
 
 
-def _found(top: Section, problems: Problems) -> Found | None:
-    if "found" not in top.fields:
+def _optional(top: Section, name: str, value: type[Found | Results | Verified]) -> Section | None:
+    """The section of a value; None where the file has none, or nothing in it can be read."""
+    if name not in top.fields:
         return None
-    section = top.section("found", [field.name for field in fields(Found)])
-    if section is None or not section.fields:
+    section = top.section(name, [field.name for field in fields(value)])
+    return section if section and section.fields else None
+
+
+def _found(top: Section, problems: Problems) -> Found | None:
+    section = _optional(top, "found", Found)
+    if section is None:
         return None
     return Found(
         study=section.text("study"),
@@ -151,10 +157,8 @@ def _budget(found: Section, problems: Problems) -> Budget:
 
 
 def _results(top: Section) -> Results | None:
-    if "results" not in top.fields:
-        return None
-    section = top.section("results", [field.name for field in fields(Results)])
-    if section is None or not section.fields:
+    section = _optional(top, "results", Results)
+    if section is None:
         return None
     return Results(
         rank=section.whole("rank", 1),
@@ -171,10 +175,8 @@ def _results(top: Section) -> Results | None:
 
 
 def _verified(top: Section) -> Verified | None:
-    if "verified" not in top.fields:
-        return None
-    section = top.section("verified", [field.name for field in fields(Verified)])
-    if section is None or not section.fields:
+    section = _optional(top, "verified", Verified)
+    if section is None:
         return None
     return Verified(
         holds=section.maybe_flag("holds"),

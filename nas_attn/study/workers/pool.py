@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
@@ -67,6 +69,22 @@ class Pool(Protocol):
         Args:
             seconds: after which to return though none has; None waits for as long as it takes.
         """
+
+
+class Workers(ABC):
+    """What a ``with`` block begins and ends, however that ends: workers outside this process."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers at once; what they were doing is not finished."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class InlinePool:

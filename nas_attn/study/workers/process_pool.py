@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import TracebackType
-from typing import Self
 
 from nas_attn.errors import StudyError
 from nas_attn.study.database.watch import Watch
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.death import Death, death_of, hopeless, n_memory_kills
-from nas_attn.study.workers.pool import Finished, Task
+from nas_attn.study.workers.pool import Finished, Task, Workers
 from nas_attn.study.workers.worker_process import WorkerLog, work
 
 SIGN_SECONDS = 5.0
@@ -47,7 +45,7 @@ class _Worker:
         return f"{platform.node()}:{self.process.pid}"
 
 
-class ProcessPool:
+class ProcessPool(Workers):
     """Processes with one thread each; they end with the process that started them, however that ends.
 
     Args:
@@ -123,14 +121,6 @@ class ProcessPool:
             worker.process.join()
             worker.link.close()
         self._workers.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _start(self, index: int) -> _Worker:
         context = multiprocessing.get_context("spawn")

@@ -10,8 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from nas_attn.errors import DataError, MissingPackageError, StudyError
 from nas_attn.record import Failure, Outcome
@@ -19,13 +18,13 @@ from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.death import Death, hopeless
-from nas_attn.study.workers.pool import Finished, Task
+from nas_attn.study.workers.pool import Finished, Task, Workers
 from nas_attn.study.workers.worker_process import WorkerLog, logged_attempt
 
 log = logging.getLogger(__name__)
 
 
-class RayPool:
+class RayPool(Workers):
     """One actor for each worker; one that dies is started anew, where the cluster has room for it.
 
     Args:
@@ -84,14 +83,6 @@ class RayPool:
         for actor in self._actors:
             self._ray.kill(actor)
         self._ray.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _give(self, index: int, task: Task) -> None:
         self._tasks[index] = task

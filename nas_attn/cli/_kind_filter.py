@@ -50,13 +50,14 @@ class KindFilter:
             raise UsageError(problems)
         return chosen
 
-    def passes(self, kind: AttentionKind, parameters: int, macs: int) -> bool:
-        """Whether a kind of this cost is listed."""
-        return (
-            self.family in (None, kind.family)
-            and (self.stage is None or self.stage in kind.stages)
-            and (self.max_macs is None or macs <= self.max_macs)
-            and (self.max_parameters is None or parameters <= self.max_parameters)
+    def takes(self, kind: AttentionKind) -> bool:
+        """Whether a kind is listed, if it is cheap enough."""
+        return self.family in (None, kind.family) and (self.stage is None or self.stage in kind.stages)
+
+    def affords(self, parameters: int, macs: int) -> bool:
+        """Whether what costs so much is cheap enough."""
+        return (self.max_macs is None or macs <= self.max_macs) and (
+            self.max_parameters is None or parameters <= self.max_parameters
         )
 
 

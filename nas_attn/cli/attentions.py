@@ -90,9 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind, ...]) -> None:
     table = _table("kind", "what and whose", "where", "options", ">parameters", ">MACs")
-    for kind in kinds:
+    for kind in filter(chosen.takes, kinds):
         parameters, macs = SHALLOW.cost(kind)
-        if not chosen.passes(kind, parameters, macs):
+        if not chosen.affords(parameters, macs):
             continue
         options = "\n".join(f"{option.name}={_text(option.default)}" for option in kind.options)
         whose = f"{kind.title}\n{kind.paper}" if kind.paper else kind.title

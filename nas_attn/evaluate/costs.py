@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import torch
@@ -33,7 +34,6 @@ class CostTable:
         self._sites = {site.location: site for site in network.sites(height, width)}
         self._classes = network.classes
         self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
-        self._counted: dict[tuple[AttentionSpec, Site], tuple[int, int]] = {}
         with torch.device("meta"):
             plain = build_unet(network, network.plain)
         images = (network.frames, network.in_channels, height, width)
@@ -56,12 +56,11 @@ class CostTable:
             site = replace(self._sites[location], location=Location(Stage.BOTTLENECK))
             if KINDS[spec.kind].kind.family is not Family.BLOCK:
                 site = replace(site, block_channels=None)
-            if (spec, site) not in self._counted:
-                self._counted[spec, site] = added_cost(spec, site, self._classes)
-            self._increments[location, spec] = self._counted[spec, site]
+            self._increments[location, spec] = added_cost(spec, site, self._classes)
         return self._increments[location, spec]
 
 
+@functools.cache
 def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     """Parameters and MACs that an attention at a site adds to a network of K classes, for an image or a clip."""
     parameters, macs = own_cost(spec, site, classes)
@@ -72,6 +71,7 @@ def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]
     return parameters - count_parameters(replaced), macs - count_macs(replaced, feature)
 
 
+@functools.cache
 def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     """Parameters and MACs of an attention's module for an image or a clip, without what it stands in for or goes
     around."""

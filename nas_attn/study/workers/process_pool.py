@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import pickle
 import platform
 import signal
 import threading
@@ -126,8 +127,9 @@ class ProcessPool(Workers):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         worker_log = self._logs[index] if self._logs else None
+        evaluator = pickle.dumps(self._evaluators[index])
         process = context.Process(
-            target=work, args=(theirs, self._evaluators[index], worker_log, self._sign_seconds), daemon=True
+            target=work, args=(theirs, evaluator, worker_log, self._sign_seconds), daemon=True
         )
         # A worker ignores Ctrl-C from its first instruction: the main process decides what happens then.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
+import pickle
 import platform
 import re
 import signal
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,37 +31,89 @@ from nas_attn.study.workers import process_pool
 from nas_attn.study.workers.attempt import attempt
 from nas_attn.study.workers.pool import Finished
 from nas_attn.study.workers.process_pool import ProcessPool
-from nas_attn.study.workers.worker_process import WorkerLog
+from nas_attn.study.workers.worker_process import WorkerLog, work
 
 
 def evaluations(space: SearchSpace) -> list[Evaluation]:
     return [Evaluation(one, Budget(100, 32, 8), 0, Role.PROPOSAL) for one in list(space.placements())[:4]]
 
 
-def test_processes_give_what_the_evaluator_gives(space: SearchSpace, evaluator: LookupEvaluator) -> None:
-    todo = evaluations(space)
-    done = {}
-    with ProcessPool([evaluator, evaluator]) as pool:
-        for number, one in enumerate(todo[:2]):
-            pool.submit(number, one)
-        while len(done) < 2:
-            done |= {finished.number: finished for finished in pool.wait()}
+@dataclass(frozen=True)
+class Various:
+    """Prints as libraries in C do, below Python's streams; then the seed decides.
 
-    for number, one in enumerate(todo[:2]):
+    Args:
+        evaluator: answers.
+        hopeless: answers where the seed is 1.
+        slow: answers where the seed is 2.
+    """
+
+    evaluator: LookupEvaluator
+    hopeless: LookupEvaluator
+    slow: LookupEvaluator
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        os.write(2, b"printed by a library\n")
+        return (self.evaluator, self.hopeless, self.slow)[seed](placement, budget, seed)
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> list[WorkerLog]:
+    folder = tmp_path_factory.mktemp("pool") / "logs"
+    return [WorkerLog(folder / f"worker-{index}.log", "info") for index in range(2)]
+
+
+@pytest.fixture(scope="module")
+def pool(space: SearchSpace, evaluator: LookupEvaluator, logs: list[WorkerLog]) -> Iterator[ProcessPool]:
+    """Two workers, which live through all tests that do them no harm."""
+    various = Various(evaluator, replace(evaluator, failure_share=1.0), replace(evaluator, seconds=3))
+    with ProcessPool([various, various], logs) as started:
+        yield started
+
+
+def test_processes_give_what_the_evaluator_gives(
+    pool: ProcessPool, space: SearchSpace, evaluator: LookupEvaluator
+) -> None:
+    todo = evaluations(space)[:2]
+    for number, one in enumerate(todo):
+        pool.submit(number, one)
+    done = {finished.number: finished for finished in all_finished(pool, 2)}
+
+    for number, one in enumerate(todo):
         assert done[number].outcome == evaluator(one.placement, one.budget, one.seed)
     assert done[0].worker != done[1].worker
 
 
-def test_a_failure_comes_back_as_its_reason(space: SearchSpace) -> None:
-    hopeless = LookupEvaluator(space, failure_share=1.0)
-    with ProcessPool([hopeless]) as pool:
-        pool.submit(7, evaluations(space)[3])
-        (finished,) = pool.wait()
+def test_a_failure_comes_back_as_its_reason(pool: ProcessPool, space: SearchSpace) -> None:
+    pool.submit(7, replace(evaluations(space)[3], seed=1))
+    (finished,) = all_finished(pool, 1)
 
     assert finished.number == 7
     assert finished.outcome is None
     assert finished.failure is not None
     assert "became nan" in finished.failure.reason
+
+
+def test_waiting_ends_after_its_time(pool: ProcessPool, space: SearchSpace) -> None:
+    pool.submit(5, replace(evaluations(space)[0], seed=2))
+    started = time.monotonic()
+    assert pool.wait(0.5) == []
+    assert 0.4 < time.monotonic() - started < 2.9
+    assert [finished.number for finished in all_finished(pool, 1)] == [5]
+
+
+def test_workers_log_what_they_do(pool: ProcessPool, space: SearchSpace, logs: list[WorkerLog]) -> None:
+    """What libraries print goes to the log too, and not to the terminal."""
+    one = evaluations(space)[3]
+    pool.submit(17, one)
+    pool.submit(18, replace(one, seed=1))
+    all_finished(pool, 2)
+
+    first, second = (worker_log.path.read_text(encoding="utf-8") for worker_log in logs)
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO +trial 17: [0-9a-f]+, seed 0, 100 steps", first, re.M)
+    assert re.search(r"Z INFO +trial 17: IoU 0\.\d{4} in 0\.0 s", first)
+    assert "printed by a library" in first
+    assert re.search(r"Z WARNING trial 18: the loss of placement [0-9a-f]+ became nan", second)
 
 
 def all_finished(pool: ProcessPool, number: int) -> list[Finished]:
@@ -100,7 +155,7 @@ class Deadly:
     [
         pytest.param(signal.SIGKILL, 2, id="killed twice"),
         pytest.param(signal.SIGTERM, 1, id="terminated", marks=pytest.mark.slow),
-        pytest.param(signal.SIGSEGV, 1, id="crashed once"),
+        pytest.param(signal.SIGSEGV, 1, id="crashed once", marks=pytest.mark.slow),
         pytest.param(-3, 1, id="left once", marks=pytest.mark.slow),
     ],
 )
@@ -154,7 +209,11 @@ def test_an_idle_worker_that_was_killed_is_replaced(space: SearchSpace, evaluato
 
 
 def test_a_worker_that_hangs_is_replaced(space: SearchSpace, evaluator: LookupEvaluator) -> None:
-    """It is stopped like a process that waits for a disk or a driver for ever."""
+    """It is stopped like a process that waits for a disk or a driver for ever.
+
+    However long a worker takes to import PyTorch, it gives signs of life meanwhile; only what it loads at one
+    stroke must be done within the patience.
+    """
     one = evaluations(space)[1]
     slow = replace(evaluator, seconds=2)
     with ProcessPool([slow], sign_seconds=0.2, patience=6) as pool:
@@ -168,6 +227,28 @@ def test_a_worker_that_hangs_is_replaced(space: SearchSpace, evaluator: LookupEv
     assert finished.outcome is not None
     assert finished.worker != f"{platform.node()}:{stopped.pid}"
     assert stopped.exitcode == -signal.SIGKILL
+
+
+class Unloadable:
+    """Whoever loads it is not done for as long as the tests take."""
+
+    def __reduce__(self) -> tuple[Callable[[float], object], tuple[float]]:
+        return time.sleep, (1000.0,)
+
+
+def test_a_worker_gives_signs_of_life_before_it_has_started() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    arguments = (theirs, pickle.dumps(Unloadable()), None, 0.2)
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, daemon=True)
+    process.start()
+    try:
+        assert ours.poll(100)
+        assert ours.recv() is None
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+        theirs.close()
 
 
 @dataclass(frozen=True)
@@ -218,24 +299,13 @@ def test_workers_that_cannot_live_end_the_search(space: SearchSpace, monkeypatch
 
 
 class Unborn:
-    """Cannot be made in the worker."""
+    """Ends the worker that loads it."""
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         raise AssertionError
 
-    def __setstate__(self, state: object) -> None:
-        os._exit(1)
-
-    def __getstate__(self) -> dict[str, int]:
-        return {"state": 1}
-
-
-def test_waiting_ends_after_its_time(space: SearchSpace) -> None:
-    with ProcessPool([LookupEvaluator(space, seconds=30)]) as pool:
-        pool.submit(5, evaluations(space)[0])
-        started = time.monotonic()
-        assert pool.wait(0.5) == []
-        assert 0.4 < time.monotonic() - started < 10
+    def __reduce__(self) -> tuple[Callable[[int], object], tuple[int]]:
+        return os._exit, (1,)
 
 
 def test_an_allocation_that_cannot_be_had_is_named_with_its_size(space: SearchSpace) -> None:
@@ -277,33 +347,6 @@ def test_out_of_memory_on_a_gpu_is_a_reason_and_leaves_room(space: SearchSpace) 
     assert torch.cuda.memory_allocated() == before
 
 
-def test_workers_log_what_they_do(space: SearchSpace, tmp_path: Path) -> None:
-    """What libraries print goes to the log too, and not to the terminal."""
-    logs = [WorkerLog(tmp_path / "logs" / f"worker-{index}.log", "info") for index in range(2)]
-    one = evaluations(space)[3]
-    with ProcessPool([Noisy(LookupEvaluator(space)), LookupEvaluator(space, failure_share=1.0)], logs) as pool:
-        pool.submit(7, one)
-        pool.submit(8, one)
-        all_finished(pool, 2)
-
-    noisy, failing = (worker_log.path.read_text(encoding="utf-8") for worker_log in logs)
-    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO +trial 7: [0-9a-f]+, seed 0, 100 steps", noisy, re.M)
-    assert re.search(r"Z INFO +trial 7: IoU 0\.\d{4} in 0\.0 s", noisy)
-    assert "printed by a library" in noisy
-    assert re.search(r"Z WARNING trial 8: the loss of placement [0-9a-f]+ became nan", failing)
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """Prints as libraries in C do, below Python's streams."""
-
-    evaluator: LookupEvaluator
-
-    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
-        os.write(2, b"printed by a library\n")
-        return self.evaluator(placement, budget, seed)
-
-
 @pytest.mark.slow
 def test_a_log_that_cannot_be_written_ends_no_worker(space: SearchSpace, tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file where the folder should be")
@@ -320,14 +363,10 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         textwrap.dedent(
             """
             import os, signal
-            from nas_attn.attention import catalogue
-            from nas_attn.evaluate import LookupEvaluator
-            from nas_attn.space import read_space
             from nas_attn.study.workers.process_pool import ProcessPool
 
             if __name__ == "__main__":
-                space = read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
-                pool = ProcessPool([LookupEvaluator(space)])
+                pool = ProcessPool([print])
                 print(pool._workers[0].process.pid, flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
             """

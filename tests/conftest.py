@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before torch is imported: tests compute little at a time, and threads that wait for each other cost more.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What a search remembers of this machine is neither read from the user's home nor written there.
 os.environ["HOME"] = tempfile.mkdtemp(prefix="nas-attn-home-")
+# How long something takes says little where others compute at the same time.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

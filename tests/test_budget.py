@@ -6,7 +6,7 @@ import json
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from nas_attn.budget import Budget, rungs
 from nas_attn.errors import UsageError
@@ -22,7 +22,6 @@ budgets = st.builds(
 
 
 @given(budgets)
-@settings(deadline=None)
 def test_a_budget_comes_back_from_json(budget: Budget) -> None:
     assert Budget.from_dict(json.loads(json.dumps(budget.to_dict()))) == budget
 

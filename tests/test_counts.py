@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
 from nas_attn.counts import ImageCounts, n_groups
@@ -15,7 +15,6 @@ pixels = shapes.flatmap(lambda shape: hnp.arrays(np.int64, (2, *shape), elements
 
 
 @given(pixels)
-@settings(deadline=None)
 def test_counts_come_back(counts: np.ndarray) -> None:
     intersections, errors = counts
     packed = ImageCounts.of(intersections, intersections + errors)

@@ -6,7 +6,7 @@ import json
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from nas_attn.errors import SpaceError
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Site, Stage
@@ -23,20 +23,17 @@ placements = st.dictionaries(locations, specs, min_size=1, max_size=8).map(Place
 
 
 @given(locations)
-@settings(deadline=None)
 def test_a_location_is_read_as_it_is_written(location: Location) -> None:
     assert Location.parse(str(location)) == location
 
 
 @given(specs)
-@settings(deadline=None)
 def test_an_attention_is_read_as_it_is_written(spec: AttentionSpec) -> None:
     assert AttentionSpec.parse(str(spec)) == spec
     assert str(AttentionSpec.parse(str(spec))) == str(spec)
 
 
 @given(placements)
-@settings(deadline=None)
 def test_a_placement_comes_back_from_json(placement: Placement) -> None:
     again = Placement.from_dict(json.loads(json.dumps(placement.to_dict())))
     assert again == placement
@@ -45,7 +42,6 @@ def test_a_placement_comes_back_from_json(placement: Placement) -> None:
 
 
 @given(placements, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_the_order_in_which_a_placement_is_given_does_not_matter(placement: Placement, random: object) -> None:
     pairs = list(placement)
     random.shuffle(pairs)  # type: ignore[attr-defined]
@@ -54,7 +50,6 @@ def test_the_order_in_which_a_placement_is_given_does_not_matter(placement: Plac
 
 
 @given(placements, specs, st.data())
-@settings(deadline=None)
 def test_replacing_changes_one_location_only(
     placement: Placement, spec: AttentionSpec, data: st.DataObject
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import given
 
 from nas_attn.counts import ImageCounts
 from nas_attn.record import Cost, CurvePoint, Outcome, Score
@@ -29,7 +29,6 @@ outcomes = st.builds(
 
 
 @given(outcomes)
-@settings(deadline=None)
 def test_an_outcome_comes_back_from_json(outcome: Outcome) -> None:
     assert Outcome.from_dict(json.loads(json.dumps(outcome.to_dict()))) == outcome
 

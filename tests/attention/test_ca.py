@@ -45,7 +45,7 @@ def test_ca_costs_its_closed_form(channels, hidden):
 
 
 @given(seed=st.integers(0, 1000), height=st.integers(1, 6), width=st.integers(1, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_ca_follows_its_rows_and_columns_when_they_trade_places(seed, height, width):
     torch.manual_seed(seed)
     module, x = CoordinateAttention(4).double(), torch.randn(2, 4, height, width).double()

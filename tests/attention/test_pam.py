@@ -106,7 +106,7 @@ def test_pam_does_not_scale_its_dot_products(feature):
 
 
 @given(seed=st.integers(0, 1000), height=st.integers(1, 5), width=st.integers(1, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_pam_does_not_care_where_in_the_map_a_value_stands(seed, height, width):
     torch.manual_seed(seed)
     module = PositionAttention(4).double()

@@ -64,7 +64,7 @@ def test_scse_concat_finds_the_sum_again_when_it_is_reset(spread):
 
 
 @given(seed=st.integers(0, 1000), fusion=st.sampled_from(FUSIONS))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_scse_does_not_care_where_in_the_map_a_value_stands(seed, fusion):
     torch.manual_seed(seed)
     module = SpatialChannelSqueezeExcite(4, fusion=fusion).double()

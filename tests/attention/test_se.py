@@ -68,7 +68,7 @@ def test_se_costs_its_closed_form(channels, hidden, bias):
 
 
 @given(seed=st.integers(0, 1000), side=st.integers(2, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_se_does_not_care_where_in_the_map_a_value_stands(seed, side):
     torch.manual_seed(seed)
     module, x = SqueezeExcite(6, reduction=2).double(), torch.randn(2, 6, side * side).double()

@@ -41,7 +41,7 @@ def test_simam_and_its_gradients_equal_those_of_a_standard_score(feature):
 
 
 @given(value=st.floats(-10, 10), height=st.integers(1, 4), width=st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_simam_scales_a_constant_map_by_the_sigmoid_of_a_half(value, height, width):
     x = torch.full((1, 2, height, width), value, dtype=torch.float64)
     torch.testing.assert_close(SimpleAttention(2)(x), x / (1 + np.exp(-0.5)))

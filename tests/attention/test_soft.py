@@ -46,7 +46,7 @@ def test_soft_and_its_gradients_equal_those_of_a_softmax(feature, spread):
 
 
 @given(seed=st.integers(0, 1000), scale=st.floats(0, 300), height=st.integers(1, 5), width=st.integers(1, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_soft_hands_out_weights_that_average_one(seed, scale, height, width):
     torch.manual_seed(seed)
     module = SoftAttention(3)

@@ -143,7 +143,7 @@ def test_a_kind_that_needs_clips_is_refused_in_a_network_of_still_images(name: s
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_placement_can_be_built_costs_the_sum_of_its_parts_and_segments(data: st.DataObject) -> None:
     norm = data.draw(st.sampled_from(["batch", "group", "instance"]), "norm")
     upsampling = data.draw(st.sampled_from(["transpose", "bilinear"]), "upsampling")

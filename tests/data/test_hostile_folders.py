@@ -67,7 +67,7 @@ def test_any_change_of_a_declaration_is_reported(folder: Path) -> None:
         b"999",
     ]
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(data=st.data())
     def change(data: st.DataObject) -> None:
         path.write_bytes(changed(data, DECLARATION.encode(), marks))
@@ -99,7 +99,7 @@ def test_any_change_of_an_image_is_reported(folder: Path, kind: str) -> None:
     image = folder / "images" / "train" / f"z.{kind.lower()[:4]}"
     shutil.copy(folder / "masks" / "train" / "a.png", folder / "masks" / "train" / "z.png")
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(data=st.data())
     def change(data: st.DataObject) -> None:
         image.write_bytes(changed(data, file.getvalue(), [b"", b"\x00\x00", b"\xff\xff\xff\xff"]))

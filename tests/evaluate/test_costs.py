@@ -34,7 +34,7 @@ def space() -> SearchSpace:
     return read_space("unet_attention", catalogue(), base_channels=4, image_size=32)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 10**6),
     height=st.integers(8, 29),

@@ -191,7 +191,7 @@ def architectures(draw: st.DrawFn, kinds: Kinds) -> Architecture:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_architecture_reads_back_equal(kinds: Kinds, data: st.DataObject) -> None:
     architecture = data.draw(architectures(kinds))

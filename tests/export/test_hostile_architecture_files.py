@@ -31,7 +31,6 @@ def reads_or_refuses(text: str) -> None:
     assert all(line.isprintable() for line in problems), problems
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     reads_or_refuses(text)
@@ -41,7 +40,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_any_change_of_a_good_file_is_read_or_refused(architecture: Architecture) -> None:
     good = architecture_text(architecture, KINDS, "best.yaml")
 
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(data=st.data())
     def change(data: st.DataObject) -> None:
         text = good

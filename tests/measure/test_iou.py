@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from torchmetrics.classification import MulticlassJaccardIndex
 
@@ -48,7 +48,6 @@ def label_and_mask_images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(label_and_mask_images())
-@settings(deadline=None)
 def test_iou_is_that_of_a_loop_over_all_pixels(images: tuple[np.ndarray, np.ndarray]) -> None:
     mean, per_class = iou_of(images)
     expected_mean, expected_per_class = iou_by_loop(*images)
@@ -57,7 +56,6 @@ def test_iou_is_that_of_a_loop_over_all_pixels(images: tuple[np.ndarray, np.ndar
 
 
 @given(label_and_mask_images(), st.randoms(use_true_random=False), st.integers(1, 3))
-@settings(deadline=None)
 def test_neither_the_order_of_images_nor_their_batches_change_the_iou(
     images: tuple[np.ndarray, np.ndarray], random: object, size: int
 ) -> None:
@@ -69,7 +67,6 @@ def test_neither_the_order_of_images_nor_their_batches_change_the_iou(
 
 
 @given(label_and_mask_images())
-@settings(deadline=None)
 def test_a_perfect_prediction_scores_one(images: tuple[np.ndarray, np.ndarray]) -> None:
     _, masks = images
     perfect = np.where(masks == 255, 0, masks)
@@ -79,7 +76,6 @@ def test_a_perfect_prediction_scores_one(images: tuple[np.ndarray, np.ndarray]) 
 
 
 @given(label_and_mask_images(), st.permutations(range(CLASSES)))
-@settings(deadline=None)
 def test_renaming_the_classes_renames_their_ious(images: tuple[np.ndarray, np.ndarray], names: list[int]) -> None:
     labels, masks = images
     table = np.arange(256)

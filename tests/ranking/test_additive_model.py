@@ -29,7 +29,7 @@ def design(table: list[dict[int, float]]) -> tuple[np.ndarray, np.ndarray, np.nd
     return np.array([y for *_, y in cells]), placements, effects, seeds
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(table=TABLES)
 def test_pooled_noise_is_the_residual_mean_square_of_least_squares(table: list[dict[int, float]]) -> None:
     noise = pooled_noise(table)
@@ -50,7 +50,7 @@ def test_pooled_noise_is_the_residual_mean_square_of_least_squares(table: list[d
         assert noise.pair.sd**2 == pytest.approx(2 * square / df, abs=1e-9)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(table=TABLES, tau=st.floats(0.05, 2), sigma=st.floats(0.05, 2))
 def test_seed_effects_are_those_of_generalised_least_squares(
     table: list[dict[int, float]], tau: float, sigma: float
@@ -62,7 +62,7 @@ def test_seed_effects_are_those_of_generalised_least_squares(
     assert [found[seed] for seed in seeds] == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(table=TABLES, sigma=st.floats(0.01, 1))
 def test_levels_are_the_best_linear_unbiased_predictors(table: list[dict[int, float]], sigma: float) -> None:
     spread = spread_between(table, sigma**2, None)

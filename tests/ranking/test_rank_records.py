@@ -313,7 +313,7 @@ SCORES = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scores=SCORES, seed=st.integers(0, 99))
 def test_laws_hold_for_any_records(
     record: Make, numbered: Make, scores: dict[int, dict[int, float]], seed: int
@@ -340,7 +340,7 @@ def test_laws_hold_for_any_records(
             assert row.delta_interval.low <= row.delta <= row.delta_interval.high
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scores=SCORES.filter(lambda scores: 0 in scores), shift=st.floats(-0.2, 0.2), seed=st.integers(0, 4))
 def test_what_a_seed_does_to_all_placements_changes_no_difference_where_all_ran_it(
     table: Make, numbered: Make, scores: dict[int, dict[int, float]], shift: float, seed: int

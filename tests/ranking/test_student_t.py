@@ -15,7 +15,7 @@ def test_quantiles_agree_with_scipy(confidence: float, df: float) -> None:
     assert two_sided_quantile(confidence, df) == pytest.approx(expected, rel=1e-6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(t=st.floats(0, 1e6), df=st.floats(0.2, 1e5))
 def test_tails_agree_with_scipy(t: float, df: float) -> None:
     assert two_sided_tail(t, df) == pytest.approx(2 * stats.t.sf(t, df), rel=1e-7, abs=1e-12)

@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_attn.errors import SpaceError, UsageError
@@ -42,14 +42,12 @@ def test_a_ceiling_out_of_its_range_cannot_be_made(value):
         Ceiling("relative", value)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**15).map(lambda value: Ceiling("absolute", value))
        | st.floats(1, 10**5).map(lambda value: Ceiling("relative", value)))  # fmt: skip
 def test_a_ceiling_is_read_from_what_it_prints(ceiling):
     assert Ceiling.parse(str(ceiling)) == ceiling
 
 
-@settings(deadline=None)
 @given(st.integers(10, 9_999), st.sampled_from("kMGT"))
 def test_a_decimal_with_a_suffix_has_its_exact_value(tenths, suffix):
     factor = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}[suffix]

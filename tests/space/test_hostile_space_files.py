@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nas_attn.errors import SpaceError
@@ -108,14 +108,12 @@ def reads_or_refuses(read, text):
     assert isinstance(outcome, SearchSpace) or (outcome and all(line.isprintable() for line in outcome))
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=200))
 @example(text="version: 1\nname: a\nnetwork: {family: unet, depth: 2}\nchoices: {skip: [se]}")
 def test_any_text_is_read_or_refused(read, text):
     reads_or_refuses(read, text)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_any_change_of_a_good_file_is_read_or_refused(read, data):
     good = (
@@ -151,7 +149,6 @@ PLAIN = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(fields=st.dictionaries(st.sampled_from(["name", "description", "network", "start", *PARTS]), PLAIN))
 def test_any_values_in_known_fields_are_read_or_refused(kinds, fields):
     good = {"version": 1, "name": "x", "network": {"family": "unet", "depth": 2}, "choices": {"skip": ["se"]}}

@@ -57,7 +57,7 @@ FILES = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(values=FILES)
 def test_reading_what_was_written_gives_an_equal_space(kinds, values):
     try:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_attn.errors import UsageError
@@ -118,7 +118,6 @@ def test_a_relative_ceiling_needs_the_plain_cost_only_where_a_cost_is_given(spac
 SPECS = ["none", "se", "se(reduction=4)", "se(reduction=16)", "gate", "pam", "pam(start=identity)", "cbm", "cbam"]
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_there_is_a_reason_exactly_where_the_space_does_not_contain_the_placement(space, data):
     places = data.draw(st.lists(st.sampled_from([*space.locations, Location.parse("skip.3")]), unique=True))

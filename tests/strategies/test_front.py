@@ -25,7 +25,7 @@ def slow_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_it_is_what_enumeration_finds(data: st.DataObject) -> None:
     """Whole numbers make ties and equal costs frequent."""

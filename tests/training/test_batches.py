@@ -22,7 +22,7 @@ def plan(n_images: int, steps: int, batch_size: int = 3, seed: int = 0, fraction
     return BatchPlan.draw(n_images, steps, Budget(steps, 8, batch_size, fraction), seed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     n_images=st.integers(1, 9),
     batch_size=st.integers(1, 5),
@@ -39,7 +39,7 @@ def test_a_longer_plan_begins_as_a_shorter_one(
     assert torch.equal(long.draws[:steps], short.draws)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(n_images=st.integers(1, 9), batch_size=st.integers(1, 5), seed=st.integers(0, 99))
 def test_every_image_is_used_once_before_any_is_used_again(n_images: int, batch_size: int, seed: int) -> None:
     order = plan(n_images, 3 * n_images, batch_size, seed).images.flatten().tolist()

@@ -37,7 +37,7 @@ def drawn(seed: int, n: int, k: int, side: int, ignored: float) -> tuple[np.ndar
     return 3 * random.standard_normal((n, k, side, side + 1)), masks
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 9999),
     n=st.integers(1, 3),
@@ -52,7 +52,7 @@ def test_the_loss_is_its_formula(seed: int, n: int, k: int, side: int, ignored: 
     assert loss.item() == pytest.approx(oracle(logits, masks), rel=1e-5, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 9999), shift=st.floats(-50, 50))
 def test_what_stands_under_ignored_pixels_changes_neither_loss_nor_gradient(seed: int, shift: float) -> None:
     logits, masks = drawn(seed, 2, 3, 4, 0.4)

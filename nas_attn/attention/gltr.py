@@ -44,7 +44,8 @@ class GlobalLocalTemporal(nn.Module):
 
     The paper describes a whole clip for finding people again: it takes the mean of r over the frames. A U-Net has
     labels for each frame, so r stays apart for each, and W_out, which starts at zero, brings it back to the map;
-    W_in keeps the cost small. No code of the authors is known.
+    W_in keeps the cost small. No code of the authors is known. What is added is the same at every position: it
+    tells what a frame or its clip is like, not which of several things in it.
 
     Args:
         channels: C of the input.

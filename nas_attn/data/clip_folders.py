@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 from nas_attn.data.examine import Examined
 from nas_attn.data.problem import Problem, Sort, printable
@@ -21,6 +24,33 @@ def clip_lengths(examined: Sequence[Examined]) -> tuple[int, ...]:
 def clip_problems(examined: Sequence[Examined]) -> list[Problem]:
     """What keeps frames from being clips: splits with and without them, and frames of several sizes in one."""
     return [*_mixture(examined), *_sizes(examined)]
+
+
+def clip_notes(examined: Sequence[Examined]) -> list[str]:
+    """Clips in whose numbers frames are missing: what follows is taken for the next frame all the same."""
+    clips: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for each in examined:
+        if each.pair.clip:
+            clips[each.pair.split, each.pair.clip].append(each.pair.image)
+    found = [gap for frames in clips.values() if (gap := _gap(frames))]
+    if not found:
+        return []
+    before, after = found[0]
+    others = "" if len(found) == 1 else f"; {len(found)} clips have such gaps"
+    line = (
+        f"{printable(after)} follows {printable(before.name)}: frames are missing, and these count as neighbours"
+    )
+    return [f"{line}{others}"]
+
+
+def _gap(frames: Sequence[Path]) -> tuple[Path, Path] | None:
+    """The first neighbours that are further apart than others of their clip, by the last number of each name."""
+    numbers = [[int(digits) for digits in re.findall(r"\d+", path.stem)][-1:] for path in frames]
+    if not all(numbers):
+        return None
+    steps = [later - earlier for (earlier,), (later,) in pairwise(numbers)]
+    wide = (place for place, step in enumerate(steps) if step > min(steps) > 0)
+    return next(((frames[place], frames[place + 1]) for place in wide), None)
 
 
 def _mixture(examined: Sequence[Examined]) -> list[Problem]:

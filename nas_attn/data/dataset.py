@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -87,7 +88,20 @@ class Dataset:
     @property
     def shortest_clip(self) -> int:
         """Number of frames of the shortest clip; 1 where images are still."""
-        return min((length for split in (self.train, self.val, self.test) for length in split.clips), default=1)
+        return min((length for length, _ in self._clips()), default=1)
+
+    @property
+    def shortest_clip_name(self) -> str:
+        """The first of the shortest clips with its split, as ``val/CLIP``; empty where images are still."""
+        return next((name for length, name in self._clips() if length == self.shortest_clip), "")
+
+    def _clips(self) -> list[tuple[int, str]]:
+        """Length and name of each clip."""
+        return [
+            (length, f"{name}/{split.names[end - 1].rpartition('/')[0]}")
+            for name, split in (("train", self.train), ("val", self.val), ("test", self.test))
+            for length, end in zip(split.clips, accumulate(split.clips), strict=True)
+        ]
 
 
 def pack(

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from nas_attn.data.channels import find_channels
-from nas_attn.data.clip_folders import clip_lengths, clip_problems
+from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.declaration import read_declaration
 from nas_attn.data.examine import Examined, examine
@@ -77,7 +77,8 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
     found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *_twins(examined)]
     found += clip_problems(examined)
-    notes += [*said, *split_notes, *channel_notes, *meaning_notes, *_reading_notes(examined, longest_side)]
+    notes += [*said, *split_notes, *clip_notes(examined), *channel_notes, *meaning_notes]
+    notes += _reading_notes(examined, longest_side)
     report = FolderReport(
         folder=str(folder),
         name=declaration.name or folder.resolve().name,

@@ -54,8 +54,9 @@ def clip_problem(kinds: Iterable[AttentionKind], frames: int) -> str | None:
         return None
     verb = "looks" if len(names) == 1 else "look"
     return (
-        f"{_listed(names, 'and')} {verb} at the frames of a clip together, and the network's images are still, so "
-        "write network: {frames: 4} and search clips (--data clips, or a folder with images/train/CLIP/0001.png)"
+        f"{_listed(names, 'and')} {verb} at the frames of a clip together, and the network sees single images; "
+        "let it have frames of 2 or more (network: {frames: 4}) and search clips (--data clips, or a folder with "
+        "images/train/CLIP/0001.png)"
     )
 
 

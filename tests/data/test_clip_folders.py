@@ -109,6 +109,36 @@ def test_a_frame_without_its_partner_is_named(folder: Path, part: str, path: str
     assert check_folder(folder).problems == (line,)
 
 
+def leave_out(folder: Path, clip: str, number: int) -> None:
+    for part in ("images", "masks"):
+        (folder / part / "train" / clip / f"{number}.png").unlink()
+
+
+def test_frames_that_are_missing_in_the_middle_of_a_clip_are_noted(folder: Path) -> None:
+    assert not [note for note in check_folder(folder).notes if "neighbours" in note]
+
+    leave_out(folder, "run", 5)
+    line = "images/train/run/6.png follows 4.png: frames are missing, and these count as neighbours"
+    assert line in check_folder(folder).notes
+
+    leave_out(folder, "run", 1)  # a clip may begin and end where it will
+    leave_out(folder, "walk", 2)  # and its only step is no gap
+    assert line in check_folder(folder).notes
+
+
+def test_every_second_frame_is_no_gap(folder: Path) -> None:
+    for number in range(2, 13, 2):
+        leave_out(folder, "run", number)
+
+    assert not [note for note in check_folder(folder).notes if "neighbours" in note]
+
+
+def test_the_shortest_clip_has_a_name(folder: Path) -> None:
+    dataset = read_folder(folder)
+
+    assert (dataset.shortest_clip, dataset.shortest_clip_name) == (2, "val/walk")
+
+
 def test_frames_of_several_sizes_in_a_clip_are_refused(folder: Path, save: Save) -> None:
     save(folder / "images/val/walk/2.png", np.arange(30, dtype=np.uint8).reshape(5, 6))
     save(folder / "masks/val/walk/2.png", np.eye(5, 6).astype(np.uint8))

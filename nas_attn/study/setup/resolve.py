@@ -235,9 +235,11 @@ def _with_frames(request: StudyRequest, dataset: Dataset, preset: Preset) -> Stu
     shortest = dataset.shortest_clip
     frames = asked or min(preset.frames, shortest)
     if frames > shortest:
+        mend = f"take --frames {shortest}, or longer clips" if shortest > 1 else "leave it out, or give it more"
         raise UsageError(
-            f"--data {request.data}: its shortest clip has {shortest} frames, and {frames} are to go through "
-            f"the network together; take --frames {shortest}, or longer clips"
+            f"--data {request.data}: its shortest clip, {dataset.shortest_clip_name}, has "
+            f"{shortest} frame{'s' if shortest > 1 else ''}, and {frames} are to go through the network together; "
+            f"{mend}"
         )
     return replace(request, frames=frames, batch_size=request.batch_size or preset.batch_of(frames))
 
@@ -246,10 +248,14 @@ def _still(request: StudyRequest, frames: int) -> str:
     space = read_space(request.space, catalogue(), frames=frames)
     names = {spec.kind for _, specs in space.choices for spec in specs}
     kinds = ", ".join(name for name, kind in catalogue().items() if name in names and kind.needs_clip)
+    clips = "--data clips or a folder with images/train/CLIP/0001.png"
+    if request.frames and not kinds:
+        return (
+            f"--data {request.data}: its images are still, and --frames is {frames}; leave it out, or give {clips}"
+        )
     return (
         f"--data {request.data}: its images are still, and {space.name} looks at clips of {frames} frames"
-        f"{f' ({kinds})' if kinds else ''}; give --data clips or a folder with images/train/CLIP/0001.png, or "
-        "take another space"
+        f"{f' ({kinds})' if kinds else ''}; give {clips}, or take another space"
     )
 
 

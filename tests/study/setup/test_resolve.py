@@ -347,8 +347,18 @@ def test_clips_that_are_too_short_are_refused(make_clips: Callable[[int], Path])
     with pytest.raises(UsageError) as refused:
         resolve(replace(ASK, data=str(data), frames=5))
     assert refused.value.problems == (
-        f"--data {data}: its shortest clip has 3 frames, and 5 are to go through the network together; take "
-        "--frames 3, or longer clips",
+        f"--data {data}: its shortest clip, train/walk, has 3 frames, and 5 are to go through the network "
+        "together; take --frames 3, or longer clips",
+    )
+
+
+def test_a_clip_of_one_frame_is_named(make_clips: Callable[[int], Path]) -> None:
+    data = make_clips(1)
+    with pytest.raises(UsageError) as refused:
+        resolve(replace(ASK, space="unet_attention_clips", data=str(data)))
+    assert refused.value.problems == (
+        f"--data {data}: its shortest clip, train/walk, has 1 frame, and 4 are to go through the network "
+        "together; leave it out, or give it more",
     )
 
 
@@ -364,7 +374,7 @@ def test_a_space_that_looks_at_clips_is_refused_on_still_images() -> None:
 def test_frames_are_refused_on_still_images(make_data: Callable[..., Path]) -> None:
     data = make_data(20, 20)
     with pytest.raises(
-        UsageError, match=rf"^--data {data}: its images are still, and unet_attention_small looks at"
+        UsageError, match=rf"^--data {data}: its images are still, and --frames is 2; leave it out, or give"
     ):
         resolve(replace(ASK, data=str(data), frames=2))
 
@@ -378,9 +388,9 @@ def test_a_space_with_kinds_for_clips_must_say_how_many_frames(tmp_path: Path) -
     with pytest.raises(UsageError) as refused:
         resolve(replace(ASK, space=str(path)))
     assert refused.value.problems == (
-        f"{path}: line 5: choices: tam and gltr look at the frames of a clip together, and the network's images "
-        "are still, so write network: {frames: 4} and search clips (--data clips, or a folder with "
-        "images/train/CLIP/0001.png)",
+        f"{path}: line 5: choices: tam and gltr look at the frames of a clip together, and the network sees "
+        "single images; let it have frames of 2 or more (network: {frames: 4}) and search clips (--data clips, or "
+        "a folder with images/train/CLIP/0001.png)",
     )
     assert resolve(replace(ASK, space=str(path), data="clips", frames=2)).settings.space.network.frames == 2
 

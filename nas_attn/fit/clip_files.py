@@ -43,7 +43,8 @@ def _clips(path: Path, frames: int, problems: list[str]) -> Iterator[Path]:
         problems.append(f"{printable(path)}: the folder holds neither frames nor folders of frames")
     for clip in here:
         if (length := len(images_in(clip))) < frames:
-            problems.append(f"{printable(clip)}: has {length} frames; clips of {frames} or more are needed")
+            has = f"{length} frame{'' if length == 1 else 's'}"
+            problems.append(f"{printable(clip)}: has {has}; clips of {frames} or more are needed")
         else:
             yield clip.resolve() if not clip.name else clip
 

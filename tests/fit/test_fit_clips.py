@@ -139,16 +139,20 @@ def test_one_clip_may_be_named(architecture: Architecture, run: Path, clips: Pat
 def test_what_is_no_clip_is_refused(architecture: Architecture, run: Path, clips: Path, tmp_path: Path) -> None:
     for frame in (8, 9, 10):
         (clips / "clip0" / f"{frame}.png").unlink()
+    (tmp_path / "single").mkdir()
+    (clips / "clip1" / "9.png").rename(tmp_path / "single" / "9.png")
     (tmp_path / "empty").mkdir()
-    paths = [clips / "clip1" / "8.png", clips / "clip0", tmp_path / "empty", tmp_path / "gone"]
+    folders = [clips / "clip0", *(tmp_path / name for name in ("single", "empty", "gone"))]
+    paths = [clips / "clip1" / "8.png", *folders]
     with pytest.raises(UsageError) as refused:
         predict(architecture, run / "weights.safetensors", paths, tmp_path / "out")
     more = "this architecture looks at 3 frames of a clip together, so give the folder of a clip"
     assert refused.value.problems == (
         f"{paths[0]}: is a single image; {more}",
         f"{paths[1]}: has 2 frames; clips of 3 or more are needed",
-        f"{paths[2]}: the folder holds neither frames nor folders of frames",
-        f"{paths[3]}: no such folder; {more}",
+        f"{paths[2]}: has 1 frame; clips of 3 or more are needed",
+        f"{paths[3]}: the folder holds neither frames nor folders of frames",
+        f"{paths[4]}: no such folder; {more}",
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments
+from nas_attn.attention._equalised import EqualisedLinear
 from nas_attn.attention._kept import Kept
 from nas_attn.attention._layout import in_layout_of
 from nas_attn.attention._noise import Noise
@@ -39,7 +41,10 @@ KIND = AttentionKind(
             "scales", 3, "k, glimpses around one place, each twice as wide as the one before", choices=(1, 2, 3)
         ),
         Option(
-            "explore", 0.3, "share of the training in which it looks anywhere, to learn to see first", minimum=0
+            "explore",
+            0.4,
+            "share of the training in which it looks anywhere, less and less often, to learn to see first",
+            minimum=0,
         ),
     ),
 )
@@ -51,8 +56,8 @@ class RecurrentAttention(nn.Module):
     arXiv:1406.6247, section 3).
 
         l_t ~ N(tanh(W_l h_(t-1) + b_l), 0.25^2), at its mean in evaluation       h_0 learned
-        h_t = GRU(relu(W_g glimpse(W_1 x, l_t) + W_p l_t + b_g), h_(t-1))
-        y = x + W_2 gamma sum_t paste(refine(crop(W_1 x, l_t), h_t), l_t)
+        h_t = GRU(relu(W_g glimpse(s, l_t) + W_p l_t + b_g), h_(t-1))             s = standardised(W_1 x)
+        y = x + W_2 gamma sum_t paste(refine(crop(s, l_t), h_t), l_t)
 
     glimpse: k crops of g x g around l_t from maps of a full, a half and a quarter of the resolution. The paper
     classifies from h_T and gives nothing back. A U-Net needs a map: a small convolution refines the crop of full
@@ -64,17 +69,23 @@ class RecurrentAttention(nn.Module):
 
         mean_n sum_t -(R_n - b_nt) log N(l_nt) + (b_nt - R_n)^2
 
-    The policy's gradient goes on into the core, which else had no reason to keep in mind where to look. At
-    first it looks at places drawn evenly (``explore``), so that the reward means something when the policy
-    begins to learn; the paper does not. Of high variance: expect little of it in short runs. What is drawn
-    depends on the seed and the step only.
+    The policy's gradient goes on into the core, which else had no reason to keep in mind where to look. What the
+    paper does without, and what the policy did not learn without in the recipe of a search: layers of equalised
+    learning rates, since the noise of REINFORCE drove their common direction until the state was the same for
+    all images and the policy stood in a corner; s with mean 0 in each channel of each image and a common variance
+    of 1, which leaves that direction next to nothing to be driven by; N at the place that was drawn, before it is
+    brought back onto the map. And ``explore``: at first nearly every glimpse is at a place drawn evenly, from
+    which the policy learns nothing, so that the reward means something by the time that it decides.
+
+    Of high variance: it finds one bright object among dim ones in 500 steps, but expect little of it where much
+    looks alike or runs are short. What is drawn depends on the seed and the step only.
 
     Args:
         channels: C of the input.
         glimpses: T.
         side: g.
         scales: k.
-        explore: share of the training's steps with places drawn evenly; 0 as in the paper.
+        explore: share of the training over which the chance of a place drawn evenly falls to 0; 0 as in the paper.
     Shape: (N, C, H, W) -> (N, C, H, W); its cost grows with H * W only by W_1, W_2 and the pasting.
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.
@@ -83,18 +94,18 @@ class RecurrentAttention(nn.Module):
     exploring: Tensor
 
     def __init__(
-        self, channels: int, glimpses: int = 4, side: int = 8, scales: int = 3, explore: float = 0.3
+        self, channels: int, glimpses: int = 4, side: int = 8, scales: int = 3, explore: float = 0.4
     ) -> None:
         super().__init__()
         options = {"glimpses": glimpses, "side": side, "scales": scales, "explore": explore}
         check_arguments(KIND, {"channels": channels}, options)
         self.glimpses, self.side, self.scales, self.explore = glimpses, side, scales, explore
         self.reduce = nn.Conv2d(channels, REDUCED, 1)
-        self.see = nn.Linear(scales * REDUCED * side**2, HIDDEN)
-        self.place = nn.Linear(2, HIDDEN, bias=False)
-        self.core = nn.GRUCell(HIDDEN, HIDDEN)
-        self.policy = nn.Linear(HIDDEN, 2)
-        self.foretell = nn.Linear(HIDDEN, 1)
+        self.see = EqualisedLinear(scales * REDUCED * side**2, HIDDEN, gain=math.sqrt(2))
+        self.place = EqualisedLinear(2, HIDDEN, bias=False)
+        self.core = Core(HIDDEN)
+        self.policy = EqualisedLinear(HIDDEN, 2, from_zero=True)
+        self.foretell = EqualisedLinear(HIDDEN, 1, from_zero=True)
         self.refine = Refinement(HIDDEN)
         self.restore = nn.Conv2d(REDUCED, channels, 1, bias=False)
         self.first = nn.Parameter(torch.empty(HIDDEN))
@@ -110,12 +121,12 @@ class RecurrentAttention(nn.Module):
         nn.init.constant_(self.share, FIRST_SHARE)
 
     def begin_step(self, step: Tensor, steps: int, key: int) -> None:
-        """Look anywhere in the first part of the training."""
-        self.exploring.copy_((step[0] < self.explore * steps).to(self.exploring.dtype))
+        """Look anywhere less and less often."""
+        self.exploring.copy_((1 - (step[0] + 1) / (self.explore * steps + 1)).clamp(min=0))
 
     def forward(self, x: Tensor) -> Tensor:
         with without_autocast(x.device.type):
-            added = self.restore(self.share * self._looked(self.reduce(precise(x))))
+            added = self.restore(self.share * self._looked(_standardised(self.reduce(precise(x)))))
         return in_layout_of(x, x + added.to(x.dtype))
 
     def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
@@ -137,13 +148,12 @@ class RecurrentAttention(nn.Module):
         """What all glimpses found, each where it was: (N, 16, H, W) -> (N, 16, H, W)."""
         pyramid = self._pyramid(seen)
         state = self.first + seen.new_zeros(seen.shape[0], 1)
-        drawn = self._drawn(seen) if self.training else seen
         found, chances, foretold = torch.zeros_like(seen), [], []
-        for number in range(self.glimpses):
+        for drawn in self._drawn(seen):
             centre = self.policy(state).tanh()
             foretold.append(self.foretell(state.detach()))
-            where = self._chosen(centre, drawn, number)
-            chances.append(self._chance(where, centre))
+            where, chance = self._chosen(centre, drawn)
+            chances.append(chance)
             glimpse = torch.cat([self._crop(level, where) for level in pyramid], 1)
             state = self.core(functional.relu(self.see(glimpse.flatten(1)) + self.place(where)), state)
             refined = self.refine(glimpse[:, :REDUCED], state)
@@ -159,23 +169,26 @@ class RecurrentAttention(nn.Module):
             levels.append(functional.avg_pool2d(levels[-1], 2, ceil_mode=True, count_include_pad=False))
         return levels
 
-    def _drawn(self, seen: Tensor) -> Tensor:
-        """Uniform numbers, three for each coordinate of each glimpse: (N, T, 2, 3)."""
-        return self.noise.uniform(seen.new_empty(seen.shape[0], self.glimpses, 2, 3)).to(seen.dtype)
-
-    def _chosen(self, centre: Tensor, drawn: Tensor, number: int) -> Tensor:
-        """Where to look, from -1 to 1 on each axis and without a gradient: (N, 2)."""
+    def _drawn(self, seen: Tensor) -> Sequence[Tensor | None]:
+        """Seven numbers from 0 to 1 for each glimpse, T times (N, 7); none in evaluation."""
         if not self.training:
-            return centre.detach()
-        one, other, anywhere = drawn[:, number].unbind(2)
-        normal = (-2 * one.log()).sqrt() * (2 * math.pi * other).cos()  # Box and Muller 1958
-        aimed = (centre.detach() + SPREAD * normal).clamp(-1, 1)
-        return torch.lerp(aimed, 2 * anywhere - 1, self.exploring.to(aimed.dtype))
+            return [None] * self.glimpses
+        return self.noise.uniform(seen.new_empty(seen.shape[0], self.glimpses, 7)).to(seen.dtype).unbind(1)
 
-    def _chance(self, where: Tensor, centre: Tensor) -> Tensor:
-        """The logarithm of the policy's density at a place, less a constant; 0 while it looks anywhere: (N, 1)."""
-        logarithm = -((where - centre) / SPREAD).square().sum(1, keepdim=True) / 2
-        return logarithm * (1 - self.exploring.to(logarithm.dtype))
+    def _chosen(self, centre: Tensor, drawn: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Where to look and the logarithm of the policy's density there, less a constant.
+
+        The density is that of the place before it is brought back onto the map: only so has it a mean slope of 0.
+        A place that is anywhere owes nothing to the policy.
+
+        Shape: (N, 2), (N, 7) -> (N, 2), from -1 to 1 and without a gradient; (N, 1).
+        """
+        if drawn is None:
+            return centre.detach(), torch.zeros_like(centre[:, :1])
+        aimed = centre.detach() + SPREAD * _normal(drawn[:, :2], drawn[:, 2:4])
+        anywhere = (drawn[:, 4:5] < self.exploring).to(aimed.dtype)
+        chance = -((aimed - centre) / SPREAD).square().sum(1, keepdim=True) / 2
+        return torch.lerp(aimed.clamp(-1, 1), 2 * drawn[:, 5:] - 1, anywhere), chance * (1 - anywhere)
 
     def _crop(self, level: Tensor, where: Tensor) -> Tensor:
         """g x g positions of a map around a place, zeros beyond it: (N, 16, h, w), (N, 2) -> (N, 16, g, g)."""
@@ -201,6 +214,37 @@ class RecurrentAttention(nn.Module):
         return (where[:, 0] + 1) / 2 * height - 0.5, (where[:, 1] + 1) / 2 * width - 0.5
 
 
+def _standardised(x: Tensor) -> Tensor:
+    """Each channel of each image with mean 0, and each image with variance 1."""
+    return functional.group_norm(x - x.mean((2, 3), keepdim=True), 1)
+
+
+def _normal(one: Tensor, other: Tensor) -> Tensor:
+    """Normal numbers of two uniform ones each (Box and Muller 1958)."""
+    return (-2 * one.log()).sqrt() * (2 * math.pi * other).cos()
+
+
+class Core(nn.Module):
+    """A gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) of equalised layers.
+
+        h' = (1 - z) tanh(n_x + r n_h) + z h,  r = sigmoid(r_x + r_h),  z = sigmoid(z_x + z_h)
+
+    Args:
+        width: of input and state.
+    Shape: (N, width), (N, width) -> (N, width).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.of_input = EqualisedLinear(width, 3 * width)
+        self.of_state = EqualisedLinear(width, 3 * width)
+
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        (r_x, z_x, n_x), (r_h, z_h, n_h) = self.of_input(x).chunk(3, 1), self.of_state(state).chunk(3, 1)
+        new = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
+        return torch.lerp(new, state, (z_x + z_h).sigmoid())
+
+
 class Refinement(nn.Module):
     """A small convolution of a crop whose channels a state scales and shifts between its two layers.
 
@@ -212,7 +256,7 @@ class Refinement(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(REDUCED, REDUCED, 3, padding=1)
-        self.told = nn.Linear(hidden, 2 * REDUCED)
+        self.told = EqualisedLinear(hidden, 2 * REDUCED)
         self.second = nn.Conv2d(REDUCED, REDUCED, 3, padding=1)
 
     def forward(self, crop: Tensor, state: Tensor) -> Tensor:

@@ -55,13 +55,13 @@ class Contestant:
         search: what it evaluates.
         n_seeds: with so many seeds in turn.
         pooled: it chooses by what the model of effects expects, not by the placements' own scores.
-        on_rungs: it needs short runs.
+        n_rungs: so many short budgets it needs.
     """
 
     search: Searcher
     n_seeds: int = 1
     pooled: bool = False
-    on_rungs: bool = False
+    n_rungs: int = 0
 
 
 def full(strategy: Strategy) -> Searcher:
@@ -152,17 +152,17 @@ def contestants() -> Mapping[str, Contestant]:
         "gp": Contestant(full(own["gp"])),
         "nsga2": Contestant(full(own["nsga2"])),
         "evolution": Contestant(full(regularised_evolution)),
-        "additive, ladder": Contestant(climbing_from_plain(additive), pooled=True, on_rungs=True),
-        "additive, 1/9 and 1": Contestant(climbing_from_plain(additive, (0,)), pooled=True, on_rungs=True),
-        "additive, 1/3 and 1": Contestant(climbing_from_plain(additive, (1,)), pooled=True, on_rungs=True),
-        "additive, scratch ladder": Contestant(climbing(additive), pooled=True, on_rungs=True),
-        "tpe, ladder": Contestant(climbing_from_plain(tpe), on_rungs=True),
-        "successive halving": Contestant(successive_halving, on_rungs=True),
-        "tpe, 1/3 only": Contestant(short(tpe, 1), on_rungs=True),
-        "tpe, 1/9 only": Contestant(short(tpe, 0), on_rungs=True),
-        "random, 1/9 only": Contestant(short(own["random"], 0), on_rungs=True),
-        "tpe, 1/9 from plain": Contestant(short_from_plain(tpe, 0), on_rungs=True),
-        "additive, 1/9 from plain": Contestant(short_from_plain(additive, 0), pooled=True, on_rungs=True),
+        "additive, ladder": Contestant(climbing_from_plain(additive), pooled=True, n_rungs=2),
+        "additive, 1/9 and 1": Contestant(climbing_from_plain(additive, (0,)), pooled=True, n_rungs=1),
+        "additive, 1/3 and 1": Contestant(climbing_from_plain(additive, (1,)), pooled=True, n_rungs=2),
+        "additive, scratch ladder": Contestant(climbing(additive), pooled=True, n_rungs=2),
+        "tpe, ladder": Contestant(climbing_from_plain(tpe), n_rungs=2),
+        "successive halving": Contestant(successive_halving, n_rungs=2),
+        "tpe, 1/3 only": Contestant(short(tpe, 1), n_rungs=2),
+        "tpe, 1/9 only": Contestant(short(tpe, 0), n_rungs=1),
+        "random, 1/9 only": Contestant(short(own["random"], 0), n_rungs=1),
+        "tpe, 1/9 from plain": Contestant(short_from_plain(tpe, 0), n_rungs=1),
+        "additive, 1/9 from plain": Contestant(short_from_plain(additive, 0), pooled=True, n_rungs=1),
     }
 
 

@@ -1,4 +1,4 @@
-"""Train every placement of a small space for a long budget, a third and a ninth of it, with paired seeds.
+"""Train every placement of a small space for a long budget, and for a third and a ninth of it, with paired seeds.
 
 The short runs start from scratch, and once more from the plain U-Net's weights after the long budget.
 
@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image-size", type=int, default=32, help="side of the crops, in pixels")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--longest-side", type=int, default=64, help="larger images are shrunk to it")
-    parser.add_argument("--long-only", action="store_true", help="leave the short budgets out")
+    parser.add_argument(
+        "--shares", type=_numbers, default=(3, 9), help="short budgets: 1/3 and 1/9; none for none"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     return parser
@@ -92,9 +94,13 @@ def _missing_cells(asked: argparse.Namespace, number: int, seed: int, done: froz
 def _budgets(asked: argparse.Namespace) -> list[Budget]:
     """The long one; its shares from scratch; its shares from the plain U-Net's weights after the long one."""
     top = Budget(asked.steps, asked.image_size, asked.batch_size)
-    if asked.long_only:
-        return [top]
-    return [*rungs("auto", top), *rungs("auto", top, pretrained=True)[:-1]]
+    short = tuple(asked.steps // share for share in sorted(asked.shares, reverse=True))
+    return [*rungs(short, top), *rungs(short, top, pretrained=True)[:-1]]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """``3,9``; ``none`` for none."""
+    return () if text == "none" else tuple(int(part) for part in text.split(","))
 
 
 def _iou(evaluator: TrainingEvaluator, placement: Placement, budget: Budget, seed: int) -> float:

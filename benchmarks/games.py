@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import optuna
 from contestants import Contestant, Ladders
@@ -142,17 +143,17 @@ def made_up_game(
     )
 
 
-def tabulated_game(space: SearchSpace, table: Table, number: int, *, on_rungs: bool) -> Game:
+def tabulated_game(space: SearchSpace, table: Table, number: int, *, n_rungs: int) -> Game:
     """Real runs: the search sees those of half of the seeds, the truth is the mean of the others.
 
     Args:
         space: of the table.
         table: the runs.
         number: of the game, which decides about the seeds.
-        on_rungs: the search sees seeds that have short runs.
+        n_rungs: where there are any, the search sees seeds that have short runs.
     """
     random_ = random.Random(number)
-    shown = list(table.short_seeds if on_rungs else table.seeds)
+    shown = list(table.short_seeds if n_rungs else table.seeds)
     random_.shuffle(shown)
     shown = shown[: len(table.seeds) // 2]
     others = [other for other in table.seeds if other not in shown]
@@ -161,7 +162,7 @@ def tabulated_game(space: SearchSpace, table: Table, number: int, *, on_rungs: b
     macs = {placement: float(costs(placement).macs) for placement in place}
     return Game(
         space=space,
-        ladders=_ladders(Budget(table.steps[-1], space.height, 8)),
+        ladders=_ladders(Budget(table.steps[-1], space.height, 8), table.steps[:-1]),
         look_up=lambda placement, budget, seed: table.ious[
             place[placement], budget.steps, budget.pretraining, seed
         ],
@@ -174,8 +175,8 @@ def tabulated_game(space: SearchSpace, table: Table, number: int, *, on_rungs: b
     )
 
 
-def _ladders(top: Budget) -> Ladders:
-    return Ladders(rungs("auto", top), rungs("auto", top, pretrained=True))
+def _ladders(top: Budget, short: Sequence[int] | Literal["auto"] = "auto") -> Ladders:
+    return Ladders(rungs(short, top), rungs(short, top, pretrained=True))
 
 
 def sized_space(name: str) -> SearchSpace:

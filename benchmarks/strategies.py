@@ -62,13 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if unknown := sorted(set(asked.strategies) - set(contestants())):
             raise UsageError([f"--strategies {name}: one of {', '.join(contestants())}" for name in unknown])
+        names = [name for name in asked.strategies if contestants()[name].n_rungs <= _n_rungs(asked)]
         with ProcessPoolExecutor(asked.workers) as workers:
-            for name in asked.strategies:
+            for name in names:
                 numbers = range(min(asked.repetitions, _SLOW.get(name, asked.repetitions)))
                 played = list(workers.map(_played, [asked] * len(numbers), [name] * len(numbers), numbers))
                 points += _points(name, played)
                 if not asked.json:
-                    _print_row(name, points, asked.compute, first=name == asked.strategies[0])
+                    _print_row(name, points, asked.compute, first=name == names[0])
     except NasAttnError as error:
         print(error, file=sys.stderr)
         return 2
@@ -115,13 +116,23 @@ def _played(asked: argparse.Namespace, name: str, number: int) -> Mapping[float,
     return play(contestant, _game(asked, number, contestant), asked.compute)
 
 
+def _n_rungs(asked: argparse.Namespace) -> int:
+    """How many short budgets can be looked up; who needs more is left out."""
+    return 2 if asked.made_up else len(read_table(asked.table, sized_space(_space(asked))).steps) - 1
+
+
+def _space(asked: argparse.Namespace) -> str:
+    usual = "unet_attention" if asked.made_up else "benchmarks/spaces/tabulated.yaml"
+    return asked.space or usual
+
+
 def _game(asked: argparse.Namespace, number: int, contestant: Contestant) -> Game:
     if asked.made_up:
-        space = sized_space(asked.space or "unet_attention")
+        space = sized_space(_space(asked))
         scale = {name: getattr(asked, name) for name in ("interactions", "spread", "noise", "luck")}
         return made_up_game(space, number, **scale)
-    space = sized_space(asked.space or "benchmarks/spaces/tabulated.yaml")
-    return tabulated_game(space, read_table(asked.table, space), number, on_rungs=contestant.on_rungs)
+    space = sized_space(_space(asked))
+    return tabulated_game(space, read_table(asked.table, space), number, n_rungs=contestant.n_rungs)
 
 
 def _points(name: str, played: Sequence[Mapping[float, Found]]) -> list[Point]:

@@ -17,7 +17,7 @@ from nas_attn.study.setup.begin import check_settings
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.find import find_folder
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.request import AUTO, BUILT_IN, FIELDS, StudyRequest
+from nas_attn.study.setup.request import AUTO, BUILT_IN, FIELDS, StudyRequest, kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 
 _LOOK_SECONDS = 2.0
@@ -92,7 +92,7 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
     folder.make()
     _write_missing(folder, ledger, written)
     return replace(
-        StudyRequest(**written),
+        kept_request(written),
         study=ledger.name,
         space=str(folder.space),
         data=request.data or written["data"],

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 from nas_attn.budget import PLAIN, SCRATCH
 from nas_attn.errors import SpaceError, UsageError
@@ -158,6 +159,14 @@ def request_from(values: Mapping[str, object]) -> StudyRequest:
     if found := request_problems(values):
         raise UsageError([f"{name}: {problem}" for name, problem in found])
     return StudyRequest(**values)  # type: ignore[arg-type]  # request_problems has judged every value
+
+
+def kept_request(values: Mapping[str, Any]) -> StudyRequest:
+    """The request with which a study was begun, from the values that it keeps.
+
+    A study from before proposals took several seeds in turn took one.
+    """
+    return StudyRequest(**{"screening_seeds": 1, **values})
 
 
 def request_problems(values: Mapping[str, object]) -> list[tuple[str, str]]:

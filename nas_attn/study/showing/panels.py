@@ -24,7 +24,7 @@ from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.settings import differences
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.request import StudyRequest
+from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.showing.panel_store import read_panels, write_panels
 from nas_attn.study.showing.pictures import class_colours, draw_labels, draw_map, map_range
@@ -107,7 +107,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
     """The search of a study again, for one worker."""
     if not folder.settings.is_file():
         raise StudyError(f"{folder.settings}: there is no such file, so it is not known where the data lie")
-    request = StudyRequest(**read_study_file(folder.settings))
+    request = kept_request(read_study_file(folder.settings))
     space = str(folder.space) if folder.space.is_file() else request.space
     resolved = resolve(replace(request, space=space, workers=1))
     identity = json.loads(json.dumps(resolved.settings.identity()))

@@ -8,7 +8,14 @@ import pytest
 
 from nas_attn.errors import StudyError, UsageError
 from nas_attn.study.setup.config import read_study_file, study_text
-from nas_attn.study.setup.request import FIELDS, StudyRequest, request_from, seconds
+from nas_attn.study.setup.request import FIELDS, StudyRequest, kept_request, request_from, seconds
+
+
+def test_a_study_that_was_begun_with_one_seed_for_all_proposals_keeps_it() -> None:
+    kept = StudyRequest(study="s", seed=3).to_dict()
+    assert kept_request(kept) == StudyRequest(study="s", seed=3)
+    del kept["screening_seeds"]
+    assert kept_request(kept) == StudyRequest(study="s", seed=3, screening_seeds=1)
 
 
 def test_every_problem_of_a_request_is_named() -> None:

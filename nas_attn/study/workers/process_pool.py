@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import pickle
 import platform
 import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -127,10 +127,7 @@ class ProcessPool(Workers):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         worker_log = self._logs[index] if self._logs else None
-        evaluator = pickle.dumps(self._evaluators[index])
-        process = context.Process(
-            target=work, args=(theirs, evaluator, worker_log, self._sign_seconds), daemon=True
-        )
+        process = context.Process(target=work, args=(theirs, worker_log, self._sign_seconds), daemon=True)
         # A worker ignores Ctrl-C from its first instruction: the main process decides what happens then.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
         try:
@@ -141,6 +138,8 @@ class ProcessPool(Workers):
             if before is not None:
                 signal.signal(signal.SIGINT, before)
         theirs.close()
+        with suppress(OSError):  # it is already dead, which is found when it is given a task
+            ours.send(self._evaluators[index])
         return _Worker(process, ours, n_memory_kills())
 
     def _give(self, index: int, task: Task) -> None:

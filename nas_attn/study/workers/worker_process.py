@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Iterator
@@ -35,14 +34,15 @@ class WorkerLog:
     level: str
 
 
-def work(link: Connection, evaluator: bytes, worker_log: WorkerLog | None, sign_seconds: float) -> None:
-    """Answer each (number, evaluation) with an outcome or a failure, and None as a sign of life in between.
+def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) -> None:
+    """Take an evaluator, then answer each (number, evaluation) with an outcome or a failure, and None as a sign of
+    life in between.
 
-    The signs begin before PyTorch is imported, which takes long on a slow disk or a busy machine.
+    The signs begin before the evaluator is taken: to take it is to import PyTorch, which takes long on a slow disk
+    or a busy machine.
 
     Args:
         link: to the process that has the study.
-        evaluator: what to call, pickled: to load it is to import PyTorch.
         worker_log: where to log; None leaves the streams of the process alone.
         sign_seconds: between two signs of life.
     """
@@ -53,25 +53,28 @@ def work(link: Connection, evaluator: bytes, worker_log: WorkerLog | None, sign_
     os.environ["OMP_NUM_THREADS"] = "1"
     lock = threading.Lock()
     with _signs_of_life(link, lock, sign_seconds):
-        evaluate = _started(evaluator)
+        try:
+            evaluator = _taken(link)
+        except (EOFError, ConnectionError):
+            return
         while True:
             try:
                 number, evaluation = link.recv()
-                found = logged_attempt(evaluate, number, evaluation)
+                found = logged_attempt(evaluator, number, evaluation)
                 with lock:
                     link.send(found)
             except (EOFError, OSError):
                 return
 
 
-def _started(evaluator: bytes) -> Evaluator:
-    loaded: Evaluator = pickle.loads(evaluator)
+def _taken(link: Connection) -> Evaluator:
+    evaluator: Evaluator = link.recv()
     import torch
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     log.info("worker %d started", os.getpid())
-    return loaded
+    return evaluator
 
 
 def logged_attempt(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | Failure:

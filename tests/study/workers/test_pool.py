@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
-import pickle
 import platform
 import re
 import signal
@@ -238,9 +237,9 @@ class Unloadable:
 
 def test_a_worker_gives_signs_of_life_before_it_has_started() -> None:
     ours, theirs = multiprocessing.Pipe()
-    arguments = (theirs, pickle.dumps(Unloadable()), None, 0.2)
-    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(theirs, None, 0.2), daemon=True)
     process.start()
+    ours.send(Unloadable())
     try:
         assert ours.poll(100)
         assert ours.recv() is None

@@ -9,6 +9,7 @@ from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.ranking.result import Interval, RankedPlacement, Versus
 
 _SEVERAL = "Run the leading placements and the plain U-Net with several seeds."
+_MOST_NAMED = 8
 _UNKNOWN = f"How much of that is the seed's luck is not known. {_SEVERAL}"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -113,7 +114,9 @@ def _ties(rows: Sequence[RankedPlacement]) -> str:
     several = [row.rank for row in tied if row.n_seeds > 1]
     single = len(tied) - len(several)
     parts = []
-    if several:
+    if len(several) > _MOST_NAMED:
+        parts.append(f"from {len(several)} placements with several seeds")
+    elif several:
         parts.append(f"from rank{'' if len(several) == 1 else 's'} {ranges(several)}")
     if single:
         parts.append(f"from {counted(single, 'placement')} with a single run")

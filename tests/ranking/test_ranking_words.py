@@ -115,3 +115,12 @@ def test_a_lead_of_the_plain_unet_by_single_runs_is_not_taken_for_more(
         "No placement is ahead of the plain U-Net. How much of that is the seed's luck is not known. "
         "Run the leading placements and the plain U-Net with several seeds."
     )
+
+
+def test_many_ties_are_counted_and_not_listed(table: Make, numbered: Make) -> None:
+    """Twelve placements between which only noise decides, each with four seeds, and two with one run."""
+    wobble = (0.004, -0.002, 0.001, -0.003)
+    scores = {numbered(p): {s: 0.5 + wobble[(s + p) % 4] for s in range(4)} for p in range(12)}
+    scores |= {numbered(p): {0: 0.5} for p in (20, 21)}
+    text = str(rank(table(scores)).verdict)
+    assert "from 11 placements with several seeds nor from 2 placements with a single run" in text

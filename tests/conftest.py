@@ -41,6 +41,17 @@ def heed_ctrl_c() -> None:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in another order are other sums: what is compared bit for bit runs in one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def room_for() -> Iterator[Callable[[int | None], None]]:
     """Lets no file of this process grow beyond so many bytes, as on a disk that is full; None lifts the limit."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from statistics import mean, stdev
 
@@ -24,12 +23,7 @@ SEEDS = (0, 1, 2)
 T_OF_TWO_DEGREES = 2.920  # one-sided, 95 %: Student's table
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,12 +19,7 @@ BUDGET = Budget(steps=3, image_size=16, batch_size=2)
 SE = NETWORK.plain.replace(Location.parse("decoder.0"), AttentionSpec("se"))
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

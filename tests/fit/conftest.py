@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from nas_attn.data import Dataset, synthetic
 from nas_attn.export import Architecture
@@ -8,12 +7,8 @@ from nas_attn.placement import AttentionSpec, Location
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Sums in another order are other sums: what is compared bit for bit runs in one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def always_one_thread(one_thread: None) -> None:
+    """Every test of this folder compares or trains."""
 
 
 @pytest.fixture(scope="session")

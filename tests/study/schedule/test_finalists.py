@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 import pytest
@@ -57,6 +57,12 @@ def race(
     return records[len(turns) :]
 
 
+def drawn_truth(plain: Placement, others: Sequence[Placement]) -> Mapping[Placement, float]:
+    """The plain U-Net in the middle of the others."""
+    draw = random.Random(1)
+    return {plain: 0.60} | {placement: 0.60 + draw.gauss(0, 0.01) for placement in others}
+
+
 @pytest.fixture
 def tasks(space: SearchSpace) -> tuple[Placement, list[Placement]]:
     """Too few placements for a model of effects, which would expect the same of those that share attentions."""
@@ -105,8 +111,7 @@ def test_every_run_of_the_race_can_be_paired_with_the_plain_u_net(
     space: SearchSpace, tasks: tuple[Placement, list[Placement]]
 ) -> None:
     plain, others = tasks
-    draw = random.Random(1)
-    truth = {plain: 0.60} | {placement: 0.60 + draw.gauss(0, 0.01) for placement in others}
+    truth = drawn_truth(plain, others)
     ran: set[int] = {0}
     for record in race(truth, space, 40, 0.005):
         if record.placement == plain:
@@ -119,8 +124,7 @@ def test_no_run_of_the_race_has_a_seed_that_any_placement_was_screened_with(
 ) -> None:
     """What a seed brings to an attention has had its say in the choice, whichever placement it was seen in."""
     plain, others = tasks
-    draw = random.Random(1)
-    truth = {plain: 0.60} | {placement: 0.60 + draw.gauss(0, 0.01) for placement in others}
+    truth = drawn_truth(plain, others)
     found = race(truth, space, 40, 0.005, screening=(3, 4, 5))
     assert {record.seed for record in found if record.placement == plain} == {record.seed for record in found}
     assert min(record.seed for record in found) == 6

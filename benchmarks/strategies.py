@@ -60,9 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     points: list[Point] = []
     try:
-        if unknown := sorted(set(asked.strategies) - set(contestants())):
-            raise UsageError([f"--strategies {name}: one of {', '.join(contestants())}" for name in unknown])
-        names = [name for name in asked.strategies if contestants()[name].n_rungs <= _n_rungs(asked)]
+        known = contestants()
+        if unknown := sorted(set(asked.strategies) - set(known)):
+            raise UsageError([f"--strategies {name}: one of {', '.join(known)}" for name in unknown])
+        most = _n_rungs(asked)
+        names = [name for name in asked.strategies if known[name].n_rungs <= most]
         with ProcessPoolExecutor(asked.workers) as workers:
             for name in names:
                 numbers = range(min(asked.repetitions, _SLOW.get(name, asked.repetitions)))

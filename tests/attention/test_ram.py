@@ -103,7 +103,7 @@ def test_the_segmentation_loss_teaches_all_but_where_to_look_and_the_reward_teac
 def test_the_estimate_is_the_gradient_of_the_expected_reward(aim, best):
     """One glimpse, whose place earns a reward; the expectation by quadrature over where it may be.
 
-    At the border it tells the density of the place that was drawn from that of the place brought back onto the map.
+    At the border it tells the density of the place that was drawn from that of the place brought back to the map.
     """
     module = RecurrentAttention(1, glimpses=1, side=2, scales=1).double()
     nn.init.constant_(module.policy.bias, aim / module.policy.factor)

@@ -132,15 +132,44 @@ def ladder_of(identity: Mapping[str, Any], top: Budget) -> tuple[Budget, ...]:
     return rungs(identity.get("ladder", ()), top, pretrained=identity.get("ladder start") == PLAIN)
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """Where two identities differ, one line each: ``budget.steps was 200 and is now 100``."""
+@dataclass(frozen=True)
+class Difference:
+    """A setting in which two identities differ; prints ``budget.steps was 200 and is now 100``.
+
+    Args:
+        name: of the setting, with those that it lies in.
+        before: its value; None where there was none.
+        now: likewise.
+    """
+
+    name: str
+    before: object
+    now: object
+
+    def __str__(self) -> str:
+        return f"{self.name} was {_short(self.before)} and is now {_short(self.now)}"
+
+
+_UNSAID = {
+    "find budget": False,
+    "ladder start": SCRATCH,
+    "screening seeds": 1,
+    "out of memory": "fail",
+    "space.network.frames": 1,
+}
+"""What holds where an identity does not say it."""
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[Difference]:
+    """Where two identities differ."""
     found = []
     for name in [*old, *(name for name in new if name not in old)]:
-        before, after = old.get(name), new.get(name)
+        whole = f"{path}{name}"
+        before, after = (side.get(name, _UNSAID.get(whole)) for side in (old, new))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after, f"{path}{name}.")
+            found += differences(before, after, f"{whole}.")
         elif before != after:
-            found.append(f"{path}{name} was {_short(before)} and is now {_short(after)}")
+            found.append(Difference(whole, before, after))
     return found
 
 

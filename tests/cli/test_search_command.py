@@ -113,7 +113,10 @@ def test_the_study_file_repeats_the_command(tiny_study, capsys):
 def test_flags_override_the_study_file(tiny_study, refused):
     lines = refused("search", "--config", "studies/tiny/study.yaml", "--seed", "3", "--steps", "8")
 
-    assert lines[:2] == ["study 'tiny': budget.steps was 4 and is now 8", "study 'tiny': seed was 0 and is now 3"]
+    assert lines[:2] == [
+        "study 'tiny': budget.steps was 4 and is now 8; give --steps 4",
+        "study 'tiny': seed was 0 and is now 3; give --seed 0",
+    ]
 
 
 def test_one_trial_is_a_study(here, capsys):

@@ -129,12 +129,12 @@ def test_other_settings_are_refused_with_each_difference(result: StudyResult) ->
 
     *differences, mend = caught.value.problems
     assert differences == [
-        "study 's': space.network.base_channels was 4 and is now 8",
-        "study 's': budget.steps was 200 and is now 77",
-        "study 's': strategy was additive and is now random",
-        "study 's': cost was macs and is now parameters",
-        "study 's': seed was 0 and is now 1",
-        "study 's': finalists was 0.25 and is now 0.5",
+        "study 's': space.network.base_channels was 4 and is now 8; give --base-channels 4",
+        "study 's': budget.steps was 200 and is now 77; give --steps 200",
+        "study 's': strategy was additive and is now random; give --strategy additive",
+        "study 's': cost was macs and is now parameters; give --cost macs",
+        "study 's': seed was 0 and is now 1; give --seed 0",
+        "study 's': finalists was 0.25 and is now 0.5; give --finalists 0.25",
     ]
     assert mend.endswith("repeat them, or begin another with --study NAME or --as-new")
 

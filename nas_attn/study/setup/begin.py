@@ -14,8 +14,9 @@ from nas_attn.data import DataCard
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.plan import Plan
-from nas_attn.study.settings import differences
+from nas_attn.study.settings import Difference, differences
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.mend import mend
 from nas_attn.study.setup.repeat import study_values, write_settings
 from nas_attn.study.setup.resolve import Resolved
 
@@ -63,7 +64,7 @@ def check_settings(ledger: Ledger, resolved: Resolved) -> None:
     made = f" (it was begun by nas-attn {version}, and this is {__version__})" if version != __version__ else ""
     raise StudyError(
         [
-            *(f"study '{name}': {difference}" for difference in found),
+            *(_told(difference, ledger, resolved) for difference in found),
             f"study '{name}' goes on with the settings that it began with{made}: repeat them, or begin another "
             "with --study NAME or --as-new",
         ]
@@ -109,7 +110,12 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
     return ledger
 
 
-def _changed(ledger: Ledger, resolved: Resolved) -> Sequence[str]:
+def _told(difference: Difference, ledger: Ledger, resolved: Resolved) -> str:
+    to_type = mend(difference, ledger, resolved)
+    return f"study '{ledger.name}': {difference}" + (f"; {to_type}" if to_type else "")
+
+
+def _changed(ledger: Ledger, resolved: Resolved) -> Sequence[Difference]:
     return differences(ledger.identity, _identity(resolved))
 
 

@@ -164,9 +164,10 @@ def request_from(values: Mapping[str, object]) -> StudyRequest:
 def kept_request(values: Mapping[str, Any]) -> StudyRequest:
     """The request with which a study was begun, from the values that it keeps.
 
-    A study from before proposals took several seeds in turn took one.
+    A study from before proposals took several seeds in turn took one, and one from before short runs could start
+    elsewhere began them from scratch.
     """
-    return StudyRequest(**{"screening_seeds": 1, **values})
+    return StudyRequest(**{"screening_seeds": 1, "ladder_start": SCRATCH, **values})
 
 
 def request_problems(values: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -45,7 +45,8 @@ _FIRST = 4
 """Where the budget is to be found, the doubling begins with this part of the preset's steps."""
 _IMAGES_FOR_A_CLIP = 4
 """The built-in clips are so many times fewer than the built-in images; each has twice as many frames."""
-_CEILINGS = {"macs": "max_macs", "parameters": "max_parameters"}
+CEILINGS = {"macs": "max_macs", "parameters": "max_parameters"}
+"""Costs that are known before a training, and the fields that limit them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +163,13 @@ def _contradictions(request: StudyRequest) -> list[str]:
         if request.steps not in (None, top):
             found.append(f"--steps {request.steps}: the ladder ends with {top} steps; give one of the two")
     if request.max_cost is not None:
-        if request.cost not in _CEILINGS:
+        if request.cost not in CEILINGS:
             found.append(
                 f"--max-cost {request.max_cost}: {request.cost} is known only after a measurement, so it can't "
                 "limit what is proposed; use --max-macs or --max-parameters"
             )
-        elif getattr(request, _CEILINGS[request.cost]) is not None:
-            flag = _CEILINGS[request.cost].replace("_", "-")
+        elif getattr(request, CEILINGS[request.cost]) is not None:
+            flag = CEILINGS[request.cost].replace("_", "-")
             found.append(f"--max-cost {request.max_cost}: --{flag} limits the same; give one of the two")
     return found
 

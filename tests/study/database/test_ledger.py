@@ -126,7 +126,14 @@ def test_differences_name_each_setting_that_changed() -> None:
     old: dict[str, Any] = {"seed": 0, "budget": {"steps": 200, "batch_size": 8}, "strategy": "tpe"}
     new: dict[str, Any] = {"seed": 1, "budget": {"steps": 100, "batch_size": 8}, "strategy": "tpe"}
 
-    assert differences(old, new) == ["seed was 0 and is now 1", "budget.steps was 200 and is now 100"]
+    found = [str(difference) for difference in differences(old, new)]
+    assert found == ["seed was 0 and is now 1", "budget.steps was 200 and is now 100"]
+
+
+def test_what_an_identity_does_not_say_is_no_difference_to_its_being_said() -> None:
+    assert differences({}, {"screening seeds": 1, "out of memory": "fail"}) == []
+    (found,) = differences({"seed": 0}, {"seed": 0, "screening seeds": 4})
+    assert str(found) == "screening seeds was 1 and is now 4"
 
 
 def test_a_study_is_not_made_twice(ledger: Ledger, url: str) -> None:

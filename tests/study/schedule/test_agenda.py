@@ -162,5 +162,5 @@ def test_where_the_rungs_start_is_part_of_what_a_study_is(studies: Any) -> None:
     plain = studies.settings.identity()
 
     assert "ladder start" not in scratch, "studies from before it existed go on"
-    assert differences(scratch, plain) == ["ladder start was nothing and is now plain"]
+    assert list(map(str, differences(scratch, plain))) == ["ladder start was scratch and is now plain"]
     assert ladder_of(plain, studies.settings.budget) == studies.settings.ladder_below(studies.settings.budget)

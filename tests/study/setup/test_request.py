@@ -11,11 +11,11 @@ from nas_attn.study.setup.config import read_study_file, study_text
 from nas_attn.study.setup.request import FIELDS, StudyRequest, kept_request, request_from, seconds
 
 
-def test_a_study_that_was_begun_with_one_seed_for_all_proposals_keeps_it() -> None:
+def test_a_study_from_before_a_choice_existed_keeps_what_was_done_then() -> None:
     kept = StudyRequest(study="s", seed=3).to_dict()
     assert kept_request(kept) == StudyRequest(study="s", seed=3)
-    del kept["screening_seeds"]
-    assert kept_request(kept) == StudyRequest(study="s", seed=3, screening_seeds=1)
+    del kept["screening_seeds"], kept["ladder_start"]
+    assert kept_request(kept) == StudyRequest(study="s", seed=3, screening_seeds=1, ladder_start="scratch")
 
 
 def test_every_problem_of_a_request_is_named() -> None:

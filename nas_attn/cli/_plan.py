@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.budget import PLAIN
-from nas_attn.ranking import amount
+from nas_attn.ranking import amount, counted
 
 if TYPE_CHECKING:
     from nas_attn.study.schedule.agenda import Agenda
@@ -47,7 +47,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         ("trials", f"{_trials(settings, agenda)}; objectives: IoU up, {settings.cost} down"),
-        ("done", f"{n_done} trials; the search goes on after them" if n_done else "nothing yet"),
+        ("done", _done(n_done)),
         ("time", _time(settings, left, trial_seconds)),
         ("IoU", IOU_DEFINITION),
     )
@@ -74,12 +74,12 @@ def _trials(settings: StudySettings, agenda: Agenda) -> str:
     course = agenda.course(())
     if course is None:
         return f"{settings.trials}: controls, proposals {_proposers(settings)} and finalists' further seeds"
-    controls = _count(agenda.n_controls(course), "control")
+    controls = counted(agenda.n_controls(course), "control")
     if settings.timeout is not None:
         share = f"{settings.finalists:.0%} of the time for finalists' further seeds"
         most = f"at most {settings.trials}" if settings.trials < ENDLESS else "as many as there is time for"
         return f"{most}: {controls}, proposals {_proposers(settings)}, {share}"
-    proposals = _count(agenda.n_proposals(course), "proposal")
+    proposals = counted(agenda.n_proposals(course), "proposal")
     finalists = f"{agenda.n_finalists(course)} for finalists' further seeds"
     return f"{settings.trials}: {controls}, {proposals} {_proposers(settings)}, {finalists}"
 
@@ -120,13 +120,15 @@ def _data(resolved: Resolved) -> str:
     counts = "{} training, {} validation and {} test {}".format(*map(len, splits), dataset.units)
     if dataset.has_clips:
         counts += " in {}, {} and {} clips".format(*(len(split.clips) for split in splits))
-    return f"{dataset.name}: {counts} of {_count(dataset.in_channels, 'channel')}{shrunk}"
+    return f"{dataset.name}: {counts} of {counted(dataset.in_channels, 'channel')}{shrunk}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _done(number: int) -> str:
+    if not number:
+        return "nothing yet"
+    return f"{counted(number, 'trial')}; the search goes on after {'it' if number == 1 else 'them'}"
 
 
 def _workers(number: int, device_kind: str) -> str:
     threads = " with one thread" + (" each" if number > 1 else "") if device_kind == "cpu" else ""
-    return f"{_count(number, 'worker')}{threads}"
+    return f"{counted(number, 'worker')}{threads}"

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas_attn.errors import NasAttnError
+from nas_attn.ranking import counted
 
 if TYPE_CHECKING:
     from nas_attn.fit import PredictionReport
@@ -63,11 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(report: PredictionReport, output: Path, console: Console) -> None:
-    number = len(report.predictions)
-    console.print(f"{number} image{'' if number == 1 else 's'} segmented")
+    number, clips = len(report.predictions), report.n_clips
+    unit = "image" if clips is None else "frame"
+    of_clips = "" if clips is None else f" of {counted(clips, 'clip')}"
+    console.print(f"{counted(number, unit)}{of_clips} segmented")
     if not report.predictions:
         return
     for index, name in enumerate(report.classes):
         share = sum(prediction.shares[index] for prediction in report.predictions) / number
-        console.print(f"  {name}: {share:.1%} of the pixels, on average over the images")
+        console.print(f"  {name}: {share:.1%} of the pixels, on average over the {unit}s")
     console.print(f"masks     {output / 'masks'}\noverlays  {output / 'overlays'}")

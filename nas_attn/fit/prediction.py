@@ -55,11 +55,13 @@ class PredictionReport:
         classes: names in the order of their indices.
         predictions: of the images that could be segmented.
         problems: what was wrong with each of the others, one line each.
+        n_clips: from how many clips the images are; None where each was seen by itself.
     """
 
     classes: tuple[str, ...]
     predictions: tuple[Prediction, ...]
     problems: tuple[str, ...]
+    n_clips: int | None = None
 
 
 def predict(
@@ -120,7 +122,8 @@ def predict(
             done += len(clip)
             report(done, n_images)
     _save(draw_legend(info.classes), output / "legend.png")
-    return PredictionReport(info.classes, tuple(predictions), tuple(problems))
+    n_clips = len({prediction.mask.parent for prediction in predictions}) if frames > 1 else None
+    return PredictionReport(info.classes, tuple(predictions), tuple(problems), n_clips)
 
 
 def frames_together(architecture: Architecture) -> int:

@@ -11,9 +11,11 @@ from nas_attn.export import Architecture, write_architecture
 from nas_attn.fit import architecture_id
 from nas_attn.fit.weights import WeightsInfo, write_weights
 from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Location
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 
+TEMPORAL = AttentionSpec("tam")
 PREDICT = ("predict", "best.yaml", "weights.safetensors", "images", "-o", "out", "--accelerator", "cpu")
 
 
@@ -22,19 +24,28 @@ def workplace(tmp_path, monkeypatch):
     """An architecture, weights for it and three images, in the working directory."""
     monkeypatch.chdir(tmp_path)
     network = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)
+    write_trained(network, network.plain)
+    Path("images").mkdir()
+    for index in range(3):
+        write_image(Path("images", f"{index}.png"), index)
+
+
+def write_trained(network, placement):
+    """The files of an architecture and of weights for it."""
     mean, std = (100.0,) * 3, (50.0,) * 3
-    architecture = Architecture(network, network.plain, ("background", "nucleus"), mean, std, 32)
+    architecture = Architecture(network, placement, ("background", "nucleus"), mean, std, 32)
     write_architecture(architecture, "best.yaml", catalogue())
-    module = build_unet(network, network.plain)
+    module = build_unet(network, placement)
     initialise(module, 0)
     info = WeightsInfo(
         architecture_id(architecture), "plain", architecture.classes, mean, std, 8, None, "", 0, 1, 0.5, "0"
     )
     write_weights(Path("weights.safetensors"), module, info)
-    Path("images").mkdir()
-    for index in range(3):
-        values = np.random.default_rng(index).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(values).save(f"images/{index}.png")
+
+
+def write_image(path, seed, size=(20, 24)):
+    values = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(values).save(path)
 
 
 def test_every_image_gets_a_mask_and_an_overlay(capsys):
@@ -46,6 +57,32 @@ def test_every_image_gets_a_mask_and_an_overlay(capsys):
     assert sum(shares) == pytest.approx(100, abs=0.2)
     for folder in ("masks", "overlays"):
         assert sorted(path.name for path in Path("out", folder).iterdir()) == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (("film",), "7 frames of 2 clips segmented"),
+        (("film/a",), "4 frames of 1 clip segmented"),
+        (("film", "torn"), "9 frames of 3 clips segmented"),
+    ],
+    ids=["a folder of clips", "one clip", "one of which is used in part"],
+)
+def test_frames_of_clips_are_counted_as_such(capsys, paths, words):
+    network = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4, frames=2)
+    write_trained(network, network.plain.replace(Location.parse("encoder.0"), TEMPORAL))
+    for clip, frames in (("film/a", 4), ("film/b", 3), ("torn", 4)):
+        Path(clip).mkdir(parents=True)
+        for frame in range(frames):
+            size = (28, 24) if (clip, frame) == ("torn", 3) else (20, 24)
+            write_image(Path(clip, f"{frame}.png"), frame, size)
+
+    assert main([*PREDICT[:3], *paths, *PREDICT[4:]]) == (2 if "torn" in paths else 0)
+    shown = capsys.readouterr()
+    assert words in shown.out.splitlines()
+    assert "of the pixels, on average over the frames" in shown.out
+    assert "image" not in shown.out
+    assert ("torn/3.png: has another size than the frames of its clip before it" in shown.err) == ("torn" in paths)
 
 
 def test_an_unreadable_image_is_named_at_the_end_and_the_others_are_segmented(capsys):

@@ -126,6 +126,8 @@ def test_one_trial_is_a_study(here, capsys):
     assert "1/1 trials" in printed
     assert [row["is_control"] for row in rows_of("one", capsys)] == [True]
     assert Path("studies/one/best.yaml").is_file()
+    assert main(["search", *TINY, "--trials", "1", "--study", "one"]) == 0
+    assert "done     1 trial; the search goes on after it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("cost", ["latency", "memory"])

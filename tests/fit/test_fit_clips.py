@@ -117,6 +117,7 @@ def test_prediction_takes_folders_of_frames_and_writes_what_the_network_says_of_
 
     network = load(run)
     assert report.problems == ()
+    assert report.n_clips == 2
     assert told == [(5, 10), (10, 10)]
     assert [prediction.image.name for prediction in report.predictions[:5]] == [f"{n}.png" for n in range(8, 13)]
     inputs = (film.test.pixels.float() - film.mean[0]) / film.std[0]
@@ -134,6 +135,7 @@ def test_prediction_takes_folders_of_frames_and_writes_what_the_network_says_of_
 def test_one_clip_may_be_named(architecture: Architecture, run: Path, clips: Path, tmp_path: Path) -> None:
     report = predict(architecture, run / "weights.safetensors", [clips / "clip1"], tmp_path / "out")
     assert {prediction.mask.parent.name for prediction in report.predictions} == {"clip1"}
+    assert report.n_clips == 1
 
 
 def test_what_is_no_clip_is_refused(architecture: Architecture, run: Path, clips: Path, tmp_path: Path) -> None:
@@ -181,3 +183,4 @@ def test_a_network_whose_attention_looks_at_single_frames_predicts_single_images
         plain, tmp_path / "run" / "weights.safetensors", [clips / "clip0" / "8.png"], tmp_path / "out"
     )
     assert [prediction.mask for prediction in report.predictions] == [tmp_path / "out" / "masks" / "8.png"]
+    assert report.n_clips is None

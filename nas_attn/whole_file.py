@@ -1,32 +1,61 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+_PART = ".nas-attn-{}.part"
+_ABANDONED_SECONDS = 24 * 3600
+"""A part that nobody has written to for so long was a killed writer's."""
 
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A new name beside a file to write under; what stands there takes the file's place when the block ends well.
 
-    A reader sees the old file or the new one, never a part of it. Only a writer that is killed leaves its part
-    behind, hidden and under a name that nobody uses again.
+    A reader sees the old file or the new one, never a part of it. A writer that is killed leaves its part behind,
+    hidden, and whoever writes in that folder a day later takes it away. A folder is written likewise.
 
     Args:
-        path: of the file; its folder must exist. A link stays one: what it names is written.
+        path: of the file; the folder above must exist. A link stays one: what it names is written. For a folder,
+            nothing but an empty one may be there.
     Raises:
         OSError: the path cannot be written; the old file is still there.
     """
     target = path.resolve()
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    _clear(target.parent)
+    part = target.with_name(_PART.format(secrets.token_hex(8)))
     try:
         yield part
         os.replace(part, target)
     except BaseException:
+        _remove(part)
+        raise
+
+
+@functools.cache  # a process looks once into each folder, for some hold ten thousand masks
+def _clear(folder: Path) -> None:
+    """Take away what killed writers have left in a folder.
+
+    Were one of them alive after all, it would end with an error and the file as it was.
+    """
+    oldest = time.time() - _ABANDONED_SECONDS
+    with contextlib.suppress(OSError):
+        for part in folder.glob(_PART.format("*")):
+            if part.stat().st_mtime < oldest:
+                _remove(part)
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
         with contextlib.suppress(OSError):
             part.unlink()
-        raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +79,57 @@ def test_a_writer_that_is_killed_leaves_the_old_file_and_disturbs_no_other_write
         part.write_bytes(b"new")
 
     assert path.read_bytes() == b"new"
+
+
+def test_what_a_killed_writer_left_a_day_ago_is_taken_away_and_nothing_else(path: Path) -> None:
+    parts = []
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+        (part,) = (left for left in path.parent.iterdir() if left not in (path, *parts))
+        parts.append(part)
+    foreign = path.with_name(".somebody-elses.part")
+    foreign.write_bytes(b"")
+    day = 24 * 3600
+    for age, left in ((day + 60, parts[0]), (day - 60, parts[1]), (2 * day, foreign)):
+        os.utime(left, (time.time() - age,) * 2)
+
+    with whole_file(path) as part:
+        part.write_bytes(b"new")
+
+    assert sorted(path.parent.iterdir()) == sorted([path, parts[1], foreign])
+
+
+def test_a_writer_whose_part_was_taken_away_ends_with_an_error_and_the_old_file(path: Path) -> None:
+    def write() -> None:
+        with whole_file(path) as part:
+            part.write_bytes(b"new")
+            part.unlink()
+
+    with pytest.raises(FileNotFoundError):
+        write()
+
+    assert path.read_bytes() == OLD
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def write(folder: Path, *, fails: bool = False) -> None:
+        with whole_file(folder) as part:
+            part.mkdir()
+            (part / "one").write_bytes(b"1")
+            if fails:
+                raise KeyboardInterrupt
+            (part / "two").write_bytes(b"2")
+            assert list(tmp_path.iterdir()) == [part]
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "folder", fails=True)
+    assert not list(tmp_path.iterdir())
+
+    write(tmp_path / "folder")
+    assert sorted(child.name for child in (tmp_path / "folder").iterdir()) == ["one", "two"]
+    with pytest.raises(OSError, match="not empty"), whole_file(tmp_path / "folder") as part:
+        part.mkdir()
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
 
 
 def test_two_writers_at_a_time_do_not_mix(path: Path) -> None:

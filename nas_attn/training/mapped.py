@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.training.images import DeviceImages, home_of
+from nas_attn.whole_file import whole_file
 
 _FACTS = "facts.json"
 
@@ -23,17 +22,13 @@ def write_mapped(images: DeviceImages, folder: Path) -> None:
         images: packed for the CPU.
         folder: must not exist; the one above it must.
     """
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    unfinished.mkdir()
-    try:
-        np.save(unfinished / "pixels.npy", images.pixels.numpy())
-        np.save(unfinished / "masks.npy", images.masks.numpy())
-        facts = {name: getattr(images, name).tolist() for name in ("heights", "widths", "mean", "std")}
-        facts |= {"clips": images.clips, "frames": images.frames}
-        (unfinished / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    facts = {name: getattr(images, name).tolist() for name in ("heights", "widths", "mean", "std")}
+    facts |= {"clips": images.clips, "frames": images.frames}
+    with whole_file(folder) as part:
+        part.mkdir()
+        np.save(part / "pixels.npy", images.pixels.numpy())
+        np.save(part / "masks.npy", images.masks.numpy())
+        (part / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = None) -> DeviceImages:

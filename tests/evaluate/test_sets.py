@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from nas_attn.budget import Budget
@@ -53,10 +57,39 @@ def test_files_are_written_once_and_those_of_other_data_are_removed(tmp_path: Pa
     assert [path.name for path in (tmp_path / "images").iterdir()] == [other.name]
 
 
-def test_a_folder_that_was_left_half_written_is_made_anew(tmp_path: Path) -> None:
-    data = SOURCE.load()
-    folder = write_sets(data, 16, tmp_path / "images")
-    (folder / "val").rename(folder / ".val.123")
-    write_sets(data, 16, tmp_path / "images")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy
+from nas_attn.evaluate import DataSource, write_sets
 
+save, left = numpy.save, [int(sys.argv[2])]
+
+def save_or_die(path, values):
+    left[0] -= 1
+    if left[0] == 0:
+        with open(path, "wb") as file:
+            file.write(values.tobytes()[: values.nbytes // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(path, values)
+
+numpy.save = save_or_die
+write_sets(DataSource(image_size=16, n_train=6, n_val=4).load(), 16, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("n_th", [2, 3], ids=["at the masks for training", "at the pixels to judge"])
+def test_what_a_killed_writer_left_is_never_used(n_th: int, tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "images", str(n_th)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "images").iterdir()
+    whole = ["train"] if n_th > 2 else []
+    assert [path.name for path in left.iterdir() if not path.name.startswith(".")] == whole
+    assert len(list(left.iterdir())) == len(whole) + 1, "its part"
+
+    folder = write_sets(SOURCE.load(), 16, tmp_path / "images")
+    assert folder == left
     assert sorted(path.name for path in folder.iterdir()) == ["train", "val"]
+    mine, theirs = read_sets(folder, CPU), pack_sets(SOURCE.load(), 16, CPU)
+    assert torch.equal(mine.train.pixels, theirs.train.pixels)
+    assert torch.equal(mine.val.masks, theirs.val.masks)

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking.additive import seed_effects
+from nas_attn.ranking.additive import seed_effects, squares
+from nas_attn.ranking.noise import residual_square
 from nas_attn.ranking.result import Interval
 from nas_attn.ranking.runs import comparable_iou
 from nas_attn.ranking.shrink import adjusted_mean
 from nas_attn.record import TrialRecord
 
+LEAST_REPEATS = 3
+"""With fewer degrees of freedom the noise of the longer runs is not known."""
 LEAST_PLACEMENTS = 4
 """With fewer placements a rank correlation has no interval."""
 WORTHWHILE = 0.5
@@ -39,6 +42,8 @@ class RungFidelity:
         n_runs: how many pairs of runs that makes.
         correlation: Spearman's, over the placements.
         interval: of the correlation; None for fewer than four placements.
+        attainable: correlation that a perfect forecast would have with these runs of the longer budget, since they
+            hold noise; None where too few placements ran with several seeds to know it.
     """
 
     lower: Budget
@@ -47,6 +52,7 @@ class RungFidelity:
     n_runs: int
     correlation: float
     interval: Interval | None
+    attainable: float | None = None
 
     @property
     def predicts(self) -> bool | None:
@@ -64,9 +70,14 @@ class RungFidelity:
     def text(self) -> str:
         """The correlation with its interval, in words."""
         known = "" if self.interval is None else f" ({self.interval.low:+.2f} to {self.interval.high:+.2f})"
+        most = (
+            ""
+            if self.attainable is None
+            else f" A perfect forecast would show {self.attainable:+.2f}: the longer runs hold noise, too."
+        )
         return (
             f"From {self.lower.brief} to {self.upper.brief}: rank correlation {self.correlation:+.2f}{known} over "
-            f"{self.n_placements} placements run at both."
+            f"{self.n_placements} placements run at both.{most}"
         )
 
     @property
@@ -147,9 +158,30 @@ def _compare(lower: Budget, upper: Budget, short: Cells, long: Cells, confidence
     placements = list(dict.fromkeys(placement for placement, _ in shared))
     if len(placements) < 3:
         return None
-    correlation = spearman(*(_levels(cells, shared, placements) for cells in (short, long)))
+    levels, upper_levels = (_levels(cells, shared, placements) for cells in (short, long))
+    correlation = spearman(levels, upper_levels)
     interval = spearman_interval(correlation, len(placements), confidence)
-    return RungFidelity(lower, upper, len(placements), len(shared), correlation, interval)
+    most = _attainable(long, upper_levels, len(shared) / len(placements))
+    return RungFidelity(lower, upper, len(placements), len(shared), correlation, interval, most)
+
+
+def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float | None:
+    """The root of the levels' reliability: what is not noise of their variance (Spearman 1904,
+    doi:10.2307/1412159).
+
+    Args:
+        cells: all runs of the budget, whose repeats tell the noise of one.
+        levels: of the placements.
+        n_seeds: behind each level, on average.
+    """
+    rows: dict[Placement, dict[int, float]] = {}
+    for (placement, seed), iou in cells.items():
+        rows.setdefault(placement, {})[seed] = iou
+    residual, degrees_of_freedom = residual_square([row for row in rows.values() if len(row) > 1])
+    variance = squares(levels) / (len(levels) - 1)
+    if degrees_of_freedom < LEAST_REPEATS or variance == 0:
+        return None
+    return math.sqrt(max(0.0, 1 - residual / degrees_of_freedom / n_seeds / variance))
 
 
 def _levels(

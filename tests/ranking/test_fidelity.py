@@ -120,3 +120,35 @@ def test_noisy_ladders_are_told_from_faithful_ones(record: Make, numbered: Make)
     useless = [0.3 + draw.gauss(0, 0.02) for _ in truth]
     assert ladder_fidelity(ladder(record, numbered, (100, faithful), (300, long)))[0].predicts is True
     assert ladder_fidelity(ladder(record, numbered, (100, useless), (300, long)))[0].predicts is False
+
+
+def repeated(record: Make, numbered: Make, noise: float, draw: random.Random) -> list[TrialRecord]:
+    """Long runs of 40 placements, six of them with four more seeds, and short runs that show the truth."""
+    truth = [draw.gauss(0.6, 0.01) for _ in range(40)]
+    cells = [(p, s) for p in range(40) for s in range(5 if p < 6 else 1)]
+    long = [(300, p, s, truth[p] + 0.02 * s + draw.gauss(0, noise)) for p, s in cells]
+    short = [(100, p, 0, truth[p]) for p in range(40)]
+    return [record(n, numbered(p), s, iou, steps=steps) for n, (steps, p, s, iou) in enumerate(short + long)]
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.01])
+def test_a_perfect_forecast_reaches_what_is_said_to_be_attainable(
+    record: Make, numbered: Make, noise: float
+) -> None:
+    draw = random.Random(2)
+    found = [ladder_fidelity(repeated(record, numbered, noise, draw))[0] for _ in range(40)]
+    most = [fidelity.attainable for fidelity in found if fidelity.attainable is not None]
+    assert len(most) == 40
+    reliability = 0.01**2 / (0.01**2 + noise**2)
+    assert np.square(most).mean() == pytest.approx(reliability, abs=0.06)
+    assert np.mean([fidelity.correlation for fidelity in found]) == pytest.approx(math.sqrt(reliability), abs=0.03)
+    assert f"would show {found[0].attainable:+.2f}" in found[0].text
+
+
+def test_where_little_was_repeated_nothing_is_said_of_what_is_attainable(record: Make, numbered: Make) -> None:
+    """Two placements with two seeds leave one degree of freedom."""
+    rungs = ladder(record, numbered, (100, [0.1, 0.2, 0.3, 0.4]), (300, [0.2, 0.3, 0.4, 0.5]))
+    rungs += [record(90 + p, numbered(p), 1, 0.3 + 0.1 * p, steps=300) for p in (0, 1)]
+    (fidelity,) = ladder_fidelity(rungs)
+    assert fidelity.attainable is None
+    assert "perfect" not in fidelity.text

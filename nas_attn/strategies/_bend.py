@@ -54,17 +54,16 @@ class Bend:
         return self.middle + self.spread * straight
 
 
-def bent(ious: Array, scale: Array) -> Array:
-    """The scores of IoUs; a run that failed (nan) counts as one spread below the worst.
+def bent(ious: Array) -> Array:
+    """The scores of IoUs; a run that failed counts as one spread below the worst.
 
     Args:
         ious: nan where a run failed, (n,).
-        scale: those that decide about middle and spread, (m,).
     Returns:
         (n,); 0 where no run succeeded.
     """
     if not np.isfinite(ious).any():
         return np.zeros(len(ious))
-    scores = Bend.of(scale).scores(ious)
+    scores = Bend.of(ious).scores(ious)
     scores[np.isnan(scores)] = np.nanmin(scores) - 1
     return scores

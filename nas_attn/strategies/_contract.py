@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_attn.budget import Budget
 from nas_attn.errors import UsageError
 from nas_attn.placement import Placement
 from nas_attn.record import TrialRecord
@@ -29,8 +30,9 @@ class Question:
         objective_cost: what ``cost`` counts, such as ``macs``.
         allowed: whether a placement keeps every limit. In spaces of more than a few thousand placements
             it has to be a ceiling: making one location cheaper never breaks it.
-        share: how much of a placement's score at the top budget a record explains: 1 for a run of that
-            budget, less for a shorter one.
+        ladder: budgets, the shortest first; empty where there is one only.
+        shown: on a ladder, the finished evaluations of all rungs, each with its own IoU; empty where there is one
+            budget only, which ``records`` tell of.
         known: the placements of ``records``, where the asker has them at hand; None where they are to be
             collected.
     Raises:
@@ -45,7 +47,8 @@ class Question:
     cost: Callable[[Placement], float]
     objective_cost: str
     allowed: Callable[[Placement], bool]
-    share: Callable[[TrialRecord], float] = lambda record: 1.0
+    ladder: tuple[Budget, ...] = ()
+    shown: tuple[TrialRecord, ...] = ()
     known: Set[Placement] | None = None
 
     def __post_init__(self) -> None:

@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from nas_attn.budget import Budget
 from nas_attn.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.space import SearchSpace
-from nas_attn.strategies._effects import Effects, Runs
+from nas_attn.strategies._contract import Question
+from nas_attn.strategies._effects import Effects
 from nas_attn.strategies._encoding import Encoding
+from nas_attn.strategies._runs import Runs
 
 LEAST_RUNS = 16
-"""With fewer runs nothing is expected."""
+LEAST_AT_THE_TOP = 8
+"""With fewer runs, or fewer of the top budget, nothing is expected."""
+
+
+def learned(question: Question, others: Iterable[Placement] = ()) -> tuple[Effects, Encoding]:
+    """The model of effects, given all that a strategy may know.
+
+    Args:
+        question: with one record at least.
+        others: placements that are to be encoded, besides those of the space and of the records.
+    """
+    return _learned(question.space, question.shown or question.records, question.ladder, others)
 
 
 def expected_ious(
-    space: SearchSpace, records: Sequence[TrialRecord], placements: Sequence[Placement]
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+    placements: Sequence[Placement],
+    ladder: tuple[Budget, ...] = (),
 ) -> dict[Placement, float]:
-    """The IoU to expect of each placement over seeds; empty where too few runs are there.
+    """The IoU to expect of each placement at the top budget, over seeds; empty where too few runs are there.
 
     It need not be the mean of the placement's own runs: a single one says less of it than all others together.
 
     Args:
         space: of the study.
-        records: finished evaluations of one budget.
+        records: finished evaluations, of one budget or of a ladder's.
         placements: which, run or not.
+        ladder: budgets of the records, the shortest first; may be left out where they have one only.
     """
-    ordered = sorted(records, key=lambda record: record.number)
-    if not placements or sum(record.outcome is not None for record in ordered) < LEAST_RUNS:
+    complete = [record.budget for record in records if record.outcome is not None]
+    at_the_top = sum(not ladder or budget == ladder[-1] for budget in complete)
+    if not placements or len(complete) < LEAST_RUNS or at_the_top < LEAST_AT_THE_TOP:
         return {}
-    encoding = Encoding.of(space, (*(record.placement for record in ordered), *placements))
-    effects = Effects.learn(Runs.of(ordered, encoding, lambda _: 1.0))
+    effects, encoding = _learned(space, records, ladder, placements)
     return dict(zip(placements, effects.ious(encoding.encode(placements)).tolist(), strict=True))
+
+
+def _learned(
+    space: SearchSpace, records: Sequence[TrialRecord], ladder: tuple[Budget, ...], others: Iterable[Placement]
+) -> tuple[Effects, Encoding]:
+    ordered = sorted(records, key=lambda record: record.number)
+    encoding = Encoding.of(space, (*(record.placement for record in ordered), *others))
+    return Effects.learn(Runs.of(ordered, encoding, ladder)), encoding

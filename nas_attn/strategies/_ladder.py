@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from statistics import fmean
+from itertools import pairwise
+
+import numpy as np
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking import ladder_fidelity
+from nas_attn.ranking import RungFidelity, ladder_fidelity
 from nas_attn.record import Role, TrialRecord
+from nas_attn.strategies._bend import Array
 from nas_attn.strategies._contract import Proposal, Question, Strategy
+from nas_attn.strategies._expectation import learned
 from nas_attn.strategies._luck import freed
-from nas_attn.strategies._rungs import Relation, Rungs
+from nas_attn.strategies._rungs import Rungs
+from nas_attn.strategies._seeds import array_generator
 
-REDUCTION = 3
-"""Of so many placements on a rung one is promoted."""
-LEAST_PROBABILITY = 0.001
-"""What enters the front with a smaller probability is not promoted, even if it is the best of its rung."""
+DRAWS = 64
+"""Of the posterior, by which the placements to promote are chosen."""
 LEAST_CORRELATION = 0.4
 LEAST_PLACEMENTS = 8
 """With fewer placements on both rungs a rank correlation is not judged."""
@@ -44,9 +46,10 @@ def next_step(
 ) -> Step | None:
     """Promote a placement, or try a new one.
 
-    As in successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943) without waiting (Li et al. 2020,
-    arXiv:1810.05934) a third of a rung is promoted; which third is decided by the probability of entering the
-    front at the placement's cost, which is known exactly.
+    Each rung takes as much compute as the next: as in successive halving (Jamieson and Talwalkar 2016,
+    arXiv:1502.07943) without waiting (Li et al. 2020, arXiv:1810.05934), of the placements on a rung of a third of
+    the steps a third is promoted. Which third is decided by the probability of entering the front at the
+    placement's cost, which is known exactly.
 
     Args:
         strategy: proposes what is new.
@@ -59,8 +62,7 @@ def next_step(
     if len(ladder) == 1:
         proposal = strategy(question)
         return None if proposal is None else Step(proposal, ladder[0])
-    question = replace(question, records=freed(question.records))
-    climb = _Climb(question, ladder, running, Rungs.learn(question.records, ladder))
+    climb = _Climb(replace(question, ladder=ladder, shown=question.records), running)
     lowest = lowest_rung(question.records, ladder)
     if (promoted := climb.promotion(lowest, due=True)) is not None:
         return promoted
@@ -72,81 +74,98 @@ def next_step(
 def lowest_rung(records: Iterable[TrialRecord], ladder: tuple[Budget, ...]) -> int:
     """The number of the rung on which new placements begin, from 0.
 
-    The first whose order foretells the next rung's: a rank correlation of at least ``LEAST_CORRELATION``, or not
-    known yet.
+    The first whose order foretells the next rung's: a rank correlation of at least ``LEAST_CORRELATION`` of what
+    can be had, or not known yet.
 
     Args:
         records: finished evaluations.
         ladder: budgets, the shortest first.
     """
-    useless = {
-        rung.lower
-        for rung in ladder_fidelity(record for record in records if record.budget in ladder)
-        if rung.n_placements >= LEAST_PLACEMENTS and rung.correlation < LEAST_CORRELATION
-    }
+    rungs = ladder_fidelity(record for record in records if record.budget in ladder)
+    useless = {rung.lower for rung in rungs if _is_useless(rung)}
     return next(index for index, budget in enumerate(ladder) if budget not in useless)
+
+
+def _is_useless(rung: RungFidelity) -> bool:
+    """Where the noise of the longer runs is not known, it takes certainty, or twice as many placements."""
+    if rung.n_placements < LEAST_PLACEMENTS:
+        return False
+    if rung.attainable is not None:
+        return rung.correlation < LEAST_CORRELATION * rung.attainable
+    if rung.interval is not None and rung.interval.high < LEAST_CORRELATION:
+        return True
+    return rung.n_placements >= 2 * LEAST_PLACEMENTS and rung.correlation < LEAST_CORRELATION
 
 
 @dataclass(frozen=True, eq=False)
 class _Climb:
+    """A search between two evaluations.
+
+    Args:
+        question: with the ladder, and the runs of all rungs at their own IoU.
+        running: evaluations whose results are not known yet.
+    """
+
     question: Question
-    ladder: tuple[Budget, ...]
     running: Sequence[TrialRecord]
-    rungs: Rungs
 
     @property
     def translated(self) -> Question:
         """The question with every placement's IoU as the top would show it."""
-        records = self.rungs.at_the_top(self.question.records)
-        return replace(self.question, records=records, share=lambda record: self.rungs.share(record.budget))
+        records = freed(self.question.shown)
+        rungs = Rungs.learn(records, self.question.ladder)
+        return replace(self.question, records=rungs.at_the_top(records))
 
     def promotion(self, lowest: int, *, due: bool) -> Step | None:
         """The most promising placement of the highest rung from which one can be promoted.
 
         Args:
             lowest: the rung on which new placements begin.
-            due: only where the rung above has less than its share.
+            due: only where the rung above has had less compute than this one.
         """
-        for below in reversed(range(lowest, len(self.ladder) - 1)):
-            lower, upper = self.ladder[below], self.ladder[below + 1]
-            started = self._placements(self.question.records, upper) | self._placements(self.running, upper)
-            finished = self._placements(self.question.records, lower)
-            if due and len(finished) < REDUCTION * (len(started) + 1):
+        for lower, upper in reversed(list(pairwise(self.question.ladder[lowest:]))):
+            started = self._placements(self.question.shown, upper) | self._placements(self.running, upper)
+            finished = self._placements(self.question.shown, lower)
+            if due and len(finished) * lower.steps < (len(started) + 1) * upper.steps:
                 continue
             if (best := self._most_promising(lower, started)) is not None:
                 return Step(Proposal(best.placement), upper, best.seed)
         return None
 
     def _most_promising(self, lower: Budget, started: Collection[Placement]) -> TrialRecord | None:
-        relation = self.rungs.relations[lower]
+        """The run of the placement that enters the front most probably; None where none has a chance."""
         runs = {
             record.placement: record
-            for record in sorted(self.question.records, key=lambda record: record.number)
+            for record in sorted(self.question.shown, key=lambda record: -record.number)
             if record.budget == lower
             and record.role is Role.PROPOSAL
             and record.outcome is not None
             and record.placement not in started
         }
-        chances = {placement: self._probability(relation, record) for placement, record in runs.items()}
-        best = max(chances, key=lambda placement: chances[placement], default=None)
-        return runs[best] if best is not None and chances[best] >= LEAST_PROBABILITY else None
+        if not runs:
+            return None
+        chances, expected = self._chances()
+        best = max(runs, key=lambda placement: (chances[placement], expected[placement]))
+        return runs[best] if chances[best] > 0 else None
 
-    def _probability(self, relation: Relation, record: TrialRecord) -> float:
-        """That a placement has a higher IoU at the top than all that cost no more."""
-        assert record.outcome is not None
-        cost = self.question.cost(record.placement)
-        rivals = [iou for dear, iou in self._top if dear <= cost]
-        return relation.probability(record.outcome.score.iou, max(rivals)) if rivals else 1.0
-
-    @cached_property
-    def _top(self) -> list[tuple[float, float]]:
-        """Cost and mean IoU of what ran at the top."""
-        runs: dict[Placement, list[float]] = {}
-        for record in self.question.records:
-            if record.budget == self.ladder[-1] and record.outcome is not None:
-                runs.setdefault(record.placement, []).append(record.outcome.score.iou)
-        return [(self.question.cost(placement), fmean(ious)) for placement, ious in runs.items()]
+    def _chances(self) -> tuple[dict[Placement, float], dict[Placement, float]]:
+        """Of all that ran, on any rung: the probability of lying on their front, and the score to expect, at the
+        top."""
+        ran = dict.fromkeys(record.placement for record in self.question.shown if record.outcome is not None)
+        effects, encoding = learned(self.question)
+        draws = effects.draws(encoding.encode(ran), DRAWS, array_generator(self.question))
+        costs = np.array([self.question.cost(placement) for placement in ran])
+        on_front = (draws >= _best_within(draws, costs)).mean(0)
+        return dict(zip(ran, on_front.tolist(), strict=True)), dict(zip(ran, draws.mean(0).tolist(), strict=True))
 
     def _placements(self, records: Iterable[TrialRecord], budget: Budget) -> set[Placement]:
         """The strategy's own on a rung; controls run on all of them anyway."""
         return {record.placement for record in records if record.budget == budget and record.role is Role.PROPOSAL}
+
+
+def _best_within(scores: Array, costs: Array) -> Array:
+    """The highest score of all that cost no more than each, itself included: (draws, m), (m,) -> (draws, m)."""
+    order = np.argsort(costs)
+    last = np.searchsorted(costs[order], costs, side="right") - 1
+    best: Array = np.maximum.accumulate(scores[:, order], axis=1)[:, last]
+    return best

@@ -1,11 +1,9 @@
-"""What the short runs of a ladder say of the long ones."""
+"""What the short runs of a ladder say of the long ones, for strategies that know IoUs of one budget only."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 
@@ -15,9 +13,7 @@ from nas_attn.record import TrialRecord
 from nas_attn.strategies._bend import Array, Bend
 
 _PRIOR_SLOPE, _PRIOR_SLOPE_SD = 0.5, 0.3
-_PRIOR_RUNS = 3
-"""The slope's prior and how many pairs of runs the prior residual is worth: half of what tells placements apart in
-short runs is taken to be true until placements were seen on both rungs."""
+"""Until placements were seen on both rungs half of what tells them apart in short runs is taken to be true."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +26,11 @@ class Relation:
         short: scores of the rung.
         top: scores of the top.
         slope: mean of its posterior, at least 0: short runs that turn the order round are of no use.
-        residual_sd: of a top score around the line, the uncertainty of the slope included.
     """
 
     short: Bend
     top: Bend
     slope: float
-    residual_sd: float
 
     @classmethod
     def learn(cls, short: Array, top: Array, pairs: Sequence[tuple[float, float]]) -> Relation:
@@ -50,30 +44,14 @@ class Relation:
             bend.scores(np.array([pair[side] for pair in pairs]))
             for side, bend in enumerate((short_bend, top_bend))
         )
-        prior_variance = 1 - _PRIOR_SLOPE**2
-        precision = 1 / _PRIOR_SLOPE_SD**2 + float(x @ x) / prior_variance
-        slope = max(0.0, (_PRIOR_SLOPE / _PRIOR_SLOPE_SD**2 + float(x @ y) / prior_variance) / precision)
-        left = y - slope * x
-        variance = (_PRIOR_RUNS * prior_variance + float(left @ left)) / (_PRIOR_RUNS + len(pairs))
-        return cls(short_bend, top_bend, slope, math.sqrt(variance + 1 / precision))
+        variance = 1 - _PRIOR_SLOPE**2
+        precision = 1 / _PRIOR_SLOPE_SD**2 + float(x @ x) / variance
+        slope = (_PRIOR_SLOPE / _PRIOR_SLOPE_SD**2 + float(x @ y) / variance) / precision
+        return cls(short_bend, top_bend, max(0.0, slope))
 
     def expected(self, iou: float) -> float:
         """The IoU to expect at the top of what has this one at the rung."""
         return self.top.iou(self.slope * float(self.short.scores(np.array([iou]))[0]))
-
-    def probability(self, iou: float, threshold: float) -> float:
-        """That what has this IoU at the rung has more than a threshold at the top."""
-        expected, wanted = (
-            self.slope * float(self.short.scores(np.array([iou]))[0]),
-            float(self.top.scores(np.array([threshold]))[0]),
-        )
-        return NormalDist().cdf((expected - wanted) / self.residual_sd)
-
-    @property
-    def share(self) -> float:
-        """How much of the variance of top scores the short ones explain, from 0 to 1."""
-        explained = self.slope**2
-        return explained / (explained + self.residual_sd**2)
 
 
 @dataclass(frozen=True)
@@ -122,10 +100,6 @@ class Rungs:
                 if held is None or record.budget > held.budget:
                     highest[record.placement, record.seed] = record
         return tuple(map(self._translated, highest.values()))
-
-    def share(self, budget: Budget) -> float:
-        """How much of the variance of top scores a budget explains; 1 for the top."""
-        return self.relations[budget].share if budget in self.relations else 1.0
 
     def _translated(self, record: TrialRecord) -> TrialRecord:
         relation, outcome = self.relations.get(record.budget), record.outcome

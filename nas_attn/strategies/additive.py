@@ -14,8 +14,9 @@ from nas_attn.strategies import STRATEGIES
 from nas_attn.strategies._bend import Array
 from nas_attn.strategies._contract import Proposal, Question
 from nas_attn.strategies._design import balanced_blocks
-from nas_attn.strategies._effects import Effects, Runs
+from nas_attn.strategies._effects import Effects
 from nas_attn.strategies._encoding import Codes, Encoding
+from nas_attn.strategies._expectation import learned
 from nas_attn.strategies._fresh import LISTABLE, IsNew, affordable, cheapest_placement, nearest_new, newness
 from nas_attn.strategies._front import exact_front, undominated
 from nas_attn.strategies._seeds import array_generator, generator
@@ -81,9 +82,7 @@ def _affordable_blocks(
 
 
 def _from_model(question: Question, is_new: IsNew) -> Placement | None:
-    records = sorted(question.records, key=lambda record: record.number)
-    encoding = Encoding.of(question.space, (record.placement for record in records))
-    effects = Effects.learn(Runs.of(records, encoding, question.share))
+    effects, encoding = learned(question)
     costs = encoding.costs(question)
     draws = array_generator(question)
     wanted: Placement | None = None

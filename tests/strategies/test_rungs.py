@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
+from nas_attn.ranking import Interval, RungFidelity
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategies import Proposal, Question, next_step
 from nas_attn.strategies._bend import Bend
+from nas_attn.strategies._ladder import _best_within, _is_useless
 from nas_attn.strategies._rungs import Relation, Rungs
 
 SHORT, LONG = Budget(100, 32, 8), Budget(300, 32, 8)
@@ -42,11 +45,11 @@ def normal_pairs(number: int, correlation: float) -> tuple[np.ndarray, np.ndarra
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
-def test_the_share_is_the_squared_correlation_where_there_are_many_pairs(correlation: float) -> None:
+def test_the_slope_is_the_correlation_where_there_are_many_pairs(correlation: float) -> None:
     short, top = normal_pairs(4000, correlation)
     relation = Relation.learn(short, top, list(zip(short, top, strict=True)))
 
-    assert relation.share == pytest.approx(correlation**2, abs=0.06)
+    assert relation.slope == pytest.approx(correlation, abs=0.05)
 
 
 def test_without_pairs_half_is_believed() -> None:
@@ -88,8 +91,6 @@ def test_each_placement_is_told_once_by_its_highest_rung(space: SearchSpace) -> 
     assert told[broken].outcome is None
     assert told[other].outcome is not None
     assert told[other].outcome.score.iou == rungs.relations[SHORT].expected(0.6)
-    assert rungs.share(LONG) == 1
-    assert 0 < rungs.share(SHORT) < 1
 
 
 def question(space: SearchSpace, records: Sequence[TrialRecord], costs: dict[Placement, float]) -> Question:
@@ -149,3 +150,65 @@ def test_with_one_budget_the_strategy_decides_alone(space: SearchSpace) -> None:
 
     assert step is not None
     assert (step.proposal.placement, step.budget) == (wanted, LONG)
+
+
+@pytest.mark.parametrize(("n_short", "climbs"), [(8, False), (9, True)])
+def test_each_rung_gets_as_much_compute_as_the_next(space: SearchSpace, n_short: int, climbs: bool) -> None:
+    """A long run costs nine short ones."""
+    plain, new, *others = list(space.placements())[: 2 + n_short]
+    ladder = (SHORT, Budget(900, 32, 8))
+    records = [record(0, plain, ladder[1], 0.8, Role.CONTROL)]
+    records += [record(1 + n, placement, SHORT, 0.6 + 0.001 * n) for n, placement in enumerate(others)]
+    step = next_step(lambda asked: Proposal(new), question(space, records, {}), ladder, ())
+
+    assert step is not None
+    assert (step.budget == ladder[1]) == climbs
+    assert (step.proposal.placement == new) != climbs
+
+
+def test_what_is_promoted_is_what_all_runs_speak_for(space: SearchSpace) -> None:
+    """The lucky one has the higher IoU, but half of the others hold its attention, and all of these are worse, at
+    both budgets."""
+    location, (_, good, bad) = next(pair for pair in space.choices if len(pair[1]) == 3)
+    draw = random.Random(0)
+    bases = list(dict.fromkeys(space.sample(draw).replace(location, good) for _ in range(42)))
+    records = [
+        record(2 * number + long, one.replace(location, kind), budget, iou + draw.gauss(0, 0.004), Role.CONTROL)
+        for number, one in enumerate(bases[2:])
+        for kind, iou in [draw.choice([(good, 0.63), (bad, 0.59)])]
+        for long, budget in enumerate(LADDER)
+    ]
+    lucky, sound = bases[0].replace(location, bad), bases[1]
+    records += [record(90, lucky, SHORT, 0.64), record(91, sound, SHORT, 0.63)]
+    step = next_step(never, question(space, records, {}), LADDER, ())
+
+    assert step is not None
+    assert step.proposal.placement == sound
+
+
+@pytest.mark.parametrize(
+    ("correlation", "n_placements", "high", "attainable", "useless"),
+    [
+        (0.3, 12, 0.7, 1.0, True),
+        (0.3, 12, 0.7, 0.6, False),
+        (0.3, 7, 0.7, 1.0, False),
+        (0.3, 12, 0.7, None, False),
+        (0.3, 16, 0.7, None, True),
+        (0.0, 12, 0.35, None, True),
+        (0.0, 7, 0.35, None, False),
+    ],
+)
+def test_a_rung_is_judged_by_what_its_correlation_could_be(
+    correlation: float, n_placements: int, high: float, attainable: float | None, useless: bool
+) -> None:
+    interval = Interval(-0.5, high)
+    rung = RungFidelity(SHORT, LONG, n_placements, n_placements, correlation, interval, attainable)
+    assert _is_useless(rung) is useless
+
+
+def test_the_best_within_a_cost_counts_equals() -> None:
+    scores = np.array([[1.0, 3.0, 2.0, 5.0], [4.0, 0.0, 6.0, 5.0]])
+    best = _best_within(scores, np.array([1.0, 2.0, 2.0, 0.5]))
+    assert best.tolist() == [[5.0, 5.0, 5.0, 5.0], [5.0, 6.0, 6.0, 5.0]]
+    turned = _best_within(scores, np.array([4.0, 3.0, 2.0, 1.0]))
+    assert turned.tolist() == [[5.0, 5.0, 5.0, 5.0], [6.0, 6.0, 6.0, 5.0]]

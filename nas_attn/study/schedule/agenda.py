@@ -96,7 +96,7 @@ class Agenda:
             pending,
             seen=history.records,
             space=settings.space,
-            budget=course.top,
+            ladder=course.ladder,
             screening=settings.screening_seeds,
             cost=settings.cost,
             n_finalist_trials=self._n_finalist_trials(course, n_proposals, records),

@@ -30,7 +30,7 @@ def next_finalist(
     *,
     seen: Sequence[TrialRecord],
     space: SearchSpace,
-    budget: Budget,
+    ladder: tuple[Budget, ...],
     screening: Sequence[int],
     cost: str,
     n_finalist_trials: int,
@@ -52,12 +52,12 @@ def next_finalist(
         pending: trials whose results must not be looked at.
         seen: all finished trials that may be looked at, from which the model of effects learns.
         space: of the study.
-        budget: of the search.
+        ladder: budgets of the search, the shortest first; runs of the last are raced.
         screening: seeds with which placements were screened; the further ones count up from the last of them.
         cost: the second objective.
         n_finalist_trials: how many trials the race has in all.
     """
-    plain = space.plain
+    plain, budget = space.plain, ladder[-1]
     known = [record for record in records if record.budget == budget]
     started = [record for record in (*known, *pending) if record.budget == budget]
     seeds: dict[Placement, set[int]] = {plain: set()}
@@ -65,8 +65,7 @@ def next_finalist(
         if record.seed not in screening:
             seeds.setdefault(record.placement, set()).add(record.seed)
     further = max(1, min(FURTHER_SEEDS, n_finalist_trials // 2))
-    learned = [record for record in seen if record.budget == budget]
-    evidence = _pooled(Evidence.of(known), learned, space)
+    evidence = _pooled(Evidence.of(known), seen, space, ladder)
     race = _Race.of(evidence, known, plain, cost, max(2, n_finalist_trials // further))
     numbers = [1 + len(seeds.get(racer, ())) for racer in race.racers]
     chosen = race.racers[_neediest(numbers, race.levels, race.noise)]
@@ -114,7 +113,9 @@ class _Race:
         return cls([plain, *(placements[row] for row in leaders)], [own, *expected], pair.sd**2 if pair else 0.0)
 
 
-def _pooled(evidence: Evidence, records: Sequence[TrialRecord], space: SearchSpace) -> Evidence:
+def _pooled(
+    evidence: Evidence, records: Sequence[TrialRecord], space: SearchSpace, ladder: tuple[Budget, ...]
+) -> Evidence:
     """With what the model of effects expects of those that have a single run; their mean stays.
 
     Of hundreds of single runs the highest is mostly luck, of its seed or its own. What all runs say of its
@@ -122,7 +123,7 @@ def _pooled(evidence: Evidence, records: Sequence[TrialRecord], space: SearchSpa
     """
     runs = evidence.selected.runs
     single = [row for row, run in enumerate(runs) if len(run.scores) == 1]
-    modelled = expected_ious(space, records, [runs[row].placement for row in single])
+    modelled = expected_ious(space, records, [runs[row].placement for row in single], ladder)
     if not modelled:
         return evidence
     expected = list(evidence.levels.expected)

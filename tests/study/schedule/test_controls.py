@@ -39,7 +39,7 @@ def following(
         pending,
         seen=records,
         space=space,
-        budget=BUDGET,
+        ladder=(BUDGET,),
         screening=(0,),
         cost="macs",
         n_finalist_trials=n_trials,

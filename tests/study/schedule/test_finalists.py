@@ -48,7 +48,7 @@ def race(
             (),
             seen=records,
             space=space,
-            budget=BUDGET,
+            ladder=(BUDGET,),
             screening=screening,
             cost="macs",
             n_finalist_trials=n_trials,

@@ -157,7 +157,7 @@ def contestants() -> Mapping[str, Contestant]:
         "additive, 1/3 and 1": Contestant(climbing_from_plain(additive, (1,)), pooled=True, n_rungs=2),
         "additive, scratch ladder": Contestant(climbing(additive), pooled=True, n_rungs=2),
         "tpe, ladder": Contestant(climbing_from_plain(tpe), n_rungs=2),
-        "successive halving": Contestant(successive_halving, n_rungs=2),
+        "successive halving": Contestant(successive_halving, n_rungs=1),
         "tpe, 1/3 only": Contestant(short(tpe, 1), n_rungs=2),
         "tpe, 1/9 only": Contestant(short(tpe, 0), n_rungs=1),
         "random, 1/9 only": Contestant(short(own["random"], 0), n_rungs=1),

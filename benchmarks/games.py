@@ -113,7 +113,15 @@ def _next(
 
 
 def made_up_game(
-    space: SearchSpace, number: int, *, interactions: float, spread: float, noise: float, luck: float = 0.0
+    space: SearchSpace,
+    number: int,
+    *,
+    interactions: float,
+    spread: float,
+    noise: float,
+    luck: float = 0.0,
+    disturbance: float = 0.0,
+    quiet: float = 1.0,
 ) -> Game:
     """A task of effects of single attentions and of pairs: one that suits a model of such effects.
 
@@ -124,9 +132,18 @@ def made_up_game(
         spread: standard deviation between placements that attend everywhere, in IoU.
         noise: of a run, likewise.
         luck: of what the attentions of a placement that attends everywhere gain with a seed, likewise.
+        disturbance: of what they do to the trained weights of the plain U-Net when they are put in, likewise.
+        quiet: a run that starts from these has so many times the noise and luck of others.
     """
     task = LookupEvaluator(
-        space, number, spread=spread, interaction_share=interactions, run_noise=noise, luck=luck
+        space,
+        number,
+        spread=spread,
+        interaction_share=interactions,
+        run_noise=noise,
+        luck=luck,
+        disturbance=disturbance,
+        quiet=quiet,
     )
     costs = _costs(space)
     macs = lru_cache(maxsize=None)(lambda placement: float(costs(placement).macs))
@@ -232,7 +249,7 @@ def _record(game: Game, number: int, step: Step, role: Role) -> TrialRecord:
 
 
 def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Found:
-    """By the runs of the highest budget at which it proposed anything."""
+    """By the runs of the highest budget at which it proposed anything; where it pools, by those of all budgets."""
     proposed = [record for record in records if record.role is Role.PROPOSAL]
     if not proposed:
         return Found(0.0, 0.0)
@@ -242,7 +259,8 @@ def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Foun
     if all(run.placement != plain for run in runs):
         step = Step(Proposal(plain), judged, runs[0].seed)
         runs = [_record(game, len(records), step, Role.CONTROL), *runs]
-    scores = _scores(game, runs, pooled=pooled)
+    ladder = tuple(sorted({record.budget for record in proposed}))
+    scores = _scores(game, runs, records if pooled and judged == game.ladders.top else runs, ladder, pooled=pooled)
     points = [(scores[placement], game.cost(placement), placement) for placement in scores]
     front = sorted((points[index] for index in pareto_front([point[:2] for point in points])), key=lambda p: p[1])
     least, area = game.truth(plain), 0.0
@@ -253,9 +271,16 @@ def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Foun
     return Found(100 * area / (game.ceiling - game.cost(plain)), 100 * (game.truth(best) - least))
 
 
-def _scores(game: Game, runs: Sequence[TrialRecord], *, pooled: bool) -> Mapping[Placement, float]:
+def _scores(
+    game: Game,
+    runs: Sequence[TrialRecord],
+    seen: Sequence[TrialRecord],
+    ladder: tuple[Budget, ...],
+    *,
+    pooled: bool,
+) -> Mapping[Placement, float]:
     """By which each placement is judged."""
     placements = list(dict.fromkeys(run.placement for run in runs))
-    if pooled and (expected := expected_ious(game.space, runs, placements)):
+    if pooled and (expected := expected_ious(game.space, seen, placements, ladder)):
         return expected
     return {known.placement: known.iou or 0.0 for known in known_placements(runs)}

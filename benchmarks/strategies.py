@@ -30,6 +30,7 @@ from scipy.stats import t as student
 
 from nas_attn.errors import NasAttnError, UsageError
 
+_SCALE = ("interactions", "spread", "noise", "luck", "disturbance", "quiet")
 _SLOW = {"gp": 3}
 """Strategies that take seconds a proposal, and how many repetitions they get."""
 
@@ -98,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--luck", type=float, default=0.0, help="made up: that of what attentions gain with a seed, in IoU"
     )
+    parser.add_argument(
+        "--disturbance", type=float, default=0.0, help="made up: that of what they do to trained weights, in IoU"
+    )
+    parser.add_argument(
+        "--quiet", type=float, default=1.0, help="made up: noise of runs from trained weights, in that of others"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--plot", type=Path, help="write a page with the curves")
     parser.add_argument("--json", action="store_true")
@@ -131,7 +138,7 @@ def _space(asked: argparse.Namespace) -> str:
 def _game(asked: argparse.Namespace, number: int, contestant: Contestant) -> Game:
     if asked.made_up:
         space = sized_space(_space(asked))
-        scale = {name: getattr(asked, name) for name in ("interactions", "spread", "noise", "luck")}
+        scale = {name: getattr(asked, name) for name in _SCALE}
         return made_up_game(space, number, **scale)
     space = sized_space(_space(asked))
     return tabulated_game(space, read_table(asked.table, space), number, n_rungs=contestant.n_rungs)

@@ -33,10 +33,14 @@ class LookupEvaluator:
         shortfall(placement)        = gap * (1 + sum of s(location, attention))
 
     Sums run over the locations that hold attention, so that the plain U-Net has the truth ``base``; a slow
-    attention (s is above 0) looks worse in short runs than it is. The steps of the plain U-Net that a run starts
-    from count as its own. What an attention gains by luck with a seed, l, it gains in every placement that is run
-    with this seed. What is common to a seed cancels in paired differences: by default these have 0.36 times the
-    variance of unpaired ones.
+    attention (s is above 0) looks worse in short runs than it is. What an attention gains by luck with a seed, l,
+    it gains in every placement that is run with this seed. What is common to a seed cancels in paired differences:
+    by default these have 0.36 times the variance of unpaired ones.
+
+    The steps of the plain U-Net that a run starts from count as its own. Such a run has draws z, w and l of its
+    own and adds, with d drawn once per task::
+
+        2^(-steps / 300) * sum of d(location, attention)
 
     Args:
         space: its network's locations and sites; every placement of that network can be looked up.
@@ -47,6 +51,9 @@ class LookupEvaluator:
         seed_noise: standard deviation of what a seed adds to every placement.
         run_noise: standard deviation of what a seed adds to one placement.
         luck: standard deviation of what the attentions of a placement that attends everywhere gain with a seed.
+        disturbance: standard deviation of what the attentions of a placement that attends everywhere do to the
+            trained weights of the plain U-Net when they are put in.
+        quiet: a run that starts from these weights has so many times the noise and luck of others.
         gap: what the plain U-Net lacks at step 0.
         failure_share: share of the placements that always diverge; the plain U-Net never does.
         seconds: how long an evaluation takes; it sleeps.
@@ -60,6 +67,8 @@ class LookupEvaluator:
     seed_noise: float = 0.008
     run_noise: float = 0.006
     luck: float = 0.0
+    disturbance: float = 0.0
+    quiet: float = 1.0
     gap: float = 0.3
     failure_share: float = 0.0
     seconds: float = 0.0
@@ -77,7 +86,7 @@ class LookupEvaluator:
             raise DivergedError(f"the loss of placement {placement.id} became nan at step {budget.steps // 2}")
         steps = [budget.steps * quarter // 4 for quarter in range(1, 5)]
         trained = budget.steps + budget.pretraining
-        iou = self.truth(placement) - self._shortfall(placement, trained) + self._noise(placement, seed)
+        iou = self.truth(placement) - self._shortfall(placement, trained) + self._noise(placement, budget, seed)
         curve = tuple(CurvePoint(step, 0.2 + self._shortfall(placement, step)) for step in steps)
         score = _score(iou, self.space.network.classes, curve[-1].loss)
         return Outcome(score, self.cost(placement), curve, self.seconds)
@@ -110,11 +119,21 @@ class LookupEvaluator:
         slowness = 0.1 * math.fsum(self._uniform("slowness", *pair) for pair in placement.attended)
         return float(self.gap * (1 + slowness) * 2 ** (-steps / HALF_LIFE_STEPS))
 
-    def _noise(self, placement: Placement, seed: int) -> float:
-        common, own = self._normal("seed", seed), self._normal("run", seed, placement)
-        lucky = math.fsum(self._normal("luck", seed, *pair) for pair in placement.attended) if self.luck else 0.0
-        luck_sd = self.luck / math.sqrt(len(self.space.choices))
-        return self.seed_noise * common + self.run_noise * own + luck_sd * lucky
+    def _noise(self, placement: Placement, budget: Budget, seed: int) -> float:
+        which = (seed, "from plain", budget.steps) if budget.pretraining else (seed,)
+        common, own = self._normal("seed", *which), self._normal("run", *which, placement)
+        noise = self.seed_noise * common + self.run_noise * own + self._sum("luck", self.luck, placement, *which)
+        if not budget.pretraining:
+            return noise
+        healed = 2 ** (-budget.steps / HALF_LIFE_STEPS)
+        return self.quiet * noise + healed * self._sum("disturbance", self.disturbance, placement)
+
+    def _sum(self, name: str, sd: float, placement: Placement, *which: str | int) -> float:
+        """Of independent parts of a placement's attentions, with this spread where all locations attend."""
+        if not sd:
+            return 0.0
+        parts = (self._normal(name, *which, *pair) for pair in placement.attended)
+        return sd / math.sqrt(len(self.space.choices)) * math.fsum(parts)
 
     def _check(self, placement: Placement) -> None:
         """Controls need not be in the space, but they have to fit its network."""

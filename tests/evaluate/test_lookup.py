@@ -194,3 +194,28 @@ def test_a_placement_of_another_network_is_refused(space: SearchSpace) -> None:
         SpaceError, match=r"placement \w{10} is for the locations .*; the network has .*decoder\.1"
     ):
         LookupEvaluator(space)(smaller, LONG, 0)
+
+
+def warm(steps: int) -> Budget:
+    return Budget(steps=steps, image_size=64, batch_size=8, pretraining=900)
+
+
+def test_what_attentions_do_to_trained_weights_heals_and_has_no_seed(space: SearchSpace) -> None:
+    evaluator = silent(space, disturbance=0.05, gap=0)
+    for placement in samples(space, 5):
+        early, late = (
+            iou(evaluator, placement, budget=warm(steps)) - evaluator.truth(placement)
+            for steps in (60, 60 + HALF_LIFE_STEPS)
+        )
+        assert early == pytest.approx(2 * late)
+        assert abs(early) > 1e-4
+        assert iou(evaluator, placement, 7, warm(60)) == iou(evaluator, placement, 0, warm(60))
+        assert iou(evaluator, placement, budget=Budget(960, 64, 8)) == pytest.approx(evaluator.truth(placement))
+
+
+def test_runs_from_trained_weights_have_luck_of_their_own_and_less_of_it(space: SearchSpace) -> None:
+    evaluator = LookupEvaluator(space, seed_noise=0, run_noise=0.01, luck=0.01, quiet=0.3, gap=0)
+    placement = samples(space, 1)[0]
+    full, short = ([iou(evaluator, placement, seed, budget) for seed in range(400)] for budget in (LONG, warm(60)))
+    assert statistics.stdev(short) / statistics.stdev(full) == pytest.approx(0.3, rel=0.12)
+    assert abs(statistics.correlation(full, short)) < 0.15

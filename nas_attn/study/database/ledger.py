@@ -31,8 +31,12 @@ from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
 
 _IDENTITY = "nas_attn:identity"
-_CONTEXT = "nas_attn:context"
-_PLAN = "nas_attn:plan"
+CONTEXT = "nas_attn:context"
+PLAN = "nas_attn:plan"
+OF_STUDIES = (_IDENTITY, CONTEXT, PLAN)
+"""Attributes of a study that say what it is."""
+MEASURED = "measured"
+"""Attribute of a trial for readers."""
 _EVALUATION = "evaluation"
 _OUTCOME = "outcome"
 _FAILURE = "failure"
@@ -91,7 +95,7 @@ class Ledger:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                     study.set_metric_names(["iou", cost])
-                study.set_user_attr(_CONTEXT, json.dumps(context))
+                study.set_user_attr(CONTEXT, json.dumps(context))
                 study.set_user_attr(_IDENTITY, json.dumps(identity))
             return cls(study, url, TrialTables.of(storage, study._study_id))
 
@@ -164,18 +168,18 @@ class Ledger:
     @property
     def context(self) -> dict[str, Any]:
         """What was given for exports when the study was created."""
-        context: dict[str, Any] = json.loads(self._study.user_attrs[_CONTEXT])
+        context: dict[str, Any] = json.loads(self._study.user_attrs[CONTEXT])
         return context
 
     @property
     def plan(self) -> Plan | None:
         """How far the study is to go, as the last search of it has said; None where none has."""
         attributes = self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
-        return Plan(**json.loads(attributes[_PLAN])) if _PLAN in attributes else None
+        return Plan(**json.loads(attributes[PLAN])) if PLAN in attributes else None
 
     def write_plan(self, plan: Plan) -> None:
         """Tell all who search the study how far it is to go."""
-        self._do(lambda: self._study.set_user_attr(_PLAN, json.dumps(asdict(plan))))
+        self._do(lambda: self._study.set_user_attr(PLAN, json.dumps(asdict(plan))))
 
     def claims(self) -> Claims:
         """Which trials this process has taken, and which the others have."""
@@ -227,7 +231,7 @@ class Ledger:
         value = COSTS[cost](outcome.cost)
         if value is None:
             raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")
-        notes = {_OUTCOME: json.dumps({"worker": worker, **outcome.to_dict()}), "measured": _shown(outcome)}
+        notes = {_OUTCOME: json.dumps({"worker": worker, **outcome.to_dict()}), MEASURED: _shown(outcome)}
         return self._end(record, TrialState.COMPLETE, notes, [outcome.score.iou, value])
 
     def fail(self, record: TrialRecord, failure: Failure, worker: str) -> TrialRecord | None:
@@ -265,7 +269,7 @@ def _is_unborn(study: optuna.Study) -> bool:
     """Whether nas-attn was stopped while it created a study: its identity is what is written last."""
     return (
         _IDENTITY not in study.user_attrs
-        and set(study.user_attrs) <= {_CONTEXT}
+        and set(study.user_attrs) <= {CONTEXT}
         and study.directions == [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
         and not study.get_trials(deepcopy=False)
     )

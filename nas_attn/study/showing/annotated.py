@@ -11,8 +11,9 @@ from optuna.trial import TrialState
 
 from nas_attn.errors import StudyError
 from nas_attn.report import drawing_path, trial_note
-from nas_attn.study.database.ledger import WRITTEN, read_record
+from nas_attn.study.database.ledger import read_record
 from nas_attn.study.database.trials import WrittenTrial
+from nas_attn.study.showing.attributes import attributes_of_study, attributes_of_trial, columns_of_trials
 from nas_attn.study.showing.view import Artifact, View, Watcher
 
 Headers = list[tuple[str, str]]
@@ -87,8 +88,6 @@ class Annotated:
 def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
     """A study, as the dashboard tells its page, with notes, charts and panels; a reader's own notes stay.
 
-    The records of the trials are left out: thousands of letters each, of which the notes say what matters.
-
     Args:
         study: of the dashboard's JSON; it is changed.
         view: of the study.
@@ -96,8 +95,9 @@ def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
     _fill(study, view.note())
     for trial in (*study.get("trials", ()), *study.get("best_trials", ())):
         _fill(trial, _note(trial, view))
-        trial["user_attrs"] = _for_readers(trial.get("user_attrs", ()))
-    study["union_user_attrs"] = _for_readers(study.get("union_user_attrs", ()))
+        trial["user_attrs"] = attributes_of_trial(trial.get("user_attrs", ()))
+    study["union_user_attrs"] = columns_of_trials(study.get("union_user_attrs", ()), study.get("trials", ()))
+    study["user_attrs"] = attributes_of_study(study.get("user_attrs", ()))
     figures = [{"id": name, "graph_object": figure} for name, figure in view.figures.items()]
     study["plotly_graph_objects"] = [*figures, *study.get("plotly_graph_objects", ())]
     artifacts = [
@@ -118,10 +118,6 @@ def _note(trial: dict[str, Any], view: View) -> str:
         return trial_note(read_record(WrittenTrial(trial["number"], state, attributes)), None)
     except StudyError:
         return ""
-
-
-def _for_readers(attributes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [attribute for attribute in attributes if attribute["key"] not in WRITTEN]
 
 
 def _fill(noted: dict[str, Any], body: str) -> None:

@@ -152,6 +152,49 @@ def test_records_of_trials_are_left_out() -> None:
     assert [attribute["key"] for attribute in study["union_user_attrs"]] == ["seed"]
 
 
+def test_what_was_measured_has_a_line_for_each_number() -> None:
+    measured = {
+        "iou_per_class": [0.91990037, None, 0],
+        "macs": 12007464,
+        "latency_ms": 67.28763,
+        "device": "cpu",
+    }
+    study = told()
+    given = {"key": "measured", "value": json.dumps({**measured, "peak_memory_mib": None})}
+    study["trials"][1]["user_attrs"].append(given)
+    study["trials"][2]["user_attrs"] = [{"key": "measured", "value": given["value"][:50]}]
+    study["union_user_attrs"].append({"key": "measured", "sortable": False})
+    annotated = annotate(study, VIEW)
+
+    assert annotated["trials"][1]["user_attrs"] == [
+        {"key": "seed", "value": "0"},
+        {"key": "iou_per_class", "value": "0.9199, none, 0"},
+        {"key": "macs", "value": "12007464"},
+        {"key": "latency_ms", "value": "67.29"},
+        {"key": "device", "value": "cpu"},
+    ]
+    assert annotated["trials"][2]["user_attrs"] == [{"key": "measured", "value": given["value"][:50]}], "cut short"
+    columns = [column["key"] for column in annotated["union_user_attrs"]]
+    assert columns == ["seed", "iou_per_class", "macs", "latency_ms", "device", "measured"]
+
+
+def test_a_study_shows_its_settings_in_place_of_its_records() -> None:
+    study = told()
+    context = {"classes": ["background", "cell"], "request": {"data": "clips", "trials": 20}}
+    study["user_attrs"] = [
+        {"key": "nas_attn:identity", "value": "{}"},
+        {"key": "nas_attn:context", "value": json.dumps(context)},
+        {"key": "nas_attn:plan", "value": json.dumps({"trials": 30, "parallel": 2, "timeout": None})},
+        {"key": "of a reader", "value": "mine"},
+    ]
+    assert annotate(study, VIEW)["user_attrs"] == [
+        {"key": "data", "value": "clips"},
+        {"key": "trials", "value": "30"},
+        {"key": "parallel", "value": "2"},
+        {"key": "of a reader", "value": "mine"},
+    ]
+
+
 def test_the_study_is_annotated_on_its_way() -> None:
     code, headers, body = get("/api/studies/7")
     assert code == "200 OK"

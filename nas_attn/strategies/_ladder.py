@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -17,10 +17,13 @@ from nas_attn.strategies._contract import Proposal, Question, Strategy
 from nas_attn.strategies._expectation import learned
 from nas_attn.strategies._luck import freed
 from nas_attn.strategies._rungs import Rungs
-from nas_attn.strategies._seeds import array_generator
+from nas_attn.strategies._seeds import array_generator, generator
 
 DRAWS = 64
 """Of the posterior, by which the placements to promote are chosen."""
+BY_LOT = 3
+"""One of so many promotions is drawn by lot: what short runs are worth is seen on placements that they did not
+choose, and what they do not see at all has a chance."""
 LEAST_CORRELATION = 0.4
 LEAST_PLACEMENTS = 8
 """With fewer placements on both rungs a rank correlation is not judged."""
@@ -49,7 +52,7 @@ def next_step(
     Each rung takes as much compute as the next: as in successive halving (Jamieson and Talwalkar 2016,
     arXiv:1502.07943) without waiting (Li et al. 2020, arXiv:1810.05934), of the placements on a rung of a third of
     the steps a third is promoted. Which third is decided by the probability of entering the front at the
-    placement's cost, which is known exactly.
+    placement's cost, which is known exactly; one of ``BY_LOT`` is drawn by lot.
 
     Args:
         strategy: proposes what is new.
@@ -66,7 +69,7 @@ def next_step(
     lowest = lowest_rung(question.records, ladder)
     if (promoted := climb.promotion(lowest, due=True)) is not None:
         return promoted
-    if (proposal := strategy(climb.translated)) is not None:
+    if (proposal := strategy(climb.translated(lowest))) is not None:
         return Step(proposal, ladder[lowest])
     return climb.promotion(lowest, due=False)
 
@@ -109,12 +112,19 @@ class _Climb:
     question: Question
     running: Sequence[TrialRecord]
 
-    @property
-    def translated(self) -> Question:
-        """The question with every placement's IoU as the top would show it."""
+    def translated(self, lowest: int) -> Question:
+        """The question with every placement's IoU as the top would show it.
+
+        Args:
+            lowest: the rung on which new placements begin; what ran on those below it only is new once more.
+        """
         records = freed(self.question.shown)
         rungs = Rungs.learn(records, self.question.ladder)
-        return replace(self.question, records=rungs.at_the_top(records))
+        known = self.question.known
+        if lowest > 0:
+            begun = self.question.ladder[lowest:]
+            known = {record.placement for record in self.question.shown if record.budget in begun}
+        return replace(self.question, records=rungs.at_the_top(records), known=known)
 
     def promotion(self, lowest: int, *, due: bool) -> Step | None:
         """The most promising placement of the highest rung from which one can be promoted.
@@ -128,13 +138,17 @@ class _Climb:
             finished = self._placements(self.question.shown, lower)
             if due and len(finished) * lower.steps < (len(started) + 1) * upper.steps:
                 continue
-            if (best := self._most_promising(lower, started)) is not None:
+            runs = self._candidates(lower, started)
+            if due and runs and len(started) % BY_LOT == 0:
+                chosen = runs[generator(self.question).choice(list(runs))]
+                return Step(Proposal(chosen.placement), upper, chosen.seed)
+            if (best := self._most_promising(runs)) is not None:
                 return Step(Proposal(best.placement), upper, best.seed)
         return None
 
-    def _most_promising(self, lower: Budget, started: Collection[Placement]) -> TrialRecord | None:
-        """The run of the placement that enters the front most probably; None where none has a chance."""
-        runs = {
+    def _candidates(self, lower: Budget, started: Collection[Placement]) -> dict[Placement, TrialRecord]:
+        """The first complete run on a rung of each placement that has not begun on the next."""
+        return {
             record.placement: record
             for record in sorted(self.question.shown, key=lambda record: -record.number)
             if record.budget == lower
@@ -142,6 +156,9 @@ class _Climb:
             and record.outcome is not None
             and record.placement not in started
         }
+
+    def _most_promising(self, runs: Mapping[Placement, TrialRecord]) -> TrialRecord | None:
+        """The run of the placement that enters the front most probably; None where none has a chance."""
         if not runs:
             return None
         chances, expected = self._chances()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,6 +165,43 @@ def test_each_rung_gets_as_much_compute_as_the_next(space: SearchSpace, n_short:
     assert step is not None
     assert (step.budget == ladder[1]) == climbs
     assert (step.proposal.placement == new) != climbs
+
+
+def test_one_of_three_promotions_is_drawn_by_lot(space: SearchSpace) -> None:
+    """The short runs of twelve placements say clearly which are the best. While none is at the top any may be the
+    first, then one of these is the second."""
+    plain, *others = list(space.placements())[:13]
+    short = [record(1 + n, placement, SHORT, 0.5 + 0.01 * n) for n, placement in enumerate(others)]
+    records = [record(0, plain, LONG, 0.5, Role.CONTROL), *short]
+
+    def promoted(running: Sequence[TrialRecord]) -> set[Placement]:
+        asked = question(space, records, {})
+        steps = [next_step(never, replace(asked, number=50 + n), LADDER, running) for n in range(12)]
+        return {step.proposal.placement for step in steps if step is not None}
+
+    assert len(promoted([])) > 4
+    assert promoted([record(40, others[-1], LONG, None)]) <= set(others[-4:-1])
+
+
+def test_what_ran_only_on_a_rung_that_is_left_out_is_new_once_more(space: SearchSpace) -> None:
+    plain, short_only, new, *others = list(space.placements())[:12]
+    records = [
+        record(2 * number + long, placement, budget, 0.6 + sign * 0.01 * number, Role.CONTROL)
+        for number, placement in enumerate([plain, *others])
+        for long, (budget, sign) in enumerate(zip(LADDER, (1, -1), strict=True))
+    ]
+    records.append(record(90, short_only, SHORT, 0.65))
+    asked: list[Question] = []
+
+    def strategy(question: Question) -> Proposal:
+        asked.append(question)
+        return Proposal(new)
+
+    known = frozenset(held.placement for held in records)
+    step = next_step(strategy, replace(question(space, records, {}), known=known), LADDER, ())
+    assert step is not None
+    assert step.budget == LONG
+    assert asked[0].known == {plain, *others}
 
 
 def test_what_is_promoted_is_what_all_runs_speak_for(space: SearchSpace) -> None:

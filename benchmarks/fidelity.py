@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import multiprocessing
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -78,6 +79,7 @@ class Arm:
     Args:
         data: name of the data set.
         start: ``paper`` or ``identity``.
+        truth: start of the top runs that it is held against.
         warm: from the trained plain U-Net.
         averaged: judged by the averaged weights.
         steps: of the run.
@@ -91,6 +93,7 @@ class Arm:
 
     data: str
     start: str
+    truth: str
     warm: bool
     averaged: bool
     steps: int
@@ -221,19 +224,31 @@ def _append(path: Path, runs: Sequence[Run]) -> None:
 
 
 def report(runs: Sequence[Run]) -> list[Arm]:
-    """Every arm of every data set and start, the top budget itself among them: it shows what can be had."""
+    """Every arm of every data set and start, the top budget itself among them: it shows what can be had.
+
+    Held against the top runs of either start: who puts modules into a trained network with the start that leaves
+    it as it was may still want to know how they fare with the paper's.
+    """
     arms = []
-    for data, start in sorted({(run.data, run.start) for run in runs}):
-        held = [run for run in runs if (run.data, run.start) == (data, start)]
-        top = _scores([run for run in held if run.steps == max(run.steps for run in held)], averaged=False)
-        cost = fmean(run.cpu_seconds for run in held if run.steps == max(run.steps for run in held))
-        for warm, steps in sorted({(run.warm, run.steps) for run in held}, key=lambda arm: (arm[0], -arm[1])):
-            short = [run for run in held if (run.warm, run.steps) == (warm, steps)]
-            compute = fmean(run.cpu_seconds for run in short) / cost
-            for averaged in (False, True):
-                low, middle, high, n, seeds = _correlation(_scores(short, averaged=averaged), top)
-                arms.append(Arm(data, start, bool(warm), averaged, steps, middle, low, high, n, seeds, compute))
+    for data in sorted({run.data for run in runs}):
+        held = [run for run in runs if run.data == data]
+        starts = sorted({run.start for run in held}, reverse=True)
+        for start, truth in itertools.product(starts, starts):
+            arms += _arms([run for run in held if run.start == start], [run for run in held if run.start == truth])
     return arms
+
+
+def _arms(held: Sequence[Run], judges: Sequence[Run]) -> Iterator[Arm]:
+    """Those of one data set and start, held against the longest of some runs."""
+    longest = [run for run in judges if not run.warm and run.steps == max(run.steps for run in judges)]
+    top, cost = _scores(longest, averaged=False), fmean(run.cpu_seconds for run in longest)
+    for warm, steps in sorted({(run.warm, run.steps) for run in held}, key=lambda arm: (arm[0], -arm[1])):
+        short = [run for run in held if (run.warm, run.steps) == (warm, steps)]
+        compute = fmean(run.cpu_seconds for run in short) / cost
+        names = (held[0].data, held[0].start, judges[0].start)
+        for averaged in (False, True):
+            low, middle, high, n, seeds = _correlation(_scores(short, averaged=averaged), top)
+            yield Arm(*names, bool(warm), averaged, steps, middle, low, high, n, seeds, compute)
 
 
 Scores = dict[str, dict[int, float]]
@@ -280,13 +295,15 @@ def _mean_spearman(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
 
 
 def _table_text(arms: Sequence[Arm]) -> str:
-    lines = [f"{'data':<18} {'start':<9} {'from':<8} {'weights':<9} {'steps':>5} {'rho':>6}  {'95 %':<15} compute"]
+    heads = f"{'data':<18} {'start':<9} {'truth':<9} {'from':<8} {'weights':<9}"
+    lines = [f"{heads} {'steps':>5} {'rho':>6}  {'95 %':<15} compute"]
     for arm in arms:
         begun, weights = "plain" if arm.warm else "scratch", "averaged" if arm.averaged else "last"
         interval = f"{arm.low:+.2f} to {arm.high:+.2f}"
         lines.append(
-            f"{arm.data:<18} {arm.start:<9} {begun:<8} {weights:<9} {arm.steps:>5} {arm.correlation:>+6.2f}  "
-            f"{interval:<15} {arm.compute:>5.2f}  ({arm.placements} placements, {arm.seeds} seeds)"
+            f"{arm.data:<18} {arm.start:<9} {arm.truth:<9} {begun:<8} {weights:<9} {arm.steps:>5} "
+            f"{arm.correlation:>+6.2f}  {interval:<15} {arm.compute:>5.2f}  "
+            f"({arm.placements} placements, {arm.seeds} seeds)"
         )
     return "\n".join(lines)
 

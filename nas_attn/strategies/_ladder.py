@@ -139,7 +139,7 @@ class _Climb:
             if due and len(finished) * lower.steps < (len(started) + 1) * upper.steps:
                 continue
             runs = self._candidates(lower, started)
-            if due and runs and len(started) % BY_LOT == 0:
+            if due and runs and len(started) % BY_LOT == BY_LOT - 1:
                 chosen = runs[generator(self.question).choice(list(runs))]
                 return Step(Proposal(chosen.placement), upper, chosen.seed)
             if (best := self._most_promising(runs)) is not None:

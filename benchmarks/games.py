@@ -249,7 +249,10 @@ def _record(game: Game, number: int, step: Step, role: Role) -> TrialRecord:
 
 
 def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Found:
-    """By the runs of the highest budget at which it proposed anything; where it pools, by those of all budgets."""
+    """By the runs of the highest budget at which it proposed anything; where it pools, by those of all budgets.
+
+    Who pools may choose what it has tried on any: a search gives the leaders their long runs at its end.
+    """
     proposed = [record for record in records if record.role is Role.PROPOSAL]
     if not proposed:
         return Found(0.0, 0.0)
@@ -260,7 +263,7 @@ def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Foun
         step = Step(Proposal(plain), judged, runs[0].seed)
         runs = [_record(game, len(records), step, Role.CONTROL), *runs]
     ladder = tuple(sorted({record.budget for record in proposed}))
-    scores = _scores(game, runs, records if pooled and judged == game.ladders.top else runs, ladder, pooled=pooled)
+    scores = _scores(game, records if pooled and judged == game.ladders.top else runs, ladder, pooled=pooled)
     points = [(scores[placement], game.cost(placement), placement) for placement in scores]
     front = sorted((points[index] for index in pareto_front([point[:2] for point in points])), key=lambda p: p[1])
     least, area = game.truth(plain), 0.0
@@ -274,13 +277,13 @@ def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Foun
 def _scores(
     game: Game,
     runs: Sequence[TrialRecord],
-    seen: Sequence[TrialRecord],
     ladder: tuple[Budget, ...],
     *,
     pooled: bool,
 ) -> Mapping[Placement, float]:
     """By which each placement is judged."""
     placements = list(dict.fromkeys(run.placement for run in runs))
-    if pooled and (expected := expected_ious(game.space, seen, placements, ladder)):
+    if pooled and (expected := expected_ious(game.space, runs, placements, ladder)):
         return expected
+    runs = [run for run in runs if run.budget == max(held.budget for held in runs)]
     return {known.placement: known.iou or 0.0 for known in known_placements(runs)}

@@ -45,7 +45,12 @@ class Step:
 
 
 def next_step(
-    strategy: Strategy, question: Question, ladder: tuple[Budget, ...], running: Sequence[TrialRecord]
+    strategy: Strategy,
+    question: Question,
+    ladder: tuple[Budget, ...],
+    running: Sequence[TrialRecord],
+    *,
+    only_promote: bool = False,
 ) -> Step | None:
     """Promote a placement, or try a new one.
 
@@ -59,6 +64,7 @@ def next_step(
         question: with the finished evaluations of all rungs, at their own IoU.
         ladder: budgets, the shortest first.
         running: evaluations whose results are not known yet.
+        only_promote: a placement that is new now would not reach the top any more.
     Returns:
         None where nothing is left to promote or to try.
     """
@@ -67,7 +73,7 @@ def next_step(
         return None if proposal is None else Step(proposal, ladder[0])
     climb = _Climb(replace(question, ladder=ladder, shown=question.records), running)
     lowest = lowest_rung(question.records, ladder)
-    if (promoted := climb.promotion(lowest, due=True)) is not None:
+    if (promoted := climb.promotion(lowest, due=not only_promote)) is not None:
         return promoted
     if (proposal := strategy(climb.translated(lowest))) is not None:
         return Step(proposal, ladder[lowest])

@@ -14,7 +14,7 @@ from nas_attn.strategies import STRATEGIES, Question, next_step
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
 from nas_attn.study.schedule.controls import PLAIN, control_evaluations
-from nas_attn.study.schedule.finalists import next_finalist
+from nas_attn.study.schedule.finalists import FURTHER_SEEDS, next_finalist
 from nas_attn.study.schedule.history import History
 from nas_attn.study.schedule.probe import converged_budget, needs_all, probe
 from nas_attn.study.schedule.room import Fits
@@ -204,6 +204,10 @@ class Agenda:
         each = max(1e-3, sum(seconds) / len(seconds) / settings.workers)
         return min(by_number, max(2, round((settings.timeout - self._proposal_seconds) / each)))
 
+    def _n_places(self, course: Course) -> int:
+        """How many placements the race has room for."""
+        return self.n_finalists(course) // FURTHER_SEEDS
+
     def _screen(
         self,
         course: Course,
@@ -217,11 +221,19 @@ class Agenda:
         ran = {record.seed for record in pending if record.placement == plain and record.budget == course.top}
         if seed not in ran | history.plain_seeds:
             return Evaluation(plain, course.top, seed, Role.CONTROL, PLAIN)
-        return self._propose(course, history, pending, number, seed)
+        n_left = self.n_proposals(course) - n_proposals
+        return self._propose(course, history, pending, number, seed, n_left)
 
     def _propose(
-        self, course: Course, history: History, pending: Sequence[TrialRecord], number: int, seed: int
+        self,
+        course: Course,
+        history: History,
+        pending: Sequence[TrialRecord],
+        number: int,
+        seed: int,
+        n_left: int,
     ) -> Evaluation | None:
+        """One of the last ``n_left`` proposals."""
         settings = self._settings
         running = [record for record in pending if record.budget in course.ladder]
         question = Question(
@@ -235,7 +247,8 @@ class Agenda:
             allowed=self._allowed_by(history),
             known=history.placements,
         )
-        step = next_step(STRATEGIES[settings.strategy], question, course.ladder, running)
+        strategy, last = STRATEGIES[settings.strategy], n_left <= self._n_places(course)
+        step = next_step(strategy, question, course.ladder, running, only_promote=last)
         if step is None:
             return None
         proposal, seed = step.proposal, seed if step.seed is None else step.seed

@@ -14,6 +14,7 @@ from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.study.loop import run_trials
+from nas_attn.study.schedule.finalists import FURTHER_SEEDS
 from nas_attn.study.settings import differences, ladder_of
 from nas_attn.study.workers.pool import InlinePool, Pool
 
@@ -34,8 +35,11 @@ def steps_of(records: Sequence[TrialRecord], role: Role) -> Counter[int]:
 
 
 def test_on_a_ladder_about_a_third_of_each_rung_climbs(studies: Any, evaluator: LookupEvaluator) -> None:
+    """But for the last proposals."""
     climbing(studies)
-    proposals = steps_of(run(studies, InlinePool(evaluator)), Role.PROPOSAL)
+    records = run(studies, InlinePool(evaluator))
+    last = sum(record.role is Role.FINALIST for record in records) // FURTHER_SEEDS
+    proposals = steps_of([record for record in records if record.role is Role.PROPOSAL][:-last], Role.PROPOSAL)
 
     assert proposals[200] >= 3 * proposals[600] >= 9 * proposals[1800]
     assert proposals[600] >= proposals[200] // 6
@@ -50,6 +54,17 @@ def test_a_placement_climbs_rung_by_rung(studies: Any, evaluator: LookupEvaluato
             seen.setdefault(record.placement, []).append(record.budget.steps)
 
     assert {tuple(steps) for steps in seen.values()} == {RUNGS[:1], RUNGS[:2], RUNGS}
+
+
+def test_the_last_proposals_let_placements_climb(studies: Any, evaluator: LookupEvaluator) -> None:
+    """As many as the race has places: what begins on the lowest rung now would not reach the top."""
+    climbing(studies)
+    records = run(studies, InlinePool(evaluator))
+    finalists = sum(record.role is Role.FINALIST for record in records)
+    proposals = [record.budget.steps for record in records if record.role is Role.PROPOSAL]
+
+    assert min(proposals[-(finalists // FURTHER_SEEDS) :]) > RUNGS[0]
+    assert min(proposals[-(finalists // FURTHER_SEEDS) - 6 :]) == RUNGS[0]
 
 
 def test_a_placement_climbs_with_the_seed_that_it_began_with(studies: Any, evaluator: LookupEvaluator) -> None:

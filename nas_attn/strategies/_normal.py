@@ -85,7 +85,7 @@ def summed(runs: Runs, variances: Variances) -> tuple[Array, Array]:
         for block in [slice(start, start + _BLOCK)]
     )
     weighted = np.split(runs.scores / sds, range(_BLOCK, len(sds), _BLOCK))
-    right = sum(_weighted(block)[0].T @ scores for block, scores in zip(blocks, weighted, strict=True))
+    right = sum(_weighted(block).T @ scores for block, scores in zip(blocks, weighted, strict=True))
     return _square_of(blocks), np.asarray(right)
 
 
@@ -110,16 +110,17 @@ class _Block(NamedTuple):
     layout: _Layout
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)
 def _square_of(blocks: tuple[_Block, ...]) -> Array:
-    """F' C^-1 F over all blocks, (p, p)."""
-    square = _weighted(blocks[-1])[1]
+    """F' C^-1 F over all blocks, (p, p): megabytes, and only what all blocks but the last give is used again."""
+    features = _weighted(blocks[-1])
+    square: Array = features.T @ features
     return square if len(blocks) == 1 else _square_of(blocks[:-1]) + square
 
 
-@lru_cache(maxsize=256)
-def _weighted(block: _Block) -> tuple[Array, Array]:
-    """Weighted features of some runs, (n, p), and their products, (p, p)."""
+@lru_cache(maxsize=64)
+def _weighted(block: _Block) -> Array:
+    """Weighted features of some runs, (n, p)."""
     layout = block.layout
     codes = np.frombuffer(block.codes, dtype=np.int64).reshape(-1, len(layout.stages))
     seeds, rungs = (np.frombuffer(numbers, dtype=np.int64) for numbers in (block.seeds, block.rungs))
@@ -131,5 +132,5 @@ def _weighted(block: _Block) -> tuple[Array, Array]:
         *((rungs == number)[:, None] * own for number in range(1, layout.n_biased + 1)),
         *(gains * (seeds == number)[:, None] * own for number in range(layout.n_lucky)),
     ]
-    features = np.column_stack(columns) / np.frombuffer(block.sds)[:, None]
-    return features, features.T @ features
+    features: Array = np.column_stack(columns) / np.frombuffer(block.sds)[:, None]
+    return features

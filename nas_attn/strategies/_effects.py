@@ -131,11 +131,11 @@ class Effects:
         # arXiv:2002.09309): no covariance among the placements is needed, of which there may be thousands.
         runs, variances, number = self.runs, self.variances, len(drawn)
         pairs = drawn_pairs(number, runs, variances.pair, generator)
+        noise = np.sqrt(variances.noises(runs)) * generator.standard_normal((number, len(runs.scores)))
         luck_sds = np.full(runs.n_seeds, variances.by_seed**0.5)
         luck = drawn_effects(number, runs.seeds, runs, luck_sds, generator)
         bias_sds = np.sqrt([0.0, *(rung.bias for rung in variances.short)])
         bias = drawn_effects(number, runs.rungs, runs, bias_sds, generator) if runs.n_short else 0.0
-        noise = np.sqrt(variances.noises(runs)) * generator.standard_normal((number, len(runs.scores)))
         shown = variances.gains(runs) * (pair_sums(runs.codes, pairs) + luck) + bias + noise
         lacking = np.array([self._left(row) for row in drawn]) - shown
         scores: Array = linear + pair_sums(codes, pairs) + (self._across(codes) @ self._weights(lacking.T)).T

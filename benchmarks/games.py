@@ -285,5 +285,6 @@ def _scores(
     placements = list(dict.fromkeys(run.placement for run in runs))
     if pooled and (expected := expected_ious(game.space, runs, placements, ladder)):
         return expected
-    runs = [run for run in runs if run.budget == max(held.budget for held in runs)]
-    return {known.placement: known.iou or 0.0 for known in known_placements(runs)}
+    highest = max(run.budget for run in runs)
+    judged = known_placements([run for run in runs if run.budget == highest])
+    return {known.placement: known.iou or 0.0 for known in judged}

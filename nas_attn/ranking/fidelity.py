@@ -155,14 +155,14 @@ def spearman_interval(correlation: float, number: int, confidence: float) -> Int
 
 def _compare(lower: Budget, upper: Budget, short: Cells, long: Cells, confidence: float) -> RungFidelity | None:
     shared = [cell for cell in short if cell in long]
-    placements = list(dict.fromkeys(placement for placement, _ in shared))
-    if len(placements) < 3:
+    levels, upper_levels = (_levels({cell: cells[cell] for cell in shared}) for cells in (short, long))
+    n_placements = len(levels)
+    if n_placements < 3:
         return None
-    levels, upper_levels = (_levels(cells, shared, placements) for cells in (short, long))
     correlation = spearman(levels, upper_levels)
-    interval = spearman_interval(correlation, len(placements), confidence)
-    most = _attainable(long, upper_levels, len(shared) / len(placements))
-    return RungFidelity(lower, upper, len(placements), len(shared), correlation, interval, most)
+    interval = spearman_interval(correlation, n_placements, confidence)
+    most = _attainable(long, upper_levels, len(shared) / n_placements)
+    return RungFidelity(lower, upper, n_placements, len(shared), correlation, interval, most)
 
 
 def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float | None:
@@ -174,26 +174,26 @@ def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float 
         levels: of the placements.
         n_seeds: behind each level, on average.
     """
-    rows: dict[Placement, dict[int, float]] = {}
-    for (placement, seed), iou in cells.items():
-        rows.setdefault(placement, {})[seed] = iou
-    residual, degrees_of_freedom = residual_square([row for row in rows.values() if len(row) > 1])
+    residual, degrees_of_freedom = residual_square([row for row in _rows(cells) if len(row) > 1])
     variance = squares(levels) / (len(levels) - 1)
     if degrees_of_freedom < LEAST_REPEATS or variance == 0:
         return None
     return math.sqrt(max(0.0, 1 - residual / degrees_of_freedom / n_seeds / variance))
 
 
-def _levels(
-    cells: Cells, shared: Sequence[tuple[Placement, int]], placements: Sequence[Placement]
-) -> tuple[float, ...]:
-    """Each placement's mean over its shared seeds, freed of the seeds' effects."""
-    table: dict[Placement, dict[int, float]] = {placement: {} for placement in placements}
-    for placement, seed in shared:
-        table[placement][seed] = cells[placement, seed]
-    rows = list(table.values())
+def _levels(cells: Cells) -> tuple[float, ...]:
+    """Each placement's mean over its seeds, freed of the seeds' effects."""
+    rows = _rows(cells)
     effects = seed_effects(rows, [len(scores) / (len(scores) + 1.0) for scores in rows])
     return tuple(adjusted_mean(scores, effects) for scores in rows)
+
+
+def _rows(cells: Cells) -> list[dict[int, float]]:
+    """Seed to IoU for each placement, in the order in which the placements come."""
+    rows: dict[Placement, dict[int, float]] = {}
+    for (placement, seed), iou in cells.items():
+        rows.setdefault(placement, {})[seed] = iou
+    return list(rows.values())
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

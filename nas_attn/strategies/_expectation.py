@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
@@ -18,14 +18,13 @@ LEAST_AT_THE_TOP = 2
 """With fewer runs, or fewer of the top budget, nothing is expected."""
 
 
-def learned(question: Question, others: Iterable[Placement] = ()) -> tuple[Effects, Encoding]:
+def learned(question: Question) -> tuple[Effects, Encoding]:
     """The model of effects, given all that a strategy may know.
 
     Args:
         question: with one record at least.
-        others: placements that are to be encoded, besides those of the space and of the records.
     """
-    return _learned(question.space, question.shown or question.records, question.ladder, others)
+    return _learned(question.space, question.shown or question.records, question.ladder)
 
 
 def expected_ious(
@@ -53,7 +52,10 @@ def expected_ious(
 
 
 def _learned(
-    space: SearchSpace, records: Sequence[TrialRecord], ladder: tuple[Budget, ...], others: Iterable[Placement]
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+    ladder: tuple[Budget, ...],
+    others: Sequence[Placement] = (),
 ) -> tuple[Effects, Encoding]:
     ordered = sorted(records, key=lambda record: record.number)
     encoding = Encoding.of(space, (*(record.placement for record in ordered), *others))

@@ -18,7 +18,7 @@ VERBS = {
     "worker": "join a study from another process or machine",
     "rank": "rank the placements of a study",
     "effects": "what each attention adds at each location of a study",
-    "verify": "run the winner again with fresh seeds, judged on the test images",
+    "verify": "run the winner again with fresh seeds, judged on the test data",
     "report": "write what a study found as one page",
     "export": "write an architecture of a study to a file",
     "train": "train an architecture in full",

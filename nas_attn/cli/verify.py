@@ -1,10 +1,10 @@
-"""Does the winner's gain hold? Run it, the plain U-Net and the best control again, judged on the test images.
+"""Does the winner's gain hold? Run it, the plain U-Net and the best control again, judged on the test data.
 
   nas-attn verify nuclei
   nas-attn verify nuclei --seeds 8 --ablate
   nas-attn verify nuclei --pick id:1f0c
 
-The seeds are fresh and the test images had no say in the search: nothing here chose the winner. Stopped, the same
+The seeds are fresh and the test data had no say in the search: nothing here chose the winner. Stopped, the same
 command goes on; with more --seeds, those are added that have not run. The search's own trials stay as they are.
 """
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pick", default="best", metavar="HOW", help="the winner, as in an export [best]")
     parser.add_argument("--ablate", action="store_true", help="also run the winner without each of its modules")
     parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
-    parser.add_argument("--data", metavar="FOLDER", help="the images here [where they were when the study began]")
+    parser.add_argument("--data", metavar="FOLDER", help="the data here [where they were when the study began]")
     parser.add_argument("--device", metavar="DEVICE", help="auto | cpu | cuda | cuda:N [auto]")
     parser.add_argument("--workers", metavar="N", help="runs at once [auto, as in a search]")
     parser.add_argument("--json", action="store_true", help="the result as one object")

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of the study, or its folder")
     parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
-    parser.add_argument("--data", metavar="FOLDER", help="the images here [where they were when the study began]")
+    parser.add_argument("--data", metavar="FOLDER", help="the data here [where they were when the study began]")
     parser.add_argument(
         "--device",
         "--devices",

@@ -145,7 +145,7 @@ def _results(subject: Subject, evidence: Evidence) -> Iterator[str]:
             ("seeds", str(results.n_seeds)),
             ("budget of these runs", str(subject.architecture.found.budget) if subject.architecture.found else ""),
         ]
-        yield "In the search, on validation images, with the 95 % confidence interval in brackets:"
+        yield "In the search, on the validation data, with the 95 % confidence interval in brackets:"
         yield _table((name, text) for name, text in rows if text)
     if evidence.holds:
         yield f"### Does it hold?\n\n{_list(evidence.holds)}"

@@ -37,7 +37,7 @@ class Evidence:
 
     Args:
         verdict: of the study; empty where there is none.
-        holds: whether its gain held on fresh seeds and test images, or how to find out, one sentence each.
+        holds: whether its gain held on fresh seeds and the test data, or how to find out, one sentence each.
         modules: what each of its modules adds to it, or how to find out, one sentence each.
         notes: what the reader of its figures must know, one sentence each.
         tests: (name, text) pairs of a training's test.
@@ -96,7 +96,7 @@ def evidence_of(subject: Subject) -> Evidence:
         holds=holds,
         notes=_cautions(metrics),
         tests=tuple(_tests(metrics)),
-        tests_about="IoU x100 on test images, of which the training saw none:",
+        tests_about="IoU x100 on the test data, of which the training saw nothing:",
         data=tuple(data),
         made=(*searched, *_training(metrics, run)),
         commands=tuple(_commands(folder, run)),
@@ -144,7 +144,7 @@ def _training(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[tu
     if trained := metrics.get("trained"):
         yield (
             "weights kept",
-            f"of epoch {trained['best_epoch']} of {trained['epochs']}, the best on validation images",
+            f"of epoch {trained['best_epoch']} of {trained['epochs']}, the best on the validation data",
         )
         yield "time", f"{trained['seconds'] / 60:.1f} minutes"
 

@@ -22,7 +22,7 @@ def origin_sentence(architecture: Architecture) -> str:
 
 
 def holding_sentence(architecture: Architecture) -> str:
-    """Whether its gain held on fresh seeds and test images; empty where no study has found it."""
+    """Whether its gain held on fresh seeds and the test data; empty where no study has found it."""
     verified = architecture.verified
     if verified is None:
         return architecture.unverified
@@ -30,7 +30,7 @@ def holding_sentence(architecture: Architecture) -> str:
     figures = f"IoU x100 {100 * verified.iou:.1f}, plain U-Net {100 * verified.iou_plain:.1f}"
     if verified.delta is not None:
         figures += f": {Comparison(verified.delta, verified.delta_interval, verified.n_seeds).text}"
-    said = f"On the test images, with seeds that did not choose it, {says[verified.holds]}: {figures}."
+    said = f"On the test data, with seeds that did not choose it, {says[verified.holds]}: {figures}."
     return " ".join([said, *looks_sentences(verified.n_looks)])
 
 

@@ -96,16 +96,16 @@ class Results:
 
 @dataclass(frozen=True)
 class Verified:
-    """What fresh seeds and the test images said of the gain over the plain U-Net; IoU as a fraction of 1.
+    """What fresh seeds and the test data said of the gain over the plain U-Net; IoU as a fraction of 1.
 
     Args:
         holds: whether the architecture is better than the plain U-Net; None where that cannot be told.
-        iou: mean over the seeds, on the test images.
+        iou: mean over the seeds, on the test data.
         iou_plain: likewise, of the plain U-Net.
         delta: mean paired difference to the plain U-Net; None where they share no seed.
         delta_interval: confidence interval of it; None where it is not known.
         n_seeds: how many seeds the difference rests on.
-        n_looks: how many placements of the study were judged on the test images so far.
+        n_looks: how many placements of the study were judged on the test data so far.
     """
 
     holds: bool | None
@@ -146,7 +146,7 @@ class Architecture:
         image_size: side of the square crops of the search, in pixels.
         found: how it was found; None where it was written by hand.
         results: what was measured; None where nothing was.
-        verified: whether its gain held on fresh seeds and test images; None where it was not verified.
+        verified: whether its gain held on fresh seeds and the test data; None where it was not verified.
     Raises:
         ExportError: the parts do not fit together; all problems are named.
     """

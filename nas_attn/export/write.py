@@ -31,7 +31,7 @@ _HEADER = """\
 _COMMENTS = {
     "input": "# Pixels are normalised with these means and standard deviations, one for each channel.\n",
     "results": "# IoU is a fraction of 1, on the validation set; delta is against the plain U-Net, same seeds.\n",
-    "verified": "# On the test images, with seeds that did not choose it: the figures to report.\n",
+    "verified": "# On the test data, with seeds that did not choose it: the figures to report.\n",
 }
 
 _LIST_TAG, _MAP_TAG = "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"

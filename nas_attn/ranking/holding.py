@@ -1,4 +1,4 @@
-"""Whether what a ranking says of a placement holds on fresh seeds and the test images, or how to find that out."""
+"""Whether what a ranking says of a placement holds on fresh seeds and the test data, or how to find that out."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def unverified_sentence(study: str, placement: Placement, rank: int) -> str:
     """
     return (
         f"Not verified yet: '{verify_command(study, placement, rank)}' runs it, the plain U-Net and the best "
-        "control with fresh seeds and judges them on the test images. That is the figure to report."
+        "control with fresh seeds and judges them on the test data. That is the figure to report."
     )
 
 
 def looks_sentences(n_looks: int) -> tuple[str, ...]:
-    """What it means that several placements were judged on the test images; nothing where it was one.
+    """What it means that several placements were judged on the test data; nothing where it was one.
 
     Args:
         n_looks: how many placements of a study.
@@ -93,6 +93,6 @@ def looks_sentences(n_looks: int) -> tuple[str, ...]:
     if n_looks < 2:
         return ()
     return (
-        f"{n_looks} placements of this study were judged on the test images by now: what is picked among them for "
-        "that is no longer verified by these images.",
+        f"{n_looks} placements of this study were judged on the test data by now: what is picked among them for "
+        "that is no longer verified by these data.",
     )

@@ -1,4 +1,4 @@
-"""Whether a claim holds on runs and images that did not choose it."""
+"""Whether a claim holds on runs and data that did not choose it."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verification:
-    """What fresh seeds and the test images say of a claim.
+    """What fresh seeds and the test data say of a claim.
 
     Args:
         winner: the placement of the claim.
-        iou: mean IoU on the test images of the winner and the plain U-Net; None where a run is missing.
+        iou: mean IoU on the test data of the winner and the plain U-Net; None where a run is missing.
         to_plain: the winner's difference to the plain U-Net; None where they share no seed.
         control: name of the best control; empty where there is none.
         to_control: the winner's difference to it; None where they share no seed.
         modules: what each module adds to the winner: the winner's difference to itself without it.
         found: what the search had found; None where that is not known.
-        n_images: test images, or groups of them; None where they were not counted.
+        n_images: test images or clips, or groups of them; None where they were not counted.
         n_failed: runs that failed.
         budget: of the runs; None where none is complete.
     """
@@ -100,7 +100,7 @@ class Verification:
         if self.to_plain is None:
             return f"Not known whether the claim holds: {name} and the plain U-Net have no seed in common."
         had = f" The search had found {self.found.text}." if self.found else ""
-        where = "on the test images, with seeds that did not choose it"
+        where = "on the test data, with seeds that did not choose it"
         match self.to_plain.versus:
             case Versus.BETTER:
                 said = f"The claim holds: {name} is better than the plain U-Net {where}: {self.to_plain.text}."
@@ -132,7 +132,7 @@ class Verification:
         if self.iou is None:
             return ""
         winner, plain = (f"{100 * iou:.1f}" for iou in self.iou)
-        return f"IoU x100 on the test images: {winner}, plain U-Net {plain}."
+        return f"IoU x100 on the test data: {winner}, plain U-Net {plain}."
 
     def to_json(self) -> str:
         """One object; IoU is a fraction of 1."""

@@ -23,7 +23,7 @@ def ablation_chart(verification: Verification) -> Chart:
         name="ablation",
         title="What each module adds to the winner",
         caption=(
-            "IoU points that the winner has over itself without the one module, on the test images with the fresh "
+            "IoU points that the winner has over itself without the one module, on the test data with the fresh "
             "seeds, with the confidence interval. Where the interval crosses 0, leaving the "
             "module out makes no difference that can be told."
         ),

@@ -94,7 +94,7 @@ class StudyFacts:
         settings: (name, text) pairs: how the study was made.
         data: (name, text) pairs: what it was made on.
         commands: that repeat it and go on from it, each with what it does.
-        verifications: of placements of the study, on fresh seeds and the test images.
+        verifications: of placements of the study, on fresh seeds and the test data.
         panels: predictions; None where there are none.
         remarks: what the reader has to know about this page, one sentence each.
     """

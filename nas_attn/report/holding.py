@@ -1,4 +1,4 @@
-"""Whether the gain of the leading placement holds on images that did not choose it."""
+"""Whether the gain of the leading placement holds on data that did not choose it."""
 
 from __future__ import annotations
 

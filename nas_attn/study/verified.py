@@ -19,8 +19,8 @@ class Verified:
 
     Args:
         result: what it says.
-        records: its runs, judged on the test images.
-        n_looks: how many placements of the study were judged on the test images so far, this one included.
+        records: its runs, judged on the test data.
+        n_looks: how many placements of the study were judged on the test data so far, this one included.
     """
 
     result: Verification
@@ -34,7 +34,7 @@ def verification_name(study: str, claim: Claim) -> str:
 
 
 def n_looks(ledger: Ledger, study: str) -> int:
-    """How many placements of a study were judged on the test images.
+    """How many placements of a study were judged on the test data.
 
     Args:
         ledger: of any study of the same storage.

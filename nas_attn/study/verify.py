@@ -1,4 +1,4 @@
-"""Running a claim again: fresh seeds, judged on the test images, beside the search's own trials."""
+"""Running a claim again: fresh seeds, judged on the test data, beside the search's own trials."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def verify(
     """Run what a claim takes, and say whether it holds.
 
     The runs are a study of their own in the same storage, named after the study and the winner: the search's
-    trials stay as they are, and what was stopped goes on. A placement is judged on the test images with each seed
+    trials stay as they are, and what was stopped goes on. A placement is judged on the test data with each seed
     once: further seeds are added to those that ran.
 
     Args:
@@ -126,7 +126,7 @@ def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
 
 
 def _judged_on_test(resolved: Resolved) -> Resolved:
-    """The same search with the test images in the place of the validation images."""
+    """The same search with the test data in the place of the validation data."""
     return replace(resolved, dataset=replace(resolved.dataset, val=resolved.dataset.test))
 
 

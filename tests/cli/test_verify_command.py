@@ -1,4 +1,4 @@
-"""``nas-attn verify``: fresh seeds, the test images, and nothing of the search changed."""
+"""``nas-attn verify``: fresh seeds, the test data, and nothing of the search changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_it_says_whether_the_claim_holds_and_leaves_the_search_alone(verified, w
     text = verified()
 
     assert "The claim " in text or "Not known whether the claim holds" in text
-    assert "test images" in text
+    assert "the test data" in text
     assert "6/6 runs" in text
     assert records_of("tiny") == before
     runs = verifying(winner)
@@ -128,7 +128,7 @@ def test_a_second_winner_is_told_to_have_been_picked_among_several(verified, win
     rows = json.loads(capsys.readouterr().out)
     other = next(r for r in rows if r["placement_id"] != winner and set(r["placement"].values()) != {"none"})
     assert main(["verify", "tiny", "--pick", f"id:{other['placement_id']}", "--seeds", "2"]) == 0
-    assert "2 placements of this study were judged on the test images by now" in capsys.readouterr().out
+    assert "2 placements of this study were judged on the test data by now" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_what_is_exported_carries_the_figure_to_report(shown, winner, tiny_study
     assert figure in " ".join((tiny_study.folder / "best.py").read_text().split())
     # The card of the study, and the card of the file that was exported from it.
     card = (tiny_study.folder / "best.md").read_text()
-    assert f"IoU x100 on the test images: {100 * result['iou_winner']:.1f}, plain" in card
+    assert f"IoU x100 on the test data: {100 * result['iou_winner']:.1f}, plain" in card
     run("export", "best.yaml", "-o", "again.md")
     assert figure in (tiny_study.folder / "again.md").read_text()
 

@@ -113,7 +113,7 @@ def test_a_run_adds_its_test_and_how_it_was_trained(run: Path, tmp_path: Path) -
     assert cell(card, "background") == "75.00 (+0.50 to the plain U-Net)"
     assert cell(card, "wall") == "absent"
     assert cell(card, "mean") == "50.00 (+1.00 to the plain U-Net)"
-    assert cell(card, "weights kept") == "of epoch 7 of 9, the best on validation images"
+    assert cell(card, "weights kept") == "of epoch 7 of 9, the best on the validation data"
     assert "This is one seed" in card
     assert "The weights are those of epoch 7 of a training with seed 3 (validation IoU x100 81.25)." in card
     command = f"nas-attn train {run}/architecture.yaml --data FOLDER --epochs 9 --batch-size 4 --crop 64 --seed 3"

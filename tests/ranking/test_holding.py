@@ -68,7 +68,7 @@ def test_the_verification_of_the_placement_is_told_and_no_other(
     assert verification_of(ranking.rows[0], ranking, (other, own)) is own
     sentences = holding_sentences("nuclei", ranking.rows[0], ranking, (other, own))
     assert sentences[:-1] == own.sentences
-    assert sentences[-1].startswith("2 placements of this study were judged on the test images")
+    assert sentences[-1].startswith("2 placements of this study were judged on the test data")
     assert holding_sentences("nuclei", ranking.rows[0], ranking, (own,)) == own.sentences
 
 

@@ -103,7 +103,7 @@ def _next(
     contestant: Contestant, game: Game, records: Sequence[TrialRecord], seeds: Sequence[int]
 ) -> tuple[Role, Step | None]:
     """As a study goes on: a seed begins with the plain U-Net's run."""
-    seed = turn(sum(record.role is Role.PROPOSAL for record in records), seeds)
+    seed = turn(len({record.placement for record in records if record.role is Role.PROPOSAL}), seeds)
     if not any(record.seed == seed and record.role is Role.CONTROL for record in records):
         return Role.CONTROL, Step(Proposal(game.space.plain), game.ladders.top, seed)
     step = contestant.search(_question(game, records), game.ladders)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from statistics import fmean
 
 from nas_attn.budget import Budget
 from nas_attn.evaluate import CostTable, MemoryTable
@@ -88,7 +89,7 @@ class Agenda:
         if (
             time_left
             and n_proposals < self.n_proposals(course)
-            and (following := self._screen(course, history, pending, number, n_proposals))
+            and (following := self._screen(course, history, records, pending, n_proposals))
         ):
             return following
         return next_finalist(
@@ -199,56 +200,59 @@ class Agenda:
         by_number = max(self.n_finalists(course), settings.trials - course.n_controls - n_proposals)
         if settings.timeout is None:
             return by_number
-        top = [record for record in records if record.outcome is not None and record.budget == course.top]
-        seconds = [record.outcome.seconds for record in top if record.outcome is not None]
-        each = max(1e-3, sum(seconds) / len(seconds) / settings.workers)
-        return min(by_number, max(2, round((settings.timeout - self._proposal_seconds) / each)))
+        return min(by_number, max(2, self._n_full(settings.timeout - self._proposal_seconds, course, records)))
 
-    def _n_places(self, course: Course) -> int:
-        """How many placements the race has room for."""
-        return self.n_finalists(course) // FURTHER_SEEDS
+    def _only_promote(self, course: Course, n_proposals: int, records: Sequence[TrialRecord]) -> bool:
+        """Whether no more proposals are left, or no more time, than it takes to fill the race's places."""
+        n_left, n_finalists = self.n_proposals(course) - n_proposals, self.n_finalists(course)
+        if self._settings.timeout is not None:
+            time_left = self._proposal_seconds - self.spent(records)
+            n_left = min(n_left, self._n_full(time_left, course, records))
+            n_finalists = min(n_finalists, self._n_finalist_trials(course, n_proposals, records))
+        return n_left <= n_finalists // FURTHER_SEEDS
+
+    def _n_full(self, seconds: float, course: Course, records: Sequence[TrialRecord]) -> int:
+        """How many runs of the top budget fit into a time, as long as those were that have ended."""
+        outcomes = (record.outcome for record in records if record.budget == course.top)
+        taken = [outcome.seconds for outcome in outcomes if outcome is not None]
+        if not taken:
+            return self._settings.trials
+        return round(seconds * self._settings.parallel / max(1e-3, fmean(taken)))
 
     def _screen(
         self,
         course: Course,
         history: History,
+        records: Sequence[TrialRecord],
         pending: Sequence[TrialRecord],
-        number: int,
         n_proposals: int,
     ) -> Evaluation | None:
         """What the strategy proposes, with the seed whose turn it is; first of all the plain U-Net with it."""
-        plain, seed = self._settings.space.plain, turn(n_proposals, self._settings.screening_seeds)
+        settings, plain = self._settings, self._settings.space.plain
+        new = {record.placement for record in pending if record.role is Role.PROPOSAL} - history.proposed
+        seed = turn(len(history.proposed) + len(new), settings.screening_seeds)
         ran = {record.seed for record in pending if record.placement == plain and record.budget == course.top}
         if seed not in ran | history.plain_seeds:
             return Evaluation(plain, course.top, seed, Role.CONTROL, PLAIN)
-        n_left = self.n_proposals(course) - n_proposals
-        return self._propose(course, history, pending, number, seed, n_left)
-
-    def _propose(
-        self,
-        course: Course,
-        history: History,
-        pending: Sequence[TrialRecord],
-        number: int,
-        seed: int,
-        n_left: int,
-    ) -> Evaluation | None:
-        """One of the last ``n_left`` proposals."""
-        settings = self._settings
         running = [record for record in pending if record.budget in course.ladder]
         question = Question(
             space=settings.space,
             records=tuple(history.records),
             pending=tuple(record.placement for record in running),
-            number=number,
+            number=len(records) + len(pending),
             seed=settings.seed,
             cost=self.known_cost,
             objective_cost=settings.cost,
             allowed=self._allowed_by(history),
             known=history.placements,
         )
-        strategy, last = STRATEGIES[settings.strategy], n_left <= self._n_places(course)
-        step = next_step(strategy, question, course.ladder, running, only_promote=last)
+        step = next_step(
+            STRATEGIES[settings.strategy],
+            question,
+            course.ladder,
+            running,
+            only_promote=self._only_promote(course, n_proposals, records),
+        )
         if step is None:
             return None
         proposal, seed = step.proposal, seed if step.seed is None else step.seed

@@ -28,6 +28,7 @@ class History:
     placements: set[Placement]
     """Of these records."""
     n_proposals: int
+    proposed: set[Placement]
     plain_seeds: set[int]
     """With which the plain U-Net was begun at the ladder's last budget."""
     room: Room
@@ -66,7 +67,8 @@ class History:
         return sorted(kept, key=lambda record: record.number)
 
     def _begin(self) -> None:
-        self.records, self.placements, self.n_proposals, self.plain_seeds = [], set(), 0, set()
+        self.records, self.placements, self.n_proposals = [], set(), 0
+        self.proposed, self.plain_seeds = set(), set()
         self.room = Room(self._estimate)
         self._n_seen, self._last = 0, None
         self._runs, self._repeated = {}, set()
@@ -74,7 +76,9 @@ class History:
 
     def _add(self, record: TrialRecord) -> None:
         self._n_seen, self._last = self._n_seen + 1, record
-        self.n_proposals += record.role is Role.PROPOSAL
+        if record.role is Role.PROPOSAL:
+            self.n_proposals += 1
+            self.proposed.add(record.placement)
         self.room.add(record)
         if record.budget not in self._ladder:
             return

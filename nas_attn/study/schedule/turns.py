@@ -9,13 +9,13 @@ PER_SEED = 8
 
 
 def turn(number: int, seeds: Sequence[int]) -> int:
-    """The seed of a proposal.
+    """The seed of a placement that is proposed for the first time.
 
     What an attention gains by luck with one seed, it gains in all placements that are tried with this seed: a
     search with a single seed learns the luck along with the attention's worth, however many placements it tries.
 
     Args:
-        number: of the proposal, from 0.
+        number: of the placement among those that were, from 0.
         seeds: the screening seeds, in their order.
     """
     return seeds[number % _n_seeds(number, seeds)]

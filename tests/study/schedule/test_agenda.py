@@ -88,17 +88,22 @@ def test_controls_run_on_every_rung_and_the_race_on_the_top_only(studies: Any, e
     assert set(steps_of(records, Role.FINALIST)) == {1800}
 
 
-def test_a_rung_whose_order_says_nothing_is_left_out(studies: Any, evaluator: LookupEvaluator) -> None:
+def misleading(evaluator: LookupEvaluator) -> Any:
     """At 200 steps the order is turned round."""
 
-    def misleading(placement: Placement, budget: Budget, seed: int) -> Outcome:
+    def evaluate(placement: Placement, budget: Budget, seed: int) -> Outcome:
         outcome = evaluator(placement, replace(budget, steps=100_000), seed)
         sign = -1 if budget.steps == 200 else 1
         iou = 0.6 + sign * (outcome.score.iou - 0.6)
         return replace(outcome, score=replace(outcome.score, iou=iou))
 
+    return evaluate
+
+
+def test_a_rung_whose_order_says_nothing_is_left_out(studies: Any, evaluator: LookupEvaluator) -> None:
     climbing(studies)
-    proposals = [record for record in run(studies, InlinePool(misleading)) if record.role is Role.PROPOSAL]
+    records = run(studies, InlinePool(misleading(evaluator)))
+    proposals = [record for record in records if record.role is Role.PROPOSAL]
 
     assert [record.budget.steps for record in proposals[-30:]].count(200) == 0
 
@@ -151,6 +156,29 @@ def test_whichever_ends_first_ends_the_study(studies: Any, evaluator: LookupEval
     studies.change(timeout=400.0, trials=20)
 
     assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 20
+
+
+def test_near_the_end_of_their_time_placements_only_climb(studies: Any, evaluator: LookupEvaluator) -> None:
+    """Full runs take 9 s, so that the last quarter of 1200 s holds 33 of the race, of 6 or 7 placements."""
+    climbing(studies)
+    studies.change(timeout=1200.0, trials=1_000_000)
+
+    def timed(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        return replace(evaluator(placement, budget, seed), seconds=budget.steps / 200)
+
+    proposals = [record for record in run(studies, InlinePool(timed)) if record.role is Role.PROPOSAL]
+
+    assert min(record.budget.steps for record in proposals[-6:]) > RUNGS[0]
+    assert min(record.budget.steps for record in proposals[-20:]) == RUNGS[0]
+
+
+def test_a_process_with_other_workers_decides_alike_near_the_end(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=400.0, trials=1_000_000, parallel=2)
+    one = run(studies, InlinePool(slow(evaluator, 10.0)))
+    studies.forget()
+    studies.change(workers=2)
+
+    assert run(studies, InlinePool(slow(evaluator, 10.0))) == one
 
 
 def test_a_study_whose_time_is_up_goes_on_with_more_time(studies: Any, evaluator: LookupEvaluator) -> None:

@@ -84,12 +84,14 @@ def climbing(strategy: Strategy) -> Searcher:
     return lambda question, ladders: next_step(strategy, question, ladders.scratch, ())
 
 
-def climbing_from_plain(strategy: Strategy, lower: tuple[int, ...] = (0, 1)) -> Searcher:
+def climbing_from_plain(
+    strategy: Strategy, lower: tuple[int, ...] = (0, 1), *, on_proof: bool = False
+) -> Searcher:
     """On the product's ladder from the trained plain U-Net, or on some of its lower rungs and the top."""
 
     def step(question: Question, ladders: Ladders) -> Step | None:
         rungs = (*(ladders.plain[rung] for rung in lower), ladders.top)
-        return next_step(strategy, question, rungs, ())
+        return next_step(strategy, question, rungs, (), on_proof=on_proof)
 
     return step
 
@@ -154,6 +156,12 @@ def contestants() -> Mapping[str, Contestant]:
         "evolution": Contestant(full(regularised_evolution)),
         "additive, ladder": Contestant(climbing_from_plain(additive), pooled=True, n_rungs=2),
         "additive, 1/9 and 1": Contestant(climbing_from_plain(additive, (0,)), pooled=True, n_rungs=1),
+        "additive, 1/9 on proof": Contestant(
+            climbing_from_plain(additive, (0,), on_proof=True), SEEDS, pooled=True, n_rungs=1
+        ),
+        "additive, ladder on proof": Contestant(
+            climbing_from_plain(additive, on_proof=True), SEEDS, pooled=True, n_rungs=2
+        ),
         "additive, 1/3 and 1": Contestant(climbing_from_plain(additive, (1,)), pooled=True, n_rungs=2),
         "additive, scratch ladder": Contestant(climbing(additive), pooled=True, n_rungs=2),
         "tpe, ladder": Contestant(climbing_from_plain(tpe), n_rungs=2),

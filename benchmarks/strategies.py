@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _names(text: str) -> list[str]:
     """Names that hold a comma stand between semicolons: ``additive; additive, ladder``."""
-    return [name.strip() for name in text.split(";" if ";" in text else ",")]
+    return [name for part in text.split(";" if ";" in text else ",") if (name := part.strip())]
 
 
 def _numbers(text: str) -> tuple[float, ...]:

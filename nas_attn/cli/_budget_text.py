@@ -11,13 +11,16 @@ from nas_attn.ranking import Ranking, ladder_fidelity
 from nas_attn.record import TrialRecord
 
 
-def budget_text(records: Sequence[TrialRecord], ranking: Ranking, ladder: tuple[Budget, ...]) -> Text:
+def budget_text(
+    records: Sequence[TrialRecord], ranking: Ranking, ladder: tuple[Budget, ...], *, on_proof: bool
+) -> Text:
     """The plain U-Net's curve, whether it has converged, and what short runs foretold.
 
     Args:
         records: of the study.
         ranking: of these.
         ladder: the study's budgets, the shortest first; a single one has no rungs to speak of.
+        on_proof: its short runs had to be proven before placements began with them.
     """
     from nas_attn.study.schedule.convergence import ranked_convergence
 
@@ -25,7 +28,8 @@ def budget_text(records: Sequence[TrialRecord], ranking: Ranking, ladder: tuple[
     text = Text()
     if curve is not None:
         text.append(curve.words, style="yellow" if curve.converged is False else "")
-    for line in _ladder_lines(records, ladder):
+    lines = (_proof_lines if on_proof else _ladder_lines)(records, ladder) if len(ladder) > 1 else ()
+    for line in lines:
         text.append(f"\n{line}")
     return text
 
@@ -34,10 +38,29 @@ def _ladder_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) ->
     """The rank correlation between neighbouring rungs, and what followed from it."""
     from nas_attn.strategies import lowest_rung
 
-    if len(ladder) < 2:
-        return
     for rung in ladder_fidelity(record for record in records if record.budget in ladder):
         yield from filter(None, (rung.text, rung.warning))
     begun = ladder[lowest_rung(records, ladder)]
     if begun != ladder[0]:
         yield f"So new placements began with {begun.steps} steps in the end, not with {ladder[0].steps}."
+
+
+def _proof_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> Iterator[str]:
+    """Whether the short runs were proven to foretell full ones, and the rungs where they were."""
+    from nas_attn.strategies import LEAST_TWINS, PROOF, lowest_rung, twins
+
+    proof = twins(records, ladder)
+    if proof is None or proof.interval is None:
+        return
+    yield proof.text
+    interval = f"{100 * PROOF:.0f} % interval"
+    if lowest_rung(records, ladder, on_proof=True) == 0:
+        yield f"That is proof enough ({interval}): new placements then began with {ladder[0].steps} steps."
+        for rung in ladder_fidelity(record for record in records if record.budget in ladder):
+            yield rung.text
+    elif proof.n_placements < LEAST_TWINS:
+        yield f"It takes {LEAST_TWINS} to prove the short runs: all placements ran in full."
+    elif proof.interval.low > 0:
+        yield "Placements that climbed refuted it in the end: new ones ran in full again."
+    else:
+        yield f"That is no proof of the short runs ({interval}): all placements ran in full."

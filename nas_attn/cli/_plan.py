@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nas_attn.study.setup.resolve import Resolved
 
 
+_ON_PROOF = "once proven to foretell it"
+
+
 def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: float) -> Table:
     """A search in a dozen lines.
 
@@ -60,12 +63,14 @@ def _budget(settings: StudySettings) -> str:
     """Of a trial, with what is found out or goes before it."""
     start = " from the trained plain U-Net" if settings.ladder_start == PLAIN else ""
     if settings.find_budget:
-        rungs = f"; then also a ninth and a third of it{start}" if settings.ladder else ""
+        rungs = f"; then also a ninth and a third of it{start}, {_ON_PROOF}" if settings.ladder else ""
         return f"{settings.budget}, doubled until the plain U-Net has converged{rungs}"
     *lower, top = settings.ladder_below(settings.budget)
     clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
-    short = f"{', '.join(str(budget.steps) for budget in lower)}{start} and " if lower else ""
-    return f"{short}{top}{clips}"
+    short = f"{', '.join(str(budget.steps) for budget in lower)}{start}"
+    if settings.on_proof:
+        return f"{top}{clips}; {short}, {_ON_PROOF}"
+    return f"{short} and {top}{clips}" if lower else f"{top}{clips}"
 
 
 def _trials(settings: StudySettings, agenda: Agenda) -> str:

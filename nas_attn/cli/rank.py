@@ -58,7 +58,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     from nas_attn.cli._leaders import leaders
     from nas_attn.cli._ranking_table import ranking_table
     from nas_attn.ranking.holding import holding_sentences
-    from nas_attn.study.settings import ladder_of
+    from nas_attn.study.settings import is_on_proof, ladder_of
     from nas_attn.study.verified import read_verifications
 
     console = wide_console()
@@ -69,7 +69,8 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
         return
     ladder = ladder_of(ledger.identity, ranking.budget)
     console.print()
-    console.print(budget_text(records, ranking, ladder), highlight=False)
+    proof = is_on_proof(ledger.identity)
+    console.print(budget_text(records, ranking, ladder, on_proof=proof), highlight=False)
     if holding := holding_sentences(ledger.name, ranking.rows[0], ranking, read_verifications(ledger)):
         console.print()
         console.print("\n".join(holding), highlight=False, markup=False)

@@ -42,7 +42,8 @@ _FLAGS = {
     "batch-size": "crops of a step [preset]",
     "steps": "optimiser steps of a trial [preset]",
     "budget": "'auto' doubles the steps until the plain U-Net has converged [--steps]",
-    "ladder": "steps of short, longer and full trials, such as 60,180,540, or 'auto' [all trials in full]",
+    "ladder": "steps of short, longer and full trials, such as 60,180,540; 'auto' takes a ninth and a third, once "
+    "they are proven to foretell full ones [all trials in full]",
     "ladder-start": "where its shorter trials start: plain, at the trained plain U-Net, or scratch [plain]",
     "longest-side": "shrink larger images of a folder to so many pixels, or 'full' [preset]",
     "max-macs": "ceiling such as 1.5x (the plain U-Net's) or 2.1G [the space's]",
@@ -155,7 +156,8 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(ranking_table(result.ranking, _TOP))
     console.print()
     ladder = () if result.course is None else result.course.ladder
-    console.print(budget_text(result.records, result.ranking, ladder), highlight=False)
+    proof = resolved.settings.on_proof
+    console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof), highlight=False)
     if result.best is None:
         return
     data = shlex.quote(resolved.request.data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas_attn.ranking.additive import seed_effects
 from nas_attn.ranking.describe import amount, bounds, counted, describe, points
 from nas_attn.ranking.evidence import Evidence
-from nas_attn.ranking.fidelity import RungFidelity, ladder_fidelity
+from nas_attn.ranking.fidelity import RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.ranking.formats import ranking_csv, ranking_json
 from nas_attn.ranking.noise import Noise, PooledSd
 from nas_attn.ranking.order import COSTS, front_of, order_of
@@ -25,6 +25,7 @@ __all__ = [
     "Versus",
     "amount",
     "bounds",
+    "compared_rungs",
     "cost_of",
     "counted",
     "describe",

@@ -88,11 +88,11 @@ class RungFidelity:
         if self.predicts is None:
             return (
                 f"{self.n_placements} placements run at both are too few to tell whether {self.lower.brief} "
-                f"predict {self.upper.steps}: what the short runs dropped may have been good."
+                f"predict {self.upper.steps}: what was dropped for its short run may have been good."
             )
         return (
-            f"Runs of {self.lower.brief} did not predict runs of {self.upper.steps}: what the ladder dropped "
-            "early may have been good; search again with a longer first rung."
+            f"Runs of {self.lower.brief} did not predict runs of {self.upper.steps}: what was dropped for its "
+            "short run may have been good; a longer first rung may say more."
         )
 
 
@@ -110,14 +110,35 @@ def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95)
         records: of one study, in any order.
         confidence: of the intervals.
     """
-    rungs: dict[Budget, dict[tuple[Placement, int], float]] = {}
-    for record in sorted(records, key=lambda record: record.number):
-        if (iou := comparable_iou(record)) is not None:
-            rungs.setdefault(record.budget, {}).setdefault((record.placement, record.seed), iou)
+    rungs = _cells_by_budget(records)
     ladder = sorted(budget for budget, cells in rungs.items() if len({placement for placement, _ in cells}) > 2)
     pairs = pairwise(ladder)
     compared = (_compare(lower, upper, rungs[lower], rungs[upper], confidence) for lower, upper in pairs)
     return tuple(fidelity for fidelity in compared if fidelity is not None)
+
+
+def compared_rungs(
+    records: Iterable[TrialRecord], lower: Budget, upper: Budget, *, confidence: float = 0.95
+) -> RungFidelity | None:
+    """The same for two budgets, whatever lies between them; None for fewer than three placements.
+
+    Args:
+        records: of one study, in any order.
+        lower: the shorter budget.
+        upper: the longer one.
+        confidence: of the interval.
+    """
+    cells = _cells_by_budget(records)
+    return _compare(lower, upper, cells.get(lower, {}), cells.get(upper, {}), confidence)
+
+
+def _cells_by_budget(records: Iterable[TrialRecord]) -> dict[Budget, dict[tuple[Placement, int], float]]:
+    """The first comparable run of each placement and seed."""
+    cells: dict[Budget, dict[tuple[Placement, int], float]] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if (iou := comparable_iou(record)) is not None:
+            cells.setdefault(record.budget, {}).setdefault((record.placement, record.seed), iou)
+    return cells
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:

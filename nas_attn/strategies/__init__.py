@@ -5,9 +5,12 @@ from __future__ import annotations
 from nas_attn.registry import Registry
 from nas_attn.strategies._contract import Proposal, Question, Strategy
 from nas_attn.strategies._expectation import expected_ious
-from nas_attn.strategies._ladder import Step, lowest_rung, next_step
+from nas_attn.strategies._ladder import Step, next_step
+from nas_attn.strategies._trust import LEAST_TWINS, PROOF, lowest_rung, twins
 
 __all__ = [
+    "LEAST_TWINS",
+    "PROOF",
     "STRATEGIES",
     "Proposal",
     "Question",
@@ -16,6 +19,7 @@ __all__ = [
     "expected_ious",
     "lowest_rung",
     "next_step",
+    "twins",
 ]
 
 STRATEGIES: Registry[Strategy] = Registry("nas_attn.strategies", "strategy")

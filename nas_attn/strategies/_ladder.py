@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking import RungFidelity, ladder_fidelity
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategies._bend import Array
 from nas_attn.strategies._contract import Proposal, Question, Strategy
@@ -18,15 +18,13 @@ from nas_attn.strategies._expectation import learned
 from nas_attn.strategies._luck import freed
 from nas_attn.strategies._rungs import Rungs
 from nas_attn.strategies._seeds import array_generator, generator
+from nas_attn.strategies._trust import MOST_TWINS, lowest_rung
 
 DRAWS = 64
 """Of the posterior, by which the placements to promote are chosen."""
 BY_LOT = 3
 """One of so many promotions is drawn by lot: what short runs are worth is seen on placements that they did not
 choose, and what they do not see at all has a chance."""
-LEAST_CORRELATION = 0.4
-LEAST_PLACEMENTS = 8
-"""With fewer placements on both rungs a rank correlation is not judged."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ def next_step(
     running: Sequence[TrialRecord],
     *,
     only_promote: bool = False,
+    on_proof: bool = False,
 ) -> Step | None:
     """Promote a placement, or try a new one.
 
@@ -59,12 +58,16 @@ def next_step(
     the steps a third is promoted. Which third is decided by the probability of entering the front at the
     placement's cost, which is known exactly; one of ``BY_LOT`` is drawn by lot.
 
+    On proof placements run in full at first, and some of them then on the first rung as well, until it is seen to
+    foretell the top.
+
     Args:
         strategy: proposes what is new.
         question: with the finished evaluations of all rungs, at their own IoU.
         ladder: budgets, the shortest first.
         running: evaluations whose results are not known yet.
         only_promote: a placement that is new now would not reach the top any more.
+        on_proof: new placements begin at the top until the first rung is proven to foretell it.
     Returns:
         None where nothing is left to promote or to try.
     """
@@ -72,38 +75,14 @@ def next_step(
         proposal = strategy(question)
         return None if proposal is None else Step(proposal, ladder[0])
     climb = _Climb(replace(question, ladder=ladder, shown=question.records), running)
-    lowest = lowest_rung(question.records, ladder)
+    lowest = lowest_rung(question.records, ladder, on_proof=on_proof)
+    if on_proof and lowest > 0 and not only_promote and (twin := climb.twin()) is not None:
+        return twin
     if (promoted := climb.promotion(lowest, due=not only_promote)) is not None:
         return promoted
     if (proposal := strategy(climb.translated(lowest))) is not None:
         return Step(proposal, ladder[lowest])
     return climb.promotion(lowest, due=False)
-
-
-def lowest_rung(records: Iterable[TrialRecord], ladder: tuple[Budget, ...]) -> int:
-    """The number of the rung on which new placements begin, from 0.
-
-    The first whose order foretells the next rung's: a rank correlation of at least ``LEAST_CORRELATION`` of what
-    can be had, or not known yet.
-
-    Args:
-        records: finished evaluations.
-        ladder: budgets, the shortest first.
-    """
-    rungs = ladder_fidelity(record for record in records if record.budget in ladder)
-    useless = {rung.lower for rung in rungs if _is_useless(rung)}
-    return next(index for index, budget in enumerate(ladder) if budget not in useless)
-
-
-def _is_useless(rung: RungFidelity) -> bool:
-    """Where the noise of the longer runs is not known, it takes certainty, or twice as many placements."""
-    if rung.n_placements < LEAST_PLACEMENTS:
-        return False
-    if rung.attainable is not None:
-        return rung.correlation < LEAST_CORRELATION * rung.attainable
-    if rung.interval is not None and rung.interval.high < LEAST_CORRELATION:
-        return True
-    return rung.n_placements >= 2 * LEAST_PLACEMENTS and rung.correlation < LEAST_CORRELATION
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +111,16 @@ class _Climb:
             known = {record.placement for record in self.question.shown if record.budget in begun}
         return replace(self.question, records=rungs.at_the_top(records), known=known)
 
+    def twin(self) -> Step | None:
+        """The first rung's run of what has run at the top; None where there are enough."""
+        first, top = self.question.ladder[0], self.question.ladder[-1]
+        begun = {record.placement for record in (*self.question.shown, *self.running) if record.budget == first}
+        at_the_top = self._candidates(top, begun)
+        if not at_the_top or len(begun) >= MOST_TWINS:
+            return None
+        earliest = min(at_the_top.values(), key=lambda record: record.number)
+        return Step(Proposal(earliest.placement), first, earliest.seed)
+
     def promotion(self, lowest: int, *, due: bool) -> Step | None:
         """The most promising placement of the highest rung from which one can be promoted.
 
@@ -144,7 +133,7 @@ class _Climb:
             finished = self._placements(self.question.shown, lower)
             if due and len(finished) * lower.steps < (len(started) + 1) * upper.steps:
                 continue
-            runs = self._candidates(lower, started)
+            runs = self._candidates(lower, started | self._begun_at_the_top)
             if due and runs and len(started) % BY_LOT == BY_LOT - 1:
                 chosen = runs[generator(self.question).choice(list(runs))]
                 return Step(Proposal(chosen.placement), upper, chosen.seed)
@@ -152,15 +141,15 @@ class _Climb:
                 return Step(Proposal(best.placement), upper, best.seed)
         return None
 
-    def _candidates(self, lower: Budget, started: Collection[Placement]) -> dict[Placement, TrialRecord]:
-        """The first complete run on a rung of each placement that has not begun on the next."""
+    def _candidates(self, rung: Budget, others: Collection[Placement]) -> dict[Placement, TrialRecord]:
+        """The strategy's first complete run on a rung of each placement but some others."""
         return {
             record.placement: record
             for record in sorted(self.question.shown, key=lambda record: -record.number)
-            if record.budget == lower
+            if record.budget == rung
             and record.role is Role.PROPOSAL
             and record.outcome is not None
-            and record.placement not in started
+            and record.placement not in others
         }
 
     def _most_promising(self, runs: Mapping[Placement, TrialRecord]) -> TrialRecord | None:
@@ -182,8 +171,22 @@ class _Climb:
         return dict(zip(ran, on_front.tolist(), strict=True)), dict(zip(ran, draws.mean(0).tolist(), strict=True))
 
     def _placements(self, records: Iterable[TrialRecord], budget: Budget) -> set[Placement]:
-        """The strategy's own on a rung; controls run on all of them anyway."""
-        return {record.placement for record in records if record.budget == budget and record.role is Role.PROPOSAL}
+        """The strategy's own that are on a rung as they climb; controls run on all of them anyway."""
+        return {
+            record.placement
+            for record in records
+            if record.budget == budget
+            and record.role is Role.PROPOSAL
+            and record.placement not in self._begun_at_the_top
+        }
+
+    @cached_property
+    def _begun_at_the_top(self) -> set[Placement]:
+        """They have nothing to climb to; short runs of theirs are to prove what such runs are worth."""
+        first: dict[Placement, Budget] = {}
+        for record in sorted((*self.question.shown, *self.running), key=lambda record: record.number):
+            first.setdefault(record.placement, record.budget)
+        return {placement for placement, budget in first.items() if budget == self.question.ladder[-1]}
 
 
 def _best_within(scores: Array, costs: Array) -> Array:

@@ -38,7 +38,8 @@ class StudySettings:
         trials: how many trials the study shall have in the end.
         n_screening_seeds: proposals take so many seeds in turn, ``seed`` the first of them.
         find_budget: the budget that is ranked is found by doubling it until the plain U-Net has converged.
-        ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it.
+        ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it, once
+            these are proven to foretell it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
         timeout: seconds after which no further trial begins; None for no limit.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
@@ -82,6 +83,11 @@ class StudySettings:
             top: the last of them.
         """
         return rungs(self.ladder, top, pretrained=self.ladder_start == PLAIN)
+
+    @property
+    def on_proof(self) -> bool:
+        """Whether placements begin with short runs only once these are proven to foretell full ones."""
+        return self.ladder == "auto"
 
     @property
     def device_kind(self) -> str:
@@ -130,6 +136,11 @@ def ladder_of(identity: Mapping[str, Any], top: Budget) -> tuple[Budget, ...]:
         top: the last of them.
     """
     return rungs(identity.get("ladder", ()), top, pretrained=identity.get("ladder start") == PLAIN)
+
+
+def is_on_proof(identity: Mapping[str, Any]) -> bool:
+    """Whether placements of a study begin with short runs only once these are proven to foretell full ones."""
+    return identity.get("ladder") == "auto"
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ import pytest
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking import Interval, RungFidelity
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategies import Proposal, Question, next_step
 from nas_attn.strategies._bend import Bend
-from nas_attn.strategies._ladder import _best_within, _is_useless
+from nas_attn.strategies._ladder import _best_within
 from nas_attn.strategies._rungs import Relation, Rungs
 
 SHORT, LONG = Budget(100, 32, 8), Budget(300, 32, 8)
@@ -223,26 +222,6 @@ def test_what_is_promoted_is_what_all_runs_speak_for(space: SearchSpace) -> None
 
     assert step is not None
     assert step.proposal.placement == sound
-
-
-@pytest.mark.parametrize(
-    ("correlation", "n_placements", "high", "attainable", "useless"),
-    [
-        (0.3, 12, 0.7, 1.0, True),
-        (0.3, 12, 0.7, 0.6, False),
-        (0.3, 7, 0.7, 1.0, False),
-        (0.3, 12, 0.7, None, False),
-        (0.3, 16, 0.7, None, True),
-        (0.0, 12, 0.35, None, True),
-        (0.0, 7, 0.35, None, False),
-    ],
-)
-def test_a_rung_is_judged_by_what_its_correlation_could_be(
-    correlation: float, n_placements: int, high: float, attainable: float | None, useless: bool
-) -> None:
-    interval = Interval(-0.5, high)
-    rung = RungFidelity(SHORT, LONG, n_placements, n_placements, correlation, interval, attainable)
-    assert _is_useless(rung) is useless
 
 
 def test_the_best_within_a_cost_counts_equals() -> None:

@@ -178,7 +178,8 @@ class Agenda:
     def _build_course(self, top: Budget, n_probes: int) -> Course:
         settings = self._settings
         ladder = settings.ladder_below(top)
-        controls = control_evaluations(settings.space, ladder, settings.seed, self.allowed)
+        compared = ladder[:: len(ladder) - 1] if settings.on_proof and len(ladder) > 1 else ladder
+        controls = control_evaluations(settings.space, compared, settings.seed, self.allowed)
         plain = settings.space.plain
         probed = (probe(plain, settings.budget, settings.seed, number) for number in range(n_probes))
         known = {(evaluation.budget, evaluation.seed) for evaluation in probed}
@@ -252,6 +253,7 @@ class Agenda:
             course.ladder,
             running,
             only_promote=self._only_promote(course, n_proposals, records),
+            on_proof=settings.on_proof,
         )
         if step is None:
             return None

@@ -28,7 +28,7 @@ def control_evaluations(
 
     Args:
         space: the placements.
-        ladder: budgets, the shortest first; the controls of the last come first.
+        ladder: budgets to compare, the shortest first; the controls of the last come first.
         seed: of all runs.
         allowed: whether a placement keeps the limits.
     """

@@ -85,7 +85,7 @@ class StudyRequest:
         steps: optimiser steps of a trial; with ``budget: auto`` where the doubling begins.
         budget: ``auto`` doubles the steps until the plain U-Net has converged.
         ladder: steps of short, longer and full trials, such as ``60,180,540``; ``auto`` for a ninth, a third and
-            all of the steps; None runs all trials in full.
+            all of the steps, the short ones once they are proven to foretell full ones; None runs all in full.
         ladder_start: where the shorter trials of a ladder start: from the weights of the ``plain`` U-Net after a
             full trial, or from ``scratch``.
         longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.

@@ -13,6 +13,7 @@ from nas_attn.budget import Budget
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
+from nas_attn.strategies._trust import MOST_TWINS
 from nas_attn.study.loop import run_trials
 from nas_attn.study.schedule.finalists import FURTHER_SEEDS
 from nas_attn.study.settings import differences, ladder_of
@@ -106,6 +107,43 @@ def test_a_rung_whose_order_says_nothing_is_left_out(studies: Any, evaluator: Lo
     proposals = [record for record in records if record.role is Role.PROPOSAL]
 
     assert [record.budget.steps for record in proposals[-30:]].count(200) == 0
+
+
+def test_short_runs_are_left_out_until_they_are_proven(studies: Any, evaluator: LookupEvaluator) -> None:
+    """Here they foretell full ones; the controls, which run on every rung, are the first part of the proof."""
+    studies.change(budget=Budget(1800, 32, 8), ladder="auto", strategy="additive", trials=160)
+    records = run(studies, InlinePool(replace(evaluator, run_noise=0.001, gap=0.02)))
+    proposals = [record for record in records if record.role is Role.PROPOSAL]
+    new = [
+        record
+        for n, record in enumerate(proposals)
+        if record.placement not in {p.placement for p in proposals[:n]}
+    ]
+
+    assert new[0].budget.steps == 1800
+    assert {record.budget.steps for record in new[-20:]} == {200}
+    assert steps_of(proposals[-40:], Role.PROPOSAL)[1800] > 0, "and climb from there"
+
+
+def test_without_proof_all_placements_run_in_full(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(budget=Budget(1800, 32, 8), ladder="auto", strategy="additive", trials=120)
+    records = run(studies, InlinePool(misleading(evaluator)))
+    short = [record for record in records if record.budget.steps == 200]
+    full = {(record.placement, record.seed): record.number for record in records if record.budget.steps == 1800}
+
+    assert len({record.placement for record in short}) == MOST_TWINS
+    assert steps_of(records, Role.PROPOSAL)[1800] > 50
+    assert 600 not in steps_of(records, Role.CONTROL), "nothing would be learned from them"
+    assert all(full[record.placement, record.seed] < record.number for record in short)
+
+
+def test_short_runs_of_the_proof_take_no_seed_out_of_turn(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(budget=Budget(1800, 32, 8), ladder="auto", strategy="additive", trials=120, n_screening_seeds=4)
+    records = run(studies, InlinePool(misleading(evaluator)))
+    full = [record for record in records if record.role is Role.PROPOSAL and record.budget.steps == 1800]
+
+    assert [record.seed for record in full[24:32]] == [0, 1, 2, 3] * 2
+    assert [record.seed for record in full[:10]] == [0] * 8 + [0, 1]
 
 
 @pytest.fixture

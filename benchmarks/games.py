@@ -196,6 +196,7 @@ def _ladders(top: Budget, short: Sequence[int] | Literal["auto"] = "auto") -> La
     return Ladders(rungs(short, top), rungs(short, top, pretrained=True))
 
 
+@lru_cache(maxsize=2)
 def sized_space(name: str) -> SearchSpace:
     """A space at the size of the benchmarks.
 
@@ -205,8 +206,9 @@ def sized_space(name: str) -> SearchSpace:
     return read_space(name, catalogue(), base_channels=8, image_size=32)
 
 
+@lru_cache(maxsize=2)
 def read_table(path: Path, space: SearchSpace) -> Table:
-    """The runs of a whole space.
+    """The runs of a whole space, read once.
 
     Raises:
         UsageError: too few are there.

@@ -11,16 +11,14 @@ from nas_attn.strategies._encoding import Codes
 from nas_attn.strategies._normal import cholesky, features_of, prior_of, prior_of_extras, solve, summed, whitened
 from nas_attn.strategies._runs import Runs
 from nas_attn.strategies._terms import (
-    bias_kernel,
     drawn_effects,
     drawn_pairs,
-    luck_kernel,
     pair_kernel,
     pair_sums,
     shared,
     terms,
 )
-from nas_attn.strategies._variances import Variances, likely_variances
+from nas_attn.strategies._variances import Remainder, Variances, likely_variances
 
 MOST_FOR_PAIRS = 512
 """With more runs pairs are left out: a proposal's time must not grow with the cube of their number."""
@@ -169,11 +167,4 @@ def _whitener(runs: Runs, variances: Variances) -> Array | None:
     """Of pairs, luck, biases and noise; None where there are too many runs."""
     if len(runs.scores) > MOST_FOR_PAIRS:
         return None
-    common, gains = shared(runs.codes, runs.codes), variances.gains(runs)
-    covariance = variances.pair * pair_kernel(common, runs.n_locations)
-    covariance += variances.by_seed * luck_kernel(common, runs)
-    covariance *= np.outer(gains, gains)
-    for number, rung in enumerate(variances.short, start=1):
-        covariance += rung.bias * bias_kernel(common, runs, number)
-    covariance[np.diag_indices_from(covariance)] += variances.noises(runs)
-    return cholesky(covariance)
+    return cholesky(Remainder(runs)(variances))

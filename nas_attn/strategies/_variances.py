@@ -166,6 +166,30 @@ _ALONE = {
 }
 
 
+class Remainder:
+    """Covariance of what their linear terms leave of the runs' scores: pairs, luck, biases and noise.
+
+    Args:
+        runs: n of them.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        common = shared(runs.codes, runs.codes)
+        self._pair, self._luck = pair_kernel(common, runs.n_locations), luck_kernel(common, runs)
+        self._biases = [bias_kernel(common, runs, rung) for rung in range(1, runs.n_short + 1)]
+
+    def __call__(self, variances: Variances) -> Array:
+        """(n, n)."""
+        gains = variances.gains(self._runs)
+        covariance = variances.pair * self._pair + variances.by_seed * self._luck
+        covariance *= np.outer(gains, gains)
+        for rung, kernel in zip(variances.short, self._biases, strict=False):
+            covariance += rung.bias * kernel
+        covariance[np.diag_indices_from(covariance)] += variances.noises(self._runs)
+        return covariance
+
+
 class _Surprise:
     """Minus the logarithm of the likelihood, and of a wide prior around the usual variances.
 
@@ -176,28 +200,20 @@ class _Surprise:
 
     def __init__(self, runs: Runs, usual: Variances) -> None:
         self._runs, self._usual = runs, usual
-        common = shared(runs.codes, runs.codes)
+        self._remainder = Remainder(runs)
         features = terms(runs.codes, runs.stages, runs.n_specs)
-        self._effects = {
-            "pair": pair_kernel(common, runs.n_locations),
-            "by_seed": luck_kernel(common, runs),
-        }
-        for name, alone in _ALONE.items():
-            self._effects[name] = (features * alone.of_terms(runs)) @ features.T
-        self._biases = [bias_kernel(common, runs, rung) for rung in range(1, runs.n_short + 1)]
+        self._linear = {name: (features * alone.of_terms(runs)) @ features.T for name, alone in _ALONE.items()}
         level = levels(runs.seeds, runs.rungs, runs.n_seeds)
         self._level = (level * of_levels(runs.n_seeds)) @ level.T
 
     def __call__(self, variances: Variances) -> float:
         """Of some variances."""
         gains = variances.gains(self._runs)
-        covariance = np.outer(gains, gains) * sum(
-            getattr(variances, name) * kernel for name, kernel in self._effects.items()
+        covariance = self._remainder(variances) + self._level
+        covariance += np.outer(gains, gains) * sum(
+            getattr(variances, name) * kernel for name, kernel in self._linear.items()
         )
-        covariance += self._level
-        for rung, kernel in zip(variances.short, self._biases, strict=True):
-            covariance += rung.bias * kernel
-        covariance[np.diag_indices_from(covariance)] += variances.noises(self._runs) + _LEAST
+        covariance[np.diag_indices_from(covariance)] += _LEAST
         factor = scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         white = scipy.linalg.solve_triangular(factor, self._runs.scores, lower=True, check_finite=False)
         return float(white @ white / 2 + np.log(np.diag(factor)).sum() + self._away(variances))

@@ -12,6 +12,7 @@
     const ink = colour("--ink"), grid = colour("--grid"), line = colour("--line"), card = colour("--card");
     layout.font = Object.assign({}, layout.font, { color: ink });
     layout.hoverlabel = Object.assign({}, layout.hoverlabel, { bgcolor: card, bordercolor: line, font: { color: ink } });
+    layout.modebar = { bgcolor: card, color: colour("--soft"), activecolor: ink };
     for (const name of Object.keys(layout)) {
       if (/^[xy]axis/.test(name)) {
         Object.assign(layout[name], { gridcolor: grid, linecolor: line, zerolinecolor: line, tickcolor: line });
@@ -33,7 +34,10 @@
     const layout = themed(figure.layout);
     if (width) { layout.width = width; }
     shorten(layout.yaxis, figure.data, width || plot.clientWidth);
-    const bar = { displaylogo: false, responsive: !width, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+    const bar = {
+      displaylogo: false, responsive: !width, showSendToCloud: false,
+      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    };
     return Plotly.react(plot, figure.data, layout, bar).then(function () {
       plot.querySelectorAll(".modebar-btn").forEach(function (button) {
         if (!button.hasAttribute("aria-label")) { button.setAttribute("aria-label", button.dataset.title || "chart tool"); }

@@ -84,6 +84,22 @@ def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, file: Pa
         page.wait_for_function(f"getComputedStyle(document.querySelector('{axis}')).fill == 'rgb(31, 41, 51)'")
 
 
+def test_no_tool_of_a_chart_sends_it_away(chromium: Any, file: Path) -> None:
+    with opened(chromium, file) as page:
+        tools = page.eval_on_selector_all("#plot-front .modebar-btn", "all => all.map(one => one.ariaLabel)")
+        assert "Download plot as a PNG" in tools
+        assert not [tool for tool in tools if "hare" in tool or "loud" in tool]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_tools_of_a_chart_have_the_colours_of_the_page(chromium: Any, file: Path, scheme: str) -> None:
+    with opened(chromium, file, color_scheme=scheme) as page:
+        page.hover("#plot-front .nsewdrag")
+        ground = brightness(page, "#plot-front .modebar-group", "backgroundColor")
+        tool = brightness(page, "#plot-front .modebar-btn .icon path", "fill")
+        assert (ground > 240, tool < 110) == (True, True) if scheme == "light" else (ground < 60, tool > 150)
+
+
 @pytest.mark.parametrize("width", [390, 1200])
 def test_nothing_is_wider_than_the_screen(chromium: Any, file: Path, width: int) -> None:
     with opened(chromium, file, viewport={"width": width, "height": 800}) as page:

@@ -9,7 +9,7 @@ from nas_attn.ranking import amount
 from nas_attn.record import Cost
 from nas_attn.report.chart import Chart, Table
 from nas_attn.report.facts import AddedCost
-from nas_attn.report.heat_map import heat_map, logarithm
+from nas_attn.report.heat_map import GROWING, heat_map, logarithm
 
 _TICKS = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
 
@@ -35,7 +35,7 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
             {cell: logarithm(share) for cell, share in shares.items()},
             {cell: _percent(share) for cell, share in shares.items()},
             {(cost.location, cost.spec): _tell(cost, plain) for cost in told},
-            scale="Cividis",
+            scale=GROWING,
             bar="% of the plain U-Net's MACs",
             ticks=[(logarithm(share), f"{share:g}") for share in _TICKS],
         ),

@@ -13,10 +13,9 @@ import plotly.graph_objects as go
 from nas_attn.placement import Placement
 from nas_attn.ranking import RankedPlacement, Ranking, counted, describe
 from nas_attn.record import TrialRecord
-from nas_attn.report.chart import BLUE, GREY, ORANGE, VERMILLION, Chart, Table, figure
+from nas_attn.report.chart import BLUE, GREEN, GREY, SHADE, VERMILLION, Chart, Table, figure
 
 _BAND = (10, 90)
-_SHADE = "rgba(138,143,152,.25)"
 _LETTERS = 40
 
 
@@ -111,12 +110,12 @@ def _mean_points(records: Sequence[TrialRecord]) -> tuple[tuple[int, float], ...
 def _figure(data: CurveData) -> go.Figure:
     steps = [step for step, _, _ in data.band]
     lows, highs = ([band[side] for band in data.band] for side in (1, 2))
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    edge = {"mode": "lines", "line": {"width": 1, "color": GREY}, "hoverinfo": "skip"}
     traces = [
         go.Scatter(x=steps, y=lows, showlegend=False, **edge),
-        go.Scatter(x=steps, y=highs, name="80 % of all runs", fill="tonexty", fillcolor=_SHADE, **edge),
+        go.Scatter(x=steps, y=highs, name="80 % of all runs", fill="tonexty", fillcolor=SHADE, **edge),
     ]
-    looks = ((BLUE, "solid"), (VERMILLION, "dash"), (ORANGE, "dot"), (GREY, "dashdot"))
+    looks = ((BLUE, "solid"), (VERMILLION, "dash"), (GREEN, "dot"), (GREY, "dashdot"))
     for curve, (colour, dash) in zip(data.curves, looks, strict=False):
         traces.append(
             go.Scatter(

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from nas_attn.ranking import RankedPlacement, Ranking, cost_of
-from nas_attn.report.chart import BLUE, GREY, ORANGE, VERMILLION, Chart, Table, figure
+from nas_attn.report.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
 from nas_attn.report.words import cost, cost_title, delta, hover, iou, named
 
 MOST_POINTS = 600
@@ -84,7 +84,7 @@ def _figure(data: FrontData, cost_axis: str) -> go.Figure:
     groups: tuple[tuple[str, str, str, int, Callable[[RankedPlacement], bool]], ...] = (
         ("one run", GREY, "circle-open", 7, lambda row: _group(row) == "one run"),
         ("several seeds", BLUE, "circle", 9, lambda row: _group(row) == "several seeds"),
-        ("control", ORANGE, "square", 9, lambda row: _group(row) == "control"),
+        ("control", GREEN, "square", 9, lambda row: _group(row) == "control"),
         ("plain U-Net", VERMILLION, "diamond", 13, lambda row: _group(row) == "plain U-Net"),
     )
     traces: list[Any] = [_bars(data), _line(data)]
@@ -115,7 +115,7 @@ def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: 
         mode="markers",
         x=[cost_of(row, data.cost) for row in rows],
         y=[100 * row.iou_expected for row in rows],
-        marker=marker,
+        marker={"line": {"width": 1.5 if marker["symbol"].endswith("-open") else 0}, **marker},
         text=[hover(row) for row in rows],
         hovertemplate="%{text}<extra></extra>",
         customdata=[row.placement.id for row in rows],
@@ -131,7 +131,7 @@ def _bars(data: FrontData) -> go.Scatter:
         if row.iou_interval is not None:
             x += [cost_of(row, data.cost), cost_of(row, data.cost), None]
             y += [100 * row.iou_interval.low, 100 * row.iou_interval.high, None]
-    line = {"color": GREY, "width": 1}
+    line = {"color": GREY, "width": 1.5}
     return go.Scatter(name="interval", mode="lines", x=x, y=y, line=line, hoverinfo="skip", showlegend=bool(x))
 
 

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.report.chart import figure
+from nas_attn.report.chart import INK, figure
 
 Cell = tuple[Location, AttentionSpec]
 
 _ROW_PIXELS = 30
-# Blue over grey to vermillion, told apart with every common kind of colour blindness; grey is nothing.
-DIVERGING = ((0.0, "#d55e00"), (0.5, "#c9cdd3"), (1.0, "#0072b2"))
+# Light enough for dark text in every cell, and told apart with every common kind of colour blindness.
+DIVERGING = ((0.0, "#ee7733"), (0.5, "#dfe3e8"), (1.0, "#5aa9e6"))
+"""From loss over nothing, which is grey, to gain."""
+GROWING = ((0.0, "#dfe3e8"), (1.0, "#ee7733"))
+"""From little to much."""
 
 
 def heat_map(
@@ -22,7 +25,7 @@ def heat_map(
     texts: Mapping[Cell, str],
     tells: Mapping[Cell, str],
     *,
-    scale: str | Sequence[tuple[float, str]],
+    scale: Sequence[tuple[float, str]],
     bar: str,
     ticks: Sequence[tuple[float, str]] = (),
     middle: float | None = None,
@@ -33,7 +36,7 @@ def heat_map(
         values: that give a cell its colour.
         texts: that stand in a cell.
         tells: what a pointer is told over a cell.
-        scale: of the colours, as Plotly takes it.
+        scale: (share of the way, colour) pairs, on all of which dark text can be read.
         bar: title of the colour bar.
         ticks: (value, text) pairs beside it; Plotly's own where left out.
         middle: the value of the middle colour; None lets the colours reach from the lowest to the highest.
@@ -50,10 +53,11 @@ def heat_map(
         text=[[texts.get(cell, "") for cell in row] for row in grid],
         customdata=[[tells.get(cell, "") for cell in row] for row in grid],
         texttemplate="%{text}",
+        textfont={"color": INK},
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
-        colorscale=scale if isinstance(scale, str) else [list(stop) for stop in scale],
-        colorbar={"title": {"text": bar, "side": "right"}, "thickness": 12, **_marked(ticks)},
+        colorscale=[list(stop) for stop in scale],
+        colorbar={"title": {"text": bar, "side": "right"}, "thickness": 12, "outlinewidth": 0, **_marked(ticks)},
         xgap=2,
         ygap=2,
         **limits,

@@ -14,11 +14,11 @@ from nas_attn.placement import Placement
 from nas_attn.ranking import RungFidelity, describe
 from nas_attn.ranking.runs import comparable_iou
 from nas_attn.record import TrialRecord
-from nas_attn.report.chart import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, Chart, Table, figure
+from nas_attn.report.chart import BLUE, GREEN, PURPLE, VERMILLION, Chart, Table, figure
 
 MOST_POINTS = 400
 _Scores = tuple[Placement, float, float]
-_LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PURPLE, "cross"))
+_LOOKS = ((BLUE, "circle"), (VERMILLION, "square"), (GREEN, "diamond"), (PURPLE, "cross"))
 
 
 def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord]) -> Chart:

@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from nas_attn.study.setup.find import folder_of, open_study
     from nas_attn.study.showing.annotated import Annotated
+    from nas_attn.study.showing.styled import Styled
     from nas_attn.study.showing.view import Watcher
 
     if not 0 <= arguments.port <= _LAST_PORT:
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = folder_of(arguments.study)
     watcher = Watcher(ledger, folder)
     dashboard = wsgi(ledger.optuna_storage, artifact_store=_artifact_store(folder))
-    application = Annotated(dashboard, ledger.optuna_id, watcher)
+    application = Styled(Annotated(dashboard, ledger.optuna_id, watcher))
     try:
         server = make_server(
             arguments.host, arguments.port, application, server_class=_Server, handler_class=_QuietHandler

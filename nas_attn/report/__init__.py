@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from nas_attn.report.dashboard import dashboard_figures, drawing_path, study_note, trial_note
-from nas_attn.report.drawing import draw_unet
+from nas_attn.report.dashboard import (
+    chart_id,
+    dashboard_figures,
+    dashboard_style,
+    drawing_path,
+    study_note,
+    trial_note,
+)
+from nas_attn.report.drawing import draw_unet, unet_image
 from nas_attn.report.facts import AddedCost, Panel, Panels, Picture, StudyFacts
 from nas_attn.report.page import report_page
 
@@ -13,10 +20,13 @@ __all__ = [
     "Panels",
     "Picture",
     "StudyFacts",
+    "chart_id",
     "dashboard_figures",
+    "dashboard_style",
     "draw_unet",
     "drawing_path",
     "report_page",
     "study_note",
     "trial_note",
+    "unet_image",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources import files
 
 from nas_attn.ranking import RankedPlacement, amount, counted, describe
 from nas_attn.record import State, TrialRecord
-from nas_attn.report.chart import Chart
+from nas_attn.report.chart import PAPER, Chart
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.front import front_chart, front_data
 from nas_attn.report.holding import holding_line
@@ -15,7 +16,6 @@ from nas_attn.report.words import delta, iou, named
 
 _MOST_POINTS = 300
 _HEIGHT = 450  # of the dashboard's cards; what is higher is cut off
-_INK, _PAPER = "#1f2933", "#ffffff"
 
 
 def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
@@ -73,6 +73,16 @@ def drawing_path(placement_id: str) -> str:
     return f"/nas-attn/placements/{placement_id}.svg"
 
 
+def chart_id(name: str) -> str:
+    """Under which the dashboard draws a chart; by its beginning the style sheet knows it."""
+    return f"nas-attn-{name}"
+
+
+def dashboard_style() -> str:
+    """CSS by which the charts follow the dashboard's light and dark."""
+    return files("nas_attn.report").joinpath("dashboard.css").read_text(encoding="utf-8")
+
+
 def _picture(facts: StudyFacts) -> Iterator[str]:
     best = next((row for row in facts.ranking.rows if not row.is_plain), None)
     if best is not None:
@@ -85,9 +95,8 @@ def _self_contained(chart: Chart) -> str:
     figure.update_layout(
         title={"text": chart.title, "x": 0.02, "y": 0.99, "yanchor": "top"},
         height=_HEIGHT,
-        margin={"t": 84},
-        paper_bgcolor=_PAPER,
-        plot_bgcolor=_PAPER,
-        font={"color": _INK},
+        margin={"t": 116},
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
     )
     return figure.to_json() or "{}"

@@ -11,17 +11,26 @@ from nas_attn.report.geometry import BLOCK_HEIGHT, BLOCK_WIDTH, MODULE_HEIGHT, M
 
 _LETTERS = 16
 _FONT = 'font-family="system-ui,sans-serif" text-anchor="middle"'
-# The page sets these variables; by itself, as an image, a drawing is dark on white.
+# A page may set these variables; an image sets them itself where its reader prefers the dark.
 _INK = "var(--ink,#1f2933)"
 _LINE = "var(--line,#7b8794)"
 _RING = "var(--ring,#ffffff)"
 _BLOCK = "var(--block,#e4e7eb)"
 _MODULE = "var(--module,#0072b2)"
 _MODULE_INK = "var(--module-ink,#ffffff)"
+_DARK = {
+    "ground": "#14181d",
+    "ink": "#e8ecf0",
+    "line": "#8695a3",
+    "ring": "#14181d",
+    "block": "#2a323b",
+    "module": "#56b4e9",
+    "module-ink": "#08131c",
+}
 
 
 def draw_unet(network: UNetConfig, placement: Placement) -> str:
-    """The U-Net with a placement's modules, as one SVG element that stands in a page or alone in a file.
+    """The U-Net with a placement's modules, as one SVG element that stands in a page.
 
     A block bears its number of channels, a module its kind; a small ring marks a place without attention. What
     is seen is also told, in the title and the description.
@@ -30,11 +39,19 @@ def draw_unet(network: UNetConfig, placement: Placement) -> str:
         network: the U-Net.
         placement: one attention for each of the network's locations.
     """
-    return (
-        f"{opening(network)}<title>{escape(describe(placement))}</title>"
-        f"<desc>{escape(tell(network, placement))}</desc>"
-        f"{draw_backbone(network)}{draw_modules(network, placement)}</svg>"
-    )
+    return _drawing(network, placement, "")
+
+
+def unet_image(network: UNetConfig, placement: Placement) -> str:
+    """The same drawing as a file: dark on white, or light on near-black where its reader prefers the dark.
+
+    Args:
+        network: the U-Net.
+        placement: one attention for each of the network's locations.
+    """
+    variables = "".join(f"--{name}:{colour};" for name, colour in _DARK.items())
+    style = f"<style>@media (prefers-color-scheme: dark) {{ svg {{ {variables} }} }}</style>"
+    return _drawing(network, placement, style)
 
 
 def opening(network: UNetConfig) -> str:
@@ -67,6 +84,14 @@ def draw_modules(network: UNetConfig, placement: Placement) -> str:
     geometry = Geometry(network)
     parts = "".join(_module(geometry.module(location), location, spec) for location, spec in placement)
     return f'<g {_FONT} font-size="12" fill="{_MODULE_INK}">{parts}</g>'
+
+
+def _drawing(network: UNetConfig, placement: Placement, style: str) -> str:
+    return (
+        f"{opening(network)}<title>{escape(describe(placement))}</title>"
+        f"<desc>{escape(tell(network, placement))}</desc>{style}"
+        f"{draw_backbone(network)}{draw_modules(network, placement)}</svg>"
+    )
 
 
 def _joints(network: UNetConfig, geometry: Geometry) -> str:

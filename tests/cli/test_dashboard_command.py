@@ -63,7 +63,7 @@ def test_trials_have_notes_and_the_study_has_charts(server):
     assert "<title>plain U-Net</title>" in fetched(server, path)
     assert study["note"]["body"].startswith("**")
     charts = {chart["id"]: json.loads(chart["graph_object"]) for chart in study["plotly_graph_objects"]}
-    assert list(charts)[:3] == ["differences", "front", "curves"]
+    assert list(charts)[:3] == ["nas-attn-differences", "nas-attn-front", "nas-attn-curves"]
     assert all(set(chart) == {"data", "layout"} for chart in charts.values())
     assert json.loads(fetched(server, "/api/meta"))["artifact_is_available"] is True
 
@@ -92,6 +92,33 @@ def test_the_dashboard_draws_the_placement_of_a_trial(server, chromium):
     page.wait_for_function("document.body.textContent.includes('Differences to the plain U-Net')")
     page.close()
     assert said == []
+
+
+@pytest.mark.browser
+def test_charts_follow_the_system_and_the_dashboards_own_switch(server, chromium):
+    page = chromium.new_page(color_scheme="dark")
+    page.set_default_timeout(120_000)
+    page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1")
+    chart = "[id='user-defined-plot:nas-attn-front']"
+    page.wait_for_selector(f"{chart} .xtick text", state="attached")
+
+    def style(selector, name):
+        return page.eval_on_selector(f"{chart}{selector}", f"element => getComputedStyle(element).{name}")
+
+    def wait_for(*, ink, card):
+        page.wait_for_function(
+            f"getComputedStyle(document.querySelector(\"{chart} .xtick text\")).fill == '{ink}'"
+        )
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == card
+        assert style(" .legendtext", "fill") == style(" .gtitle", "fill") == style(" .xgrid", "stroke") == ink
+
+    wait_for(ink="rgb(255, 255, 255)", card="rgb(18, 18, 18)")
+    assert style(" .main-svg", "backgroundColor") == style(" .legend .bg", "fill") == "rgba(0, 0, 0, 0)"
+    page.emulate_media(color_scheme="light")
+    wait_for(ink="rgba(0, 0, 0, 0.87)", card="rgb(255, 255, 255)")
+    page.locator("svg[data-testid=Brightness4Icon], svg[data-testid=Brightness7Icon]").first.click()
+    wait_for(ink="rgb(255, 255, 255)", card="rgb(18, 18, 18)")
+    page.close()
 
 
 def test_the_address_is_printed_and_ctrl_c_ends_it(tiny_study, monkeypatch, capsys):

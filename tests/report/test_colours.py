@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nas_attn.network import UNetConfig
+from nas_attn.placement import AttentionSpec, Location
+from nas_attn.report import draw_unet, unet_image
 from nas_attn.report.chart import BLUE, GREEN, GREY, INK, PAPER, PURPLE, SHADE, VERMILLION
 from nas_attn.report.heat_map import DIVERGING, GROWING
 
@@ -138,3 +141,16 @@ def test_the_text_of_the_page_can_be_read(block: str) -> None:
 
 def test_the_system_and_the_button_give_the_same_dark() -> None:
     assert variables(':root[data-theme="dark"]') == variables(':root:not([data-theme="light"])')
+
+
+def test_the_image_of_a_placement_has_the_pages_dark() -> None:
+    network = UNetConfig(1, 2, depth=2)
+    attended = network.plain.replace(Location.parse("skip.0"), AttentionSpec("se"))
+    style = unet_image(network, attended).partition("<style>")[2].partition("</style>")[0]
+    assert style.startswith("@media (prefers-color-scheme: dark)")
+    given = dict(re.findall(r"--([\w-]+):(#\w{6})", style))
+    dark = variables(':root[data-theme="dark"]')
+    assert given == {"ground": dark["paper"]} | {name: dark[name] for name in given if name != "ground"}
+    drawn = draw_unet(network, attended)
+    assert set(given) == set(re.findall(r"var\(--([\w-]+),", drawn))
+    assert "<style>" not in drawn, "in a page it would set the colours of all"

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from optuna.trial import TrialState
 
 from nas_attn.errors import StudyError
-from nas_attn.report import drawing_path, trial_note
+from nas_attn.report import chart_id, drawing_path, trial_note
 from nas_attn.study.database.ledger import read_record
 from nas_attn.study.database.trials import WrittenTrial
+from nas_attn.study.showing.answers import Answer, Application, Environ, StartResponse, answer_of
 from nas_attn.study.showing.attributes import attributes_of_study, attributes_of_trial, columns_of_trials
 from nas_attn.study.showing.view import Artifact, View, Watcher
-
-Headers = list[tuple[str, str]]
-StartResponse = Callable[..., Any]
-Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 _DRAWING = re.compile(re.escape(drawing_path("X")).replace("X", "(?P<id>[0-9a-f]+)"))
 
@@ -42,16 +40,16 @@ class Annotated:
         self._study_id = study_id
         self._watcher = watcher
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         path = environ.get("PATH_INFO", "")
         if environ.get("REQUEST_METHOD") == "GET":
             if drawing := _DRAWING.fullmatch(path):
                 return self._drawing(drawing["id"], start_response)
             if artifact := self._artifact(path):
-                return _answer(start_response, "image/png", artifact.png)
+                return Answer.of_kind("image/png", artifact.png).sent(start_response)
             if path == f"/api/studies/{self._study_id}":
-                return self._annotated(environ, start_response)
+                return self._annotated(environ).sent(start_response)
         return self._application(environ, start_response)
 
     def _drawing(self, placement_id: str, start_response: StartResponse) -> Iterable[bytes]:
@@ -62,27 +60,19 @@ class Annotated:
         if svg is None:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"no such placement"]
-        return _answer(start_response, "image/svg+xml", svg.encode())
+        return Answer.of_kind("image/svg+xml", svg.encode()).sent(start_response)
 
     def _artifact(self, path: str) -> Artifact | None:
         prefix = f"/artifacts/{self._study_id}/"
         return self._watcher.view.artifacts.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
 
-    def _annotated(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def _annotated(self, environ: Environ) -> Answer:
         """The dashboard's answer about the study, with what it lacks."""
-        begun: list[tuple[str, Headers]] = []
-
-        def remember(status: str, headers: Headers, *_: Any) -> None:
-            begun.append((status, headers))
-
-        parts = self._application(environ, remember)
-        body = b"".join(parts)
-        status, headers = begun[-1]
-        if status.startswith("200"):
-            body = json.dumps(annotate(json.loads(body), self._watcher.view)).encode()
-        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        start_response(status, [*kept, ("Content-Length", str(len(body)))])
-        return [body]
+        answer = answer_of(self._application, environ)
+        if not answer.is_ok:
+            return answer
+        study = annotate(json.loads(answer.body), self._watcher.view)
+        return replace(answer, body=json.dumps(study).encode())
 
 
 def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
@@ -98,7 +88,7 @@ def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
         trial["user_attrs"] = attributes_of_trial(trial.get("user_attrs", ()))
     study["union_user_attrs"] = columns_of_trials(study.get("union_user_attrs", ()), study.get("trials", ()))
     study["user_attrs"] = attributes_of_study(study.get("user_attrs", ()))
-    figures = [{"id": name, "graph_object": figure} for name, figure in view.figures.items()]
+    figures = [{"id": chart_id(name), "graph_object": figure} for name, figure in view.figures.items()]
     study["plotly_graph_objects"] = [*figures, *study.get("plotly_graph_objects", ())]
     artifacts = [
         {"artifact_id": artifact.number, "filename": artifact.filename, "mimetype": "image/png", "encoding": None}
@@ -124,8 +114,3 @@ def _fill(noted: dict[str, Any], body: str) -> None:
     """A note of version 0 was never written; what the reader saves is version 1."""
     if not noted.get("note", {}).get("version"):
         noted["note"] = {"version": 0, "body": body}
-
-
-def _answer(start_response: StartResponse, kind: str, body: bytes) -> Iterable[bytes]:
-    start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body)))])
-    return [body]

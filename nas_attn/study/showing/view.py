@@ -15,7 +15,7 @@ from nas_attn.errors import NasAttnError
 from nas_attn.placement import Placement
 from nas_attn.ranking import RankedPlacement
 from nas_attn.record import State, TrialRecord
-from nas_attn.report import StudyFacts, dashboard_figures, draw_unet, study_note, trial_note
+from nas_attn.report import StudyFacts, dashboard_figures, study_note, trial_note, unet_image
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.showing.panel_store import read_panels
@@ -85,7 +85,7 @@ class View:
     def drawing(self, placement_id: str) -> str | None:
         """The SVG of a placement of the study; None for one that is not known."""
         placement = self._placements.get(placement_id)
-        return None if placement is None else draw_unet(self.facts.network, placement)
+        return None if placement is None else unet_image(self.facts.network, placement)
 
 
 class Watcher:

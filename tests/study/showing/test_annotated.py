@@ -120,7 +120,7 @@ def test_a_readers_own_notes_and_charts_stay() -> None:
     annotated = annotate(study, VIEW)
     assert annotated["note"] == {"version": 3, "body": "mine"}
     assert annotated["trials"][1]["note"] == {"version": 1, "body": ""}
-    assert [chart["id"] for chart in annotated["plotly_graph_objects"]] == ["front", "of a reader"]
+    assert [chart["id"] for chart in annotated["plotly_graph_objects"]] == ["nas-attn-front", "of a reader"]
 
 
 def test_a_note_that_was_put_in_can_be_edited_by_a_reader() -> None:

@@ -96,7 +96,8 @@ def search(
         batch_size: crops of a step; likewise.
         steps: optimiser steps of a trial; likewise.
         budget: ``auto`` doubles the steps until the plain U-Net has converged.
-        ladder: steps of short, longer and full trials, such as ``60,180,540``, or ``auto``.
+        ladder: steps of short, longer and full trials, such as ``60,180,540``; ``auto`` takes a ninth and a third
+            of the steps, once these are proven to foretell full trials.
         ladder_start: where the shorter ones start: from the weights of the ``plain`` U-Net after a full trial, or
             from ``scratch``.
         longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.

@@ -22,10 +22,10 @@ _LOOKS = ((BLUE, "circle"), (VERMILLION, "square"), (GREEN, "diamond"), (PURPLE,
 
 
 def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord]) -> Chart:
-    """Each placement's IoU at a short budget against that at the next longer one.
+    """Each placement's IoU at a short budget against that at a longer one.
 
     Args:
-        fidelities: of neighbouring rungs; at least one.
+        fidelities: of pairs of rungs; at least one.
         records: of the study.
     """
     pairs = [_pairs(records, fidelity.lower, fidelity.upper) for fidelity in fidelities]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, amount, ladder_fidelity
+from nas_attn.ranking import RankedPlacement, RungFidelity, amount, compared_rungs, ladder_fidelity
 from nas_attn.ranking.effect_words import effect_sentences
 from nas_attn.ranking.holding import verification_of
 from nas_attn.record import State
@@ -179,10 +179,21 @@ def _learning_charts(facts: StudyFacts) -> Iterator[Chart]:
 
 
 def _budget_charts(facts: StudyFacts) -> Iterator[Chart]:
-    if fidelities := ladder_fidelity(facts.records, confidence=facts.ranking.confidence):
+    if fidelities := _fidelities(facts):
         yield rungs_chart(fidelities, facts.records)
     if len(facts.plain_curve) > 1:
         yield convergence_chart(facts.plain_curve, facts.plain_curve_text)
+
+
+def _fidelities(facts: StudyFacts) -> tuple[RungFidelity, ...]:
+    """Between neighbouring rungs, and from the first to the last where others lie between."""
+    confidence = facts.ranking.confidence
+    neighbours = ladder_fidelity(facts.records, confidence=confidence)
+    if len(neighbours) < 2:
+        return neighbours
+    first, last = neighbours[0].lower, neighbours[-1].upper
+    ends = compared_rungs(facts.records, first, last, confidence=confidence)
+    return neighbours if ends is None else (*neighbours, ends)
 
 
 def _costs_charts(facts: StudyFacts) -> Iterator[Chart]:

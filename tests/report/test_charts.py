@@ -22,6 +22,7 @@ from nas_attn.report.differences import compared_rows, differences_chart
 from nas_attn.report.effects import effects_chart
 from nas_attn.report.front import front_chart, front_data
 from nas_attn.report.rungs import rungs_chart
+from nas_attn.report.sections import charts_of
 
 Facts = Callable[..., StudyFacts]
 Run = Callable[..., Any]
@@ -216,6 +217,27 @@ def test_rungs_pair_what_ran_at_both_budgets_with_the_same_seed(facts_of: Facts,
     assert list(marks.x) == pytest.approx([50, 51, 52, 53])
     assert list(marks.y) == pytest.approx([60, 62, 64, 66])
     assert "rank correlation +1.00" in chart.caption
+
+
+def test_of_three_rungs_the_first_is_held_against_the_last_too(facts_of: Facts, run: Run) -> None:
+    """Four placements ran on all, two more on the first and the last."""
+    placements = list(dict.fromkeys(record.placement for record in facts_of(12).records))[:6]
+    budgets = [Budget(steps, 64, 8) for steps in (20, 60, 180)]
+    cells = [
+        (placement, budget) for budget in budgets for placement in placements[: 4 if budget.steps == 60 else 6]
+    ]
+    records = [
+        run(number, placement, 0, 0.5 + 0.01 * number, budget=budget)
+        for number, (placement, budget) in enumerate(cells)
+    ]
+    (chart,) = (chart for chart in charts_of(facts_of(12, records=records)) if chart.name == "rungs")
+
+    assert [marks.name for marks in chart.figure.data] == [
+        "20 to 60 steps",
+        "60 to 180 steps",
+        "20 to 180 steps",
+    ]
+    assert [len(marks.x) for marks in chart.figure.data] == [4, 4, 6]
 
 
 def test_a_long_table_says_how_long_it_is() -> None:

@@ -156,7 +156,7 @@ def _iou(
     asked: argparse.Namespace,
 ) -> float:
     precision = Precision(bfloat16=asked.bfloat16, channels_last=True)
-    module = build_unet(network, placement)
+    module: torch.nn.Module = build_unet(network, placement)
     initialise(module, seed)
     module = precision.place(module, train.pixels.device)
     recipe = Recipe(peak_learning_rate=asked.learning_rate)

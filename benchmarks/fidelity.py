@@ -229,7 +229,7 @@ def report(runs: Sequence[Run]) -> list[Arm]:
     Held against the top runs of either start: who puts modules into a trained network with the start that leaves
     it as it was may still want to know how they fare with the paper's.
     """
-    arms = []
+    arms: list[Arm] = []
     for data in sorted({run.data for run in runs}):
         held = [run for run in runs if run.data == data]
         starts = sorted({run.start for run in held}, reverse=True)

@@ -78,7 +78,8 @@ class Task:
         space = self.sized(start)
         if number == 0:
             return space.plain
-        costs, chosen, random_ = CostTable(space.network, space.height, space.width), [], random.Random(0)
+        costs, random_ = CostTable(space.network, space.height, space.width), random.Random(0)
+        chosen: list[Placement] = []
         while len(chosen) < number:
             placement = space.sample(random_)
             if placement not in chosen and not space.limits.reasons(costs(placement), costs.plain):
@@ -98,7 +99,7 @@ class Task:
             rate: factor of the recipe's learning rate.
         """
         network = self.sized("paper").network
-        module = build_unet(network, placement)
+        module: torch.nn.Module = build_unet(network, placement)
         initialise(module, seed)
         if warm is not None:
             module.load_state_dict(warm, strict=False)

@@ -84,10 +84,7 @@ def read_cells(path: Path) -> list[Cell]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Cell(*(int(line[name]) for name in ("placement", "steps", "pretraining", "seed")), float(line["iou"]))
-            for line in csv.DictReader(file)
-        ]
+        return [_cell(line) for line in csv.DictReader(file)]
 
 
 def append_cells(path: Path, cells: Sequence[Cell]) -> None:
@@ -98,3 +95,10 @@ def append_cells(path: Path, cells: Sequence[Cell]) -> None:
         if new:
             writer.writerow(("placement", "steps", "pretraining", "seed", "iou"))
         writer.writerows((*cell.key, f"{cell.iou:.5f}") for cell in cells)
+
+
+def _cell(line: Mapping[str, str]) -> Cell:
+    placement, steps, pretraining, seed = (
+        int(line[name]) for name in ("placement", "steps", "pretraining", "seed")
+    )
+    return Cell(placement, steps, pretraining, seed, float(line["iou"]))

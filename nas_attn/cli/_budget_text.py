@@ -56,8 +56,8 @@ def _proof_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> 
     interval = f"{100 * PROOF:.0f} % interval"
     if lowest_rung(records, ladder, on_proof=True) == 0:
         yield f"That is proof enough ({interval}): new placements then began with {ladder[0].steps} steps."
-        for rung in ladder_fidelity(record for record in records if record.budget in ladder):
-            yield rung.text
+        rungs = ladder_fidelity(record for record in records if record.budget in ladder)
+        yield from (rung.text for rung in rungs if rung.interval is not None)
     elif proof.n_placements < LEAST_TWINS:
         yield f"It takes {LEAST_TWINS} to prove the short runs: all placements ran in full."
     elif proof.interval.low > 0:

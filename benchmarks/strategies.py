@@ -31,8 +31,8 @@ from scipy.stats import t as student
 from nas_attn.errors import NasAttnError, UsageError
 
 _SCALE = ("interactions", "spread", "noise", "luck", "disturbance", "quiet")
-_SLOW = {"gp": 3}
-"""Strategies that take seconds a proposal, and how many repetitions they get."""
+_SLOW = {"gp": 12}
+"""Strategies whose proposals take long, many seconds after 20 runs, and how many repetitions they get at most."""
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,11 @@ def _budget(settings: StudySettings) -> str:
         return f"{settings.budget}, doubled until the plain U-Net has converged{rungs}"
     *lower, top = settings.ladder_below(settings.budget)
     clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
+    full = f"{top}{clips}"
+    if not lower:
+        return full
     short = f"{', '.join(str(budget.steps) for budget in lower)}{start}"
-    if settings.on_proof:
-        return f"{top}{clips}; {short}, {_ON_PROOF}"
-    return f"{short} and {top}{clips}" if lower else f"{top}{clips}"
+    return f"{full}; {short}, {_ON_PROOF}" if settings.on_proof else f"{short} and {full}"
 
 
 def _trials(settings: StudySettings, agenda: Agenda) -> str:

@@ -1,0 +1,36 @@
+"""What a plan says of the budgets of its trials."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nas_attn.budget import Budget, rungs
+from nas_attn.cli._plan import _budget
+
+
+@pytest.mark.parametrize(
+    ("ladder", "steps", "expected"),
+    [
+        ((), 180, "180 steps of 8 crops of 32 px"),
+        ((60,), 180, "60 from the trained plain U-Net and 180 steps of 8 crops of 32 px"),
+        (
+            "auto",
+            180,
+            "180 steps of 8 crops of 32 px; 20, 60 from the trained plain U-Net, once proven to foretell it",
+        ),
+        ("auto", 2, "2 steps of 8 crops of 32 px"),
+    ],
+)
+def test_a_plan_names_the_rungs_that_there_are(ladder: Any, steps: int, expected: str) -> None:
+    settings: Any = SimpleNamespace(
+        ladder_start="plain",
+        find_budget=False,
+        on_proof=ladder == "auto",
+        space=SimpleNamespace(network=SimpleNamespace(frames=1)),
+        budget=Budget(steps, 32, 8),
+        ladder_below=lambda top: rungs(ladder, top, pretrained=True),
+    )
+    assert _budget(settings) == expected

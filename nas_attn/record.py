@@ -155,10 +155,13 @@ class Failure:
     Args:
         reason: in words.
         shortage: of memory, which makes the placement infeasible; None where it was something else.
+        cause: what of the machine has failed, such as ``disk``: then this is no trial. None where the failure is
+            the placement's own.
     """
 
     reason: str
     shortage: Shortage | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True)

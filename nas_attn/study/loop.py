@@ -15,6 +15,7 @@ from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
 from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.workers.blame import CRASH, stop_if_out_of_order
 from nas_attn.study.workers.pool import Finished, Pool
 
 Listener = Callable[[Sequence[TrialRecord]], None]
@@ -193,7 +194,13 @@ def evaluation_of(record: TrialRecord) -> Evaluation:
 def end_trial(
     finished: Finished, record: TrialRecord, settings: StudySettings, ledger: Ledger
 ) -> TrialRecord | None:
-    """Write down how a trial has ended; None where another process did."""
+    """Write down how a trial has ended; None where another process did.
+
+    Raises:
+        StudyError: it failed for a reason that is not its own, so it has not ended; or the storage fails.
+    """
+    if (failure := finished.failure) is not None and failure.cause not in (None, CRASH):
+        stop_if_out_of_order(record.number, [failure, failure])
     if finished.outcome is None:
         return ledger.fail(record, finished.failure or Failure("no reason was given"), finished.worker)
     if not math.isfinite(finished.outcome.score.iou):

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -137,17 +138,22 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
 
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
-    """Workers that share the decoded images."""
+    """Workers that share the decoded images; these are decoded anew where they are damaged meanwhile."""
+    packed = _packed(resolved, folder)
+    mend = partial(_packed, resolved, folder)
+    return ProcessPool(resolved.evaluators(packed), _worker_logs(resolved, folder, log_name), mend=mend)
+
+
+def _packed(resolved: Resolved, folder: StudyFolder) -> Path:
+    """Where the decoded images are, now at the latest, and whole."""
     crop, frames = resolved.settings.budget.image_size, resolved.settings.space.network.frames
     try:
         with FileLock(folder.path / "images.lock"):
-            packed = write_sets(resolved.dataset, crop, folder.images, frames)
+            return write_sets(resolved.dataset, crop, folder.images, frames)
     except OSError as error:
         raise StudyError(
             f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"
         ) from None
-    evaluators = resolved.evaluators(packed)
-    return ProcessPool(evaluators, _worker_logs(resolved, folder, log_name))
 
 
 def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list[WorkerLog]:

@@ -42,6 +42,8 @@ _OUTCOME = "outcome"
 _FAILURE = "failure"
 WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
 """Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
+_OWN = "own"
+"""Of a failure: that it is known to be the placement's, which versions before did not ask."""
 Result = TypeVar("Result")
 _STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
 
@@ -236,7 +238,9 @@ class Ledger:
 
     def fail(self, record: TrialRecord, failure: Failure, worker: str) -> TrialRecord | None:
         """Write down why an evaluation has no outcome; the trial is then final. None likewise."""
-        notes: dict[str, Any] = {_FAILURE: json.dumps({"worker": worker, **asdict(failure)})}
+        shortage = None if failure.shortage is None else asdict(failure.shortage)
+        told = {"worker": worker, "reason": failure.reason, "shortage": shortage, _OWN: True}
+        notes: dict[str, Any] = {_FAILURE: json.dumps(told)}
         if failure.shortage is not None:
             notes["infeasible"] = str(failure.shortage)
         return self._end(record, TrialState.FAIL, notes)

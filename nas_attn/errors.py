@@ -63,6 +63,10 @@ class StudyError(NasAttnError):
     """A study cannot be created, read or continued."""
 
 
+class LostStorageError(StudyError):
+    """A study's database is no longer the one that was opened."""
+
+
 class ExportError(NasAttnError):
     """An architecture or weights file cannot be written or read."""
 

@@ -16,6 +16,8 @@ from nas_attn.errors import NasAttnError, did_you_mean
 VERBS = {
     "search": "search a space: train placements, rank them, export the best",
     "worker": "join a study from another process or machine",
+    "retry": "begin trials anew that failed for the machine, not for their placements",
+    "import": "bring back a study whose database was lost",
     "rank": "rank the placements of a study",
     "effects": "what each attention adds at each location of a study",
     "verify": "run the winner again with fresh seeds, judged on the test data",

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from nas_attn.errors import MissingPackageError, StudyError
+from nas_attn.study.database.same_file import SameFile
 
 _BUSY_SECONDS = 60
 _TRIES, _PAUSE_SECONDS = 5, 0.3
@@ -113,6 +114,27 @@ def _speed_up(engine: sqlalchemy.Engine) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
     engine.dispose()  # Optuna has connected already; later connections are the faster ones
+
+
+def keep_watch(engine: sqlalchemy.Engine) -> None:
+    """Let every use of a SQLite file fail from now on where it is no longer the same file; servers are left alone.
+
+    A connection stays open all the while, so that SQLite itself does not remove the log of the database. No other
+    one is opened in vain: that would put an empty database in the place of one that is gone.
+
+    Raises:
+        LostStorageError: the file is gone already; later from any use of the engine.
+    """
+    if engine.url.get_backend_name() != "sqlite" or not engine.url.database:
+        return
+    engine.connect().close()  # it goes back to the pool, open
+    file = SameFile(Path(engine.url.database))
+
+    def check(*_: object) -> None:
+        file.check()
+
+    sqlalchemy.event.listen(engine, "checkout", check)
+    sqlalchemy.event.listen(engine, "do_connect", check)
 
 
 def check_url(url: str) -> URL:

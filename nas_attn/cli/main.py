@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nas_attn import __version__
+from nas_attn.cli._machine_errors import machine_problem
 from nas_attn.errors import NasAttnError, did_you_mean
 
 VERBS = {
@@ -112,6 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        told = machine_problem(error)
+        if told is None:
+            raise
+        print(f"nas-attn: error: {told}", file=sys.stderr)
+        return USAGE_STATUS
 
 
 def _verb(words: Sequence[str]) -> str | None:

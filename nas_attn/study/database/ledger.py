@@ -45,7 +45,7 @@ ENDED_OUTSIDE = "ended from outside"
 """Of a failed trial to which nas-attn has given no reason."""
 WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
 """Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
-_BROKEN = ("malformed", "not a database", "no such table")
+_BROKEN = ("malformed", "not a database", "no such table", "disk I/O error")
 """What SQLite says of a file that somebody else has written to."""
 _OWN = "own"
 """Of a failure: that it is known to be the placement's, which versions before did not ask."""

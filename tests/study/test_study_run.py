@@ -346,7 +346,7 @@ def test_a_study_killed_at_any_statement_ends_as_an_undisturbed_one(here: Path) 
     assert int(done.stdout.split()[1]) >= 18
 
 
-@pytest.mark.parametrize("cut", ["in the middle", "to nothing"])
+@pytest.mark.parametrize("cut", ["in the middle", pytest.param("to nothing", marks=pytest.mark.slow)])
 def test_images_that_are_cut_short_while_a_search_runs_are_made_anew_and_no_trial_fails(cut: str) -> None:
     """In the middle, what is mapped beyond the end kills the worker that reads it (SIGBUS)."""
     ask = replace(ASK, steps=2, batch_size=2, base_channels=4, precision="float32", workers=2)

@@ -263,8 +263,10 @@ class Faulty:
     ("error", "text"),
     [
         pytest.param(OSError, "Input/output error", id="disk"),
-        pytest.param(MachineError, "the decoded images are damaged", id="data"),
-        pytest.param(ImportError, "libcudart.so.13: cannot open shared object file", id="software"),
+        pytest.param(MachineError, "the decoded images are damaged", id="data", marks=pytest.mark.slow),
+        pytest.param(
+            ImportError, "libcudart.so.13: cannot open shared object file", id="software", marks=pytest.mark.slow
+        ),
         pytest.param(RuntimeError, "No CUDA GPUs are available", id="device"),
     ],
 )

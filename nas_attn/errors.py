@@ -55,8 +55,16 @@ class DivergedError(TrainingError):
     """The loss or the weights of a run stopped being finite."""
 
 
+class MachineError(NasAttnError):
+    """What an evaluation needs of its machine is missing or broken; what it evaluates is not to blame."""
+
+
 class StudyError(NasAttnError):
     """A study cannot be created, read or continued."""
+
+
+class LostStorageError(StudyError):
+    """A study's database is no longer the one that was opened."""
 
 
 class ExportError(NasAttnError):

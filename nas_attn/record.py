@@ -155,10 +155,13 @@ class Failure:
     Args:
         reason: in words.
         shortage: of memory, which makes the placement infeasible; None where it was something else.
+        cause: what of the machine has failed, such as ``disk``: then this is no trial. None where the failure is
+            the placement's own.
     """
 
     reason: str
     shortage: Shortage | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True)
@@ -194,3 +197,28 @@ class TrialRecord:
     version: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict)
     shortage: Shortage | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            **asdict(self),
+            "placement": self.placement.to_dict(),
+            "budget": self.budget.to_dict(),
+            "outcome": None if self.outcome is None else self.outcome.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrialRecord:
+        """The inverse of ``to_dict``."""
+        outcome, shortage = values["outcome"], values["shortage"]
+        return cls(
+            **{
+                **values,
+                "placement": Placement.from_dict(values["placement"]),
+                "budget": Budget.from_dict(values["budget"]),
+                "role": Role(values["role"]),
+                "state": State(values["state"]),
+                "outcome": None if outcome is None else Outcome.from_dict(outcome),
+                "shortage": None if shortage is None else Shortage(**shortage),
+            }
+        )

@@ -54,7 +54,7 @@ def _clear(folder: Path) -> None:
 
 
 def _remove(part: Path) -> None:
-    if part.is_dir():
+    if os.path.isdir(part):  # no error where the folder above is closed
         shutil.rmtree(part, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

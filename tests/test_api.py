@@ -40,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         run,
         "ProcessPool",
-        lambda evaluators, logs: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
+        lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
     )
     return tmp_path
 

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nas_attn import __version__
+from nas_attn.cli._machine_errors import machine_problem
 from nas_attn.errors import NasAttnError, did_you_mean
 
 VERBS = {
     "search": "search a space: train placements, rank them, export the best",
     "worker": "join a study from another process or machine",
+    "retry": "begin trials anew that failed for the machine, not for their placements",
+    "import": "bring back a study whose database was lost",
     "rank": "rank the placements of a study",
     "effects": "what each attention adds at each location of a study",
     "verify": "run the winner again with fresh seeds, judged on the test data",
@@ -110,6 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        told = machine_problem(error)
+        if told is None:
+            raise
+        print(f"nas-attn: error: {told}", file=sys.stderr)
+        return USAGE_STATUS
 
 
 def _verb(words: Sequence[str]) -> str | None:

@@ -5,6 +5,7 @@ from nas_attn.data.card import DataCard
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder
 from nas_attn.data.picture import read_image
+from nas_attn.data.reach import may_be_folder
 from nas_attn.data.report import FolderReport, SplitReport
 from nas_attn.data.synthetic import synthetic
 from nas_attn.data.synthetic_clips import synthetic_clips
@@ -19,6 +20,7 @@ __all__ = [
     "LabelledImages",
     "SplitReport",
     "check_folder",
+    "may_be_folder",
     "read_folder",
     "read_image",
     "synthetic",

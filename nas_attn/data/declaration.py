@@ -15,6 +15,7 @@ from nas_attn.data.dataset import MAX_CLASSES
 from nas_attn.data.lines import Lines
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.reach import is_file
 from nas_attn.errors import did_you_mean
 
 YAML_NAME, JSON_NAME = "dataset.yaml", "dataset.json"
@@ -54,12 +55,12 @@ def read_declaration(folder: Path) -> tuple[Declaration, list[Problem], list[str
     ``dataset.yaml`` counts; without it the classes, ignore_index, in_channels and name of a
     ``dataset.json`` do, whose other fields may be anything.
     """
-    if (folder / YAML_NAME).is_file():
+    if is_file(folder / YAML_NAME):
         return _read_yaml(folder / YAML_NAME)
-    if (folder / "dataset.yml").is_file():
+    if is_file(folder / "dataset.yml"):
         line = f"dataset.yml is not read; rename it to {YAML_NAME}"
         return Declaration(), [Problem(Sort.DECLARATION, line)], []
-    if (folder / JSON_NAME).is_file():
+    if is_file(folder / JSON_NAME):
         return _read_json(folder / JSON_NAME)
     return Declaration(), [], []
 

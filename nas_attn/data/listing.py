@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.reach import is_file, is_folder, names_in, why_closed
 from nas_attn.errors import did_you_mean
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -30,6 +31,7 @@ EXPECTED = (
 SPLITS = ("train", "val", "test")
 FLAT = ""
 _SIDECARS = (".txt", ".json", ".csv", ".xml", ".md", ".yaml", ".yml", ".ini", ".db", ".html")
+_OF_THE_SYSTEM = ("Thumbs.db", "lost+found")
 _MOST_FOLDERS_SEARCHED = 200
 
 
@@ -73,16 +75,20 @@ class Listing:
 
 def list_folder(folder: Path) -> tuple[Listing, list[Problem], list[str]]:
     """The files of a folder, what is wrong with how they lie, and notes on what was left out."""
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.is_file() else "no such folder"
+    if closed := why_closed(folder):
+        return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {closed}")], []
+    if not is_folder(folder):
+        what = "is a file, not a folder" if is_file(folder) else "no such folder"
         return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {what}; {EXPECTED}")], []
-    missing = [part for part in ("images", "masks") if not (folder / part).is_dir()]
+    missing = [part for part in ("images", "masks") if not is_folder(folder / part)]
     if missing:
         return Listing(), [Problem(Sort.LAYOUT, _missing(folder, missing))], []
     found: list[Problem] = []
     left_out: Counter[str] = Counter()
     images = tuple(_part(folder, "images", found, left_out))
     masks = tuple(_part(folder, "masks", found, left_out))
+    if unreached := [problem for problem in found if problem.sort is Sort.CLOSED]:
+        return Listing(), unreached, []  # what else is missing, is missing for that reason
     if not images:
         found.append(Problem(Sort.LAYOUT, f"images/ holds no image ({', '.join(ENDINGS)})"))
     elif masks and (images[0].split == FLAT) != (masks[0].split == FLAT):
@@ -94,7 +100,7 @@ def list_folder(folder: Path) -> tuple[Listing, list[Problem], list[str]]:
 
 def _notes(folder: Path, left_out: Counter[str]) -> list[str]:
     notes = [f"left out: {count} {printable(ending)} files" for ending, count in sorted(left_out.items())]
-    nested = [name for name in _folders(folder) if (folder / name / "images").is_dir()]
+    nested = [name for name in _folders(folder) if is_folder(folder / name / "images")]
     notes += [
         f"left out: {printable(name)}/, which holds images of its own; its place would be images/{printable(name)}"
         for name in nested
@@ -108,7 +114,7 @@ def _part(folder: Path, part: str, found: list[Problem], left_out: Counter[str])
     flat: list[Path] = []
     splits: dict[str, Path] = {}
     for path in _children(folder, Path(part), found):
-        if not (folder / path).is_dir() or path.suffix.lower() in ENDINGS:
+        if not is_folder(folder / path) or path.suffix.lower() in ENDINGS:
             flat.append(path)
         elif path.name.lower() not in SPLIT_FOLDERS:
             near = did_you_mean(path.name.lower(), SPLIT_FOLDERS)
@@ -131,8 +137,8 @@ def _part(folder: Path, part: str, found: list[Problem], left_out: Counter[str])
 def _split(folder: Path, split: str, path: Path, found: list[Problem], left_out: Counter[str]) -> Iterator[Entry]:
     """The images of a split; where it holds none itself, those of its folders, each of which is a clip."""
     children = _children(folder, path, found)
-    clips = [child for child in children if (folder / child).is_dir() and child.suffix.lower() not in ENDINGS]
-    if any((folder / child).is_file() and child.suffix.lower() in ENDINGS for child in children):
+    clips = [child for child in children if is_folder(folder / child) and child.suffix.lower() not in ENDINGS]
+    if any(is_file(folder / child) and child.suffix.lower() in ENDINGS for child in children):
         clips = []
     others = [child for child in children if child not in clips]
     yield from _files(folder, split, others, found, left_out)
@@ -156,12 +162,12 @@ def _files(
 ) -> Iterator[Entry]:
     for path in paths:
         ending = path.suffix.lower()
-        if (folder / path).is_dir():
+        if is_folder(folder / path):
             line = f"{printable(path)}: is a folder, where an image file is expected"
             found.append(Problem(Sort.FILE, line))
         elif ending in _SIDECARS:
             left_out[ending] += 1
-        elif not (folder / path).is_file():
+        elif not is_file(folder / path):
             found.append(Problem(Sort.FILE, f"{printable(path)}: is no regular file"))
         elif ending not in ENDINGS:
             line = f"{printable(path)}: is none of {', '.join(ENDINGS)}; convert it or take it away"
@@ -175,14 +181,17 @@ def _children(folder: Path, path: Path, found: list[Problem]) -> list[Path]:
     try:
         names = sorted(name for name in os.listdir(folder / path) if not name.startswith("."))
     except OSError as error:
-        found.append(Problem(Sort.FILE, f"{printable(path)}/: cannot be listed: {error.strerror}"))
+        found.append(Problem(Sort.CLOSED, f"{printable(path)}/: cannot be listed: {error.strerror}"))
         return []
-    return [path / name for name in names if name != "Thumbs.db" and _is_inside(folder, path / name, found)]
+    return [path / name for name in names if name not in _OF_THE_SYSTEM and _is_inside(folder, path / name, found)]
 
 
 def _is_inside(folder: Path, path: Path, found: list[Problem]) -> bool:
     try:
         inside = (folder / path).resolve(strict=True).is_relative_to(folder.resolve())
+    except PermissionError as error:
+        found.append(Problem(Sort.CLOSED, f"{printable(path)}: cannot be reached: {error.strerror}"))
+        return False
     except (OSError, RuntimeError):
         found.append(Problem(Sort.LINK, f"{printable(path)}: is a link that leads nowhere or in a circle"))
         return False
@@ -194,7 +203,7 @@ def _is_inside(folder: Path, path: Path, found: list[Problem]) -> bool:
 
 def _missing(folder: Path, missing: list[str]) -> str:
     lacking = " and no ".join(f"{part}/" for part in missing)
-    if not any(folder.iterdir()):
+    if not names_in(folder):
         return f"{printable(folder)}: the folder is empty; {EXPECTED}"
     nested = _nested(folder)
     hint = f"; did you mean {printable(nested)}?" if nested else ""
@@ -202,7 +211,7 @@ def _missing(folder: Path, missing: list[str]) -> str:
 
 
 def _contents(folder: Path) -> str:
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if path.name[0] != ".")
+    names = sorted(name + "/" * is_folder(folder / name) for name in names_in(folder) if name[0] != ".")
     listed = ", ".join(map(printable, names[:6])) or "only hidden files"
     return f"{listed} and {len(names) - 6} more" if len(names) > 6 else listed
 
@@ -227,4 +236,4 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return folder.is_dir() and any(path.suffix.lower() in ENDINGS for path in folder.iterdir())
+    return any(Path(name).suffix.lower() in ENDINGS for name in names_in(folder))

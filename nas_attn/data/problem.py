@@ -15,6 +15,7 @@ class Sort(Enum):
     """What a problem is about; many of one sort are folded."""
 
     LAYOUT = "layout"
+    CLOSED = "permission"
     DECLARATION = "declaration"
     PAIRING = "pairing"
     LINK = "link"

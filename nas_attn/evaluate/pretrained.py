@@ -39,7 +39,7 @@ def kept_weights(path: Path | None, train: Callable[[], nn.Module]) -> Weights:
     if path is None:
         return _weights(train())
     with FileLock(f"{path}.lock"):
-        if path.exists():
+        with suppress(OSError, SafetensorError):  # there is none, or it was cut short
             return load_file(path)
         weights = _weights(train())
         # A full disk costs time, not the trial; safetensors reports it by an error of its own.

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.data import Dataset, LabelledImages
-from nas_attn.training import DeviceImages, read_mapped, write_mapped
+from nas_attn.training import DeviceImages, broken_seal, read_mapped, write_mapped
 
 _SHARE_FOR_IMAGES = 0.25
 
@@ -43,7 +43,7 @@ def pack_sets(dataset: Dataset, crop: int, device: torch.device, frames: int = 1
 
 
 def write_sets(dataset: Dataset, crop: int, folder: Path, frames: int = 1) -> Path:
-    """Pack the sets into files below a folder, unless they are there, and remove those of other data.
+    """Pack the sets into files below a folder, unless they are there and whole, and remove those of other data.
 
     Args:
         dataset: the data.
@@ -54,9 +54,9 @@ def write_sets(dataset: Dataset, crop: int, folder: Path, frames: int = 1) -> Pa
         the folder that ``read_sets`` wants.
     """
     packed = folder / f"{dataset.fingerprint[:16]}-{crop}{f'-{frames}' if frames > 1 else ''}"
-    if not all((packed / name).is_dir() for name in ("train", "val")):
+    if any(broken_seal(packed / name) for name in ("train", "val")):
         shutil.rmtree(folder, ignore_errors=True)
-        packed.mkdir(parents=True)
+        packed.mkdir(parents=True, exist_ok=True)
         sets = pack_sets(dataset, crop, torch.device("cpu"), frames)
         write_mapped(sets.train, packed / "train")
         write_mapped(sets.val, packed / "val")

@@ -14,6 +14,7 @@ from torch import nn
 
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
+from nas_attn.errors import MachineError
 from nas_attn.evaluate.costs import CostTable
 from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.pretrained import Weights, kept_weights, start_from
@@ -28,6 +29,7 @@ from nas_attn.training import (
     GraphPool,
     Precision,
     Recipe,
+    Stamp,
     TrainedRun,
     add_gradients,
     initialise,
@@ -72,13 +74,17 @@ class TrainingEvaluator:
         Raises:
             DivergedError: the run's loss or weights stopped being finite.
             NetworkError: an image is too small for the network.
+            MachineError: the images cannot be used, or were changed meanwhile.
             RuntimeError: memory has run out; and other errors of torch.
         """
         started, parts = time.perf_counter(), 1
-        while (outcome := self._evaluated(placement, budget, seed, parts)) is None:
-            parts *= 2
-            if self.device != "cpu":
-                torch.cuda.empty_cache()
+        try:
+            while (outcome := self._evaluated(placement, budget, seed, parts)) is None:
+                parts *= 2
+                if self.device != "cpu":
+                    torch.cuda.empty_cache()
+        finally:
+            self._check_files()
         return replace(outcome, seconds=time.perf_counter() - started)
 
     def _evaluated(self, placement: Placement, budget: Budget, seed: int, parts: int) -> Outcome | None:
@@ -130,15 +136,39 @@ class TrainingEvaluator:
     def _costs(self) -> dict[tuple[int, int], CostTable]:
         return {}
 
+    @cached_property
+    def _stamps(self) -> list[Stamp]:
+        """Of the packed files, if these are used."""
+        return []
+
     def _sets_for(self, crop: int) -> PackedSets:
         if crop not in self._sets:
-            device = torch.device(self.device)
-            self._sets[crop] = (
-                read_sets(Path(self.packed), device)
-                if self.packed
-                else pack_sets(self.dataset, crop, device, self.network.frames)
-            )
+            try:
+                self._sets[crop] = self._read_sets(crop)
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
+                raise MachineError(f"{self.device} has no room for the images: {error}") from error
         return self._sets[crop]
+
+    def _read_sets(self, crop: int) -> PackedSets:
+        device = torch.device(self.device)
+        if not self.packed:
+            return pack_sets(self.dataset, crop, device, self.network.frames)
+        stamp = Stamp(Path(self.packed))
+        sets = read_sets(Path(self.packed), device)
+        self._stamps.append(stamp)
+        return sets
+
+    def _check_files(self) -> None:
+        """What was computed from files that have changed meanwhile counts for nothing; they are opened anew."""
+        try:
+            for stamp in self._stamps:
+                stamp.check()
+        except MachineError:
+            for kept in (self._stamps, self._sets, self._plain):
+                kept.clear()
+            raise
 
     def _trained(
         self, placement: Placement, budget: Budget, seed: int, parts: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sysconfig
 from dataclasses import dataclass
@@ -67,11 +68,11 @@ def search_folders() -> list[Path]:
     one; then where pip puts the files of a wheel, for the environment and for the user.
     """
     folders = [Path(FOLDER)]
-    if (_CHECKOUT / "pyproject.toml").is_file():
+    if os.path.isfile(_CHECKOUT / "pyproject.toml"):
         folders.append(_CHECKOUT / FOLDER)
     schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
     folders += [Path(sysconfig.get_path("data", scheme), "share", "nas-attn", FOLDER) for scheme in schemes]
-    return [folder for folder in folders if folder.is_dir()]
+    return [folder for folder in folders if os.path.isdir(folder)]  # no error where one is closed
 
 
 def _summary(name: str, path: Path) -> SpaceSummary:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -75,7 +75,12 @@ def _handler(path: Path) -> logging.Handler:
 
 
 class _Quiet(logging.FileHandler):
-    """Says nothing where a line cannot be written."""
+    """Says nothing where a line cannot be written, nor where that shows only when the file is closed."""
+
+    def close(self) -> None:
+        """Close the file, with or without the lines for which there was no room."""
+        with suppress(OSError):
+            super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # the name that logging calls
         """Go on without the line."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nas_attn import __version__
-from nas_attn.errors import StudyError
+from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.record import Failure, State, TrialRecord
-from nas_attn.study.database.claims import alive
+from nas_attn.study.database.claims import Claims, NoClaims, alive
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
 from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.workers.blame import CRASH, stop_if_out_of_order
 from nas_attn.study.workers.pool import Finished, Pool
 
+Rescue = Callable[[Sequence[TrialRecord]], str]
+"""Puts all records out of harm's way where their database is lost, and says where they are."""
 Listener = Callable[[Sequence[TrialRecord]], None]
 """Called with all records whenever one of them changes."""
 
@@ -29,7 +33,12 @@ log = logging.getLogger(__name__)
 
 
 def run_trials(
-    settings: StudySettings, ledger: Ledger, agenda: Agenda, pool: Pool, listener: Listener
+    settings: StudySettings,
+    ledger: Ledger,
+    agenda: Agenda,
+    pool: Pool,
+    listener: Listener,
+    rescue: Rescue = lambda records: "nothing of it is kept",
 ) -> tuple[TrialRecord, ...]:
     """Bring a study to its number of trials, alone or together with other processes that do the same.
 
@@ -46,10 +55,16 @@ def run_trials(
         agenda: what comes next.
         pool: who evaluates.
         listener: told of every change.
+        rescue: called with all records where the database is found to be lost.
     Raises:
-        StudyError: the plain U-Net fails, or the workers or the storage do.
+        StudyError: the plain U-Net fails, or the workers, the machine or the storage do.
+        LostStorageError: the database is not the one that was opened any more.
     """
-    return _Search(settings, ledger, agenda, pool, listener).run()
+    search = _Search(settings, ledger, agenda, pool, listener)
+    try:
+        return search.run()
+    except LostStorageError as error:
+        raise LostStorageError(f"{error}; {rescue(search.records)}") from error
 
 
 class _Search:
@@ -61,7 +76,7 @@ class _Search:
         self._settings = settings
         self._plan = ledger.plan or Plan(settings.trials, settings.parallel, settings.timeout)
         self._ledger = ledger
-        self._claims = ledger.claims()
+        self._claims: Claims = NoClaims()
         self._agenda = agenda.heeding(self._plan)
         self._pool = pool
         self._listener = listener
@@ -70,8 +85,14 @@ class _Search:
         self._mine: set[int] = set()
         self._pause = _FIRST_PAUSE
 
+    @property
+    def records(self) -> Sequence[TrialRecord]:
+        """All that is known so far."""
+        return self._records
+
     def run(self) -> tuple[TrialRecord, ...]:
         """All records, when the study has its trials and all have ended."""
+        self._claims = self._ledger.claims()
         _stop_if_hopeless(self._records)
         self._listener(self._records)
         with alive(self._claims):
@@ -162,9 +183,10 @@ class _Search:
             self._plan, self._agenda = plan, self._agenda.heeding(plan)
 
     def _look(self) -> None:
-        """Read what others have written."""
-        first = self._first_running()
+        """Read what others have written, from the last trial that is sure to be there."""
+        first = max(0, self._first_running() - 1)
         found = self._ledger.records(first)
+        _check_known(self._records[first:], found)
         if list(found) != self._records[first:]:
             self._records[first:] = found
             self._pause = _FIRST_PAUSE
@@ -174,8 +196,12 @@ class _Search:
     def _write(self, finished: Finished) -> None:
         number = finished.number
         self._mine.remove(number)
-        record = end_trial(finished, self._records[number], self._settings, self._ledger)
-        self._claims.settle(number)
+        try:
+            record = end_trial(finished, self._records[number], self._settings, self._ledger)
+            self._claims.settle(number)
+        except LostStorageError:
+            self._records[number] = ended(self._records[number], finished)
+            raise
         if record is None:
             log.warning("trial %d was ended by another process; what was found here is left out", number)
             self._look()
@@ -183,6 +209,22 @@ class _Search:
         self._records[number] = record
         _stop_if_hopeless(self._records)
         self._listener(self._records)
+
+
+def _check_known(known: Sequence[TrialRecord], found: Sequence[TrialRecord]) -> None:
+    """Nothing that was written once may be gone or be another thing, as it is in an older copy of a database.
+
+    Raises:
+        LostStorageError: it is.
+    """
+    if len(found) < len(known):
+        raise LostStorageError(
+            f"the storage has lost trials: it knows {len(known) - len(found)} fewer than this search"
+        )
+    for one, other in zip(known, found, strict=False):
+        begun_again = one.state is not State.RUNNING and other.state is State.RUNNING
+        if begun_again or evaluation_of(one) != evaluation_of(other):
+            raise LostStorageError(f"the storage has another trial {one.number} than this search has written")
 
 
 def evaluation_of(record: TrialRecord) -> Evaluation:
@@ -193,12 +235,28 @@ def evaluation_of(record: TrialRecord) -> Evaluation:
 def end_trial(
     finished: Finished, record: TrialRecord, settings: StudySettings, ledger: Ledger
 ) -> TrialRecord | None:
-    """Write down how a trial has ended; None where another process did."""
+    """Write down how a trial has ended; None where another process did.
+
+    Raises:
+        StudyError: it failed for a reason that is not its own, so it has not ended; or the storage fails.
+    """
+    if (failure := finished.failure) is not None and failure.cause not in (None, CRASH):
+        stop_if_out_of_order(record.number, [failure, failure])
     if finished.outcome is None:
         return ledger.fail(record, finished.failure or Failure("no reason was given"), finished.worker)
     if not math.isfinite(finished.outcome.score.iou):
         return ledger.fail(record, Failure(f"the IoU is {finished.outcome.score.iou}"), finished.worker)
     return ledger.complete(record, finished.outcome, settings.cost, finished.worker)
+
+
+def ended(record: TrialRecord, finished: Finished) -> TrialRecord:
+    """The record of a trial that has ended, though nobody has written that down."""
+    if finished.outcome is not None and math.isfinite(finished.outcome.score.iou):
+        return replace(record, state=State.COMPLETE, outcome=finished.outcome, worker=finished.worker)
+    if finished.failure is None or finished.failure.cause not in (None, CRASH):
+        return record
+    reason, shortage = finished.failure.reason, finished.failure.shortage
+    return replace(record, state=State.FAILED, failure=reason, shortage=shortage, worker=finished.worker)
 
 
 def _stop_if_hopeless(records: Sequence[TrialRecord]) -> None:

@@ -28,14 +28,14 @@ def recall(memory: Path, words: Container[str]) -> dict[str, str]:
     """What the file says, as far as it is one of these words."""
     try:
         values = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {key: value for key, value in values.items() if value in words} if isinstance(values, dict) else {}
 
 
 def remember(memory: Path, known: dict[str, str]) -> None:
     """Write the file anew; where that is not possible, the next search measures again."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # the latter for links that lead in a circle
         memory.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(memory) as part:
             part.write_text(json.dumps(known, indent=1), encoding="utf-8")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -20,7 +22,8 @@ from nas_attn.export import write_architecture
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.storage import describe_storage
+from nas_attn.study.database.rescued import Rescued, write_rescued
+from nas_attn.study.database.storage import describe_storage, url_without_password
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
 from nas_attn.study.schedule.agenda import Agenda, Course
@@ -113,14 +116,29 @@ def _searched(
     pool: AbstractContextManager[Pool] | None,
     log_name: str,
 ) -> tuple[TrialRecord, ...]:
-    settings, records = resolved.settings, ledger.records()
-    storage = describe_storage(study_url(resolved))
+    settings, records, url = resolved.settings, ledger.records(), study_url(resolved)
+    storage = describe_storage(url)
     log.info("study '%s' in %s: %d of %d trials", settings.study, storage, len(records), settings.trials)
     agenda = Agenda(settings, resolved.costs)
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
+    rescue = partial(_rescued, Rescued(ledger.name, ledger.identity, ledger.context, ledger.plan, ()), folder, url)
     with pool or _workers(resolved, folder, log_name) as workers:
-        return run_trials(settings, ledger, agenda, workers, listener)
+        return run_trials(settings, ledger, agenda, workers, listener, rescue)
+
+
+def _rescued(study: Rescued, folder: StudyFolder, url: str, records: Sequence[TrialRecord]) -> str:
+    """Write all that is known beside the database that is lost; what to do with it."""
+    try:
+        path = write_rescued(replace(study, records=tuple(records)), folder.path)
+    except OSError as error:
+        return f"what is known of its {len(records)} trials cannot be written to {folder.path}: {error.strerror}"
+    storage = "" if url == folder.default_url else f" --storage {shlex.quote(url_without_password(url))}"
+    return (
+        f"all {len(records)} trials that are known here were written to {path}; once nothing of the old database "
+        f"is left in its place, nas-attn import {shlex.quote(str(path))}{storage} brings them back, and the same "
+        "command goes on"
+    )
 
 
 def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> AbstractContextManager[Pool]:
@@ -137,17 +155,22 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
 
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
-    """Workers that share the decoded images."""
+    """Workers that share the decoded images; these are decoded anew where they are damaged meanwhile."""
+    packed = _packed(resolved, folder)
+    mend = partial(_packed, resolved, folder)
+    return ProcessPool(resolved.evaluators(packed), _worker_logs(resolved, folder, log_name), mend=mend)
+
+
+def _packed(resolved: Resolved, folder: StudyFolder) -> Path:
+    """Where the decoded images are, now at the latest, and whole."""
     crop, frames = resolved.settings.budget.image_size, resolved.settings.space.network.frames
     try:
         with FileLock(folder.path / "images.lock"):
-            packed = write_sets(resolved.dataset, crop, folder.images, frames)
+            return write_sets(resolved.dataset, crop, folder.images, frames)
     except OSError as error:
         raise StudyError(
             f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"
         ) from None
-    evaluators = resolved.evaluators(packed)
-    return ProcessPool(evaluators, _worker_logs(resolved, folder, log_name))
 
 
 def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list[WorkerLog]:

@@ -11,6 +11,7 @@ from nas_attn.training.mapped import read_mapped, write_mapped
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 from nas_attn.training.run import TrainedRun, train_run
+from nas_attn.training.seal import Stamp, broken_seal
 
 __all__ = [
     "Companions",
@@ -18,8 +19,10 @@ __all__ = [
     "GraphPool",
     "Precision",
     "Recipe",
+    "Stamp",
     "TrainedRun",
     "add_gradients",
+    "broken_seal",
     "initialise",
     "read_mapped",
     "recalibrate_batchnorm",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.training.images import DeviceImages, home_of
+from nas_attn.training.seal import check_seal, seal
 from nas_attn.whole_file import whole_file
 
 _FACTS = "facts.json"
@@ -29,6 +30,7 @@ def write_mapped(images: DeviceImages, folder: Path) -> None:
         np.save(part / "pixels.npy", images.pixels.numpy())
         np.save(part / "masks.npy", images.masks.numpy())
         (part / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        seal(part)
 
 
 def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = None) -> DeviceImages:
@@ -38,7 +40,10 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         folder: as ``write_mapped`` has left it.
         device: where batches are wanted.
         most_bytes: a set larger than this is mapped rather than brought to the device; None is no limit.
+    Raises:
+        MachineError: the files are not what was written.
     """
+    check_seal(folder)
     pixels, masks = _map(folder / "pixels.npy"), _map(folder / "masks.npy")
     home = home_of(pixels, masks, device, most_bytes)
     facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))

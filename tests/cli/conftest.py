@@ -39,7 +39,7 @@ def search_here(patch: pytest.MonkeyPatch) -> None:
     from nas_attn.study.setup import preset
     from nas_attn.study.workers.pool import InlinePool
 
-    def pool(evaluators, logs):
+    def pool(evaluators, logs, **_):
         return contextlib.nullcontext(InlinePool(evaluators[0], size=len(evaluators)))
 
     patch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=8, n_val=4))

@@ -160,7 +160,7 @@ def test_readme_shows_a_declaration_that_can_be_read(tmp_path: Path) -> None:
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder in which a search is answered from a lookup table, and a training has been done."""
 
-    def pool(evaluators: list[object], logs: object) -> contextlib.AbstractContextManager[InlinePool]:
+    def pool(evaluators: list[object], logs: object, **_: object) -> contextlib.AbstractContextManager[InlinePool]:
         network = evaluators[0].network  # type: ignore[attr-defined]
         space = read_space("unet_attention_small", catalogue(), base_channels=network.base_channels, image_size=32)
         return contextlib.nullcontext(InlinePool(LookupEvaluator(space)))

@@ -82,7 +82,7 @@ def test_what_is_printed_to_a_pipe_has_no_control_characters(tiny_study):
 def test_the_repeated_command_finishes_at_once_and_repeats_nothing(tiny_study, monkeypatch, capsys):
     from nas_attn.study import run
 
-    def pool(evaluators, logs):
+    def pool(evaluators, logs, **_):
         raise AssertionError("there is nothing to evaluate")
 
     monkeypatch.setattr(run, "ProcessPool", pool)
@@ -337,7 +337,7 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
     from nas_attn.study import run
 
     class Interrupted(InlinePools):
-        def __init__(self, evaluators, logs):
+        def __init__(self, evaluators, logs, **_):
             super().__init__(evaluators, logs)
             wait, left = self._pool.wait, iter(range(2))
 
@@ -399,7 +399,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
 class InlinePools:
     """As many workers as asked for, in this process."""
 
-    def __init__(self, evaluators, logs):
+    def __init__(self, evaluators, logs, **_):
         from nas_attn.study.workers.pool import InlinePool
 
         self._pool = InlinePool(evaluators[0], size=len(evaluators))

@@ -98,7 +98,7 @@ def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr(run, "ProcessPool", lambda evaluators, logs: Stopped(evaluators[0]))
+    monkeypatch.setattr(run, "ProcessPool", lambda evaluators, logs, **_: Stopped(evaluators[0]))
     assert main(["verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2"]) == 130
     assert "Stopped. What is finished is kept" in capsys.readouterr().out
     assert len(verifying(winner)) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.data import synthetic
+from nas_attn.errors import MachineError
 from nas_attn.evaluate import DataSource, TrainingEvaluator, pack_sets, read_sets, write_sets
 from nas_attn.network import UNetConfig
 
@@ -93,3 +95,40 @@ def test_what_a_killed_writer_left_is_never_used(n_th: int, tmp_path: Path) -> N
     mine, theirs = read_sets(folder, CPU), pack_sets(SOURCE.load(), 16, CPU)
     assert torch.equal(mine.train.pixels, theirs.train.pixels)
     assert torch.equal(mine.val.masks, theirs.val.masks)
+
+
+@pytest.mark.parametrize("name", ["train/pixels.npy", "val/masks.npy", "train/facts.json", "val/seal.json"])
+def test_what_was_cut_short_is_packed_anew(name: str, tmp_path: Path) -> None:
+    folder = write_sets(SOURCE.load(), 16, tmp_path / "images")
+    os.truncate(folder / name, (folder / name).stat().st_size // 2)
+
+    assert write_sets(SOURCE.load(), 16, tmp_path / "images") == folder
+    mine, theirs = read_sets(folder, CPU), pack_sets(SOURCE.load(), 16, CPU)
+    assert torch.equal(mine.train.pixels, theirs.train.pixels)
+    assert torch.equal(mine.val.masks, theirs.val.masks)
+
+
+def test_an_evaluation_whose_images_change_meanwhile_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut by less than a page, a file that is mapped goes on in zeros, and nothing fails."""
+    folder = write_sets(SOURCE.load(), 16, tmp_path / "images")
+    evaluator = TrainingEvaluator(NETWORK, SOURCE, packed=str(folder))
+    before = evaluator(NETWORK.plain, BUDGET, 0)
+    os.truncate(folder / "val" / "masks.npy", (folder / "val" / "masks.npy").stat().st_size - 200)
+
+    with pytest.raises(MachineError, match="changed while they were used"):
+        evaluator(NETWORK.plain, BUDGET, 0)
+    with pytest.raises(MachineError, match="damaged"):
+        evaluator(NETWORK.plain, BUDGET, 0)
+    write_sets(SOURCE.load(), 16, tmp_path / "images")
+    assert evaluator(NETWORK.plain, BUDGET, 0).score == before.score
+
+
+def test_images_for_which_there_is_no_room_are_no_placements_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr("nas_attn.evaluate.training.pack_sets", full)
+    with pytest.raises(MachineError, match="cpu has no room for the images: CUDA out of memory"):
+        TrainingEvaluator(NETWORK, SOURCE)(NETWORK.plain, BUDGET, 0)

@@ -4,6 +4,9 @@
   python tests/study/soak.py --seconds 300 --server postgresql
   python tests/study/soak.py --seconds 300 --clock
 
+Besides, the data that all of them read are cut short, the database is deleted, replaced, cut short or loses its
+log (and is brought back from what the searchers have written), and the disk is full when a log file closes.
+
 A fault waits until the process that it hits works on a trial, and says what that was doing. Every finished
 evaluation is recorded once, none is lost, the trials are those of an undisturbed search, and Optuna and its
 dashboard can read the study at every moment. Prints figures as JSON; exits with 1 where a rule is broken.
@@ -13,11 +16,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -25,34 +31,111 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import optuna
 import sqlalchemy
+from filelock import FileLock
 from phases import EVALUATING, WORKING, Notebook, Noted, Phases
 from warm import COSTS, SPACE
 
 from nas_attn.budget import Budget
+from nas_attn.errors import LostStorageError
 from nas_attn.evaluate import DataSource, LookupEvaluator
-from nas_attn.record import State, TrialRecord
+from nas_attn.placement import Placement
+from nas_attn.record import Outcome, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study import loop
 from nas_attn.study.database import claims
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.database.rescued import Rescued, read_rescued, write_rescued
+from nas_attn.study.log import logging_to
 from nas_attn.study.loop import run_trials
 from nas_attn.study.plan import Plan
 from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.settings import StudySettings
+from nas_attn.study.setup.imported import import_study
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import Precision, Recipe
+from nas_attn.training.seal import broken_seal, check_seal, seal
 
 PARALLEL = 6
 BEAT_SECONDS, PATIENCE_SECONDS = 0.2, 2.0
 EVALUATION_SECONDS = 0.05
 _LONGEST_WAIT = 30.0
 _SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "stop": signal.SIGSTOP}
+
+
+FULL_DISK = Path("/dev/full")
+
+
+@dataclass(frozen=True)
+class Data:
+    """A file that each evaluation reads, under a seal.
+
+    Args:
+        folder: in which it lies; is made anew where it is damaged.
+    """
+
+    folder: Path
+
+    def mend(self) -> None:
+        """Write the file where it is not what it should be."""
+        with FileLock(f"{self.folder}.lock"):
+            if broken_seal(self.folder):
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir()
+                (self.folder / "pixels.npy").write_bytes(bytes(range(256)) * 256)
+                seal(self.folder)
+
+    def cut(self, size: int) -> None:
+        """Leave so many bytes of it."""
+        with contextlib.suppress(OSError):
+            os.truncate(self.folder / "pixels.npy", size)
+
+
+@dataclass(frozen=True)
+class Reading(Noted):
+    """Reads the data before it answers.
+
+    Args:
+        data: to read.
+    """
+
+    data: Data = Data(Path())
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        check_seal(self.data.folder)
+        return super().__call__(placement, budget, seed)
+
+
+def _delete(database: Path) -> None:
+    database.unlink()
+
+
+def _replace(database: Path) -> None:
+    other = database.with_name("other.db")
+    with contextlib.closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE things (name TEXT)")
+    os.replace(other, database)
+
+
+def _empty(database: Path) -> None:
+    os.truncate(database, 0)
+
+
+def _halve(database: Path) -> None:
+    os.truncate(database, database.stat().st_size // 2)
+
+
+def _take_log(database: Path) -> None:
+    database.with_name(f"{database.name}-wal").unlink()
+
+
+GOES = {"delete": _delete, "replace": _replace, "empty": _empty, "halve": _halve, "take its log": _take_log}
+"""How a database may go."""
 
 
 def settings_of(space: SearchSpace, trials: int) -> StudySettings:
@@ -96,7 +179,7 @@ class Soak:
 
     url: str
     settings: StudySettings
-    evaluator: Noted
+    evaluator: Reading
     searchers: int
     random_: random.Random
     restart: Callable[[], None] | None = None
@@ -104,7 +187,9 @@ class Soak:
     living: list[BaseProcess] = field(default_factory=list)
     stopped: dict[int, float] = field(default_factory=dict)
     faults: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    ends: Counter[int | None] = field(default_factory=Counter)
     looks: int = 0
+    brought_back: int = 0
     most_finished: int = 0
 
     def __post_init__(self) -> None:
@@ -131,6 +216,7 @@ class Soak:
             assert not process.is_alive(), "a searcher does not end though the study is over"
 
     def _refill(self) -> None:
+        self.ends.update(process.exitcode for process in self.living if not process.is_alive())
         self.living = [process for process in self.living if process.is_alive()]
         while len(self.living) < self.searchers:
             # Forked from a process that has imported all, but has no connection to a database.
@@ -147,11 +233,18 @@ class Soak:
             kinds.append("restart")
         if self.clock is not None:
             kinds += ["jump"] * 3
+        kinds += ["cut data"] * 2
+        kinds += ["database"] * (self.database is not None)
         kind = self.random_.choice(kinds)
         if (target := self._one_at_work()) is None:
             return
         time.sleep(self.random_.uniform(0, 3 * EVALUATION_SECONDS))
-        if kind == "restart" and self.restart is not None:
+        if kind == "database":
+            self._lose_database()
+        elif kind == "cut data":
+            self.faults[kind][self._phases.of(target)] += 1
+            self.evaluator.data.cut(self.random_.randrange(65536))
+        elif kind == "restart" and self.restart is not None:
             self.faults[kind][self._phases.of(target)] += 1
             self.restart()
         elif kind == "jump" and self.clock is not None:
@@ -165,6 +258,51 @@ class Soak:
             self._send(_SIGNALS[kind], target, kind)
         if kind == "stop":
             self.stopped[target] = time.monotonic() + self.random_.uniform(0.5, 3) * PATIENCE_SECONDS
+
+    @property
+    def database(self) -> Path | None:
+        """The file of the storage; None where that is a server."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:") else None
+
+    def _lose_database(self) -> None:
+        """The database goes; all who search notice it and write what they know, which is brought back."""
+        assert self.database is not None
+        self._wake(all_of_them=True)
+        if not self._all_at_work():
+            return
+        searchers = {process.pid for process in self.living}
+        name = self.random_.choice(list(GOES))
+        written = {
+            key_of(one) for one in Ledger.open(self.url, "soak").records() if one.state is not State.RUNNING
+        }
+        gc.collect()  # our own connections
+        GOES[name](self.database)
+        for process in self.living:
+            self.faults[f"database: {name}"][self._phases.of(process.pid or 0)] += 1
+        for process in self.living:
+            process.join(60)
+            assert not process.is_alive(), f"a searcher goes on without its database ({name})"
+        for left in self.database.parent.glob(f"{self.database.name}*"):
+            left.unlink()
+        rescued = sorted(self.database.parent.glob("rescued-*.json"))
+        assert rescued, "nobody has written what was known"
+        known = {key_of(one) for file in rescued for one in read_rescued(file).records if one.outcome is not None}
+        ended = {key for word, pid, key in self.evaluator.notebook.lines() if word == "end" and pid in searchers}
+        assert written & ended <= known, "a trial that a living searcher had written was lost"
+        for file in rescued:
+            self.brought_back += import_study(file, storage=self.url).n_new
+            file.unlink()
+        self.most_finished = len(known)
+
+    def _all_at_work(self) -> bool:
+        """Whether nobody is still starting, or dead: such a one knows nothing yet."""
+        end = time.monotonic() + _LONGEST_WAIT
+        while time.monotonic() < end:
+            self._refill()
+            if all(self._phases.of(process.pid or 0) in WORKING for process in self.living):
+                return True
+            time.sleep(0.05)
+        return False
 
     def _awake(self) -> list[int]:
         return [process.pid or 0 for process in self.living if process.pid not in self.stopped]
@@ -229,7 +367,8 @@ def check(soak: Soak, expected: Sequence[TrialRecord]) -> dict[str, object]:
     """
     records = Ledger.open(soak.url, "soak").records()
     assert essence(records) == essence(expected), "the trials are not those of an undisturbed search"
-    keys = {f"{one.placement.id} {one.budget.steps} {one.seed}" for one in records}
+    assert 1 not in soak.ends, "a searcher has ended in a traceback"
+    keys = {key_of(one) for one in records}
     assert len(keys) == len(records), "an evaluation is recorded twice"
     lines = soak.evaluator.notebook.lines()
     begun, ended = ([key for word, _, key in lines if word == wanted] for wanted in ("begin", "end"))
@@ -244,7 +383,14 @@ def check(soak: Soak, expected: Sequence[TrialRecord]) -> dict[str, object]:
         "evaluations begun again": len(begun) - len(keys),
         "evaluations ended twice": len(ended) - len(keys),
         "looks by Optuna": soak.looks,
+        "trials brought back": soak.brought_back,
+        "exit codes": {str(code): number for code, number in soak.ends.items()},
     }
+
+
+def key_of(record: TrialRecord) -> str:
+    """As ``Noted`` notes an evaluation."""
+    return f"{record.placement.id} {record.budget.steps} {record.seed}"
 
 
 def essence(records: Sequence[TrialRecord]) -> list[tuple[object, ...]]:
@@ -269,15 +415,21 @@ def begin(url: str, settings: StudySettings) -> None:
     ledger.write_plan(Plan(settings.trials, settings.parallel))
 
 
-def search(url: str, settings: StudySettings, evaluator: Noted) -> None:
-    """The life of a searcher."""
+def search(url: str, settings: StudySettings, evaluator: Reading) -> None:
+    """The life of a searcher, who logs to a disk that is full, and ends where its database is lost."""
     hasten()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, LostStorageError), logging_to(FULL_DISK, "info"):
         ledger = _patient(lambda: Ledger.open(url, "soak"))
         agenda = _agenda(settings)
+        study = Rescued("soak", ledger.identity, ledger.context, ledger.plan, ())
+
+        def rescue(records: Sequence[TrialRecord]) -> str:
+            return str(write_rescued(replace(study, records=tuple(records)), Path.cwd()))
+
+        pool = InlinePool(evaluator, mend=evaluator.data.mend)
         evaluator.notebook.note("ready")
-        run_trials(settings, ledger, agenda, InlinePool(evaluator), evaluator.listen)
+        run_trials(settings, ledger, agenda, pool, evaluator.listen, rescue)
 
 
 def hasten() -> None:
@@ -328,6 +480,8 @@ def main() -> int:
     expected = undisturbed(settings, LookupEvaluator(SPACE))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         url, restart = f"sqlite:///{folder}/study.db", None
+        stack.callback(os.chdir, Path.cwd())
+        os.chdir(folder)
         clock = jumping(Path(folder)) if arguments.clock else None
         if arguments.server:
             import servers
@@ -342,7 +496,9 @@ def main() -> int:
 
             url = server.url
         looked_up = LookupEvaluator(SPACE, seconds=EVALUATION_SECONDS)
-        evaluator = Noted(looked_up, Notebook(Path(folder) / "notes"))
+        data = Data(Path(folder) / "data")
+        data.mend()
+        evaluator = Reading(looked_up, Notebook(Path(folder) / "notes"), data)
         soak = Soak(url, settings, evaluator, arguments.searchers, random.Random(arguments.seed), restart, clock)
         begin(url, settings)
         started = time.monotonic()

@@ -22,3 +22,13 @@ def test_connections_that_break_are_told_to_the_log_and_not_to_the_terminal(
     assert capfd.readouterr() == ("", "")
     (line,) = (tmp_path / "search.log").read_text().splitlines()
     assert line.endswith("Z ERROR   Exception during reset or similar")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_disk_that_is_full_when_the_log_is_closed_ends_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """The lines for which there was no room are written once more when the file is closed."""
+    with logging_to(Path("/dev/full"), "info"):
+        logging.getLogger("nas_attn.study").info("a line for which there is no room")
+
+    assert capfd.readouterr() == ("", "")
+    assert not any(isinstance(one, logging.FileHandler) for one in logging.getLogger("nas_attn").handlers)

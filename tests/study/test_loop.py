@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError, StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import Placement
-from nas_attn.record import Outcome, Role, State, TrialRecord
+from nas_attn.record import Failure, Outcome, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
@@ -256,3 +256,59 @@ def test_a_search_for_the_budget_goes_on_where_it_was_killed(
         run(studies, MortalPool(quiet, 2, seed=life, life=life))
 
     assert essence(run(studies, ShufflingPool(quiet, 2, seed=life))) == essence(first)
+
+
+@pytest.mark.parametrize("strategy", ["random", "additive"])
+def test_a_fault_of_the_machine_is_no_trial_and_changes_nothing(
+    studies: Any, evaluator: LookupEvaluator, strategy: str
+) -> None:
+    """The second time in a row it ends the search; once it is put right, the study comes out as without it."""
+    studies.change(strategy=strategy, trials=30)
+    undisturbed = run(studies, InlinePool(evaluator))
+    studies.forget()
+    for life in (0, 9, 11):
+        with pytest.raises(StudyError, match=r"trial \d+ has failed 2 times, and its placement is not to blame"):
+            run(studies, InlinePool(OutOfOrder(evaluator, life)))
+        assert not any(record.state is State.FAILED for record in studies.ledger().records())
+
+    assert essence(run(studies, InlinePool(evaluator))) == essence(undisturbed)
+
+
+@dataclass
+class OutOfOrder:
+    """Cannot read its images any more after some evaluations."""
+
+    evaluator: LookupEvaluator
+    life: int
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        self.life -= 1
+        if self.life < 0:
+            raise OSError(5, "Input/output error", "pixels.npy")
+        return self.evaluator(placement, budget, seed)
+
+
+def test_a_fault_of_the_machine_that_passes_is_not_noticed(studies: Any, evaluator: LookupEvaluator) -> None:
+    calls = Counter[Placement]()
+
+    def flaky(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        calls[placement] += 1
+        if calls[placement] == 1:
+            raise OSError(116, "Stale file handle")
+        return evaluator(placement, budget, seed)
+
+    undisturbed = run(studies, InlinePool(evaluator))
+    studies.forget()
+
+    assert essence(run(studies, InlinePool(flaky))) == essence(undisturbed)
+
+
+def test_a_pool_that_hands_on_a_fault_writes_no_trial_down(studies: Any, evaluator: LookupEvaluator) -> None:
+    class Honest(ShufflingPool):
+        def wait(self, seconds: float | None = None) -> list[Finished]:
+            number, _ = self._given.pop()
+            return [Finished(number, None, Failure("the disk is gone", cause="disk"), "honest")]
+
+    with pytest.raises(StudyError, match=r"not to blame, but the disk here: the disk is gone"):
+        run(studies, Honest(evaluator, 1, 0))
+    assert [record.state for record in studies.ledger().records()] == [State.RUNNING]

@@ -344,3 +344,26 @@ def test_a_study_killed_at_any_statement_ends_as_an_undisturbed_one(here: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) >= 18
+
+
+@pytest.mark.parametrize("cut", ["in the middle", pytest.param("to nothing", marks=pytest.mark.slow)])
+def test_images_that_are_cut_short_while_a_search_runs_are_made_anew_and_no_trial_fails(cut: str) -> None:
+    """In the middle, what is mapped beyond the end kills the worker that reads it (SIGBUS)."""
+    ask = replace(ASK, steps=2, batch_size=2, base_channels=4, precision="float32", workers=2)
+    undisturbed = run_study(resolve(replace(ask, study="whole", parallel=2)), listener)
+    done: set[int] = set()
+
+    def cut_once(records: Sequence[TrialRecord]) -> None:
+        ended = sum(record.state is not State.RUNNING for record in records)
+        if ended == 3 and not done:
+            done.add(ended)
+            for path in Path("studies/s/images").glob("*/*/*.npy"):
+                os.truncate(path, path.stat().st_size // 2 if cut == "in the middle" else 0)
+
+    result = run_study(resolve(replace(ask, parallel=2)), cut_once)
+
+    assert done
+    assert [record.failure for record in result.records] == [None] * 12
+    assert [one.outcome and one.outcome.score for one in result.records] == [
+        one.outcome and one.outcome.score for one in undisturbed.records
+    ]

@@ -9,6 +9,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState, create_trial
 
+from nas_attn.errors import StudyError
 from nas_attn.study.database.trials import NewTrial, WrittenTrial
 
 
@@ -57,3 +58,11 @@ class AskedTrials:
             return storage.set_trial_state_values(trial_id, state, values)
         except UpdateFinishedTrialError:
             return False
+
+    def reopen(self, numbers: Sequence[int], forget: Sequence[str]) -> int:
+        """Optuna's functions do not change a trial that has ended.
+
+        Raises:
+            StudyError: always.
+        """
+        raise StudyError("the trials of this storage cannot be begun anew: Optuna has made its tables otherwise")

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
+from nas_attn.errors import LostStorageError
 from nas_attn.study.database.holder import has_ended, this_process
 from nas_attn.study.database.watch import Watch
 
@@ -195,7 +196,7 @@ def alive(claims: Claims) -> Iterator[None]:
         yield
         return
     ended = threading.Event()
-    with suppress(SQLAlchemyError):  # the next heartbeat tries again
+    with suppress(SQLAlchemyError, LostStorageError):  # the next heartbeat tries again
         claims.release_the_dead()
     thread = threading.Thread(target=_beat, args=(claims, ended, BEAT_SECONDS, PATIENCE_SECONDS), daemon=True)
     thread.start()
@@ -206,7 +207,7 @@ def alive(claims: Claims) -> Iterator[None]:
         thread.join(timeout=BEAT_SECONDS)
         try:
             claims.give_all_back()
-        except SQLAlchemyError:
+        except (SQLAlchemyError, LostStorageError):
             log.info("the storage cannot be reached; others take the trials of this process after a while")
 
 
@@ -236,6 +237,8 @@ def _beat(claims: ClaimTable, ended: threading.Event, beat_seconds: float, patie
             for number in watch.look(others):
                 if claims.release(number, others[number]):
                     log.warning("trial %d is free again: nothing was heard of %s", number, others[number].holder)
+        except LostStorageError:
+            return  # whoever searches finds it, too
         except SQLAlchemyError as error:
             log.info("no heartbeat: %s", " ".join(str(error).split())[:200])
 

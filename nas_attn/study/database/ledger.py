@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import optuna
@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_attn.budget import Budget
-from nas_attn.errors import StudyError
+from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.placement import NONE, Placement
 from nas_attn.ranking import COSTS
 from nas_attn.record import Failure, Outcome, Role, Shortage, State, TrialRecord
@@ -24,7 +24,7 @@ from nas_attn.space import SearchSpace
 from nas_attn.study.database.asked import AskedTrials
 from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_of_birth
 from nas_attn.study.database.patience import patiently
-from nas_attn.study.database.storage import describe_storage, open_storage
+from nas_attn.study.database.storage import describe_storage, keep_watch, open_storage
 from nas_attn.study.database.tables import TrialTables
 from nas_attn.study.database.trials import NewTrial, Trials, WrittenTrial
 from nas_attn.study.evaluation import Evaluation
@@ -40,14 +40,36 @@ MEASURED = "measured"
 _EVALUATION = "evaluation"
 _OUTCOME = "outcome"
 _FAILURE = "failure"
+_INFEASIBLE = "infeasible"
+ENDED_OUTSIDE = "ended from outside"
+"""Of a failed trial to which nas-attn has given no reason."""
 WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
 """Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
+_BROKEN = ("malformed", "not a database", "no such table", "disk I/O error")
+"""What SQLite says of a file that somebody else has written to."""
+_OWN = "own"
+"""Of a failure: that it is known to be the placement's, which versions before did not ask."""
 Result = TypeVar("Result")
 _STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
 
 
 class StudyExistsError(StudyError):
     """A study cannot be created, since there is one of that name."""
+
+
+@dataclass(frozen=True)
+class WrittenFailure:
+    """Why a trial has no outcome.
+
+    Args:
+        number: of the trial.
+        reason: in words.
+        is_own: whether that is known to be the placement's doing, and not the machine's.
+    """
+
+    number: int
+    reason: str
+    is_own: bool
 
 
 class Ledger:
@@ -63,6 +85,7 @@ class Ledger:
         self._study = study
         self._url = url
         self._trials = trials or AskedTrials(study)
+        self._is_watched = False
 
     @classmethod
     def create(
@@ -183,6 +206,7 @@ class Ledger:
 
     def claims(self) -> Claims:
         """Which trials this process has taken, and which the others have."""
+        self._keep_watch()
         if not isinstance(self._trials, TrialTables):
             return NoClaims()
         trials = self._trials
@@ -211,6 +235,7 @@ class Ledger:
         Returns:
             the trial; None where another process has written one of that number.
         """
+        self._keep_watch()
         written = {**asdict(evaluation), "placement": evaluation.placement.to_dict(), "version": version}
         attributes = {
             _EVALUATION: json.dumps(written),
@@ -236,10 +261,38 @@ class Ledger:
 
     def fail(self, record: TrialRecord, failure: Failure, worker: str) -> TrialRecord | None:
         """Write down why an evaluation has no outcome; the trial is then final. None likewise."""
-        notes: dict[str, Any] = {_FAILURE: json.dumps({"worker": worker, **asdict(failure)})}
+        shortage = None if failure.shortage is None else asdict(failure.shortage)
+        told = {"worker": worker, "reason": failure.reason, "shortage": shortage, _OWN: True}
+        notes: dict[str, Any] = {_FAILURE: json.dumps(told)}
         if failure.shortage is not None:
-            notes["infeasible"] = str(failure.shortage)
+            notes[_INFEASIBLE] = str(failure.shortage)
         return self._end(record, TrialState.FAIL, notes)
+
+    def failures(self) -> tuple[WrittenFailure, ...]:
+        """All failed trials, and whether each is known to be its placement's own."""
+        written = self._do(lambda: self._trials.read((_FAILURE,)))
+        failed = ((one.number, _told(one)) for one in written if one.state is TrialState.FAIL)
+        return tuple(
+            WrittenFailure(
+                number,
+                str(told.get("reason", ENDED_OUTSIDE)),
+                is_own=told.get(_OWN) is True or told.get("shortage") is not None,
+            )
+            for number, told in failed
+        )
+
+    def begin_anew(self, numbers: Sequence[int]) -> int:
+        """Let failed trials run again with the next search; how many these are.
+
+        Raises:
+            StudyError: another process searches the study, or the storage cannot be written.
+        """
+        claims = self.claims()
+        if isinstance(claims, ClaimTable):
+            self._do(claims.release_the_dead)
+        if claims.held_by_others():
+            raise StudyError(f"another process searches study '{self.name}'; stop it first")
+        return self._do(lambda: self._trials.reopen(numbers, (_FAILURE, _INFEASIBLE)))
 
     def _end(
         self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None
@@ -247,6 +300,14 @@ class Ledger:
         if not self._do(lambda: self._trials.end(record.number, state, notes, values)):
             return None
         return _ended(record, state, notes)
+
+    def _keep_watch(self) -> None:
+        """From the moment at which something is to be written, the file has to stay the one that was opened."""
+        if self._is_watched or not isinstance(self._trials, TrialTables):
+            return
+        with _clear_errors(self._url):
+            keep_watch(self._trials.engine)
+        self._is_watched = True
 
     def _do(self, act: Callable[[], Result]) -> Result:
         with _clear_errors(self._url):
@@ -261,6 +322,8 @@ def _clear_errors(url: str) -> Iterator[None]:
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         cause = error.__cause__ or error
         line = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        if any(sign in line for sign in _BROKEN):
+            raise LostStorageError(f"{describe_storage(url)}: the database is broken: {line}") from error
         mend = "make room for it, and the same command goes on" if "full" in line else "nothing in it was changed"
         raise StudyError(f"{describe_storage(url)}: the storage cannot be used: {line}; {mend}") from error
 
@@ -330,7 +393,13 @@ def _ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> 
         record,
         state=_STATES[state],
         outcome=Outcome.from_dict(ended) if complete else None,
-        failure=None if complete else ended.get("reason", "ended from outside"),
+        failure=None if complete else ended.get("reason", ENDED_OUTSIDE),
         worker=ended.get("worker", ""),
         shortage=None if shortage is None else Shortage(**shortage),
     )
+
+
+def _told(trial: WrittenTrial) -> dict[str, Any]:
+    """What was written of a failure; nothing where nas-attn has written nothing."""
+    told: dict[str, Any] = json.loads(trial.attributes.get(_FAILURE) or "{}")
+    return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from nas_attn.errors import MissingPackageError, StudyError
+from nas_attn.study.database.read_only import connect_read_only, is_read_only
+from nas_attn.study.database.same_file import SameFile
 
 _BUSY_SECONDS = 60
 _TRIES, _PAUSE_SECONDS = 5, 0.3
@@ -55,7 +58,7 @@ def url_without_password(url: str) -> str:
 
 
 def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBStorage:
-    """A storage that several processes may use.
+    """A storage that several processes may use; a SQLite file that cannot be written is only read.
 
     Raises:
         StudyError: the URL is none, or its file or its folder does not exist.
@@ -63,15 +66,30 @@ def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBSt
     """
     url = with_driver(url)
     _check(url, must_exist)
-    is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    options = {"connect_args": {"timeout": _BUSY_SECONDS}} if is_sqlite else {"pool_pre_ping": True}
     try:
-        storage = _made(url, options)
+        storage = _made(url, _options(url))
     except RuntimeError as error:  # Optuna's word for tables of another version of its own
         raise StudyError(f"{describe_storage(url)}: {' '.join(str(error).split())}") from None
-    if is_sqlite:
+    if make_url(url).get_backend_name() == "sqlite" and _read_only_file(url) is None:
         _speed_up(storage.engine)
     return storage
+
+
+def _options(url: str) -> dict[str, Any]:
+    """How connections are made."""
+    if (file := _read_only_file(url)) is not None:
+        return {"creator": partial(connect_read_only, file)}
+    is_file = make_url(url).get_backend_name() == "sqlite"
+    return {"connect_args": {"timeout": _BUSY_SECONDS}} if is_file else {"pool_pre_ping": True}
+
+
+def _read_only_file(url: str) -> Path | None:
+    """The SQLite file of a URL, if it is there and can only be read."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    file = Path(parsed.database)
+    return file if is_read_only(file) else None
 
 
 def with_driver(url: str) -> str:
@@ -115,6 +133,27 @@ def _speed_up(engine: sqlalchemy.Engine) -> None:
     engine.dispose()  # Optuna has connected already; later connections are the faster ones
 
 
+def keep_watch(engine: sqlalchemy.Engine) -> None:
+    """Let every use of a SQLite file fail from now on where it is no longer the same file; servers are left alone.
+
+    A connection stays open all the while, so that SQLite itself does not remove the log of the database. No other
+    one is opened in vain: that would put an empty database in the place of one that is gone.
+
+    Raises:
+        LostStorageError: the file is gone already; later from any use of the engine.
+    """
+    if engine.url.get_backend_name() != "sqlite" or not engine.url.database:
+        return
+    engine.connect().close()  # it goes back to the pool, open
+    file = SameFile(Path(engine.url.database))
+
+    def check(*_: object) -> None:
+        file.check()
+
+    sqlalchemy.event.listen(engine, "checkout", check)
+    sqlalchemy.event.listen(engine, "do_connect", check)
+
+
 def check_url(url: str) -> URL:
     """The URL in its parts, if a storage can be opened by it on this machine; nothing is opened.
 
@@ -143,7 +182,7 @@ def _check(url: str, must_exist: bool) -> None:
         raise StudyError(f"{path}: there is no such study file")
     if not path.parent.is_dir():
         raise StudyError(f"{path}: there is no folder {path.parent}")
-    if path.is_file() and path.stat().st_size and not _is_sqlite(path):
+    if path.is_file() and path.stat().st_size and not is_read_only(path) and not _is_sqlite(path):
         raise StudyError(f"{path}: no SQLite database, or a broken one; move it away to begin anew, or restore it")
 
 

@@ -17,7 +17,7 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from nas_attn.errors import StudyError
+from nas_attn.errors import LostStorageError
 from nas_attn.study.database.trials import NewTrial, WrittenTrial
 
 SCHEMAS = ("v3.2.0.a",)
@@ -111,6 +111,19 @@ class TrialTables:
                 connection.execute(insert(_VALUES), _value_rows(trial_id, values))
         return True
 
+    def reopen(self, numbers: Sequence[int], forget: Sequence[str]) -> int:
+        """Let failed trials run again, and lose user attributes, in one transaction."""
+        n_reopened = 0
+        with self.engine.begin() as connection:
+            for number in numbers:
+                trial_id = self._trial_id(connection, number)
+                failed = (_TRIALS.c.trial_id == trial_id) & (_TRIALS.c.state == TrialState.FAIL)
+                again = {"state": TrialState.RUNNING, "datetime_complete": None}
+                if connection.execute(update(_TRIALS).where(failed).values(again)).rowcount:
+                    _forget(connection, trial_id, dict.fromkeys(forget))
+                    n_reopened += 1
+        return n_reopened
+
     def _next_number(self, connection: Connection) -> int:
         """One more than the last trial's.
 
@@ -119,7 +132,7 @@ class TrialTables:
         """
         same = update(_STUDIES).where(_STUDIES.c.study_id == self.study_id)
         if not connection.execute(same.values(study_name=_STUDIES.c.study_name)).rowcount:
-            raise StudyError("the study was deleted from its storage while it was searched")
+            raise LostStorageError("the study was deleted from its storage while it was searched")
         of_study = select(_TRIALS.c.number).where(_TRIALS.c.study_id == self.study_id)
         last = connection.scalar(of_study.order_by(_TRIALS.c.trial_id.desc()).limit(1))
         return 0 if last is None else int(last) + 1

@@ -64,3 +64,13 @@ class Trials(Protocol):
         Returns:
             False where the trial was not running any more; then nothing has changed.
         """
+
+    def reopen(self, numbers: Sequence[int], forget: Sequence[str]) -> int:
+        """Let failed trials run again, all of them or none.
+
+        Args:
+            numbers: of the trials; those that have not failed stay as they are.
+            forget: user attributes that they lose.
+        Returns:
+            how many run again.
+        """

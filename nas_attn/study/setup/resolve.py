@@ -12,7 +12,7 @@ import torch
 
 from nas_attn.attention import catalogue
 from nas_attn.budget import PLAIN, SCRATCH, Budget
-from nas_attn.data import Dataset
+from nas_attn.data import Dataset, may_be_folder
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.evaluate import CostTable, DataSource, TrainingEvaluator
 from nas_attn.network import UNetConfig
@@ -104,7 +104,7 @@ def resolve(request: StudyRequest) -> Resolved:
         lambda: check_ray() if request.engine == RAY else None,
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
-    if request.data not in BUILT_IN and not Path(request.data).is_dir():
+    if request.data not in BUILT_IN and not may_be_folder(Path(request.data)):
         problems.append(
             f"--data {request.data}: there is no such folder; give one with images/ and masks/, or "
             f"{' or '.join(BUILT_IN)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,10 @@ def make_panels(
         f"{sum(record.outcome.seconds for record in (pair.winner_run, pair.plain_run) if record.outcome):.0f} s"
     )
     made = _trained_panels(resolved, pair, folder)
-    write_panels(made, folder.panels, key)
+    try:
+        write_panels(made, folder.panels, key)
+    except StudyError as error:
+        listener(f"{error}; the next report makes them again")
     return made
 
 
@@ -118,8 +122,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 
 def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Panels:
     budget, dataset = pair.winner_run.budget, resolved.dataset
-    frames = resolved.settings.space.network.frames
-    (evaluator, *_) = resolved.evaluators(write_sets(dataset, budget.image_size, folder.images, frames))
+    (evaluator, *_) = resolved.evaluators(_packed(resolved, budget.image_size, folder))
     with _as_a_worker():
         networks = [
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
@@ -145,6 +148,14 @@ def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Pane
         for (index, why), found in zip(chosen.items(), maps, strict=True)
     ]
     return Panels(tuple(_notes(pair, scores, dataset.units)), class_colours(dataset.classes), tuple(panels))
+
+
+def _packed(resolved: Resolved, crop: int, folder: StudyFolder) -> Path | None:
+    """The decoded images in the study's folder; None where that cannot be written, and they stay in memory."""
+    try:
+        return write_sets(resolved.dataset, crop, folder.images, resolved.settings.space.network.frames)
+    except OSError:
+        return None
 
 
 def _maps(network: UNet, dataset: Dataset, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:

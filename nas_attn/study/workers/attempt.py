@@ -10,6 +10,7 @@ from nas_attn.errors import NasAttnError
 from nas_attn.placement import Placement
 from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.workers.blame import cause_of
 
 Evaluator = Callable[[Placement, Budget, int], Outcome]
 
@@ -29,15 +30,18 @@ def attempt(evaluator: Evaluator, evaluation: Evaluation) -> Outcome | Failure:
     try:
         return evaluator(evaluation.placement, evaluation.budget, evaluation.seed)
     except NasAttnError as error:
-        return Failure("; ".join(error.problems))
+        return Failure("; ".join(error.problems), cause=cause_of(error))
     except (
         MemoryError,
         RuntimeError,
         ValueError,
-    ) as error:  # torch's errors of memory, shapes, kernels and values
+        OSError,
+        EOFError,
+        ImportError,
+    ) as error:  # torch's errors of memory, shapes, kernels and values, and those of the machine
         log.debug("an evaluation failed", exc_info=True)
         if not is_shortage(error):
-            return Failure(f"{type(error).__name__}: {_short(error)}")
+            return Failure(f"{type(error).__name__}: {_short(error)}", cause=cause_of(error))
         shortage = shortage_of(error, device)
         notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
         failure = Failure(f"out of memory: {shortage}; {_short(error)}{notes}", shortage)

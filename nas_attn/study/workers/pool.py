@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeGuard
 
 from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator, attempt
-from nas_attn.study.workers.death import Death
+from nas_attn.study.workers.blame import CRASH, stop_if_out_of_order
+from nas_attn.study.workers.death import Death, hopeless, needs_solitude
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,17 +45,37 @@ class Finished:
 
 @dataclass
 class Task:
-    """An evaluation that was submitted, and the deaths of those who had it.
+    """An evaluation that was submitted, and what has become of it so far.
 
     Args:
         number: of its trial.
         evaluation: to be made.
         deaths: of workers that had it.
+        faults: its failures that were the machine's.
+        alone: whether no other evaluation may run beside it.
     """
 
     number: int
     evaluation: Evaluation
     deaths: list[Death] = field(default_factory=list)
+    faults: list[Failure] = field(default_factory=list)
+    alone: bool = False
+
+    def mourn(self, death: Death) -> Failure | None:
+        """Note the death of its worker; why it is given up, or None where it is to be begun again."""
+        self.deaths.append(replace(death, alone=self.alone))
+        self.alone = needs_solitude(self.deaths)
+        return hopeless(self.deaths)
+
+    def excuse(self, fault: Failure) -> None:
+        """Note a failure that was the machine's.
+
+        Raises:
+            StudyError: the machine does not recover.
+        """
+        self.faults.append(fault)
+        stop_if_out_of_order(self.number, self.faults)
+        log.warning("trial %d is begun again, since the %s failed: %s", self.number, fault.cause, fault.reason)
 
 
 class Pool(Protocol):
@@ -93,10 +118,12 @@ class InlinePool:
     Args:
         evaluator: what to call.
         size: how many evaluations may be under way, for a search that proposes ahead.
+        mend: puts right what all evaluations share, when one has failed for a reason that is not its own.
     """
 
-    def __init__(self, evaluator: Evaluator, size: int = 1) -> None:
+    def __init__(self, evaluator: Evaluator, size: int = 1, mend: Callable[[], object] = lambda: None) -> None:
         self._evaluator = evaluator
+        self._mend = mend
         self._queue: list[tuple[int, Evaluation]] = []
         self.size = size
 
@@ -105,9 +132,21 @@ class InlinePool:
         self._queue.append((number, evaluation))
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
-        """Do the oldest evaluation, however long that takes; where there is none, wait."""
+        """Do the oldest evaluation, however long that takes; where there is none, wait.
+
+        Raises:
+            StudyError: the machine is out of order.
+        """
         if not self._queue:
             time.sleep(seconds or 0)
             return []
-        number, evaluation = self._queue.pop(0)
-        return [Finished.of(number, attempt(self._evaluator, evaluation), "inline")]
+        task = Task(*self._queue.pop(0))
+        while is_fault(answer := attempt(self._evaluator, task.evaluation)):
+            task.excuse(answer)
+            self._mend()
+        return [Finished.of(task.number, answer, "inline")]
+
+
+def is_fault(answer: Outcome | Failure) -> TypeGuard[Failure]:
+    """Whether an evaluation has failed for a reason that is the machine's and not its own."""
+    return isinstance(answer, Failure) and answer.cause not in (None, CRASH)

@@ -8,25 +8,30 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from nas_attn.errors import StudyError
+from nas_attn.record import Failure
 from nas_attn.study.database.watch import Watch
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator
-from nas_attn.study.workers.death import Death, death_of, hopeless, n_memory_kills
-from nas_attn.study.workers.pool import Finished, Task, Workers
-from nas_attn.study.workers.worker_process import WorkerLog, work
+from nas_attn.study.workers.blame import CRASH, DEVICE
+from nas_attn.study.workers.death import Death, death_of, n_memory_kills
+from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
+from nas_attn.study.workers.turns import Turns
+from nas_attn.study.workers.worker_process import READY, WorkerLog, work
 
 SIGN_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """A worker without a sign of life for so long hangs: no single call of a training takes minutes."""
 _DEATHS_IN_A_ROW = 30
 """So many workers may end without that one evaluation is finished, until the search is given up."""
+_STILLBORN_IN_A_ROW = 3
+"""So many workers may crash before they are ready, until the search is given up."""
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +45,7 @@ class _Worker:
     memory_kills: int
     task: Task | None = None
     signs: int = 0
+    ready: bool = False
 
     @property
     def name(self) -> str:
@@ -52,6 +58,8 @@ class ProcessPool(Workers):
     Args:
         evaluators: one for each worker; plain values that can be sent to a process.
         logs: one for each worker; empty where nothing is logged.
+        mend: puts right what all workers share, when an evaluation has failed for a reason that is not its own, or
+            has ended its worker.
         sign_seconds: between two signs of life of a worker.
         patience: seconds without one, after which a worker is taken to hang.
     """
@@ -61,16 +69,19 @@ class ProcessPool(Workers):
         evaluators: Sequence[Evaluator],
         logs: Sequence[WorkerLog] = (),
         *,
+        mend: Callable[[], object] = lambda: None,
         sign_seconds: float = SIGN_SECONDS,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._evaluators = evaluators
         self._logs = logs
+        self._mend = mend
         self._sign_seconds = sign_seconds
         self._patience = patience
         self._watch: Watch[int] = Watch(patience, sign_seconds)
         self._looked = time.monotonic()
-        self._deaths_in_a_row = 0
+        self._deaths_in_a_row = self._stillborn_in_a_row = 0
+        self._turns = Turns()
         self._workers: list[_Worker] = []
         try:
             for index in range(len(evaluators)):
@@ -85,13 +96,13 @@ class ProcessPool(Workers):
         return len(self._evaluators)
 
     def submit(self, number: int, evaluation: Evaluation) -> None:
-        """Begin an evaluation; there must be a worker that has none.
+        """Begin an evaluation as soon as one may; there must be a worker that has none.
 
         Raises:
             StudyError: workers keep dying.
         """
-        index = next(index for index, worker in enumerate(self._workers) if worker.task is None)
-        self._give(index, Task(number, evaluation))
+        self._turns.add(Task(number, evaluation))
+        self._begin()
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
@@ -99,7 +110,7 @@ class ProcessPool(Workers):
         Args:
             seconds: after which to return though none has; None waits for as long as it takes.
         Raises:
-            StudyError: workers keep dying.
+            StudyError: workers keep dying, or the machine is out of order.
         """
         end = float("inf") if seconds is None else time.monotonic() + seconds
         while True:
@@ -111,6 +122,7 @@ class ProcessPool(Workers):
                 if worker.link in ready and (one := self._receive(index))
             ]
             finished += self._end_those_that_hang()
+            self._begin()
             if finished or time.monotonic() >= end:
                 return finished
 
@@ -142,6 +154,16 @@ class ProcessPool(Workers):
             ours.send(self._evaluators[index])
         return _Worker(process, ours, n_memory_kills())
 
+    def _begin(self) -> None:
+        """Give the workers that have nothing what may begin."""
+        for index, worker in enumerate(self._workers):
+            if worker.task is not None:
+                continue
+            task = self._turns.next([one.task for one in self._workers if one.task is not None])
+            if task is None:
+                return
+            self._give(index, task)
+
     def _give(self, index: int, task: Task) -> None:
         """Send a task to a worker; one that has died meanwhile is replaced first."""
         try:
@@ -160,25 +182,46 @@ class ProcessPool(Workers):
         except (EOFError, OSError):
             return self._replace(index)
         worker.signs += 1
+        if answer == READY:
+            worker.ready, self._stillborn_in_a_row = True, 0
+            return None
         if answer is None or worker.task is None:
+            return None
+        if isinstance(answer, Failure) and answer.cause == CRASH:
+            worker.process.kill()
+            return self._replace(index, Death(answer.reason, own=True))
+        if is_fault(answer):
+            self._repeat(index, worker.task, answer)
             return None
         task, worker.task = worker.task, None
         self._deaths_in_a_row = 0
         return Finished.of(task.number, answer, worker.name)
 
+    def _repeat(self, index: int, task: Task, fault: Failure) -> None:
+        """Put right what can be, and begin an evaluation again whose failure was not its own."""
+        self._workers[index].task = None
+        task.excuse(fault)
+        if fault.cause == DEVICE:
+            self._workers[index].process.kill()
+            self._bury(index)
+        self._mend()
+        self._turns.add(task)
+
     def _replace(self, index: int, known: Death | None = None) -> Finished | None:
-        """A new worker in the place of a dead one, with the same task unless that is hopeless."""
+        """A new worker in the place of a dead one; its task is begun again unless that is hopeless."""
         worker = self._workers[index]
-        task, name = worker.task, worker.name
+        task, name, was_ready = worker.task, worker.name, worker.ready
         death = self._bury(index, known)
         if task is None:
             return None
-        task.deaths.append(death)
-        if failure := hopeless(task.deaths):
+        if (was_ready or not death.own) and (failure := task.mourn(death)):
             log.error("trial %d is given up: %s", task.number, failure.reason)
             return Finished.of(task.number, failure, name)
-        log.warning("trial %d is begun again, since its worker %s ended by %s", task.number, name, death.how)
-        self._give(index, task)
+        again = f"begun again{' alone' if task.alone else ''}"
+        log.warning("trial %d is %s, since its worker %s ended by %s", task.number, again, name, death.how)
+        if death.own:
+            self._mend()
+        self._turns.add(task)
         return None
 
     def _bury(self, index: int, known: Death | None = None) -> Death:
@@ -187,7 +230,8 @@ class ProcessPool(Workers):
         worker.link.close()
         death = known or death_of(worker.process.exitcode, out_of_memory=n_memory_kills() > worker.memory_kills)
         self._deaths_in_a_row += 1
-        if self._deaths_in_a_row > _DEATHS_IN_A_ROW:
+        self._stillborn_in_a_row += death.own and not worker.ready
+        if self._deaths_in_a_row > _DEATHS_IN_A_ROW or self._stillborn_in_a_row >= _STILLBORN_IN_A_ROW:
             raise StudyError(
                 f"{self._deaths_in_a_row} workers have ended without finishing anything, the last one by "
                 f"{death.how}; try fewer --workers, or look into the log files; the same command goes on"

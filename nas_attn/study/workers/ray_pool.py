@@ -17,8 +17,10 @@ from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator
-from nas_attn.study.workers.death import Death, hopeless
-from nas_attn.study.workers.pool import Finished, Task, Workers
+from nas_attn.study.workers.blame import CRASH, DEVICE
+from nas_attn.study.workers.death import Death
+from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
+from nas_attn.study.workers.turns import Turns
 from nas_attn.study.workers.worker_process import WorkerLog, logged_attempt
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class RayPool(Workers):
             (evaluator, fingerprint, logs[index] if logs else None) for index, evaluator in enumerate(evaluators)
         ]
         self._actors = [self._worker.remote(*start) for start in self._starts]
+        self._turns = Turns()
         self._tasks: dict[int, Task] = {}
         self._answers: dict[Any, int] = {}
 
@@ -62,27 +65,41 @@ class RayPool(Workers):
         return len(self._actors)
 
     def submit(self, number: int, evaluation: Evaluation) -> None:
-        """Begin an evaluation; there must be a worker that has none."""
-        index = next(index for index in range(self.size) if index not in self._tasks)
-        self._give(index, Task(number, evaluation))
+        """Begin an evaluation as soon as one may; there must be a worker that has none."""
+        self._turns.add(Task(number, evaluation))
+        self._begin()
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
 
         Args:
             seconds: after which to return though none has; None waits for as long as it takes.
+        Raises:
+            StudyError: the machine is out of order.
         """
         if not self._answers:
             time.sleep(seconds or 0)
             return []
         ready, _ = self._ray.wait(list(self._answers), timeout=seconds)
-        return [one for answer in ready if (one := self._receive(answer))]
+        finished = [one for answer in ready if (one := self._receive(answer))]
+        self._begin()
+        return finished
 
     def close(self) -> None:
         """End all workers; what they were doing is not finished."""
         for actor in self._actors:
             self._ray.kill(actor)
         self._ray.shutdown()
+
+    def _begin(self) -> None:
+        """Give the workers that have nothing what may begin."""
+        for index in range(self.size):
+            if index in self._tasks:
+                continue
+            task = self._turns.next(list(self._tasks.values()))
+            if task is None:
+                return
+            self._give(index, task)
 
     def _give(self, index: int, task: Task) -> None:
         self._tasks[index] = task
@@ -97,19 +114,31 @@ class RayPool(Workers):
         except self._ray.exceptions.RayTaskError as error:
             raise StudyError(f"a worker of Ray failed: {_last_line(error)}") from None
         except self._ray.exceptions.RayError as error:
-            return self._replace(index, task, error)
-        return Finished.of(task.number, found, worker)
+            out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
+            death = Death(_last_line(error), own=out_of_memory, out_of_memory=out_of_memory)
+            return self._replace(index, task, death)
+        if isinstance(found, Failure) and found.cause == CRASH:
+            return self._replace(index, task, Death(found.reason, own=True))
+        if not is_fault(found):
+            return Finished.of(task.number, found, worker)
+        task.excuse(found)
+        if found.cause == DEVICE:
+            self._restart(index)
+        self._turns.add(task)
+        return None
 
-    def _replace(self, index: int, task: Task, error: Exception) -> Finished | None:
-        out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
-        task.deaths.append(Death(_last_line(error), own=out_of_memory, out_of_memory=out_of_memory))
-        self._actors[index] = self._worker.remote(*self._starts[index])
-        if failure := hopeless(task.deaths):
+    def _replace(self, index: int, task: Task, death: Death) -> Finished | None:
+        self._restart(index)
+        if failure := task.mourn(death):
             log.error("trial %d is given up: %s", task.number, failure.reason)
             return Finished.of(task.number, failure, "ray")
-        log.warning("trial %d is begun again, since its worker ended: %s", task.number, task.deaths[-1].how)
-        self._give(index, task)
+        log.warning("trial %d is begun again, since its worker ended: %s", task.number, death.how)
+        self._turns.add(task)
         return None
+
+    def _restart(self, index: int) -> None:
+        self._ray.kill(self._actors[index])
+        self._actors[index] = self._worker.remote(*self._starts[index])
 
 
 class _Worker:

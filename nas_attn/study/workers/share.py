@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.budget import Budget
+from nas_attn.errors import StudyError
 from nas_attn.evaluate import DataSource, TrainingEvaluator
 from nas_attn.measure import device_name
 from nas_attn.network import UNetConfig
@@ -81,11 +82,14 @@ def _room(evaluator: TrainingEvaluator, budget: Budget, device: torch.device) ->
 
 def _rate(evaluator: TrainingEvaluator, budget: Budget, workers: int) -> float:
     """Trials per second, when every worker has started and trained once; 0 where one failed."""
-    with ProcessPool([evaluator] * workers) as pool:
-        _round(pool, evaluator, budget)
-        started = time.perf_counter()
-        failed = _round(pool, evaluator, budget)
-        return 0.0 if failed else workers / (time.perf_counter() - started)
+    try:
+        with ProcessPool([evaluator] * workers) as pool:
+            _round(pool, evaluator, budget)
+            started = time.perf_counter()
+            failed = _round(pool, evaluator, budget)
+            return 0.0 if failed else workers / (time.perf_counter() - started)
+    except StudyError:  # so many have no room for their images, or cannot be started
+        return 0.0
 
 
 def _round(pool: ProcessPool, evaluator: TrainingEvaluator, budget: Budget) -> int:

@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from nas_attn.budget import Budget
+from nas_attn.placement import Placement
 from nas_attn.record import Failure, Outcome
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator, attempt
+
+READY = "ready"
+"""What a worker says once it can evaluate."""
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +40,8 @@ class WorkerLog:
 
 
 def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) -> None:
-    """Take an evaluator, then answer each (number, evaluation) with an outcome or a failure, and None as a sign of
-    life in between.
+    """Take an evaluator and say ``READY``, then answer each (number, evaluation) with an outcome or a failure, and
+    None as a sign of life in between.
 
     The signs begin before the evaluator is taken: to take it is to import PyTorch, which takes long on a slow disk
     or a busy machine.
@@ -55,6 +60,8 @@ def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) ->
     with _signs_of_life(link, lock, sign_seconds):
         try:
             evaluator = _taken(link)
+            with lock:
+                link.send(READY)
         except (EOFError, ConnectionError):
             return
         while True:
@@ -68,13 +75,33 @@ def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) ->
 
 
 def _taken(link: Connection) -> Evaluator:
-    evaluator: Evaluator = link.recv()
-    import torch
-
+    """The evaluator; where it cannot be loaded, one that says why whenever it is asked."""
+    try:
+        evaluator: Evaluator = link.recv()
+        import torch
+    except (EOFError, ConnectionError):
+        raise
+    except Exception as error:  # whatever a package that is gone, broken or half replaced raises
+        log.exception("worker %d cannot load what it needs", os.getpid())
+        return _Unloadable(f"a worker cannot load what it needs: {type(error).__name__}: {error}")
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     log.info("worker %d started", os.getpid())
     return evaluator
+
+
+@dataclass(frozen=True)
+class _Unloadable:
+    """In the place of an evaluator that could not be loaded.
+
+    Args:
+        why: in words.
+    """
+
+    why: str
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        raise ImportError(self.why)
 
 
 def logged_attempt(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | Failure:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from nas_attn.record import Shortage
-from nas_attn.study.workers.death import Death, death_of, hopeless
+from nas_attn.study.workers.death import Death, death_of, hopeless, n_memory_kills, needs_solitude
 
 CRASH, KILL = Death("a crash", own=True), Death("a kill", own=False)
 
@@ -33,7 +36,7 @@ def test_an_exit_status_tells_how_and_who(status: int | None, out_of_memory: boo
 
 
 @pytest.mark.parametrize(
-    ("deaths", "given_up"),
+    ("deaths", "alone"),
     [
         ([CRASH], False),
         ([CRASH, CRASH], True),
@@ -43,13 +46,47 @@ def test_an_exit_status_tells_how_and_who(status: int | None, out_of_memory: boo
         ([CRASH, *[KILL] * 8], False),
     ],
 )
-def test_two_crashes_or_ten_kills_are_enough(deaths: list[Death], given_up: bool) -> None:
+def test_after_two_crashes_or_ten_kills_an_evaluation_is_repeated_alone(deaths: list[Death], alone: bool) -> None:
+    assert needs_solitude(deaths) == alone
+    assert hopeless(deaths) is None, "its neighbours may be to blame"
+
+
+@pytest.mark.parametrize(
+    ("deaths", "given_up"),
+    [
+        ([CRASH, CRASH, replace(CRASH, alone=True)], True),
+        ([CRASH, CRASH, replace(KILL, alone=True)], False),
+        ([CRASH, CRASH, replace(KILL, alone=True), replace(CRASH, alone=True)], True),
+        ([*[KILL] * 10, *[replace(KILL, alone=True)] * 2], False),
+        ([*[KILL] * 10, *[replace(KILL, alone=True)] * 3], True),
+    ],
+)
+def test_only_what_also_crashes_alone_is_given_up(deaths: list[Death], given_up: bool) -> None:
     assert (hopeless(deaths) is not None) == given_up
 
 
 def test_only_what_ends_for_want_of_memory_each_time_is_infeasible() -> None:
     starved = Death("the machine is out of memory", own=True, out_of_memory=True)
+    lonely = replace(starved, alone=True)
 
-    assert getattr(hopeless([starved, KILL, starved]), "shortage", None) == Shortage()
-    assert getattr(hopeless([starved, CRASH]), "shortage", None) is None
-    assert getattr(hopeless([KILL] * 10), "shortage", None) is None
+    assert getattr(hopeless([starved, KILL, starved, lonely]), "shortage", None) == Shortage()
+    assert getattr(hopeless([starved, starved]), "shortage", None) is None, "a neighbour may have the memory"
+    assert getattr(hopeless([starved, CRASH, lonely]), "shortage", None) is None
+    assert getattr(hopeless([*[KILL] * 10, *[replace(KILL, alone=True)] * 3]), "shortage", None) is None
+
+
+def test_a_kill_for_want_of_memory_is_seen_in_the_machine_and_in_the_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container has a counter of its own; that of the machine may not be visible there."""
+    told = {"/proc/vmstat": "pgpgin 3\noom_kill 2\n", "/sys/fs/cgroup/memory.events": "oom 9\noom_kill 5\n"}
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, **how: told.get(str(path)) or read(path, **how))
+    assert n_memory_kills() == 7
+    del told["/proc/vmstat"]
+    monkeypatch.setattr(Path, "read_text", lambda path, **how: told[str(path)] if str(path) in told else missing())
+    assert n_memory_kills() == 5
+
+
+def missing() -> str:
+    raise FileNotFoundError

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.errors import StudyError
+from nas_attn.errors import MachineError, StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import Placement
 from nas_attn.record import Failure, Outcome, Role
@@ -177,21 +177,171 @@ def test_an_evaluation_whose_worker_dies_is_done_by_another(
         pytest.param(-3, "exit status 3", id="exit", marks=pytest.mark.slow),
     ],
 )
-def test_an_evaluation_that_crashes_its_worker_twice_is_given_up(
+def test_an_evaluation_that_crashes_its_worker_alone_too_is_given_up(
     space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path, number: int, how: str
 ) -> None:
     first, second = evaluations(space)[:2]
-    with ProcessPool([Deadly(evaluator, tmp_path, number, lives=2)]) as pool:
+    with ProcessPool([Deadly(evaluator, tmp_path, number, lives=3)]) as pool:
         pool.submit(5, first)
         (given_up,) = all_finished(pool, 1)
         pool.submit(6, second)
         (finished,) = all_finished(pool, 1)
 
     assert given_up.number == 5
-    assert re.fullmatch(
-        f"its worker ended 2 times, the last time by {how}", given_up.failure.reason if given_up.failure else ""
-    )
+    assert given_up.failure is not None
+    told = "its worker ended 3 times, the last time, when it ran alone, by "
+    assert re.fullmatch(told + how, given_up.failure.reason)
     assert finished.outcome == evaluator(second.placement, second.budget, second.seed)
+
+
+@dataclass(frozen=True)
+class Starved:
+    """Crashes where the seed is 1 as long as another evaluation runs at the same time, as when memory is short.
+
+    Args:
+        evaluator: answers.
+        running: folder with a file for each evaluation that runs.
+    """
+
+    evaluator: LookupEvaluator
+    running: Path
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        mine = self.running / str(os.getpid())
+        mine.touch()
+        end = time.monotonic() + 1
+        while seed == 1 and time.monotonic() < end:
+            if len(list(self.running.iterdir())) > 1:
+                mine.unlink()
+                os.kill(os.getpid(), signal.SIGSEGV)
+            time.sleep(0.01)
+        outcome = self.evaluator(placement, budget, seed)
+        mine.unlink()
+        return outcome
+
+
+def test_what_crashes_only_beside_others_is_repeated_alone_and_kept(
+    space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path
+) -> None:
+    """Its neighbours go on for as long as they are asked to, but for the time that it takes to run it alone."""
+    first, second = evaluations(space)[:2]
+    with ProcessPool([Starved(replace(evaluator, seconds=0.3), tmp_path)] * 2) as pool:
+        pool.submit(0, replace(first, seed=1))
+        number, finished = 1, {}
+        while 0 not in finished and number < 200:
+            while number - len(finished) < 2:
+                pool.submit(number, second)
+                number += 1
+            finished |= {one.number: one for one in pool.wait()}
+
+    assert finished[0].failure is None
+    assert finished[0].outcome == replace(evaluator, seconds=0.3)(first.placement, first.budget, 1)
+    assert all(one.outcome for one in finished.values())
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Raises an error as long as a file is there.
+
+    Args:
+        evaluator: answers.
+        fault: the file; what is in it is the error's text.
+        error: its class.
+    """
+
+    evaluator: LookupEvaluator
+    fault: Path
+    error: type[Exception]
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        if self.fault.exists():
+            raise self.error(self.fault.read_text(encoding="utf-8"))
+        return self.evaluator(placement, budget, seed)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        pytest.param(OSError, "Input/output error", id="disk"),
+        pytest.param(MachineError, "the decoded images are damaged", id="data", marks=pytest.mark.slow),
+        pytest.param(
+            ImportError, "libcudart.so.13: cannot open shared object file", id="software", marks=pytest.mark.slow
+        ),
+        pytest.param(RuntimeError, "No CUDA GPUs are available", id="device"),
+    ],
+)
+def test_what_fails_for_the_machine_is_mended_and_begun_again_and_the_second_time_the_search_stops(
+    space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path, error: type[Exception], text: str
+) -> None:
+    fault, one = tmp_path / "fault", evaluations(space)[1]
+    fault.write_text(text, encoding="utf-8")
+    mended: list[int] = []
+
+    def mend() -> None:
+        mended.append(1)
+        if len(mended) == 1:
+            fault.unlink()
+
+    with ProcessPool([Faulty(evaluator, fault, error)], mend=mend) as pool:
+        pool.submit(5, one)
+        (finished,) = all_finished(pool, 1)
+        assert finished.outcome == evaluator(one.placement, one.budget, one.seed)
+        assert mended == [1]
+
+        fault.write_text(text, encoding="utf-8")
+        pool.submit(6, one)
+        with pytest.raises(StudyError, match=f"trial 6 has failed 2 times, and its placement is not.*{text}"):
+            all_finished(pool, 1)
+
+
+def test_a_fault_that_many_workers_meet_at_once_is_one_fault(
+    space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path
+) -> None:
+    fault, todo = tmp_path / "fault", evaluations(space)[:2]
+    fault.write_text("pixels.npy was cut short", encoding="utf-8")
+    slow = Faulty(evaluator, fault, MachineError)
+    with ProcessPool([slow, slow], mend=lambda: fault.unlink(missing_ok=True)) as pool:
+        for number, one in enumerate(todo):
+            pool.submit(number, one)
+        assert all(finished.outcome for finished in all_finished(pool, 2))
+
+
+def test_a_kernel_that_fails_ends_its_worker_and_only_alone_too_its_evaluation(
+    space: SearchSpace, evaluator: LookupEvaluator, tmp_path: Path
+) -> None:
+    """After such an error all that a process asks of its device fails: others must not meet it."""
+    fault, (one, other) = tmp_path / "fault", evaluations(space)[:2]
+    fault.write_text("CUDA error: an illegal memory access was encountered", encoding="utf-8")
+    with ProcessPool([Faulty(evaluator, fault, RuntimeError)]) as pool:
+        workers = {pool._workers[0].process.pid}
+        pool.submit(5, one)
+        while not (finished := pool.wait(0.05)):
+            workers.add(pool._workers[0].process.pid)
+        fault.unlink()
+        pool.submit(6, other)
+        (next_,) = all_finished(pool, 1)
+
+    assert len(workers) >= 3
+    assert finished[0].failure is not None
+    assert finished[0].failure.cause is None
+    assert "ended 3 times, the last time, when it ran alone, by RuntimeError: CUDA error" in (
+        finished[0].failure.reason
+    )
+    assert next_.outcome is not None
+
+
+class Unimportable:
+    """Needs a package that is not there."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return __import__, ("a_package_that_was_taken_away",)
+
+
+def test_a_worker_that_cannot_import_what_it_needs_ends_the_search_and_no_trial(space: SearchSpace) -> None:
+    with ProcessPool([Unimportable()]) as pool:  # type: ignore[list-item]
+        pool.submit(5, evaluations(space)[1])
+        with pytest.raises(StudyError, match=r"not to blame, but the software.*a_package_that_was_taken_away"):
+            all_finished(pool, 1)
 
 
 @pytest.mark.slow
@@ -267,13 +417,13 @@ def stuck_below_python() -> None:
     library.pthread_mutex_lock(mutex)
 
 
-def test_an_evaluation_that_hangs_twice_is_given_up(space: SearchSpace) -> None:
+def test_an_evaluation_that_hangs_alone_too_is_given_up(space: SearchSpace) -> None:
     with ProcessPool([Stuck()], sign_seconds=0.2, patience=6) as pool:
         pool.submit(5, evaluations(space)[1])
         (finished,) = all_finished(pool, 1)
 
     assert finished.failure == Failure(
-        "its worker ended 2 times, the last time by hanging: no sign of life for 6 s"
+        "its worker ended 3 times, the last time, when it ran alone, by hanging: no sign of life for 6 s"
     )
 
 

@@ -58,6 +58,13 @@ def test_a_rate_counts_the_trials_of_all_workers() -> None:
     assert share._rate(evaluator, Budget(steps=2, image_size=1, batch_size=2), 1) == 0
 
 
+def test_where_the_images_find_no_room_there_is_no_rate(tmp_path: Path) -> None:
+    """With so many workers, that is; a search of fewer goes on."""
+    evaluator = TrainingEvaluator(NETWORK, DataSource(), packed=str(tmp_path / "nowhere"))
+
+    assert share._rate(evaluator, BUDGET, 1) == 0
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_is_given_a_number_that_it_has_room_for(tmp_path: Path) -> None:

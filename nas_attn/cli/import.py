@@ -1,0 +1,34 @@
+"""Bring back a study whose database was deleted, replaced or damaged while it was searched.
+
+nas-attn import studies/nuclei/rescued-20261128T120000Z-4711.json
+
+A search that notices it stops, and writes all that it knows into such a file. Move away what is left of the old
+database (study.db, study.db-wal, study.db-shm), or put an older copy back; then the same nas-attn search goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("file", metavar="FILE", type=Path, help="that the search has named")
+    parser.add_argument("--study", metavar="NAME", help="name that the study gets [the one it had]")
+    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the study, and say what is in it."""
+    from nas_attn.cli._console import wide_console
+    from nas_attn.study.setup.imported import import_study
+
+    done = import_study(arguments.file, arguments.study, arguments.storage)
+    wide_console().print(
+        f"study '{done.study}' in {done.storage}: {done.n_trials} trials, {done.n_new} of them from "
+        f"{arguments.file}; the same nas-attn search goes on with it",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0

@@ -1,0 +1,43 @@
+"""Begin trials anew that failed for the machine, not for their placements: unreadable data, a full disk, a driver.
+
+nas-attn retry nuclei
+nas-attn retry nuclei --all
+
+A search of this version stops at such a failure and counts no trial for it. Trials that an older one has counted
+run again, each in its place, with the next nas-attn search.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+_MOST_REASONS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    parser.add_argument("--all", action="store_true", help="all that failed, also by themselves")
+    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say how many trials run again, and why they had failed."""
+    from nas_attn.cli._console import wide_console
+    from nas_attn.study.setup.retried import retry
+
+    done = retry(arguments.study, arguments.storage, all_of_them=arguments.all)
+    lines = [f"study '{arguments.study}': {_count(done.n_trials)} to run again with its next search"]
+    lines += [f"  {number} x {reason}" for reason, number in done.reasons[:_MOST_REASONS]]
+    if (more := len(done.reasons) - _MOST_REASONS) > 0:
+        lines.append(f"  and {more} more reasons")
+    if done.n_kept:
+        lines.append(f"left alone, since the placement itself failed: {_count(done.n_kept)} (--all takes all)")
+    console = wide_console()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    return 0
+
+
+def _count(number: int) -> str:
+    return {0: "no failed trial", 1: "1 failed trial"}.get(number, f"{number} failed trials")

@@ -1,0 +1,91 @@
+"""A folder of files that tells when one of them is no longer what was written: its seal has sizes and hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas_attn.errors import MachineError
+
+_SEAL = "seal.json"
+
+
+def seal(folder: Path) -> None:
+    """Write down the size and the hash of every file of a folder, in a file beside them."""
+    known = {path.name: [path.stat().st_size, _hash(path)] for path in sorted(folder.iterdir())}
+    (folder / _SEAL).write_text(json.dumps(known), encoding="utf-8")
+
+
+def broken_seal(folder: Path) -> str | None:
+    """What is wrong with the files of a folder; None where they are what was sealed.
+
+    The size is looked at first: a file that was cut short is found without reading it.
+    """
+    try:
+        known = json.loads((folder / _SEAL).read_text(encoding="utf-8"))
+        for name, (size, _) in known.items():
+            if (found := (folder / name).stat().st_size) != size:
+                return f"{folder / name}: has {found} bytes and was written with {size}"
+        for name, (_, digest) in known.items():
+            if _hash(folder / name) != digest:
+                return f"{folder / name}: its content is not what was written"
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return f"{folder / _SEAL}: is not what was written"
+    return None
+
+
+def check_seal(folder: Path) -> None:
+    """Raise where a sealed folder is not what it was.
+
+    Raises:
+        MachineError: a file is missing, cannot be read, was cut short or changed.
+    """
+    if problem := broken_seal(folder):
+        raise MachineError(f"the decoded images are damaged: {problem}")
+
+
+class Stamp:
+    """What files were when they were opened, so that a change under the hands of who has mapped them is noticed.
+
+    They are kept open: a file that was removed or replaced since is still there for its readers, and counts.
+
+    Args:
+        folder: all files of the sealed folders in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        paths = [path for seal_ in folder.glob(f"*/{_SEAL}") for path in sorted(seal_.parent.iterdir())]
+        self._files = {os.open(path, os.O_RDONLY): path for path in paths}
+        self._before = {file: _facts(file) for file in self._files}
+        weakref.finalize(self, _close, list(self._files))
+
+    def check(self) -> None:
+        """Raise where a file was changed in place.
+
+        Raises:
+            MachineError: the file has another size, or was written to.
+        """
+        for file, path in self._files.items():
+            if _facts(file) != self._before[file]:
+                raise MachineError(f"the decoded images were changed while they were used: {path}")
+
+
+def _facts(file: int) -> tuple[int, int]:
+    found = os.fstat(file)
+    return found.st_size, found.st_mtime_ns
+
+
+def _close(files: Sequence[int]) -> None:
+    for file in files:
+        os.close(file)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from nas_attn.data import Dataset, LabelledImages
+from nas_attn.own_folder import own_folder, remove_from
 from nas_attn.training import DeviceImages, read_mapped, write_mapped
 
+_PACKED = re.compile(r"[0-9a-f]{16}-\d+(-\d+)?", re.ASCII)
+"""Names of the folders that ``write_sets`` makes."""
 _SHARE_FOR_IMAGES = 0.25
 
 
@@ -48,18 +51,26 @@ def write_sets(dataset: Dataset, crop: int, folder: Path, frames: int = 1) -> Pa
     Args:
         dataset: the data.
         crop: side of the training crops in pixels.
-        folder: is made where it is missing.
+        folder: for packed sets only; it is made where it is missing, and marked. What lies there is removed only
+            where the mark, the name and the real place say that it was packed here.
         frames: as for ``pack_sets``.
     Returns:
         the folder that ``read_sets`` wants.
+    Raises:
+        StudyError: the folder holds files of others.
+        OSError: the files cannot be written.
     """
+    own_folder(folder)
     packed = folder / f"{dataset.fingerprint[:16]}-{crop}{f'-{frames}' if frames > 1 else ''}"
-    if not all((packed / name).is_dir() for name in ("train", "val")):
-        shutil.rmtree(folder, ignore_errors=True)
-        packed.mkdir(parents=True)
-        sets = pack_sets(dataset, crop, torch.device("cpu"), frames)
-        write_mapped(sets.train, packed / "train")
-        write_mapped(sets.val, packed / "val")
+    if all((packed / name).is_dir() for name in ("train", "val")):
+        return packed
+    for path in list(folder.iterdir()):
+        if _PACKED.fullmatch(path.name):
+            remove_from(folder, path.name, home=folder.parent)
+    packed.mkdir()
+    sets = pack_sets(dataset, crop, torch.device("cpu"), frames)
+    write_mapped(sets.train, packed / "train")
+    write_mapped(sets.val, packed / "val")
     return packed
 
 

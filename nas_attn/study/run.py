@@ -11,11 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
-from filelock import FileLock
 
 from nas_attn.attention import catalogue
-from nas_attn.errors import StudyError
-from nas_attn.evaluate import write_sets
 from nas_attn.export import write_architecture
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
@@ -23,7 +20,9 @@ from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
+from nas_attn.study.packed import packed_images
 from nas_attn.study.schedule.agenda import Agenda, Course
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.request import LOCAL, RAY
@@ -66,11 +65,13 @@ def run_study(
         listener: called with all records whenever one of them changes.
         pool: who evaluates; None starts one process for each worker.
     Raises:
-        StudyError: the study was made with other settings, is being searched already, or cannot be stored.
+        StudyError: the study was made with other settings, is being searched already, or cannot be stored; or its
+            folder and the data contain one another.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = resolved.settings
     folder = StudyFolder.of(settings.study)
+    check_apart(resolved.request.data, folder)
     folder.make()
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
@@ -139,14 +140,7 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images."""
     crop, frames = resolved.settings.budget.image_size, resolved.settings.space.network.frames
-    try:
-        with FileLock(folder.path / "images.lock"):
-            packed = write_sets(resolved.dataset, crop, folder.images, frames)
-    except OSError as error:
-        raise StudyError(
-            f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"
-        ) from None
-    evaluators = resolved.evaluators(packed)
+    evaluators = resolved.evaluators(packed_images(resolved.dataset, crop, frames, folder))
     return ProcessPool(evaluators, _worker_logs(resolved, folder, log_name))
 
 

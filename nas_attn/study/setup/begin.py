@@ -15,6 +15,7 @@ from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.plan import Plan
 from nas_attn.study.settings import Difference, differences
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.mend import mend
 from nas_attn.study.setup.repeat import study_values, write_settings
@@ -43,9 +44,10 @@ def existing(resolved: Resolved) -> Ledger | None:
     """The study of that name; None where there is none.
 
     Raises:
-        StudyError: the storage cannot be read.
+        StudyError: the storage cannot be read, or the study's folder and the data contain one another.
     """
     folder, url = StudyFolder.of(resolved.settings.study), study_url(resolved)
+    check_apart(resolved.request.data, folder)
     if (url == folder.default_url and not folder.path.is_dir()) or not Ledger.exists(url, folder.name):
         return None
     return Ledger.open(url, folder.name)

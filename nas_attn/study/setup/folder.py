@@ -51,9 +51,12 @@ class StudyFolder:
         return self.path / "best.yaml"
 
     @property
-    def images(self) -> Path:
-        """The decoded images, which the workers share; made anew where it is missing."""
-        return self.path / "images"
+    def packed_images(self) -> Path:
+        """The decoded images, which the workers share; made anew where they are missing.
+
+        Never ``images``: that is where a data set keeps its own.
+        """
+        return self.path / "packed-images"
 
     def log(self, who: str) -> Path:
         """The log file of one process of the study."""

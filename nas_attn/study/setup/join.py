@@ -13,6 +13,7 @@ from nas_attn import __version__
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.begin import check_settings
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.find import find_folder
@@ -89,13 +90,15 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
             f"study '{ledger.name}' {why}; it was begun by nas-attn {version}, and this is {__version__}: "
             "take the same version on all machines, or go on with nas-attn search"
         )
+    data = request.data or written["data"]
+    check_apart(data, folder)
     folder.make()
     _write_missing(folder, ledger, written)
     return replace(
         kept_request(written),
         study=ledger.name,
         space=str(folder.space),
-        data=request.data or written["data"],
+        data=data,
         storage=request.storage or folder.default_url,
         device=request.device,
         workers=request.workers,

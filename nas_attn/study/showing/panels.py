@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import TrainingEvaluator, attention_maps, write_sets
+from nas_attn.evaluate import TrainingEvaluator, attention_maps
 from nas_attn.placement import Location, Placement
 from nas_attn.ranking import RankedPlacement, Ranking, describe
 from nas_attn.ranking.runs import comparable_iou
 from nas_attn.record import TrialRecord
 from nas_attn.report import Panel, Panels, Picture
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.packed import packed_images
 from nas_attn.study.settings import differences
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.request import kept_request
@@ -108,6 +110,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
     if not folder.settings.is_file():
         raise StudyError(f"{folder.settings}: there is no such file, so it is not known where the data lie")
     request = kept_request(read_study_file(folder.settings))
+    check_apart(request.data, folder)
     space = str(folder.space) if folder.space.is_file() else request.space
     resolved = resolve(replace(request, space=space, workers=1))
     identity = json.loads(json.dumps(resolved.settings.identity()))
@@ -119,7 +122,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Panels:
     budget, dataset = pair.winner_run.budget, resolved.dataset
     frames = resolved.settings.space.network.frames
-    (evaluator, *_) = resolved.evaluators(write_sets(dataset, budget.image_size, folder.images, frames))
+    (evaluator, *_) = resolved.evaluators(packed_images(dataset, budget.image_size, frames, folder))
     with _as_a_worker():
         networks = [
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)

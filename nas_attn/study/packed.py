@@ -1,0 +1,32 @@
+"""The decoded images in a study's folder, which all processes of a machine share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+from nas_attn.data import Dataset
+from nas_attn.errors import StudyError
+from nas_attn.evaluate import write_sets
+from nas_attn.study.setup.folder import StudyFolder
+
+
+def packed_images(dataset: Dataset, crop: int, frames: int, folder: StudyFolder) -> Path:
+    """The folder of the packed images; whoever comes first packs them, and the others wait.
+
+    Args:
+        dataset: the data.
+        crop: side of the training crops in pixels.
+        frames: T, so many consecutive frames of a clip go through the network together.
+        folder: of the study.
+    Raises:
+        StudyError: the images cannot be written, or files of others are in their place.
+    """
+    try:
+        with FileLock(folder.path / "images.lock"):
+            return write_sets(dataset, crop, folder.packed_images, frames)
+    except OSError as error:
+        raise StudyError(
+            f"{folder.packed_images}: the decoded images cannot be written: {error.strerror}; make room for them"
+        ) from None

@@ -77,6 +77,11 @@ class StudyFolder:
         """SQLite in this folder."""
         return sqlite_url(self.path / "study.db")
 
+    @property
+    def has_database(self) -> bool:
+        """Whether the study is stored here."""
+        return (self.path / "study.db").is_file()
+
     def make(self) -> None:
         """Make the folder.
 

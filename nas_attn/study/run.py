@@ -22,7 +22,6 @@ from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
 from nas_attn.study.packed import packed_images
 from nas_attn.study.schedule.agenda import Agenda, Course
-from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.request import LOCAL, RAY
@@ -65,13 +64,13 @@ def run_study(
         listener: called with all records whenever one of them changes.
         pool: who evaluates; None starts one process for each worker.
     Raises:
-        StudyError: the study was made with other settings, is being searched already, or cannot be stored; or its
-            folder and the data contain one another.
+        StudyError: the study was made with other settings, is being searched already, or cannot be stored; its
+            folder and the data contain one another; or files in its folder are not its own.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = resolved.settings
     folder = StudyFolder.of(settings.study)
-    check_apart(resolved.request.data, folder)
+    existing(resolved)  # what is wrong is told before anything is written
     folder.make()
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)

@@ -150,6 +150,11 @@ class Ledger:
         return self._study.study_name
 
     @property
+    def url(self) -> str:
+        """Of its storage, with its password."""
+        return self._url
+
+    @property
     def optuna_id(self) -> int:
         """The number that Optuna and its dashboard know the study by."""
         return self._study._study_id

@@ -18,6 +18,7 @@ from nas_attn.study.setup.begin import check_settings
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.find import find_folder
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import SPACE_MARK, check_storage, settings_mark
 from nas_attn.study.setup.request import AUTO, BUILT_IN, FIELDS, StudyRequest, kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 
@@ -92,8 +93,9 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
         )
     data = request.data or written["data"]
     check_apart(data, folder)
+    check_storage(folder, request.storage or folder.default_url)
     folder.make()
-    _write_missing(folder, ledger, written)
+    _write_missing(folder, ledger, written, request.storage or folder.default_url)
     return replace(
         kept_request(written),
         study=ledger.name,
@@ -106,15 +108,16 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
     )
 
 
-def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, object]) -> None:
+def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, object], url: str) -> None:
     """The study's space, and the file that repeats the study, as the one who began it has them."""
     try:
         if not folder.space.is_file():
-            space = ledger.identity["space"]
-            folder.space.write_text(yaml.safe_dump(space, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            space = yaml.safe_dump(ledger.identity["space"], sort_keys=False, allow_unicode=True)
+            folder.space.write_text(f"{SPACE_MARK}\n{space}", encoding="utf-8")
         if not folder.settings.is_file():
             command = f"nas-attn search --config {folder.settings} --storage URL"
-            text = study_text({**written, "space": str(folder.space)}, command=command)
+            values = {**written, "space": str(folder.space)}
+            text = study_text(values, command=command, mark=settings_mark(url, folder))
             folder.settings.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StudyError(f"{folder.path}: the study's settings cannot be written: {error.strerror}") from None

@@ -26,6 +26,7 @@ from nas_attn.study.settings import differences
 from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import check_storage
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.showing.panel_store import read_panels, write_panels
@@ -111,6 +112,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
         raise StudyError(f"{folder.settings}: there is no such file, so it is not known where the data lie")
     request = kept_request(read_study_file(folder.settings))
     check_apart(request.data, folder)
+    check_storage(folder, ledger.url)
     space = str(folder.space) if folder.space.is_file() else request.space
     resolved = resolve(replace(request, space=space, workers=1))
     identity = json.loads(json.dumps(resolved.settings.identity()))

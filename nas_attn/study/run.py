@@ -16,6 +16,7 @@ from nas_attn.attention import catalogue
 from nas_attn.export import write_architecture
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
+from nas_attn.study.again import begun_again
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.log import logging_to
@@ -113,7 +114,7 @@ def _searched(
     pool: AbstractContextManager[Pool] | None,
     log_name: str,
 ) -> tuple[TrialRecord, ...]:
-    settings, records = resolved.settings, ledger.records()
+    settings, records = resolved.settings, begun_again(ledger)
     storage = describe_storage(study_url(resolved))
     log.info("study '%s' in %s: %d of %d trials", settings.study, storage, len(records), settings.trials)
     agenda = Agenda(settings, resolved.costs)

@@ -57,3 +57,7 @@ class AskedTrials:
             return storage.set_trial_state_values(trial_id, state, values)
         except UpdateFinishedTrialError:
             return False
+
+    def reopen(self, number: int, attributes: Sequence[str]) -> bool:
+        """Never: what has ended is final to Optuna."""
+        return False

@@ -40,6 +40,7 @@ MEASURED = "measured"
 _EVALUATION = "evaluation"
 _OUTCOME = "outcome"
 _FAILURE = "failure"
+_INFEASIBLE = "infeasible"
 WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
 """Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
 Result = TypeVar("Result")
@@ -243,8 +244,16 @@ class Ledger:
         """Write down why an evaluation has no outcome; the trial is then final. None likewise."""
         notes: dict[str, Any] = {_FAILURE: json.dumps({"worker": worker, **asdict(failure)})}
         if failure.shortage is not None:
-            notes["infeasible"] = str(failure.shortage)
+            notes[_INFEASIBLE] = str(failure.shortage)
         return self._end(record, TrialState.FAIL, notes)
+
+    def reopen(self, record: TrialRecord) -> bool:
+        """Let a failed trial be under way again, as if it had not ended; whether it is.
+
+        Args:
+            record: of a trial that ran out of memory.
+        """
+        return self._do(lambda: self._trials.reopen(record.number, (_FAILURE, _INFEASIBLE)))
 
     def _end(
         self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None

@@ -111,6 +111,17 @@ class TrialTables:
                 connection.execute(insert(_VALUES), _value_rows(trial_id, values))
         return True
 
+    def reopen(self, number: int, attributes: Sequence[str]) -> bool:
+        """Let a failed trial be under way again, without those user attributes, all or nothing."""
+        with self.engine.begin() as connection:
+            trial_id = self._trial_id(connection, number)
+            failed = (_TRIALS.c.trial_id == trial_id) & (_TRIALS.c.state == TrialState.FAIL)
+            running = {"state": TrialState.RUNNING, "datetime_complete": None}
+            if not connection.execute(update(_TRIALS).where(failed).values(running)).rowcount:
+                return False
+            _forget(connection, trial_id, dict.fromkeys(attributes))
+        return True
+
     def _next_number(self, connection: Connection) -> int:
         """One more than the last trial's.
 

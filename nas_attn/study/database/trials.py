@@ -64,3 +64,10 @@ class Trials(Protocol):
         Returns:
             False where the trial was not running any more; then nothing has changed.
         """
+
+    def reopen(self, number: int, attributes: Sequence[str]) -> bool:
+        """Let a failed trial be under way again, without those user attributes.
+
+        Returns:
+            False where the trial has not failed, or the storage keeps it as it is; then nothing has changed.
+        """

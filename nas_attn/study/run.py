@@ -14,6 +14,7 @@ import optuna
 
 from nas_attn.attention import catalogue
 from nas_attn.export import write_architecture
+from nas_attn.measure import machine_bytes
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.again import begun_again
@@ -31,6 +32,7 @@ from nas_attn.study.winner import architecture_of
 from nas_attn.study.workers.pool import Pool
 from nas_attn.study.workers.process_pool import ProcessPool
 from nas_attn.study.workers.ray_pool import RayPool
+from nas_attn.study.workers.room import crowded
 from nas_attn.study.workers.worker_process import WorkerLog
 
 log = logging.getLogger(__name__)
@@ -140,6 +142,8 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images."""
     crop, frames = resolved.settings.budget.image_size, resolved.settings.space.network.frames
+    if problem := crowded(resolved.settings.workers, machine_bytes()):
+        log.warning(problem)
     evaluators = resolved.evaluators(packed_images(resolved.dataset, crop, frames, folder))
     return ProcessPool(evaluators, _worker_logs(resolved, folder, log_name))
 

@@ -12,12 +12,11 @@ from nas_attn.evaluate import write_sets
 from nas_attn.study.setup.folder import StudyFolder
 
 
-def packed_images(dataset: Dataset, crop: int, frames: int, folder: StudyFolder) -> Path:
+def packed_images(dataset: Dataset, frames: int, folder: StudyFolder) -> Path:
     """The folder of the packed images; whoever comes first packs them, and the others wait.
 
     Args:
         dataset: the data.
-        crop: side of the training crops in pixels.
         frames: T, so many consecutive frames of a clip go through the network together.
         folder: of the study.
     Raises:
@@ -25,7 +24,7 @@ def packed_images(dataset: Dataset, crop: int, frames: int, folder: StudyFolder)
     """
     try:
         with FileLock(folder.path / "images.lock"):
-            return write_sets(dataset, crop, folder.packed_images, frames)
+            return write_sets(dataset, folder.packed_images, frames)
     except OSError as error:
         raise StudyError(
             f"{folder.packed_images}: the decoded images cannot be written: {error.strerror}; make room for them"

@@ -141,10 +141,10 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images."""
-    crop, frames = resolved.settings.budget.image_size, resolved.settings.space.network.frames
+    frames = resolved.settings.space.network.frames
     if problem := crowded(resolved.settings.workers, machine_bytes()):
         log.warning(problem)
-    evaluators = resolved.evaluators(packed_images(resolved.dataset, crop, frames, folder))
+    evaluators = resolved.evaluators(packed_images(resolved.dataset, frames, folder))
     return ProcessPool(evaluators, _worker_logs(resolved, folder, log_name))
 
 

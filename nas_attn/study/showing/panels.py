@@ -122,14 +122,14 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 
 
 def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Panels:
-    budget, dataset = pair.winner_run.budget, resolved.dataset
+    dataset = resolved.dataset
     frames = resolved.settings.space.network.frames
-    (evaluator, *_) = resolved.evaluators(packed_images(dataset, budget.image_size, frames, folder))
+    (evaluator, *_) = resolved.evaluators(packed_images(dataset, frames, folder))
     with _as_a_worker():
         networks = [
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
         ]
-        scores = [evaluator.score(network, budget).iou for network in networks]
+        scores = [evaluator.score(network).iou for network in networks]
         labels = [predicted_labels(network, evaluator, dataset) for network in networks]
         ious = [image_ious(found, dataset) for found in labels]
         chosen = telling_images(ious[0], dataset.val.names)

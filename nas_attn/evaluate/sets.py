@@ -77,8 +77,8 @@ def read_sets(folder: Path, device: torch.device) -> PackedSets:
 
 def _pack(images: LabelledImages, dataset: Dataset, device: torch.device, frames: int) -> DeviceImages:
     return DeviceImages.pack(
-        images.pixels,
-        images.masks,
+        images.images,
+        images.labels,
         images.heights,
         images.widths,
         dataset.mean,

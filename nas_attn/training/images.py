@@ -68,14 +68,7 @@ class DeviceImages:
             clips: number of frames of each clip, all of one size within a clip; empty where images are still.
             frames: T, at most the length of the shortest clip.
         """
-        number = sum(height * width for height, width in zip(heights, widths, strict=True))
-        laid = torch.empty(number, pixels[0].shape[0], dtype=pixels[0].dtype)
-        labels = torch.empty(number, dtype=masks[0].dtype)
-        starts = _starts(heights, widths)
-        for image, mask, start, height, width in zip(pixels, masks, starts, heights, widths, strict=True):
-            place = slice(start, start + height * width)
-            laid[place].view(height, width, -1).copy_(image[:, :height, :width].permute(1, 2, 0))
-            labels[place].view(height, width).copy_(mask[:height, :width])
+        laid, labels = lay_out(pixels, masks, heights, widths)
         home = home_of(laid, labels, device, most_bytes)
         return cls(
             pixels=laid.to(home),
@@ -124,7 +117,7 @@ class DeviceImages:
     @cached_property
     def _starts(self) -> tuple[int, ...]:
         heights, widths = zip(*self.sizes, strict=True)
-        return _starts(heights, widths)
+        return starts_of(heights, widths)
 
     def images_of(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Images of one size with their masks, where the set is kept.
@@ -149,6 +142,32 @@ def home_of(pixels: Tensor, masks: Tensor, device: torch.device, most_bytes: int
     return device if fits else torch.device("cpu")
 
 
-def _starts(heights: Sequence[int], widths: Sequence[int]) -> tuple[int, ...]:
+def lay_out(
+    pixels: Sequence[Tensor] | Tensor,
+    masks: Sequence[Tensor] | Tensor,
+    heights: Sequence[int],
+    widths: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """Images one after another, row by row, without what is beyond their heights and widths.
+
+    Shape: N times (C, H, W) and N times (H, W) -> (P, C), (P,).
+    """
+    number = sum(height * width for height, width in zip(heights, widths, strict=True))
+    laid = torch.empty(number, pixels[0].shape[0], dtype=pixels[0].dtype)
+    labels = torch.empty(number, dtype=masks[0].dtype)
+    starts = starts_of(heights, widths)
+    for image, mask, start, height, width in zip(pixels, masks, starts, heights, widths, strict=True):
+        place = slice(start, start + height * width)
+        laid[place].view(height, width, -1).copy_(image[:, :height, :width].permute(1, 2, 0))
+        labels[place].view(height, width).copy_(mask[:height, :width])
+    return laid, labels
+
+
+def starts_of(heights: Sequence[int], widths: Sequence[int]) -> tuple[int, ...]:
+    """Where each image begins among the positions of all.
+
+    >>> starts_of((2, 1, 4), (3, 1, 2))
+    (0, 6, 7)
+    """
     areas = (height * width for height, width in zip(heights, widths, strict=True))
     return tuple(accumulate(areas, initial=0))[:-1]

@@ -19,6 +19,7 @@ from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.find import find_folder
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import SPACE_MARK, check_storage, settings_mark
+from nas_attn.study.setup.repeat import write_whole
 from nas_attn.study.setup.request import AUTO, BUILT_IN, FIELDS, StudyRequest, kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 
@@ -93,7 +94,7 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
         )
     data = request.data or written["data"]
     check_apart(data, folder)
-    check_storage(folder, request.storage or folder.default_url)
+    check_storage(folder, request.storage or folder.default_url, ledger)
     folder.make()
     _write_missing(folder, ledger, written, request.storage or folder.default_url)
     return replace(
@@ -113,12 +114,12 @@ def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, objec
     try:
         if not folder.space.is_file():
             space = yaml.safe_dump(ledger.identity["space"], sort_keys=False, allow_unicode=True)
-            folder.space.write_text(f"{SPACE_MARK}\n{space}", encoding="utf-8")
+            write_whole(folder.space, f"{SPACE_MARK}\n{space}")
         if not folder.settings.is_file():
             command = f"nas-attn search --config {folder.settings} --storage URL"
             values = {**written, "space": str(folder.space)}
             text = study_text(values, command=command, mark=settings_mark(url, folder))
-            folder.settings.write_text(text, encoding="utf-8")
+            write_whole(folder.settings, text)
     except OSError as error:
         raise StudyError(f"{folder.path}: the study's settings cannot be written: {error.strerror}") from None
 

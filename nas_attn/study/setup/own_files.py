@@ -15,6 +15,7 @@ from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.export import read_architecture
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, is_sqlite
+from nas_attn.study.setup.config import VERSION
 from nas_attn.study.setup.folder import StudyFolder
 
 SPACE_MARK = "# Written by nas-attn: the whole search space of this folder's study."
@@ -29,15 +30,21 @@ def settings_mark(url: str, folder: StudyFolder) -> str:
     return f"{_STORED}{_HERE if _is_here(url, folder) else describe_storage(url)}"
 
 
-def check_storage(folder: StudyFolder, url: str) -> None:
+def check_storage(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
     """Make sure that a folder holds no files of a study in another storage.
 
+    Args:
+        folder: of the study.
+        url: of its storage.
+        ledger: of the study; None where it is yet to begin.
     Raises:
         StudyError: it does.
     """
     there = _stored_in(folder)
     if there is None or _is_same(there, url, folder):
         return
+    if "://" in there and not is_sqlite(url) and ledger is not None and _was_begun_so(folder, ledger):
+        return  # machines may know one server by different names
     there = "its study.db" if there == _HERE else there
     asked = "its study.db" if _is_here(url, folder) else describe_storage(url)
     raise StudyError(
@@ -56,7 +63,7 @@ def check_own(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
     Raises:
         StudyError: a file in the place of the search's own is another's; all such are named.
     """
-    check_storage(folder, url)
+    check_storage(folder, url, ledger)
     begins = ledger is None or not folder.settings.is_file()
     foreign = [path for path, is_own in _judged(folder, ledger, begins) if os.path.lexists(path) and not is_own]
     if foreign:
@@ -119,6 +126,15 @@ def _stored_in(folder: StudyFolder) -> str | None:
     except (OSError, ValueError, AttributeError, yaml.YAMLError):
         return None
     return _HERE if storage is None else describe_storage(str(storage))
+
+
+def _was_begun_so(folder: StudyFolder, ledger: Ledger) -> bool:
+    """Whether the study file holds what was asked when the study was begun."""
+    try:
+        values = yaml.safe_load(folder.settings.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and values == {"version": VERSION, **ledger.context.get("request", {})}
 
 
 def _is_same(there: str, url: str, folder: StudyFolder) -> bool:

@@ -44,15 +44,20 @@ def write_settings(resolved: Resolved, folder: StudyFolder) -> None:
     mark = settings_mark(resolved.request.storage or folder.default_url, folder)
     text = study_text(values, command=_command(resolved, values, folder), mark=mark)
     try:
-        _write(folder.space, f"{SPACE_MARK}\n{space_text(resolved.settings.space)}")
-        _write(folder.settings, text)
+        write_whole(folder.space, f"{SPACE_MARK}\n{space_text(resolved.settings.space)}")
+        write_whole(folder.settings, text)
     except OSError as error:
         raise StudyError(
             f"{folder.path}: the study's settings cannot be written: {error.strerror}; nothing was begun"
         ) from None
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of text in one stroke.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
 

@@ -112,7 +112,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
         raise StudyError(f"{folder.settings}: there is no such file, so it is not known where the data lie")
     request = kept_request(read_study_file(folder.settings))
     check_apart(request.data, folder)
-    check_storage(folder, ledger.url)
+    check_storage(folder, ledger.url, ledger)
     space = str(folder.space) if folder.space.is_file() else request.space
     resolved = resolve(replace(request, space=space, workers=1))
     identity = json.loads(json.dumps(resolved.settings.identity()))

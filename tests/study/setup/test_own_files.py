@@ -207,16 +207,35 @@ def test_a_server_is_known_by_its_host_and_database(url: str, is_same: bool, mar
     FOLDER.settings.write_text(f"# nas-attn search --config {FOLDER.settings} --storage URL\n{line}version: 1\n")
 
     if is_same or (not mark and not url.startswith("sqlite")):  # it does not say which server it was
-        check_storage(FOLDER, url)
+        check_storage(FOLDER, url, None)
     else:
         with pytest.raises(StudyError, match="holds the files of the study in "):
-            check_storage(FOLDER, url)
+            check_storage(FOLDER, url, None)
+
+
+def test_a_server_may_have_another_name_on_another_machine(here: Path) -> None:
+    """Then the study is known by what was asked when it was begun."""
+    search()
+    ledger = Ledger.open(FOLDER.default_url, "s")
+    text = FOLDER.settings.read_text().replace(
+        "stored in this folder", "stored in postgresql://me:***@host/studies"
+    )
+    FOLDER.settings.write_text(text)
+
+    check_storage(FOLDER, "postgresql://me@127.0.0.1/studies", ledger)
+    for other_text, url in (
+        (text, ELSEWHERE),
+        (text.replace("steps: 9", "steps: 8"), "postgresql://127.0.0.1/studies"),
+    ):
+        FOLDER.settings.write_text(other_text)
+        with pytest.raises(StudyError, match="holds the files of the study in postgresql://"):
+            check_storage(FOLDER, url, ledger)
 
 
 def test_a_folder_that_was_moved_stays_its_studys(here: Path) -> None:
     search()
     FOLDER.path.rename(here / "s")
-    check_storage(StudyFolder(here / "s"), f"sqlite:///{here}/s/study.db")
+    check_storage(StudyFolder(here / "s"), f"sqlite:///{here}/s/study.db", None)
 
 
 def test_a_database_of_another_program_is_refused_and_kept(here: Path) -> None:

@@ -114,7 +114,7 @@ def _points(asked: argparse.Namespace) -> Iterator[Point]:
     data = _read(asked)
     network = UNetConfig(data.in_channels, len(data.classes), asked.depth, asked.base_channels)
     device = torch.device(asked.device)
-    sets = pack_sets(data, asked.image_size, device)
+    sets = pack_sets(data, device)
     for text in asked.attention or ["plain"]:
         placement = _placement(text, network)
         for steps in asked.steps:

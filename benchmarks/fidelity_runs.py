@@ -71,7 +71,7 @@ class Task:
     @cached_property
     def sets(self) -> PackedSets:
         """The images on the device."""
-        return pack_sets(self.data, self.image_size, torch.device(self.device))
+        return pack_sets(self.data, torch.device(self.device))
 
     def placement(self, number: int, start: str) -> Placement:
         """The plain U-Net for 0, then different ones within the limits, the same for both starts."""

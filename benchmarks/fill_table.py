@@ -104,7 +104,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _iou(evaluator: TrainingEvaluator, placement: Placement, budget: Budget, seed: int) -> float:
-    return evaluator.score(evaluator.trained(placement, budget, seed), budget).iou
+    return evaluator.score(evaluator.trained(placement, budget, seed)).iou
 
 
 def _sized(asked: argparse.Namespace) -> SearchSpace:

@@ -131,7 +131,7 @@ def _setting(frames: int, asked: argparse.Namespace) -> tuple[UNetConfig, Packed
     else:
         data = synthetic_clips(image_size=size, n_train=16, n_val=1, n_test=1)
     network = UNetConfig(data.in_channels, len(data.classes), asked.depth, asked.base_channels, frames=frames)
-    return network, pack_sets(data, size, _on(asked), frames)
+    return network, pack_sets(data, _on(asked), frames)
 
 
 def _step(

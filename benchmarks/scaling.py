@@ -88,7 +88,7 @@ def _point(asked: argparse.Namespace, workers: int, folder: Path) -> Point:
             workers=workers,
         )
     )
-    packed = write_sets(resolved.dataset, asked.image_size, folder / "packed")
+    packed = write_sets(resolved.dataset, folder / "packed")
     with ProcessPool(resolved.evaluators(packed)) as pool:
         _trials(resolved, pool, workers)  # every worker starts, reads its data and chooses its kernels
         started = time.perf_counter()

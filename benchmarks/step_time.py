@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(asked: argparse.Namespace) -> StepTimes:
     device, precision = torch.device(asked.device), Precision(asked.bfloat16, channels_last=True)
     data = synthetic(image_size=asked.image_size, n_train=256, n_val=96, n_test=1)
-    sets = pack_sets(data, asked.image_size, device)
+    sets = pack_sets(data, device)
     run = _Run(asked, data, sets, device, precision)
     run.start()  # the first one starts the libraries too
     started = time.perf_counter()
@@ -199,15 +199,11 @@ def _cut(asked: argparse.Namespace, sets: PackedSets, precision: Precision) -> l
     """Batches as a hand-written loop would find them: floats, on the device."""
     images = sets.train
     size = asked.image_size
-    return [
-        (
-            precision.arrange(images.normalise(images.pixels[which, :, :size, :size])),
-            images.masks[which, :size, :size],
-        )
-        for which in (
-            torch.randint(0, len(images), (asked.batch_size,)).to(images.device) for _ in range(_BATCHES)
-        )
-    ]
+    found = []
+    for _ in range(_BATCHES):
+        pixels, masks = images.images_of(torch.randint(0, len(images), (asked.batch_size,)).tolist())
+        found.append((precision.arrange(images.normalise(pixels[..., :size, :size])), masks[..., :size, :size]))
+    return found
 
 
 def _bare_step(

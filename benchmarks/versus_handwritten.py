@@ -149,7 +149,7 @@ def _compare(asked: argparse.Namespace, folder: Path) -> Comparison:
         loader_workers=asked.loader_workers,
         bfloat16=settings.precision.bfloat16,
     )
-    packed = write_sets(resolved.dataset, asked.image_size, folder / "packed")
+    packed = write_sets(resolved.dataset, folder / "packed")
     ours, theirs = [], []
     with ProcessPool(resolved.evaluators(packed)) as pool:
         for number in range(asked.rounds):

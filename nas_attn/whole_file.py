@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import secrets
 import shutil
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PART = ".nas-attn-{}.part"
+_IS_PART = re.compile(re.escape(_PART).replace(r"\{\}", "[0-9a-f]{16}"))
 _ABANDONED_SECONDS = 24 * 3600
 """A part that nobody has written to for so long was a killed writer's."""
 
@@ -40,6 +42,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
+def is_part(name: str) -> bool:
+    """Whether a file of this name is the part of a writer, who is at work or was killed."""
+    return _IS_PART.fullmatch(name) is not None
+
+
 @functools.cache  # a process looks once into each folder, for some hold ten thousand masks
 def _clear(folder: Path) -> None:
     """Take away what killed writers have left in a folder.
@@ -49,12 +56,13 @@ def _clear(folder: Path) -> None:
     oldest = time.time() - _ABANDONED_SECONDS
     with contextlib.suppress(OSError):
         for part in folder.glob(_PART.format("*")):
-            if part.stat().st_mtime < oldest:
+            if is_part(part.name) and part.lstat().st_mtime < oldest:
                 _remove(part)
 
 
 def _remove(part: Path) -> None:
-    if os.path.isdir(part):  # no error where the folder above is closed
+    # ``os.path``: no error where the folder above is closed
+    if os.path.isdir(part) and not os.path.islink(part):
         shutil.rmtree(part, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

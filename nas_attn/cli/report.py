@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page."""
+    from nas_attn.export.replacing import write_text
     from nas_attn.report import report_page
     from nas_attn.study.setup.find import folder_of, open_study
     from nas_attn.study.showing.report_facts import report_facts
@@ -44,10 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.no_panels:
         facts = _with_panels(facts, ledger, folder)
     page = report_page(facts)
-    try:
-        arguments.output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{arguments.output}: cannot be written: {error.strerror}") from None
+    write_text(arguments.output, page)
     print(f"{arguments.output}: report of '{ledger.name}', {len(page) / 1e6:.1f} MB")
     return 0
 
@@ -75,5 +73,7 @@ def _check(output: Path) -> None:
     """Told before anything is computed."""
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; write such as {output / 'report.html'}")
+    if output.exists() and not output.is_file():
+        raise UsageError(f"{output}: is no regular file; name a file such as report.html")
     if not output.parent.is_dir():
         raise UsageError(f"{output}: there is no folder {output.parent}")

@@ -19,19 +19,19 @@ MAX_CLASSES = 254
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images and their masks, padded at the bottom and the right to a common size.
+    """Images and their masks, each of its own size.
 
     Args:
-        pixels: (N, C, H, W), uint8, or int32 where a channel has 16 bits; 0 in the padding.
-        masks: (N, H, W), uint8 class indices; 255 where ignored and in the padding.
-        heights: true height of each image.
-        widths: true width of each image.
+        images: each (C, H, W), uint8, or int32 where a channel has 16 bits.
+        labels: the mask of each, (H, W), uint8 class indices; 255 where ignored.
+        heights: of each image.
+        widths: of each image.
         names: of each image.
         clips: number of frames of each clip, in the order of the images; empty where these are still.
     """
 
-    pixels: Tensor
-    masks: Tensor
+    images: tuple[Tensor, ...]
+    labels: tuple[Tensor, ...]
     heights: tuple[int, ...]
     widths: tuple[int, ...]
     names: tuple[str, ...]
@@ -40,13 +40,42 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.images[0].shape[0]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the pixels."""
+        return self.images[0].dtype
+
+    @property
+    def pixels(self) -> Tensor:
+        """All images in a new tensor, padded with 0 at the bottom and the right to a common size: (N, C, H, W).
+
+        It is as large as if all images were as large as the largest.
+        """
+        padded = torch.zeros(len(self), self.channels, max(self.heights), max(self.widths), dtype=self.dtype)
+        for place, image in zip(padded, self.images, strict=True):
+            place[:, : image.shape[1], : image.shape[2]] = image
+        return padded
+
+    @property
+    def masks(self) -> Tensor:
+        """All masks likewise, 255 in the padding: (N, H, W)."""
+        padded = torch.full((len(self), max(self.heights), max(self.widths)), IGNORED, dtype=torch.uint8)
+        for place, mask in zip(padded, self.labels, strict=True):
+            place[: mask.shape[0], : mask.shape[1]] = mask
+        return padded
+
     def image(self, index: int) -> Tensor:
-        """One image at its true size: (C, H, W), a view."""
-        return self.pixels[index, :, : self.heights[index], : self.widths[index]]
+        """One image: (C, H, W)."""
+        return self.images[index]
 
     def mask(self, index: int) -> Tensor:
-        """One mask at its true size: (H, W), a view."""
-        return self.masks[index, : self.heights[index], : self.widths[index]]
+        """One mask: (H, W)."""
+        return self.labels[index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +136,7 @@ class Dataset:
 def pack(
     images: Sequence[Tensor], masks: Sequence[Tensor], names: Iterable[str], clips: Sequence[int] = ()
 ) -> LabelledImages:
-    """Lay images of different sizes into one tensor.
+    """Images of any sizes, all of one type of values, with their masks.
 
     Args:
         images: each (C, H, W), all of the same C; at least one.
@@ -118,12 +147,19 @@ def pack(
     heights = tuple(mask.shape[0] for mask in masks)
     widths = tuple(mask.shape[1] for mask in masks)
     dtype = torch.uint8 if all(image.dtype == torch.uint8 for image in images) else torch.int32
-    pixels = torch.zeros(len(images), images[0].shape[0], max(heights), max(widths), dtype=dtype)
-    labels = torch.full((len(images), max(heights), max(widths)), IGNORED, dtype=torch.uint8)
-    for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        pixels[index, :, : heights[index], : widths[index]] = image
-        labels[index, : heights[index], : widths[index]] = mask
-    return LabelledImages(pixels, labels, heights, widths, tuple(names), tuple(clips))
+    return LabelledImages(
+        tuple(_copied(image, dtype) for image in images),
+        tuple(_copied(mask, torch.uint8) for mask in masks),
+        heights,
+        widths,
+        tuple(names),
+        tuple(clips),
+    )
+
+
+def _copied(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """The same values with rows one after another, whatever they were a part of."""
+    return torch.empty(values.shape, dtype=dtype).copy_(values)
 
 
 def assemble(
@@ -148,7 +184,7 @@ def assemble(
     return Dataset(
         name=name,
         classes=tuple(classes),
-        in_channels=train.pixels.shape[1],
+        in_channels=train.channels,
         train=train,
         val=val,
         test=test,
@@ -159,7 +195,7 @@ def assemble(
 
 
 def _statistics(images: LabelledImages) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    count, channels = 0, images.pixels.shape[1]
+    count, channels = 0, images.channels
     total, squares = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, dtype=torch.float64)
     for index in range(len(images)):
         values = images.image(index).to(torch.float64)
@@ -174,7 +210,7 @@ def _statistics(images: LabelledImages) -> tuple[tuple[float, ...], tuple[float,
 def _fingerprint(classes: Sequence[str], splits: Sequence[LabelledImages], longest_side: int | None) -> str:
     digest = hashlib.sha256(repr((tuple(classes), longest_side)).encode())
     for images in splits:
-        digest.update(repr((str(images.pixels.dtype), images.names, images.heights, images.widths)).encode())
+        digest.update(repr((str(images.dtype), images.names, images.heights, images.widths)).encode())
         digest.update(repr(images.clips).encode() if images.clips else b"")
         for index in range(len(images)):
             digest.update(images.image(index).contiguous().numpy().tobytes())

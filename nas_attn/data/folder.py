@@ -144,18 +144,11 @@ def _reading_notes(examined: Sequence[Examined], longest_side: int | None) -> li
 
 
 def _check_memory(survey: _Survey) -> None:
-    """Refuse what could not be held, before it is tried: every image of a split takes the largest one's place."""
-    needed = 0
-    for split in survey.report.splits:
-        images = [
-            each.mask.shape for each in survey.examined if each.pair.split == split.split and each.mask is not None
-        ]
-        place = max(height for height, _ in images) * max(width for _, width in images)
-        needed += (
-            len(images) * place * (1 + (survey.report.in_channels or 1) * (4 if survey.report.bits == 16 else 1))
-        )
+    """Refuse what could not be held, before it is tried."""
+    of_a_pixel = 1 + (survey.report.in_channels or 1) * (4 if survey.report.bits == 16 else 1)
+    needed = of_a_pixel * sum(each.mask.size for each in survey.examined if each.mask is not None)
     if needed > (held := _physical_memory()):
-        line = f"padded to the largest, the images need {needed / 2**30:.1f} GiB of {held / 2**30:.1f}"
+        line = f"the images need {needed / 2**30:.1f} GiB of {held / 2**30:.1f}"
         raise DataError(f"{printable(survey.report.folder)}: {line}; shrink them with longest_side")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from nas_attn.attention import catalogue
 from nas_attn.deploy.card import write_card
 from nas_attn.deploy.onnx_file import write_onnx
+from nas_attn.deploy.pair import check_pair
 from nas_attn.deploy.program import write_program
 from nas_attn.deploy.python import write_python
 from nas_attn.deploy.smp import write_smp
@@ -69,6 +70,8 @@ def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> It
         yield Saved(name, path, write_smp(subject, path))
     else:
         weights = path.with_suffix(".safetensors")
+        if subject.weights is not None:
+            check_pair(path, weights, subject.weights)
         yield Saved(name, path, write_python(subject, path, weights.name))
         if subject.weights is not None:
             yield _copied(subject.weights, weights)

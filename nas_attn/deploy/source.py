@@ -11,7 +11,7 @@ from nas_attn.export import pick, read_architecture
 from nas_attn.fit.run_folder import RunFolder
 from nas_attn.fit.weights import read_info
 from nas_attn.ranking import rank
-from nas_attn.study.setup.find import folder_of, open_study
+from nas_attn.study.setup.find import folder_of, is_path, open_study
 from nas_attn.study.winner import architecture_of
 
 
@@ -30,6 +30,8 @@ def read_source(source: str, how: str | None = None, storage: str | None = None)
     """
     path = Path(source)
     files = {".yaml": _from_architecture, ".yml": _from_architecture}
+    if path.is_dir() and _is_study(source, storage):
+        return _from_study(source, how or "best", storage)
     if path.is_dir() and RunFolder(path).architecture.is_file():
         read = _from_run
     elif path.is_file() or path.suffix in files:
@@ -40,6 +42,11 @@ def read_source(source: str, how: str | None = None, storage: str | None = None)
     if flags := [flag for flag, value in given.items() if value is not None]:
         raise UsageError([f"{flag} is for studies; {source} holds a single architecture" for flag in flags])
     return read(path)
+
+
+def _is_study(source: str, storage: str | None) -> bool:
+    """Whether a folder here only has the name of a study."""
+    return not is_path(source) and (storage is not None or folder_of(source).has_database)
 
 
 def _from_study(study: str, how: str, storage: str | None) -> Subject:

@@ -56,18 +56,16 @@ def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor, Tensor, Ten
 
     Last which of them no earlier window has shown; None where that is all of them.
     """
-    sizes = list(zip(images.heights.tolist(), images.widths.tolist(), strict=True))
     by_size: dict[tuple[int, int], list[Window]] = {}
     for window in covering_windows(images.lengths, images.frames):
-        by_size.setdefault(sizes[window.first], []).append(window)
+        by_size.setdefault(images.sizes[window.first], []).append(window)
     offsets, home = torch.arange(images.frames, device=images.pixels.device), images.pixels.device
     for (height, width), windows in by_size.items():
         at_once = max(1, _BATCH_PIXELS // (height * width * images.frames))
         for start in range(0, len(windows), at_once):
             some = windows[start : start + at_once]
-            chosen = (torch.tensor([window.first for window in some], device=home)[:, None] + offsets).flatten()
+            numbers = [window.first + offset for window in some for offset in range(images.frames)]
             seen = torch.tensor([window.seen for window in some], device=home)[:, None]
             is_new = (offsets >= seen).flatten() if any(window.seen for window in some) else None
-            pixels = images.pixels[chosen, :, :height, :width].to(images.device)
-            masks = images.masks[chosen, :height, :width].to(images.device)
-            yield chosen, images.normalise(pixels), masks, is_new
+            pixels, masks = (kept.to(images.device) for kept in images.images_of(numbers))
+            yield torch.tensor(numbers, device=home), images.normalise(pixels), masks, is_new

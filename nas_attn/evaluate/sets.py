@@ -2,64 +2,69 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from nas_attn.data import Dataset, LabelledImages
+from nas_attn.own_folder import own_folder, remove_from
 from nas_attn.training import DeviceImages, broken_seal, read_mapped, write_mapped
 
+_PACKED = re.compile(r"[0-9a-f]{16}(-\d+)?", re.ASCII)
+"""Names of the folders that ``write_sets`` makes."""
 _SHARE_FOR_IMAGES = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class PackedSets:
-    """What a run is trained on and judged by.
-
-    Args:
-        train: padded to the size of the crops at least.
-        val: as it is.
-    """
+    """What a run is trained on and judged by."""
 
     train: DeviceImages
     val: DeviceImages
 
 
-def pack_sets(dataset: Dataset, crop: int, device: torch.device, frames: int = 1) -> PackedSets:
+def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> PackedSets:
     """The sets of a data set, on a device that has room for them.
 
     Args:
         dataset: the data.
-        crop: side of the training crops in pixels.
         device: where batches are wanted.
         frames: T, so many consecutive frames of a clip go through the network together.
     """
     return PackedSets(
-        _pack(dataset.train, dataset, crop, device, frames),
-        _pack(dataset.val, dataset, 1, device, frames),
+        _pack(dataset.train, dataset, device, frames),
+        _pack(dataset.val, dataset, device, frames),
     )
 
 
-def write_sets(dataset: Dataset, crop: int, folder: Path, frames: int = 1) -> Path:
+def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
     """Pack the sets into files below a folder, unless they are there and whole, and remove those of other data.
 
     Args:
         dataset: the data.
-        crop: side of the training crops in pixels.
-        folder: is made where it is missing.
+        folder: for packed sets only; it is made where it is missing, and marked. What lies there is removed only
+            where the mark, the name and the real place say that it was packed here.
         frames: as for ``pack_sets``.
     Returns:
         the folder that ``read_sets`` wants.
+    Raises:
+        StudyError: the folder holds files of others.
+        OSError: the files cannot be written.
     """
-    packed = folder / f"{dataset.fingerprint[:16]}-{crop}{f'-{frames}' if frames > 1 else ''}"
-    if any(broken_seal(packed / name) for name in ("train", "val")):
-        shutil.rmtree(folder, ignore_errors=True)
-        packed.mkdir(parents=True, exist_ok=True)
-        sets = pack_sets(dataset, crop, torch.device("cpu"), frames)
-        write_mapped(sets.train, packed / "train")
-        write_mapped(sets.val, packed / "val")
+    own_folder(folder)
+    packed = folder / f"{dataset.fingerprint[:16]}{f'-{frames}' if frames > 1 else ''}"
+    if not any(broken_seal(packed / name) for name in ("train", "val")):
+        return packed
+    for path in list(folder.iterdir()):
+        if _PACKED.fullmatch(path.name):
+            remove_from(folder, path.name, home=folder.parent)
+    # A worker that writes there meanwhile keeps the folder from going, but a link is somebody else's.
+    packed.mkdir(exist_ok=not packed.is_symlink())
+    sets = pack_sets(dataset, torch.device("cpu"), frames)
+    write_mapped(sets.train, packed / "train")
+    write_mapped(sets.val, packed / "val")
     return packed
 
 
@@ -71,17 +76,14 @@ def read_sets(folder: Path, device: torch.device) -> PackedSets:
     return PackedSets(train, val)
 
 
-def _pack(
-    images: LabelledImages, dataset: Dataset, least_size: int, device: torch.device, frames: int
-) -> DeviceImages:
+def _pack(images: LabelledImages, dataset: Dataset, device: torch.device, frames: int) -> DeviceImages:
     return DeviceImages.pack(
-        images.pixels,
-        images.masks,
+        images.images,
+        images.labels,
         images.heights,
         images.widths,
         dataset.mean,
         dataset.std,
-        least_size=least_size,
         device=device,
         most_bytes=_room_for_images(device),
         clips=images.clips,

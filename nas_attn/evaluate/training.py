@@ -53,8 +53,8 @@ class TrainingEvaluator:
         precision: number format and memory layout.
         recipe: how to train.
         cost_size: H and W of the image whose costs are measured; None takes the training crop's.
-        packed: folder in which ``write_sets`` has packed the data for the crops of all budgets; None reads the
-            source. The weights that runs start from are kept there for all workers.
+        packed: folder in which ``write_sets`` has packed the data; None reads the source. The weights that
+            runs start from are kept there for all workers.
         split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
             that does not change.
     """
@@ -92,7 +92,7 @@ class TrainingEvaluator:
         started = time.perf_counter()
         try:
             module, run = self._trained(placement, budget, seed, parts)
-            score = self.score(module, budget)
+            score = self.score(module)
             cost = self._cost(placement, module, budget, parts)
         except (RuntimeError, MemoryError) as error:
             if self.split and is_shortage(error) and 2 * parts <= budget.batch_size:
@@ -110,9 +110,9 @@ class TrainingEvaluator:
         """
         return self._trained(placement, budget, seed)[0]
 
-    def score(self, module: nn.Module, budget: Budget) -> Score:
+    def score(self, module: nn.Module) -> Score:
         """What a trained network is worth on the validation set."""
-        return judge(module, self._sets_for(budget.image_size).val, self.network.classes, self.precision)
+        return judge(module, self._sets.val, self.network.classes, self.precision)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: none of the data, which it reads itself."""
@@ -124,8 +124,13 @@ class TrainingEvaluator:
         return self.source.load()
 
     @cached_property
-    def _sets(self) -> dict[int, PackedSets]:
-        return {}
+    def _sets(self) -> PackedSets:
+        try:
+            return self._read_sets()
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            raise MachineError(f"{self.device} has no room for the images: {error}") from error
 
     @cached_property
     def _graph_pool(self) -> GraphPool | None:
@@ -141,20 +146,10 @@ class TrainingEvaluator:
         """Of the packed files, if these are used."""
         return []
 
-    def _sets_for(self, crop: int) -> PackedSets:
-        if crop not in self._sets:
-            try:
-                self._sets[crop] = self._read_sets(crop)
-            except (RuntimeError, MemoryError) as error:
-                if not is_shortage(error):
-                    raise
-                raise MachineError(f"{self.device} has no room for the images: {error}") from error
-        return self._sets[crop]
-
-    def _read_sets(self, crop: int) -> PackedSets:
+    def _read_sets(self) -> PackedSets:
         device = torch.device(self.device)
         if not self.packed:
-            return pack_sets(self.dataset, crop, device, self.network.frames)
+            return pack_sets(self.dataset, device, self.network.frames)
         stamp = Stamp(Path(self.packed))
         sets = read_sets(Path(self.packed), device)
         self._stamps.append(stamp)
@@ -166,14 +161,15 @@ class TrainingEvaluator:
             for stamp in self._stamps:
                 stamp.check()
         except MachineError:
-            for kept in (self._stamps, self._sets, self._plain):
-                kept.clear()
+            self._stamps.clear()
+            self._plain.clear()
+            self.__dict__.pop("_sets", None)
             raise
 
     def _trained(
         self, placement: Placement, budget: Budget, seed: int, parts: int = 1
     ) -> tuple[nn.Module, TrainedRun]:
-        module, sets, recipe = self._module(placement, seed), self._sets_for(budget.image_size), self.recipe
+        module, sets, recipe = self._module(placement, seed), self._sets, self.recipe
         if (before := budget.of_pretraining) is not None:
             start_from(module, self._plain_weights(before, seed, parts))
             recipe = recipe.after_pretraining

@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 from nas_attn.data import LabelledImages
 from nas_attn.fit.mirror import mirrored
 from nas_attn.training.generator import keyed_generator
+from nas_attn.training.images import lay_out, starts_of
 
 _DRAWS = 7  # top, left, flip rows, flip columns, quarter turn, brightness, contrast
 _BRIGHTNESS = 0.2
@@ -110,15 +111,17 @@ class CropSource:
     """A training set from which crops are cut by indexing, on whichever device it lies.
 
     Args:
-        pixels: (N, C, H, W), raw values.
-        masks: (N, H, W), class indices; 255 is ignored.
-        heights: (N,), true heights.
-        widths: (N,), true widths.
+        pixels: (P, C), raw values of all positions, image by image, row by row.
+        masks: (P,), class indices likewise; 255 is ignored.
+        starts: (N,), where each image begins.
+        heights: (N,), of each image.
+        widths: (N,), of each image.
         size: side S of the crops, in pixels.
     """
 
     pixels: Tensor
     masks: Tensor
+    starts: Tensor
     heights: Tensor
     widths: Tensor
     size: int
@@ -126,7 +129,10 @@ class CropSource:
     @classmethod
     def of(cls, images: LabelledImages, size: int) -> CropSource:
         """The source that a split of a data set makes."""
-        return cls(images.pixels, images.masks, torch.tensor(images.heights), torch.tensor(images.widths), size)
+        heights, widths = images.heights, images.widths
+        pixels, masks = lay_out(images.images, images.labels, heights, widths)
+        starts = torch.tensor(starts_of(heights, widths))
+        return cls(pixels, masks, starts, torch.tensor(heights), torch.tensor(widths), size)
 
     @property
     def nbytes(self) -> int:
@@ -138,6 +144,7 @@ class CropSource:
         return CropSource(
             self.pixels.to(device),
             self.masks.to(device),
+            self.starts.to(device),
             self.heights.to(device),
             self.widths.to(device),
             self.size,
@@ -150,11 +157,11 @@ class CropSource:
         """
         which = batch.images.to(self.pixels.device)
         draws = batch.draws.to(self.pixels.device)
+        widths = self.widths[which]
         rows = self._window(self.heights[which], draws[:, 0], draws[:, 2] < 0.5)[:, :, None]
-        columns = self._window(self.widths[which], draws[:, 1], draws[:, 3] < 0.5)[:, None, :]
-        which = which[:, None, None]
-        pixels = self.pixels[which, :, rows, columns].permute(0, 3, 1, 2)
-        masks = self.masks[which, rows, columns]
+        columns = self._window(widths, draws[:, 1], draws[:, 3] < 0.5)[:, None, :]
+        places = self.starts[which][:, None, None] + rows * widths[:, None, None] + columns
+        pixels, masks = self.pixels[places].permute(0, 3, 1, 2), self.masks[places]
         turn = (draws[:, 4] < 0.5)[:, None, None]
         return (
             torch.where(turn[:, None], pixels.transpose(2, 3), pixels),

@@ -31,7 +31,7 @@ def find_targets(images: Sequence[Path], output: Path) -> tuple[Target, ...]:
 
     Args:
         images: files, and folders whose image files (not those of folders within) are taken.
-        output: folder for masks/ and overlays/.
+        output: folder for masks/, overlays/ and the legend.
     Raises:
         UsageError: a path does not exist or holds no image, two images would get the same mask, or a file would
             be written over that no prediction made; all such are named together.
@@ -57,12 +57,16 @@ def check_targets(targets: Sequence[Target], output: Path, problems: list[str]) 
     problems += _same_stems(targets)
     problems += [
         f"{printable(path)}: was not made by a prediction and would be written over; give another folder with -o"
-        for target in targets
-        for path in (target.mask, target.overlay)
+        for path in (*(path for target in targets for path in (target.mask, target.overlay)), legend_in(output))
         if path.exists() and not _is_ours(path)
     ]
     if problems:
         raise UsageError(problems)
+
+
+def legend_in(output: Path) -> Path:
+    """Where the colours of the classes are shown."""
+    return output / "legend.png"
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -106,6 +110,8 @@ def _same_stems(targets: Sequence[Target]) -> Iterator[str]:
 
 def _is_ours(path: Path) -> bool:
     try:
+        if not path.is_file():  # to open a pipe is to wait for it
+            return False
         with Image.open(path, formats=["PNG"]) as opened:
             return opened.info.get("Software") == SOFTWARE
     except OSError:

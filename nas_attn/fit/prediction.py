@@ -20,7 +20,7 @@ from nas_attn.export import Architecture
 from nas_attn.fit.clip_files import find_clips
 from nas_attn.fit.hardware import choose_hardware
 from nas_attn.fit.identity import architecture_id
-from nas_attn.fit.image_files import SOFTWARE, Target, find_targets
+from nas_attn.fit.image_files import SOFTWARE, Target, find_targets, legend_in
 from nas_attn.fit.inference import Segmenter, tile_margin
 from nas_attn.fit.loaded import LoadedImage, load_image
 from nas_attn.fit.overlay import draw_legend, draw_overlay
@@ -121,7 +121,7 @@ def predict(
                 problems += error.problems
             done += len(clip)
             report(done, n_images)
-    _save(draw_legend(info.classes), output / "legend.png")
+    _save(draw_legend(info.classes), legend_in(output))
     n_clips = len({prediction.mask.parent for prediction in predictions}) if frames > 1 else None
     return PredictionReport(info.classes, tuple(predictions), tuple(problems), n_clips)
 

@@ -140,7 +140,7 @@ class Run:
             classes=self.architecture.classes,
             mean=self.architecture.mean,
             std=self.architecture.std,
-            bits=bits_of(self.dataset.train.pixels),
+            bits=bits_of(self.dataset.train.image(0)),
             longest_side=self.plan.longest_side,
             data=self.dataset.fingerprint,
             seed=self.plan.seed,

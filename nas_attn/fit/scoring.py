@@ -29,7 +29,7 @@ def score_images(
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     iou = IntersectionOverUnion(classes)
-    nothing = images.masks[:0].to(device)
+    nothing = images.mask(0)[None][:0].to(device)
     iou.update(nothing, nothing)  # so that a process without a share has its counts on the device too
     windows = covering_windows(images.clips or (1,) * len(images), frames)
     for window in windows[rank::world_size]:

@@ -53,14 +53,12 @@ class WholeImages(TorchDataset[WholeBatch]):
             raise IndexError(number)
         if number >= len(self._batches):
             nothing = torch.zeros(0, dtype=torch.bool)
-            return WholeBatch(self._images.pixels[:0], self._images.masks[:0], nothing)
+            return WholeBatch(self._images.image(0)[None][:0], self._images.mask(0)[None][:0], nothing)
         windows = self._batches[number]
         which = [window.first + offset for window in windows for offset in range(self._frames)]
         is_new = torch.tensor([offset >= window.seen for window in windows for offset in range(self._frames)])
-        height, width = self._images.heights[which[0]], self._images.widths[which[0]]
-        return WholeBatch(
-            self._images.pixels[which, :, :height, :width], self._images.masks[which, :height, :width], is_new
-        )
+        pixels = torch.stack([self._images.image(one) for one in which])
+        return WholeBatch(pixels, torch.stack([self._images.mask(one) for one in which]), is_new)
 
 
 def _same_size(images: LabelledImages, batch_size: int, frames: int) -> list[list[Window]]:

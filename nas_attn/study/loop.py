@@ -262,7 +262,12 @@ def ended(record: TrialRecord, finished: Finished) -> TrialRecord:
 def _stop_if_hopeless(records: Sequence[TrialRecord]) -> None:
     """Without the plain U-Net, the first trial of every study, there is nothing to compare with."""
     if records and records[0].state is State.FAILED:
-        mend = "; a smaller --batch-size or --image-size takes less memory" if records[0].shortage else ""
+        mend = (
+            "; the same command tries it again, when more memory is free; with --as-new, a smaller --batch-size "
+            "or --image-size takes less"
+            if records[0].shortage
+            else ""
+        )
         raise StudyError(
             f"the plain U-Net cannot be trained, so nothing can be compared: {records[0].failure}{mend}"
         )

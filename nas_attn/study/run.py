@@ -13,19 +13,19 @@ from functools import partial
 from pathlib import Path
 
 import optuna
-from filelock import FileLock
 
 from nas_attn.attention import catalogue
-from nas_attn.errors import StudyError
-from nas_attn.evaluate import write_sets
 from nas_attn.export import write_architecture
+from nas_attn.measure import machine_bytes
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
+from nas_attn.study.again import begun_again
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, write_rescued
 from nas_attn.study.database.storage import describe_storage, url_without_password
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, run_trials
+from nas_attn.study.packed import packed_images
 from nas_attn.study.schedule.agenda import Agenda, Course
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
@@ -35,6 +35,7 @@ from nas_attn.study.winner import architecture_of
 from nas_attn.study.workers.pool import Pool
 from nas_attn.study.workers.process_pool import ProcessPool
 from nas_attn.study.workers.ray_pool import RayPool
+from nas_attn.study.workers.room import crowded
 from nas_attn.study.workers.worker_process import WorkerLog
 
 log = logging.getLogger(__name__)
@@ -69,11 +70,13 @@ def run_study(
         listener: called with all records whenever one of them changes.
         pool: who evaluates; None starts one process for each worker.
     Raises:
-        StudyError: the study was made with other settings, is being searched already, or cannot be stored.
+        StudyError: the study was made with other settings, is being searched already, or cannot be stored; its
+            folder and the data contain one another; or files in its folder are not its own.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = resolved.settings
     folder = StudyFolder.of(settings.study)
+    existing(resolved)  # what is wrong is told before anything is written
     folder.make()
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
@@ -116,7 +119,7 @@ def _searched(
     pool: AbstractContextManager[Pool] | None,
     log_name: str,
 ) -> tuple[TrialRecord, ...]:
-    settings, records, url = resolved.settings, ledger.records(), study_url(resolved)
+    settings, records, url = resolved.settings, begun_again(ledger), study_url(resolved)
     storage = describe_storage(url)
     log.info("study '%s' in %s: %d of %d trials", settings.study, storage, len(records), settings.trials)
     agenda = Agenda(settings, resolved.costs)
@@ -156,21 +159,10 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
     """Workers that share the decoded images; these are decoded anew where they are damaged meanwhile."""
-    packed = _packed(resolved, folder)
-    mend = partial(_packed, resolved, folder)
-    return ProcessPool(resolved.evaluators(packed), _worker_logs(resolved, folder, log_name), mend=mend)
-
-
-def _packed(resolved: Resolved, folder: StudyFolder) -> Path:
-    """Where the decoded images are, now at the latest, and whole."""
-    crop, frames = resolved.settings.budget.image_size, resolved.settings.space.network.frames
-    try:
-        with FileLock(folder.path / "images.lock"):
-            return write_sets(resolved.dataset, crop, folder.images, frames)
-    except OSError as error:
-        raise StudyError(
-            f"{folder.images}: the decoded images cannot be written: {error.strerror}; make room for them"
-        ) from None
+    if problem := crowded(resolved.settings.workers, machine_bytes()):
+        log.warning(problem)
+    packed = partial(packed_images, resolved.dataset, resolved.settings.space.network.frames, folder)
+    return ProcessPool(resolved.evaluators(packed()), _worker_logs(resolved, folder, log_name), mend=packed)
 
 
 def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list[WorkerLog]:

@@ -11,6 +11,7 @@ from nas_attn.budget import Budget
 from nas_attn.clips import every_window
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
+from nas_attn.training.loss import IGNORE
 from nas_attn.training.recipe import Recipe
 
 _DRAWS = 6  # top, left, flip rows, flip columns, brightness, contrast
@@ -71,19 +72,25 @@ class BatchPlan:
 def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Cut and flip crops by indexing, where the images are.
 
+    Where an image is smaller than its crop, copies of its border stand beyond it, and their mask is ignored.
+
     Args:
         source: the set.
         images: index of each crop's image.
         draws: the crop's six uniform numbers.
-        size: side S of the crops, at most the padded size of the set.
+        size: side S of the crops.
     Shape: (N,), (N, 6) -> (N, C, S, S) raw values, (N, S, S) uint8.
     """
-    rows = _window(source.heights[images], draws[:, 0], draws[:, 2] < 0.5, size)
-    columns = _window(source.widths[images], draws[:, 1], draws[:, 3] < 0.5, size)
-    which = images[:, None, None]
-    rows, columns = rows[:, :, None], columns[:, None, :]
-    pixels = source.pixels[which, :, rows, columns].permute(0, 3, 1, 2)
-    return pixels, source.masks[which, rows, columns]
+    heights, widths = source.heights[images], source.widths[images]
+    rows = _window(heights, draws[:, 0], draws[:, 2] < 0.5, size)[:, :, None]
+    columns = _window(widths, draws[:, 1], draws[:, 3] < 0.5, size)[:, None, :]
+    heights, widths = heights[:, None, None], widths[:, None, None]
+    starts = source.starts[images][:, None, None]
+    places = starts + rows.minimum(heights - 1) * widths + columns.minimum(widths - 1)
+    pixels, masks = source.pixels[places].permute(0, 3, 1, 2), source.masks[places]
+    if source.least_side < size:
+        masks = masks.masked_fill((rows >= heights) | (columns >= widths), IGNORE)
+    return pixels, masks
 
 
 def tint(inputs: Tensor, draws: Tensor, recipe: Recipe) -> Tensor:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-from nas_attn.training.loss import IGNORE
 
 
 @dataclass(frozen=True, eq=False)
 class DeviceImages:
-    """Images in one padded tensor, so that a batch is an indexing operation.
+    """Images one after another in one tensor, so that a batch is an indexing operation.
+
+    Each takes as much as it is large: one large image among many small ones costs no more than itself.
 
     A set that is too large for the device stays in the machine's memory and streams: pixels, masks, heights and
     widths are then on the CPU, mean and std on the device.
 
     Args:
-        pixels: raw values; beyond an image's own height and width, copies of its border.
-        masks: class indices; 255 is ignored, and stands beyond an image's own height and width.
-        heights: true height of each image.
-        widths: true width of each image.
+        pixels: raw values of the P positions of all images, image by image, row by row.
+        masks: class indices likewise; 255 is ignored.
+        heights: of each image.
+        widths: of each image.
         mean: per channel, in pixel units.
         std: per channel, in pixel units.
         clips: number of frames of each clip, in the order of the images; empty where these are still.
         frames: T, so many consecutive frames go through the network together.
-    Shape: pixels (N, C, H, W), masks (N, H, W), heights and widths (N,), mean and std (C,).
+    Shape: pixels (P, C), masks (P,), heights and widths (N,), mean and std (C,).
     """
 
     pixels: Tensor
@@ -42,38 +44,34 @@ class DeviceImages:
     @classmethod
     def pack(
         cls,
-        pixels: Tensor,
-        masks: Tensor,
+        pixels: Sequence[Tensor] | Tensor,
+        masks: Sequence[Tensor] | Tensor,
         heights: tuple[int, ...],
         widths: tuple[int, ...],
         mean: tuple[float, ...],
         std: tuple[float, ...],
         *,
-        least_size: int,
         device: torch.device,
         most_bytes: int | None = None,
         clips: tuple[int, ...] = (),
         frames: int = 1,
     ) -> DeviceImages:
-        """Bring padded images to a device, enlarged with padding to at least ``least_size`` pixels a side.
+        """Lay images one after another, and bring them to a device.
 
         Args:
+            pixels: of each image (C, H, W), at least as large as it is; what is beyond its height and width is
+                left out.
+            masks: of each image (H, W) likewise.
+            heights: of each image.
+            widths: of each image.
             most_bytes: a set larger than this stays in the machine's memory; None is no limit.
             clips: number of frames of each clip, all of one size within a clip; empty where images are still.
             frames: T, at most the length of the shortest clip.
         """
-        height = max(pixels.shape[2], least_size)
-        width = max(pixels.shape[3], least_size)
-        padding = (0, width - pixels.shape[3], 0, height - pixels.shape[2])
-        packed = F.pad(pixels, padding)
-        rows = torch.arange(height).expand(len(heights), -1).minimum(torch.tensor(heights)[:, None] - 1)
-        columns = torch.arange(width).expand(len(widths), -1).minimum(torch.tensor(widths)[:, None] - 1)
-        packed = packed.gather(2, rows[:, None, :, None].expand_as(packed))
-        packed = packed.gather(3, columns[:, None, None, :].expand_as(packed))
-        labels = F.pad(masks, padding, value=IGNORE)
-        home = home_of(packed, labels, device, most_bytes)
+        laid, labels = lay_out(pixels, masks, heights, widths)
+        home = home_of(laid, labels, device, most_bytes)
         return cls(
-            pixels=packed.to(home),
+            pixels=laid.to(home),
             masks=labels.to(home),
             heights=torch.tensor(heights, device=home),
             widths=torch.tensor(widths, device=home),
@@ -84,7 +82,7 @@ class DeviceImages:
         )
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.heights)
 
     @property
     def device(self) -> torch.device:
@@ -101,6 +99,38 @@ class DeviceImages:
         """Number of frames of each clip; an image that is still is a clip of one."""
         return self.clips or (1,) * len(self)
 
+    @cached_property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of each image."""
+        return tuple(zip(self.heights.tolist(), self.widths.tolist(), strict=True))
+
+    @cached_property
+    def least_side(self) -> int:
+        """The smallest height or width of all; a crop of this size fits into every image."""
+        return min(map(min, self.sizes))
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """Where the positions of each image begin, (N,), beside the pixels."""
+        return torch.tensor(self._starts, device=self.pixels.device)
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        heights, widths = zip(*self.sizes, strict=True)
+        return starts_of(heights, widths)
+
+    def images_of(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Images of one size with their masks, where the set is kept.
+
+        Shape: (N, C, H, W), (N, H, W).
+        """
+        height, width = self.sizes[numbers[0]]
+        places = [slice(self._starts[number], self._starts[number] + height * width) for number in numbers]
+        pixels = torch.stack([self.pixels[place].view(height, width, -1) for place in places])
+        masks = torch.stack([self.masks[place].view(height, width) for place in places])
+        # Of a grey image both layouts are contiguous, and kernels are chosen by the strides.
+        return pixels.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format), masks
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""
         return (pixels.float() - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
@@ -110,3 +140,34 @@ def home_of(pixels: Tensor, masks: Tensor, device: torch.device, most_bytes: int
     """Where a set is kept: on the device, or on the CPU where it is larger than the device may hold."""
     fits = most_bytes is None or pixels.nbytes + masks.nbytes <= most_bytes
     return device if fits else torch.device("cpu")
+
+
+def lay_out(
+    pixels: Sequence[Tensor] | Tensor,
+    masks: Sequence[Tensor] | Tensor,
+    heights: Sequence[int],
+    widths: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """Images one after another, row by row, without what is beyond their heights and widths.
+
+    Shape: N times (C, H, W) and N times (H, W) -> (P, C), (P,).
+    """
+    number = sum(height * width for height, width in zip(heights, widths, strict=True))
+    laid = torch.empty(number, pixels[0].shape[0], dtype=pixels[0].dtype)
+    labels = torch.empty(number, dtype=masks[0].dtype)
+    starts = starts_of(heights, widths)
+    for image, mask, start, height, width in zip(pixels, masks, starts, heights, widths, strict=True):
+        place = slice(start, start + height * width)
+        laid[place].view(height, width, -1).copy_(image[:, :height, :width].permute(1, 2, 0))
+        labels[place].view(height, width).copy_(mask[:height, :width])
+    return laid, labels
+
+
+def starts_of(heights: Sequence[int], widths: Sequence[int]) -> tuple[int, ...]:
+    """Where each image begins among the positions of all.
+
+    >>> starts_of((2, 1, 4), (3, 1, 2))
+    (0, 6, 7)
+    """
+    areas = (height * width for height, width in zip(heights, widths, strict=True))
+    return tuple(accumulate(areas, initial=0))[:-1]

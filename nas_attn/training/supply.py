@@ -43,6 +43,7 @@ class ResidentSupply:
     def __init__(self, images: DeviceImages, plan: BatchPlan, size: int) -> None:
         self._images, self._size = images, size
         self._plan = plan.to(images.device)
+        _ = images.starts, images.least_side  # made now: a CUDA graph must not wait for the device
 
     def prepare(self, step: int) -> None:
         """Nothing: the images are there."""

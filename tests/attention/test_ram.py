@@ -170,7 +170,7 @@ def test_it_looks_anywhere_less_and_less_often_and_learns_no_policy_from_that():
 
 
 def test_in_a_run_each_image_rewards_with_its_own_score_and_the_last_steps_look_nowhere_by_chance():
-    images = pack_sets(synthetic(image_size=16, n_train=8, n_val=1, n_test=1), 16, torch.device("cpu")).train
+    images = pack_sets(synthetic(image_size=16, n_train=8, n_val=1, n_test=1), torch.device("cpu")).train
     net = nn.Sequential(nn.Conv2d(3, 4, 1), RecurrentAttention(4, glimpses=1, side=4), nn.Conv2d(4, 3, 1))
     initialise(net, 0)
     logits, heard, exploring = [], [], []
@@ -224,7 +224,7 @@ def test_where_only_glimpses_reach_the_head_it_learns_to_look_at_the_object():
     """A bright cross among dim squares, two glimpses of 8x8, all learned from masks in a run like a search's."""
     x, masks, _ = _crosses(1024, torch.Generator().manual_seed(1))
     sizes = (24,) * 1024
-    images = DeviceImages.pack(x, masks, sizes, sizes, (0.0,), (1.0,), least_size=24, device=torch.device("cpu"))
+    images = DeviceImages.pack(x, masks, sizes, sizes, (0.0,), (1.0,), device=torch.device("cpu"))
     net = OnlyGlimpses()
     initialise(net, 0)
     train_run(net, images, Budget(500, 24, 32), 0)

@@ -73,7 +73,7 @@ def iou_of(
 ) -> float:
     """Of the mean over the classes, after a training with a kind at some places and none elsewhere."""
     crop = dataset.val.masks.shape[-1]
-    sets = pack_sets(dataset, crop, torch.device("cpu"), FRAMES)
+    sets = pack_sets(dataset, torch.device("cpu"), FRAMES)
     spec, none = AttentionSpec(kind), AttentionSpec("none")
     placement = Placement(tuple((one, spec if str(one) in places else none) for one in network.locations))
     module = build_unet(network, placement)

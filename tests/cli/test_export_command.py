@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +92,10 @@ def test_the_call_of_smp_is_printed(tiny_study, capsys):
 def rank_json(capsys):
     assert main(["rank", "tiny", "--json"]) == 0
     return capsys.readouterr().out
+
+
+def test_a_folder_here_of_the_studys_name_is_not_the_study(tiny_study, capsys):
+    Path("tiny").mkdir()
+    shutil.copy("studies/tiny/best.yaml", "tiny/architecture.yaml")
+    assert main(["export", "tiny", "--pick", "best", "-o", "best.yaml"]) == 0
+    assert "(rank 1, " in capsys.readouterr().out

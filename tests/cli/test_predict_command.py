@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,23 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(capsys, place, wor
 def test_an_impossible_tile_is_refused(capsys):
     assert main([*PREDICT, "--tile", "10"]) == 2
     assert "tile is 10; for this network it must be a multiple of 4, at least 16" in capsys.readouterr().err
+
+
+def test_a_legend_of_the_user_is_not_written_over(capsys):
+    Path("out").mkdir()
+    write_image(Path("out", "legend.png"), 9)
+    before = Path("out", "legend.png").read_bytes()
+    assert main(list(PREDICT)) == 2
+    assert capsys.readouterr().err == (
+        "nas-attn: error: out/legend.png: was not made by a prediction and would be written over; give another "
+        "folder with -o\n"
+    )
+    assert Path("out", "legend.png").read_bytes() == before
+    assert [path.name for path in Path("out").iterdir()] == ["legend.png"]
+
+
+def test_a_pipe_in_the_place_of_the_legend_is_not_waited_for(capsys):
+    Path("out").mkdir()
+    os.mkfifo(Path("out", "legend.png"))
+    assert main(list(PREDICT)) == 2
+    assert "out/legend.png: was not made by a prediction" in capsys.readouterr().err

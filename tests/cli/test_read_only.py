@@ -112,7 +112,7 @@ def test_a_search_of_a_study_that_cannot_be_written_is_refused_in_one_line(close
 def test_a_report_shows_its_panels_though_they_cannot_be_kept(closed, as_nobody, capsys):
     main(["report", "tiny", "-o", "out/page.html"])
     shutil.rmtree(closed / "panels")
-    shutil.rmtree(closed / "images", ignore_errors=True)
+    shutil.rmtree(closed / "packed-images")
     close(closed)
     capsys.readouterr()
     with as_nobody():

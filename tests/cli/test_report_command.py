@@ -126,3 +126,22 @@ def test_a_mistake_is_one_clear_line(tiny_study, refused, words, message):
     (line,) = refused("report", *words)
 
     assert message in line
+
+
+def test_a_page_for_which_there_is_no_room_leaves_the_one_before(page, tiny_study, refused, room_for):
+    before = page()
+    room_for(100_000)
+    (line,) = refused("report", "tiny", "-o", "page.html", "--no-panels")
+    room_for(None)
+
+    assert line == "page.html: cannot be written: File too large"
+    assert (tiny_study.folder / "page.html").read_text(encoding="utf-8") == before
+    assert sorted(path.name for path in tiny_study.folder.iterdir()) == ["page.html", "studies"]
+
+
+def test_a_page_is_written_into_no_pipe(tiny_study, refused):
+    import os
+
+    os.mkfifo("page.html")
+    (line,) = refused("report", "tiny", "-o", "page.html", "--no-panels")
+    assert line == "page.html: is no regular file; name a file such as report.html"

@@ -445,3 +445,14 @@ def test_the_settings_file_is_plain_yaml(tiny_study):
 
     assert values["version"] == 1
     assert (values["trials"], values["study"], values["steps"]) == (10, "tiny", 4)
+
+
+@pytest.mark.parametrize(("memory", "warns"), [(8 * 10**9, True), (64 * 10**9, False), (None, False)])
+def test_more_workers_than_the_memory_holds_are_warned_of(here, monkeypatch, capsys, memory, warns):
+    from nas_attn.study import run
+
+    monkeypatch.setattr(run, "machine_bytes", lambda: memory)
+    words = [*TINY, "--trials", "3", "--study", "s", "--workers", "64"]
+    assert main(["search", *words]) == 0
+    shown = capsys.readouterr().out
+    assert ("warning: 64 workers take 27.5 GB of memory before they train" in shown) is warns

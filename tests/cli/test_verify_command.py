@@ -74,10 +74,10 @@ def test_runs_are_judged_on_the_test_images(verified, winner):
     (evaluator,) = resolved.evaluators()
     network = evaluator.trained(run.placement, run.budget, run.seed)
     swapped = replace(resolved.dataset, val=resolved.dataset.test)
-    test = pack_sets(swapped, run.budget.image_size, next(network.parameters()).device).val
+    test = pack_sets(swapped, next(network.parameters()).device).val
     expected = judge(network, test, evaluator.network.classes, evaluator.precision)
     assert run.outcome.score == expected
-    assert expected != evaluator.score(network, run.budget)
+    assert expected != evaluator.score(network)
 
 
 def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def images(frames: int) -> DeviceImages:
     """Still images; where frames go together, clips of them that stand still."""
     still = synthetic(image_size=32, n_train=32, n_val=1, n_test=1)
-    packed = pack_sets(still, 16, torch.device("cpu")).train
+    packed = pack_sets(still, torch.device("cpu")).train
     if frames == 1:
         return packed
     repeated = {name: getattr(packed, name).repeat_interleave(frames, 0) for name in PER_IMAGE}

@@ -351,5 +351,5 @@ class TestLinks:
 
 def test_what_would_not_fit_into_memory_is_refused(make_folder, monkeypatch):
     monkeypatch.setattr("nas_attn.data.folder._physical_memory", lambda: 100.0)
-    with pytest.raises(DataError, match=r"padded .* need .* shrink them with longest_side"):
+    with pytest.raises(DataError, match=r"the images need .* shrink them with longest_side"):
         read_folder(make_folder())

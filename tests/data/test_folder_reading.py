@@ -199,3 +199,19 @@ class TestLayouts:
         assert dataset.val.names == ("p1_a", "p1_b")
         assert dataset.test.names == ("p2_a",)
         assert "left out: 1 images that no split of dataset.yaml names" in check_folder(tmp_path).notes
+
+
+def test_a_large_image_among_small_ones_takes_no_more_than_itself(tmp_path: Path) -> None:
+    """Its storage is counted, whoever shares it."""
+    for name, side in (("train/a", 300), ("train/b", 8), ("train/c", 8), ("val/a", 8), ("test/a", 9)):
+        for part, top in (("images", 256), ("masks", 2)):
+            path = tmp_path / part / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            random = np.random.default_rng(side + len(name))
+            Image.fromarray(random.integers(0, top, (side, side)).astype(np.uint8)).save(path)
+    train = read_folder(tmp_path).train
+
+    held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in train.images}
+    held |= {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in train.labels}
+    assert sum(held.values()) == 2 * (300**2 + 2 * 8**2)
+    assert [image.stride() for image in train.images] == [(300**2, 300, 1), (64, 8, 1), (64, 8, 1)]

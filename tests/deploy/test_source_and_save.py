@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from nas_attn.deploy.source import read_source
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError, UsageError
 from nas_attn.export import Architecture, read_architecture, write_architecture
+from nas_attn.fit.weights import read_info, write_weights
 
 Make = Callable[..., Architecture]
 
@@ -65,6 +68,62 @@ def test_weights_may_be_exported_beside_themselves(run: Path) -> None:
     nas_attn.save(run, run / "weights.py")
 
     assert (run / "weights.safetensors").read_bytes() == before
+
+
+def _foreign_weights(run: Path) -> None:
+    Path("mine.safetensors").write_bytes(b"mine")
+
+
+def _trained_by_us_but_never_exported(run: Path) -> None:
+    module = nas_attn.load(run)
+    write_weights(Path("mine.safetensors"), module, replace(read_info(run / "weights.safetensors"), seed=7))
+
+
+def _beside_a_file_of_ones_own(run: Path) -> None:
+    _trained_by_us_but_never_exported(run)
+    Path("mine.py").write_text('load("mine.safetensors")')
+
+
+def _foreign_weights_beside_an_export(run: Path) -> None:
+    nas_attn.save(run / "architecture.yaml", "mine.py")
+    _foreign_weights(run)
+
+
+def _a_link(run: Path) -> None:
+    Path("kept.bin").write_bytes(b"mine")
+    Path("mine.safetensors").symlink_to("kept.bin")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _foreign_weights,
+        _trained_by_us_but_never_exported,
+        _beside_a_file_of_ones_own,
+        _foreign_weights_beside_an_export,
+        _a_link,
+    ],
+)
+def test_weights_that_nobody_named_are_not_replaced(make: Callable[[Path], None], run: Path) -> None:
+    make(run)
+    before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+    with pytest.raises(ExportError, match=r"mine\.safetensors: the weights of mine\.py would replace it, "):
+        nas_attn.save(run, "mine.py")
+    assert {path: path.read_bytes() for path in Path().iterdir() if path.is_file()} == before
+
+
+def test_weights_of_an_earlier_export_are_replaced(run: Path) -> None:
+    nas_attn.save(run, "mine.py")
+    module = nas_attn.load(run)
+    write_weights(run / "weights.safetensors", module, replace(read_info(run / "weights.safetensors"), seed=7))
+    nas_attn.save(run, "mine.py")
+    assert Path("mine.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
+
+
+def test_the_same_weights_may_lie_there_already(run: Path) -> None:
+    shutil.copy(run / "weights.safetensors", "mine.safetensors")
+    nas_attn.save(run, "mine.py")
+    assert Path("mine.py").is_file()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,13 +31,10 @@ def images_of(sizes: tuple[tuple[int, int], ...], padding: int = 0) -> DeviceIma
         pixels[index, :, :high, :wide] = random.integers(0, 120, (2, high, wide))
         masks[index, :high, :wide] = random.integers(0, CLASSES, (high, wide))
         masks[index, :3, :2] = 255
-    return DeviceImages(
-        torch.from_numpy(pixels),
-        torch.from_numpy(masks),
-        torch.tensor([size[0] for size in sizes]),
-        torch.tensor([size[1] for size in sizes]),
-        torch.tensor((60.0, 50.0)),
-        torch.tensor((30.0, 40.0)),
+    heights, widths = zip(*sizes, strict=True)
+    statistics = (60.0, 50.0), (30.0, 40.0)
+    return DeviceImages.pack(
+        torch.from_numpy(pixels), torch.from_numpy(masks), heights, widths, *statistics, device=CPU
     )
 
 
@@ -51,12 +49,11 @@ def slow_ious(module: nn.Module, images: DeviceImages) -> list[float]:
     """One image at a time, one pixel class at a time, in NumPy."""
     intersections, unions = np.zeros(CLASSES), np.zeros(CLASSES)
     for index in range(len(images)):
-        high, wide = int(images.heights[index]), int(images.widths[index])
-        image = images.pixels[index, :, :high, :wide].double()
-        scaled = (image - torch.tensor([[[60.0]], [[50.0]]])) / torch.tensor([[[30.0]], [[40.0]]])
+        (image,), (mask,) = images.images_of([index])
+        scaled = (image.double() - torch.tensor([[[60.0]], [[50.0]]])) / torch.tensor([[[30.0]], [[40.0]]])
         with torch.no_grad():
             predicted = module(scaled.float()[None])[0].numpy().argmax(0)
-        truth = images.masks[index, :high, :wide].numpy()
+        truth = mask.numpy()
         for value in range(CLASSES):
             mine = (predicted == value) & (truth != 255)
             intersections[value] += (mine & (truth == value)).sum()
@@ -79,21 +76,18 @@ def test_counts_are_kept_for_each_image_in_the_order_of_the_set() -> None:
     assert counts is not None
     intersections, unions = counts.unpack()
     assert intersections.shape == (len(SIZES), CLASSES)
-    for index, size in enumerate(SIZES):
-        alone = judge(module, alone_of(images, index, size), CLASSES, Precision())
+    for index in range(len(SIZES)):
+        alone = judge(module, picked(images, [index]), CLASSES, Precision())
         assert intersections[index] / unions[index] == pytest.approx(np.array(alone.iou_per_class), abs=1e-3)
 
 
-def alone_of(images: DeviceImages, index: int, size: tuple[int, int]) -> DeviceImages:
-    one = slice(index, index + 1)
-    return DeviceImages(
-        images.pixels[one],
-        images.masks[one],
-        torch.tensor(size[:1]),
-        torch.tensor(size[1:]),
-        images.mean,
-        images.std,
-    )
+def picked(images: DeviceImages, numbers: Sequence[int]) -> DeviceImages:
+    """Some of the images, in that order."""
+    shown = [images.images_of([number]) for number in numbers]
+    heights, widths = zip(*(images.sizes[number] for number in numbers), strict=True)
+    statistics = tuple(images.mean.tolist()), tuple(images.std.tolist())
+    pixels, masks = [pixels[0] for pixels, _ in shown], [masks[0] for _, masks in shown]
+    return DeviceImages.pack(pixels, masks, heights, widths, *statistics, device=CPU)
 
 
 def test_padding_is_not_seen() -> None:
@@ -115,14 +109,7 @@ def test_how_many_images_share_a_batch_does_not_matter(at_once: int, monkeypatch
 
 def test_the_order_of_the_images_does_not_matter() -> None:
     module, images = network(), images_of(SIZES)
-    turned = DeviceImages(
-        images.pixels.flip(0),
-        images.masks.flip(0),
-        images.heights.flip(0),
-        images.widths.flip(0),
-        images.mean,
-        images.std,
-    )
+    turned = picked(images, range(len(SIZES) - 1, -1, -1))
 
     assert judge(module, turned, CLASSES, Precision()).iou == pytest.approx(
         judge(module, images, CLASSES, Precision()).iou, abs=1e-3
@@ -138,9 +125,7 @@ class Truth(nn.Module):
 
 def test_a_perfect_answer_scores_1_and_an_absent_class_is_left_out() -> None:
     masks = torch.tensor([[[0, 1], [1, 255]]], dtype=torch.uint8)
-    images = DeviceImages(
-        masks.clamp(max=1)[:, None], masks, torch.tensor([2]), torch.tensor([2]), torch.zeros(1), torch.ones(1)
-    )
+    images = DeviceImages.pack(masks.clamp(max=1)[:, None], masks, (2,), (2,), (0.0,), (1.0,), device=CPU)
     score = judge(Truth().eval(), images, CLASSES, Precision())
 
     assert (score.iou, score.iou_per_class) == (1.0, (1.0, 1.0, None))
@@ -151,21 +136,9 @@ def test_the_loss_is_weighted_by_pixels() -> None:
     """Two sizes make two batches; each counts by its pixels."""
     module, images = network(), images_of(((16, 16), (32, 16)))
     both = judge(module, images, CLASSES, Precision()).loss
-    small, large = (judge(module, images_of_one(images, index), CLASSES, Precision()).loss for index in (0, 1))
+    small, large = (judge(module, picked(images, [index]), CLASSES, Precision()).loss for index in (0, 1))
 
     assert both == pytest.approx((small + 2 * large) / 3, rel=1e-5)
-
-
-def images_of_one(images: DeviceImages, index: int) -> DeviceImages:
-    pick = slice(index, index + 1)
-    return DeviceImages(
-        images.pixels[pick],
-        images.masks[pick],
-        images.heights[pick],
-        images.widths[pick],
-        images.mean,
-        images.std,
-    )
 
 
 def test_bfloat16_judges_nearly_alike() -> None:
@@ -201,11 +174,10 @@ def test_clips_are_judged_in_windows_and_each_frame_once() -> None:
     shown = [(0, [0, 1, 2]), (3, [3, 4, 5]), (5, [6, 7]), (8, [8, 9, 10]), (9, [11])]
     intersections, unions = np.zeros((3, CLASSES)), np.zeros((3, CLASSES))
     for first, counted in shown:
-        high, wide = sizes[first]
-        window = images.normalise(images.pixels[first : first + 3, :, :high, :wide])
-        predicted = Neighbours()(window).argmax(1).numpy()
+        pixels, masks = images.images_of(range(first, first + 3))
+        predicted = Neighbours()(images.normalise(pixels)).argmax(1).numpy()
         for frame in counted:
-            truth, clip = images.masks[frame, :high, :wide].numpy(), [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2][frame]
+            truth, clip = masks[frame - first].numpy(), [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2][frame]
             for value in range(CLASSES):
                 mine = (predicted[frame - first] == value) & (truth != 255)
                 intersections[clip, value] += (mine & (truth == value)).sum()

@@ -35,7 +35,7 @@ def evaluator() -> TrainingEvaluator:
 def test_it_is_a_gentle_run_from_the_plain_unets_weights(evaluator: TrainingEvaluator) -> None:
     """By hand: train the plain U-Net, put its weights under the attention, train on at a quarter of the rate."""
     cpu, recipe = torch.device("cpu"), Recipe()
-    sets = pack_sets(evaluator.dataset, 16, cpu)
+    sets = pack_sets(evaluator.dataset, cpu)
     plain, attended = (build_unet(NETWORK, placement) for placement in (NETWORK.plain, SE))
     initialise(plain, 5)
     train_run(plain, sets.train, LONG, 5, recipe=recipe, precision=Precision())
@@ -51,7 +51,7 @@ def test_workers_of_a_machine_share_one_run_of_the_plain_unet(
     evaluator: TrainingEvaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apart = evaluator(SE, SHORT, 0).score
-    packed = str(write_sets(evaluator.dataset, 16, tmp_path))
+    packed = str(write_sets(evaluator.dataset, tmp_path))
     first, second = (replace(evaluator, packed=packed) for _ in range(2))
     assert first(SE, SHORT, 0).score == apart
     monkeypatch.setattr("nas_attn.evaluate.training.kept_weights", lambda path, train: kept_weights(path, None))
@@ -61,7 +61,7 @@ def test_workers_of_a_machine_share_one_run_of_the_plain_unet(
 
 def test_what_another_network_or_seed_has_left_is_not_taken(evaluator: TrainingEvaluator, tmp_path: Path) -> None:
     """The images of a study stay where they are when a new one of its name has other sizes."""
-    packed = str(write_sets(evaluator.dataset, 16, tmp_path))
+    packed = str(write_sets(evaluator.dataset, tmp_path))
     wider = replace(evaluator, network=replace(NETWORK, base_channels=8))
     placement = wider.network.plain.replace(Location.parse("decoder.0"), AttentionSpec("se"))
     replace(evaluator, packed=packed)(SE, SHORT, 0)

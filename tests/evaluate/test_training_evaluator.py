@@ -117,5 +117,5 @@ def test_a_network_trained_again_is_the_one_that_was_judged(
     other = evaluator.trained(SE, BUDGET, 1)
 
     assert not network.training
-    assert evaluator.score(network, BUDGET) == outcome.score
-    assert evaluator.score(other, BUDGET).loss != outcome.score.loss
+    assert evaluator.score(network) == outcome.score
+    assert evaluator.score(other).loss != outcome.score.loss

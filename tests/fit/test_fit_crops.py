@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas_attn.data.dataset import pack
 from nas_attn.fit.crops import CropBatch, CropPlan, CropSource, EpochSteps, tinted
 from nas_attn.fit.mirror import enlarged, mirrored
 
@@ -17,7 +18,10 @@ def coordinate_source(heights, widths, size):
             for column in range(width):
                 pixels[image, :, row, column] = torch.tensor([image, row, column])
                 masks[image, row, column] = mask_value(image, row, column)
-    return CropSource(pixels, masks, torch.tensor(heights), torch.tensor(widths), size)
+    sizes = list(zip(pixels, masks, heights, widths, strict=True))
+    images = [image[:, :height, :width] for image, _, height, width in sizes]
+    labels = [mask[:height, :width] for _, mask, height, width in sizes]
+    return CropSource.of(pack(images, labels, map(str, range(len(sizes)))), size)
 
 
 def mask_value(image, row, column):

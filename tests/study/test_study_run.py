@@ -12,13 +12,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 import torch
 
 import nas_attn
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
-from nas_attn.errors import StudyError
+from nas_attn.errors import DivergedError, StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.export import read_architecture
 from nas_attn.measure import count_macs, count_parameters
@@ -60,8 +61,8 @@ def listener(records: Sequence[TrialRecord]) -> None:
     """Does not care."""
 
 
-def searched(resolved: Resolved, evaluator: Callable[..., Outcome] | None = None) -> StudyResult:
-    pool = InlinePool(evaluator or LookupEvaluator(resolved.settings.space))
+def searched(resolved: Resolved, evaluator: Callable[..., Outcome] | None = None, *, size: int = 1) -> StudyResult:
+    pool = InlinePool(evaluator or LookupEvaluator(resolved.settings.space), size=size)
     return run_study(resolved, listener, pool=nullcontext(pool))
 
 
@@ -274,6 +275,58 @@ def test_a_storage_of_ones_own_is_found_again(here: Path) -> None:
     assert searched(again, never).records == first.records
     assert open_study("s", "sqlite:///elsewhere.db").records() == first.records
     assert "elsewhere" not in Path("studies/s/best.yaml").read_text()
+
+
+def scarce(fits: Callable[[Placement], bool], resolved: Resolved) -> Callable[..., Outcome]:
+    """Looks up, but for what does not fit into memory."""
+    look_up = LookupEvaluator(resolved.settings.space)
+
+    def evaluate(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        if not fits(placement):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return look_up(placement, budget, seed)
+
+    return evaluate
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_plain_unet_that_ran_out_of_memory_is_tried_again_by_the_same_command(
+    parallel: int, here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another program had it all: what ran beside the plain U-Net says nothing of its placement either."""
+    ask = replace(ASK, workers=parallel, trials=20)
+    undisturbed = searched(resolve(ask), size=parallel)
+    os.rename("studies", "undisturbed")
+    nothing_fits = scarce(lambda placement: False, resolve(ask))
+    for _ in range(2):
+        with pytest.raises(StudyError, match=r"plain U-Net cannot be trained.*the same command tries it again"):
+            searched(resolve(ask), nothing_fits, size=parallel)
+    found = searched(resolve(ask), size=parallel)
+
+    assert found.records == tuple(
+        replace(record, worker=found.records[0].worker) for record in undisturbed.records
+    )
+    assert "the plain U-Net ran out of memory before, so it is tried again" in caplog.text
+    (stored,) = optuna.load_study(study_name="s", storage=StudyFolder.of("s").default_url).get_trials()[:1]
+    assert stored.state is optuna.trial.TrialState.COMPLETE
+    assert not {"failure", "infeasible"} & set(stored.user_attrs)
+
+
+def test_what_ran_out_of_memory_where_the_plain_unet_fitted_stays_infeasible(here: Path) -> None:
+    resolved = resolve(ASK)
+    plain = resolved.settings.space.plain
+    first = searched(resolved, scarce(lambda placement: placement == plain, resolved))
+    assert any(record.shortage for record in first.records)
+    assert searched(resolve(ASK), never).records == first.records
+
+
+def test_a_plain_unet_that_failed_otherwise_is_not_tried_again(here: Path) -> None:
+    def diverge(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        raise DivergedError("the loss is nan")
+
+    for evaluator in (diverge, never):
+        with pytest.raises(StudyError, match=r"plain U-Net cannot be trained.*: the loss is nan$"):
+            searched(resolve(ASK), evaluator)
 
 
 @pytest.mark.slow

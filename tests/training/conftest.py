@@ -17,7 +17,7 @@ def coordinates() -> Callable[..., DeviceImages]:
     """Images whose pixels and masks say where they are: channels are image, row, column; the mask is the row
     plus the column, modulo 251."""
 
-    def make(*sizes: tuple[int, int], least_size: int = 1) -> DeviceImages:
+    def make(*sizes: tuple[int, int]) -> DeviceImages:
         height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
         pixels = torch.zeros(len(sizes), 3, height, width, dtype=torch.uint8)
         masks = torch.full((len(sizes), height, width), 255, dtype=torch.uint8)
@@ -34,7 +34,6 @@ def coordinates() -> Callable[..., DeviceImages]:
             tuple(size[1] for size in sizes),
             (0.0, 0.0, 0.0),
             (1.0, 1.0, 1.0),
-            least_size=least_size,
             device=CPU,
         )
 

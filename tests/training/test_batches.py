@@ -128,7 +128,7 @@ def test_draws_at_their_ends_stay_inside(coordinates: Coordinates) -> None:
 
 
 def test_a_small_image_is_enlarged_by_its_border_and_ignored_there(coordinates: Coordinates) -> None:
-    images = coordinates((3, 5), (8, 8), least_size=8)
+    images = coordinates((3, 5), (8, 8))
     pixels, masks = crops(images, 8, torch.zeros(20, dtype=torch.long))
 
     for image, mask in zip(pixels.long(), masks.long(), strict=True):
@@ -163,7 +163,6 @@ def clips(lengths: tuple[int, ...], frames: int, size: int = 9) -> DeviceImages:
         sizes,
         (0.0,) * 3,
         (1.0,) * 3,
-        least_size=1,
         device=torch.device("cpu"),
         clips=lengths,
         frames=frames,

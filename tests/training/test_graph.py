@@ -40,7 +40,6 @@ def images(most_bytes: int | None = None, frames: int = 1) -> DeviceImages:
         (48,) * 12,
         (120.0,),
         (60.0,),
-        least_size=1,
         device=GPU,
         most_bytes=most_bytes,
         clips=(4, 4, 4),

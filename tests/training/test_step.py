@@ -50,11 +50,10 @@ def test_a_set_beyond_its_limit_of_bytes_stays_in_the_machines_memory(coordinate
     """The meta device stands for a GPU."""
     whole = images_of(coordinates)
     size = whole.pixels.nbytes + whole.masks.nbytes
-    given = (whole.pixels, whole.masks, (12, 30, 8), (20, 9, 8), (0.0,) * 3, (1.0,) * 3)
+    pixels, masks = zip(*(whole.images_of([number]) for number in range(3)), strict=True)
+    given = [one[0] for one in pixels], [one[0] for one in masks], (12, 30, 8), (20, 9, 8), (0.0,) * 3, (1.0,) * 3
     gpu = torch.device("meta")
-    fits, streams = (
-        DeviceImages.pack(*given, least_size=1, device=gpu, most_bytes=most) for most in (size, size - 1)
-    )
+    fits, streams = (DeviceImages.pack(*given, device=gpu, most_bytes=most) for most in (size, size - 1))
 
     assert (fits.pixels.device, fits.streams) == (gpu, False)
     assert (streams.pixels.device, streams.device, streams.streams) == (torch.device("cpu"), gpu, True)

@@ -173,6 +173,11 @@ class Ledger:
         return self._study.study_name
 
     @property
+    def url(self) -> str:
+        """Of its storage, with its password."""
+        return self._url
+
+    @property
     def optuna_id(self) -> int:
         """The number that Optuna and its dashboard know the study by."""
         return self._study._study_id
@@ -267,6 +272,16 @@ class Ledger:
         if failure.shortage is not None:
             notes[_INFEASIBLE] = str(failure.shortage)
         return self._end(record, TrialState.FAIL, notes)
+
+    def reopen(self, record: TrialRecord) -> bool:
+        """Let a failed trial be under way again, as if it had not ended; whether it is.
+
+        Args:
+            record: of a trial that ran out of memory. Where Optuna has made the tables, it stays as it is.
+        """
+        if isinstance(self._trials, AskedTrials):
+            return False
+        return self._do(lambda: self._trials.reopen([record.number], (_FAILURE, _INFEASIBLE))) == 1
 
     def failures(self) -> tuple[WrittenFailure, ...]:
         """All failed trials, and whether each is known to be its placement's own."""

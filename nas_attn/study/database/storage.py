@@ -25,6 +25,8 @@ _DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
+_OPTUNAS = {"studies", "version_info", "alembic_version"}
+"""Tables of every database of Optuna's."""
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _NO_URL = (
     "--storage: no SQLAlchemy URL that can be used; write one such as sqlite:///studies/x/study.db or "
@@ -40,6 +42,15 @@ def sqlite_url(path: Path) -> str:
 def is_sqlite(url: str) -> bool:
     """Whether a URL names a SQLite file: then it holds no password."""
     return make_url(url).get_backend_name() == "sqlite"
+
+
+def is_missing(url: str) -> bool:
+    """Whether a URL names a SQLite file that is not there, and could be made: then no study is in it."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return False
+    path = Path(parsed.database)
+    return not path.exists() and path.parent.is_dir()
 
 
 def describe_storage(url: str) -> str:
@@ -184,6 +195,8 @@ def _check(url: str, must_exist: bool) -> None:
         raise StudyError(f"{path}: there is no folder {path.parent}")
     if path.is_file() and path.stat().st_size and not is_read_only(path) and not _is_sqlite(path):
         raise StudyError(f"{path}: no SQLite database, or a broken one; move it away to begin anew, or restore it")
+    if path.is_file() and _is_of_others(path):
+        raise StudyError(f"{path}: the database of another program; name another file")
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -203,3 +216,15 @@ def _is_sqlite(path: Path) -> bool:
     finally:
         connection.close()
     return True
+
+
+def _is_of_others(path: Path) -> bool:
+    """Whether a SQLite file holds tables, and none of Optuna's; SQLite looks, as above."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return False  # it cannot be read at the moment
+    finally:
+        connection.close()
+    return bool(tables) and not tables & _OPTUNAS

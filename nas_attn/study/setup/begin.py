@@ -13,10 +13,13 @@ from nas_attn import __version__
 from nas_attn.data import DataCard
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
+from nas_attn.study.database.storage import is_missing
 from nas_attn.study.plan import Plan
 from nas_attn.study.settings import Difference, differences
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.mend import mend
+from nas_attn.study.setup.own_files import check_own
 from nas_attn.study.setup.repeat import study_values, write_settings
 from nas_attn.study.setup.resolve import Resolved
 
@@ -43,12 +46,16 @@ def existing(resolved: Resolved) -> Ledger | None:
     """The study of that name; None where there is none.
 
     Raises:
-        StudyError: the storage cannot be read.
+        StudyError: the storage cannot be read; the study's folder and the data contain one another; or files in it
+            are not this study's own.
     """
     folder, url = StudyFolder.of(resolved.settings.study), study_url(resolved)
-    if (url == folder.default_url and not folder.path.is_dir()) or not Ledger.exists(url, folder.name):
-        return None
-    return Ledger.open(url, folder.name)
+    check_apart(resolved.request.data, folder)
+    is_new = url == folder.default_url and not folder.path.is_dir()
+    exists = not is_new and not is_missing(url) and Ledger.exists(url, folder.name)
+    ledger = Ledger.open(url, folder.name) if exists else None
+    check_own(folder, url, ledger)
+    return ledger
 
 
 def check_settings(ledger: Ledger, resolved: Resolved) -> None:

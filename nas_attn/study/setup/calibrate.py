@@ -101,7 +101,6 @@ def step_seconds(
         sizes,
         ones,
         ones,
-        least_size=1,
         device=device,
         clips=(network.frames,) * (2 * budget.batch_size),
         frames=network.frames,

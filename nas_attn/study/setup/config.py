@@ -33,14 +33,17 @@ def read_study_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def study_text(values: dict[str, Any], *, command: str) -> str:
+def study_text(values: dict[str, Any], *, command: str, mark: str | None = None) -> str:
     """A study file, as text.
 
     Args:
         values: fields of a request.
         command: what runs the file.
+        mark: a line that says who wrote it; None for none.
     """
-    return f"# {command}\n" + yaml.safe_dump({"version": VERSION, **values}, sort_keys=False, allow_unicode=True)
+    head = [f"# {command}", *([mark] if mark else [])]
+    fields = yaml.safe_dump({"version": VERSION, **values}, sort_keys=False, allow_unicode=True)
+    return "\n".join([*head, fields])
 
 
 def _values(document: Entry, problems: Problems) -> dict[str, Any]:

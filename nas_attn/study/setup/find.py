@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import optuna
@@ -36,8 +37,7 @@ def open_study(study: str, storage: str | None = None) -> Ledger:
 
 def folder_of(study: str) -> StudyFolder:
     """Where the files of a study lie, or would lie: with another storage there may be none."""
-    path = Path(study)
-    return StudyFolder(path.resolve() if path.is_dir() else STUDIES / study)
+    return StudyFolder(_path(study)) if is_path(study) else StudyFolder.of(study)
 
 
 def find_folder(study: str) -> StudyFolder:
@@ -46,7 +46,21 @@ def find_folder(study: str) -> StudyFolder:
     Raises:
         StudyError: there is none; the nearest name is suggested.
     """
-    for path in (STUDIES / study, Path(study)):
-        if (path / "study.db").is_file():
-            return StudyFolder(path if path.name else path.resolve())
+    folder = folder_of(study)
+    if folder.has_database:
+        return folder
+    here = Path(study)
+    if not is_path(study) and StudyFolder(here).has_database:
+        raise StudyError(f"there is no study '{study}' in {STUDIES}/; for the folder here say {Path.cwd() / here}")
     raise StudyError(f"there is no study '{study}' in {STUDIES}/; {did_you_mean(study, study_names())}")
+
+
+def is_path(study: str) -> bool:
+    """Whether a word is meant as a path, not as the name of a study: a folder of that name may be anything."""
+    return study.startswith((".", "~")) or any(separator in study for separator in (os.sep, os.altsep or os.sep))
+
+
+def _path(study: str) -> Path:
+    """The folder, under its own name even where it is called ``.``."""
+    path = Path(os.path.expanduser(study))
+    return path if path.name not in ("", "..") else path.resolve()

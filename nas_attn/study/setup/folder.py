@@ -51,9 +51,12 @@ class StudyFolder:
         return self.path / "best.yaml"
 
     @property
-    def images(self) -> Path:
-        """The decoded images, which the workers share; made anew where it is missing."""
-        return self.path / "images"
+    def packed_images(self) -> Path:
+        """The decoded images, which the workers share; made anew where they are missing.
+
+        Never ``images``: that is where a data set keeps its own.
+        """
+        return self.path / "packed-images"
 
     def log(self, who: str) -> Path:
         """The log file of one process of the study."""
@@ -73,6 +76,11 @@ class StudyFolder:
     def default_url(self) -> str:
         """SQLite in this folder."""
         return sqlite_url(self.path / "study.db")
+
+    @property
+    def has_database(self) -> bool:
+        """Whether the study is stored here."""
+        return (self.path / "study.db").is_file()
 
     def make(self) -> None:
         """Make the folder.

@@ -17,6 +17,6 @@ def forecast_seconds(resolved: Resolved) -> float:
     device = torch.device(settings.devices[0])
     with one_thread():
         step = step_seconds(settings.space.network, budget, device, settings.precision)
-    judged = resolved.dataset.val.masks.numel() / (budget.batch_size * budget.image_size**2)
+    judged = sum(mask.numel() for mask in resolved.dataset.val.labels) / (budget.batch_size * budget.image_size**2)
     steps = budget.steps + (settings.recipe.recalibration_batches + judged) / 3
     return step * steps * _ATTENTION_SHARE

@@ -14,10 +14,13 @@ from nas_attn.data import may_be_folder
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.begin import check_settings
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.find import find_folder
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import SPACE_MARK, check_storage, settings_mark
+from nas_attn.study.setup.repeat import write_whole
 from nas_attn.study.setup.request import AUTO, BUILT_IN, FIELDS, StudyRequest, kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 
@@ -90,13 +93,16 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
             f"study '{ledger.name}' {why}; it was begun by nas-attn {version}, and this is {__version__}: "
             "take the same version on all machines, or go on with nas-attn search"
         )
+    data = request.data or written["data"]
+    check_apart(data, folder)
+    check_storage(folder, request.storage or folder.default_url, ledger)
     folder.make()
-    _write_missing(folder, ledger, written)
+    _write_missing(folder, ledger, written, request.storage or folder.default_url)
     return replace(
         kept_request(written),
         study=ledger.name,
         space=str(folder.space),
-        data=request.data or written["data"],
+        data=data,
         storage=request.storage or folder.default_url,
         device=request.device,
         workers=request.workers,
@@ -104,16 +110,17 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
     )
 
 
-def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, object]) -> None:
+def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, object], url: str) -> None:
     """The study's space, and the file that repeats the study, as the one who began it has them."""
     try:
         if not folder.space.is_file():
-            space = ledger.identity["space"]
-            folder.space.write_text(yaml.safe_dump(space, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            space = yaml.safe_dump(ledger.identity["space"], sort_keys=False, allow_unicode=True)
+            write_whole(folder.space, f"{SPACE_MARK}\n{space}")
         if not folder.settings.is_file():
             command = f"nas-attn search --config {folder.settings} --storage URL"
-            text = study_text({**written, "space": str(folder.space)}, command=command)
-            folder.settings.write_text(text, encoding="utf-8")
+            values = {**written, "space": str(folder.space)}
+            text = study_text(values, command=command, mark=settings_mark(url, folder))
+            write_whole(folder.settings, text)
     except OSError as error:
         raise StudyError(f"{folder.path}: the study's settings cannot be written: {error.strerror}") from None
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from nas_attn.errors import StudyError
-from nas_attn.space import write_space
+from nas_attn.space import space_text
 from nas_attn.study.database.storage import is_sqlite
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import SPACE_MARK, settings_mark
 from nas_attn.study.setup.resolve import Resolved
+from nas_attn.whole_file import whole_file
 
 
 def study_values(resolved: Resolved, folder: StudyFolder) -> dict[str, Any]:
@@ -38,14 +41,25 @@ def write_settings(resolved: Resolved, folder: StudyFolder) -> None:
         StudyError: they cannot be written.
     """
     values = study_values(resolved, folder)
-    text = study_text(values, command=_command(resolved, values, folder))
+    mark = settings_mark(resolved.request.storage or folder.default_url, folder)
+    text = study_text(values, command=_command(resolved, values, folder), mark=mark)
     try:
-        write_space(resolved.settings.space, folder.space)
-        folder.settings.write_text(text, encoding="utf-8")
+        write_whole(folder.space, f"{SPACE_MARK}\n{space_text(resolved.settings.space)}")
+        write_whole(folder.settings, text)
     except OSError as error:
         raise StudyError(
             f"{folder.path}: the study's settings cannot be written: {error.strerror}; nothing was begun"
         ) from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of text in one stroke.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _command(resolved: Resolved, values: Mapping[str, Any], folder: StudyFolder) -> str:

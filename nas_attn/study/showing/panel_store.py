@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nas_attn.errors import StudyError
+from nas_attn.own_folder import own_folder
 from nas_attn.report import Panel, Panels, Picture
 from nas_attn.whole_file import whole_file
 
 _FORMAT = 1
 _INDEX = "panels.json"
+_PICTURE = re.compile(r"\d+-[a-z]+-\d+\.png", re.ASCII)
+"""Names that ``write_panels`` gives, and no others that it takes away."""
 
 
 def write_panels(panels: Panels, folder: Path, key: Mapping[str, Any]) -> None:
@@ -20,18 +24,19 @@ def write_panels(panels: Panels, folder: Path, key: Mapping[str, Any]) -> None:
 
     Args:
         panels: to keep.
-        folder: for the files; those of earlier panels are replaced.
+        folder: for the files; those of earlier panels are replaced, in a folder that is marked as ours.
         key: by which they are known again, as plain values.
     Raises:
-        StudyError: the folder cannot be written.
+        StudyError: the folder cannot be written, or holds files of others.
     """
     index: dict[str, Any] = {"format": _FORMAT, "key": dict(key), "notes": panels.notes, "classes": panels.classes}
     index["panels"] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folder(folder, known=read_panels(folder) is not None)  # earlier versions did not mark it
         (folder / _INDEX).unlink(missing_ok=True)
         for old in folder.glob("*.png"):
-            old.unlink()
+            if _PICTURE.fullmatch(old.name):
+                old.unlink()
         for number, panel in enumerate(panels.panels):
             names = [f"{number}-{panel.why}-{place}.png" for place in range(len(panel.pictures))]
             for name, picture in zip(names, panel.pictures, strict=True):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +14,19 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import TrainingEvaluator, attention_maps, write_sets
+from nas_attn.evaluate import TrainingEvaluator, attention_maps
 from nas_attn.placement import Location, Placement
 from nas_attn.ranking import RankedPlacement, Ranking, describe
 from nas_attn.ranking.runs import comparable_iou
 from nas_attn.record import TrialRecord
 from nas_attn.report import Panel, Panels, Picture
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.packed import packed_if_writable
 from nas_attn.study.settings import differences
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import check_storage
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.showing.panel_store import read_panels, write_panels
@@ -112,6 +114,8 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
     if not folder.settings.is_file():
         raise StudyError(f"{folder.settings}: there is no such file, so it is not known where the data lie")
     request = kept_request(read_study_file(folder.settings))
+    check_apart(request.data, folder)
+    check_storage(folder, ledger.url, ledger)
     space = str(folder.space) if folder.space.is_file() else request.space
     resolved = resolve(replace(request, space=space, workers=1))
     identity = json.loads(json.dumps(resolved.settings.identity()))
@@ -121,13 +125,14 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 
 
 def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Panels:
-    budget, dataset = pair.winner_run.budget, resolved.dataset
-    (evaluator, *_) = resolved.evaluators(_packed(resolved, budget.image_size, folder))
+    dataset = resolved.dataset
+    frames = resolved.settings.space.network.frames
+    (evaluator, *_) = resolved.evaluators(packed_if_writable(dataset, frames, folder))
     with _as_a_worker():
         networks = [
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
         ]
-        scores = [evaluator.score(network, budget).iou for network in networks]
+        scores = [evaluator.score(network).iou for network in networks]
         labels = [predicted_labels(network, evaluator, dataset) for network in networks]
         ious = [image_ious(found, dataset) for found in labels]
         chosen = telling_images(ious[0], dataset.val.names)
@@ -148,14 +153,6 @@ def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Pane
         for (index, why), found in zip(chosen.items(), maps, strict=True)
     ]
     return Panels(tuple(_notes(pair, scores, dataset.units)), class_colours(dataset.classes), tuple(panels))
-
-
-def _packed(resolved: Resolved, crop: int, folder: StudyFolder) -> Path | None:
-    """The decoded images in the study's folder; None where that cannot be written, and they stay in memory."""
-    try:
-        return write_sets(resolved.dataset, crop, folder.images, resolved.settings.space.network.frames)
-    except OSError:
-        return None
 
 
 def _maps(network: UNet, dataset: Dataset, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:

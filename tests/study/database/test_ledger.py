@@ -12,7 +12,7 @@ import pytest
 
 from nas_attn.errors import MissingPackageError, StudyError
 from nas_attn.evaluate import LookupEvaluator
-from nas_attn.record import Failure, Role, State
+from nas_attn.record import Failure, Role, Shortage, State
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, open_storage
 from nas_attn.study.evaluation import Evaluation
@@ -51,6 +51,22 @@ def test_a_trial_comes_back_as_it_was_written(
     assert (record.placement, record.budget, record.seed) == (evaluation.placement, evaluation.budget, 3)
     assert (record.role, record.control, record.memory) == (Role.CONTROL, "plain", {"generation": 2})
     assert (record.outcome, record.worker, record.version) == (outcome, "here:1", "9.9")
+
+
+def test_a_failed_trial_may_be_under_way_again_and_no_other(
+    ledger: Ledger, url: str, settings: StudySettings, evaluation: Evaluation, evaluator: LookupEvaluator
+) -> None:
+    begun = [ledger.begin(evaluation, settings.space, version="9.9") for _ in range(3)]
+    failed = ledger.fail(begun[0], Failure("out of memory", Shortage("gpu", 9.0, 8.0)), "here:1")
+    outcome = evaluator(evaluation.placement, evaluation.budget, evaluation.seed)
+    complete = ledger.complete(begun[1], outcome, "macs", "here:1")
+
+    assert [ledger.reopen(record) for record in (failed, complete, begun[2])] == [True, False, False]
+    assert Ledger.open(url, "small").records() == (begun[0], complete, begun[2])
+    assert ledger.complete(begun[0], outcome, "macs", "here:2") is not None
+    (trial, *_) = optuna.load_study(study_name="small", storage=url).trials
+    assert trial.state is optuna.trial.TrialState.COMPLETE
+    assert "infeasible" not in trial.user_attrs
 
 
 def test_all_states_are_read_as_optuna_reads_them(

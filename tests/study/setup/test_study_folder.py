@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nas_attn.errors import StudyError
-from nas_attn.study.setup.find import find_folder, study_names
+from nas_attn.study.setup.find import find_folder, folder_of, study_names
 from nas_attn.study.setup.folder import StudyFolder
 
 
@@ -87,3 +87,33 @@ def test_without_studies_there_are_no_names() -> None:
     assert study_names() == ()
     with pytest.raises(StudyError, match=r"no study 'x' in studies/; known: \(none\)"):
         find_folder("x")
+
+
+def test_a_folder_here_of_the_studys_name_is_not_the_studys(here: Path) -> None:
+    made("nuclei")
+    (here / "nuclei").mkdir()
+    (here / "nuclei" / "study.db").touch()
+    (here / "other").mkdir()
+
+    assert find_folder("nuclei").path == folder_of("nuclei").path == Path("studies/nuclei")
+    assert folder_of("other").path == Path("studies/other"), "it may lie in another storage"
+    for path in ("./nuclei", "nuclei/", str(here / "nuclei")):
+        assert find_folder(path).path.resolve() == folder_of(path).path.resolve() == here / "nuclei"
+
+
+def test_a_study_in_the_current_folder_has_to_be_called_by_a_path(here: Path) -> None:
+    made("nuclei")
+    (here / "studies" / "nuclei").rename(here / "moved")
+
+    with pytest.raises(StudyError, match=f"no study 'moved' in studies/; for the folder here say {here}/moved"):
+        find_folder("moved")
+    assert find_folder("./moved").name == "moved"
+
+
+def test_a_path_may_begin_at_home_or_above(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made("nuclei")
+    monkeypatch.setenv("HOME", str(here))
+    assert find_folder("~/studies/nuclei").path == here / "studies" / "nuclei"
+    (here / "studies" / "nuclei" / "logs").mkdir()
+    monkeypatch.chdir(here / "studies" / "nuclei" / "logs")
+    assert find_folder("..").name == "nuclei"

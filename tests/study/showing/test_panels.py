@@ -16,6 +16,7 @@ from nas_attn.budget import Budget
 from nas_attn.data import synthetic
 from nas_attn.errors import StudyError
 from nas_attn.network import UNetConfig
+from nas_attn.own_folder import MARK
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import rank
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
@@ -124,6 +125,26 @@ def test_panels_of_another_winner_are_not_taken_and_are_replaced_whole(tmp_path:
     assert not list(tmp_path.glob("*worst*"))
 
 
+def test_pictures_of_others_are_kept_and_a_folder_of_others_is_refused(tmp_path: Path) -> None:
+    write_panels(PANELS, tmp_path / "panels", KEY)
+    (tmp_path / "panels" / "figure.png").write_bytes(b"mine")
+    write_panels(PANELS, tmp_path / "panels", KEY)
+    assert (tmp_path / "panels" / "figure.png").read_bytes() == b"mine"
+
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "0-worst-0.png").write_bytes(b"mine")
+    with pytest.raises(StudyError, match="theirs: holds files that nas-attn did not write"):
+        write_panels(PANELS, tmp_path / "theirs", KEY)
+    assert [path.read_bytes() for path in (tmp_path / "theirs").iterdir()] == [b"mine"]
+
+
+def test_panels_of_earlier_versions_that_bear_no_mark_are_replaced(tmp_path: Path) -> None:
+    write_panels(PANELS, tmp_path, KEY)
+    (tmp_path / MARK).unlink()
+    write_panels(PANELS, tmp_path, {**KEY, "seed": 4})
+    assert read_panels(tmp_path, {**KEY, "seed": 4}) == PANELS
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -148,7 +169,7 @@ def test_panels_for_which_there_is_no_room_are_refused_in_words(
     with pytest.raises(StudyError, match="the prediction panels cannot be written: File too large"):
         write_panels(PANELS, tmp_path, KEY)
     assert read_panels(tmp_path) is None
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".png"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".TAG", ".png", ".png"]
 
 
 def test_an_index_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:

@@ -1,0 +1,171 @@
+"""The files of a search in its study's folder: which of them it wrote itself, and so may write anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from nas_attn.attention import catalogue
+from nas_attn.errors import NasAttnError, StudyError
+from nas_attn.export import read_architecture
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.database.storage import describe_storage, is_sqlite
+from nas_attn.study.setup.config import VERSION
+from nas_attn.study.setup.folder import StudyFolder
+
+SPACE_MARK = "# Written by nas-attn: the whole search space of this folder's study."
+_COMMAND = "# nas-attn search --config "
+_STORED = "# Written by nas-attn, for the study that is stored in "
+_HERE = "this folder"
+_ELSEWHERE = "a storage that it does not name"
+
+
+def settings_mark(url: str, folder: StudyFolder) -> str:
+    """The line by which a study file says whose it is."""
+    return f"{_STORED}{_HERE if _is_here(url, folder) else describe_storage(url)}"
+
+
+def check_storage(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
+    """Make sure that a folder holds no files of a study in another storage.
+
+    Args:
+        folder: of the study.
+        url: of its storage.
+        ledger: of the study; None where it is yet to begin.
+    Raises:
+        StudyError: it does.
+    """
+    there = _stored_in(folder)
+    if there is None or _is_same(there, url, folder):
+        return
+    if "://" in there and not is_sqlite(url) and ledger is not None and _was_begun_so(folder, ledger):
+        return  # machines may know one server by different names
+    there = "its study.db" if there == _HERE else there
+    asked = "its study.db" if _is_here(url, folder) else describe_storage(url)
+    raise StudyError(
+        f"{folder.path}: holds the files of the study in {there}, and the study in {asked} would replace them; "
+        "take another --study, or that --storage"
+    )
+
+
+def check_own(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
+    """Make sure that a search replaces only what a search of the same study has written.
+
+    Args:
+        folder: of the study.
+        url: of its storage.
+        ledger: of the study; None where it is yet to begin.
+    Raises:
+        StudyError: a file in the place of the search's own is another's; all such are named.
+    """
+    check_storage(folder, url, ledger)
+    begins = ledger is None or not folder.settings.is_file()
+    foreign = [path for path, is_own in _judged(folder, ledger, begins) if os.path.lexists(path) and not is_own]
+    if foreign:
+        raise StudyError(
+            [
+                f"{path}: was not written by this study's search, which would replace it; move it elsewhere, or "
+                "take another --study"
+                for path in foreign
+            ]
+        )
+
+
+def _judged(folder: StudyFolder, ledger: Ledger | None, begins: bool) -> Iterator[tuple[Path, bool]]:
+    """The files that a search is going to write, and whether they are its own where they are there."""
+    if begins:
+        yield folder.settings, _lines(folder.settings)[0].startswith(_COMMAND)
+        yield folder.space, _is_own_space(folder)
+    yield folder.best, _is_own_best(folder, ledger)
+
+
+def _is_own_space(folder: StudyFolder) -> bool:
+    first, second = _lines(folder.settings)
+    from_before_marks = first.startswith(_COMMAND) and not second.startswith(_STORED)
+    return from_before_marks or _lines(folder.space)[0] == SPACE_MARK
+
+
+def _is_own_best(folder: StudyFolder, ledger: Ledger | None) -> bool:
+    """Whether it is of this study, and of one of its trials: not one that was changed by hand."""
+    try:
+        best = read_architecture(folder.best, catalogue())
+    except NasAttnError:
+        return False
+    if best.found is None or ledger is None or best.found.study != ledger.name:
+        return False
+    return any(record.placement == best.placement for record in ledger.records())
+
+
+def _lines(path: Path) -> tuple[str, str]:
+    """The first two lines of a file; empty where there are none."""
+    try:
+        if not path.is_file():
+            return "", ""
+        first, second, *_ = [*path.read_text(encoding="utf-8").splitlines()[:2], "", ""]
+    except (OSError, ValueError):
+        return "", ""
+    return first, second
+
+
+def _stored_in(folder: StudyFolder) -> str | None:
+    """The storage of the study whose files a folder holds, as its study file says; None where it says nothing."""
+    first, second = _lines(folder.settings)
+    if not first.startswith(_COMMAND):
+        return _HERE if folder.has_database and Ledger.exists(folder.default_url, folder.name) else None
+    if second.startswith(_STORED):
+        return second.removeprefix(_STORED)
+    if first.endswith(" --storage URL"):  # before the mark, and without the URL of a server
+        return _ELSEWHERE
+    try:
+        storage = yaml.safe_load(folder.settings.read_text(encoding="utf-8")).get("storage")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return None
+    return _HERE if storage is None else describe_storage(str(storage))
+
+
+def _was_begun_so(folder: StudyFolder, ledger: Ledger) -> bool:
+    """Whether the study file holds what was asked when the study was begun."""
+    try:
+        values = yaml.safe_load(folder.settings.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and values == {"version": VERSION, **ledger.context.get("request", {})}
+
+
+def _is_same(there: str, url: str, folder: StudyFolder) -> bool:
+    """Whether a storage, as a study file names it, is that of a URL, or is there no more."""
+    if there == _HERE:
+        return _is_here(url, folder) or not folder.has_database
+    if there == _ELSEWHERE:
+        return not is_sqlite(url)
+    if "://" not in there:
+        return _is_file(url, there) or not Path(there).is_file()
+    return _place(there) == _place(url)
+
+
+def _is_here(url: str, folder: StudyFolder) -> bool:
+    return _is_file(url, str(folder.path / "study.db"))
+
+
+def _is_file(url: str, path: str) -> bool:
+    parsed = make_url(url)
+    return (
+        parsed.get_backend_name() == "sqlite"
+        and bool(parsed.database)
+        and os.path.realpath(str(parsed.database)) == os.path.realpath(path)
+    )
+
+
+def _place(url: str) -> tuple[object, ...] | None:
+    """Which database a URL names, whoever asks and by whatever driver."""
+    try:
+        parsed: URL = make_url(url)
+    except ArgumentError:
+        return None
+    backend = {"postgres": "postgresql", "mariadb": "mysql"}.get(name := parsed.drivername.partition("+")[0], name)
+    return backend, parsed.host, parsed.port, parsed.database

@@ -16,6 +16,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from nas_attn.cli._say import say
 from nas_attn.errors import StudyError, UsageError
 
 if TYPE_CHECKING:
@@ -65,11 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     with server, watcher.watching():
         address = f"http://{arguments.host}:{server.server_port}/dashboard/studies/{ledger.optuna_id}"
-        print(f"dashboard of '{ledger.name}': {address} (Ctrl-C ends it)", flush=True)
+        say(f"dashboard of '{ledger.name}': {address} (Ctrl-C ends it)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print("dashboard ended")
+            say("dashboard ended")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._say import say
 from nas_attn.errors import StudyError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = study_names()
     if not names:
-        print("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
+        say("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
         return 0
     rows: list[tuple[str, ...]] = []
     problems: list[str] = []
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if rows:
         console.print(_table(rows))
     for problem in problems:
-        console.print(f"cannot be read: {problem}", markup=False, soft_wrap=True)
+        console.print(f"cannot be read: {problem}", soft_wrap=True)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_attn.budget import Budget
-from nas_attn.errors import StudyError
+from nas_attn.errors import SpaceError, StudyError
 from nas_attn.placement import NONE, Placement
 from nas_attn.ranking import COSTS
 from nas_attn.record import Failure, Outcome, Role, Shortage, State, TrialRecord
@@ -26,7 +26,7 @@ from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_o
 from nas_attn.study.database.patience import patiently
 from nas_attn.study.database.storage import describe_storage, open_storage
 from nas_attn.study.database.tables import TrialTables
-from nas_attn.study.database.trials import NewTrial, Trials, WrittenTrial
+from nas_attn.study.database.trials import NewTrial, StudyGoneError, Trials, WrittenTrial
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
 
@@ -43,7 +43,8 @@ _FAILURE = "failure"
 WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
 """Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
 Result = TypeVar("Result")
-_STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
+_ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+"""Nothing here prunes, but others may."""
 
 
 class StudyExistsError(StudyError):
@@ -137,12 +138,13 @@ class Ledger:
         with _clear_errors(self._url):
             storage, engine = self._study._storage, getattr(self._trials, "engine", None)
             names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
-            studies = [optuna.load_study(storage=storage, study_name=name) for name in names]
-            return tuple(
-                Ledger(study, self._url, engine and TrialTables(engine, study._study_id))
-                for study in studies
-                if _IDENTITY in study.user_attrs
-            )
+            found = []
+            for name in names:
+                with suppress(KeyError):  # deleted at this moment
+                    study = optuna.load_study(storage=storage, study_name=name)
+                    if _IDENTITY in study.user_attrs:
+                        found.append(Ledger(study, self._url, engine and TrialTables(engine, study._study_id)))
+            return tuple(found)
 
     @property
     def name(self) -> str:
@@ -162,20 +164,17 @@ class Ledger:
     @property
     def identity(self) -> dict[str, Any]:
         """What was given when the study was created."""
-        identity: dict[str, Any] = json.loads(self._study.user_attrs[_IDENTITY])
-        return identity
+        return self._written(_IDENTITY)
 
     @property
     def context(self) -> dict[str, Any]:
         """What was given for exports when the study was created."""
-        context: dict[str, Any] = json.loads(self._study.user_attrs[CONTEXT])
-        return context
+        return self._written(CONTEXT)
 
     @property
     def plan(self) -> Plan | None:
         """How far the study is to go, as the last search of it has said; None where none has."""
-        attributes = self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
-        return Plan(**json.loads(attributes[PLAN])) if PLAN in attributes else None
+        return Plan(**self._written(PLAN)) if PLAN in self._attributes() else None
 
     def write_plan(self, plan: Plan) -> None:
         """Tell all who search the study how far it is to go."""
@@ -196,7 +195,11 @@ class Ledger:
         Raises:
             StudyError: the storage cannot be read, or a trial was not written by nas-attn.
         """
-        return tuple(map(read_record, self._do(lambda: self._trials.read(WRITTEN, first))))
+        written = self._do(lambda: self._trials.read(WRITTEN, first))
+        try:
+            return tuple(map(read_record, written))
+        except (KeyError, TypeError, ValueError, AttributeError, SpaceError) as error:
+            raise self._damaged("what is written of a trial", error) from None
 
     def begin(
         self, evaluation: Evaluation, space: SearchSpace, *, version: str, number: int | None = None
@@ -248,9 +251,35 @@ class Ledger:
             return None
         return _ended(record, state, notes)
 
+    def _attributes(self) -> dict[str, Any]:
+        return self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
+
+    def _written(self, name: str) -> dict[str, Any]:
+        """An attribute of the study that says what it is."""
+        try:
+            written: dict[str, Any] = json.loads(self._attributes()[name])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(f"its attribute '{name}'", error) from None
+        if not isinstance(written, dict):
+            raise self._damaged(f"its attribute '{name}'", TypeError("no mapping"))
+        return written
+
+    def _damaged(self, what: str, error: Exception) -> StudyError:
+        told = f"{type(error).__name__}: {error}"
+        return StudyError(
+            f"{describe_storage(self._url)}: the study '{self.name}' is damaged: {what} cannot be read ({told}); "
+            "restore it from a copy, or begin another"
+        )
+
     def _do(self, act: Callable[[], Result]) -> Result:
-        with _clear_errors(self._url):
-            return patiently(act, self._url)
+        try:
+            with _clear_errors(self._url):
+                return patiently(act, self._url)
+        except (KeyError, StudyGoneError):  # Optuna's word for a study that it does not find, and ours
+            raise StudyError(
+                f"{describe_storage(self._url)}: the study '{self.name}' is gone: somebody deleted it while it "
+                "was in use, or exchanged its database"
+            ) from None
 
 
 @contextmanager
@@ -322,13 +351,14 @@ def read_record(trial: WrittenTrial) -> TrialRecord:
 
 def _ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> TrialRecord:
     """The record with what its trial came to; the same record where the trial has not ended."""
-    if state not in _STATES:
+    if state not in _ENDED:
         return record
     ended = json.loads(notes.get(_OUTCOME) or notes.get(_FAILURE) or "{}")
-    complete, shortage = _STATES[state] is State.COMPLETE, ended.get("shortage")
+    # Complete without an outcome: somebody else has told Optuna values that nobody measured.
+    complete, shortage = state is TrialState.COMPLETE and _OUTCOME in notes, ended.get("shortage")
     return replace(
         record,
-        state=_STATES[state],
+        state=State.COMPLETE if complete else State.FAILED,
         outcome=Outcome.from_dict(ended) if complete else None,
         failure=None if complete else ended.get("reason", "ended from outside"),
         worker=ended.get("worker", ""),

@@ -82,23 +82,7 @@ class Ledger:
             StudyError: the storage cannot be used.
         """
         with _clear_errors(url):
-            # A creation that was killed has left a study without identity and trials: it is taken up here.
-            storage = open_storage(url)
-            study = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                directions=["maximize", "minimize"],
-                load_if_exists=True,
-            )
-            with right_of_birth(storage.engine, study._study_id):
-                if not _is_unborn(study):
-                    raise StudyExistsError(f"{describe_storage(url)}: there is a study '{name}' already")
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                    study.set_metric_names(["iou", cost])
-                study.set_user_attr(CONTEXT, json.dumps(context))
-                study.set_user_attr(_IDENTITY, json.dumps(identity))
-            return cls(study, url, TrialTables.of(storage, study._study_id))
+            return patiently(lambda: cls._created(url, name, identity, context, cost), url)
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
@@ -108,17 +92,7 @@ class Ledger:
             StudyError: the storage cannot be read, has no such study, or the study is not one of nas-attn.
         """
         with _clear_errors(url):
-            storage = open_storage(url, must_exist=True)
-            try:
-                study = optuna.load_study(storage=storage, study_name=name)
-            except KeyError:
-                raise StudyError(f"{describe_storage(url)}: there is no study '{name}'") from None
-            if _IDENTITY not in study.user_attrs:
-                raise StudyError(
-                    f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
-                    "use another name"
-                )
-            return cls(study, url, TrialTables.of(storage, study._study_id))
+            return patiently(lambda: cls._opened(url, name), url)
 
     @classmethod
     def exists(cls, url: str, name: str) -> bool:
@@ -128,23 +102,55 @@ class Ledger:
             StudyError: the storage cannot be read.
         """
         with _clear_errors(url):
-            storage = open_storage(url)
-            if name not in optuna.get_all_study_names(storage):
-                return False
-            return not _is_unborn(optuna.load_study(storage=storage, study_name=name))
+            return patiently(lambda: _exists(url, name), url)
 
     def beginning_with(self, prefix: str) -> tuple[Ledger, ...]:
         """The studies of nas-attn in the same storage whose names begin so, in the order of their creation."""
-        with _clear_errors(self._url):
-            storage, engine = self._study._storage, getattr(self._trials, "engine", None)
-            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
-            found = []
-            for name in names:
-                with suppress(KeyError):  # deleted at this moment
-                    study = optuna.load_study(storage=storage, study_name=name)
-                    if _IDENTITY in study.user_attrs:
-                        found.append(Ledger(study, self._url, engine and TrialTables(engine, study._study_id)))
-            return tuple(found)
+        return self._do(lambda: tuple(self._beginning_with(prefix)))
+
+    @classmethod
+    def _created(
+        cls, url: str, name: str, identity: Mapping[str, Any], context: Mapping[str, Any], cost: str
+    ) -> Ledger:
+        # A creation that was killed has left a study without identity and trials: it is taken up here.
+        storage = open_storage(url)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=["maximize", "minimize"],
+            load_if_exists=True,
+        )
+        with right_of_birth(storage.engine, study._study_id):
+            if not _is_unborn(study):
+                raise StudyExistsError(f"{describe_storage(url)}: there is a study '{name}' already")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(["iou", cost])
+            study.set_user_attr(CONTEXT, json.dumps(context))
+            study.set_user_attr(_IDENTITY, json.dumps(identity))
+        return cls(study, url, TrialTables.of(storage, study._study_id))
+
+    @classmethod
+    def _opened(cls, url: str, name: str) -> Ledger:
+        storage = open_storage(url, must_exist=True)
+        try:
+            study = optuna.load_study(storage=storage, study_name=name)
+        except KeyError:
+            raise StudyError(f"{describe_storage(url)}: there is no study '{name}'") from None
+        if _IDENTITY not in study.user_attrs:
+            raise StudyError(
+                f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
+                "use another name"
+            )
+        return cls(study, url, TrialTables.of(storage, study._study_id))
+
+    def _beginning_with(self, prefix: str) -> Iterator[Ledger]:
+        storage, engine = self._study._storage, getattr(self._trials, "engine", None)
+        for name in optuna.get_all_study_names(storage):
+            with suppress(KeyError):  # deleted at this moment
+                study = optuna.load_study(storage=storage, study_name=name) if name.startswith(prefix) else None
+                if study is not None and _IDENTITY in study.user_attrs:
+                    yield Ledger(study, self._url, engine and TrialTables(engine, study._study_id))
 
     @property
     def name(self) -> str:
@@ -292,6 +298,13 @@ def _clear_errors(url: str) -> Iterator[None]:
         line = " ".join(str(getattr(cause, "orig", None) or cause).split())
         mend = "make room for it, and the same command goes on" if "full" in line else "nothing in it was changed"
         raise StudyError(f"{describe_storage(url)}: the storage cannot be used: {line}; {mend}") from error
+
+
+def _exists(url: str, name: str) -> bool:
+    storage = open_storage(url)
+    if name not in optuna.get_all_study_names(storage):
+        return False
+    return not _is_unborn(optuna.load_study(storage=storage, study_name=name))
 
 
 def _is_unborn(study: optuna.Study) -> bool:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._say import say
-from nas_attn.errors import StudyError
+from nas_attn.errors import NasAttnError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,8 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         try:
             rows.append(_cells(name))
-        except StudyError as error:
+        except NasAttnError as error:
             problems += error.problems
+        except (KeyError, TypeError, ValueError) as error:  # of a hand, or of a version, that left something out
+            problems.append(f"studies/{name}: is damaged ({type(error).__name__}: {error})")
     console = wide_console()
     if rows:
         console.print(_table(rows))

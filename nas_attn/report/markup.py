@@ -68,7 +68,8 @@ def commands_markup(commands: Iterable[tuple[str, str]]) -> str:
 def panels_markup(panels: Panels) -> str:
     """Pictures in rows, one row for each image."""
     legend = "".join(
-        f'<li><span style="background:{colour}"></span>{escape(name)}</li>' for name, colour in panels.classes
+        f'<li><span style="background:{escape(colour)}"></span>{escape(name)}</li>'
+        for name, colour in panels.classes
     )
     notes = "".join(f"<p>{escape(note)}</p>" for note in panels.notes)
     rows = "".join(_panel_markup(panel) for panel in panels.panels)

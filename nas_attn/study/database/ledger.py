@@ -104,6 +104,16 @@ class Ledger:
         with _clear_errors(url):
             return patiently(lambda: _exists(url, name), url)
 
+    @classmethod
+    def names(cls, url: str) -> tuple[str, ...]:
+        """The studies that a storage holds, in the order of their creation.
+
+        Raises:
+            StudyError: the storage cannot be read.
+        """
+        with _clear_errors(url):
+            return patiently(lambda: tuple(optuna.get_all_study_names(open_storage(url))), url)
+
     def beginning_with(self, prefix: str) -> tuple[Ledger, ...]:
         """The studies of nas-attn in the same storage whose names begin so, in the order of their creation."""
         return self._do(lambda: tuple(self._beginning_with(prefix)))

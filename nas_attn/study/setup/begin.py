@@ -15,6 +15,7 @@ from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.plan import Plan
 from nas_attn.study.settings import Difference, differences
+from nas_attn.study.setup.find import refuse_renamed
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.mend import mend
 from nas_attn.study.setup.repeat import study_values, write_settings
@@ -47,6 +48,8 @@ def existing(resolved: Resolved) -> Ledger | None:
     """
     folder, url = StudyFolder.of(resolved.settings.study), study_url(resolved)
     if (url == folder.default_url and not folder.path.is_dir()) or not Ledger.exists(url, folder.name):
+        if url == folder.default_url and (folder.path / "study.db").is_file():
+            refuse_renamed(folder)
         return None
     return Ledger.open(url, folder.name)
 

@@ -121,9 +121,8 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
 
 def _refuse_what_is_no_file(path: Path) -> None:
     """A pipe would be waited for, a device read for ever."""
-    if path.exists() and not path.is_file():
-        what = "a folder" if path.is_dir() else "no regular file"
-        raise ExportError(f"{path}: is {what}; give a weights.safetensors of a run")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ExportError(f"{path}: is no regular file; give a weights.safetensors of a run")
 
 
 def _refuse_what_is_no_safetensors(path: Path) -> None:

@@ -166,7 +166,7 @@ class _Search:
         first = self._first_running()
         found = self._ledger.records(first)
         if len(found) < len(self._records) - first:
-            raise StudyError(f"trials of study '{self._settings.study}' are gone: somebody deleted it meanwhile")
+            raise self._ledger.gone()
         if list(found) != self._records[first:]:
             self._records[first:] = found
             self._pause = _FIRST_PAUSE

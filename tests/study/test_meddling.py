@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from nas_attn.errors import StudyError
 from nas_attn.evaluate import CostTable, LookupEvaluator
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import Role, State, TrialRecord
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
@@ -121,6 +121,26 @@ def test_a_study_that_is_deleted_ends_its_search_in_one_line(search, url, number
     assert line.endswith(
         "study.db: the study 'small' is gone: somebody deleted it while it was in use, or exchanged its database"
     )
+
+
+def test_a_study_that_is_deleted_while_its_search_waits_for_others_ends_it_in_one_line(
+    url, settings, costs, evaluator
+):
+    """The other process holds the trial under way, so that this one has nothing to write down."""
+    ledger = Ledger.create(url, "small", json.loads(json.dumps(settings.identity())), settings.context(), "macs")
+    plain = Evaluation(settings.space.plain, settings.budget, settings.seed, Role.CONTROL, "plain")
+    held = ledger.begin(plain, settings.space, version="1")
+    other = Ledger.open(url, "small").claims()
+    assert other.take(held.number)
+
+    class Waiting(InlinePool):
+        def wait(self, seconds: float | None = None) -> list[Finished]:
+            if "small" in optuna.get_all_study_names(url):
+                optuna.delete_study(study_name="small", storage=url)
+            return []
+
+    with pytest.raises(StudyError, match="study 'small' is gone: somebody deleted it while it was in use"):
+        run_trials(settings, ledger, Agenda(settings, costs), Waiting(evaluator), lambda _: None)
 
 
 def test_an_open_ledger_says_that_its_study_is_gone(url, settings):

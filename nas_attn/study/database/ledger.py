@@ -280,6 +280,13 @@ class Ledger:
             raise self._damaged(f"its attribute '{name}'", TypeError("no mapping"))
         return written
 
+    def gone(self) -> StudyError:
+        """What to raise where trials that were there are there no more."""
+        return StudyError(
+            f"{describe_storage(self._url)}: the study '{self.name}' is gone: somebody deleted it while it was in "
+            "use, or exchanged its database"
+        )
+
     def _damaged(self, what: str, error: Exception) -> StudyError:
         told = f"{type(error).__name__}: {error}"
         return StudyError(
@@ -292,10 +299,7 @@ class Ledger:
             with _clear_errors(self._url):
                 return patiently(act, self._url)
         except (KeyError, StudyGoneError):  # Optuna's word for a study that it does not find, and ours
-            raise StudyError(
-                f"{describe_storage(self._url)}: the study '{self.name}' is gone: somebody deleted it while it "
-                "was in use, or exchanged its database"
-            ) from None
+            raise self.gone() from None
 
 
 @contextmanager

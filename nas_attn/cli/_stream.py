@@ -94,8 +94,13 @@ class Output:
 
     @property
     def _stream(self) -> TextIO | None:
-        """None where whoever started the process has closed it."""
-        return cast("TextIO | None", getattr(sys, self._name))
+        """None where whoever started the process has closed it.
+
+        While rich has a live display, it puts a stand-in in the stream's place, which writes to the console, which
+        writes here.
+        """
+        stream = getattr(sys, self._name)
+        return cast("TextIO | None", getattr(stream, "rich_proxied_file", stream))
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:

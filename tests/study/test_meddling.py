@@ -15,7 +15,8 @@ from optuna.trial import TrialState
 from nas_attn.errors import StudyError
 from nas_attn.evaluate import CostTable, LookupEvaluator
 from nas_attn.record import Role, State, TrialRecord
-from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.database.ledger import Ledger, read_record
+from nas_attn.study.database.trials import WrittenTrial
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
 from nas_attn.study.schedule.agenda import Agenda
@@ -168,6 +169,8 @@ def test_a_damaged_trial_is_one_line(url, settings, evaluator, written):
         ledger.records()
     (line,) = error.value.problems
     assert "study.db: the study 'small' is damaged: what is written of a trial cannot be read" in line
+    with pytest.raises(StudyError, match="trial 0 is damaged: what is written of it cannot be read"):
+        read_record(WrittenTrial(0, TrialState.RUNNING, {"evaluation": written}))
 
 
 def test_a_damaged_identity_is_one_line(url, settings):

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_attn.budget import Budget
-from nas_attn.errors import SpaceError, StudyError
+from nas_attn.errors import SpaceError, StudyError, UsageError
 from nas_attn.placement import NONE, Placement
 from nas_attn.ranking import COSTS
 from nas_attn.record import Failure, Outcome, Role, Shortage, State, TrialRecord
@@ -42,6 +42,8 @@ _OUTCOME = "outcome"
 _FAILURE = "failure"
 WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
 """Attributes of a trial that hold its record; those that the ledger writes besides are for readers."""
+_DAMAGES = (KeyError, TypeError, ValueError, AttributeError, SpaceError, UsageError)
+"""What reading values comes to that nas-attn did not write so."""
 Result = TypeVar("Result")
 _ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 """Nothing here prunes, but others may."""
@@ -213,8 +215,8 @@ class Ledger:
         """
         written = self._do(lambda: self._trials.read(WRITTEN, first))
         try:
-            return tuple(map(read_record, written))
-        except (KeyError, TypeError, ValueError, AttributeError, SpaceError) as error:
+            return tuple(map(_record_of, written))
+        except _DAMAGES as error:
             raise self._damaged("what is written of a trial", error) from None
 
     def begin(
@@ -357,8 +359,19 @@ def read_record(trial: WrittenTrial) -> TrialRecord:
     """The record of a trial.
 
     Raises:
-        StudyError: it was not written by nas-attn.
+        StudyError: it was not written by nas-attn, or is damaged.
     """
+    try:
+        return _record_of(trial)
+    except _DAMAGES as error:
+        told = f"{type(error).__name__}: {error}"
+        raise StudyError(
+            f"trial {trial.number} is damaged: what is written of it cannot be read ({told})"
+        ) from None
+
+
+def _record_of(trial: WrittenTrial) -> TrialRecord:
+    """Raises one of ``_DAMAGES`` where a value is not what nas-attn writes."""
     if _EVALUATION not in trial.attributes:
         raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
     written = json.loads(trial.attributes[_EVALUATION])

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nas_attn.cli._console import Harmless
 from nas_attn.cli._plan import duration
 from nas_attn.ranking import RankedPlacement, Ranking, amount, describe, points, rank
 from nas_attn.record import Role, State, TrialRecord
@@ -61,10 +62,10 @@ class SearchProgress:
         """Show the state of the search."""
         done = sum(record.state is not State.RUNNING for record in records)
         if self._live is not None:
-            self._live.update(self._display(records, done))
+            self._live.update(Harmless(self._display(records, done)))
         elif done != self._told and done % max(1, self._expected(records, done) // _LINES) == 0:
             self._told = done
-            self._console.print(self._line(records, done), highlight=False, soft_wrap=True)
+            self._console.print(self._line(records, done), soft_wrap=True)
 
     def __enter__(self) -> Self:
         if self._live is not None:

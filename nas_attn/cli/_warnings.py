@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
+
+from nas_attn.cli._stream import OutputError
 
 
 @contextmanager
@@ -30,6 +32,5 @@ class _OnConsole(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print it."""
-        self._console.print(
-            f"{record.levelname.lower()}: {record.getMessage()}", markup=False, highlight=False, soft_wrap=True
-        )
+        with suppress(OutputError):  # who logs is not to blame, and what is printed next says so
+            self._console.print(f"{record.levelname.lower()}: {record.getMessage()}", soft_wrap=True)

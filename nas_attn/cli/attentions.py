@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import shutil
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +21,6 @@ from nas_attn.placement import AttentionSpec, Location, OptionValue, Site, Stage
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-PIPE_WIDTH = 120
 
 
 @dataclass(frozen=True)
@@ -76,15 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the kinds, or one of them."""
     from nas_attn.attention import KINDS, catalogue
+    from nas_attn.cli._console import wide_console
 
     chosen = KindFilter.of(arguments)
     if arguments.name is None:
-        _print_all(_console(), chosen, tuple(catalogue().values()))
+        _print_all(wide_console(), chosen, tuple(catalogue().values()))
     elif chosen != KindFilter():
         raise UsageError("NAME shows one kind; leave it out where --family, --stage or --max-... choose")
     else:
         entry = KINDS[arguments.name]
-        _print_one(_console(), entry.kind, inspect.getdoc(entry.module) or "")
+        _print_one(wide_console(), entry.kind, inspect.getdoc(entry.module) or "")
     return 0
 
 
@@ -223,11 +220,3 @@ def _table(*columns: str) -> Table:
         right = column.startswith(">")
         table.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right)
     return table
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    terminal = shutil.get_terminal_size().columns
-    width = terminal if sys.stdout.isatty() else max(PIPE_WIDTH, terminal)
-    return Console(width=width, highlight=False, markup=False, emoji=False)

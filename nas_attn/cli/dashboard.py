@@ -5,6 +5,9 @@
 Every trial has a note with its placement drawn; the study has the charts of 'nas-attn report', and the prediction
 panels that a report has made. All of it follows a search that is running.
 
+Whoever reaches it can change and delete studies, so it answers to its own address only: --host and --allow-host
+name others. Pages of other sites are refused.
+
 The same study in the plain dashboard: optuna-dashboard sqlite:///studies/nuclei/study.db
 """
 
@@ -16,6 +19,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from nas_attn.cli._say import say
 from nas_attn.errors import StudyError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     parser.add_argument("--host", default=_HOST, metavar="ADDRESS", help=f"address to listen on [{_HOST}]")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name of this machine by which browsers may ask for it; may be repeated [localhost]",
+    )
     parser.add_argument("--port", type=int, default=_PORT, metavar="N", help=f"port, 0 for any free one [{_PORT}]")
     parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
 
@@ -44,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from nas_attn.study.setup.find import folder_of, open_study
     from nas_attn.study.showing.annotated import Annotated
+    from nas_attn.study.showing.guarded import Guarded
     from nas_attn.study.showing.styled import Styled
     from nas_attn.study.showing.view import Watcher
 
@@ -53,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder = folder_of(arguments.study)
     watcher = Watcher(ledger, folder)
     dashboard = wsgi(ledger.optuna_storage, artifact_store=_artifact_store(folder))
-    application = Styled(Annotated(dashboard, ledger.optuna_id, watcher))
+    shown = Styled(Annotated(dashboard, ledger.optuna_id, watcher))
+    application = Guarded(shown, arguments.host, arguments.allow_host)
     try:
         server = make_server(
             arguments.host, arguments.port, application, server_class=_Server, handler_class=_QuietHandler
@@ -65,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     with server, watcher.watching():
         address = f"http://{arguments.host}:{server.server_port}/dashboard/studies/{ledger.optuna_id}"
-        print(f"dashboard of '{ledger.name}': {address} (Ctrl-C ends it)", flush=True)
+        say(f"dashboard of '{ledger.name}': {address} (Ctrl-C ends it)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print("dashboard ended")
+            say("dashboard ended")
     return 0
 
 

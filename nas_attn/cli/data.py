@@ -21,6 +21,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._say import say
 from nas_attn.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from nas_attn.data import FolderReport, SplitReport
 
-_LEAST_WIDTH = 120
 _SIZES_SHOWN = 4
 
 
@@ -52,15 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
         _show(report)
     if not report.usable:
         raise DataError(report.problems)
-    print("no problem found")
+    say("no problem found")
     return 0
 
 
 def _show(report: FolderReport) -> None:
-    from rich.console import Console
+    from nas_attn.cli._console import wide_console
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.width = max(console.width, _LEAST_WIDTH)
+    console = wide_console(soft_wrap=True)
     facts = {
         "folder": _printable(report.folder),
         "layout": report.layout,

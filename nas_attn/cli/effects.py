@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 
+from nas_attn.cli._say import say
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
@@ -23,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     effects = study_effects(open_study(arguments.study, arguments.storage).records())
     if arguments.json:
-        print(effects_json(effects))
+        say(effects_json(effects))
     else:
         from nas_attn.cli._console import wide_console
         from nas_attn.cli._effects_table import effects_table

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nas_attn.cli._say import say
 from nas_attn.deploy.formats import FORMATS, known_formats, targets
 from nas_attn.errors import UsageError
 
@@ -69,11 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     architecture = subject.architecture
     rank = "" if architecture.results is None else f"rank {architecture.results.rank}, "
     console = wide_console()
-    console.print(
-        f"{describe(architecture.placement)} ({rank}{architecture.placement.id})", soft_wrap=True, markup=False
-    )
+    console.print(f"{describe(architecture.placement)} ({rank}{architecture.placement.id})", soft_wrap=True)
     for saved in save(subject, files, arguments.image_size):
-        console.print(f"  {saved.path}: {saved.check}", soft_wrap=True, markup=False)
+        console.print(f"  {saved.path}: {saved.check}", soft_wrap=True)
     return 0
 
 
@@ -85,5 +84,5 @@ def _print(arguments: argparse.Namespace, formats: tuple[str, ...] | None) -> in
     from nas_attn.deploy.source import read_source
 
     text, check = smp_text(read_source(arguments.source, arguments.pick, arguments.storage))
-    print(f"{text}# Checked: {check}.")
+    say(f"{text}# Checked: {check}.")
     return 0

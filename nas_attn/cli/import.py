@@ -21,14 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the study, and say what is in it."""
-    from nas_attn.cli._console import wide_console
+    from nas_attn.cli._say import say
     from nas_attn.study.setup.imported import import_study
 
     done = import_study(arguments.file, arguments.study, arguments.storage)
-    wide_console().print(
+    say(
         f"study '{done.study}' in {done.storage}: {done.n_trials} trials, {done.n_new} of them from "
-        f"{arguments.file}; the same nas-attn search goes on with it",
-        markup=False,
-        soft_wrap=True,
+        f"{arguments.file}; the same nas-attn search goes on with it"
     )
     return 0

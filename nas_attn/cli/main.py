@@ -8,11 +8,16 @@ import itertools
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from nas_attn import __version__
 from nas_attn.cli._machine_errors import machine_problem
+from nas_attn.cli._say import complain
+from nas_attn.cli._stream import STDERR, STDOUT, OutputError
 from nas_attn.errors import NasAttnError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 VERBS = {
     "search": "search a space: train placements, rank them, export the best",
@@ -51,7 +56,14 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         lines = dict.fromkeys([*self._mended(message), *self._unknown_options(self._words)])
-        self.exit(USAGE_STATUS, "".join(f"{self.prog}: error: {line}\n" for line in lines))
+        for line in lines:
+            complain(f"{self.prog}: error: {line}")
+        self.exit(USAGE_STATUS)
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Help and version; argparse itself would be silent about a disk that is full."""
+        STDOUT.write(message)
+        STDOUT.flush()
 
     def _mended(self, message: str) -> list[str]:
         if unknown := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
@@ -102,23 +114,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         module.add_arguments(parser)
         status: int = module.run(parser.parse(words[1:]))
+        STDOUT.flush()
         return status
     except NasAttnError as error:
-        for problem in error.problems:
-            print(f"nas-attn: error: {problem}", file=sys.stderr)
+        _complain(*(f"error: {problem}" for problem in error.problems))
+        if isinstance(error, OutputError):
+            STDOUT.abandon()
         return USAGE_STATUS
     except KeyboardInterrupt:
-        print("nas-attn: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return INTERRUPTED_STATUS
     except BrokenPipeError:
-        sys.stderr.close()
+        STDOUT.abandon()
         return 0
     except OSError as error:
         told = machine_problem(error)
         if told is None:
             raise
-        print(f"nas-attn: error: {told}", file=sys.stderr)
+        _complain(f"error: {told}")
         return USAGE_STATUS
+
+
+def _complain(*lines: str) -> None:
+    """Say what went wrong; where not even that can be written, the exit status says it alone."""
+    try:
+        for line in lines:
+            complain(f"nas-attn: {line}")
+    except (OutputError, BrokenPipeError):
+        STDERR.abandon()
 
 
 def _verb(words: Sequence[str]) -> str | None:
@@ -141,5 +164,6 @@ def _verb(words: Sequence[str]) -> str | None:
         parser.parse_args(words[:1])
         return None
     if words[0] not in VERBS:
-        parser.exit(USAGE_STATUS, f"nas-attn: error: unknown verb '{words[0]}'; {did_you_mean(words[0], VERBS)}\n")
+        complain(f"nas-attn: error: unknown verb '{words[0]}'; {did_you_mean(words[0], VERBS)}")
+        parser.exit(USAGE_STATUS)
     return words[0]

@@ -11,17 +11,18 @@ from being segmented; it is named at the end, and the exit status is 2.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from nas_attn.cli._console import wide_console
 from nas_attn.errors import NasAttnError
 from nas_attn.ranking import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from nas_attn.fit import PredictionReport
 
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.fit import predict
 
     architecture = read_architecture(arguments.architecture, catalogue())
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False, soft_wrap=True)
+    console = wide_console(soft_wrap=True)
     columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)

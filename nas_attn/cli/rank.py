@@ -8,10 +8,10 @@ nas-attn rank nuclei --json > ranking.json
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._say import say
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     records = ledger.records()
     ranking = rank(records, cost=arguments.cost or ledger.identity["cost"])
     if arguments.json:
-        print(ranking_json(ranking, arguments.top))
+        say(ranking_json(ranking, arguments.top))
     elif arguments.csv:
-        sys.stdout.write(ranking_csv(ranking, arguments.top))
+        say(ranking_csv(ranking, arguments.top), end="")
     else:
         _show(ledger, records, ranking, arguments.top or _TOP)
     return 0
@@ -70,7 +70,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     ladder = ladder_of(ledger.identity, ranking.budget)
     console.print()
     proof = is_on_proof(ledger.identity)
-    console.print(budget_text(records, ranking, ladder, on_proof=proof), highlight=False)
+    console.print(budget_text(records, ranking, ladder, on_proof=proof))
     if holding := holding_sentences(ledger.name, ranking.rows[0], ranking, read_verifications(ledger)):
         console.print()
-        console.print("\n".join(holding), highlight=False, markup=False)
+        console.print("\n".join(holding))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._say import say
 from nas_attn.errors import NasAttnError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         facts = _with_panels(facts, ledger, folder)
     page = report_page(facts)
     write_text(arguments.output, page)
-    print(f"{arguments.output}: report of '{ledger.name}', {len(page) / 1e6:.1f} MB")
+    say(f"{arguments.output}: report of '{ledger.name}', {len(page) / 1e6:.1f} MB")
     return 0
 
 
@@ -58,15 +59,11 @@ def _with_panels(facts: StudyFacts, ledger: Ledger, folder: StudyFolder) -> Stud
     if pair is None:
         return facts
     try:
-        return replace(facts, panels=make_panels(ledger, pair, folder, listener=_say))
+        return replace(facts, panels=make_panels(ledger, pair, folder, listener=say))
     except NasAttnError as error:
         remark = f"No prediction panels: {'; '.join(error.problems)}"
-        _say(remark)
+        say(remark)
         return replace(facts, remarks=(*facts.remarks, remark))
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def _check(output: Path) -> None:

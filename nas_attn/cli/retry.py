@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Say how many trials run again, and why they had failed."""
-    from nas_attn.cli._console import wide_console
+    from nas_attn.cli._say import say
     from nas_attn.study.setup.retried import retry
 
     done = retry(arguments.study, arguments.storage, all_of_them=arguments.all)
@@ -33,9 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         lines.append(f"  and {more} more reasons")
     if done.n_kept:
         lines.append(f"left alone, since the placement itself failed: {_count(done.n_kept)} (--all takes all)")
-    console = wide_console()
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        say(line)
     return 0
 
 

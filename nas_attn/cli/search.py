@@ -157,13 +157,13 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print()
     ladder = () if result.course is None else result.course.ladder
     proof = resolved.settings.on_proof
-    console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof), highlight=False)
+    console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof))
     if result.best is None:
         return
     data = shlex.quote(resolved.request.data)
     stored = resolved.request.storage
     storage = f" --storage {shlex.quote(url_without_password(stored))}" if stored else ""
-    console.print(f"\nBest architecture: {result.best}\n\nNext:", highlight=False, soft_wrap=True)
+    console.print(f"\nBest architecture: {result.best}\n\nNext:", soft_wrap=True)
     for command in (
         f"nas-attn rank {result.study}{storage}",
         f"nas-attn verify {result.study}{storage}",
@@ -172,4 +172,4 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
         f"nas-attn train {result.best} --data {data} --against-plain",
         f"nas-attn dashboard {result.study}{storage}",
     ):
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+        console.print(f"  {command}", soft_wrap=True)

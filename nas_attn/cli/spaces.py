@@ -15,14 +15,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nas_attn.cli._console import wide_console
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.space import SearchSpace, list_spaces, read_space
 from nas_attn.space.source import shown_path
 
 if TYPE_CHECKING:
     from nas_attn.cli._costs import Costed, Extremes
-
-MIN_WIDTH = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the spaces, or show one."""
-    console = _console()
+    console = wide_console()
     if arguments.space is None:
         _print_list(console)
         return 0
@@ -62,12 +61,6 @@ def count_text(number: int) -> str:
     """
     digits = len(str(number)) - 1
     return f"{number:,}" if digits < 6 else f"{number:,} ({number / 10**digits:.1f} x 10^{digits})"
-
-
-def _console() -> Console:
-    """Standard output at its own width; wide enough for a line of ids where that is not known."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, MIN_WIDTH))
 
 
 def _print_list(console: Console) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nas_attn.errors import StudyError
+from nas_attn.cli._say import say
+from nas_attn.errors import NasAttnError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,20 +23,22 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = study_names()
     if not names:
-        print("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
+        say("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
         return 0
     rows: list[tuple[str, ...]] = []
     problems: list[str] = []
     for name in names:
         try:
             rows.append(_cells(name))
-        except StudyError as error:
+        except NasAttnError as error:
             problems += error.problems
+        except (KeyError, TypeError, ValueError) as error:  # of a hand, or of a version, that left something out
+            problems.append(f"studies/{name}: is damaged ({type(error).__name__}: {error})")
     console = wide_console()
     if rows:
         console.print(_table(rows))
     for problem in problems:
-        console.print(f"cannot be read: {problem}", markup=False, soft_wrap=True)
+        console.print(f"cannot be read: {problem}", soft_wrap=True)
     return 0
 
 

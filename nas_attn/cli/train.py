@@ -12,17 +12,17 @@ curve.csv, tensorboard/ and checkpoints/.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from nas_attn.cli._console import wide_console
 from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from nas_attn.data import Dataset
     from nas_attn.export import Architecture
     from nas_attn.fit import FitSettings
@@ -88,8 +88,7 @@ def _console() -> Console:
     """Where to speak; of several processes that train together only the first does."""
     from nas_attn.fit.teach import is_chief
 
-    width = None if sys.stdout.isatty() else 120
-    return Console(width=width, highlight=False, markup=False, soft_wrap=True, quiet=not is_chief())
+    return wide_console(soft_wrap=True, quiet=not is_chief())
 
 
 def _settings(arguments: argparse.Namespace) -> FitSettings:

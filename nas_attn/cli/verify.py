@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._say import say
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
                 console.print("Stopped. What is finished is kept; the same command goes on with it.")
             raise
     if arguments.json:
-        print(verified.result.to_json())
+        say(verified.result.to_json())
     else:
         _show(verified, console)
     return 0
@@ -82,25 +83,25 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
     from nas_attn.study.setup.join import resolve_joined
     from nas_attn.study.verify import verify
 
-    def say(text: str) -> None:
+    def tell(text: str) -> None:
         if not arguments.json:
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(text, soft_wrap=True)
 
     # What can be wrong with the study is told before its data are read.
     ledger = open_study(request.study, request.storage)
     records = ledger.records()
     claim = Claim.of(records, rank(records, cost=ledger.identity["cost"]), arguments.pick)
     resolved, folder, _ = resolve_joined(request)
-    say(f"{describe(claim.winner)}, the plain U-Net" + (f" and {claim.control_name}" if claim.control else ""))
+    tell(f"{describe(claim.winner)}, the plain U-Net" + (f" and {claim.control_name}" if claim.control else ""))
     test = f"{len(resolved.dataset.test)} test {resolved.dataset.units}"
-    say(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
+    tell(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
     return verify(
         resolved,
         folder,
         claim,
         n_seeds=arguments.seeds,
         ablate=arguments.ablate,
-        listener=lambda finished, wanted: say(f"{finished}/{wanted} runs"),
+        listener=lambda finished, wanted: tell(f"{finished}/{wanted} runs"),
     )
 
 
@@ -110,4 +111,4 @@ def _show(verified: Verified, console: Console) -> None:
     result = verified.result
     console.print()
     for sentence in (*result.sentences, *result.module_sentences, *looks_sentences(verified.n_looks)):
-        console.print(sentence, markup=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)

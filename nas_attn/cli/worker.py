@@ -79,9 +79,9 @@ def _work(request: JoinRequest, console: Console) -> int:
     from nas_attn.study.setup.join import described, hint, resolve_joined
 
     resolved, folder, ledger = resolve_joined(request)
-    console.print(described(resolved, ledger), markup=False, soft_wrap=True)
+    console.print(described(resolved, ledger), soft_wrap=True)
     if found := hint(resolved, ledger):
-        console.print(found, markup=False, soft_wrap=True)
+        console.print(found, soft_wrap=True)
     settings = resolved.settings
     progress = SearchProgress(
         console,
@@ -92,5 +92,5 @@ def _work(request: JoinRequest, console: Console) -> int:
     )
     with progress, warnings_on(console):
         records = run_joined(resolved, folder, ledger, progress)
-    console.print(f"study '{settings.study}' has its {len(records)} trials", markup=False, soft_wrap=True)
+    console.print(f"study '{settings.study}' has its {len(records)} trials", soft_wrap=True)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from nas_attn.data.listing import SPLITS
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.reach import is_file
 from nas_attn.errors import did_you_mean
+from nas_attn.names import name_problem
 
 YAML_NAME, JSON_NAME = "dataset.yaml", "dataset.json"
 MOST_MASK_VALUE = 65535
@@ -24,6 +26,7 @@ _FIELDS = ("name", "classes", "ignore_index", "in_channels", "mask_values", "spl
 _JSON_FIELDS = ("name", "classes", "ignore_index", "in_channels")
 _NULLS = ("", "~", "null")
 _MOST_BYTES = 4 << 20
+_MOST_LEVELS = 10
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,7 @@ def read_declaration(folder: Path) -> tuple[Declaration, list[Problem], list[str
 def _read_yaml(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
     try:
         text = _text(path)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
-            raise ValueError("aliases (*name) are not read; write the values out")
+        _refuse_harm(text)
         # BaseLoader leaves every scalar a text: SafeLoader reads the stem 0017 as 15 and the class 'no' as False.
         values = yaml.load(text, Loader=yaml.BaseLoader)
         lines = Lines.of(path.name, text, _FIELDS)
@@ -79,7 +81,7 @@ def _read_yaml(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
         line = f"{path.name}: must hold fields such as 'classes: [background, nucleus]'"
         return Declaration(), [Problem(Sort.DECLARATION, line)], []
     declaration, found = _declared(lines, {key: value for key, value in values.items() if value not in _NULLS})
-    return declaration, found, []
+    return declaration, [*(Problem(Sort.DECLARATION, line) for line in lines.repeated), *found], []
 
 
 def _read_json(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
@@ -91,6 +93,18 @@ def _read_json(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
         return Declaration(), [], [f"{path.name} was left out: it has no list of classes"]
     declaration, found = _declared(Lines(path.name), {key: values[key] for key in _JSON_FIELDS if key in values})
     return declaration, found, []
+
+
+def _refuse_harm(text: str) -> None:
+    """Raises ValueError for what takes for ever to read: a declaration needs three levels, and no alias."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.BaseLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_LEVELS:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ValueError(f"line {line}: nested deeper than {_MOST_LEVELS} levels")
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("aliases (*name) are not read; write the values out")
 
 
 def _text(path: Path) -> str:
@@ -136,10 +150,14 @@ def _declared(lines: Lines, values: dict[Any, Any]) -> tuple[Declaration, list[P
 
 
 def _name(value: object, found: _Found) -> str | None:
-    if value is None or (isinstance(value, str) and value.strip()):
-        return value
-    found.add(f"name is {_short(value)}; it must be a text", "name")
-    return None
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        found.add(f"name is {_short(value)}; it must be a text", "name")
+        return None
+    if problem := name_problem(value):
+        found.add(f"name {problem}", "name")
+    return value
 
 
 def _number(name: str, value: object, least: int, most: int, found: _Found) -> int | None:
@@ -164,7 +182,15 @@ def _classes(value: object, found: _Found) -> tuple[str, ...] | None:
     if repeated:
         found.add(f"classes names {', '.join(map(printable, repeated))} more than once", "classes")
         return None
+    _judge(value, "classes", found)
     return tuple(value)
+
+
+def _judge(names: Iterable[str], field: str, found: _Found) -> None:
+    """Told here rather than by an export, after the search."""
+    for name in names:
+        if problem := name_problem(name):
+            found.add(f"{field}: the class {problem}", field)
 
 
 def _mask_values(
@@ -177,7 +203,11 @@ def _mask_values(
         found.add(f"mask_values is {_short(value)}; it must be as {{0: background, 255: nucleus}}", "mask_values")
         return classes, None
     meanings = {int(key): name for key, name in value.items()}
+    if len(meanings) < len(value):
+        found.add("mask_values gives a value twice, such as 1 and 01; keep one of them", "mask_values")
     names = classes or tuple(dict.fromkeys(meanings[key] for key in sorted(meanings)))
+    if classes is None:
+        _judge(names, "mask_values", found)
     unknown = [(key, name) for key, name in value.items() if name not in names]
     for key, name in unknown:
         found.add(

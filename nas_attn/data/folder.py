@@ -18,7 +18,7 @@ from PIL import Image
 from nas_attn.data.channels import find_channels
 from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
-from nas_attn.data.declaration import read_declaration
+from nas_attn.data.declaration import YAML_NAME, Declaration, read_declaration
 from nas_attn.data.examine import Examined, examine
 from nas_attn.data.listing import SPLITS, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
@@ -28,6 +28,7 @@ from nas_attn.data.problem import Problem, Sort, folded, printable
 from nas_attn.data.report import FolderReport, report_splits
 from nas_attn.data.splitting import split_pairs
 from nas_attn.errors import DataError
+from nas_attn.names import name_problem
 
 
 def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
@@ -76,7 +77,7 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
     found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *_twins(examined)]
-    found += clip_problems(examined)
+    found += [*clip_problems(examined), *_nameless(folder, declaration)]
     notes += [*said, *split_notes, *clip_notes(examined), *channel_notes, *meaning_notes]
     notes += _reading_notes(examined, longest_side)
     report = FolderReport(
@@ -112,6 +113,15 @@ def _examined(
             else:
                 found += result
     return examined, found
+
+
+def _nameless(folder: Path, declaration: Declaration) -> list[Problem]:
+    """A data set is named after its folder where nothing else is declared."""
+    problem = None if declaration.name else name_problem(folder.resolve().name)
+    if problem is None:
+        return []
+    line = f"the folder's name {problem}, or give the data another name in {YAML_NAME}, as name: nuclei"
+    return [Problem(Sort.DECLARATION, line)]
 
 
 def _twins(examined: Sequence[Examined]) -> list[Problem]:

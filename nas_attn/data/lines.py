@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from nas_attn.printable import printable
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -15,10 +17,12 @@ class Lines:
     Args:
         source: name of the file; empty where there is none.
         numbers: from the names of a field and of what it holds to the line; empty where lines are not known.
+        repeated: what is written twice, a problem in words each: a reader of YAML silently keeps the last.
     """
 
     source: str = ""
     numbers: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    repeated: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, source: str, text: str, fields: tuple[str, ...]) -> Lines:
@@ -29,16 +33,24 @@ class Lines:
         """
         root = yaml.compose(text, Loader=yaml.BaseLoader)
         numbers: dict[tuple[str, ...], int] = {}
+        repeated: list[str] = []
         for name, line, value in _held(root):
-            numbers[name,] = line
-            if name in fields:
-                numbers |= {(name, inner): line for inner, line, _ in _held(value)}
-        return cls(source, numbers)
+            inner = [((name, each), at) for each, at, _ in _held(value)] if name in fields else []
+            for path, at in [((name,), line), *inner]:
+                if path in numbers:
+                    repeated.append(_twice(source, path, numbers[path], at))
+                numbers[path] = at
+        return cls(source, numbers, tuple(repeated))
 
     def place(self, *path: str) -> str:
         """``dataset.yaml: line 3``; of the field where what it holds has no line of its own."""
         known = next((self.numbers[path[:end]] for end in (2, 1) if path[:end] in self.numbers), None)
         return self.source if known is None else f"{self.source}: line {known}"
+
+
+def _twice(source: str, path: tuple[str, ...], first: int, again: int) -> str:
+    told = printable(": ".join(path))
+    return f"{source}: line {again}: {told} is written twice, first at line {first}; keep one of them"
 
 
 def _held(node: yaml.Node | None) -> Iterator[tuple[str, int, yaml.Node]]:

@@ -1,12 +1,15 @@
-"""What is wrong with a data set, one line each, and names that are safe to print."""
+"""What is wrong with a data set, one line each, in names that are safe to print."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+
+from nas_attn.printable import printable
+
+__all__ = ["MOST_OF_A_SORT", "Problem", "Sort", "folded", "printable"]
 
 MOST_OF_A_SORT = 30
 
@@ -55,16 +58,3 @@ def folded(problems: Iterable[Problem]) -> tuple[str, ...]:
         if count > MOST_OF_A_SORT
     ]
     return tuple(lines)
-
-
-def printable(name: object) -> str:
-    r"""A name with everything escaped that could break a line or hide: control characters, symbols, lone bytes.
-
-    >>> printable("röntgen\n1.png")
-    'röntgen\\n1.png'
-    """
-    return "".join(letter if _is_plain(letter) else ascii(letter)[1:-1] for letter in str(name))
-
-
-def _is_plain(letter: str) -> bool:
-    return letter.isprintable() and (letter.isascii() or unicodedata.category(letter)[0] not in "SC")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nas_attn.budget import Budget
 from nas_attn.errors import ExportError
+from nas_attn.names import name_problem
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.ranking import Interval, RankedPlacement
@@ -210,9 +211,6 @@ def _placement_problems(network: UNetConfig, placement: Placement) -> list[str]:
 def _text_problems(architecture: Architecture) -> list[str]:
     texts = [("classes", name) for name in architecture.classes]
     if architecture.found:
-        texts += [(name, str(value)) for name, value in vars(architecture.found).items()]
-    return [
-        f"{field}: {text!r} holds characters that cannot be shown"
-        for field, text in texts
-        if not text.isprintable()
-    ]
+        texts += [(name, text) for name, text in vars(architecture.found).items() if isinstance(text, str)]
+    unseen = [(field, text) for field, text in texts if not text.isprintable()]
+    return [f"{field}: {name_problem(text)}" for field, text in unseen]

@@ -15,7 +15,7 @@ from torch import Tensor
 from nas_attn.attention import KINDS
 from nas_attn.clips import covering_windows
 from nas_attn.data.problem import printable
-from nas_attn.errors import DataError, UsageError
+from nas_attn.errors import DataError, ExportError, UsageError
 from nas_attn.export import Architecture
 from nas_attn.fit.clip_files import find_clips
 from nas_attn.fit.hardware import choose_hardware
@@ -135,6 +135,12 @@ def frames_together(architecture: Architecture) -> int:
 def _load(architecture: Architecture, weights: Path, device: torch.device) -> tuple[Segmenter, WeightsInfo]:
     module = build_unet(architecture.network, architecture.placement)
     info = load_weights(weights, module, architecture_id(architecture))
+    network = architecture.network
+    if (len(info.classes), len(info.mean)) != (network.classes, network.in_channels):
+        raise ExportError(
+            f"{printable(weights)}: described for {len(info.classes)} classes and {len(info.mean)} channels, and "
+            f"the architecture has {network.classes} and {network.in_channels}; train again, or give another copy"
+        )
     module.eval().to(device)
     return Segmenter(module, info.normalisation, architecture.network.min_image_size), info
 

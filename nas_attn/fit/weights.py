@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,6 +102,7 @@ def load_weights(path: Path, module: nn.Module, architecture: str) -> WeightsInf
 
 
 def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
+    _refuse_what_is_no_file(path)
     _refuse_what_is_no_safetensors(path)
     try:
         with safe_open(path, framework="pt") as opened:
@@ -115,6 +117,12 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
         raise ExportError(
             f"{path}: damaged or no safetensors file ({error}); train again, or give another copy"
         ) from None
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """A pipe would be waited for, a device read for ever."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ExportError(f"{path}: is no regular file; give a weights.safetensors of a run")
 
 
 def _refuse_what_is_no_safetensors(path: Path) -> None:
@@ -138,11 +146,28 @@ def _info(path: Path, text: str) -> WeightsInfo:
         values = json.loads(text)
         for name in ("classes", "mean", "std"):
             values[name] = tuple(values[name])
-        return WeightsInfo(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ExportError(
-            f"{path}: its description is damaged ({error}); train again, or give another copy"
-        ) from None
+        info = WeightsInfo(**values)
+        problem = _info_problem(info)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        problem = str(error)
+    if problem is not None:
+        raise ExportError(f"{path}: its description is damaged ({problem}); train again, or give another copy")
+    return info
+
+
+def _info_problem(info: WeightsInfo) -> str | None:
+    """What a prediction cannot begin with; None where there is nothing of the kind."""
+    if not all(isinstance(name, str) for name in info.classes):
+        return "classes must be names"
+    if len(info.mean) != len(info.std) or not all(map(math.isfinite, (*info.mean, *info.std))):
+        return "mean and std must be finite numbers, one for each channel"
+    if not all(value > 0 for value in info.std):
+        return "std must be above 0"
+    if info.bits not in (8, 16):
+        return "bits must be 8 or 16"
+    if info.longest_side is not None and not (isinstance(info.longest_side, int) and info.longest_side > 0):
+        return "longest_side must be a whole number above 0, or null"
+    return None
 
 
 def _misfits(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Iterator[str]:
@@ -153,3 +178,5 @@ def _misfits(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tenso
     for name in sorted(wanted.keys() & found.keys()):
         if wanted[name].shape != found[name].shape:
             yield f"{path}: {name} has the shape {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
+        elif not found[name].isfinite().all():
+            yield f"{path}: {name} holds values that are not finite, so nothing can be predicted; train again"

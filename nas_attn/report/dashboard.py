@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 
+from nas_attn.printable import harmless
 from nas_attn.ranking import RankedPlacement, amount, counted, describe
 from nas_attn.record import State, TrialRecord
 from nas_attn.report.chart import PAPER, Chart
@@ -15,6 +17,7 @@ from nas_attn.report.sections import charts_of
 from nas_attn.report.words import delta, iou, named
 
 _MOST_POINTS = 300
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")
 _HEIGHT = 450  # of the dashboard's cards; what is higher is cut off
 
 
@@ -30,7 +33,7 @@ def study_note(facts: StudyFacts) -> str:
     """What the ranking says of a study, in Markdown."""
     lines = [
         f"**{facts.ranking.verdict}**",
-        holding_line(facts),
+        literal(holding_line(facts)),
         *_picture(facts),
         facts.plain_curve_text,
         *facts.ranking.notes,
@@ -52,7 +55,7 @@ def trial_note(record: TrialRecord, row: RankedPlacement | None) -> str:
         f"{record.role}{control}; seed {record.seed}; {record.budget}; {record.state}",
     ]
     if record.state is State.FAILED:
-        lines.append(f"It failed: {record.failure}.")
+        lines.append(f"It failed: {literal(record.failure or 'no reason is known')}.")
     if row is not None:
         to_plain = "" if row.is_plain else f", to the plain U-Net {delta(row)} points"
         lines.append(
@@ -61,6 +64,15 @@ def trial_note(record: TrialRecord, row: RankedPlacement | None) -> str:
             f"{amount(row.cost.parameters)} parameters."
         )
     return "\n\n".join(lines)
+
+
+def literal(text: str) -> str:
+    r"""A text from outside, whose signs mean nothing to Markdown and to the HTML in it.
+
+    >>> literal("the mask <b>a_b</b> [x](y)")
+    'the mask \\<b\\>a\\_b\\</b\\> \\[x\\](y)'
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", harmless(text))
 
 
 def drawn(placement_id: str, words: str) -> str:

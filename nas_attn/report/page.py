@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 
 from plotly.offline import get_plotlyjs
@@ -13,6 +12,7 @@ from nas_attn.ranking import RankedPlacement
 from nas_attn.report.drawing import draw_backbone, draw_modules, opening, tell
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.holding import holding_line
+from nas_attn.report.markup import safe
 from nas_attn.report.sections import Section, drawn_rows, numbers_of, sections
 from nas_attn.report.words import named
 
@@ -40,7 +40,7 @@ def report_page(facts: StudyFacts) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(parts.title)}</title><style>{_text('page.css')}</style></head><body>"
+        f"<title>{safe(parts.title)}</title><style>{_text('page.css')}</style></head><body>"
         f'{_header(facts, parts)}<main id="content">{"".join(map(_markup, parts.sections))}</main>'
         f'<footer class="soft">Made by nas-attn.</footer>'
         f'<script type="application/json" id="facts">{parts.facts}</script>'
@@ -49,20 +49,20 @@ def report_page(facts: StudyFacts) -> str:
 
 
 def _header(facts: StudyFacts, parts: _Parts) -> str:
-    links = "".join(f'<li><a href="#{part.name}">{escape(part.title)}</a></li>' for part in parts.sections)
-    remarks = "".join(f'<p class="remark">{escape(remark)}</p>' for remark in facts.remarks)
-    holding = f"<p>{escape(line)}</p>" if (line := holding_line(facts)) else ""
+    links = "".join(f'<li><a href="#{part.name}">{safe(part.title)}</a></li>' for part in parts.sections)
+    remarks = "".join(f'<p class="remark">{safe(remark)}</p>' for remark in facts.remarks)
+    holding = f"<p>{safe(line)}</p>" if (line := holding_line(facts)) else ""
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
-        f'<h1>{escape(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
-        f'<p class="verdict">{escape(facts.ranking.verdict)}</p>{holding}{remarks}'
+        f'<h1>{safe(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
+        f'<p class="verdict">{safe(facts.ranking.verdict)}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )
 
 
 def _markup(section: Section) -> str:
     return (
-        f'<section aria-labelledby="{section.name}"><h2 id="{section.name}">{escape(section.title)}</h2>'
+        f'<section aria-labelledby="{section.name}"><h2 id="{section.name}">{safe(section.title)}</h2>'
         f"{section.body}</section>"
     )
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nas_attn.printable import harmless
+
 LEVELS = ("debug", "info", "warning", "error")
 _NAMES = ("nas_attn", "py.warnings", "sqlalchemy")
 _LEAST = {"sqlalchemy": logging.WARNING}
@@ -68,10 +70,18 @@ def _handler(path: Path) -> logging.Handler:
         handler = _Quiet(path, encoding="utf-8", errors="backslashreplace")
     except OSError:
         return logging.NullHandler()
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = _Harmless("%(asctime)sZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     return handler
+
+
+class _Harmless(logging.Formatter):
+    """Lines that a terminal can show: they quote names of files and classes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or the lines where it has a traceback."""
+        return harmless(super().format(record))
 
 
 class _Quiet(logging.FileHandler):

@@ -186,6 +186,8 @@ class _Search:
         """Read what others have written, from the last trial that is sure to be there."""
         first = max(0, self._first_running() - 1)
         found = self._ledger.records(first)
+        if len(found) < len(self._records) - first:
+            self._ledger.check_there()
         _check_known(self._records[first:], found)
         if list(found) != self._records[first:]:
             self._records[first:] = found

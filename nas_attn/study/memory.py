@@ -14,9 +14,12 @@ from nas_attn.network import UNetConfig
 from nas_attn.whole_file import whole_file
 
 
-def default_memory(what: str) -> Path:
-    """The file for one kind of measurement."""
-    return Path.home() / ".cache" / "nas-attn" / f"{what}.json"
+def default_memory(what: str) -> Path | None:
+    """The file for one kind of measurement; None for a user without a home, as in many a container."""
+    try:
+        return Path.home() / ".cache" / "nas-attn" / f"{what}.json"
+    except RuntimeError:
+        return None
 
 
 def described(device: str, network: UNetConfig, budget: Budget) -> str:
@@ -24,8 +27,10 @@ def described(device: str, network: UNetConfig, budget: Budget) -> str:
     return f"{device}, torch {torch.__version__}, {network.base_channels} base channels, {budget}"
 
 
-def recall(memory: Path, words: Container[str]) -> dict[str, str]:
+def recall(memory: Path | None, words: Container[str]) -> dict[str, str]:
     """What the file says, as far as it is one of these words."""
+    if memory is None:
+        return {}
     try:
         values = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -33,8 +38,10 @@ def recall(memory: Path, words: Container[str]) -> dict[str, str]:
     return {key: value for key, value in values.items() if value in words} if isinstance(values, dict) else {}
 
 
-def remember(memory: Path, known: dict[str, str]) -> None:
+def remember(memory: Path | None, known: dict[str, str]) -> None:
     """Write the file anew; where that is not possible, the next search measures again."""
+    if memory is None:
+        return
     with contextlib.suppress(OSError, RuntimeError):  # the latter for links that lead in a circle
         memory.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(memory) as part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from nas_attn import __version__
 from nas_attn.errors import StudyError
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.claim import Claim
+from nas_attn.study.database.claims import alone
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import end_trial, evaluation_of
@@ -56,8 +57,10 @@ def verify(
     """
     beside = StudyFolder(folder.path / "verify")
     beside.make()
-    with _alone(beside.path / "lock", resolved.settings.study):
+    with ExitStack() as stack:
+        stack.enter_context(_alone(beside.path / "lock", resolved.settings.study))
         ledger = _ledger(resolved, claim)
+        stack.enter_context(alone(ledger.claims(), _taken(resolved.settings.study)))
         kept = Claim.from_dict(ledger.identity["claim"])
         records = list(ledger.records())
         work = _Work.left(records, kept.evaluations(n_seeds, ablate=ablate))
@@ -130,13 +133,17 @@ def _judged_on_test(resolved: Resolved) -> Resolved:
     return replace(resolved, dataset=replace(resolved.dataset, val=resolved.dataset.test))
 
 
+def _taken(study: str) -> str:
+    return f"study '{study}' is being verified by another process; wait for it"
+
+
 @contextmanager
 def _alone(path: Path, study: str) -> Iterator[None]:
     lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise StudyError(f"study '{study}' is being verified by another process; wait for it") from None
+        raise StudyError(_taken(study)) from None
     except OSError as error:
         raise StudyError(f"{path}: cannot be written: {error.strerror}") from None
     try:

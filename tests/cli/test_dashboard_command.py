@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.error
 import urllib.request
 import wsgiref.simple_server
 
@@ -146,3 +147,29 @@ def test_a_mistake_is_one_clear_line(tiny_study, refused, words, message):
     (line,) = refused("dashboard", *words)
 
     assert message in line
+
+
+def refused_request(server, method, path, **headers):
+    address = f"http://127.0.0.1:{server.server_port}{path}"
+    request = urllib.request.Request(address, headers=headers, method=method)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=60)
+    error.value.close()
+    return error.value.code
+
+
+def test_a_page_of_another_site_deletes_no_study(server):
+    assert refused_request(server, "DELETE", "/api/studies/1", Host="evil.example") == 403
+    assert refused_request(server, "DELETE", "/api/studies/1", Origin="http://evil.example") == 403
+    assert refused_request(server, "GET", "/api/studies", Host="evil.example") == 403
+    studies = json.loads(fetched(server, "/api/studies"))["study_summaries"]
+    assert [study["study_name"] for study in studies] == ["tiny"]
+
+
+def test_the_dashboards_own_page_may_write(server):
+    own = f"http://127.0.0.1:{server.server_port}"
+    body = json.dumps({"version": 1, "body": "mine"}).encode()
+    headers = {"Content-Type": "application/json", "Origin": own, "Sec-Fetch-Site": "same-origin"}
+    request = urllib.request.Request(f"{own}/api/studies/1/note", body, headers, method="PUT")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 204

@@ -1,4 +1,6 @@
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +151,64 @@ def test_a_pipe_in_the_place_of_the_legend_is_not_waited_for(capsys):
     os.mkfifo(Path("out", "legend.png"))
     assert main(list(PREDICT)) == 2
     assert "out/legend.png: was not made by a prediction" in capsys.readouterr().err
+
+
+def rewritten(**changes):
+    """The weights again, with another description or other tensors."""
+    from safetensors.torch import load_file, save_file
+
+    from nas_attn.fit.weights import FORMAT, read_info
+
+    path = Path("weights.safetensors")
+    tensors, info = load_file(path), {**asdict(read_info(path)), **changes}
+    for name in info.pop("poisoned", ()):
+        tensors[name].view(-1)[0] = float("nan")
+    save_file(tensors, path, metadata={FORMAT: json.dumps(info)})
+
+
+def a_tensor():
+    from safetensors.torch import load_file
+
+    return next(name for name, tensor in load_file("weights.safetensors").items() if tensor.is_floating_point())
+
+
+BAD_WEIGHTS = {
+    "std 0": ({"std": [0.0] * 3}, "weights.safetensors: its description is damaged (std must be above 0)"),
+    "std NaN": ({"std": [float("nan")] * 3}, "mean and std must be finite numbers, one for each channel"),
+    "mean infinite": ({"mean": [float("inf")] * 3}, "mean and std must be finite numbers, one for each channel"),
+    "mean of words": ({"mean": ["a"] * 3}, "its description is damaged ("),
+    "fewer std": ({"std": [1.0]}, "mean and std must be finite numbers, one for each channel"),
+    "fewer channels": ({"std": [1.0], "mean": [1.0]}, "described for 2 classes and 1 channels"),
+    "more classes": ({"classes": ["a", "b", "c"]}, "described for 3 classes and 3 channels"),
+    "classes of numbers": ({"classes": [1, 2]}, "classes must be names"),
+    "bits": ({"bits": 7}, "bits must be 8 or 16"),
+    "longest side": ({"longest_side": -1}, "longest_side must be a whole number above 0, or null"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
+def test_weights_that_cannot_predict_are_refused_before_anything_is_written(refused, changes, message):
+    rewritten(**changes)
+
+    (line,) = refused(*PREDICT)
+    assert message in line
+    assert not Path("out").exists()
+
+
+def test_weights_that_are_not_finite_are_refused(refused):
+    name = a_tensor()
+    rewritten(poisoned=[name])
+
+    (line,) = refused(*PREDICT)
+    assert line == (
+        f"weights.safetensors: {name} holds values that are not finite, so nothing can be predicted; train again"
+    )
+    assert not Path("out").exists()
+
+
+def test_a_pipe_for_weights_is_not_waited_for(refused):
+    Path("weights.safetensors").unlink()
+    os.mkfifo("weights.safetensors")
+
+    (line,) = refused(*PREDICT)
+    assert line == "weights.safetensors: is no regular file; give a weights.safetensors of a run"

@@ -221,3 +221,28 @@ def test_the_ranking_says_what_was_verified_of_its_first(tiny_study, capsys):
     assert " ".join(verdict.split()) in " ".join(capsys.readouterr().out.split())
     main(["rank", "tiny", "--json"])
     assert json.loads(capsys.readouterr().out)[0] == first
+
+
+def test_two_verifications_from_two_folders_do_not_end_each_other(
+    tiny_study, winner, refused, monkeypatch, tmp_path_factory
+):
+    from nas_attn.study import verify as verify_module
+    from nas_attn.study.database import claims
+
+    monkeypatch.setattr(claims, "BEAT_SECONDS", 0.1)
+    storage = f"sqlite:///{tiny_study.folder / 'studies/tiny/study.db'}"
+    command = ("verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2", "--storage", storage)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    run, said = verify_module._run, []
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(verify_module, "_run", run)
+        with monkeypatch.context() as patch:
+            patch.chdir(elsewhere)
+            said.extend(refused(*command))
+        return run(*arguments)
+
+    monkeypatch.setattr(verify_module, "_run", meanwhile)
+    assert main(command) == 0
+    assert said == ["study 'tiny' is being verified by another process; wait for it"]
+    assert len(verifying(winner)) == 6

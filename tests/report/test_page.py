@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -249,3 +250,12 @@ def test_a_cost_that_was_not_measured_leaves_the_front_out(facts_of: Facts, cost
     outline = Outline(report_page(facts_of(6, records=records, ranking=rank(records, cost=cost))))
     assert "front" not in headings(outline)
     assert Cost(1, 1).latency_ms is None
+
+
+def test_colours_of_panels_are_escaped(facts_of: Facts) -> None:
+    facts = full(facts_of)
+    assert facts.panels is not None
+    hostile = replace(facts.panels, classes=(("cell", 'red"><script>alert(1)</script>'),))
+    page = report_page(replace(facts, panels=hostile))
+    assert "<script>alert" not in page
+    assert "red&quot;&gt;&lt;script&gt;alert(1)" in page

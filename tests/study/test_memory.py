@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pwd
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from nas_attn.study.memory import recall, remember
+from nas_attn.study.memory import default_memory, recall, remember
 
 
 def test_what_was_measured_is_remembered(tmp_path: Path) -> None:
@@ -75,3 +76,30 @@ def test_a_cache_that_is_closed_is_done_without(
     finally:
         memory.parent.chmod(0o755)
     assert recall(memory, ["float32", "bfloat16"]) == {"cpu": "float32"}
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whom the machine does not know, without HOME: so are containers begun."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+def test_what_was_measured_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    memory = default_memory("workers")
+    assert memory == tmp_path / ".cache" / "nas-attn" / "workers.json"
+    remember(memory, {"here": "3"})
+    assert recall(memory, ["3"]) == {"here": "3"}
+    assert recall(memory, ["4"]) == {}
+
+
+def test_without_a_home_nothing_is_remembered(homeless: None) -> None:
+    memory = default_memory("workers")
+    assert memory is None
+    remember(memory, {"here": "3"})
+    assert recall(memory, ["3"]) == {}

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
-from nas_attn.errors import LostStorageError
+from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.study.database.holder import has_ended, this_process
 from nas_attn.study.database.watch import Watch
 
@@ -37,6 +37,9 @@ PATIENCE_SECONDS = 60.0
 _BIRTH = -1
 """In place of a trial's number: the right to write a new study's settings."""
 _BIRTH_SECONDS = 30.0
+_ALL = -2
+"""In place of a trial's number: the right to run all trials of a study."""
+_LOOK_SECONDS = 0.5
 
 _CLAIMS = Table(
     "nas_attn_claims",
@@ -153,7 +156,7 @@ class ClaimTable:
         """Take all claims away from processes of this machine that have ended."""
         for number, claim in self._held_by_others().items():
             if has_ended(claim.holder) and self.release(number, claim):
-                log.warning("trial %d is free again: process %s has ended", number, claim.holder)
+                log.warning("%s is free again: process %s has ended", _told(number), claim.holder)
 
     def give_all_back(self) -> None:
         """Let others have all that this process holds."""
@@ -212,6 +215,29 @@ def alive(claims: Claims) -> Iterator[None]:
 
 
 @contextmanager
+def alone(claims: Claims, problem: str) -> Iterator[None]:
+    """Hold the right to run all trials of a study, from whatever folder and machine.
+
+    Whoever holds it gives signs of life; who does not for a minute has lost it.
+
+    Args:
+        claims: of this process.
+        problem: what is wrong where another process has it.
+    Raises:
+        StudyError: another process has it.
+    """
+    with alive(claims):
+        seen: Claim | None = None
+        while not claims.take(_ALL):
+            holder = claims.held_by_others().get(_ALL)
+            if seen is not None and holder is not None and holder != seen:
+                raise StudyError(problem)
+            seen = holder
+            time.sleep(_LOOK_SECONDS)
+        yield
+
+
+@contextmanager
 def right_of_birth(engine: Engine, study_id: int) -> Iterator[None]:
     """Only one process at a time writes a new study's settings; the others wait for it, but not for ever."""
     claims = ClaimTable(engine, study_id)
@@ -236,11 +262,15 @@ def _beat(claims: ClaimTable, ended: threading.Event, beat_seconds: float, patie
             others = claims.held_by_others()
             for number in watch.look(others):
                 if claims.release(number, others[number]):
-                    log.warning("trial %d is free again: nothing was heard of %s", number, others[number].holder)
+                    log.warning("%s is free again: nothing was heard of %s", _told(number), others[number].holder)
         except LostStorageError:
             return  # whoever searches finds it, too
         except SQLAlchemyError as error:
             log.info("no heartbeat: %s", " ".join(str(error).split())[:200])
+
+
+def _told(number: int) -> str:
+    return f"trial {number}" if number >= 0 else "the study"
 
 
 def _make_table(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_attn.budget import Budget
-from nas_attn.errors import LostStorageError, StudyError
+from nas_attn.errors import LostStorageError, SpaceError, StudyError, UsageError
 from nas_attn.placement import NONE, Placement
 from nas_attn.ranking import COSTS
 from nas_attn.record import Failure, Outcome, Role, Shortage, State, TrialRecord
@@ -26,7 +26,7 @@ from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_o
 from nas_attn.study.database.patience import patiently
 from nas_attn.study.database.storage import describe_storage, keep_watch, open_storage
 from nas_attn.study.database.tables import TrialTables
-from nas_attn.study.database.trials import NewTrial, Trials, WrittenTrial
+from nas_attn.study.database.trials import NewTrial, StudyGoneError, Trials, WrittenTrial
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
 
@@ -49,8 +49,11 @@ _BROKEN = ("malformed", "not a database", "no such table", "disk I/O error")
 """What SQLite says of a file that somebody else has written to."""
 _OWN = "own"
 """Of a failure: that it is known to be the placement's, which versions before did not ask."""
+_DAMAGES = (KeyError, TypeError, ValueError, AttributeError, SpaceError, UsageError)
+"""What reading values comes to that nas-attn did not write so."""
 Result = TypeVar("Result")
-_STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.FAIL: State.FAILED}
+_ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+"""Nothing here prunes, but others may."""
 
 
 class StudyExistsError(StudyError):
@@ -104,23 +107,7 @@ class Ledger:
             StudyError: the storage cannot be used.
         """
         with _clear_errors(url):
-            # A creation that was killed has left a study without identity and trials: it is taken up here.
-            storage = open_storage(url)
-            study = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                directions=["maximize", "minimize"],
-                load_if_exists=True,
-            )
-            with right_of_birth(storage.engine, study._study_id):
-                if not _is_unborn(study):
-                    raise StudyExistsError(f"{describe_storage(url)}: there is a study '{name}' already")
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                    study.set_metric_names(["iou", cost])
-                study.set_user_attr(CONTEXT, json.dumps(context))
-                study.set_user_attr(_IDENTITY, json.dumps(identity))
-            return cls(study, url, TrialTables.of(storage, study._study_id))
+            return patiently(lambda: cls._created(url, name, identity, context, cost), url)
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
@@ -130,17 +117,7 @@ class Ledger:
             StudyError: the storage cannot be read, has no such study, or the study is not one of nas-attn.
         """
         with _clear_errors(url):
-            storage = open_storage(url, must_exist=True)
-            try:
-                study = optuna.load_study(storage=storage, study_name=name)
-            except KeyError:
-                raise StudyError(f"{describe_storage(url)}: there is no study '{name}'") from None
-            if _IDENTITY not in study.user_attrs:
-                raise StudyError(
-                    f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
-                    "use another name"
-                )
-            return cls(study, url, TrialTables.of(storage, study._study_id))
+            return patiently(lambda: cls._opened(url, name), url)
 
     @classmethod
     def exists(cls, url: str, name: str) -> bool:
@@ -150,22 +127,65 @@ class Ledger:
             StudyError: the storage cannot be read.
         """
         with _clear_errors(url):
-            storage = open_storage(url)
-            if name not in optuna.get_all_study_names(storage):
-                return False
-            return not _is_unborn(optuna.load_study(storage=storage, study_name=name))
+            return patiently(lambda: _exists(url, name), url)
+
+    @classmethod
+    def names(cls, url: str) -> tuple[str, ...]:
+        """The studies that a storage holds, in the order of their creation.
+
+        Raises:
+            StudyError: the storage cannot be read.
+        """
+        with _clear_errors(url):
+            return patiently(lambda: tuple(optuna.get_all_study_names(open_storage(url))), url)
 
     def beginning_with(self, prefix: str) -> tuple[Ledger, ...]:
         """The studies of nas-attn in the same storage whose names begin so, in the order of their creation."""
-        with _clear_errors(self._url):
-            storage, engine = self._study._storage, getattr(self._trials, "engine", None)
-            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(prefix)]
-            studies = [optuna.load_study(storage=storage, study_name=name) for name in names]
-            return tuple(
-                Ledger(study, self._url, engine and TrialTables(engine, study._study_id))
-                for study in studies
-                if _IDENTITY in study.user_attrs
+        return self._do(lambda: tuple(self._beginning_with(prefix)))
+
+    @classmethod
+    def _created(
+        cls, url: str, name: str, identity: Mapping[str, Any], context: Mapping[str, Any], cost: str
+    ) -> Ledger:
+        # A creation that was killed has left a study without identity and trials: it is taken up here.
+        storage = open_storage(url)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=["maximize", "minimize"],
+            load_if_exists=True,
+        )
+        with right_of_birth(storage.engine, study._study_id):
+            if not _is_unborn(study):
+                raise StudyExistsError(f"{describe_storage(url)}: there is a study '{name}' already")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(["iou", cost])
+            study.set_user_attr(CONTEXT, json.dumps(context))
+            study.set_user_attr(_IDENTITY, json.dumps(identity))
+        return cls(study, url, TrialTables.of(storage, study._study_id))
+
+    @classmethod
+    def _opened(cls, url: str, name: str) -> Ledger:
+        storage = open_storage(url, must_exist=True)
+        try:
+            study = optuna.load_study(storage=storage, study_name=name)
+        except KeyError:
+            raise StudyError(f"{describe_storage(url)}: there is no study '{name}'") from None
+        if _IDENTITY not in study.user_attrs:
+            raise StudyError(
+                f"{describe_storage(url)}: the study '{name}' was not made by nas-attn, so it cannot be read; "
+                "use another name"
             )
+        return cls(study, url, TrialTables.of(storage, study._study_id))
+
+    def _beginning_with(self, prefix: str) -> Iterator[Ledger]:
+        storage, engine = self._study._storage, getattr(self._trials, "engine", None)
+        for name in optuna.get_all_study_names(storage):
+            with suppress(KeyError):  # deleted at this moment
+                study = optuna.load_study(storage=storage, study_name=name) if name.startswith(prefix) else None
+                if study is not None and _IDENTITY in study.user_attrs:
+                    yield Ledger(study, self._url, engine and TrialTables(engine, study._study_id))
 
     @property
     def name(self) -> str:
@@ -190,20 +210,17 @@ class Ledger:
     @property
     def identity(self) -> dict[str, Any]:
         """What was given when the study was created."""
-        identity: dict[str, Any] = json.loads(self._study.user_attrs[_IDENTITY])
-        return identity
+        return self._written(_IDENTITY)
 
     @property
     def context(self) -> dict[str, Any]:
         """What was given for exports when the study was created."""
-        context: dict[str, Any] = json.loads(self._study.user_attrs[CONTEXT])
-        return context
+        return self._written(CONTEXT)
 
     @property
     def plan(self) -> Plan | None:
         """How far the study is to go, as the last search of it has said; None where none has."""
-        attributes = self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
-        return Plan(**json.loads(attributes[PLAN])) if PLAN in attributes else None
+        return Plan(**self._written(PLAN)) if PLAN in self._attributes() else None
 
     def write_plan(self, plan: Plan) -> None:
         """Tell all who search the study how far it is to go."""
@@ -225,7 +242,11 @@ class Ledger:
         Raises:
             StudyError: the storage cannot be read, or a trial was not written by nas-attn.
         """
-        return tuple(map(read_record, self._do(lambda: self._trials.read(WRITTEN, first))))
+        written = self._do(lambda: self._trials.read(WRITTEN, first))
+        try:
+            return tuple(map(_record_of, written))
+        except _DAMAGES as error:
+            raise self._damaged("what is written of a trial", error) from None
 
     def begin(
         self, evaluation: Evaluation, space: SearchSpace, *, version: str, number: int | None = None
@@ -324,9 +345,46 @@ class Ledger:
             keep_watch(self._trials.engine)
         self._is_watched = True
 
+    def _attributes(self) -> dict[str, Any]:
+        return self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
+
+    def _written(self, name: str) -> dict[str, Any]:
+        """An attribute of the study that says what it is."""
+        try:
+            written: dict[str, Any] = json.loads(self._attributes()[name])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(f"its attribute '{name}'", error) from None
+        if not isinstance(written, dict):
+            raise self._damaged(f"its attribute '{name}'", TypeError("no mapping"))
+        return written
+
+    def check_there(self) -> None:
+        """Raise where the study is not in its storage any more.
+
+        Raises:
+            LostStorageError: somebody has deleted it, or the storage is another one.
+        """
+        self._attributes()
+
+    def _gone(self) -> LostStorageError:
+        return LostStorageError(
+            f"{describe_storage(self._url)}: the study '{self.name}' is gone: somebody deleted it while it was in "
+            "use, or exchanged its database"
+        )
+
+    def _damaged(self, what: str, error: Exception) -> StudyError:
+        told = f"{type(error).__name__}: {error}"
+        return StudyError(
+            f"{describe_storage(self._url)}: the study '{self.name}' is damaged: {what} cannot be read ({told}); "
+            "restore it from a copy, or begin another"
+        )
+
     def _do(self, act: Callable[[], Result]) -> Result:
-        with _clear_errors(self._url):
-            return patiently(act, self._url)
+        try:
+            with _clear_errors(self._url):
+                return patiently(act, self._url)
+        except (KeyError, StudyGoneError):  # Optuna's word for a study that it does not find, and ours
+            raise self._gone() from None
 
 
 @contextmanager
@@ -341,6 +399,13 @@ def _clear_errors(url: str) -> Iterator[None]:
             raise LostStorageError(f"{describe_storage(url)}: the database is broken: {line}") from error
         mend = "make room for it, and the same command goes on" if "full" in line else "nothing in it was changed"
         raise StudyError(f"{describe_storage(url)}: the storage cannot be used: {line}; {mend}") from error
+
+
+def _exists(url: str, name: str) -> bool:
+    storage = open_storage(url)
+    if name not in optuna.get_all_study_names(storage):
+        return False
+    return not _is_unborn(optuna.load_study(storage=storage, study_name=name))
 
 
 def _is_unborn(study: optuna.Study) -> bool:
@@ -379,8 +444,19 @@ def read_record(trial: WrittenTrial) -> TrialRecord:
     """The record of a trial.
 
     Raises:
-        StudyError: it was not written by nas-attn.
+        StudyError: it was not written by nas-attn, or is damaged.
     """
+    try:
+        return _record_of(trial)
+    except _DAMAGES as error:
+        told = f"{type(error).__name__}: {error}"
+        raise StudyError(
+            f"trial {trial.number} is damaged: what is written of it cannot be read ({told})"
+        ) from None
+
+
+def _record_of(trial: WrittenTrial) -> TrialRecord:
+    """Raises one of ``_DAMAGES`` where a value is not what nas-attn writes."""
     if _EVALUATION not in trial.attributes:
         raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
     written = json.loads(trial.attributes[_EVALUATION])
@@ -400,13 +476,14 @@ def read_record(trial: WrittenTrial) -> TrialRecord:
 
 def _ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> TrialRecord:
     """The record with what its trial came to; the same record where the trial has not ended."""
-    if state not in _STATES:
+    if state not in _ENDED:
         return record
     ended = json.loads(notes.get(_OUTCOME) or notes.get(_FAILURE) or "{}")
-    complete, shortage = _STATES[state] is State.COMPLETE, ended.get("shortage")
+    # Complete without an outcome: somebody else has told Optuna values that nobody measured.
+    complete, shortage = state is TrialState.COMPLETE and _OUTCOME in notes, ended.get("shortage")
     return replace(
         record,
-        state=_STATES[state],
+        state=State.COMPLETE if complete else State.FAILED,
         outcome=Outcome.from_dict(ended) if complete else None,
         failure=None if complete else ended.get("reason", ENDED_OUTSIDE),
         worker=ended.get("worker", ""),

@@ -15,20 +15,39 @@ from nas_attn.study.database.storage import describe_storage
 Result = TypeVar("Result")
 
 SECONDS = 600.0
+START_SECONDS = 60.0
+"""For a server that has not answered this process yet: perhaps there is none at that address."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _BUSY = ("database is locked", "database table is locked")
+_FINAL = (
+    "authentication",
+    "no password supplied",
+    "access denied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "unknown database",
+    "name or service not known",
+    "nodename nor servname",
+    "could not translate host name",
+)
+"""What a server, or the network, says that waiting does not change."""
+
+_REACHED: set[str] = set()
+"""URLs of the databases that have answered this process."""
 
 log = logging.getLogger(__name__)
 
 
-def patiently(act: Callable[[], Result], url: str, *, seconds: float = SECONDS) -> Result:
+def patiently(act: Callable[[], Result], url: str, *, seconds: float | None = None) -> Result:
     """Do something with a database; again and again while its server is restarted or cannot be reached.
 
     Args:
         act: what to do; it has to bear being done twice, since a connection may break after it is done.
         url: of the database, for the log.
-        seconds: after which the error is raised.
+        seconds: after which the error is raised; None is ten minutes, or one where the server has never answered.
     """
+    if seconds is None:
+        seconds = SECONDS if url in _REACHED else START_SECONDS
     end, pause, told = time.monotonic() + seconds, _FIRST_PAUSE, False
     while True:
         try:
@@ -37,11 +56,10 @@ def patiently(act: Callable[[], Result], url: str, *, seconds: float = SECONDS) 
             if not _may_pass(error) or time.monotonic() >= end:
                 raise
             if not told and pause > 1:
-                log.warning(
-                    "%s cannot be used; trying again for %.0f minutes", describe_storage(url), seconds / 60
-                )
+                log.warning("%s cannot be used; trying again for %.0f seconds", describe_storage(url), seconds)
                 told = True
         else:
+            _REACHED.add(url)
             if told:
                 log.warning("%s can be used again", describe_storage(url))
             return result
@@ -57,4 +75,4 @@ def _may_pass(error: Exception) -> bool:
         return isinstance(error, DBAPIError) and error.connection_invalidated
     if type(error.orig).__module__.startswith("sqlite3"):
         return any(words in str(error.orig) for words in _BUSY)
-    return True
+    return not any(words in str(error.orig).lower() for words in _FINAL)

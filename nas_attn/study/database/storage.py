@@ -35,8 +35,8 @@ _NO_URL = (
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file."""
-    return f"sqlite:///{path}"
+    """The URL of a SQLite file; what means something in a URL, such as ``?`` and ``%``, is quoted."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def is_sqlite(url: str) -> bool:

@@ -17,11 +17,12 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from nas_attn.errors import LostStorageError
-from nas_attn.study.database.trials import NewTrial, WrittenTrial
+from nas_attn.study.database.trials import NewTrial, StudyGoneError, WrittenTrial
 
 SCHEMAS = ("v3.2.0.a",)
 """Revisions of Optuna's tables that are known here."""
+
+_UNENDED = (TrialState.RUNNING, TrialState.WAITING)
 
 _STUDIES = models.StudyModel.__table__
 _TRIALS = models.TrialModel.__table__
@@ -100,9 +101,10 @@ class TrialTables:
         """Give a running trial its final state, further user attributes and its values, all or nothing."""
         with self.engine.begin() as connection:
             trial_id = self._trial_id(connection, number)
-            running = (_TRIALS.c.trial_id == trial_id) & (_TRIALS.c.state == TrialState.RUNNING)
+            running = (_TRIALS.c.trial_id == trial_id) & _TRIALS.c.state.in_(_UNENDED)
             final = {"state": state, "datetime_complete": _now()}
             if not connection.execute(update(_TRIALS).where(running).values(final)).rowcount:
+                self._find(connection, number)
                 return False
             _forget(connection, trial_id, attributes)
             if attributes:
@@ -132,16 +134,22 @@ class TrialTables:
         """
         same = update(_STUDIES).where(_STUDIES.c.study_id == self.study_id)
         if not connection.execute(same.values(study_name=_STUDIES.c.study_name)).rowcount:
-            raise LostStorageError("the study was deleted from its storage while it was searched")
+            raise StudyGoneError
         of_study = select(_TRIALS.c.number).where(_TRIALS.c.study_id == self.study_id)
         last = connection.scalar(of_study.order_by(_TRIALS.c.trial_id.desc()).limit(1))
         return 0 if last is None else int(last) + 1
 
     def _trial_id(self, connection: Connection, number: int) -> int:
         if number not in self._trial_ids:
-            here = (_TRIALS.c.study_id == self.study_id) & (_TRIALS.c.number == number)
-            self._trial_ids[number] = connection.execute(select(_TRIALS.c.trial_id).where(here)).scalar_one()
+            self._trial_ids[number] = self._find(connection, number)
         return self._trial_ids[number]
+
+    def _find(self, connection: Connection, number: int) -> int:
+        here = (_TRIALS.c.study_id == self.study_id) & (_TRIALS.c.number == number)
+        trial_id = connection.execute(select(_TRIALS.c.trial_id).where(here)).scalar()
+        if trial_id is None:
+            raise StudyGoneError
+        return int(trial_id)
 
 
 def _forget(connection: Connection, trial_id: int, attributes: Mapping[str, Any]) -> None:

@@ -10,6 +10,10 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
 
+class StudyGoneError(Exception):
+    """The storage has the study no more, or not with the trials that it had."""
+
+
 @dataclass(frozen=True)
 class WrittenTrial:
     """A trial as the storage has it.
@@ -62,7 +66,10 @@ class Trials(Protocol):
         """Give a running trial its final state, further user attributes and, where it is complete, its values.
 
         Returns:
-            False where the trial was not running any more; then nothing has changed.
+            False where the trial was not running any more; then nothing has changed. One that others have set
+            to wait meanwhile still runs.
+        Raises:
+            StudyGoneError: there is no such trial.
         """
 
     def reopen(self, numbers: Sequence[int], forget: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from nas_attn.study.database.storage import is_missing
 from nas_attn.study.plan import Plan
 from nas_attn.study.settings import Difference, differences
 from nas_attn.study.setup.apart import check_apart
+from nas_attn.study.setup.find import refuse_renamed
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.mend import mend
 from nas_attn.study.setup.own_files import check_own
@@ -53,6 +54,8 @@ def existing(resolved: Resolved) -> Ledger | None:
     check_apart(resolved.request.data, folder)
     is_new = url == folder.default_url and not folder.path.is_dir()
     exists = not is_new and not is_missing(url) and Ledger.exists(url, folder.name)
+    if not exists and url == folder.default_url and folder.has_database:
+        refuse_renamed(folder)
     ledger = Ledger.open(url, folder.name) if exists else None
     check_own(folder, url, ledger)
     return ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import optuna
@@ -31,8 +32,37 @@ def open_study(study: str, storage: str | None = None) -> Ledger:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if storage is not None:
         return Ledger.open(storage, study)
-    folder = find_folder(study)
-    return Ledger.open(folder.default_url, folder.name)
+    return open_folder(find_folder(study))
+
+
+def open_folder(folder: StudyFolder) -> Ledger:
+    """The ledger of the study in a folder.
+
+    Raises:
+        StudyError: it has another name than its folder, or cannot be read.
+    """
+    try:
+        return Ledger.open(folder.default_url, folder.name)
+    except StudyError:
+        refuse_renamed(folder)
+        raise
+
+
+def refuse_renamed(folder: StudyFolder) -> None:
+    """Make sure that the study in a folder bears the folder's name, if there is one.
+
+    Raises:
+        StudyError: the folder was copied or renamed, and its study has the name that it always had.
+    """
+    names = Ledger.names(folder.default_url)
+    if not names or folder.name in names:
+        return
+    there, url = shlex.quote(names[0]), shlex.quote(folder.default_url)
+    raise StudyError(
+        f"{folder.path}: holds the study '{names[0]}', not '{folder.name}': the folder was copied or renamed; "
+        f"give it the name {there} again, or read the study where it is, as with: nas-attn rank {there} "
+        f"--storage {url}"
+    )
 
 
 def folder_of(study: str) -> StudyFolder:

@@ -17,7 +17,7 @@ from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.begin import check_settings
 from nas_attn.study.setup.config import study_text
-from nas_attn.study.setup.find import find_folder
+from nas_attn.study.setup.find import find_folder, open_folder
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import SPACE_MARK, check_storage, settings_mark
 from nas_attn.study.setup.repeat import write_whole
@@ -75,7 +75,7 @@ def _found(request: JoinRequest) -> tuple[StudyFolder, Ledger]:
         try:
             if request.storage is None:
                 folder = find_folder(request.study)
-                return folder, Ledger.open(folder.default_url, folder.name)
+                return folder, open_folder(folder)
             return StudyFolder.of(request.study), Ledger.open(request.storage, request.study)
         except StudyError:
             if time.monotonic() >= end:

@@ -13,6 +13,7 @@ from nas_attn.own_folder import own_folder
 from nas_attn.report import Panel, Panels, Picture
 from nas_attn.whole_file import whole_file
 
+_COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 _FORMAT = 1
 _INDEX = "panels.json"
 _PICTURE = re.compile(r"\d+-[a-z]+-\d+\.png", re.ASCII)
@@ -61,11 +62,18 @@ def read_panels(folder: Path, key: Mapping[str, Any] | None = None) -> Panels | 
             return None
         return Panels(
             tuple(index["notes"]),
-            tuple((name, colour) for name, colour in index["classes"]),
+            tuple((str(name), _colour(colour)) for name, colour in index["classes"]),
             tuple(_panel(panel, folder) for panel in index["panels"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _colour(text: str) -> str:
+    """Raises ValueError for what is no colour: it would stand in the page's style."""
+    if not _COLOUR.fullmatch(text):
+        raise ValueError(f"{text!r} is no colour")
+    return text
 
 
 def _plain(panel: Panel, names: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,17 @@ def test_panels_of_earlier_versions_that_bear_no_mark_are_replaced(tmp_path: Pat
 def test_damaged_panels_count_as_none(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     write_panels(PANELS, tmp_path, KEY)
     damage(tmp_path)
+    assert read_panels(tmp_path, KEY) is None
+
+
+@pytest.mark.parametrize(
+    "colour", ['red"><script>alert(1)</script>', "#12345", "url(//evil.example)", "", 7, None]
+)
+def test_what_is_no_colour_never_gets_into_a_page(tmp_path: Path, colour: object) -> None:
+    write_panels(PANELS, tmp_path, KEY)
+    index = json.loads((tmp_path / "panels.json").read_text())
+    index["classes"][0][1] = colour
+    (tmp_path / "panels.json").write_text(json.dumps(index))
     assert read_panels(tmp_path, KEY) is None
 
 

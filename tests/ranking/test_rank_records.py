@@ -363,7 +363,7 @@ def test_four_times_the_placements_take_four_times_the_work_and_memory(
             records += [record(len(records) + n, p, seed, draw.random()) for n, p in enumerate(placements[:20])]
         return records
 
-    few, many = study(250), study(1000)
+    few, many = study(500), study(2000)
     rank(few)  # what is kept from one ranking to the next
     for measure in (lines_run, most_bytes):
         assert measure(rank, many) < 6 * measure(rank, few)

@@ -227,4 +227,8 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return folder.is_dir() and any(path.suffix.lower() in ENDINGS for path in folder.iterdir())
+    """Whether it does; a folder that may not be looked into, such as those in /proc, is no suggestion."""
+    try:
+        return folder.is_dir() and any(path.suffix.lower() in ENDINGS for path in folder.iterdir())
+    except OSError:
+        return False

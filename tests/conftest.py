@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.last_skipped", "tests.sharing"]
+
 # Before torch is imported: tests compute little at a time, and threads that wait for each other cost more.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What a search remembers of this machine is neither read from the user's home nor written there.

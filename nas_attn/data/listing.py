@@ -236,4 +236,5 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _holds_images(folder: Path) -> bool:
+    """Whether it does; a folder that may not be looked into, such as those in /proc, is no suggestion."""
     return any(Path(name).suffix.lower() in ENDINGS for name in names_in(folder))

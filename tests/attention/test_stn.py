@@ -109,19 +109,26 @@ def test_block_works_in_the_pose(feature):
 
 
 def test_learning_to_tell_the_halves_of_turned_shapes_it_finds_their_angles_and_beats_the_block_alone():
-    """By the segmentation loss and the recipe of a search; nobody tells it an angle."""
-    dice = {}
+    """By the segmentation loss and the recipe of a search; nobody tells it an angle.
+
+    In 300 steps it was always ahead by 0.05 to 0.07, whatever the seed and the processor, and its angles followed
+    with a correlation above 0.99; in half as many, chance decides who is ahead.
+    """
+    ahead, followed = [], []
     images, masks, angles = _turned(300, torch.Generator().manual_seed(7))
-    for name in ("alone", "transformed"):
-        block = nn.Sequential(nn.Conv2d(1, 4, 7, padding=3), nn.ReLU(), nn.Conv2d(4, 3, 1))
-        net = _Alone(block) if name == "alone" else _Transformed(block)
-        _train(net, steps=150)
+    for seed in (0, 1):
+        alone, transformed = (kind(_block()) for kind in (_Alone, _Transformed))
+        for net in (alone, transformed):
+            _train(net, steps=300, seed=seed)
         with torch.no_grad():
-            dice[name] = _dice(net(images).argmax(1), masks)
-    matrix = net.stn.pose(images).matrix.detach()
-    found = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0])
-    assert abs(np.corrcoef(found, angles)[0, 1]) > 0.8
-    assert dice["transformed"] >= dice["alone"] > 0.7
+            by_block, by_both = (_dice(net(images).argmax(1), masks) for net in (alone, transformed))
+            matrix = transformed.stn.pose(images).matrix
+        found = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0])
+        ahead.append(by_both - by_block)
+        followed.append(abs(np.corrcoef(found, angles)[0, 1]))
+        assert by_block > 0.7
+    assert np.mean(followed) > 0.8
+    assert np.mean(ahead) > 0.02
 
 
 @pytest.mark.parametrize(("channels", "entering"), [(64, 64), (256, 128), (8, 3)])
@@ -131,6 +138,10 @@ def test_spatial_transformer_costs_its_closed_form(channels, entering):
     site = Site(Location(Stage.ENCODER, 1), channels, 9, 12, block_channels=entering)
     macs = 16 * entering * 9 * 12 + 16 * 64 * 32 + 32 * 6
     assert added_cost(AttentionSpec("stn"), site, classes=2) == (parameters, macs)
+
+
+def _block():
+    return nn.Sequential(nn.Conv2d(1, 4, 7, padding=3), nn.ReLU(), nn.Conv2d(4, 3, 1))
 
 
 class _Alone(nn.Module):
@@ -151,9 +162,9 @@ class _Transformed(_Alone):
         return self.stn(x, self.block)
 
 
-def _train(net, steps):
-    generator, recipe, rate = torch.Generator().manual_seed(1), Recipe(), torch.zeros(())
-    initialise(net, 0)
+def _train(net, steps, seed):
+    generator, recipe, rate = torch.Generator().manual_seed(1 + seed), Recipe(), torch.zeros(())
+    initialise(net, seed)
     optimiser = build_optimiser(*kernels_and_others(net), recipe, rate=rate)
     for now in learning_rates(recipe, steps):
         images, masks, _ = _turned(32, generator)

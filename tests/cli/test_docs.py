@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 import shlex
+import subprocess
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -84,10 +85,24 @@ def test_readme_begins_with_the_two_commands() -> None:
     assert README.index("## Two commands") < README.index("## What a search shows")
 
 
-def test_the_check_of_everything_ends_with_the_command_of_the_readme() -> None:
+def test_the_check_of_everything_runs_the_command_of_the_readme_before_it_installs_more() -> None:
+    """Then what was skipped without the other packages, so that every test has run."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert script[-1].split()[0] == "pytest" == TWO_COMMANDS[1].split(" && ")[1]
+    (readmes,) = (line for line in script if line.startswith("bash "))
+    taken = shlex.split(shlex.split(readmes)[2].removeprefix("$(").removesuffix(")"))
+    found = subprocess.run(taken, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert found.strip() == TWO_COMMANDS[1]
     assert "set -euo pipefail" in script
+    assert script.index(readmes) < min(n for n, line in enumerate(script) if line.startswith("pip install"))
+    assert script[-1].startswith("pytest --last-skipped")
+
+
+def test_the_check_of_everything_has_all_packages_that_tests_are_skipped_without() -> None:
+    """But Ray, for which there are tests of minutes only."""
+    (installed,) = re.findall(r"(?m)^pip install .*\[(test,.*)\]'", (ROOT / ".ci" / "run").read_text("utf-8"))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    packages = {package for extra in installed.split(",") for package in extras[extra]}
+    assert {package for extra in extras for package in extras[extra]} - packages == {*extras["ray"]}
 
 
 @pytest.mark.parametrize(

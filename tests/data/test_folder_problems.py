@@ -353,3 +353,18 @@ def test_what_would_not_fit_into_memory_is_refused(make_folder, monkeypatch):
     monkeypatch.setattr("nas_attn.data.folder._physical_memory", lambda: 100.0)
     with pytest.raises(DataError, match=r"the images need .* shrink them with longest_side"):
         read_folder(make_folder())
+
+
+def test_a_folder_below_that_nobody_may_look_into_is_no_suggestion(tmp_path, monkeypatch):
+    """As under / in /proc, whoever asks."""
+    (tmp_path / "locked" / "images").mkdir(parents=True)
+    looked = type(tmp_path).is_dir
+
+    def is_dir(path):
+        if path.parent.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(type(tmp_path), "is_dir", is_dir)
+    (line,) = check_folder(tmp_path).problems
+    assert "no images/ and no masks/; found locked/; " in line

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -198,12 +199,15 @@ def test_a_size_that_is_too_small_is_refused(make_architecture: Make, tmp_path: 
         write_program(Subject(make_architecture({})), tmp_path / "best.pt2", 3)
 
 
+@pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
 def test_a_missing_package_is_named_with_its_mend(
-    make_architecture: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    missing: str, make_architecture: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    """Whatever is installed here."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, None if package == missing else ModuleType(package))
 
-    with pytest.raises(MissingPackageError, match=r"onnx needs onnxscript.*pip install 'nas-attn\[onnx\]'"):
+    with pytest.raises(MissingPackageError, match=rf"onnx needs {missing}, .*pip install 'nas-attn\[onnx\]'"):
         write_onnx(Subject(make_architecture({})), tmp_path / "best.onnx", None)
 
 

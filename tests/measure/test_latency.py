@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -13,21 +14,29 @@ from nas_attn.measure import measure_latency_ms
 CPU = torch.device("cpu")
 
 
-class Sleeper(nn.Module):
-    """Sleep for the next of some times."""
+@dataclass
+class Clock:
+    """A clock that goes on only while a module works."""
 
+    now: float = 0.0
+
+
+class Worker(nn.Module):
+    """Take the next of some times."""
+
+    clock = Clock()
     seconds: list[float] = []  # noqa: RUF012  # on the class: the timer runs a copy of the module
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(self.seconds.pop(0))
+        self.clock.now += self.seconds.pop(0)
         return x
 
 
-def test_latency_is_the_median_of_the_repeats_without_the_warm_up() -> None:
-    Sleeper.seconds = [0.4, 0.02, 0.4, 0.02]
-    latency_ms = measure_latency_ms(Sleeper(), (1, 1), CPU, warmups=1, repeats=3)
-    assert 20 <= latency_ms < 120
-    assert not Sleeper.seconds
+def test_latency_is_the_median_of_the_repeats_without_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: Worker.clock.now)
+    Worker.seconds = [9.0, 0.25, 4.0, 0.5]
+    assert measure_latency_ms(Worker(), (1, 1), CPU, warmups=1, repeats=3) == pytest.approx(500)
+    assert not Worker.seconds
 
 
 class Witness(nn.Module):
@@ -51,6 +60,8 @@ def test_the_network_is_timed_in_evaluation_without_gradients_and_left_in_traini
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_is_timed_by_its_own_clock() -> None:
-    module = nn.Conv2d(3, 64, 3)
-    assert 0 < measure_latency_ms(module, (1, 3, 64, 64), torch.device("cuda")) < 1000
-    assert next(module.parameters()).device == CPU
+    one = nn.Conv2d(3, 3, 3)
+    many = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(40)))
+    short, long = (measure_latency_ms(module, (1, 3, 64, 64), torch.device("cuda")) for module in (one, many))
+    assert 0 < 3 * short < long
+    assert next(one.parameters()).device == CPU

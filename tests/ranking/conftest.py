@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
 from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -64,6 +68,43 @@ def table(scores: Mapping[Placement, Mapping[int, float]]) -> list[TrialRecord]:
             for more, (seed, iou) in enumerate(by_seed.items())
         ]
     return records
+
+
+def lines_run(function: Callable[..., object], *arguments: object) -> int:
+    """How many lines of Python a call runs, each as often as it runs: its work, whatever else the machine does."""
+    count, before = 0, sys.gettrace()
+
+    def note(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += 1
+        return note
+
+    sys.settrace(note)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def most_bytes(function: Callable[..., object], *arguments: object) -> int:
+    """How much memory a call holds at its peak; what NumPy does at once, lines do not show."""
+    tracemalloc.start()
+    try:
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(name="lines_run", scope="session")
+def lines_run_fixture() -> Callable[..., int]:
+    return lines_run
+
+
+@pytest.fixture(name="most_bytes", scope="session")
+def most_bytes_fixture() -> Callable[..., int]:
+    return most_bytes
 
 
 @pytest.fixture(name="numbered", scope="session")

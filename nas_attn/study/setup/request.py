@@ -26,21 +26,28 @@ LOCAL = "local"
 """In place of the address of a Ray cluster: one is started on this machine."""
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", re.ASCII)
 DEVICE = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*", re.ASCII)
-DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?", re.ASCII)
-LADDER = re.compile(r"auto|\d+(,\d+)+", re.ASCII)
+DURATION = re.compile(r"(?:(?P<h>\d{1,9})h)?(?:(?P<m>\d{1,9})m)?(?:(?P<s>\d{1,9})s)?", re.ASCII)
+LADDER = re.compile(r"auto|\d{1,9}(,\d{1,9})+", re.ASCII)
 
+_STEPS = (1, 10**8)
 _WHOLE = {
-    "trials": 1,
-    "seed": 0,
-    "base_channels": 1,
-    "image_size": 4,
-    "frames": 1,
-    "batch_size": 1,
-    "steps": 1,
-    "max_positions": 1,
-    "parallel": 1,
-    "screening_seeds": 1,
+    "trials": (1, 10**6),
+    "seed": (0, 2**32 - 1),
+    "base_channels": (1, 4096),
+    "image_size": (4, 4096),
+    "frames": (1, 256),
+    "batch_size": (1, 4096),
+    "steps": _STEPS,
+    "max_positions": (1, 2**31 - 1),
+    "parallel": (1, 4096),
+    "screening_seeds": (1, 1000),
+    "longest_side": (4, 65536),
+    "workers": (1, 4096),
 }
+"""Least and most of each whole number: what lies beyond is a slip of the keyboard, or does not fit in 64 bits."""
+_LONGEST_SECONDS = 366 * 24 * 3600
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+"""Bytes of a file's name and of a path, in nearly every file system."""
 
 PRECISIONS = ("float32+channels_last", "float32", "bfloat16+channels_last", "bfloat16")
 
@@ -55,7 +62,7 @@ _WORDS = {
     "out_of_memory": (FAIL, SPLIT),
 }
 
-NUMBERS = (*_WHOLE, "longest_side", "workers", "finalists", "gpu_share")
+NUMBERS = (*_WHOLE, "finalists", "gpu_share")
 """Fields that are numbers, or may be."""
 
 
@@ -180,11 +187,11 @@ def request_problems(values: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def _problem(name: str, value: object) -> str | None:
-    if name in _WHOLE:
-        return _whole_problem(value, _WHOLE[name])
     if name in ("longest_side", "workers"):
         word = FULL if name == "longest_side" else AUTO
-        return None if value == word else _whole_problem(value, 1, f" or '{word}'")
+        return None if value == word else _whole_problem(value, *_WHOLE[name], f" or '{word}'")
+    if name in _WHOLE:
+        return _whole_problem(value, *_WHOLE[name])
     if name == "finalists":
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
         return None if fits else f"{value!r} must be a number from 0 to below 1"
@@ -197,10 +204,12 @@ def _problem(name: str, value: object) -> str | None:
         return f"{value!r} must be a word"
     if name == "study" and not STUDY_NAME.fullmatch(value):
         return f"'{value}' is no name; use letters, digits, '_', '-' and '.', at most 80"
+    if name in ("data", "space") and (problem := _path_problem(value)):
+        return problem
     if name == "timeout" and not seconds(value):
-        return f"'{value}' is no time; write 90s, 30m or 1h30m"
+        return f"'{_short(value)}' is no time; write 90s, 30m or 1h30m, of at most a year"
     if name == "ladder" and not _is_ladder(value):
-        return f"'{value}' is no ladder; write growing numbers of steps such as 60,180,540, or auto"
+        return f"'{_short(value)}' is no ladder; write growing numbers of steps such as 60,180,540, or auto"
     if name == "device" and not DEVICE.fullmatch(value):
         return f"unknown device '{value}'; it must be auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2"
     if name in _WORDS:
@@ -209,24 +218,42 @@ def _problem(name: str, value: object) -> str | None:
 
 
 def seconds(text: str) -> int | None:
-    """The time that a text such as ``1h30m`` stands for; None where it stands for none."""
+    """The time that a text such as ``1h30m`` stands for; None where it is none, or more than a year."""
     if not (match := DURATION.fullmatch(text)):
         return None
     hours, minutes, rest = (int(match[unit] or 0) for unit in "hms")
-    return 3600 * hours + 60 * minutes + rest or None
+    total = 3600 * hours + 60 * minutes + rest
+    return total if 0 < total <= _LONGEST_SECONDS else None
 
 
 def _is_ladder(text: str) -> bool:
     if not LADDER.fullmatch(text):
         return False
     steps = [] if text == AUTO else [int(part) for part in text.split(",")]
-    return all(one < other for one, other in pairwise([0, *steps]))
+    return all(one < other for one, other in pairwise([0, *steps])) and all(step <= _STEPS[1] for step in steps)
 
 
-def _whole_problem(value: object, least: int, otherwise: str = "") -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+def _whole_problem(value: object, least: int, most: int, otherwise: str = "") -> str | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and least <= value <= most:  # type: ignore[operator]  # a whole number has an order
         return None
-    return f"{value!r} must be a whole number of at least {least}{otherwise}"
+    if whole and value > most:  # type: ignore[operator]
+        shown = str(value) if value < 10**30 else "a number of more than 30 digits"  # type: ignore[operator]
+        return f"{shown} must be a whole number of at most {most}{otherwise}"
+    return f"{_short(repr(value))} must be a whole number of at least {least}{otherwise}"
+
+
+def _path_problem(value: str) -> str | None:
+    if "\0" in value:
+        return f"{_short(value)!r} has a NUL in it, which no path can have"
+    encoded = [part.encode("utf-8", "surrogateescape") for part in value.split("/")]
+    if max(map(len, encoded)) > _LONGEST_NAME or sum(map(len, encoded)) + len(encoded) - 1 > _LONGEST_PATH:
+        return f"'{_short(value)}' is too long for a path: a name has at most {_LONGEST_NAME} bytes"
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _ceiling_problem(value: object) -> str | None:

@@ -47,6 +47,63 @@ def test_what_is_no_time_is_told(text: str) -> None:
         request_from({"timeout": text})
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("trials", 1, 10**6),
+        ("seed", 0, 2**32 - 1),
+        ("base_channels", 1, 4096),
+        ("image_size", 4, 4096),
+        ("frames", 1, 256),
+        ("batch_size", 1, 4096),
+        ("steps", 1, 10**8),
+        ("parallel", 1, 4096),
+        ("screening_seeds", 1, 1000),
+        ("longest_side", 4, 65536),
+        ("workers", 1, 4096),
+    ],
+)
+def test_every_whole_number_has_its_range(name: str, least: int, most: int) -> None:
+    for value in (least, most):
+        assert getattr(request_from({name: value}), name) == value
+    with pytest.raises(UsageError, match=f"{name}: {least - 1} must be a whole number of at least {least}"):
+        request_from({name: least - 1})
+    for value, shown in ((most + 1, most + 1), (2**64, 2**64), (10**5000, "a number of more than 30 digits")):
+        with pytest.raises(UsageError, match=f"{name}: {shown} must be a whole number of at most {most}"):
+            request_from({name: value})
+
+
+@pytest.mark.parametrize("text", ["9" * 19 + "s", "9" * 5000 + "h", "8785h"])
+def test_a_time_is_a_year_at_most(text: str) -> None:
+    with pytest.raises(UsageError, match="is no time; write 90s, 30m or 1h30m, of at most a year") as caught:
+        request_from({"timeout": text})
+    assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize("text", ["60," + "9" * 19, "60," + "9" * 5000, "60,100000001"])
+def test_a_ladder_has_as_many_steps_as_a_trial_may_have(text: str) -> None:
+    with pytest.raises(UsageError, match="is no ladder"):
+        request_from({"ladder": text})
+
+
+@pytest.mark.parametrize("name", ["data", "space"])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a\0b", "has a NUL in it, which no path can have"),
+        ("x" * 300, "is too long for a path: a name has at most 255 bytes"),
+        ("é" * 128, "is too long for a path"),
+        ("a/" * 2048, "is too long for a path"),
+    ],
+    ids=["NUL", "300 letters", "256 bytes", "4096 bytes"],
+)
+def test_what_no_path_can_be_is_told(name: str, text: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem) as caught:
+        request_from({name: text})
+    assert len(str(caught.value)) < 150
+    assert request_from({name: "é" * 127}) is not None
+
+
 @pytest.mark.parametrize("text", ["60", "60,", "180,60", "60,60,180", "0,60", "60;180", "a,b"])
 def test_what_is_no_ladder_is_told(text: str) -> None:
     with pytest.raises(UsageError, match=r"ladder: '.*' is no ladder; write growing numbers of steps"):

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,14 @@ import pytest
 from PIL import Image
 
 from nas_attn.cli.main import VERBS, main
+from nas_attn.record import State
+from nas_attn.study.database.rescued import Rescued, write_rescued
+from nas_attn.study.setup.find import open_study
 
 DATA = "[/x][red] :bomb: <b>&amp; %s {x}"
 CLASSES = ("[/red]back", "<img src=x onerror=alert(1)> [link=file:///]", "=cmd|' /C calc'!A0")
 IMAGES = ("[i]<u>&'\".png", "\x1b[2J\x1b]0;title\x07b.png", ":bomb:[bold].png", "a?b%20c#d.png")
+REASON = "[/x]\x1b[2J :bomb: <b>"
 DATA_FOLDER, RUN = "data[/y]<i>", "run[/y]"
 """Folders within folders, so that a closing tag stands in their paths."""
 ESCAPE = re.compile(r"\x1b|\x07|\x9b")
@@ -64,11 +69,22 @@ def world_made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         Path("search_spaces", "\x1b[2J[red].yaml").write_text(
             re.sub(r"(?m)^description:(.|\n)*?(?=^\w)", "description: '[/x] <b> :bomb:'\n", space)
         )
+        rescue("[red]rescued<b>\x1b[2J.json")
         for name in ("[bold]study", "\x1b[2Jstudy"):
             shutil.copytree("studies/hostile", Path("studies", name))
             with contextlib.closing(sqlite3.connect(Path("studies", name, "study.db"))) as connection, connection:
                 connection.execute("UPDATE studies SET study_name = ? WHERE study_name = 'hostile'", [name])
     return folder, printed.getvalue()
+
+
+def rescue(file: str) -> None:
+    """What a search leaves that has lost its database; with a trial that failed for a hostile reason."""
+    ledger = open_study("hostile")
+    *whole, last = ledger.records()
+    failed = replace(last, state=State.FAILED, outcome=None, failure=REASON)
+    known = Rescued("hostile", ledger.identity, ledger.context, ledger.plan, (*whole, failed))
+    write_rescued(known, Path()).rename(file)
+    assert main(["import", file, "--study", "failed"]) == 0
 
 
 def said(*words: str) -> str:
@@ -91,6 +107,11 @@ def world(world_made: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monk
 
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "worker": (["worker", "hostile", "--device", "cpu", "--workers", "1"], []),
+    "retry": (["retry", "failed", "--all"], ["1 x [/x]\\x1b[2J :bomb: <b>"]),
+    "import": (
+        ["import", "[red]rescued<b>\x1b[2J.json", "--study", "again"],
+        ["9 trials, 9 of them from [red]rescued<b>\\x1b[2J.json; the same"],
+    ),
     "rank": (["rank", "hostile"], []),
     "rank --csv": (["rank", "hostile", "--csv"], []),
     "effects": (["effects", "hostile"], []),

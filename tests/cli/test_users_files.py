@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 
 from nas_attn.cli.main import VERBS, main
+from nas_attn.study.database.rescued import Rescued, write_rescued
+from nas_attn.study.setup.find import open_study
+from nas_attn.study.setup.folder import StudyFolder
 
 TINY = (
     *("--space", "unet_attention_small", "--base-channels", "4", "--image-size", "16", "--batch-size", "2"),
@@ -83,6 +86,29 @@ def test_who_joins_a_study_from_within_its_data_is_refused(command, here, refuse
     (line,) = refused(command, "nuclei", "--data", "studies/nuclei/copy")
 
     assert line.startswith("--data studies/nuclei/copy: lies in the study's folder, ")
+    assert contents(here) == before
+
+
+def test_a_study_is_not_imported_into_its_data(here, refused, contents):
+    make_data(Path("data"))
+    assert main(["search", *TINY, "--data", "data", "--study", "mine"]) == 0
+    rescue()
+    shutil.rmtree("studies/mine")
+    Path("studies/mine").symlink_to(here / "data")
+    before = contents(here)
+    (line,) = refused("import", "rescued.json")
+
+    assert line.startswith(f"--data {here / 'data'}: is the study's folder, studies/mine (which is ")
+    assert contents(here) == before
+
+
+def test_a_storage_that_is_none_is_refused_by_an_import(here, refused, contents):
+    assert main(["search", *TINY, "--study", "mine"]) == 0
+    rescue()
+    before = contents(here)
+    (line,) = refused("import", "rescued.json", "--storage", "mysqlite:/x")
+
+    assert line.startswith("--storage: no SQLAlchemy URL that can be used; ")
     assert contents(here) == before
 
 
@@ -166,7 +192,7 @@ def changed(before: dict[str, object], folder: Path) -> list[str]:
     return [name for name, content in before.items() if now.get(name) != content]
 
 
-RUN = "runs/best-run"
+RUN, RESCUED = "runs/best-run", "import rescued.json"
 WALK = (
     "data check {data}",
     "search --data {data} --study mine",
@@ -175,6 +201,8 @@ WALK = (
     "worker mine --data {data}",
     "rank mine",
     "effects mine",
+    "retry mine",
+    RESCUED,
     "verify mine --seeds 2 --workers 1",
     "report mine -o page.html",
     "report mine -o page.html --no-panels",
@@ -197,8 +225,17 @@ REFUSED = (
     "train picked.yaml --data {data} -o {data} --accelerator cpu",
     "search --data {data} --study mine --storage sqlite:///other.db",
     "search --data {data}/images --study mine",
+    f"{RESCUED} --storage sqlite:///other.db",
 )
 """What would have to write over files that it did not write, or change a study."""
+
+
+def rescue() -> None:
+    """What a search leaves that has lost its database, if there is a study."""
+    if StudyFolder.of("mine").has_database:
+        ledger = open_study("mine")
+        known = Rescued("mine", ledger.identity, ledger.context, ledger.plan, ledger.records())
+        write_rescued(known, Path()).rename("rescued.json")
 
 
 def words_of(line: str, data: str) -> list[str]:
@@ -217,6 +254,8 @@ def walk(here, monkeypatch, capsys):
     monkeypatch.setattr(dashboard._Server, "serve_forever", end)
 
     def run(line, data):
+        if line == RESCUED:
+            rescue()
         status = main(words_of(line, data))
         errors = capsys.readouterr().err.splitlines()
         assert not any("Traceback" in error for error in errors), errors

@@ -220,7 +220,11 @@ def _is_sqlite(path: Path) -> bool:
 
 def _is_of_others(path: Path) -> bool:
     """Whether a SQLite file holds tables, and none of Optuna's; SQLite looks, as above."""
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    connect = connect_read_only if is_read_only(path) else partial(sqlite3.connect, timeout=_BUSY_SECONDS)
+    try:
+        connection = connect(path)
+    except (OSError, sqlite3.Error):
+        return False
     try:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error:

@@ -13,10 +13,12 @@ from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, read_rescued
-from nas_attn.study.database.storage import describe_storage
+from nas_attn.study.database.storage import check_url, describe_storage
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.settings import differences
+from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import check_storage
 from nas_attn.study.setup.request import STUDY_NAME
 
 
@@ -48,16 +50,21 @@ def import_study(path: Path, study: str | None = None, storage: str | None = Non
         study: name that it gets; None is the one that it had.
         storage: SQLAlchemy URL; None is SQLite in the study's folder.
     Raises:
-        StudyError: the file is another thing, the storage cannot be written, or it holds another such study.
+        StudyError: the file is another thing, the storage cannot be written, or it holds another such study;
+            the study's folder and the data contain one another, or it holds the files of a study elsewhere.
     """
     rescued = read_rescued(path)
     name = study or rescued.study
     if not STUDY_NAME.fullmatch(name):
         raise StudyError(f"--study: {name!r} is no name for a study; take letters, digits and . _ -")
     folder = StudyFolder.of(name)
+    url = storage or folder.default_url
+    if data := _data(rescued):
+        check_apart(data, folder)
+    check_url(url)
+    check_storage(folder, url, None)
     folder.make()
     with folder.locked():
-        url = storage or folder.default_url
         ledger = _ledger(rescued, url, name)
         space = space_from_dict(rescued.identity["space"], catalogue(), where=str(path))
         missing = _missing(ledger, rescued, path)
@@ -66,6 +73,13 @@ def import_study(path: Path, study: str | None = None, storage: str | None = Non
         if rescued.plan is not None:
             ledger.write_plan(rescued.plan)
         return Imported(name, describe_storage(url), len(ledger.records()), len(missing))
+
+
+def _data(rescued: Rescued) -> str | None:
+    """Where the images were when the study was begun; None where the file does not say."""
+    request = rescued.context.get("request")
+    data = request.get("data") if isinstance(request, dict) else None
+    return data if isinstance(data, str) else None
 
 
 def _ledger(rescued: Rescued, url: str, name: str) -> Ledger:

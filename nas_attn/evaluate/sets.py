@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.data import Dataset, LabelledImages
+from nas_attn.errors import StudyError
 from nas_attn.own_folder import own_folder, remove_from
 from nas_attn.training import DeviceImages, broken_seal, read_mapped, write_mapped
 
@@ -50,7 +51,7 @@ def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
     Returns:
         the folder that ``read_sets`` wants.
     Raises:
-        StudyError: the folder holds files of others.
+        StudyError: the folder holds files of others, or damaged ones in a place where nothing is deleted.
         OSError: the files cannot be written.
     """
     own_folder(folder)
@@ -60,8 +61,11 @@ def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
     for path in list(folder.iterdir()):
         if _PACKED.fullmatch(path.name):
             remove_from(folder, path.name, home=folder.parent)
-    # A worker that writes there meanwhile keeps the folder from going, but a link is somebody else's.
-    packed.mkdir(exist_ok=not packed.is_symlink())
+    if packed.is_symlink() or any((packed / name).exists() for name in ("train", "val")):
+        raise StudyError(
+            f"{packed}: does not hold what was written, and is not deleted from here; delete it by hand"
+        )
+    packed.mkdir(exist_ok=True)  # a worker that writes there meanwhile keeps the folder from going
     sets = pack_sets(dataset, torch.device("cpu"), frames)
     write_mapped(sets.train, packed / "train")
     write_mapped(sets.val, packed / "val")

@@ -141,6 +141,18 @@ def test_what_was_cut_short_is_packed_anew(name: str, tmp_path: Path) -> None:
     assert torch.equal(mine.val.masks, theirs.val.masks)
 
 
+def test_what_was_cut_short_in_a_linked_folder_elsewhere_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "packed").symlink_to(tmp_path / "elsewhere")
+    folder = write_sets(SOURCE.load(), tmp_path / "study" / "packed")
+    os.truncate(folder / "train" / "pixels.npy", 10)
+
+    with pytest.raises(StudyError, match=f"{folder.name}: does not hold what was written.* delete it by hand"):
+        write_sets(SOURCE.load(), tmp_path / "study" / "packed")
+    assert (folder / "train" / "pixels.npy").stat().st_size == 10
+
+
 def test_an_evaluation_whose_images_change_meanwhile_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.ranking.describe import bounds, counted, points
-from nas_attn.ranking.effect_model import MOST_RUNS, Choice, EffectModel, Runs
+from nas_attn.ranking.effect_model import MOST_RUNS, Choice, EffectModel, Runs, within_groups
 from nas_attn.ranking.images import Array
 from nas_attn.ranking.result import Interval
 from nas_attn.ranking.runs import comparable_iou, select_runs
@@ -192,11 +192,12 @@ class _Table:
         codes = {spec: code for code, spec in enumerate(specs)}
         seeds = {seed: number for number, seed in enumerate(dict.fromkeys(r.seed for r in records))}
         table = {r.placement: [codes[spec] for _, spec in r.placement] for r in records}
-        scale = max(float(ious.std()), 1e-6)
         every = np.array([table[r.placement] for r in records])
+        numbers = np.array([seeds[r.seed] for r in records])
+        scale = max(float(within_groups(ious, numbers).std()), 1e-6)
         runs = Runs(
             codes=every,
-            seeds=np.array([seeds[r.seed] for r in records]),
+            seeds=numbers,
             scores=(ious - ious.mean()) / scale,
             n_choices=tuple(len({0, *column}) for column in every.T.tolist()),
         )

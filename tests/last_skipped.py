@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _noted(config: pytest.Config) -> list[str] | None:
     """Tests, and files that were skipped as a whole; None where no run has noted any."""
-    return None if config.cache is None else config.cache.get(_NOTE, None)
+    return None if getattr(config, "cache", None) is None else config.cache.get(_NOTE, None)
 
 
 class _Note:
@@ -57,7 +57,7 @@ class _Note:
             self._skipped.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
-        if self._config.cache is not None and not self._config.option.collectonly:
+        if getattr(self._config, "cache", None) is not None and not self._config.option.collectonly:
             self._config.cache.set(_NOTE, sorted(self._skipped))
 
 

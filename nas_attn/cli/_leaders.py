@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nas_attn.placement import NONE, Location, Placement, Stage
-from nas_attn.ranking import RankedPlacement, Ranking, bounds, points
+from nas_attn.ranking import RankedPlacement, Ranking, gained, measured
 from nas_attn.record import TrialRecord
 
 N_DRAWN = 3
@@ -69,9 +69,9 @@ def sparkline(values: Sequence[float], width: int = _POINTS) -> str:
 
 def _card(row: RankedPlacement, ranking: Ranking, records: Sequence[TrialRecord]) -> RenderableType:
     figures = [f"#{row.rank}  {row.placement.id}"]
-    if row.delta is not None:
-        known = f" ({bounds(row.delta_interval)})" if row.delta_interval is not None else ""
-        figures.append(f"{points(row.delta)} IoU points{known}")
+    if row.gain is not None:
+        known = f" (measured {measured(row)})" if row.tested else ""
+        figures.append(f"{gained(row)} IoU points{known}")
     if row.front_probability is not None:
         figures.append(f"on the front: {row.front_probability:.0%}")
     if curve := sparkline(_losses(row, ranking, records)):

@@ -15,12 +15,14 @@ from rich.text import Text
 
 from nas_attn.cli._console import Harmless
 from nas_attn.cli._plan import duration
-from nas_attn.ranking import RankedPlacement, Ranking, amount, describe, points, rank
+from nas_attn.ranking import RankedPlacement, Ranking, amount, describe, gained, rank
 from nas_attn.record import Role, State, TrialRecord
 
+_PAUSE_PER_RANKING = 20.0
+"""A ranking for the display may take a twentieth of the time at most."""
 _FRONT_ROWS = 6
 _LINES = 20
-_PHASES = {Role.CONTROL: "controls", Role.PROPOSAL: "proposals", Role.FINALIST: "finalists' further seeds"}
+_PHASES = {Role.CONTROL: "controls", Role.PROPOSAL: "proposals", Role.FINALIST: "finals"}
 
 
 class SearchProgress:
@@ -56,6 +58,8 @@ class SearchProgress:
         self._spent = spent
         self._started = time.monotonic()
         self._told = -1
+        self._last: Ranking | None = None
+        self._again = 0.0
         self._live = Live(console=console, refresh_per_second=2, transient=True) if console.is_terminal else None
 
     def __call__(self, records: Sequence[TrialRecord]) -> None:
@@ -79,7 +83,7 @@ class SearchProgress:
             self._live.stop()
 
     def _display(self, records: Sequence[TrialRecord], done: int) -> RenderableType:
-        ranking = rank(records, cost=self._cost)
+        ranking = self._ranking(records)
         bar = Table.grid(padding=(0, 2))
         bar.add_row(
             ProgressBar(total=self._expected(records, done), completed=done, width=40),
@@ -93,6 +97,14 @@ class SearchProgress:
         ranking = rank(records, cost=self._cost)
         left = duration(self._left(records, done))
         return f"{self._count(done)}{_failures(records)}, about {left} left; {_best(ranking)}"
+
+    def _ranking(self, records: Sequence[TrialRecord]) -> Ranking:
+        """As it was a moment ago, where making it anew would take more than a small share of the time."""
+        now = time.monotonic()
+        if self._last is None or now >= self._again:
+            self._last = rank(records, cost=self._cost)
+            self._again = time.monotonic() + _PAUSE_PER_RANKING * (time.monotonic() - now)
+        return self._last
 
     def _count(self, done: int) -> str:
         return f"{done} trials" if self._timeout is not None else f"{done}/{self._trials} trials"
@@ -126,17 +138,19 @@ def _best(ranking: Ranking) -> str:
     if ranking.plain is None:
         return "plain U-Net: not finished yet"
     plain = f"plain U-Net {100 * ranking.plain.iou_mean:.1f}"
-    leader = next((row for row in ranking.rows if not row.is_plain), None)
+    others = [row for row in ranking.rows if not row.is_plain]
+    tested = [row for row in others if row.tested and row.fresh]
+    leader = max(tested or others, key=lambda row: row.iou_expected, default=None)
     if leader is None:
         return plain
     return f"{plain}; best so far {_difference(leader)}: {describe(leader.placement)}"
 
 
 def _difference(row: RankedPlacement) -> str:
-    if row.delta is None:
+    if row.gain is None:
         return f"{100 * row.iou_mean:.1f}"
     seeds = f"{row.n_seeds} seed{'s' if row.n_seeds > 1 else ''}"
-    return f"{points(row.delta)} IoU points ({seeds})"
+    return f"{gained(row)} IoU points expected ({seeds})"
 
 
 def _front(ranking: Ranking) -> Table:
@@ -144,14 +158,14 @@ def _front(ranking: Ranking) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     # Only the first column may shrink: it is shortened, and the numbers stay whole.
     table.add_column("front")
-    for title in ("IoU x100", "to plain", "seeds", ranking.cost):
+    for title in ("IoU x100", "gain", "seeds", ranking.cost):
         table.add_column(title, justify="right", no_wrap=True)
     front = sorted((row for row in ranking.rows if row.on_front), key=lambda row: row.iou_expected, reverse=True)
     for row in front[:_FRONT_ROWS]:
-        delta = "" if row.delta is None or row.is_plain else points(row.delta)
+        gain = "" if row.is_plain else gained(row)
         cost = amount(row.cost.macs) if ranking.cost == "macs" else amount(_cost(row, ranking.cost))
         placement = Text(describe(row.placement), no_wrap=True, overflow="ellipsis")
-        table.add_row(placement, f"{100 * row.iou_mean:.1f}", delta, str(row.n_seeds), cost)
+        table.add_row(placement, f"{100 * row.iou_mean:.1f}", gain, str(row.n_seeds), cost)
     return table
 
 

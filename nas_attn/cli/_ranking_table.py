@@ -9,9 +9,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.ranking import Interval, RankedPlacement, Ranking, Versus, amount, bounds, describe, points
+from nas_attn.ranking import (
+    Interval,
+    PooledSd,
+    RankedPlacement,
+    Ranking,
+    Versus,
+    amount,
+    describe,
+    gained,
+    measured,
+)
 
-_PLACEMENT_WIDTH = 40
+_PLACEMENT_WIDTH = 34
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
 
 
@@ -37,7 +47,7 @@ def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("id", no_wrap=True)
     table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
-    for title in ("IoU x100", "to plain x100", "seeds", "MACs", "params"):
+    for title in ("IoU x100", "gain", "measured", "seeds", "MACs", "params"):
         table.add_column(title, justify="right", no_wrap=True)
     for title, wanted in (("ms", timed), ("MiB", remembered)):
         if wanted:
@@ -55,7 +65,8 @@ def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
         Text(row.placement.id),
         Text(_described(row), style="bold" if row.is_plain else ""),
         Text(_plus_minus(row.iou_mean, row.iou_interval)),
-        Text(_delta(row), style=_STYLES[row.better_than_plain]),
+        Text(gained(row), style="bold"),
+        Text(measured(row), style=_STYLES[row.better_than_plain]),
         Text(str(row.n_seeds)),
         Text(_macs(row, ranking.plain)),
         Text(amount(row.cost.parameters)),
@@ -77,14 +88,6 @@ def _plus_minus(value: float, interval: Interval | None) -> str:
     return f"{100 * value:.1f} ±{100 * max(value - interval.low, interval.high - value):.1f}"
 
 
-def _delta(row: RankedPlacement) -> str:
-    if row.is_plain or row.delta is None:
-        return "-"
-    if row.delta_interval is None:
-        return points(row.delta)
-    return f"{points(row.delta)} ({bounds(row.delta_interval)})"
-
-
 def _macs(row: RankedPlacement, plain: RankedPlacement | None) -> str:
     """With the ratio to the plain U-Net's."""
     ratio = f" {row.cost.macs / plain.cost.macs:.2f}x" if plain and plain.cost.macs else ""
@@ -97,46 +100,45 @@ def _measured(value: float | None) -> Text:
 
 def _marks(row: RankedPlacement) -> Text:
     front, tied = row.on_front, row.tied_with_best and row.rank > 1
-    return Text(("*" if front else " ") + ("=" if tied else " ") + ("!" if row.unstable else ""))
+    return Text(
+        ("*" if front else " ")
+        + ("=" if tied else " ")
+        + ("!" if row.unstable else "")
+        + ("c" if row.n_collapsed else "")
+    )
 
 
 def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
-    notes = [f"*  on the front: no other placement is expected to have its IoU for fewer {_unit(ranking.cost)}."]
+    notes = [
+        "gain: IoU x100 to expect over the plain U-Net, given all runs; measured: in runs that chose nothing.",
+        f"*  on the front: no other placement is expected to have its IoU for fewer {_unit(ranking.cost)}.",
+    ]
     if any(row.tied_with_best and row.rank > 1 for row in rows):
         notes.append("=  not distinguishable from the first.")
+    if any(row.n_collapsed for row in rows):
+        notes.append("c  some of its runs collapsed.")
     if ranking.noise.pair is not None:
-        pair = ranking.noise.pair
-        notes.append(
-            f"Intervals: {ranking.confidence:.0%}, Student's t, {_over(ranking)}. A paired difference varies by "
-            f"{100 * pair.sd:.2f} points from seed to seed (pooled over all placements, "
-            f"{pair.degrees_of_freedom:.0f} degrees of freedom)."
-        )
-    if kept := _expectation(ranking):
-        notes.append(kept)
-    notes.append("Order: by expected IoU, which trusts a score the less, the fewer seeds it rests on.")
+        notes.append(_intervals(ranking, ranking.noise.pair))
+    if ranking.n_tested:
+        notes.append("Order: what was tested, by gain; then what was only tried.")
     if len(rows) < len(ranking.rows):
         notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
     return [*notes, *ranking.notes]
+
+
+def _intervals(ranking: Ranking, pair: PooledSd) -> str:
+    tested = f"all {ranking.n_tested} tested placements together" if ranking.n_tested > 1 else "what was tested"
+    return (
+        f"Intervals of measured gains: {ranking.confidence:.0%} for {tested}, {_over(ranking)}. A "
+        f"paired difference varies by {100 * pair.sd:.2f} points from seed to seed (pooled, "
+        f"{pair.degrees_of_freedom:.0f} degrees of freedom)."
+    )
 
 
 def _over(ranking: Ranking) -> str:
     """Over what the intervals are."""
     return (
         "over seeds" if ranking.image_groups is None else f"over seeds and {ranking.image_groups} groups of images"
-    )
-
-
-def _expectation(ranking: Ranking) -> str | None:
-    """What the first keeps of its difference, once it is allowed for that it was picked for its scores."""
-    first, plain = ranking.rows[0], ranking.plain
-    if plain is None or first.is_plain or first.delta is None or ranking.noise.pair is None:
-        return None
-    expected = first.iou_expected - plain.iou_expected
-    if points(expected) == points(first.delta) or expected > first.delta:
-        return None
-    return (
-        f"The first was picked for its scores: expect {points(expected)} points over the plain U-Net rather than "
-        f"{points(first.delta)}."
     )
 
 

@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: words after ``nas-attn``; those of the process where left out.
     Returns:
-        the exit status: 0, 2 for what the user can put right, 130 after Ctrl-C.
+        the exit status: 0, 2 for what the user can put right, 130 after Ctrl-C; of ``verify`` also 3 and 4, its
+        verdict.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

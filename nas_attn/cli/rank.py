@@ -57,7 +57,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     from nas_attn.cli._console import wide_console
     from nas_attn.cli._leaders import leaders
     from nas_attn.cli._ranking_table import ranking_table
-    from nas_attn.ranking.holding import holding_sentences
+    from nas_attn.ranking.holding import claimed_row, holding_sentences, verification_of
     from nas_attn.study.settings import is_on_proof, ladder_of
     from nas_attn.study.verified import read_verifications
 
@@ -71,6 +71,8 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     console.print()
     proof = is_on_proof(ledger.identity)
     console.print(budget_text(records, ranking, ladder, on_proof=proof))
-    if holding := holding_sentences(ledger.name, ranking.rows[0], ranking, read_verifications(ledger)):
-        console.print()
-        console.print("\n".join(holding))
+    row, verifications = claimed_row(ranking), read_verifications(ledger)
+    if row is None or (ranking.rows[0].is_plain and verification_of(row, ranking, verifications) is None):
+        return  # nothing is claimed, and nothing was verified
+    console.print()
+    console.print("\n".join(holding_sentences(ledger.name, row, ranking, verifications)))

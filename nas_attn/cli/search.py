@@ -151,6 +151,7 @@ def _search(resolved: Resolved, console: Console) -> int:
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     from nas_attn.cli._budget_text import budget_text
     from nas_attn.cli._ranking_table import ranking_table
+    from nas_attn.export import best
     from nas_attn.study.database.storage import url_without_password
 
     console.print(ranking_table(result.ranking, _TOP))
@@ -163,13 +164,26 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     data = shlex.quote(resolved.request.data)
     stored = resolved.request.storage
     storage = f" --storage {shlex.quote(url_without_password(stored))}" if stored else ""
-    console.print(f"\nBest architecture: {result.best}\n\nNext:", soft_wrap=True)
+    console.print(f"\n{_best(result)}\n\nNext:", soft_wrap=True)
+    against = "" if best(result.ranking).is_plain else " --against-plain"
     for command in (
         f"nas-attn rank {result.study}{storage}",
         f"nas-attn verify {result.study}{storage}",
         f"nas-attn report {result.study} -o report.html{storage}",
         f"nas-attn export {result.study} --pick knee -o best.yaml{storage}",
-        f"nas-attn train {result.best} --data {data} --against-plain",
+        f"nas-attn train {result.best} --data {data}{against}",
         f"nas-attn dashboard {result.study}{storage}",
     ):
         console.print(f"  {command}", soft_wrap=True)
+
+
+def _best(result: StudyResult) -> str:
+    """What was exported as the best, and what it means where that is the plain U-Net."""
+    from nas_attn.export import best
+
+    if not best(result.ranking).is_plain:
+        return f"Best architecture: {result.best}"
+    return (
+        f"Best architecture: {result.best}, which is the plain U-Net: nothing is shown to be better.\n"
+        f"The first with attention all the same: nas-attn export {result.study} --pick first -o first.yaml"
+    )

@@ -1,16 +1,20 @@
-"""Does the winner's gain hold? Run it, the plain U-Net and the best control again, judged on the test data.
+"""Is the winner's gain real? Run it, the plain U-Net and the best control again, judged on the test data.
 
   nas-attn verify nuclei
   nas-attn verify nuclei --seeds 8 --ablate
   nas-attn verify nuclei --pick id:1f0c
 
-The seeds are fresh and the test data had no say in the search: nothing here chose the winner. Stopped, the same
-command goes on; with more --seeds, those are added that have not run. The search's own trials stay as they are.
+The winner is the first placement that the search found better than the plain U-Net, or where it found none the
+first with attention. The seeds are fresh and the test data had no say in the search: nothing here chose the
+winner. Stopped, the same command goes on; with more --seeds, those are added that have not run. A seed with which
+the winner or the plain U-Net collapsed or failed is replaced by a further one, for at most half of the seeds (two
+in any case). The search's own trials stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._say import say
@@ -29,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     parser.add_argument("--seeds", type=int, default=_SEEDS, metavar="N", help=f"fresh seeds of each [{_SEEDS}]")
-    parser.add_argument("--pick", default="best", metavar="HOW", help="the winner, as in an export [best]")
+    parser.add_argument("--pick", metavar="HOW", help="the winner, as in an export [the best claim]")
     parser.add_argument("--ablate", action="store_true", help="also run the winner without each of its modules")
     parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
     parser.add_argument("--data", metavar="FOLDER", help="the data here [where they were when the study began]")
@@ -39,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run what is missing, and say whether the claim holds."""
+    """Run what is missing, and say whether the claim is confirmed."""
     from nas_attn.cli._console import wide_console
     from nas_attn.cli._stop import stops_as_ctrl_c
 
@@ -54,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(verified.result.to_json())
     else:
-        _show(verified, console)
+        _show(verified, _command(arguments), console)
     return 0
 
 
@@ -105,10 +109,26 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
     )
 
 
-def _show(verified: Verified, console: Console) -> None:
+def _command(arguments: argparse.Namespace) -> str:
+    """The command that was given, without its number of seeds."""
+    from nas_attn.study.database.storage import url_without_password
+
+    storage = None if arguments.storage is None else url_without_password(arguments.storage)
+    given = {"pick": arguments.pick, "storage": storage, "data": arguments.data}
+    flags = [f"--{name} {shlex.quote(value)}" for name, value in given.items() if value is not None]
+    ablate = ["--ablate"] if arguments.ablate else []
+    return " ".join(["nas-attn verify", shlex.quote(arguments.study), *flags, *ablate])
+
+
+def _show(verified: Verified, command: str, console: Console) -> None:
     from nas_attn.ranking.holding import looks_sentences
+    from nas_attn.ranking.verification_text import ablation_sentences, verification_sentences
 
     result = verified.result
     console.print()
-    for sentence in (*result.sentences, *result.module_sentences, *looks_sentences(verified.n_looks)):
+    for sentence in (
+        *verification_sentences(result, command),
+        *ablation_sentences(result),
+        *looks_sentences(verified.n_looks),
+    ):
         console.print(sentence, soft_wrap=True)

@@ -148,7 +148,7 @@ def _results(subject: Subject, evidence: Evidence) -> Iterator[str]:
         yield "In the search, on the validation data, with the 95 % confidence interval in brackets:"
         yield _table((name, text) for name, text in rows if text)
     if evidence.holds:
-        yield f"### Does it hold?\n\n{_list(evidence.holds)}"
+        yield f"### Is the gain confirmed?\n\n{_list(evidence.holds)}"
     if evidence.modules:
         yield f"### What each module adds\n\n{_list(evidence.modules)}"
     if evidence.tests:

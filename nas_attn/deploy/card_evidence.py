@@ -37,7 +37,7 @@ class Evidence:
 
     Args:
         verdict: of the study; empty where there is none.
-        holds: whether its gain held on fresh seeds and the test data, or how to find out, one sentence each.
+        holds: what fresh seeds and the test data say of its gain, or how to find out, one sentence each.
         modules: what each of its modules adds to it, or how to find out, one sentence each.
         notes: what the reader of its figures must know, one sentence each.
         tests: (name, text) pairs of a training's test.

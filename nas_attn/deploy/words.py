@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas_attn import __version__
-from nas_attn.export import Architecture
+from nas_attn.export import Architecture, Verified
 from nas_attn.fit.prediction import frames_together
 from nas_attn.fit.weights import WeightsInfo
 from nas_attn.ranking.holding import looks_sentences
@@ -22,16 +22,20 @@ def origin_sentence(architecture: Architecture) -> str:
 
 
 def holding_sentence(architecture: Architecture) -> str:
-    """Whether its gain held on fresh seeds and the test data; empty where no study has found it."""
+    """What fresh seeds and the test data say of its gain; empty where no study has found it."""
     verified = architecture.verified
     if verified is None:
         return architecture.unverified
-    says = {True: "its gain holds", False: "its gain does not hold", None: "whether its gain holds is not known"}
     figures = f"IoU x100 {100 * verified.iou:.1f}, plain U-Net {100 * verified.iou_plain:.1f}"
     if verified.delta is not None:
         figures += f": {Comparison(verified.delta, verified.delta_interval, verified.n_seeds).text}"
-    said = f"On the test data, with seeds that did not choose it, {says[verified.holds]}: {figures}."
-    return " ".join([said, *looks_sentences(verified.n_looks)])
+    said = f"On the test data, with seeds that did not choose it, its gain is {verified.verdict}: {figures}."
+    return " ".join([said, *_collapses(verified), *looks_sentences(verified.n_looks)])
+
+
+def _collapses(verified: Verified) -> tuple[str, ...]:
+    """How often it collapsed, where it did."""
+    return (f"But it collapsed in {verified.collapsed} of its runs.",) if verified.collapsed else ()
 
 
 def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> str:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from nas_attn.export.architecture import Architecture, Found, Results, Verified
-from nas_attn.export.pick import pick
+from nas_attn.export.pick import best, pick
 from nas_attn.export.read import read_architecture
 from nas_attn.export.write import write_architecture
 
-__all__ = ["Architecture", "Found", "Results", "Verified", "pick", "read_architecture", "write_architecture"]
+__all__ = [
+    "Architecture",
+    "Found",
+    "Results",
+    "Verified",
+    "best",
+    "pick",
+    "read_architecture",
+    "write_architecture",
+]

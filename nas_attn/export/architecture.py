@@ -11,8 +11,8 @@ from nas_attn.names import name_problem
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.ranking import Interval, RankedPlacement
-from nas_attn.ranking.holding import unverified_sentence
-from nas_attn.ranking.verification import Verification
+from nas_attn.ranking.holding import unverified_sentence, verify_command
+from nas_attn.ranking.verification import Verdict, Verification
 
 FORMAT = 1
 
@@ -100,22 +100,24 @@ class Verified:
     """What fresh seeds and the test data said of the gain over the plain U-Net; IoU as a fraction of 1.
 
     Args:
-        holds: whether the architecture is better than the plain U-Net; None where that cannot be told.
+        verdict: what they say of the claim that the architecture is better than the plain U-Net.
         iou: mean over the seeds, on the test data.
         iou_plain: likewise, of the plain U-Net.
         delta: mean paired difference to the plain U-Net; None where they share no seed.
         delta_interval: confidence interval of it; None where it is not known.
         n_seeds: how many seeds the difference rests on.
         n_looks: how many placements of the study were judged on the test data so far.
+        collapsed: of the architecture's runs how many collapsed; they are in none of the figures.
     """
 
-    holds: bool | None
+    verdict: Verdict
     iou: float
     iou_plain: float
     delta: float | None
     delta_interval: Interval | None
     n_seeds: int
     n_looks: int
+    collapsed: int = 0
 
     @classmethod
     def of(cls, verification: Verification, n_looks: int) -> Verified | None:
@@ -124,13 +126,14 @@ class Verified:
             return None
         to_plain = verification.to_plain
         return cls(
-            holds=verification.holds,
+            verdict=verification.verdict,
             iou=verification.iou[0],
             iou_plain=verification.iou[1],
             delta=to_plain.delta if to_plain else None,
             delta_interval=to_plain.interval if to_plain else None,
             n_seeds=to_plain.n_seeds if to_plain else 0,
             n_looks=n_looks,
+            collapsed=winner.number if (winner := verification.collapsed.get("winner")) else 0,
         )
 
 
@@ -147,7 +150,7 @@ class Architecture:
         image_size: side of the square crops of the search, in pixels.
         found: how it was found; None where it was written by hand.
         results: what was measured; None where nothing was.
-        verified: whether its gain held on fresh seeds and the test data; None where it was not verified.
+        verified: what fresh seeds and the test data say of its gain; None where it was not verified.
     Raises:
         ExportError: the parts do not fit together; all problems are named.
     """
@@ -176,7 +179,7 @@ class Architecture:
         """That its gain was not verified, and how to; empty where it was, or where no study found it."""
         if self.found is None or self.results is None or self.verified or not self.placement.attended:
             return ""
-        return unverified_sentence(self.found.study, self.placement, self.results.rank)
+        return unverified_sentence(verify_command(self.found.study, self.placement))
 
 
 def input_problems(

@@ -6,9 +6,9 @@ import math
 import re
 
 from nas_attn.errors import ExportError, UsageError, did_you_mean
-from nas_attn.ranking import COSTS, RankedPlacement, Ranking, cost_of, describe
+from nas_attn.ranking import COSTS, RankedPlacement, Ranking, Versus, cost_of, describe
 
-RULES = ("best", "knee", "one-se", "under:", "id:")
+RULES = ("best", "first", "knee", "one-se", "under:", "id:")
 UNITS = {"macs": "", "parameters": "", "latency": " ms", "memory": " MiB"}
 
 _AMOUNT = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,12})?)(?P<unit>x|k|M|G|T)?", re.ASCII)
@@ -21,7 +21,9 @@ def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
     Args:
         ranking: of a study.
         how: one of
-            ``best``: the first of the ranking.
+            ``best``: the first of the ranking that is surely better than the plain U-Net; without one, the
+            plain U-Net.
+            ``first``: the first with attention, whether it is better or not.
             ``one-se``: the cheapest whose expected IoU is at most one standard error of the best below the best
             (Breiman et al. 1984, section 3.4.3): what costs less and may well be as good.
             ``knee``: the point of the front farthest above the straight line from its cheapest to its dearest
@@ -39,7 +41,9 @@ def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
     if not ranking.rows:
         raise ExportError("nothing to pick from: no trial of the study is complete")
     if how == "best":
-        return ranking.rows[0]
+        return best(ranking)
+    if how == "first":
+        return _first(ranking)
     if how == "knee":
         return _knee(ranking)
     if how == "one-se":
@@ -52,14 +56,32 @@ def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
     raise UsageError(f"unknown pick '{how}'; {did_you_mean(how, RULES)}")
 
 
+def best(ranking: Ranking) -> RankedPlacement:
+    """The first row that is shown to be better than the plain U-Net; without one the plain U-Net, or the first row
+    where that was not run.
+
+    Args:
+        ranking: with one row at least.
+    """
+    better = (row for row in ranking.rows if row.better_than_plain is Versus.BETTER)
+    return next(better, ranking.plain or ranking.rows[0])
+
+
+def _first(ranking: Ranking) -> RankedPlacement:
+    for row in ranking.rows:
+        if not row.is_plain:
+            return row
+    raise ExportError("only the plain U-Net was evaluated")
+
+
 def _one_standard_error(ranking: Ranking) -> RankedPlacement:
-    best = ranking.rows[0]
+    leader = ranking.rows[0]
     if ranking.noise.pair is None:
         raise ExportError(
             "one-se needs the noise, which is not known: run the leading placements with several seeds, or pick "
             "best or knee"
         )
-    least = best.iou_expected - ranking.noise.pair.sd / math.sqrt(best.n_seeds)
+    least = leader.iou_expected - ranking.noise.pair.sd / math.sqrt(leader.n_seeds)
     return min(
         (row for row in ranking.rows if row.iou_expected >= least),
         key=lambda row: (_known_cost(row, ranking.cost), row.rank),

@@ -13,6 +13,7 @@ from nas_attn.export.placement import read_placement
 from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig, network_problems
+from nas_attn.ranking.verification import Verdict
 from nas_attn.space.document import parse_document
 from nas_attn.space.entry import Entry, Problems
 
@@ -112,11 +113,18 @@ def _network(top: Section, problems: Problems) -> UNetConfig | None:
     return UNetConfig(**{name: entry.value for name, entry in values.items()})  # type: ignore[arg-type]
 
 
-def _optional(top: Section, name: str, value: type[Found | Results | Verified]) -> Section | None:
-    """The section of a value; None where the file has none, or nothing in it can be read."""
+def _optional(top: Section, name: str, value: type[Found | Results | Verified], *earlier: str) -> Section | None:
+    """The section of a value; None where the file has none, or nothing in it can be read.
+
+    Args:
+        top: the whole file.
+        name: of the section.
+        value: whose fields it has.
+        earlier: further fields, of files of earlier versions.
+    """
     if name not in top.fields:
         return None
-    section = top.section(name, [field.name for field in fields(value)])
+    section = top.section(name, [*(field.name for field in fields(value)), *earlier])
     return section if section and section.fields else None
 
 
@@ -175,18 +183,29 @@ def _results(top: Section) -> Results | None:
 
 
 def _verified(top: Section) -> Verified | None:
-    section = _optional(top, "verified", Verified)
+    section = _optional(top, "verified", Verified, "holds")
     if section is None:
         return None
     return Verified(
-        holds=section.maybe_flag("holds"),
+        verdict=_verdict(section),
         iou=section.number("iou"),
         iou_plain=section.number("iou_plain"),
         delta=section.maybe_number("delta"),
         delta_interval=section.maybe_interval("delta_interval"),
         n_seeds=section.whole("n_seeds"),
         n_looks=section.whole("n_looks", 1),
+        collapsed=section.whole("collapsed") if "collapsed" in section.fields else 0,
     )
+
+
+def _verdict(verified: Section) -> Verdict:
+    """Earlier files say ``holds`` instead, true or false, or null where nothing was known of the noise."""
+    if "verdict" in verified.fields or "holds" not in verified.fields:
+        return verified.one_of("verdict", Verdict)
+    if verified.maybe_flag("holds"):
+        return Verdict.CONFIRMED
+    interval = verified.maybe_interval("delta_interval")
+    return Verdict.REFUTED if interval is not None and interval.high < 0 else Verdict.NOT_SHOWN
 
 
 def _text(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import TypeVar
 
 from nas_attn.errors import did_you_mean
@@ -10,6 +11,7 @@ from nas_attn.ranking import Interval
 from nas_attn.space.entry import Entry, Problems
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
 
 
 class Section:
@@ -67,6 +69,11 @@ class Section:
             return None
         return self._checked(name, _as_interval, "two numbers, the lower first", Interval(0.0, 0.0))
 
+    def one_of(self, name: str, words: type[E]) -> E:
+        """One word of an enumeration."""
+        known = [str(word) for word in words]
+        return self._checked(name, lambda field: _as_one_of(field, words), " | ".join(known), next(iter(words)))
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of words."""
         return self._checked(name, lambda field: _as_list(field, _as_text), "a list of words", ())
@@ -111,6 +118,10 @@ def _as_whole(field: Entry, least: int) -> int | None:
 
 def _as_flag(field: Entry) -> bool | None:
     return field.value if isinstance(field.value, bool) else None
+
+
+def _as_one_of(field: Entry, words: type[E]) -> E | None:
+    return next((word for word in words if word.value == field.value), None)
 
 
 def _as_number(field: Entry) -> float | None:

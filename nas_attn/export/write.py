@@ -18,6 +18,7 @@ from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec
 from nas_attn.ranking import Interval, describe
+from nas_attn.ranking.verification import Verdict
 
 _HEADER = """\
 # {title}
@@ -126,6 +127,8 @@ def _plain(value: Found | Results | Verified) -> dict[str, Any]:
 def _plain_value(value: Any) -> Any:
     if isinstance(value, Interval):
         return [value.low, value.high]
+    if isinstance(value, Verdict):
+        return str(value)
     if isinstance(value, tuple):
         return list(value)
     return _Line(value.to_dict()) if isinstance(value, Budget) else value

@@ -33,6 +33,11 @@ def seed_effects(table: Sequence[SeedScores], weights: Sequence[float]) -> dict[
     return effects
 
 
+def adjusted_mean(scores: SeedScores, effects: Mapping[int, float]) -> float:
+    """Mean score of a placement over its seeds, freed of the seeds' effects."""
+    return mean(score - effects[seed] for seed, score in scores.items())
+
+
 def connected_groups(table: Sequence[SeedScores]) -> list[tuple[list[int], list[int]]]:
     """Groups of (seeds, row numbers) such that no row has scores in two of them."""
     parent: dict[int, int] = {seed: seed for scores in table for seed in scores}

@@ -8,9 +8,8 @@ from itertools import groupby
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.ranking.result import Interval, RankedPlacement, Versus
 
-_SEVERAL = "Run the leading placements and the plain U-Net with several seeds."
 _MOST_NAMED = 8
-_UNKNOWN = f"How much of that is the seed's luck is not known. {_SEVERAL}"
+_UNDECIDED = "no placement has been tested with several fresh seeds yet."
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -33,27 +32,25 @@ def in_words(placement: Placement) -> str:
 
 
 def verdict(rows: Sequence[RankedPlacement], plain: RankedPlacement | None) -> str:
-    """What a ranking says, in one or two sentences."""
+    """What a ranking says, in one or two sentences: a claim only where fresh runs show it."""
     if not rows:
         return "Nothing to rank: no trial is complete."
-    leader = rows[0]
     if plain is None:
-        return f"The plain U-Net was not evaluated; first is {in_words(leader.placement)}{_ties(rows)}."
-    if len(rows) == 1 and leader.is_plain:
+        return f"The plain U-Net was not evaluated; first is {in_words(rows[0].placement)}{_ties(rows)}."
+    others = [row for row in rows if not row.is_plain]
+    if not others:
         return "Only the plain U-Net was evaluated."
-    if leader.is_plain:
-        known = any(row.tied_with_best is not None for row in rows[1:])
-        return f"No placement is ahead of the plain U-Net{_ties(rows)}.{'' if known else f' {_UNKNOWN}'}"
-    if leader.better_than_plain is Versus.BETTER:
-        return f"{_claim(leader, plain)} over the plain U-Net{_ties(rows)}.{_caution(leader)}"
-    if leader.better_than_plain is Versus.UNKNOWN:
-        return (
-            f"Not known whether any placement is better than the plain U-Net; first is {_claim(leader, plain)}. "
-            f"{_SEVERAL}"
-        )
-    if any(row.better_than_plain is Versus.BETTER for row in rows):
-        return f"The first placement is not distinguishable from the plain U-Net: {_claim(leader, plain)}."
-    return f"No placement is distinguishable from the plain U-Net; first is {_claim(leader, plain)}."
+    better = [row for row in others if row.better_than_plain is Versus.BETTER]
+    if better:
+        return f"Better than the plain U-Net: {_claim(better[0], plain)}{_more(better)}{_ties(rows)}."
+    tested = [row for row in others if row.tested]
+    if not tested or all(row.delta_interval is None for row in tested):
+        promising = max(others, key=lambda row: row.iou_expected)
+        return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, plain)}."
+    return (
+        f"No placement is shown to be better than the plain U-Net{_ties(rows)}. "
+        f"First with attention is {_claim(tested[0], plain)}."
+    )
 
 
 def points(delta: float) -> str:
@@ -97,36 +94,48 @@ def _places(locations: Sequence[Location]) -> str:
     return ", ".join(texts)
 
 
+def measured(row: RankedPlacement) -> str:
+    """The measured difference to the plain U-Net of what was tested: ``+0.9 (0.4 to 1.4)``; ``-`` of all else."""
+    if row.is_plain or not row.tested or row.delta is None:
+        return "-"
+    return points(row.delta) + ("" if row.delta_interval is None else f" ({bounds(row.delta_interval)})")
+
+
+def gained(row: RankedPlacement) -> str:
+    """The gain to expect over the plain U-Net in IoU points: ``+0.6``; ``-`` of the plain U-Net itself."""
+    return "-" if row.is_plain or row.gain is None else points(row.gain)
+
+
 def _claim(row: RankedPlacement, plain: RankedPlacement) -> str:
     """A placement, what it gains and what it costs."""
-    where = in_words(row.placement)
-    if row.delta is None:
-        return f"{where}, which shares no seed with the plain U-Net"
-    known = [] if row.delta_interval is None else [bounds(row.delta_interval)]
-    basis = ", ".join([*known, counted(row.n_seeds, "seed")])
     ratio = row.cost.macs / plain.cost.macs if plain.cost.macs else 1.0
-    return f"{where}: {points(row.delta)} IoU points ({basis}) for {ratio:.2f}x MACs"
+    collapsed = f"; it collapsed in {row.n_collapsed} of {row.n_runs} runs" if row.n_collapsed else ""
+    return (
+        f"{in_words(row.placement)}, expected gain {gained(row)} IoU points ({_basis(row)}) for {ratio:.2f}x MACs"
+        f"{collapsed}"
+    )
+
+
+def _basis(row: RankedPlacement) -> str:
+    """What the expected gain rests on."""
+    if not row.tested:
+        return f"{counted(row.n_seeds, 'run')} and those of similar placements"
+    return f"measured {measured(row)} with {counted(row.n_seeds, 'seed')}"
+
+
+def _more(better: Sequence[RankedPlacement]) -> str:
+    """The other placements that are better, too."""
+    return f", and {counted(len(better) - 1, 'more placement')}" if len(better) > 1 else ""
 
 
 def _ties(rows: Sequence[RankedPlacement]) -> str:
-    """The placements that may be as good as the first; those with one run each are only counted."""
-    tied = [row for row in rows[1:] if row.tied_with_best]
-    several = [row.rank for row in tied if row.n_seeds > 1]
-    single = len(tied) - len(several)
-    parts = []
-    if len(several) > _MOST_NAMED:
-        parts.append(f"from {len(several)} placements with several seeds")
-    elif several:
-        parts.append(f"from rank{'' if len(several) == 1 else 's'} {ranges(several)}")
-    if single:
-        parts.append(f"from {counted(single, 'placement')} with a single run")
-    return f"; not distinguishable {' nor '.join(parts)}" if parts else ""
-
-
-def _caution(row: RankedPlacement) -> str:
-    if row.n_seeds > 1 or row.fresh:
+    """The tested placements that may be as good as the first."""
+    tied = [row.rank for row in rows[1:] if row.tied_with_best and (row.tested or row.is_plain)]
+    if not tied:
         return ""
-    return " It was chosen for this one run: expect less, and run it with more seeds."
+    if len(tied) > _MOST_NAMED:
+        return f"; not distinguishable from the first: {len(tied)} tested placements"
+    return f"; not distinguishable from the first: rank{'' if len(tied) == 1 else 's'} {ranges(tied)}"
 
 
 def _bound(value: float) -> str:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from nas_attn.placement import Placement
 from nas_attn.ranking.additive import SeedScores, mean
-from nas_attn.ranking.fresh import reported_scores, screening_seeds
-from nas_attn.ranking.front import front_probabilities
-from nas_attn.ranking.images import Array, ImagePart, Influences, image_part, influences, pooled_repeated
+from nas_attn.ranking.collapse import Collapses, find_collapses
+from nas_attn.ranking.fresh import LEAST_SEEDS, reported_scores
+from nas_attn.ranking.front import front_probabilities, nearest_to_front
+from nas_attn.ranking.gains import Gains, gains_of
+from nas_attn.ranking.images import (
+    Array,
+    ImagePart,
+    Influences,
+    groups_of_rarest_class,
+    image_part,
+    influences,
+    pooled_repeated,
+)
 from nas_attn.ranking.noise import Noise, PooledSd, pooled_noise
 from nas_attn.ranking.result import Interval
 from nas_attn.ranking.runs import SelectedRuns, select_runs
-from nas_attn.ranking.shrink import Levels, adjusted_mean, shrunken_levels
+from nas_attn.ranking.shared_luck import shared_ratio
+from nas_attn.ranking.simultaneous import simultaneous_quantile
 from nas_attn.ranking.student import two_sided_quantile
 from nas_attn.ranking.unstable import own_noise, unstable_rows
 from nas_attn.record import TrialRecord
@@ -32,13 +43,13 @@ class Estimate:
         error: its standard deviation over draws of seeds, and of images where these were counted; None where
             the noise is not known.
         degrees_of_freedom: of the error.
-        n_seeds: how many seeds it rests on; not whole where two placements share none.
+        n_seeds: how many seeds it rests on.
     """
 
     value: float
     error: float | None
     degrees_of_freedom: float
-    n_seeds: float
+    n_seeds: int
 
     def interval(self, confidence: float) -> Interval | None:
         """Student's interval; None where the noise is not known."""
@@ -54,56 +65,74 @@ class Evidence:
 
     Args:
         selected: the runs.
-        screening: the seeds that chose who got further ones; empty where none did.
         plain: row of the plain U-Net; None where it was not run.
+        collapses: which of the runs collapsed.
+        clean: seed to IoU of each row, without these.
         reported: seed to IoU, of the seeds that may be reported.
-        unstable: rows with a run far out of the noise.
-        noise: pooled over the stable placements.
+        unstable: rows that scatter far more than the others.
+        noise: pooled over the others.
         noises: of each row.
-        levels: what to expect of each row.
     """
 
     selected: SelectedRuns
-    screening: frozenset[int]
     plain: int | None
+    collapses: Collapses
+    clean: Sequence[SeedScores]
     reported: Sequence[SeedScores]
     unstable: frozenset[int]
     noise: Noise
     noises: Sequence[Noise]
-    levels: Levels
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord], *, chosen: bool = True) -> Evidence:
-        """Weigh the records of a study.
-
-        Args:
-            records: in any order.
-            chosen: some placements got further seeds for the scores of earlier ones.
-        """
+    def of(cls, records: Sequence[TrialRecord]) -> Evidence:
+        """Weigh the records of a study, in any order."""
         selected = select_runs(records)
         runs = selected.runs
-        table = [run.scores for run in runs]
-        screening = screening_seeds(table) if chosen else frozenset()
         plain = next((row for row, run in enumerate(runs) if run.is_plain), None)
-        plain_scores = None if plain is None else table[plain]
-        reported = [reported_scores(scores, screening, plain_scores) for scores in table]
-        unstable = unstable_rows(table) - {plain}
-        # The plain U-Net is in the finals whatever its score: all of its runs tell of the noise.
-        stable = [table[row] if row == plain else reported[row] for row in range(len(runs)) if row not in unstable]
-        noise = pooled_noise(stable)
+        collapses = find_collapses([run.scores for run in runs], plain)
+        clean = [collapses.clean(row, run.scores) for row, run in enumerate(runs)]
+        plain_scores = None if plain is None else clean[plain]
+        reported = [
+            scores if row == plain else reported_scores(scores, run.final, plain_scores)
+            for row, (run, scores) in enumerate(zip(runs, clean, strict=True))
+        ]
+        unstable = unstable_rows(reported)
+        noise = pooled_noise([scores for row, scores in enumerate(reported) if row not in unstable])
         return cls(
             selected=selected,
-            screening=screening,
             plain=plain,
+            collapses=collapses,
+            clean=clean,
             reported=reported,
-            unstable=frozenset(unstable),
+            unstable=unstable,
             noise=noise,
             noises=[
-                own_noise(seeds, plain_scores, noise) if row in unstable else noise
-                for row, seeds in enumerate(reported)
+                own_noise(scores, plain_scores, noise) if row in unstable else noise
+                for row, scores in enumerate(reported)
             ],
-            levels=shrunken_levels(table, noise.pair.sd if noise.pair else None, plain),
         )
+
+    @cached_property
+    def gains(self) -> Gains:
+        """What each row gains over the plain U-Net, by the one model of all runs."""
+        return gains_of([run.placement for run in self.selected.runs], self.clean)
+
+    @cached_property
+    def tested(self) -> tuple[int, ...]:
+        """Rows with attention that share at least two reported seeds with the plain U-Net: what can be claimed."""
+        if self.plain is None:
+            return ()
+        plain = self.clean[self.plain]
+        rows = (row for row in range(len(self.reported)) if row != self.plain)
+        return tuple(row for row in rows if len(self.reported[row].keys() & plain.keys()) >= LEAST_SEEDS)
+
+    @cached_property
+    def shared_ratio(self) -> float:
+        """By how much more than two runs' variance a difference to the plain U-Net varies, over one run's."""
+        if self.plain is None or self.noise.pair is None:
+            return 0.0
+        table = [self.reported[row] for row in self.tested]
+        return shared_ratio(table, self.clean[self.plain], self.noise.pair.sd**2 / 2)
 
     @cached_property
     def influences(self) -> Sequence[Influences]:
@@ -121,88 +150,107 @@ class Evidence:
         return next((row for row, run in enumerate(self.selected.runs) if run.placement == placement), None)
 
     def mean(self, row: int) -> Estimate:
-        """Mean IoU over the reported seeds."""
-        scores = self.reported[row]
+        """Mean IoU over the reported seeds; where all runs collapsed, over these."""
+        scores = self.reported[row] or self.selected.runs[row].scores
         held = self.influences[row]
         images = [held[seed] for seed in scores if seed in held]
         part = image_part(images, self.repeated[0]) if len(images) == len(scores) else None
-        return _estimate(mean(scores.values()), self.noises[row].run, len(scores), part)
+        return estimate_of(mean(scores.values()), self.noises[row].run, len(scores), part)
 
     def to_plain(self, row: int) -> Estimate | None:
         """The paired difference to the plain U-Net; None where they share no seed, or it was not run."""
-        if self.plain is None or not any(
-            seed in self.selected.runs[self.plain].scores for seed in self.reported[row]
-        ):
-            return None
-        return self._paired(row, self.plain, self.reported[row], self.selected.runs[self.plain].scores)
+        return None if self.plain is None else self.difference(row, self.plain)
 
-    def difference(self, one: int, other: int) -> Estimate:
-        """How much better one row is than another: paired where they share seeds, else freed of the seeds' effects
-        as the additive model estimates them."""
+    def difference(self, one: int, other: int) -> Estimate | None:
+        """How much better one row is than another, over the seeds that both are reported of; None without any.
+
+        The same for a pair wherever it is asked for, but for the sign.
+        """
         first, second = self.reported[one], self.reported[other]
-        if any(seed in second for seed in first):
-            return self._paired(one, other, first, second)
-        effects = self.levels.effects
-        value = adjusted_mean(first, effects) - adjusted_mean(second, effects)
-        n_seeds = 2.0 / (1.0 / len(first) + 1.0 / len(second))
-        return _estimate(value, self._louder(one, other), n_seeds, None)
+        shared = [seed for seed in first if seed in second]
+        if not shared:
+            return None
+        images = _pairs(self.influences[one], self.influences[other], shared)
+        part = image_part(images, self.repeated[1]) if len(images) == len(shared) else None
+        value = mean(first[seed] - second[seed] for seed in shared)
+        return estimate_of(value, self._pair_noise(one, other), len(shared), part)
+
+    def together(self, estimate: Estimate, confidence: float) -> Interval | None:
+        """An interval that holds together with those of all other tested rows.
+
+        Args:
+            estimate: a difference between two of them, or to the plain U-Net.
+            confidence: that all of the differences to the plain U-Net lie in their intervals.
+        """
+        if estimate.error is None:
+            return None
+        correlation = (1 + self.shared_ratio) / (2 + self.shared_ratio)
+        number = max(1, len(self.tested))
+        quantile = simultaneous_quantile(confidence, estimate.degrees_of_freedom, number, correlation)
+        return Interval(estimate.value - quantile * estimate.error, estimate.value + quantile * estimate.error)
 
     @property
     def image_groups(self) -> int | None:
         """G; None where no run's images were counted."""
         return next((len(held) for by_seed in self.influences for held in by_seed.values()), None)
 
-    def front_probabilities(self, costs: Sequence[float | None]) -> tuple[float | None, ...]:
+    @cached_property
+    def fewest_groups_of_a_class(self) -> int | None:
+        """In how many groups of images the rarest class occurs; None where that was not counted."""
+        counts = next((held for run in self.selected.runs for held in run.counts.values()), None)
+        return None if counts is None else groups_of_rarest_class(counts)
+
+    def front_probabilities(
+        self, ious: Sequence[float], costs: Sequence[float | None]
+    ) -> tuple[float | None, ...]:
         """How likely each row is to be on the front; None where its cost or the noise is not known.
 
         Args:
+            ious: to expect of each row.
             costs: of each row.
         """
-        pair = self.noise.pair
         known = [row for row, cost in enumerate(costs) if cost is not None]
-        if pair is None or not known:
+        if self.noise.pair is None or not known:
             return (None,) * len(costs)
-        factors, groups = self.levels.factors, self.image_groups or 0
+        likely = nearest_to_front([ious[row] for row in known], [cost for cost in costs if cost is not None])
+        known = [known[place] for place in likely]
+        groups = self.image_groups or 0
         images = np.zeros((len(known), groups))
         for place, row in enumerate(known):
             if held := list(self.influences[row].values()):
-                images[place] = factors[row] * np.mean(held, axis=0)
+                images[place] = np.mean(held, axis=0)
         shares = front_probabilities(
-            [self.levels.expected[row] for row in known],
-            [self._deviation(row) for row in known],
+            [ious[row] for row in known],
+            self.gains.covariance(known),
             images,
-            [cost for cost in costs if cost is not None],
-            pair.degrees_of_freedom,
+            [costs[row] or 0.0 for row in known],
+            self.noise.pair.degrees_of_freedom,
         )
         found = dict(zip(known, shares, strict=True))
-        return tuple(found.get(row) for row in range(len(costs)))
+        return tuple(None if cost is None else found.get(row, 0.0) for row, cost in enumerate(costs))
 
-    def _deviation(self, row: int) -> float:
-        """Of a row's level, given its scores."""
-        pair = self.noises[row].pair
-        n_seeds = len(self.selected.runs[row].scores)
-        return 0.0 if pair is None else pair.sd * math.sqrt(self.levels.factors[row] / (2 * n_seeds))
-
-    def _paired(self, one: int, other: int, first: SeedScores, second: SeedScores) -> Estimate:
-        shared = [seed for seed in first if seed in second]
-        images = _pairs(self.influences[one], self.influences[other], shared)
-        part = image_part(images, self.repeated[1]) if len(images) == len(shared) else None
-        value = mean(first[seed] - second[seed] for seed in shared)
-        return _estimate(value, self._louder(one, other), len(shared), part)
-
-    def _louder(self, one: int, other: int) -> PooledSd | None:
-        """The noise of a difference between two placements: the louder one's."""
+    def _pair_noise(self, one: int, other: int) -> PooledSd | None:
+        """The noise of a difference between two placements: the louder one's, and more beside the plain U-Net."""
         pairs = [pair for pair in (self.noises[one].pair, self.noises[other].pair) if pair is not None]
-        return max(pairs, key=lambda pair: pair.sd, default=None)
+        louder = max(pairs, key=lambda pair: pair.sd, default=None)
+        if louder is None or louder is not self.noise.pair or self.plain not in (one, other):
+            return louder
+        return replace(louder, sd=louder.sd * math.sqrt(1 + self.shared_ratio / 2))
 
 
-def _estimate(value: float, noise: PooledSd | None, n_seeds: float, images: ImagePart | None) -> Estimate:
+def estimate_of(value: float, noise: PooledSd | None, n_seeds: int, images: ImagePart | None) -> Estimate:
     """The variance of a hierarchical bootstrap over images and seeds, without what it counts twice.
 
     Drawing images with replacement, and then seeds with replacement, gives the sum of both variances. It is too
     high by the part that images and seeds have together, which is in both (Owen 2007, doi:10.1214/07-AOAS122), and
     too low for few seeds. So that part is taken off, the seeds' variance is the pooled one, and the quantiles
     are Student's with Satterthwaite's degrees of freedom.
+
+    Args:
+        value: the mean.
+        noise: of one of its terms; None where it is not known.
+        n_seeds: how many terms there are.
+        images: the images' part; None where they were not counted.
     """
     if noise is None:
         return Estimate(value, None, 0.0, n_seeds)

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking.additive import seed_effects, squares
+from nas_attn.ranking.additive import adjusted_mean, seed_effects, squares
 from nas_attn.ranking.noise import residual_square
 from nas_attn.ranking.result import Interval
 from nas_attn.ranking.runs import comparable_iou
-from nas_attn.ranking.shrink import adjusted_mean
 from nas_attn.record import TrialRecord
 
 LEAST_REPEATS = 3

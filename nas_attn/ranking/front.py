@@ -10,47 +10,70 @@ import numpy as np
 from nas_attn.ranking.images import Array
 
 DRAWS = 2000
+MOST = 256
+"""Placements whose chances are drawn; those farther behind the front have none."""
 _AT_ONCE = 200
+_JITTER, _LEAST_JITTER = 1e-8, 1e-18
 
 
 def front_probabilities(
     levels: Sequence[float],
-    deviations: Sequence[float],
+    covariance: Array,
     influences: Array,
     costs: Sequence[float],
     degrees_of_freedom: float,
 ) -> tuple[float, ...]:
     """The share of draws of all levels in which a placement is on the front.
 
-    In each draw the images are drawn anew, the same for all placements, and so is what the seeds leave open of
-    each placement's level. Costs are known. The draws are the same at every call.
+    In each draw the images are drawn anew, the same for all placements, and so is what the seeds leave open of all
+    levels together: placements that share attentions rise and fall together. Costs are known. The draws are the
+    same at every call.
 
     Args:
         levels: expected IoU of each of n placements.
-        deviations: standard deviation of each level over seeds.
+        covariance: of the levels, by what the seeds leave open, (n, n).
         influences: of each group of images on each level, (n, G); G may be 0.
         costs: of each placement.
-        degrees_of_freedom: of the deviations.
+        degrees_of_freedom: of the noise that the covariance rests on.
     """
     order = np.argsort(np.asarray(costs, dtype=float), kind="stable")
     dear = np.asarray(costs, dtype=float)[order]
     as_dear = np.searchsorted(dear, dear, side="right") - 1
-    level, deviation, weights = (
-        np.asarray(values, dtype=float)[order] for values in (levels, deviations, influences)
-    )
+    level, weights = (np.asarray(values, dtype=float)[order] for values in (levels, influences))
+    root = _root(covariance[np.ix_(order, order)])
     scales, normals = np.random.default_rng(0), np.random.default_rng(1)
     images = _image_draws(weights.shape[1])
     times = np.zeros(len(order))
     for start in range(0, DRAWS, _AT_ONCE):
         # The noise's own scale is drawn too: that makes the levels Student's.
         scale = np.sqrt(degrees_of_freedom / scales.chisquare(degrees_of_freedom, (_AT_ONCE, 1)))
-        drawn = level + scale * deviation * normals.standard_normal((_AT_ONCE, len(level)))
+        drawn = level + scale * (normals.standard_normal((_AT_ONCE, len(level))) @ root.T)
         drawn += images[start : start + _AT_ONCE] @ weights.T
         best = np.maximum.accumulate(drawn, axis=1)[:, as_dear]
         times += (drawn >= best).sum(0)
     shares = np.empty(len(order))
     shares[order] = times / DRAWS
     return tuple(shares.tolist())
+
+
+def nearest_to_front(levels: Sequence[float], costs: Sequence[float]) -> list[int]:
+    """Numbers of the placements that have a chance to be on the front: the ``MOST`` that are least behind it.
+
+    Args:
+        levels: expected IoU of each placement.
+        costs: of each.
+    """
+    level, cost = np.asarray(levels, dtype=float), np.asarray(costs, dtype=float)
+    order = np.lexsort((-level, cost))
+    behind = np.empty(len(order))
+    behind[order] = np.maximum.accumulate(level[order]) - level[order]
+    return sorted(np.argsort(behind, kind="stable")[:MOST].tolist())
+
+
+def _root(covariance: Array) -> Array:
+    """L with L L' = covariance, which may be singular, (n, n)."""
+    jitter = _JITTER * float(np.diag(covariance).mean()) + _LEAST_JITTER
+    return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))), dtype=np.float64)
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Whether what a ranking says of a placement holds on fresh seeds and the test data, or how to find that out."""
+"""What fresh seeds and the test data say of a ranked placement, or the command that finds it out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ import shlex
 from collections.abc import Sequence
 
 from nas_attn.placement import Placement
-from nas_attn.ranking.result import RankedPlacement, Ranking
+from nas_attn.ranking.result import RankedPlacement, Ranking, Versus
 from nas_attn.ranking.verification import Verification
+from nas_attn.ranking.verification_text import ablation_sentences, verification_sentences
+
+
+def claimed_row(ranking: Ranking) -> RankedPlacement | None:
+    """What is verified without being named; None where only the plain U-Net was evaluated.
+
+    The first row that is better than the plain U-Net, or else the first with attention.
+
+    Args:
+        ranking: of a study.
+    """
+    attended = [row for row in ranking.rows if not row.is_plain]
+    better = (row for row in attended if row.better_than_plain is Versus.BETTER)
+    return next(better, attended[0] if attended else None)
 
 
 def verification_of(
@@ -38,10 +52,10 @@ def holding_sentences(
     """
     if row.is_plain:
         return ()
-    found = verification_of(row, ranking, verifications)
+    found, command = verification_of(row, ranking, verifications), _command(study, row, ranking)
     if found is None:
-        return (unverified_sentence(study, row.placement, row.rank),)
-    return (*found.sentences, *looks_sentences(len(verifications)))
+        return (unverified_sentence(command),)
+    return (*verification_sentences(found, command), *looks_sentences(len(verifications)))
 
 
 def module_sentences(
@@ -59,29 +73,36 @@ def module_sentences(
     if found is None or len(row.placement.attended) < 2:
         return ()
     if found.modules:
-        return found.module_sentences
-    command = f"{verify_command(study, row.placement, row.rank)} --ablate"
+        return ablation_sentences(found)
+    command = f"{_command(study, row, ranking)} --ablate"
     return (f"What each module adds was not measured: '{command}' runs the placement without each of them.",)
 
 
-def verify_command(study: str, placement: Placement, rank: int) -> str:
-    """The command that verifies a placement of a study."""
-    which = "" if rank == 1 else f" --pick id:{placement.id}"
-    return f"nas-attn verify {shlex.quote(study)}{which}"
-
-
-def unverified_sentence(study: str, placement: Placement, rank: int) -> str:
-    """That a placement was not verified yet, and the command that does it.
+def verify_command(study: str, placement: Placement | None = None) -> str:
+    """The command that verifies a placement of a study.
 
     Args:
         study: its name.
-        placement: that may be verified.
-        rank: in the study.
+        placement: that is verified; None for what is verified without being named.
+    """
+    which = "" if placement is None else f" --pick id:{placement.id}"
+    return f"nas-attn verify {shlex.quote(study)}{which}"
+
+
+def unverified_sentence(command: str) -> str:
+    """That a placement was not verified yet, and the command that does it.
+
+    Args:
+        command: that verifies it.
     """
     return (
-        f"Not verified yet: '{verify_command(study, placement, rank)}' runs it, the plain U-Net and the best "
-        "control with fresh seeds and judges them on the test data. That is the figure to report."
+        f"Not verified yet: '{command}' runs it, the plain U-Net and the best control with fresh seeds and judges "
+        "them on the test data. That is the figure to report."
     )
+
+
+def _command(study: str, row: RankedPlacement, ranking: Ranking) -> str:
+    return verify_command(study, None if row == claimed_row(ranking) else row.placement)
 
 
 def looks_sentences(n_looks: int) -> tuple[str, ...]:

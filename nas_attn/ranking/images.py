@@ -39,6 +39,13 @@ def influence(counts: ImageCounts) -> Array:
     return added
 
 
+def groups_of_rarest_class(counts: ImageCounts) -> int:
+    """In how many groups of images the class has pixels that has them in the fewest, labelled or predicted."""
+    _, unions = counts.unpack()
+    occurring = (unions > 0).sum(0)
+    return int(occurring[occurring > 0].min(initial=len(unions)))
+
+
 def influences(placements: Sequence[Mapping[int, ImageCounts]]) -> tuple[Influences, ...]:
     """Of each placement's runs, by seed.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.ranking.describe import verdict
 from nas_attn.ranking.evidence import Evidence
-from nas_attn.ranking.order import COSTS, expected_iou, front_of, order_of
+from nas_attn.ranking.notes import ranking_notes
+from nas_attn.ranking.order import COSTS, expected_ious, front_of, order_of
 from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
 from nas_attn.record import TrialRecord
 
@@ -16,14 +18,18 @@ from nas_attn.record import TrialRecord
 def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: float = 0.95) -> Ranking:
     """Rank the placements of a study by the IoU to expect of each.
 
-    - Only complete runs of one budget count (``runs.select_runs``).
-    - The order is by shrunken estimates (``shrink.shrunken_levels``), so that one lucky run does not lead.
+    - Only complete runs of one budget count (``runs.select_runs``), without those that collapsed
+      (``collapse.find_collapses``), which are told apart from the IoU of the others.
+    - The order is by the IoU to expect (``gains.gains_of``): one posterior of all runs, less what a placement's
+      risk of collapsing costs. What was tested comes before what was only tried.
+    - Tested is what shares two seeds with the plain U-Net. Of a finalist only its runs as such are reported
+      (``fresh.reported_scores``): they had no say in its choice.
     - Differences to the plain U-Net are paired: seed by seed, which removes what a seed does to both. Their
-      intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``), and over
-      images (``evidence``).
-    - A placement of which a run collapsed widens its own intervals only (``unstable.unstable_rows``).
-    - What several seeds are reported of excludes the seeds that chose placements (``fresh.reported_scores``).
-    - A placement is tied with the first where the interval of their paired difference includes 0.
+      intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``) and what
+      finalists share (``shared_luck``), and over images (``evidence``). They hold together for all that was
+      tested (``simultaneous``): the best of nine finalists is ahead by luck more often than one would be.
+    - Better than the plain U-Net is what this interval and the IoU to expect both say to be.
+    - Ties are by the same estimate of the pair; what was only tried is tied by the posterior.
 
     Args:
         records: of one study, in any order.
@@ -34,9 +40,10 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
     """
     _check(cost, confidence)
     evidence = Evidence.of(records)
-    rows = [_row(evidence, number, confidence) for number in range(len(evidence.reported))]
-    front, order = front_of(evidence, cost), order_of(evidence, cost)
-    likely = evidence.front_probabilities([cost_of(row, cost) for row in rows])
+    ious = expected_ious(evidence)
+    rows = [_row(evidence, number, ious, confidence) for number in range(len(ious))]
+    front, order = front_of(evidence, ious, cost), order_of(evidence, ious, cost)
+    likely = evidence.front_probabilities(ious, [cost_of(row, cost) for row in rows])
     ranked = tuple(
         replace(
             rows[number],
@@ -54,10 +61,10 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         cost=cost,
         confidence=confidence,
         noise=evidence.noise,
-        spread_sd=evidence.levels.spread_sd,
-        screening_seeds=tuple(sorted(evidence.screening)),
+        n_tested=len(evidence.tested),
+        collapsed_seeds=tuple(sorted(evidence.collapses.seeds)),
         budget=evidence.selected.budget,
-        notes=(*evidence.selected.notes, *_notes(ranked, cost, evidence)),
+        notes=(*evidence.selected.notes, *ranking_notes(ranked, cost, evidence)),
         verdict=verdict(ranked, plain_row),
         image_groups=evidence.image_groups,
     )
@@ -78,76 +85,75 @@ def _check(cost: str, confidence: float) -> None:
         raise UsageError(found)
 
 
-def _row(evidence: Evidence, number: int, confidence: float) -> RankedPlacement:
+def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: float) -> RankedPlacement:
     """A row that does not know its rank yet."""
     run, reported = evidence.selected.runs[number], evidence.reported[number]
     iou, delta = evidence.mean(number), evidence.to_plain(number)
-    iou_interval = iou.interval(confidence)
-    delta_interval = None if delta is None else delta.interval(confidence)
-    if run.is_plain:
-        delta_interval = Interval(0.0, 0.0)
+    interval = _delta_interval(evidence, number, confidence)
+    gain = None if evidence.plain is None else ious[number] - ious[evidence.plain]
     return RankedPlacement(
         rank=0,
         placement=run.placement,
         control=run.control,
-        seeds=tuple(sorted(reported)),
-        fresh=len(reported) < len(run.scores),
+        seeds=tuple(sorted(reported or run.scores)),
+        fresh=bool(reported) and reported.keys() <= run.final,
+        tested=number in evidence.tested,
         iou_mean=iou.value,
-        iou_interval=iou_interval and Interval(max(0.0, iou_interval.low), min(1.0, iou_interval.high)),
-        iou_expected=expected_iou(evidence, number),
+        iou_interval=_within_bounds(iou.interval(confidence)),
+        iou_expected=ious[number],
+        gain=gain,
         delta=None if delta is None else delta.value,
-        delta_interval=delta_interval,
-        better_than_plain=_versus(delta_interval),
+        delta_interval=interval,
+        better_than_plain=_versus(
+            interval, None if evidence.plain is None else ious[number] - ious[evidence.plain]
+        ),
         tied_with_best=None,
         on_front=False,
         unstable=number in evidence.unstable,
+        n_collapsed=len(evidence.collapses.runs[number]),
+        n_runs=evidence.collapses.n_runs[number],
         cost=run.cost,
     )
 
 
-def _versus(interval: Interval | None) -> Versus:
-    if interval is None:
+def _delta_interval(evidence: Evidence, number: int, confidence: float) -> Interval | None:
+    """Of the difference to the plain U-Net, together with all that was tested; None for what was only tried."""
+    if number == evidence.plain:
+        return Interval(0.0, 0.0)
+    delta = evidence.to_plain(number)
+    return None if delta is None or number not in evidence.tested else evidence.together(delta, confidence)
+
+
+def _within_bounds(interval: Interval | None) -> Interval | None:
+    """Of an IoU, which is neither below 0 nor above 1."""
+    return interval and Interval(max(0.0, interval.low), min(1.0, interval.high))
+
+
+def _versus(interval: Interval | None, gain: float | None) -> Versus:
+    if interval is None or gain is None:
         return Versus.UNKNOWN
-    if not interval.excludes(0.0):
-        return Versus.NOT_DISTINGUISHABLE
-    return Versus.BETTER if interval.low > 0 else Versus.WORSE
+    if interval.low > 0 and gain > 0:
+        return Versus.BETTER
+    return Versus.WORSE if interval.high < 0 else Versus.NOT_DISTINGUISHABLE
 
 
 def _tied(evidence: Evidence, best: int, other: int, confidence: float) -> bool | None:
-    """Whether the difference to the first may be 0."""
+    """Whether the difference to the first may be 0; None where no noise is known."""
     if best == other:
         return True
-    interval = evidence.difference(best, other).interval(confidence)
+    if evidence.noise.pair is None:
+        return None
+    known = {*evidence.tested, evidence.plain}
+    if best in known and other in known and (estimate := evidence.difference(best, other)) is not None:
+        interval = evidence.together(estimate, confidence)
+    else:
+        interval = _posterior_interval(evidence, best, other, confidence)
     return None if interval is None else not interval.excludes(0.0)
 
 
-def _notes(rows: Sequence[RankedPlacement], cost: str, evidence: Evidence) -> list[str]:
-    if not rows:
-        return []
-    notes = []
-    if not any(row.is_plain for row in rows):
-        notes.append("The plain U-Net was not evaluated at this budget: no differences to it are known.")
-    elif apart := sum(row.delta is None for row in rows):
-        notes.append(f"{apart} of {len(rows)} placements share no seed with the plain U-Net: no difference known.")
-    if evidence.noise.pair is None:
-        notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
-    if unstable := sum(row.unstable for row in rows):
-        notes.append(
-            f"!  unstable: {unstable} of {len(rows)} placements have a run far outside of the others' noise; "
-            "they are judged by their own scatter and left out of the pooled noise."
-        )
-    if any(row.fresh for row in rows):
-        seeds = sorted(evidence.screening)
-        chose = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-        notes.append(
-            f"Placements with several seeds are reported without {chose}, which chose them; "
-            "the order uses all seeds."
-        )
-    if len(evidence.screening) > 1:
-        notes.append(
-            "IoU x100 is over a placement's own seeds, which differ: compare placements by their difference to "
-            "the plain U-Net, which is paired."
-        )
-    if missing := sum(cost_of(row, cost) is None for row in rows):
-        notes.append(f"{missing} of {len(rows)} placements have no {cost}: they cannot be on the front.")
-    return notes
+def _posterior_interval(evidence: Evidence, one: int, other: int, confidence: float) -> Interval:
+    """Of the difference between two gains."""
+    gains = evidence.gains
+    centre = float(gains.mean[one] - gains.mean[other])
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * gains.difference_sd(one, other)
+    return Interval(centre - half, centre + half)

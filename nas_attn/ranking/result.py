@@ -40,23 +40,28 @@ class RankedPlacement:
     """One placement of a ranking. IoU and its differences are fractions of 1.
 
     Args:
-        rank: from 1, by ``iou_expected``.
+        rank: from 1: first what was tested and the plain U-Net, by ``iou_expected``, then what was only tried.
         placement: what was ranked.
         control: name of the control that it is; None for what is not a control.
         seeds: whose runs ``iou_mean`` and ``delta`` rest on, ascending; ``delta`` on those of them that the plain
             U-Net was run with too.
-        fresh: these runs had no say in the choice of the placement for further runs.
-        iou_mean: mean IoU over the seeds.
+        fresh: these runs had no say in the choice of the placement.
+        tested: it shares at least two of these seeds with the plain U-Net; else it was only tried.
+        iou_mean: mean IoU over the seeds, without collapsed runs.
         iou_interval: of that mean; None where no placement was run with several seeds.
-        iou_expected: mean IoU to expect, shrunken by how little is known of it; what the rank is by.
-        delta: mean difference to the plain U-Net, paired by seed; 0 for the plain U-Net; None
+        iou_expected: mean IoU to expect, given all runs of the study, with the risk of collapsing.
+        gain: by how much that exceeds the plain U-Net's: the figure to go by; None where the plain U-Net was
+            not run.
+        delta: mean difference to the plain U-Net as it was measured, paired by seed; 0 for the plain U-Net; None
             where they share no seed.
-        delta_interval: of that difference; None where ``delta`` is, or the noise is not known.
-        better_than_plain: whether that interval excludes 0. It is the interval of one placement looked at
-            alone: among many placements with one run each, some exclude 0 by chance.
+        delta_interval: of that difference, together with those of all that was tested; None for what was only
+            tried, or where the noise is not known.
+        better_than_plain: what that interval says, and ``gain`` too.
         tied_with_best: not distinguishable from the first of the ranking; None where the noise is not known.
         on_front: no other placement is expected to have at least its IoU at no more than its cost.
-        unstable: one of its runs lies far outside of the noise of the others.
+        unstable: it scatters far more from seed to seed than the others.
+        n_collapsed: how many of its runs collapsed.
+        n_runs: how many there are.
         cost: what it costs.
         front_probability: that it is on the front, by draws of seeds and images; None where the noise or its cost
             is not known.
@@ -67,15 +72,19 @@ class RankedPlacement:
     control: str | None
     seeds: tuple[int, ...]
     fresh: bool
+    tested: bool
     iou_mean: float
     iou_interval: Interval | None
     iou_expected: float
+    gain: float | None
     delta: float | None
     delta_interval: Interval | None
     better_than_plain: Versus
     tied_with_best: bool | None
     on_front: bool
     unstable: bool
+    n_collapsed: int
+    n_runs: int
     cost: Cost
     front_probability: float | None = None
 
@@ -100,8 +109,8 @@ class Ranking:
         cost: ``macs``, ``parameters``, ``latency`` or ``memory``: the second axis of the front.
         confidence: of all intervals.
         noise: the seed's part in the scores.
-        spread_sd: standard deviation between placements; None where it cannot be told.
-        screening_seeds: those that chose who got further ones, ascending; empty where none did.
+        n_tested: how many placements the intervals of differences hold for together.
+        collapsed_seeds: with which the plain U-Net collapsed; nothing is compared under them.
         budget: of all runs that were used; None where there are none.
         notes: sentences on what was left out or is not known.
         verdict: what the ranking says, in one or two sentences.
@@ -114,8 +123,8 @@ class Ranking:
     cost: str
     confidence: float
     noise: Noise
-    spread_sd: float | None
-    screening_seeds: tuple[int, ...]
+    n_tested: int
+    collapsed_seeds: tuple[int, ...]
     budget: Budget | None
     notes: tuple[str, ...]
     verdict: str

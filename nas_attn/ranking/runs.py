@@ -10,7 +10,7 @@ from statistics import median
 from nas_attn.budget import Budget
 from nas_attn.counts import ImageCounts
 from nas_attn.placement import Placement
-from nas_attn.record import Cost, Score, State, TrialRecord
+from nas_attn.record import Cost, Role, Score, State, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class PlacementRuns:
         placement: what was run.
         scores: seed to IoU, at least one.
         counts: seed to the counted pixels of its images, where they were kept.
+        final: seeds of its runs as a finalist, which had no say in any choice.
         cost: of the placement; measured times are the median of its runs, measured memory the most of them.
         control: name of the control that it is; None for what is not a control.
     """
@@ -28,6 +29,7 @@ class PlacementRuns:
     placement: Placement
     scores: Mapping[int, float]
     counts: Mapping[int, ImageCounts]
+    final: frozenset[int]
     cost: Cost
     control: str | None
 
@@ -73,7 +75,8 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
     groups: dict[Placement, list[TrialRecord]] = {}
     for record in kept:
         groups.setdefault(record.placement, []).append(record)
-    runs = tuple(_placement_runs(placement, group) for placement, group in groups.items())
+    last = max((record.number for record in ordered if record.role is Role.PROPOSAL), default=-1)
+    runs = tuple(_placement_runs(placement, group, last) for placement, group in groups.items())
     return SelectedRuns(runs, budget, tuple(notes))
 
 
@@ -85,15 +88,21 @@ def _budget(complete: Sequence[TrialRecord]) -> Budget:
     return with_plain[0] if with_plain else max(compared)
 
 
-def _placement_runs(placement: Placement, records: Sequence[TrialRecord]) -> PlacementRuns:
+def _placement_runs(placement: Placement, records: Sequence[TrialRecord], last_proposal: int) -> PlacementRuns:
+    """Of the finals only the last ones count as such: earlier ones had a say in who is in these."""
     first: dict[int, Score] = {}
+    finals: dict[int, int] = {}
     for record in records:
-        if record.outcome is not None:
-            first.setdefault(record.seed, record.outcome.score)
+        if record.outcome is not None and record.seed not in first:
+            first[record.seed] = record.outcome.score
+            if record.role is Role.FINALIST:
+                finals[record.seed] = record.number
+    final = frozenset(seed for seed, number in finals.items() if number > last_proposal) or frozenset(finals)
     scores = {seed: score.iou for seed, score in first.items()}
     counts = {seed: score.counts for seed, score in first.items() if score.counts is not None}
     control = next((record.control for record in records if record.control is not None), None)
-    return PlacementRuns(placement, scores, counts, _cost([r.outcome.cost for r in records if r.outcome]), control)
+    cost = _cost([record.outcome.cost for record in records if record.outcome])
+    return PlacementRuns(placement, scores, counts, final, cost, control)
 
 
 def _cost(costs: Sequence[Cost]) -> Cost:

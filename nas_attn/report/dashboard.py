@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from nas_attn.printable import harmless
-from nas_attn.ranking import RankedPlacement, amount, counted, describe
+from nas_attn.ranking import RankedPlacement, amount, counted, describe, gained
 from nas_attn.record import State, TrialRecord
 from nas_attn.report.chart import PAPER, Chart
 from nas_attn.report.facts import StudyFacts
@@ -57,7 +57,7 @@ def trial_note(record: TrialRecord, row: RankedPlacement | None) -> str:
     if record.state is State.FAILED:
         lines.append(f"It failed: {literal(record.failure or 'no reason is known')}.")
     if row is not None:
-        to_plain = "" if row.is_plain else f", to the plain U-Net {delta(row)} points"
+        to_plain = "" if row.is_plain else f", expected gain {gained(row)} points, measured {delta(row)}"
         lines.append(
             f"Rank {row.rank}: IoU x100 {iou(row.iou_mean, row.iou_interval)} over "
             f"{counted(row.n_seeds, 'seed')}{to_plain}; {amount(row.cost.macs)} MACs, "

@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from nas_attn.ranking import RankedPlacement, Ranking, cost_of
+from nas_attn.ranking import RankedPlacement, Ranking, cost_of, gained
 from nas_attn.report.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
 from nas_attn.report.words import cost, cost_title, delta, hover, iou, named
 
@@ -72,7 +72,7 @@ def _thinned(rows: Sequence[RankedPlacement], most: int) -> list[RankedPlacement
     if len(rows) <= most:
         return list(rows)
     told = [row for row in rows if row.on_front or row.is_plain or row.control is not None]
-    several = [row for row in rows if row.n_seeds > 1 or row.fresh]
+    several = [row for row in rows if row.tested]
     chosen = {row.rank for row in [*told, *several, *rows[: most // 4]][: most // 4 * 3]}
     others = [row for row in rows if row.rank not in chosen]
     room = most - len(chosen)
@@ -106,7 +106,7 @@ def _group(row: RankedPlacement) -> str:
         return "plain U-Net"
     if row.control is not None:
         return "control"
-    return "several seeds" if row.n_seeds > 1 or row.fresh else "one run"
+    return "several seeds" if row.tested else "one run"
 
 
 def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: dict[str, Any]) -> go.Scatter:
@@ -124,7 +124,7 @@ def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: 
 
 def _bars(data: FrontData) -> go.Scatter:
     """The intervals as upright lines, parted by gaps."""
-    several = [row for row in data.rows if row.iou_interval and (row.n_seeds > 1 or row.fresh)]
+    several = [row for row in data.rows if row.iou_interval and row.tested]
     x: list[float | None] = []
     y: list[float | None] = []
     for row in several:
@@ -153,6 +153,7 @@ def _table(data: FrontData) -> Table:
             named(row),
             iou(row.iou_mean, row.iou_interval),
             f"{100 * row.iou_expected:.1f}",
+            gained(row),
             delta(row),
             str(row.n_seeds),
             cost(cost_of(row, data.cost)),
@@ -166,7 +167,8 @@ def _table(data: FrontData) -> Table:
         "placement",
         "IoU x100",
         "to expect",
-        "to plain x100",
+        "gain x100",
+        "measured x100",
         "seeds",
         data.cost,
         "on the front",

@@ -1,4 +1,4 @@
-"""Whether the gain of the leading placement holds on data that did not choose it."""
+"""Whether the gain of the leading placement is confirmed on data that did not choose it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nas_attn.ranking import RankedPlacement
 from nas_attn.ranking.holding import holding_sentences, module_sentences, verification_of
+from nas_attn.ranking.verification_text import verdict_sentence
 from nas_attn.report.facts import StudyFacts
 
 
@@ -36,4 +37,4 @@ def _others(facts: StudyFacts, first: RankedPlacement) -> Iterator[str]:
     shown = verification_of(first, facts.ranking, facts.verifications)
     for other in facts.verifications:
         if other is not shown:
-            yield f"Verified besides: {other.sentences[0]}"
+            yield f"Verified besides: {verdict_sentence(other)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, Ranking, amount
+from nas_attn.ranking import RankedPlacement, Ranking, amount, gained
 from nas_attn.report.markup import cell_markup, list_markup
 from nas_attn.report.words import delta, iou, named
 
@@ -22,7 +22,8 @@ def ranking_markup(ranking: Ranking) -> str:
             "rank",
             "placement",
             "IoU x100",
-            "to plain x100",
+            "gain x100",
+            "measured x100",
             "seeds",
             "MACs",
             "parameters",
@@ -57,6 +58,7 @@ def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
         f"{row.rank}{signs}",
         named(row),
         iou(row.iou_mean, row.iou_interval),
+        gained(row),
         delta(row),
         str(row.n_seeds),
         amount(row.cost.macs),

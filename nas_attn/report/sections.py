@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, RungFidelity, amount, compared_rungs, ladder_fidelity
+from nas_attn.ranking import RankedPlacement, RungFidelity, amount, compared_rungs, gained, ladder_fidelity
 from nas_attn.ranking.effect_words import effect_sentences
 from nas_attn.ranking.holding import verification_of
 from nas_attn.record import State
@@ -53,7 +53,7 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
     """All parts for which there are data."""
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
-        ("holds", "Does it hold?", _holds),
+        ("holds", "Is the gain confirmed?", _holds),
         ("differences", "Against the plain U-Net", _charts(_differences_charts)),
         ("front", "IoU against cost", _front),
         ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
@@ -98,7 +98,8 @@ def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]
     ratio = f" ({row.cost.macs / plain.cost.macs:.2f}x)" if plain and plain.cost.macs and not row.is_plain else ""
     found = [
         ("IoU x100", iou(row.iou_mean, row.iou_interval)),
-        ("points over the plain U-Net", delta(row)),
+        ("expected gain over the plain U-Net, points", gained(row)),
+        ("measured gain, points", delta(row)),
         ("seeds", str(row.n_seeds)),
         (cost_title("macs", facts.network.input_name), amount(row.cost.macs) + ratio),
         ("parameters", amount(row.cost.parameters)),

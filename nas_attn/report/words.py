@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from html import escape
 
-from nas_attn.ranking import Interval, RankedPlacement, amount, bounds, counted, describe, points
+from nas_attn.ranking import Interval, RankedPlacement, amount, bounds, counted, describe, gained, measured
 
 _HOVER_LETTERS = 60
 
@@ -40,10 +40,8 @@ def iou(value: float, interval: Interval | None) -> str:
 
 
 def delta(row: RankedPlacement) -> str:
-    """The difference to the plain U-Net in IoU points: ``+0.9 (0.4 to 1.4)``."""
-    if row.is_plain or row.delta is None:
-        return "-"
-    return points(row.delta) + ("" if row.delta_interval is None else f" ({bounds(row.delta_interval)})")
+    """The measured gain over the plain U-Net in IoU points, ``+0.9 (0.4 to 1.4)``, or that it was not tested."""
+    return "-" if row.is_plain else measured(row) if row.tested else "not tested"
 
 
 def cost(value: float | None) -> str:
@@ -54,7 +52,7 @@ def cost(value: float | None) -> str:
 def hover(row: RankedPlacement) -> str:
     """What a chart tells over a placement's mark, in Plotly's few tags."""
     words = "<br>".join(escape(line) for line in textwrap.wrap(named(row), _HOVER_LETTERS))
-    gain = "" if row.is_plain else f"<br>to plain: {delta(row)} points"
+    gain = "" if row.is_plain else f"<br>expected gain: {gained(row)} points; measured: {delta(row)}"
     likely = (
         "" if row.front_probability is None else f"<br>on the front with a chance of {row.front_probability:.0%}"
     )

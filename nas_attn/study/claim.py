@@ -1,4 +1,4 @@
-"""What a study claims, and which runs would show whether that holds."""
+"""What a study claims, and which runs would show it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from nas_attn.errors import StudyError
 from nas_attn.export import pick
 from nas_attn.placement import NONE, Location, Placement
 from nas_attn.ranking import Interval, Ranking
+from nas_attn.ranking.holding import claimed_row
 from nas_attn.ranking.verification import Comparison
 from nas_attn.record import Role, TrialRecord
 from nas_attn.study.evaluation import Evaluation
 
+_LEAST_GAIN = 0.0005
 _APART = 1_000_000
 """Seeds between the search's last and a verification's first: a search that goes on does not get there."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """That a placement is better than the plain U-Net.
+    """That a placement is better than the plain U-Net, by the gain that the search expects.
 
     Args:
         winner: the placement.
@@ -29,7 +31,8 @@ class Claim:
         control_name: of it; empty where there is none.
         budget: of the runs that were ranked.
         first_seed: no run of the search had it or a larger one.
-        found: the difference to the plain U-Net that the search found; None where it is not known.
+        found: the difference to the plain U-Net that the search measured; None where it is not known.
+        expected: gain over the plain U-Net that the search expects; None where that is none.
     """
 
     winner: Placement
@@ -38,25 +41,30 @@ class Claim:
     budget: Budget
     first_seed: int
     found: Comparison | None
+    expected: float | None = None
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord], ranking: Ranking, how: str = "best") -> Claim:
+    def of(cls, records: Sequence[TrialRecord], ranking: Ranking, how: str | None = None) -> Claim:
         """What a ranking claims of one of its placements.
 
         Args:
             records: of the study.
             ranking: of these records.
-            how: which placement, as in an export.
+            how: which placement, as in an export; None for the first that is better than the plain U-Net, and
+                where there is none for the first with attention.
         Raises:
             StudyError: nothing is ranked, or the placement is the plain U-Net.
             NasAttnError: ``how`` picks nothing.
         """
         if ranking.budget is None:
             raise StudyError("there is nothing to verify: no trial of the study is complete")
-        row = pick(ranking, how)
+        row = claimed_row(ranking) if how is None else pick(ranking, how)
+        if row is None:
+            raise StudyError("there is no claim to verify: only the plain U-Net was evaluated")
         if row.is_plain:
             raise StudyError(
-                "there is no claim to verify: the plain U-Net leads; name a placement with --pick id:ID"
+                f"there is no claim to verify: --pick {how} is the plain U-Net; leave it out, or name a placement "
+                "with --pick id:ID"
             )
         others = (r for r in ranking.rows if r.control and not r.is_plain and r.placement != row.placement)
         control = next(others, None)
@@ -67,6 +75,7 @@ class Claim:
             budget=ranking.budget,
             first_seed=max(record.seed for record in records) + _APART,
             found=None if row.delta is None else Comparison(row.delta, row.delta_interval, row.n_seeds),
+            expected=_above_nothing(row.gain),
         )
 
     @property
@@ -106,19 +115,28 @@ class Claim:
             "budget": self.budget.to_dict(),
             "first seed": self.first_seed,
             "found": asdict(self.found) if self.found else None,
+            "expected": self.expected,
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Claim:
         """The inverse of ``to_dict``."""
+        found = _comparison(values["found"])
+        measured = None if found is None else found.delta  # all that an older version has kept
         return cls(
             winner=Placement.from_dict(values["winner"]),
             control=Placement.from_dict(values["control"]) if values["control"] else None,
             control_name=values["control name"],
             budget=Budget.from_dict(values["budget"]),
             first_seed=values["first seed"],
-            found=_comparison(values["found"]),
+            found=found,
+            expected=values["expected"] if "expected" in values else _above_nothing(measured),
         )
+
+
+def _above_nothing(gain: float | None) -> float | None:
+    """A gain that a tenth of a point can tell."""
+    return gain if gain is not None and gain >= _LEAST_GAIN else None
 
 
 def _comparison(values: dict[str, Any] | None) -> Comparison | None:

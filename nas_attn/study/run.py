@@ -15,7 +15,7 @@ from pathlib import Path
 import optuna
 
 from nas_attn.attention import catalogue
-from nas_attn.export import write_architecture
+from nas_attn.export import best, write_architecture
 from nas_attn.measure import machine_bytes
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
@@ -49,7 +49,8 @@ class StudyResult:
         study: its name.
         records: all trials, by number.
         ranking: of the placements.
-        best: the exported architecture of the first rank; None where no trial is complete.
+        best: the exported architecture: what is shown to be better than the plain U-Net, else the plain U-Net;
+            None where no trial is complete.
         course: its budgets; None where the study ended before the top budget was found.
     """
 
@@ -82,9 +83,9 @@ def run_study(
         ledger = begin_or_go_on(resolved, folder)
         records = _searched(resolved, folder, ledger, listener, pool, "worker")
         ranking = rank(records, cost=settings.cost)
-        best = _export(ledger, records, ranking, folder)
+        exported = _export(ledger, records, ranking, folder)
     course = Agenda(settings, resolved.costs).course(records)
-    return StudyResult(settings.study, tuple(records), ranking, best, course)
+    return StudyResult(settings.study, tuple(records), ranking, exported, course)
 
 
 def run_joined(
@@ -190,5 +191,5 @@ def _unfinished(records: Sequence[TrialRecord], agenda: Agenda) -> bool:
 def _export(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, folder: StudyFolder) -> Path | None:
     if not ranking.rows:
         return None
-    write_architecture(architecture_of(ledger, records, ranking, ranking.rows[0]), folder.best, catalogue())
+    write_architecture(architecture_of(ledger, records, ranking, best(ranking)), folder.best, catalogue())
     return folder.best

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_attn.ranking.verification import Verification, verification
+from nas_attn.ranking.verification import Verification, lost_seeds, verification
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.evaluation import Evaluation
+from nas_attn.study.replacement import n_with_replacements
 
 _MARK = ".verify-"
 
@@ -79,4 +81,20 @@ def verified_claim(records: Sequence[TrialRecord], claim: Claim, *, ablated: boo
         control=(claim.control_name, claim.control) if claim.control else None,
         without=claim.ablations if ablated else {},
         found=claim.found,
+        expected=claim.expected,
     )
+
+
+def wanted_evaluations(
+    records: Sequence[TrialRecord], claim: Claim, n_seeds: int, *, ablate: bool
+) -> list[Evaluation]:
+    """The runs that a verification takes, with those that replace lost seeds.
+
+    Args:
+        records: of the verification so far.
+        claim: that is verified.
+        n_seeds: how many seeds are to tell.
+        ablate: whether the winner also runs without each of its modules.
+    """
+    lost = lost_seeds(records, claim.winner, claim.plain)
+    return claim.evaluations(n_with_replacements(claim.first_seed, n_seeds, lost), ablate=ablate)

@@ -21,7 +21,7 @@ from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.resolve import Resolved
-from nas_attn.study.verified import Verified, n_looks, verification_name, verified_claim
+from nas_attn.study.verified import Verified, n_looks, verification_name, verified_claim, wanted_evaluations
 from nas_attn.study.workers.pool import Pool
 
 Listener = Callable[[int, int], None]
@@ -38,11 +38,12 @@ def verify(
     listener: Listener,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> Verified:
-    """Run what a claim takes, and say whether it holds.
+    """Run what a claim takes, and say what they show of it.
 
     The runs are a study of their own in the same storage, named after the study and the winner: the search's
     trials stay as they are, and what was stopped goes on. A placement is judged on the test data with each seed
-    once: further seeds are added to those that ran.
+    once: further seeds are added to those that ran. A seed with which the winner or the plain U-Net collapsed or
+    failed is replaced by a further one, for at most half of the seeds (two in any case).
 
     Args:
         resolved: the search.
@@ -63,10 +64,11 @@ def verify(
         stack.enter_context(alone(ledger.claims(), _taken(resolved.settings.study)))
         kept = Claim.from_dict(ledger.identity["claim"])
         records = list(ledger.records())
-        work = _Work.left(records, kept.evaluations(n_seeds, ablate=ablate))
-        if work.number:
+        if (work := _Work.left(records, kept, n_seeds, ablate)).number:
             with pool or processes(_judged_on_test(resolved), beside, "worker") as workers:
-                _run(resolved, ledger, records, work, workers, listener)
+                while work.number:
+                    _run(resolved, ledger, records, work, workers, listener)
+                    work = _Work.left(records, kept, n_seeds, ablate)
     result = verified_claim(records, kept, ablated=ablate)
     return Verified(result, tuple(records), n_looks(ledger, resolved.settings.study))
 
@@ -79,7 +81,8 @@ class _Work:
     new: list[Evaluation]
 
     @classmethod
-    def left(cls, records: Sequence[TrialRecord], wanted: Sequence[Evaluation]) -> _Work:
+    def left(cls, records: Sequence[TrialRecord], claim: Claim, n_seeds: int, ablate: bool) -> _Work:
+        wanted = wanted_evaluations(records, claim, n_seeds, ablate=ablate)
         begun = {(record.placement, record.seed) for record in records}
         return cls(
             [record for record in records if record.state is State.RUNNING],

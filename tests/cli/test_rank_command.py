@@ -17,10 +17,16 @@ KEYS = [
     "iou_mean",
     "iou_ci_low",
     "iou_ci_high",
+    "iou_expected",
+    "gain",
     "delta_iou_mean",
     "delta_ci_low",
     "delta_ci_high",
+    "tested",
+    "better_than_plain",
     "n_seeds",
+    "n_collapsed",
+    "n_runs",
     "macs",
     "parameters",
     "latency_ms",
@@ -67,7 +73,7 @@ def test_some_placement_and_the_plain_unet_have_a_seed_that_did_not_choose_them(
     table = printed("--top", "100")
 
     assert "±" in table
-    assert "Intervals: 95%" in table
+    assert "Intervals of measured gains: 95%" in table
 
 
 def test_csv_says_the_same_as_json(printed):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from nas_attn.budget import Budget
 from nas_attn.cli._ranking_table import ranking_table
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.ranking import Ranking, rank
+from nas_attn.ranking import Ranking, gained, measured, rank
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 
 PLAIN = UNetConfig(in_channels=1, classes=2, depth=4).plain
@@ -64,13 +65,17 @@ def test_marks_tell_the_front_and_the_ties_without_colour(ranking: Ranking) -> N
     assert "*" in marks[PLAIN]
     assert any(line.startswith("*  on the front") for line in lines)
     assert any(line.startswith("=  not distinguishable from the first") for line in lines)
-    assert any("95%, Student's t" in line for line in lines)
+    assert any(
+        line.startswith("Intervals of measured gains: 95% for all 3 tested placements together") for line in lines
+    )
 
 
 def test_controls_are_named(ranking: Ranking) -> None:
     assert "eca everywhere [control]" in printed(ranking)
     rows = tuple(replace(row, control=row.control and "mine") for row in ranking.rows)
-    assert "eca everywhere [control: mine]" in printed(replace(ranking, rows=rows))
+    named = printed(replace(ranking, rows=rows))
+    assert "eca everywhere" in named
+    assert "mine]" in named
 
 
 def test_no_line_is_wider_than_120_columns_and_no_id_is_broken(ranking: Ranking) -> None:
@@ -80,11 +85,25 @@ def test_no_line_is_wider_than_120_columns_and_no_id_is_broken(ranking: Ranking)
     assert "\x1b" not in text
 
 
-def test_what_the_first_is_expected_to_keep_of_its_gain_is_told(ranking: Ranking) -> None:
+def test_the_gain_to_expect_stands_before_the_measured_one(ranking: Ranking) -> None:
+    first = ranking.rows[0]
+    line = next(line for line in printed(ranking).splitlines() if first.placement.id in line)
+    assert re.search(rf"{re.escape(gained(first))} +{re.escape(measured(first))}", line)
+
+
+def test_of_what_was_only_tried_no_measured_gain_is_shown(ranking: Ranking) -> None:
     first, *others = ranking.rows
-    lucky = replace(ranking, rows=(replace(first, iou_expected=0.614), *others))
-    assert "expect +1.4 points over the plain U-Net rather than +2.0." in printed(lucky)
-    assert "rather than" not in printed(ranking)
+    shown = printed(replace(ranking, rows=(replace(first, tested=False, delta_interval=None), *others)))
+    line = next(line for line in shown.splitlines() if first.placement.id in line)
+    assert re.search(rf"{re.escape(gained(first))} +- ", line)
+
+
+def test_collapsed_runs_are_marked(ranking: Ranking) -> None:
+    first, *others = ranking.rows
+    shown = printed(replace(ranking, rows=(replace(first, n_collapsed=1), *others)))
+    assert any(line.endswith("c") and first.placement.id in line for line in shown.splitlines())
+    assert "c  some of its runs collapsed." in shown
+    assert "c  some of its runs collapsed." not in printed(ranking)
 
 
 def test_the_plain_u_net_is_shown_even_below_the_top(ranking: Ranking) -> None:

@@ -53,7 +53,7 @@ def test_a_terminal_shows_bar_phase_best_and_front(records):
     assert "now: proposals, 1 failed" in text
     assert "plain U-Net " in text
     assert "best so far " in text
-    assert " IoU points (1 seed): " in text
+    assert " IoU points expected (1 seed): " in text
     assert "front" in text
 
 
@@ -104,4 +104,4 @@ def test_a_long_placement_is_shortened_and_the_numbers_stay_whole():
     (row,) = {line.strip() for line in text.splitlines() if "\u2026" in line and "90.0" in line}
     assert row.split()[-4:][:1] == ["90.0"]
     assert "IoU x100" in text
-    assert "to plain" in text
+    assert "gain" in text

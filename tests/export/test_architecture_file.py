@@ -59,21 +59,49 @@ def test_the_file_is_plain_yaml_with_every_option_written_out(
     assert values["results"]["delta_interval"] == [0.004, 0.014]
     assert values["results"]["peak_memory_mib"] is None
     assert values["verified"] == {
-        "holds": True,
+        "verdict": "confirmed",
         "iou": 0.8012345678901,
         "iou_plain": 0.79,
         "delta": 0.0112345678901,
         "delta_interval": [0.002, 0.02],
         "n_seeds": 5,
         "n_looks": 2,
+        "collapsed": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("holds", "interval", "verdict"),
+    [
+        ("true", "[0.002, 0.02]", "confirmed"),
+        ("false", "[-0.02, -0.002]", "refuted"),
+        ("false", "[-0.02, 0.002]", "not shown"),
+        ("null", "null", "not shown"),
+    ],
+)
+def test_a_file_of_an_earlier_version_says_whether_its_gain_holds(
+    architecture: Architecture, kinds: Kinds, holds: str, interval: str, verdict: str
+) -> None:
+    text = architecture_text(architecture, kinds, "best.yaml")
+    earlier = text.replace("verdict: confirmed", f"holds: {holds}").replace("[0.002, 0.02]", interval)
+    earlier = earlier.replace("  collapsed: 0\n", "")
+    assert earlier != text
+    read = parse_architecture(earlier, "best.yaml", kinds).verified
+    assert read is not None
+    assert str(read.verdict) == verdict
+
+
+def test_an_unknown_verdict_is_refused_with_the_known_ones(architecture: Architecture, kinds: Kinds) -> None:
+    text = architecture_text(architecture, kinds, "best.yaml").replace("verdict: confirmed", "verdict: maybe")
+    with pytest.raises(ExportError, match=r"verdict: is 'maybe'; it must be confirmed \| not shown \| refuted"):
+        parse_architecture(text, "best.yaml", kinds)
 
 
 def test_a_file_that_was_not_verified_says_so_with_the_command(architecture: Architecture, kinds: Kinds) -> None:
     unverified = replace(architecture, verified=None)
     text = architecture_text(unverified, kinds, "best.yaml")
     words = " ".join(text.replace("# ", "").split())
-    assert "Not verified yet: 'nas-attn verify nuclei' runs it" in words
+    assert f"Not verified yet: 'nas-attn verify nuclei --pick id:{unverified.placement.id}' runs it" in words
     assert parse_architecture(text, "best.yaml", kinds) == unverified
     assert architecture.results is not None
     third = replace(unverified, results=replace(architecture.results, rank=3))

@@ -50,21 +50,32 @@ def record(
     steps: int = 100,
     control: str | None = None,
     state: State = State.COMPLETE,
+    role: Role = Role.PROPOSAL,
 ) -> TrialRecord:
     """A trial; failed or running where ``iou`` is None."""
     if iou is None and state is State.COMPLETE:
         state = State.FAILED
     cost = Cost(parameters, macs, latency_ms, memory, device)
     outcome = None if iou is None else Outcome(Score(iou, (iou, iou), 0.5), cost, (), 1.0)
-    return TrialRecord(number, placement, Budget(steps, 64, 8), seed, Role.PROPOSAL, state, control, outcome)
+    return TrialRecord(number, placement, Budget(steps, 64, 8), seed, role, state, control, outcome)
 
 
-def table(scores: Mapping[Placement, Mapping[int, float]]) -> list[TrialRecord]:
-    """One complete trial for each placement and seed; MACs rise with the placement's place in the table."""
+def table(
+    scores: Mapping[Placement, Mapping[int, float]], *, finals: frozenset[int] = frozenset()
+) -> list[TrialRecord]:
+    """One complete trial for each placement and seed, those of the finals last; MACs rise with its place in the
+    table."""
     records: list[TrialRecord] = []
     for order, (placement, by_seed) in enumerate(scores.items()):
         records += [
-            record(len(records) + more, placement, seed, iou, macs=1000 + 10 * order)
+            record(
+                len(records) + more + 10_000 * (seed in finals),
+                placement,
+                seed,
+                iou,
+                macs=1000 + 10 * order,
+                role=Role.FINALIST if seed in finals else Role.PROPOSAL,
+            )
             for more, (seed, iou) in enumerate(by_seed.items())
         ]
     return records

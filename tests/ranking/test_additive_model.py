@@ -10,7 +10,6 @@ from scipy import stats
 
 from nas_attn.ranking.additive import connected_groups, seed_effects
 from nas_attn.ranking.noise import pooled_noise
-from nas_attn.ranking.shrink import shrunken_levels, spread_between
 
 TABLES = st.lists(
     st.dictionaries(st.integers(0, 5), st.floats(0, 1).map(lambda x: round(x, 3)), min_size=1, max_size=5),
@@ -62,21 +61,6 @@ def test_seed_effects_are_those_of_generalised_least_squares(
     assert [found[seed] for seed in seeds] == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=40)
-@given(table=TABLES, sigma=st.floats(0.01, 1))
-def test_levels_are_the_best_linear_unbiased_predictors(table: list[dict[int, float]], sigma: float) -> None:
-    spread = spread_between(table, sigma**2, None)
-    if spread is None:
-        return
-    tau2 = max(spread, 0.05 * sigma**2)
-    y, placements, effects, _ = design(table)
-    inverse = np.linalg.inv(sigma**2 * np.eye(len(y)) + tau2 * placements @ placements.T)
-    b = np.linalg.solve(effects.T @ inverse @ effects, effects.T @ inverse @ y)
-    expected = b.mean() + tau2 * placements.T @ inverse @ (y - effects @ b)
-    found = shrunken_levels(table, np.sqrt(2) * sigma).expected
-    assert found == pytest.approx(expected, abs=1e-4)
-
-
 def test_groups_of_seeds_are_those_that_placements_connect() -> None:
     groups = connected_groups([{0: 0.1, 1: 0.2}, {1: 0.3, 2: 0.4}, {}, {7: 0.5}, {8: 0.6, 9: 0.7}])
     assert groups == [([0, 1, 2], [0, 1]), ([7], [3]), ([8, 9], [4])]
@@ -121,49 +105,3 @@ def test_identical_scores_have_no_noise() -> None:
     noise = pooled_noise([{0: 0.5, 1: 0.5}] * 3)
     assert noise.pair is not None
     assert noise.pair.sd == pytest.approx(0, abs=1e-9)
-
-
-def test_spread_is_the_variance_between_placements_less_the_noise() -> None:
-    draw = random.Random(1)
-    levels = [draw.gauss(0, 0.5) for _ in range(4000)]
-    table = [{0: level + draw.gauss(0, 1)} for level in levels]
-    spread = spread_between(table, 1.0, None)
-    assert spread == pytest.approx(0.25, abs=0.08)
-
-
-def test_spread_is_never_negative_and_leaves_the_plain_u_net_out() -> None:
-    assert spread_between([{0: 0.5}, {0: 0.5}], 1.0, None) == 0
-    assert spread_between([{0: 9.0}, {0: 0.5}, {0: 0.7}], 0.0, 0) == pytest.approx(0.02)
-    assert spread_between([{0: 0.5}, {1: 0.6}], 1.0, None) is None
-
-
-def test_a_difference_seen_once_counts_for_less_than_one_seen_six_times() -> None:
-    crowd = [{0: 0.5 + 0.01 * (-1) ** number} for number in range(40)]
-    six = dict.fromkeys(range(6), 0.54)
-    plain = dict.fromkeys(range(6), 0.5)
-    levels = shrunken_levels([plain, {0: 0.56}, six, *crowd], pair_sd=0.03, reference=0).expected
-    assert levels[2] > levels[1] > levels[3]
-
-
-def test_the_plain_u_net_is_not_drawn_towards_the_searched_placements() -> None:
-    crowd = [{0: 0.5 + 0.01 * (-1) ** number} for number in range(40)]
-    levels = shrunken_levels([{0: 0.4}, {0: 0.4}, *crowd], pair_sd=0.05, reference=0).expected
-    assert levels[0] == pytest.approx(0.4, abs=1e-3)
-    assert levels[1] > 0.45
-
-
-def test_a_lucky_set_of_seeds_does_not_lift_those_that_ran_with_it() -> None:
-    """All runs of seed 1 are ten points up: no placement is better for having been run with it."""
-    crowd = [{0: 0.50 + 0.01 * number} for number in range(10)]
-    table = [{0: 0.50, 1: 0.60}, {0: 0.505, 1: 0.605}, *crowd]
-    levels = shrunken_levels(table, pair_sd=0.002, reference=0).expected
-    assert levels.index(max(levels)) == len(table) - 1
-
-
-def test_without_known_noise_the_order_is_that_of_the_differences_within_a_seed() -> None:
-    table = [{0: 0.50}, {0: 0.55}, {0: 0.52}, {1: 0.90}, {1: 0.91}]
-    levels = shrunken_levels(table, None, 0).expected
-    assert levels[1] > levels[2] > levels[0]
-    assert levels[1] - levels[0] == pytest.approx(0.05)
-    assert abs(levels[4] - levels[3]) == pytest.approx(0.01)
-    assert levels[1] > levels[4]  # the seed of the last two was kind to both

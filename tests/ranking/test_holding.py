@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from nas_attn.ranking import Ranking, rank
+from nas_attn.ranking import Ranking, Versus, rank
 from nas_attn.ranking.holding import (
+    claimed_row,
     holding_sentences,
     looks_sentences,
     module_sentences,
@@ -17,6 +18,7 @@ from nas_attn.ranking.holding import (
     verify_command,
 )
 from nas_attn.ranking.verification import Verification, verification
+from nas_attn.ranking.verification_text import verification_sentences
 
 Make = Callable[..., Any]
 
@@ -67,9 +69,10 @@ def test_the_verification_of_the_placement_is_told_and_no_other(
     other, own = verified(1), verified(0)
     assert verification_of(ranking.rows[0], ranking, (other, own)) is own
     sentences = holding_sentences("nuclei", ranking.rows[0], ranking, (other, own))
-    assert sentences[:-1] == own.sentences
+    told = verification_sentences(own, "nas-attn verify nuclei")
+    assert sentences[:-1] == told
     assert sentences[-1].startswith("2 placements of this study were judged on the test data")
-    assert holding_sentences("nuclei", ranking.rows[0], ranking, (own,)) == own.sentences
+    assert holding_sentences("nuclei", ranking.rows[0], ranking, (own,)) == told
 
 
 def test_runs_of_another_budget_verify_nothing(ranking: Ranking, verified: Callable[..., Verification]) -> None:
@@ -107,5 +110,20 @@ def test_one_look_is_no_choice() -> None:
 
 
 def test_a_name_that_the_shell_would_part_is_quoted(ranking: Ranking) -> None:
-    first = replace(ranking.rows[0])
-    assert verify_command("a b", first.placement, 1) == "nas-attn verify 'a b'"
+    assert verify_command("a b") == "nas-attn verify 'a b'"
+    assert verify_command("a b", ranking.rows[0].placement).startswith("nas-attn verify 'a b' --pick id:")
+
+
+def test_what_is_verified_without_being_named_is_the_best_claim_or_else_the_first_with_attention(
+    ranking: Ranking, record: Make, place: Make
+) -> None:
+    assert claimed_row(ranking) is ranking.rows[0]
+    late = replace(ranking, rows=(replace(ranking.rows[0], better_than_plain=Versus.UNKNOWN), *ranking.rows[1:]))
+    assert claimed_row(late) == ranking.rows[1]
+    levels = {place(): 0.6, place(skip_0="se"): 0.5}
+    worse = rank(
+        [record(n, placement, n // 2, iou) for n in range(6) for placement, iou in [list(levels.items())[n % 2]]]
+    )
+    assert worse.rows[0].is_plain
+    assert claimed_row(worse) == worse.rows[1]
+    assert claimed_row(replace(worse, rows=worse.rows[:1])) is None

@@ -4,19 +4,31 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
+from nas_attn.counts import ImageCounts
 from nas_attn.errors import UsageError
-from nas_attn.ranking import Interval, Versus, rank
-from nas_attn.record import State, TrialRecord
+from nas_attn.ranking import Evidence, Interval, Versus, rank
+from nas_attn.record import Role, State, TrialRecord
 
 Make = Callable[..., Any]
+
+
+def dunnett(correlation: float, freedom: int) -> float:
+    """The t that two correlated ones stay within with 95 %, by SciPy's multivariate t."""
+    both = stats.multivariate_t(shape=[[1, correlation], [correlation, 1]], df=freedom, seed=0)
+
+    def lacking(t: float) -> float:
+        return float(both.cdf([t, t], lower_limit=[-t, -t])) - 0.95
+
+    return float(optimize.brentq(lacking, 1, 9, xtol=1e-3))
 
 
 def test_mean_difference_and_intervals_by_hand(table: Make, numbered: Make) -> None:
@@ -25,12 +37,13 @@ def test_mean_difference_and_intervals_by_hand(table: Make, numbered: Make) -> N
     ranking = rank(table({numbered(p): dict(enumerate(y[p])) for p in range(3)}))
     residual = y - y.mean(axis=1, keepdims=True) - y.mean(axis=0) + y.mean()
     sigma2 = (residual**2).sum() / 4
-    half = stats.t.ppf(0.975, 4) * math.sqrt(2 * sigma2 / 3)
+    ratio = Evidence.of(table({numbered(p): dict(enumerate(y[p])) for p in range(3)})).shared_ratio
+    half = dunnett((1 + ratio) / (2 + ratio), 4) * math.sqrt((2 + ratio) * sigma2 / 3)
     row = next(row for row in ranking.rows if row.placement == numbered(1))
     assert row.delta == pytest.approx((0.03 + 0.02 + 0.05) / 3)
     assert row.delta_interval is not None
-    assert row.delta_interval.low == pytest.approx(row.delta - half)
-    assert row.delta_interval.high == pytest.approx(row.delta + half)
+    assert row.delta_interval.low == pytest.approx(row.delta - half, abs=2e-4)
+    assert row.delta_interval.high == pytest.approx(row.delta + half, abs=2e-4)
     assert row.iou_mean == pytest.approx(y[1].mean())
     assert row.n_seeds == 3
     # The noise of a mean: what the seeds do to all, seen with 2 degrees of freedom, and the rest with 4.
@@ -44,7 +57,8 @@ def test_mean_difference_and_intervals_by_hand(table: Make, numbered: Make) -> N
 
 
 def test_the_order_is_by_expected_iou_and_ranks_count_from_one(table: Make, numbered: Make) -> None:
-    ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {0: 0.4}, numbered(2): {0: 0.7}}))
+    levels = {0: 0.5, 1: 0.4, 2: 0.7}
+    ranking = rank(table({numbered(p): {0: iou, 1: iou + 0.01, 2: iou} for p, iou in levels.items()}))
     assert [(row.rank, row.placement) for row in ranking.rows] == [
         (1, numbered(2)),
         (2, numbered(0)),
@@ -52,38 +66,48 @@ def test_the_order_is_by_expected_iou_and_ranks_count_from_one(table: Make, numb
     ]
 
 
-def test_six_seeds_lead_over_one_lucky_run(table: Make, numbered: Make) -> None:
+def test_no_placement_leads_for_a_single_run(table: Make, numbered: Make) -> None:
     draw = random.Random(3)
-    noise = {seed: [draw.gauss(0, 0.01) for _ in range(2)] for seed in range(6)}
     scores = {numbered(p): {0: 0.50 + draw.gauss(0, 0.005)} for p in range(3, 30)}
-    scores[numbered(0)] = {seed: 0.50 + noise[seed][0] for seed in range(6)}
-    scores[numbered(1)] = {seed: 0.53 + noise[seed][1] for seed in range(6)}
-    scores[numbered(2)] = {0: 0.535}
-    ranking = rank(table(scores))
-    assert ranking.rows[0].placement == numbered(1)
-    lucky = next(row for row in ranking.rows if row.placement == numbered(2))
-    assert lucky.delta is not None
-    assert ranking.rows[0].delta is not None
-    assert lucky.delta > ranking.rows[0].delta - 0.02
+    scores[numbered(0)] = {seed: 0.50 + draw.gauss(0, 0.01) for seed in range(6)}
+    scores[numbered(1)] = {seed: 0.53 + draw.gauss(0, 0.01) for seed in range(6)}
+    scores[numbered(2)] = {0: 0.60}
+    rows = rank(table(scores)).rows
+    assert [row.placement for row in rows[:2]] == [numbered(1), numbered(0)]
+    assert [row.tested for row in rows] == [True, False, *[False] * 28]
+    assert rows[2].placement == numbered(2)
+    assert rows[2].delta_interval is None
+    assert rows[2].better_than_plain is Versus.UNKNOWN
 
 
-def test_a_finalist_is_reported_from_the_seeds_that_did_not_choose_it(table: Make, numbered: Make) -> None:
+def test_a_finalist_is_reported_from_its_runs_in_the_finals(table: Make, numbered: Make) -> None:
     scores = {numbered(p): {0: 0.50 + 0.001 * p} for p in range(2, 8)}
     scores[numbered(0)] = {0: 0.50, 1: 0.60, 2: 0.61}
-    scores[numbered(1)] = {0: 0.90, 1: 0.62, 2: 0.64}
-    ranking = rank(table(scores))
+    scores[numbered(1)] = {0: 0.58, 1: 0.62, 2: 0.64}
+    ranking = rank(table(scores, finals=frozenset({1, 2})))
     row = next(row for row in ranking.rows if row.placement == numbered(1))
     assert row.seeds == (1, 2)
     assert row.fresh
     assert row.delta == pytest.approx(0.025)
     assert row.iou_mean == pytest.approx(0.63)
-    assert ranking.screening_seeds == (0,)
-    assert "reported without seed 0, which chose them" in " ".join(ranking.notes)
+    assert "reported by their runs in the finals" in " ".join(ranking.notes)
+
+
+def test_earlier_finals_had_a_say_in_who_is_in_the_last_ones(record: Make, numbered: Make) -> None:
+    """Of a study that went on: seeds 1 and 2 came before further proposals."""
+    finals = [(p, seed) for seed in (1, 2) for p in (0, 1, 2)]
+    late = [(p, seed) for seed in (3, 4) for p in (0, 1)]
+    turns = [(p, 0, Role.PROPOSAL) for p in range(6)] + [(*turn, Role.FINALIST) for turn in finals]
+    turns += [(p, 0, Role.PROPOSAL) for p in range(6, 9)] + [(*turn, Role.FINALIST) for turn in late]
+    ranking = rank([record(n, numbered(p), s, 0.5 + 0.01 * p, role=role) for n, (p, s, role) in enumerate(turns)])
+    seeds = {row.placement: row.seeds for row in ranking.rows}
+    assert seeds[numbered(1)] == (3, 4)
+    assert seeds[numbered(2)] == (1, 2)
 
 
 def test_a_repeated_seed_counts_once_by_its_first_trial(record: Make, numbered: Make) -> None:
     records = [record(5, numbered(1), 0, 0.9), record(2, numbered(1), 0, 0.6), record(1, numbered(0), 0, 0.5)]
-    row = rank(records).rows[0]
+    row = next(row for row in rank(records).rows if not row.is_plain)
     assert (row.iou_mean, row.n_seeds) == (0.6, 1)
 
 
@@ -97,7 +121,7 @@ def test_only_the_largest_budget_of_the_plain_u_net_counts(record: Make, numbere
         record(5, numbered(2), 0, 0.9, steps=500),
     ]
     ranking = rank(records)
-    assert [row.iou_mean for row in ranking.rows] == [0.6, 0.5]
+    assert {row.placement: row.iou_mean for row in ranking.rows} == {numbered(0): 0.5, numbered(1): 0.6}
     assert ranking.budget is not None
     assert ranking.budget.steps == 100
     assert "4 complete trials of other budgets left out; ranked here: 100 steps" in ranking.notes[0]
@@ -160,15 +184,15 @@ def test_a_placement_that_shares_no_seed_with_the_plain_u_net_has_no_difference(
 
 def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbered: Make) -> None:
     ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {0: 0.6}}))
-    first = ranking.rows[0]
-    assert first.delta == pytest.approx(0.1)
-    assert first.delta_interval is None
-    assert first.iou_interval is None
-    assert first.tied_with_best is True
-    assert ranking.rows[1].tied_with_best is None
-    assert first.better_than_plain is Versus.UNKNOWN
+    plain, other = ranking.rows
+    assert plain.is_plain
+    assert other.delta == pytest.approx(0.1)
+    assert other.delta_interval is None
+    assert other.iou_interval is None
+    assert other.tied_with_best is None
+    assert other.better_than_plain is Versus.UNKNOWN
     assert any("the noise is not known" in note for note in ranking.notes)
-    assert ranking.verdict.startswith("Not known whether any placement is better than the plain U-Net; first is")
+    assert ranking.verdict.startswith("Not decided: no placement has been tested with several fresh seeds yet.")
 
 
 def test_the_plain_u_net_differs_from_itself_by_nothing(table: Make, numbered: Make) -> None:
@@ -205,23 +229,26 @@ def test_what_noise_cannot_separate_from_the_first_is_tied_and_the_rest_is_not(
     assert versus[numbered(3)] is Versus.BETTER
 
 
-def test_a_single_run_is_compared_with_a_first_that_is_reported_from_other_seeds(
-    table: Make, numbered: Make
-) -> None:
-    """Through the seeds' effects: seed 0 gave ten points less to all, and the first was lucky with it."""
-    wobble = [0.004, -0.003, 0.001, -0.002]
-    scores = {numbered(p): {0: 0.40} for p in range(5, 30)}
-    scores |= {numbered(p): {0: 0.40} | {s: 0.50 + wobble[(s + p) % 4] for s in (1, 2, 3)} for p in (0, 1, 2)}
-    scores[numbered(3)] = {0: 0.435} | {s: 0.53 + wobble[(s + 3) % 4] for s in (1, 2, 3)}
-    scores[numbered(4)] = {0: 0.425}
-    ranking = rank(table(scores))
-    assert ranking.rows[0].placement == numbered(3)
-    tied = {row.placement: row.tied_with_best for row in ranking.rows}
-    assert tied[numbered(4)] is True
-    assert tied[numbered(5)] is False
+def test_ties_with_the_plain_u_net_are_what_the_printed_intervals_say(table: Make, numbered: Make) -> None:
+    """One estimate for a pair: in 40 studies led by the plain U-Net no sign contradicts an interval."""
+    compared = 0
+    for number in range(40):
+        draw = random.Random(number)
+        scores = {numbered(p): {p % 3: 0.5 + draw.gauss(-0.004, 0.006)} for p in range(8, 40)}
+        for p in range(8):
+            level = 0.5 - (p > 0) * abs(draw.gauss(0.004, 0.004))
+            scores[numbered(p)] = {seed: level + draw.gauss(0, 0.003) for seed in (0, 3, 4, 5, 6)}
+        ranking = rank(table(scores, finals=frozenset({3, 4, 5, 6})))
+        if not ranking.rows[0].is_plain:
+            continue
+        for row in ranking.rows[1:]:
+            if row.delta_interval is not None:
+                compared += 1
+                assert row.tied_with_best is not row.delta_interval.excludes(0.0)
+    assert compared > 60
 
 
-def test_the_plain_u_nets_run_with_the_screening_seed_tells_of_the_noise(table: Make, numbered: Make) -> None:
+def test_runs_with_two_common_seeds_tell_of_the_noise(table: Make, numbered: Make) -> None:
     scores = {numbered(p): {0: 0.5} for p in range(3, 9)}
     scores |= {numbered(0): {0: 0.50, 1: 0.60, 2: 0.62}, numbered(1): {0: 0.53, 1: 0.62}}
     ranking = rank(table(scores))
@@ -236,7 +263,9 @@ def test_a_placement_below_the_plain_u_net_is_called_worse(table: Make, numbered
     scores = {numbered(p): {s: 0.6 - 0.1 * p + wobble[(s + p) % 3] for s in range(3)} for p in range(2)}
     ranking = rank(table(scores))
     assert ranking.rows[1].better_than_plain is Versus.WORSE
-    assert ranking.verdict == "No placement is ahead of the plain U-Net."
+    assert ranking.verdict.startswith(
+        "No placement is shown to be better than the plain U-Net. First with attention"
+    )
 
 
 @pytest.mark.parametrize(
@@ -326,9 +355,10 @@ def test_laws_hold_for_any_records(
     assert rank(shuffled) == ranking
     assert {row.placement for row in ranking.rows} == {numbered(p) for p in scores}
     assert [row.rank for row in ranking.rows] == list(range(1, len(scores) + 1))
-    expected = [row.iou_expected for row in ranking.rows]
-    assert expected == sorted(expected, reverse=True)
-    assert all(math.isfinite(value) for value in expected)
+    first = [row.iou_expected for row in ranking.rows if row.tested or row.is_plain]
+    others = [row.iou_expected for row in ranking.rows if not (row.tested or row.is_plain)]
+    assert [row.iou_expected for row in ranking.rows] == [*sorted(first)[::-1], *sorted(others)[::-1]]
+    assert all(math.isfinite(value) for value in (*first, *others))
     assert not ranking.rows or ranking.rows[0].tied_with_best is True
     assert not ranking.rows or any(row.on_front for row in ranking.rows)
     assert (ranking.plain is not None) == (0 in scores)
@@ -339,11 +369,11 @@ def test_laws_hold_for_any_records(
 
 
 @settings(max_examples=25)
-@given(scores=SCORES.filter(lambda scores: 0 in scores), shift=st.floats(-0.2, 0.2), seed=st.integers(0, 4))
+@given(scores=SCORES.filter(lambda scores: 0 in scores), shift=st.floats(-0.05, 0.05), seed=st.integers(0, 4))
 def test_what_a_seed_does_to_all_placements_changes_no_difference_where_all_ran_it(
     table: Make, numbered: Make, scores: dict[int, dict[int, float]], shift: float, seed: int
 ) -> None:
-    full = {numbered(p): {s: by_seed.get(s, 0.5) for s in range(5)} for p, by_seed in scores.items()}
+    full = {numbered(p): {s: 0.6 + by_seed.get(s, 0.5) / 100 for s in range(5)} for p, by_seed in scores.items()}
     moved = {p: {s: iou + shift * (s == seed) for s, iou in by_seed.items()} for p, by_seed in full.items()}
     before, after = rank(table(full)), rank(table(moved))
     one, other = ({row.placement: row.delta for row in ranking.rows} for ranking in (before, after))
@@ -376,12 +406,57 @@ def test_placements_screened_with_different_seeds_are_compared_by_their_paired_d
     scores = {numbered(p): {p % 2: 0.50 + 0.1 * (p % 2) - 0.002 * p} for p in range(2, 12)}
     scores[numbered(0)] = {0: 0.49, 1: 0.59, 2: 0.52, 3: 0.52}
     scores[numbered(1)] = {1: 0.61, 0: 0.50, 2: 0.54, 3: 0.54}
-    ranking = rank(table(scores))
-    assert ranking.screening_seeds == (0, 1)
+    ranking = rank(table(scores, finals=frozenset({2, 3})))
     attended = [row.placement for row in ranking.rows if row.placement.attended]
     assert all(abs(attended.index(numbered(p)) - (p - 1)) <= 2 for p in range(1, 12))
     first = ranking.rows[0]
     assert (first.seeds, first.delta) == ((2, 3), pytest.approx(0.02))
-    notes = " ".join(ranking.notes)
-    assert "reported without seeds 0, 1, which chose them" in notes
-    assert "own seeds, which differ" in notes
+
+
+def test_a_placement_that_collapses_now_and_then_is_not_the_best(table: Make, numbered: Make) -> None:
+    """It gains a point in four of five runs, and another one half a point in all."""
+    draw = random.Random(5)
+    scores = {numbered(p): {s: 0.8 + draw.gauss(0, 0.002) for s in range(1, 6)} for p in range(9)}
+    for seed in range(1, 6):
+        scores[numbered(1)][seed] += 0.010
+        scores[numbered(2)][seed] += 0.005
+    whole = rank(table(scores, finals=frozenset(range(1, 6))))
+    scores[numbered(1)][3] -= 0.3
+    ranking = rank(table(scores, finals=frozenset(range(1, 6))))
+    fallen = next(row for row in ranking.rows if row.placement == numbered(1))
+
+    assert whole.rows[0].placement == numbered(1)
+    assert ranking.rows[0].placement == numbered(2)
+    assert (fallen.n_collapsed, fallen.n_runs, fallen.n_seeds) == (1, 5, 4)
+    assert fallen.delta == pytest.approx(0.01, abs=0.004)
+    assert fallen.better_than_plain is not Versus.BETTER
+    assert ranking.noise.pair is not None
+    assert whole.noise.pair is not None
+    assert ranking.noise.pair.sd == pytest.approx(whole.noise.pair.sd, rel=0.2)
+    assert any("se at encoder.0 in 1 of 5" in note for note in ranking.notes)
+
+
+def test_a_seed_under_which_the_plain_u_net_collapsed_compares_nothing(table: Make, numbered: Make) -> None:
+    """All end thirty points below with seed 2, some more, some less: no gain of what fell least."""
+    draw = random.Random(6)
+    scores = {numbered(p): {0: 0.82 + draw.gauss(0, 0.002)} for p in range(20)}
+    for p in range(4):
+        scores[numbered(p)] |= {s: 0.82 + draw.gauss(0, 0.002) for s in (1, 3)} | {2: 0.5 + 0.02 * p}
+    ranking = rank(table(scores))
+
+    assert ranking.collapsed_seeds == (2,)
+    assert "The plain U-Net collapsed with seed 2: nothing is compared under it." in ranking.notes
+    assert all(2 not in row.seeds for row in ranking.rows)
+    assert not any(row.better_than_plain is Versus.BETTER for row in ranking.rows)
+
+
+def test_a_class_in_few_images_comes_with_a_warning(record: Make, numbered: Make) -> None:
+    unions = np.full((8, 2), 400)
+    unions[2:, 1] = 0
+    records = []
+    for p, seed in itertools.product(range(3), range(3)):
+        made = record(len(records), numbered(p), seed, 0.5)
+        score = replace(made.outcome.score, counts=ImageCounts.of(unions // 2, unions))
+        records.append(replace(made, outcome=replace(made.outcome, score=score)))
+    warning = "A class occurs in only 2 of 8 groups of validation images: intervals over so few images "
+    assert any(note.startswith(warning) for note in rank(records).notes)

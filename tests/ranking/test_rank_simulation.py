@@ -12,6 +12,7 @@ import pytest
 
 from nas_attn.placement import Placement
 from nas_attn.ranking import Interval, RankedPlacement, rank
+from nas_attn.record import Role
 
 Make = Callable[..., Any]
 
@@ -27,7 +28,7 @@ class Winner:
     gain: float
     expected_gain: float
     single_run_optimism: float
-    coverage: float
+    coverage: bool
     single_run_gain: float
     finalists_optimism: float
 
@@ -53,19 +54,19 @@ def study(draw: random.Random, record: Make, placements: list[Placement]) -> Win
     finalists = sorted(placements[1:], key=lambda p: -screening[p])[:N_FINALISTS]
     runs = [(p, 0, iou) for p, iou in screening.items()]
     runs += [(p, seed, score(p, seed)) for p in [plain, *finalists] for seed in range(1, N_FRESH + 1)]
-    ranking = rank([record(number, *run) for number, run in enumerate(runs)])
-    covered = [covers(row.delta_interval, truth[row.placement]) for row in ranking.rows if not row.is_plain]
+    roles = [Role.PROPOSAL] * len(screening) + [Role.FINALIST] * (len(runs) - len(screening))
+    ranking = rank([record(n, *run, role=role) for n, (run, role) in enumerate(zip(runs, roles, strict=True))])
+    tested = [row for row in ranking.rows if row.tested]
+    together = all(covers(row.delta_interval, truth[row.placement]) for row in tested)
     assert ranking.plain is not None
     return Winner(
         row=ranking.rows[0],
         gain=truth[ranking.rows[0].placement],
         expected_gain=ranking.rows[0].iou_expected - ranking.plain.iou_expected,
         single_run_optimism=screening[finalists[0]] - screening[plain] - truth[finalists[0]],
-        coverage=mean(covered),
+        coverage=together,
         single_run_gain=truth[finalists[0]],
-        finalists_optimism=mean(
-            float(row.delta or 0) - truth[row.placement] for row in ranking.rows if row.n_seeds > 1
-        ),
+        finalists_optimism=mean(float(row.delta or 0) - truth[row.placement] for row in tested),
     )
 
 
@@ -87,7 +88,8 @@ def test_the_differences_of_the_finalists_are_unbiased(winners: list[Winner]) ->
 
 
 def test_the_winners_expected_gain_is_unbiased(winners: list[Winner]) -> None:
-    assert abs(mean(winner.expected_gain - winner.gain for winner in winners)) < 0.0015
+    """By 60 studies: less than a quarter of what the best single run is too high."""
+    assert abs(mean(winner.expected_gain - winner.gain for winner in winners)) < 0.0025
 
 
 def test_the_winner_is_better_than_the_best_single_run(winners: list[Winner]) -> None:
@@ -95,9 +97,11 @@ def test_the_winner_is_better_than_the_best_single_run(winners: list[Winner]) ->
 
 
 def test_intervals_cover_what_they_promise(winners: list[Winner]) -> None:
-    assert mean(winner.coverage for winner in winners) == pytest.approx(0.95, abs=0.02)
-    assert mean(covers(winner.row.delta_interval, winner.gain) for winner in winners) > 0.85
+    """All eight together, and so the first of them."""
+    assert mean(winner.coverage for winner in winners) >= 0.9
+    leaders = [winner for winner in winners if not winner.row.is_plain]
+    assert mean(covers(winner.row.delta_interval, winner.gain) for winner in leaders) > 0.93
 
 
 def test_winners_are_finalists_with_fresh_seeds(winners: list[Winner]) -> None:
-    assert mean(winner.row.fresh for winner in winners) > 0.95
+    assert all(winner.row.fresh or winner.row.is_plain for winner in winners)

@@ -20,10 +20,16 @@ KEYS = [
     "iou_mean",
     "iou_ci_low",
     "iou_ci_high",
+    "iou_expected",
+    "gain",
     "delta_iou_mean",
     "delta_ci_low",
     "delta_ci_high",
+    "tested",
+    "better_than_plain",
     "n_seeds",
+    "n_collapsed",
+    "n_runs",
     "macs",
     "parameters",
     "latency_ms",
@@ -60,6 +66,8 @@ def test_json_gives_the_values_of_the_rows(records: list[Any], place: Make) -> N
     assert first["delta_ci_low"] < 0.045 < first["delta_ci_high"]
     assert first["iou_ci_low"] < 0.595 < first["iou_ci_high"]
     assert (first["n_seeds"], first["macs"], first["parameters"], first["latency_ms"]) == (2, 1200, 100, 2.5)
+    assert (first["tested"], first["n_collapsed"], first["n_runs"]) == (True, 0, 2)
+    assert first["iou_expected"] - plain["iou_expected"] == pytest.approx(first["gain"])
     assert (first["on_front"], first["is_control"]) == (True, False)
     assert (plain["rank"], plain["is_control"], plain["latency_ms"]) == (2, True, None)
 
@@ -71,6 +79,7 @@ def test_what_is_not_known_is_null(record: Make, numbered: Make) -> None:
     assert unknown == [
         "iou_ci_low",
         "iou_ci_high",
+        "gain",
         "delta_iou_mean",
         "delta_ci_low",
         "delta_ci_high",

@@ -174,7 +174,7 @@ def test_the_verified_figure_stands_beside_the_verdict_with_the_ablation_below(f
     assert "+3.1 IoU points (2.6 to 3.6, 5 seeds)" in head
     assert "-4.0 IoU points" not in head
     section = rest.partition('id="holds"')[2].partition("</section>")[0]
-    assert "Verified besides: The claim does not hold" in section
+    assert "Verified besides: Refuted: " in section
     assert "2 placements of this study were judged on the test data" in section
     assert 'id="plot-ablation"' in section
     assert "+2.0 IoU points (1.0 to 3.0, 5 seeds)" in section

@@ -21,7 +21,7 @@ from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError, StudyError
 from nas_attn.evaluate import LookupEvaluator
-from nas_attn.export import read_architecture
+from nas_attn.export import best, read_architecture
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
@@ -224,9 +224,9 @@ def test_other_data_are_another_study(shared_data: Path) -> None:
         searched(resolve(replace(ASK, data=data, longest_side=48)), never)
 
 
-def test_the_best_architecture_is_the_first_of_the_ranking(result: StudyResult) -> None:
+def test_the_exported_architecture_is_the_best_of_the_ranking(result: StudyResult) -> None:
     assert result.best is not None
-    first = result.ranking.rows[0]
+    first = best(result.ranking)
     architecture = read_architecture(result.best, catalogue())
     module = nas_attn.load(result.best)
 
@@ -242,7 +242,7 @@ def test_the_best_architecture_is_the_first_of_the_ranking(result: StudyResult) 
 def test_a_loaded_architecture_computes_what_the_searched_network_did(result: StudyResult) -> None:
     assert result.best is not None
     loaded = nas_attn.load(str(result.best))
-    searched_network = build_unet(resolve(ASK).settings.space.network, result.ranking.rows[0].placement)
+    searched_network = build_unet(resolve(ASK).settings.space.network, best(result.ranking).placement)
     initialise(searched_network, 9)
     loaded.load_state_dict(searched_network.state_dict())
     images = torch.rand(2, 3, 24, 16, generator=torch.Generator().manual_seed(0))

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import count, islice
 from statistics import fmean
 
 from nas_attn.budget import Budget
 from nas_attn.evaluate import CostTable, MemoryTable
 from nas_attn.placement import Placement
+from nas_attn.ranking import collapsed_seeds
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategies import STRATEGIES, Question, next_step
 from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
+from nas_attn.study.schedule.common import common_evaluations, n_common_seeds
 from nas_attn.study.schedule.controls import PLAIN, control_evaluations
-from nas_attn.study.schedule.finalists import FURTHER_SEEDS, next_finalist
+from nas_attn.study.schedule.finals import Finals, n_places
 from nas_attn.study.schedule.history import History
 from nas_attn.study.schedule.probe import converged_budget, needs_all, probe
 from nas_attn.study.schedule.room import Fits
@@ -82,25 +85,28 @@ class Agenda:
             return probe(settings.space.plain, settings.budget, settings.seed, number)
         if number < course.n_controls:
             return course.controls[number - course.n_probes]
-        history = self._history_of(course.ladder, settings.cost, self.memory)
+        history = self._history_of(course.ladder, self.memory)
         history.follow(records)
+        if (common := self._common(course, history, pending)) is not None:
+            return common
+        final = Finals(settings.trials, settings.timeout)
         n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
         time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
         if (
             time_left
+            and not final.begun((*records, *pending))
             and n_proposals < self.n_proposals(course)
             and (following := self._screen(course, history, records, pending, n_proposals))
         ):
             return following
-        return next_finalist(
-            history.contenders(),
+        n_before = sum(not final.holds(record) for record in (*records, *pending))
+        return final.next(
+            records,
             pending,
-            seen=history.records,
             space=settings.space,
             ladder=course.ladder,
-            screening=settings.screening_seeds,
             cost=settings.cost,
-            n_finalist_trials=self._n_finalist_trials(course, n_proposals, records),
+            n_trials=self._n_finals(course, settings.trials - n_before, records),
         )
 
     def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
@@ -149,8 +155,14 @@ class Agenda:
 
     def n_proposals(self, course: Course) -> int:
         """How many trials the strategy fills, as long as it finds something new."""
-        left = self._settings.trials - self.n_controls(course) - self.n_finalists(course)
-        return affordable_proposals(left, self._settings.screening_seeds)
+        left = self._settings.trials - self.n_controls(course) - self.n_finalists(course) - self.n_common
+        return affordable_proposals(max(0, left), self._settings.screening_seeds)
+
+    @property
+    def n_common(self) -> int:
+        """How many trials tell the noise before the first proposal, beside those that every search has."""
+        n_seeds = n_common_seeds(self._settings.trials)
+        return 2 * n_seeds + max(0, 1 + n_seeds - self._settings.n_screening_seeds)
 
     def allowed(self, placement: Placement) -> bool:
         """Whether a placement keeps the limits of the space."""
@@ -190,18 +202,40 @@ class Agenda:
         )
         return Course(ladder, n_probes, tuple(missing))
 
+    def _screening_seeds(self, history: History) -> tuple[int, ...]:
+        """Those of the proposals, in their order, without seeds with which the plain U-Net collapsed."""
+        collapsed = collapsed_seeds(history.plain_scores)
+        usable = (seed for seed in count(self._settings.seed) if seed not in collapsed)
+        return tuple(islice(usable, self._settings.n_screening_seeds))
+
+    def _common(self, course: Course, history: History, pending: Sequence[TrialRecord]) -> Evaluation | None:
+        """What is left of the runs that tell how loud the noise is."""
+        controls = [control for control in course.controls if control.budget == course.top]
+        controls = [control for control in controls if control.placement not in history.failed]
+        controls.sort(key=lambda control: (self.known_cost(control.placement), control.placement.id))
+        begun = history.begun | {(record.placement, record.seed) for record in pending}
+        wanted = common_evaluations(
+            self._settings.space.plain, controls, course.top, self._settings.seed, self._settings.trials
+        )
+        return next((one for one in wanted if (one.placement, one.seed) not in begun), None)
+
     @property
     def _proposal_seconds(self) -> float:
         """After which the race begins."""
         return (1 - self._settings.finalists) * (self._settings.timeout or 0.0)
 
-    def _n_finalist_trials(self, course: Course, n_proposals: int, records: Sequence[TrialRecord]) -> int:
-        """How many trials the race has in all: what is left of the trials, or of the time."""
-        settings = self._settings
-        by_number = max(self.n_finalists(course), settings.trials - course.n_controls - n_proposals)
-        if settings.timeout is None:
-            return by_number
-        return min(by_number, max(2, self._n_full(settings.timeout - self._proposal_seconds, course, records)))
+    def _n_finals(self, course: Course, n_left: int, records: Sequence[TrialRecord]) -> int:
+        """How many trials the finals have in all: what is left of the trials, or of the time.
+
+        Args:
+            course: of the study.
+            n_left: trials but those before the finals.
+            records: all trials that may be looked at.
+        """
+        timeout = self._settings.timeout
+        if timeout is None:
+            return n_left
+        return min(n_left, max(2, self._n_full(timeout - self._proposal_seconds, course, records)))
 
     def _only_promote(self, course: Course, n_proposals: int, records: Sequence[TrialRecord]) -> bool:
         """Whether no more proposals are left, or no more time, than it takes to fill the race's places."""
@@ -209,8 +243,8 @@ class Agenda:
         if self._settings.timeout is not None:
             time_left = self._proposal_seconds - self.spent(records)
             n_left = min(n_left, self._n_full(time_left, course, records))
-            n_finalists = min(n_finalists, self._n_finalist_trials(course, n_proposals, records))
-        return n_left <= n_finalists // FURTHER_SEEDS
+            n_finalists = min(n_finalists, self._n_finals(course, n_finalists, records))
+        return n_left <= n_places(n_finalists)
 
     def _n_full(self, seconds: float, course: Course, records: Sequence[TrialRecord]) -> int:
         """How many runs of the top budget fit into a time, as long as those were that have ended."""
@@ -231,7 +265,7 @@ class Agenda:
         """What the strategy proposes, with the seed whose turn it is; first of all the plain U-Net with it."""
         settings, plain = self._settings, self._settings.space.plain
         new = {record.placement for record in pending if record.role is Role.PROPOSAL} - history.proposed
-        seed = turn(len(history.proposed) + len(new), settings.screening_seeds)
+        seed = turn(len(history.proposed) + len(new), self._screening_seeds(history))
         ran = {record.seed for record in pending if record.placement == plain and record.budget == course.top}
         if seed not in ran | history.plain_seeds:
             return Evaluation(plain, course.top, seed, Role.CONTROL, PLAIN)

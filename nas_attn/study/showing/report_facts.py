@@ -162,7 +162,7 @@ def _commands(study: str, study_file: Path | None) -> list[tuple[str, str]]:
         (f"nas-attn rank {name} --csv", "Every row of the ranking:"),
         (
             f"nas-attn verify {name} --ablate",
-            "Whether its gain holds, and what each module adds:",
+            "Whether its gain is confirmed, and what each module adds:",
         ),
         (f"nas-attn export {name} -o best.yaml", "The first placement as a file, to train it in full:"),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +11,8 @@ from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.schedule.controls import control_evaluations
 from nas_attn.study.schedule.convergence import plain_convergence
-from nas_attn.study.schedule.finalists import next_finalist
 
 BUDGET = Budget(400, 32, 8)
 
@@ -28,22 +25,6 @@ def record(number: int, placement: Placement, seed: int, iou: float, evaluator: 
     outcome = evaluator(placement, BUDGET, seed)
     outcome = replace(outcome, score=replace(outcome.score, iou=iou))
     return TrialRecord(number, placement, BUDGET, seed, Role.PROPOSAL, State.COMPLETE, outcome=outcome)
-
-
-def following(
-    space: SearchSpace, records: Sequence[TrialRecord], pending: Sequence[TrialRecord], n_trials: int
-) -> Evaluation:
-    """The next of a race of so many trials."""
-    return next_finalist(
-        records,
-        pending,
-        seen=records,
-        space=space,
-        ladder=(BUDGET,),
-        screening=(0,),
-        cost="macs",
-        n_finalist_trials=n_trials,
-    )
 
 
 def test_the_plain_unet_is_first_and_shows_its_curve_at_the_end() -> None:
@@ -82,54 +63,6 @@ def test_no_control_is_evaluated_twice(space: SearchSpace) -> None:
     evaluations = control_evaluations(space, (BUDGET,), 0, lambda _: True)
 
     assert len({(one.placement, one.budget) for one in evaluations}) == len(evaluations)
-
-
-def test_finalists_are_the_leaders_and_the_plain_unet_with_the_fewest_seeds_first(
-    space: SearchSpace, evaluator: LookupEvaluator
-) -> None:
-    placements = list(space.placements())[:6]
-    plain = space.plain
-    records = [record(0, plain, 0, 0.60, evaluator)]
-    others = [one for one in placements if one != plain]
-    records += [record(1 + i, one, 0, 0.60 + 0.01 * i, evaluator) for i, one in enumerate(others)]
-    chosen = []
-    for number in range(len(records), len(records) + 10):
-        one = following(space, records, (), 10)
-        chosen.append((one.placement, one.seed))
-        iou = next(old.outcome.score.iou for old in records if old.outcome and old.placement == one.placement)
-        records.append(record(number, one.placement, one.seed, iou, evaluator))
-
-    assert {placement for placement, _ in chosen} == {plain, others[-1]}
-    assert sorted(seed for placement, seed in chosen if placement == plain) == [1, 2, 3, 4, 5]
-    assert len(set(chosen)) == 10
-
-
-def test_pending_trials_count_as_seeds_but_not_as_scores(space: SearchSpace, evaluator: LookupEvaluator) -> None:
-    plain = space.plain
-    other = next(one for one in space.placements() if one != plain)
-    records = [record(0, plain, 0, 0.6, evaluator), record(1, other, 0, 0.7, evaluator)]
-    pending = [replace(record(2, plain, 1, 0.1, evaluator), state=State.RUNNING, outcome=None)]
-
-    one = following(space, records, pending, 4)
-
-    assert (one.placement, one.seed) == (other, 1)
-
-
-def test_a_placement_that_failed_gets_no_further_seed(space: SearchSpace, evaluator: LookupEvaluator) -> None:
-    plain = space.plain
-    good, bad = [one for one in space.placements() if one != plain][:2]
-    failed = replace(record(3, bad, 1, 0.9, evaluator), state=State.FAILED, outcome=None, failure="nan")
-    records = [
-        record(0, plain, 0, 0.6, evaluator),
-        record(1, good, 0, 0.61, evaluator),
-        record(2, bad, 0, 0.9, evaluator),
-        failed,
-        record(4, plain, 1, 0.6, evaluator),
-    ]
-
-    one = following(space, records, (), 2)
-
-    assert one.placement == good
 
 
 def curve(space: SearchSpace, evaluator: LookupEvaluator, ious: dict[int, float], noise: float | None) -> Any:

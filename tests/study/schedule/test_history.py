@@ -16,7 +16,6 @@ from nas_attn.placement import Placement
 from nas_attn.record import Outcome, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.loop import run_trials
-from nas_attn.study.schedule import history
 from nas_attn.study.schedule.history import History
 from nas_attn.study.workers.pool import InlinePool
 
@@ -35,18 +34,19 @@ def records(space: SearchSpace) -> list[TrialRecord]:
                 failed = placement.attended and generator.random() < 0.1
                 outcome = None if failed else judge(placement, budget, seed)
                 state = State.FAILED if failed else State.COMPLETE
-                role = generator.choice(list(Role))
-                made.append(TrialRecord(len(made), placement, budget, seed, role, state, outcome=outcome))
+                role, why = generator.choice(list(Role)), "it diverged" if failed else None
+                made.append(
+                    TrialRecord(len(made), placement, budget, seed, role, state, outcome=outcome, failure=why)
+                )
     generator.shuffle(made)
     return [replace(record, number=number) for number, record in enumerate(made)]
 
 
 def followed(records: Sequence[TrialRecord], *lengths: int) -> History:
     """A history that saw the records in these portions."""
-    found = History((SHORT, TOP), "macs", lambda placement: 0)
+    found = History((SHORT, TOP), lambda placement: 0)
     for length in lengths:
         found.follow(records[:length])
-        found.contenders()
     return found
 
 
@@ -58,16 +58,13 @@ def test_only_what_was_evaluated_on_the_ladder_is_known(records: list[TrialRecor
     assert found.n_proposals == sum(record.role is Role.PROPOSAL for record in records)
 
 
-def test_it_does_not_matter_in_which_portions_the_trials_came(
-    records: list[TrialRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history, "CONTENDERS", 5)
+def test_it_does_not_matter_in_which_portions_the_trials_came(records: list[TrialRecord]) -> None:
     at_once = followed(records, len(records))
     for portions in ((1, 2, 3, 90, len(records)), range(len(records) + 1)):
         by_portions = followed(records, *portions)
         assert by_portions.records == at_once.records
         assert by_portions.placements == at_once.placements
-        assert by_portions.contenders() == at_once.contenders()
+        assert by_portions.begun == at_once.begun
 
 
 def test_other_trials_than_before_are_taken_in_from_the_first(records: list[TrialRecord]) -> None:
@@ -77,41 +74,24 @@ def test_other_trials_than_before_are_taken_in_from_the_first(records: list[Tria
         assert found.records == followed(wanted, len(wanted)).records
 
 
-def test_contenders_are_the_best_the_front_the_plain_unet_and_who_has_several_runs(
-    records: list[TrialRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs: dict[Placement, list[TrialRecord]] = {}
-    for record in records:
-        if record.budget == TOP:
-            runs.setdefault(record.placement, []).append(record)
-    first = {placement: held[0].outcome for placement, held in runs.items() if held[0].outcome is not None}
+def test_runs_at_the_top_are_known_by_placement_and_seed(records: list[TrialRecord]) -> None:
+    found = followed(records, len(records))
+    top = [record for record in records if record.budget == TOP]
 
-    def beaten(outcome: Outcome) -> bool:
-        return any(
-            other.score.iou > outcome.score.iou and other.cost.macs <= outcome.cost.macs
-            for other in first.values()
-            if other is not None
-        )
-
-    best = sorted(first, key=lambda placement: -first[placement].score.iou)[:5]  # type: ignore[union-attr]
-    front = [placement for placement, outcome in first.items() if outcome and not beaten(outcome)]
-    several = [placement for placement, held in runs.items() if len(held) > 1 or not placement.attended]
-    monkeypatch.setattr(history, "CONTENDERS", 5)
-
-    found = followed(records, len(records)).contenders()
-
-    assert {record.placement for record in found} == {*best, *front, *several}
-    assert len({record.placement for record in found}) < len(runs)
-    assert found == sorted(
-        (run for placement in {*best, *front, *several} for run in runs[placement]), key=lambda run: run.number
-    )
+    assert found.begun == {(record.placement, record.seed) for record in top}
+    assert found.plain_seeds == {record.seed for record in top if not record.placement.attended}
+    assert found.failed == {record.placement for record in found.records if record.state is State.FAILED}
+    assert found.plain_scores == {
+        record.seed: record.outcome.score.iou
+        for record in top
+        if not record.placement.attended and record.outcome and record.role is not Role.FINALIST
+    }
 
 
 @pytest.mark.parametrize("ladder", [(), (100, 200)], ids=["one budget", "ladder"])
 def test_a_search_that_goes_on_decides_as_one_that_begins_anew(
-    ladder: tuple[int, ...], studies: Any, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+    ladder: tuple[int, ...], studies: Any, space: SearchSpace
 ) -> None:
-    monkeypatch.setattr(history, "CONTENDERS", 5)
     studies.change(ladder=ladder, trials=60)
     judge = LookupEvaluator(space, failure_share=0.1)
 

@@ -237,7 +237,8 @@ def save(
         source: a study, by its name or folder; an architecture file; the folder of a run of ``nas-attn train``.
         path: of the file, whose suffix says the format; without a suffix where ``formats`` are several.
         formats: names of formats; None for that of the suffix.
-        pick: which placement of a study: ``best``, ``knee``, ``one-se``, ``under:macs=1.2x`` or ``id:1f0c``.
+        pick: which placement of a study: ``best``, ``first``, ``knee``, ``one-se``, ``under:macs=1.2x`` or
+            ``id:1f0c``.
         storage: SQLAlchemy URL of the study; SQLite in its folder where left out.
         image_size: side of the images where an ONNX file or a program can take one size only; that of the search
             where left out.

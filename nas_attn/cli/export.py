@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pick",
         metavar="RULE",
-        help="which placement of a study: best | knee | one-se | under:macs=1.2x (also parameters, latency, "
-        "memory) | id:HASH [best]",
+        help="which placement of a study: best | first | knee | one-se | under:macs=1.2x (also parameters, "
+        "latency, memory) | id:HASH [best]",
     )
     parser.add_argument(
         "-o",

@@ -44,12 +44,16 @@ class Estimate:
             the noise is not known.
         degrees_of_freedom: of the error.
         n_seeds: how many seeds it rests on.
+        image_error: the part of ``error`` that is over draws of images; 0 where these were not counted.
+        seed_freedom: degrees of freedom of the other part.
     """
 
     value: float
     error: float | None
     degrees_of_freedom: float
     n_seeds: int
+    image_error: float = 0.0
+    seed_freedom: float = 0.0
 
     def interval(self, confidence: float) -> Interval | None:
         """Student's interval; None where the noise is not known."""
@@ -115,7 +119,7 @@ class Evidence:
     @cached_property
     def gains(self) -> Gains:
         """What each row gains over the plain U-Net, by the one model of all runs."""
-        return gains_of([run.placement for run in self.selected.runs], self.clean)
+        return gains_of([run.placement for run in self.selected.runs], self.clean, self.image_variance)
 
     @cached_property
     def tested(self) -> tuple[int, ...]:
@@ -186,8 +190,28 @@ class Evidence:
             return None
         correlation = (1 + self.shared_ratio) / (2 + self.shared_ratio)
         number = max(1, len(self.tested))
-        quantile = simultaneous_quantile(confidence, estimate.degrees_of_freedom, number, correlation)
-        return Interval(estimate.value - quantile * estimate.error, estimate.value + quantile * estimate.error)
+        seeds = math.sqrt(max(0.0, estimate.error**2 - estimate.image_error**2))
+        half = seeds * simultaneous_quantile(confidence, estimate.seed_freedom, number, correlation)
+        half = math.hypot(half, self._image_reach(estimate, confidence))
+        return Interval(estimate.value - half, estimate.value + half)
+
+    def _image_reach(self, estimate: Estimate, confidence: float) -> float:
+        """Half an interval over images alone, which holds for all placements that were tried.
+
+        Fresh seeds are judged on the same images: what these happen to favour has had a say in who is tested.
+        """
+        if self.image_groups is None or estimate.image_error == self.image_variance == 0:
+            return 0.0
+        error = max(estimate.image_error, math.sqrt(self.image_variance))
+        freedom = (self.image_groups - 1) * max(1, len(self.tested))
+        n_tried = max(1, sum(not run.is_plain for run in self.selected.runs))
+        return error * simultaneous_quantile(confidence, freedom, n_tried, 0.5)
+
+    @cached_property
+    def image_variance(self) -> float:
+        """Over draws of images, of a difference to the plain U-Net: of what was tested, on average."""
+        estimates = [estimate for row in self.tested if (estimate := self.to_plain(row)) is not None]
+        return mean(estimate.image_error**2 for estimate in estimates) if estimates else 0.0
 
     @property
     def image_groups(self) -> int | None:
@@ -256,11 +280,14 @@ def estimate_of(value: float, noise: PooledSd | None, n_seeds: int, images: Imag
         return Estimate(value, None, 0.0, n_seeds)
     seeds = noise.sd**2 / n_seeds
     if images is None or images.variance == 0:
-        return Estimate(value, math.sqrt(seeds), noise.degrees_of_freedom, n_seeds)
+        freedom = noise.degrees_of_freedom
+        return Estimate(value, math.sqrt(seeds), freedom, n_seeds, seed_freedom=freedom)
     variance = max(seeds, seeds + images.variance - images.repeated)
     doubt = seeds**2 / noise.degrees_of_freedom + images.variance**2 / (images.groups - 1)
     least = min(noise.degrees_of_freedom, images.groups - 1)
-    return Estimate(value, math.sqrt(variance), max(least, variance**2 / doubt), n_seeds)
+    freedom = max(least, variance**2 / doubt)
+    apart = math.sqrt(variance - seeds)
+    return Estimate(value, math.sqrt(variance), freedom, n_seeds, apart, noise.degrees_of_freedom)
 
 
 def _repeated(stable: Sequence[Influences], found: Sequence[Influences], plain: int | None) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from nas_attn.ranking.images import Array
 MOST_RUNS = 1200
 """Of more runs those of placements with several and the earliest others are taken: work grows with their cube."""
 _MOST_FOR_VARIANCES = 400
-SCEPTICAL = Variances(kind=0.03, location=0.05, pair=0.03, rest=0.01, by_seed=0.1, noise=0.8)
+SCEPTICAL = Variances(kind=0.03, location=0.05, pair=0.03, rest=0.05, by_seed=0.1, noise=0.8)
 """The middle of the prior: attentions do little, until runs say otherwise. What is reported of the first of many
 is not to be what a prior hoped for."""
 _FAR = 5.0
@@ -66,7 +66,7 @@ class Gains:
         return float(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]) ** 0.5)
 
 
-def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores]) -> Gains:
+def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores], image_variance: float = 0.0) -> Gains:
     """Learn from all runs what each placement gains.
 
     The model is that of ``effect_model.EffectModel``, with the variances that make the runs most likely: what its
@@ -78,6 +78,8 @@ def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores]) -> Ga
     Args:
         placements: of each row; all of one network.
         table: of each row, seed to IoU; a row without scores is only predicted.
+        image_variance: of what the images happen to give a placement in all of its runs: a rest that would be
+            another one on other images, and so no gain.
     """
     codes = _codes(placements)
     held = _taken(table)
@@ -90,17 +92,18 @@ def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores]) -> Ga
     middle, spread = float(np.median(ious)), _spread(ious, seeds)
     scores = _tamed((ious - middle) / spread, seeds)
     runs = Runs(codes[rows], seeds, scores, tuple(int(column.max()) + 1 for column in codes.T))
-    return _posterior(runs, codes, middle, spread)
+    return _posterior(runs, codes, middle, spread, image_variance / spread**2)
 
 
-def _posterior(runs: Runs, codes: Codes, middle: float, spread: float) -> Gains:
+def _posterior(runs: Runs, codes: Codes, middle: float, spread: float, image_variance: float) -> Gains:
     first = runs.first(_MOST_FOR_VARIANCES)
     variances, _ = likeliest_variances(score_kernels(first), first.scores, SCEPTICAL)
     factor = cholesky(covariance_of(score_kernels(runs), variances))
     white = solve(factor, runs.scores)
-    known = solve(factor, _gain_covariance(runs.codes, codes, variances))
+    lasting = replace(variances, rest=max(0.0, variances.rest - image_variance))
+    known = solve(factor, _gain_covariance(runs.codes, codes, lasting))
     level = middle + spread * _plain_level(runs, factor, white)
-    return Gains(level, spread * (known.T @ white), spread, codes, variances, known)
+    return Gains(level, spread * (known.T @ white), spread, codes, lasting, known)
 
 
 def _plain_level(runs: Runs, factor: Array, white: Array) -> float:

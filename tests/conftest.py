@@ -88,6 +88,8 @@ def as_nobody() -> Callable[[], AbstractContextManager[None]]:
         except OSError:
             pytest.skip("root cannot be left here, and nothing is closed to it")
         try:
+            if not os.access(pytest.__file__, os.R_OK, effective_ids=True):
+                pytest.skip("the packages are closed to ordinary users here")
             yield
         finally:
             os.seteuid(0)

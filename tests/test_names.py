@@ -46,7 +46,7 @@ def test_an_export_takes_every_name_that_a_search_begins_with(name: str) -> None
     one = Architecture(network, placement, ("other", "thing"), (0.0,), (1.0,), 16)
     if name_problem(name) is None:
         replace(one, classes=("other", name))
-    elif not name.isprintable():
+    elif not name.isprintable() and name.strip():
         with pytest.raises(ExportError, match=r"classes: .* cannot be shown"):
             replace(one, classes=("other", name))
 

@@ -101,9 +101,8 @@ def _losses(
         (len(seeds) + _PRIOR_RUNS * usual) / (len(scores) + _PRIOR_RUNS) - usual
         for scores, seeds in zip(table, collapsed, strict=True)
     ]
-    return tuple(
-        max(0.0, risk) * fmean(drops) if seeds else 0.0 for risk, seeds in zip(risks, collapsed, strict=True)
-    )
+    drop = fmean(drops)
+    return tuple(max(0.0, risk) * drop if seeds else 0.0 for risk, seeds in zip(risks, collapsed, strict=True))
 
 
 def collapsed_seeds(plain: SeedScores) -> frozenset[int]:

@@ -27,7 +27,8 @@ Estimate = tuple[float, float]
 MOST_RUNS = 1500
 """Of more runs the earliest are taken: time grows with the cube of their number."""
 _MOST_FOR_VARIANCES = 400
-_WIDE = 100.0
+LEVEL_VARIANCE = 100.0
+"""Of the level, and of each seed's effect on all placements: wide."""
 _PRIOR_LOG_SDS = np.array([4.0, 4.0, 4.0, 1.5, 1.5, 4.0])
 """Of each part's variance. Single runs cannot tell a rest from noise, nor a single seed luck from effects:
 without a prior these might be all or nothing."""
@@ -348,7 +349,7 @@ def score_kernels(runs: Runs) -> dict[str, Array]:
     same_seed = runs.seeds[:, None] == runs.seeds
     return {
         **gains,
-        "level": _WIDE * (1.0 + same_seed),
+        "level": LEVEL_VARIANCE * (1.0 + same_seed),
         "by_seed": same_seed * gains["location"],
         "noise": np.eye(len(runs.codes)),
     }
@@ -409,7 +410,7 @@ def _logs(variances: Variances) -> Array:
 
 def _surprise_and_slope(values: Array, kernels: dict[str, Array], scores: Array) -> tuple[float, Array]:
     """Minus the logarithm of the likelihood, and its derivatives by the logarithms of the variances."""
-    factor = cholesky(kernels["level"] + sum(v * kernels[name] for v, name in zip(values, _NAMES, strict=True)))
+    factor = cholesky(covariance_of(kernels, Variances(*values.tolist())))
     inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     explained = inverse @ scores

@@ -10,6 +10,7 @@ import numpy as np
 from nas_attn.placement import NONE, Placement
 from nas_attn.ranking.additive import SeedScores
 from nas_attn.ranking.effect_model import (
+    LEVEL_VARIANCE,
     Codes,
     Runs,
     Variances,
@@ -32,7 +33,6 @@ is not to be what a prior hoped for."""
 _FAR = 5.0
 _IQR_PER_SD = 1.349
 _LEAST_SPREAD = 1e-5
-_LEAST_TO_CENTRE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +96,11 @@ def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores], image
 
 
 def _posterior(runs: Runs, codes: Codes, middle: float, spread: float, image_variance: float) -> Gains:
-    first = runs.first(_MOST_FOR_VARIANCES)
-    variances, _ = likeliest_variances(score_kernels(first), first.scores, SCEPTICAL)
-    factor = cholesky(covariance_of(score_kernels(runs), variances))
+    kernels, first = score_kernels(runs), runs.first(_MOST_FOR_VARIANCES)
+    n_first = len(first.scores)
+    of_first = {name: kernel[:n_first, :n_first] for name, kernel in kernels.items()}
+    variances, _ = likeliest_variances(of_first, first.scores, SCEPTICAL)
+    factor = cholesky(covariance_of(kernels, variances))
     white = solve(factor, runs.scores)
     lasting = replace(variances, rest=max(0.0, variances.rest - image_variance))
     known = solve(factor, _gain_covariance(runs.codes, codes, lasting))
@@ -109,8 +111,7 @@ def _posterior(runs: Runs, codes: Codes, middle: float, spread: float, image_var
 def _plain_level(runs: Runs, factor: Array, white: Array) -> float:
     """The level with the seeds' mean effect, by its covariance with the scores."""
     n_seeds = int(runs.seeds.max()) + 1
-    level = score_kernels(runs.first(1))["level"][0, 0] / 2
-    across = np.full(len(runs.scores), level * (1 + 1 / n_seeds))
+    across = np.full(len(runs.scores), LEVEL_VARIANCE * (1 + 1 / n_seeds))
     return float(solve(factor, across) @ white)
 
 

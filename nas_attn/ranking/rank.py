@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.ranking.describe import verdict
-from nas_attn.ranking.evidence import Evidence
+from nas_attn.ranking.evidence import Estimate, Evidence
 from nas_attn.ranking.notes import ranking_notes
 from nas_attn.ranking.order import COSTS, expected_ious, front_of, order_of
 from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
@@ -89,7 +89,7 @@ def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: flo
     """A row that does not know its rank yet."""
     run, reported = evidence.selected.runs[number], evidence.reported[number]
     iou, delta = evidence.mean(number), evidence.to_plain(number)
-    interval = _delta_interval(evidence, number, confidence)
+    interval = _delta_interval(evidence, number, delta, confidence)
     gain = None if evidence.plain is None else ious[number] - ious[evidence.plain]
     return RankedPlacement(
         rank=0,
@@ -104,9 +104,7 @@ def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: flo
         gain=gain,
         delta=None if delta is None else delta.value,
         delta_interval=interval,
-        better_than_plain=_versus(
-            interval, None if evidence.plain is None else ious[number] - ious[evidence.plain]
-        ),
+        better_than_plain=_versus(interval, gain),
         tied_with_best=None,
         on_front=False,
         unstable=number in evidence.unstable,
@@ -116,11 +114,10 @@ def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: flo
     )
 
 
-def _delta_interval(evidence: Evidence, number: int, confidence: float) -> Interval | None:
+def _delta_interval(evidence: Evidence, number: int, delta: Estimate | None, confidence: float) -> Interval | None:
     """Of the difference to the plain U-Net, together with all that was tested; None for what was only tried."""
     if number == evidence.plain:
         return Interval(0.0, 0.0)
-    delta = evidence.to_plain(number)
     return None if delta is None or number not in evidence.tested else evidence.together(delta, confidence)
 
 

@@ -221,7 +221,7 @@ class Agenda:
 
     @property
     def _proposal_seconds(self) -> float:
-        """After which the race begins."""
+        """After which the finals begin."""
         return (1 - self._settings.finalists) * (self._settings.timeout or 0.0)
 
     def _n_finals(self, course: Course, n_left: int, records: Sequence[TrialRecord]) -> int:

@@ -2,7 +2,7 @@
 
 >>> import nas_attn
 >>> result = nas_attn.search(space="unet_attention_small", trials=20)  # doctest: +SKIP
->>> print(result.ranking.verdict)  # doctest: +SKIP
+>>> print(result.verdict)  # doctest: +SKIP
 >>> network = nas_attn.load(result.best)  # doctest: +SKIP
 >>> nas_attn.save(result.best, "best.py")  # doctest: +SKIP
 """

@@ -9,6 +9,7 @@ from rich.text import Text
 from nas_attn.budget import Budget
 from nas_attn.ranking import Ranking, ladder_fidelity
 from nas_attn.record import TrialRecord
+from nas_attn.reporting.text.fidelity import correlation_sentence, fidelity_sentences
 
 
 def budget_text(
@@ -39,7 +40,7 @@ def _ladder_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) ->
     from nas_attn.strategies import lowest_rung
 
     for rung in ladder_fidelity(record for record in records if record.budget in ladder):
-        yield from filter(None, (rung.text, rung.warning))
+        yield from fidelity_sentences(rung)
     begun = ladder[lowest_rung(records, ladder)]
     if begun != ladder[0]:
         yield f"So new placements began with {begun.steps} steps in the end, not with {ladder[0].steps}."
@@ -52,12 +53,12 @@ def _proof_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> 
     proof = twins(records, ladder)
     if proof is None or proof.interval is None:
         return
-    yield proof.text
+    yield correlation_sentence(proof)
     interval = f"{100 * PROOF:.0f} % interval"
     if lowest_rung(records, ladder, on_proof=True) == 0:
         yield f"That is proof enough ({interval}): new placements then began with {ladder[0].steps} steps."
         rungs = ladder_fidelity(record for record in records if record.budget in ladder)
-        yield from (rung.text for rung in rungs if rung.interval is not None)
+        yield from (correlation_sentence(rung) for rung in rungs if rung.interval is not None)
     elif proof.n_placements < LEAST_TWINS:
         yield f"It takes {LEAST_TWINS} to prove the short runs: all placements ran in full."
     elif proof.interval.low > 0:

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.ranking import points
-from nas_attn.ranking.effect_words import effect_sentences
 from nas_attn.ranking.effects import Effect, StudyEffects
+from nas_attn.reporting.text.effects import effect_notes, effect_sentences
+from nas_attn.reporting.text.numbers import points
 
 _COLUMNS = 8
 
@@ -22,7 +22,7 @@ def effects_table(effects: StudyEffects) -> RenderableType:
     Args:
         effects: of a study.
     """
-    notes = [Text(note, style="dim") for note in effects.notes]
+    notes = [Text(note, style="dim") for note in effect_notes(effects)]
     if not effects.effects:
         return Group(*notes)
     attentions = list(dict.fromkeys(effect.attention for effect in effects.effects))

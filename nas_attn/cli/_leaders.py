@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nas_attn.placement import NONE, Location, Placement, Stage
-from nas_attn.ranking import RankedPlacement, Ranking, gained, measured
+from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.record import TrialRecord
+from nas_attn.reporting.text.rankings import gained, measured
 
 N_DRAWN = 3
 _NAME = 8

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.budget import PLAIN
-from nas_attn.ranking import amount, counted
+from nas_attn.reporting.text.numbers import amount, counted
 
 if TYPE_CHECKING:
     from nas_attn.study.schedule.agenda import Agenda

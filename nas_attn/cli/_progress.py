@@ -15,8 +15,11 @@ from rich.text import Text
 
 from nas_attn.cli._console import Harmless
 from nas_attn.cli._plan import duration
-from nas_attn.ranking import RankedPlacement, Ranking, amount, describe, gained, rank
+from nas_attn.ranking import RankedPlacement, Ranking, rank
 from nas_attn.record import Role, State, TrialRecord
+from nas_attn.reporting.text.numbers import amount
+from nas_attn.reporting.text.placements import describe
+from nas_attn.reporting.text.rankings import gained
 
 _PAUSE_PER_RANKING = 20.0
 """A ranking for the display may take a twentieth of the time at most."""

@@ -9,17 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.ranking import (
-    Interval,
-    PooledSd,
-    RankedPlacement,
-    Ranking,
-    Versus,
-    amount,
-    describe,
-    gained,
-    measured,
-)
+from nas_attn.ranking import Interval, PooledSd, RankedPlacement, Ranking, Versus
+from nas_attn.reporting.text.numbers import amount
+from nas_attn.reporting.text.placements import describe
+from nas_attn.reporting.text.rankings import gained, measured, ranking_notes, ranking_verdict
 
 _PLACEMENT_WIDTH = 34
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
@@ -33,11 +26,13 @@ def ranking_table(ranking: Ranking, top: int | None = None) -> RenderableType:
         top: how many rows; all where left out.
     """
     if not ranking.rows:
-        return Group(Text(ranking.verdict), *_lines(ranking.notes))
+        return Group(Text(ranking_verdict(ranking)), *_lines(ranking_notes(ranking)))
     shown = list(ranking.rows[:top])
     if ranking.plain is not None and not any(row.is_plain for row in shown):
         shown.append(ranking.plain)
-    return Group(Text(ranking.verdict, style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown)))
+    return Group(
+        Text(ranking_verdict(ranking), style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown))
+    )
 
 
 def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
@@ -123,7 +118,7 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
         notes.append("Order: what was tested, by gain; then what was only tried.")
     if len(rows) < len(ranking.rows):
         notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
-    return [*notes, *ranking.notes]
+    return [*notes, *ranking_notes(ranking)]
 
 
 def _intervals(ranking: Ranking, pair: PooledSd) -> str:

@@ -21,11 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the effects."""
     from nas_attn.ranking.effects import effects_json, study_effects
+    from nas_attn.reporting.text.effects import effect_notes
     from nas_attn.study.setup.find import open_study
 
     effects = study_effects(open_study(arguments.study, arguments.storage).records())
     if arguments.json:
-        say(effects_json(effects))
+        say(effects_json(effects, effect_notes(effects)))
     else:
         from nas_attn.cli._console import wide_console
         from nas_attn.cli._effects_table import effects_table

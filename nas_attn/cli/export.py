@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.cli._console import wide_console
     from nas_attn.deploy.save import save
     from nas_attn.deploy.source import read_source
-    from nas_attn.ranking import describe
+    from nas_attn.reporting.text.placements import describe
 
     formats = known_formats(arguments.format.split(",")) if arguments.format else None
     if arguments.output is None:

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nas_attn.cli._console import wide_console
 from nas_attn.errors import NasAttnError
-from nas_attn.ranking import counted
+from nas_attn.reporting.text.numbers import counted
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -57,7 +57,8 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     from nas_attn.cli._console import wide_console
     from nas_attn.cli._leaders import leaders
     from nas_attn.cli._ranking_table import ranking_table
-    from nas_attn.ranking.holding import claimed_row, holding_sentences, verification_of
+    from nas_attn.ranking.claimed import claimed_row, verification_of
+    from nas_attn.reporting.text.confirmation import confirmation_sentences
     from nas_attn.study.settings import is_on_proof, ladder_of
     from nas_attn.study.verified import read_verifications
 
@@ -75,4 +76,4 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     if row is None or (ranking.rows[0].is_plain and verification_of(row, ranking, verifications) is None):
         return  # nothing is claimed, and nothing was verified
     console.print()
-    console.print("\n".join(holding_sentences(ledger.name, row, ranking, verifications)))
+    console.print("\n".join(confirmation_sentences(ledger.name, row, ranking, verifications)))

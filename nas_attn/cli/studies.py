@@ -55,8 +55,9 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
 
 
 def _cells(name: str) -> tuple[str, ...]:
-    from nas_attn.ranking import describe, rank
+    from nas_attn.ranking import rank
     from nas_attn.record import State
+    from nas_attn.reporting.text.placements import describe
     from nas_attn.study.setup.find import open_study
 
     ledger = open_study(name)

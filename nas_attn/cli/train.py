@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.attention import catalogue
     from nas_attn.export import read_architecture
     from nas_attn.fit import train
-    from nas_attn.ranking import describe
+    from nas_attn.reporting.text.placements import describe
 
     settings = _settings(arguments)
     architecture = read_architecture(arguments.architecture, catalogue())

@@ -81,7 +81,8 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 
 
 def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> Verified:
-    from nas_attn.ranking import describe, rank
+    from nas_attn.ranking import rank
+    from nas_attn.reporting.text.placements import describe
     from nas_attn.study.claim import Claim
     from nas_attn.study.setup.find import open_study
     from nas_attn.study.setup.join import resolve_joined
@@ -121,8 +122,8 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _show(verified: Verified, command: str, console: Console) -> None:
-    from nas_attn.ranking.holding import looks_sentences
-    from nas_attn.ranking.verification_text import ablation_sentences, verification_sentences
+    from nas_attn.reporting.text.confirmation import looks_sentences
+    from nas_attn.reporting.text.verifications import ablation_sentences, verification_sentences
 
     result = verified.result
     console.print()

@@ -13,7 +13,8 @@ from nas_attn.deploy.subject import Subject
 from nas_attn.deploy.words import input_sentence, origin_sentence, weights_sentence
 from nas_attn.export.replacing import write_text
 from nas_attn.measure import count_macs, count_parameters
-from nas_attn.ranking import amount, describe
+from nas_attn.reporting.text.numbers import amount
+from nas_attn.reporting.text.placements import describe
 
 _FRONT = """\
 ---

@@ -14,7 +14,8 @@ from nas_attn.deploy.subject import Subject
 from nas_attn.deploy.words import holding_sentence
 from nas_attn.export import Found
 from nas_attn.fit.run_folder import RunFolder
-from nas_attn.ranking.holding import holding_sentences, module_sentences
+from nas_attn.reporting.text.confirmation import confirmation_sentences, module_sentences
+from nas_attn.reporting.text.rankings import ranking_notes, ranking_verdict
 from nas_attn.study.showing.report_facts import report_facts
 
 Pairs = tuple[tuple[str, str], ...]
@@ -66,12 +67,12 @@ def evidence_of(subject: Subject) -> Evidence:
     """
     if subject.ledger is not None:
         facts = report_facts(subject.ledger, study_file=subject.study_file)
-        notes = (facts.plain_curve_text, *facts.ranking.notes)
+        notes = (facts.plain_curve_text, *ranking_notes(facts.ranking))
         row = next(row for row in facts.ranking.rows if row.placement == subject.architecture.placement)
         held = facts.study, row, facts.ranking, facts.verifications
         return Evidence(
-            verdict=f"The study: {facts.ranking.verdict}",
-            holds=holding_sentences(*held),
+            verdict=f"The study: {ranking_verdict(facts.ranking)}",
+            holds=confirmation_sentences(*held),
             modules=module_sentences(*held),
             notes=tuple(filter(None, notes)),
             data=facts.data,

@@ -20,7 +20,7 @@ from nas_attn.deploy.trace import Attempt, graph_of
 from nas_attn.deploy.words import holding_sentence, input_sentence, origin_sentence, weights_sentence
 from nas_attn.errors import ExportError, MissingPackageError
 from nas_attn.export.replacing import replacing
-from nas_attn.ranking import describe
+from nas_attn.reporting.text.placements import describe
 
 MAX_BYTES = 2 * 1024**3 - 1
 """Of one ONNX file: it is a single protocol buffer."""

@@ -15,7 +15,7 @@ from nas_attn.errors import ExportError, MissingPackageError
 from nas_attn.export import Architecture
 from nas_attn.export.replacing import write_text
 from nas_attn.placement import AttentionSpec, Stage
-from nas_attn.ranking import describe
+from nas_attn.reporting.text.placements import describe
 
 REDUCTION = 16
 """Of the one attention that smp.Unet has."""

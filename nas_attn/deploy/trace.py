@@ -23,7 +23,7 @@ from nas_attn.deploy.agreement import Agreement, compare, probes
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError
 from nas_attn.fit.prediction import frames_together
-from nas_attn.ranking import describe
+from nas_attn.reporting.text.placements import describe
 from nas_attn.unet.unet import UNet
 from nas_attn.unet.up import TransposeUp
 

@@ -6,8 +6,9 @@ from nas_attn import __version__
 from nas_attn.export import Architecture, Verified
 from nas_attn.fit.prediction import frames_together
 from nas_attn.fit.weights import WeightsInfo
-from nas_attn.ranking.holding import looks_sentences
 from nas_attn.ranking.verification import Comparison
+from nas_attn.reporting.text.confirmation import looks_sentences
+from nas_attn.reporting.text.verifications import comparison_text
 
 
 def origin_sentence(architecture: Architecture) -> str:
@@ -28,7 +29,8 @@ def holding_sentence(architecture: Architecture) -> str:
         return architecture.unverified
     figures = f"IoU x100 {100 * verified.iou:.1f}, plain U-Net {100 * verified.iou_plain:.1f}"
     if verified.delta is not None:
-        figures += f": {Comparison(verified.delta, verified.delta_interval, verified.n_seeds).text}"
+        comparison = Comparison(verified.delta, verified.delta_interval, verified.n_seeds)
+        figures += f": {comparison_text(comparison)}"
     said = f"On the test data, with seeds that did not choose it, its gain is {verified.verdict}: {figures}."
     return " ".join([said, *_collapses(verified), *looks_sentences(verified.n_looks)])
 

@@ -11,8 +11,8 @@ from nas_attn.names import name_problem
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.ranking import Interval, RankedPlacement
-from nas_attn.ranking.holding import unverified_sentence, verify_command
 from nas_attn.ranking.verification import Verdict, Verification
+from nas_attn.reporting.text.confirmation import unverified_sentence, verify_command
 
 FORMAT = 1
 

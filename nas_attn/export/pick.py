@@ -6,7 +6,8 @@ import math
 import re
 
 from nas_attn.errors import ExportError, UsageError, did_you_mean
-from nas_attn.ranking import COSTS, RankedPlacement, Ranking, Versus, cost_of, describe
+from nas_attn.ranking import COSTS, RankedPlacement, Ranking, Versus, cost_of
+from nas_attn.reporting.text.placements import describe
 
 RULES = ("best", "first", "knee", "one-se", "under:", "id:")
 UNITS = {"macs": "", "parameters": "", "latency": " ms", "memory": " MiB"}

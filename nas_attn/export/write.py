@@ -17,8 +17,9 @@ from nas_attn.export.replacing import write_text
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec
-from nas_attn.ranking import Interval, describe
+from nas_attn.ranking import Interval
 from nas_attn.ranking.verification import Verdict
+from nas_attn.reporting.text.placements import describe
 
 _HEADER = """\
 # {title}

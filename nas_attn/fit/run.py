@@ -20,7 +20,7 @@ from nas_attn.fit.result import TrainedNetwork
 from nas_attn.fit.run_folder import RunFolder, write_json
 from nas_attn.fit.scoring import score_images
 from nas_attn.fit.weights import WeightsInfo, load_weights, write_weights
-from nas_attn.ranking import describe
+from nas_attn.reporting.text.placements import describe
 from nas_attn.training import initialise
 from nas_attn.unet import build_unet
 

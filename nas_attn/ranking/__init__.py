@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nas_attn.ranking.additive import seed_effects
 from nas_attn.ranking.collapse import collapsed_seeds
-from nas_attn.ranking.describe import amount, bounds, counted, describe, gained, measured, points
 from nas_attn.ranking.evidence import Evidence
 from nas_attn.ranking.fidelity import RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.ranking.formats import ranking_csv, ranking_json
@@ -24,20 +23,13 @@ __all__ = [
     "Ranking",
     "RungFidelity",
     "Versus",
-    "amount",
-    "bounds",
     "collapsed_seeds",
     "compared_rungs",
     "cost_of",
-    "counted",
-    "describe",
     "expected_ious",
     "front_of",
-    "gained",
     "ladder_fidelity",
-    "measured",
     "pareto_front",
-    "points",
     "rank",
     "ranking_csv",
     "ranking_json",

@@ -11,11 +11,10 @@ from itertools import combinations
 import numpy as np
 
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
-from nas_attn.ranking.describe import bounds, counted, points
 from nas_attn.ranking.effect_model import MOST_RUNS, Choice, EffectModel, Runs, within_groups
 from nas_attn.ranking.images import Array
 from nas_attn.ranking.result import Interval
-from nas_attn.ranking.runs import comparable_iou, select_runs
+from nas_attn.ranking.runs import LeftOut, comparable_iou, select_runs
 from nas_attn.ranking.student import two_sided_quantile
 from nas_attn.record import TrialRecord
 
@@ -91,14 +90,6 @@ class Redundancy:
     together: float
     interval: Interval
 
-    @property
-    def text(self) -> str:
-        """``se at decoder.1 adds nothing beside scse at decoder.2: ...``."""
-        return (
-            f"{_named(self.module)} adds nothing beside {_named(self.beside)}: {points(self.together)} IoU points "
-            f"({bounds(self.interval)}) there, {points(self.alone)} without."
-        )
-
 
 @dataclass(frozen=True)
 class StudyEffects:
@@ -111,7 +102,10 @@ class StudyEffects:
         confidence: of all intervals.
         n_placements: that they rest on.
         n_runs: that they rest on.
-        notes: sentences on what was left out or is not known.
+        left_out: trials that the ranking does not rest on either.
+        n_complete: runs that they could rest on; below ``LEAST_RUNS`` there are no effects.
+        n_raised: of these, collapsed ones that count as ``least_iou``.
+        least_iou: None where there are no effects.
     """
 
     effects: tuple[Effect, ...]
@@ -120,7 +114,10 @@ class StudyEffects:
     confidence: float
     n_placements: int
     n_runs: int
-    notes: tuple[str, ...]
+    left_out: LeftOut
+    n_complete: int
+    n_raised: int = 0
+    least_iou: float | None = None
 
     def at(self, location: Location, attention: AttentionSpec) -> Effect | None:
         """One effect; None where the study did not try it."""
@@ -144,16 +141,13 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
         if record.budget == selected.budget and comparable_iou(record) is not None
     ]
     if len(runs) < LEAST_RUNS:
-        note = f"{counted(len(runs), 'complete run')}: too few to tell effects; it takes {LEAST_RUNS}."
-        return StudyEffects((), (), (), confidence, len(selected.runs), len(runs), (*selected.notes, note))
-    ious, notes = _tamed(np.array([comparable_iou(record) for record in runs], dtype=float))
+        return StudyEffects((), (), (), confidence, len(selected.runs), len(runs), selected.left_out, len(runs))
+    ious, least, n_raised = _tamed(np.array([comparable_iou(record) for record in runs], dtype=float))
     table = _Table.of(runs, ious)
     # The effects' own spread is told by no more effects than there are.
     z = two_sided_quantile(confidence, len(table.held))
     effects = table.effects(z)
     interactions = table.interactions(z)
-    if len(runs) > MOST_RUNS:
-        notes.append(f"Of {len(runs)} runs the first {MOST_RUNS} were used.")
     return StudyEffects(
         effects=effects,
         interactions=tuple(pair for pair in interactions if pair.interval.excludes(0.0)),
@@ -161,17 +155,22 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
         confidence=confidence,
         n_placements=len({record.placement for record in runs[:MOST_RUNS]}),
         n_runs=min(len(runs), MOST_RUNS),
-        notes=(*selected.notes, *notes),
+        left_out=selected.left_out,
+        n_complete=len(runs),
+        n_raised=n_raised,
+        least_iou=least,
     )
 
 
-def _tamed(ious: Array) -> tuple[Array, list[str]]:
-    """Collapsed runs raised to five spreads below the median, or a linear model would explain little else."""
+def _tamed(ious: Array) -> tuple[Array, float, int]:
+    """Collapsed runs raised to five spreads below the median, or a linear model would explain little else.
+
+    Returns:
+        the IoUs, the least of them, and how many were raised to it.
+    """
     low, middle, high = np.quantile(ious, (0.25, 0.5, 0.75))
-    least = middle - _FAR * max((high - low) / 1.349, 1e-6)
-    collapsed = int((ious < least).sum())
-    notes = [f"{counted(collapsed, 'collapsed run')} counted as IoU {least:.3f}."] if collapsed else []
-    return ious.clip(min=least), notes
+    least = float(middle - _FAR * max((high - low) / 1.349, 1e-6))
+    return ious.clip(min=least), least, int((ious < least).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,12 +261,13 @@ class _Table:
         return mean, Interval(mean - z * deviation, mean + z * deviation)
 
 
-def _named(module: Module) -> str:
-    return f"{module[1]} at {module[0]}"
+def effects_json(effects: StudyEffects, notes: Sequence[str]) -> str:
+    """An object with the lists ``effects``, ``interactions`` and ``redundancies``; IoU is a fraction of 1.
 
-
-def effects_json(effects: StudyEffects) -> str:
-    """An object with the lists ``effects``, ``interactions`` and ``redundancies``; IoU is a fraction of 1."""
+    Args:
+        effects: of a study.
+        notes: sentences that go with them.
+    """
     written = {
         "confidence": effects.confidence,
         "n_placements": effects.n_placements,
@@ -290,7 +290,7 @@ def effects_json(effects: StudyEffects) -> str:
             }
             for redundancy in effects.redundancies
         ],
-        "notes": list(effects.notes),
+        "notes": list(notes),
     }
     return json.dumps(written, indent=2, allow_nan=False)
 

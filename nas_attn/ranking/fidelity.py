@@ -65,35 +65,6 @@ class RungFidelity:
             return True
         return False if self.interval.high < WORTHWHILE else None
 
-    @property
-    def text(self) -> str:
-        """The correlation with its interval, in words."""
-        known = "" if self.interval is None else f" ({self.interval.low:+.2f} to {self.interval.high:+.2f})"
-        most = (
-            ""
-            if self.attainable is None
-            else f" A perfect forecast would show {self.attainable:+.2f}: the longer runs hold noise, too."
-        )
-        return (
-            f"From {self.lower.brief} to {self.upper.brief}: rank correlation {self.correlation:+.2f}{known} over "
-            f"{self.n_placements} placements run at both.{most}"
-        )
-
-    @property
-    def warning(self) -> str | None:
-        """What to make of short runs that are not shown to predict the long ones; None where they are."""
-        if self.predicts:
-            return None
-        if self.predicts is None:
-            return (
-                f"{self.n_placements} placements run at both are too few to tell whether {self.lower.brief} "
-                f"predict {self.upper.steps}: what was dropped for its short run may have been good."
-            )
-        return (
-            f"Runs of {self.lower.brief} did not predict runs of {self.upper.steps}: what was dropped for its "
-            "short run may have been good; a longer first rung may say more."
-        )
-
 
 def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95) -> tuple[RungFidelity, ...]:
     """The rank correlation between each rung of a study and the next longer one, shortest first.

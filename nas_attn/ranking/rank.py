@@ -7,9 +7,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from nas_attn.errors import UsageError, did_you_mean
-from nas_attn.ranking.describe import verdict
 from nas_attn.ranking.evidence import Estimate, Evidence
-from nas_attn.ranking.notes import ranking_notes
 from nas_attn.ranking.order import COSTS, expected_ious, front_of, order_of
 from nas_attn.ranking.result import Interval, RankedPlacement, Ranking, Versus
 from nas_attn.record import TrialRecord
@@ -54,19 +52,17 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         )
         for place, number in enumerate(order, start=1)
     )
-    plain_row = next((row for row in ranked if row.is_plain), None)
     return Ranking(
         rows=ranked,
-        plain=plain_row,
+        plain=next((row for row in ranked if row.is_plain), None),
         cost=cost,
         confidence=confidence,
         noise=evidence.noise,
         n_tested=len(evidence.tested),
         collapsed_seeds=tuple(sorted(evidence.collapses.seeds)),
-        budget=evidence.selected.budget,
-        notes=(*evidence.selected.notes, *ranking_notes(ranked, cost, evidence)),
-        verdict=verdict(ranked, plain_row),
+        left_out=evidence.selected.left_out,
         image_groups=evidence.image_groups,
+        fewest_groups_of_a_class=evidence.fewest_groups_of_a_class,
     )
 
 

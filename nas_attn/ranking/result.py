@@ -8,6 +8,7 @@ from enum import Enum
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
 from nas_attn.ranking.noise import Noise
+from nas_attn.ranking.runs import LeftOut
 from nas_attn.record import Cost
 
 
@@ -111,11 +112,10 @@ class Ranking:
         noise: the seed's part in the scores.
         n_tested: how many placements the intervals of differences hold for together.
         collapsed_seeds: with which the plain U-Net collapsed; nothing is compared under them.
-        budget: of all runs that were used; None where there are none.
-        notes: sentences on what was left out or is not known.
-        verdict: what the ranking says, in one or two sentences.
+        left_out: trials that it does not rest on.
         image_groups: over how many groups of images the intervals are, besides the seeds; None where they are over
             seeds only, since the study did not keep its counts by image.
+        fewest_groups_of_a_class: in how many of these groups the rarest class occurs; None likewise.
     """
 
     rows: tuple[RankedPlacement, ...]
@@ -125,7 +125,11 @@ class Ranking:
     noise: Noise
     n_tested: int
     collapsed_seeds: tuple[int, ...]
-    budget: Budget | None
-    notes: tuple[str, ...]
-    verdict: str
+    left_out: LeftOut
     image_groups: int | None = None
+    fewest_groups_of_a_class: int | None = None
+
+    @property
+    def budget(self) -> Budget | None:
+        """Of all runs that were used; None where there are none."""
+        return self.left_out.budget

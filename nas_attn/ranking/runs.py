@@ -40,18 +40,36 @@ class PlacementRuns:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Trials of a study that its ranking does not rest on.
+
+    Args:
+        budget: of the trials that it does rest on; None where there are none.
+        n_failed: how many failed.
+        n_of_other_budgets: how many are complete at other budgets.
+    """
+
+    budget: Budget | None = None
+    n_failed: int = 0
+    n_of_other_budgets: int = 0
+
+
+@dataclass(frozen=True)
 class SelectedRuns:
     """What of a study can be compared.
 
     Args:
         runs: one entry for each placement, in the order of their first trials.
-        budget: that all of them share; None where there are none.
-        notes: sentences on what was left out.
+        left_out: the other trials.
     """
 
     runs: tuple[PlacementRuns, ...]
-    budget: Budget | None
-    notes: tuple[str, ...]
+    left_out: LeftOut
+
+    @property
+    def budget(self) -> Budget | None:
+        """That all runs share; None where there are none."""
+        return self.left_out.budget
 
 
 def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
@@ -63,21 +81,17 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
     """
     ordered = sorted(records, key=lambda record: record.number)
     complete = [record for record in ordered if comparable_iou(record) is not None]
-    notes = []
-    if failed := sum(record.state is State.FAILED for record in ordered):
-        notes.append(f"{_counted(failed, 'failed trial')} left out.")
+    n_failed = sum(record.state is State.FAILED for record in ordered)
     if not complete:
-        return SelectedRuns((), None, tuple(notes))
+        return SelectedRuns((), LeftOut(n_failed=n_failed))
     budget = _budget(complete)
     kept = [record for record in complete if record.budget == budget]
-    if others := len(complete) - len(kept):
-        notes.append(f"{_counted(others, 'complete trial')} of other budgets left out; ranked here: {budget}.")
     groups: dict[Placement, list[TrialRecord]] = {}
     for record in kept:
         groups.setdefault(record.placement, []).append(record)
     last = max((record.number for record in ordered if record.role is Role.PROPOSAL), default=-1)
     runs = tuple(_placement_runs(placement, group, last) for placement, group in groups.items())
-    return SelectedRuns(runs, budget, tuple(notes))
+    return SelectedRuns(runs, LeftOut(budget, n_failed, len(complete) - len(kept)))
 
 
 def _budget(complete: Sequence[TrialRecord]) -> Budget:
@@ -127,7 +141,3 @@ def comparable_iou(record: TrialRecord) -> float | None:
         return None
     iou = record.outcome.score.iou
     return iou if math.isfinite(iou) else None
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

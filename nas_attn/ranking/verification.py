@@ -11,7 +11,6 @@ from nas_attn.budget import Budget
 from nas_attn.placement import Location, Placement
 from nas_attn.ranking.additive import mean
 from nas_attn.ranking.collapse import collapsed_seeds
-from nas_attn.ranking.describe import bounds, counted, points
 from nas_attn.ranking.evidence import Evidence
 from nas_attn.ranking.paired import Pair
 from nas_attn.ranking.result import Interval, Versus
@@ -52,12 +51,6 @@ class Comparison:
             return Versus.NOT_DISTINGUISHABLE
         return Versus.BETTER if self.interval.low > 0 else Versus.WORSE
 
-    @property
-    def text(self) -> str:
-        """``+0.9 IoU points (0.4 to 1.4, 5 seeds)``."""
-        known = [] if self.interval is None else [bounds(self.interval)]
-        return f"{points(self.delta)} IoU points ({', '.join([*known, counted(self.n_seeds, 'seed')])})"
-
 
 @dataclass(frozen=True)
 class CollapsedRuns:
@@ -75,11 +68,6 @@ class CollapsedRuns:
     def share(self) -> float:
         """Of the runs; 0 without any."""
         return self.number / self.of if self.of else 0.0
-
-    @property
-    def text(self) -> str:
-        """``1 of 5 runs``."""
-        return f"{self.number} of {counted(self.of, 'run')}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from html import escape
 from nas_attn.ranking.verification import Comparison, Verification
 from nas_attn.report.chart import Chart, Table
 from nas_attn.report.whiskers import Whisker, whiskers_figure
+from nas_attn.reporting.text.verifications import comparison_text
 
 
 def ablation_chart(verification: Verification) -> Chart:
@@ -32,11 +33,11 @@ def ablation_chart(verification: Verification) -> Chart:
         ),
         table=Table.of(
             ("module", "what it adds", "verdict"),
-            [(name, comparison.text, str(comparison.versus)) for name, comparison in modules],
+            [(name, comparison_text(comparison), str(comparison.versus)) for name, comparison in modules],
         ),
     )
 
 
 def _whisker(name: str, comparison: Comparison) -> Whisker:
-    told = f"<b>{escape(name)}</b><br>adds {comparison.text}<br>{comparison.versus}"
+    told = f"<b>{escape(name)}</b><br>adds {comparison_text(comparison)}<br>{comparison.versus}"
     return Whisker(name, comparison.delta, comparison.interval, comparison.versus, told)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas_attn.placement import NONE
-from nas_attn.ranking import amount
 from nas_attn.record import Cost
 from nas_attn.report.chart import Chart, Table
 from nas_attn.report.facts import AddedCost
 from nas_attn.report.heat_map import GROWING, heat_map, logarithm
+from nas_attn.reporting.text.numbers import amount
 
 _TICKS = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
 

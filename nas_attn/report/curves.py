@@ -11,9 +11,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nas_attn.placement import Placement
-from nas_attn.ranking import RankedPlacement, Ranking, counted, describe
+from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.record import TrialRecord
 from nas_attn.report.chart import BLUE, GREEN, GREY, SHADE, VERMILLION, Chart, Table, figure
+from nas_attn.reporting.text.numbers import counted
+from nas_attn.reporting.text.placements import describe
 
 _BAND = (10, 90)
 _LETTERS = 40

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from nas_attn.printable import harmless
-from nas_attn.ranking import RankedPlacement, amount, counted, describe, gained
+from nas_attn.ranking import RankedPlacement
 from nas_attn.record import State, TrialRecord
 from nas_attn.report.chart import PAPER, Chart
 from nas_attn.report.facts import StudyFacts
@@ -15,6 +15,9 @@ from nas_attn.report.front import front_chart, front_data
 from nas_attn.report.holding import holding_line
 from nas_attn.report.sections import charts_of
 from nas_attn.report.words import delta, iou, named
+from nas_attn.reporting.text.numbers import amount, counted
+from nas_attn.reporting.text.placements import describe
+from nas_attn.reporting.text.rankings import gained, ranking_notes, ranking_verdict
 
 _MOST_POINTS = 300
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")
@@ -32,11 +35,11 @@ def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
 def study_note(facts: StudyFacts) -> str:
     """What the ranking says of a study, in Markdown."""
     lines = [
-        f"**{facts.ranking.verdict}**",
+        f"**{ranking_verdict(facts.ranking)}**",
         literal(holding_line(facts)),
         *_picture(facts),
         facts.plain_curve_text,
-        *facts.ranking.notes,
+        *ranking_notes(facts.ranking),
     ]
     return "\n\n".join(filter(None, lines))
 

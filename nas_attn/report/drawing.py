@@ -6,8 +6,8 @@ from html import escape
 
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Stage
-from nas_attn.ranking import describe
 from nas_attn.report.geometry import BLOCK_HEIGHT, BLOCK_WIDTH, MODULE_HEIGHT, MODULE_WIDTH, Geometry, Point
+from nas_attn.reporting.text.placements import describe
 
 _LETTERS = 16
 _FONT = 'font-family="system-ui,sans-serif" text-anchor="middle"'

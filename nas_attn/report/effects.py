@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from nas_attn.ranking import bounds, counted, points
 from nas_attn.ranking.effects import Effect, StudyEffects
 from nas_attn.report.chart import Chart, Table
 from nas_attn.report.heat_map import DIVERGING, heat_map
+from nas_attn.reporting.text.numbers import bounds, counted, points
 
 
 def effects_chart(effects: StudyEffects) -> Chart:

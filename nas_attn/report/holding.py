@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_attn.ranking import RankedPlacement
-from nas_attn.ranking.holding import holding_sentences, module_sentences, verification_of
-from nas_attn.ranking.verification_text import verdict_sentence
+from nas_attn.ranking.claimed import verification_of
 from nas_attn.report.facts import StudyFacts
+from nas_attn.reporting.text.confirmation import confirmation_sentences, module_sentences
+from nas_attn.reporting.text.verifications import verdict_sentence
 
 
 def leading(facts: StudyFacts) -> RankedPlacement | None:
@@ -25,7 +26,7 @@ def holding_lines(facts: StudyFacts) -> tuple[str, ...]:
     if first is None or (first.rank > 1 and not facts.verifications):
         return ()
     held = facts.study, first, facts.ranking, facts.verifications
-    return (*holding_sentences(*held), *module_sentences(*held), *_others(facts, first))
+    return (*confirmation_sentences(*held), *module_sentences(*held), *_others(facts, first))
 
 
 def holding_line(facts: StudyFacts) -> str:

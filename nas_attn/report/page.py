@@ -15,6 +15,7 @@ from nas_attn.report.holding import holding_line
 from nas_attn.report.markup import safe
 from nas_attn.report.sections import Section, drawn_rows, numbers_of, sections
 from nas_attn.report.words import named
+from nas_attn.reporting.text.rankings import ranking_verdict
 
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
@@ -55,7 +56,7 @@ def _header(facts: StudyFacts, parts: _Parts) -> str:
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
         f'<h1>{safe(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
-        f'<p class="verdict">{safe(facts.ranking.verdict)}</p>{holding}{remarks}'
+        f'<p class="verdict">{safe(ranking_verdict(facts.ranking))}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )
 

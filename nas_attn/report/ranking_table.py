@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, Ranking, amount, gained
+from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.report.markup import cell_markup, list_markup
 from nas_attn.report.words import delta, iou, named
+from nas_attn.reporting.text.numbers import amount
+from nas_attn.reporting.text.rankings import gained, ranking_notes
 
 _TOP = 25
 
@@ -36,7 +38,7 @@ def ranking_markup(ranking: Ranking) -> str:
     signs = "* on the front, = not distinguishable from the first, ! unstable"
     return (
         f'<div class="wide"><table><caption>{more}{signs}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{list_markup(ranking.notes)}"
+        f"<tbody>{body}</tbody></table></div>{list_markup(ranking_notes(ranking))}"
     )
 
 

@@ -11,10 +11,12 @@ import plotly.graph_objects as go
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.ranking import RungFidelity, describe
+from nas_attn.ranking import RungFidelity
 from nas_attn.ranking.runs import comparable_iou
 from nas_attn.record import TrialRecord
 from nas_attn.report.chart import BLUE, GREEN, PURPLE, VERMILLION, Chart, Table, figure
+from nas_attn.reporting.text.fidelity import fidelity_sentences
+from nas_attn.reporting.text.placements import describe
 
 MOST_POINTS = 400
 _Scores = tuple[Placement, float, float]
@@ -30,7 +32,7 @@ def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecor
     """
     pairs = [_pairs(records, fidelity.lower, fidelity.upper) for fidelity in fidelities]
     thinned = " Of many placements an even share is drawn." if max(map(len, pairs)) > MOST_POINTS else ""
-    words = " ".join(" ".join(filter(None, (fidelity.text, fidelity.warning))) for fidelity in fidelities)
+    words = " ".join(sentence for fidelity in fidelities for sentence in fidelity_sentences(fidelity))
     return Chart(
         name="rungs",
         title="Do short runs predict long ones?",

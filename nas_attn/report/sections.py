@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, RungFidelity, amount, compared_rungs, gained, ladder_fidelity
-from nas_attn.ranking.effect_words import effect_sentences
-from nas_attn.ranking.holding import verification_of
+from nas_attn.ranking import RankedPlacement, RungFidelity, compared_rungs, ladder_fidelity
+from nas_attn.ranking.claimed import verification_of
 from nas_attn.record import State
 from nas_attn.report.ablation import ablation_chart
 from nas_attn.report.chart import Chart
@@ -32,6 +31,9 @@ from nas_attn.report.markup import (
 from nas_attn.report.ranking_table import ranking_markup, table_rows
 from nas_attn.report.rungs import convergence_chart, rungs_chart
 from nas_attn.report.words import cost_title, delta, iou, named
+from nas_attn.reporting.text.effects import effect_notes, effect_sentences
+from nas_attn.reporting.text.numbers import amount
+from nas_attn.reporting.text.rankings import gained, ranking_notes
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ def _effects(facts: StudyFacts) -> str:
     charts = "".join(map(chart_markup, _effects_charts(facts)))
     if facts.effects is None or not charts:
         return ""
-    notes = [note for note in facts.effects.notes if note not in facts.ranking.notes]
+    said = ranking_notes(facts.ranking)
+    notes = [note for note in effect_notes(facts.effects) if note not in said]
     return f"{charts}{list_markup([*effect_sentences(facts.effects), *notes])}"
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import textwrap
 from html import escape
 
-from nas_attn.ranking import Interval, RankedPlacement, amount, bounds, counted, describe, gained, measured
+from nas_attn.ranking import Interval, RankedPlacement
+from nas_attn.reporting.text.numbers import amount, bounds, counted
+from nas_attn.reporting.text.placements import describe
+from nas_attn.reporting.text.rankings import gained, measured
 
 _HOVER_LETTERS = 60
 

@@ -11,7 +11,7 @@ from nas_attn.errors import StudyError
 from nas_attn.export import pick
 from nas_attn.placement import NONE, Location, Placement
 from nas_attn.ranking import Interval, Ranking
-from nas_attn.ranking.holding import claimed_row
+from nas_attn.ranking.claimed import claimed_row
 from nas_attn.ranking.verification import Comparison
 from nas_attn.record import Role, TrialRecord
 from nas_attn.study.evaluation import Evaluation

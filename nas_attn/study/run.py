@@ -19,6 +19,7 @@ from nas_attn.export import best, write_architecture
 from nas_attn.measure import machine_bytes
 from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
+from nas_attn.reporting.text.rankings import ranking_verdict
 from nas_attn.study.again import begun_again
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, write_rescued
@@ -59,6 +60,11 @@ class StudyResult:
     ranking: Ranking
     best: Path | None
     course: Course | None
+
+    @property
+    def verdict(self) -> str:
+        """What the ranking says, in one or two sentences."""
+        return ranking_verdict(self.ranking)
 
 
 def run_study(

@@ -10,7 +10,7 @@ from nas_attn.budget import Budget
 from nas_attn.export import Architecture, Found, Results, Verified
 from nas_attn.network import UNetConfig
 from nas_attn.ranking import RankedPlacement, Ranking
-from nas_attn.ranking.holding import verification_of
+from nas_attn.ranking.claimed import verification_of
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.schedule.convergence import ranked_convergence

@@ -13,6 +13,7 @@ from nas_attn.cli.main import main
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import Interval
 from nas_attn.ranking.effects import Effect, StudyEffects
+from nas_attn.ranking.runs import LeftOut
 
 
 def test_a_study_too_small_for_effects_says_so(tiny_study, capsys):
@@ -36,10 +37,10 @@ def test_every_effect_stands_at_its_location_and_sure_ones_are_marked(n_attentio
         for index in range(n_attentions)
     )
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(effects_table(StudyEffects(effects, (), (), 0.95, 9, 12, ("A note.",))))
+    console.print(effects_table(StudyEffects(effects, (), (), 0.95, 9, 16, LeftOut(n_failed=1), 16)))
     text = console.export_text()
     assert text.count("+1.0* ±0.8") == n_attentions
     assert text.count("0.0 ±2.0") == n_attentions
     assert all(f"kind{index}" in text for index in range(n_attentions))
     assert "kind0 at skip.0: +1.0 (0.5 to 2.0), tried in 7 placements." in text
-    assert "A note." in text
+    assert "1 failed trial left out." in text

@@ -11,8 +11,9 @@ from nas_attn.budget import Budget
 from nas_attn.cli._ranking_table import ranking_table
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.ranking import Ranking, gained, measured, rank
+from nas_attn.ranking import Ranking, rank
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
+from nas_attn.reporting.text.rankings import gained, measured, ranking_verdict
 
 PLAIN = UNetConfig(in_channels=1, classes=2, depth=4).plain
 SE = PLAIN.replace(Location.parse("skip.1"), AttentionSpec("se"))
@@ -108,7 +109,7 @@ def test_collapsed_runs_are_marked(ranking: Ranking) -> None:
 
 def test_the_plain_u_net_is_shown_even_below_the_top(ranking: Ranking) -> None:
     text = printed(ranking, top=1)
-    assert "plain U-Net" in text.replace(ranking.verdict, "")
+    assert "plain U-Net" in text.replace(ranking_verdict(ranking), "")
     assert PLAIN.id in text
     assert LONG.id not in text
     assert "2 of 4 placements shown." in text

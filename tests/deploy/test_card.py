@@ -18,7 +18,8 @@ from nas_attn.deploy.subject import Subject
 from nas_attn.export import Architecture, Found, Results
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.network import UNetConfig
-from nas_attn.ranking import Interval, amount
+from nas_attn.ranking import Interval
+from nas_attn.reporting.text.numbers import amount
 
 Make = Callable[..., Architecture]
 

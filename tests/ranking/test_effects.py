@@ -14,6 +14,7 @@ from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.ranking.effects import StudyEffects, effects_json, study_effects
 from nas_attn.record import TrialRecord
+from nas_attn.reporting.text.effects import effect_notes, effect_sentences
 
 Make = Callable[..., Any]
 KINDS = (NONE, AttentionSpec("se"), AttentionSpec("eca"), AttentionSpec("scse"))
@@ -131,16 +132,18 @@ def test_pairs_that_stand_in_each_others_way_are_found_and_called_redundant(clea
     assert clear.interactions[:6] == tuple(true[:6])
     assert all(-0.02 < pair.mean < -0.006 for pair in true[:6])  # shrunken: most pairs are nothing
     assert clear.redundancies
+    said = " ".join(effect_sentences(clear, most=999))
     for redundancy in clear.redundancies:
         assert redundancy.beside == (LOCATIONS[0], AttentionSpec("se"))
         assert str(redundancy.module[1]) == "eca"
         assert redundancy.alone == pytest.approx(0.02, abs=0.005)
         assert abs(redundancy.together) < 0.005
-        assert f"eca at {redundancy.module[0]} adds nothing beside se at {LOCATIONS[0]}: " in redundancy.text
+        assert f"eca at {redundancy.module[0]} adds nothing beside se at {LOCATIONS[0]}: " in said
 
 
 def test_the_json_says_the_same(clear: StudyEffects) -> None:
-    written = json.loads(effects_json(clear))
+    written = json.loads(effects_json(clear, ["A note."]))
+    assert written["notes"] == ["A note."]
     assert len(written["effects"]) == len(clear.effects)
     assert written["effects"][0].keys() == {"location", "attention", "effect", "ci_low", "ci_high", "n_placements"}
     assert written["interactions"][0]["one"]["attention"] == "se"
@@ -150,7 +153,7 @@ def test_the_json_says_the_same(clear: StudyEffects) -> None:
 def test_few_runs_tell_no_effects(record: Make) -> None:
     effects = study_effects(random_search(Task(0), record, 10))
     assert effects.effects == ()
-    assert "11 complete runs: too few to tell effects; it takes 16." in effects.notes
+    assert "11 complete runs: too few to tell effects; it takes 16." in effect_notes(effects)
     assert study_effects([]).effects == ()
 
 
@@ -158,7 +161,7 @@ def test_a_collapsed_run_does_not_drown_the_others(record: Make) -> None:
     records = random_search(Task(3), record, 80)
     before = study_effects(records)
     effects = study_effects([*records, record(900, placed((1, 2, 3, 1, 2, 0, 0)[: len(LOCATIONS)]), 0, 0.05)])
-    assert any("1 collapsed run counted as IoU" in note for note in effects.notes)
+    assert any("1 collapsed run counted as IoU" in note for note in effect_notes(effects))
     for effect in before.effects:
         same = effects.at(effect.location, effect.attention)
         assert same is not None

@@ -16,6 +16,7 @@ from scipy import stats
 from nas_attn.ranking import Interval, RungFidelity, ladder_fidelity
 from nas_attn.ranking.fidelity import spearman, spearman_interval
 from nas_attn.record import TrialRecord
+from nas_attn.reporting.text.fidelity import correlation_sentence, fidelity_sentences
 
 Make = Callable[..., Any]
 VALUES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=20)
@@ -106,10 +107,11 @@ def test_a_warning_where_short_runs_are_not_shown_to_predict(
     lower, upper = (record(0, numbered(0), 0, 0.5, steps=steps).budget for steps in (100, 300))
     fidelity = RungFidelity(lower, upper, 12, 12, 0.2, None if interval is None else Interval(*interval))
     assert fidelity.predicts is predicts
-    assert (fidelity.warning is None) == (words is None)
-    assert words is None or words in str(fidelity.warning)
-    assert fidelity.text.startswith("From 100 steps to 300 steps")
-    assert ("(" in fidelity.text) == (interval is not None)
+    correlation, *cautions = fidelity_sentences(fidelity)
+    assert len(cautions) == (words is not None)
+    assert words is None or words in cautions[0]
+    assert correlation.startswith("From 100 steps to 300 steps")
+    assert ("(" in correlation) == (interval is not None)
 
 
 def test_noisy_ladders_are_told_from_faithful_ones(record: Make, numbered: Make) -> None:
@@ -142,7 +144,7 @@ def test_a_perfect_forecast_reaches_what_is_said_to_be_attainable(
     reliability = 0.01**2 / (0.01**2 + noise**2)
     assert np.square(most).mean() == pytest.approx(reliability, abs=0.06)
     assert np.mean([fidelity.correlation for fidelity in found]) == pytest.approx(math.sqrt(reliability), abs=0.03)
-    assert f"would show {found[0].attainable:+.2f}" in found[0].text
+    assert f"would show {found[0].attainable:+.2f}" in correlation_sentence(found[0])
 
 
 def test_where_little_was_repeated_nothing_is_said_of_what_is_attainable(record: Make, numbered: Make) -> None:
@@ -151,4 +153,4 @@ def test_where_little_was_repeated_nothing_is_said_of_what_is_attainable(record:
     rungs += [record(90 + p, numbered(p), 1, 0.3 + 0.1 * p, steps=300) for p in (0, 1)]
     (fidelity,) = ladder_fidelity(rungs)
     assert fidelity.attainable is None
-    assert "perfect" not in fidelity.text
+    assert "perfect" not in correlation_sentence(fidelity)

@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from nas_attn.ranking import Ranking, Versus, rank
-from nas_attn.ranking.holding import (
-    claimed_row,
-    holding_sentences,
+from nas_attn.ranking.claimed import claimed_row, verification_of
+from nas_attn.ranking.verification import Verification, verification
+from nas_attn.reporting.text.confirmation import (
+    confirmation_sentences,
     looks_sentences,
     module_sentences,
-    verification_of,
     verify_command,
 )
-from nas_attn.ranking.verification import Verification, verification
-from nas_attn.ranking.verification_text import verification_sentences
+from nas_attn.reporting.text.verifications import verification_sentences
 
 Make = Callable[..., Any]
 
@@ -57,8 +56,8 @@ def verified(record: Make, place: Make, ranking: Ranking) -> Callable[..., Verif
 
 
 def test_what_was_not_verified_is_said_with_the_command_that_does_it(ranking: Ranking) -> None:
-    (first,) = holding_sentences("nuclei", ranking.rows[0], ranking, ())
-    (second,) = holding_sentences("my study", ranking.rows[1], ranking, ())
+    (first,) = confirmation_sentences("nuclei", ranking.rows[0], ranking, ())
+    (second,) = confirmation_sentences("my study", ranking.rows[1], ranking, ())
     assert first.startswith("Not verified yet: 'nas-attn verify nuclei' runs it")
     assert f"'nas-attn verify 'my study' --pick id:{ranking.rows[1].placement.id}'" in second
 
@@ -68,22 +67,22 @@ def test_the_verification_of_the_placement_is_told_and_no_other(
 ) -> None:
     other, own = verified(1), verified(0)
     assert verification_of(ranking.rows[0], ranking, (other, own)) is own
-    sentences = holding_sentences("nuclei", ranking.rows[0], ranking, (other, own))
+    sentences = confirmation_sentences("nuclei", ranking.rows[0], ranking, (other, own))
     told = verification_sentences(own, "nas-attn verify nuclei")
     assert sentences[:-1] == told
     assert sentences[-1].startswith("2 placements of this study were judged on the test data")
-    assert holding_sentences("nuclei", ranking.rows[0], ranking, (own,)) == told
+    assert confirmation_sentences("nuclei", ranking.rows[0], ranking, (own,)) == told
 
 
 def test_runs_of_another_budget_verify_nothing(ranking: Ranking, verified: Callable[..., Verification]) -> None:
     shorter = verified(0, steps=50)
     assert verification_of(ranking.rows[0], ranking, (shorter,)) is None
-    assert holding_sentences("nuclei", ranking.rows[0], ranking, (shorter,))[0].startswith("Not verified yet")
+    assert confirmation_sentences("nuclei", ranking.rows[0], ranking, (shorter,))[0].startswith("Not verified yet")
 
 
 def test_the_plain_unet_claims_nothing(ranking: Ranking) -> None:
     assert ranking.rows[2].is_plain
-    assert holding_sentences("nuclei", ranking.rows[2], ranking, ()) == ()
+    assert confirmation_sentences("nuclei", ranking.rows[2], ranking, ()) == ()
 
 
 def test_modules_are_told_or_the_command_that_measures_them(

@@ -17,6 +17,7 @@ from nas_attn.counts import ImageCounts
 from nas_attn.errors import UsageError
 from nas_attn.ranking import Evidence, Interval, Versus, rank
 from nas_attn.record import Role, State, TrialRecord
+from nas_attn.reporting.text.rankings import ranking_notes, ranking_verdict
 
 Make = Callable[..., Any]
 
@@ -90,7 +91,7 @@ def test_a_finalist_is_reported_from_its_runs_in_the_finals(table: Make, numbere
     assert row.fresh
     assert row.delta == pytest.approx(0.025)
     assert row.iou_mean == pytest.approx(0.63)
-    assert "reported by their runs in the finals" in " ".join(ranking.notes)
+    assert "reported by their runs in the finals" in " ".join(ranking_notes(ranking))
 
 
 def test_earlier_finals_had_a_say_in_who_is_in_the_last_ones(record: Make, numbered: Make) -> None:
@@ -124,7 +125,7 @@ def test_only_the_largest_budget_of_the_plain_u_net_counts(record: Make, numbere
     assert {row.placement: row.iou_mean for row in ranking.rows} == {numbered(0): 0.5, numbered(1): 0.6}
     assert ranking.budget is not None
     assert ranking.budget.steps == 100
-    assert "4 complete trials of other budgets left out; ranked here: 100 steps" in ranking.notes[0]
+    assert "4 complete trials of other budgets left out; ranked here: 100 steps" in ranking_notes(ranking)[0]
 
 
 def test_a_longer_run_of_the_plain_u_net_alone_is_no_ranking(record: Make, numbered: Make) -> None:
@@ -148,8 +149,8 @@ def test_failed_running_and_unfinite_trials_are_not_ranked(record: Make, numbere
     ]
     ranking = rank(records)
     assert [row.placement for row in ranking.rows] == [numbered(0)]
-    assert ranking.notes[0] == "1 failed trial left out."
-    assert ranking.verdict == "Only the plain U-Net was evaluated."
+    assert ranking_notes(ranking)[0] == "1 failed trial left out."
+    assert ranking_verdict(ranking) == "Only the plain U-Net was evaluated."
 
 
 @pytest.mark.parametrize("only_failures", [False, True], ids=["empty", "only failures"])
@@ -160,7 +161,7 @@ def test_a_study_without_a_complete_trial_has_an_empty_ranking(
     assert ranking.rows == ()
     assert ranking.plain is None
     assert ranking.budget is None
-    assert ranking.verdict == "Nothing to rank: no trial is complete."
+    assert ranking_verdict(ranking) == "Nothing to rank: no trial is complete."
 
 
 def test_without_the_plain_u_net_there_are_no_differences_and_a_note_says_so(table: Make, numbered: Make) -> None:
@@ -169,8 +170,8 @@ def test_without_the_plain_u_net_there_are_no_differences_and_a_note_says_so(tab
     assert all(row.delta is None and row.delta_interval is None for row in ranking.rows)
     assert all(row.better_than_plain is Versus.UNKNOWN for row in ranking.rows)
     assert ranking.rows[0].iou_interval is not None
-    assert "The plain U-Net was not evaluated at this budget" in ranking.notes[0]
-    assert ranking.verdict.startswith("The plain U-Net was not evaluated; first is ")
+    assert "The plain U-Net was not evaluated at this budget" in ranking_notes(ranking)[0]
+    assert ranking_verdict(ranking).startswith("The plain U-Net was not evaluated; first is ")
 
 
 def test_a_placement_that_shares_no_seed_with_the_plain_u_net_has_no_difference(
@@ -179,7 +180,7 @@ def test_a_placement_that_shares_no_seed_with_the_plain_u_net_has_no_difference(
     ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {1: 0.9}, numbered(2): {0: 0.6}}))
     apart = next(row for row in ranking.rows if row.placement == numbered(1))
     assert apart.delta is None
-    assert "1 of 3 placements share no seed with the plain U-Net: no difference known." in ranking.notes
+    assert "1 of 3 placements share no seed with the plain U-Net: no difference known." in ranking_notes(ranking)
 
 
 def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbered: Make) -> None:
@@ -191,8 +192,10 @@ def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbe
     assert other.iou_interval is None
     assert other.tied_with_best is None
     assert other.better_than_plain is Versus.UNKNOWN
-    assert any("the noise is not known" in note for note in ranking.notes)
-    assert ranking.verdict.startswith("Not decided: no placement has been tested with several fresh seeds yet.")
+    assert any("the noise is not known" in note for note in ranking_notes(ranking))
+    assert ranking_verdict(ranking).startswith(
+        "Not decided: no placement has been tested with several fresh seeds yet."
+    )
 
 
 def test_the_plain_u_net_differs_from_itself_by_nothing(table: Make, numbered: Make) -> None:
@@ -263,7 +266,7 @@ def test_a_placement_below_the_plain_u_net_is_called_worse(table: Make, numbered
     scores = {numbered(p): {s: 0.6 - 0.1 * p + wobble[(s + p) % 3] for s in range(3)} for p in range(2)}
     ranking = rank(table(scores))
     assert ranking.rows[1].better_than_plain is Versus.WORSE
-    assert ranking.verdict.startswith(
+    assert ranking_verdict(ranking).startswith(
         "No placement is shown to be better than the plain U-Net. First with attention"
     )
 
@@ -280,7 +283,7 @@ def test_the_front_is_that_of_the_chosen_cost(record: Make, numbered: Make, cost
     ranking = rank(records, cost=cost)
     assert {row.placement for row in ranking.rows if row.on_front} == {numbered(p) for p in front}
     if cost in ("latency", "memory"):
-        assert f"placements have no {cost}: they cannot be on the front." in ranking.notes[-1]
+        assert f"placements have no {cost}: they cannot be on the front." in ranking_notes(ranking)[-1]
 
 
 def test_measured_times_are_the_median_and_memory_the_most_on_one_device(record: Make, numbered: Make) -> None:
@@ -433,7 +436,7 @@ def test_a_placement_that_collapses_now_and_then_is_not_the_best(table: Make, nu
     assert ranking.noise.pair is not None
     assert whole.noise.pair is not None
     assert ranking.noise.pair.sd == pytest.approx(whole.noise.pair.sd, rel=0.2)
-    assert any("se at encoder.0 in 1 of 5" in note for note in ranking.notes)
+    assert any("se at encoder.0 in 1 of 5" in note for note in ranking_notes(ranking))
 
 
 def test_a_seed_under_which_the_plain_u_net_collapsed_compares_nothing(table: Make, numbered: Make) -> None:
@@ -445,7 +448,7 @@ def test_a_seed_under_which_the_plain_u_net_collapsed_compares_nothing(table: Ma
     ranking = rank(table(scores))
 
     assert ranking.collapsed_seeds == (2,)
-    assert "The plain U-Net collapsed with seed 2: nothing is compared under it." in ranking.notes
+    assert "The plain U-Net collapsed with seed 2: nothing is compared under it." in ranking_notes(ranking)
     assert all(2 not in row.seeds for row in ranking.rows)
     assert not any(row.better_than_plain is Versus.BETTER for row in ranking.rows)
 
@@ -459,4 +462,4 @@ def test_a_class_in_few_images_comes_with_a_warning(record: Make, numbered: Make
         score = replace(made.outcome.score, counts=ImageCounts.of(unions // 2, unions))
         records.append(replace(made, outcome=replace(made.outcome, score=score)))
     warning = "A class occurs in only 2 of 8 groups of validation images: intervals over so few images "
-    assert any(note.startswith(warning) for note in rank(records).notes)
+    assert any(note.startswith(warning) for note in ranking_notes(rank(records)))

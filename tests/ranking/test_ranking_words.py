@@ -7,7 +7,10 @@ import pytest
 
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Placement
-from nas_attn.ranking import Interval, amount, bounds, describe, points, rank
+from nas_attn.ranking import Interval, rank
+from nas_attn.reporting.text.numbers import amount, bounds, points
+from nas_attn.reporting.text.placements import describe
+from nas_attn.reporting.text.rankings import ranking_verdict
 
 Make = Callable[..., Any]
 
@@ -61,7 +64,7 @@ def clear_case(table: Make, place: Make, gap: float) -> str:
         placement: {s: level + wobble[(s * (p + 1)) % 5] for s in range(5)}
         for p, (placement, level) in enumerate(levels.items())
     }
-    return str(rank(table(scores)).verdict)
+    return str(ranking_verdict(rank(table(scores))))
 
 
 def test_a_clear_gain_is_stated_with_its_interval_its_seeds_its_cost_and_its_ties(
@@ -89,12 +92,14 @@ def test_a_placement_with_one_run_is_no_claim(table: Make, numbered: Make) -> No
         numbered(p): {s: 0.5 + wobble[(s + p) % 4] for s in range(3)} for p in range(3)
     }
     scores[numbered(3)] = {0: 0.6}
-    assert rank(table(scores)).verdict.startswith("No placement is shown to be better than the plain U-Net")
+    assert ranking_verdict(rank(table(scores))).startswith(
+        "No placement is shown to be better than the plain U-Net"
+    )
 
 
 def test_before_the_finals_the_most_promising_is_named_as_that(table: Make, numbered: Make) -> None:
     ranking = rank(table({numbered(p): {0: 0.5 + 0.01 * p} for p in range(4)}))
-    assert ranking.verdict == (
+    assert ranking_verdict(ranking) == (
         "Not decided: no placement has been tested with several fresh seeds yet. Most promising is "
         "cbam at encoder.0, expected gain "
         f"{points(ranking.rows[1].gain or 0)} IoU points (1 run and those of similar placements) for 1.03x MACs."
@@ -122,7 +127,9 @@ def test_a_lead_of_the_plain_unet_by_single_runs_is_not_taken_for_more(
     record: Callable[..., Any], place: Callable[..., Any]
 ) -> None:
     ranking = rank([record(0, place(), 0, 0.7), record(1, place(skip_0="se"), 0, 0.6)])
-    assert ranking.verdict.startswith("Not decided: no placement has been tested with several fresh seeds yet.")
+    assert ranking_verdict(ranking).startswith(
+        "Not decided: no placement has been tested with several fresh seeds yet."
+    )
 
 
 def test_many_ties_are_counted_and_not_listed(table: Make, numbered: Make) -> None:
@@ -130,5 +137,5 @@ def test_many_ties_are_counted_and_not_listed(table: Make, numbered: Make) -> No
     wobble = (0.004, -0.002, 0.001, -0.003)
     scores = {numbered(p): {s: 0.5 + wobble[(s + p) % 4] for s in range(4)} for p in range(12)}
     scores |= {numbered(p): {0: 0.5} for p in (20, 21)}
-    text = str(rank(table(scores)).verdict)
+    text = str(ranking_verdict(rank(table(scores))))
     assert "; not distinguishable from the first: 11 tested placements. First with attention is" in text

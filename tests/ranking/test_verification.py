@@ -14,8 +14,8 @@ from scipy import stats
 from nas_attn.placement import Location
 from nas_attn.ranking import Interval
 from nas_attn.ranking.verification import Comparison, Verification, verification
-from nas_attn.ranking.verification_text import ablation_sentences, verification_sentences
 from nas_attn.record import TrialRecord
+from nas_attn.reporting.text.verifications import ablation_sentences, verification_sentences
 
 Make = Callable[..., Any]
 WOBBLE = [[0.0, 0.002, -0.001], [0.001, -0.002, 0.0], [-0.002, 0.001, 0.003], [0.002, 0.0, -0.002]]

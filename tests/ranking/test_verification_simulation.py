@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_attn.ranking.verification import Verification, verification
-from nas_attn.ranking.verification_text import verdict_sentence, verification_sentences
+from nas_attn.reporting.text.verifications import verdict_sentence, verification_sentences
 
 Make = Callable[..., Any]
 Play = Callable[..., list[Verification]]

@@ -13,6 +13,7 @@ from nas_attn.budget import Budget
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import Interval, ladder_fidelity, rank
 from nas_attn.ranking.effects import Effect, StudyEffects
+from nas_attn.ranking.runs import LeftOut
 from nas_attn.record import Cost
 from nas_attn.report import AddedCost, StudyFacts
 from nas_attn.report.chart import Table
@@ -175,7 +176,8 @@ def test_effects_stand_at_their_place_with_a_star_where_they_are_sure() -> None:
         confidence=0.9,
         n_placements=12,
         n_runs=30,
-        notes=(),
+        left_out=LeftOut(),
+        n_complete=30,
     )
     chart = effects_chart(effects)
     (grid,) = chart.figure.data

@@ -27,7 +27,7 @@ from nas_attn.deploy.words import holding_sentence, input_sentence, origin_sente
 from nas_attn.errors import ExportError
 from nas_attn.export import Architecture
 from nas_attn.fit.weights import WeightsInfo
-from nas_attn.ranking import describe
+from nas_attn.reporting.text.placements import describe
 from nas_attn.unet import build_unet
 
 _READER = Definition("nas_attn.deploy.python.runtime", "read_tensors")

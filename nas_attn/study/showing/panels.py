@@ -16,10 +16,11 @@ from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
 from nas_attn.evaluate import TrainingEvaluator, attention_maps
 from nas_attn.placement import Location, Placement
-from nas_attn.ranking import RankedPlacement, Ranking, describe
+from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.ranking.runs import comparable_iou
 from nas_attn.record import TrialRecord
 from nas_attn.report import Panel, Panels, Picture
+from nas_attn.reporting.text.placements import describe
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.packed import packed_if_writable
 from nas_attn.study.settings import differences

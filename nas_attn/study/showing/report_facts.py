@@ -18,10 +18,11 @@ from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import DataCard
 from nas_attn.evaluate import CostTable
-from nas_attn.ranking import Ranking, counted, rank
+from nas_attn.ranking import Ranking, rank
 from nas_attn.ranking.effects import study_effects
 from nas_attn.record import State, TrialRecord
 from nas_attn.report import AddedCost, Panels, StudyFacts
+from nas_attn.reporting.text.numbers import counted
 from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
 from nas_attn.study.database.ledger import Ledger

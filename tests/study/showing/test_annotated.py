@@ -16,6 +16,7 @@ from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import rank
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.report import StudyFacts
+from nas_attn.reporting.text.rankings import ranking_verdict
 from nas_attn.study.showing.annotated import Annotated, annotate
 from nas_attn.study.showing.view import Artifact, View
 
@@ -110,7 +111,7 @@ def test_every_trial_gets_a_note_with_its_placement_drawn() -> None:
     assert "finalist; seed 5; 10 steps of 2 crops of 16 px; running" in younger
     assert f"/nas-attn/placements/{GATED.id}.svg" in younger
     assert study["best_trials"][0]["note"]["body"] == gated
-    assert study["note"]["body"].startswith(f"**{VIEW.facts.ranking.verdict}**")
+    assert study["note"]["body"].startswith(f"**{ranking_verdict(VIEW.facts.ranking)}**")
 
 
 def test_a_readers_own_notes_and_charts_stay() -> None:

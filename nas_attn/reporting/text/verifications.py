@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from nas_attn.ranking.describe import counted, in_words, points
 from nas_attn.ranking.result import Versus
-from nas_attn.ranking.verification import Verdict, Verification
+from nas_attn.ranking.verification import CollapsedRuns, Comparison, Verdict, Verification
+from nas_attn.reporting.text.numbers import bounds, counted, points
+from nas_attn.reporting.text.placements import in_words
 
 MOST_PROPOSED = 100
 """More seeds are named, but not proposed."""
@@ -42,13 +43,25 @@ def verdict_sentence(verification: Verification) -> str:
 def ablation_sentences(verification: Verification) -> tuple[str, ...]:
     """What each module adds, a sentence each; empty where the winner was not run without them."""
     return tuple(
-        f"{verification.winner[location]} at {location} adds {comparison.text} to it."
+        f"{verification.winner[location]} at {location} adds {comparison_text(comparison)} to it."
         for location, comparison in verification.modules.items()
     )
 
 
+def comparison_text(comparison: Comparison) -> str:
+    """``+0.9 IoU points (0.4 to 1.4, 5 seeds)``."""
+    known = [] if comparison.interval is None else [bounds(comparison.interval)]
+    seeds = counted(comparison.n_seeds, "seed")
+    return f"{points(comparison.delta)} IoU points ({', '.join([*known, seeds])})"
+
+
+def collapsed_text(collapsed: CollapsedRuns) -> str:
+    """``1 of 5 runs``."""
+    return f"{collapsed.number} of {counted(collapsed.of, 'run')}"
+
+
 def _confirmed(verification: Verification) -> str:
-    text = verification.to_plain.text if verification.to_plain else ""
+    text = comparison_text(verification.to_plain) if verification.to_plain else ""
     said = f"Confirmed: {in_words(verification.winner)} is better than the plain U-Net {_WHERE}: {text}."
     expected = verification.expected
     if expected is None:
@@ -64,8 +77,8 @@ def _not_shown(verification: Verification) -> str:
     if to_plain is None:
         return f"Not shown: {name} and the plain U-Net have no seed in common with which both trained."
     if to_plain.interval is None:
-        return f"Not shown: {to_plain.text} tell nothing of the noise; two seeds are the least."
-    said = f"Not shown: {name} is not distinguishable from the plain U-Net {_WHERE}: {to_plain.text}."
+        return f"Not shown: {comparison_text(to_plain)} tell nothing of the noise; two seeds are the least."
+    said = f"Not shown: {name} is not distinguishable from the plain U-Net {_WHERE}: {comparison_text(to_plain)}."
     if verification.gain_shown is None:
         return said
     return f"{said} {counted(to_plain.n_seeds, 'seed')} could have shown about {_size(verification.gain_shown)}."
@@ -73,7 +86,7 @@ def _not_shown(verification: Verification) -> str:
 
 def _refuted(verification: Verification) -> str:
     name, to_plain = in_words(verification.winner), verification.to_plain
-    text = to_plain.text if to_plain else ""
+    text = comparison_text(to_plain) if to_plain else ""
     if to_plain is not None and to_plain.versus is Versus.WORSE:
         return f"Refuted: {name} is worse than the plain U-Net {_WHERE}: {text}."
     return (
@@ -110,10 +123,10 @@ def _caution(verification: Verification) -> str:
     if not verification.collapses_more:
         return ""
     winner, plain = verification.collapsed["winner"], verification.collapsed.get("plain")
-    beside = f", the plain U-Net in {plain.text}" if plain else ""
+    beside = f", the plain U-Net in {collapsed_text(plain)}" if plain else ""
     delta = verification.delta_all
     counting = "" if delta is None else f"; with its collapsed runs the difference is {points(delta)}"
-    return f" But it collapsed in {winner.text}{beside}{counting}."
+    return f" But it collapsed in {collapsed_text(winner)}{beside}{counting}."
 
 
 def _collapses(verification: Verification) -> str:
@@ -121,7 +134,7 @@ def _collapses(verification: Verification) -> str:
     names = {"winner": "it", "plain": "the plain U-Net", "control": "the best control"}
     told = {"winner", "plain"} if verification.collapses_more else set()
     found = [
-        f"{names[name]} in {collapsed.text}"
+        f"{names[name]} in {collapsed_text(collapsed)}"
         for name, collapsed in verification.collapsed.items()
         if collapsed.number and name not in told
     ]
@@ -138,7 +151,7 @@ def _versus_control(verification: Verification) -> str:
         Versus.UNKNOWN: "Beside the best control it has",
     }
     said = words[verification.to_control.versus]
-    return f"{said}, {verification.control}: {verification.to_control.text}."
+    return f"{said}, {verification.control}: {comparison_text(verification.to_control)}."
 
 
 def _ious(verification: Verification) -> str:

@@ -1,0 +1,1 @@
+"""All sentences about numbers of the analysis; neither torch nor Optuna."""

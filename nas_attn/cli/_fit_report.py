@@ -9,6 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from nas_attn.commands import command
+
 if TYPE_CHECKING:
     from nas_attn.fit import Announcement, EpochRecord, FitResult, StepRecord
     from nas_attn.fit.plan import FitPlan
@@ -88,9 +90,8 @@ def show_result(result: FitResult, output: Path, console: Console) -> None:
     if plain is not None:
         console.print(_caution(result.seed))
     console.print(f"\nweights   {result.weights}\nnumbers   {output / 'metrics.json'}")
-    console.print(
-        f"next      nas-attn predict {output / 'architecture.yaml'} {result.weights} IMAGES -o predictions"
-    )
+    following = command("predict", output / "architecture.yaml", result.weights, "IMAGES", o="predictions")
+    console.print(f"next      {following}")
 
 
 def _caution(seed: int) -> str:

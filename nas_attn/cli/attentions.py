@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._kind_filter import KindFilter
+from nas_attn.commands import command
 from nas_attn.errors import UsageError
 from nas_attn.kind import START, AttentionKind, Family, Option
 from nas_attn.placement import AttentionSpec, Location, OptionValue, Site, Stage
@@ -111,7 +112,7 @@ def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind,
         f"A kind of the family convolution stands in for a plain one of {weights:,} parameters and {_short(macs)} "
         "MACs, which its network saves."
     )
-    console.print("'nas-attn attentions NAME' shows one kind in full.")
+    console.print(f"'{command('attentions', 'NAME')}' shows one kind in full.")
 
 
 def _print_one(console: Console, kind: AttentionKind, doc: str) -> None:

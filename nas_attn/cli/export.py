@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from nas_attn.cli._say import say
+from nas_attn.commands import command
 from nas_attn.deploy.formats import FORMATS, known_formats, targets
 from nas_attn.errors import UsageError
 
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(arguments: argparse.Namespace, formats: tuple[str, ...] | None) -> int:
     """The one format that is read rather than kept."""
     if formats != ("smp",):
-        raise UsageError("the following arguments are required: -o/--output; see nas-attn export --help")
+        raise UsageError(f"the following arguments are required: -o/--output; see {command('export', help=True)}")
     from nas_attn.deploy.smp import smp_text
     from nas_attn.deploy.source import read_source
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nas_attn.commands import command
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
@@ -27,6 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     done = import_study(arguments.file, arguments.study, arguments.storage)
     say(
         f"study '{done.study}' in {done.storage}: {done.n_trials} trials, {done.n_new} of them from "
-        f"{arguments.file}; the same nas-attn search goes on with it"
+        f"{arguments.file}; the same '{command('search')}' goes on with it"
     )
     return 0

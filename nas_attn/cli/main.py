@@ -8,12 +8,13 @@ import itertools
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nas_attn import __version__
 from nas_attn.cli._machine_errors import machine_problem
 from nas_attn.cli._say import complain
 from nas_attn.cli._stream import STDERR, STDOUT, OutputError
+from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, did_you_mean
 
 if TYPE_CHECKING:
@@ -98,23 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: words after ``nas-attn``; those of the process where left out.
     Returns:
-        the exit status: 0, 2 for what the user can put right, 130 after Ctrl-C; of ``verify`` also 3 and 4, its
-        verdict.
+        the exit status: 0, 2 for what the user can put right, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         verb = _verb(words)
         if verb is None:
             return 0
-        module = importlib.import_module(f"nas_attn.cli.{verb}")
-        parser = OneLineParser(
-            prog=f"nas-attn {verb}",
-            description=module.__doc__,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(parser)
-        status: int = module.run(parser.parse(words[1:]))
+        status: int = _module(verb).run(parser_of(verb).parse(words[1:]))
         STDOUT.flush()
         return status
     except NasAttnError as error:
@@ -134,6 +126,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(f"error: {told}")
         return USAGE_STATUS
+
+
+def parser_of(verb: str) -> OneLineParser:
+    """The parser of what stands behind a verb."""
+    module = _module(verb)
+    parser = OneLineParser(
+        prog=command(verb),
+        description=module.__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def _module(verb: str) -> Any:
+    """The file of a verb, with ``add_arguments`` and ``run``."""
+    return importlib.import_module(f"nas_attn.cli.{verb}")
 
 
 def _complain(*lines: str) -> None:

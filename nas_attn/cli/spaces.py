@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.cli._console import wide_console
+from nas_attn.commands import command
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.space import SearchSpace, list_spaces, read_space
 from nas_attn.space.source import shown_path
@@ -71,7 +72,7 @@ def _print_list(console: Console) -> None:
         console.print(Padding(Text(about), (0, 0, 0, 4)))
         console.print(Text(f"    {shown_path(summary.path)}"), soft_wrap=True)
     if summaries:
-        console.print(f"\n'nas-attn spaces {summaries[0].name}' shows one of them")
+        console.print(f"\n'{command('spaces', summaries[0].name)}' shows one of them")
     else:
         console.print("no search space found; a file search_spaces/NAME.yaml in the current folder is one")
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._say import say
+from nas_attn.commands import command
 from nas_attn.errors import NasAttnError
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = study_names()
     if not names:
-        say("no studies yet in studies/; begin one with: nas-attn search --space unet_attention --trials 200")
+        first = command("search", space="unet_attention", trials=200)
+        say(f"no studies yet in studies/; begin one with: {first}")
         return 0
     rows: list[tuple[str, ...]] = []
     problems: list[str] = []

@@ -14,10 +14,10 @@ in any case). The search's own trials stay as they are.
 from __future__ import annotations
 
 import argparse
-import shlex
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._say import say
+from nas_attn.commands import command
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,10 +115,14 @@ def _command(arguments: argparse.Namespace) -> str:
     from nas_attn.study.database.storage import url_without_password
 
     storage = None if arguments.storage is None else url_without_password(arguments.storage)
-    given = {"pick": arguments.pick, "storage": storage, "data": arguments.data}
-    flags = [f"--{name} {shlex.quote(value)}" for name, value in given.items() if value is not None]
-    ablate = ["--ablate"] if arguments.ablate else []
-    return " ".join(["nas-attn verify", shlex.quote(arguments.study), *flags, *ablate])
+    return command(
+        "verify",
+        arguments.study,
+        pick=arguments.pick,
+        storage=storage,
+        data=arguments.data,
+        ablate=arguments.ablate,
+    )
 
 
 def _show(verified: Verified, command: str, console: Console) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nas_attn import __version__
+from nas_attn.commands import command
 from nas_attn.deploy.card_evidence import Evidence, evidence_of
 from nas_attn.deploy.drawing import draw_in_letters
 from nas_attn.deploy.subject import Subject
@@ -27,7 +28,7 @@ license: other  # FILL IN: yours
 
 _USE = """\
 ```python
-import nas_attn  # or without it: nas-attn export SOURCE -o best.py
+import nas_attn  # or without it: {export}
 
 network = nas_attn.load("{source}")
 logits = network(images)  # (N, {channels}, H, W), normalised -> (N, {classes}, H, W)
@@ -113,7 +114,7 @@ def _card(subject: Subject, evidence: Evidence, parameters: int, macs: int) -> s
 
 def _weights(subject: Subject) -> str:
     if subject.trained is None:
-        return "No weights go with it: it has not been trained in full yet (`nas-attn train`)."
+        return f"No weights go with it: it has not been trained in full yet (`{command('train')}`)."
     return weights_sentence(subject.trained)
 
 
@@ -172,6 +173,7 @@ def _with_bounds(value: float | None, interval: object, *, sign: bool) -> str:
 def _use(subject: Subject) -> str:
     architecture = subject.architecture
     return _USE.format(
+        export=command("export", "SOURCE", o="best.py"),
         source=(subject.weights.parent.as_posix() if subject.weights else "best.yaml").replace('"', ""),
         channels=architecture.network.in_channels,
         classes=architecture.network.classes,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas_attn.commands import command
 from nas_attn.data import DataCard
 from nas_attn.deploy.subject import Subject
 from nas_attn.deploy.words import holding_sentence
@@ -151,13 +151,9 @@ def _training(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[tu
 
 
 def _commands(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    flags = [
-        f"--{key.replace('_', '-')} {run[key]}"
-        for key in ("epochs", "batch_size", "crop", "seed", "longest_side", "patience")
-        if run.get(key) is not None
-    ]
-    words = " ".join([shlex.quote(str(folder.architecture)), "--data FOLDER", *flags])
-    yield f"nas-attn train {words}", "The same training again, in another folder with -o:"
+    flags = {key: run.get(key) for key in ("epochs", "batch_size", "crop", "seed", "longest_side", "patience")}
+    again = command("train", folder.architecture, data="FOLDER", **flags)
+    yield again, "The same training again, in another folder with -o:"
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_attn.commands import command
 from nas_attn.errors import UsageError, did_you_mean
 
 
@@ -27,7 +28,7 @@ class Format:
 FORMATS = {
     one.name: one
     for one in (
-        Format("yaml", (".yaml", ".yml"), "architecture file, for nas_attn.load and 'nas-attn train'"),
+        Format("yaml", (".yaml", ".yml"), f"architecture file, for nas_attn.load and '{command('train')}'"),
         Format("python", (".py",), "one readable file that needs only PyTorch"),
         Format("onnx", (".onnx",), "for ONNX Runtime and others; needs the extra 'onnx'"),
         Format("program", (".pt2",), "for torch.export.load; runs without the network's classes"),

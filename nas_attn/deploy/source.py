@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas_attn.attention import catalogue
+from nas_attn.commands import command
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError, UsageError
 from nas_attn.export import pick, read_architecture
@@ -70,7 +71,7 @@ def _from_run(path: Path) -> Subject:
     folder = RunFolder(path)
     if not folder.weights.is_file():
         raise ExportError(
-            f"{path}: the run has no weights yet; go on with the same 'nas-attn train', or export "
+            f"{path}: the run has no weights yet; go on with the same '{command('train')}', or export "
             f"{folder.architecture}"
         )
     return _trained(folder.architecture, folder.weights)

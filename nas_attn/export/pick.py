@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from nas_attn.commands import command
 from nas_attn.errors import ExportError, UsageError, did_you_mean
 from nas_attn.ranking import COSTS, RankedPlacement, Ranking, Versus, cost_of
 from nas_attn.reporting.text.placements import describe
@@ -148,7 +149,7 @@ def _by_id(ranking: Ranking, start: str) -> RankedPlacement:
         raise UsageError(f"'id:' names no placement; write such as id:{ids[0]}")
     found = [row for row in ranking.rows if row.placement.id.startswith(start.lower())]
     if not found:
-        near = did_you_mean(start, ids) if len(ids) <= 5 else f"such as {ids[0]}; 'nas-attn rank' lists them"
+        near = did_you_mean(start, ids) if len(ids) <= 5 else f"such as {ids[0]}; '{command('rank')}' lists them"
         raise UsageError(f"no placement has an id that starts with '{start}'; {near}")
     if len(found) > 1:
         raise UsageError(f"'id:{start}' is ambiguous: {', '.join(row.placement.id for row in found[:8])}")

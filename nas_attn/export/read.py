@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from nas_attn.budget import Budget
+from nas_attn.commands import command
 from nas_attn.errors import ExportError, SpaceError, UsageError
 from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, Verified, input_problems
 from nas_attn.export.placement import read_placement
@@ -212,7 +213,7 @@ def _text(path: Path) -> str:
     if path.is_dir():
         raise ExportError(f"{path}: this is a folder; name an architecture file, such as best.yaml")
     if not path.exists():
-        raise ExportError(f"{path}: no such file; 'nas-attn export STUDY -o {path}' writes one")
+        raise ExportError(f"{path}: no such file; '{command('export', 'STUDY', o=path)}' writes one")
     if not path.is_file():
         raise ExportError(f"{path}: this is no regular file; name an architecture file, such as best.yaml")
     try:

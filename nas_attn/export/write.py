@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from nas_attn.budget import Budget
+from nas_attn.commands import command
 from nas_attn.errors import AttentionError, ExportError, did_you_mean
 from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, Verified
 from nas_attn.export.replacing import write_text
@@ -25,7 +26,7 @@ _HEADER = """\
 # {title}
 #
 #   In Python:      model = nas_attn.load("{name}")
-#   Train in full:  nas-attn train {name} --data FOLDER
+#   Train in full:  {train}
 #
 # Every attention is written with all of its options. 'placement' may be changed by hand; it is checked on reading.
 """
@@ -87,7 +88,8 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
     sections = [_COMMENTS.get(name, "") + _dump({name: value}) for name, value in values.items()]
     shown = name if name.isprintable() else "FILE"  # a line break would end the comment
     title = f"Attention U-Net: {describe(architecture.placement)}"
-    return "\n".join([_HEADER.format(title=title, name=shown), *sections, *_comment(architecture.unverified)])
+    header = _HEADER.format(title=title, name=shown, train=command("train", shown, data="FOLDER"))
+    return "\n".join([header, *sections, *_comment(architecture.unverified)])
 
 
 def _comment(text: str) -> list[str]:

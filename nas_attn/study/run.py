@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 import optuna
 
 from nas_attn.attention import catalogue
+from nas_attn.commands import command
 from nas_attn.export import best, write_architecture
 from nas_attn.measure import machine_bytes
 from nas_attn.ranking import Ranking, rank
@@ -143,11 +143,11 @@ def _rescued(study: Rescued, folder: StudyFolder, url: str, records: Sequence[Tr
         path = write_rescued(replace(study, records=tuple(records)), folder.path)
     except OSError as error:
         return f"what is known of its {len(records)} trials cannot be written to {folder.path}: {error.strerror}"
-    storage = "" if url == folder.default_url else f" --storage {shlex.quote(url_without_password(url))}"
+    storage = None if url == folder.default_url else url_without_password(url)
+    back = command("import", path, storage=storage)
     return (
         f"all {len(records)} trials that are known here were written to {path}; once nothing of the old database "
-        f"is left in its place, nas-attn import {shlex.quote(str(path))}{storage} brings them back, and the same "
-        "command goes on"
+        f"is left in its place, {back} brings them back, and the same command goes on"
     )
 
 

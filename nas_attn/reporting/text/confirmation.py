@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
+from nas_attn.commands import command
 from nas_attn.placement import Placement
 from nas_attn.ranking.claimed import claimed_row, verification_of
 from nas_attn.ranking.result import RankedPlacement, Ranking
@@ -25,10 +25,10 @@ def confirmation_sentences(
     """
     if row.is_plain:
         return ()
-    found, command = verification_of(row, ranking, verifications), _command(study, row, ranking)
+    found, verify = verification_of(row, ranking, verifications), _command(study, row, ranking)
     if found is None:
-        return (unverified_sentence(command),)
-    return (*verification_sentences(found, command), *looks_sentences(len(verifications)))
+        return (unverified_sentence(verify),)
+    return (*verification_sentences(found, verify), *looks_sentences(len(verifications)))
 
 
 def module_sentences(
@@ -47,8 +47,8 @@ def module_sentences(
         return ()
     if found.modules:
         return ablation_sentences(found)
-    command = f"{_command(study, row, ranking)} --ablate"
-    return (f"What each module adds was not measured: '{command}' runs the placement without each of them.",)
+    verify = f"{_command(study, row, ranking)} --ablate"
+    return (f"What each module adds was not measured: '{verify}' runs the placement without each of them.",)
 
 
 def verify_command(study: str, placement: Placement | None = None) -> str:
@@ -58,18 +58,17 @@ def verify_command(study: str, placement: Placement | None = None) -> str:
         study: its name.
         placement: that is verified; None for what is verified without being named.
     """
-    which = "" if placement is None else f" --pick id:{placement.id}"
-    return f"nas-attn verify {shlex.quote(study)}{which}"
+    return command("verify", study, pick=None if placement is None else f"id:{placement.id}")
 
 
-def unverified_sentence(command: str) -> str:
+def unverified_sentence(verify: str) -> str:
     """That a placement was not verified yet, and the command that does it.
 
     Args:
-        command: that verifies it.
+        verify: that command.
     """
     return (
-        f"Not verified yet: '{command}' runs it, the plain U-Net and the best control with fresh seeds and judges "
+        f"Not verified yet: '{verify}' runs it, the plain U-Net and the best control with fresh seeds and judges "
         "them on the test data. That is the figure to report."
     )
 

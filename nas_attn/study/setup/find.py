@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 
+from nas_attn.commands import command
 from nas_attn.errors import StudyError, did_you_mean
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.folder import STUDIES, StudyFolder
@@ -57,11 +58,10 @@ def refuse_renamed(folder: StudyFolder) -> None:
     names = Ledger.names(folder.default_url)
     if not names or folder.name in names:
         return
-    there, url = shlex.quote(names[0]), shlex.quote(folder.default_url)
+    there = command("rank", names[0], storage=folder.default_url)
     raise StudyError(
         f"{folder.path}: holds the study '{names[0]}', not '{folder.name}': the folder was copied or renamed; "
-        f"give it the name {there} again, or read the study where it is, as with: nas-attn rank {there} "
-        f"--storage {url}"
+        f"give it the name {shlex.quote(names[0])} again, or read the study where it is, as with: {there}"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from nas_attn.commands import command
 from nas_attn.errors import StudyError
 from nas_attn.study.database.storage import sqlite_url
 
@@ -105,7 +106,7 @@ class StudyFolder:
             lock.acquire()
         except Timeout:
             raise StudyError(
-                f"{self.path}: another process searches this study; help it with nas-attn worker {self.name}, "
+                f"{self.path}: another process searches this study; help it with {command('worker', self.name)}, "
                 "wait for it, or use another --study"
             ) from None
         except OSError as error:

@@ -10,6 +10,7 @@ import optuna
 import yaml
 
 from nas_attn import __version__
+from nas_attn.commands import command
 from nas_attn.data import may_be_folder
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger
@@ -91,7 +92,7 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
         why = f"has settings unknown here: {', '.join(unknown)}" if written else "lacks what workers need"
         raise StudyError(
             f"study '{ledger.name}' {why}; it was begun by nas-attn {version}, and this is {__version__}: "
-            "take the same version on all machines, or go on with nas-attn search"
+            f"take the same version on all machines, or go on with {command('search')}"
         )
     data = request.data or written["data"]
     check_apart(data, folder)
@@ -117,9 +118,9 @@ def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, objec
             space = yaml.safe_dump(ledger.identity["space"], sort_keys=False, allow_unicode=True)
             write_whole(folder.space, f"{SPACE_MARK}\n{space}")
         if not folder.settings.is_file():
-            command = f"nas-attn search --config {folder.settings} --storage URL"
+            repeat = command("search", config=folder.settings, storage="URL")
             values = {**written, "space": str(folder.space)}
-            text = study_text(values, command=command, mark=settings_mark(url, folder))
+            text = study_text(values, command=repeat, mark=settings_mark(url, folder))
             write_whole(folder.settings, text)
     except OSError as error:
         raise StudyError(f"{folder.path}: the study's settings cannot be written: {error.strerror}") from None

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from nas_attn.attention import catalogue
+from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.export import read_architecture
 from nas_attn.study.database.ledger import Ledger
@@ -19,7 +20,7 @@ from nas_attn.study.setup.config import VERSION
 from nas_attn.study.setup.folder import StudyFolder
 
 SPACE_MARK = "# Written by nas-attn: the whole search space of this folder's study."
-_COMMAND = "# nas-attn search --config "
+_COMMAND = f"# {command('search')} --config "
 _STORED = "# Written by nas-attn, for the study that is stored in "
 _HERE = "this folder"
 _ELSEWHERE = "a storage that it does not name"

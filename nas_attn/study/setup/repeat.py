@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nas_attn.commands import command
 from nas_attn.errors import StudyError
 from nas_attn.space import space_text
 from nas_attn.study.database.storage import is_sqlite
@@ -63,5 +64,5 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _command(resolved: Resolved, values: Mapping[str, Any], folder: StudyFolder) -> str:
-    storage = " --storage URL" if resolved.request.storage and "storage" not in values else ""
-    return f"nas-attn search --config {folder.settings}{storage}"
+    storage = "URL" if resolved.request.storage and "storage" not in values else None
+    return command("search", config=folder.settings, storage=storage)

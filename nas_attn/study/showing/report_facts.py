@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import torch
 from nas_attn import __version__
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
+from nas_attn.commands import command
 from nas_attn.data import DataCard
 from nas_attn.evaluate import CostTable
 from nas_attn.ranking import Ranking, rank
@@ -150,22 +150,19 @@ def _counted(context: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _commands(study: str, study_file: Path | None) -> list[tuple[str, str]]:
-    name = shlex.quote(study)
     found = []
     if study_file is not None:
-        search = f"nas-attn search --config {shlex.quote(str(study_file))}"
+        go_on = command("search", config=study_file)
+        again = command("search", config=study_file, study=f"{study}-again")
         found = [
-            (f"{search} --study {shlex.quote(f'{study}-again')}", "The same search again, under another name:"),
-            (search, "Go on with this study where it has stopped, or print what it found:"),
+            (again, "The same search again, under another name:"),
+            (go_on, "Go on with this study where it has stopped, or print what it found:"),
         ]
     return [
         *found,
-        (f"nas-attn rank {name} --csv", "Every row of the ranking:"),
-        (
-            f"nas-attn verify {name} --ablate",
-            "Whether its gain is confirmed, and what each module adds:",
-        ),
-        (f"nas-attn export {name} -o best.yaml", "The first placement as a file, to train it in full:"),
+        (command("rank", study, csv=True), "Every row of the ranking:"),
+        (command("verify", study, ablate=True), "Whether its gain is confirmed, and what each module adds:"),
+        (command("export", study, o="best.yaml"), "The first placement as a file, to train it in full:"),
     ]
 
 

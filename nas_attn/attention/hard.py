@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments
-from nas_attn.attention._kept import Kept
+from nas_attn.attention._forward_cache import Kept
 from nas_attn.attention._noise import Noise
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention

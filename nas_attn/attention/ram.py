@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._equalised import EqualisedLinear
-from nas_attn.attention._kept import Kept
+from nas_attn.attention._forward_cache import Kept
 from nas_attn.attention._layout import in_layout_of
 from nas_attn.attention._noise import Noise
 from nas_attn.attention._precise import precise, without_autocast

@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader
 
 from nas_attn.data import Dataset
 from nas_attn.fit.crops import CropBatch, CropPlan, CropSource, EpochSteps, tinted
-from nas_attn.fit.inference import Segmenter
 from nas_attn.fit.plan import FitPlan, windows_of
 from nas_attn.fit.whole import WholeBatch, WholeImages
 from nas_attn.measure import IntersectionOverUnion
 from nas_attn.training import Companions, Recipe, segmentation_loss
 from nas_attn.training.optimiser import build_optimiser, build_schedule, kernels_and_others
+from nas_attn.training.segmenter import Segmenter
 
 _MOST_OF_THE_DEVICE = 0.25
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nas_attn.training.companions import Companions, FollowsSteps, HasOwnLoss
+from nas_attn.training.module_hooks import Companions, FollowsSteps, HasOwnLoss
 from nas_attn.training.precision import Precision
 
 

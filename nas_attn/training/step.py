@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.training.batches import BatchPlan, tint
-from nas_attn.training.companions import Companions
+from nas_attn.training.crop_loader import supply_of
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.gradients import add_gradients
 from nas_attn.training.images import DeviceImages
+from nas_attn.training.module_hooks import Companions
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
-from nas_attn.training.supply import supply_of
 
 
 class TrainingStep:

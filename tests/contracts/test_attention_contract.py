@@ -15,7 +15,7 @@ from nas_attn.errors import AttentionError
 from nas_attn.kind import START, Family
 from nas_attn.measure import count_macs
 from nas_attn.placement import AttentionSpec
-from nas_attn.training.companions import HasOwnLoss
+from nas_attn.training.module_hooks import HasOwnLoss
 
 CHANNELS, GATE_CHANNELS, BLOCK_CHANNELS, CLASSES, FRAMES = 8, 12, 6, 3, 3
 SIZES = [(7, 5), (2, 8)]

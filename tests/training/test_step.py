@@ -12,8 +12,8 @@ from torch import nn
 from nas_attn.budget import Budget
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise
 from nas_attn.training.batches import BatchPlan
+from nas_attn.training.crop_loader import ResidentSupply, StreamedSupply, supply_of
 from nas_attn.training.step import TrainingStep
-from nas_attn.training.supply import ResidentSupply, StreamedSupply, supply_of
 
 Coordinates = Callable[..., DeviceImages]
 BUDGET = Budget(steps=7, image_size=8, batch_size=3)

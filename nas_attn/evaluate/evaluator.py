@@ -16,7 +16,6 @@ from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import MachineError
 from nas_attn.evaluate.costs import CostTable
-from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.pretrained import Weights, kept_weights, start_from
 from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets
 from nas_attn.evaluate.source import DataSource
@@ -36,6 +35,7 @@ from nas_attn.training import (
     train_run,
     why_whole,
 )
+from nas_attn.training.scoring import judge
 from nas_attn.unet import build_unet
 
 

@@ -16,12 +16,12 @@ from nas_attn.data import Dataset
 from nas_attn.errors import TrainingError
 from nas_attn.fit.curve import EpochRecord, StepRecord
 from nas_attn.fit.hardware import Hardware
-from nas_attn.fit.inference import Segmenter
 from nas_attn.fit.keeper import Keeper
 from nas_attn.fit.lesson import Lesson
 from nas_attn.fit.plan import FitPlan
 from nas_attn.fit.quiet import quiet_lightning
 from nas_attn.training import Recipe
+from nas_attn.training.segmenter import Segmenter
 
 
 def teach(

@@ -8,15 +8,15 @@ from nas_attn.training.initialise import initialise
 from nas_attn.training.loop import TrainedRun, train_run
 from nas_attn.training.loss import segmentation_loss
 from nas_attn.training.mapped import read_mapped, write_mapped
-from nas_attn.training.module_hooks import Companions
+from nas_attn.training.module_hooks import ModuleHooks
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 from nas_attn.training.seal import Stamp, broken_seal
 
 __all__ = [
-    "Companions",
     "DeviceImages",
     "GraphPool",
+    "ModuleHooks",
     "Precision",
     "Recipe",
     "Stamp",

@@ -128,7 +128,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Shortage:
+class OutOfMemory:
     """The memory that an evaluation lacked.
 
     Args:
@@ -160,7 +160,7 @@ class Failure:
     """
 
     reason: str
-    shortage: Shortage | None = None
+    shortage: OutOfMemory | None = None
     cause: str | None = None
 
 
@@ -196,7 +196,7 @@ class TrialRecord:
     worker: str = ""
     version: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict)
-    shortage: Shortage | None = None
+    shortage: OutOfMemory | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -219,6 +219,6 @@ class TrialRecord:
                 "role": Role(values["role"]),
                 "state": State(values["state"]),
                 "outcome": None if outcome is None else Outcome.from_dict(outcome),
-                "shortage": None if shortage is None else Shortage(**shortage),
+                "shortage": None if shortage is None else OutOfMemory(**shortage),
             }
         )

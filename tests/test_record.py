@@ -10,7 +10,7 @@ from hypothesis import given
 from nas_attn.budget import Budget
 from nas_attn.counts import ImageCounts
 from nas_attn.placement import AttentionSpec, Location, Placement, Stage
-from nas_attn.record import Cost, CurvePoint, Outcome, Role, Score, Shortage, State, TrialRecord
+from nas_attn.record import Cost, CurvePoint, Outcome, OutOfMemory, Role, Score, State, TrialRecord
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 outcomes = st.builds(
@@ -61,7 +61,7 @@ records = st.builds(
     worker=st.text(max_size=9),
     version=st.text(max_size=9),
     memory=st.dictionaries(st.text(max_size=5), st.integers() | st.lists(numbers, max_size=2), max_size=2),
-    shortage=st.none() | st.builds(Shortage, st.text(max_size=9), st.none() | numbers, st.none() | numbers),
+    shortage=st.none() | st.builds(OutOfMemory, st.text(max_size=9), st.none() | numbers, st.none() | numbers),
 )
 
 

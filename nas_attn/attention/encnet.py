@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments, check_batch_statistics
-from nas_attn.attention._kept import Kept
+from nas_attn.attention._forward_cache import ForwardCache
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.errors import AttentionError
@@ -83,7 +83,7 @@ class ContextEncoding(nn.Module):
         self.presence = nn.Linear(channels, classes) if classes and loss_weight else None
         self.variant = variant
         self.loss_weight = loss_weight
-        self.kept = Kept()
+        self.kept = ForwardCache()
 
     def forward(self, x: Tensor) -> Tensor:
         check_batch_statistics(KIND.name, x, self.training)

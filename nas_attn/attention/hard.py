@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments
-from nas_attn.attention._kept import Kept
+from nas_attn.attention._forward_cache import ForwardCache
 from nas_attn.attention._noise import Noise
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention
@@ -91,7 +91,7 @@ class HardAttention(nn.Module):
         self.reset_parameters()
         self.logits = nn.Conv2d(channels, 1, 1, bias=False)
         self.noise = Noise()
-        self.kept = Kept()
+        self.kept = ForwardCache()
 
     def reset_parameters(self) -> None:
         """Keep nearly everything, and expect nothing."""

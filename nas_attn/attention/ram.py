@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._equalised import EqualisedLinear
-from nas_attn.attention._kept import Kept
+from nas_attn.attention._forward_cache import ForwardCache
 from nas_attn.attention._layout import in_layout_of
 from nas_attn.attention._noise import Noise
 from nas_attn.attention._precise import precise, without_autocast
@@ -112,7 +112,7 @@ class RecurrentAttention(nn.Module):
         self.share = nn.Parameter(torch.empty(()))
         self.register_buffer("exploring", torch.zeros(()), persistent=False)
         self.noise = Noise()
-        self.kept = Kept()
+        self.kept = ForwardCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _console() -> Console:
     """Where to speak; of several processes that train together only the first does."""
-    from nas_attn.fit.teach import is_chief
+    from nas_attn.fit.lightning_shell import is_chief
 
     return wide_console(soft_wrap=True, quiet=not is_chief())
 

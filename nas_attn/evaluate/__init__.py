@@ -2,12 +2,12 @@
 
 from nas_attn.evaluate.attention_maps import attention_maps
 from nas_attn.evaluate.costs import CostTable, own_cost
-from nas_attn.evaluate.judge import judge
+from nas_attn.evaluate.evaluator import TrainingEvaluator
 from nas_attn.evaluate.lookup import LookupEvaluator
-from nas_attn.evaluate.memory import MemoryTable
+from nas_attn.evaluate.memory_table import MemoryTable
 from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets, write_sets
 from nas_attn.evaluate.source import DataSource
-from nas_attn.evaluate.training import TrainingEvaluator
+from nas_attn.training.scoring import judge
 
 __all__ = [
     "CostTable",

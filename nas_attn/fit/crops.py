@@ -12,9 +12,9 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from nas_attn.data import LabelledImages
-from nas_attn.fit.mirror import mirrored
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import lay_out, starts_of
+from nas_attn.training.reflect_pad import mirrored
 
 _DRAWS = 7  # top, left, flip rows, flip columns, quarter turn, brightness, contrast
 _BRIGHTNESS = 0.2

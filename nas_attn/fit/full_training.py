@@ -68,7 +68,7 @@ def train(
         trained=run.trained(report),
         plain=plain_run.trained(report) if settings.against_plain else plain_run.finished(),
     )
-    from nas_attn.fit.teach import is_chief  # Lightning takes seconds to import
+    from nas_attn.fit.lightning_shell import is_chief  # Lightning takes seconds to import
 
     if is_chief():
         card = DataCard.of(dataset)

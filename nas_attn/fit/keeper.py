@@ -14,11 +14,11 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from nas_attn.errors import DivergedError
 from nas_attn.fit.curve import EpochRecord, StepRecord, write_curve
-from nas_attn.fit.lesson import Lesson
+from nas_attn.fit.lesson import SegmentationModule
 from nas_attn.fit.run_file import run_file
 
 
-class Keeper(Checkpoint):
+class CheckpointCallback(Checkpoint):
     """Writes the files of a training after every epoch, each in one stroke, and stops where patience ends.
 
     Its state, plain numbers, travels in the checkpoint; so a training that is taken up again has one curve.
@@ -82,7 +82,7 @@ class Keeper(Checkpoint):
             DivergedError: the training loss stopped being finite.
             TrainingError: a file cannot be written.
         """
-        assert isinstance(pl_module, Lesson)
+        assert isinstance(pl_module, SegmentationModule)
         record = self._record(trainer, pl_module)
         best_so_far = max((old.val_iou for old in self.records), default=-1.0)
         self.records = (*self.records, record)
@@ -107,7 +107,7 @@ class Keeper(Checkpoint):
         with run_file(self._checkpoint) as part:
             trainer.save_checkpoint(part)
 
-    def _record(self, trainer: lightning.Trainer, lesson: Lesson) -> EpochRecord:
+    def _record(self, trainer: lightning.Trainer, lesson: SegmentationModule) -> EpochRecord:
         train_loss = float(trainer.callback_metrics["train_loss"])
         epoch = trainer.current_epoch + 1
         if not math.isfinite(train_loss):

@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader
 
 from nas_attn.data import Dataset
 from nas_attn.fit.crops import CropBatch, CropPlan, CropSource, EpochSteps, tinted
-from nas_attn.fit.inference import Segmenter
 from nas_attn.fit.plan import FitPlan, windows_of
 from nas_attn.fit.whole import WholeBatch, WholeImages
 from nas_attn.measure import IntersectionOverUnion
-from nas_attn.training import Companions, Recipe, segmentation_loss
+from nas_attn.training import ModuleHooks, Recipe, segmentation_loss
 from nas_attn.training.optimiser import build_optimiser, build_schedule, kernels_and_others
+from nas_attn.training.segmenter import Segmenter
 
 _MOST_OF_THE_DEVICE = 0.25
 
@@ -35,7 +35,7 @@ class Validation:
     loss: float
 
 
-class Lesson(lightning.LightningModule):
+class SegmentationModule(lightning.LightningModule):
     """Teaches one network one data set.
 
     Nothing of it but tensors goes into a checkpoint, so that checkpoints need no unpickling of code.
@@ -52,7 +52,7 @@ class Lesson(lightning.LightningModule):
         self.validation: Validation | None = None
         self.learning_rate = 0.0
         self._segmenter = segmenter
-        self._companions = Companions(segmenter.module, plan.steps, plan.seed)
+        self._hooks = ModuleHooks(segmenter.module, plan.steps, plan.seed)
         self._dataset = dataset
         self._plan = plan
         self._source = CropSource.of(dataset.train, plan.crop)
@@ -106,8 +106,8 @@ class Lesson(lightning.LightningModule):
         self.learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         pixels, masks = (tensor.to(self.device) for tensor in self._source.cut(batch))
         inputs = tinted(self._segmenter.normalisation.apply(pixels), batch.draws)
-        self._companions.begin_step(torch.tensor([self.global_step], device=self.device))
-        loss = self._companions.loss(self.module(self._arranged(inputs)), masks)
+        self._hooks.begin_step(torch.tensor([self.global_step], device=self.device))
+        loss = self._hooks.loss(self.module(self._arranged(inputs)), masks)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(masks), sync_dist=True)
         self.log("learning_rate", self.learning_rate, on_step=True, on_epoch=False)
         return loss

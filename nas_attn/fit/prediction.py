@@ -21,11 +21,11 @@ from nas_attn.fit.clip_files import find_clips
 from nas_attn.fit.hardware import choose_hardware
 from nas_attn.fit.identity import architecture_id
 from nas_attn.fit.image_files import SOFTWARE, Target, find_targets, legend_in
-from nas_attn.fit.inference import Segmenter, tile_margin
 from nas_attn.fit.loaded import LoadedImage, load_image
 from nas_attn.fit.overlay import draw_legend, draw_overlay
 from nas_attn.fit.settings import FitSettings
 from nas_attn.fit.weights import WeightsInfo, load_weights
+from nas_attn.training.segmenter import Segmenter, tile_margin
 from nas_attn.unet import build_unet
 from nas_attn.whole_file import whole_file
 

@@ -19,7 +19,7 @@ _NOT_FOR_US = (
 
 
 @contextmanager
-def quiet_lightning() -> Iterator[None]:
+def lightning_warnings() -> Iterator[None]:
     """Silence its notes, and the warnings that do not concern this use of it."""
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:

@@ -12,9 +12,7 @@ from nas_attn.export import Architecture, write_architecture
 from nas_attn.fit.curve import EpochRecord, StepRecord
 from nas_attn.fit.hardware import Hardware
 from nas_attn.fit.identity import RunIdentity, architecture_id
-from nas_attn.fit.inference import Segmenter
 from nas_attn.fit.loaded import bits_of
-from nas_attn.fit.normalise import Normalisation
 from nas_attn.fit.plan import FitPlan
 from nas_attn.fit.result import TrainedNetwork
 from nas_attn.fit.run_folder import RunFolder, write_json
@@ -22,6 +20,8 @@ from nas_attn.fit.scoring import score_images
 from nas_attn.fit.weights import WeightsInfo, load_weights, write_weights
 from nas_attn.reporting.text.placements import describe
 from nas_attn.training import initialise
+from nas_attn.training.normalise import Normalisation
+from nas_attn.training.segmenter import Segmenter
 from nas_attn.unet import build_unet
 
 
@@ -92,7 +92,7 @@ class Run:
         finished = self.finished()
         if finished is not None:
             return finished
-        from nas_attn.fit.teach import is_chief, teach  # Lightning takes seconds to import
+        from nas_attn.fit.lightning_shell import is_chief, teach  # Lightning takes seconds to import
 
         if is_chief():
             self.folder.claim(self.identity)

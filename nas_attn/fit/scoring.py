@@ -7,8 +7,8 @@ import torch.distributed
 
 from nas_attn.clips import covering_windows
 from nas_attn.data import LabelledImages
-from nas_attn.fit.inference import Segmenter
 from nas_attn.measure import IntersectionOverUnion
+from nas_attn.training.segmenter import Segmenter
 
 
 def score_images(

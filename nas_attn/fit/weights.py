@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nas_attn.errors import ExportError
-from nas_attn.fit.normalise import Normalisation
 from nas_attn.fit.run_file import run_file
+from nas_attn.training.normalise import Normalisation
 
 FORMAT = "nas-attn weights 1"
 """The one key of the file's metadata: safetensors writes several in no fixed order."""

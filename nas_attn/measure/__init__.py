@@ -7,8 +7,8 @@ from nas_attn.measure.iou import IOU_DEFINITION, IntersectionOverUnion
 from nas_attn.measure.latency import measure_latency_ms
 from nas_attn.measure.macs import count_macs
 from nas_attn.measure.memory import MIB, LiveBytes, measure_peak_memory_mib
+from nas_attn.measure.out_of_memory import begin_watch, is_out_of_memory, machine_bytes, out_of_memory_of
 from nas_attn.measure.parameters import count_parameters
-from nas_attn.measure.shortage import begin_watch, is_shortage, machine_bytes, shortage_of
 
 __all__ = [
     "IOU_DEFINITION",
@@ -19,9 +19,9 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "device_name",
-    "is_shortage",
+    "is_out_of_memory",
     "machine_bytes",
     "measure_latency_ms",
     "measure_peak_memory_mib",
-    "shortage_of",
+    "out_of_memory_of",
 ]

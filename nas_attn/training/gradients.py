@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nas_attn.training.companions import Companions, FollowsSteps, HasOwnLoss
+from nas_attn.training.module_hooks import AuxiliaryLoss, FollowsSteps, ModuleHooks
 from nas_attn.training.precision import Precision
 
 
 def add_gradients(
     module: nn.Module,
-    companions: Companions,
+    hooks: ModuleHooks,
     inputs: Tensor,
     masks: Tensor,
     precision: Precision,
@@ -29,7 +29,7 @@ def add_gradients(
 
     Args:
         module: in training; where ``why_whole`` gives a reason, parts change the result.
-        companions: of the module.
+        hooks: of the module.
         inputs: the batch.
         masks: class indices; 255 is ignored.
         precision: of the forward passes.
@@ -42,13 +42,13 @@ def add_gradients(
     if parts == 1:
         with precision.autocast(inputs.device):
             logits = module(inputs)
-        loss = companions.loss(logits, masks)
+        loss = hooks.loss(logits, masks)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return loss.detach()
     pieces = _parted(inputs, parts, frames)
     with torch.no_grad(), precision.autocast(inputs.device):
         logits = torch.cat([module(piece) for piece in pieces])
-    loss = companions.loss(logits.requires_grad_(), masks)
+    loss = hooks.loss(logits.requires_grad_(), masks)
     (slopes,) = torch.autograd.grad(loss, logits)
     for piece, slope in zip(pieces, _parted(slopes, parts, frames), strict=True):
         with precision.autocast(inputs.device):
@@ -69,6 +69,6 @@ def why_whole(module: nn.Module) -> str | None:
             return f"{name} normalises by the mean of the whole batch"
         if isinstance(child, FollowsSteps):
             return f"{name} draws its noise for the whole batch"
-        if isinstance(child, HasOwnLoss):
+        if isinstance(child, AuxiliaryLoss):
             return f"{name} adds a loss of the whole batch"
     return None

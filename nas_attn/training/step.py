@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.training.batches import BatchPlan, tint
-from nas_attn.training.companions import Companions
+from nas_attn.training.crop_loader import crop_loader
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.gradients import add_gradients
 from nas_attn.training.images import DeviceImages
+from nas_attn.training.module_hooks import ModuleHooks
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
-from nas_attn.training.supply import supply_of
 
 
 class TrainingStep:
@@ -54,8 +54,8 @@ class TrainingStep:
         self.losses = torch.zeros(steps, device=device)
         self._module, self._images, self._recipe, self._precision = module, images, recipe, precision
         self._parts = parts
-        self._supply = supply_of(images, plan, size)
-        self._companions = Companions(module, steps, seed)
+        self._loader = crop_loader(images, plan, size)
+        self._hooks = ModuleHooks(module, steps, seed)
         self._draws = plan.draws.to(device)
         self._parameters = FlatParameters.of(module)
         self._next = torch.zeros(1, dtype=torch.long, device=device)
@@ -69,10 +69,10 @@ class TrainingStep:
         """Take the next step; its loss is then in ``losses``."""
         inputs, masks = self.inputs_and_masks()
         self._parameters.zero_gradients()
-        self._companions.begin_step(self._next)
+        self._hooks.begin_step(self._next)
         loss = add_gradients(
             self._module,
-            self._companions,
+            self._hooks,
             inputs,
             masks,
             self._precision,
@@ -94,11 +94,11 @@ class TrainingStep:
 
     def prepare(self, step: int) -> None:
         """Called before each step with its number, outside of any CUDA graph."""
-        self._supply.prepare(step)
+        self._loader.prepare(step)
 
     def inputs_and_masks(self) -> tuple[Tensor, Tensor]:
         """The batch of the next step, normalised and tinted, and its masks."""
-        pixels, masks = self._supply(self._next)
+        pixels, masks = self._loader(self._next)
         draws = self._draws.index_select(0, self._next)[0]
         return self._precision.arrange(tint(self._images.normalise(pixels), draws, self._recipe)), masks
 

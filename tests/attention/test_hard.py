@@ -14,7 +14,7 @@ from nas_attn.data import synthetic
 from nas_attn.errors import AttentionError
 from nas_attn.evaluate import pack_sets
 from nas_attn.measure import count_macs, count_parameters
-from nas_attn.training import Companions, initialise, train_run
+from nas_attn.training import ModuleHooks, initialise, train_run
 
 ESTIMATORS = pytest.mark.parametrize("estimator", ["reinforce", "gumbel"])
 
@@ -193,12 +193,12 @@ def test_the_object_is_kept_and_most_of_the_clutter_dropped():
     for entering in (1, 8, 8):
         features.extend([torch.nn.Conv2d(entering, 8, 3, padding=1), torch.nn.ReLU()])
     net = torch.nn.Sequential(features, hard, torch.nn.Conv2d(8, 2, 1))
-    companions, optimiser = Companions(net, 300, 0), torch.optim.Adam(net.parameters(), lr=0.01)
+    hooks, optimiser = ModuleHooks(net, 300, 0), torch.optim.Adam(net.parameters(), lr=0.01)
     for step in range(300):
         images, masks = _scenes(16, generator)
-        companions.begin_step(torch.tensor([step]))
+        hooks.begin_step(torch.tensor([step]))
         optimiser.zero_grad()
-        companions.loss(net(images), masks).backward()
+        hooks.loss(net(images), masks).backward()
         optimiser.step()
     images, masks = _scenes(64, generator)
     with torch.no_grad():

@@ -15,7 +15,7 @@ from nas_attn.errors import AttentionError
 from nas_attn.kind import START, Family
 from nas_attn.measure import count_macs
 from nas_attn.placement import AttentionSpec
-from nas_attn.training.companions import HasOwnLoss
+from nas_attn.training.module_hooks import AuxiliaryLoss
 
 CHANNELS, GATE_CHANNELS, BLOCK_CHANNELS, CLASSES, FRAMES = 8, 12, 6, 3, 3
 SIZES = [(7, 5), (2, 8)]
@@ -110,7 +110,7 @@ def _step_loss(module: nn.Module, inputs: list[Tensor]) -> Tensor:
     generator = torch.Generator().manual_seed(5)
     masks = torch.randint(0, CLASSES, (len(inputs[0]), 4, 4), generator=generator)
     scores = torch.rand(len(inputs[0]), generator=generator)
-    losses = [child.own_loss(masks, scores) for child in module.modules() if isinstance(child, HasOwnLoss)]
+    losses = [child.own_loss(masks, scores) for child in module.modules() if isinstance(child, AuxiliaryLoss)]
     return sum(losses, output.float().square().sum())
 
 
@@ -170,7 +170,7 @@ def test_every_parameter_gets_a_gradient(spec):
     inputs = [tensor.requires_grad_() for tensor in _inputs(spec, 8, 6, 6)]
     module(*inputs).square().sum().backward()
     assert all(tensor.grad is not None and tensor.grad.count_nonzero() for tensor in inputs)
-    if any(isinstance(child, HasOwnLoss) for child in module.modules()):
+    if any(isinstance(child, AuxiliaryLoss) for child in module.modules()):
         _step_loss(module.train(), inputs).backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
@@ -266,7 +266,7 @@ def test_identity_start_changes_nothing_bit_for_bit_and_can_learn(spec, training
         assert torch.equal(output, module.plain(inputs[0]))
     else:  # its own start, exact to rounding
         torch.testing.assert_close(output, module.plain(inputs[0]), rtol=0, atol=1e-5)
-    teaches = any(isinstance(child, HasOwnLoss) for child in module.modules())
+    teaches = any(isinstance(child, AuxiliaryLoss) for child in module.modules())
     (_step_loss(module.train(), inputs) if teaches else output.square().sum()).backward()
     assert any(parameter.grad is not None and parameter.grad.count_nonzero() for parameter in module.parameters())
 
@@ -377,7 +377,7 @@ def test_step_can_be_captured_as_a_cuda_graph(spec):
         with torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False):
             output = module(*inputs)
         loss = output.float().square().sum() + sum(
-            child.own_loss(masks, scores) for child in module.modules() if isinstance(child, HasOwnLoss)
+            child.own_loss(masks, scores) for child in module.modules() if isinstance(child, AuxiliaryLoss)
         )
         return output, *torch.autograd.grad(loss, leaves)
 

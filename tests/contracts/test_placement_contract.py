@@ -18,7 +18,7 @@ from nas_attn.measure import count_macs, count_parameters
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Cost
-from nas_attn.training import Companions
+from nas_attn.training import ModuleHooks
 from nas_attn.unet import build_unet
 
 KINDS = catalogue()
@@ -55,7 +55,7 @@ def test_the_logits_have_the_size_of_the_images_and_every_parameter_has_a_gradie
     net = build_unet(network(name), everywhere(name, stage, start))
     logits = net(images())
     masks = torch.zeros(2, *SIZE, dtype=torch.uint8)
-    (logits.square().mean() + Companions(net, 1, 0).loss(logits, masks)).backward()
+    (logits.square().mean() + ModuleHooks(net, 1, 0).loss(logits, masks)).backward()
     assert logits.shape == (2, 3, *SIZE)
     assert logits.isfinite().all()
     for parameter_name, parameter in net.named_parameters():

@@ -54,7 +54,7 @@ def test_workers_of_a_machine_share_one_run_of_the_plain_unet(
     packed = str(write_sets(evaluator.dataset, tmp_path))
     first, second = (replace(evaluator, packed=packed) for _ in range(2))
     assert first(SE, SHORT, 0).score == apart
-    monkeypatch.setattr("nas_attn.evaluate.training.kept_weights", lambda path, train: kept_weights(path, None))
+    monkeypatch.setattr("nas_attn.evaluate.evaluator.kept_weights", lambda path, train: kept_weights(path, None))
 
     assert second(SE, SHORT, 0).score == apart, "who trained the plain U-Net again, would have failed"
 

@@ -174,6 +174,6 @@ def test_images_for_which_there_is_no_room_are_no_placements_failure(monkeypatch
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    monkeypatch.setattr("nas_attn.evaluate.training.pack_sets", full)
+    monkeypatch.setattr("nas_attn.evaluate.evaluator.pack_sets", full)
     with pytest.raises(MachineError, match="cpu has no room for the images: CUDA out of memory"):
         TrainingEvaluator(NETWORK, SOURCE)(NETWORK.plain, BUDGET, 0)

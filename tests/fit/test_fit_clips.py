@@ -17,12 +17,12 @@ from nas_attn.export import Architecture
 from nas_attn.fit import FitSettings, predict, train
 from nas_attn.fit.crops import CropPlan
 from nas_attn.fit.full_training import check_fit
-from nas_attn.fit.inference import Segmenter
-from nas_attn.fit.normalise import Normalisation
 from nas_attn.fit.scoring import score_images
 from nas_attn.fit.whole import WholeImages
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
+from nas_attn.training.normalise import Normalisation
+from nas_attn.training.segmenter import Segmenter
 
 FRAMES = 3
 

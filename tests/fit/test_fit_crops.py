@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nas_attn.data.dataset import pack
 from nas_attn.fit.crops import CropBatch, CropPlan, CropSource, EpochSteps, tinted
-from nas_attn.fit.mirror import enlarged, mirrored
+from nas_attn.training.reflect_pad import enlarged, mirrored
 
 
 def coordinate_source(heights, widths, size):

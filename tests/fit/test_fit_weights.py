@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nas_attn.errors import ExportError
-from nas_attn.fit.normalise import Normalisation
 from nas_attn.fit.weights import WeightsInfo, load_weights, read_info, write_weights
+from nas_attn.training.normalise import Normalisation
 
 INFO = WeightsInfo(
     architecture="0123456789",

@@ -21,7 +21,7 @@ from nas_attn.errors import StudyError
 from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator, MemoryTable, TrainingEvaluator
 from nas_attn.measure import machine_bytes
 from nas_attn.placement import AttentionSpec, Location, Placement
-from nas_attn.record import Outcome, Role, Shortage, State, TrialRecord
+from nas_attn.record import Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
@@ -217,7 +217,7 @@ class TestSplit:
             Scarce(trained(space, split=True), 1.0), Evaluation(self.dear(space), BUDGET, 0, Role.PROPOSAL)
         )
         assert not isinstance(failure, Outcome)
-        assert isinstance(failure.shortage, Shortage)
+        assert isinstance(failure.shortage, OutOfMemory)
 
 
 def test_where_the_plain_network_does_not_fit_the_way_out_is_named(

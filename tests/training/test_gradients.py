@@ -10,7 +10,7 @@ from nas_attn.attention import KINDS
 from nas_attn.measure import MIB, LiveBytes
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec
-from nas_attn.training import Companions, Precision, add_gradients, initialise, why_whole
+from nas_attn.training import ModuleHooks, Precision, add_gradients, initialise, why_whole
 from nas_attn.unet import build_unet
 from tests.scarce import scarce
 
@@ -37,7 +37,7 @@ def batch(n: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
 
 def gradients(module: nn.Module, parts: int) -> tuple[float, dict[str, torch.Tensor]]:
     module.zero_grad(set_to_none=True)
-    loss = add_gradients(module, Companions(module, 1, 0), *batch(), Precision(), parts=parts)
+    loss = add_gradients(module, ModuleHooks(module, 1, 0), *batch(), Precision(), parts=parts)
     return loss.item(), {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
 
 
@@ -101,7 +101,7 @@ def test_the_frames_of_a_clip_are_never_parted() -> None:
     found = []
     for parts in (1, 2):
         module.zero_grad()
-        add_gradients(module, Companions(module, 1, 0), inputs, masks, Precision(), parts=parts, frames=2)
+        add_gradients(module, ModuleHooks(module, 1, 0), inputs, masks, Precision(), parts=parts, frames=2)
         assert module.conv.weight.grad is not None
         found.append(module.conv.weight.grad.clone())
 

@@ -12,8 +12,8 @@ from torch import nn
 from nas_attn.budget import Budget
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise
 from nas_attn.training.batches import BatchPlan
+from nas_attn.training.crop_loader import ResidentCrops, StreamedCrops, crop_loader
 from nas_attn.training.step import TrainingStep
-from nas_attn.training.supply import ResidentSupply, StreamedSupply, supply_of
 
 Coordinates = Callable[..., DeviceImages]
 BUDGET = Budget(steps=7, image_size=8, batch_size=3)
@@ -37,8 +37,8 @@ def images_of(coordinates: Coordinates) -> DeviceImages:
 def test_a_streamed_set_gives_the_crops_of_a_resident_one(coordinates: Coordinates, portion: int) -> None:
     images = images_of(coordinates)
     plan = BatchPlan.draw(len(images), BUDGET.steps, BUDGET, seed=1)
-    resident = ResidentSupply(images, plan, 8)
-    streamed = StreamedSupply(images, plan, 8, portion=portion)
+    resident = ResidentCrops(images, plan, 8)
+    streamed = StreamedCrops(images, plan, 8, portion=portion)
 
     for number in range(BUDGET.steps):
         streamed.prepare(number)
@@ -58,8 +58,8 @@ def test_a_set_beyond_its_limit_of_bytes_stays_in_the_machines_memory(coordinate
     assert (fits.pixels.device, fits.streams) == (gpu, False)
     assert (streams.pixels.device, streams.device, streams.streams) == (torch.device("cpu"), gpu, True)
     plan = BatchPlan.draw(3, 2, BUDGET, seed=0)
-    assert isinstance(supply_of(streams, plan, 8), StreamedSupply)
-    assert isinstance(supply_of(whole, plan, 8), ResidentSupply)
+    assert isinstance(crop_loader(streams, plan, 8), StreamedCrops)
+    assert isinstance(crop_loader(whole, plan, 8), ResidentCrops)
 
 
 def test_each_call_takes_the_next_step_and_keeps_its_loss(coordinates: Coordinates) -> None:

@@ -19,7 +19,7 @@ from nas_attn.budget import Budget
 from nas_attn.errors import LostStorageError, SpaceError, StudyError, UsageError
 from nas_attn.placement import NONE, Placement
 from nas_attn.ranking import COSTS
-from nas_attn.record import Failure, Outcome, Role, Shortage, State, TrialRecord
+from nas_attn.record import Failure, Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.database.asked import AskedTrials
 from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_of_birth
@@ -487,7 +487,7 @@ def _ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> 
         outcome=Outcome.from_dict(ended) if complete else None,
         failure=None if complete else ended.get("reason", ENDED_OUTSIDE),
         worker=ended.get("worker", ""),
-        shortage=None if shortage is None else Shortage(**shortage),
+        shortage=None if shortage is None else OutOfMemory(**shortage),
     )
 
 

@@ -23,7 +23,7 @@ def attempt(evaluator: Evaluator, evaluation: Evaluation) -> Outcome | Failure:
     """The outcome, or why there is none; errors that only a mistake in this program can cause are raised."""
     import torch
 
-    from nas_attn.measure import begin_watch, is_shortage, shortage_of
+    from nas_attn.measure import begin_watch, is_out_of_memory, out_of_memory_of
 
     device = torch.device(getattr(evaluator, "device", "cpu"))
     begin_watch(device)
@@ -40,9 +40,9 @@ def attempt(evaluator: Evaluator, evaluation: Evaluation) -> Outcome | Failure:
         ImportError,
     ) as error:  # torch's errors of memory, shapes, kernels and values, and those of the machine
         log.debug("an evaluation failed", exc_info=True)
-        if not is_shortage(error):
+        if not is_out_of_memory(error):
             return Failure(f"{type(error).__name__}: {_short(error)}", cause=cause_of(error))
-        shortage = shortage_of(error, device)
+        shortage = out_of_memory_of(error, device)
         notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
         failure = Failure(f"out of memory: {shortage}; {_short(error)}{notes}", shortage)
     # Only here is what the failed run held free again, for the next run and for the other workers of the GPU.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.record import Failure, Shortage
+from nas_attn.record import Failure, OutOfMemory
 
 _OWN_DEATHS = 2
 """So many times an evaluation may end its worker by itself, until it is repeated alone."""
@@ -66,7 +66,7 @@ def hopeless(deaths: Sequence[Death]) -> Failure | None:
         return None
     reason = f"its worker ended {len(deaths)} times, the last time, when it ran alone, by {deaths[-1].how}"
     own = [death for death in deaths if death.own]
-    return Failure(reason, Shortage() if own and all(death.out_of_memory for death in own) else None)
+    return Failure(reason, OutOfMemory() if own and all(death.out_of_memory for death in own) else None)
 
 
 def n_memory_kills() -> int:

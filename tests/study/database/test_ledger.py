@@ -12,7 +12,7 @@ import pytest
 
 from nas_attn.errors import MissingPackageError, StudyError
 from nas_attn.evaluate import LookupEvaluator
-from nas_attn.record import Failure, Role, Shortage, State
+from nas_attn.record import Failure, OutOfMemory, Role, State
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, open_storage
 from nas_attn.study.evaluation import Evaluation
@@ -57,7 +57,7 @@ def test_a_failed_trial_may_be_under_way_again_and_no_other(
     ledger: Ledger, url: str, settings: StudySettings, evaluation: Evaluation, evaluator: LookupEvaluator
 ) -> None:
     begun = [ledger.begin(evaluation, settings.space, version="9.9") for _ in range(3)]
-    failed = ledger.fail(begun[0], Failure("out of memory", Shortage("gpu", 9.0, 8.0)), "here:1")
+    failed = ledger.fail(begun[0], Failure("out of memory", OutOfMemory("gpu", 9.0, 8.0)), "here:1")
     outcome = evaluator(evaluation.placement, evaluation.budget, evaluation.seed)
     complete = ledger.complete(begun[1], outcome, "macs", "here:1")
 

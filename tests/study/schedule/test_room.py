@@ -8,7 +8,7 @@ import pytest
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
-from nas_attn.record import Cost, Outcome, Role, Score, Shortage, State, TrialRecord
+from nas_attn.record import Cost, Outcome, OutOfMemory, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.schedule.room import Fits, Room
 
@@ -28,7 +28,7 @@ class World:
         self.room.add(replace(self._record(size), state=State.COMPLETE, outcome=outcome))
 
     def short(self, size: int, device: str = BIG) -> None:
-        shortage = Shortage(device, 9.0, 8.0)
+        shortage = OutOfMemory(device, 9.0, 8.0)
         self.room.add(replace(self._record(size), state=State.FAILED, failure="no room", shortage=shortage))
 
     def _record(self, size: int) -> TrialRecord:

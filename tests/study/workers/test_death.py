@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_attn.record import Shortage
+from nas_attn.record import OutOfMemory
 from nas_attn.study.workers.death import Death, death_of, hopeless, n_memory_kills, needs_solitude
 
 CRASH, KILL = Death("a crash", own=True), Death("a kill", own=False)
@@ -69,7 +69,7 @@ def test_only_what_ends_for_want_of_memory_each_time_is_infeasible() -> None:
     starved = Death("the machine is out of memory", own=True, out_of_memory=True)
     lonely = replace(starved, alone=True)
 
-    assert getattr(hopeless([starved, KILL, starved, lonely]), "shortage", None) == Shortage()
+    assert getattr(hopeless([starved, KILL, starved, lonely]), "shortage", None) == OutOfMemory()
     assert getattr(hopeless([starved, starved]), "shortage", None) is None, "a neighbour may have the memory"
     assert getattr(hopeless([starved, CRASH, lonely]), "shortage", None) is None
     assert getattr(hopeless([*[KILL] * 10, *[replace(KILL, alone=True)] * 3]), "shortage", None) is None

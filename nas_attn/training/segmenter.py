@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_attn.errors import UsageError
-from nas_attn.fit.mirror import enlarged
-from nas_attn.fit.normalise import Normalisation
+from nas_attn.training.normalise import Normalisation
+from nas_attn.training.reflect_pad import enlarged
 
 WHOLE_UP_TO = 2048
 """Images with no side above this many pixels are segmented in one piece unless a tile is asked for."""

@@ -1,4 +1,4 @@
-"""What some modules of a network want of whoever trains it: to know the step, and a loss of their own.
+"""What some modules of a network want of the training: to know the step, and an auxiliary loss.
 
 Training knows nothing else of a network's modules. A module takes part by having one of these methods; none of
 them is called in evaluation. Both consist of operations on tensors, so that a step stays one CUDA graph.
@@ -30,7 +30,7 @@ class FollowsSteps(Protocol):
 
 
 @runtime_checkable
-class HasOwnLoss(Protocol):
+class AuxiliaryLoss(Protocol):
     """A module that adds a term to the loss, from what it kept of the forward pass."""
 
     def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
@@ -42,8 +42,8 @@ class HasOwnLoss(Protocol):
         """
 
 
-class Companions:
-    """The modules of a network that want to know the step or have a loss of their own.
+class ModuleHooks:
+    """Calls the modules of a network that want to know the step or add an auxiliary loss.
 
     Args:
         module: the network.
@@ -57,7 +57,7 @@ class Companions:
         self._followers = [
             (child, keyed_seed("module", seed, name)) for name, child in named if isinstance(child, FollowsSteps)
         ]
-        self._teachers = [child for _, child in named if isinstance(child, HasOwnLoss)]
+        self._with_loss = [child for _, child in named if isinstance(child, AuxiliaryLoss)]
 
     @torch.no_grad()
     def begin_step(self, step: Tensor) -> None:
@@ -71,8 +71,8 @@ class Companions:
         Shape: (N, K, H, W), (N, H, W) -> ().
         """
         loss = segmentation_loss(logits, masks)
-        if self._teachers:
+        if self._with_loss:
             scores = image_scores(logits.detach(), masks)
-            for teacher in self._teachers:
-                loss = loss + teacher.own_loss(masks, scores)
+            for child in self._with_loss:
+                loss = loss + child.own_loss(masks, scores)
         return loss

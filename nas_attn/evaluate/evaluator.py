@@ -16,17 +16,16 @@ from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import MachineError
 from nas_attn.evaluate.costs import CostTable
-from nas_attn.evaluate.judge import judge
 from nas_attn.evaluate.pretrained import Weights, kept_weights, start_from
 from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets
 from nas_attn.evaluate.source import DataSource
-from nas_attn.measure import device_name, is_shortage, measure_latency_ms, measure_peak_memory_mib
+from nas_attn.measure import device_name, is_out_of_memory, measure_latency_ms, measure_peak_memory_mib
 from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.record import Cost, Outcome, Score
 from nas_attn.training import (
-    Companions,
     GraphPool,
+    ModuleHooks,
     Precision,
     Recipe,
     Stamp,
@@ -36,6 +35,7 @@ from nas_attn.training import (
     train_run,
     why_whole,
 )
+from nas_attn.training.scoring import judge
 from nas_attn.unet import build_unet
 
 
@@ -95,7 +95,7 @@ class TrainingEvaluator:
             score = self.score(module)
             cost = self._cost(placement, module, budget, parts)
         except (RuntimeError, MemoryError) as error:
-            if self.split and is_shortage(error) and 2 * parts <= budget.batch_size:
+            if self.split and is_out_of_memory(error) and 2 * parts <= budget.batch_size:
                 if (why := self._why_whole(placement)) is None:
                     return None
                 error.add_note(f"its batch was not split, since {why}")
@@ -128,7 +128,7 @@ class TrainingEvaluator:
         try:
             return self._read_sets()
         except (RuntimeError, MemoryError) as error:
-            if not is_shortage(error):
+            if not is_out_of_memory(error):
                 raise
             raise MachineError(f"{self.device} has no room for the images: {error}") from error
 
@@ -233,12 +233,10 @@ class TrainingEvaluator:
         shape = (images, self.network.in_channels, budget.image_size, budget.image_size)
         inputs = self.precision.arrange(torch.zeros(shape, device=device))
         masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
-        companions = Companions(module, steps=1, seed=0)
+        hooks = ModuleHooks(module, steps=1, seed=0)
 
         def step() -> None:
-            add_gradients(
-                module, companions, inputs, masks, self.precision, parts=parts, frames=self.network.frames
-            )
+            add_gradients(module, hooks, inputs, masks, self.precision, parts=parts, frames=self.network.frames)
 
         module.train()
         module.zero_grad(set_to_none=True)

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 
-class Kept:
+class ForwardCache:
     """Tensors of the latest forward pass in training, until they are taken; a copy of a module has none."""
 
     def __init__(self) -> None:
@@ -22,8 +22,8 @@ class Kept:
         tensors, self._tensors = self._tensors, ()
         return tensors
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
-        return Kept()
+    def __deepcopy__(self, memo: dict[int, Any]) -> ForwardCache:
+        return ForwardCache()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_tensors": ()}

@@ -15,7 +15,7 @@ from nas_attn.kind import Family
 from nas_attn.measure import LiveBytes
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location, Placement, Site
-from nas_attn.training import Companions
+from nas_attn.training import ModuleHooks
 from nas_attn.unet import UNet
 
 _STATE_BYTES = 16
@@ -109,9 +109,9 @@ class MemoryTable:
             )
             inputs, masks = torch.zeros(size), torch.zeros(size[0], *size[2:], dtype=torch.uint8)
         _allocate_gradients(module)
-        companions = Companions(module, steps=1, seed=0)
+        hooks = ModuleHooks(module, steps=1, seed=0)
         with live:
-            companions.loss(module(inputs), masks).backward()  # type: ignore[no-untyped-call]
+            hooks.loss(module(inputs), masks).backward()  # type: ignore[no-untyped-call]
         return live.peak, tuple(_Reached(probe.name, max(probe.forwards, probe.backwards)) for probe in visited)
 
 

@@ -16,12 +16,12 @@ from nas_attn.data import Dataset
 from nas_attn.errors import TrainingError
 from nas_attn.fit.curve import EpochRecord, StepRecord
 from nas_attn.fit.hardware import Hardware
-from nas_attn.fit.inference import Segmenter
-from nas_attn.fit.keeper import Keeper
-from nas_attn.fit.lesson import Lesson
+from nas_attn.fit.keeper import CheckpointCallback
+from nas_attn.fit.lesson import SegmentationModule
 from nas_attn.fit.plan import FitPlan
-from nas_attn.fit.quiet import quiet_lightning
+from nas_attn.fit.quiet import lightning_warnings
 from nas_attn.training import Recipe
+from nas_attn.training.segmenter import Segmenter
 
 
 def teach(
@@ -53,15 +53,15 @@ def teach(
         KeyboardInterrupt: Ctrl-C; the training goes on from its last epoch when it is called again.
     """
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    keeper = Keeper(checkpoint, folder / "curve.csv", keep_best, plan.patience, report)
+    keeper = CheckpointCallback(checkpoint, folder / "curve.csv", keep_best, plan.patience, report)
     if hardware.accelerator == "cuda":
         segmenter.module.to(memory_format=torch.channels_last)
-    with quiet_lightning():
+    with lightning_warnings():
         trainer = _trainer(plan, hardware, folder, keeper)
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(
-                Lesson(segmenter, dataset, plan),
+                SegmentationModule(segmenter, dataset, plan),
                 ckpt_path=_readable(checkpoint) if checkpoint.exists() else None,
                 weights_only=True,
             )
@@ -86,7 +86,7 @@ def is_chief() -> bool:
     return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
-def _trainer(plan: FitPlan, hardware: Hardware, folder: Path, keeper: Keeper) -> lightning.Trainer:
+def _trainer(plan: FitPlan, hardware: Hardware, folder: Path, keeper: CheckpointCallback) -> lightning.Trainer:
     several = hardware.devices > 1
     return lightning.Trainer(
         accelerator=hardware.accelerator,

@@ -9,7 +9,7 @@ import torch
 
 from nas_attn.measure.device import device_name
 from nas_attn.measure.memory import MIB
-from nas_attn.record import Shortage
+from nas_attn.record import OutOfMemory
 
 _SIGNS = (
     "DefaultCPUAllocator",
@@ -23,20 +23,20 @@ _ASKED = re.compile(r"allocate (?P<number>\d+(\.\d+)?) (?P<unit>bytes|[KMGTPE]iB
 _UNITS = {unit: 1024**power for power, unit in enumerate(("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))}
 
 
-def is_shortage(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory has run out, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
-def shortage_of(error: BaseException, device: torch.device) -> Shortage:
+def out_of_memory_of(error: BaseException, device: torch.device) -> OutOfMemory:
     """How much memory there would have had to be, at least.
 
     To be asked while the error is handled: its traceback keeps alive what was held when it was raised.
 
     Args:
-        error: one for which ``is_shortage`` holds.
+        error: one for which ``is_out_of_memory`` holds.
         device: where the evaluation ran.
     """
     asked = _asked_bytes(str(error))
@@ -47,11 +47,11 @@ def shortage_of(error: BaseException, device: torch.device) -> Shortage:
         capacity = torch.cuda.get_device_properties(device).total_memory
     else:
         needed, capacity = _resident_bytes() + asked, machine_bytes()
-    return Shortage(device_name(device), needed / MIB, None if capacity is None else capacity / MIB)
+    return OutOfMemory(device_name(device), needed / MIB, None if capacity is None else capacity / MIB)
 
 
 def begin_watch(device: torch.device) -> None:
-    """Forget what a GPU's earlier evaluations held, so that ``shortage_of`` tells of the one that begins."""
+    """Forget what a GPU's earlier evaluations held, so that ``out_of_memory_of`` tells of the one that begins."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 

@@ -5,12 +5,12 @@ from torch import nn
 
 from nas_attn.data.dataset import pack
 from nas_attn.errors import UsageError
-from nas_attn.fit.inference import Segmenter, tile_margin
-from nas_attn.fit.normalise import Normalisation
 from nas_attn.fit.scoring import score_images
 from nas_attn.fit.whole import WholeImages
 from nas_attn.network import UNetConfig
 from nas_attn.training import initialise, recalibrate_batchnorm
+from nas_attn.training.normalise import Normalisation
+from nas_attn.training.segmenter import Segmenter, tile_margin
 from nas_attn.unet import build_unet
 
 NORMALISATION = Normalisation((100.0,), (50.0,))

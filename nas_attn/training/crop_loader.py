@@ -13,7 +13,7 @@ from nas_attn.training.images import DeviceImages
 _PORTION_BYTES = 2**27
 
 
-class Supply(Protocol):
+class CropLoader(Protocol):
     """Raw crops for the steps of a run, equal whatever their source."""
 
     def prepare(self, step: int) -> None:
@@ -26,18 +26,18 @@ class Supply(Protocol):
         """
 
 
-def supply_of(images: DeviceImages, plan: BatchPlan, size: int) -> Supply:
-    """The supply that fits where the images are.
+def crop_loader(images: DeviceImages, plan: BatchPlan, size: int) -> CropLoader:
+    """The loader that fits where the images are.
 
     Args:
         images: the training set.
         plan: the batches, on the CPU.
         size: side of the crops in pixels.
     """
-    return StreamedSupply(images, plan, size) if images.streams else ResidentSupply(images, plan, size)
+    return StreamedCrops(images, plan, size) if images.streams else ResidentCrops(images, plan, size)
 
 
-class ResidentSupply:
+class ResidentCrops:
     """Cuts crops on the device, from images that are there."""
 
     def __init__(self, images: DeviceImages, plan: BatchPlan, size: int) -> None:
@@ -54,7 +54,7 @@ class ResidentSupply:
         return cut_crops(self._images, which, draws, self._size)
 
 
-class StreamedSupply:
+class StreamedCrops:
     """Cuts the crops of many steps on the CPU and brings them to the device together.
 
     Args:

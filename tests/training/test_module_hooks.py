@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nas_attn.attention.dynamic import DynamicConvolution
 from nas_attn.attention.encnet import ContextEncoding
 from nas_attn.budget import Budget
-from nas_attn.training import Companions, DeviceImages, initialise, segmentation_loss, train_run
+from nas_attn.training import DeviceImages, ModuleHooks, initialise, segmentation_loss, train_run
 from nas_attn.training.loss import image_scores
 
 BUDGET = Budget(steps=12, image_size=8, batch_size=3)
@@ -67,8 +67,8 @@ def test_own_losses_are_added_to_that_of_the_segmentation() -> None:
     logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     masks = torch.randint(0, 3, (2, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     plain = segmentation_loss(logits, masks)
-    assert torch.equal(Companions(nn.Sequential(nn.ReLU(), Follower()), 1, 0).loss(logits, masks), plain)
-    taught = Companions(nn.Sequential(Teacher(), nn.ModuleList([Teacher()])), 1, 0).loss(logits, masks)
+    assert torch.equal(ModuleHooks(nn.Sequential(nn.ReLU(), Follower()), 1, 0).loss(logits, masks), plain)
+    taught = ModuleHooks(nn.Sequential(Teacher(), nn.ModuleList([Teacher()])), 1, 0).loss(logits, masks)
     added = image_scores(logits.detach(), masks).sum() + masks.sum()
     torch.testing.assert_close(taught, plain + 2 * added)
     torch.testing.assert_close(torch.autograd.grad(taught, logits), torch.autograd.grad(plain, logits))

@@ -101,7 +101,7 @@ def test_padding_is_not_seen() -> None:
 def test_how_many_images_share_a_batch_does_not_matter(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     module, images = network(), images_of(SIZES)
     whole = judge(module, images, CLASSES, Precision())
-    judging = importlib.import_module("nas_attn.evaluate.judge")
+    judging = importlib.import_module("nas_attn.training.scoring")
     monkeypatch.setattr(judging, "_BATCH_PIXELS", at_once)
 
     assert judge(module, images, CLASSES, Precision()).iou == pytest.approx(whole.iou, abs=1e-3)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nas_attn.document import Entry, Problems
 from nas_attn.errors import SpaceError, did_you_mean
 from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
-from nas_attn.space.entry import Entry, Problems
 from nas_attn.space.rules import canonical_spec, clip_problem, stage_problem
 
 

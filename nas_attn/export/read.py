@@ -7,18 +7,22 @@ from dataclasses import fields
 from pathlib import Path
 
 from nas_attn.budget import Budget
-from nas_attn.errors import ExportError, SpaceError, UsageError
+from nas_attn.document import Entry, FileKind, Problems, parse_document, read_text, shown_path
+from nas_attn.errors import ExportError, UsageError
 from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, Verified, input_problems
 from nas_attn.export.placement import read_placement
 from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig, network_problems
 from nas_attn.ranking.verification import Verdict
-from nas_attn.space.document import parse_document
-from nas_attn.space.entry import Entry, Problems
 
-MAX_BYTES = 256 * 1024
-
+_KIND = FileKind(
+    "an architecture file",
+    f"format: {FORMAT}",
+    ExportError,
+    example="an architecture file, such as best.yaml",
+    missing="; 'nas-attn export STUDY -o {path}' writes one",
+)
 _FIELDS = ("format", "network", "placement", "classes", "input", "found", "results", "verified")
 _START = f"an architecture file starts with 'format: {FORMAT}'"
 
@@ -34,7 +38,7 @@ def read_architecture(path: str | Path, kinds: Mapping[str, AttentionKind]) -> A
             with its line and field.
     """
     path = Path(path)
-    return parse_architecture(_text(path), str(path), kinds)
+    return parse_architecture(read_text(path, _KIND), shown_path(path), kinds)
 
 
 def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]) -> Architecture:
@@ -47,15 +51,10 @@ def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]
     Raises:
         ExportError: see ``read_architecture``.
     """
-    problems = Problems(where)
-    try:
-        if not text.strip():
-            raise ExportError(f"{where}: the file is empty; {_START}")
-        root = parse_document(text, where, problems)
-        _check_format(root, where)
-        return _architecture(root, problems, kinds)
-    except SpaceError as error:
-        raise ExportError(error.problems) from None
+    problems = Problems(where, _KIND)
+    root = parse_document(text, problems)
+    _check_format(root, where)
+    return _architecture(root, problems, kinds)
 
 
 def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, AttentionKind]) -> Architecture:
@@ -206,22 +205,3 @@ def _verdict(verified: Section) -> Verdict:
         return Verdict.CONFIRMED
     interval = verified.maybe_interval("delta_interval")
     return Verdict.REFUTED if interval is not None and interval.high < 0 else Verdict.NOT_SHOWN
-
-
-def _text(path: Path) -> str:
-    if path.is_dir():
-        raise ExportError(f"{path}: this is a folder; name an architecture file, such as best.yaml")
-    if not path.exists():
-        raise ExportError(f"{path}: no such file; 'nas-attn export STUDY -o {path}' writes one")
-    if not path.is_file():
-        raise ExportError(f"{path}: this is no regular file; name an architecture file, such as best.yaml")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ExportError(f"{path}: larger than {MAX_BYTES // 1024} KiB; an architecture takes a few")
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ExportError(f"{path}: not UTF-8 text; is this an architecture file?") from None
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read: {error.strerror or error}") from None

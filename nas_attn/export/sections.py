@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TypeVar
 
+from nas_attn.document import Entry, Problems
 from nas_attn.errors import did_you_mean
 from nas_attn.ranking import Interval
-from nas_attn.space.entry import Entry, Problems
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)

@@ -11,7 +11,8 @@ from nas_attn.errors import SpaceError, UsageError
 from nas_attn.record import Cost
 
 DEFAULT_MAX_POSITIONS = 4096
-HOW_TO_WRITE = "write 1.5x (times the plain U-Net), 2.1G, 350M, 40k or 12000"
+WAYS_TO_WRITE = "1.5x (times the plain U-Net), 2.1G, 350M, 40k or 12000"
+HOW_TO_WRITE = f"write {WAYS_TO_WRITE}"
 MOST = {"absolute": 10**15, "relative": 10**5}
 
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

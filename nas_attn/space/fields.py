@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
+from nas_attn.document import Entry, Problems, shown
 from nas_attn.errors import NetworkError, SpaceError, did_you_mean
 from nas_attn.kind import START
 from nas_attn.network import UNetConfig, network_problems
 from nas_attn.space.ceiling import DEFAULT_MAX_POSITIONS, Ceiling, Limits
-from nas_attn.space.entry import Entry, Problems, shown
 from nas_attn.space.space import NAME
 
 DEFAULT_IMAGE_SIZE = 128

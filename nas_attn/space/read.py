@@ -9,13 +9,12 @@ from typing import Any
 
 import yaml
 
+from nas_attn.document import Entry, Problems, parse_document, read_text, shown_path
 from nas_attn.errors import SpaceError
 from nas_attn.kind import AttentionKind
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options
-from nas_attn.space.document import parse_document
-from nas_attn.space.entry import Entry, Problems
 from nas_attn.space.fields import (
     Overrides,
     SizedNetwork,
@@ -29,9 +28,8 @@ from nas_attn.space.fields import (
 )
 from nas_attn.space.find import find_space
 from nas_attn.space.rules import clip_problem, position_problem
-from nas_attn.space.source import read_text, shown_path
 from nas_attn.space.space import Choices, Dropped, SearchSpace
-from nas_attn.space.write import VERSION
+from nas_attn.space.write import SPACE_FILE, VERSION
 
 _FIELDS = ("version", "name", "description", "network", "start", "options", "choices", "limits", "ladder")
 _REQUIRED = ("version", "name", "network", "choices")
@@ -64,7 +62,7 @@ def read_space(
     """
     path = find_space(source)
     overrides = Overrides(in_channels, classes, base_channels, image_size, start, frames)
-    return space_from_text(read_text(path), kinds, where=shown_path(path), overrides=overrides)
+    return space_from_text(read_text(path, SPACE_FILE), kinds, where=shown_path(path), overrides=overrides)
 
 
 def space_from_dict(values: Mapping[str, Any], kinds: Mapping[str, AttentionKind], *, where: str) -> SearchSpace:
@@ -93,8 +91,8 @@ def space_from_text(
     Raises:
         SpaceError: the text is wrong; every problem with its line and field.
     """
-    problems = Problems(where)
-    document = parse_document(text, where, problems)
+    problems = Problems(where, SPACE_FILE)
+    document = parse_document(text, problems)
     _check_version(document, problems)
     fields = known_fields(document, _FIELDS, _REQUIRED, problems)
     return _space(fields, kinds, overrides or Overrides(), problems)

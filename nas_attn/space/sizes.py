@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.space.document import parse_document
-from nas_attn.space.entry import Entry, Problems
+from nas_attn.document import Entry, Problems, parse_document, read_text, shown_path
 from nas_attn.space.find import find_space
-from nas_attn.space.source import read_text, shown_path
+from nas_attn.space.write import SPACE_FILE
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ def written_sizes(source: str | Path) -> WrittenSizes:
         SpaceError: no such file, or it is no YAML.
     """
     path = find_space(source)
-    where = shown_path(path)
-    document = parse_document(read_text(path), where, Problems(where))
+    document = parse_document(read_text(path, SPACE_FILE), Problems(shown_path(path), SPACE_FILE))
     top = document.value if isinstance(document.value, dict) else {}
     network = top.get("network")
     fields = network.value if network is not None and isinstance(network.value, dict) else {}

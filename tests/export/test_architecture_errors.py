@@ -180,8 +180,8 @@ def test_unreadable_places_are_refused(kinds: Kinds, tmp_path: Path) -> None:
         (tmp_path, "this is a folder; name an architecture file"),
         (tmp_path / "missing.yaml", "no such file; 'nas-attn export STUDY -o .*missing.yaml' writes one"),
         (tmp_path / "pipe", "this is no regular file"),
-        (tmp_path / "image.png", "not UTF-8 text; is this an architecture file?"),
-        (tmp_path / "large", "larger than 256 KiB; an architecture takes a few"),
+        (tmp_path / "image.png", "line 1: not UTF-8 text; save the file as UTF-8"),
+        (tmp_path / "large", "larger than 256 KiB; an architecture file takes a few"),
         (tmp_path / "a\0b", "no such file|cannot be read"),
     ):
         with pytest.raises(ExportError, match=problem):

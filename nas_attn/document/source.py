@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas_attn.errors import SpaceError
-
-MAX_BYTES = 256 * 1024
+from nas_attn.document.entry import FileKind
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, kind: FileKind) -> str:
     """The whole file as text; a byte order mark is left out.
 
     Raises:
-        SpaceError: the file is missing, no regular file, too large, or not UTF-8.
+        NasAttnError: as the kind says, where the file is missing, no regular file, too large, or not UTF-8.
     """
     where = shown_path(path)
     try:
         if path.is_dir():
-            raise SpaceError(f"{where}: this is a folder; name a .yaml file")
+            raise kind.error(f"{where}: this is a folder; name {kind.example}")
         if not path.exists():
-            raise SpaceError(f"{where}: no such file")
+            raise kind.error(f"{where}: no such file{kind.missing.format(path=where)}")
         if not path.is_file():
-            raise SpaceError(f"{where}: this is no regular file; name a .yaml file")
+            raise kind.error(f"{where}: this is no regular file; name {kind.example}")
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise SpaceError(f"{where}: larger than {MAX_BYTES // 1024} KiB; a search space takes a few")
+            content = file.read(kind.most_bytes + 1)
+        if len(content) > kind.most_bytes:
+            raise kind.error(f"{where}: larger than {kind.most_bytes // 1024} KiB; {kind.noun} takes a few")
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise SpaceError(f"{where}: line {line}: not UTF-8 text; save the file as UTF-8") from None
+        raise kind.error(f"{where}: line {line}: not UTF-8 text; save the file as UTF-8") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise SpaceError(f"{where}: cannot be read: {reason}") from None
+        raise kind.error(f"{where}: cannot be read: {reason}") from None
 
 
 def shown_path(path: Path) -> str:

@@ -55,6 +55,15 @@ class Entry:
     value: Scalar | tuple[Entry, ...] | dict[str, Entry]
     is_broken: bool = False
 
+    @classmethod
+    def of(cls, plain: object, path: str = "") -> Entry:
+        """A value that stands on no line."""
+        if isinstance(plain, dict):
+            return cls(path, 0, {str(name): cls.of(value, join(path, str(name))) for name, value in plain.items()})
+        if isinstance(plain, (list, tuple)):
+            return cls(path, 0, tuple(cls.of(value, path) for value in plain))
+        return cls(path, 0, plain if plain is None or isinstance(plain, (bool, int, float)) else str(plain))
+
     @property
     def is_scalar(self) -> bool:
         """Whether it is a single word or number."""
@@ -135,6 +144,12 @@ def shown(value: object) -> str:
         return f"a number of more than {_MOST_DIGITS} digits"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
+
+
+def join(path: str, name: str) -> str:
+    """The path of a field below another."""
+    part = name if len(name) <= 60 and name.isprintable() else shown(name)
+    return f"{path}.{part}" if path else part
 
 
 def _one_line(problem: str) -> str:

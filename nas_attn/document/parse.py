@@ -9,7 +9,7 @@ from typing import TypeGuard
 import yaml
 from yaml.constructor import SafeConstructor
 
-from nas_attn.document.entry import Entry, Problems, Scalar, shown
+from nas_attn.document.entry import Entry, Problems, Scalar, join, shown
 
 MAX_DEPTH = 10
 MAX_NUMBER = 10**15
@@ -84,9 +84,9 @@ def _fields(node: yaml.MappingNode, path: str, problems: Problems) -> dict[str, 
         name = key.value
         if name in fields:
             first = fields[name].line
-            problems.add_at(key.start_mark.line + 1, f"{_join(path, name)}: written twice, first at line {first}")
+            problems.add_at(key.start_mark.line + 1, f"{join(path, name)}: written twice, first at line {first}")
             continue
-        fields[name] = _entry(child, _join(path, name), problems)
+        fields[name] = _entry(child, join(path, name), problems)
     return fields
 
 
@@ -102,11 +102,6 @@ def _named(node: yaml.MappingNode, path: str, problems: Problems) -> Iterator[tu
 
 def _is_text(key: yaml.Node, is_typed: bool) -> TypeGuard[yaml.ScalarNode]:
     return isinstance(key, yaml.ScalarNode) and (key.tag == "tag:yaml.org,2002:str" or not is_typed)
-
-
-def _join(path: str, name: str) -> str:
-    part = name if len(name) <= 60 and name.isprintable() else shown(name)
-    return f"{path}.{part}" if path else part
 
 
 def _scalar(node: yaml.Node) -> tuple[Scalar, str | None]:

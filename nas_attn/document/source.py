@@ -7,13 +7,17 @@ from pathlib import Path
 from nas_attn.document.entry import FileKind
 
 
-def read_text(path: Path, kind: FileKind) -> str:
+def read_text(path: Path, kind: FileKind, where: str | None = None) -> str:
     """The whole file as text; a byte order mark is left out.
 
+    Args:
+        path: of the file.
+        kind: of the file.
+        where: what errors call it; its path where left out.
     Raises:
         NasAttnError: as the kind says, where the file is missing, no regular file, too large, or not UTF-8.
     """
-    where = shown_path(path)
+    where = where or shown_path(path)
     try:
         if path.is_dir():
             raise kind.error(f"{where}: this is a folder; name {kind.example}")

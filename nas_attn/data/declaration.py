@@ -13,7 +13,7 @@ from nas_attn.data.dataset import MAX_CLASSES
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.reach import is_file
-from nas_attn.document import Entry, FileKind, Problems, Read, parse_document, read_model, read_text
+from nas_attn.document import Entry, FileKind, Problems, Read, parse_document, read_sound, read_text
 from nas_attn.errors import DataError, did_you_mean
 from nas_attn.names import name_problem
 
@@ -179,7 +179,7 @@ def _read_json(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
 
 
 def _declared(document: Entry, problems: Problems) -> tuple[Declaration, list[Problem]]:
-    written = read_model(document, _Written, problems) or _sound(document)
+    written = _Written(**read_sound(document, _Written, problems))
     classes, mask_values = _meaning(written, document, problems)
     splits = written.splits and tuple(
         (split, stems) for split in SPLITS if (stems := getattr(written.splits, split)) is not None
@@ -197,15 +197,6 @@ def _declared(document: Entry, problems: Problems) -> tuple[Declaration, list[Pr
     _check_ignored(declaration, problems)
     _check_splits(declaration, problems)
     return declaration, [Problem(Sort.DECLARATION, line) for line in problems.lines]
-
-
-def _sound(document: Entry) -> _Written:
-    """The fields in which nothing is wrong, so that the data are judged by them all the same."""
-    read = {
-        name: read_model(replace(document, value={name: entry}), _Written, Problems("", _KIND))
-        for name, entry in document.fields.items()
-    }
-    return _Written(**{name: getattr(one, name) for name, one in read.items() if one is not None})
 
 
 def _meaning(

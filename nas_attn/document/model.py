@@ -25,19 +25,38 @@ def read_model(entry: Entry, model: type[T], problems: Problems) -> T | None:
     Fields of the mapping are those of the dataclass, judged strictly by their types; of files whose values are
     texts, numbers are read from the texts.
     """
+    value: T | None = _read(entry, model, problems)
+    return value
+
+
+def read_sound(entry: Entry, model: type, problems: Problems) -> dict[str, Any]:
+    """Those fields of a dataclass in which nothing is wrong, so that they are judged further all the same."""
+    whole = read_model(entry, model, problems)
+    if whole is not None:
+        return vars(whole)
+    quiet, hints = Problems(problems.where, problems.kind), hints_of(model)
+    read = {
+        name: _read(field, hints[name], quiet)
+        for name, field in entry.fields.items()
+        if name in hints and not field.is_broken
+    }
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def _read(entry: Entry, hint: Any, problems: Problems) -> Any:
     from pydantic import ValidationError
 
     before = len(problems)
-    for place, problem in _unknown(entry, model):
+    for place, problem in _unknown(entry, hint):
         problems.add(place, problem)
-    adapter: TypeAdapter[T] = _adapter(model)  # type: ignore[arg-type]  # a class has a hash
+    value = None
     try:
         if problems.kind.is_typed:
-            value = adapter.validate_json(json.dumps(entry.plain), strict=True)
+            value = _adapter(hint).validate_json(json.dumps(entry.plain), strict=True)
         else:
-            value = adapter.validate_python(entry.plain)
+            value = _adapter(hint).validate_python(entry.plain)
     except ValidationError as error:
-        for place, problem in _told(error.errors(include_url=False), entry, model):
+        for place, problem in _told(error.errors(include_url=False), entry, hint):
             problems.add(place, problem)
     except NasAttnError as error:
         for problem in error.problems:
@@ -141,6 +160,6 @@ def _problem(error: ErrorDetails, hint: object, value: object) -> str:
         return str(error["ctx"]["problem"])
     if error["type"] == "missing":
         return f"the field '{error['loc'][-1]}' is missing"
-    if any(is_composite(kind) for kind in members(hint)):
+    if isinstance(value, (list, dict)) or any(is_composite(kind) for kind in members(hint)):
         return f"must be {allowed(hint)}, not {shown(value)}"
     return f"{shown(value)} must be {allowed(hint)}"

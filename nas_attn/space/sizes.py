@@ -35,16 +35,11 @@ def written_sizes(source: str | Path) -> WrittenSizes:
     """
     path = find_space(source)
     document = parse_document(read_text(path, SPACE_FILE), Problems(shown_path(path), SPACE_FILE))
-    top = document.value if isinstance(document.value, dict) else {}
-    network = top.get("network")
-    fields = network.value if network is not None and isinstance(network.value, dict) else {}
-    ladder = top.get("ladder")
+    written = document.fields.get("network", document).fields
+    sizes = {name: _whole(written.get(name)) for name in ("base_channels", "image_size", "frames")}
+    ladder = document.fields.get("ladder")
     steps = ladder.value if ladder is not None and isinstance(ladder.value, tuple) else ()
-    rungs = ",".join(str(step.value) for step in steps) or None
-    base_channels, image_size, frames = (
-        _whole(fields.get(name)) for name in ("base_channels", "image_size", "frames")
-    )
-    return WrittenSizes(base_channels, image_size, rungs, frames)
+    return WrittenSizes(**sizes, ladder=",".join(str(step.value) for step in steps) or None)
 
 
 def _whole(entry: Entry | None) -> int | None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from nas_attn.attention import catalogue
 from nas_attn.budget import PLAIN
+from nas_attn.config.described import with_settings
 from nas_attn.deploy.formats import known_formats, targets
 from nas_attn.deploy.save import Saved
 from nas_attn.deploy.save import save as _save
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Saved", "StudyResult", "load", "read_space", "save", "search"]
 
 
+@with_settings
 def search(
     space: str = "unet_attention",
     data: str | Path = "synthetic",
@@ -78,87 +80,13 @@ def search(
     processes of their own, so call this below ``if __name__ == "__main__":`` in a script.
 
     Args:
-        space: name of a search space, or path of its file.
-        data: a folder of images and masks, or ``synthetic``, or ``clips``.
-        trials: how many trials the study shall have in the end; 200 where left out, or with a timeout as many as
-            there is time for.
-        timeout: time of all trials together after which none begins, such as ``30m``.
-        study: its name; made from the space and the data where left out.
-        seed: of everything random.
-        screening_seeds: proposals take so many seeds in turn.
-        strategy: ``additive``, ``gp``, ``nsga2``, ``random`` or ``tpe``.
-        cost: the second objective: ``macs``, ``parameters``, ``latency`` or ``memory``.
-        storage: SQLAlchemy URL; SQLite in the study's folder where left out.
-        start: ``paper`` or ``identity``, the start of every attention that the space does not decide.
-        base_channels: C of the network at full resolution; of the device's preset where left out.
-        image_size: side of the training crops, in pixels; likewise.
-        frames: T, so many consecutive frames of a clip go through the network together; likewise.
-        batch_size: crops of a step; likewise.
-        steps: optimiser steps of a trial; likewise.
-        budget: ``auto`` doubles the steps until the plain U-Net has converged.
-        ladder: steps of short, longer and full trials, such as ``60,180,540``; ``auto`` takes a ninth and a third
-            of the steps, once these are proven to foretell full trials.
-        ladder_start: where the shorter ones start: from the weights of the ``plain`` U-Net after a full trial, or
-            from ``scratch``.
-        longest_side: larger images are shrunk to it, in pixels; ``full`` leaves them as they are.
-        max_macs: ceiling, such as ``1.5x`` the plain U-Net or ``2.1G``.
-        max_parameters: ceiling likewise.
-        max_cost: ceiling of the second objective, where that is ``macs`` or ``parameters``.
-        finalists: share of the trials that repeats the leading placements with further seeds.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several as ``cuda:0,cuda:2``.
-        workers: trials that run at once; ``auto`` is one for each core, or as many as a GPU
-            runs fastest.
-        parallel: for how many trials at once the study is laid out, where other machines join it; as many as
-            there are workers where left out.
-        engine: who runs the workers: ``processes`` of this machine, or ``ray``.
-        address: of the Ray cluster, such as ``auto``; ``local`` starts one on this machine.
-        gpu_share: what each worker of Ray gets of a GPU.
-        precision: number format and memory layout, such as ``bfloat16+channels_last``; ``auto`` is the fastest on
-            this machine, measured once.
-        out_of_memory: ``fail``, or ``split``: a trial that runs out of memory goes through its batches in parts,
-            if that does not change the result.
-        log_level: of the log files in the study's folder: ``debug``, ``info``, ``warning`` or ``error``.
+        {settings}
         listener: called with all records whenever one of them changes.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
     """
-    request = request_from(
-        {
-            "study": study,
-            "space": str(space),
-            "data": str(data),
-            "trials": trials,
-            "timeout": timeout,
-            "seed": seed,
-            "screening_seeds": screening_seeds,
-            "strategy": strategy,
-            "cost": cost,
-            "storage": storage,
-            "start": start,
-            "base_channels": base_channels,
-            "image_size": image_size,
-            "frames": frames,
-            "batch_size": batch_size,
-            "steps": steps,
-            "budget": budget,
-            "ladder": ladder,
-            "ladder_start": ladder_start,
-            "longest_side": longest_side,
-            "max_macs": max_macs,
-            "max_parameters": max_parameters,
-            "max_cost": max_cost,
-            "finalists": finalists,
-            "device": device,
-            "workers": workers,
-            "parallel": parallel,
-            "engine": engine,
-            "address": address,
-            "gpu_share": gpu_share,
-            "precision": precision,
-            "out_of_memory": out_of_memory,
-            "log_level": log_level,
-        }
-    )
+    given = {name: value for name, value in locals().items() if name != "listener"}
+    request = request_from({**given, "space": str(space), "data": str(data)})
     return run_study(resolve(request), listener or _ignore)
 
 

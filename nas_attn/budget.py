@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Gt, Le
+
+from nas_attn.document import field_problems
 from nas_attn.errors import UsageError
 
 SCRATCH: Literal["scratch"] = "scratch"
@@ -28,24 +31,15 @@ class Budget:
         UsageError: a value is out of its range; all such are named together.
     """
 
-    steps: int
-    image_size: int
-    batch_size: int
-    train_fraction: float = 1.0
-    pretraining: int = 0
+    steps: Annotated[int, Ge(1)]
+    image_size: Annotated[int, Ge(1)]
+    batch_size: Annotated[int, Ge(1)]
+    train_fraction: Annotated[float, Gt(0), Le(1)] = 1.0
+    pretraining: Annotated[int, Ge(0)] = 0
 
     def __post_init__(self) -> None:
-        found = [
-            f"{name} is {value!r}; it must be a whole number of at least 1"
-            for name, value in asdict(self).items()
-            if name not in ("train_fraction", "pretraining") and (not isinstance(value, int) or value < 1)
-        ]
-        if not isinstance(self.pretraining, int) or self.pretraining < 0:
-            found.append(f"pretraining is {self.pretraining!r}; it must be a whole number of at least 0")
-        if not 0 < self.train_fraction <= 1:
-            found.append(f"train_fraction is {self.train_fraction!r}; it must be above 0 and at most 1")
-        if found:
-            raise UsageError(found)
+        if found := field_problems(Budget, vars(self)):
+            raise UsageError([f"{name}: {problem}" for name, problem in found])
 
     def to_dict(self) -> dict[str, int | float]:
         """Plain values, for JSON and YAML; ``pretraining`` only where there is some."""

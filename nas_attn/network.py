@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import Annotated
 
+from annotated_types import Ge, Le
+
+from nas_attn.document import field_problems, one_of
 from nas_attn.errors import NetworkError
 from nas_attn.placement import NONE, Location, Placement, Site, Stage
 
 NORMS = ("batch", "group", "instance")
 UPSAMPLINGS = ("transpose", "bilinear")
 MIN_DEPTH, MAX_DEPTH = 2, 5
+Count = Annotated[int, Ge(1), Le(65536)]
+Classes = Annotated[int, Ge(2), Le(65536)]
+Depth = Annotated[int, Ge(MIN_DEPTH), Le(MAX_DEPTH)]
+Norm = Annotated[str, one_of(*NORMS)]
+Upsampling = Annotated[str, one_of(*UPSAMPLINGS)]
 
 
 @dataclass(frozen=True)
@@ -28,17 +37,17 @@ class UNetConfig:
         NetworkError: a value is out of its range; all such are named together.
     """
 
-    in_channels: int
-    classes: int
-    depth: int = 4
-    base_channels: int = 16
-    norm: str = "batch"
-    upsampling: str = "transpose"
-    frames: int = field(default=1, repr=False)  # ids are made of the text, and older than clips
+    in_channels: Count
+    classes: Classes
+    depth: Depth = 4
+    base_channels: Count = 16
+    norm: Norm = "batch"
+    upsampling: Upsampling = "transpose"
+    frames: Count = field(default=1, repr=False)  # ids are made of the text, and older than clips
 
     def __post_init__(self) -> None:
-        if found := network_problems({one.name: getattr(self, one.name) for one in fields(self)}):
-            raise NetworkError(found)
+        if found := field_problems(UNetConfig, vars(self)):
+            raise NetworkError([f"{name}: {problem}" for name, problem in found])
 
     @property
     def locations(self) -> tuple[Location, ...]:
@@ -102,21 +111,3 @@ class UNetConfig:
         if stage is Stage.DECODER:
             return 2 * self.channels(level)
         return self.channels(level - 1) if level else self.in_channels
-
-
-def network_problems(values: dict[str, object]) -> list[str]:
-    """Everything that is wrong with the fields of a network, in words; fields left out are not judged."""
-    found = []
-    for name in ("in_channels", "classes", "base_channels", "frames"):
-        value = values.get(name, 2)
-        least = 2 if name == "classes" else 1
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            found.append(f"{name} is {value!r}; it must be a whole number of at least {least}")
-    depth = values.get("depth", MIN_DEPTH)
-    if not isinstance(depth, int) or isinstance(depth, bool) or not MIN_DEPTH <= depth <= MAX_DEPTH:
-        found.append(f"depth is {depth!r}; it must be a whole number from {MIN_DEPTH} to {MAX_DEPTH}")
-    for name, allowed in (("norm", NORMS), ("upsampling", UPSAMPLINGS)):
-        value = values.get(name, allowed[0])
-        if value not in allowed:
-            found.append(f"{name} is {value!r}; it must be {' | '.join(allowed)}")
-    return found

@@ -35,10 +35,10 @@ def test_all_wrong_fields_are_named_together() -> None:
     with pytest.raises(UsageError) as caught:
         Budget(0, -1, 2.5, float("nan"))  # type: ignore[arg-type]
     assert caught.value.problems == (
-        "steps is 0; it must be a whole number of at least 1",
-        "image_size is -1; it must be a whole number of at least 1",
-        "batch_size is 2.5; it must be a whole number of at least 1",
-        "train_fraction is nan; it must be above 0 and at most 1",
+        "steps: 0 must be a whole number of at least 1",
+        "image_size: -1 must be a whole number of at least 1",
+        "batch_size: 2.5 must be a whole number of at least 1",
+        "train_fraction: nan must be a number above 0 and at most 1",
     )
 
 
@@ -75,5 +75,5 @@ def test_pretrained_rungs_start_from_the_last_ones_steps() -> None:
 
 @pytest.mark.parametrize("value", [-1, 1.5])
 def test_pretraining_is_a_whole_number(value: float) -> None:
-    with pytest.raises(UsageError, match=r"pretraining is .*; it must be a whole number of at least 0"):
+    with pytest.raises(UsageError, match=r"pretraining: .* must be a whole number of at least 0"):
         Budget(40, 64, 8, pretraining=value)  # type: ignore[arg-type]

@@ -49,10 +49,10 @@ def test_all_wrong_fields_are_named_together() -> None:
     with pytest.raises(NetworkError) as caught:
         UNetConfig(0, 1, depth=6, base_channels=True, norm="layer", upsampling="nearest")
     assert caught.value.problems == (
-        "in_channels is 0; it must be a whole number of at least 1",
-        "classes is 1; it must be a whole number of at least 2",
-        "base_channels is True; it must be a whole number of at least 1",
-        "depth is 6; it must be a whole number from 2 to 5",
-        "norm is 'layer'; it must be batch | group | instance",
-        "upsampling is 'nearest'; it must be transpose | bilinear",
+        "in_channels: 0 must be a whole number from 1 to 65536",
+        "classes: 1 must be a whole number from 2 to 65536",
+        "depth: 6 must be a whole number from 2 to 5",
+        "base_channels: true must be a whole number from 1 to 65536",
+        "norm: 'layer' must be batch | group | instance",
+        "upsampling: 'nearest' must be transpose | bilinear",
     )

@@ -19,6 +19,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._say import say
 from nas_attn.errors import StudyError, UsageError
 
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a further name of this machine by which browsers may ask for it; may be repeated [localhost]",
     )
     parser.add_argument("--port", type=int, default=_PORT, metavar="N", help=f"port, 0 for any free one [{_PORT}]")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    add_settings(parser, ("storage",), defaults=JOINING)
 
 
 def run(arguments: argparse.Namespace) -> int:

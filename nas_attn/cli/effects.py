@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 
+from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._say import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    add_settings(parser, ("storage",), defaults=JOINING)
     parser.add_argument("--json", action="store_true", help="effects, interactions and redundancies as one object")
 
 

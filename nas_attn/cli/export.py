@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.deploy.formats import FORMATS, known_formats, targets
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="of an ONNX file or program, where it can take one size only [that of the search]",
     )
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    add_settings(parser, ("storage",), defaults=JOINING)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.commands import command
 
 
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("file", metavar="FILE", type=Path, help="that the search has named")
     parser.add_argument("--study", metavar="NAME", help="name that the study gets [the one it had]")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    add_settings(parser, ("storage",), defaults=JOINING)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._say import say
 from nas_attn.errors import UsageError
 
@@ -26,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     parser.add_argument("--top", type=int, metavar="N", help=f"rows [{_TOP}; all in JSON and CSV]")
-    parser.add_argument("--cost", metavar="COST", help="macs | parameters | latency | memory [the study's]")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    add_settings(parser, ("cost", "storage"), defaults=JOINING)
     written = parser.add_mutually_exclusive_group()
     written.add_argument("--json", action="store_true", help="a JSON list, one object for each placement")
     written.add_argument("--csv", action="store_true", help="the same as CSV")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._say import say
 from nas_attn.errors import NasAttnError, UsageError
 
@@ -27,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-panels", action="store_true", help="no predictions, for which two networks are trained again"
     )
-    parser.add_argument("--cost", metavar="COST", help="macs | parameters | latency | memory [the study's]")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    add_settings(parser, ("cost", "storage"), defaults=JOINING)
 
 
 def run(arguments: argparse.Namespace) -> int:

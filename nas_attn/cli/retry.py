@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 
+from nas_attn.cli._flags import JOINING, add_settings
+
 _MOST_REASONS = 5
 
 
@@ -18,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     parser.add_argument("--all", action="store_true", help="all that failed, also by themselves")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
+    add_settings(parser, ("storage",), defaults=JOINING)
 
 
 def run(arguments: argparse.Namespace) -> int:

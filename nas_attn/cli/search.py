@@ -10,11 +10,15 @@ Stopped or killed, the same command goes on where it was.
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
+from importlib.resources import files as files_of
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nas_attn.errors import UsageError
+from nas_attn.cli._flags import add_settings, given_settings
+from nas_attn.config.described import described_settings
+from nas_attn.config.settings import FIELDS, GROUPS, StudyRequest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,53 +28,23 @@ if TYPE_CHECKING:
 
 _TOP = 10
 
-_FLAGS = {
-    "space": "search space: a name ('nas-attn spaces' lists them) or a file [unet_attention]",
-    "data": "folder with images/ and masks/, or 'synthetic', or 'clips' [synthetic]",
-    "study": "name of the study [the space's and the data's]",
-    "trials": "how many trials the study shall have in the end [200, or with --timeout as many as there is time]",
-    "timeout": "time after which no trial begins, such as 30m or 1h30m [no limit]",
-    "seed": "of everything random [0]",
-    "screening-seeds": "so many seeds are taken in turn by the proposals [4]",
-    "strategy": "who proposes placements: additive | gp | nsga2 | random | tpe [additive]",
-    "cost": "second objective: macs | parameters | latency | memory [macs]",
-    "storage": "SQLAlchemy URL [SQLite at studies/STUDY/study.db]",
-    "start": "start of every attention: paper | identity [the space's]",
-    "base-channels": "channels of the network at full resolution [preset of the device]",
-    "image-size": "side of the training crops in pixels [preset]",
-    "frames": "frames of a clip that go through the network together [the space's, or preset]",
-    "batch-size": "crops of a step [preset]",
-    "steps": "optimiser steps of a trial [preset]",
-    "budget": "'auto' doubles the steps until the plain U-Net has converged [--steps]",
-    "ladder": "steps of short, longer and full trials, such as 60,180,540; 'auto' takes a ninth and a third, once "
-    "they are proven to foretell full ones [all trials in full]",
-    "ladder-start": "where its shorter trials start: plain, at the trained plain U-Net, or scratch [plain]",
-    "longest-side": "shrink larger images of a folder to so many pixels, or 'full' [preset]",
-    "max-macs": "ceiling such as 1.5x (the plain U-Net's) or 2.1G [the space's]",
-    "max-parameters": "ceiling likewise [the space's]",
-    "max-cost": "ceiling likewise, of what --cost names [none]",
-    "finalists": "share of the trials that gives leading placements further seeds [0.25]",
-    "device": "auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2 [auto]",
-    "workers": "trials at once, or 'auto': one for each core, or as many as a GPU runs fastest [auto]",
-    "parallel": "trials at once, on all machines together, where others join by 'nas-attn worker' [workers]",
-    "engine": "who runs the workers: processes of this machine, or ray [processes]",
-    "address": "of the Ray cluster, such as auto; local starts one here [local]",
-    "gpu-share": "what each worker of Ray gets of a GPU [1]",
-    "out-of-memory": "fail, or split: go through a trial's batches in parts, if that changes nothing [fail]",
-    "log-level": "of the log files in studies/STUDY/logs: debug | info | warning | error [info]",
-    "precision": "float32 | bfloat16, each with +channels_last or without [the fastest here, measured once]",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a search; each has a field of the same name in study files."""
+    """The flags of a search, group by group; each has a field of the same name in study files."""
     parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
-    for flag, about in _FLAGS.items():
-        names = ("--device", "--devices") if flag == "device" else (f"--{flag}",)
-        parser.add_argument(*names, metavar=flag.upper().replace("-", "_"), help=about.replace("%", "%%"))
     parser.add_argument(
         "--as-new", action="store_true", help="where a study of that name has other settings, begin STUDY-2"
     )
+    for group in GROUPS:
+        names = [one.name for one in described_settings().values() if one.group == group]
+        add_settings(parser.add_argument_group(group), names, words={"strategy": " | ".join(strategy_names())})
+
+
+def strategy_names() -> list[str]:
+    """The names that the files of ``nas_attn.strategies`` register, read off them: to import them takes Optuna."""
+    files = files_of("nas_attn").joinpath("strategies").iterdir()
+    texts = [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".py")]
+    return sorted(name for text in texts for name in re.findall(r'(?m)^@STRATEGIES\.register\("(\w+)"\)', text))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,30 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
     return _search(as_new(resolved) if arguments.as_new else resolved, wide_console())
 
 
-def _request(arguments: argparse.Namespace) -> Any:
+def _request(arguments: argparse.Namespace) -> StudyRequest:
     from nas_attn.study.setup.config import read_study_file
-    from nas_attn.study.setup.request import StudyRequest, request_problems
 
     written = {} if arguments.config is None else read_study_file(Path(arguments.config))
-    fields = {flag.replace("-", "_"): flag for flag in _FLAGS}
-    given = {field: _value(field, text) for field in fields if (text := getattr(arguments, field)) is not None}
-    if found := request_problems(given):
-        raise UsageError([f"--{fields[field]}: {problem}" for field, problem in found])
-    return StudyRequest(**{**written, **given})
-
-
-def _value(field: str, text: str) -> object:
-    """A flag's text as the number it looks like, where its field takes numbers."""
-    from nas_attn.study.setup.request import NUMBERS
-
-    if field not in NUMBERS:
-        return text
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+    return StudyRequest(**{**written, **given_settings(arguments, FIELDS)})
 
 
 def _search(resolved: Resolved, console: Console) -> int:

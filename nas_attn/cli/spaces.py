@@ -17,9 +17,9 @@ from rich.text import Text
 
 from nas_attn.cli._console import wide_console
 from nas_attn.commands import command
+from nas_attn.document import shown_path
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.space import SearchSpace, list_spaces, read_space
-from nas_attn.space.source import shown_path
 
 if TYPE_CHECKING:
     from nas_attn.cli._costs import Costed, Extremes

@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._flags import JOINING, add_settings, given_settings
 from nas_attn.cli._say import say
 from nas_attn.commands import command
-from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nas_attn.study.verified import Verified
 
 _SEEDS = 5
+_SETTINGS = ("storage", "data", "device", "workers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=_SEEDS, metavar="N", help=f"fresh seeds of each [{_SEEDS}]")
     parser.add_argument("--pick", metavar="HOW", help="the winner, as in an export [the best claim]")
     parser.add_argument("--ablate", action="store_true", help="also run the winner without each of its modules")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
-    parser.add_argument("--data", metavar="FOLDER", help="the data here [where they were when the study began]")
-    parser.add_argument("--device", metavar="DEVICE", help="auto | cpu | cuda | cuda:N [auto]")
-    parser.add_argument("--workers", metavar="N", help="runs at once [auto, as in a search]")
+    add_settings(parser, _SETTINGS, defaults=JOINING)
     parser.add_argument("--json", action="store_true", help="the result as one object")
 
 
@@ -64,20 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _request(arguments: argparse.Namespace) -> JoinRequest:
     from nas_attn.study.setup.join import JoinRequest
-    from nas_attn.study.setup.request import request_problems
 
-    workers = arguments.workers
-    given = {
-        "device": arguments.device,
-        "workers": int(workers) if workers is not None and workers.isdecimal() else workers,
-    }
-    problems = [f"--{name}: {problem}" for name, problem in request_problems(given)]
-    if arguments.seeds < 2:
-        problems.append(f"--seeds: {arguments.seeds} must be at least 2, or nothing is known of the noise")
-    if problems:
-        raise UsageError(problems)
-    given = {name: value for name, value in given.items() if value is not None}
-    return JoinRequest(arguments.study, arguments.storage, arguments.data, **given)
+    seeds = arguments.seeds
+    wrong = [] if seeds >= 2 else [f"--seeds: {seeds} must be at least 2, or nothing is known of the noise"]
+    given = given_settings(arguments, _SETTINGS, *wrong)
+    return JoinRequest(arguments.study, **given)  # type: ignore[arg-type]  # given_settings has judged each
 
 
 def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> Verified:

@@ -12,28 +12,21 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nas_attn.errors import UsageError
+from nas_attn.cli._flags import JOINING, add_settings, given_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from nas_attn.study.setup.join import JoinRequest
 
+_SETTINGS = ("storage", "data", "device", "workers", "log_level")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of the study, or its folder")
-    parser.add_argument("--storage", metavar="URL", help="SQLAlchemy URL [SQLite in the study's folder]")
-    parser.add_argument("--data", metavar="FOLDER", help="the data here [where they were when the study began]")
-    parser.add_argument(
-        "--device",
-        "--devices",
-        metavar="DEVICES",
-        help="auto | cpu | cuda | cuda:N, or cuda:0,cuda:2 [auto]",
-    )
-    parser.add_argument("--workers", metavar="N", help="trials at once here [auto, as in a search]")
+    add_settings(parser, _SETTINGS, defaults=JOINING)
     parser.add_argument("--wait", type=float, default=0.0, metavar="MINUTES", help="for a study not yet begun [0]")
-    parser.add_argument("--log-level", metavar="LEVEL", help="of the log files, as in a search [info]")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,23 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _request(arguments: argparse.Namespace) -> JoinRequest:
     from nas_attn.study.setup.join import JoinRequest
-    from nas_attn.study.setup.request import request_problems
 
-    workers = arguments.workers
-    given = {
-        "device": arguments.device,
-        "workers": int(workers) if workers is not None and workers.isdecimal() else workers,
-        "log_level": arguments.log_level,
-    }
-    problems = [f"--{name.replace('_', '-')}: {problem}" for name, problem in request_problems(given)]
-    if not 0 <= arguments.wait < float("inf"):
-        problems.append(f"--wait: {arguments.wait} must be a number of minutes, at least 0")
-    if problems:
-        raise UsageError(problems)
-    given = {name: value for name, value in given.items() if value is not None}
-    return JoinRequest(
-        arguments.study, arguments.storage, arguments.data, wait_seconds=60 * arguments.wait, **given
-    )
+    wait = arguments.wait
+    wrong = [] if 0 <= wait < float("inf") else [f"--wait: {wait} must be a number of minutes, at least 0"]
+    given = given_settings(arguments, _SETTINGS, *wrong)
+    return JoinRequest(arguments.study, wait_seconds=60 * wait, **given)  # type: ignore[arg-type]  # each is judged
 
 
 def _work(request: JoinRequest, console: Console) -> int:

@@ -84,7 +84,7 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
         folder=str(folder),
         name=declaration.name or folder.resolve().name,
         layout=listing.layout if listing.images else "",
-        declared_in=declaration.lines.source,
+        declared_in=declaration.source,
         classes=meaning.classes if meaning else (),
         ignore_index=declaration.ignore_index,
         in_channels=channels,

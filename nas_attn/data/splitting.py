@@ -91,7 +91,7 @@ def _declared(
     pairs: Sequence[Pair], declaration: Declaration, found: list[Problem]
 ) -> tuple[list[Pair], list[str]]:
     """The pairs that the declared splits name."""
-    place = declaration.lines.place
+    place = declaration.place
     if any(pair.split != FLAT for pair in pairs):
         line = "splits: the images lie in split folders already; take away the field or the folders"
         found.append(Problem(Sort.SPLIT, f"{place('splits')}: {line}"))
@@ -116,7 +116,7 @@ def _declared(
         if len(splits) > 1
     ]
     lost = len(stems - homes.keys())
-    notes = [f"left out: {lost} images that no split of {declaration.lines.source} names"] if lost else []
+    notes = [f"left out: {lost} images that no split of {declaration.source} names"] if lost else []
     return [replace(pair, split=homes[pair.name][0]) for pair in pairs if pair.name in homes], notes
 
 

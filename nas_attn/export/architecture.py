@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from nas_attn.budget import Budget
+from nas_attn.document import Read, shown
 from nas_attn.errors import ExportError
 from nas_attn.names import name_problem
 from nas_attn.network import UNetConfig
@@ -15,6 +19,16 @@ from nas_attn.ranking.verification import Verdict, Verification
 from nas_attn.reporting.text.confirmation import unverified_sentence, verify_command
 
 FORMAT = 1
+
+
+def _interval(value: object) -> Interval:
+    numbers = value if isinstance(value, list) and all(type(one) in (int, float) for one in value) else []
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
+        raise ValueError(f"must be two numbers, the lower first, not {shown(value)}")
+    return Interval(*numbers)
+
+
+_Interval = Annotated[Interval, Read(_interval, "two numbers, the lower first")]
 
 
 @dataclass(frozen=True)
@@ -39,9 +53,9 @@ class Found:
     study: str
     space: str
     strategy: str
-    trials: int
+    trials: Annotated[int, Ge(0)]
     budget: Budget
-    seeds: tuple[int, ...]
+    seeds: tuple[Annotated[int, Ge(0)], ...]
     data: str
     data_fingerprint: str
     device: str
@@ -67,14 +81,14 @@ class Results:
         peak_memory_mib: of a training step; None where it was not measured.
     """
 
-    rank: int
+    rank: Annotated[int, Ge(1)]
     iou_mean: float
-    iou_interval: Interval | None
+    iou_interval: _Interval | None
     delta: float | None
-    delta_interval: Interval | None
-    n_seeds: int
-    macs: int
-    parameters: int
+    delta_interval: _Interval | None
+    n_seeds: Annotated[int, Ge(1)]
+    macs: Annotated[int, Ge(0)]
+    parameters: Annotated[int, Ge(0)]
     latency_ms: float | None = None
     peak_memory_mib: float | None = None
 
@@ -114,10 +128,10 @@ class Verified:
     iou: float
     iou_plain: float
     delta: float | None
-    delta_interval: Interval | None
-    n_seeds: int
-    n_looks: int
-    collapsed: int = 0
+    delta_interval: _Interval | None
+    n_seeds: Annotated[int, Ge(0)]
+    n_looks: Annotated[int, Ge(1)]
+    collapsed: Annotated[int, Ge(0)] = 0
 
     @classmethod
     def of(cls, verification: Verification, n_looks: int) -> Verified | None:

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nas_attn.document import Entry, Problems
 from nas_attn.errors import SpaceError, did_you_mean
-from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
-from nas_attn.space.entry import Entry, Problems
 from nas_attn.space.rules import canonical_spec, clip_problem, stage_problem
 
 
 def read_placement(
-    top: Section, network: UNetConfig | None, problems: Problems, kinds: Mapping[str, AttentionKind]
+    root: Entry, network: UNetConfig | None, problems: Problems, kinds: Mapping[str, AttentionKind]
 ) -> Placement | None:
     """The field ``placement``: one attention for every location of the network.
 
     Args:
-        top: the whole file.
+        root: the whole file.
         network: None where it could not be read; then the locations are not judged.
         problems: where to report.
         kinds: the attention kinds by name.
     Returns:
         None where the field is missing or no mapping; what is wrong within it has been reported.
     """
-    entry = top.fields.get("placement")
+    entry = root.fields.get("placement")
     if entry is None or not isinstance(entry.value, dict):
-        if isinstance(top.entry.value, dict):
-            problems.add(entry or top.entry, "field 'placement' must map every location to its attention")
+        if entry is not None:
+            problems.add(entry, f"must map every location to its attention, not {entry.shown}")
         return None
     known = {str(location): location for location in network.locations} if network else {}
     specs: dict[Location, AttentionSpec] = {}

@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Annotated, Any
 
-from nas_attn.budget import Budget
+from annotated_types import Ge
+
 from nas_attn.commands import command
-from nas_attn.errors import ExportError, SpaceError, UsageError
+from nas_attn.document import Entry, FileKind, Problems, parse_document, read_sound, read_text, shown_path
+from nas_attn.errors import ExportError
 from nas_attn.export.architecture import FORMAT, Architecture, Found, Results, Verified, input_problems
 from nas_attn.export.placement import read_placement
-from nas_attn.export.sections import Section
 from nas_attn.kind import AttentionKind
-from nas_attn.network import UNetConfig, network_problems
-from nas_attn.ranking.verification import Verdict
-from nas_attn.space.document import parse_document
-from nas_attn.space.entry import Entry, Problems
+from nas_attn.network import UNetConfig
 
-MAX_BYTES = 256 * 1024
-
-_FIELDS = ("format", "network", "placement", "classes", "input", "found", "results", "verified")
+_KIND = FileKind(
+    "an architecture file",
+    f"format: {FORMAT}",
+    ExportError,
+    example="an architecture file, such as best.yaml",
+    missing=f"; '{command('export', 'STUDY')} -o {{path}}' writes one",
+)
 _START = f"an architecture file starts with 'format: {FORMAT}'"
+
+
+@dataclass(frozen=True)
+class _Input:
+    image_size: Annotated[int, Ge(1)]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    """The fields of the file; the placement is read with the kinds at hand."""
+
+    format: int
+    network: UNetConfig
+    placement: Any
+    classes: tuple[str, ...]
+    input: _Input
+    found: Found | None = None
+    results: Results | None = None
+    verified: Verified | None = None
 
 
 def read_architecture(path: str | Path, kinds: Mapping[str, AttentionKind]) -> Architecture:
@@ -35,7 +59,7 @@ def read_architecture(path: str | Path, kinds: Mapping[str, AttentionKind]) -> A
             with its line and field.
     """
     path = Path(path)
-    return parse_architecture(_text(path), str(path), kinds)
+    return parse_architecture(read_text(path, _KIND), shown_path(path), kinds)
 
 
 def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]) -> Architecture:
@@ -48,36 +72,47 @@ def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]
     Raises:
         ExportError: see ``read_architecture``.
     """
-    problems = Problems(where)
-    try:
-        if not text.strip():
-            raise ExportError(f"{where}: the file is empty; {_START}")
-        root = parse_document(text, where, problems)
-        _check_format(root, where)
-        return _architecture(root, problems, kinds)
-    except SpaceError as error:
-        raise ExportError(error.problems) from None
+    problems = Problems(where, _KIND)
+    root = parse_document(text, problems)
+    _check_format(root, where)
+    return _architecture(root, problems, kinds)
 
 
 def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, AttentionKind]) -> Architecture:
-    """Raises SpaceError with all problems, as ``Problems`` does."""
-    top = Section(root, problems, _FIELDS)
-    network = _network(top, problems)
-    placement = read_placement(top, network, problems, kinds)
-    before = len(problems)
-    classes = top.texts("classes")
-    taken = top.section("input", ("image_size", "mean", "std"))
-    image_size = taken.whole("image_size", 1) if taken else 0
-    mean, std = (taken.numbers("mean"), taken.numbers("std")) if taken else ((), ())
-    if network is not None and taken is not None and len(problems) == before:
-        entries = top.fields | taken.fields
-        for name, problem in input_problems(network, classes, mean, std, image_size):
+    """Raises ExportError with all problems, as ``Problems`` does."""
+    read = read_sound(root, _File, problems)
+    _check_complete(root, problems)
+    network: UNetConfig | None = read.get("network")
+    placement = read_placement(root, network, problems, kinds)
+    taken: _Input | None = read.get("input")
+    if network is not None and taken is not None and "classes" in read:
+        entries = root.fields | root.fields["input"].fields
+        for name, problem in input_problems(network, read["classes"], taken.mean, taken.std, taken.image_size):
             problems.add(entries[name], problem)
-    found, results, verified = _found(top, problems), _results(top), _verified(top)
     problems.raise_if_any()
-    if network is None or placement is None:
-        raise AssertionError("a network or a placement that cannot be read is a problem")
-    return Architecture(network, placement, classes, mean, std, image_size, found, results, verified)
+    if network is None or placement is None or taken is None:
+        raise AssertionError("what cannot be read is a problem")
+    return Architecture(
+        network=network,
+        placement=placement,
+        classes=read["classes"],
+        mean=taken.mean,
+        std=taken.std,
+        image_size=taken.image_size,
+        found=read.get("found"),
+        results=read.get("results"),
+        verified=read.get("verified"),
+    )
+
+
+def _check_complete(root: Entry, problems: Problems) -> None:
+    """A network is written with all of its fields, but for the frames of still images."""
+    network = root.fields.get("network")
+    if network is None or not isinstance(network.value, dict):
+        return
+    for field in fields(UNetConfig):
+        if field.name not in network.fields and field.default is not MISSING and field.name != "frames":
+            problems.add(network, f"the field '{field.name}' is missing")
 
 
 def _check_format(root: Entry, where: str) -> None:
@@ -94,135 +129,3 @@ def _check_format(root: Entry, where: str) -> None:
             f"{where}: line {entry.line}: format: written by a newer nas-attn (format {entry.value}, known: up to "
             f"{FORMAT}); pip install --upgrade nas-attn"
         )
-
-
-def _network(top: Section, problems: Problems) -> UNetConfig | None:
-    names = [field.name for field in fields(UNetConfig)]
-    section = top.section("network", names)
-    if section is None or not section.fields:
-        return None
-    before = len(problems)
-    values = {name: section.fields[name] for name in names if name in section.fields}
-    for name, entry in values.items():
-        for problem in network_problems({name: entry.value}):
-            problems.add(entry, problem.removeprefix(f"{name} "))
-    for name in names:
-        if name not in values and name != "frames":  # still images say nothing of them
-            problems.add(section.entry, f"field '{name}' is missing")
-    if len(problems) > before:
-        return None
-    return UNetConfig(**{name: entry.value for name, entry in values.items()})  # type: ignore[arg-type]
-
-
-def _optional(top: Section, name: str, value: type[Found | Results | Verified], *earlier: str) -> Section | None:
-    """The section of a value; None where the file has none, or nothing in it can be read.
-
-    Args:
-        top: the whole file.
-        name: of the section.
-        value: whose fields it has.
-        earlier: further fields, of files of earlier versions.
-    """
-    if name not in top.fields:
-        return None
-    section = top.section(name, [*(field.name for field in fields(value)), *earlier])
-    return section if section and section.fields else None
-
-
-def _found(top: Section, problems: Problems) -> Found | None:
-    section = _optional(top, "found", Found)
-    if section is None:
-        return None
-    return Found(
-        study=section.text("study"),
-        space=section.text("space"),
-        strategy=section.text("strategy"),
-        trials=section.whole("trials"),
-        budget=_budget(section, problems),
-        seeds=section.wholes("seeds"),
-        data=section.text("data"),
-        data_fingerprint=section.text("data_fingerprint"),
-        device=section.text("device"),
-        version=section.text("version"),
-        date=section.text("date"),
-        converged=section.maybe_flag("converged"),
-    )
-
-
-def _budget(found: Section, problems: Problems) -> Budget:
-    section = found.section("budget", [field.name for field in fields(Budget)])
-    if section is None or not section.fields:
-        return Budget(1, 1, 1)
-    try:
-        return Budget(
-            steps=section.whole("steps", 1),
-            image_size=section.whole("image_size", 1),
-            batch_size=section.whole("batch_size", 1),
-            train_fraction=section.number("train_fraction"),
-        )
-    except UsageError as error:
-        problems.add(section.entry, "; ".join(error.problems))
-        return Budget(1, 1, 1)
-
-
-def _results(top: Section) -> Results | None:
-    section = _optional(top, "results", Results)
-    if section is None:
-        return None
-    return Results(
-        rank=section.whole("rank", 1),
-        iou_mean=section.number("iou_mean"),
-        iou_interval=section.maybe_interval("iou_interval"),
-        delta=section.maybe_number("delta"),
-        delta_interval=section.maybe_interval("delta_interval"),
-        n_seeds=section.whole("n_seeds", 1),
-        macs=section.whole("macs"),
-        parameters=section.whole("parameters"),
-        latency_ms=section.maybe_number("latency_ms"),
-        peak_memory_mib=section.maybe_number("peak_memory_mib"),
-    )
-
-
-def _verified(top: Section) -> Verified | None:
-    section = _optional(top, "verified", Verified, "holds")
-    if section is None:
-        return None
-    return Verified(
-        verdict=_verdict(section),
-        iou=section.number("iou"),
-        iou_plain=section.number("iou_plain"),
-        delta=section.maybe_number("delta"),
-        delta_interval=section.maybe_interval("delta_interval"),
-        n_seeds=section.whole("n_seeds"),
-        n_looks=section.whole("n_looks", 1),
-        collapsed=section.whole("collapsed") if "collapsed" in section.fields else 0,
-    )
-
-
-def _verdict(verified: Section) -> Verdict:
-    """Earlier files say ``holds`` instead, true or false, or null where nothing was known of the noise."""
-    if "verdict" in verified.fields or "holds" not in verified.fields:
-        return verified.one_of("verdict", Verdict)
-    if verified.maybe_flag("holds"):
-        return Verdict.CONFIRMED
-    interval = verified.maybe_interval("delta_interval")
-    return Verdict.REFUTED if interval is not None and interval.high < 0 else Verdict.NOT_SHOWN
-
-
-def _text(path: Path) -> str:
-    if path.is_dir():
-        raise ExportError(f"{path}: this is a folder; name an architecture file, such as best.yaml")
-    if not path.exists():
-        raise ExportError(f"{path}: no such file; '{command('export', 'STUDY', o=path)}' writes one")
-    if not path.is_file():
-        raise ExportError(f"{path}: this is no regular file; name an architecture file, such as best.yaml")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ExportError(f"{path}: larger than {MAX_BYTES // 1024} KiB; an architecture takes a few")
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ExportError(f"{path}: not UTF-8 text; is this an architecture file?") from None
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge
+
+from nas_attn.document import Read, shown
 from nas_attn.errors import SpaceError, UsageError
 from nas_attn.record import Cost
 
 DEFAULT_MAX_POSITIONS = 4096
-HOW_TO_WRITE = "write 1.5x (times the plain U-Net), 2.1G, 350M, 40k or 12000"
+WAYS_TO_WRITE = "1.5x (times the plain U-Net), 2.1G, 350M, 40k or 12000"
+HOW_TO_WRITE = f"write {WAYS_TO_WRITE}"
 MOST = {"absolute": 10**15, "relative": 10**5}
 
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -55,7 +59,7 @@ class Ceiling:
             value = Decimal(number[1]) * _SUFFIXES[number[2]]
             if value == int(value):
                 return cls("absolute", int(value))
-        raise SpaceError(f"{written!r} is no ceiling; {HOW_TO_WRITE}")
+        raise SpaceError(f"{shown(written)} is no ceiling; {HOW_TO_WRITE}")
 
     def bound(self, plain: int | None) -> float:
         """The ceiling as a number.
@@ -86,9 +90,9 @@ class Limits:
         max_parameters: ceiling of the number of parameters; None where there is none.
     """
 
-    max_positions: int = DEFAULT_MAX_POSITIONS
-    max_macs: Ceiling | None = None
-    max_parameters: Ceiling | None = None
+    max_positions: Annotated[int, Ge(1)] = DEFAULT_MAX_POSITIONS
+    max_macs: Annotated[Ceiling, Read(Ceiling.parse, WAYS_TO_WRITE)] | None = None
+    max_parameters: Annotated[Ceiling, Read(Ceiling.parse, WAYS_TO_WRITE)] | None = None
 
     def reasons(self, cost: Cost, plain: Cost | None) -> list[str]:
         """One phrase for every ceiling that a cost breaks, with the amount.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nas_attn.document import Entry, Problems
 from nas_attn.errors import SpaceError, did_you_mean
 from nas_attn.kind import START, AttentionKind
 from nas_attn.placement import NONE, AttentionSpec, Location, OptionValue, Stage
-from nas_attn.space.entry import Entry, Problems
 from nas_attn.space.rules import canonical_spec, stage_problem
 
 Kinds = Mapping[str, AttentionKind]

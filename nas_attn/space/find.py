@@ -8,10 +8,9 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_attn.document import Problems, parse_document, read_text, shown_path
 from nas_attn.errors import SpaceError, did_you_mean
-from nas_attn.space.document import parse_document
-from nas_attn.space.entry import Problems
-from nas_attn.space.source import read_text, shown_path
+from nas_attn.space.write import SPACE_FILE
 
 FOLDER = "search_spaces"
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -77,9 +76,9 @@ def search_folders() -> list[Path]:
 
 def _summary(name: str, path: Path) -> SpaceSummary:
     where = shown_path(path)
-    problems = Problems(where)
+    problems = Problems(where, SPACE_FILE)
     try:
-        document = parse_document(read_text(path), where, problems)
+        document = parse_document(read_text(path, SPACE_FILE), problems)
         problems.raise_if_any()
     except SpaceError as error:
         return SpaceSummary(name, "", path, problem=error.problems[0])

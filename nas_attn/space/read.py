@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
-from nas_attn.errors import SpaceError
-from nas_attn.kind import AttentionKind
+from nas_attn.document import (
+    Entry,
+    Problems,
+    hints_of,
+    known_version,
+    parse_document,
+    problem_of,
+    read_model,
+    read_text,
+    shown_path,
+)
+from nas_attn.errors import NetworkError, SpaceError
+from nas_attn.kind import START, AttentionKind
+from nas_attn.network import Depth
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options
-from nas_attn.space.document import parse_document
-from nas_attn.space.entry import Entry, Problems
-from nas_attn.space.fields import (
-    Overrides,
-    SizedNetwork,
-    known_fields,
-    read_description,
-    read_ladder,
-    read_limits,
-    read_name,
-    read_network,
-    read_start,
-)
+from nas_attn.space.fields import WrittenNetwork, WrittenSpace
 from nas_attn.space.find import find_space
 from nas_attn.space.rules import clip_problem, position_problem
-from nas_attn.space.source import read_text, shown_path
 from nas_attn.space.space import Choices, Dropped, SearchSpace
-from nas_attn.space.write import VERSION
-
-_FIELDS = ("version", "name", "description", "network", "start", "options", "choices", "limits", "ladder")
-_REQUIRED = ("version", "name", "network", "choices")
+from nas_attn.space.write import SPACE_FILE, VERSION
 
 
 def read_space(
@@ -63,8 +61,16 @@ def read_space(
         SpaceError: no such file, or it is wrong; every problem with its line and field.
     """
     path = find_space(source)
-    overrides = Overrides(in_channels, classes, base_channels, image_size, start, frames)
-    return space_from_text(read_text(path), kinds, where=shown_path(path), overrides=overrides)
+    asked = {
+        "in_channels": in_channels,
+        "classes": classes,
+        "base_channels": base_channels,
+        "image_size": image_size,
+        "start": start,
+        "frames": frames,
+    }
+    overrides = {name: value for name, value in asked.items() if value is not None}
+    return space_from_text(read_text(path, SPACE_FILE), kinds, where=shown_path(path), overrides=overrides)
 
 
 def space_from_dict(values: Mapping[str, Any], kinds: Mapping[str, AttentionKind], *, where: str) -> SearchSpace:
@@ -84,76 +90,106 @@ def space_from_dict(values: Mapping[str, Any], kinds: Mapping[str, AttentionKind
 
 
 def space_from_text(
-    text: str, kinds: Mapping[str, AttentionKind], *, where: str, overrides: Overrides | None = None
+    text: str,
+    kinds: Mapping[str, AttentionKind],
+    *,
+    where: str,
+    overrides: Mapping[str, object] = MappingProxyType({}),
 ) -> SearchSpace:
     """The search space that a YAML text describes.
 
     Args:
+        text: the YAML.
+        kinds: every kind of attention that may be named, by its name.
         where: what errors call the source of the text.
+        overrides: values in place of those of the text: ``start``, or fields of its network.
     Raises:
         SpaceError: the text is wrong; every problem with its line and field.
     """
-    problems = Problems(where)
-    document = parse_document(text, where, problems)
-    _check_version(document, problems)
-    fields = known_fields(document, _FIELDS, _REQUIRED, problems)
-    return _space(fields, kinds, overrides or Overrides(), problems)
-
-
-def _check_version(document: Entry, problems: Problems) -> None:
-    """Another version's fields would be judged wrongly, so nothing else is judged then."""
-    version = document.value.get("version") if isinstance(document.value, dict) else None
-    if version is not None and (isinstance(version.value, bool) or version.value != VERSION):
-        problems.add(version, f"{version.shown} is no version that this nas-attn reads; write {VERSION}")
+    problems = Problems(where, SPACE_FILE)
+    document = known_version(parse_document(text, problems), VERSION, problems)
+    written = read_model(document, WrittenSpace, problems)
+    asked = {name: value for name, value in overrides.items() if not _is_wrong(name, value, problems)}
+    start = asked.get("start", written.start if written else START.default)
+    options = read_options(document.fields.get("options"), str(start), kinds, problems)
+    choices = read_choices(document.fields.get("choices"), _depth(document), options, kinds, problems)
+    network = _network(written, asked, document, problems)
+    if written is None or network is None or problems:
         problems.raise_if_any()
+        raise AssertionError("a space that cannot be read has a problem")
+    return _space(written, network, choices, kinds, problems)
+
+
+def _is_wrong(name: str, value: object, problems: Problems) -> bool:
+    """Whether an override cannot be used; then it is a problem."""
+    hint = hints_of(WrittenSpace if name == "start" else WrittenNetwork)[name]
+    if problem := problem_of(hint, value):
+        problems.add_at(0, f"argument {name}: {problem}")
+    return problem is not None
+
+
+def _depth(document: Entry) -> int | None:
+    """The depth as it is written, whatever else of the network is wrong; None where it is wrong itself."""
+    depth = document.fields.get("network", document).fields.get("depth", document).value
+    return depth if isinstance(depth, int) and problem_of(Depth, depth) is None else None
+
+
+def _network(
+    written: WrittenSpace | None, overrides: Mapping[str, Any], document: Entry, problems: Problems
+) -> WrittenNetwork | None:
+    """The network with what the caller decides; None where there are problems."""
+    if written is None or problems:
+        return None
+    given = {name: value for name, value in overrides.items() if name != "start"}
+    if "image_size" in given:
+        given["image_size"] = (given["image_size"], given["image_size"])
+    network = replace(written.network, **given)
+    try:
+        network.unet.sites(*network.image_size)
+    except NetworkError as error:
+        entry = document.fields["network"]
+        problems.add(entry.fields.get("image_size", entry), str(error))
+        return None
+    return network
 
 
 def _space(
-    fields: Mapping[str, Entry], kinds: Mapping[str, AttentionKind], overrides: Overrides, problems: Problems
+    written: WrittenSpace,
+    sized: WrittenNetwork,
+    found: WrittenChoices,
+    kinds: Mapping[str, AttentionKind],
+    problems: Problems,
 ) -> SearchSpace:
-    name = read_name(fields.get("name"), problems)
-    description = read_description(fields.get("description"), problems)
-    sized = read_network(fields.get("network"), overrides, problems)
-    limits = read_limits(fields.get("limits"), problems)
-    ladder = read_ladder(fields.get("ladder"), problems)
-    start = read_start(fields.get("start"), overrides.start, problems)
-    options = read_options(fields.get("options"), start, kinds, problems)
-    depth = sized.network.depth if sized else None
-    written = read_choices(fields.get("choices"), depth, options, kinds, problems)
+    _check_clips(found, sized, kinds, problems)
     problems.raise_if_any()
-    if sized is None:
-        raise AssertionError("a network that cannot be read is a problem")
-    _check_clips(written, sized, kinds, problems)
+    choices, dropped = _within_limits(found, sized, written.limits, kinds, problems)
     problems.raise_if_any()
-    choices, dropped = _within_limits(written, sized, limits, kinds, problems)
-    problems.raise_if_any()
-    every_kind = tuple(kinds[kind] for kind in sorted(kinds))
     return SearchSpace(
-        name,
-        description,
-        sized.network,
-        sized.height,
-        sized.width,
-        choices,
-        limits,
-        every_kind,
-        dropped,
-        ladder,
+        name=written.name,
+        description=written.description,
+        network=sized.unet,
+        height=sized.image_size[0],
+        width=sized.image_size[1],
+        choices=choices,
+        limits=written.limits,
+        kinds=tuple(kinds[kind] for kind in sorted(kinds)),
+        dropped=dropped,
+        ladder=written.ladder,
     )
 
 
 def _check_clips(
-    written: WrittenChoices, sized: SizedNetwork, kinds: Mapping[str, AttentionKind], problems: Problems
+    written: WrittenChoices, sized: WrittenNetwork, kinds: Mapping[str, AttentionKind], problems: Problems
 ) -> None:
     """One line for all kinds that have no clip to look at."""
     specs = [spec for one in written.by_name.values() for spec in one.specs]
-    if problem := clip_problem([kinds[spec.kind] for spec in specs], sized.network.frames):
+    if problem := clip_problem([kinds[spec.kind] for spec in specs], sized.frames):
         problems.add(written.document, problem)
 
 
 def _within_limits(
     written: WrittenChoices,
-    sized: SizedNetwork,
+    sized: WrittenNetwork,
     limits: Limits,
     kinds: Mapping[str, AttentionKind],
     problems: Problems,
@@ -161,7 +197,7 @@ def _within_limits(
     """What the position limit leaves at each location, and what it removes."""
     choices: list[tuple[Location, tuple[AttentionSpec, ...]]] = []
     dropped: list[Dropped] = []
-    for site in sized.network.sites(sized.height, sized.width):
+    for site in sized.unet.sites(*sized.image_size):
         found = written.at(site.location)
         reasons = {spec: position_problem(kinds[spec.kind], site, limits.max_positions) for spec in found.specs}
         kept = tuple(spec for spec, reason in reasons.items() if reason is None)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.space.document import parse_document
-from nas_attn.space.entry import Entry, Problems
+from nas_attn.document import Entry, Problems, parse_document, read_text, shown_path
 from nas_attn.space.find import find_space
-from nas_attn.space.source import read_text, shown_path
+from nas_attn.space.write import SPACE_FILE
 
 
 @dataclass(frozen=True)
@@ -35,18 +34,12 @@ def written_sizes(source: str | Path) -> WrittenSizes:
         SpaceError: no such file, or it is no YAML.
     """
     path = find_space(source)
-    where = shown_path(path)
-    document = parse_document(read_text(path), where, Problems(where))
-    top = document.value if isinstance(document.value, dict) else {}
-    network = top.get("network")
-    fields = network.value if network is not None and isinstance(network.value, dict) else {}
-    ladder = top.get("ladder")
+    document = parse_document(read_text(path, SPACE_FILE), Problems(shown_path(path), SPACE_FILE))
+    written = document.fields.get("network", document).fields
+    sizes = {name: _whole(written.get(name)) for name in ("base_channels", "image_size", "frames")}
+    ladder = document.fields.get("ladder")
     steps = ladder.value if ladder is not None and isinstance(ladder.value, tuple) else ()
-    rungs = ",".join(str(step.value) for step in steps) or None
-    base_channels, image_size, frames = (
-        _whole(fields.get(name)) for name in ("base_channels", "image_size", "frames")
-    )
-    return WrittenSizes(base_channels, image_size, rungs, frames)
+    return WrittenSizes(**sizes, ladder=",".join(str(step.value) for step in steps) or None)
 
 
 def _whole(entry: Entry | None) -> int | None:

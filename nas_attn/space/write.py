@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from nas_attn.document import FileKind
+from nas_attn.errors import SpaceError
 from nas_attn.kind import START
 from nas_attn.placement import AttentionSpec
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from nas_attn.space.space import SearchSpace
 
 VERSION = 1
+SPACE_FILE = FileKind("a search space", f"version: {VERSION}", SpaceError)
 
 
 def write_space(space: SearchSpace, path: Path) -> None:

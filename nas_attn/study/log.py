@@ -12,7 +12,6 @@ from pathlib import Path
 
 from nas_attn.printable import harmless
 
-LEVELS = ("debug", "info", "warning", "error")
 _NAMES = ("nas_attn", "py.warnings", "sqlalchemy")
 _LEAST = {"sqlalchemy": logging.WARNING}
 """Below, SQLAlchemy tells of every statement; above, of broken connections, which would reach the terminal."""
@@ -26,7 +25,7 @@ def logging_to(path: Path, level: str) -> Iterator[None]:
 
     Args:
         path: of the file; its folder is made.
-        level: one of ``LEVELS``, the least that is written.
+        level: ``debug``, ``info``, ``warning`` or ``error``, the least that is written.
     """
     before = {name: logging.getLogger(name).level for name in _NAMES}
     handler = _attach(path, level)

@@ -185,7 +185,7 @@ def test_a_storage_of_ones_own_is_in_the_next_commands(here, capsys):
     ("words", "messages"),
     [
         (["--trils", "9"], ["unknown option '--trils'; did you mean '--trials'?"]),
-        (["--trials", "many"], ["--trials: 'many' must be a whole number of at least 1"]),
+        (["--trials", "many"], ["--trials: 'many' must be a whole number from 1 to 1000000"]),
         (["--trials", "0", "--steps", "1.5"], ["--trials: 0 must be", "--steps: 1.5 must be"]),
         (["--cost", "mac"], ["--cost: 'mac' must be macs | parameters | latency | memory"]),
         (["--study", "../out"], ["--study: '../out' is no name"]),

@@ -144,7 +144,7 @@ def test_a_second_winner_is_told_to_have_been_picked_among_several(verified, win
     [
         (("tiny", "--seeds", "1"), "--seeds: 1 must be at least 2"),
         (("tiny", "--seeds", "many"), "--seeds: 'many' must be a whole number"),
-        (("tiny", "--workers", "0"), "--workers: 0 must be a whole number of at least 1"),
+        (("tiny", "--workers", "0"), "--workers: 0 must be a whole number from 1 to 4096"),
         (("tinny",), "there is no study 'tinny'"),
         (("tiny", "--pick", "bets"), "unknown pick 'bets'; did you mean 'best'?"),
         (("tiny", "--pick", "id:000000"), "no placement has an id that starts with '000000'"),

@@ -67,7 +67,7 @@ def test_a_worker_joins_by_the_storage_alone(tiny_study, monkeypatch, capsys, tm
     ("arguments", "line"),
     [
         (("worker", "nowhere"), "there is no study 'nowhere' in studies/"),
-        (("worker", "s", "--workers", "0"), "--workers: 0 must be a whole number of at least 1 or 'auto'"),
+        (("worker", "s", "--workers", "0"), "--workers: 0 must be a whole number from 1 to 4096, or 'auto'"),
         (("worker", "s", "--device", "gpu"), "--device: unknown device 'gpu'; it must be auto | cpu | cuda | "),
         (("worker", "s", "--wait", "-1"), "--wait: -1.0 must be a number of minutes, at least 0"),
         (("worker", "s", "--log-level", "loud"), "--log-level: 'loud' must be debug | info | warning | error"),

@@ -81,28 +81,31 @@ class TestDeclaration:
             "splits: {tain: [a]}\nname: [a]",
         )
         assert report.problems == (
-            "dataset.yaml: line 1: unknown field 'clases'; did you mean 'classes'?",
-            "dataset.yaml: line 4: mask_values is {'x': 'a'}; it must be as {0: background, 255: nucleus}",
-            "dataset.yaml: line 6: name is ['a']; it must be a text",
-            "dataset.yaml: line 2: ignore_index is 'many'; it must be a whole number from 0 to 65535",
-            "dataset.yaml: line 3: in_channels is '0'; it must be a whole number from 1 to 4096",
-            "dataset.yaml: line 5: splits: unknown split 'tain'; did you mean 'train'?",
+            "dataset.yaml: line 1: clases: unknown field; did you mean 'classes'?",
+            "dataset.yaml: line 2: ignore_index: 'many' must be a whole number from 0 to 65535",
+            "dataset.yaml: line 3: in_channels: '0' must be a whole number from 1 to 4096",
+            "dataset.yaml: line 4: mask_values: {'x': 'a'} must be as {0: background, 255: nucleus}",
+            "dataset.yaml: line 5: splits.tain: unknown field; did you mean 'train'?",
+            "dataset.yaml: line 6: name: ['a'] must be a text",
         )
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("classes: background", "classes is 'background'; it must be a list of names"),
-            ("classes: [a]", "classes has 1 names; from 2 to 254 are possible"),
-            ("classes: [a, b, a]", "classes names a more than once"),
-            ("classes: [a, b]\nmask_values: {0: a, 1: c}", "mask_values: unknown class 'c'; known: a, b"),
-            ("classes: [a, b]\nignore_index: 1", "ignore_index is 1, which is also the class 'b'"),
-            ("splits: {val: ['../x']}", "splits: val: '../x' leaves the folder"),
+            ("classes: background", "classes: 'background' must be a list of names"),
+            ("classes: [a]", "classes: 1 names; from 2 to 254 are possible"),
+            ("classes: [a, b, a]", "classes: names a more than once"),
+            ("classes: [a, b]\nmask_values: {0: a, 1: c}", "mask_values.1: unknown class 'c'; known: a, b"),
+            ("classes: [a, b]\nignore_index: 1", "ignore_index: 1 is also the class 'b'"),
+            ("splits: {val: ['../x']}", "splits.val: '../x' leaves the folder"),
             ("splits: {val: [a]}", "the images lie in split folders already"),
-            ("- a\n- b", "dataset.yaml: must hold fields such as"),
-            ("classes: [a, b", "dataset.yaml: no readable YAML"),
-            ("classes: !!python/object/apply:os.mkdir [x]", "classes has 1 names"),
-            ("? [a]\n: b", "dataset.yaml: no readable YAML"),
+            ("- a\n- b", "dataset.yaml: line 1: must be a mapping of name, classes"),
+            ("classes: [a, b", "dataset.yaml: line 1, column 15: not valid YAML"),
+            (
+                "classes: !!python/object/apply:os.mkdir [x]",
+                "tags ('tag:yaml.org,2002:python/object/apply:os.mkdir') are not read",
+            ),
+            ("? [a]\n: b", "a field's name must be a word, not a list or a mapping"),
         ],
     )
     def test_a_wrong_field_is_told_with_what_would_be_right(self, make_folder, text, message):
@@ -111,8 +114,8 @@ class TestDeclaration:
     def test_a_problem_is_told_with_the_line_of_what_it_is_about(self, make_folder):
         text = "# of 2026\n\nclasses:\n  - a\n  - b\nmask_values:\n  0: a\n  7: c\nsplits:\n  val: ['../x']\n"
         assert self.declared(make_folder(), text).problems[:2] == (
-            "dataset.yaml: line 8: mask_values: unknown class 'c'; known: a, b",
-            "dataset.yaml: line 10: splits: val: '../x' leaves the folder; give names of files only",
+            "dataset.yaml: line 8: mask_values.7: unknown class 'c'; known: a, b",
+            "dataset.yaml: line 10: splits.val: '../x' leaves the folder; give names of files only",
         )
 
     def test_a_file_that_repeats_itself_by_aliases_is_told_as_quickly(self, make_folder):

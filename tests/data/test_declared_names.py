@@ -25,7 +25,7 @@ from nas_attn.errors import DataError
         ('mask_values: {0: background, 1: "a\\u202eb"}', "mask_values: the class 'a\\u202eb' holds characters"),
         (
             'name: "my\\tdata"',
-            "dataset.yaml: line 1: name 'my\\tdata' holds characters that cannot be shown (\\t)",
+            "dataset.yaml: line 1: name: 'my\\tdata' holds characters that cannot be shown (\\t)",
         ),
         (f"classes: [background, {'x' * 300}]", "has 300 letters; at most 200 are possible"),
     ],
@@ -75,13 +75,13 @@ def test_markup_is_a_name_like_others(make_folder, name):
     [
         (
             "classes: [a, b]\nin_channels: 3\nclasses: [c, d]\n",
-            "dataset.yaml: line 3: classes is written twice, first at line 1; keep one of them",
+            "dataset.yaml: line 3: classes: written twice, first at line 1",
         ),
         (
             "mask_values:\n  0: a\n  1: b\n  1: c\n",
-            "dataset.yaml: line 4: mask_values: 1 is written twice, first at line 3; keep one of them",
+            "dataset.yaml: line 4: mask_values.1: written twice, first at line 3",
         ),
-        ("mask_values: {0: a, 1: b, 01: c}", "line 1: mask_values gives a value twice, such as 1 and 01"),
+        ("mask_values: {0: a, 1: b, 01: c}", "line 1: mask_values: a value is given twice, such as 1 and 01"),
     ],
     ids=["field", "value", "value in other digits"],
 )
@@ -99,4 +99,6 @@ def test_a_declaration_of_nested_brackets_is_refused_at_once(make_folder):
 
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
-    assert ended.stdout.splitlines() == ["dataset.yaml: no readable YAML: line 1: nested deeper than 10 levels"]
+    assert ended.stdout.splitlines() == [
+        "dataset.yaml: line 1: nested deeper than 10 levels; a declaration needs 4"
+    ]

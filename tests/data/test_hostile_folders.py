@@ -89,7 +89,7 @@ def test_aliases_that_grow_without_end_are_refused(folder: Path) -> None:
     path.write_text("\n".join([*lines, "classes: *j"]), encoding="utf-8")
     (problem,) = check_folder(folder).problems
     path.unlink()
-    assert problem == "dataset.yaml: no readable YAML: aliases (*name) are not read; write the values out"
+    assert problem == "dataset.yaml: line 1: anchors and aliases (&a) are not read; write the value out"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG"])
@@ -140,7 +140,7 @@ def test_splits_that_lead_out_of_the_folder_name_nothing(tmp_path: Path, pattern
     (tmp_path / "data" / "dataset.yaml").write_text(declared, encoding="utf-8")
 
     leaves, nothing = check_folder(tmp_path / "data").problems
-    assert leaves.endswith(f"splits: train: '{pattern}' leaves the folder; give names of files only")
+    assert leaves.endswith(f"splits.train: '{pattern}' leaves the folder; give names of files only")
     assert nothing.endswith(f"splits: train: '{pattern}' names no image that has a mask")
 
 

@@ -10,8 +10,8 @@ TEXTS = {
     "a comment": ("# only this", "f.yaml: the file is empty; a search space starts with 'version: 1'"),
     "a list": (
         "- 1",
-        "f.yaml: line 1: must be a mapping of version, name, description, network, start, options, choices, "
-        "limits, ladder, not a list",
+        "f.yaml: line 1: must be a mapping of name, network, choices, description, start, options, limits, "
+        "ladder, not a list",
     ),
     "an open bracket": (
         "a: 1\nb: [c",

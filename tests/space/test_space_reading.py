@@ -109,11 +109,11 @@ def test_keywords_are_checked_like_the_file(tmp_path, kinds):
     with pytest.raises(SpaceError) as caught:
         read_space(path, kinds, in_channels=0, classes=1, base_channels=10**9, image_size=-3, start="papr")
     assert caught.value.problems == (
-        f"{path}: argument in_channels is 0; it must be a whole number of at least 1",
-        f"{path}: argument classes is 1; it must be a whole number of at least 2",
-        f"{path}: argument base_channels is 1000000000; it must be at most 65536",
-        f"{path}: argument image_size must be a whole number from 1 to 65536, or [H, W] of such, not -3",
-        f"{path}: argument start is 'papr'; it must be paper | identity",
+        f"{path}: argument in_channels: 0 must be a whole number from 1 to 65536",
+        f"{path}: argument classes: 1 must be a whole number from 2 to 65536",
+        f"{path}: argument base_channels: 1000000000 must be a whole number from 1 to 65536",
+        f"{path}: argument image_size: must be a whole number from 1 to 65536, or [H, W] of such, not -3",
+        f"{path}: argument start: 'papr' must be paper | identity",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import optuna
 import yaml
@@ -46,7 +47,7 @@ class JoinRequest:
     storage: str | None = None
     data: str | None = None
     device: str = AUTO
-    workers: int | str = AUTO
+    workers: int | Literal["auto"] = AUTO
     log_level: str = "info"
     wait_seconds: float = 0.0
 

@@ -9,48 +9,49 @@ from typing import TypeGuard
 import yaml
 from yaml.constructor import SafeConstructor
 
-from nas_attn.errors import SpaceError
-from nas_attn.space.entry import Entry, Problems, Scalar, shown
+from nas_attn.document.entry import Entry, Problems, Scalar, join, shown
 
 MAX_DEPTH = 10
-MAX_VALUES = 5000
 MAX_NUMBER = 10**15
 MAX_DIGITS = 40
 
 
-def parse_document(text: str, where: str, problems: Problems) -> Entry:
+def parse_document(text: str, problems: Problems) -> Entry:
     """The document with the lines of its values; what cannot be used as a value becomes a problem.
 
     Raises:
-        SpaceError: the text is no YAML document, or uses aliases, anchors, tags or deep nesting.
+        NasAttnError: of the kind's type; the text is no YAML document, or uses aliases, anchors, tags or
+            deep nesting.
     """
+    where, kind = problems.where, problems.kind
+    loader = yaml.SafeLoader if kind.is_typed else yaml.BaseLoader
     try:
-        _refuse_harm(text, where)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_harm(text, problems)
+        root = yaml.compose(text, Loader=loader)
     except yaml.YAMLError as error:
-        raise SpaceError(f"{where}: {_yaml_problem(error, text)}") from None
+        raise kind.error(f"{where}: {_yaml_problem(error, text)}") from None
     except (ValueError, OverflowError) as error:  # PyYAML lets these out, such as for the escape "\UFFFFFFFF"
-        raise SpaceError(f"{where}: not valid YAML: {error}") from None
+        raise kind.error(f"{where}: not valid YAML: {error}") from None
     if root is None:
-        raise SpaceError(f"{where}: the file is empty; a search space starts with 'version: 1'")
+        raise kind.error(f"{where}: the file is empty; {kind.noun} starts with '{kind.starts}'")
     return _entry(root, "", problems)
 
 
-def _refuse_harm(text: str, where: str) -> None:
-    depth = 0
+def _refuse_harm(text: str, problems: Problems) -> None:
+    depth, kind = 0, problems.kind
     for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
-        place = f"{where}: line {event.start_mark.line + 1 if event.start_mark else 1}"
+        place = f"{problems.where}: line {event.start_mark.line + 1 if event.start_mark else 1}"
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if number > MAX_VALUES:
-            raise SpaceError(f"{place}: more than {MAX_VALUES} values; a search space has a few hundred")
+        if number > kind.most_values:
+            raise kind.error(f"{place}: more than {kind.most_values} values; {kind.noun} has fewer")
         if depth > MAX_DEPTH:
-            raise SpaceError(f"{place}: nested deeper than {MAX_DEPTH} levels; a search space needs 4")
+            raise kind.error(f"{place}: nested deeper than {MAX_DEPTH} levels; {kind.noun} needs 4")
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            raise SpaceError(
+            raise kind.error(
                 f"{place}: anchors and aliases (&{event.anchor[:40]}) are not read; write the value out"
             )
         if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag is not None:
-            raise SpaceError(f"{place}: tags ({shown(event.tag)}) are not read; write the plain value")
+            raise kind.error(f"{place}: tags ({shown(event.tag)}) are not read; write the plain value")
 
 
 def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
@@ -71,7 +72,7 @@ def _entry(node: yaml.Node, path: str, problems: Problems) -> Entry:
         return Entry(path, line, _fields(node, path, problems))
     if isinstance(node, yaml.SequenceNode):
         return Entry(path, line, tuple(_entry(item, path, problems) for item in node.value))
-    value, problem = _scalar(node)
+    value, problem = _scalar(node) if problems.kind.is_typed else (node.value, None)
     if problem:
         problems.add(Entry(path, line, value), problem)
     return Entry(path, line, value, is_broken=problem is not None)
@@ -83,15 +84,15 @@ def _fields(node: yaml.MappingNode, path: str, problems: Problems) -> dict[str, 
         name = key.value
         if name in fields:
             first = fields[name].line
-            problems.add_at(key.start_mark.line + 1, f"{_join(path, name)}: written twice, first at line {first}")
+            problems.add_at(key.start_mark.line + 1, f"{join(path, name)}: written twice, first at line {first}")
             continue
-        fields[name] = _entry(child, _join(path, name), problems)
+        fields[name] = _entry(child, join(path, name), problems)
     return fields
 
 
 def _named(node: yaml.MappingNode, path: str, problems: Problems) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
     for key, child in node.value:
-        if _is_text(key):
+        if _is_text(key, problems.kind.is_typed):
             yield key, child
         else:
             found = shown(key.value) if isinstance(key, yaml.ScalarNode) else "a list or a mapping"
@@ -99,13 +100,8 @@ def _named(node: yaml.MappingNode, path: str, problems: Problems) -> Iterator[tu
             problems.add_at(key.start_mark.line + 1, f"{where}a field's name must be a word, not {found}")
 
 
-def _is_text(key: yaml.Node) -> TypeGuard[yaml.ScalarNode]:
-    return isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:str"
-
-
-def _join(path: str, name: str) -> str:
-    part = name if len(name) <= 60 and name.isprintable() else shown(name)
-    return f"{path}.{part}" if path else part
+def _is_text(key: yaml.Node, is_typed: bool) -> TypeGuard[yaml.ScalarNode]:
+    return isinstance(key, yaml.ScalarNode) and (key.tag == "tag:yaml.org,2002:str" or not is_typed)
 
 
 def _scalar(node: yaml.Node) -> tuple[Scalar, str | None]:

@@ -1,0 +1,75 @@
+"""Flags that are settings of a search, as the table of settings has them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from nas_attn.config.described import Described, described_settings
+from nas_attn.errors import UsageError
+
+JOINING = {
+    "storage": "SQLite in the study's folder",
+    "data": "where they were when the study began",
+    "cost": "the study's",
+}
+"""Defaults of the verbs that take a study that was begun."""
+_ALIASES = {"device": "--devices"}
+
+
+def add_settings(
+    parser: argparse._ActionsContainer,
+    names: Sequence[str],
+    *,
+    defaults: Mapping[str, str] = MappingProxyType({}),
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Flags for settings of these names.
+
+    Args:
+        parser: or a group of it.
+        names: of settings.
+        defaults: what holds where a flag is left out, in place of what the table says.
+        words: what can be written, in place of what the table says.
+    """
+    for name in names:
+        known = described_settings()[name]
+        one = replace(known, allowed=words.get(name, known.allowed), default=defaults.get(name, known.default))
+        flags = [one.flag, *([_ALIASES[name]] if name in _ALIASES else [])]
+        text = f"{one.sentence} [{one.default}]"
+        parser.add_argument(
+            *flags, metavar="N" if one.is_number else one.name.upper(), help=text.replace("%", "%%")
+        )
+
+
+def given_settings(arguments: argparse.Namespace, names: Sequence[str], *problems: str) -> dict[str, object]:
+    """The settings that were given as flags.
+
+    Args:
+        arguments: of the command.
+        names: of the settings for which it has flags.
+        problems: what else is wrong with the command, to be told with what is wrong with these.
+    Raises:
+        UsageError: there are problems; each is told with its flag.
+    """
+    from nas_attn.study.setup.request import request_problems
+
+    table = described_settings()
+    texts = {name: text for name in names if (text := getattr(arguments, name)) is not None}
+    given = {name: _value(table[name], text) for name, text in texts.items()}
+    found = [f"{table[name].flag}: {problem}" for name, problem in request_problems(given)]
+    if found := [*found, *problems]:
+        raise UsageError(found)
+    return given
+
+
+def _value(setting: Described, text: str) -> object:
+    """A flag's text as the number it looks like, where its setting takes numbers."""
+    for number in (int, float) if setting.is_number else ():
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

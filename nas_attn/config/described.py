@@ -1,0 +1,86 @@
+"""The table of settings in words: for the help of flags, the docs of the Python functions and README."""
+
+from __future__ import annotations
+
+import functools
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+from nas_attn.config.settings import GROUPS, Setting, StudyRequest
+from nas_attn.document.model import hints_of
+from nas_attn.document.words import allowed, members, split
+
+F = TypeVar("F", bound=Callable[..., object])
+_WIDTH = 115
+_FLAG, _CODE = re.compile(r"--[a-z]+|'[a-z -]+'"), r"`\g<0>`"
+
+
+@dataclass(frozen=True)
+class Described:
+    """A setting in words.
+
+    Args:
+        name: of the field and of the argument.
+        group: under which heading it stands.
+        about: what it is.
+        allowed: what can be written.
+        default: what holds where it is left out.
+        is_number: whether a text that looks like a number is one.
+    """
+
+    name: str
+    group: str
+    about: str
+    allowed: str
+    default: str
+    is_number: bool
+
+    @property
+    def flag(self) -> str:
+        """``--max-macs``."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def sentence(self) -> str:
+        """What it is and what can be written; of what is any text, only what it is."""
+        return self.about if self.allowed == "text" else f"{self.about}: {self.allowed}"
+
+
+@functools.cache
+def described_settings() -> Mapping[str, Described]:
+    """Every setting by its name, group by group."""
+    found = []
+    for field in fields(StudyRequest):
+        hint = hints_of(StudyRequest)[field.name]
+        (setting,) = (one for one in split(hint)[1] if isinstance(one, Setting))
+        default = setting.otherwise if field.default is None else str(field.default)
+        is_number = any(split(kind)[0] in (int, float) for kind in members(hint))
+        found.append(Described(field.name, setting.group, setting.about, allowed(hint), default, is_number))
+    return {one.name: one for one in sorted(found, key=lambda one: GROUPS.index(one.group))}
+
+
+def settings_table() -> str:
+    """The table of README."""
+    rows = [
+        f"| `{one.flag}` | {one.allowed.replace('|', '/')} | {one.default} | {_FLAG.sub(_CODE, one.about)} |"
+        for one in described_settings().values()
+    ]
+    return "\n".join(["| flag | values | default | what |", "| --- | --- | --- | --- |", *rows])
+
+
+def with_settings(function: F) -> F:
+    """The function with its settings described where its docstring says ``{settings}``."""
+    entries = [
+        textwrap.fill(
+            f"{one.name}: {one.sentence}; {one.default} where left out.",
+            _WIDTH,
+            initial_indent=" " * 8,
+            subsequent_indent=" " * 12,
+        )
+        for one in described_settings().values()
+    ]
+    function.__doc__ = (function.__doc__ or "").replace("        {settings}", "\n".join(entries))
+    return function

@@ -1,0 +1,108 @@
+"""What a data set is made of, in numbers: the data card of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+_TITLES = {"train": "training", "val": "validation", "test": "test"}
+_SIZES_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split in numbers.
+
+    Args:
+        split: ``train``, ``val`` or ``test``.
+        images: how many there are.
+        sizes: (height, width, number of images), the most frequent first.
+        class_shares: share of each class among the pixels that are not ignored.
+        class_images: number of images in which each class occurs.
+        ignored_share: share of the ignored pixels.
+        clips: number of frames of each clip; empty where images are still.
+    """
+
+    split: str
+    images: int
+    sizes: tuple[tuple[int, int, int], ...]
+    class_shares: tuple[float, ...]
+    class_images: tuple[int, ...]
+    ignored_share: float
+    clips: tuple[int, ...] = ()
+
+    @property
+    def in_clips(self) -> str:
+        """`` in 3 clips of 5 to 8 frames``; empty where images are still."""
+        if not self.clips:
+            return ""
+        shortest, longest = min(self.clips), max(self.clips)
+        frames = str(longest) if shortest == longest else f"{shortest} to {longest}"
+        return f" in {len(self.clips)} clip{'s' if len(self.clips) > 1 else ''} of {frames} frames"
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """The images of a data set as networks see them: shrunk, where the set was.
+
+    Args:
+        in_channels: C.
+        classes: names in the order of their indices.
+        splits: in the order train, val, test.
+    """
+
+    in_channels: int
+    classes: tuple[str, ...]
+    splits: tuple[SplitReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_dict``."""
+        splits = (
+            SplitReport(
+                split=split["split"],
+                images=split["images"],
+                sizes=tuple(map(tuple, split["sizes"])),
+                class_shares=tuple(split["class_shares"]),
+                class_images=tuple(split["class_images"]),
+                ignored_share=split["ignored_share"],
+                clips=tuple(split.get("clips", ())),
+            )
+            for split in values["splits"]
+        )
+        return cls(values["in_channels"], tuple(values["classes"]), tuple(splits))
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """(name, text) pairs: a line for each split, then one for each class."""
+        channels = f"{self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
+        for split in self.splits:
+            yield f"{_TITLES[split.split]} images", f"{split.images}{split.in_clips}, {channels}: {_sizes(split)}"
+        for index, name in enumerate(self.classes):
+            yield f"class {index}, {name}", self._class_line(index)
+        if any(split.ignored_share for split in self.splits):
+            ignored = (f"{split.ignored_share:.2%} in {_TITLES[split.split]}" for split in self.splits)
+            yield "ignored pixels", ", ".join(ignored)
+
+    def _class_line(self, index: int) -> str:
+        """``66.94% of the pixels in training, 68.76% in validation, ...; it is in 36, 12 and 12 images``."""
+        train, val, test = (split.class_shares[index] for split in self.splits)
+        in_train, in_val, in_test = (split.class_images[index] for split in self.splits)
+        return (
+            f"{train:.2%} of the pixels in training, {val:.2%} in validation, {test:.2%} in test; it is in "
+            f"{in_train}, {in_val} and {in_test} images"
+        )
+
+
+def _sizes(split: SplitReport) -> str:
+    """Width x height, the most frequent ones."""
+    if len(split.sizes) == 1:
+        ((height, width, _),) = split.sizes
+        return f"{width}x{height} pixels"
+    shown = ", ".join(f"{number} of {width}x{height}" for height, width, number in split.sizes[:_SIZES_SHOWN])
+    more = sum(number for _, _, number in split.sizes[_SIZES_SHOWN:])
+    return f"{shown}{f', {more} of other sizes' if more else ''} pixels"

@@ -127,7 +127,8 @@ def _space(
     problems.raise_if_any()
     choices, dropped = _within_limits(written, sized, limits, kinds, problems)
     problems.raise_if_any()
-    every_kind = tuple(kinds[kind] for kind in sorted(kinds))
+    named = {spec.kind for one in written.by_name.values() for spec in one.specs}
+    every_kind = tuple(kinds[kind] for kind in sorted({*kinds, *named}))
     return SearchSpace(
         name,
         description,

@@ -117,6 +117,12 @@ class Registry(Generic[T]):
         """Where an entry of a user's module comes from that was asked for before; None for every other name."""
         return self._outside[name][1] if name in self._outside else None
 
+    def packages(self) -> frozenset[str]:
+        """The packages, by their first name, of users' modules that were imported for an entry."""
+        return frozenset(
+            origin.reference.partition(":")[0].partition(".")[0] for _, origin in self._outside.values()
+        )
+
     def offered(self) -> dict[str, Origin]:
         """What installed packages offer, by name; nothing is imported."""
         return {point.name: _origin(point) for point in self._points()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nas_attn.catalogue import catalogue, docstring_of
+from nas_attn.catalogue import KINDS, catalogue, docstring_of
 from nas_attn.cli._attention_costs import DEEP, FRAMES, SHALLOW
 from nas_attn.cli._kind_filter import KindFilter
 from nas_attn.errors import RegistryError, UsageError, did_you_mean
@@ -80,13 +80,23 @@ def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind,
         f"A kind of the family convolution stands in for a plain one of {weights:,} parameters and {_short(macs)} "
         "MACs, which its network saves."
     )
+    for line in _from_outside():
+        console.print(line, soft_wrap=True)
     console.print("'nas-attn attentions NAME' shows one kind in full.")
+
+
+def _from_outside() -> list[str]:
+    """A line for each kind that an installed package offers: where it comes from, or why it cannot be used."""
+    broken = KINDS.broken()
+    return [broken.get(name) or f"{name} comes from {origin}." for name, origin in sorted(KINDS.offered().items())]
 
 
 def _print_one(console: Console, kind: AttentionKind, doc: str) -> None:
     console.print(f"{kind.name}: {kind.title}")
     if doc:
         console.print(f"\n{doc.partition('Args:')[0].strip()}")
+    if origin := KINDS.origin(kind.name):
+        console.print(f"\nComes from {origin}", soft_wrap=True)
     console.print(f"\nMay stand at: {_places(kind)}")
     for note in _notes(kind):
         console.print(note)

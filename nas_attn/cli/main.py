@@ -15,6 +15,7 @@ from nas_attn.cli._machine_errors import machine_problem
 from nas_attn.cli._say import complain
 from nas_attn.cli._stream import STDERR, STDOUT, OutputError
 from nas_attn.errors import NasAttnError, did_you_mean
+from nas_attn.reference import listeners
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -102,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verdict.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if _tell not in listeners:
+        listeners.append(_tell)
     try:
         verb = _verb(words)
         if verb is None:
@@ -134,6 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(f"error: {told}")
         return USAGE_STATUS
+
+
+def _tell(words: str) -> None:
+    """Name each module that is imported because a file or a command says so: it runs code."""
+    complain(f"nas-attn: {words}")
 
 
 def _complain(*lines: str) -> None:

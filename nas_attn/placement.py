@@ -99,7 +99,7 @@ class AttentionSpec:
     """One kind of attention with the options in which it differs from the kind's defaults.
 
     Args:
-        kind: registered name; ``none`` is a kind.
+        kind: registered name, or ``module:name`` of a user's own; ``none`` is a kind.
         options: (name, value) pairs, sorted by name.
     Raises:
         SpaceError: an option is named more than once.
@@ -108,7 +108,7 @@ class AttentionSpec:
     kind: str
     options: tuple[tuple[str, OptionValue], ...] = ()
 
-    _TEXT = re.compile(r"(?P<kind>[a-z][a-z0-9_]*)(?:\((?P<options>.*)\))?")
+    _TEXT = re.compile(r"(?P<kind>[a-z][a-z0-9_]*|[\w.]+:\w+)(?:\((?P<options>.*)\))?")
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.options]

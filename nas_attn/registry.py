@@ -1,30 +1,53 @@
-"""Names to things, found by importing the files of one package on first use."""
+"""Names to things: found in the files of one package, in entry points, and by ``module:name``."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from nas_attn.errors import RegistryError, did_you_mean
+from nas_attn.reference import Origin, announce, is_reference, thing_of
 
 T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """What the files of a package offer, by name.
+    """What the files of a package offer by name, and what users' own packages add.
+
+    A user's package offers an entry in an entry point, whose name is the entry's. Without one, ``module:name`` is
+    the name; every process finds it that can import the module.
 
     Args:
         package: dotted name of the package whose files register themselves. Files whose name
             starts with an underscore are left alone.
         noun: what one entry is called in errors, such as ``attention``.
+        group: of the entry points.
+        of: what ``module:name`` names, of an entry.
+        named: an entry under another name.
     """
 
-    def __init__(self, package: str, noun: str) -> None:
+    def __init__(
+        self,
+        package: str,
+        noun: str,
+        group: str = "",
+        *,
+        of: Callable[[T], object] = lambda entry: entry,
+        named: Callable[[T, str], T] = lambda entry, name: entry,
+    ) -> None:
         self._package = package
         self._noun = noun
+        self._group = group
+        self._of = of
+        self._named = named
         self._entries: dict[str, T] = {}
+        self._outside: dict[str, tuple[T, Origin]] = {}
+        self._failed: dict[str, RegistryError] = {}
         self._discovered = False
 
     def add(self, name: str, entry: T) -> None:
@@ -50,24 +73,90 @@ class Registry(Generic[T]):
         """The entry of that name.
 
         Raises:
-            RegistryError: no file of the package registers the name.
+            RegistryError: nothing registers the name, or the module that has it cannot be used.
         """
         self._discover()
-        if name not in self._entries:
-            raise RegistryError(f"unknown {self._noun} '{name}'; {did_you_mean(name, self._entries)}")
-        return self._entries[name]
+        if name in self._entries:
+            return self._entries[name]
+        if (entry := self.outside(name)) is None:
+            raise RegistryError(f"unknown {self._noun} '{name}'; {did_you_mean(name, self)}")
+        return entry
 
     def __contains__(self, name: object) -> bool:
         self._discover()
-        return name in self._entries
+        return name in self._entries or (isinstance(name, str) and self.outside(name) is not None)
 
     def __iter__(self) -> Iterator[str]:
+        """All names: those of nas-attn's own entries, and of what installed packages offer and can be used."""
         self._discover()
-        return iter(sorted(self._entries))
+        usable = self.offered().keys() - self.broken().keys()
+        return iter(sorted({*self._entries, *usable}))
 
     def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def outside(self, name: str) -> T | None:
+        """The entry of a user's module, which is imported; None where the name is no such entry's.
+
+        Raises:
+            RegistryError: the module cannot be used.
+        """
+        if name not in self._outside:
+            if name in self._failed:
+                raise self._failed[name]
+            try:
+                if (origin := self._where(name)) is None:
+                    return None
+                self._outside[name] = self._imported(name, origin), origin
+            except RegistryError as error:  # kept: what fails halfway has registered something the second time
+                self._failed[name] = error
+                raise
+        return self._outside[name][0]
+
+    def origin(self, name: str) -> Origin | None:
+        """Where an entry of a user's module comes from that was asked for before; None for every other name."""
+        return self._outside[name][1] if name in self._outside else None
+
+    def packages(self) -> frozenset[str]:
+        """The packages, by their first name, of users' modules that were imported for an entry."""
+        return frozenset(
+            origin.reference.partition(":")[0].partition(".")[0] for _, origin in self._outside.values()
+        )
+
+    def offered(self) -> dict[str, Origin]:
+        """What installed packages offer, by name; nothing is imported."""
+        return {point.name: _origin(point) for point in self._points()}
+
+    def broken(self) -> dict[str, str]:
+        """Why some of what installed packages offer cannot be used, in words, by name."""
+        for name in self.offered():
+            with suppress(RegistryError):
+                self.outside(name)
+        return {name: str(error) for name, error in self._failed.items() if name in self.offered()}
+
+    def _points(self) -> tuple[EntryPoint, ...]:
+        return _installed(self._group) if self._group else ()
+
+    def _where(self, name: str) -> Origin | None:
+        """The module that has an entry, by its entry point or by its name; None where there is neither."""
+        origins = {_origin(point) for point in self._points() if point.name == name}
+        if len(origins) > 1:
+            offers = " and by ".join(sorted(map(str, origins)))
+            raise RegistryError(f"{self._noun} '{name}' is offered by {offers}; take one of them away")
+        return next(iter(origins), Origin(name) if self._group and is_reference(name) else None)
+
+    def _imported(self, name: str, origin: Origin) -> T:
+        if not origin.package:
+            announce(origin.reference, self._noun)
         self._discover()
-        return len(self._entries)
+        what = f"{self._noun} '{name}'" + (f" of {origin.package}" if origin.package else "")
+        thing = thing_of(what, origin.reference)
+        own = next((one for one, entry in self._entries.items() if self._of(entry) is thing), None)
+        if own is None:
+            raise RegistryError(f"{what}: {origin.reference} is no registered {self._noun}; see nas_attn.extend")
+        if origin.package and own != name:
+            raise RegistryError(f"{what}: {origin.reference} is registered as '{own}'; give both one name")
+        return self._named(self._entries[own], name)
 
     def _discover(self) -> None:
         if self._discovered:
@@ -77,3 +166,14 @@ class Registry(Generic[T]):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
         self._discovered = True
+
+
+@functools.cache
+def _installed(group: str) -> tuple[EntryPoint, ...]:
+    """The entry points of a group, looked for once in a process."""
+    return tuple(entry_points(group=group))
+
+
+def _origin(point: EntryPoint) -> Origin:
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unnamed package"
+    return Origin(point.value.replace(" ", ""), package)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from nas_attn.attention._registry import KINDS, Attention, attention
+from nas_attn.attention._registry import attention
 from nas_attn.attention._start import BlockStart, ConvolutionStart, Fade, IdentityStart
+from nas_attn.catalogue import KINDS, Attention, catalogue
 from nas_attn.errors import AttentionError
 from nas_attn.kind import AttentionKind, Family
 from nas_attn.placement import AttentionSpec, Site
@@ -22,11 +23,6 @@ __all__ = [
 ]
 
 _STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Family.BLOCK: BlockStart}
-
-
-def catalogue() -> dict[str, AttentionKind]:
-    """The facts of every kind, by name, in alphabetical order."""
-    return {name: KINDS[name].kind for name in KINDS}
 
 
 def attention_at(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:

@@ -9,55 +9,19 @@ nas-attn attentions --max-macs 1M --max-parameters 1k the cheap ones
 from __future__ import annotations
 
 import argparse
-import inspect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nas_attn.catalogue import KINDS, catalogue, docstring_of
+from nas_attn.cli._attention_costs import DEEP, FRAMES, SHALLOW
 from nas_attn.cli._kind_filter import KindFilter
 from nas_attn.commands import command
-from nas_attn.errors import UsageError
+from nas_attn.errors import RegistryError, UsageError, did_you_mean
 from nas_attn.kind import START, AttentionKind, Family, Option
-from nas_attn.placement import AttentionSpec, Location, OptionValue, Site, Stage
+from nas_attn.placement import OptionValue, Stage
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-
-@dataclass(frozen=True)
-class Example:
-    """A site at which costs are shown.
-
-    Args:
-        channels: C of the feature map, before the block and behind it; the gating signal has twice as many at half
-            the side.
-        side: H and W of the feature map.
-    """
-
-    channels: int
-    side: int
-
-    def __str__(self) -> str:
-        return f"C={self.channels} on {self.side}x{self.side}"
-
-    def cost(self, kind: AttentionKind) -> tuple[int, int]:
-        """Parameters and MACs of a kind with its defaults, for one image, or one clip, and two classes."""
-        from nas_attn.evaluate import own_cost
-
-        bottleneck = Location(Stage.BOTTLENECK)
-        frames = FRAMES if kind.needs_clip else 1
-        site = Site(bottleneck, self.channels, self.side, self.side, 2 * self.channels, self.channels, frames)
-        return own_cost(AttentionSpec(kind.name), site, classes=2)
-
-    @property
-    def convolution(self) -> tuple[int, int]:
-        """Parameters and MACs of the plain 3x3 convolution that a kind may replace."""
-        return 9 * self.channels**2, 9 * self.channels**2 * self.side**2
-
-
-FRAMES = 8
-"""Of the clips of which costs are shown."""
-SHALLOW, DEEP = Example(64, 64), Example(256, 16)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the kinds, or one of them."""
-    from nas_attn.attention import KINDS, catalogue
     from nas_attn.cli._console import wide_console
 
     chosen = KindFilter.of(arguments)
@@ -81,9 +44,15 @@ def run(arguments: argparse.Namespace) -> int:
     elif chosen != KindFilter():
         raise UsageError("NAME shows one kind; leave it out where --family, --stage or --max-... choose")
     else:
-        entry = KINDS[arguments.name]
-        _print_one(wide_console(), entry.kind, inspect.getdoc(entry.module) or "")
+        _print_one(wide_console(), _kind(arguments.name), docstring_of(arguments.name))
     return 0
+
+
+def _kind(name: str) -> AttentionKind:
+    kinds = catalogue()
+    if name not in kinds:
+        raise RegistryError(f"unknown attention '{name}'; {did_you_mean(name, kinds)}")
+    return kinds[name]
 
 
 def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind, ...]) -> None:
@@ -112,13 +81,23 @@ def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind,
         f"A kind of the family convolution stands in for a plain one of {weights:,} parameters and {_short(macs)} "
         "MACs, which its network saves."
     )
+    for line in _from_outside():
+        console.print(line, soft_wrap=True)
     console.print(f"'{command('attentions', 'NAME')}' shows one kind in full.")
+
+
+def _from_outside() -> list[str]:
+    """A line for each kind that an installed package offers: where it comes from, or why it cannot be used."""
+    broken = KINDS.broken()
+    return [broken.get(name) or f"{name} comes from {origin}." for name, origin in sorted(KINDS.offered().items())]
 
 
 def _print_one(console: Console, kind: AttentionKind, doc: str) -> None:
     console.print(f"{kind.name}: {kind.title}")
     if doc:
         console.print(f"\n{doc.partition('Args:')[0].strip()}")
+    if origin := KINDS.origin(kind.name):
+        console.print(f"\nComes from {origin}", soft_wrap=True)
     console.print(f"\nMay stand at: {_places(kind)}")
     for note in _notes(kind):
         console.print(note)

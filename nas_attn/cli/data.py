@@ -27,7 +27,8 @@ from nas_attn.errors import DataError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from nas_attn.data import FolderReport, SplitReport
+    from nas_attn.data import FolderReport
+    from nas_attn.data_card import SplitReport
 
 _SIZES_SHOWN = 4
 

@@ -16,6 +16,7 @@ from nas_attn.cli._say import complain
 from nas_attn.cli._stream import STDERR, STDOUT, OutputError
 from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, did_you_mean
+from nas_attn.reference import listeners
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -102,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the exit status: 0, 2 for what the user can put right, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if _tell not in listeners:
+        listeners.append(_tell)
     try:
         verb = _verb(words)
         if verb is None:
@@ -144,6 +147,11 @@ def parser_of(verb: str) -> OneLineParser:
 def _module(verb: str) -> Any:
     """The file of a verb, with ``add_arguments`` and ``run``."""
     return importlib.import_module(f"nas_attn.cli.{verb}")
+
+
+def _tell(words: str) -> None:
+    """Name each module that is imported because a file or a command says so: it runs code."""
+    complain(f"nas-attn: {words}")
 
 
 def _complain(*lines: str) -> None:

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.space is None:
         _print_list(console)
         return 0
-    from nas_attn.attention import catalogue
+    from nas_attn.catalogue import catalogue
 
     space = read_space(
         arguments.space,

@@ -119,7 +119,10 @@ def _devices(text: str) -> int | None:
 
 def _dataset(source: str, architecture: Architecture, longest_side: int | None) -> Dataset:
     from nas_attn.data import BUILT_IN, read_folder
+    from nas_attn.data.readers import asked_reader
 
+    if asked := asked_reader(source):
+        return asked.load()
     if source not in BUILT_IN:
         return read_folder(Path(source), longest_side=longest_side)
     if longest_side is not None:

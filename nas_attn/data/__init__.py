@@ -1,12 +1,12 @@
 """A data set becomes tensors: a folder of images and masks, or the built-in synthetic task."""
 
 from nas_attn.data.built_in import BUILT_IN
-from nas_attn.data.card import DataCard
+from nas_attn.data.counting import card_of
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder
 from nas_attn.data.picture import read_image
 from nas_attn.data.reach import may_be_folder
-from nas_attn.data.report import FolderReport, SplitReport
+from nas_attn.data.report import FolderReport
 from nas_attn.data.synthetic import synthetic
 from nas_attn.data.synthetic_clips import synthetic_clips
 
@@ -14,11 +14,10 @@ __all__ = [
     "BUILT_IN",
     "IGNORED",
     "MAX_CLASSES",
-    "DataCard",
     "Dataset",
     "FolderReport",
     "LabelledImages",
-    "SplitReport",
+    "card_of",
     "check_folder",
     "may_be_folder",
     "read_folder",

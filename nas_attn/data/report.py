@@ -10,38 +10,7 @@ from nas_attn.data.clip_folders import clip_lengths
 from nas_attn.data.examine import Examined
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.meaning import Meaning
-
-
-@dataclass(frozen=True)
-class SplitReport:
-    """One split in numbers.
-
-    Args:
-        split: ``train``, ``val`` or ``test``.
-        images: how many there are.
-        sizes: (height, width, number of images), the most frequent first.
-        class_shares: share of each class among the pixels that are not ignored.
-        class_images: number of images in which each class occurs.
-        ignored_share: share of the ignored pixels.
-        clips: number of frames of each clip; empty where images are still.
-    """
-
-    split: str
-    images: int
-    sizes: tuple[tuple[int, int, int], ...]
-    class_shares: tuple[float, ...]
-    class_images: tuple[int, ...]
-    ignored_share: float
-    clips: tuple[int, ...] = ()
-
-    @property
-    def in_clips(self) -> str:
-        """`` in 3 clips of 5 to 8 frames``; empty where images are still."""
-        if not self.clips:
-            return ""
-        shortest, longest = min(self.clips), max(self.clips)
-        frames = str(longest) if shortest == longest else f"{shortest} to {longest}"
-        return f" in {len(self.clips)} clip{'s' if len(self.clips) > 1 else ''} of {frames} frames"
+from nas_attn.data_card import SplitReport
 
 
 @dataclass(frozen=True)

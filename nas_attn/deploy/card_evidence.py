@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_attn.commands import command
-from nas_attn.data import DataCard
+from nas_attn.data_card import DataCard
 from nas_attn.deploy.subject import Subject
 from nas_attn.deploy.words import holding_sentence
 from nas_attn.export import Found

@@ -7,13 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.attention import catalogue
-from nas_attn.deploy.card import write_card
-from nas_attn.deploy.onnx_file import write_onnx
-from nas_attn.deploy.pair import check_pair
-from nas_attn.deploy.program import write_program
-from nas_attn.deploy.python import write_python
-from nas_attn.deploy.smp import write_smp
+from nas_attn.catalogue import catalogue
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError, NasAttnError
 from nas_attn.export import Architecture
@@ -58,23 +52,39 @@ def save(subject: Subject, targets: Mapping[str, Path], image_size: int | None =
 
 
 def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> Iterator[Saved]:
-    if name == "yaml":
+    if name == "yaml":  # the one format for which nothing has to import torch
         yield Saved(name, path, _write_yaml(subject.architecture, path))
-    elif name == "onnx":
-        yield Saved(name, path, write_onnx(subject, path, image_size))
-    elif name == "program":
-        yield Saved(name, path, write_program(subject, path, image_size))
-    elif name == "card":
-        yield Saved(name, path, write_card(subject, path))
-    elif name == "smp":
-        yield Saved(name, path, write_smp(subject, path))
+    elif name == "python":
+        yield from _save_python(subject, path)
     else:
-        weights = path.with_suffix(".safetensors")
-        if subject.weights is not None:
-            check_pair(path, weights, subject.weights)
-        yield Saved(name, path, write_python(subject, path, weights.name))
-        if subject.weights is not None:
-            yield _copied(subject.weights, weights)
+        yield Saved(name, path, _write(subject, name, path, image_size))
+
+
+def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
+    """The file, and the weights beside it where there are some."""
+    from nas_attn.deploy.pair import check_pair
+    from nas_attn.deploy.python import write_python
+
+    weights = path.with_suffix(".safetensors")
+    if subject.weights is not None:
+        check_pair(path, weights, subject.weights)
+    yield Saved("python", path, write_python(subject, path, weights.name))
+    if subject.weights is not None:
+        yield _copied(subject.weights, weights)
+
+
+def _write(subject: Subject, name: str, path: Path, image_size: int | None) -> str:
+    """What the comparison found, in words."""
+    from nas_attn.deploy.card import write_card
+    from nas_attn.deploy.onnx_file import write_onnx
+    from nas_attn.deploy.program import write_program
+    from nas_attn.deploy.smp import write_smp
+
+    if name == "onnx":
+        return write_onnx(subject, path, image_size)
+    if name == "program":
+        return write_program(subject, path, image_size)
+    return write_card(subject, path) if name == "card" else write_smp(subject, path)
 
 
 def _write_yaml(architecture: Architecture, path: Path) -> str:

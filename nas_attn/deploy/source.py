@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas_attn.attention import catalogue
+from nas_attn.catalogue import catalogue
 from nas_attn.commands import command
 from nas_attn.deploy.subject import Subject
 from nas_attn.errors import ExportError, UsageError
 from nas_attn.export import pick, read_architecture
-from nas_attn.fit.run_folder import RunFolder
-from nas_attn.fit.weights import read_info
 from nas_attn.ranking import rank
 from nas_attn.study.setup.find import folder_of, is_path, open_study
 from nas_attn.study.winner import architecture_of
+
+ARCHITECTURE = "architecture.yaml"
+"""In the folder of a run."""
 
 
 def read_source(source: str, how: str | None = None, storage: str | None = None) -> Subject:
@@ -33,7 +34,7 @@ def read_source(source: str, how: str | None = None, storage: str | None = None)
     files = {".yaml": _from_architecture, ".yml": _from_architecture}
     if path.is_dir() and _is_study(source, storage):
         return _from_study(source, how or "best", storage)
-    if path.is_dir() and RunFolder(path).architecture.is_file():
+    if path.is_dir() and (path / ARCHITECTURE).is_file():
         read = _from_run
     elif path.is_file() or path.suffix in files:
         read = files.get(path.suffix, _from_weights)
@@ -68,6 +69,8 @@ def _from_architecture(path: Path) -> Subject:
 
 
 def _from_run(path: Path) -> Subject:
+    from nas_attn.fit.run_folder import RunFolder
+
     folder = RunFolder(path)
     if not folder.weights.is_file():
         raise ExportError(
@@ -78,12 +81,16 @@ def _from_run(path: Path) -> Subject:
 
 
 def _from_weights(path: Path) -> Subject:
+    from nas_attn.fit.weights import read_info
+
     info = read_info(path)
-    architecture = RunFolder(path.parent).architecture
+    architecture = path.parent / ARCHITECTURE
     if not architecture.is_file():
         raise ExportError(f"{path}: there is no architecture.yaml beside it; put that of {info.placement} there")
     return _trained(architecture, path)
 
 
 def _trained(architecture: Path, weights: Path) -> Subject:
+    from nas_attn.fit.weights import read_info
+
     return Subject(read_architecture(architecture, catalogue()), weights, read_info(weights))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas_attn.export import Architecture
-from nas_attn.fit import architecture_id
-from nas_attn.fit.weights import WeightsInfo, load_weights
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.showing.report_facts import study_space
-from nas_attn.training import initialise
-from nas_attn.unet import UNet, build_unet
+
+if TYPE_CHECKING:  # torch is imported where a network is built
+    from nas_attn.fit.weights import WeightsInfo
+    from nas_attn.unet import UNet
 
 START_SEED = 0
 
@@ -48,6 +49,11 @@ class Subject:
         Raises:
             ExportError: the weights do not belong to the architecture.
         """
+        from nas_attn.fit import architecture_id
+        from nas_attn.fit.weights import load_weights
+        from nas_attn.training import initialise
+        from nas_attn.unet import build_unet
+
         network = build_unet(self.architecture.network, self.architecture.placement)
         if self.weights is None:
             initialise(network, START_SEED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nas_attn.document import Entry, Problems
-from nas_attn.errors import SpaceError, did_you_mean
+from nas_attn.errors import RegistryError, SpaceError, did_you_mean
 from nas_attn.kind import AttentionKind
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Location, Placement
@@ -63,10 +63,14 @@ def _attention(
     name, options = _kind_and_options(field, problems)
     if name is None:
         return NONE
-    if name not in kinds:
+    try:
+        kind = kinds[name]
+    except RegistryError as error:  # a user's module that cannot be used
+        problems.add(field, str(error))
+        return NONE
+    except KeyError:
         problems.add(field, f"unknown attention '{name}'; {did_you_mean(name, kinds)}")
         return NONE
-    kind = kinds[name]
     found = kind.problems(options)
     if problem := stage_problem(kind, location.stage):
         found.append(problem)

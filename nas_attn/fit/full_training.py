@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from nas_attn.data import DataCard, Dataset
+from nas_attn.data import Dataset, card_of
 from nas_attn.errors import TrainingError
 from nas_attn.export import Architecture
 from nas_attn.fit.hardware import choose_hardware
@@ -71,7 +71,7 @@ def train(
     from nas_attn.fit.lightning_shell import is_chief  # Lightning takes seconds to import
 
     if is_chief():
-        card = DataCard.of(dataset)
+        card = card_of(dataset)
         write_json(
             folder.metrics, {**result.to_dict(), "iou_definition": IOU_DEFINITION, "data_card": card.to_dict()}
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nas_attn.document import Entry, Problems
-from nas_attn.errors import SpaceError, did_you_mean
+from nas_attn.errors import RegistryError, SpaceError, did_you_mean
 from nas_attn.kind import START, AttentionKind
 from nas_attn.placement import NONE, AttentionSpec, Location, OptionValue, Stage
 from nas_attn.space.rules import canonical_spec, stage_problem
@@ -37,11 +37,27 @@ class WrittenChoices:
         return self.by_name.get(str(location)) or self.by_name.get(str(location.stage)) or nothing
 
 
+class OptionsOfKinds(dict[str, Options]):
+    """Options by kind; one of which the file says nothing has ``start`` alone, if it has that.
+
+    Args:
+        start: of every kind.
+        kinds: by their names.
+    """
+
+    def __init__(self, start: str, kinds: Kinds) -> None:
+        super().__init__()
+        self._start = start
+        self._kinds = kinds
+
+    def __missing__(self, name: str) -> Options:
+        self[name] = {START.name: self._start} if START in self._kinds[name].all_options else {}
+        return self[name]
+
+
 def read_options(entry: Entry | None, start: str, kinds: Kinds, problems: Problems) -> dict[str, Options]:
     """Options of every kind wherever it stands: ``start``, then what the file gives."""
-    options: dict[str, Options] = {
-        name: {START.name: start} if START in kind.all_options else {} for name, kind in kinds.items()
-    }
+    options = OptionsOfKinds(start, kinds)
     if entry is None:
         return options
     if not isinstance(entry.value, dict):
@@ -136,8 +152,12 @@ def _kind(entry: Entry, kinds: Kinds, problems: Problems) -> AttentionKind | Non
     if not isinstance(name, str):
         problems.add(entry, f"{entry.shown} is no attention; write a kind such as none or se")
         return None
-    if name in kinds:
-        return kinds[name]
+    try:
+        if name in kinds:
+            return kinds[name]
+    except RegistryError as error:  # a user's module that cannot be used
+        problems.add(entry, str(error))
+        return None
     bare = name.partition("(")[0]
     mend = f"write {{kind: {bare}, option: value}}" if bare in kinds else did_you_mean(name, kinds)
     problems.add(entry, f"unknown attention {entry.shown}; {mend}")

@@ -164,6 +164,7 @@ def _space(
     problems.raise_if_any()
     choices, dropped = _within_limits(found, sized, written.limits, kinds, problems)
     problems.raise_if_any()
+    named = {spec.kind for one in found.by_name.values() for spec in one.specs}
     return SearchSpace(
         name=written.name,
         description=written.description,
@@ -172,7 +173,7 @@ def _space(
         width=sized.image_size[1],
         choices=choices,
         limits=written.limits,
-        kinds=tuple(kinds[kind] for kind in sorted(kinds)),
+        kinds=tuple(kinds[kind] for kind in sorted({*kinds, *named})),
         dropped=dropped,
         ladder=written.ladder,
     )

@@ -22,4 +22,4 @@ __all__ = [
     "twins",
 ]
 
-STRATEGIES: Registry[Strategy] = Registry("nas_attn.strategies", "strategy")
+STRATEGIES: Registry[Strategy] = Registry("nas_attn.strategies", "strategy", "nas_attn.strategies")

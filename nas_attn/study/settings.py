@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
-from nas_attn.evaluate import DataSource
 from nas_attn.space import SearchSpace
-from nas_attn.training import Precision, Recipe
+
+if TYPE_CHECKING:  # torch stays out of what reads a study
+    from nas_attn.evaluate import DataSource
+    from nas_attn.training import Precision, Recipe
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class StudySettings:
             these are proven to foretell it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
         timeout: seconds after which no further trial begins; None for no limit.
+        outside: what of it is a user's own, and the ``module:name`` of each.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
     """
 
@@ -70,6 +73,7 @@ class StudySettings:
     ladder_start: Literal["scratch", "plain"] = SCRATCH
     timeout: float | None = None
     split: bool = False
+    outside: tuple[tuple[str, str], ...] = ()
 
     @property
     def screening_seeds(self) -> tuple[int, ...]:
@@ -108,6 +112,8 @@ class StudySettings:
             asked["screening seeds"] = self.n_screening_seeds
         if self.split:
             asked["out of memory"] = "split"
+        if self.outside:
+            asked["outside"] = dict(self.outside)
         return {
             "space": self.space.to_dict(),
             "data": self.data_name,

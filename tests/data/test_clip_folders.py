@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas_attn.data import DataCard, check_folder, read_folder
+from nas_attn.data import card_of, check_folder, read_folder
 from nas_attn.data.splitting import share_of
+from nas_attn.data_card import DataCard
 from nas_attn.errors import DataError
 
 Save = Callable[[Path, np.ndarray], Path]
@@ -60,7 +61,7 @@ def test_the_report_says_how_long_the_clips_are(folder: Path) -> None:
 
 
 def test_the_data_card_keeps_the_clips(folder: Path) -> None:
-    card = DataCard.of(read_folder(folder))
+    card = card_of(read_folder(folder))
 
     assert DataCard.from_dict(card.to_dict()) == card
     assert dict(card.lines())["training images"] == "15 in 2 clips of 3 to 12 frames, 1 channel: 8x6 pixels"

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from nas_attn.data import IGNORED, DataCard, Dataset
+from nas_attn.data import IGNORED, Dataset, card_of
 from nas_attn.data.dataset import assemble, pack
+from nas_attn.data_card import DataCard
 
 CLASSES = ("background", "leaf", "symptom")
 SIZES = {"train": [(8, 6), (8, 6), (5, 9)], "val": [(4, 4)], "test": [(7, 7), (6, 3)]}
@@ -43,7 +44,7 @@ def dataset(masks: dict[str, list[np.ndarray]]) -> Dataset:
 def test_classes_and_ignored_pixels_are_counted_without_the_padding(
     dataset: Dataset, masks: dict[str, list[np.ndarray]]
 ) -> None:
-    for split in DataCard.of(dataset).splits:
+    for split in card_of(dataset).splits:
         of_split = masks[split.split]
         labelled = np.concatenate([mask[mask != IGNORED] for mask in of_split])
         every = sum(mask.size for mask in of_split)
@@ -54,7 +55,7 @@ def test_classes_and_ignored_pixels_are_counted_without_the_padding(
 
 
 def test_sizes_are_told_the_most_frequent_first(dataset: Dataset) -> None:
-    lines = dict(DataCard.of(dataset).lines())
+    lines = dict(card_of(dataset).lines())
     assert lines["training images"] == "3, 3 channels: 2 of 6x8, 1 of 9x5 pixels"
     assert lines["validation images"] == "1, 3 channels: 4x4 pixels"
 
@@ -62,7 +63,7 @@ def test_sizes_are_told_the_most_frequent_first(dataset: Dataset) -> None:
 def test_every_class_has_a_line_with_its_share_of_each_split(
     dataset: Dataset, masks: dict[str, list[np.ndarray]]
 ) -> None:
-    lines = dict(DataCard.of(dataset).lines())
+    lines = dict(card_of(dataset).lines())
     labelled = np.concatenate([mask[mask != IGNORED] for mask in masks["train"]])
     share = 100 * (labelled == 2).mean()
     assert lines["class 2, symptom"] == (
@@ -76,7 +77,7 @@ def test_every_class_has_a_line_with_its_share_of_each_split(
 
 
 def test_it_comes_back_from_json(dataset: Dataset) -> None:
-    card = DataCard.of(dataset)
+    card = card_of(dataset)
     assert DataCard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
 
 
@@ -87,6 +88,6 @@ def test_many_sizes_are_summed_up() -> None:
         [torch.zeros(shape, dtype=torch.uint8) for shape in shapes],
         [str(n) for n in range(6)],
     )
-    lines = dict(DataCard.of(assemble("sizes", ("a", "b"), images, images, images)).lines())
+    lines = dict(card_of(assemble("sizes", ("a", "b"), images, images, images)).lines())
     assert lines["test images"].endswith("1 of 7x4, 2 of other sizes pixels")
     assert "ignored pixels" not in lines

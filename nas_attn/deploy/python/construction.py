@@ -10,10 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from nas_attn.attention import catalogue
-
-RECORDED = ("nas_attn.", "torch.nn.")
-"""Packages whose modules are written down as constructor calls."""
+from nas_attn.attention import KINDS
+from nas_attn.deploy.python.definitions import is_ours
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +36,7 @@ def constructions() -> Iterator[dict[nn.Module, Construction]]:
     Modules keep what they computed from their arguments, not the arguments. Noting the calls needs no word from
     the classes, so that a new attention is exported without knowing of it.
     """
-    catalogue()  # every class must be imported by now to be noted
+    len(KINDS)  # every class must be imported by now to be noted
     made: dict[nn.Module, Construction] = {}
     originals = [(kind, kind.__dict__["__init__"]) for kind in _module_classes()]
     try:
@@ -66,6 +64,7 @@ def _module_classes() -> list[type[nn.Module]]:
     while waiting:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
-            if kind.__module__.startswith(RECORDED) and "__init__" in kind.__dict__:
+            recorded = is_ours(kind.__module__) or kind.__module__.startswith("torch.nn.")
+            if recorded and "__init__" in kind.__dict__:
                 found.append(kind)
     return list(dict.fromkeys(found))

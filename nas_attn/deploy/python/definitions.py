@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 
+from nas_attn.catalogue import KINDS
 from nas_attn.deploy.python.names import eager_names, free_names
 from nas_attn.deploy.python.prune import pruned
-from nas_attn.errors import NasAttnError
+from nas_attn.errors import ExportError, NasAttnError
 
-OWN = "nas_attn."
+
+def is_ours(module: str) -> bool:
+    """Whether what a module defines is copied: it is nas-attn's, or of a package that adds an attention."""
+    return module.partition(".")[0] in {"nas_attn", *KINDS.packages()}
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +38,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Definition:
-    """A class, function or constant at the top of one of our modules.
+    """A class, function or constant at the top of one of our modules, or of a user's that adds an attention.
 
     Args:
         module: dotted name.
@@ -85,7 +91,13 @@ def statement_of(definition: Definition) -> ast.stmt:
 
 def original_of(definition: Definition) -> ast.stmt:
     """The statement that defines it, as it stands in its module."""
-    return _Module.of(definition.module).statements[definition.name]
+    statements = _Module.of(definition.module).statements
+    if definition.name not in statements:
+        raise ExportError(
+            f"python: {definition.name} is not defined at the top of {definition.module}, from whose source it "
+            "would be copied; define it there"
+        )
+    return statements[definition.name]
 
 
 def source_lines(definition: Definition) -> list[str]:
@@ -101,7 +113,9 @@ class _Module:
     """
 
     def __init__(self, name: str) -> None:
-        source = inspect.getsource(importlib.import_module(name))
+        module = importlib.import_module(name)
+        source = _source_of(module)
+        self._package = module.__package__ or ""
         self.lines = source.splitlines(keepends=True)
         self.statements: dict[str, ast.stmt] = {}
         self.imports: dict[str, Import] = {}
@@ -114,6 +128,11 @@ class _Module:
         """The module of that name, read once."""
         return cls(name)
 
+    def _absolute(self, statement: ast.ImportFrom) -> str:
+        """The module from which is imported, where it is given relative to this one as well."""
+        relative = "." * statement.level + (statement.module or "")
+        return importlib.util.resolve_name(relative, self._package)
+
     def _add(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.If):  # if TYPE_CHECKING
             for inner in statement.body:
@@ -125,12 +144,22 @@ class _Module:
         elif isinstance(statement, ast.ImportFrom):
             for alias in statement.names:
                 known_as = alias.asname or alias.name
-                self.imports[known_as] = Import(statement.module or "", alias.name, known_as)
+                self.imports[known_as] = Import(self._absolute(statement), alias.name, known_as)
         elif isinstance(statement, ast.ClassDef | ast.FunctionDef):
             self.statements[statement.name] = statement
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             self.statements |= {target.id: statement for target in targets if isinstance(target, ast.Name)}
+
+
+def _source_of(module: ModuleType) -> str:
+    try:
+        return inspect.getsource(module)
+    except (OSError, TypeError):
+        raise ExportError(
+            f"python: the source of {module.__name__} cannot be read, and it would be copied; install the package "
+            "with its .py files"
+        ) from None
 
 
 def _meanings(definition: Definition) -> dict[str, Meaning]:
@@ -150,7 +179,7 @@ def _resolve(module: str, name: str) -> Meaning | None:
     if name not in home.imports:
         return None
     imported = home.imports[name]
-    if not f"{imported.module}.".startswith(OWN):
+    if not is_ours(imported.module):
         return imported
     return _resolve(imported.module, imported.name)
 

@@ -10,12 +10,12 @@ from torch import nn
 
 from nas_attn.deploy.python.construction import constructions
 from nas_attn.deploy.python.definitions import (
-    OWN,
     Definition,
     Import,
     Meaning,
     closure,
     in_order,
+    is_ours,
     original_of,
     source_lines,
     statement_of,
@@ -206,7 +206,7 @@ def _definition(kind: type) -> Definition:
 
 
 def _is_ours(kind: type[nn.Module]) -> bool:
-    return kind.__module__.startswith(OWN)
+    return is_ours(kind.__module__)
 
 
 def _paragraph(text: str, opening: str = "") -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nas_attn.data.readers import asked_reader
 from nas_attn.errors import StudyError
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.request import BUILT_IN
@@ -18,12 +19,12 @@ def check_apart(data: str, folder: StudyFolder) -> None:
     """Make sure that the data do not lie in a study's folder, nor this in the data; links are followed.
 
     Args:
-        data: a folder of images and masks, or one of the built-in data.
+        data: a folder of images and masks, or one of the built-in data, or those of a reader.
         folder: of the study; it may be missing yet.
     Raises:
         StudyError: one contains the other.
     """
-    if data in BUILT_IN:
+    if data in BUILT_IN or asked_reader(data):
         return
     study = os.path.realpath(folder.path)
     for part in _PARTS:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from nas_attn import __version__
-from nas_attn.data import DataCard
+from nas_attn.data import card_of
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.database.storage import is_missing
@@ -109,7 +109,8 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
             **settings.context(),
             "version": __version__,
             "request": study_values(resolved, folder),
-            "data card": DataCard.of(resolved.dataset).to_dict(),
+            "data card": card_of(resolved.dataset).to_dict(),
+            "added costs": _added_costs(resolved),
         }
         with suppress(StudyExistsError):  # somebody else has begun it at the same moment
             return Ledger.create(url, settings.study, _identity(resolved), context, settings.cost)
@@ -118,6 +119,16 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
     if not folder.settings.is_file():
         write_settings(resolved, folder)
     return ledger
+
+
+def _added_costs(resolved: Resolved) -> list[list[Any]]:
+    """Parameters and MACs that each choice of the space adds at its place; a report need not count them again."""
+    return [
+        [str(location), str(spec), *resolved.costs.increment(location, spec)]
+        for location, specs in resolved.settings.space.choices
+        for spec in specs
+        if spec.kind != "none"
+    ]
 
 
 def _told(difference: Difference, ledger: Ledger, resolved: Resolved) -> str:

@@ -13,6 +13,7 @@ import yaml
 from nas_attn import __version__
 from nas_attn.commands import command
 from nas_attn.data import may_be_folder
+from nas_attn.data.readers import asked_reader
 from nas_attn.errors import StudyError
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
@@ -61,7 +62,7 @@ def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder, ledger = _found(request)
     asked = _request(request, folder, ledger)
-    if asked.data not in BUILT_IN and not may_be_folder(Path(asked.data)):
+    if asked.data not in BUILT_IN and asked_reader(asked.data) is None and not may_be_folder(Path(asked.data)):
         raise StudyError(
             f"study '{ledger.name}': its images were in {asked.data}, which is no folder here; "
             "say where they are with --data FOLDER"

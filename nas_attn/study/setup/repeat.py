@@ -23,7 +23,7 @@ def study_values(resolved: Resolved, folder: StudyFolder) -> dict[str, Any]:
     request = replace(
         resolved.request,
         space=str(folder.space),
-        data=resolved.settings.source.folder or resolved.settings.source.task,
+        data=resolved.settings.source.word,
         max_macs=None,
         max_parameters=None,
         max_cost=None,

@@ -13,6 +13,7 @@ import torch
 from nas_attn.attention import catalogue
 from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.data import Dataset, may_be_folder
+from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.evaluate import CostTable, DataSource, TrainingEvaluator
 from nas_attn.network import UNetConfig
@@ -22,6 +23,7 @@ from nas_attn.strategies import STRATEGIES
 from nas_attn.study.database.storage import check_url
 from nas_attn.study.settings import StudySettings
 from nas_attn.study.setup.calibrate import fastest_precision
+from nas_attn.study.setup.outside import outside_of
 from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
 from nas_attn.study.setup.request import (
     AUTO,
@@ -104,11 +106,7 @@ def resolve(request: StudyRequest) -> Resolved:
         lambda: check_ray() if request.engine == RAY else None,
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
-    if request.data not in BUILT_IN and not may_be_folder(Path(request.data)):
-        problems.append(
-            f"--data {request.data}: there is no such folder; give one with images/ and masks/, or "
-            f"{' or '.join(BUILT_IN)}"
-        )
+    problems += _problems_of(lambda: _check_data(request.data))
     problems += _contradictions(request)
     if problems:
         raise UsageError(problems)
@@ -145,6 +143,7 @@ def resolve(request: StudyRequest) -> Resolved:
         ladder=_lower_rungs(asked.ladder),
         ladder_start=PLAIN if asked.ladder_start == PLAIN else SCRATCH,
         timeout=None if asked.timeout is None else seconds(asked.timeout),
+        outside=outside_of(space, asked.strategy, request.data),
     )
     _check_sizes(settings, dataset)
     costs = CostTable(space.network, space.height, space.width)
@@ -260,6 +259,12 @@ def _still(request: StudyRequest, frames: int) -> str:
     )
 
 
+def _check_data(data: str) -> None:
+    if data not in BUILT_IN and asked_reader(data) is None and not may_be_folder(Path(data)):
+        others = " or ".join([*BUILT_IN, *READERS])
+        raise UsageError(f"--data {data}: there is no such folder; give one with images/ and masks/, or {others}")
+
+
 def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
     """The space with the data's channels and classes, the request's sizes and its ceilings.
 
@@ -299,6 +304,8 @@ def _source(request: StudyRequest, preset: Preset) -> DataSource:
             n_val=max(1, preset.n_val // share),
             task=request.data,
         )
+    if asked := asked_reader(request.data):
+        return DataSource(asked=asked)
     longest_side = None if request.longest_side == FULL else int(request.longest_side or 0)
     return DataSource(str(Path(request.data).resolve()), longest_side)
 

@@ -6,18 +6,17 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import optuna
-import torch
 
 from nas_attn import __version__
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
+from nas_attn.catalogue import catalogue
 from nas_attn.commands import command
-from nas_attn.data import DataCard
-from nas_attn.evaluate import CostTable
+from nas_attn.data_card import DataCard
+from nas_attn.placement import AttentionSpec, Location
 from nas_attn.ranking import Ranking, rank
 from nas_attn.ranking.effects import study_effects
 from nas_attn.record import State, TrialRecord
@@ -64,7 +63,7 @@ def report_facts(
         records=records,
         ranking=ranking,
         effects=study_effects(records),
-        added_costs=_added_costs(space),
+        added_costs=_added_costs(ledger),
         plain_curve=curve.points,
         plain_curve_text=curve.words,
         settings=tuple(_settings(ledger, space, records, ranking)),
@@ -86,13 +85,11 @@ def study_budget(ledger: Ledger) -> Budget:
     return Budget.from_dict(ledger.identity["budget"])
 
 
-def _added_costs(space: SearchSpace) -> tuple[AddedCost, ...]:
-    table = CostTable(space.network, space.height, space.width)
+def _added_costs(ledger: Ledger) -> tuple[AddedCost, ...]:
+    """As they were counted when the study began."""
     return tuple(
-        AddedCost(location, spec, *table.increment(location, spec))
-        for location, specs in space.choices
-        for spec in specs
-        if spec.kind != "none"
+        AddedCost(Location.parse(location), AttentionSpec.parse(spec), parameters, macs)
+        for location, spec, parameters, macs in ledger.context.get("added costs", ())
     )
 
 
@@ -117,7 +114,7 @@ def _settings(
         ("searched with", _counts(f"nas-attn {record.version}" for record in records)),
         (
             "written with",
-            f"nas-attn {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
+            f"nas-attn {__version__}, Python {platform.python_version()}, torch {version('torch')}, "
             f"Optuna {optuna.__version__}, on {datetime.now(UTC).date().isoformat()}",
         ),
     ]
@@ -136,17 +133,10 @@ def _data(ledger: Ledger) -> list[tuple[str, str]]:
     return [
         ("data set", str(identity["data"])),
         ("fingerprint", str(identity["data fingerprint"])),
-        *_counted(context),
+        *DataCard.from_dict(context["data card"]).lines(),
         ("mean of each channel", ", ".join(f"{value:.4g}" for value in context["mean"])),
         ("standard deviation", ", ".join(f"{value:.4g}" for value in context["std"])),
     ]
-
-
-def _counted(context: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Images and classes in numbers; a study of an older version has not kept them."""
-    if "data card" not in context:
-        return [("classes", ", ".join(context["classes"]))]
-    return list(DataCard.from_dict(context["data card"]).lines())
 
 
 def _commands(study: str, study_file: Path | None) -> list[tuple[str, str]]:

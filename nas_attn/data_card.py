@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import torch
-
-from nas_attn.data.dataset import IGNORED, Dataset, LabelledImages
-from nas_attn.data.report import SplitReport
-
 _TITLES = {"train": "training", "val": "validation", "test": "test"}
 _SIZES_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split in numbers.
+
+    Args:
+        split: ``train``, ``val`` or ``test``.
+        images: how many there are.
+        sizes: (height, width, number of images), the most frequent first.
+        class_shares: share of each class among the pixels that are not ignored.
+        class_images: number of images in which each class occurs.
+        ignored_share: share of the ignored pixels.
+        clips: number of frames of each clip; empty where images are still.
+    """
+
+    split: str
+    images: int
+    sizes: tuple[tuple[int, int, int], ...]
+    class_shares: tuple[float, ...]
+    class_images: tuple[int, ...]
+    ignored_share: float
+    clips: tuple[int, ...] = ()
+
+    @property
+    def in_clips(self) -> str:
+        """`` in 3 clips of 5 to 8 frames``; empty where images are still."""
+        if not self.clips:
+            return ""
+        shortest, longest = min(self.clips), max(self.clips)
+        frames = str(longest) if shortest == longest else f"{shortest} to {longest}"
+        return f" in {len(self.clips)} clip{'s' if len(self.clips) > 1 else ''} of {frames} frames"
 
 
 @dataclass(frozen=True)
@@ -29,13 +55,6 @@ class DataCard:
     in_channels: int
     classes: tuple[str, ...]
     splits: tuple[SplitReport, ...]
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> Self:
-        """Count a data set."""
-        splits = (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
-        counted = (_counted(name, images, len(dataset.classes)) for name, images in splits)
-        return cls(dataset.in_channels, dataset.classes, tuple(counted))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -77,24 +96,6 @@ class DataCard:
             f"{train:.2%} of the pixels in training, {val:.2%} in validation, {test:.2%} in test; it is in "
             f"{in_train}, {in_val} and {in_test} images"
         )
-
-
-def _counted(name: str, images: LabelledImages, n_classes: int) -> SplitReport:
-    counts = torch.stack(
-        [torch.bincount(images.mask(index).flatten(), minlength=IGNORED + 1) for index in range(len(images))]
-    )
-    pixels, ignored = counts[:, :n_classes].sum(0), int(counts[:, IGNORED].sum())
-    labelled = int(pixels.sum())
-    sizes = Counter(zip(images.heights, images.widths, strict=True))
-    return SplitReport(
-        split=name,
-        images=len(images),
-        sizes=tuple((*size, number) for size, number in sizes.most_common()),
-        class_shares=tuple(count / max(1, labelled) for count in pixels.tolist()),
-        class_images=tuple((counts[:, :n_classes] > 0).sum(0).tolist()),
-        ignored_share=ignored / max(1, ignored + labelled),
-        clips=images.clips,
-    )
 
 
 def _sizes(split: SplitReport) -> str:

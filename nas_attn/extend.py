@@ -1,0 +1,66 @@
+"""All that a package of one's own needs to add an attention, a search strategy or a way to read data.
+
+An attention is a module with the facts of its kind, a strategy a function, a reader likewise:
+
+    from nas_attn.extend import AttentionKind, Option, attention, check_arguments
+    from nas_attn.extend import Proposal, Question, strategy
+    from nas_attn.extend import Dataset, assemble, pack, reader
+
+A search space, ``--strategy`` and ``--data`` then name it as ``my_package.my_module:MyAttention``; or as it is
+registered, where the package offers it in an entry point of that name, in the group ``nas_attn.attentions``,
+``nas_attn.strategies`` or ``nas_attn.readers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nas_attn.attention import attention
+from nas_attn.attention._check import check_arguments
+from nas_attn.attention._forward_cache import ForwardCache
+from nas_attn.attention._noise import Noise
+from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.readers import READERS, Reader, reader
+from nas_attn.kind import ALL_STAGES, BLOCK_STAGES, GATED_STAGES, AttentionKind, Family, Option
+from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.strategies import STRATEGIES, Proposal, Question, Strategy
+from nas_attn.strategies._fresh import nearest_new, newness
+from nas_attn.strategies._seeds import generator
+
+__all__ = [
+    "ALL_STAGES",
+    "BLOCK_STAGES",
+    "GATED_STAGES",
+    "NONE",
+    "READERS",
+    "STRATEGIES",
+    "AttentionKind",
+    "AttentionSpec",
+    "Dataset",
+    "Family",
+    "ForwardCache",
+    "LabelledImages",
+    "Location",
+    "Noise",
+    "Option",
+    "Placement",
+    "Proposal",
+    "Question",
+    "Reader",
+    "Stage",
+    "Strategy",
+    "assemble",
+    "attention",
+    "check_arguments",
+    "generator",
+    "nearest_new",
+    "newness",
+    "pack",
+    "reader",
+    "strategy",
+]
+
+
+def strategy(name: str) -> Callable[[Strategy], Strategy]:
+    """A decorator that registers a strategy, for ``--strategy NAME``."""
+    return STRATEGIES.register(name)

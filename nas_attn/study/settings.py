@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
-from nas_attn.evaluate import DataSource
-from nas_attn.space import SearchSpace
-from nas_attn.training import Precision, Recipe
+
+if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
+    from nas_attn.evaluate import DataSource
+    from nas_attn.space import SearchSpace
+    from nas_attn.training import Precision, Recipe
 
 
 @dataclass(frozen=True)

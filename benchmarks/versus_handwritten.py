@@ -31,6 +31,7 @@ from handwritten import Task, search
 from PIL import Image
 
 from nas_attn.budget import Budget
+from nas_attn.config.settings import StudyRequest
 from nas_attn.data import Dataset, LabelledImages, synthetic
 from nas_attn.errors import NasAttnError
 from nas_attn.evaluate import write_sets
@@ -42,7 +43,6 @@ from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
 from nas_attn.study.plan import Plan
 from nas_attn.study.schedule.agenda import Agenda
-from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.process_pool import ProcessPool
 

@@ -23,6 +23,7 @@ def add_settings(
     parser: argparse._ActionsContainer,
     names: Sequence[str],
     *,
+    required: Sequence[str] = (),
     defaults: Mapping[str, str] = MappingProxyType({}),
     words: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
@@ -31,6 +32,7 @@ def add_settings(
     Args:
         parser: or a group of it.
         names: of settings.
+        required: those of them that must be given.
         defaults: what holds where a flag is left out, in place of what the table says.
         words: what can be written, in place of what the table says.
     """
@@ -38,10 +40,20 @@ def add_settings(
         known = described_settings()[name]
         one = replace(known, allowed=words.get(name, known.allowed), default=defaults.get(name, known.default))
         flags = [one.flag, *([_ALIASES[name]] if name in _ALIASES else [])]
-        text = f"{one.sentence} [{one.default}]"
+        text = one.sentence if name in required else f"{one.sentence} [{one.default}]"
         parser.add_argument(
-            *flags, metavar="N" if one.is_number else one.name.upper(), help=text.replace("%", "%%")
+            *flags,
+            metavar="N" if one.is_number else one.name.upper(),
+            help=text.replace("%", "%%"),
+            required=name in required,
         )
+
+
+def add_accelerator(parser: argparse.ArgumentParser) -> None:
+    """Where a full training and its predictions run."""
+    parser.add_argument(
+        "--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="where to run [auto]"
+    )
 
 
 def given_settings(arguments: argparse.Namespace, names: Sequence[str], *problems: str) -> dict[str, object]:
@@ -56,13 +68,17 @@ def given_settings(arguments: argparse.Namespace, names: Sequence[str], *problem
     """
     from nas_attn.study.setup.request import request_problems
 
-    table = described_settings()
-    texts = {name: text for name in names if (text := getattr(arguments, name)) is not None}
-    given = {name: _value(table[name], text) for name, text in texts.items()}
-    found = [f"{table[name].flag}: {problem}" for name, problem in request_problems(given)]
+    given = flag_values(arguments, names)
+    found = [f"{described_settings()[name].flag}: {problem}" for name, problem in request_problems(given)]
     if found := [*found, *problems]:
         raise UsageError(found)
     return given
+
+
+def flag_values(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, object]:
+    """The settings that were given as flags, numbers read from their texts, and not judged."""
+    texts = {name: text for name in names if (text := getattr(arguments, name)) is not None}
+    return {name: _value(described_settings()[name], text) for name, text in texts.items()}
 
 
 def _value(setting: Described, text: str) -> object:

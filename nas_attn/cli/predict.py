@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas_attn.cli._console import wide_console
+from nas_attn.cli._flags import add_accelerator
 from nas_attn.errors import NasAttnError
 from nas_attn.reporting.text.numbers import counted
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tile", type=int, metavar="PIXELS", help="segment in overlapping tiles (1024 where a side exceeds 2048)"
     )
-    parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="where (auto)")
+    add_accelerator(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

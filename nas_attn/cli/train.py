@@ -12,12 +12,12 @@ curve.csv, tensorboard/ and checkpoints/.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._console import wide_console
 from nas_attn.cli._fit_report import FitReporter, show_result
+from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,35 +28,34 @@ if TYPE_CHECKING:
     from nas_attn.fit import FitSettings
 
 
+_SETTINGS = ("data", "seed", "batch_size", "longest_side")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
         "architecture", type=Path, metavar="ARCHITECTURE", help="file that 'nas-attn export' wrote"
     )
+    add_settings(
+        parser,
+        _SETTINGS,
+        required=("data",),
+        defaults={"batch_size": "16", "longest_side": "full"},
+    )
+    add_accelerator(parser)
     parser.add_argument(
-        "--data", required=True, metavar="FOLDER", help="images and masks, or 'synthetic', or 'clips'"
+        "--epochs", type=int, metavar="N", help="passes over the training images [3000 steps' worth]"
     )
     parser.add_argument(
-        "--epochs", type=int, metavar="N", help="passes over the training images (3000 steps' worth)"
+        "--crop", type=int, metavar="PIXELS", help="side of the training crops [256, or the images']"
     )
+    parser.add_argument("--lr", type=float, metavar="RATE", help="peak learning rate [that of the search]")
+    parser.add_argument("--devices", type=_devices, default=1, metavar="N|auto", help="GPUs or processes [1]")
     parser.add_argument(
-        "--batch-size", type=int, default=16, metavar="N", help="crops of one step, of all devices (16)"
-    )
-    parser.add_argument(
-        "--crop", type=int, metavar="PIXELS", help="side of the training crops (256, or the images')"
-    )
-    parser.add_argument("--lr", type=float, metavar="RATE", help="peak learning rate (that of the search)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, order and crops (0)")
-    parser.add_argument("--longest-side", type=int, metavar="PIXELS", help="reduce larger images on reading")
-    parser.add_argument("--devices", type=_devices, default=1, metavar="N|auto", help="GPUs or processes (1)")
-    parser.add_argument(
-        "--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (auto)"
-    )
-    parser.add_argument(
-        "--patience", type=int, metavar="N", help="stop after N epochs without a better IoU (never)"
+        "--patience", type=int, metavar="N", help="stop after N epochs without a better IoU [never]"
     )
     parser.add_argument("--against-plain", action="store_true", help="train the plain U-Net too, and compare")
-    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run (runs/ARCHITECTURE-DATA)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run [runs/ARCHITECTURE-DATA]")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -94,18 +93,21 @@ def _console() -> Console:
 def _settings(arguments: argparse.Namespace) -> FitSettings:
     from nas_attn.fit import FitSettings
 
-    settings = FitSettings(
+    given = flag_values(arguments, _SETTINGS)
+    del given["data"]
+    if given.get("longest_side") == "full":
+        del given["longest_side"]
+    if arguments.lr is not None:
+        given["learning_rate"] = arguments.lr
+    return FitSettings(
         epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
         crop=arguments.crop,
-        seed=arguments.seed,
         patience=arguments.patience,
         accelerator=arguments.accelerator,
         devices=arguments.devices,
         against_plain=arguments.against_plain,
-        longest_side=arguments.longest_side,
+        **given,  # type: ignore[arg-type]  # FitSettings judges each
     )
-    return settings if arguments.lr is None else replace(settings, learning_rate=arguments.lr)
 
 
 def _devices(text: str) -> int | None:

@@ -15,7 +15,6 @@ from nas_attn.document.words import allowed, members, split
 
 F = TypeVar("F", bound=Callable[..., object])
 _WIDTH = 115
-_FLAG, _CODE = re.compile(r"--[a-z]+|'[a-z -]+'"), r"`\g<0>`"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def described_settings() -> Mapping[str, Described]:
     found = []
     for field in fields(StudyRequest):
         hint = hints_of(StudyRequest)[field.name]
-        (setting,) = (one for one in split(hint)[1] if isinstance(one, Setting))
+        setting: Setting = field.metadata["setting"]
         default = setting.otherwise if field.default is None else str(field.default)
         is_number = any(split(kind)[0] in (int, float) for kind in members(hint))
         found.append(Described(field.name, setting.group, setting.about, allowed(hint), default, is_number))
@@ -65,10 +64,14 @@ def described_settings() -> Mapping[str, Described]:
 def settings_table() -> str:
     """The table of README."""
     rows = [
-        f"| `{one.flag}` | {one.allowed.replace('|', '/')} | {one.default} | {_FLAG.sub(_CODE, one.about)} |"
+        " | ".join((f"| `{one.flag}`", one.allowed.replace("|", "/"), one.default, f"{_coded(one.about)} |"))
         for one in described_settings().values()
     ]
     return "\n".join(["| flag | values | default | what |", "| --- | --- | --- | --- |", *rows])
+
+
+def _coded(about: str) -> str:
+    return re.sub(r"('?)(--[a-z]+|nas-attn \w+)\1", r"`\2`", about)
 
 
 def with_settings(function: F) -> F:

@@ -110,7 +110,7 @@ def _allowed(base: Any, beside: tuple[object, ...]) -> str:
     if is_dataclass(base):
         return f"a mapping of {', '.join(field.name for field in fields(base))}"
     if get_origin(base) is tuple:
-        return f"a list of {_NOUNS.get(split(get_args(base)[0])[0], ('', 'values'))[1]}"
+        return f"a list of {_NOUNS.get(split(members(get_args(base)[0])[0])[0], ('', 'values'))[1]}"
     noun = _NOUNS.get(base, ("a mapping", ""))[0]
     return f"{noun} {bounds}" if (bounds := _bounds(beside)) else noun
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,6 @@ class TrainedNetwork:
     test_iou: float
     test_iou_per_class: tuple[float | None, ...]
     seconds: float
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TrainedNetwork:
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**values, "test_iou_per_class": tuple(values["test_iou_per_class"])})
 
 
 @dataclass(frozen=True)

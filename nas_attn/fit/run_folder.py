@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
 from nas_attn.fit.identity import RunIdentity
 from nas_attn.fit.result import TrainedNetwork
 from nas_attn.fit.run_file import run_file
+
+_METRICS = FileKind("the result of a run", "trained", TrainingError)
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,12 @@ class RunFolder:
         """What a finished run found out; None where it is not finished."""
         if not (self.metrics.exists() and self.weights.exists()):
             return None
-        values = _read(self.metrics)
-        try:
-            return TrainedNetwork.from_dict(values["trained"])
-        except (KeyError, TypeError):
-            raise TrainingError(f"{self.metrics}: damaged; delete the file to have it made again") from None
+        problems = Problems(str(self.metrics), _METRICS)
+        trained = read_model(Entry.of(_read(self.metrics).get("trained"), "trained"), TrainedNetwork, problems)
+        if trained is None:
+            told = "; ".join(problems.lines)
+            raise TrainingError(f"{told}; delete the file to have it made again")
+        return trained
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Gt, Le
+
+from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
 from nas_attn.training import Recipe
 
 ACCELERATORS = ("auto", "cpu", "cuda")
+_Count = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True)
@@ -33,34 +37,17 @@ class FitSettings:
         TrainingError: a value is out of its range; all such are named together.
     """
 
-    epochs: int | None = None
-    batch_size: int = 16
-    crop: int | None = None
-    learning_rate: float = Recipe().peak_learning_rate
-    seed: int = 0
-    patience: int | None = None
-    accelerator: str = "auto"
-    devices: int | None = 1
+    epochs: _Count | None = None
+    batch_size: _Count = 16
+    crop: Annotated[int, Ge(16)] | None = None
+    learning_rate: Annotated[float, Gt(0), Le(1000)] = Recipe().peak_learning_rate
+    seed: Annotated[int, Ge(0)] = 0
+    patience: _Count | None = None
+    accelerator: Annotated[str, one_of(*ACCELERATORS)] = "auto"
+    devices: _Count | None = 1
     against_plain: bool = False
-    longest_side: int | None = None
+    longest_side: _Count | None = None
 
     def __post_init__(self) -> None:
-        found = [
-            f"{name} is {value!r}; it must be a whole number of at least {least}"
-            for name, value, least in (
-                ("epochs", self.epochs, 1),
-                ("batch_size", self.batch_size, 1),
-                ("crop", self.crop, 16),
-                ("seed", self.seed, 0),
-                ("patience", self.patience, 1),
-                ("devices", self.devices, 1),
-                ("longest_side", self.longest_side, 1),
-            )
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least)
-        ]
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            found.append(f"learning_rate is {self.learning_rate!r}; it must be a number above 0")
-        if self.accelerator not in ACCELERATORS:
-            found.append(f"accelerator is {self.accelerator!r}; it must be {' | '.join(ACCELERATORS)}")
-        if found:
-            raise TrainingError(found)
+        if found := field_problems(FitSettings, vars(self)):
+            raise TrainingError([f"{name}: {problem}" for name, problem in found])

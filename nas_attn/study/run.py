@@ -15,6 +15,7 @@ import optuna
 
 from nas_attn.attention import catalogue
 from nas_attn.commands import command
+from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.export import best, write_architecture
 from nas_attn.measure import machine_bytes
 from nas_attn.ranking import Ranking, rank
@@ -30,7 +31,6 @@ from nas_attn.study.packed import packed_images
 from nas_attn.study.schedule.agenda import Agenda, Course
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.request import LOCAL, RAY
 from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.winner import architecture_of
 from nas_attn.study.workers.pool import Pool

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
-from nas_attn.space import SearchSpace
 
-if TYPE_CHECKING:  # torch stays out of what reads a study
+if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
     from nas_attn.evaluate import DataSource
+    from nas_attn.space import SearchSpace
     from nas_attn.training import Precision, Recipe
 
 

@@ -21,6 +21,7 @@ from nas_attn.attention import KINDS, build_attention, catalogue
 from nas_attn.budget import Budget
 from nas_attn.cli.attentions import SHALLOW
 from nas_attn.cli.main import VERBS, OneLineParser, main
+from nas_attn.config.settings import StudyRequest
 from nas_attn.data import IGNORED, Dataset
 from nas_attn.data.declaration import read_declaration
 from nas_attn.evaluate import LookupEvaluator
@@ -35,7 +36,6 @@ from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategies import STRATEGIES, Question
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
-from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.study.workers.pool import InlinePool
 

@@ -167,8 +167,8 @@ MISTAKES = {
     "train, several values": (
         "train a --data b --epochs 0 --batch-size 0",
         [
-            "epochs is 0; it must be a whole number of at least 1",
-            "batch_size is 0; it must be a whole number of at",
+            "epochs: 0 must be a whole number of at least 1",
+            "batch_size: 0 must be a whole number of at",
         ],
     ),
     "predict, nothing": (

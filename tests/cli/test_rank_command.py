@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -133,3 +135,15 @@ def test_a_mistake_is_one_clear_line(tiny_study, refused, words, message):
     (line,) = refused(*words)
 
     assert message in line
+
+
+@pytest.mark.parametrize("words", [["rank", "tiny"], ["rank", "tiny", "--csv"], ["studies"]], ids=" ".join)
+def test_what_reads_a_study_only_imports_no_torch(tiny_study: object, words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from nas_attn.cli.main import main\n"
+        f"assert main({words!r}) == 0\n"
+        "print('torch' in sys.modules, file=sys.stderr)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.splitlines()[-1] == "False", ended.stderr

@@ -88,9 +88,9 @@ def test_the_same_command_reads_a_finished_training(nuclei, capsys):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--epochs", "0"], "epochs is 0; it must be a whole number of at least 1"),
+        (["--epochs", "0"], "epochs: 0 must be a whole number of at least 1"),
         (["--epochs", "many"], "--epochs: 'many' must be a whole number"),
-        (["--lr", "-1"], "learning_rate is -1.0; it must be a number above 0"),
+        (["--lr", "-1"], "learning_rate: -1.0 must be a number above 0"),
         (["--crop", "17", "--devices", "1x"], "'1x' is no number of devices; give such as 2, or auto"),
         (["--epoch", "3"], "unknown option '--epoch'; did you mean '--epochs'?"),
         (["--accelerator", "gpu"], "did you mean 'cpu'?"),

@@ -82,8 +82,7 @@ def test_every_argument_of_python_reaches_the_request(monkeypatch: pytest.Monkey
 
 
 def test_the_table_of_the_readme_is_the_table() -> None:
-    """Where this fails: python -c 'from nas_attn.config.described import *; print(settings_table())'."""
-    assert settings_table() in README
+    assert settings_table() in README, f"put this into README:\n{settings_table()}"
 
 
 def test_the_help_lists_the_strategies_that_are_registered() -> None:

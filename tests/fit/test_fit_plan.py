@@ -52,12 +52,12 @@ def test_all_impossible_settings_are_named_together():
     with pytest.raises(TrainingError) as error:
         FitSettings(epochs=0, batch_size=True, crop=8, learning_rate=float("nan"), accelerator="tpu", patience=-1)
     assert error.value.problems == (
-        "epochs is 0; it must be a whole number of at least 1",
-        "batch_size is True; it must be a whole number of at least 1",
-        "crop is 8; it must be a whole number of at least 16",
-        "patience is -1; it must be a whole number of at least 1",
-        "learning_rate is nan; it must be a number above 0",
-        "accelerator is 'tpu'; it must be auto | cpu | cuda",
+        "epochs: 0 must be a whole number of at least 1",
+        "batch_size: true must be a whole number of at least 1",
+        "crop: 8 must be a whole number of at least 16",
+        "learning_rate: nan must be a number above 0 and at most 1000",
+        "patience: -1 must be a whole number of at least 1",
+        "accelerator: 'tpu' must be auto | cpu | cuda",
     )
 
 

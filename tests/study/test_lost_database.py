@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nas_attn.cli.main import main
+from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.record import State, TrialRecord
@@ -22,7 +23,6 @@ from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.find import open_study
 from nas_attn.study.setup.imported import import_study
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
-from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
 

@@ -19,6 +19,7 @@ import torch
 import nas_attn
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
+from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import DivergedError, StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.export import best, read_architecture
@@ -32,7 +33,7 @@ from nas_attn.study.setup.find import open_study
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.repeat import write_settings
-from nas_attn.study.setup.request import StudyRequest, request_from
+from nas_attn.study.setup.request import request_from
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import initialise
@@ -343,7 +344,7 @@ def test_a_study_killed_at_any_statement_ends_as_an_undisturbed_one(here: Path) 
             from nas_attn.evaluate import LookupEvaluator
             from nas_attn.study.setup import preset
             from nas_attn.study.workers.pool import InlinePool
-            from nas_attn.study.setup.request import StudyRequest
+            from nas_attn.config.settings import StudyRequest
             from nas_attn.study.setup.resolve import resolve
             from nas_attn.study.run import run_study
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nas_attn.config.settings import BUILT_IN
 from nas_attn.data.readers import asked_reader
 from nas_attn.errors import StudyError
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.request import BUILT_IN
 
 _PARTS = ("", "images", "masks")
 """Of a data set; each may be a link to elsewhere."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_attn.attention import catalogue
+from nas_attn.config.checks import STUDY_NAME
 from nas_attn.errors import StudyError
 from nas_attn.record import Failure, State, TrialRecord
 from nas_attn.space import SearchSpace
@@ -19,7 +20,6 @@ from nas_attn.study.settings import differences
 from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import check_storage
-from nas_attn.study.setup.request import STUDY_NAME
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import yaml
 
 from nas_attn import __version__
 from nas_attn.commands import command
+from nas_attn.config.settings import AUTO, BUILT_IN, FIELDS, StudyRequest
 from nas_attn.data import may_be_folder
 from nas_attn.data.readers import asked_reader
 from nas_attn.errors import StudyError
@@ -24,7 +25,7 @@ from nas_attn.study.setup.find import find_folder, open_folder
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import SPACE_MARK, check_storage, settings_mark
 from nas_attn.study.setup.repeat import write_whole
-from nas_attn.study.setup.request import AUTO, BUILT_IN, FIELDS, StudyRequest, kept_request
+from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 
 _LOOK_SECONDS = 2.0

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nas_attn.budget import SCRATCH
+from nas_attn.config.settings import AUTO, StudyRequest
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.settings import Difference
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.repeat import study_values
-from nas_attn.study.setup.request import AUTO, StudyRequest
 from nas_attn.study.setup.resolve import CEILINGS, Resolved
 
 _SAID = {

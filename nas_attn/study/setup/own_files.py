@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -16,7 +15,7 @@ from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.export import read_architecture
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, is_sqlite
-from nas_attn.study.setup.config import VERSION
+from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
 
 SPACE_MARK = "# Written by nas-attn: the whole search space of this folder's study."
@@ -123,8 +122,8 @@ def _stored_in(folder: StudyFolder) -> str | None:
     if first.endswith(" --storage URL"):  # before the mark, and without the URL of a server
         return _ELSEWHERE
     try:
-        storage = yaml.safe_load(folder.settings.read_text(encoding="utf-8")).get("storage")
-    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        storage = read_study_file(folder.settings).get("storage")
+    except StudyError:
         return None
     return _HERE if storage is None else describe_storage(str(storage))
 
@@ -132,10 +131,9 @@ def _stored_in(folder: StudyFolder) -> str | None:
 def _was_begun_so(folder: StudyFolder, ledger: Ledger) -> bool:
     """Whether the study file holds what was asked when the study was begun."""
     try:
-        values = yaml.safe_load(folder.settings.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        return bool(read_study_file(folder.settings) == ledger.context.get("request", {}))
+    except StudyError:
         return False
-    return isinstance(values, dict) and values == {"version": VERSION, **ledger.context.get("request", {})}
 
 
 def _is_same(there: str, url: str, folder: StudyFolder) -> bool:

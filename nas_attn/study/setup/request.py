@@ -5,42 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas_attn.config.settings import (
-    AUTO,
-    BUILT_IN,
-    CLIPS,
-    FIELDS,
-    FULL,
-    LOCAL,
-    PRECISIONS,
-    RAY,
-    SPLIT,
-    STUDY_NAME,
-    SYNTHETIC,
-    StudyRequest,
-    seconds,
-)
-from nas_attn.document.model import field_problems
+from nas_attn.config.settings import StudyRequest
+from nas_attn.document import field_problems
 from nas_attn.errors import UsageError
-
-__all__ = [
-    "AUTO",
-    "BUILT_IN",
-    "CLIPS",
-    "FIELDS",
-    "FULL",
-    "LOCAL",
-    "PRECISIONS",
-    "RAY",
-    "SPLIT",
-    "STUDY_NAME",
-    "SYNTHETIC",
-    "StudyRequest",
-    "kept_request",
-    "request_from",
-    "request_problems",
-    "seconds",
-]
 
 
 def request_from(values: Mapping[str, object]) -> StudyRequest:

@@ -12,6 +12,8 @@ import torch
 
 from nas_attn.attention import catalogue
 from nas_attn.budget import PLAIN, SCRATCH, Budget
+from nas_attn.config.checks import seconds
+from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
 from nas_attn.data import Dataset, may_be_folder
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
@@ -25,17 +27,6 @@ from nas_attn.study.settings import StudySettings
 from nas_attn.study.setup.calibrate import fastest_precision
 from nas_attn.study.setup.outside import outside_of
 from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
-from nas_attn.study.setup.request import (
-    AUTO,
-    BUILT_IN,
-    CLIPS,
-    FULL,
-    RAY,
-    SPLIT,
-    SYNTHETIC,
-    StudyRequest,
-    seconds,
-)
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
 from nas_attn.training import Precision, Recipe

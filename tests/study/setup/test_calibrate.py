@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
+from nas_attn.config.settings import PRECISIONS as NAMES
 from nas_attn.network import UNetConfig
 from nas_attn.study.setup import calibrate
 from nas_attn.study.setup.calibrate import fastest_precision, step_seconds
-from nas_attn.study.setup.request import PRECISIONS as NAMES
 from nas_attn.training import Precision
 from nas_attn.training.precision import PRECISIONS
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
+from nas_attn.config.settings import StudyRequest
 from nas_attn.network import UNetConfig
 from nas_attn.study.setup import forecast, preset
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
-from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.training import Precision
 

@@ -18,6 +18,7 @@ import optuna
 import pytest
 
 from nas_attn.budget import Budget
+from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import Placement
@@ -31,7 +32,6 @@ from nas_attn.study.setup.begin import as_new, begin_or_go_on
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.join import JoinRequest, resolve_joined
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
-from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.record import TrialRecord
@@ -21,7 +22,6 @@ from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.join import JoinRequest, resolve_joined
 from nas_attn.study.setup.own_files import check_storage, settings_mark
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
-from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.study.workers.pool import InlinePool
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas_attn.config.checks import STUDY_NAME
+from nas_attn.config.settings import PRECISIONS, StudyRequest
 from nas_attn.errors import DataError, UsageError
 from nas_attn.space import Ceiling
 from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.preset import CPU_FOLDER, CPU_SYNTHETIC, find_devices, n_cores
-from nas_attn.study.setup.request import PRECISIONS, STUDY_NAME, StudyRequest
 from nas_attn.study.setup.resolve import Resolved, resolve
 
 ASK = StudyRequest(space="unet_attention_small", device="cpu", workers=1)

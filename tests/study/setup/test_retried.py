@@ -13,6 +13,7 @@ import pytest
 
 from nas_attn.budget import Budget
 from nas_attn.cli.main import main
+from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError
 from nas_attn.evaluate import LookupEvaluator
 from nas_attn.placement import Placement
@@ -22,7 +23,6 @@ from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.find import open_study
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
-from nas_attn.study.setup.request import StudyRequest
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.study.setup.retried import retry
 from nas_attn.study.workers.pool import InlinePool

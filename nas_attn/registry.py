@@ -48,6 +48,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self._outside: dict[str, tuple[T, Origin]] = {}
         self._failed: dict[str, RegistryError] = {}
+        self._own: frozenset[str] = frozenset()
         self._discovered = False
 
     def add(self, name: str, entry: T) -> None:
@@ -75,25 +76,28 @@ class Registry(Generic[T]):
         Raises:
             RegistryError: nothing registers the name, or the module that has it cannot be used.
         """
-        self._discover()
-        if name in self._entries:
-            return self._entries[name]
-        if (entry := self.outside(name)) is None:
+        if (entry := self._found(name)) is None:
             raise RegistryError(f"unknown {self._noun} '{name}'; {did_you_mean(name, self)}")
         return entry
 
     def __contains__(self, name: object) -> bool:
-        self._discover()
-        return name in self._entries or (isinstance(name, str) and self.outside(name) is not None)
+        return isinstance(name, str) and self._found(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         """All names: those of nas-attn's own entries, and of what installed packages offer and can be used."""
         self._discover()
-        usable = self.offered().keys() - self.broken().keys()
-        return iter(sorted({*self._entries, *usable}))
+        offered, broken = self.offered().keys(), self.broken().keys()
+        return iter(sorted(self._own | (self._entries.keys() | offered) - broken))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def _found(self, name: str) -> T | None:
+        """Ours before a user's of the same name; None where there is neither."""
+        self._discover()
+        if name in self._own or (entry := self.outside(name)) is None:
+            return self._entries.get(name)
+        return entry
 
     def outside(self, name: str) -> T | None:
         """The entry of a user's module, which is imported; None where the name is no such entry's.
@@ -165,6 +169,7 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(package.__path__):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
+        self._own = frozenset(self._entries)
         self._discovered = True
 
 

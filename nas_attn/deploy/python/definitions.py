@@ -94,8 +94,8 @@ def original_of(definition: Definition) -> ast.stmt:
     statements = _Module.of(definition.module).statements
     if definition.name not in statements:
         raise ExportError(
-            f"python: {definition.name} is not defined at the top of {definition.module}, from whose source it "
-            "would be copied; define it there"
+            f"python: {definition.name} is not defined at the top of {definition.module}, whose source would be "
+            "copied; define it there"
         )
     return statements[definition.name]
 
@@ -157,8 +157,8 @@ def _source_of(module: ModuleType) -> str:
         return inspect.getsource(module)
     except (OSError, TypeError):
         raise ExportError(
-            f"python: the source of {module.__name__} cannot be read, and it would be copied; install the package "
-            "with its .py files"
+            f"python: the source of {module.__name__} would be copied and cannot be read; install it with "
+            "its .py files"
         ) from None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from nas_attn.budget import Budget
 from nas_attn.clips import every_window
-from nas_attn.data import Dataset, LabelledImages
+from nas_attn.data import Dataset
 from nas_attn.errors import TrainingError
 from nas_attn.fit.settings import FitSettings
+from nas_attn.training import Recipe
 
 _STEPS = 3000
 _LEAST_EPOCHS = 20
@@ -46,12 +47,21 @@ class FitPlan:
         """Optimiser steps of the whole training."""
         return self.epochs * self.steps_per_epoch
 
-    def to_dict(self) -> dict[str, int | float | None]:
-        """Plain values, for JSON."""
-        values = asdict(self)
-        if self.frames == 1:
-            del values["frames"]  # runs on still images are older than clips, and must go on
-        return values
+    @property
+    def budget(self) -> Budget:
+        """The same as a search's run has it."""
+        return Budget(self.steps, self.crop, self.batch_size)
+
+    @property
+    def recipe(self) -> Recipe:
+        """That of the search, with the learning rate that was asked for."""
+        return Recipe(peak_learning_rate=self.learning_rate)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON; the recipe among them, so that a run goes on under its own only."""
+        recipe = asdict(self.recipe)
+        del recipe["peak_learning_rate"]
+        return {**asdict(self), "recipe": recipe}
 
     def __str__(self) -> str:
         return (
@@ -74,7 +84,9 @@ def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frame
     least = 2 * min_image_size  # one pixel at the bottleneck has no variance for batch normalisation to learn
     if settings.crop is not None and settings.crop < least:
         raise TrainingError(f"crop is {settings.crop}; for a network of this depth it must be at least {least}")
-    steps_per_epoch = -(-len(windows_of(dataset.train, frames)) // settings.batch_size)
+    images = dataset.train
+    windows = every_window(images.clips or (1,) * len(images), frames)
+    steps_per_epoch = -(-len(windows) // settings.batch_size)
     return FitPlan(
         epochs=settings.epochs or max(_LEAST_EPOCHS, -(-_STEPS // steps_per_epoch)),
         steps_per_epoch=steps_per_epoch,
@@ -86,11 +98,6 @@ def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frame
         longest_side=settings.longest_side,
         frames=frames,
     )
-
-
-def windows_of(images: LabelledImages, frames: int) -> Sequence[int]:
-    """The first image of each window of T frames that is trained on; of still images, each of them."""
-    return every_window(images.clips or (1,) * len(images), frames)
 
 
 def _suitable_crop(dataset: Dataset, least: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from nas_attn.errors import TrainingError
-from nas_attn.fit.settings import FitSettings
+from nas_attn.fit.plan import FitSettings
 from nas_attn.training import Precision
 
 

@@ -17,13 +17,12 @@ from nas_attn.clips import covering_windows
 from nas_attn.data.problem import printable
 from nas_attn.errors import DataError, ExportError, UsageError
 from nas_attn.export import Architecture
-from nas_attn.fit.clip_files import find_clips
 from nas_attn.fit.hardware import choose_hardware
-from nas_attn.fit.image_files import SOFTWARE, Target, find_targets, legend_in
 from nas_attn.fit.loaded import LoadedImage, load_image
 from nas_attn.fit.overlay import draw_legend, draw_overlay
+from nas_attn.fit.plan import FitSettings
+from nas_attn.fit.prediction_files import SOFTWARE, Target, find_clips, find_targets, legend_in
 from nas_attn.fit.run_folder import architecture_id
-from nas_attn.fit.settings import FitSettings
 from nas_attn.fit.weights import WeightsInfo, load_weights
 from nas_attn.training.segmenter import Segmenter, tile_margin
 from nas_attn.unet import build_unet

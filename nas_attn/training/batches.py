@@ -9,9 +9,9 @@ from torch import Tensor
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
+from nas_attn.measure import IGNORED
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.loss import IGNORE
 from nas_attn.training.recipe import Recipe
 
 _DRAWS = 6  # top, left, flip rows, flip columns, brightness, contrast
@@ -100,7 +100,7 @@ def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) ->
     places = starts + rows.minimum(heights - 1) * widths + columns.minimum(widths - 1)
     pixels, masks = source.pixels[places].permute(0, 3, 1, 2), source.masks[places]
     if source.least_side < size:
-        masks = masks.masked_fill((rows >= heights) | (columns >= widths), IGNORE)
+        masks = masks.masked_fill((rows >= heights) | (columns >= widths), IGNORED)
     return pixels, masks
 
 

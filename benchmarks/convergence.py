@@ -27,10 +27,10 @@ from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, read_folder, synthetic
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
-from nas_attn.evaluate import judge, pack_sets
+from nas_attn.evaluate import pack_sets
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Placement, Stage
-from nas_attn.training import DeviceImages, Precision, Recipe, initialise, train_run
+from nas_attn.training import DeviceImages, Precision, Recipe, Segmenter, initialise, score_images, train_run
 from nas_attn.unet import build_unet
 
 LEAST_GAIN = 0.01
@@ -161,7 +161,7 @@ def _iou(
     module = precision.place(module, train.pixels.device)
     recipe = Recipe(peak_learning_rate=asked.learning_rate)
     train_run(module, train, budget, seed, recipe=recipe, precision=precision)
-    return judge(module, val, network.classes, precision).iou
+    return score_images(Segmenter(module, val.mean, val.std, precision=precision), val, network.classes).iou
 
 
 def _row(point: Point, points: Sequence[Point]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, read_folder
-from nas_attn.evaluate import CostTable, PackedSets, judge, pack_sets
+from nas_attn.evaluate import CostTable, PackedSets, pack_sets
 from nas_attn.placement import Placement
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.training import Precision, Recipe, initialise, recalibrate_batchnorm, train_run
-from nas_attn.training.batches import BatchPlan
-from nas_attn.training.step import TrainingStep
+from nas_attn.training import Precision, Recipe, Segmenter, TrainingStep, initialise, score_images, train_run
 from nas_attn.unet import build_unet
 
 AVERAGED_SHARE = 0.1
@@ -111,25 +109,18 @@ class Task:
             train_run(module, self.sets.train, budget, seed, recipe=recipe, precision=_PRECISION, graphs=False)
         seconds = time.process_time() - started
         weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        iou = judge(module, self.sets.val, network.classes, _PRECISION).iou
+        iou = self._iou(module)
         average.put()
-        recalibrate_batchnorm(module, self._further_batches(module, budget, seed, recipe), module)
-        averaged = judge(module, self.sets.val, network.classes, _PRECISION).iou
+        step = TrainingStep(module, self.sets.train, budget, seed, recipe=recipe, precision=_PRECISION)
+        step.recalibrate()
+        averaged = self._iou(module)
         module.load_state_dict(weights)
         return module, Trained(iou, averaged, seconds)
 
-    def _further_batches(self, module: nn.Module, budget: Budget, seed: int, recipe: Recipe) -> Iterator[Tensor]:
-        """Those after the run's own, as ``train_run`` takes them for its BatchNorm statistics."""
-        train, total = self.sets.train, budget.steps + recipe.recalibration_batches
-        plan = BatchPlan.draw(len(train), total, budget, seed)
-        step = TrainingStep(
-            module, train, plan, size=budget.image_size, steps=budget.steps, recipe=recipe, precision=_PRECISION
-        )
-        for number in range(total):
-            if number >= budget.steps:
-                step.prepare(number)
-                yield step.inputs_and_masks()[0]
-            step.skip()
+    def _iou(self, module: nn.Module) -> float:
+        images = self.sets.val
+        segmenter = Segmenter(module, images.mean, images.std, precision=_PRECISION)
+        return score_images(segmenter, images, self.sized("paper").network.classes).iou
 
 
 @dataclass(frozen=True)

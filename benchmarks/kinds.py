@@ -29,7 +29,6 @@ from nas_attn.measure import device_name
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Placement
 from nas_attn.training import Precision, Recipe, initialise
-from nas_attn.training.batches import BatchPlan
 from nas_attn.training.graph import capture, eager
 from nas_attn.training.step import TrainingStep
 from nas_attn.unet import build_unet
@@ -146,9 +145,8 @@ def _step(
     step = TrainingStep(
         precision.place(module, device).train(),
         sets.train,
-        BatchPlan.of(sets.train, steps, budget, seed=0),
-        size=asked.image_size,
-        steps=steps,
+        budget,
+        seed=0,
         recipe=Recipe(),
         precision=precision,
         capturable=device.type == "cuda",

@@ -26,12 +26,19 @@ from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, synthetic
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
-from nas_attn.evaluate import PackedSets, judge, pack_sets
+from nas_attn.evaluate import PackedSets, pack_sets
 from nas_attn.measure import device_name, measure_latency_ms
 from nas_attn.network import UNetConfig
 from nas_attn.placement import NONE, AttentionSpec, Placement
-from nas_attn.training import Precision, Recipe, initialise, recalibrate_batchnorm, segmentation_loss
-from nas_attn.training.batches import BatchPlan
+from nas_attn.training import (
+    Precision,
+    Recipe,
+    Segmenter,
+    initialise,
+    recalibrate_batchnorm,
+    score_images,
+    segmentation_loss,
+)
 from nas_attn.training.graph import Engine, capture, eager
 from nas_attn.training.step import TrainingStep
 from nas_attn.unet import build_unet
@@ -53,7 +60,7 @@ class StepTimes:
         ratio_high: their upper quartile.
         start_ms: building, initialising, planning and, on a GPU, recording a run.
         recalibrate_ms: BatchNorm statistics.
-        judge_ms: the validation set.
+        score_ms: the validation set.
         latency_ms: measuring the latency.
     """
 
@@ -66,7 +73,7 @@ class StepTimes:
     ratio_high: float
     start_ms: float
     recalibrate_ms: float
-    judge_ms: float
+    score_ms: float
     latency_ms: float
 
 
@@ -111,6 +118,7 @@ def _measure(asked: argparse.Namespace) -> StepTimes:
     started = time.perf_counter()
     run.start()
     start_ms = _since(started, device)
+    segmenter = Segmenter(run.module, sets.val.mean, sets.val.std, precision=precision)
     bare = _bare_step(run.build(), _cut(asked, sets, precision), precision)
     pairs = [
         (_block_ms(run.engine.step, asked.block, device), _block_ms(bare, asked.block, device))
@@ -127,7 +135,7 @@ def _measure(asked: argparse.Namespace) -> StepTimes:
         ratio_high=ratios[2],
         start_ms=start_ms,
         recalibrate_ms=_time_ms(run.recalibrate, device),
-        judge_ms=_time_ms(lambda: judge(run.module, sets.val, len(data.classes), precision), device),
+        score_ms=_time_ms(lambda: score_images(segmenter, sets.val, len(data.classes)), device),
         latency_ms=_time_ms(
             lambda: measure_latency_ms(
                 run.module, (1, data.in_channels, asked.image_size, asked.image_size), device, warmups=2, repeats=9
@@ -164,14 +172,12 @@ class _Run:
         steps = max(asked.steps, (asked.blocks + 2) * asked.block)
         budget = Budget(steps, asked.image_size, asked.batch_size)
         self.module = self.build()
-        plan = BatchPlan.draw(len(images), steps, budget, seed=0)
         on_gpu = self._device.type == "cuda"
         step = TrainingStep(
             self.module,
             images,
-            plan,
-            size=asked.image_size,
-            steps=steps,
+            budget,
+            seed=0,
             recipe=Recipe(),
             precision=self._precision,
             capturable=on_gpu,
@@ -246,7 +252,7 @@ def _since(started: float, device: torch.device) -> float:
 
 
 def _table(times: StepTimes, steps: int) -> str:
-    rest = times.start_ms + times.recalibrate_ms + times.judge_ms + times.latency_ms
+    rest = times.start_ms + times.recalibrate_ms + times.score_ms + times.latency_ms
     run = times.search_ms * steps
     return "\n".join(
         [
@@ -256,7 +262,7 @@ def _table(times: StepTimes, steps: int) -> str:
             f"ratio            {times.ratio:9.3f}    (quartiles {times.ratio_low:.3f} to {times.ratio_high:.3f})",
             f"start            {times.start_ms:9.1f} ms",
             f"recalibration    {times.recalibrate_ms:9.1f} ms",
-            f"evaluation       {times.judge_ms:9.1f} ms",
+            f"evaluation       {times.score_ms:9.1f} ms",
             f"latency          {times.latency_ms:9.1f} ms",
             f"besides the steps{rest / (rest + run):9.1%}    of a run of {steps} steps",
         ]

@@ -7,7 +7,6 @@ from nas_attn.evaluate.lookup import LookupEvaluator
 from nas_attn.evaluate.memory_table import MemoryTable
 from nas_attn.evaluate.sets import PackedSets, pack_sets, read_sets, write_sets
 from nas_attn.evaluate.source import DataSource
-from nas_attn.training.scoring import judge
 
 __all__ = [
     "CostTable",
@@ -17,7 +16,6 @@ __all__ = [
     "PackedSets",
     "TrainingEvaluator",
     "attention_maps",
-    "judge",
     "own_cost",
     "pack_sets",
     "read_sets",

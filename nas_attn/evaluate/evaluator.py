@@ -1,4 +1,4 @@
-"""An evaluation by training: build, initialise, train, judge, measure."""
+"""An evaluation by training: build, initialise, train, score, measure."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ from nas_attn.network import UNetConfig
 from nas_attn.placement import Placement
 from nas_attn.record import Cost, Outcome, Score
 from nas_attn.training import (
+    DeviceImages,
     GraphPool,
     ModuleHooks,
     Precision,
     Recipe,
+    Segmenter,
     Stamp,
     TrainedRun,
     add_gradients,
     initialise,
+    score_images,
     train_run,
     why_whole,
 )
-from nas_attn.training.scoring import judge
 from nas_attn.unet import build_unet
 
 
@@ -69,7 +71,7 @@ class TrainingEvaluator:
     split: bool = False
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
-        """Train and judge one placement.
+        """Train and score one placement.
 
         Raises:
             DivergedError: the run's loss or weights stopped being finite.
@@ -112,7 +114,17 @@ class TrainingEvaluator:
 
     def score(self, module: nn.Module) -> Score:
         """What a trained network is worth on the validation set."""
-        return judge(module, self._sets.val, self.network.classes, self.precision)
+        return score_images(self.segmenter(module), self._sets.val, self.network.classes)
+
+    def segmenter(self, module: nn.Module) -> Segmenter:
+        """What gives a trained network whole images."""
+        images = self._sets.val
+        return Segmenter(module, images.mean, images.std, self.network.min_image_size, self.precision)
+
+    @property
+    def validation(self) -> DeviceImages:
+        """The validation set, on the device."""
+        return self._sets.val
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: none of the data, which it reads itself."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from nas_attn.data import Dataset, LabelledImages
+from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
 from nas_attn.own_folder import own_folder, remove_from
-from nas_attn.training import DeviceImages, broken_seal, read_mapped, write_mapped
+from nas_attn.training import DeviceImages, broken_seal, pack_images, read_mapped, write_mapped
+from nas_attn.training.images import room_for_images
 
 _PACKED = re.compile(r"[0-9a-f]{16}(-\d+)?", re.ASCII)
 """Names of the folders that ``write_sets`` makes."""
-_SHARE_FOR_IMAGES = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> Packed
         frames: T, so many consecutive frames of a clip go through the network together.
     """
     return PackedSets(
-        _pack(dataset.train, dataset, device, frames),
-        _pack(dataset.val, dataset, device, frames),
+        pack_images(dataset.train, dataset.mean, dataset.std, device, frames),
+        pack_images(dataset.val, dataset.mean, dataset.std, device, frames),
     )
 
 
@@ -75,28 +75,6 @@ def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
 def read_sets(folder: Path, device: torch.device) -> PackedSets:
     """The sets that ``write_sets`` has packed; on a CPU all processes share one copy in memory."""
     train, val = (
-        read_mapped(folder / name, device, most_bytes=_room_for_images(device)) for name in ("train", "val")
+        read_mapped(folder / name, device, most_bytes=room_for_images(device)) for name in ("train", "val")
     )
     return PackedSets(train, val)
-
-
-def _pack(images: LabelledImages, dataset: Dataset, device: torch.device, frames: int) -> DeviceImages:
-    return DeviceImages.pack(
-        images.images,
-        images.labels,
-        images.heights,
-        images.widths,
-        dataset.mean,
-        dataset.std,
-        device=device,
-        most_bytes=_room_for_images(device),
-        clips=images.clips,
-        frames=frames,
-    )
-
-
-def _room_for_images(device: torch.device) -> int | None:
-    """Bytes of a set of images that a device keeps; None where that is not limited."""
-    if device.type != "cuda":
-        return None
-    return int(torch.cuda.get_device_properties(device).total_memory * _SHARE_FOR_IMAGES)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from nas_attn.fit.curve import EpochRecord, StepRecord
 from nas_attn.fit.full_training import train
-from nas_attn.fit.identity import architecture_id
+from nas_attn.fit.plan import FitSettings
 from nas_attn.fit.prediction import Prediction, PredictionReport, predict
 from nas_attn.fit.result import FitResult, TrainedNetwork
 from nas_attn.fit.run import Announcement
-from nas_attn.fit.settings import FitSettings
+from nas_attn.fit.run_folder import architecture_id
 
 __all__ = [
     "Announcement",

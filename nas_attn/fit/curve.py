@@ -6,7 +6,7 @@ import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from nas_attn.fit.run_file import run_file
+from nas_attn.fit.run_folder import run_file
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class EpochRecord:
     best_val_iou: float
     learning_rate: float
     seconds: float
+
+
+def out_of_patience(records: tuple[EpochRecord, ...], patience: int | None) -> bool:
+    """Whether so many epochs have passed since the best one; never where ``patience`` is None."""
+    if patience is None or not records:
+        return False
+    best = max(records, key=lambda record: record.val_iou)
+    return records[-1].epoch - best.epoch >= patience
 
 
 def write_curve(path: Path, records: tuple[EpochRecord, ...]) -> None:

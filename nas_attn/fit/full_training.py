@@ -9,12 +9,10 @@ from nas_attn.data import Dataset, card_of
 from nas_attn.errors import TrainingError
 from nas_attn.export import Architecture
 from nas_attn.fit.hardware import choose_hardware
-from nas_attn.fit.identity import architecture_id
-from nas_attn.fit.plan import plan_fit
+from nas_attn.fit.plan import FitSettings, plan_fit
 from nas_attn.fit.result import FitResult
 from nas_attn.fit.run import Report, Run
-from nas_attn.fit.run_folder import RunFolder, write_json
-from nas_attn.fit.settings import FitSettings
+from nas_attn.fit.run_folder import RunFolder, architecture_id, write_json
 from nas_attn.measure import IOU_DEFINITION, device_name
 
 

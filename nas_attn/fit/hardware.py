@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from nas_attn.errors import TrainingError
-from nas_attn.fit.settings import FitSettings
+from nas_attn.fit.plan import FitSettings
+from nas_attn.training import Precision
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Hardware:
     Args:
         accelerator: ``cpu`` or ``cuda``.
         devices: how many, each with a process of its own.
-        precision: as Lightning calls it; the weights stay in float32.
+        precision: number format and memory layout.
     """
 
     accelerator: str
     devices: int
-    precision: Literal["bf16-mixed", "32-true"]
+    precision: Precision
 
     @property
     def device(self) -> torch.device:
@@ -32,7 +32,7 @@ class Hardware:
 
     def __str__(self) -> str:
         number = f"{self.devices} x " if self.devices > 1 else ""
-        numbers = "bfloat16" if self.precision == "bf16-mixed" else "float32"
+        numbers = "bfloat16" if self.precision.bfloat16 else "float32"
         return f"{number}{self.accelerator}, {numbers}"
 
 
@@ -55,4 +55,4 @@ def choose_hardware(settings: FitSettings) -> Hardware:
             f"give a multiple of {devices}"
         )
     bfloat16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    return Hardware("cuda" if on_gpu else "cpu", devices, "bf16-mixed" if bfloat16 else "32-true")
+    return Hardware("cuda" if on_gpu else "cpu", devices, Precision(bfloat16, channels_last=on_gpu))

@@ -1,18 +1,62 @@
-"""What a full training will do, decided before it starts."""
+"""What a full training is told, and what it will do: decided before it starts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Gt, Le
+
+from nas_attn.budget import Budget
 from nas_attn.clips import every_window
-from nas_attn.data import Dataset, LabelledImages
+from nas_attn.data import Dataset
+from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
-from nas_attn.fit.settings import FitSettings
+from nas_attn.training import Recipe
 
 _STEPS = 3000
 _LEAST_EPOCHS = 20
 _CROP = 256
+ACCELERATORS = ("auto", "cpu", "cuda")
+_Count = Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to train an architecture in full; what is left out is chosen to suit the data.
+
+    Args:
+        epochs: passes over the training images; None for as many as make 3000 steps, at least 20.
+        batch_size: crops of one step, those of all devices together.
+        crop: side of the square training crops, in pixels; None for 256, or less where the images are
+            smaller.
+        learning_rate: peak of the one-cycle schedule.
+        seed: of the starting weights, the order and the crops.
+        patience: epochs without a better validation IoU after which training stops; None to train to the
+            end, where the learning rate has come down and most of the gain is made.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        devices: how many processors train together; None for all GPUs, or one CPU process.
+        against_plain: also train the plain U-Net, in the same way, and compare.
+        longest_side: the size to which larger images were reduced on reading, which ``predict`` must
+            repeat; None where they were left as they are.
+    Raises:
+        TrainingError: a value is out of its range; all such are named together.
+    """
+
+    epochs: _Count | None = None
+    batch_size: _Count = 16
+    crop: Annotated[int, Ge(16)] | None = None
+    learning_rate: Annotated[float, Gt(0), Le(1000)] = Recipe().peak_learning_rate
+    seed: Annotated[int, Ge(0)] = 0
+    patience: _Count | None = None
+    accelerator: Annotated[str, one_of(*ACCELERATORS)] = "auto"
+    devices: _Count | None = 1
+    against_plain: bool = False
+    longest_side: _Count | None = None
+
+    def __post_init__(self) -> None:
+        if found := field_problems(FitSettings, vars(self)):
+            raise TrainingError([f"{name}: {problem}" for name, problem in found])
 
 
 @dataclass(frozen=True)
@@ -46,12 +90,21 @@ class FitPlan:
         """Optimiser steps of the whole training."""
         return self.epochs * self.steps_per_epoch
 
-    def to_dict(self) -> dict[str, int | float | None]:
-        """Plain values, for JSON."""
-        values = asdict(self)
-        if self.frames == 1:
-            del values["frames"]  # runs on still images are older than clips, and must go on
-        return values
+    @property
+    def budget(self) -> Budget:
+        """The same as a search's run has it."""
+        return Budget(self.steps, self.crop, self.batch_size)
+
+    @property
+    def recipe(self) -> Recipe:
+        """That of the search, with the learning rate that was asked for."""
+        return Recipe(peak_learning_rate=self.learning_rate)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON; the recipe among them, so that a run goes on under its own only."""
+        recipe = asdict(self.recipe)
+        del recipe["peak_learning_rate"]
+        return {**asdict(self), "recipe": recipe}
 
     def __str__(self) -> str:
         return (
@@ -74,7 +127,9 @@ def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frame
     least = 2 * min_image_size  # one pixel at the bottleneck has no variance for batch normalisation to learn
     if settings.crop is not None and settings.crop < least:
         raise TrainingError(f"crop is {settings.crop}; for a network of this depth it must be at least {least}")
-    steps_per_epoch = -(-len(windows_of(dataset.train, frames)) // settings.batch_size)
+    images = dataset.train
+    windows = every_window(images.clips or (1,) * len(images), frames)
+    steps_per_epoch = -(-len(windows) // settings.batch_size)
     return FitPlan(
         epochs=settings.epochs or max(_LEAST_EPOCHS, -(-_STEPS // steps_per_epoch)),
         steps_per_epoch=steps_per_epoch,
@@ -86,11 +141,6 @@ def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frame
         longest_side=settings.longest_side,
         frames=frames,
     )
-
-
-def windows_of(images: LabelledImages, frames: int) -> Sequence[int]:
-    """The first image of each window of T frames that is trained on; of still images, each of them."""
-    return every_window(images.clips or (1,) * len(images), frames)
 
 
 def _suitable_crop(dataset: Dataset, least: int) -> int:

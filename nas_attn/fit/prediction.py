@@ -17,13 +17,12 @@ from nas_attn.clips import covering_windows
 from nas_attn.data.problem import printable
 from nas_attn.errors import DataError, ExportError, UsageError
 from nas_attn.export import Architecture
-from nas_attn.fit.clip_files import find_clips
 from nas_attn.fit.hardware import choose_hardware
-from nas_attn.fit.identity import architecture_id
-from nas_attn.fit.image_files import SOFTWARE, Target, find_targets, legend_in
 from nas_attn.fit.loaded import LoadedImage, load_image
 from nas_attn.fit.overlay import draw_legend, draw_overlay
-from nas_attn.fit.settings import FitSettings
+from nas_attn.fit.plan import FitSettings
+from nas_attn.fit.prediction_files import SOFTWARE, Target, find_clips, find_targets, legend_in
+from nas_attn.fit.run_folder import architecture_id
 from nas_attn.fit.weights import WeightsInfo, load_weights
 from nas_attn.training.segmenter import Segmenter, tile_margin
 from nas_attn.unet import build_unet
@@ -142,7 +141,8 @@ def _load(architecture: Architecture, weights: Path, device: torch.device) -> tu
             f"the architecture has {network.classes} and {network.in_channels}; train again, or give another copy"
         )
     module.eval().to(device)
-    return Segmenter(module, info.normalisation, architecture.network.min_image_size), info
+    mean, std = torch.tensor(info.mean, device=device), torch.tensor(info.std, device=device)
+    return Segmenter(module, mean, std, architecture.network.min_image_size), info
 
 
 def _predicted(
@@ -178,7 +178,7 @@ def _labels(path: Path, images: Sequence[LoadedImage], segmenter: Segmenter, til
     height, width = images[0].full.shape[1:]
     pixels = torch.stack([image.reduced for image in images])
     try:
-        return segmenter.labels_together(pixels, tile=tile, height=height, width=width)
+        return segmenter.labels(pixels, tile=tile, height=height, width=width)
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise

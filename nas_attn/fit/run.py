@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import torch
+
 from nas_attn import __version__
 from nas_attn.attention import catalogue
 from nas_attn.data import Dataset
 from nas_attn.export import Architecture, write_architecture
 from nas_attn.fit.curve import EpochRecord, StepRecord
 from nas_attn.fit.hardware import Hardware
-from nas_attn.fit.identity import RunIdentity, architecture_id
 from nas_attn.fit.loaded import bits_of
 from nas_attn.fit.plan import FitPlan
 from nas_attn.fit.result import TrainedNetwork
-from nas_attn.fit.run_folder import RunFolder, write_json
-from nas_attn.fit.scoring import score_images
+from nas_attn.fit.run_folder import RunFolder, RunIdentity, architecture_id, write_json
 from nas_attn.fit.weights import WeightsInfo, load_weights, write_weights
 from nas_attn.reporting.text.placements import describe
-from nas_attn.training import initialise
-from nas_attn.training.normalise import Normalisation
-from nas_attn.training.segmenter import Segmenter
+from nas_attn.training import Segmenter, initialise, pack_images, score_images
 from nas_attn.unet import build_unet
 
 
@@ -92,46 +90,52 @@ class Run:
         finished = self.finished()
         if finished is not None:
             return finished
-        from nas_attn.fit.lightning_shell import is_chief, teach  # Lightning takes seconds to import
+        from nas_attn.fit.lightning_shell import (  # Lightning takes seconds to import
+            CheckpointCallback,
+            SegmentationModule,
+            fit,
+            is_chief,
+        )
 
         if is_chief():
             self.folder.claim(self.identity)
             write_architecture(self.architecture, self.folder.architecture, catalogue())
             report(Announcement(self.name, self.plan, str(self.hardware)))
-        segmenter = self._segmenter()
-        initialise(segmenter.module, self.plan.seed)
+        module = build_unet(self.architecture.network, self.architecture.placement)
+        initialise(module, self.plan.seed)
+        precision = self.hardware.precision
+        precision.place(module, torch.device("cpu"))
 
         def keep_best(record: EpochRecord) -> None:
-            write_weights(self.folder.weights, segmenter.module, self._info(record))
+            write_weights(self.folder.weights, module, self._info(record))
 
-        records = teach(segmenter, self.dataset, self.plan, self.hardware, self.folder.path, keep_best, report)
-        trained = self._judged(records)
+        callback = CheckpointCallback(self.folder.path, keep_best, self.plan.patience, report)
+        shell = SegmentationModule(module, self.architecture, self.dataset, self.plan, precision)
+        fit(shell, self.plan, self.hardware, callback, self.folder.path)
+        trained = self._tested(callback.records)
         if is_chief():
             write_json(self.folder.metrics, {"trained": asdict(trained)})
         return trained
 
-    def _judged(self, records: tuple[EpochRecord, ...]) -> TrainedNetwork:
-        """The test of the weights that were written, read back into a new network."""
-        segmenter = self._segmenter()
-        info = load_weights(self.folder.weights, segmenter.module, architecture_id(self.architecture))
-        segmenter.module.eval().to(self.hardware.device)
-        iou, per_class = score_images(
-            segmenter, self.dataset.test, len(self.dataset.classes), self.hardware.device, self.plan.frames
+    def _tested(self, records: tuple[EpochRecord, ...]) -> TrainedNetwork:
+        """The test of the weights that were written, read back into a new network, as ``predict`` uses them."""
+        architecture, device = self.architecture, self.hardware.device
+        module = build_unet(architecture.network, architecture.placement)
+        info = load_weights(self.folder.weights, module, architecture_id(architecture))
+        images = pack_images(self.dataset.test, architecture.mean, architecture.std, device, self.plan.frames)
+        segmenter = Segmenter(
+            module.eval().to(device), images.mean, images.std, architecture.network.min_image_size
         )
+        score = score_images(segmenter, images, architecture.network.classes)
         return TrainedNetwork(
             placement=self.architecture.placement.id,
             epochs=len(records),
             best_epoch=info.epoch,
             val_iou=info.val_iou,
-            test_iou=iou,
-            test_iou_per_class=per_class,
+            test_iou=score.iou,
+            test_iou_per_class=score.iou_per_class,
             seconds=sum(record.seconds for record in records),
         )
-
-    def _segmenter(self) -> Segmenter:
-        module = build_unet(self.architecture.network, self.architecture.placement)
-        normalisation = Normalisation(self.architecture.mean, self.architecture.std)
-        return Segmenter(module, normalisation, self.architecture.network.min_image_size)
 
     def _info(self, record: EpochRecord) -> WeightsInfo:
         return WeightsInfo(

@@ -1,17 +1,52 @@
-"""The folder of a run: whose it is, and whether it is finished."""
+"""The folder of a run: whose it is, whether it is finished, and files that appear in it whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
-from nas_attn.fit.identity import RunIdentity
+from nas_attn.export import Architecture
+from nas_attn.fit.plan import FitPlan
 from nas_attn.fit.result import TrainedNetwork
-from nas_attn.fit.run_file import run_file
+from nas_attn.whole_file import whole_file
+
+
+def architecture_id(architecture: Architecture) -> str:
+    """Ten hexadecimal digits that are the same wherever network and placement are the same."""
+    network = architecture.network
+    clips = f" frames={network.frames}" if network.frames > 1 else ""
+    return hashlib.sha256(f"{network!r}{clips} {architecture.placement}".encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What must be the same for a training to go on in a folder.
+
+    Args:
+        architecture: id of the network.
+        data: name of the data set.
+        fingerprint: of the data set.
+        plan: of the training.
+    """
+
+    architecture: str
+    data: str
+    fingerprint: str
+    plan: FitPlan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, flat, for JSON."""
+        return {**{name: value for name, value in vars(self).items() if name != "plan"}, **self.plan.to_dict()}
+
 
 _METRICS = FileKind("the result of a run", "trained", TrainingError)
 
@@ -60,6 +95,11 @@ class RunFolder:
                 )
             return
         there = _read(self.identity)
+        if "recipe" not in there:
+            raise TrainingError(
+                f"{self.path}: holds a run of another version of nas-attn, whose recipe is not known; "
+                "give another folder with -o, or delete this one"
+            )
         differences = [
             f"{name} {there.get(name)!r}, not {value!r}"
             for name, value in identity.to_dict().items()
@@ -95,6 +135,25 @@ class RunFolder:
             told = "; ".join(problems.lines)
             raise TrainingError(f"{told}; delete the file to have it made again")
         return trained
+
+
+@contextlib.contextmanager
+def run_file(path: Path) -> Iterator[Path]:
+    """A new name beside a file of a run to write under, as ``whole_file`` gives it.
+
+    Args:
+        path: of the file; its folder must exist when the block ends.
+    Raises:
+        TrainingError: the file cannot be written.
+    """
+    try:
+        with whole_file(path) as part:
+            yield part
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by an error of its own
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise TrainingError(
+            f"{path}: cannot be written ({reason}); once it can, the same command goes on"
+        ) from None
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nas_attn.errors import ExportError
-from nas_attn.fit.run_file import run_file
-from nas_attn.training.normalise import Normalisation
+from nas_attn.fit.run_folder import run_file
 
 FORMAT = "nas-attn weights 1"
 """The one key of the file's metadata: safetensors writes several in no fixed order."""
@@ -51,11 +50,6 @@ class WeightsInfo:
     epoch: int
     val_iou: float
     version: str
-
-    @property
-    def normalisation(self) -> Normalisation:
-        """How the images of a prediction must be normalised."""
-        return Normalisation(self.mean, self.std)
 
 
 def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from nas_attn.measure.complexity import count_macs, count_parameters
 from nas_attn.measure.device import device_name
-from nas_attn.measure.iou import IOU_DEFINITION, IntersectionOverUnion
+from nas_attn.measure.iou import IGNORED, IOU_DEFINITION, IntersectionOverUnion
 from nas_attn.measure.latency import measure_latency_ms
-from nas_attn.measure.macs import count_macs
 from nas_attn.measure.memory import MIB, LiveBytes, measure_peak_memory_mib
 from nas_attn.measure.out_of_memory import begin_watch, is_out_of_memory, machine_bytes, out_of_memory_of
-from nas_attn.measure.parameters import count_parameters
 
 __all__ = [
+    "IGNORED",
     "IOU_DEFINITION",
     "MIB",
     "IntersectionOverUnion",

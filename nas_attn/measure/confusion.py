@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from nas_attn.errors import DataError, UsageError
-from nas_attn.measure.ignored import IGNORED
+from nas_attn.measure.iou import IGNORED
 
 
 class ConfusionMatrix(Metric):

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from nas_attn.counts import ImageCounts
 from nas_attn.errors import DataError, UsageError
-from nas_attn.measure.ignored import IGNORED
+
+IGNORED = 255
+"""Label of a pixel that is left out."""
 
 IOU_DEFINITION = (
     "IoU of a class: pixels labelled and predicted as the class, over pixels labelled or predicted as it, "

@@ -1,9 +1,12 @@
-"""One run of any ``nn.Module``: initialisation, batches, loss, schedule. Has never heard of a placement."""
+"""The training pipeline of any ``nn.Module``: batches, augmentation, loss, step, loop, score.
+
+Search and full training go through the same step and the same scorer. It has never heard of a placement.
+"""
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.gradients import add_gradients, why_whole
 from nas_attn.training.graph import GraphPool
-from nas_attn.training.images import DeviceImages
+from nas_attn.training.images import DeviceImages, pack_images
 from nas_attn.training.initialise import initialise
 from nas_attn.training.loop import TrainedRun, train_run
 from nas_attn.training.loss import segmentation_loss
@@ -11,7 +14,10 @@ from nas_attn.training.mapped import read_mapped, write_mapped
 from nas_attn.training.module_hooks import ModuleHooks
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
+from nas_attn.training.scoring import score_images, segment_images
 from nas_attn.training.seal import Stamp, broken_seal
+from nas_attn.training.segmenter import Segmenter
+from nas_attn.training.step import TrainingStep
 
 __all__ = [
     "DeviceImages",
@@ -19,13 +25,18 @@ __all__ = [
     "ModuleHooks",
     "Precision",
     "Recipe",
+    "Segmenter",
     "Stamp",
     "TrainedRun",
+    "TrainingStep",
     "add_gradients",
     "broken_seal",
     "initialise",
+    "pack_images",
     "read_mapped",
     "recalibrate_batchnorm",
+    "score_images",
+    "segment_images",
     "segmentation_loss",
     "train_run",
     "why_whole",

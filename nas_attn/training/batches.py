@@ -9,9 +9,9 @@ from torch import Tensor
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
+from nas_attn.measure import IGNORED
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.loss import IGNORE
 from nas_attn.training.recipe import Recipe
 
 _DRAWS = 6  # top, left, flip rows, flip columns, brightness, contrast
@@ -31,14 +31,25 @@ class BatchPlan:
     draws: Tensor
 
     @classmethod
-    def of(cls, images: DeviceImages, steps: int, budget: Budget, seed: int) -> BatchPlan:
+    def of(
+        cls, images: DeviceImages, steps: int, budget: Budget, seed: int, rank: int = 0, world_size: int = 1
+    ) -> BatchPlan:
         """Plan ``steps`` batches of a set.
 
         A crop of a clip is T crops of consecutive frames, cut, flipped and tinted alike, which follow one another:
         batches are T times as large as the budget says.
+
+        Args:
+            images: the set.
+            steps: number of batches.
+            budget: for the size of a batch, that of all processes together.
+            seed: of the order and the crops.
+            rank: number of this process; it gets every ``world_size``-th crop of a batch.
+            world_size: number of processes that train together.
         """
         starts = torch.tensor(every_window(images.lengths, images.frames))
         drawn = cls.draw(len(starts), steps, budget, seed)
+        drawn = cls(drawn.images[:, rank::world_size], drawn.draws[:, rank::world_size])
         chosen = starts[drawn.images][:, :, None] + torch.arange(images.frames)
         return cls(chosen.flatten(1), drawn.draws.repeat_interleave(images.frames, dim=1))
 
@@ -89,7 +100,7 @@ def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) ->
     places = starts + rows.minimum(heights - 1) * widths + columns.minimum(widths - 1)
     pixels, masks = source.pixels[places].permute(0, 3, 1, 2), source.masks[places]
     if source.least_side < size:
-        masks = masks.masked_fill((rows >= heights) | (columns >= widths), IGNORE)
+        masks = masks.masked_fill((rows >= heights) | (columns >= widths), IGNORED)
     return pixels, masks
 
 

@@ -17,7 +17,7 @@ class CropLoader(Protocol):
     """Raw crops for the steps of a run, equal whatever their source."""
 
     def prepare(self, step: int) -> None:
-        """Called before each step that may be looked up next, in order; never part of a CUDA graph."""
+        """Called before each step that may be looked up next; never part of a CUDA graph."""
 
     def __call__(self, step: Tensor) -> tuple[Tensor, Tensor]:
         """The crops of a step, on the device.
@@ -70,15 +70,18 @@ class StreamedCrops:
         channels = images.pixels.shape[1]
         step_bytes = batch * size**2 * (channels * images.pixels.element_size() + 1)
         self._portion = min(steps, portion or max(1, _PORTION_BYTES // step_bytes))
+        self._here = -1
         shape = (self._portion, batch)
         self._pixels = torch.zeros((*shape, channels, size, size), dtype=images.pixels.dtype, device=images.device)
         self._masks = torch.zeros((*shape, size, size), dtype=images.masks.dtype, device=images.device)
 
     def prepare(self, step: int) -> None:
-        """Bring the next portion where this step begins one."""
-        if step % self._portion:
+        """Bring the portion of this step, unless it is here."""
+        if step // self._portion == self._here:
             return
-        for place, planned in enumerate(range(step, min(step + self._portion, len(self._plan.images)))):
+        self._here = step // self._portion
+        first = self._here * self._portion
+        for place, planned in enumerate(range(first, min(first + self._portion, len(self._plan.images)))):
             pixels, masks = cut_crops(
                 self._images, self._plan.images[planned], self._plan.draws[planned], self._size
             )

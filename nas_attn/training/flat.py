@@ -26,21 +26,30 @@ class FlatParameters:
     Args:
         kernels: what decays, in one flat parameter; empty where there is nothing.
         others: what does not, likewise.
+        gradients: each of the module's parameters with its part of a flat gradient.
     """
 
     kernels: tuple[nn.Parameter, ...]
     others: tuple[nn.Parameter, ...]
+    gradients: tuple[tuple[nn.Parameter, Tensor], ...]
 
     @classmethod
     def of(cls, module: nn.Module) -> FlatParameters:
         """Move a module's trainable parameters into flat buffers, their values and memory formats kept."""
         kernels, others = kernels_and_others(module)
-        return cls(kernels=_join(kernels), others=_join(others))
+        joined = _join(kernels), _join(others)
+        gradients = tuple((one, one.grad) for one in (*kernels, *others) if one.grad is not None)
+        return cls(*joined, gradients)
 
     @property
     def both(self) -> tuple[nn.Parameter, ...]:
         """The buffers that there are."""
         return (*self.kernels, *self.others)
+
+    def bind_gradients(self) -> None:
+        """Let the gradients be views again, where somebody (``module.zero_grad()``) has taken them away."""
+        for parameter, gradient in self.gradients:
+            parameter.grad = gradient
 
     def zero_gradients(self) -> None:
         """Set all gradients to 0; the views stay what they are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -19,6 +21,7 @@ def add_gradients(
     *,
     parts: int = 1,
     frames: int = 1,
+    backward: Callable[[Tensor], object] = Tensor.backward,
 ) -> Tensor:
     """Add the gradient of a batch's loss to what the parameters' gradients are.
 
@@ -35,6 +38,7 @@ def add_gradients(
         precision: of the forward passes.
         parts: how many parts of the batch follow one another.
         frames: of each clip, which are never parted; 1 for images.
+        backward: adds the gradient of a whole batch's loss.
     Shape: (N, C, H, W), (N, H, W) -> ().
     Returns:
         the loss.
@@ -43,7 +47,7 @@ def add_gradients(
         with precision.autocast(inputs.device):
             logits = module(inputs)
         loss = hooks.loss(logits, masks)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        backward(loss)
         return loss.detach()
     pieces = _parted(inputs, parts, frames)
     with torch.no_grad(), precision.autocast(inputs.device):

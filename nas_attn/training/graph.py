@@ -85,7 +85,7 @@ def _warm_up(step: TrainingStep, device: torch.device) -> None:
         warnings.filterwarnings("ignore", message="This instance was constructed with capturable")
         for _ in range(_WARM_UPS):
             step()
-            step.rewind()
+            step.go_to(0)
     torch.cuda.current_stream(device).wait_stream(stream)
     torch.cuda.synchronize(device)
 

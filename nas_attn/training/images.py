@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from nas_attn.data import LabelledImages
+
+_SHARE_FOR_IMAGES = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +139,52 @@ class DeviceImages:
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""
-        return (pixels.float() - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
+        return normalise(pixels, self.mean, self.std)
+
+
+def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Raw values as float32, in the units that a network is trained on.
+
+    Args:
+        pixels: raw values.
+        mean: of each channel over the training set, in pixel units, on the device of the pixels.
+        std: likewise.
+    Shape: (N, C, H, W), (C,), (C,) -> (N, C, H, W).
+    """
+    return (pixels.float() - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)
+
+
+def pack_images(
+    images: LabelledImages, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device, frames: int = 1
+) -> DeviceImages:
+    """A split of a data set, on a device that has room for it.
+
+    Args:
+        images: the split.
+        mean: per channel, in pixel units, with which its images are normalised.
+        std: likewise.
+        device: where batches are wanted.
+        frames: T, so many consecutive frames of a clip go through the network together.
+    """
+    return DeviceImages.pack(
+        images.images,
+        images.labels,
+        images.heights,
+        images.widths,
+        mean,
+        std,
+        device=device,
+        most_bytes=room_for_images(device),
+        clips=images.clips,
+        frames=frames,
+    )
+
+
+def room_for_images(device: torch.device) -> int | None:
+    """Bytes of a set of images that a device keeps; None where that is not limited."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).total_memory * _SHARE_FOR_IMAGES)
 
 
 def home_of(pixels: Tensor, masks: Tensor, device: torch.device, most_bytes: int | None) -> torch.device:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -11,8 +10,6 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError
 from nas_attn.record import CurvePoint
-from nas_attn.training.batches import BatchPlan
-from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.graph import Engine, GraphPool, capture, eager
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.precision import Precision
@@ -68,15 +65,12 @@ def train_run(
         DivergedError: the loss or a weight stopped being finite.
     """
     recipe, precision = recipe or Recipe(), precision or Precision()
-    total = budget.steps + recipe.recalibration_batches
     as_graph = graphs and parts == 1 and images.device.type == "cuda" and budget.steps >= _LEAST_GRAPH_STEPS
     step = TrainingStep(
         module,
         images,
-        BatchPlan.of(images, total, budget, seed),
-        size=budget.image_size,
-        steps=budget.steps,
-        seed=seed,
+        budget,
+        seed,
         recipe=recipe,
         precision=precision,
         capturable=as_graph,
@@ -87,8 +81,7 @@ def train_run(
     engine = capture(step, images.device, pool) if as_graph else eager(step)
     curve = _optimise(step, engine, budget.steps)
     _check_weights(module, budget.steps)
-    with precision.autocast(images.device):
-        recalibrate_batchnorm(module, _further_batches(step, budget.steps, total), module)
+    step.recalibrate()
     return TrainedRun(curve, engine.name if parts == 1 else f"{engine.name}, batches in {parts} parts")
 
 
@@ -111,13 +104,6 @@ def _curve_point(step: int, losses: Tensor) -> CurvePoint:
     if not math.isfinite(mean):
         raise DivergedError(f"the training loss is {mean} by step {step}; a lower peak_learning_rate may help")
     return CurvePoint(step, mean)
-
-
-def _further_batches(step: TrainingStep, begin: int, end: int) -> Iterator[Tensor]:
-    for number in range(begin, end):
-        step.prepare(number)
-        yield step.inputs_and_masks()[0]
-        step.skip()
 
 
 def _check_weights(module: nn.Module, step: int) -> None:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORE = 255
+from nas_attn.measure import IGNORED
+
 _SMOOTH = 1.0
 
 
@@ -46,7 +47,7 @@ def image_scores(logits: Tensor, masks: Tensor) -> Tensor:
 
 def _target_and_weight(masks: Tensor) -> tuple[Tensor, Tensor]:
     """Class indices, 0 where they are ignored, and 1 where they count."""
-    valid = masks != IGNORE
+    valid = masks != IGNORED
     return torch.where(valid, masks, 0).long(), valid.float()
 
 

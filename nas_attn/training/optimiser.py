@@ -63,14 +63,6 @@ def learning_rates(recipe: Recipe, steps: int) -> Tensor:
     return torch.tensor(shares) * recipe.peak_learning_rate
 
 
-def build_schedule(
-    optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """The same learning rates for a loop that steps a scheduler; it stays at the last one."""
-    rates = (learning_rates(recipe, steps) / recipe.peak_learning_rate).tolist()
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rates[min(step, steps - 1)])
-
-
 def _share(step: int, top: float, last: int) -> float:
     """Of the peak learning rate."""
     if step < top:

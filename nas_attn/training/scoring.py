@@ -1,47 +1,98 @@
-"""What a trained network is worth on a set of images."""
+"""What a trained network is worth on a set of images: the one scorer of search, full training and panels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+import torch.distributed
+from torch import Tensor
 
 from nas_attn.clips import Window, clip_numbers, covering_windows
 from nas_attn.counts import n_groups
 from nas_attn.measure import IntersectionOverUnion
 from nas_attn.record import Score
-from nas_attn.training import DeviceImages, Precision, segmentation_loss
+from nas_attn.training.images import DeviceImages
+from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.segmenter import Segmenter
 
 _BATCH_PIXELS = 2**18
 
 
-@torch.no_grad()
-def judge(module: nn.Module, images: DeviceImages, classes: int, precision: Precision) -> Score:
-    """Segment whole images at their true sizes and compare them with their masks.
+@dataclass(frozen=True, eq=False)
+class SegmentedImages:
+    """Images of one size, each of them new, with what a network says of them.
 
     Args:
-        module: in eval mode, on the device of the images.
+        numbers: of the images in their set, beside its pixels.
+        logits: unnormalised scores.
+        masks: true classes; 255 is ignored.
+    Shape: (N,), (N, K, H, W), (N, H, W).
+    """
+
+    numbers: Tensor
+    logits: Tensor
+    masks: Tensor
+
+
+def score_images(segmenter: Segmenter, images: DeviceImages, classes: int) -> Score:
+    """Segment whole images at their true sizes and compare them with their masks.
+
+    Where several processes train together, each segments its share and all get the score of the whole.
+
+    Args:
+        segmenter: the network in eval mode, on the device of the images.
         images: the validation or the test set.
         classes: K.
-        precision: in which the network is called.
     """
+    rank, world_size = _process()
     group_of = _groups(images, classes)
     iou = IntersectionOverUnion(classes, int(group_of[-1]) + 1)
+    if world_size > 1:  # a process without a share has its counts on the device too
+        nothing = torch.zeros(0, 1, 1, dtype=torch.long, device=images.device)
+        iou.update(nothing, nothing)
     losses: list[Tensor] = []
     pixels: list[int] = []
-    for chosen, inputs, masks, is_new in _batches(images):
-        with precision.autocast(inputs.device):
-            logits = module(precision.arrange(inputs))
-        if is_new is not None:
-            chosen, logits, masks = chosen[is_new], logits[is_new], masks[is_new]
-        iou.update(logits.argmax(1), masks, group_of[chosen])
-        losses.append(segmentation_loss(logits, masks))
-        pixels.append(masks.numel())
+    for found in segment_images(segmenter, images, rank, world_size):
+        iou.update(found.logits.argmax(1), found.masks, group_of[found.numbers])
+        losses.append(segmentation_loss(found.logits, found.masks))
+        pixels.append(found.masks.numel())
     mean, per_class = iou.compute()
-    weights = torch.tensor(pixels, dtype=torch.float32)
-    loss = (torch.stack(losses).cpu() * weights).sum() / weights.sum()
-    return Score(mean, per_class, loss.item(), iou.counts())
+    return Score(mean, per_class, _mean_loss(losses, pixels, images.device), iou.counts())
+
+
+@torch.no_grad()
+def segment_images(
+    segmenter: Segmenter, images: DeviceImages, rank: int = 0, world_size: int = 1
+) -> Iterator[SegmentedImages]:
+    """Every image once, without padding: only images of equal size share a batch.
+
+    Args:
+        segmenter: the network in eval mode, on the device of the images.
+        images: the set; clips go through the network in windows of their frames.
+        rank: number of this process; it gets every ``world_size``-th batch.
+        world_size: number of processes.
+    """
+    offsets, home = torch.arange(images.frames, device=images.pixels.device), images.pixels.device
+    for windows in list(_batches(images))[rank::world_size]:
+        numbers = [window.first + offset for window in windows for offset in range(images.frames)]
+        pixels, masks = (kept.to(images.device) for kept in images.images_of(numbers))
+        chosen, logits = torch.tensor(numbers, device=home), segmenter.logits(pixels)
+        if any(window.seen for window in windows):
+            seen = torch.tensor([window.seen for window in windows], device=home)[:, None]
+            is_new = (offsets >= seen).flatten()
+            chosen, logits, masks = chosen[is_new], logits[is_new], masks[is_new]
+        yield SegmentedImages(chosen, logits, masks)
+
+
+def _batches(images: DeviceImages) -> Iterator[list[Window]]:
+    by_size: dict[tuple[int, int], list[Window]] = {}
+    for window in covering_windows(images.lengths, images.frames):
+        by_size.setdefault(images.sizes[window.first], []).append(window)
+    for (height, width), windows in by_size.items():
+        at_once = max(1, _BATCH_PIXELS // (height * width * images.frames))
+        yield from (windows[start : start + at_once] for start in range(0, len(windows), at_once))
 
 
 def _groups(images: DeviceImages, classes: int) -> Tensor:
@@ -51,21 +102,18 @@ def _groups(images: DeviceImages, classes: int) -> Tensor:
     return numbers * n_groups(clips, classes) // clips
 
 
-def _batches(images: DeviceImages) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-    """Numbers of the images, inputs and masks without padding: only images of equal size share a batch.
+def _process() -> tuple[int, int]:
+    """Number of this process and of all that train together."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
 
-    Last which of them no earlier window has shown; None where that is all of them.
-    """
-    by_size: dict[tuple[int, int], list[Window]] = {}
-    for window in covering_windows(images.lengths, images.frames):
-        by_size.setdefault(images.sizes[window.first], []).append(window)
-    offsets, home = torch.arange(images.frames, device=images.pixels.device), images.pixels.device
-    for (height, width), windows in by_size.items():
-        at_once = max(1, _BATCH_PIXELS // (height * width * images.frames))
-        for start in range(0, len(windows), at_once):
-            some = windows[start : start + at_once]
-            numbers = [window.first + offset for window in some for offset in range(images.frames)]
-            seen = torch.tensor([window.seen for window in some], device=home)[:, None]
-            is_new = (offsets >= seen).flatten() if any(window.seen for window in some) else None
-            pixels, masks = (kept.to(images.device) for kept in images.images_of(numbers))
-            yield torch.tensor(numbers, device=home), images.normalise(pixels), masks, is_new
+
+def _mean_loss(losses: list[Tensor], pixels: list[int], device: torch.device) -> float:
+    """Each batch counts by its pixels, those of all processes."""
+    weights = torch.tensor(pixels, dtype=torch.float32)
+    total = torch.stack([(torch.stack(losses).cpu() * weights).sum() if losses else weights.sum(), weights.sum()])
+    if _process()[1] > 1:
+        total = total.to(device)
+        torch.distributed.all_reduce(total)
+    return (total[0] / total[1]).item()

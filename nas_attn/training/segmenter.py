@@ -1,17 +1,17 @@
-"""Labels of whole images, of any size."""
+"""Whole images of any size in, class scores or labels out: how every network is validated, tested and used."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_attn.errors import UsageError
-from nas_attn.training.normalise import Normalisation
-from nas_attn.training.reflect_pad import enlarged
+from nas_attn.training.images import normalise
+from nas_attn.training.precision import Precision
 
 WHOLE_UP_TO = 2048
 """Images with no side above this many pixels are segmented in one piece unless a tile is asked for."""
@@ -26,78 +26,106 @@ class Segmenter:
 
     Args:
         module: in eval mode; maps (N, C, H, W) to logits (N, K, H, W).
-        normalisation: with which it was trained.
+        mean: of each channel over the training set, in pixel units, on the device of the module.
+        std: likewise.
         min_image_size: the smallest side that it can take; smaller images are continued by reflection, and
             the labels cut back.
+        precision: in which the network is called.
     """
 
     module: nn.Module
-    normalisation: Normalisation
-    min_image_size: int
+    mean: Tensor
+    std: Tensor
+    min_image_size: int = 1
+    precision: Precision = field(default_factory=Precision)
 
+    @torch.no_grad()
     def logits(self, pixels: Tensor) -> Tensor:
-        """Unnormalised scores of images in one piece, in float32.
+        """Unnormalised scores of images that the network is given together, on its device.
+
+        Images with a side above 2048 pixels are put together from tiles.
 
         Shape: (N, C, H, W) raw values -> (N, K, H, W).
         """
-        height, width = pixels.shape[2:]
-        inputs = enlarged(self.normalisation.apply(pixels), self.min_image_size, self.min_image_size)
-        logits: Tensor = self.module(inputs)
-        return logits[:, :, :height, :width].float()
+        tile = self._tile(pixels, None)
+        if tile is None:
+            return self._whole(pixels)
+        logits = None
+        for rows, columns, piece in self._pieces(pixels, tile):
+            if logits is None:
+                logits = piece.new_empty(*piece.shape[:2], *pixels.shape[2:])
+            logits[:, :, rows.kept, columns.kept] = piece[:, :, rows.within, columns.within]
+        assert logits is not None
+        return logits
 
     @torch.inference_mode()
     def labels(
         self, pixels: Tensor, *, tile: int | None = None, height: int | None = None, width: int | None = None
     ) -> Tensor:
-        """The most probable class of each pixel of one image, on the CPU.
+        """The most probable class of each pixel of images that the network is given together, on the CPU.
 
         Args:
-            pixels: raw values, on any device.
-            tile: side of the tiles; None to segment the image in one piece, or in tiles of 1024 pixels where
+            pixels: raw values, on any device; one image, or the frames of a clip.
+            tile: side of the tiles; None to segment the images in one piece, or in tiles of 1024 pixels where
                 a side is longer than 2048.
-            height: of the labels, where it is not that of the image: scores are enlarged before they are
+            height: of the labels, where it is not that of the images: scores are enlarged before they are
                 compared.
             width: likewise.
-        Shape: (C, H, W) -> (height, width) uint8.
-        Raises:
-            UsageError: the tile is too small to have a margin.
-        """
-        return self.labels_together(pixels[None], tile=tile, height=height, width=width)[0]
-
-    @torch.inference_mode()
-    def labels_together(
-        self, pixels: Tensor, *, tile: int | None = None, height: int | None = None, width: int | None = None
-    ) -> Tensor:
-        """The same of the images that the network is given together, such as the frames of a clip.
-
         Shape: (N, C, H, W) -> (N, height, width) uint8.
         Raises:
             UsageError: the tile is too small to have a margin.
         """
         size = (height or pixels.shape[2], width or pixels.shape[3])
-        if tile is None and max(pixels.shape[2:]) > WHOLE_UP_TO:
-            tile = _TILE
-        if tile is not None and max(pixels.shape[2:]) > tile:
-            return _enlarged_labels(self._tiled(pixels, tile), size)
-        logits = self.logits(self._at_home(pixels))
+        if (tile := self._tile(pixels, tile)) is not None:
+            labels = torch.empty(pixels.shape[0], *pixels.shape[2:], dtype=torch.uint8)
+            for rows, columns, piece in self._pieces(pixels, tile):
+                found = piece.argmax(1).to(torch.uint8).cpu()
+                labels[:, rows.kept, columns.kept] = found[:, rows.within, columns.within]
+            return _enlarged_labels(labels, size)
+        logits = self._whole(pixels)
         if logits.shape[2:] != size:
-            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+            logits = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
         return logits.argmax(1).to(torch.uint8).cpu()
 
-    def _tiled(self, pixels: Tensor, tile: int) -> Tensor:
-        """Labels from overlapping tiles; each pixel from the tile whose cut it lies farthest from."""
+    def _whole(self, pixels: Tensor) -> Tensor:
+        height, width = pixels.shape[2:]
+        inputs = normalise(pixels.to(self.mean.device), self.mean, self.std)
+        inputs = reflect_pad(inputs, self.min_image_size, self.min_image_size)
+        with self.precision.autocast(inputs.device):
+            logits: Tensor = self.module(self.precision.arrange(inputs))
+        return logits[:, :, :height, :width]
+
+    def _tile(self, pixels: Tensor, tile: int | None) -> int | None:
+        """Side of the tiles; None where the images go through the network in one piece."""
+        longest = max(pixels.shape[2:])
+        if tile is None and longest > WHOLE_UP_TO:
+            tile = _TILE
+        return tile if tile is not None and longest > tile else None
+
+    def _pieces(self, pixels: Tensor, tile: int) -> Iterator[tuple[_Span, _Span, Tensor]]:
+        """Scores of overlapping tiles; each pixel is kept of the tile whose cut it lies farthest from."""
         margin = tile_margin(tile, self.min_image_size)
-        labels = torch.empty(pixels.shape[0], *pixels.shape[2:], dtype=torch.uint8)
         for rows in _spans(pixels.shape[2], tile, margin, self.min_image_size):
             for columns in _spans(pixels.shape[3], tile, margin, self.min_image_size):
-                piece = pixels[:, :, rows.start : rows.end, columns.start : columns.end]
-                found = self.logits(self._at_home(piece)).argmax(1).to(torch.uint8).cpu()
-                labels[:, rows.kept, columns.kept] = found[:, rows.within, columns.within]
-        return labels
+                yield rows, columns, self._whole(pixels[:, :, rows.start : rows.end, columns.start : columns.end])
 
-    def _at_home(self, pixels: Tensor) -> Tensor:
-        device = next((parameter.device for parameter in self.module.parameters()), pixels.device)
-        return pixels.to(device)
+
+def reflect_pad(images: Tensor, height: int, width: int) -> Tensor:
+    """Images continued at the bottom and the right by reflection at their border pixels, as often as it takes.
+
+    Shape: (N, C, H, W) -> (N, C, max(H, height), max(W, width)).
+    """
+    if images.shape[2] >= height and images.shape[3] >= width:
+        return images
+    rows = _reflected(max(height, images.shape[2]), images.shape[2], images.device)
+    columns = _reflected(max(width, images.shape[3]), images.shape[3], images.device)
+    return images[:, :, rows][:, :, :, columns]
+
+
+def _reflected(number: int, length: int, device: torch.device) -> Tensor:
+    """Coordinates 0 .. number - 1, folded into 0 .. length - 1."""
+    folded = torch.arange(number, device=device).remainder(max(1, 2 * (length - 1)))
+    return torch.where(folded > length - 1, 2 * (length - 1) - folded, folded)
 
 
 def tile_margin(tile: int, grid: int) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor, nn
 
+from nas_attn.budget import Budget
 from nas_attn.training.batches import BatchPlan, tint
+from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.crop_loader import crop_loader
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.gradients import add_gradients
@@ -21,47 +25,52 @@ class TrainingStep:
 
     Which step is the next stands in a tensor on the device, and with it the batch and the learning rate are
     looked up there: no call depends on anything that Python knows, so that a CUDA graph of one call is every
-    call.
+    call. A search drives it directly, Lightning's Trainer through ``SegmentationModule``.
 
     Args:
         module: initialised, on the device; its parameters move into flat buffers.
         images: the training set.
-        plan: the batches of the run, on the CPU.
-        size: side of the crops in pixels.
-        steps: of the run.
-        seed: of the run; only modules that draw random numbers look at it.
+        budget: number and size of the batches.
+        seed: of the order and the crops, and of modules that draw random numbers.
         recipe: how to train.
         precision: number format and memory layout.
         capturable: the step will be captured as a CUDA graph.
         parts: how many parts of a batch follow one another, which saves memory.
+        rank: number of this process, of those that share each batch.
+        world_size: number of these processes.
+        backward: adds the gradient of a loss, averaged over the processes.
     """
 
     def __init__(
         self,
         module: nn.Module,
         images: DeviceImages,
-        plan: BatchPlan,
+        budget: Budget,
+        seed: int,
         *,
-        size: int,
-        steps: int,
-        seed: int = 0,
         recipe: Recipe,
         precision: Precision,
         capturable: bool = False,
         parts: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
+        backward: Callable[[Tensor], object] = Tensor.backward,
     ) -> None:
-        device = images.device
+        device, steps = images.device, budget.steps
+        plan = BatchPlan.of(images, steps + recipe.recalibration_batches, budget, seed, rank, world_size)
         self.losses = torch.zeros(steps, device=device)
         self._module, self._images, self._recipe, self._precision = module, images, recipe, precision
-        self._parts = parts
-        self._loader = crop_loader(images, plan, size)
+        self._parts, self._backward = parts, backward
+        self._loader = crop_loader(images, plan, budget.image_size)
         self._hooks = ModuleHooks(module, steps, seed)
         self._draws = plan.draws.to(device)
         self._parameters = FlatParameters.of(module)
         self._next = torch.zeros(1, dtype=torch.long, device=device)
-        self._rates = learning_rates(recipe, steps).to(device)
+        rates = learning_rates(recipe, steps)
+        self.learning_rates: list[float] = rates.tolist()
+        self._rates = rates.to(device)
         self._rate = torch.zeros((), device=device)
-        self._optimiser = build_optimiser(
+        self.optimiser = build_optimiser(
             self._parameters.kernels, self._parameters.others, recipe, rate=self._rate, capturable=capturable
         )
 
@@ -78,10 +87,11 @@ class TrainingStep:
             self._precision,
             parts=self._parts,
             frames=self._images.frames,
+            backward=self._backward,
         )
         nn.utils.clip_grad_norm_(self._parameters.both, self._recipe.clip_norm)
         self._rate.copy_(self._rates.index_select(0, self._next)[0])
-        self._optimiser.step()
+        self.optimiser.step()
         self.losses.index_copy_(0, self._next, loss.view(1))
         self._next.add_(1)
 
@@ -89,7 +99,7 @@ class TrainingStep:
         """Every tensor that a step changes, by reference; the optimiser's moments, which the first step makes,
         come last and begin as 0."""
         weights = [flat.detach() for flat in self._parameters.both]
-        moments = [tensor for state in self._optimiser.state.values() for tensor in state.values()]
+        moments = [tensor for state in self.optimiser.state.values() for tensor in state.values()]
         return [*weights, *self._module.buffers(), self._next, self.losses, *moments]
 
     def prepare(self, step: int) -> None:
@@ -102,10 +112,21 @@ class TrainingStep:
         draws = self._draws.index_select(0, self._next)[0]
         return self._precision.arrange(tint(self._images.normalise(pixels), draws, self._recipe)), masks
 
-    def skip(self) -> None:
-        """Go on to the batch after the next without a step."""
-        self._next.add_(1)
+    def go_to(self, step: int) -> None:
+        """Let a step be the next, with its batch, whatever a Trainer has done to gradients and optimiser."""
+        self._next.fill_(step)
+        self._parameters.bind_gradients()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate  # a loaded state brings a tensor of its own
 
-    def rewind(self) -> None:
-        """The next step is the first again."""
-        self._next.zero_()
+    def recalibrate(self) -> None:
+        """End the run: average BatchNorm statistics over the batches after its last step; leaves eval mode."""
+        with self._precision.autocast(self._images.device):
+            recalibrate_batchnorm(self._module, self._further_inputs(), self._module)
+
+    def _further_inputs(self) -> Iterator[Tensor]:
+        steps = len(self.losses)
+        for number in range(steps, steps + self._recipe.recalibration_batches):
+            self.prepare(number)
+            self.go_to(number)
+            yield self.inputs_and_masks()[0]

@@ -12,10 +12,10 @@ import torch
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, synthetic_clips
 from nas_attn.data.dataset import LabelledImages, assemble, pack
-from nas_attn.evaluate import judge, pack_sets
+from nas_attn.evaluate import pack_sets
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Placement
-from nas_attn.training import Precision, initialise, train_run
+from nas_attn.training import Segmenter, initialise, score_images, train_run
 from nas_attn.unet import build_unet
 
 FRAMES, SIDE = 4, 16
@@ -79,7 +79,8 @@ def iou_of(
     module = build_unet(network, placement)
     initialise(module, seed)
     train_run(module, sets.train, Budget(steps, crop, 4), seed)
-    return judge(module, sets.val, network.classes, Precision()).iou
+    val = sets.val
+    return score_images(Segmenter(module, val.mean, val.std), val, network.classes).iou
 
 
 def assert_gain(gains: list[float], least: float) -> None:

@@ -72,9 +72,10 @@ def test_the_same_command_runs_nothing_again_and_more_seeds_only_what_is_missing
     assert verifying(winner)[:6] == first
 
 
-def test_runs_are_judged_on_the_test_images(verified, winner):
-    from nas_attn.evaluate import judge, pack_sets
+def test_runs_are_scored_on_the_test_images(verified, winner):
+    from nas_attn.evaluate import pack_sets
     from nas_attn.study.setup.join import JoinRequest, resolve_joined
+    from nas_attn.training import score_images
 
     verified("--json")
     run = verifying(winner)[1]
@@ -83,7 +84,7 @@ def test_runs_are_judged_on_the_test_images(verified, winner):
     network = evaluator.trained(run.placement, run.budget, run.seed)
     swapped = replace(resolved.dataset, val=resolved.dataset.test)
     test = pack_sets(swapped, next(network.parameters()).device).val
-    expected = judge(network, test, evaluator.network.classes, evaluator.precision)
+    expected = score_images(evaluator.segmenter(network), test, evaluator.network.classes)
     assert run.outcome.score == expected
     assert expected != evaluator.score(network)
 

@@ -11,11 +11,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from nas_attn.budget import Budget
-from nas_attn.evaluate import DataSource, TrainingEvaluator, judge, pack_sets, write_sets
+from nas_attn.evaluate import DataSource, TrainingEvaluator, pack_sets, write_sets
 from nas_attn.evaluate.pretrained import kept_weights, start_from
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.training import Precision, Recipe, initialise, train_run
+from nas_attn.training import Precision, Recipe, Segmenter, initialise, score_images, train_run
 from nas_attn.unet import build_unet
 
 NETWORK = UNetConfig(in_channels=3, classes=3, depth=2, base_channels=4)
@@ -44,7 +44,9 @@ def test_it_is_a_gentle_run_from_the_plain_unets_weights(evaluator: TrainingEval
     gentle = replace(recipe, peak_learning_rate=recipe.peak_learning_rate / 4)
     train_run(attended, sets.train, replace(LONG, steps=2), 5, recipe=gentle, precision=Precision())
 
-    assert evaluator(SE, SHORT, 5).score == judge(attended, sets.val, 3, Precision())
+    assert evaluator(SE, SHORT, 5).score == score_images(
+        Segmenter(attended, sets.val.mean, sets.val.std), sets.val, 3
+    )
 
 
 def test_workers_of_a_machine_share_one_run_of_the_plain_unet(

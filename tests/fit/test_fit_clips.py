@@ -15,14 +15,10 @@ from nas_attn.data import Dataset, synthetic, synthetic_clips
 from nas_attn.errors import TrainingError, UsageError
 from nas_attn.export import Architecture
 from nas_attn.fit import FitSettings, predict, train
-from nas_attn.fit.crops import CropPlan
 from nas_attn.fit.full_training import check_fit
-from nas_attn.fit.scoring import score_images
-from nas_attn.fit.whole import WholeImages
 from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.training.normalise import Normalisation
-from nas_attn.training.segmenter import Segmenter
+from nas_attn.training import Segmenter, pack_images, score_images
 
 FRAMES = 3
 
@@ -39,35 +35,6 @@ def architecture(film: Dataset) -> Architecture:
     return Architecture(network, placement, film.classes, film.mean, film.std, image_size=16)
 
 
-def test_a_step_holds_windows_of_consecutive_frames_with_equal_draws() -> None:
-    windows = (0, 1, 2, 5, 6)
-    plan = CropPlan(len(windows), 2, seed=0, starts=windows, frames=FRAMES)
-    begun = set()
-    for step in range(10):
-        batch = plan[step]
-        shown, draws = batch.images.view(2, FRAMES), batch.draws.view(2, FRAMES, -1)
-        assert torch.equal(shown - shown[:, :1], torch.arange(FRAMES).expand(2, FRAMES))
-        assert (draws == draws[:, :1]).all()
-        begun |= set(shown[:, 0].tolist())
-    assert begun == set(windows)
-
-
-def test_processes_share_whole_windows() -> None:
-    whole = CropPlan(6, 4, seed=0, starts=range(6), frames=FRAMES)[1].images.view(4, FRAMES)
-    shares = [
-        CropPlan(6, 4, 0, rank, 2, starts=range(6), frames=FRAMES)[1].images.view(2, FRAMES) for rank in (0, 1)
-    ]
-    assert torch.equal(torch.stack(shares, 1).flatten(0, 1), whole)
-
-
-def test_validation_shows_whole_windows_and_marks_each_frame_once(film: Dataset) -> None:
-    batches = WholeImages(film.val, 3, frames=FRAMES)
-    marks = torch.cat([batches[number].is_new for number in range(len(batches))])
-    pixels = torch.cat([batches[number].pixels for number in range(len(batches))])
-    assert [len(batches[number].pixels) for number in range(len(batches))] == [9, 3]
-    assert torch.equal(pixels[marks], film.val.pixels)
-
-
 class Later(nn.Module):
     """Says of each frame what the last one of its window shows: class 1 where that is bright."""
 
@@ -77,8 +44,8 @@ class Later(nn.Module):
 
 
 def test_the_test_counts_each_frame_once_as_its_window_has_it(film: Dataset) -> None:
-    segmenter = Segmenter(Later().eval(), Normalisation((110.0,), (10.0,)), 4)
-    _, per_class = score_images(segmenter, film.test, 3, torch.device("cpu"), FRAMES)
+    images = pack_images(film.test, (110.0,), (10.0,), torch.device("cpu"), FRAMES)
+    per_class = score_images(Segmenter(Later().eval(), images.mean, images.std, 4), images, 3).iou_per_class
     last = [2, 2, 2, 4, 4, 7, 7, 7, 9, 9]
     bright = (film.test.pixels[last, 0] > 110).numpy()
     truth = film.test.masks.numpy()

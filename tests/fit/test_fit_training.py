@@ -21,7 +21,7 @@ from nas_attn.export import Found, read_architecture
 from nas_attn.fit import EpochRecord, FitSettings, StepRecord, architecture_id, train
 from nas_attn.fit.weights import read_info
 from nas_attn.placement import AttentionSpec, Location
-from nas_attn.training import initialise
+from nas_attn.training import Recipe, initialise
 from nas_attn.unet import build_unet
 
 SETTINGS = FitSettings(epochs=3, batch_size=4, accelerator="cpu")
@@ -225,14 +225,14 @@ from nas_attn.attention import catalogue
 from nas_attn.data import synthetic
 from nas_attn.export import Found, read_architecture
 from nas_attn.fit import FitSettings, EpochRecord, train
-from nas_attn.fit.lesson import Lesson
+from nas_attn.fit.lightning_shell import SegmentationModule
 
-step = Lesson.training_step
+step = SegmentationModule.training_step
 def training_step(self, batch, batch_idx):
-    if self.global_step == 4:
+    if (self.current_epoch, batch_idx) == (1, 1):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, batch, batch_idx)
-Lesson.training_step = training_step
+SegmentationModule.training_step = training_step
 
 data = synthetic(image_size=32, n_train=10, n_val=4, n_test=4)
 architecture = read_architecture(sys.argv[1], catalogue())
@@ -322,6 +322,20 @@ def test_a_folder_of_another_run_is_left_alone(undisturbed, tiny_architecture, t
         train(tiny_architecture, tiny_data, other, undisturbed[0])
     with pytest.raises(TrainingError, match=r"holds a run with fingerprint '\w+', not"):
         train(tiny_architecture, synthetic(image_size=32, n_train=9, n_val=4, n_test=4), SETTINGS, undisturbed[0])
+
+
+def test_a_run_of_an_unknown_recipe_is_left_alone(undisturbed, tmp_path, tiny_architecture, tiny_data):
+    shutil.copytree(undisturbed[0], tmp_path / "run")
+    identity = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert identity["recipe"]["brightness"] == Recipe().brightness
+    identity["recipe"]["brightness"] = 0.3
+    (tmp_path / "run" / "run.json").write_text(json.dumps(identity))
+    with pytest.raises(TrainingError, match=r"holds a run with recipe {.*'brightness': 0.3.*}, not {"):
+        train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "run")
+    del identity["recipe"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(identity))
+    with pytest.raises(TrainingError, match="of another version of nas-attn, whose recipe is not known; give"):
+        train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "run")
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path, tiny_architecture, tiny_data):

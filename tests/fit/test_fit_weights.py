@@ -8,7 +8,6 @@ from torch import nn
 
 from nas_attn.errors import ExportError
 from nas_attn.fit.weights import WeightsInfo, load_weights, read_info, write_weights
-from nas_attn.training.normalise import Normalisation
 
 INFO = WeightsInfo(
     architecture="0123456789",
@@ -43,7 +42,6 @@ def test_weights_and_what_is_known_of_them_come_back_exactly(written):
     path, module = written
     other = network()
     assert load_weights(path, other, "0123456789") == INFO == read_info(path)
-    assert INFO.normalisation == Normalisation((1.5,), (0.1,))
     for name, tensor in module.state_dict().items():
         assert torch.equal(other.state_dict()[name], tensor)
 

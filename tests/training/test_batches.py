@@ -197,3 +197,14 @@ def test_still_images_are_planned_as_ever() -> None:
 
     assert torch.equal(planned.images, drawn.images)
     assert torch.equal(planned.draws, drawn.draws)
+
+
+@pytest.mark.parametrize(("world_size", "frames"), [(2, 1), (3, 1), (2, 3)])
+def test_processes_share_whole_windows_of_a_batch_without_gap_or_overlap(world_size: int, frames: int) -> None:
+    images, budget = clips((5, 3, 4), frames), Budget(4, 4, 6)
+    whole = BatchPlan.of(images, 4, budget, seed=0)
+    shares = [BatchPlan.of(images, 4, budget, 0, rank, world_size) for rank in range(world_size)]
+    for name in ("images", "draws"):
+        windows = getattr(whole, name).unflatten(1, (6, frames))
+        shared = torch.stack([getattr(one, name).unflatten(1, (-1, frames)) for one in shares], 2)
+        assert torch.equal(shared.flatten(1, 2), windows)

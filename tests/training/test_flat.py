@@ -96,3 +96,17 @@ def test_a_flattened_module_can_be_copied() -> None:
         next(double.parameters()).fill_(7.0)
 
     assert not (next(module.parameters()) == 7.0).any()
+
+
+def test_gradients_that_were_taken_away_are_bound_again() -> None:
+    """Lightning's Trainer calls ``zero_grad`` before it begins."""
+    module = nn.Conv2d(2, 3, 3)
+    flat = FlatParameters.of(module)
+    module.zero_grad()
+    assert module.weight.grad is None
+    flat.bind_gradients()
+    module(torch.ones(1, 2, 4, 4)).sum().backward()
+
+    assert float(flat.kernels[0].grad.sum()) == pytest.approx(3 * 2 * 9 * 4)  # type: ignore[union-attr]
+    flat.zero_gradients()
+    assert not module.weight.grad.any()

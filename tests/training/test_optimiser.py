@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import torch
 from torch import nn
 
 from nas_attn.network import UNetConfig
 from nas_attn.training import Recipe
-from nas_attn.training.optimiser import build_optimiser, build_schedule, kernels_and_others, learning_rates
+from nas_attn.training.optimiser import build_optimiser, kernels_and_others, learning_rates
 from nas_attn.unet import build_unet
 
 NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)
@@ -71,21 +69,6 @@ def test_the_learning_rate_is_nearly_0_at_the_last_step(steps: int) -> None:
 
 def test_a_single_step_has_a_learning_rate() -> None:
     assert learning_rates(Recipe(peak_learning_rate=0.1), 1).tolist() == pytest.approx([0.1])
-
-
-def test_a_scheduler_gives_the_same_learning_rates_and_stays_at_the_last() -> None:
-    recipe = Recipe()
-    optimiser = build_optimiser(*kernels_and_others(nn.Conv2d(1, 1, 1)), recipe)
-    schedule = build_schedule(optimiser, recipe, 30)
-    rates = []
-    for _ in range(32):
-        rates.append(optimiser.param_groups[0]["lr"])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch wants a step of the optimiser before
-            schedule.step()
-
-    assert rates[:30] == pytest.approx(learning_rates(recipe, 30).tolist())
-    assert rates[30:] == [rates[29]] * 2
 
 
 def test_a_tensor_may_hold_the_learning_rate() -> None:

@@ -1,4 +1,4 @@
-"""Judging: whole images at their true sizes, padding unseen."""
+"""Scoring: whole images at their true sizes, padding unseen."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_attn.evaluate import judge
 from nas_attn.network import UNetConfig
-from nas_attn.training import DeviceImages, Precision, initialise
+from nas_attn.record import Score
+from nas_attn.training import DeviceImages, Precision, Segmenter, initialise, score_images, segment_images
 from nas_attn.unet import build_unet
 
 CPU = torch.device("cpu")
@@ -36,6 +36,10 @@ def images_of(sizes: tuple[tuple[int, int], ...], padding: int = 0) -> DeviceIma
     return DeviceImages.pack(
         torch.from_numpy(pixels), torch.from_numpy(masks), heights, widths, *statistics, device=CPU
     )
+
+
+def score_of(module: nn.Module, images: DeviceImages, classes: int, precision: Precision) -> Score:
+    return score_images(Segmenter(module, images.mean, images.std, precision=precision), images, classes)
 
 
 def network() -> nn.Module:
@@ -61,9 +65,9 @@ def slow_ious(module: nn.Module, images: DeviceImages) -> list[float]:
     return list(intersections / unions)
 
 
-def test_images_of_several_sizes_are_judged_as_one_by_one() -> None:
+def test_images_of_several_sizes_are_scored_as_one_by_one() -> None:
     module, images = network(), images_of(SIZES)
-    score = judge(module, images, CLASSES, Precision())
+    score = score_of(module, images, CLASSES, Precision())
     expected = slow_ious(module, images)
 
     assert score.iou_per_class == pytest.approx(expected, abs=1e-3)
@@ -72,12 +76,12 @@ def test_images_of_several_sizes_are_judged_as_one_by_one() -> None:
 
 def test_counts_are_kept_for_each_image_in_the_order_of_the_set() -> None:
     module, images = network(), images_of(SIZES)
-    counts = judge(module, images, CLASSES, Precision()).counts
+    counts = score_of(module, images, CLASSES, Precision()).counts
     assert counts is not None
     intersections, unions = counts.unpack()
     assert intersections.shape == (len(SIZES), CLASSES)
     for index in range(len(SIZES)):
-        alone = judge(module, picked(images, [index]), CLASSES, Precision())
+        alone = score_of(module, picked(images, [index]), CLASSES, Precision())
         assert intersections[index] / unions[index] == pytest.approx(np.array(alone.iou_per_class), abs=1e-3)
 
 
@@ -92,7 +96,7 @@ def picked(images: DeviceImages, numbers: Sequence[int]) -> DeviceImages:
 
 def test_padding_is_not_seen() -> None:
     module = network()
-    one, other = (judge(module, images_of(SIZES, padding), CLASSES, Precision()) for padding in (0, 13))
+    one, other = (score_of(module, images_of(SIZES, padding), CLASSES, Precision()) for padding in (0, 13))
 
     assert one == other
 
@@ -100,19 +104,19 @@ def test_padding_is_not_seen() -> None:
 @pytest.mark.parametrize("at_once", [1, 2**9, 2**20])
 def test_how_many_images_share_a_batch_does_not_matter(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     module, images = network(), images_of(SIZES)
-    whole = judge(module, images, CLASSES, Precision())
-    judging = importlib.import_module("nas_attn.training.scoring")
-    monkeypatch.setattr(judging, "_BATCH_PIXELS", at_once)
+    whole = score_of(module, images, CLASSES, Precision())
+    scoring = importlib.import_module("nas_attn.training.scoring")
+    monkeypatch.setattr(scoring, "_BATCH_PIXELS", at_once)
 
-    assert judge(module, images, CLASSES, Precision()).iou == pytest.approx(whole.iou, abs=1e-3)
+    assert score_of(module, images, CLASSES, Precision()).iou == pytest.approx(whole.iou, abs=1e-3)
 
 
 def test_the_order_of_the_images_does_not_matter() -> None:
     module, images = network(), images_of(SIZES)
     turned = picked(images, range(len(SIZES) - 1, -1, -1))
 
-    assert judge(module, turned, CLASSES, Precision()).iou == pytest.approx(
-        judge(module, images, CLASSES, Precision()).iou, abs=1e-3
+    assert score_of(module, turned, CLASSES, Precision()).iou == pytest.approx(
+        score_of(module, images, CLASSES, Precision()).iou, abs=1e-3
     )
 
 
@@ -126,7 +130,7 @@ class Truth(nn.Module):
 def test_a_perfect_answer_scores_1_and_an_absent_class_is_left_out() -> None:
     masks = torch.tensor([[[0, 1], [1, 255]]], dtype=torch.uint8)
     images = DeviceImages.pack(masks.clamp(max=1)[:, None], masks, (2,), (2,), (0.0,), (1.0,), device=CPU)
-    score = judge(Truth().eval(), images, CLASSES, Precision())
+    score = score_of(Truth().eval(), images, CLASSES, Precision())
 
     assert (score.iou, score.iou_per_class) == (1.0, (1.0, 1.0, None))
     assert score.loss < 1e-6
@@ -135,24 +139,24 @@ def test_a_perfect_answer_scores_1_and_an_absent_class_is_left_out() -> None:
 def test_the_loss_is_weighted_by_pixels() -> None:
     """Two sizes make two batches; each counts by its pixels."""
     module, images = network(), images_of(((16, 16), (32, 16)))
-    both = judge(module, images, CLASSES, Precision()).loss
-    small, large = (judge(module, picked(images, [index]), CLASSES, Precision()).loss for index in (0, 1))
+    both = score_of(module, images, CLASSES, Precision()).loss
+    small, large = (score_of(module, picked(images, [index]), CLASSES, Precision()).loss for index in (0, 1))
 
     assert both == pytest.approx((small + 2 * large) / 3, rel=1e-5)
 
 
-def test_bfloat16_judges_nearly_alike() -> None:
+def test_bfloat16_scores_nearly_alike() -> None:
     module, images = network(), images_of(SIZES)
-    precise = judge(module, images, CLASSES, Precision())
-    coarse = judge(module, images, CLASSES, Precision(bfloat16=True, channels_last=True))
+    precise = score_of(module, images, CLASSES, Precision())
+    coarse = score_of(module, images, CLASSES, Precision(bfloat16=True, channels_last=True))
 
     assert coarse.iou == pytest.approx(precise.iou, abs=0.03)
 
 
-def test_judging_leaves_the_network_alone() -> None:
+def test_scoring_leaves_the_network_alone() -> None:
     module = network()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    judge(module, images_of(SIZES), CLASSES, Precision())
+    score_of(module, images_of(SIZES), CLASSES, Precision())
 
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert all(parameter.grad is None for parameter in module.parameters())
@@ -167,7 +171,7 @@ class Neighbours(nn.Module):
         return torch.cat([together, together[:, :1] * together[:, 1:]], 1)
 
 
-def test_clips_are_judged_in_windows_and_each_frame_once() -> None:
+def test_clips_are_scored_in_windows_and_each_frame_once() -> None:
     """Clips of 3, 5 and 4 frames: two of them end with a window of which only some frames are new."""
     lengths, sizes = (3, 5, 4), ((10, 12),) * 3 + ((14, 9),) * 5 + ((10, 12),) * 4
     images = replace(images_of(sizes), clips=lengths, frames=3)
@@ -182,10 +186,43 @@ def test_clips_are_judged_in_windows_and_each_frame_once() -> None:
                 mine = (predicted[frame - first] == value) & (truth != 255)
                 intersections[clip, value] += (mine & (truth == value)).sum()
                 unions[clip, value] += (mine | (truth == value)).sum()
-    score = judge(Neighbours().eval(), images, CLASSES, Precision())
+    score = score_of(Neighbours().eval(), images, CLASSES, Precision())
     assert score.counts is not None
     found = score.counts.unpack()
 
     np.testing.assert_array_equal(found[0], intersections)
     np.testing.assert_array_equal(found[1], unions)
     assert score.iou_per_class == pytest.approx(tuple(intersections.sum(0) / unions.sum(0)))
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 9])
+def test_processes_share_the_images_without_gap_or_overlap(
+    world_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, images = network(), images_of(SIZES)
+    monkeypatch.setattr("nas_attn.training.scoring._BATCH_PIXELS", 1)
+    segmenter = Segmenter(module, images.mean, images.std)
+    found = [one for rank in range(world_size) for one in segment_images(segmenter, images, rank, world_size)]
+
+    assert sorted(torch.cat([one.numbers for one in found]).tolist()) == list(range(len(SIZES)))
+    for one in found:
+        assert torch.equal(one.masks, images.images_of(one.numbers.tolist())[1])
+
+
+def test_an_image_smaller_than_the_network_takes_is_scored_at_its_own_size() -> None:
+    module, images = network(), images_of(((3, 10), (16, 16)))
+    score = score_images(Segmenter(module, images.mean, images.std, min_image_size=4), images, CLASSES)
+    intersections, unions = np.zeros(CLASSES), np.zeros(CLASSES)
+    for index in range(2):
+        (image,), (mask,) = images.images_of([index])
+        scaled = (image.numpy() - [[[60.0]], [[50.0]]]) / [[[30.0]], [[40.0]]]
+        padded = np.pad(scaled, ((0, 0), (0, max(0, 4 - mask.shape[0])), (0, 0)), mode="reflect")
+        with torch.no_grad():
+            logits = module(torch.from_numpy(padded.astype(np.float32))[None])[0]
+        predicted, truth = logits.numpy().argmax(0)[: mask.shape[0]], mask.numpy()
+        for value in range(CLASSES):
+            mine = (predicted == value) & (truth != 255)
+            intersections[value] += (mine & (truth == value)).sum()
+            unions[value] += (mine | (truth == value)).sum()
+
+    assert score.iou_per_class == pytest.approx(list(intersections / unions), abs=1e-3)

@@ -23,8 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def step_of(images: DeviceImages, module: nn.Module) -> TrainingStep:
     initialise(module, 0)
-    plan = BatchPlan.draw(len(images), BUDGET.steps, BUDGET, seed=0)
-    return TrainingStep(module, images, plan, size=8, steps=BUDGET.steps, recipe=Recipe(), precision=Precision())
+    return TrainingStep(module, images, BUDGET, 0, recipe=Recipe(), precision=Precision())
 
 
 def images_of(coordinates: Coordinates) -> DeviceImages:
@@ -33,14 +32,17 @@ def images_of(coordinates: Coordinates) -> DeviceImages:
     return images
 
 
+@pytest.mark.parametrize("first", [0, 2, 5])
 @pytest.mark.parametrize("portion", [1, 2, 3, 7, 50])
-def test_a_streamed_set_gives_the_crops_of_a_resident_one(coordinates: Coordinates, portion: int) -> None:
+def test_a_streamed_set_gives_the_crops_of_a_resident_one_from_any_step_on(
+    coordinates: Coordinates, portion: int, first: int
+) -> None:
     images = images_of(coordinates)
     plan = BatchPlan.draw(len(images), BUDGET.steps, BUDGET, seed=1)
     resident = ResidentCrops(images, plan, 8)
     streamed = StreamedCrops(images, plan, 8, portion=portion)
 
-    for number in range(BUDGET.steps):
+    for number in range(first, BUDGET.steps):
         streamed.prepare(number)
         for mine, theirs in zip(streamed(torch.tensor([number])), resident(torch.tensor([number])), strict=True):
             assert torch.equal(mine, theirs)
@@ -99,9 +101,9 @@ def test_putting_the_state_back_repeats_the_run_bit_for_bit(coordinates: Coordin
 def test_a_rewound_step_takes_the_first_batch_again(coordinates: Coordinates) -> None:
     step = step_of(images_of(coordinates), nn.Conv2d(3, 2, 1))
     first = step.inputs_and_masks()[0]
-    step.skip()
+    step.go_to(1)
     second = step.inputs_and_masks()[0]
-    step.rewind()
+    step.go_to(0)
 
     assert not torch.equal(first, second)
     assert torch.equal(step.inputs_and_masks()[0], first)

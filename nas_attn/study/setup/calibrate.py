@@ -16,7 +16,6 @@ from nas_attn.measure import device_name
 from nas_attn.network import UNetConfig
 from nas_attn.study.memory import default_memory, described, recall, remember
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise
-from nas_attn.training.batches import BatchPlan
 from nas_attn.training.precision import PRECISIONS
 from nas_attn.training.step import TrainingStep
 from nas_attn.unet import build_unet
@@ -109,9 +108,8 @@ def step_seconds(
     step = TrainingStep(
         precision.place(module, device).train(),
         images,
-        BatchPlan.of(images, steps, replace(budget, steps=steps), seed=0),
-        size=size,
-        steps=steps,
+        replace(budget, steps=steps),
+        seed=0,
         recipe=Recipe(),
         precision=precision,
     )

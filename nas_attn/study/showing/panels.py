@@ -32,7 +32,7 @@ from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.showing.panel_store import read_panels, write_panels
 from nas_attn.study.showing.pictures import class_colours, draw_labels, draw_map, map_range
-from nas_attn.study.showing.telling import image_ious, network_input, predicted_labels, telling_images, windows_of
+from nas_attn.study.showing.telling import network_input, segmented, telling_images
 from nas_attn.unet import UNet
 
 MOST_MAPS = 6
@@ -134,11 +134,10 @@ def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Pane
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
         ]
         scores = [evaluator.score(network).iou for network in networks]
-        labels = [predicted_labels(network, evaluator, dataset) for network in networks]
-        ious = [image_ious(found, dataset) for found in labels]
+        labels, ious = zip(*(segmented(network, evaluator) for network in networks), strict=True)
         chosen = telling_images(ious[0], dataset.val.names)
         winner = _unet(networks[0])
-        maps = [_maps(winner, dataset, index, evaluator) for index in chosen]
+        maps = [_maps(winner, index, evaluator) for index in chosen]
     caption = "winner" if pair.winner.rank == 1 else f"rank {pair.winner.rank}"
     panels = [
         Panel(
@@ -156,12 +155,10 @@ def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Pane
     return Panels(tuple(_notes(pair, scores, dataset.units)), class_colours(dataset.classes), tuple(panels))
 
 
-def _maps(network: UNet, dataset: Dataset, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
-    """The attention maps of a validation image, seen in the window in which it is judged."""
-    windows = windows_of(dataset, evaluator)
-    window = next(one for one in windows if 0 <= index - one.first < evaluator.network.frames)
-    inputs = network_input(dataset, window, evaluator)
-    return attention_maps(network, inputs, evaluator.precision, index - window.first)
+def _maps(network: UNet, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
+    """The attention maps of a validation image, seen in the window in which it is scored."""
+    inputs, place = network_input(index, evaluator)
+    return attention_maps(network, inputs, evaluator.precision, place)
 
 
 @contextmanager

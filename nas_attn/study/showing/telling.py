@@ -1,51 +1,41 @@
-"""What two networks say of the validation images, and which of these tell most."""
+"""What a network says of the validation images, and which of these tell most."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from nas_attn.clips import Window, covering_windows
-from nas_attn.data import Dataset
+from nas_attn.clips import covering_windows
 from nas_attn.evaluate import TrainingEvaluator
 from nas_attn.measure import IntersectionOverUnion
+from nas_attn.training import segment_images
 
 
-def windows_of(dataset: Dataset, evaluator: TrainingEvaluator) -> tuple[Window, ...]:
-    """The windows in which the validation images are judged, one for each where they are still."""
-    return covering_windows(dataset.val.clips or (1,) * len(dataset.val), evaluator.network.frames)
+def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Tensor], list[float]]:
+    """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each alone."""
+    labels: dict[int, Tensor] = {}
+    ious: dict[int, float] = {}
+    for found in segment_images(evaluator.segmenter(network), evaluator.validation):
+        for number, logits, mask in zip(found.numbers.tolist(), found.logits, found.masks, strict=True):
+            labels[number] = logits.argmax(0).to(mask.dtype).cpu()
+            iou = IntersectionOverUnion(evaluator.network.classes)
+            iou.update(labels[number][None], mask[None].cpu())
+            ious[number] = iou.compute()[0]
+    order = sorted(labels)
+    return [labels[number] for number in order], [ious[number] for number in order]
 
 
-def network_input(dataset: Dataset, window: Window, evaluator: TrainingEvaluator) -> Tensor:
-    """The validation images of a window as a network wants them, (T, C, H, W)."""
-    numbers = range(window.first, window.first + evaluator.network.frames)
-    pixels = torch.stack([dataset.val.image(number) for number in numbers]).float()
-    mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (dataset.mean, dataset.std))
-    return ((pixels - mean) / std).to(evaluator.device)
+def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int]:
+    """The window in which a validation image is scored, as a network wants it, and the image's place in it.
 
-
-@torch.no_grad()
-def predicted_labels(network: nn.Module, evaluator: TrainingEvaluator, dataset: Dataset) -> list[Tensor]:
-    """The class of each pixel of each validation image, (H, W) on the CPU."""
-    found = []
-    for window in windows_of(dataset, evaluator):
-        inputs = network_input(dataset, window, evaluator)
-        with evaluator.precision.autocast(inputs.device):
-            logits = network(evaluator.precision.arrange(inputs))
-        found += logits.argmax(1).to(torch.uint8).cpu()[window.seen :]
-    return found
-
-
-def image_ious(labels: Sequence[Tensor], dataset: Dataset) -> list[float]:
-    """Mean IoU of each image alone."""
-    found = []
-    for index, label in enumerate(labels):
-        iou = IntersectionOverUnion(len(dataset.classes))
-        iou.update(label[None], dataset.val.mask(index)[None])
-        found.append(iou.compute()[0])
-    return found
+    Shape: () -> (T, C, H, W), ().
+    """
+    images = evaluator.validation
+    windows = covering_windows(images.lengths, images.frames)
+    first = next(one.first for one in windows if 0 <= index - one.first < images.frames)
+    pixels, _ = images.images_of(range(first, first + images.frames))
+    return images.normalise(pixels.to(images.device)), index - first
 
 
 def telling_images(ious: Sequence[float], names: Sequence[str]) -> dict[int, str]:

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic
 from nas_attn.errors import StudyError
+from nas_attn.evaluate import DataSource, TrainingEvaluator
 from nas_attn.network import UNetConfig
 from nas_attn.own_folder import MARK
 from nas_attn.placement import AttentionSpec, Location
@@ -25,7 +25,9 @@ from nas_attn.report import Panel, Panels, Picture
 from nas_attn.study.showing.panel_store import read_panels, write_panels
 from nas_attn.study.showing.panels import find_pair
 from nas_attn.study.showing.pictures import class_colours, draw_labels, draw_map
-from nas_attn.study.showing.telling import image_ious, telling_images
+from nas_attn.study.showing.telling import network_input, segmented, telling_images
+from nas_attn.training import initialise
+from nas_attn.unet import build_unet
 
 PLAIN = UNetConfig(1, 2, depth=2).plain
 GATED = PLAIN.replace(Location.parse("skip.0"), AttentionSpec("gate"))
@@ -104,11 +106,43 @@ def test_worst_median_and_best_with_ties_by_name(ious: list[float], expected: di
     assert list(chosen) == list(expected)
 
 
-def test_an_image_is_scored_by_itself() -> None:
-    dataset = synthetic(image_size=16, n_train=2, n_val=3, n_test=2)
-    masks = [dataset.val.mask(index) for index in range(3)]
-    wrong = (masks[1] + 1) % 3
-    assert image_ious([masks[0], wrong, masks[2]], dataset) == [1.0, 0.0, 1.0]
+@pytest.mark.parametrize(("task", "frames"), [("synthetic", 1), ("clips", 3)])
+def test_labels_and_ious_of_panels_are_those_of_each_image_in_its_window(task: str, frames: int) -> None:
+    """In NumPy, by hand: the last window of a clip of five frames shows only two new ones."""
+    source = DataSource(image_size=16, n_train=1, n_val=2, task=task)
+    data = source.load()
+    config = UNetConfig(data.in_channels, len(data.classes), depth=2, base_channels=4, frames=frames)
+    evaluator = TrainingEvaluator(config, source)
+    network = build_unet(config, config.plain.replace(Location.parse("skip.0"), AttentionSpec("se")))
+    initialise(network, 0)
+    labels, ious = segmented(network.eval(), evaluator)
+
+    assert len(labels) == len(ious) == len(data.val)
+    mean, std = (np.array(values)[:, None, None] for values in (data.mean, data.std))
+    for index, (label, iou) in enumerate(zip(labels, ious, strict=True)):
+        image = ((data.val.image(index).numpy() - mean) / std).astype(np.float32)
+        with torch.no_grad():
+            predicted = network(torch.from_numpy(image[None]))[0].numpy().argmax(0)
+        assert (label.numpy() == predicted).mean() > 0.99
+        truth, found = data.val.mask(index).numpy(), label.numpy()
+        unions = [(((found == k) | (truth == k)) & (truth != 255)).sum() for k in range(config.classes)]
+        expected = [((found == k) & (truth == k)).sum() / union for k, union in enumerate(unions) if union]
+        assert iou == pytest.approx(np.mean(expected))
+
+
+def test_an_image_is_shown_to_the_modules_in_the_window_in_which_it_is_scored() -> None:
+    source = DataSource(image_size=16, n_train=1, n_val=2, task="clips")
+    data = source.load()
+    length = data.val.clips[0]
+    evaluator = TrainingEvaluator(UNetConfig(1, len(data.classes), depth=2, base_channels=4, frames=3), source)
+    for index in range(len(data.val)):
+        inputs, place = network_input(index, evaluator)
+        clip, frame = divmod(index, length)
+        expected = (data.val.image(index).numpy() - data.mean[0]) / data.std[0]
+        assert np.allclose(inputs[place].numpy(), expected, atol=1e-5)
+        first = index - place
+        assert clip * length <= first <= clip * length + length - 3
+        assert place == frame % 3 or first == clip * length + length - 3
 
 
 def test_panels_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How many multiply-accumulate operations a forward pass takes."""
+"""How many numbers a network learns, and how many multiply-accumulate operations a forward pass takes."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def count_macs(module: nn.Module, *shapes: tuple[int, ...]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         double(*inputs)
     return int(counter.get_total_flops()) // 2
+
+
+def count_parameters(module: nn.Module) -> int:
+    """The number of trainable parameters; one that several modules share counts once."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,4 +1,4 @@
-"""Which images were meant, and where what is made of them goes."""
+"""Which images or clips were meant, and where what is made of them goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from nas_attn.data.listing import ENDINGS
+from nas_attn.data.listing import ENDINGS, in_words
 from nas_attn.data.problem import printable
 from nas_attn.errors import UsageError, did_you_mean
 
@@ -42,11 +42,31 @@ def find_targets(images: Sequence[Path], output: Path) -> tuple[Target, ...]:
         Target(file, output / "masks" / f"{file.stem}.png", output / "overlays" / f"{file.stem}.png")
         for file in files
     )
-    check_targets(targets, output, problems)
+    _check_targets(targets, output, problems)
     return targets
 
 
-def check_targets(targets: Sequence[Target], output: Path, problems: list[str]) -> None:
+def find_clips(folders: Sequence[Path], output: Path, frames: int) -> tuple[tuple[Target, ...], ...]:
+    """The clips that were named, each by its folder of frames, or several by the folder above theirs.
+
+    Args:
+        folders: in each of which the frames of a clip lie, or folders with such.
+        output: folder for masks/CLIP/ and overlays/CLIP/.
+        frames: T, which every clip must have at least.
+    Returns:
+        the frames of each clip in the order of their numbers.
+    Raises:
+        UsageError: a path is no folder of frames, a clip is too short, two clips have one name, or a file would be
+            written over that no prediction made; all such are named together.
+    """
+    problems: list[str] = []
+    clips = [clip for path in folders for clip in _clips(path, frames, problems)]
+    found = tuple(tuple(_targets(clip, output)) for clip in dict.fromkeys(clips))
+    _check_targets([target for targets in found for target in targets], output, problems)
+    return found
+
+
+def _check_targets(targets: Sequence[Target], output: Path, problems: list[str]) -> None:
     """Raise what is wrong already, and what is wrong with the files that are to be written.
 
     Raises:
@@ -69,7 +89,7 @@ def legend_in(output: Path) -> Path:
     return output / "legend.png"
 
 
-def images_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path) -> list[Path]:
     """The image files of a folder, not those of folders within, sorted by name."""
     return sorted(
         child
@@ -82,7 +102,7 @@ def _files(path: Path, problems: list[str]) -> Iterator[Path]:
     if path.is_file():
         yield path
     elif path.is_dir():
-        found = images_in(path)
+        found = _images_in(path)
         if not found:
             problems.append(f"{printable(path)}: the folder holds no image ({', '.join(ENDINGS)}){_hint(path)}")
         yield from found
@@ -116,3 +136,32 @@ def _is_ours(path: Path) -> bool:
             return opened.info.get("Software") == SOFTWARE
     except OSError:
         return False
+
+
+def _clips(path: Path, frames: int, problems: list[str]) -> Iterator[Path]:
+    if not path.is_dir():
+        what = "is a single image" if path.is_file() else "no such folder"
+        problems.append(
+            f"{printable(path)}: {what}; this architecture looks at {frames} frames of a clip together, so give "
+            "the folder of a clip"
+        )
+        return
+    here = [path] if _images_in(path) else sorted(child for child in path.iterdir() if _holds_frames(child))
+    if not here:
+        problems.append(f"{printable(path)}: the folder holds neither frames nor folders of frames")
+    for clip in here:
+        if (length := len(_images_in(clip))) < frames:
+            has = f"{length} frame{'' if length == 1 else 's'}"
+            problems.append(f"{printable(clip)}: has {has}; clips of {frames} or more are needed")
+        else:
+            yield clip.resolve() if not clip.name else clip
+
+
+def _holds_frames(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and bool(_images_in(path))
+
+
+def _targets(clip: Path, output: Path) -> Iterator[Target]:
+    for frame in sorted(_images_in(clip), key=lambda frame: in_words(frame.name)):
+        name = Path(clip.name, f"{frame.stem}.png")
+        yield Target(frame, output / "masks" / name, output / "overlays" / name)

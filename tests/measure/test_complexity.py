@@ -1,4 +1,4 @@
-"""The MAC counter against hand-worked products."""
+"""The counters of MACs and of parameters against hand-worked numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.measure import count_macs
+from nas_attn.measure import count_macs, count_parameters
 
 
 class Attend(nn.Module):
@@ -55,3 +55,18 @@ def test_counting_leaves_the_module_as_it_is() -> None:
 
 def test_a_module_of_another_dtype_can_be_counted() -> None:
     assert count_macs(nn.Conv2d(3, 2, 1).to(torch.bfloat16), (1, 3, 1, 1)) == 6
+
+
+def test_weights_and_biases_count() -> None:
+    assert count_parameters(nn.Linear(3, 4)) == 3 * 4 + 4
+
+
+def test_frozen_parameters_and_buffers_do_not_count() -> None:
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    module[0].requires_grad_(False)
+    assert count_parameters(module) == 2 * 4
+
+
+def test_a_shared_parameter_counts_once() -> None:
+    layer = nn.Linear(3, 3)
+    assert count_parameters(nn.Sequential(layer, layer)) == 12

@@ -1,4 +1,0 @@
-"""Pixels that nobody judges."""
-
-IGNORED = 255
-"""Label of a pixel that is left out."""

@@ -17,6 +17,7 @@ JOINING = {
 }
 """Defaults of the verbs that take a study that was begun."""
 _ALIASES = {"device": "--devices"}
+_METAVARS = {"storage": "URL", "data": "FOLDER"}
 
 
 def add_settings(
@@ -43,7 +44,7 @@ def add_settings(
         text = one.sentence if name in required else f"{one.sentence} [{one.default}]"
         parser.add_argument(
             *flags,
-            metavar="N" if one.is_number else one.name.upper(),
+            metavar="N" if one.is_number else _METAVARS.get(name, name.upper()),
             help=text.replace("%", "%%"),
             required=name in required,
         )

@@ -35,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-new", action="store_true", help="where a study of that name has other settings, begin STUDY-2"
     )
+    words = {"strategy": " | ".join(strategy_names())}
     for group in GROUPS:
         names = [one.name for one in described_settings().values() if one.group == group]
-        add_settings(parser.add_argument_group(group), names, words={"strategy": " | ".join(strategy_names())})
+        add_settings(parser.add_argument_group(group), names, words=words)
 
 
 def strategy_names() -> list[str]:

@@ -61,11 +61,11 @@ _Ladder = Annotated[str, Read(checks.ladder, "steps such as 60,180,540, or auto"
 _Device = Annotated[str, Read(checks.device, checks.DEVICES)]
 _Ceiling = Annotated[str | int, Read(checks.ceiling, WAYS_TO_WRITE)]
 _Trials = Annotated[int, Ge(1), Le(10**6)]
-_Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 _Seeds = Annotated[int, Ge(1), Le(1000)]
-_Count = Annotated[int, Ge(1), Le(4096)]
+Count = Annotated[int, Ge(1), Le(4096)]
 _Side = Annotated[int, Ge(4), Le(4096)]
-_LongestSide = Annotated[int, Ge(4), Le(65536)]
+LongestSide = Annotated[int, Ge(4), Le(65536)]
 _Frames = Annotated[int, Ge(1), Le(256)]
 _Steps = Annotated[int, Ge(1), Le(checks.MOST_STEPS)]
 _Share = Annotated[float, Ge(0), Lt(1)]
@@ -94,7 +94,7 @@ class StudyRequest:
         "200, or with a timeout as many as there is time for")
     timeout: _Duration | None = _setting(
         None, _COMMON, "time of all trials together, after which none begins", "no limit")
-    seed: _Seed = _setting(0, _COMMON, "seed of everything random")
+    seed: Seed = _setting(0, _COMMON, "seed of everything random")
     screening_seeds: _Seeds = _setting(
         4, _STATISTICS,
         "how many seeds the proposals take in turn, so that the luck of one seed does not lead the search")
@@ -104,11 +104,11 @@ class StudyRequest:
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(
         None, _NETWORK, "start of every attention that the space does not decide", "the space's")
-    base_channels: _Count | None = _setting(None, _NETWORK, "channels of the network at full resolution", _PRESET)
+    base_channels: Count | None = _setting(None, _NETWORK, "channels of the network at full resolution", _PRESET)
     image_size: _Side | None = _setting(None, _DATA, "side of the training crops in pixels", _PRESET)
     frames: _Frames | None = _setting(
         None, _DATA, "consecutive frames of a clip that go through the network together", "the space's, or preset")
-    batch_size: _Count | None = _setting(None, _DATA, "crops of a step; of clips, windows of --frames", _PRESET)
+    batch_size: Count | None = _setting(None, _DATA, "crops of a step; of clips, windows of frames", _PRESET)
     steps: _Steps | None = _setting(None, _BUDGET, "optimiser steps of a trial", _PRESET)
     budget: _Auto | None = _setting(
         None, _BUDGET,
@@ -119,7 +119,7 @@ class StudyRequest:
         "full trials", "all trials in full")
     ladder_start: _LadderStart = _setting(
         PLAIN, _BUDGET, "where the shorter trials of a ladder start, at the trained plain U-Net or from scratch")
-    longest_side: _LongestSide | Literal["full"] | None = _setting(
+    longest_side: LongestSide | Literal["full"] | None = _setting(
         None, _DATA, "side in pixels to which larger images of a folder are shrunk; full leaves them as they are",
         _PRESET)
     max_macs: _Ceiling | None = _setting(None, _NETWORK, "ceiling of the MACs", "the space's")
@@ -129,9 +129,9 @@ class StudyRequest:
     finalists: _Share = _setting(
         0.25, _STATISTICS, "share of the trials that repeats the leading placements with further seeds")
     device: _Device = _setting(AUTO, _COMMON, "where to train; of several, a worker on each")
-    workers: _Count | Literal["auto"] = _setting(
+    workers: Count | Literal["auto"] = _setting(
         AUTO, _CLUSTER, "trials at once here; auto is one for each core, or as many as a GPU runs fastest")
-    parallel: _Count | None = _setting(
+    parallel: Count | None = _setting(
         None, _CLUSTER, "trials at once, on all machines together, where others join by 'nas-attn worker'",
         "workers")
     engine: _Engine = _setting(PROCESSES, _CLUSTER, "who runs the workers, processes of this machine or Ray")

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
+from nas_attn.config.settings import Count, LongestSide, Seed
 from nas_attn.data import Dataset
 from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
@@ -44,15 +45,15 @@ class FitSettings:
     """
 
     epochs: _Count | None = None
-    batch_size: _Count = 16
+    batch_size: Count = 16
     crop: Annotated[int, Ge(16)] | None = None
     learning_rate: Annotated[float, Gt(0), Le(1000)] = Recipe().peak_learning_rate
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
     patience: _Count | None = None
     accelerator: Annotated[str, one_of(*ACCELERATORS)] = "auto"
     devices: _Count | None = 1
     against_plain: bool = False
-    longest_side: _Count | None = None
+    longest_side: LongestSide | None = None
 
     def __post_init__(self) -> None:
         if found := field_problems(FitSettings, vars(self)):

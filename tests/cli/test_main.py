@@ -168,7 +168,7 @@ MISTAKES = {
         "train a --data b --epochs 0 --batch-size 0",
         [
             "epochs: 0 must be a whole number of at least 1",
-            "batch_size: 0 must be a whole number of at",
+            "batch_size: 0 must be a whole number from 1 to 4096",
         ],
     ),
     "predict, nothing": (

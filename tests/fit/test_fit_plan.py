@@ -53,7 +53,7 @@ def test_all_impossible_settings_are_named_together():
         FitSettings(epochs=0, batch_size=True, crop=8, learning_rate=float("nan"), accelerator="tpu", patience=-1)
     assert error.value.problems == (
         "epochs: 0 must be a whole number of at least 1",
-        "batch_size: true must be a whole number of at least 1",
+        "batch_size: true must be a whole number from 1 to 4096",
         "crop: 8 must be a whole number of at least 16",
         "learning_rate: nan must be a number above 0 and at most 1000",
         "patience: -1 must be a whole number of at least 1",

@@ -26,6 +26,10 @@ def train(
 ) -> FitResult:
     """Train an architecture in full, and test it with the weights of its best epoch.
 
+    Each step is that of a search, with the recipe of a search: an epoch gives the weights and the validation score
+    of as many steps of a search. After the last epoch BatchNorm statistics are averaged anew, as at the end of a
+    search's run.
+
     The same call goes on where a stopped training was, and only reads the result of a finished one. On a CPU
     with one thread the weights are those of an undisturbed training, bit for bit.
 

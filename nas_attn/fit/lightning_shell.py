@@ -30,6 +30,9 @@ from nas_attn.fit.run_folder import run_file
 from nas_attn.record import Score
 from nas_attn.training import DeviceImages, Precision, Segmenter, TrainingStep, pack_images, score_images
 
+_FLUSH_SECONDS = 2
+"""Ctrl-C can cut TensorBoard's writer off from the message that wakes it; it then ends when this time is over."""
+
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")
 _NOT_FOR_US = (
     r".*smaller than the logging interval.*",  # the curve has a line for every epoch
@@ -296,7 +299,7 @@ def _trainer(plan: FitPlan, hardware: Hardware, folder: Path, callback: Checkpoi
         sync_batchnorm=several and hardware.accelerator == "cuda",
         max_epochs=plan.epochs,
         callbacks=[callback],
-        logger=TensorBoardLogger(save_dir=folder, name="", version="tensorboard"),
+        logger=TensorBoardLogger(save_dir=folder, name="", version="tensorboard", flush_secs=_FLUSH_SECONDS),
         log_every_n_steps=max(1, min(50, plan.steps_per_epoch)),
         use_distributed_sampler=False,
         enable_progress_bar=False,

@@ -18,6 +18,7 @@ from torch import nn
 from nas_attn.attention import catalogue
 from nas_attn.budget import PLAIN
 from nas_attn.config.described import with_settings
+from nas_attn.config.settings import FIELDS
 from nas_attn.deploy.formats import known_formats, targets
 from nas_attn.deploy.save import Saved
 from nas_attn.deploy.save import save as _save
@@ -85,8 +86,9 @@ def search(
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
     """
-    given = {name: value for name, value in locals().items() if name != "listener"}
-    request = request_from({**given, "space": str(space), "data": str(data)})
+    given = locals()
+    asked = {name: given[name] for name in FIELDS}
+    request = request_from({**asked, "space": str(space), "data": str(data)})
     return run_study(resolve(request), listener or _ignore)
 
 

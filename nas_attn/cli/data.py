@@ -21,6 +21,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas_attn.cli._flags import add_settings, given_settings
 from nas_attn.cli._say import say
 from nas_attn.errors import DataError
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``nas-attn data``."""
     parser.add_argument("action", choices=("check",), metavar="ACTION", help="check: what it holds, what is wrong")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds images/ and masks/")
-    parser.add_argument("--longest-side", type=int, metavar="PIXELS", help="shrink larger images first")
+    add_settings(parser, ("longest_side",), defaults={"longest_side": "full"})
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from nas_attn.data import check_folder
 
-    report = check_folder(arguments.folder, longest_side=arguments.longest_side)
+    side = given_settings(arguments, ("longest_side",)).get("longest_side")
+    report = check_folder(arguments.folder, longest_side=side if isinstance(side, int) else None)
     if report.splits:
         _show(report)
     if not report.usable:

@@ -65,11 +65,6 @@ class Entry:
         return cls(path, 0, plain if plain is None or isinstance(plain, (bool, int, float)) else str(plain))
 
     @property
-    def is_scalar(self) -> bool:
-        """Whether it is a single word or number."""
-        return not isinstance(self.value, (tuple, dict))
-
-    @property
     def shown(self) -> str:
         """The value in a few words, for errors."""
         return shown(self.value)

@@ -83,6 +83,12 @@ def test_a_misspelt_word_is_told_the_right_one(words, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_a_side_out_of_its_range_is_told(capsys):
+    assert main(["data", "check", ".", "--longest-side", "0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("error: --longest-side: 0 must be a whole number from 4 to 65536, or 'full'")
+
+
 def test_a_real_set_is_described(shared_data, capsys):
     assert main(["data", "check", str(shared_data / "mini" / "usgra_nerves")]) == 0
     printed = capsys.readouterr().out

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas_attn.study.setup.join import JoinRequest
-    from nas_attn.study.verified import Verified
+    from nas_attn.study.verified import VerifiedClaim
 
 _SEEDS = 5
 
@@ -80,7 +80,7 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
     return JoinRequest(arguments.study, arguments.storage, arguments.data, **given)
 
 
-def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> Verified:
+def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> VerifiedClaim:
     from nas_attn.ranking import describe, rank
     from nas_attn.study.claim import Claim
     from nas_attn.study.setup.find import open_study
@@ -120,7 +120,7 @@ def _command(arguments: argparse.Namespace) -> str:
     return " ".join(["nas-attn verify", shlex.quote(arguments.study), *flags, *ablate])
 
 
-def _show(verified: Verified, command: str, console: Console) -> None:
+def _show(verified: VerifiedClaim, command: str, console: Console) -> None:
     from nas_attn.ranking.holding import looks_sentences
     from nas_attn.ranking.verification_text import ablation_sentences, verification_sentences
 

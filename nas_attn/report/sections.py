@@ -35,7 +35,7 @@ from nas_attn.report.words import cost_title, delta, iou, named
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page.
 
     Args:
@@ -49,7 +49,7 @@ class Section:
     body: str
 
 
-def sections(facts: StudyFacts) -> Iterator[Section]:
+def sections(facts: StudyFacts) -> Iterator[PageSection]:
     """All parts for which there are data."""
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
@@ -68,7 +68,7 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
     )
     for name, title, body in parts:
         if markup := body(facts):
-            yield Section(name, title, markup)
+            yield PageSection(name, title, markup)
 
 
 def charts_of(facts: StudyFacts) -> Iterator[Chart]:

@@ -91,7 +91,7 @@ def docstring_of(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Own:
+class _Facts:
     """One of nas-attn's own kinds, as the text of its file has it."""
 
     kind: AttentionKind
@@ -99,7 +99,7 @@ class _Own:
 
 
 @functools.cache
-def _own_kinds() -> Mapping[str, _Own]:
+def _own_kinds() -> Mapping[str, _Facts]:
     files = sorted(path.stem for path in _folder().glob("[!_]*.py"))
     return {own.kind.name: own for name in files for own in _kinds_in(name)}
 
@@ -112,7 +112,7 @@ def _folder() -> Path:
     return Path(spec.origin).parent
 
 
-def _kinds_in(name: str) -> list[_Own]:
+def _kinds_in(name: str) -> list[_Facts]:
     """The kinds of one file; it is imported where they cannot be told from its text alone."""
     classes = [node for node in _tree(name).body if isinstance(node, ast.ClassDef)]
     facts = _facts(name)
@@ -122,7 +122,7 @@ def _kinds_in(name: str) -> list[_Own]:
             if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "attention":
                 source = ast.unparse(decorator.args[0])
                 kind = facts.get(source) or getattr(importlib.import_module(f"{PACKAGE}.{name}"), source)
-                found.append(_Own(kind, ast.get_docstring(node) or ""))
+                found.append(_Facts(kind, ast.get_docstring(node) or ""))
     return found
 
 

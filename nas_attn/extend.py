@@ -18,7 +18,7 @@ from collections.abc import Callable
 from nas_attn.attention import attention
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._forward_cache import ForwardCache
-from nas_attn.attention._noise import Noise
+from nas_attn.attention._noise import StepNoise
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.readers import READERS, Reader, reader
 from nas_attn.kind import ALL_STAGES, BLOCK_STAGES, GATED_STAGES, AttentionKind, Family, Option
@@ -41,13 +41,13 @@ __all__ = [
     "ForwardCache",
     "LabelledImages",
     "Location",
-    "Noise",
     "Option",
     "Placement",
     "Proposal",
     "Question",
     "Reader",
     "Stage",
+    "StepNoise",
     "Strategy",
     "assemble",
     "attention",

@@ -9,7 +9,7 @@ GOLDEN = -7046029254386353131
 """2^64 over the golden ratio, as a signed number of 64 bits."""
 
 
-class Noise(nn.Module):
+class StepNoise(nn.Module):
     """A counter-based generator (SplitMix64, Steele et al. 2014, OOPSLA, p. 453) made of operations on tensors.
 
     It has no state but the key and the step that it is told, so that a CUDA graph draws anew in every step, and

@@ -77,7 +77,7 @@ class ContextEncoding(nn.Module):
         check_arguments(KIND, sizes, options)
         self.conv = nn.Conv2d(channels, channels, 1, bias=False)
         self.conv_norm = nn.BatchNorm2d(channels)
-        self.encoding = Encoding(channels, codewords)
+        self.encoding = CodewordEncoding(channels, codewords)
         self.code_norm = nn.BatchNorm1d(codewords)
         self.excite = nn.Linear(channels, channels)
         self.presence = nn.Linear(channels, classes) if classes and loss_weight else None
@@ -115,7 +115,7 @@ class ContextEncoding(nn.Module):
         return self.loss_weight * functional.binary_cross_entropy_with_logits(asked, there.to(asked.dtype))
 
 
-class Encoding(nn.Module):
+class CodewordEncoding(nn.Module):
     """Sum up by how much the positions differ from K codewords, each mostly from the nearest ones.
 
         e_k = sum_i a_ik (z_i - d_k) = sum_i a_ik z_i - d_k sum_i a_ik

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._forward_cache import ForwardCache
-from nas_attn.attention._noise import Noise
+from nas_attn.attention._noise import StepNoise
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Family, Option
@@ -90,7 +90,7 @@ class HardAttention(nn.Module):
         self.register_buffer("baseline", torch.empty(()))
         self.reset_parameters()
         self.logits = nn.Conv2d(channels, 1, 1, bias=False)
-        self.noise = Noise()
+        self.noise = StepNoise()
         self.kept = ForwardCache()
 
     def reset_parameters(self) -> None:

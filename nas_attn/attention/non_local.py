@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.attention._attend import attend
 from nas_attn.attention._check import check_arguments, check_batch_statistics
 from nas_attn.attention._registry import attention
-from nas_attn.attention._zero_norm import ZeroStartNorm
 from nas_attn.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(
@@ -77,3 +77,31 @@ class NonLocalBlock(nn.Module):
         heard = attend(queries, self.key(pooled).flatten(2), self.value(pooled).flatten(2))
         added: Tensor = self.norm(self.project(heard.view(x.shape[0], -1, *x.shape[2:])))
         return x + added
+
+
+class ZeroStartNorm(nn.Module):
+    """Batch normalisation whose scale starts at 0: a residual branch that ends in it adds nothing at first.
+
+        y = BN(x) * weight + bias,  weight = bias = 0 at the start
+
+    Args:
+        channels: C.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set scale, shift and running statistics back to their start."""
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+        self.norm.reset_running_stats()
+
+    def forward(self, x: Tensor) -> Tensor:
+        scaled: Tensor = self.norm(x) * self.weight[:, None, None] + self.bias[:, None, None]
+        return scaled.to(x.dtype)

@@ -13,7 +13,7 @@ from nas_attn.attention._check import check_arguments
 from nas_attn.attention._equalised import EqualisedLinear
 from nas_attn.attention._forward_cache import ForwardCache
 from nas_attn.attention._layout import in_layout_of
-from nas_attn.attention._noise import Noise
+from nas_attn.attention._noise import StepNoise
 from nas_attn.attention._precise import precise, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.attention._sample import sample
@@ -111,7 +111,7 @@ class RecurrentAttention(nn.Module):
         self.first = nn.Parameter(torch.empty(HIDDEN))
         self.share = nn.Parameter(torch.empty(()))
         self.register_buffer("exploring", torch.zeros(()), persistent=False)
-        self.noise = Noise()
+        self.noise = StepNoise()
         self.kept = ForwardCache()
         self.reset_parameters()
 

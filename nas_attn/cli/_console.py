@@ -22,7 +22,9 @@ def wide_console(*, soft_wrap: bool = False, quiet: bool = False) -> Console:
         soft_wrap: leave it to the terminal to break lines.
         quiet: print nothing.
     """
-    console = _plain_console(soft_wrap=soft_wrap, quiet=quiet)
+    console = Console(
+        file=STDOUT.as_file(), highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap, quiet=quiet
+    )
     if not console.is_terminal:
         console.width = max(LEAST_WIDTH, console.width)
     console.push_render_hook(_EverythingHarmless())
@@ -50,9 +52,3 @@ class _EverythingHarmless(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """A harmless one in place of each."""
         return [Harmless(one) for one in renderables]
-
-
-def _plain_console(*, soft_wrap: bool, quiet: bool) -> Console:
-    return Console(
-        file=STDOUT.as_file(), highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap, quiet=quiet
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import itertools
 import re
@@ -11,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nas_attn import __version__
-from nas_attn.cli._machine_errors import machine_problem
 from nas_attn.cli._say import complain
 from nas_attn.cli._stream import STDERR, STDOUT, OutputError
 from nas_attn.commands import command
@@ -42,6 +42,13 @@ VERBS = {
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
+
+_OF_THE_MACHINE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
+}
+"""Errors of the system that are nobody's mistake in this program: a closed folder, a full disk, a broken one."""
 
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 
@@ -147,6 +154,14 @@ def parser_of(verb: str) -> OneLineParser:
 def _module(verb: str) -> Any:
     """The file of a verb, with ``add_arguments`` and ``run``."""
     return importlib.import_module(f"nas_attn.cli.{verb}")
+
+
+def machine_problem(error: OSError) -> str | None:
+    """Such an error as a line: which file, and what is wrong; None where it is another one, and so a bug."""
+    if error.errno not in _OF_THE_MACHINE:
+        return None
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}"
 
 
 def _tell(words: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas_attn.study.setup.join import JoinRequest
-    from nas_attn.study.verified import Verified
+    from nas_attn.study.verified import VerifiedClaim
 
 _SEEDS = 5
 _SETTINGS = ("storage", "data", "device", "workers")
@@ -69,7 +69,7 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
     return JoinRequest(arguments.study, **given)  # type: ignore[arg-type]  # given_settings has judged each
 
 
-def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> Verified:
+def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> VerifiedClaim:
     from nas_attn.ranking import rank
     from nas_attn.reporting.text.placements import describe
     from nas_attn.study.claim import Claim
@@ -114,7 +114,7 @@ def _command(arguments: argparse.Namespace) -> str:
     )
 
 
-def _show(verified: Verified, command: str, console: Console) -> None:
+def _show(verified: VerifiedClaim, command: str, console: Console) -> None:
     from nas_attn.reporting.text.confirmation import looks_sentences
     from nas_attn.reporting.text.verifications import ablation_sentences, verification_sentences
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_attn.data.pairing import Pair
+from nas_attn.data.pairing import ImagePair
 from nas_attn.data.picture import image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.raster import Unreadable, Values
@@ -33,7 +33,7 @@ class Examined:
         notes: what was done to read it.
     """
 
-    pair: Pair
+    pair: ImagePair
     image: Values | None
     mask: Values | None
     height: int
@@ -46,7 +46,7 @@ class Examined:
     notes: tuple[str, ...]
 
 
-def examine(folder: Path, pair: Pair, longest_side: int | None, keep: bool) -> Examined | list[Problem]:
+def examine(folder: Path, pair: ImagePair, longest_side: int | None, keep: bool) -> Examined | list[Problem]:
     """Read a pair, or say what is wrong with it.
 
     Args:

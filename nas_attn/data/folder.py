@@ -22,7 +22,7 @@ from nas_attn.data.declaration import YAML_NAME, Declaration, read_declaration
 from nas_attn.data.examine import Examined, examine
 from nas_attn.data.listing import SPLITS, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
-from nas_attn.data.pairing import Pair, pair_up
+from nas_attn.data.pairing import ImagePair, pair_up
 from nas_attn.data.picture import as_tensor, with_channels
 from nas_attn.data.problem import Problem, Sort, folded, printable
 from nas_attn.data.report import FolderReport, report_splits
@@ -98,7 +98,7 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
 
 
 def _examined(
-    folder: Path, pairs: Sequence[Pair], longest_side: int | None, keep: bool
+    folder: Path, pairs: Sequence[ImagePair], longest_side: int | None, keep: bool
 ) -> tuple[list[Examined], list[Problem]]:
     examined: list[Examined] = []
     found: list[Problem] = []
@@ -126,7 +126,7 @@ def _nameless(folder: Path, declaration: Declaration) -> list[Problem]:
 
 def _twins(examined: Sequence[Examined]) -> list[Problem]:
     """Images that are the same, pixel for pixel, in two splits."""
-    alike: dict[bytes, list[Pair]] = defaultdict(list)
+    alike: dict[bytes, list[ImagePair]] = defaultdict(list)
     for each in examined:
         alike[each.digest].append(each.pair)
     return [

@@ -36,7 +36,7 @@ _MOST_FOLDERS_SEARCHED = 200
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedFile:
     """An image or mask file.
 
     Args:
@@ -59,8 +59,8 @@ class Listing:
         masks: below masks/.
     """
 
-    images: tuple[Entry, ...] = ()
-    masks: tuple[Entry, ...] = ()
+    images: tuple[ListedFile, ...] = ()
+    masks: tuple[ListedFile, ...] = ()
 
     @property
     def layout(self) -> str:
@@ -108,7 +108,7 @@ def _notes(folder: Path, left_out: Counter[str]) -> list[str]:
     return notes
 
 
-def _part(folder: Path, part: str, found: list[Problem], left_out: Counter[str]) -> Iterator[Entry]:
+def _part(folder: Path, part: str, found: list[Problem], left_out: Counter[str]) -> Iterator[ListedFile]:
     if not _is_inside(folder, Path(part), found):
         return
     flat: list[Path] = []
@@ -134,7 +134,9 @@ def _part(folder: Path, part: str, found: list[Problem], left_out: Counter[str])
         yield from _split(folder, split, path, found, left_out)
 
 
-def _split(folder: Path, split: str, path: Path, found: list[Problem], left_out: Counter[str]) -> Iterator[Entry]:
+def _split(
+    folder: Path, split: str, path: Path, found: list[Problem], left_out: Counter[str]
+) -> Iterator[ListedFile]:
     """The images of a split; where it holds none itself, those of its folders, each of which is a clip."""
     children = _children(folder, path, found)
     clips = [child for child in children if is_folder(folder / child) and child.suffix.lower() not in ENDINGS]
@@ -159,7 +161,7 @@ def in_words(name: str) -> list[tuple[int, str]]:
 
 def _files(
     folder: Path, split: str, paths: list[Path], found: list[Problem], left_out: Counter[str], clip: str = ""
-) -> Iterator[Entry]:
+) -> Iterator[ListedFile]:
     for path in paths:
         ending = path.suffix.lower()
         if is_folder(folder / path):
@@ -173,7 +175,7 @@ def _files(
             line = f"{printable(path)}: is none of {', '.join(ENDINGS)}; convert it or take it away"
             found.append(Problem(Sort.FILE, line))
         else:
-            yield Entry(split, path, clip)
+            yield ListedFile(split, path, clip)
 
 
 def _children(folder: Path, path: Path, found: list[Problem]) -> list[Path]:

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.data.listing import Entry, Listing
+from nas_attn.data.listing import ListedFile, Listing
 from nas_attn.data.problem import Problem, Sort, printable
 
 MASK_SUFFIXES = ("", "_mask", "_seg", "_label")
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """An image and its mask.
 
     Args:
@@ -32,12 +32,12 @@ class Pair:
     clip: str = ""
 
 
-def pair_up(listing: Listing) -> tuple[list[Pair], list[Problem]]:
+def pair_up(listing: Listing) -> tuple[list[ImagePair], list[Problem]]:
     """All pairs in the order of their images, and which files have no partner or several.
 
     The mask of ``a.jpg`` is ``a``, ``a_mask``, ``a_seg`` or ``a_label`` with any ending.
     """
-    pairs: list[Pair] = []
+    pairs: list[ImagePair] = []
     found: list[Problem] = []
     for home in dict.fromkeys(_home(entry) for entry in (*listing.images, *listing.masks)):
         images, masks = _by_stem(home, listing.images), _by_stem(home, listing.masks)
@@ -50,7 +50,7 @@ def pair_up(listing: Listing) -> tuple[list[Pair], list[Problem]]:
             candidates = [path for name in partners for path in masks[name]]
             if len(candidates) == 1 and len(paths) == 1:
                 split, clip = home
-                pairs.append(Pair(split, f"{clip}/{stem}" if clip else stem, paths[0], candidates[0], clip))
+                pairs.append(ImagePair(split, f"{clip}/{stem}" if clip else stem, paths[0], candidates[0], clip))
             elif len(paths) == 1:
                 found.append(Problem(Sort.PAIRING, _unmatched(paths[0], candidates)))
         orphans = [path for name, paths in masks.items() if name not in taken for path in paths]
@@ -63,12 +63,12 @@ def pair_up(listing: Listing) -> tuple[list[Pair], list[Problem]]:
     return pairs, found
 
 
-def _home(entry: Entry) -> tuple[str, str]:
+def _home(entry: ListedFile) -> tuple[str, str]:
     """Split and clip, within which names belong together."""
     return entry.split, entry.clip
 
 
-def _by_stem(home: tuple[str, str], entries: Iterable[Entry]) -> dict[str, list[Path]]:
+def _by_stem(home: tuple[str, str], entries: Iterable[ListedFile]) -> dict[str, list[Path]]:
     stems: dict[str, list[Path]] = defaultdict(list)
     for entry in entries:
         if _home(entry) == home:

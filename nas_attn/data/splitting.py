@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas_attn.data.declaration import Declaration
 from nas_attn.data.listing import FLAT, SPLITS, in_words
-from nas_attn.data.pairing import Pair
+from nas_attn.data.pairing import ImagePair
 from nas_attn.data.problem import Problem, Sort, printable
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
@@ -22,8 +22,8 @@ _RULE = (
 
 
 def split_pairs(
-    pairs: Sequence[Pair], folders: Collection[str], declaration: Declaration
-) -> tuple[list[Pair], list[Problem], list[str]]:
+    pairs: Sequence[ImagePair], folders: Collection[str], declaration: Declaration
+) -> tuple[list[ImagePair], list[Problem], list[str]]:
     """The pairs with every split filled, sorted by split and name; what is wrong; notes on the rule.
 
     A split that neither folders nor ``dataset.yaml`` give is taken out of the training images: those of
@@ -57,13 +57,13 @@ def share_of(name: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _place(pair: Pair) -> tuple[int, str, list[tuple[int, str]], str]:
+def _place(pair: ImagePair) -> tuple[int, str, list[tuple[int, str]], str]:
     """Frames of a clip in the order of their numbers, all others by their names."""
     frame = in_words(Path(pair.name).name) if pair.clip else []
     return SPLITS.index(pair.split or "train"), pair.clip, frame, pair.name
 
 
-def _placed(pair: Pair, missing: Sequence[str]) -> Pair:
+def _placed(pair: ImagePair, missing: Sequence[str]) -> ImagePair:
     if pair.split not in (FLAT, "train"):
         return pair
     share = share_of(pair.clip or pair.name)  # a clip stays together
@@ -79,7 +79,7 @@ def _note(missing: Sequence[str]) -> str:
     return f"{taken}, {_RULE}"
 
 
-def _empty(pairs: Sequence[Pair], missing: Sequence[str]) -> list[Problem]:
+def _empty(pairs: Sequence[ImagePair], missing: Sequence[str]) -> list[Problem]:
     present = {pair.split for pair in pairs}
     by_name = "none of the images, split by name, fell into {}; name the splits in dataset.yaml or use folders"
     by_folder = "there is no image with a mask in {}"
@@ -88,8 +88,8 @@ def _empty(pairs: Sequence[Pair], missing: Sequence[str]) -> list[Problem]:
 
 
 def _declared(
-    pairs: Sequence[Pair], declaration: Declaration, found: list[Problem]
-) -> tuple[list[Pair], list[str]]:
+    pairs: Sequence[ImagePair], declaration: Declaration, found: list[Problem]
+) -> tuple[list[ImagePair], list[str]]:
     """The pairs that the declared splits name."""
     place = declaration.place
     if any(pair.split != FLAT for pair in pairs):

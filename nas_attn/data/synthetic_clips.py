@@ -67,7 +67,7 @@ class _Shape:
 
 
 @dataclass(frozen=True)
-class _Body:
+class _MovingBody:
     """A body and its way: where it is in the first frame, and how far it goes in each, in pixels."""
 
     outline: Outline
@@ -127,9 +127,9 @@ def _slope(size: int, random: np.random.Generator) -> Field:
     return local_coordinates(size, (size / 2, size / 2), size / 2, random.uniform(0, 2 * np.pi))[0]
 
 
-def _bodies(shape: _Shape, random: np.random.Generator) -> list[_Body]:
+def _bodies(shape: _Shape, random: np.random.Generator) -> list[_MovingBody]:
     """Bodies that hardly touch in the first frame; each of them moves or rests, as a coin has it."""
-    bodies: list[_Body] = []
+    bodies: list[_MovingBody] = []
     wanted = int(random.integers(3, 7))
     for row, column, share in random.uniform(0, 1, (60, 3)):
         radius = (0.1 + 0.05 * share) * shape.size
@@ -140,7 +140,7 @@ def _bodies(shape: _Shape, random: np.random.Generator) -> list[_Body]:
             brightness = _CONTRAST * random.uniform(0.8, 1.4)
             pace = shape.speed * shape.size * random.uniform(2 / 3, 4 / 3) * random.integers(2)
             step = (float(pace * np.sin(course)), float(pace * np.cos(course)))
-            bodies.append(_Body(outline, radius, turn, brightness, (start[0], start[1]), step))
+            bodies.append(_MovingBody(outline, radius, turn, brightness, (start[0], start[1]), step))
         if len(bodies) == wanted:
             break
     return bodies

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas_attn import __version__
 from nas_attn.commands import command
-from nas_attn.deploy.card_evidence import Evidence, evidence_of
+from nas_attn.deploy.card_evidence import CardEvidence, evidence_of
 from nas_attn.deploy.drawing import draw_in_letters
 from nas_attn.deploy.subject import Subject
 from nas_attn.deploy.words import input_sentence, origin_sentence, weights_sentence
@@ -82,7 +82,7 @@ def write_card(subject: Subject, path: Path) -> str:
     )
 
 
-def _card(subject: Subject, evidence: Evidence, parameters: int, macs: int) -> str:
+def _card(subject: Subject, evidence: CardEvidence, parameters: int, macs: int) -> str:
     architecture = subject.architecture
     network, (height, width) = architecture.network, subject.counted_size
     facts = [
@@ -132,7 +132,7 @@ def _searched_costs(subject: Subject, parameters: int, macs: int) -> Iterator[tu
         yield "memory of a training step", f"{results.peak_memory_mib:.3g} MiB"
 
 
-def _results(subject: Subject, evidence: Evidence) -> Iterator[str]:
+def _results(subject: Subject, evidence: CardEvidence) -> Iterator[str]:
     results = subject.architecture.results
     if evidence.verdict:
         yield f"**{_plain(evidence.verdict)}**"

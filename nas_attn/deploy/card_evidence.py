@@ -33,7 +33,7 @@ _IN_THE_RUN = (
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CardEvidence:
     """All that a card says and the architecture file does not.
 
     Args:
@@ -59,7 +59,7 @@ class Evidence:
     commands: Pairs = ()
 
 
-def evidence_of(subject: Subject) -> Evidence:
+def evidence_of(subject: Subject) -> CardEvidence:
     """What is known of a subject: from its study, or else from its run and its architecture file.
 
     Raises:
@@ -70,7 +70,7 @@ def evidence_of(subject: Subject) -> Evidence:
         notes = (facts.plain_curve_text, *ranking_notes(facts.ranking))
         row = next(row for row in facts.ranking.rows if row.placement == subject.architecture.placement)
         held = facts.study, row, facts.ranking, facts.verifications
-        return Evidence(
+        return CardEvidence(
             verdict=f"The study: {ranking_verdict(facts.ranking)}",
             holds=confirmation_sentences(*held),
             modules=module_sentences(*held),
@@ -86,14 +86,14 @@ def evidence_of(subject: Subject) -> Evidence:
     if found is not None:
         data += [("data set of the search", found.data), ("its fingerprint", found.data_fingerprint)]
     if subject.weights is None:
-        return Evidence(holds=holds, data=tuple(data), made=searched)
+        return CardEvidence(holds=holds, data=tuple(data), made=searched)
     folder = RunFolder(subject.weights.parent)
     metrics, run = _json(folder.metrics), _json(folder.identity)
     data += [
         (name, str(run[key])) for name, key in (("data set", "data"), ("fingerprint", "fingerprint")) if key in run
     ]
     data += _counted(metrics)
-    return Evidence(
+    return CardEvidence(
         holds=holds,
         notes=_cautions(metrics),
         tests=tuple(_tests(metrics)),

@@ -13,7 +13,7 @@ from nas_attn.report.drawing import draw_backbone, draw_modules, opening, tell
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.holding import holding_line
 from nas_attn.report.markup import safe
-from nas_attn.report.sections import Section, drawn_rows, numbers_of, sections
+from nas_attn.report.sections import PageSection, drawn_rows, numbers_of, sections
 from nas_attn.report.words import named
 from nas_attn.reporting.text.rankings import ranking_verdict
 
@@ -23,7 +23,7 @@ _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; s
 @dataclass(frozen=True)
 class _Parts:
     title: str
-    sections: tuple[Section, ...]
+    sections: tuple[PageSection, ...]
     facts: str
 
 
@@ -61,7 +61,7 @@ def _header(facts: StudyFacts, parts: _Parts) -> str:
     )
 
 
-def _markup(section: Section) -> str:
+def _markup(section: PageSection) -> str:
     return (
         f'<section aria-labelledby="{section.name}"><h2 id="{section.name}">{safe(section.title)}</h2>'
         f"{section.body}</section>"

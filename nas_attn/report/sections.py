@@ -37,7 +37,7 @@ from nas_attn.reporting.text.rankings import gained, ranking_notes
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page.
 
     Args:
@@ -51,7 +51,7 @@ class Section:
     body: str
 
 
-def sections(facts: StudyFacts) -> Iterator[Section]:
+def sections(facts: StudyFacts) -> Iterator[PageSection]:
     """All parts for which there are data."""
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
@@ -70,7 +70,7 @@ def sections(facts: StudyFacts) -> Iterator[Section]:
     )
     for name, title, body in parts:
         if markup := body(facts):
-            yield Section(name, title, markup)
+            yield PageSection(name, title, markup)
 
 
 def charts_of(facts: StudyFacts) -> Iterator[Chart]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from nas_attn.ranking.verification import Verification, lost_seeds, verification
@@ -10,13 +10,14 @@ from nas_attn.record import State, TrialRecord
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.replacement import n_with_replacements
 
 _MARK = ".verify-"
 
+_LEAST_REPLACED = 2
+
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedClaim:
     """A verification with what it rests on.
 
     Args:
@@ -98,3 +99,24 @@ def wanted_evaluations(
     """
     lost = lost_seeds(records, claim.winner, claim.plain)
     return claim.evaluations(n_with_replacements(claim.first_seed, n_seeds, lost), ablate=ablate)
+
+
+def most_replaced(n_seeds: int) -> int:
+    """How many lost seeds are replaced at most: half of them, and two in any case."""
+    return max(_LEAST_REPLACED, n_seeds // 2)
+
+
+def n_with_replacements(first_seed: int, n_seeds: int, lost: Set[int]) -> int:
+    """How many consecutive seeds it takes until so many are not lost, as far as they are replaced.
+
+    Args:
+        first_seed: of the verification.
+        n_seeds: that are wanted.
+        lost: seeds with which the winner or the plain U-Net collapsed or failed.
+    """
+    number = n_seeds
+    while number < n_seeds + most_replaced(n_seeds):
+        if number - sum(first_seed <= seed < first_seed + number for seed in lost) >= n_seeds:
+            break
+        number += 1
+    return number

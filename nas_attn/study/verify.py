@@ -21,7 +21,7 @@ from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.resolve import Resolved
-from nas_attn.study.verified import Verified, n_looks, verification_name, verified_claim, wanted_evaluations
+from nas_attn.study.verified import VerifiedClaim, n_looks, verification_name, verified_claim, wanted_evaluations
 from nas_attn.study.workers.pool import Pool
 
 Listener = Callable[[int, int], None]
@@ -37,7 +37,7 @@ def verify(
     ablate: bool,
     listener: Listener,
     pool: AbstractContextManager[Pool] | None = None,
-) -> Verified:
+) -> VerifiedClaim:
     """Run what a claim takes, and say what they show of it.
 
     The runs are a study of their own in the same storage, named after the study and the winner: the search's
@@ -70,7 +70,7 @@ def verify(
                     _run(resolved, ledger, records, work, workers, listener)
                     work = _Work.left(records, kept, n_seeds, ablate)
     result = verified_claim(records, kept, ablated=ablate)
-    return Verified(result, tuple(records), n_looks(ledger, resolved.settings.study))
+    return VerifiedClaim(result, tuple(records), n_looks(ledger, resolved.settings.study))
 
 
 @dataclass

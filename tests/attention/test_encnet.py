@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.attention.encnet import ContextEncoding, Encoding
+from nas_attn.attention.encnet import CodewordEncoding, ContextEncoding
 from nas_attn.errors import AttentionError
 from nas_attn.measure import count_macs, count_parameters
 from nas_attn.training import initialise
@@ -43,7 +43,7 @@ def test_context_encoding_follows_the_equations_of_its_paper(
 
 
 def test_codes_and_their_gradients_equal_those_of_differences_written_out(spread):
-    encoding, generator = spread(Encoding(4, 3)), torch.Generator().manual_seed(1)
+    encoding, generator = spread(CodewordEncoding(4, 3)), torch.Generator().manual_seed(1)
     z = torch.randn(2, 4, 7, generator=generator, dtype=torch.float64).requires_grad_()
     differences = z.transpose(1, 2)[:, :, None] - encoding.codewords
     weights = torch.softmax(-encoding.smoothing * differences.square().sum(-1), -1)
@@ -72,7 +72,7 @@ def test_context_encoding_has_the_sizes_of_the_published_table():
 
 @pytest.mark.parametrize("drawn", [False, True], ids=["as built", "drawn anew by a run"])
 def test_codewords_start_small_and_smoothing_factors_between_zero_and_one(drawn):
-    encoding = Encoding(64, 32)
+    encoding = CodewordEncoding(64, 32)
     if drawn:
         nn.init.ones_(encoding.codewords)
         initialise(encoding, 2)
@@ -89,7 +89,7 @@ def test_context_encoding_does_not_care_where_in_the_map_a_value_stands(feature,
 
 
 def test_codes_keep_their_precision_under_autocast():
-    encoding, generator = Encoding(8, 4), torch.Generator().manual_seed(1)
+    encoding, generator = CodewordEncoding(8, 4), torch.Generator().manual_seed(1)
     with torch.no_grad():
         encoding.codewords.copy_(20 + torch.randn(4, 8, generator=generator))  # far from 0, near one another
     z = (20 + torch.randn(1, 8, 50, generator=generator)).bfloat16()

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from nas_attn.attention._noise import Noise
+from nas_attn.attention._noise import StepNoise
 
 MASK = 2**64 - 1
 
 
-def at(key: int, step: int) -> Noise:
-    noise = Noise()
+def at(key: int, step: int) -> StepNoise:
+    noise = StepNoise()
     noise.begin_step(torch.tensor([step]), 100, key)
     return noise
 

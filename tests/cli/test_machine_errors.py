@@ -7,8 +7,7 @@ import os
 
 import pytest
 
-from nas_attn.cli._machine_errors import machine_problem
-from nas_attn.cli.main import main
+from nas_attn.cli.main import machine_problem, main
 
 
 @pytest.mark.parametrize(

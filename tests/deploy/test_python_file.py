@@ -19,7 +19,7 @@ from torch import nn
 
 from nas_attn.attention import KINDS
 from nas_attn.budget import Budget
-from nas_attn.deploy.python import python_source
+from nas_attn.deploy.python.file import python_source
 from nas_attn.deploy.python.runtime import read_tensors
 from nas_attn.export import Architecture, Found
 from nas_attn.network import UNetConfig

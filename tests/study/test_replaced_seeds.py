@@ -9,8 +9,7 @@ from nas_attn.network import UNetConfig
 from nas_attn.placement import AttentionSpec, Location
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.study.claim import Claim
-from nas_attn.study.replacement import n_with_replacements
-from nas_attn.study.verified import verified_claim, wanted_evaluations
+from nas_attn.study.verified import n_with_replacements, verified_claim, wanted_evaluations
 
 PLAIN = UNetConfig(in_channels=1, classes=2, depth=3).plain
 WINNER = PLAIN.replace(Location.parse("skip.0"), AttentionSpec("se"))

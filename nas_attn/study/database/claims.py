@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Claim:
+class TrialClaim:
     """A trial that a process has taken.
 
     Args:
@@ -80,7 +80,7 @@ class Claims(Protocol):
     def settle(self, number: int) -> None:
         """Nobody needs it any more: the trial is finished."""
 
-    def held_by_others(self) -> Mapping[int, Claim]:
+    def held_by_others(self) -> Mapping[int, TrialClaim]:
         """The trials that other processes have."""
 
 
@@ -97,7 +97,7 @@ class NoClaims:
     def settle(self, number: int) -> None:
         """Nobody asks."""
 
-    def held_by_others(self) -> Mapping[int, Claim]:
+    def held_by_others(self) -> Mapping[int, TrialClaim]:
         """None."""
         return {}
 
@@ -137,9 +137,9 @@ class ClaimTable:
         """Nobody needs it any more; its row goes when the next one is taken."""
         self._settled.add(number)
 
-    def held_by_others(self) -> Mapping[int, Claim]:
+    def held_by_others(self) -> Mapping[int, TrialClaim]:
         """The trials that other processes have."""
-        found: dict[int, Claim] = self._do(self._held_by_others)
+        found: dict[int, TrialClaim] = self._do(self._held_by_others)
         return found
 
     def beat(self) -> None:
@@ -147,7 +147,7 @@ class ClaimTable:
         with self._engine.begin() as connection:
             connection.execute(update(_CLAIMS).where(self._mine).values(beat=_CLAIMS.c.beat + 1))
 
-    def release(self, number: int, claim: Claim) -> bool:
+    def release(self, number: int, claim: TrialClaim) -> bool:
         """Take a claim away from its holder, unless that has given a sign of life meanwhile."""
         same = (_CLAIMS.c.number == number) & (_CLAIMS.c.holder == claim.holder) & (_CLAIMS.c.beat == claim.beat)
         return self._delete(self._study & same) > 0
@@ -177,11 +177,11 @@ class ClaimTable:
         self._settled.difference_update(settled)
         return True
 
-    def _held_by_others(self) -> dict[int, Claim]:
+    def _held_by_others(self) -> dict[int, TrialClaim]:
         others = self._study & (_CLAIMS.c.holder != self._holder)
         query = select(_CLAIMS.c.number, _CLAIMS.c.holder, _CLAIMS.c.beat).where(others)
         with self._engine.connect() as connection:
-            return {number: Claim(holder, beat) for number, holder, beat in connection.execute(query)}
+            return {number: TrialClaim(holder, beat) for number, holder, beat in connection.execute(query)}
 
     def _delete(self, which: ColumnElement[bool]) -> int:
         with self._engine.begin() as connection:
@@ -227,7 +227,7 @@ def alone(claims: Claims, problem: str) -> Iterator[None]:
         StudyError: another process has it.
     """
     with alive(claims):
-        seen: Claim | None = None
+        seen: TrialClaim | None = None
         while not claims.take(_ALL):
             holder = claims.held_by_others().get(_ALL)
             if seen is not None and holder is not None and holder != seen:

@@ -39,7 +39,7 @@ MOST_MAPS = 6
 
 
 @dataclass(frozen=True)
-class Pair:
+class PanelPair:
     """The two runs that panels show.
 
     Args:
@@ -59,7 +59,7 @@ class Pair:
         return {"placement": run.placement.to_dict(), "budget": run.budget.to_dict(), "seed": run.seed}
 
 
-def find_pair(records: Sequence[TrialRecord], ranking: Ranking) -> Pair | None:
+def find_pair(records: Sequence[TrialRecord], ranking: Ranking) -> PanelPair | None:
     """The winner's and the plain U-Net's runs with the smallest seed that both have; None where there is none."""
     winner = next((row for row in ranking.rows if not row.is_plain), None)
     if winner is None or ranking.plain is None:
@@ -67,11 +67,11 @@ def find_pair(records: Sequence[TrialRecord], ranking: Ranking) -> Pair | None:
     plain_runs = _runs(records, ranking.plain, ranking.budget)
     winner_runs = _runs(records, winner, ranking.budget)
     shared = min((seed for seed in winner_runs if seed in plain_runs), default=None)
-    return None if shared is None else Pair(winner, winner_runs[shared], plain_runs[shared])
+    return None if shared is None else PanelPair(winner, winner_runs[shared], plain_runs[shared])
 
 
 def make_panels(
-    ledger: Ledger, pair: Pair, folder: StudyFolder, *, listener: Callable[[str], None] = lambda line: None
+    ledger: Ledger, pair: PanelPair, folder: StudyFolder, *, listener: Callable[[str], None] = lambda line: None
 ) -> Panels:
     """The panels of a study, as they were kept, or made now by training two networks.
 
@@ -125,7 +125,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
     return resolved
 
 
-def _trained_panels(resolved: Resolved, pair: Pair, folder: StudyFolder) -> Panels:
+def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) -> Panels:
     dataset = resolved.dataset
     frames = resolved.settings.space.network.frames
     (evaluator, *_) = resolved.evaluators(packed_if_writable(dataset, frames, folder))
@@ -201,7 +201,7 @@ def _attention(maps: dict[str, Tensor], placement: Placement) -> list[Picture]:
     ]
 
 
-def _notes(pair: Pair, scores: Sequence[float], units: str) -> Iterator[str]:
+def _notes(pair: PanelPair, scores: Sequence[float], units: str) -> Iterator[str]:
     run = pair.winner_run
     yield (
         f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the plain U-Net on the validation "

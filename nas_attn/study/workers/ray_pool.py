@@ -50,7 +50,7 @@ class RayPool(Workers):
         fingerprint: str = "",
     ) -> None:
         self._ray = _connected(address, len(evaluators))
-        self._worker = self._ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
+        self._worker = self._ray.remote(num_cpus=1, num_gpus=gpus)(_Actor)
         self._starts = [
             (evaluator, fingerprint, logs[index] if logs else None) for index, evaluator in enumerate(evaluators)
         ]
@@ -141,7 +141,7 @@ class RayPool(Workers):
         self._actors[index] = self._worker.remote(*self._starts[index])
 
 
-class _Worker:
+class _Actor:
     """Evaluates in a process of Ray's, with one thread."""
 
     def __init__(self, evaluator: Any, fingerprint: str, worker_log: WorkerLog | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy
 
 from nas_attn.study.database import claims as claims_module
-from nas_attn.study.database.claims import Claim, ClaimTable, alive
+from nas_attn.study.database.claims import ClaimTable, TrialClaim, alive
 from nas_attn.study.database.holder import has_ended, this_process
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.settings import StudySettings
@@ -84,7 +84,7 @@ def test_claims_of_others_come_with_their_heartbeats(engine: sqlalchemy.Engine) 
     other.take(3)
     other.beat()
 
-    assert one.held_by_others() == {1: Claim("other", 1), 3: Claim("other", 1)}
+    assert one.held_by_others() == {1: TrialClaim("other", 1), 3: TrialClaim("other", 1)}
 
 
 def test_a_claim_that_beat_meanwhile_is_not_released(engine: sqlalchemy.Engine) -> None:

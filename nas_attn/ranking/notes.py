@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nas_attn.ranking.describe import counted, in_words, ranges
 from nas_attn.ranking.evidence import Evidence
+from nas_attn.ranking.gains import MOST_RUNS
 from nas_attn.ranking.order import COSTS
 from nas_attn.ranking.result import RankedPlacement
 
@@ -38,6 +39,11 @@ def _comparison(rows: Sequence[RankedPlacement], evidence: Evidence) -> list[str
         notes.append(
             f"!  unstable: {unstable} of {len(rows)} placements scatter far more from seed to seed than the "
             "others; they are judged by their own scatter and left out of the pooled noise."
+        )
+    if evidence.n_runs > MOST_RUNS:
+        notes.append(
+            f"Gains rest on {MOST_RUNS:,} of {evidence.n_runs:,} runs: those of placements with several and the "
+            "earliest others. Of the rest, what is expected follows from their attentions alone."
         )
     if any(row.fresh for row in rows):
         notes.append("Finalists are reported by their runs in the finals, whose seeds chose nothing.")

@@ -13,7 +13,7 @@ from nas_attn.placement import Placement
 from nas_attn.ranking.additive import SeedScores, mean
 from nas_attn.ranking.collapse import Collapses, find_collapses
 from nas_attn.ranking.fresh import LEAST_SEEDS, reported_scores
-from nas_attn.ranking.front import front_probabilities, nearest_to_front
+from nas_attn.ranking.front import DRAWS, front_probabilities, nearest_to_front
 from nas_attn.ranking.gains import Gains, gains_of
 from nas_attn.ranking.images import (
     Array,
@@ -119,7 +119,12 @@ class Evidence:
     @cached_property
     def gains(self) -> Gains:
         """What each row gains over the plain U-Net, by the one model of all runs."""
-        return gains_of([run.placement for run in self.selected.runs], self.clean, self.image_variance)
+        return gains_of([run.placement for run in self.selected.runs], self.clean, self.influences)
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs the gains could rest on."""
+        return sum(len(scores) for scores in self.clean)
 
     @cached_property
     def tested(self) -> tuple[int, ...]:
@@ -245,10 +250,11 @@ class Evidence:
                 images[place] = np.mean(held, axis=0)
         shares = front_probabilities(
             [ious[row] for row in known],
-            self.gains.covariance(known),
+            self.gains.rest_covariance(known),
             images,
             [costs[row] or 0.0 for row in known],
             self.noise.pair.degrees_of_freedom,
+            self.gains.own_draws(known, DRAWS),
         )
         found = dict(zip(known, shares, strict=True))
         return tuple(None if cost is None else found.get(row, 0.0) for row, cost in enumerate(costs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,25 +11,25 @@ from nas_attn.placement import NONE, Placement
 from nas_attn.ranking.additive import SeedScores
 from nas_attn.ranking.effect_model import (
     LEVEL_VARIANCE,
+    Choice,
     Codes,
     Runs,
     Variances,
     cholesky,
-    covariance_of,
     gain_kernels,
-    likeliest_variances,
     score_kernels,
     solve,
     within_groups,
 )
-from nas_attn.ranking.images import Array
+from nas_attn.ranking.gain_variances import NOTHING, covariance_with, gain_variances, image_variances
+from nas_attn.ranking.images import Array, Influences
+from nas_attn.ranking.own_effects import NO_EFFECTS, OwnEffects
 
 MOST_RUNS = 1200
 """Of more runs those of placements with several and the earliest others are taken: work grows with their cube."""
 _MOST_FOR_VARIANCES = 400
-SCEPTICAL = Variances(kind=0.03, location=0.05, pair=0.03, rest=0.05, by_seed=0.1, noise=0.8)
-"""The middle of the prior: attentions do little, until runs say otherwise. What is reported of the first of many
-is not to be what a prior hoped for."""
+_LEAST_COUNTED = 3
+"""Runs whose images must be counted, to tell what the images gave."""
 _FAR = 5.0
 _IQR_PER_SD = 1.349
 _LEAST_SPREAD = 1e-5
@@ -44,8 +44,10 @@ class Gains:
         mean: gain of each placement, in units of IoU, (m,); 0 for the plain U-Net.
         spread: by which the model's units are multiplied to get IoU.
         codes: of the placements, (m, L).
-        variances: of the model's parts.
-        known: what the runs say of each placement, (n, m): covariances with the scores, whitened.
+        variances: of the model's parts but the own effects of attentions at their locations.
+        known: what the runs say of these parts of each placement, (n, m): covariances with the scores, whitened.
+        reach: how each gain hangs on the own effects, (m, p), given the runs.
+        own: these effects.
     """
 
     level: float
@@ -54,11 +56,27 @@ class Gains:
     codes: Codes
     variances: Variances
     known: Array
+    reach: Array
+    own: OwnEffects
 
     def covariance(self, rows: Sequence[int]) -> Array:
         """Of the gains of some placements, (k, k)."""
+        reach = self.reach[rows]
+        return self.rest_covariance(rows) + self.spread**2 * (reach @ self.own.covariance @ reach.T)
+
+    def rest_covariance(self, rows: Sequence[int]) -> Array:
+        """Of the gains of some placements without the own effects of their attentions, (k, k)."""
         codes, known = self.codes[rows], self.known[:, rows]
         return self.spread**2 * (_gain_covariance(codes, codes, self.variances) - known.T @ known)
+
+    def own_draws(self, rows: Sequence[int], number: int) -> Array:
+        """What own effects add to the gains of some placements beyond the mean, drawn, (number, k).
+
+        Few effects are large and others next to nothing, so that these sums are not normal. The draws are the same
+        at every call.
+        """
+        drawn = self.own.drawn(number, np.random.default_rng(3)) - self.own.mean
+        return self.spread * (drawn @ self.reach[rows].T)
 
     def difference_sd(self, one: int, other: int) -> float:
         """Standard deviation of the difference between two gains."""
@@ -66,7 +84,9 @@ class Gains:
         return float(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]) ** 0.5)
 
 
-def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores], image_variance: float = 0.0) -> Gains:
+def gains_of(
+    placements: Sequence[Placement], table: Sequence[SeedScores], influences: Sequence[Influences] = ()
+) -> Gains:
     """Learn from all runs what each placement gains.
 
     The model is that of ``effect_model.EffectModel``, with the variances that make the runs most likely: what its
@@ -78,13 +98,13 @@ def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores], image
     Args:
         placements: of each row; all of one network.
         table: of each row, seed to IoU; a row without scores is only predicted.
-        image_variance: of what the images happen to give a placement in all of its runs: a rest that would be
-            another one on other images, and so no gain.
+        influences: of each row's runs, by seed, those of the images; may be left out. What the images happen to
+            give attentions, pairs and placements would be something else on other images, and so is no gain.
     """
     codes = _codes(placements)
     held = _taken(table)
     if not held:
-        return Gains(0.0, np.zeros(len(placements)), 0.0, codes, Variances(), np.zeros((0, len(placements))))
+        return _nothing_known(codes)
     rows = np.array([row for row, _, _ in held])
     ious = np.array([iou for _, _, iou in held])
     names = {seed: number for number, seed in enumerate(dict.fromkeys(seed for _, seed, _ in held))}
@@ -92,20 +112,67 @@ def gains_of(placements: Sequence[Placement], table: Sequence[SeedScores], image
     middle, spread = float(np.median(ious)), _spread(ious, seeds)
     scores = _tamed((ious - middle) / spread, seeds)
     runs = Runs(codes[rows], seeds, scores, tuple(int(column.max()) + 1 for column in codes.T))
-    return _posterior(runs, codes, middle, spread, image_variance / spread**2)
+    by_images = {
+        number: influences[row][seed] / spread
+        for number, (row, seed, _) in enumerate(held[:_MOST_FOR_VARIANCES])
+        if influences and seed in influences[row]
+    }
+    return _posterior(runs, codes, middle, spread, by_images)
 
 
-def _posterior(runs: Runs, codes: Codes, middle: float, spread: float, image_variance: float) -> Gains:
-    kernels, first = score_kernels(runs), runs.first(_MOST_FOR_VARIANCES)
-    n_first = len(first.scores)
-    of_first = {name: kernel[:n_first, :n_first] for name, kernel in kernels.items()}
-    variances, _ = likeliest_variances(of_first, first.scores, SCEPTICAL)
-    factor = cholesky(covariance_of(kernels, variances))
+def _nothing_known(codes: Codes) -> Gains:
+    n_placements = len(codes)
+    none = np.zeros((0, n_placements))
+    return Gains(0.0, np.zeros(n_placements), 0.0, codes, NOTHING, none, none.T, NO_EFFECTS)
+
+
+def _posterior(runs: Runs, codes: Codes, middle: float, spread: float, influences: Mapping[int, Array]) -> Gains:
+    """Given the runs, and the images' influences on some of them, in units of the spread."""
+    kernels, n_first = score_kernels(runs), min(_MOST_FOR_VARIANCES, len(runs.scores))
+    by_images = _by_images(kernels, influences)
+    likely = gain_variances(_some(kernels, range(n_first)), runs.scores[:n_first], by_images)
+    variances = replace(likely, location=0.0)
+    factor = cholesky(covariance_with(kernels, variances, by_images))
+    choices = _choices(codes)
+    held = solve(factor, _holds(runs.codes, choices))
     white = solve(factor, runs.scores)
-    lasting = replace(variances, rest=max(0.0, variances.rest - image_variance))
-    known = solve(factor, _gain_covariance(runs.codes, codes, lasting))
-    level = middle + spread * _plain_level(runs, factor, white)
-    return Gains(level, spread * (known.T @ white), spread, codes, lasting, known)
+    own = OwnEffects.of(held, white, likely.location, codes.shape[1])
+    known = solve(factor, _gain_covariance(runs.codes, codes, variances))
+    reach = _holds(codes, choices) - known.T @ held
+    left = white - held @ own.mean
+    return Gains(
+        level=middle + spread * _plain_level(runs, factor, left),
+        mean=spread * (known.T @ left + _holds(codes, choices) @ own.mean),
+        spread=spread,
+        codes=codes,
+        variances=variances,
+        known=known,
+        reach=reach,
+        own=own,
+    )
+
+
+def _choices(codes: Codes) -> list[Choice]:
+    """All attentions that placements hold, with their locations."""
+    columns = enumerate(codes.T.tolist())
+    return [(location, code) for location, column in columns for code in sorted({*column} - {0})]
+
+
+def _holds(codes: Codes, choices: Sequence[Choice]) -> Array:
+    """Which placements hold which choices, (m, p) of 0 and 1."""
+    held = [codes[:, location] == code for location, code in choices]
+    return np.stack(held, axis=1).astype(float) if held else np.zeros((len(codes), 0))
+
+
+def _by_images(kernels: Mapping[str, Array], influences: Mapping[int, Array]) -> Variances:
+    if len(influences) < _LEAST_COUNTED:
+        return NOTHING
+    return image_variances(_some(kernels, list(influences)), np.stack(list(influences.values())))
+
+
+def _some(kernels: Mapping[str, Array], runs: Sequence[int]) -> dict[str, Array]:
+    """The kernels among some of the runs."""
+    return {name: kernel[np.ix_(runs, runs)] for name, kernel in kernels.items()}
 
 
 def _plain_level(runs: Runs, factor: Array, white: Array) -> float:

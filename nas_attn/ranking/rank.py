@@ -60,6 +60,7 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         noise=evidence.noise,
         n_tested=len(evidence.tested),
         collapsed_seeds=tuple(sorted(evidence.collapses.seeds)),
+        n_runs=evidence.n_runs,
         left_out=evidence.selected.left_out,
         image_groups=evidence.image_groups,
         fewest_groups_of_a_class=evidence.fewest_groups_of_a_class,

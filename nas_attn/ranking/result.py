@@ -112,6 +112,7 @@ class Ranking:
         noise: the seed's part in the scores.
         n_tested: how many placements the intervals of differences hold for together.
         collapsed_seeds: with which the plain U-Net collapsed; nothing is compared under them.
+        n_runs: how many runs its placements have together.
         left_out: trials that it does not rest on.
         image_groups: over how many groups of images the intervals are, besides the seeds; None where they are over
             seeds only, since the study did not keep its counts by image.
@@ -125,6 +126,7 @@ class Ranking:
     noise: Noise
     n_tested: int
     collapsed_seeds: tuple[int, ...]
+    n_runs: int
     left_out: LeftOut
     image_groups: int | None = None
     fewest_groups_of_a_class: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas_attn.ranking.gains import MOST_RUNS
 from nas_attn.ranking.order import COSTS
 from nas_attn.ranking.result import RankedPlacement, Ranking, Versus
 from nas_attn.ranking.runs import LeftOut
@@ -114,6 +115,11 @@ def _comparison(ranking: Ranking) -> list[str]:
         notes.append(
             f"!  unstable: {unstable} of {len(rows)} placements scatter far more from seed to seed than the "
             "others; they are judged by their own scatter and left out of the pooled noise."
+        )
+    if ranking.n_runs > MOST_RUNS:
+        notes.append(
+            f"Gains rest on {MOST_RUNS:,} of {ranking.n_runs:,} runs: those of placements with several and the "
+            "earliest others. For the rest, the expected gain follows from their attentions alone."
         )
     if any(row.fresh for row in rows):
         notes.append("Finalists are reported by their runs in the finals, whose seeds chose nothing.")

@@ -18,7 +18,7 @@ from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.plan import Plan
 from nas_attn.study.schedule.common import common_evaluations, n_common_seeds
 from nas_attn.study.schedule.controls import PLAIN, control_evaluations
-from nas_attn.study.schedule.finals import Finals, n_places
+from nas_attn.study.schedule.finals import Finals, Screened, n_places
 from nas_attn.study.schedule.history import History
 from nas_attn.study.schedule.probe import converged_budget, needs_all, probe
 from nas_attn.study.schedule.room import Fits
@@ -65,6 +65,7 @@ class Agenda:
         self._costs = costs
         self._course_of = lru_cache(self._build_course)
         self._history_of = lru_cache(History)
+        self._screened = Screened()
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
@@ -89,7 +90,7 @@ class Agenda:
         history.follow(records)
         if (common := self._common(course, history, pending)) is not None:
             return common
-        final = Finals(settings.trials, settings.timeout)
+        final = Finals(settings.trials, settings.timeout, self._screened)
         n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
         time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
         if (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas_attn.budget import Budget
 from nas_attn.placement import Placement
@@ -21,6 +21,20 @@ _CONFIDENCE = 0.95
 _MARK = "finals"
 
 
+class Screened:
+    """What the runs before the finals say: weighed once, and kept as long as they are the same runs."""
+
+    def __init__(self) -> None:
+        self._records: Sequence[TrialRecord] = ()
+        self._evidence = Evidence.of(())
+
+    def __call__(self, records: Sequence[TrialRecord]) -> Evidence:
+        """The evidence of some runs."""
+        if records != self._records:
+            self._records, self._evidence = records, Evidence.of(records)
+        return self._evidence
+
+
 @dataclass(frozen=True)
 class Finals:
     """The finals of a study as far as it was to go when they began; one that goes on further has others.
@@ -28,10 +42,12 @@ class Finals:
     Args:
         trials: of the study.
         timeout: of the study, in seconds; None without one.
+        screened: what the runs before them say.
     """
 
     trials: int
     timeout: float | None = None
+    screened: Screened = field(default_factory=Screened, compare=False)
 
     def holds(self, record: TrialRecord) -> bool:
         """Whether a trial belongs to these finals."""
@@ -71,7 +87,8 @@ class Finals:
         runs = [record for record in (*records, *pending) if self.holds(record)]
         course = _Course.of(records, runs, space.plain, ladder[-1])
         if len(course.seeds) == 1 and len(course.members) < n_places(n_trials) - 1:
-            chosen = next(_candidates(screening, course, ladder, space, cost), None)
+            evidence = self.screened([record for record in screening if record.budget == ladder[-1]])
+            chosen = next(_candidates(evidence, screening, course, ladder, space, cost), None)
             if chosen is not None:
                 return self._evaluation(chosen, ladder[-1], course.seeds[0])
         members = course.members if len(course.seeds) <= FURTHER_SEEDS else course.undecided()
@@ -119,15 +136,17 @@ class _Course:
     ) -> _Course:
         """By all finished trials, and by all trials of the finals that were begun."""
         failed = {record.placement for record in records if record.failure is not None}
-        field = dict.fromkeys(run.placement for run in runs if run.placement.attended)
-        seen = [r for r in records if r.budget == budget and (r.placement in field or not r.placement.attended)]
+        finalists = dict.fromkeys(run.placement for run in runs if run.placement.attended)
+        seen = [
+            r for r in records if r.budget == budget and (r.placement in finalists or not r.placement.attended)
+        ]
         evidence = Evidence.of(seen)
         lost = {r.seed for r in seen if not r.placement.attended and r.failure is not None}
         if evidence.plain is not None:
             lost |= evidence.collapses.seeds | evidence.collapses.runs[evidence.plain]
         return cls(
-            members=tuple(placement for placement in field if placement not in failed),
-            excluded=frozenset({*field, *failed}),
+            members=tuple(placement for placement in finalists if placement not in failed),
+            excluded=frozenset({*finalists, *failed}),
             seeds=tuple(run.seed for run in runs if run.placement == plain and run.seed not in lost),
             begun=frozenset((run.placement, run.seed) for run in runs),
             evidence=evidence,
@@ -151,11 +170,15 @@ class _Course:
 
 
 def _candidates(
-    screening: Sequence[TrialRecord], course: _Course, ladder: tuple[Budget, ...], space: SearchSpace, cost: str
+    evidence: Evidence,
+    screening: Sequence[TrialRecord],
+    course: _Course,
+    ladder: tuple[Budget, ...],
+    space: SearchSpace,
+    cost: str,
 ) -> Iterator[Placement]:
     """Who may be the next finalist, the best first: by the IoU to expect, and for each third place the best of
     those that no other one beats at its cost."""
-    evidence = Evidence.of([record for record in screening if record.budget == ladder[-1]])
     placements = [run.placement for run in evidence.selected.runs]
     ious = _expected(evidence, placements, screening, ladder, space)
     open_ = [row for row, placement in enumerate(placements) if placement.attended]

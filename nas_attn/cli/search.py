@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from importlib.resources import files as files_of
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import add_settings, given_settings
+from nas_attn.commands import command
 from nas_attn.config.described import described_settings
 from nas_attn.config.settings import FIELDS, GROUPS, StudyRequest
 
@@ -117,20 +117,19 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof))
     if result.best is None:
         return
-    data = shlex.quote(resolved.request.data)
-    stored = resolved.request.storage
-    storage = f" --storage {shlex.quote(url_without_password(stored))}" if stored else ""
+    study, stored = result.study, resolved.request.storage
+    storage = url_without_password(stored) if stored else None
+    attended = not best(result.ranking).is_plain
     console.print(f"\n{_best(result)}\n\nNext:", soft_wrap=True)
-    against = "" if best(result.ranking).is_plain else " --against-plain"
-    for command in (
-        f"nas-attn rank {result.study}{storage}",
-        f"nas-attn verify {result.study}{storage}",
-        f"nas-attn report {result.study} -o report.html{storage}",
-        f"nas-attn export {result.study} --pick knee -o best.yaml{storage}",
-        f"nas-attn train {result.best} --data {data}{against}",
-        f"nas-attn dashboard {result.study}{storage}",
+    for following in (
+        command("rank", study, storage=storage),
+        command("verify", study, storage=storage),
+        command("report", study, o="report.html", storage=storage),
+        command("export", study, pick="knee", o="best.yaml", storage=storage),
+        command("train", result.best, data=resolved.request.data, against_plain=attended),
+        command("dashboard", study, storage=storage),
     ):
-        console.print(f"  {command}", soft_wrap=True)
+        console.print(f"  {following}", soft_wrap=True)
 
 
 def _best(result: StudyResult) -> str:
@@ -139,7 +138,8 @@ def _best(result: StudyResult) -> str:
 
     if not best(result.ranking).is_plain:
         return f"Best architecture: {result.best}"
+    first = command("export", result.study, pick="first", o="first.yaml")
     return (
         f"Best architecture: {result.best}, which is the plain U-Net: nothing is shown to be better.\n"
-        f"The first with attention all the same: nas-attn export {result.study} --pick first -o first.yaml"
+        f"The first with attention all the same: {first}"
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from nas_attn.cli._console import wide_console
 from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
+from nas_attn.commands import command
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _SETTINGS = ("data", "seed", "batch_size", "longest_side")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
-        "architecture", type=Path, metavar="ARCHITECTURE", help="file that 'nas-attn export' wrote"
+        "architecture", type=Path, metavar="ARCHITECTURE", help=f"file that '{command('export')}' wrote"
     )
     add_settings(
         parser,

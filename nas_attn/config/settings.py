@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from nas_attn.budget import PLAIN, SCRATCH
+from nas_attn.commands import command
 from nas_attn.config import checks
 from nas_attn.document import Read, one_of
 from nas_attn.kind import START
@@ -87,7 +88,7 @@ class StudyRequest:
 
     study: _Name | None = _setting(None, _COMMON, "name of the study", "made of the space's and the data's")
     space: _Text = _setting(
-        "unet_attention", _COMMON, "search space, a name that 'nas-attn spaces' lists or a file")
+        "unet_attention", _COMMON, f"search space, a name that '{command('spaces')}' lists or a file")
     data: _Text = _setting(SYNTHETIC, _COMMON, "folder with images/ and masks/, or synthetic, or clips")
     trials: _Trials | None = _setting(
         None, _COMMON, "how many trials the study shall have in the end",
@@ -132,7 +133,7 @@ class StudyRequest:
     workers: Count | Literal["auto"] = _setting(
         AUTO, _CLUSTER, "trials at once here; auto is one for each core, or as many as a GPU runs fastest")
     parallel: Count | None = _setting(
-        None, _CLUSTER, "trials at once, on all machines together, where others join by 'nas-attn worker'",
+        None, _CLUSTER, f"trials at once, on all machines together, where others join by '{command('worker')}'",
         "workers")
     engine: _Engine = _setting(PROCESSES, _CLUSTER, "who runs the workers, processes of this machine or Ray")
     address: _Text = _setting(LOCAL, _CLUSTER, "address of the Ray cluster, such as auto; local starts one here")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from nas_attn.commands import command
 from nas_attn.data.listing import ENDINGS, in_words
 from nas_attn.data.problem import printable
 from nas_attn.errors import UsageError, did_you_mean
 
-SOFTWARE = "nas-attn predict"
+SOFTWARE = command("predict")
 """Stands in every file that a prediction writes; only such files are written over."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
 from nas_attn.export import Architecture
@@ -91,7 +92,8 @@ class RunFolder:
         if not self.identity.exists():
             if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
                 raise TrainingError(
-                    f"{self.path}: holds files that are no run of 'nas-attn train'; give another folder with -o"
+                    f"{self.path}: holds files that are no run of '{command('train')}'; "
+                    "give another folder with -o"
                 )
             return
         there = _read(self.identity)
@@ -172,5 +174,5 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: cannot be read ({error}); delete the folder, or give another one") from None
     if not isinstance(values, dict):
-        raise TrainingError(f"{path}: is no run of 'nas-attn train'; give another folder")
+        raise TrainingError(f"{path}: is no run of '{command('train')}'; give another folder")
     return values

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from nas_attn.commands import command
 from nas_attn.errors import ExportError
 from nas_attn.fit.run_folder import run_file
 
@@ -103,7 +104,7 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
             metadata = opened.metadata() or {}
             if FORMAT not in metadata:
                 raise ExportError(
-                    f"{path}: safetensors, but without the entry '{FORMAT}' that 'nas-attn train' writes; "
+                    f"{path}: safetensors, but without the entry '{FORMAT}' that '{command('train')}' writes; "
                     "give a weights.safetensors of a run"
                 )
             return _info(path, metadata[FORMAT]), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping

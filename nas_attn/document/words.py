@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
@@ -117,7 +118,7 @@ def _allowed(base: Any, beside: tuple[object, ...]) -> str:
 
 def _bounds(beside: tuple[object, ...]) -> str:
     least = next((one for one in beside if isinstance(one, (Ge, Gt))), None)
-    most = next((one for one in beside if isinstance(one, (Le, Lt))), None)
+    most = next((one for one in beside if isinstance(one, (Le, Lt)) and one != Lt(math.inf)), None)
     low = "" if least is None else f"of at least {least.ge}" if isinstance(least, Ge) else f"above {least.gt}"
     high = "" if most is None else f"at most {most.le}" if isinstance(most, Le) else f"below {most.lt}"
     if isinstance(least, Ge) and high:

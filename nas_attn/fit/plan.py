@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Lt
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
@@ -47,7 +47,7 @@ class FitSettings:
     epochs: _Count | None = None
     batch_size: Count = 16
     crop: Annotated[int, Ge(16)] | None = None
-    learning_rate: Annotated[float, Gt(0), Le(1000)] = Recipe().peak_learning_rate
+    learning_rate: Annotated[float, Gt(0), Lt(math.inf)] = Recipe().peak_learning_rate
     seed: Seed = 0
     patience: _Count | None = None
     accelerator: Annotated[str, one_of(*ACCELERATORS)] = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -165,6 +166,7 @@ def test_words_of_types() -> None:
         allowed(Annotated[int, Ge(4), Le(9)] | Literal["full"] | None) == "a whole number from 4 to 9, or 'full'"
     )
     assert allowed(tuple[float, ...]) == "a list of numbers"
+    assert allowed(Annotated[float, Gt(0), Lt(math.inf)]) == "a number above 0"
     assert allowed(Inner) == "a mapping of size, share"
     assert allowed(Colour) == "red | blue"
 

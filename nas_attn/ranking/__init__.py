@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas_attn.ranking.additive import seed_effects
 from nas_attn.ranking.collapse import collapsed_seeds
-from nas_attn.ranking.describe import amount, bounds, counted, describe, gained, measured, points
+from nas_attn.ranking.describe import amount, bounds, counted, describe, gained, measured, named, points
 from nas_attn.ranking.evidence import Evidence
 from nas_attn.ranking.fidelity import RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.ranking.formats import ranking_csv, ranking_json
@@ -36,6 +36,7 @@ __all__ = [
     "gained",
     "ladder_fidelity",
     "measured",
+    "named",
     "pareto_front",
     "points",
     "rank",

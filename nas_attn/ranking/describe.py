@@ -25,6 +25,14 @@ def describe(placement: Placement) -> str:
     return "; ".join(f"{spec} at {_places(locations)}" for spec, locations in places.items())
 
 
+def named(row: RankedPlacement) -> str:
+    """A placement with the name of the control that it is, where its own words do not hold it."""
+    words = describe(row.placement)
+    if row.control is None or row.is_plain:
+        return words
+    return f"{words} [control]" if row.control in words else f"{words} [control: {row.control}]"
+
+
 def in_words(placement: Placement) -> str:
     """The same within a sentence: ``scse at skip.1 and eca at decoder.0-2``."""
     *others, last = describe(placement).split("; ")

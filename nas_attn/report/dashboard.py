@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from nas_attn.printable import harmless
-from nas_attn.ranking import RankedPlacement, amount, counted, describe, gained
+from nas_attn.ranking import RankedPlacement, amount, counted, describe, gained, named
 from nas_attn.record import State, TrialRecord
 from nas_attn.report.chart import PAPER, Chart
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.front import front_chart, front_data
 from nas_attn.report.holding import holding_line
 from nas_attn.report.sections import charts_of
-from nas_attn.report.words import delta, iou, named
+from nas_attn.report.words import delta, iou
 
 _MOST_POINTS = 300
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas_attn.ranking import RankedPlacement, Ranking, gained
+from nas_attn.ranking import RankedPlacement, Ranking, gained, named
 from nas_attn.report.chart import Chart, Table
 from nas_attn.report.whiskers import Whisker, whiskers_figure
-from nas_attn.report.words import delta, hover, named
+from nas_attn.report.words import delta, hover
 
 _MOST = 12
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from nas_attn.ranking import RankedPlacement, Ranking, cost_of, gained
+from nas_attn.ranking import RankedPlacement, Ranking, cost_of, gained, named
 from nas_attn.report.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
-from nas_attn.report.words import cost, cost_title, delta, hover, iou, named
+from nas_attn.report.words import cost, cost_title, delta, hover, iou
 
 MOST_POINTS = 600
 

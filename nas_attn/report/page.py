@@ -8,13 +8,12 @@ from importlib.resources import files
 
 from plotly.offline import get_plotlyjs
 
-from nas_attn.ranking import RankedPlacement
+from nas_attn.ranking import RankedPlacement, named
 from nas_attn.report.drawing import draw_backbone, draw_modules, opening, tell
 from nas_attn.report.facts import StudyFacts
 from nas_attn.report.holding import holding_line
 from nas_attn.report.markup import safe
 from nas_attn.report.sections import PageSection, drawn_rows, numbers_of, sections
-from nas_attn.report.words import named
 
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 

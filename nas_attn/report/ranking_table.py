@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, Ranking, amount, gained
+from nas_attn.ranking import RankedPlacement, Ranking, amount, gained, named
 from nas_attn.report.markup import cell_markup, list_markup
-from nas_attn.report.words import delta, iou, named
+from nas_attn.report.words import delta, iou
 
 _TOP = 25
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from nas_attn.ranking import RankedPlacement, RungFidelity, amount, compared_rungs, gained, ladder_fidelity
+from nas_attn.ranking import RankedPlacement, RungFidelity, amount, compared_rungs, gained, ladder_fidelity, named
 from nas_attn.ranking.effect_words import effect_sentences
 from nas_attn.ranking.holding import verification_of
 from nas_attn.record import State
@@ -31,7 +31,7 @@ from nas_attn.report.markup import (
 )
 from nas_attn.report.ranking_table import ranking_markup, table_rows
 from nas_attn.report.rungs import convergence_chart, rungs_chart
-from nas_attn.report.words import cost_title, delta, iou, named
+from nas_attn.report.words import cost_title, delta, iou
 
 
 @dataclass(frozen=True)

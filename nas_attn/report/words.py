@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from html import escape
 
-from nas_attn.ranking import Interval, RankedPlacement, amount, bounds, counted, describe, gained, measured
+from nas_attn.ranking import Interval, RankedPlacement, amount, bounds, counted, gained, measured, named
 
 _HOVER_LETTERS = 60
 
@@ -24,14 +24,6 @@ def cost_title(cost: str, input_name: str) -> str:
         "memory": "MiB of a training step",
     }
     return titles[cost]
-
-
-def named(row: RankedPlacement) -> str:
-    """A placement with the name of the control that it is."""
-    words = describe(row.placement)
-    if row.control is None or row.is_plain:
-        return words
-    return f"{words} [control]" if row.control in words else f"{words} [control: {row.control}]"
 
 
 def iou(value: float, interval: Interval | None) -> str:

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from nas_attn.ranking import Interval, PooledSd, RankedPlacement, Ranking, Versus
 from nas_attn.reporting.text.numbers import amount
-from nas_attn.reporting.text.placements import describe
-from nas_attn.reporting.text.rankings import gained, measured, ranking_notes, ranking_verdict
+from nas_attn.reporting.text.rankings import gained, measured, named, ranking_notes, ranking_verdict
 
 _PLACEMENT_WIDTH = 34
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
@@ -58,7 +57,7 @@ def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
     return [
         Text(str(row.rank)),
         Text(row.placement.id),
-        Text(_described(row), style="bold" if row.is_plain else ""),
+        Text(named(row), style="bold" if row.is_plain else ""),
         Text(_plus_minus(row.iou_mean, row.iou_interval)),
         Text(gained(row), style="bold"),
         Text(measured(row), style=_STYLES[row.better_than_plain]),
@@ -66,14 +65,6 @@ def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
         Text(_macs(row, ranking.plain)),
         Text(amount(row.cost.parameters)),
     ]
-
-
-def _described(row: RankedPlacement) -> str:
-    """With the name of the control that it is, where the placement's own words do not hold it."""
-    text = describe(row.placement)
-    if row.control is None or row.is_plain:
-        return text
-    return f"{text} [control]" if row.control in text else f"{text} [control: {row.control}]"
 
 
 def _plus_minus(value: float, interval: Interval | None) -> str:

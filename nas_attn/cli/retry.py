@@ -3,8 +3,8 @@
 nas-attn retry nuclei
 nas-attn retry nuclei --all
 
-A search of this version stops at such a failure and counts no trial for it. Trials that an older one has counted
-run again, each in its place, with the next nas-attn search.
+A search stops at such a failure and counts no trial for it. What is counted as failed all the same runs again in
+its place with the next search: where another program ended it and, with --all, where the placement itself failed.
 """
 
 from __future__ import annotations

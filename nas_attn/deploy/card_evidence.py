@@ -92,7 +92,8 @@ def evidence_of(subject: Subject) -> CardEvidence:
     data += [
         (name, str(run[key])) for name, key in (("data set", "data"), ("fingerprint", "fingerprint")) if key in run
     ]
-    data += _counted(metrics)
+    if "data_card" in metrics:
+        data += DataCard.from_dict(metrics["data_card"]).lines()
     return CardEvidence(
         holds=holds,
         notes=_cautions(metrics),
@@ -102,12 +103,6 @@ def evidence_of(subject: Subject) -> CardEvidence:
         made=(*searched, *_training(metrics, run)),
         commands=tuple(_commands(folder, run)),
     )
-
-
-def _counted(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Images and classes in numbers; nothing where an older version has not kept them."""
-    if "data_card" in metrics:
-        yield from DataCard.from_dict(metrics["data_card"]).lines()
 
 
 def _found(found: Found) -> Iterator[tuple[str, str]]:

@@ -14,10 +14,10 @@ from nas_attn.report.facts import StudyFacts
 from nas_attn.report.front import front_chart, front_data
 from nas_attn.report.holding import holding_line
 from nas_attn.report.sections import charts_of
-from nas_attn.report.words import delta, iou, named
+from nas_attn.report.words import delta, iou
 from nas_attn.reporting.text.numbers import amount, counted
 from nas_attn.reporting.text.placements import describe
-from nas_attn.reporting.text.rankings import gained, ranking_notes, ranking_verdict
+from nas_attn.reporting.text.rankings import gained, named, ranking_notes, ranking_verdict
 
 _MOST_POINTS = 300
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")

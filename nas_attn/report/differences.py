@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.report.chart import Chart, Table
 from nas_attn.report.whiskers import Whisker, whiskers_figure
-from nas_attn.report.words import delta, hover, named
-from nas_attn.reporting.text.rankings import gained
+from nas_attn.report.words import delta, hover
+from nas_attn.reporting.text.rankings import gained, named
 
 _MOST = 12
 

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from nas_attn.ranking import RankedPlacement, Ranking, cost_of
 from nas_attn.report.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
-from nas_attn.report.words import cost, cost_title, delta, hover, iou, named
-from nas_attn.reporting.text.rankings import gained
+from nas_attn.report.words import cost, cost_title, delta, hover, iou
+from nas_attn.reporting.text.rankings import gained, named
 
 MOST_POINTS = 600
 

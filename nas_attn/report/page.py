@@ -14,8 +14,7 @@ from nas_attn.report.facts import StudyFacts
 from nas_attn.report.holding import holding_line
 from nas_attn.report.markup import safe
 from nas_attn.report.sections import PageSection, drawn_rows, numbers_of, sections
-from nas_attn.report.words import named
-from nas_attn.reporting.text.rankings import ranking_verdict
+from nas_attn.reporting.text.rankings import named, ranking_verdict
 
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 

@@ -6,9 +6,9 @@ from html import escape
 
 from nas_attn.ranking import RankedPlacement, Ranking
 from nas_attn.report.markup import cell_markup, list_markup
-from nas_attn.report.words import delta, iou, named
+from nas_attn.report.words import delta, iou
 from nas_attn.reporting.text.numbers import amount
-from nas_attn.reporting.text.rankings import gained, ranking_notes
+from nas_attn.reporting.text.rankings import gained, named, ranking_notes
 
 _TOP = 25
 

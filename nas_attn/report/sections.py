@@ -30,10 +30,10 @@ from nas_attn.report.markup import (
 )
 from nas_attn.report.ranking_table import ranking_markup, table_rows
 from nas_attn.report.rungs import convergence_chart, rungs_chart
-from nas_attn.report.words import cost_title, delta, iou, named
+from nas_attn.report.words import cost_title, delta, iou
 from nas_attn.reporting.text.effects import effect_notes, effect_sentences
 from nas_attn.reporting.text.numbers import amount
-from nas_attn.reporting.text.rankings import gained, ranking_notes
+from nas_attn.reporting.text.rankings import gained, named, ranking_notes
 
 
 @dataclass(frozen=True)

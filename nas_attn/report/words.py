@@ -7,8 +7,7 @@ from html import escape
 
 from nas_attn.ranking import Interval, RankedPlacement
 from nas_attn.reporting.text.numbers import amount, bounds, counted
-from nas_attn.reporting.text.placements import describe
-from nas_attn.reporting.text.rankings import gained, measured
+from nas_attn.reporting.text.rankings import gained, measured, named
 
 _HOVER_LETTERS = 60
 
@@ -27,14 +26,6 @@ def cost_title(cost: str, input_name: str) -> str:
         "memory": "MiB of a training step",
     }
     return titles[cost]
-
-
-def named(row: RankedPlacement) -> str:
-    """A placement with the name of the control that it is."""
-    words = describe(row.placement)
-    if row.control is None or row.is_plain:
-        return words
-    return f"{words} [control]" if row.control in words else f"{words} [control: {row.control}]"
 
 
 def iou(value: float, interval: Interval | None) -> str:

@@ -9,7 +9,7 @@ from nas_attn.ranking.order import COSTS
 from nas_attn.ranking.result import RankedPlacement, Ranking, Versus
 from nas_attn.ranking.runs import LeftOut
 from nas_attn.reporting.text.numbers import bounds, counted, points, ranges
-from nas_attn.reporting.text.placements import in_words
+from nas_attn.reporting.text.placements import describe, in_words
 
 _FEW_GROUPS = 5
 _MOST_COLLAPSED = 3
@@ -69,6 +69,14 @@ def measured(row: RankedPlacement) -> str:
 def gained(row: RankedPlacement) -> str:
     """The gain to expect over the plain U-Net in IoU points: ``+0.6``; ``-`` of the plain U-Net itself."""
     return "-" if row.is_plain or row.gain is None else points(row.gain)
+
+
+def named(row: RankedPlacement) -> str:
+    """A placement, with the name of the control that it is where its own words do not hold it."""
+    words = describe(row.placement)
+    if row.control is None or row.is_plain:
+        return words
+    return f"{words} [control]" if row.control in words else f"{words} [control: {row.control}]"
 
 
 def _claim(row: RankedPlacement, plain: RankedPlacement) -> str:

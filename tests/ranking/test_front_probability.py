@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from nas_attn.ranking import rank
-from nas_attn.ranking.front import front_probabilities
+from nas_attn.ranking.front import DRAWS, NEGLIGIBLE, front_probabilities
 
 Make = Callable[..., Any]
 NO_IMAGES = np.zeros((2, 0))
@@ -76,3 +76,15 @@ def test_a_ranking_says_how_likely_each_row_is_on_the_front(record: Make, number
 def test_without_repeated_seeds_it_is_not_known(record: Make, numbered: Make) -> None:
     ranking = rank([record(0, numbered(0), 0, 0.5), record(1, numbered(1), 0, 0.6)])
     assert [row.front_probability for row in ranking.rows] == [None, None]
+
+
+def test_a_dearer_placement_that_is_better_by_less_than_is_negligible_is_not_on_the_front() -> None:
+    levels = [0.5, 0.5 + NEGLIGIBLE / 2, 0.5 + 2 * NEGLIGIBLE]
+    assert front_probabilities(levels, np.zeros((3, 3)), np.zeros((3, 0)), [1, 2, 3], 9) == (1.0, 0.0, 1.0)
+    assert front_probabilities(levels[:2], np.zeros((2, 2)), NO_IMAGES, [1, 1], 9) == (0.0, 1.0)
+
+
+def test_what_own_effects_add_counts_draw_by_draw() -> None:
+    own = np.zeros((DRAWS, 2))
+    own[: DRAWS // 4, 1] = 0.1
+    assert front_probabilities([0.5, 0.5], np.zeros((2, 2)), NO_IMAGES, [1, 2], 1e9, own) == (1.0, 0.25)

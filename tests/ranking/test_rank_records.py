@@ -463,3 +463,12 @@ def test_a_class_in_few_images_comes_with_a_warning(record: Make, numbered: Make
         records.append(replace(made, outcome=replace(made.outcome, score=score)))
     warning = "A class occurs in only 2 of 8 groups of validation images: intervals over so few images "
     assert any(note.startswith(warning) for note in ranking_notes(rank(records)))
+
+
+def test_a_ranking_says_on_how_many_runs_its_gains_rest(
+    record: Make, numbered: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [record(n, numbered(n), 0, 0.5 + n / 100) for n in range(6)]
+    assert not any("Gains rest on" in note for note in ranking_notes(rank(records)))
+    monkeypatch.setattr("nas_attn.reporting.text.rankings.MOST_RUNS", 5)
+    assert any(note.startswith("Gains rest on 5 of 6 runs") for note in ranking_notes(rank(records)))

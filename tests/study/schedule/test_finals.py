@@ -16,7 +16,7 @@ from nas_attn.placement import Placement
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.schedule.finals import FURTHER_SEEDS, MOST_PLACES, Finals, n_places
+from nas_attn.study.schedule.finals import FURTHER_SEEDS, MOST_PLACES, Finals, Screened, n_places
 
 BUDGET = Budget(400, 32, 8)
 Judge = Callable[[Placement, int], float]
@@ -207,3 +207,12 @@ def test_finalists_are_those_that_all_runs_together_speak_for(space: SearchSpace
         gains.append(fmean(truth[one] for one in field) - fmean(truth[one] for one in lucky))
     assert fmean(gains) > 0.001
     assert sum(gain > 0 for gain in gains) >= 8
+
+
+def test_runs_before_the_finals_are_weighed_once_and_anew_where_they_are_others() -> None:
+    runs = [ended(n, Evaluation(Placement(()), BUDGET, n, Role.PROPOSAL), 0.5) for n in range(3)]
+    weighed = Screened()
+    first = weighed(runs)
+    assert weighed(list(runs)) is first
+    assert weighed(runs[:2]) is not first
+    assert weighed(runs[:2]).selected.runs[0].scores == {0: 0.5, 1: 0.5}

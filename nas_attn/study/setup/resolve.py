@@ -36,6 +36,7 @@ from nas_attn.study.setup.request import (
     StudyRequest,
     seconds,
 )
+from nas_attn.study.workers.cluster_address import check_cluster
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
 from nas_attn.training import Precision, Recipe
@@ -104,6 +105,7 @@ def resolve(request: StudyRequest) -> Resolved:
         lambda: find_devices(request.device),
         lambda: check_url(request.storage) if request.storage else None,
         lambda: check_ray() if request.engine == RAY else None,
+        lambda: check_cluster(request.address) if request.engine == RAY else None,
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
     problems += _problems_of(lambda: _check_data(request.data))

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments, check_batch_statistics
 from nas_attn.attention._forward_cache import ForwardCache
-from nas_attn.attention._precise import precise, without_autocast
+from nas_attn.attention._precise import as_weights_of, precise, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.errors import AttentionError
 from nas_attn.kind import AttentionKind, Family, Option
@@ -93,7 +93,8 @@ class ContextEncoding(nn.Module):
                 "needs more than one value; use at least 2 images in a batch or more channels"
             )
         features = functional.relu(self.conv_norm(self.conv(x)))
-        codes = functional.relu(self.code_norm(self.encoding(features.flatten(2))))
+        encoded = as_weights_of(self.code_norm, self.encoding(features.flatten(2)))
+        codes = functional.relu(self.code_norm(encoded))
         code = codes.sum(1) if self.variant == "paper" else codes.mean(1)
         if self.training and self.presence is not None:
             self.kept.keep(self.presence(code))
@@ -121,8 +122,9 @@ class CodewordEncoding(nn.Module):
         e_k = sum_i a_ik (z_i - d_k) = sum_i a_ik z_i - d_k sum_i a_ik
         a_ik = softmax_k(-s_k |z_i - d_k|^2),  |z - d|^2 = |z|^2 - 2 z . d + |d|^2
 
-    Found in float32 whatever the precision of z. The start is that of the authors' code: codewords within
-    1 / sqrt(K C) of 0, smoothing factors s between 0 and 1.
+    Found in float32 whatever the precision of z and of the weights. ``code_norm`` behind it must stay float32 in a
+    float16 module where codes, sums over all positions, or their variances exceed 65504. The start is that of the
+    authors' code: codewords within 1 / sqrt(K C) of 0, smoothing factors s between 0 and 1.
 
     Args:
         channels: C.
@@ -144,9 +146,9 @@ class CodewordEncoding(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         with without_autocast(features.device.type):
-            features = precise(features)
-            products = torch.matmul(self.codewords, features)
-            lengths = self.codewords.square().sum(1)[:, None]
+            features, codewords = precise(features), precise(self.codewords)
+            products = torch.matmul(codewords, features)
+            lengths = codewords.square().sum(1)[:, None]
             distances = features.square().sum(1, keepdim=True) - 2 * products + lengths
-            weights = (-self.smoothing[:, None] * distances).softmax(1)
-            return torch.bmm(weights, features.transpose(1, 2)) - weights.sum(2, keepdim=True) * self.codewords
+            weights = (-precise(self.smoothing)[:, None] * distances).softmax(1)
+            return torch.bmm(weights, features.transpose(1, 2)) - weights.sum(2, keepdim=True) * codewords

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments, check_clips
 from nas_attn.attention._clip import as_clips
-from nas_attn.attention._precise import precise
+from nas_attn.attention._precise import as_weights_of, precise
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Family, Option
 
@@ -80,7 +80,7 @@ class GlobalLocalTemporal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_clips(KIND.name, x, self.frames)
         means = as_clips(precise(x).mean((2, 3)), self.frames).transpose(1, 2)
-        reduced = self.reduce(means)
+        reduced = self.reduce(as_weights_of(self.reduce, means))
         local = torch.cat([branch(reduced) for branch in self.pyramid], 1)
         likeness = torch.bmm(self.query(local).transpose(1, 2), self.key(local)).softmax(2)
         both = torch.bmm(self.value(local), likeness.transpose(1, 2).to(local.dtype)) + local

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.attention._check import check_arguments, check_batch_statistics
-from nas_attn.attention._precise import precise, without_autocast
+from nas_attn.attention._precise import as_weights_of, precise, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Option
 
@@ -61,7 +61,8 @@ class GlobalSecondOrderPooling(nn.Module):
         reduced = self.reduce(functional.relu(x))
         check_batch_statistics(KIND.name, reduced, self.training)
         covariance = _covariance(functional.relu(self.reduce_norm(reduced)).flatten(2))
-        weights: Tensor = self.excite(self.rows(self.row_norm(covariance[..., None]))).sigmoid()
+        rows = self.row_norm(as_weights_of(self.row_norm, covariance[..., None]))
+        weights: Tensor = self.excite(self.rows(rows)).sigmoid()
         return x * weights
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._forward_cache import ForwardCache
 from nas_attn.attention._noise import StepNoise
-from nas_attn.attention._precise import precise, without_autocast
+from nas_attn.attention._precise import precise, precisely, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Family, Option
 
@@ -59,6 +59,8 @@ class HardAttention(nn.Module):
 
     ``keep`` below 1 is no part of the paper: it adds (mean of p - keep)^2, without which nothing is gained by
     dropping. b starts at 3. The coins depend on the seed and the step only; there are none in evaluation.
+    In half precision the logits are found in float32 all the same; ``baseline`` must stay float32 to be trained
+    (``bfloat16`` drops steps of less than 1/256 of it): use autocast there.
 
     Args:
         channels: C of the input.
@@ -100,7 +102,7 @@ class HardAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with without_autocast(x.device.type):
-            logits = self.logits(self._cells(precise(x))) + self.bias
+            logits = precisely(self.logits, self._cells(precise(x))) + precise(self.bias)
         mask = self._drawn(logits) if self.training else (logits > 0).to(logits.dtype)
         return x * functional.interpolate(mask, size=x.shape[2:]).to(x.dtype)
 

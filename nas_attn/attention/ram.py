@@ -14,7 +14,7 @@ from nas_attn.attention._equalised import EqualisedLinear
 from nas_attn.attention._forward_cache import ForwardCache
 from nas_attn.attention._layout import in_layout_of
 from nas_attn.attention._noise import StepNoise
-from nas_attn.attention._precise import precise, without_autocast
+from nas_attn.attention._precise import precise, precisely, without_autocast
 from nas_attn.attention._registry import attention
 from nas_attn.attention._sample import sample
 from nas_attn.kind import BLOCK_STAGES, AttentionKind, Family, Option
@@ -126,7 +126,8 @@ class RecurrentAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with without_autocast(x.device.type):
-            added = self.restore(self.share * self._looked(_standardised(self.reduce(precise(x)))))
+            seen = _standardised(precisely(self.reduce, precise(x)))
+            added = precisely(self.restore, precise(self.share) * self._looked(seen))
         return in_layout_of(x, x + added.to(x.dtype))
 
     def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
@@ -147,16 +148,17 @@ class RecurrentAttention(nn.Module):
     def _looked(self, seen: Tensor) -> Tensor:
         """What all glimpses found, each where it was: (N, 16, H, W) -> (N, 16, H, W)."""
         pyramid = self._pyramid(seen)
-        state = self.first + seen.new_zeros(seen.shape[0], 1)
+        state = precise(self.first) + seen.new_zeros(seen.shape[0], 1)
         found, chances, foretold = torch.zeros_like(seen), [], []
         for drawn in self._drawn(seen):
-            centre = self.policy(state).tanh()
-            foretold.append(self.foretell(state.detach()))
+            centre = precisely(self.policy, state).tanh()
+            foretold.append(precisely(self.foretell, state.detach()))
             where, chance = self._chosen(centre, drawn)
             chances.append(chance)
             glimpse = torch.cat([self._crop(level, where) for level in pyramid], 1)
-            state = self.core(functional.relu(self.see(glimpse.flatten(1)) + self.place(where)), state)
-            refined = self.refine(glimpse[:, :REDUCED], state)
+            told = precisely(self.see, glimpse.flatten(1)) + precisely(self.place, where)
+            state = precisely(self.core, functional.relu(told), state)
+            refined = precisely(self.refine, glimpse[:, :REDUCED], state)
             found = found + self._pasted(refined, where, seen)
         if self.training:
             self.kept.keep(torch.cat(chances, 1), torch.cat(foretold, 1))

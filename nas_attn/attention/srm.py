@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nas_attn.attention._check import check_arguments
 from nas_attn.attention._pooled_norm import PooledNorm
-from nas_attn.attention._precise import precise
+from nas_attn.attention._precise import as_weights_of, precise
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Option
 
@@ -58,5 +58,6 @@ class StyleRecalibration(nn.Module):
         # A norm, and not the root of a mean: its gradient is 0, not infinite, where a channel is constant.
         deviation = torch.linalg.vector_norm(exact - mean[:, :, None, None], dim=(2, 3)) / divisor**0.5
         style = self.style[:, 0] * mean + self.style[:, 1] * deviation
-        weights: Tensor = self.norm(style[:, :, None, None]).sigmoid()
+        style = as_weights_of(self.norm, style[:, :, None, None])
+        weights: Tensor = self.norm(style).sigmoid()
         return x * weights.to(x.dtype)

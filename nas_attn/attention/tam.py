@@ -10,7 +10,7 @@ from nas_attn.attention._check import check_arguments, check_clips
 from nas_attn.attention._clip import as_clips
 from nas_attn.attention._layout import in_layout_of
 from nas_attn.attention._pooled_norm import PooledNorm
-from nas_attn.attention._precise import precise
+from nas_attn.attention._precise import as_weights_of, precise
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Family, Option
 
@@ -64,6 +64,7 @@ class TemporalAdaptive(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_clips(KIND.name, x, self.frames)
         means = as_clips(precise(x).mean((2, 3)), self.frames).transpose(1, 2)
+        means = as_weights_of(self.weigh, means)
         weights = self.weigh(means).transpose(1, 2).flatten(0, 1)
         weighted = x * weights[:, :, None, None].to(x.dtype)
         mixed = mix_frames(as_clips(weighted, self.frames), self.kernels(means).to(x.dtype))

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from nas_attn.attention._attend import attend
 from nas_attn.attention._check import check_arguments
+from nas_attn.attention._precise import precise
 from nas_attn.attention._registry import attention
 from nas_attn.kind import AttentionKind, Family, Option
 
@@ -121,7 +122,7 @@ class PositionGrid(nn.Module):
         nn.init.normal_(self.weight, std=0.02)
 
     def forward(self, like: Tensor) -> Tensor:
-        resized = functional.interpolate(self.weight, like.shape[2:], mode="bicubic", antialias=True)
+        resized = functional.interpolate(precise(self.weight), like.shape[2:], mode="bicubic", antialias=True)
         return resized.to(like.dtype)
 
 

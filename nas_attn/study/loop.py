@@ -103,6 +103,7 @@ class _Search:
                     self._write(one)
                 if not finished:
                     self._look()
+        self._ledger.check_there()
         return tuple(self._records)
 
     def _is_over(self) -> bool:

@@ -16,6 +16,7 @@ import optuna
 from nas_attn.attention import catalogue
 from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
+from nas_attn.errors import LostStorageError
 from nas_attn.export import best, write_architecture
 from nas_attn.measure import machine_bytes
 from nas_attn.ranking import Ranking, rank
@@ -26,7 +27,7 @@ from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, write_rescued
 from nas_attn.study.database.storage import describe_storage, url_without_password
 from nas_attn.study.log import logging_to
-from nas_attn.study.loop import Listener, run_trials
+from nas_attn.study.loop import Listener, Rescue, run_trials
 from nas_attn.study.packed import packed_images
 from nas_attn.study.schedule.agenda import Agenda, Course
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
@@ -87,9 +88,13 @@ def run_study(
     folder.make()
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
+        rescue = _rescue(ledger, resolved, folder)
         records = _searched(resolved, folder, ledger, listener, pool, "worker")
         ranking = rank(records, cost=settings.cost)
-        exported = _export(ledger, records, ranking, folder)
+        try:
+            exported = _export(ledger, records, ranking, folder)
+        except LostStorageError as error:
+            raise LostStorageError(f"{error}; {rescue(records)}") from error
     course = Agenda(settings, resolved.costs).course(records)
     return StudyResult(settings.study, tuple(records), ranking, exported, course)
 
@@ -132,9 +137,14 @@ def _searched(
     agenda = Agenda(settings, resolved.costs)
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
-    rescue = partial(_rescued, Rescued(ledger.name, ledger.identity, ledger.context, ledger.plan, ()), folder, url)
     with pool or _workers(resolved, folder, log_name) as workers:
-        return run_trials(settings, ledger, agenda, workers, listener, rescue)
+        return run_trials(settings, ledger, agenda, workers, listener, _rescue(ledger, resolved, folder))
+
+
+def _rescue(ledger: Ledger, resolved: Resolved, folder: StudyFolder) -> Rescue:
+    """What writes all that is known where the database is lost; what it needs of that is read now."""
+    study = Rescued(ledger.name, ledger.identity, ledger.context, ledger.plan, ())
+    return partial(_rescued, study, folder, study_url(resolved))
 
 
 def _rescued(study: Rescued, folder: StudyFolder, url: str, records: Sequence[TrialRecord]) -> str:

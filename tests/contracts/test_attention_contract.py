@@ -39,6 +39,9 @@ def _specs() -> list[AttentionSpec]:
 
 every_spec = pytest.mark.parametrize("spec", _specs(), ids=str)
 every_kind = pytest.mark.parametrize("name", list(KINDS))
+every_half = pytest.mark.parametrize(
+    ("dtype", "share"), [(torch.bfloat16, 0.05), (torch.float16, 0.01)], ids=["bfloat16", "float16"]
+)
 every_mode = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 
 
@@ -360,6 +363,25 @@ def test_bfloat16_autocast_stays_near_and_in_its_precision(spec):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = _step_loss(module, [tensor.bfloat16().requires_grad_() for tensor in inputs])
     loss.backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
+
+
+@every_half
+@every_spec
+def test_half_precision_stays_near_float32_and_in_its_precision(spec, dtype, share):
+    module = _build(spec).to(dtype).eval()
+    inputs = [tensor.to(dtype) for tensor in _inputs(spec, 2, 6, 5)]
+    output = module(*inputs)
+    assert output.dtype == dtype
+    exact = copy.deepcopy(module).float()(*(tensor.float() for tensor in inputs))
+    assert (output.float() - exact).norm() < share * exact.norm()
+
+
+@every_spec
+def test_bfloat16_gives_finite_gradients_in_training(spec):
+    """Not float16: its range is too small for gradients, unless a loss is scaled."""
+    module = _build(spec).bfloat16().train()
+    _step_loss(module, [tensor.bfloat16().requires_grad_() for tensor in _inputs(spec, 2, 6, 5)]).backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters())
 
 

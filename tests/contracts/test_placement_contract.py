@@ -63,6 +63,20 @@ def test_the_logits_have_the_size_of_the_images_and_every_parameter_has_a_gradie
         assert parameter.grad.isfinite().all(), parameter_name
 
 
+@pytest.mark.parametrize(
+    ("dtype", "share"), [(torch.bfloat16, 0.05), (torch.float16, 0.01)], ids=["bfloat16", "float16"]
+)
+@pytest.mark.parametrize(("name", "stage", "start"), STANDS)
+def test_half_precision_stays_near_float32(
+    name: str, stage: Stage, start: str, dtype: torch.dtype, share: float
+) -> None:
+    torch.manual_seed(0)
+    net = build_unet(network(name), everywhere(name, stage, start)).to(dtype).eval()
+    logits, exact = net(images().to(dtype)), copy.deepcopy(net).float()(images().to(dtype).float())
+    assert logits.dtype == dtype
+    assert (logits.float() - exact).norm() < share * exact.norm()
+
+
 @pytest.mark.parametrize(("name", "stage", "start"), STANDS)
 def test_a_state_can_be_carried_to_another_network_of_the_same_placement(
     name: str, stage: Stage, start: str

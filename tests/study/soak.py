@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -51,6 +51,7 @@ from nas_attn.study import loop
 from nas_attn.study.database import claims
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, read_rescued, write_rescued
+from nas_attn.study.database.storage import sqlite_url
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import run_trials
 from nas_attn.study.plan import Plan
@@ -64,11 +65,15 @@ from nas_attn.training.seal import broken_seal, check_seal, seal
 PARALLEL = 6
 BEAT_SECONDS, PATIENCE_SECONDS = 0.2, 2.0
 EVALUATION_SECONDS = 0.05
+LOST = 3
+"""Exit status of a searcher whose database was lost."""
 _LONGEST_WAIT = 30.0
 _SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "stop": signal.SIGSTOP}
 
 
 FULL_DISK = Path("/dev/full")
+STUDY, FOLDER = "soak._-", "[/folder] ?a=%20 {0}#\N{SNOWMAN}"
+"""Names that markup, formats and URLs would take for something else."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +146,11 @@ GOES = {"delete": _delete, "replace": _replace, "empty": _empty, "halve": _halve
 def settings_of(space: SearchSpace, trials: int) -> StudySettings:
     """A study of proposals that cost next to nothing."""
     return StudySettings(
-        study="soak",
+        study=STUDY,
         space=space,
         source=DataSource(),
-        data_name="lookup",
-        classes=("background", "object"),
+        data_name="[/data] %s",
+        classes=("[/x]", "[red]{0}"),
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         fingerprint="none",
@@ -234,8 +239,7 @@ class Soak:
         if self.clock is not None:
             kinds += ["jump"] * 3
         kinds += ["cut data"] * 2
-        if self.settings.trials > 40:  # a short run ends too soon for it
-            kinds += ["database"] * (self.database is not None)
+        kinds += ["database"] * (self.database is not None)
         kind = self.random_.choice(kinds)
         if (target := self._one_at_work()) is None:
             return
@@ -263,7 +267,8 @@ class Soak:
     @property
     def database(self) -> Path | None:
         """The file of the storage; None where that is a server."""
-        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:") else None
+        parsed = sqlalchemy.make_url(self.url)
+        return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
 
     def _lose_database(self) -> None:
         """The database goes; all who search notice it and write what they know, which is brought back."""
@@ -273,11 +278,11 @@ class Soak:
             return
         searchers = {process.pid for process in self.living}
         name = self.random_.choice(list(GOES))
-        written = {
-            key_of(one) for one in Ledger.open(self.url, "soak").records() if one.state is not State.RUNNING
-        }
+        written = {key_of(one) for one in Ledger.open(self.url, STUDY).records() if one.state is not State.RUNNING}
         gc.collect()  # our own connections
-        GOES[name](self.database)
+        with self._all_stopped():
+            kept = {file: file.read_bytes() for file in self.database.parent.glob(f"{self.database.name}*")}
+            GOES[name](self.database)
         for process in self.living:
             self.faults[f"database: {name}"][self._phases.of(process.pid or 0)] += 1
         for process in self.living:
@@ -286,6 +291,12 @@ class Soak:
         for left in self.database.parent.glob(f"{self.database.name}*"):
             left.unlink()
         rescued = sorted(self.database.parent.glob("rescued-*.json"))
+        if {process.exitcode for process in self.living} == {0}:  # all had ended before: nothing was in use
+            self.faults["database: after the end"][name] += 1
+            for file, content in kept.items():
+                file.write_bytes(content)
+            assert self._is_complete(), f"nobody has noticed that the database was lost ({name})"
+            return
         assert rescued, "nobody has written what was known"
         known = {key_of(one) for file in rescued for one in read_rescued(file).records if one.outcome is not None}
         ended = {key for word, pid, key in self.evaluator.notebook.lines() if word == "end" and pid in searchers}
@@ -294,6 +305,21 @@ class Soak:
             self.brought_back += import_study(file, storage=self.url).n_new
             file.unlink()
         self.most_finished = len(known)
+
+    @contextlib.contextmanager
+    def _all_stopped(self) -> Iterator[None]:
+        """All searchers stand still, wherever they are."""
+        self._send_all(signal.SIGSTOP)
+        time.sleep(0.02)
+        try:
+            yield
+        finally:
+            self._send_all(signal.SIGCONT)
+
+    def _send_all(self, number: signal.Signals) -> None:
+        for process in self.living:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid or 0, number)
 
     def _all_at_work(self) -> bool:
         """Whether nobody is still starting, or dead: such a one knows nothing yet."""
@@ -340,7 +366,7 @@ class Soak:
             return
         self._next_look = time.monotonic() + 1
         try:
-            study = optuna.load_study(study_name="soak", storage=self.url)
+            study = optuna.load_study(study_name=STUDY, storage=self.url)
             trials = study.get_trials(deepcopy=False)
         except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError):
             if self.restart is None:
@@ -356,7 +382,10 @@ class Soak:
     def _is_over(self) -> bool:
         if self.most_finished < self.settings.trials:
             return False
-        records = _patient(lambda: Ledger.open(self.url, "soak").records())
+        return self._is_complete()
+
+    def _is_complete(self) -> bool:
+        records = _patient(lambda: Ledger.open(self.url, STUDY).records())
         return len(records) >= self.settings.trials and all(one.state is not State.RUNNING for one in records)
 
 
@@ -366,7 +395,7 @@ def check(soak: Soak, expected: Sequence[TrialRecord]) -> dict[str, object]:
     Raises:
         AssertionError: one is broken.
     """
-    records = Ledger.open(soak.url, "soak").records()
+    records = Ledger.open(soak.url, STUDY).records()
     assert essence(records) == essence(expected), "the trials are not those of an undisturbed search"
     assert 1 not in soak.ends, "a searcher has ended in a traceback"
     keys = {key_of(one) for one in records}
@@ -404,7 +433,7 @@ def essence(records: Sequence[TrialRecord]) -> list[tuple[object, ...]]:
 
 def undisturbed(settings: StudySettings, evaluator: LookupEvaluator) -> tuple[TrialRecord, ...]:
     """The study as one process finds it in memory."""
-    study = optuna.create_study(directions=["maximize", "minimize"], study_name="soak")
+    study = optuna.create_study(directions=["maximize", "minimize"], study_name=STUDY)
     ledger = Ledger(study, "memory")
     return run_trials(settings, ledger, _agenda(settings), InlinePool(evaluator), lambda _: None)
 
@@ -412,7 +441,7 @@ def undisturbed(settings: StudySettings, evaluator: LookupEvaluator) -> tuple[Tr
 def begin(url: str, settings: StudySettings) -> None:
     """An empty study."""
     identity = json.loads(json.dumps(settings.identity()))
-    ledger = Ledger.create(url, "soak", identity, settings.context(), settings.cost)
+    ledger = Ledger.create(url, STUDY, identity, settings.context(), settings.cost)
     ledger.write_plan(Plan(settings.trials, settings.parallel))
 
 
@@ -420,10 +449,10 @@ def search(url: str, settings: StudySettings, evaluator: Reading) -> None:
     """The life of a searcher, who logs to a disk that is full, and ends where its database is lost."""
     hasten()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt, LostStorageError), logging_to(FULL_DISK, "info"):
-        ledger = _patient(lambda: Ledger.open(url, "soak"))
+    with contextlib.suppress(KeyboardInterrupt), _lost_is(LOST), logging_to(FULL_DISK, "info"):
+        ledger = _patient(lambda: Ledger.open(url, STUDY))
         agenda = _agenda(settings)
-        study = Rescued("soak", ledger.identity, ledger.context, ledger.plan, ())
+        study = Rescued(STUDY, ledger.identity, ledger.context, ledger.plan, ())
 
         def rescue(records: Sequence[TrialRecord]) -> str:
             return str(write_rescued(replace(study, records=tuple(records)), Path.cwd()))
@@ -431,6 +460,15 @@ def search(url: str, settings: StudySettings, evaluator: Reading) -> None:
         pool = InlinePool(evaluator, mend=evaluator.data.mend)
         evaluator.notebook.note("ready")
         run_trials(settings, ledger, agenda, pool, evaluator.listen, rescue)
+
+
+@contextlib.contextmanager
+def _lost_is(status: int) -> Iterator[None]:
+    """End the process with this status where the database is lost."""
+    try:
+        yield
+    except LostStorageError:
+        sys.exit(status)
 
 
 def hasten() -> None:
@@ -480,9 +518,11 @@ def main() -> int:
     settings = settings_of(SPACE, arguments.trials or round(8 * arguments.seconds))
     expected = undisturbed(settings, LookupEvaluator(SPACE))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        url, restart = f"sqlite:///{folder}/study.db", None
+        place = Path(folder, FOLDER)
+        place.mkdir(parents=True)
+        url, restart = sqlite_url(place / "study.db"), None
         stack.callback(os.chdir, Path.cwd())
-        os.chdir(folder)
+        os.chdir(place)
         clock = jumping(Path(folder)) if arguments.clock else None
         if arguments.server:
             import servers

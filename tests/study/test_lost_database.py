@@ -17,7 +17,10 @@ from nas_attn.cli.main import main
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.evaluate import LookupEvaluator
+from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
+from nas_attn.study import run
+from nas_attn.study.database.rescued import read_rescued
 from nas_attn.study.run import StudyResult, run_study
 from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.find import open_study
@@ -151,6 +154,34 @@ def test_a_database_that_goes_is_noticed_within_a_trial_and_comes_back(
     assert len(ended) >= AT
     assert ended == list(undisturbed.records[: len(ended)])
     assert searched(resolved, lambda _: None).records == undisturbed.records
+
+
+@pytest.mark.parametrize("goes", [delete, replace_by_a_copy], ids=lambda one: one.__name__)
+def test_a_database_that_goes_after_the_last_trial_is_noticed_before_the_search_ends(
+    goes: Callable[[], None], resolved: Resolved
+) -> None:
+    gone = []
+
+    def go_at_the_end(records: Sequence[TrialRecord]) -> None:
+        if len(records) == ASK.trials and not gone and all(one.state is not State.RUNNING for one in records):
+            gone.append(goes())
+
+    with pytest.raises(LostStorageError, match=f"all {ASK.trials} trials that are known here were written to"):
+        searched(resolved, go_at_the_end)
+    (file,) = DATABASE.parent.glob("rescued-*.json")
+    assert all(one.state is State.COMPLETE for one in read_rescued(file).records)
+
+
+def test_a_database_that_goes_while_the_trials_are_ranked_is_noticed(
+    resolved: Resolved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rank_and_lose(records: Sequence[TrialRecord], *, cost: str) -> Ranking:
+        delete()
+        return rank(records, cost=cost)
+
+    monkeypatch.setattr(run, "rank", rank_and_lose)
+    with pytest.raises(LostStorageError, match=f"all {ASK.trials} trials that are known here were written to"):
+        searched(resolved, lambda _: None)
 
 
 def test_an_older_copy_that_was_put_back_is_brought_up_to_date(resolved: Resolved) -> None:

@@ -27,6 +27,7 @@ from nas_attn.study.settings import StudySettings
 from nas_attn.study.setup.calibrate import fastest_precision
 from nas_attn.study.setup.outside import outside_of
 from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
+from nas_attn.study.workers.cluster_address import check_cluster
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
 from nas_attn.training import Precision, Recipe
@@ -95,6 +96,7 @@ def resolve(request: StudyRequest) -> Resolved:
         lambda: find_devices(request.device),
         lambda: check_url(request.storage) if request.storage else None,
         lambda: check_ray() if request.engine == RAY else None,
+        lambda: check_cluster(request.address) if request.engine == RAY else None,
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
     problems += _problems_of(lambda: _check_data(request.data))

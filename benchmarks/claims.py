@@ -20,22 +20,22 @@ from statistics import NormalDist, fmean, stdev
 
 from worlds import WORLDS, Truth, World
 
-from nas_attn.attention import catalogue
+from nas_attn.analysis import Interval, Ranking, Versus, rank
+from nas_attn.analysis.simultaneous import simultaneous_quantile
 from nas_attn.budget import Budget
 from nas_attn.errors import NasAttnError
-from nas_attn.evaluate import CostTable, DataSource
-from nas_attn.placement import Placement
-from nas_attn.ranking import Interval, Ranking, Versus, rank
-from nas_attn.ranking.simultaneous import simultaneous_quantile
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.schedule.finals import FURTHER_SEEDS, MOST_PLACES
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.claim import Claim
-from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.schedule.agenda import Agenda
-from nas_attn.study.schedule.finals import FURTHER_SEEDS, MOST_PLACES
-from nas_attn.study.settings import StudySettings
 from nas_attn.study.verified import verified_claim
 from nas_attn.training import Precision, Recipe
+from nas_attn.training.evaluation import CostTable, DataSource
 
 _BUDGET = Budget(steps=150, image_size=32, batch_size=8)
 

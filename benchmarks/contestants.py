@@ -10,14 +10,14 @@ from itertools import pairwise
 import numpy as np
 from optuna.samplers import TPESampler
 
+from nas_attn.analysis import pareto_front
 from nas_attn.budget import Budget
-from nas_attn.placement import Placement
-from nas_attn.ranking import pareto_front
+from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
-from nas_attn.strategies import STRATEGIES, Proposal, Question, Step, Strategy, next_step
-from nas_attn.strategies._fresh import nearest_new, newness
-from nas_attn.strategies._sampler import ask
-from nas_attn.strategies._seeds import generator, sampler_seed
+from nas_attn.strategy import STRATEGIES, Proposal, Question, Step, Strategy, next_step
+from nas_attn.strategy.generators import generator, sampler_seed
+from nas_attn.strategy.new_placements import nearest_new, newness
+from nas_attn.strategy.optuna_samplers import ask
 
 POPULATION, SAMPLE = 25, 8
 REDUCTION = 3

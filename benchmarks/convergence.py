@@ -23,15 +23,15 @@ from pathlib import Path
 
 import torch
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, read_folder, synthetic
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
-from nas_attn.evaluate import pack_sets
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Placement, Stage
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Placement, Stage
+from nas_attn.models.unet import build_unet
 from nas_attn.training import DeviceImages, Precision, Recipe, Segmenter, initialise, score_images, train_run
-from nas_attn.unet import build_unet
+from nas_attn.training.evaluation import pack_sets
 
 LEAST_GAIN = 0.01
 """IoU; a doubling that gains less counts as no gain, however quiet the seeds are."""

@@ -22,8 +22,8 @@ from claims import searched
 from numpy.typing import NDArray
 from worlds import WORLDS
 
-from nas_attn.placement import NONE, Placement
-from nas_attn.ranking.effects import study_effects
+from nas_attn.analysis.effects import study_effects
+from nas_attn.models.placement import NONE, Placement
 
 _WORLDS = ("sparse", "dense", "dense-luck", "null", "leaf")
 _LARGEST = 6

@@ -25,13 +25,13 @@ from typing import Any
 import torch
 from tabular import Cell, append_cells, read_cells
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget, rungs
 from nas_attn.errors import NasAttnError
-from nas_attn.evaluate import DataSource, TrainingEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import Placement
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.training import Precision
+from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,16 +15,16 @@ import optuna
 from contestants import Contestant, Ladders
 from tabular import Table
 
-from nas_attn.attention import catalogue
+from nas_attn.analysis import pareto_front
 from nas_attn.budget import Budget, rungs
-from nas_attn.evaluate import CostTable, LookupEvaluator
-from nas_attn.placement import Placement
-from nas_attn.ranking import pareto_front
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.strategies import Proposal, Question, Step, expected_ious
-from nas_attn.strategies._known import known_placements
-from nas_attn.study.schedule.turns import turn
+from nas_attn.strategy import Proposal, Question, Step, expected_ious
+from nas_attn.strategy.known_placements import known_placements
+from nas_attn.strategy.schedule.turns import turn
+from nas_attn.training.evaluation import CostTable, LookupEvaluator
 
 _CONVERGED = Budget(2700, 32, 8)
 _CEILING = 1.5

@@ -22,11 +22,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nas_attn.measure import count_macs
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Location, Placement
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location, Placement
+from nas_attn.models.unet import build_unet
 from nas_attn.training import segmentation_loss
-from nas_attn.unet import build_unet
+from nas_attn.training.metrics import count_macs
 
 
 @dataclass(frozen=True)

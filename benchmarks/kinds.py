@@ -20,18 +20,18 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import synthetic, synthetic_clips
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
-from nas_attn.evaluate import CostTable, PackedSets, pack_sets
-from nas_attn.measure import device_name
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Placement
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Placement
+from nas_attn.models.unet import build_unet
 from nas_attn.training import Precision, Recipe, initialise
+from nas_attn.training.evaluation import CostTable, PackedSets, pack_sets
 from nas_attn.training.graph import capture, eager
+from nas_attn.training.metrics import device_name
 from nas_attn.training.step import TrainingStep
-from nas_attn.unet import build_unet
 
 FRAMES = 4
 """Of the clips for kinds that need them; a batch has as many images as with the others, the plain U-Net's too."""

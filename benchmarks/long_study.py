@@ -21,19 +21,19 @@ from typing import Any, TypeVar
 
 import optuna
 
-from nas_attn.attention import catalogue
+from nas_attn.analysis import rank
 from nas_attn.budget import Budget
 from nas_attn.errors import NasAttnError
-from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator
-from nas_attn.ranking import rank
+from nas_attn.models.catalogue import catalogue
 from nas_attn.space import read_space
-from nas_attn.strategies import STRATEGIES
+from nas_attn.strategy import STRATEGIES
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import run_trials
-from nas_attn.study.schedule.agenda import Agenda
-from nas_attn.study.settings import StudySettings
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import Precision, Recipe
+from nas_attn.training.evaluation import CostTable, DataSource, LookupEvaluator
 
 T = TypeVar("T")
 

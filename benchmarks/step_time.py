@@ -22,14 +22,13 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, synthetic
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
-from nas_attn.evaluate import PackedSets, pack_sets
-from nas_attn.measure import device_name, measure_latency_ms
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Placement
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Placement
+from nas_attn.models.unet import build_unet
 from nas_attn.training import (
     Precision,
     Recipe,
@@ -39,9 +38,10 @@ from nas_attn.training import (
     score_images,
     segmentation_loss,
 )
+from nas_attn.training.evaluation import PackedSets, pack_sets
 from nas_attn.training.graph import Engine, capture, eager
+from nas_attn.training.metrics import device_name, measure_latency_ms
 from nas_attn.training.step import TrainingStep
-from nas_attn.unet import build_unet
 
 _BATCHES = 32
 

@@ -34,17 +34,17 @@ from nas_attn.budget import Budget
 from nas_attn.config.settings import StudyRequest
 from nas_attn.data import Dataset, LabelledImages, synthetic
 from nas_attn.errors import NasAttnError
-from nas_attn.evaluate import write_sets
-from nas_attn.measure import device_name
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Role, State, TrialRecord
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
-from nas_attn.study.plan import Plan
-from nas_attn.study.schedule.agenda import Agenda
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.process_pool import ProcessPool
+from nas_attn.training.evaluation import write_sets
+from nas_attn.training.metrics import device_name
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from nas_attn.counts import ImageCounts
-from nas_attn.placement import NONE, AttentionSpec, Location, Placement
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.record import Cost, CurvePoint, Outcome, Score
 from nas_attn.space import SearchSpace
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 
 _PLAIN_IOU = 0.8
 _STEPS_PER_HALF = 60

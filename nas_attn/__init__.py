@@ -12,15 +12,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nas_attn.api import load, read_space, save, search
-    from nas_attn.placement import AttentionSpec, Location, Placement
+    from nas_attn.models.placement import AttentionSpec, Location, Placement
     from nas_attn.space import SearchSpace
 
 __all__ = ["AttentionSpec", "Location", "Placement", "SearchSpace", "load", "read_space", "save", "search"]
 
 _HOMES = {
-    "AttentionSpec": "nas_attn.placement",
-    "Location": "nas_attn.placement",
-    "Placement": "nas_attn.placement",
+    "AttentionSpec": "nas_attn.models.placement",
+    "Location": "nas_attn.models.placement",
+    "Placement": "nas_attn.models.placement",
     "SearchSpace": "nas_attn.space",
     "load": "nas_attn.api",
     "read_space": "nas_attn.api",

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import PLAIN
 from nas_attn.config.described import with_settings
 from nas_attn.config.settings import FIELDS
-from nas_attn.deploy.formats import known_formats, targets
-from nas_attn.deploy.save import Saved
-from nas_attn.deploy.save import save as _save
-from nas_attn.deploy.source import read_source
+from nas_attn.export.formats import known_formats, targets
+from nas_attn.export.save import Saved
+from nas_attn.export.save import save as _save
+from nas_attn.export.source import read_source
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.unet import build_unet
 from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
 from nas_attn.study.run import StudyResult, run_study
 from nas_attn.study.setup.request import request_from
 from nas_attn.study.setup.resolve import resolve
-from nas_attn.unet import build_unet
 
 if TYPE_CHECKING:
     from nas_attn.record import TrialRecord

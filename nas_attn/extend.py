@@ -8,24 +8,24 @@ An attention is a module with the facts of its kind, a strategy a function, a re
 
 A search space, ``--strategy`` and ``--data`` then name it as ``my_package.my_module:MyAttention``; or as it is
 registered, where the package offers it in an entry point of that name, in the group ``nas_attn.attentions``,
-``nas_attn.strategies`` or ``nas_attn.readers``.
+``nas_attn.strategy`` or ``nas_attn.readers``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas_attn.attention import attention
-from nas_attn.attention._check import check_arguments
-from nas_attn.attention._forward_cache import ForwardCache
-from nas_attn.attention._noise import StepNoise
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.readers import READERS, Reader, reader
-from nas_attn.kind import ALL_STAGES, BLOCK_STAGES, GATED_STAGES, AttentionKind, Family, Option
-from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Stage
-from nas_attn.strategies import STRATEGIES, Proposal, Question, Strategy
-from nas_attn.strategies._fresh import nearest_new, newness
-from nas_attn.strategies._seeds import generator
+from nas_attn.models.attention import attention
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._forward_cache import ForwardCache
+from nas_attn.models.attention._noise import StepNoise
+from nas_attn.models.kind import ALL_STAGES, BLOCK_STAGES, GATED_STAGES, AttentionKind, Family, Option
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.strategy import STRATEGIES, Proposal, Question, Strategy
+from nas_attn.strategy.generators import generator
+from nas_attn.strategy.new_placements import nearest_new, newness
 
 __all__ = [
     "ALL_STAGES",

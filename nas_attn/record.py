@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_attn.budget import Budget
 from nas_attn.counts import ImageCounts
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 
 
 class State(str, Enum):

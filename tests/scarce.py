@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nas_attn.budget import Budget
-from nas_attn.evaluate import TrainingEvaluator
-from nas_attn.measure import LiveBytes
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome
+from nas_attn.training.evaluation import TrainingEvaluator
+from nas_attn.training.metrics import LiveBytes
 
 MIB = 2**20
 

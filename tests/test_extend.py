@@ -113,7 +113,7 @@ ENTRY_POINTS = """
 [nas_attn.attentions]
 mine = my_package.my_module:MyAttention
 
-[nas_attn.strategies]
+[nas_attn.strategy]
 anywhere = my_package.my_strategy:propose
 
 [nas_attn.readers]

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_attn import names as module
-from nas_attn.attention import catalogue
+from nas_attn.architecture import Architecture, read_architecture, write_architecture
 from nas_attn.errors import ExportError
-from nas_attn.export import Architecture, read_architecture, write_architecture
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, Placement
 from nas_attn.names import MOST_LETTERS, name_problem
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, Placement
 
 
 def test_the_examples_hold() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from nas_attn.budget import Budget
 from nas_attn.counts import ImageCounts
-from nas_attn.placement import AttentionSpec, Location, Placement, Stage
+from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Cost, CurvePoint, Outcome, OutOfMemory, Role, Score, State, TrialRecord
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.catalogue import KINDS, catalogue
-from nas_attn.kind import AttentionKind
-from nas_attn.placement import AttentionSpec, Location, Site, Stage
+from nas_attn.models.catalogue import KINDS, catalogue
+from nas_attn.models.kind import AttentionKind
+from nas_attn.models.placement import AttentionSpec, Location, Site, Stage
 
 FILE = Path(__file__).with_name("attention_costs.json")
 
@@ -44,7 +44,7 @@ class Example:
 
     def counted(self, kind: AttentionKind) -> tuple[int, int]:
         """The same, counted now."""
-        from nas_attn.evaluate import own_cost
+        from nas_attn.training.evaluation import own_cost
 
         bottleneck = Location(Stage.BOTTLENECK)
         frames = FRAMES if kind.needs_clip else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas_attn.placement import AttentionSpec, Location, Placement
+from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import Cost
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def extremes(space: SearchSpace) -> Extremes:
 
     Costs add up over the locations, so an end has the cheapest or the dearest choice at each of them.
     """
-    from nas_attn.evaluate import CostTable
+    from nas_attn.training.evaluation import CostTable
 
     table = CostTable(space.network, space.height, space.width)
     ends: tuple[dict[Location, AttentionSpec], ...] = ({}, {})

@@ -12,8 +12,8 @@ from rich.table import Table
 from nas_attn.commands import command
 
 if TYPE_CHECKING:
-    from nas_attn.fit import Announcement, EpochRecord, FitResult, StepRecord
-    from nas_attn.fit.plan import FitPlan
+    from nas_attn.training.full import Announcement, EpochRecord, FitResult, StepRecord
+    from nas_attn.training.full.plan import FitPlan
 
 
 class FitReporter:
@@ -32,7 +32,7 @@ class FitReporter:
         self._status.stop()
 
     def __call__(self, event: Announcement | StepRecord | EpochRecord) -> None:
-        from nas_attn.fit import Announcement, EpochRecord
+        from nas_attn.training.full import Announcement, EpochRecord
 
         if isinstance(event, Announcement):
             self._plan, self._first = event.plan, True

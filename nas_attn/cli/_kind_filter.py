@@ -10,8 +10,8 @@ from enum import Enum
 from typing import TypeVar
 
 from nas_attn.errors import UsageError, did_you_mean
-from nas_attn.kind import AttentionKind, Family
-from nas_attn.placement import Stage
+from nas_attn.models.kind import AttentionKind, Family
+from nas_attn.models.placement import Stage
 
 M = TypeVar("M", bound=Enum)
 

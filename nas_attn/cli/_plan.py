@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.budget import PLAIN
-from nas_attn.reporting.text.numbers import amount, counted
+from nas_attn.wording.numbers import amount, counted
 
 if TYPE_CHECKING:
-    from nas_attn.study.schedule.agenda import Agenda
-    from nas_attn.study.settings import StudySettings
+    from nas_attn.strategy.schedule.agenda import Agenda
+    from nas_attn.strategy.settings import StudySettings
     from nas_attn.study.setup.resolve import Resolved
 
 
@@ -28,9 +28,9 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         n_done: trials that the study has already.
         trial_seconds: expected time of a trial.
     """
-    from nas_attn.measure import IOU_DEFINITION
     from nas_attn.study.database.storage import describe_storage
     from nas_attn.study.setup.begin import study_url
+    from nas_attn.training.metrics import IOU_DEFINITION
 
     settings, dataset = resolved.settings, resolved.dataset
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain

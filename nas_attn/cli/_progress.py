@@ -13,13 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nas_attn.analysis import RankedPlacement, Ranking, rank
 from nas_attn.cli._console import Harmless
 from nas_attn.cli._plan import duration
-from nas_attn.ranking import RankedPlacement, Ranking, rank
 from nas_attn.record import Role, State, TrialRecord
-from nas_attn.reporting.text.numbers import amount
-from nas_attn.reporting.text.placements import describe
-from nas_attn.reporting.text.rankings import gained
+from nas_attn.wording.numbers import amount
+from nas_attn.wording.placements import describe
+from nas_attn.wording.rankings import gained
 
 _PAUSE_PER_RANKING = 20.0
 """A ranking for the display may take a twentieth of the time at most."""
@@ -173,6 +173,6 @@ def _front(ranking: Ranking) -> Table:
 
 
 def _cost(row: RankedPlacement, cost: str) -> float:
-    from nas_attn.ranking import COSTS
+    from nas_attn.analysis import COSTS
 
     return COSTS[cost](row.cost) or 0.0

@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nas_attn.catalogue import KINDS, catalogue, docstring_of
 from nas_attn.cli._attention_costs import DEEP, FRAMES, SHALLOW
 from nas_attn.cli._kind_filter import KindFilter
 from nas_attn.commands import command
 from nas_attn.errors import RegistryError, UsageError, did_you_mean
-from nas_attn.kind import START, AttentionKind, Family, Option
-from nas_attn.placement import OptionValue, Stage
+from nas_attn.models.catalogue import KINDS, catalogue, docstring_of
+from nas_attn.models.kind import START, AttentionKind, Family, Option
+from nas_attn.models.placement import OptionValue, Stage
 
 if TYPE_CHECKING:
     from rich.console import Console

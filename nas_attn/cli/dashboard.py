@@ -54,11 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     from optuna_dashboard import wsgi
 
+    from nas_attn.reporting.presentation.annotated import Annotated
+    from nas_attn.reporting.presentation.guarded import Guarded
+    from nas_attn.reporting.presentation.styled import Styled
+    from nas_attn.reporting.presentation.view import Watcher
     from nas_attn.study.setup.find import folder_of, open_study
-    from nas_attn.study.showing.annotated import Annotated
-    from nas_attn.study.showing.guarded import Guarded
-    from nas_attn.study.showing.styled import Styled
-    from nas_attn.study.showing.view import Watcher
 
     if not 0 <= arguments.port <= _LAST_PORT:
         raise UsageError(f"--port: {arguments.port} must be a whole number from 0 to {_LAST_PORT}")

@@ -21,16 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the effects."""
-    from nas_attn.ranking.effects import effects_json, study_effects
-    from nas_attn.reporting.text.effects import effect_notes
+    from nas_attn.analysis.effects import effects_json, study_effects
     from nas_attn.study.setup.find import open_study
+    from nas_attn.wording.effects import effect_notes
 
     effects = study_effects(open_study(arguments.study, arguments.storage).records())
     if arguments.json:
         say(effects_json(effects, effect_notes(effects)))
     else:
         from nas_attn.cli._console import wide_console
-        from nas_attn.cli._effects_table import effects_table
+        from nas_attn.reporting.terminal.effects_table import effects_table
 
         wide_console().print(effects_table(effects))
     return 0

@@ -21,8 +21,8 @@ from pathlib import Path
 from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._say import say
 from nas_attn.commands import command
-from nas_attn.deploy.formats import FORMATS, known_formats, targets
 from nas_attn.errors import UsageError
+from nas_attn.export.formats import FORMATS, known_formats, targets
 
 __doc__ = (__doc__ or "").format(
     formats="\n".join(f"  {name:<9}{one.suffixes[0]:<8}{one.about}" for name, one in FORMATS.items())
@@ -60,9 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Pick a placement and write it."""
     from nas_attn.cli._console import wide_console
-    from nas_attn.deploy.save import save
-    from nas_attn.deploy.source import read_source
-    from nas_attn.reporting.text.placements import describe
+    from nas_attn.export.save import save
+    from nas_attn.export.source import read_source
+    from nas_attn.wording.placements import describe
 
     formats = known_formats(arguments.format.split(",")) if arguments.format else None
     if arguments.output is None:
@@ -82,8 +82,8 @@ def _print(arguments: argparse.Namespace, formats: tuple[str, ...] | None) -> in
     """The one format that is read rather than kept."""
     if formats != ("smp",):
         raise UsageError(f"the following arguments are required: -o/--output; see {command('export', help=True)}")
-    from nas_attn.deploy.smp import smp_text
-    from nas_attn.deploy.source import read_source
+    from nas_attn.export.smp import smp_text
+    from nas_attn.export.source import read_source
 
     text, check = smp_text(read_source(arguments.source, arguments.pick, arguments.storage))
     say(f"{text}# Checked: {check}.")

@@ -19,12 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nas_attn.cli._console import wide_console
 from nas_attn.cli._flags import add_accelerator
 from nas_attn.errors import NasAttnError
-from nas_attn.reporting.text.numbers import counted
+from nas_attn.wording.numbers import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas_attn.fit import PredictionReport
+    from nas_attn.training.full import PredictionReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Segment, and say what could not be."""
-    from nas_attn.attention import catalogue
-    from nas_attn.export import read_architecture
-    from nas_attn.fit import predict
+    from nas_attn.architecture import read_architecture
+    from nas_attn.models.catalogue import catalogue
+    from nas_attn.training.full import predict
 
     architecture = read_architecture(arguments.architecture, catalogue())
     console = wide_console(soft_wrap=True)

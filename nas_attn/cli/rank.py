@@ -16,7 +16,7 @@ from nas_attn.cli._say import say
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
-    from nas_attn.ranking import Ranking
+    from nas_attn.analysis import Ranking
     from nas_attn.record import TrialRecord
     from nas_attn.study.database.ledger import Ledger
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the ranking."""
-    from nas_attn.ranking import rank, ranking_csv, ranking_json
+    from nas_attn.analysis import rank, ranking_csv, ranking_json
     from nas_attn.study.setup.find import open_study
 
     if arguments.top is not None and arguments.top < 1:
@@ -53,14 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top: int) -> None:
-    from nas_attn.cli._budget_text import budget_text
+    from nas_attn.analysis.claimed import claimed_row, verification_of
     from nas_attn.cli._console import wide_console
-    from nas_attn.cli._leaders import leaders
-    from nas_attn.cli._ranking_table import ranking_table
-    from nas_attn.ranking.claimed import claimed_row, verification_of
-    from nas_attn.reporting.text.confirmation import confirmation_sentences
-    from nas_attn.study.settings import is_on_proof, ladder_of
+    from nas_attn.reporting.terminal.budgets import budget_text
+    from nas_attn.reporting.terminal.leaders import leaders
+    from nas_attn.reporting.terminal.ranking_table import ranking_table
+    from nas_attn.strategy.settings import is_on_proof, ladder_of
     from nas_attn.study.verified import read_verifications
+    from nas_attn.wording.confirmation import confirmation_sentences
 
     console = wide_console()
     console.print(ranking_table(ranking, top))

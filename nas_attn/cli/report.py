@@ -16,7 +16,7 @@ from nas_attn.cli._say import say
 from nas_attn.errors import NasAttnError, UsageError
 
 if TYPE_CHECKING:
-    from nas_attn.report import StudyFacts
+    from nas_attn.reporting.page import StudyFacts
     from nas_attn.study.database.ledger import Ledger
     from nas_attn.study.setup.folder import StudyFolder
 
@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page."""
-    from nas_attn.export.replacing import write_text
-    from nas_attn.report import report_page
+    from nas_attn.architecture.replacing import write_text
+    from nas_attn.reporting.page import report_page
+    from nas_attn.reporting.presentation.report_facts import report_facts
     from nas_attn.study.setup.find import folder_of, open_study
-    from nas_attn.study.showing.report_facts import report_facts
 
     _check(arguments.output)
     ledger = open_study(arguments.study, arguments.storage)
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _with_panels(facts: StudyFacts, ledger: Ledger, folder: StudyFolder) -> StudyFacts:
     """What keeps the panels from being made is told, here and on the page."""
-    from nas_attn.study.showing.panels import find_pair, make_panels
+    from nas_attn.reporting.presentation.panels import find_pair, make_panels
 
     pair = find_pair(facts.records, facts.ranking)
     if pair is None:

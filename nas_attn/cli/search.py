@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def strategy_names() -> list[str]:
-    """The names that the files of ``nas_attn.strategies`` register, read off them: to import them takes Optuna."""
+    """The names that the files of ``nas_attn.strategy`` register, read off them: to import them takes Optuna."""
     files = files_of("nas_attn").joinpath("strategies").iterdir()
     texts = [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".py")]
     return sorted(name for text in texts for name in re.findall(r'(?m)^@STRATEGIES\.register\("(\w+)"\)', text))
@@ -72,8 +72,8 @@ def _search(resolved: Resolved, console: Console) -> int:
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.cli._stop import stops_as_ctrl_c
     from nas_attn.cli._warnings import warnings_on
+    from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.study.run import n_trials_done, run_study
-    from nas_attn.study.schedule.agenda import Agenda
     from nas_attn.study.setup.forecast import forecast_seconds
 
     settings = resolved.settings
@@ -105,9 +105,9 @@ def _search(resolved: Resolved, console: Console) -> int:
 
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
-    from nas_attn.cli._budget_text import budget_text
-    from nas_attn.cli._ranking_table import ranking_table
-    from nas_attn.export import best
+    from nas_attn.architecture import best
+    from nas_attn.reporting.terminal.budgets import budget_text
+    from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.study.database.storage import url_without_password
 
     console.print(ranking_table(result.ranking, _TOP))
@@ -134,7 +134,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
 
 def _best(result: StudyResult) -> str:
     """What was exported as the best, and what it means where that is the plain U-Net."""
-    from nas_attn.export import best
+    from nas_attn.architecture import best
 
     if not best(result.ranking).is_plain:
         return f"Best architecture: {result.best}"

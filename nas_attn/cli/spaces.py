@@ -18,7 +18,7 @@ from rich.text import Text
 from nas_attn.cli._console import wide_console
 from nas_attn.commands import command
 from nas_attn.document import shown_path
-from nas_attn.placement import NONE, AttentionSpec, Location, Placement
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.space import SearchSpace, list_spaces, read_space
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.space is None:
         _print_list(console)
         return 0
-    from nas_attn.catalogue import catalogue
+    from nas_attn.models.catalogue import catalogue
 
     space = read_space(
         arguments.space,

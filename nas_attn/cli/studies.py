@@ -57,10 +57,10 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
 
 
 def _cells(name: str) -> tuple[str, ...]:
-    from nas_attn.ranking import rank
+    from nas_attn.analysis import rank
     from nas_attn.record import State
-    from nas_attn.reporting.text.placements import describe
     from nas_attn.study.setup.find import open_study
+    from nas_attn.wording.placements import describe
 
     ledger = open_study(name)
     records, identity = ledger.records(), ledger.identity

@@ -24,9 +24,9 @@ from nas_attn.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nas_attn.architecture import Architecture
     from nas_attn.data import Dataset
-    from nas_attn.export import Architecture
-    from nas_attn.fit import FitSettings
+    from nas_attn.training.full import FitSettings
 
 
 _SETTINGS = ("data", "seed", "batch_size", "longest_side")
@@ -61,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, show."""
-    from nas_attn.attention import catalogue
-    from nas_attn.export import read_architecture
-    from nas_attn.fit import train
-    from nas_attn.reporting.text.placements import describe
+    from nas_attn.architecture import read_architecture
+    from nas_attn.models.catalogue import catalogue
+    from nas_attn.training.full import train
+    from nas_attn.wording.placements import describe
 
     settings = _settings(arguments)
     architecture = read_architecture(arguments.architecture, catalogue())
@@ -86,13 +86,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _console() -> Console:
     """Where to speak; of several processes that train together only the first does."""
-    from nas_attn.fit.lightning_shell import is_chief
+    from nas_attn.training.full.lightning_shell import is_chief
 
     return wide_console(soft_wrap=True, quiet=not is_chief())
 
 
 def _settings(arguments: argparse.Namespace) -> FitSettings:
-    from nas_attn.fit import FitSettings
+    from nas_attn.training.full import FitSettings
 
     given = flag_values(arguments, _SETTINGS)
     del given["data"]

@@ -70,12 +70,12 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 
 
 def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> VerifiedClaim:
-    from nas_attn.ranking import rank
-    from nas_attn.reporting.text.placements import describe
+    from nas_attn.analysis import rank
     from nas_attn.study.claim import Claim
     from nas_attn.study.setup.find import open_study
     from nas_attn.study.setup.join import resolve_joined
     from nas_attn.study.verify import verify
+    from nas_attn.wording.placements import describe
 
     def tell(text: str) -> None:
         if not arguments.json:
@@ -115,8 +115,8 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _show(verified: VerifiedClaim, command: str, console: Console) -> None:
-    from nas_attn.reporting.text.confirmation import looks_sentences
-    from nas_attn.reporting.text.verifications import ablation_sentences, verification_sentences
+    from nas_attn.wording.confirmation import looks_sentences
+    from nas_attn.wording.verifications import ablation_sentences, verification_sentences
 
     result = verified.result
     console.print()

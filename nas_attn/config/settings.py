@@ -14,7 +14,7 @@ from nas_attn.budget import PLAIN, SCRATCH
 from nas_attn.commands import command
 from nas_attn.config import checks
 from nas_attn.document import Read, one_of
-from nas_attn.kind import START
+from nas_attn.models.kind import START
 from nas_attn.space.ceiling import WAYS_TO_WRITE
 
 AUTO: Final = "auto"

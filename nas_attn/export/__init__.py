@@ -1,19 +1,3 @@
-"""The architecture file: a placement of a study, picked, written down and read back."""
+"""Take an architecture away, in formats that do not need nas-attn."""
 
 from __future__ import annotations
-
-from nas_attn.export.architecture import Architecture, Found, Results, Verified
-from nas_attn.export.pick import best, pick
-from nas_attn.export.read import read_architecture
-from nas_attn.export.write import write_architecture
-
-__all__ = [
-    "Architecture",
-    "Found",
-    "Results",
-    "Verified",
-    "best",
-    "pick",
-    "read_architecture",
-    "write_architecture",
-]

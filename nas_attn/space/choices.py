@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nas_attn.document import Entry, Problems
 from nas_attn.errors import RegistryError, SpaceError, did_you_mean
-from nas_attn.kind import START, AttentionKind
-from nas_attn.placement import NONE, AttentionSpec, Location, OptionValue, Stage
+from nas_attn.models.kind import START, AttentionKind
+from nas_attn.models.placement import NONE, AttentionSpec, Location, OptionValue, Stage
 from nas_attn.space.rules import canonical_spec, stage_problem
 
 Kinds = Mapping[str, AttentionKind]

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 from nas_attn.document import Read, one_of, shown
-from nas_attn.kind import START
-from nas_attn.network import Classes, Count, Depth, Norm, UNetConfig, Upsampling
+from nas_attn.models.kind import START
+from nas_attn.models.network import Classes, Count, Depth, Norm, UNetConfig, Upsampling
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.space import NAME
 

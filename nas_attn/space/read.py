@@ -23,9 +23,9 @@ from nas_attn.document import (
     shown_path,
 )
 from nas_attn.errors import NetworkError, SpaceError
-from nas_attn.kind import START, AttentionKind
-from nas_attn.network import Depth
-from nas_attn.placement import AttentionSpec, Location
+from nas_attn.models.kind import START, AttentionKind
+from nas_attn.models.network import Depth
+from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options
 from nas_attn.space.fields import WrittenNetwork, WrittenSpace

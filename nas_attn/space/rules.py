@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nas_attn.errors import AttentionError, did_you_mean
-from nas_attn.kind import GATED_STAGES, START, AttentionKind
-from nas_attn.placement import AttentionSpec, OptionValue, Site, Stage
+from nas_attn.models.kind import GATED_STAGES, START, AttentionKind
+from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
 
 
 def canonical_spec(kind: AttentionKind, options: Mapping[str, OptionValue]) -> AttentionSpec:

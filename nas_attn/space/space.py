@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from nas_attn.errors import SpaceError
-from nas_attn.kind import AttentionKind
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Location, Placement, Site
+from nas_attn.models.kind import AttentionKind
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location, Placement, Site
 from nas_attn.record import Cost
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.rules import spec_problem

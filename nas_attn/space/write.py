@@ -9,8 +9,8 @@ import yaml
 
 from nas_attn.document import FileKind
 from nas_attn.errors import SpaceError
-from nas_attn.kind import START
-from nas_attn.placement import AttentionSpec
+from nas_attn.models.kind import START
+from nas_attn.models.placement import AttentionSpec
 
 if TYPE_CHECKING:
     from nas_attn.space.ceiling import Ceiling, Limits

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nas_attn.analysis import Interval, Ranking
+from nas_attn.analysis.claimed import claimed_row
+from nas_attn.analysis.verification import Comparison
+from nas_attn.architecture import pick
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
-from nas_attn.export import pick
-from nas_attn.placement import NONE, Location, Placement
-from nas_attn.ranking import Interval, Ranking
-from nas_attn.ranking.claimed import claimed_row
-from nas_attn.ranking.verification import Comparison
+from nas_attn.models.placement import NONE, Location, Placement
 from nas_attn.record import Role, TrialRecord
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 
 _LEAST_GAIN = 0.0005
 _APART = 1_000_000

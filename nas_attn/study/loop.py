@@ -10,12 +10,12 @@ from dataclasses import replace
 from nas_attn import __version__
 from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.record import Failure, State, TrialRecord
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.claims import Claims, NoClaims, alive
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.plan import Plan
-from nas_attn.study.schedule.agenda import Agenda
-from nas_attn.study.settings import StudySettings
 from nas_attn.study.workers.blame import CRASH, stop_if_out_of_order
 from nas_attn.study.workers.pool import Finished, Pool
 

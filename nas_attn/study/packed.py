@@ -8,8 +8,8 @@ from filelock import FileLock
 
 from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import write_sets
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.training.evaluation import write_sets
 
 
 def packed_images(dataset: Dataset, frames: int, folder: StudyFolder) -> Path:

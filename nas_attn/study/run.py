@@ -13,15 +13,14 @@ from pathlib import Path
 
 import optuna
 
-from nas_attn.attention import catalogue
+from nas_attn.analysis import Ranking, rank
+from nas_attn.architecture import best, write_architecture
 from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
-from nas_attn.export import best, write_architecture
-from nas_attn.measure import machine_bytes
-from nas_attn.ranking import Ranking, rank
+from nas_attn.models.catalogue import catalogue
 from nas_attn.record import State, TrialRecord
-from nas_attn.reporting.text.rankings import ranking_verdict
+from nas_attn.strategy.schedule.agenda import Agenda, Course
 from nas_attn.study.again import begun_again
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, write_rescued
@@ -29,7 +28,6 @@ from nas_attn.study.database.storage import describe_storage, url_without_passwo
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, Rescue, run_trials
 from nas_attn.study.packed import packed_images
-from nas_attn.study.schedule.agenda import Agenda, Course
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.resolve import Resolved
@@ -39,6 +37,8 @@ from nas_attn.study.workers.process_pool import ProcessPool
 from nas_attn.study.workers.ray_pool import RayPool
 from nas_attn.study.workers.room import crowded
 from nas_attn.study.workers.worker_process import WorkerLog
+from nas_attn.training.metrics import machine_bytes
+from nas_attn.wording.rankings import ranking_verdict
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from nas_attn.ranking.verification import Verification, lost_seeds, verification
+from nas_attn.analysis.verification import Verification, lost_seeds, verification
 from nas_attn.record import State, TrialRecord
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.evaluation import Evaluation
 
 _MARK = ".verify-"
 

@@ -12,10 +12,10 @@ from filelock import FileLock, Timeout
 from nas_attn import __version__
 from nas_attn.errors import StudyError
 from nas_attn.record import State, TrialRecord
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.claims import alone
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import end_trial, evaluation_of
 from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url

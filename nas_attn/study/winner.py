@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from nas_attn import __version__
+from nas_attn.analysis import RankedPlacement, Ranking
+from nas_attn.analysis.claimed import verification_of
+from nas_attn.architecture import Architecture, Found, Results, Verified
 from nas_attn.budget import Budget
-from nas_attn.export import Architecture, Found, Results, Verified
-from nas_attn.network import UNetConfig
-from nas_attn.ranking import RankedPlacement, Ranking
-from nas_attn.ranking.claimed import verification_of
+from nas_attn.models.network import UNetConfig
 from nas_attn.record import State, TrialRecord
+from nas_attn.strategy.schedule.convergence import ranked_convergence
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.schedule.convergence import ranked_convergence
 from nas_attn.study.verified import read_verifications
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas_attn.measure import IGNORED
+from nas_attn.training.metrics import IGNORED
 
 _SMOOTH = 1.0
 

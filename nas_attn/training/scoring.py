@@ -11,10 +11,10 @@ from torch import Tensor
 
 from nas_attn.clips import Window, clip_numbers, covering_windows
 from nas_attn.counts import n_groups
-from nas_attn.measure import IntersectionOverUnion
 from nas_attn.record import Score
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.metrics import IntersectionOverUnion
 from nas_attn.training.segmenter import Segmenter
 
 _BATCH_PIXELS = 2**18

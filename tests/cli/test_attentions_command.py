@@ -7,11 +7,12 @@ import re
 import pytest
 import yaml
 
-from nas_attn.attention import build_attention, catalogue
 from nas_attn.cli._attention_costs import SHALLOW
 from nas_attn.cli.main import main
-from nas_attn.kind import Family
-from nas_attn.placement import Stage
+from nas_attn.models.attention import build_attention
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.kind import Family
+from nas_attn.models.placement import Stage
 
 
 def _shown(capsys, *words: str) -> str:

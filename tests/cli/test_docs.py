@@ -17,7 +17,8 @@ import pytest
 import torch
 
 import nas_attn
-from nas_attn.attention import KINDS, build_attention, catalogue
+from nas_attn.analysis import rank, ranking_json
+from nas_attn.architecture import read_architecture
 from nas_attn.budget import Budget
 from nas_attn.cli.attentions import SHALLOW
 from nas_attn.cli.main import VERBS, OneLineParser, main
@@ -26,20 +27,20 @@ from nas_attn.data import IGNORED, Dataset
 from nas_attn.data.declaration import read_declaration
 from nas_attn.data.readers import READERS
 from nas_attn.errors import DataError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.export import read_architecture
-from nas_attn.fit import architecture_id
-from nas_attn.fit.weights import WeightsInfo, write_weights
-from nas_attn.measure import count_macs, count_parameters
-from nas_attn.placement import Stage
-from nas_attn.ranking import rank, ranking_json
+from nas_attn.models.attention import build_attention
+from nas_attn.models.catalogue import KINDS, catalogue
+from nas_attn.models.placement import Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.strategies import STRATEGIES, Question
+from nas_attn.strategy import STRATEGIES, Question
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training.evaluation import LookupEvaluator
+from nas_attn.training.full import architecture_id
+from nas_attn.training.full.weights import WeightsInfo, write_weights
+from nas_attn.training.metrics import count_macs, count_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -293,7 +294,7 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("own_registries")
 def test_the_attention_of_contributing_follows_the_equation_of_its_docstring() -> None:
-    exec(block(CONTRIBUTING, "# nas_attn/attention/simam.py"), {"__name__": "simam"})
+    exec(block(CONTRIBUTING, "# nas_attn/models/attention/simam.py"), {"__name__": "simam"})
     spec = catalogue()["simam"].spec({"regulariser": 0.1})
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
     expected = torch.empty_like(x)
@@ -316,7 +317,7 @@ def small_space() -> SearchSpace:
 
 @pytest.mark.usefixtures("own_registries")
 def test_the_strategy_of_contributing_takes_one_step_from_the_best(small_space: SearchSpace) -> None:
-    exec(block(CONTRIBUTING, "# nas_attn/strategies/nearby.py"), {"__name__": "nearby"})
+    exec(block(CONTRIBUTING, "# nas_attn/strategy/nearby.py"), {"__name__": "nearby"})
     evaluator, budget = LookupEvaluator(small_space), Budget(3000, 32, 8)
     records: list[TrialRecord] = []
     for number in range(20):

@@ -8,12 +8,12 @@ import json
 import pytest
 from rich.console import Console
 
-from nas_attn.cli._effects_table import effects_table
+from nas_attn.analysis import Interval
+from nas_attn.analysis.effects import Effect, StudyEffects
+from nas_attn.analysis.runs import LeftOut
 from nas_attn.cli.main import main
-from nas_attn.placement import AttentionSpec, Location
-from nas_attn.ranking import Interval
-from nas_attn.ranking.effects import Effect, StudyEffects
-from nas_attn.ranking.runs import LeftOut
+from nas_attn.models.placement import AttentionSpec, Location
+from nas_attn.reporting.terminal.effects_table import effects_table
 
 
 def test_a_study_too_small_for_effects_says_so(tiny_study, capsys):

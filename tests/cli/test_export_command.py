@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import nas_attn
-from nas_attn.attention import catalogue
+from nas_attn.architecture import read_architecture
 from nas_attn.cli.main import main
-from nas_attn.export import read_architecture
-from nas_attn.measure import count_parameters
+from nas_attn.models.catalogue import catalogue
+from nas_attn.training.metrics import count_parameters
 
 
 @pytest.fixture

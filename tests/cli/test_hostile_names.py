@@ -193,7 +193,7 @@ def test_mistakes_with_hostile_names_are_plain_lines(world, refused):
 def test_names_in_the_metadata_of_weights_steer_no_terminal(world, capsys):
     from safetensors.torch import load_file, save_file
 
-    from nas_attn.fit.weights import FORMAT
+    from nas_attn.training.full.weights import FORMAT
 
     path = Path(RUN, "weights.safetensors")
     from safetensors import safe_open

@@ -8,15 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from nas_attn.attention import catalogue
+from nas_attn.architecture import Architecture, write_architecture
 from nas_attn.cli.main import main
-from nas_attn.export import Architecture, write_architecture
-from nas_attn.fit import architecture_id
-from nas_attn.fit.weights import WeightsInfo, write_weights
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Location
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location
+from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise
-from nas_attn.unet import build_unet
+from nas_attn.training.full import architecture_id
+from nas_attn.training.full.weights import WeightsInfo, write_weights
 
 TEMPORAL = AttentionSpec("tam")
 PREDICT = ("predict", "best.yaml", "weights.safetensors", "images", "-o", "out", "--accelerator", "cpu")
@@ -157,7 +157,7 @@ def rewritten(**changes):
     """The weights again, with another description or other tensors."""
     from safetensors.torch import load_file, save_file
 
-    from nas_attn.fit.weights import FORMAT, read_info
+    from nas_attn.training.full.weights import FORMAT, read_info
 
     path = Path("weights.safetensors")
     tensors, info = load_file(path), {**asdict(read_info(path)), **changes}

@@ -36,7 +36,7 @@ def test_the_panels_show_the_very_networks_of_the_study(page):
 
 
 def test_panels_are_made_once(page, monkeypatch):
-    from nas_attn.evaluate import TrainingEvaluator
+    from nas_attn.training.evaluation import TrainingEvaluator
 
     first = page(panels=True)
     monkeypatch.setattr(TrainingEvaluator, "trained", None)

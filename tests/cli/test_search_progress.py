@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.cli._progress import SearchProgress
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.placement import AttentionSpec
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import AttentionSpec
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import read_space
+from nas_attn.training.evaluation import LookupEvaluator
 
 BUDGET = Budget(200, 32, 8)
 

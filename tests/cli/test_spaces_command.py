@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nas_attn.attention import catalogue
 from nas_attn.cli._costs import extremes
 from nas_attn.cli.main import main
 from nas_attn.cli.spaces import count_text
-from nas_attn.measure import count_macs, count_parameters
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.unet import build_unet
 from nas_attn.space import read_space
-from nas_attn.unet import build_unet
+from nas_attn.training.metrics import count_macs, count_parameters
 
 ROOT = Path(__file__).parents[2]
 TINY = """\

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from nas_attn.attention import catalogue
+from nas_attn.architecture import Architecture, write_architecture
 from nas_attn.cli.main import main
-from nas_attn.export import Architecture, write_architecture
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Location
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location
 
 
 @pytest.fixture

@@ -73,9 +73,9 @@ def test_the_same_command_runs_nothing_again_and_more_seeds_only_what_is_missing
 
 
 def test_runs_are_scored_on_the_test_images(verified, winner):
-    from nas_attn.evaluate import pack_sets
     from nas_attn.study.setup.join import JoinRequest, resolve_joined
     from nas_attn.training import score_images
+    from nas_attn.training.evaluation import pack_sets
 
     verified("--json")
     run = verifying(winner)[1]

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nas_attn.attention import KINDS
-from nas_attn.catalogue import catalogue
 from nas_attn.cli._attention_costs import DEEP, SHALLOW, known_costs
 from nas_attn.cli.main import VERBS
+from nas_attn.models.catalogue import KINDS, catalogue
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from nas_attn.cli import search
 from nas_attn.config.described import described_settings, settings_table
 from nas_attn.config.settings import BUILT_IN, COSTS, FIELDS, GROUPS, PRECISIONS, StudyRequest
 from nas_attn.document.words import members, split
-from nas_attn.strategies import STRATEGIES
+from nas_attn.strategy import STRATEGIES
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -92,8 +92,8 @@ def test_the_help_lists_the_strategies_that_are_registered() -> None:
 
 
 def test_words_of_the_table_are_those_of_the_code() -> None:
+    from nas_attn.analysis import COSTS as RANKED
     from nas_attn.data import BUILT_IN as DATA
-    from nas_attn.ranking import COSTS as RANKED
     from nas_attn.training import Precision
 
     assert set(COSTS) == set(RANKED)

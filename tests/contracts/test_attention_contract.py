@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_attn.attention import KINDS, Fade, build_attention, catalogue
 from nas_attn.errors import AttentionError
-from nas_attn.kind import START, Family
-from nas_attn.measure import count_macs
-from nas_attn.placement import AttentionSpec
+from nas_attn.models.attention import Fade, build_attention
+from nas_attn.models.catalogue import KINDS, catalogue
+from nas_attn.models.kind import START, Family
+from nas_attn.models.placement import AttentionSpec
+from nas_attn.training.metrics import count_macs
 from nas_attn.training.module_hooks import AuxiliaryLoss
 
 CHANNELS, GATE_CHANNELS, BLOCK_CHANNELS, CLASSES, FRAMES = 8, 12, 6, 3, 3

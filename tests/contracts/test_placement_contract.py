@@ -10,16 +10,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from nas_attn.attention import catalogue
 from nas_attn.errors import SpaceError
-from nas_attn.evaluate import CostTable
-from nas_attn.kind import Family
-from nas_attn.measure import count_macs, count_parameters
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.kind import Family
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.models.unet import build_unet
 from nas_attn.record import Cost
 from nas_attn.training import ModuleHooks
-from nas_attn.unet import build_unet
+from nas_attn.training.evaluation import CostTable
+from nas_attn.training.metrics import count_macs, count_parameters
 
 KINDS = catalogue()
 STARTS = {"paper": (), "identity": (("start", "identity"),)}

@@ -15,13 +15,13 @@ import pytest
 
 from nas_attn.budget import Budget
 from nas_attn.errors import RegistryError, UsageError
-from nas_attn.evaluate.lookup import LookupEvaluator
-from nas_attn.kind import AttentionKind
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Placement
+from nas_attn.models.kind import AttentionKind
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Placement
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import Limits, SearchSpace
-from nas_attn.strategies import STRATEGIES, Proposal, Question
+from nas_attn.strategy import STRATEGIES, Proposal, Question
+from nas_attn.training.evaluation.lookup import LookupEvaluator
 
 BUDGET = Budget(steps=3000, image_size=32, batch_size=8)
 STARTUP = 12
@@ -107,7 +107,7 @@ def test_an_unknown_strategy_names_its_neighbour() -> None:
 
 
 def test_naming_the_strategies_package_imports_neither_optuna_nor_torch() -> None:
-    code = "import sys, nas_attn.strategies; print([m for m in ('optuna', 'torch') if m in sys.modules])"
+    code = "import sys, nas_attn.strategy; print([m for m in ('optuna', 'torch') if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env())
     assert answer.stdout.strip() == "[]"
 

@@ -8,14 +8,14 @@ from functools import cache
 import pytest
 import torch
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.data import synthetic
-from nas_attn.evaluate import pack_sets
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Placement, Stage
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Placement, Stage
+from nas_attn.models.unet import build_unet
 from nas_attn.training import DeviceImages, initialise, train_run
-from nas_attn.unet import build_unet
+from nas_attn.training.evaluation import pack_sets
 
 NETWORK = UNetConfig(3, 3, depth=2, base_channels=8)
 PER_IMAGE = ("pixels", "masks", "heights", "widths")

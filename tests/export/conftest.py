@@ -1,128 +1,132 @@
-"""Kinds, architectures and rankings without torch."""
+"""Small architectures of every kind."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from statistics import fmean
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
+from torch import nn
 
-from nas_attn.budget import Budget
-from nas_attn.export import Architecture, Found, Results, Verified
-from nas_attn.kind import GATED_STAGES, AttentionKind, Option
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Location, Placement
-from nas_attn.ranking import Interval, Ranking, rank
-from nas_attn.ranking.verification import Verdict
-from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
+from nas_attn.architecture import Architecture, write_architecture
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.kind import AttentionKind
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location
+from nas_attn.models.unet import build_unet
+from nas_attn.training import initialise
+from nas_attn.training.full import architecture_id
+from nas_attn.training.full.weights import WeightsInfo, write_weights
 
-REDUCTION = Option("reduction", 16, "bottleneck ratio", minimum=1)
-ALL_KINDS = (
-    AttentionKind("none", "No attention", ""),
-    AttentionKind("se", "Squeeze-and-Excitation", "Hu et al. 2018", options=(REDUCTION,)),
-    AttentionKind(
-        "cbam",
-        "CBAM",
-        "Woo et al. 2018",
-        options=(
-            REDUCTION,
-            Option("kernel_size", 7, "of the spatial part", choices=(3, 7)),
-            Option("slope", 0.1, "a number", minimum=0),
-            Option("residual", False, "a switch"),
-        ),
-    ),
-    AttentionKind(
-        "gate",
-        "Attention gate",
-        "Oktay et al. 2018",
-        stages=GATED_STAGES,
-        options=(Option("variant", "common", "which formula", choices=("common", "oktay")),),
-        needs_gate=True,
-    ),
-)
-NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=8)
+NETWORK = UNetConfig(in_channels=2, classes=3, depth=2, base_channels=8)
+FRAMES = 3
 
 
 @pytest.fixture(scope="session")
-def kinds() -> dict[str, AttentionKind]:
-    return {kind.name: kind for kind in ALL_KINDS}
+def make_architecture() -> Callable[..., Architecture]:
+    """An architecture from ``{"skip.0": "gate"}``, what is left out being none; of clips where needed."""
 
-
-@pytest.fixture(scope="session")
-def architecture() -> Architecture:
-    placement = NETWORK.plain
-    for place, text in (("skip.1", "cbam(reduction=4)"), ("skip.0", "gate(start=identity)"), ("bottleneck", "se")):
-        placement = placement.replace(Location.parse(place), AttentionSpec.parse(text))
-    return Architecture(
-        network=NETWORK,
-        placement=placement,
-        classes=("background", "nucleus"),
-        mean=(120.5, 99.25, 1e-05),
-        std=(30.0, 29.5, 2.0),
-        image_size=64,
-        found=Found(
-            converged=True,
-            study="nuclei",
-            space="unet_attention",
-            strategy="tpe",
-            trials=200,
-            budget=Budget(600, 64, 16, 0.5),
-            seeds=(1, 2, 3),
-            data="cells: 2nd batch",
-            data_fingerprint="00123e4",
-            device="NVIDIA H200",
-            version="0.1.0",
-            date="2026-11-20",
-        ),
-        results=Results(
-            rank=1,
-            iou_mean=0.812345678901,
-            iou_interval=Interval(0.80, 0.82),
-            delta=0.009,
-            delta_interval=Interval(0.004, 0.014),
-            n_seeds=3,
-            macs=2_345_678_901,
-            parameters=123_456,
-            latency_ms=3.25,
-            peak_memory_mib=None,
-        ),
-        verified=Verified(
-            verdict=Verdict.CONFIRMED,
-            iou=0.8012345678901,
-            iou_plain=0.79,
-            delta=0.0112345678901,
-            delta_interval=Interval(0.002, 0.02),
-            n_seeds=5,
-            n_looks=2,
-        ),
-    )
-
-
-@pytest.fixture(scope="session")
-def ranked() -> Callable[..., Ranking]:
-    """A ranking of (IoU, MACs) pairs, the plain U-Net first; four seeds give a paired noise of about ``noise``
-    and each placement the mean that was asked for."""
-
-    def make(*points: tuple[float, int], noise: float | None = None, cost: str = "macs") -> Ranking:
-        placements = [NETWORK.plain, *(_variant(number) for number in range(1, len(points)))]
-        records = []
-        for order, (placement, (iou, macs)) in enumerate(zip(placements, points, strict=True)):
-            draws = [random.Random(f"{order} {seed}").gauss(0, 0.7) for seed in range(4)]
-            for seed in (0,) if noise is None else range(4):
-                wobble = 0.0 if noise is None else noise * (draws[seed] - fmean(draws))
-                score = Score(iou + wobble, (iou, iou), 0.1)
-                outcome = Outcome(score, Cost(macs * 2, macs), (), 1.0)
-                budget = Budget(10, 64, 4)
-                number = len(records)
-                records.append(
-                    TrialRecord(number, placement, budget, seed, Role.PROPOSAL, State.COMPLETE, None, outcome)
-                )
-        return rank(records, cost=cost)
+    def make(attention: dict[str, str], network: UNetConfig = NETWORK, **changes: object) -> Architecture:
+        placement = network.plain
+        for place, text in attention.items():
+            placement = placement.replace(Location.parse(place), AttentionSpec.parse(text))
+        if any(catalogue()[spec.kind].needs_clip for _, spec in placement):
+            network = replace(network, frames=FRAMES)
+        values: dict[str, object] = {
+            "classes": ("background", "cell", "wall"),
+            "mean": (120.5, 1e-05),
+            "std": (30.0, 2.0),
+            "image_size": 16,
+        }
+        return Architecture(network, placement, **{**values, **changes})  # type: ignore[arg-type]
 
     return make
 
 
-def _variant(number: int) -> Placement:
-    location = NETWORK.locations[number % len(NETWORK.locations)]
-    return NETWORK.plain.replace(location, AttentionSpec("se", (("reduction", number),)))
+def placements_of(kind: AttentionKind) -> Iterator[tuple[str, dict[str, str]]]:
+    """Of a kind: everywhere where it may stand, then every other value of each option at one place, each named."""
+    places = [str(location) for location in NETWORK.locations if location.stage in kind.stages]
+    yield kind.name, dict.fromkeys(places, kind.name)
+    for option in kind.all_options:
+        for choice in option.choices or ((not option.default,) if isinstance(option.default, bool) else ()):
+            spec = AttentionSpec(kind.name, ((option.name, choice),))
+            if choice != option.default:
+                yield str(spec), {places[-1]: str(spec)}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``attention``: placements of every registered kind with every choice; ``kind_attention``: of every kind."""
+    found = {
+        name: attention
+        for kind in catalogue().values()
+        if kind.name != "none"
+        for name, attention in placements_of(kind)
+    }
+    if "attention" in metafunc.fixturenames:
+        metafunc.parametrize("attention", found.values(), ids=found)
+    if "kind_attention" in metafunc.fixturenames:
+        kinds = {name: attention for name, attention in found.items() if name in catalogue()}
+        metafunc.parametrize("kind_attention", kinds.values(), ids=kinds)
+
+
+@pytest.fixture(scope="session")
+def executed() -> Callable[[str], ModuleType]:
+    """A module of some source."""
+
+    def execute(source: str) -> ModuleType:
+        module = ModuleType("standing_alone")
+        exec(compile(source, "standing_alone.py", "exec"), module.__dict__)
+        return module
+
+    return execute
+
+
+@pytest.fixture(scope="session")
+def awake() -> Callable[[Architecture], nn.Module]:
+    """The network of an architecture, in eval mode, with no weight of 0 or 1, so that no module is idle."""
+
+    def wake(architecture: Architecture) -> nn.Module:
+        network = build_unet(architecture.network, architecture.placement)
+        initialise(network, 3)
+        generator = torch.Generator().manual_seed(3)
+        for tensor in network.state_dict().values():
+            if tensor.is_floating_point():
+                noise = torch.rand(2, *tensor.shape, generator=generator)
+                tensor.mul_(1 + 0.1 * noise[0]).add_(0.02 * noise[1])
+        return network.eval()
+
+    return wake
+
+
+@pytest.fixture
+def run(
+    make_architecture: Callable[..., Architecture],
+    awake: Callable[[Architecture], nn.Module],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A folder such as 'nas-attn train' leaves, below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    architecture = make_architecture({"skip.0": "se", "decoder.1": "gate(start=identity)"})
+    folder = tmp_path / "runs" / "best-cells"
+    folder.mkdir(parents=True)
+    write_architecture(architecture, folder / "architecture.yaml", catalogue())
+    info = WeightsInfo(
+        architecture=architecture_id(architecture),
+        placement="se at skip.0",
+        classes=architecture.classes,
+        mean=architecture.mean,
+        std=architecture.std,
+        bits=16,
+        longest_side=512,
+        data="f00",
+        seed=3,
+        epoch=7,
+        val_iou=0.8125,
+        version="0.1.0",
+    )
+    write_weights(folder / "weights.safetensors", awake(architecture), info)
+    return folder.relative_to(tmp_path)

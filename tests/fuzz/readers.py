@@ -25,10 +25,10 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from nas_attn.attention import catalogue
+from nas_attn.architecture.read import parse_architecture
 from nas_attn.data.folder import check_folder
 from nas_attn.errors import NasAttnError
-from nas_attn.export.read import parse_architecture
+from nas_attn.models.catalogue import catalogue
 from nas_attn.space import read_space
 from nas_attn.study.setup.config import read_study_file
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nas_attn.kind import GATED_STAGES, AttentionKind, Option
+from nas_attn.models.kind import GATED_STAGES, AttentionKind, Option
 from nas_attn.space import SearchSpace, space_from_text
 
 _KINDS = (

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from nas_attn.attention import catalogue
-from nas_attn.placement import Stage
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import Stage
 from nas_attn.space import read_space
 
 SHIPPED = Path(__file__).parents[2] / "search_spaces"

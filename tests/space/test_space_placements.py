@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nas_attn.errors import SpaceError
-from nas_attn.placement import AttentionSpec, Location
+from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.space import Limits, SearchSpace
 
 

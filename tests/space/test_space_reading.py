@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from nas_attn.errors import SpaceError
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Location
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Location
 from nas_attn.space import Ceiling, Limits, read_space, space_from_text
 
 FULL = """\

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_attn.errors import UsageError
-from nas_attn.placement import AttentionSpec, Location, Placement
+from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import Cost
 
 CHOICES = """

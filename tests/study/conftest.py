@@ -7,14 +7,14 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
-from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator
+from nas_attn.models.catalogue import catalogue
 from nas_attn.space import SearchSpace, read_space
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.schedule.agenda import Agenda
-from nas_attn.study.settings import StudySettings
 from nas_attn.training import Precision, Recipe
+from nas_attn.training.evaluation import CostTable, DataSource, LookupEvaluator
 
 
 @pytest.fixture(autouse=True)

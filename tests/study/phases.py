@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nas_attn.budget import Budget
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, TrialRecord
+from nas_attn.training.evaluation import LookupEvaluator
 
 STARTING, DECIDING, EVALUATING, WRITING = "starting", "deciding or waiting", "evaluating", "writing down"
 WORKING = (DECIDING, EVALUATING, WRITING)

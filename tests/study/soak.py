@@ -43,10 +43,12 @@ from warm import COSTS, SPACE
 
 from nas_attn.budget import Budget
 from nas_attn.errors import LostStorageError
-from nas_attn.evaluate import DataSource, LookupEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
 from nas_attn.space import SearchSpace
+from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study import loop
 from nas_attn.study.database import claims
 from nas_attn.study.database.ledger import Ledger
@@ -54,12 +56,10 @@ from nas_attn.study.database.rescued import Rescued, read_rescued, write_rescued
 from nas_attn.study.database.storage import sqlite_url
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import run_trials
-from nas_attn.study.plan import Plan
-from nas_attn.study.schedule.agenda import Agenda
-from nas_attn.study.settings import StudySettings
 from nas_attn.study.setup.imported import import_study
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import Precision, Recipe
+from nas_attn.training.evaluation import DataSource, LookupEvaluator
 from nas_attn.training.seal import broken_seal, check_seal, seal
 
 PARALLEL = 6

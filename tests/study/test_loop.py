@@ -12,13 +12,13 @@ import pytest
 
 from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError, StudyError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import Finished, InlinePool, Pool
+from nas_attn.training.evaluation import LookupEvaluator
 
 
 def silent(records: Sequence[TrialRecord]) -> None:

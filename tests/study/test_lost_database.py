@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from nas_attn.analysis import Ranking, rank
 from nas_attn.cli.main import main
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import LostStorageError, StudyError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.ranking import Ranking, rank
 from nas_attn.record import State, TrialRecord
 from nas_attn.study import run
 from nas_attn.study.database.rescued import read_rescued
@@ -28,6 +27,7 @@ from nas_attn.study.setup.imported import import_study
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training.evaluation import LookupEvaluator
 
 ASK = StudyRequest(
     study="s",

@@ -13,15 +13,15 @@ import pytest
 from optuna.trial import TrialState
 
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import CostTable, LookupEvaluator
 from nas_attn.record import Role, State, TrialRecord
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.ledger import Ledger, read_record
 from nas_attn.study.database.trials import WrittenTrial
-from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
-from nas_attn.study.schedule.agenda import Agenda
-from nas_attn.study.settings import StudySettings
 from nas_attn.study.workers.pool import Finished, InlinePool
+from nas_attn.training.evaluation import CostTable, LookupEvaluator
 
 TRIALS = 12
 MOST_RUNS = 3 * TRIALS

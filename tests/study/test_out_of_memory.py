@@ -15,19 +15,19 @@ import optuna
 import pytest
 import torch
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import CostTable, DataSource, LookupEvaluator, MemoryTable, TrainingEvaluator
-from nas_attn.measure import machine_bytes
-from nas_attn.placement import AttentionSpec, Location, Placement
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.attempt import attempt
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training.evaluation import CostTable, DataSource, LookupEvaluator, MemoryTable, TrainingEvaluator
+from nas_attn.training.metrics import machine_bytes
 from tests.scarce import MIB, Scarce, scarce
 
 BUDGET = Budget(2, 16, 4)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nas_attn.budget import Budget
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Location
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.study.claim import Claim
 from nas_attn.study.verified import n_with_replacements, verified_claim, wanted_evaluations

@@ -17,14 +17,13 @@ import pytest
 import torch
 
 import nas_attn
-from nas_attn.attention import catalogue
+from nas_attn.architecture import best, read_architecture
 from nas_attn.budget import Budget
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import DivergedError, StudyError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.export import best, read_architecture
-from nas_attn.measure import count_macs, count_parameters
-from nas_attn.placement import Placement
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import Placement
+from nas_attn.models.unet import build_unet
 from nas_attn.record import Outcome, State, TrialRecord
 from nas_attn.study.run import StudyResult, n_trials_done, run_study
 from nas_attn.study.setup import preset as presets
@@ -37,7 +36,8 @@ from nas_attn.study.setup.request import request_from
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import initialise
-from nas_attn.unet import build_unet
+from nas_attn.training.evaluation import LookupEvaluator
+from nas_attn.training.metrics import count_macs, count_parameters
 
 ASK = StudyRequest(
     study="s",

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas_attn.models.unet.norm import GroupNorm
 from nas_attn.training import recalibrate_batchnorm
-from nas_attn.unet.norm import GroupNorm
 
 
 def network() -> nn.Sequential:

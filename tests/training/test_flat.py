@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Placement
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Placement
+from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe, initialise
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.optimiser import build_optimiser, kernels_and_others
-from nas_attn.unet import build_unet
 
 NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.attention import KINDS
-from nas_attn.measure import MIB, LiveBytes
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec
+from nas_attn.models.catalogue import KINDS
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec
+from nas_attn.models.unet import build_unet
 from nas_attn.training import ModuleHooks, Precision, add_gradients, initialise, why_whole
-from nas_attn.unet import build_unet
+from nas_attn.training.metrics import MIB, LiveBytes
 from tests.scarce import scarce
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import Budget
-from nas_attn.network import UNetConfig
-from nas_attn.placement import NONE, AttentionSpec, Placement
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Placement
+from nas_attn.models.unet import build_unet
 from nas_attn.training import DeviceImages, GraphPool, Precision, TrainedRun, initialise, train_run
-from nas_attn.unet import build_unet
 
 GPU = torch.device("cuda")
 NETWORK = UNetConfig(in_channels=1, classes=2, depth=3, base_channels=8)

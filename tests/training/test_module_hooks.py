@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_attn.attention.dynamic import DynamicConvolution
-from nas_attn.attention.encnet import ContextEncoding
 from nas_attn.budget import Budget
+from nas_attn.models.attention.dynamic import DynamicConvolution
+from nas_attn.models.attention.encnet import ContextEncoding
 from nas_attn.training import DeviceImages, ModuleHooks, initialise, segmentation_loss, train_run
 from nas_attn.training.loss import image_scores
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_attn.network import UNetConfig
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.unet import build_unet
 from nas_attn.record import Score
 from nas_attn.training import DeviceImages, Precision, Segmenter, initialise, score_images, segment_images
-from nas_attn.unet import build_unet
 
 CPU = torch.device("cpu")
 SIZES = ((16, 16), (20, 17), (16, 16), (31, 18), (20, 17), (16, 16))

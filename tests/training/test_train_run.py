@@ -11,11 +11,11 @@ from torch import nn
 
 from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError
-from nas_attn.network import UNetConfig
-from nas_attn.placement import AttentionSpec, Location, Placement
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location, Placement
+from nas_attn.models.unet import build_unet
+from nas_attn.models.unet.unet import UNet
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise, train_run
-from nas_attn.unet import build_unet
-from nas_attn.unet.unet import UNet
 
 CPU = torch.device("cpu")
 NETWORK = UNetConfig(in_channels=1, classes=2, depth=2, base_channels=4)

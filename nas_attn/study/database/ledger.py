@@ -15,20 +15,20 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from nas_attn.analysis import COSTS
 from nas_attn.budget import Budget
 from nas_attn.errors import LostStorageError, SpaceError, StudyError, UsageError
-from nas_attn.placement import NONE, Placement
-from nas_attn.ranking import COSTS
+from nas_attn.models.placement import NONE, Placement
 from nas_attn.record import Failure, Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.plan import Plan
 from nas_attn.study.database.asked import AskedTrials
 from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_of_birth
 from nas_attn.study.database.patience import patiently
 from nas_attn.study.database.storage import describe_storage, keep_watch, open_storage
 from nas_attn.study.database.tables import TrialTables
 from nas_attn.study.database.trials import NewTrial, StudyGoneError, Trials, WrittenTrial
-from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.plan import Plan
 
 _IDENTITY = "nas_attn:identity"
 CONTEXT = "nas_attn:context"

@@ -12,17 +12,17 @@ from typing import Any
 from nas_attn import __version__
 from nas_attn.data import card_of
 from nas_attn.errors import StudyError
+from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.settings import Difference, differences
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.database.storage import is_missing
-from nas_attn.study.plan import Plan
-from nas_attn.study.settings import Difference, differences
 from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.find import refuse_renamed
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.mend import mend
 from nas_attn.study.setup.own_files import check_own
 from nas_attn.study.setup.repeat import study_values, write_settings
 from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.setup.suggested_flags import mend
 
 
 def study_url(resolved: Resolved) -> str:

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.measure import device_name
-from nas_attn.network import UNetConfig
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.unet import build_unet
 from nas_attn.study.memory import default_memory, described, recall, remember
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise
+from nas_attn.training.metrics import device_name
 from nas_attn.training.precision import PRECISIONS
 from nas_attn.training.step import TrainingStep
-from nas_attn.unet import build_unet
 
 _STEPS = 6
 _HOPELESS = 3.0

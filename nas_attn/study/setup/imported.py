@@ -6,17 +6,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.attention import catalogue
 from nas_attn.config.checks import STUDY_NAME
 from nas_attn.errors import StudyError
+from nas_attn.models.catalogue import catalogue
 from nas_attn.record import Failure, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.settings import differences
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, read_rescued
 from nas_attn.study.database.storage import check_url, describe_storage
-from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.settings import differences
 from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import check_storage

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nas_attn.catalogue import KINDS
 from nas_attn.data.readers import READERS, asked_reader
+from nas_attn.models.catalogue import KINDS
 from nas_attn.space import SearchSpace
-from nas_attn.strategies import STRATEGIES
+from nas_attn.strategy import STRATEGIES
 
 Outside = tuple[tuple[str, str], ...]
 """(what, ``module:name``) pairs; two studies are the same only where these are."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from nas_attn.attention import catalogue
+from nas_attn.architecture import read_architecture
 from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, StudyError
-from nas_attn.export import read_architecture
+from nas_attn.models.catalogue import catalogue
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, is_sqlite
 from nas_attn.study.setup.config import read_study_file

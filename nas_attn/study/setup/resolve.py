@@ -10,20 +10,19 @@ from typing import Literal
 
 import torch
 
-from nas_attn.attention import catalogue
 from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
 from nas_attn.data import Dataset, may_be_folder
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
-from nas_attn.evaluate import CostTable, DataSource, TrainingEvaluator
-from nas_attn.network import UNetConfig
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.network import UNetConfig
 from nas_attn.space import Ceiling, SearchSpace, read_space
 from nas_attn.space.sizes import written_sizes
-from nas_attn.strategies import STRATEGIES
+from nas_attn.strategy import STRATEGIES
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.storage import check_url
-from nas_attn.study.settings import StudySettings
 from nas_attn.study.setup.calibrate import fastest_precision
 from nas_attn.study.setup.outside import outside_of
 from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
@@ -31,6 +30,7 @@ from nas_attn.study.workers.cluster_address import check_cluster
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
 from nas_attn.training import Precision, Recipe
+from nas_attn.training.evaluation import CostTable, DataSource, TrainingEvaluator
 
 TRIALS = 200
 ENDLESS = 1_000_000

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from nas_attn.budget import Budget
 from nas_attn.errors import NasAttnError
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.workers.blame import cause_of
 
 Evaluator = Callable[[Placement, Budget, int], Outcome]
@@ -23,7 +23,7 @@ def attempt(evaluator: Evaluator, evaluation: Evaluation) -> Outcome | Failure:
     """The outcome, or why there is none; errors that only a mistake in this program can cause are raised."""
     import torch
 
-    from nas_attn.measure import begin_watch, is_out_of_memory, out_of_memory_of
+    from nas_attn.training.metrics import begin_watch, is_out_of_memory, out_of_memory_of
 
     device = torch.device(getattr(evaluator, "device", "cpu"))
     begin_watch(device)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self, TypeGuard
 
 from nas_attn.record import Failure, Outcome
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator, attempt
 from nas_attn.study.workers.blame import CRASH, stop_if_out_of_order
 from nas_attn.study.workers.death import Death, hopeless, needs_solitude

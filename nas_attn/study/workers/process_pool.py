@@ -16,8 +16,8 @@ from multiprocessing.process import BaseProcess
 
 from nas_attn.errors import StudyError
 from nas_attn.record import Failure
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.database.watch import Watch
-from nas_attn.study.evaluation import Evaluation
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.blame import CRASH, DEVICE
 from nas_attn.study.workers.death import Death, death_of, n_memory_kills

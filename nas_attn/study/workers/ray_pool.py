@@ -14,7 +14,7 @@ from typing import Any
 
 from nas_attn.errors import DataError, MissingPackageError, StudyError
 from nas_attn.record import Failure, Outcome
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.blame import CRASH, DEVICE

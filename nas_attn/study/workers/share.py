@@ -12,15 +12,15 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import DataSource, TrainingEvaluator
-from nas_attn.measure import device_name
-from nas_attn.network import UNetConfig
+from nas_attn.models.network import UNetConfig
 from nas_attn.record import Role
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.memory import default_memory, described, recall, remember
 from nas_attn.study.workers.pool import Finished
 from nas_attn.study.workers.process_pool import ProcessPool
 from nas_attn.training import Precision
+from nas_attn.training.evaluation import DataSource, TrainingEvaluator
+from nas_attn.training.metrics import device_name
 
 MOST = 8
 _LEAST_GAIN = 1.1

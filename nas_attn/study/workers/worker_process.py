@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from nas_attn.budget import Budget
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator, attempt
 

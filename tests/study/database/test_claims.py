@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database import claims as claims_module
 from nas_attn.study.database.claims import ClaimTable, TrialClaim, alive
 from nas_attn.study.database.holder import has_ended, this_process
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.settings import StudySettings
 
 
 @pytest.fixture

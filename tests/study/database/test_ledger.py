@@ -11,13 +11,13 @@ import optuna
 import pytest
 
 from nas_attn.errors import MissingPackageError, StudyError
-from nas_attn.evaluate import LookupEvaluator
 from nas_attn.record import Failure, OutOfMemory, Role, State
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.schedule.reference_architectures import control_evaluations
+from nas_attn.strategy.settings import StudySettings, differences
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, open_storage
-from nas_attn.study.evaluation import Evaluation
-from nas_attn.study.schedule.controls import control_evaluations
-from nas_attn.study.settings import StudySettings, differences
+from nas_attn.training.evaluation import LookupEvaluator
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from nas_attn.errors import StudyError
+from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database import ledger as ledger_module
 from nas_attn.study.database import patience
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.patience import patiently
-from nas_attn.study.settings import StudySettings
 
 URL = "postgresql+psycopg://me:secret@db.example/studies"
 

@@ -10,7 +10,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import PRECISIONS as NAMES
-from nas_attn.network import UNetConfig
+from nas_attn.models.network import UNetConfig
 from nas_attn.study.setup import calibrate
 from nas_attn.study.setup.calibrate import fastest_precision, step_seconds
 from nas_attn.training import Precision

@@ -10,7 +10,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import StudyRequest
-from nas_attn.network import UNetConfig
+from nas_attn.models.network import UNetConfig
 from nas_attn.study.setup import forecast, preset
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import resolve

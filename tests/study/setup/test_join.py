@@ -20,11 +20,10 @@ import pytest
 from nas_attn.budget import Budget
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
+from nas_attn.strategy.plan import Plan
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.plan import Plan
 from nas_attn.study.run import run_joined, run_study
 from nas_attn.study.setup import join
 from nas_attn.study.setup import preset as presets
@@ -34,6 +33,7 @@ from nas_attn.study.setup.join import JoinRequest, resolve_joined
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training.evaluation import LookupEvaluator
 
 ASK = StudyRequest(
     study="s",

@@ -12,7 +12,6 @@ import pytest
 
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import LookupEvaluator
 from nas_attn.record import TrialRecord
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.run import run_study
@@ -24,6 +23,7 @@ from nas_attn.study.setup.own_files import check_storage, settings_mark
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training.evaluation import LookupEvaluator
 
 ASK = StudyRequest(
     study="s",

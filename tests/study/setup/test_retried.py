@@ -15,8 +15,7 @@ from nas_attn.budget import Budget
 from nas_attn.cli.main import main
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
 from nas_attn.study.run import StudyResult, run_study
 from nas_attn.study.setup import preset as presets
@@ -26,6 +25,7 @@ from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.study.setup.retried import retry
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training.evaluation import LookupEvaluator
 
 ASK = StudyRequest(
     study="s",

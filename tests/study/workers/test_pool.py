@@ -21,16 +21,16 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.errors import MachineError, StudyError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, Role
 from nas_attn.space import SearchSpace
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.workers import process_pool
 from nas_attn.study.workers.attempt import attempt
 from nas_attn.study.workers.pool import Finished
 from nas_attn.study.workers.process_pool import ProcessPool
 from nas_attn.study.workers.worker_process import WorkerLog, work
+from nas_attn.training.evaluation import LookupEvaluator
 
 
 def evaluations(space: SearchSpace) -> list[Evaluation]:

@@ -15,15 +15,15 @@ import pytest
 
 from nas_attn.budget import Budget
 from nas_attn.errors import MissingPackageError, StudyError
-from nas_attn.evaluate import LookupEvaluator
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role
 from nas_attn.space import SearchSpace
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import Finished, InlinePool
 from nas_attn.study.workers.ray_pool import RayPool, check_ray
 from nas_attn.study.workers.worker_process import WorkerLog
+from nas_attn.training.evaluation import LookupEvaluator
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of many kinds
 

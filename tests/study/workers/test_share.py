@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.evaluate import DataSource, TrainingEvaluator
-from nas_attn.network import UNetConfig
+from nas_attn.models.network import UNetConfig
 from nas_attn.study.workers import share
 from nas_attn.study.workers.share import best_number, workers_per_gpu
 from nas_attn.training import Precision
+from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
 NETWORK = UNetConfig(in_channels=3, classes=3, depth=2, base_channels=4)
 BUDGET = Budget(steps=2, image_size=16, batch_size=2)

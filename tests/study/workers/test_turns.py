@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_attn.budget import Budget
-from nas_attn.placement import Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Role
-from nas_attn.study.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.workers.pool import Task
 from nas_attn.study.workers.turns import Turns
 

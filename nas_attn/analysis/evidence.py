@@ -1,0 +1,309 @@
+"""What the runs of a study say of each placement and of each pair of them, with how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from nas_attn.analysis.additive import SeedScores, mean
+from nas_attn.analysis.collapse import Collapses, find_collapses
+from nas_attn.analysis.front import DRAWS, front_probabilities, nearest_to_front
+from nas_attn.analysis.gains import Gains, gains_of
+from nas_attn.analysis.images import (
+    Array,
+    ImagePart,
+    Influences,
+    groups_of_rarest_class,
+    image_part,
+    influences,
+    pooled_repeated,
+)
+from nas_attn.analysis.noise import Noise, PooledSd, pooled_noise
+from nas_attn.analysis.result import Interval
+from nas_attn.analysis.runs import SelectedRuns, select_runs
+from nas_attn.analysis.selection_bias import LEAST_SEEDS, reported_scores
+from nas_attn.analysis.shared_luck import shared_ratio
+from nas_attn.analysis.simultaneous import simultaneous_quantile
+from nas_attn.analysis.student import two_sided_quantile
+from nas_attn.analysis.unstable import own_noise, unstable_rows
+from nas_attn.models.placement import Placement
+from nas_attn.record import TrialRecord
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, or a difference of means, with its standard error.
+
+    Args:
+        value: in units of IoU.
+        error: its standard deviation over draws of seeds, and of images where these were counted; None where
+            the noise is not known.
+        degrees_of_freedom: of the error.
+        n_seeds: how many seeds it rests on.
+        image_error: the part of ``error`` that is over draws of images; 0 where these were not counted.
+        seed_freedom: degrees of freedom of the other part.
+    """
+
+    value: float
+    error: float | None
+    degrees_of_freedom: float
+    n_seeds: int
+    image_error: float = 0.0
+    seed_freedom: float = 0.0
+
+    def interval(self, confidence: float) -> Interval | None:
+        """Student's interval; None where the noise is not known."""
+        if self.error is None:
+            return None
+        half = two_sided_quantile(confidence, self.degrees_of_freedom) * self.error
+        return Interval(self.value - half, self.value + half)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The comparable runs of a study, weighed. Placements go by their row in ``selected.runs``.
+
+    Args:
+        selected: the runs.
+        plain: row of the plain U-Net; None where it was not run.
+        collapses: which of the runs collapsed.
+        clean: seed to IoU of each row, without these.
+        reported: seed to IoU, of the seeds that may be reported.
+        unstable: rows that scatter far more than the others.
+        noise: pooled over the others.
+        noises: of each row.
+    """
+
+    selected: SelectedRuns
+    plain: int | None
+    collapses: Collapses
+    clean: Sequence[SeedScores]
+    reported: Sequence[SeedScores]
+    unstable: frozenset[int]
+    noise: Noise
+    noises: Sequence[Noise]
+
+    @classmethod
+    def of(cls, records: Sequence[TrialRecord]) -> Evidence:
+        """Weigh the records of a study, in any order."""
+        selected = select_runs(records)
+        runs = selected.runs
+        plain = next((row for row, run in enumerate(runs) if run.is_plain), None)
+        collapses = find_collapses([run.scores for run in runs], plain)
+        clean = [collapses.clean(row, run.scores) for row, run in enumerate(runs)]
+        plain_scores = None if plain is None else clean[plain]
+        reported = [
+            scores if row == plain else reported_scores(scores, run.final, plain_scores)
+            for row, (run, scores) in enumerate(zip(runs, clean, strict=True))
+        ]
+        unstable = unstable_rows(reported)
+        noise = pooled_noise([scores for row, scores in enumerate(reported) if row not in unstable])
+        return cls(
+            selected=selected,
+            plain=plain,
+            collapses=collapses,
+            clean=clean,
+            reported=reported,
+            unstable=unstable,
+            noise=noise,
+            noises=[
+                own_noise(scores, plain_scores, noise) if row in unstable else noise
+                for row, scores in enumerate(reported)
+            ],
+        )
+
+    @cached_property
+    def gains(self) -> Gains:
+        """What each row gains over the plain U-Net, by the one model of all runs."""
+        return gains_of([run.placement for run in self.selected.runs], self.clean, self.influences)
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs the gains could rest on."""
+        return sum(len(scores) for scores in self.clean)
+
+    @cached_property
+    def tested(self) -> tuple[int, ...]:
+        """Rows with attention that share at least two reported seeds with the plain U-Net: what can be claimed."""
+        if self.plain is None:
+            return ()
+        plain = self.clean[self.plain]
+        rows = (row for row in range(len(self.reported)) if row != self.plain)
+        return tuple(row for row in rows if len(self.reported[row].keys() & plain.keys()) >= LEAST_SEEDS)
+
+    @cached_property
+    def shared_ratio(self) -> float:
+        """By how much more than two runs' variance a difference to the plain U-Net varies, over one run's."""
+        if self.plain is None or self.noise.pair is None:
+            return 0.0
+        table = [self.reported[row] for row in self.tested]
+        return shared_ratio(table, self.clean[self.plain], self.noise.pair.sd**2 / 2)
+
+    @cached_property
+    def influences(self) -> Sequence[Influences]:
+        """Of the images on each row's runs."""
+        return influences([run.counts for run in self.selected.runs])
+
+    @cached_property
+    def repeated(self) -> tuple[float, float]:
+        """Variance over images that one run has by itself, and that a pair of runs has."""
+        stable = [held for row, held in enumerate(self.influences) if row not in self.unstable]
+        return _repeated(stable, self.influences, self.plain)
+
+    def row_of(self, placement: Placement) -> int | None:
+        """The row of a placement; None where it has no comparable run."""
+        return next((row for row, run in enumerate(self.selected.runs) if run.placement == placement), None)
+
+    def mean(self, row: int) -> Estimate:
+        """Mean IoU over the reported seeds; where all runs collapsed, over these."""
+        scores = self.reported[row] or self.selected.runs[row].scores
+        held = self.influences[row]
+        images = [held[seed] for seed in scores if seed in held]
+        part = image_part(images, self.repeated[0]) if len(images) == len(scores) else None
+        return estimate_of(mean(scores.values()), self.noises[row].run, len(scores), part)
+
+    def to_plain(self, row: int) -> Estimate | None:
+        """The paired difference to the plain U-Net; None where they share no seed, or it was not run."""
+        return None if self.plain is None else self.difference(row, self.plain)
+
+    def difference(self, one: int, other: int) -> Estimate | None:
+        """How much better one row is than another, over the seeds that both are reported of; None without any.
+
+        The same for a pair wherever it is asked for, but for the sign.
+        """
+        first, second = self.reported[one], self.reported[other]
+        shared = [seed for seed in first if seed in second]
+        if not shared:
+            return None
+        images = _pairs(self.influences[one], self.influences[other], shared)
+        part = image_part(images, self.repeated[1]) if len(images) == len(shared) else None
+        value = mean(first[seed] - second[seed] for seed in shared)
+        return estimate_of(value, self._pair_noise(one, other), len(shared), part)
+
+    def together(self, estimate: Estimate, confidence: float) -> Interval | None:
+        """An interval that holds together with those of all other tested rows.
+
+        Args:
+            estimate: a difference between two of them, or to the plain U-Net.
+            confidence: that all of the differences to the plain U-Net lie in their intervals.
+        """
+        if estimate.error is None:
+            return None
+        correlation = (1 + self.shared_ratio) / (2 + self.shared_ratio)
+        number = max(1, len(self.tested))
+        seeds = math.sqrt(max(0.0, estimate.error**2 - estimate.image_error**2))
+        half = seeds * simultaneous_quantile(confidence, estimate.seed_freedom, number, correlation)
+        half = math.hypot(half, self._image_reach(estimate, confidence))
+        return Interval(estimate.value - half, estimate.value + half)
+
+    def _image_reach(self, estimate: Estimate, confidence: float) -> float:
+        """Half an interval over images alone, which holds for all placements that were tried.
+
+        Fresh seeds are judged on the same images: what these happen to favour has had a say in who is tested.
+        """
+        if self.image_groups is None or estimate.image_error == self.image_variance == 0:
+            return 0.0
+        error = max(estimate.image_error, math.sqrt(self.image_variance))
+        freedom = (self.image_groups - 1) * max(1, len(self.tested))
+        n_tried = max(1, sum(not run.is_plain for run in self.selected.runs))
+        return error * simultaneous_quantile(confidence, freedom, n_tried, 0.5)
+
+    @cached_property
+    def image_variance(self) -> float:
+        """Over draws of images, of a difference to the plain U-Net: of what was tested, on average."""
+        estimates = [estimate for row in self.tested if (estimate := self.to_plain(row)) is not None]
+        return mean(estimate.image_error**2 for estimate in estimates) if estimates else 0.0
+
+    @property
+    def image_groups(self) -> int | None:
+        """G; None where no run's images were counted."""
+        return next((len(held) for by_seed in self.influences for held in by_seed.values()), None)
+
+    @cached_property
+    def fewest_groups_of_a_class(self) -> int | None:
+        """In how many groups of images the rarest class occurs; None where that was not counted."""
+        counts = next((held for run in self.selected.runs for held in run.counts.values()), None)
+        return None if counts is None else groups_of_rarest_class(counts)
+
+    def front_probabilities(
+        self, ious: Sequence[float], costs: Sequence[float | None]
+    ) -> tuple[float | None, ...]:
+        """How likely each row is to be on the front; None where its cost or the noise is not known.
+
+        Args:
+            ious: to expect of each row.
+            costs: of each row.
+        """
+        known = [row for row, cost in enumerate(costs) if cost is not None]
+        if self.noise.pair is None or not known:
+            return (None,) * len(costs)
+        likely = nearest_to_front([ious[row] for row in known], [cost for cost in costs if cost is not None])
+        known = [known[place] for place in likely]
+        groups = self.image_groups or 0
+        images = np.zeros((len(known), groups))
+        for place, row in enumerate(known):
+            if held := list(self.influences[row].values()):
+                images[place] = np.mean(held, axis=0)
+        shares = front_probabilities(
+            [ious[row] for row in known],
+            self.gains.rest_covariance(known),
+            images,
+            [costs[row] or 0.0 for row in known],
+            self.noise.pair.degrees_of_freedom,
+            self.gains.own_draws(known, DRAWS),
+        )
+        found = dict(zip(known, shares, strict=True))
+        return tuple(None if cost is None else found.get(row, 0.0) for row, cost in enumerate(costs))
+
+    def _pair_noise(self, one: int, other: int) -> PooledSd | None:
+        """The noise of a difference between two placements: the louder one's, and more beside the plain U-Net."""
+        pairs = [pair for pair in (self.noises[one].pair, self.noises[other].pair) if pair is not None]
+        louder = max(pairs, key=lambda pair: pair.sd, default=None)
+        if louder is None or louder is not self.noise.pair or self.plain not in (one, other):
+            return louder
+        return replace(louder, sd=louder.sd * math.sqrt(1 + self.shared_ratio / 2))
+
+
+def estimate_of(value: float, noise: PooledSd | None, n_seeds: int, images: ImagePart | None) -> Estimate:
+    """The variance of a hierarchical bootstrap over images and seeds, without what it counts twice.
+
+    Drawing images with replacement, and then seeds with replacement, gives the sum of both variances. It is too
+    high by the part that images and seeds have together, which is in both (Owen 2007, doi:10.1214/07-AOAS122), and
+    too low for few seeds. So that part is taken off, the seeds' variance is the pooled one, and the quantiles
+    are Student's with Satterthwaite's degrees of freedom.
+
+    Args:
+        value: the mean.
+        noise: of one of its terms; None where it is not known.
+        n_seeds: how many terms there are.
+        images: the images' part; None where they were not counted.
+    """
+    if noise is None:
+        return Estimate(value, None, 0.0, n_seeds)
+    seeds = noise.sd**2 / n_seeds
+    if images is None or images.variance == 0:
+        freedom = noise.degrees_of_freedom
+        return Estimate(value, math.sqrt(seeds), freedom, n_seeds, seed_freedom=freedom)
+    variance = max(seeds, seeds + images.variance - images.repeated)
+    doubt = seeds**2 / noise.degrees_of_freedom + images.variance**2 / (images.groups - 1)
+    least = min(noise.degrees_of_freedom, images.groups - 1)
+    freedom = max(least, variance**2 / doubt)
+    apart = math.sqrt(variance - seeds)
+    return Estimate(value, math.sqrt(variance), freedom, n_seeds, apart, noise.degrees_of_freedom)
+
+
+def _repeated(stable: Sequence[Influences], found: Sequence[Influences], plain: int | None) -> tuple[float, float]:
+    """For single runs and for pairs; without pairs to the plain U-Net twice that of single runs."""
+    single = pooled_repeated([list(held.values()) for held in stable])
+    if plain is None:
+        return single, 2 * single
+    pairs = [_pairs(held, found[plain], list(held)) for held in stable if held is not found[plain]]
+    return single, pooled_repeated(pairs)
+
+
+def _pairs(one: Influences, other: Influences, seeds: Sequence[int]) -> list[Array]:
+    return [one[seed] - other[seed] for seed in seeds if seed in one and seed in other]

@@ -1,0 +1,92 @@
+"""A ranking as JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from nas_attn.analysis.result import RankedPlacement, Ranking
+
+COLUMNS = (
+    "rank",
+    "placement_id",
+    "placement",
+    "iou_mean",
+    "iou_ci_low",
+    "iou_ci_high",
+    "iou_expected",
+    "gain",
+    "delta_iou_mean",
+    "delta_ci_low",
+    "delta_ci_high",
+    "tested",
+    "better_than_plain",
+    "n_seeds",
+    "n_collapsed",
+    "n_runs",
+    "macs",
+    "parameters",
+    "latency_ms",
+    "on_front",
+    "is_control",
+    "front_probability",
+)
+
+
+def ranking_json(ranking: Ranking, top: int | None = None) -> str:
+    """A JSON list with one object for each placement, best first.
+
+    IoU is a fraction of 1; what is not known is null; ``placement`` maps every location to its attention.
+
+    Args:
+        ranking: what to write.
+        top: how many rows; all where left out.
+    """
+    rows = [dict(zip(COLUMNS, _values(row), strict=True)) for row in ranking.rows[:top]]
+    return json.dumps(rows, indent=2, allow_nan=False)
+
+
+def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
+    """The same columns as CSV with a header; what is not known is empty, ``placement`` is its text.
+
+    Args:
+        ranking: what to write.
+        top: how many rows; all where left out.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in ranking.rows[:top]:
+        values = dict(zip(COLUMNS, _values(row), strict=True)) | {"placement": str(row.placement)}
+        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values.values()])
+    return file.getvalue()
+
+
+def _values(row: RankedPlacement) -> tuple[object, ...]:
+    """In the order of ``COLUMNS``."""
+    iou, delta = row.iou_interval, row.delta_interval
+    return (
+        row.rank,
+        row.placement.id,
+        row.placement.to_dict(),
+        row.iou_mean,
+        iou and iou.low,
+        iou and iou.high,
+        row.iou_expected,
+        row.gain,
+        row.delta,
+        delta and delta.low,
+        delta and delta.high,
+        row.tested,
+        str(row.better_than_plain),
+        row.n_seeds,
+        row.n_collapsed,
+        row.n_runs,
+        row.cost.macs,
+        row.cost.parameters,
+        row.cost.latency_ms,
+        row.on_front,
+        row.control is not None,
+        row.front_probability,
+    )

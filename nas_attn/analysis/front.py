@@ -1,0 +1,99 @@
+"""How likely each placement is to be on the front, all that is not known taken together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from nas_attn.analysis.images import Array
+
+DRAWS = 2000
+MOST = 256
+"""Placements whose chances are drawn; those farther behind the front have none."""
+NEGLIGIBLE = 5e-4
+"""IoU that is not worth any cost: what a tenth of a point is rounded by."""
+_AT_ONCE = 200
+_JITTER, _LEAST_JITTER = 1e-8, 1e-18
+
+
+def front_probabilities(
+    levels: Sequence[float],
+    covariance: Array,
+    influences: Array,
+    costs: Sequence[float],
+    degrees_of_freedom: float,
+    own: Array | None = None,
+) -> tuple[float, ...]:
+    """The share of draws of all levels in which a placement is on the front.
+
+    In each draw the images are drawn anew, the same for all placements, and so is what the seeds leave open of all
+    levels together: placements that share attentions rise and fall together. Costs are known. The draws are the
+    same at every call.
+
+    A dearer placement is on the front where it is better by more than ``NEGLIGIBLE`` than each cheaper one: less
+    is not worth any cost, and where an attention does nothing, chance alone would put it on the front in every
+    second draw.
+
+    Args:
+        levels: expected IoU of each of n placements.
+        covariance: of the levels, by what the seeds leave open, (n, n).
+        influences: of each group of images on each level, (n, G); G may be 0.
+        costs: of each placement.
+        degrees_of_freedom: of the noise that the covariance rests on.
+        own: what the own effects of the attentions add in each draw, which is not normal, (DRAWS, n); None where
+            the covariance holds them.
+    """
+    order = np.argsort(np.asarray(costs, dtype=float), kind="stable")
+    dear = np.asarray(costs, dtype=float)[order]
+    as_dear = np.searchsorted(dear, dear, side="right") - 1
+    first = np.searchsorted(dear, dear, side="left")
+    level, weights = (np.asarray(values, dtype=float)[order] for values in (levels, influences))
+    root = _root(covariance[np.ix_(order, order)])
+    scales, normals = np.random.default_rng(0), np.random.default_rng(1)
+    images = _image_draws(weights.shape[1])
+    times = np.zeros(len(order))
+    for start in range(0, DRAWS, _AT_ONCE):
+        # The noise's own scale is drawn too: that makes the levels Student's.
+        scale = np.sqrt(degrees_of_freedom / scales.chisquare(degrees_of_freedom, (_AT_ONCE, 1)))
+        apart = normals.standard_normal((_AT_ONCE, len(level))) @ root.T
+        if own is not None:
+            apart += own[start : start + _AT_ONCE, order]
+        drawn = level + scale * apart
+        drawn += images[start : start + _AT_ONCE] @ weights.T
+        best = np.maximum.accumulate(drawn, axis=1)
+        cheaper = np.where(first > 0, best[:, first - 1] + NEGLIGIBLE, -np.inf)
+        times += ((drawn >= best[:, as_dear]) & (drawn > cheaper)).sum(0)
+    shares = np.empty(len(order))
+    shares[order] = times / DRAWS
+    return tuple(shares.tolist())
+
+
+def nearest_to_front(levels: Sequence[float], costs: Sequence[float]) -> list[int]:
+    """Numbers of the placements that have a chance to be on the front: the ``MOST`` that are least behind it.
+
+    Args:
+        levels: expected IoU of each placement.
+        costs: of each.
+    """
+    level, cost = np.asarray(levels, dtype=float), np.asarray(costs, dtype=float)
+    order = np.lexsort((-level, cost))
+    behind = np.empty(len(order))
+    behind[order] = np.maximum.accumulate(level[order]) - level[order]
+    return sorted(np.argsort(behind, kind="stable")[:MOST].tolist())
+
+
+def _root(covariance: Array) -> Array:
+    """L with L L' = covariance, which may be singular, (n, n)."""
+    jitter = _JITTER * float(np.diag(covariance).mean()) + _LEAST_JITTER
+    return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))), dtype=np.float64)
+
+
+@lru_cache(maxsize=4)
+def _image_draws(groups: int) -> Array:
+    """How many times more than once each group is drawn, (DRAWS, G)."""
+    if groups == 0:
+        return np.zeros((DRAWS, 0))
+    counts = np.random.default_rng(2).multinomial(groups, np.full(groups, 1 / groups), DRAWS)
+    return counts.astype(float) - 1

@@ -1,0 +1,96 @@
+"""Two placements under the same fresh seeds, judged by their own differences alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas_attn.analysis.additive import mean, squares
+from nas_attn.analysis.evidence import Estimate, Evidence, estimate_of
+from nas_attn.analysis.images import ImagePart, image_part, pooled_repeated
+from nas_attn.analysis.noise import PooledSd
+from nas_attn.analysis.power import ratio_shown, seeds_needed
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The runs of two placements whose seeds both have, without collapsed ones.
+
+    No other placement has a say: what a third one does with these seeds cannot widen the interval.
+
+    Args:
+        one: IoU of the first, by seed; at least one.
+        other: IoU of the second, likewise.
+        images: the images' part in the variance of the mean difference; None where they were not counted.
+    """
+
+    one: Sequence[float]
+    other: Sequence[float]
+    images: ImagePart | None
+
+    @classmethod
+    def of(cls, evidence: Evidence, one: int, other: int) -> Pair | None:
+        """Of two rows; None where they share no seed with which neither collapsed."""
+        first, second = evidence.clean[one], evidence.clean[other]
+        seeds = [seed for seed in first if seed in second]
+        if not seeds:
+            return None
+        held = evidence.influences[one], evidence.influences[other]
+        images = [held[0][seed] - held[1][seed] for seed in seeds if seed in held[0] and seed in held[1]]
+        part = image_part(images, pooled_repeated([images])) if len(images) == len(seeds) else None
+        return cls([first[seed] for seed in seeds], [second[seed] for seed in seeds], part)
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Mean IoU of both over the common seeds."""
+        return mean(self.one), mean(self.other)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean difference; its noise is the differences' own, with n - 1 degrees of freedom."""
+        return self._estimate(len(self.one))
+
+    def gain_shown(self, confidence: float) -> float | None:
+        """The gain that as many seeds show with a power of 80 %; None where the noise is not known."""
+        estimate = self.estimate
+        if estimate.error is None:
+            return None
+        return estimate.error * ratio_shown(estimate.degrees_of_freedom, confidence)
+
+    def seeds_needed(self, gain: float, confidence: float) -> int | None:
+        """How many seeds show a gain with a power of 80 %, were the noise as measured; None where none do.
+
+        Args:
+            gain: above 0, in units of IoU.
+            confidence: of the interval.
+        """
+
+        def error(n_seeds: int) -> tuple[float, float]:
+            estimate = self._estimate(n_seeds)
+            return estimate.error or 0.0, estimate.degrees_of_freedom
+
+        return None if self._sd is None else seeds_needed(gain, error, confidence)
+
+    @property
+    def _sd(self) -> float | None:
+        if len(self.one) < 2:
+            return None
+        return math.sqrt(squares(self._differences) / (len(self.one) - 1))
+
+    @property
+    def _differences(self) -> list[float]:
+        return [one - other for one, other in zip(self.one, self.other, strict=True)]
+
+    def _estimate(self, n_seeds: int) -> Estimate:
+        """As it would be with so many seeds of the same noise."""
+        noise = None if self._sd is None else PooledSd(self._sd, n_seeds - 1)
+        return estimate_of(mean(self._differences), noise, n_seeds, self._images(n_seeds))
+
+    def _images(self, n_seeds: int) -> ImagePart | None:
+        """More seeds average out what each run has by itself, and nothing else of the images' part."""
+        if self.images is None:
+            return None
+        repeated = self.images.repeated * len(self.one) / n_seeds
+        variance = self.images.variance - self.images.repeated + repeated
+        return ImagePart(max(0.0, variance), repeated, self.images.groups)

@@ -1,0 +1,137 @@
+"""A ranking as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from nas_attn.analysis.noise import Noise
+from nas_attn.analysis.runs import LeftOut
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import Cost
+
+
+class Versus(str, Enum):
+    """What the interval of a difference to the plain U-Net says."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_DISTINGUISHABLE = "not distinguishable"
+    UNKNOWN = "unknown"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval; of IoU, in fractions of 1."""
+
+    low: float
+    high: float
+
+    def excludes(self, value: float) -> bool:
+        """The value lies outside."""
+        return not self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class RankedPlacement:
+    """One placement of a ranking. IoU and its differences are fractions of 1.
+
+    Args:
+        rank: from 1: first what was tested and the plain U-Net, by ``iou_expected``, then what was only tried.
+        placement: what was ranked.
+        control: name of the control that it is; None for what is not a control.
+        seeds: whose runs ``iou_mean`` and ``delta`` rest on, ascending; ``delta`` on those of them that the plain
+            U-Net was run with too.
+        fresh: these runs had no say in the choice of the placement.
+        tested: it shares at least two of these seeds with the plain U-Net; else it was only tried.
+        iou_mean: mean IoU over the seeds, without collapsed runs.
+        iou_interval: of that mean; None where no placement was run with several seeds.
+        iou_expected: mean IoU to expect, given all runs of the study, with the risk of collapsing.
+        gain: by how much that exceeds the plain U-Net's: the figure to go by; None where the plain U-Net was
+            not run.
+        delta: mean difference to the plain U-Net as it was measured, paired by seed; 0 for the plain U-Net; None
+            where they share no seed.
+        delta_interval: of that difference, together with those of all that was tested; None for what was only
+            tried, or where the noise is not known.
+        better_than_plain: what that interval says, and ``gain`` too.
+        tied_with_best: not distinguishable from the first of the ranking; None where the noise is not known.
+        on_front: no other placement is expected to have at least its IoU at no more than its cost.
+        unstable: it scatters far more from seed to seed than the others.
+        n_collapsed: how many of its runs collapsed.
+        n_runs: how many there are.
+        cost: what it costs.
+        front_probability: that it is on the front, by draws of seeds and images; None where the noise or its cost
+            is not known.
+    """
+
+    rank: int
+    placement: Placement
+    control: str | None
+    seeds: tuple[int, ...]
+    fresh: bool
+    tested: bool
+    iou_mean: float
+    iou_interval: Interval | None
+    iou_expected: float
+    gain: float | None
+    delta: float | None
+    delta_interval: Interval | None
+    better_than_plain: Versus
+    tied_with_best: bool | None
+    on_front: bool
+    unstable: bool
+    n_collapsed: int
+    n_runs: int
+    cost: Cost
+    front_probability: float | None = None
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds the row rests on."""
+        return len(self.seeds)
+
+    @property
+    def is_plain(self) -> bool:
+        """It is the plain U-Net."""
+        return not self.placement.attended
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All placements that were evaluated at one budget, best first.
+
+    Args:
+        rows: the placements; empty where no trial is complete.
+        plain: the row of the plain U-Net; None where it was not evaluated.
+        cost: ``macs``, ``parameters``, ``latency`` or ``memory``: the second axis of the front.
+        confidence: of all intervals.
+        noise: the seed's part in the scores.
+        n_tested: how many placements the intervals of differences hold for together.
+        collapsed_seeds: with which the plain U-Net collapsed; nothing is compared under them.
+        n_runs: how many runs its placements have together.
+        left_out: trials that it does not rest on.
+        image_groups: over how many groups of images the intervals are, besides the seeds; None where they are over
+            seeds only, since the study did not keep its counts by image.
+        fewest_groups_of_a_class: in how many of these groups the rarest class occurs; None likewise.
+    """
+
+    rows: tuple[RankedPlacement, ...]
+    plain: RankedPlacement | None
+    cost: str
+    confidence: float
+    noise: Noise
+    n_tested: int
+    collapsed_seeds: tuple[int, ...]
+    n_runs: int
+    left_out: LeftOut
+    image_groups: int | None = None
+    fewest_groups_of_a_class: int | None = None
+
+    @property
+    def budget(self) -> Budget | None:
+        """Of all runs that were used; None where there are none."""
+        return self.left_out.budget

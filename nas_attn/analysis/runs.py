@@ -1,0 +1,143 @@
+"""The scores of each placement, picked from the records of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from nas_attn.budget import Budget
+from nas_attn.counts import ImageCounts
+from nas_attn.models.placement import Placement
+from nas_attn.record import Cost, Role, Score, State, TrialRecord
+
+
+@dataclass(frozen=True)
+class PlacementRuns:
+    """One placement with its score under each of its seeds.
+
+    Args:
+        placement: what was run.
+        scores: seed to IoU, at least one.
+        counts: seed to the counted pixels of its images, where they were kept.
+        final: seeds of its runs as a finalist, which had no say in any choice.
+        cost: of the placement; measured times are the median of its runs, measured memory the most of them.
+        control: name of the control that it is; None for what is not a control.
+    """
+
+    placement: Placement
+    scores: Mapping[int, float]
+    counts: Mapping[int, ImageCounts]
+    final: frozenset[int]
+    cost: Cost
+    control: str | None
+
+    @property
+    def is_plain(self) -> bool:
+        """It is the plain U-Net."""
+        return not self.placement.attended
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Trials of a study that its ranking does not rest on.
+
+    Args:
+        budget: of the trials that it does rest on; None where there are none.
+        n_failed: how many failed.
+        n_of_other_budgets: how many are complete at other budgets.
+    """
+
+    budget: Budget | None = None
+    n_failed: int = 0
+    n_of_other_budgets: int = 0
+
+
+@dataclass(frozen=True)
+class SelectedRuns:
+    """What of a study can be compared.
+
+    Args:
+        runs: one entry for each placement, in the order of their first trials.
+        left_out: the other trials.
+    """
+
+    runs: tuple[PlacementRuns, ...]
+    left_out: LeftOut
+
+    @property
+    def budget(self) -> Budget | None:
+        """That all runs share; None where there are none."""
+        return self.left_out.budget
+
+
+def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
+    """The complete runs of one budget, by placement.
+
+    Scores of different budgets are never mixed: the largest budget is taken at which both the plain U-Net and
+    another placement were run; without such, that of the plain U-Net's first run, and without the plain U-Net,
+    the largest. A placement that was run twice with the same seed counts once, by its first trial.
+    """
+    ordered = sorted(records, key=lambda record: record.number)
+    complete = [record for record in ordered if comparable_iou(record) is not None]
+    n_failed = sum(record.state is State.FAILED for record in ordered)
+    if not complete:
+        return SelectedRuns((), LeftOut(n_failed=n_failed))
+    budget = _budget(complete)
+    kept = [record for record in complete if record.budget == budget]
+    groups: dict[Placement, list[TrialRecord]] = {}
+    for record in kept:
+        groups.setdefault(record.placement, []).append(record)
+    last = max((record.number for record in ordered if record.role is Role.PROPOSAL), default=-1)
+    runs = tuple(_placement_runs(placement, group, last) for placement, group in groups.items())
+    return SelectedRuns(runs, LeftOut(budget, n_failed, len(complete) - len(kept)))
+
+
+def _budget(complete: Sequence[TrialRecord]) -> Budget:
+    with_plain = [record.budget for record in complete if not record.placement.attended]
+    compared = {record.budget for record in complete if record.placement.attended}
+    if both := compared.intersection(with_plain):
+        return max(both)
+    return with_plain[0] if with_plain else max(compared)
+
+
+def _placement_runs(placement: Placement, records: Sequence[TrialRecord], last_proposal: int) -> PlacementRuns:
+    """Of the finals only the last ones count as such: earlier ones had a say in who is in these."""
+    first: dict[int, Score] = {}
+    finals: dict[int, int] = {}
+    for record in records:
+        if record.outcome is not None and record.seed not in first:
+            first[record.seed] = record.outcome.score
+            if record.role is Role.FINALIST:
+                finals[record.seed] = record.number
+    final = frozenset(seed for seed, number in finals.items() if number > last_proposal) or frozenset(finals)
+    scores = {seed: score.iou for seed, score in first.items()}
+    counts = {seed: score.counts for seed, score in first.items() if score.counts is not None}
+    control = next((record.control for record in records if record.control is not None), None)
+    cost = _cost([record.outcome.cost for record in records if record.outcome])
+    return PlacementRuns(placement, scores, counts, final, cost, control)
+
+
+def _cost(costs: Sequence[Cost]) -> Cost:
+    """One cost for several measurements of the same network, on the device on which most were made."""
+    devices = [cost.device for cost in costs]
+    device = max(devices, key=devices.count)
+    here = [cost for cost in costs if cost.device == device]
+    latencies = [cost.latency_ms for cost in here if cost.latency_ms is not None]
+    memories = [cost.peak_memory_mib for cost in here if cost.peak_memory_mib is not None]
+    return Cost(
+        parameters=costs[0].parameters,
+        macs=costs[0].macs,
+        latency_ms=median(latencies) if latencies else None,
+        peak_memory_mib=max(memories) if memories else None,
+        device=device,
+    )
+
+
+def comparable_iou(record: TrialRecord) -> float | None:
+    """The score of a complete record; None where there is none that can be compared."""
+    if record.state is not State.COMPLETE or record.outcome is None:
+        return None
+    iou = record.outcome.score.iou
+    return iou if math.isfinite(iou) else None

@@ -1,0 +1,277 @@
+"""What runs and data that did not choose a placement say of its claim: confirmed, not shown or refuted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+
+from nas_attn.analysis.additive import mean
+from nas_attn.analysis.collapse import collapsed_seeds
+from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.paired import Pair
+from nas_attn.analysis.result import Interval, Versus
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Location, Placement
+from nas_attn.record import State, TrialRecord
+
+
+class Verdict(str, Enum):
+    """What a verification says of a claim."""
+
+    CONFIRMED = "confirmed"
+    NOT_SHOWN = "not shown"
+    REFUTED = "refuted"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference.
+
+    Args:
+        delta: mean over the seeds that both have, in units of IoU.
+        interval: over seeds and images; None where the noise is not known.
+        n_seeds: how many seeds.
+    """
+
+    delta: float
+    interval: Interval | None
+    n_seeds: int
+
+    @property
+    def versus(self) -> Versus:
+        """Whether the interval excludes 0."""
+        if self.interval is None:
+            return Versus.UNKNOWN
+        if not self.interval.excludes(0.0):
+            return Versus.NOT_DISTINGUISHABLE
+        return Versus.BETTER if self.interval.low > 0 else Versus.WORSE
+
+
+@dataclass(frozen=True)
+class CollapsedRuns:
+    """How often a placement collapsed.
+
+    Args:
+        number: of its runs.
+        of: how many complete runs it has.
+    """
+
+    number: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """Of the runs; 0 without any."""
+        return self.number / self.of if self.of else 0.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What fresh seeds and the test data say of a claim.
+
+    The claim is that the winner is better than the plain U-Net, by the gain that the search expects.
+
+    Args:
+        winner: the placement of the claim.
+        iou: mean IoU on the test data of the winner and the plain U-Net, over their common seeds; None where a run
+            is missing.
+        to_plain: the winner's difference to the plain U-Net; None where they share no seed.
+        control: name of the best control; empty where there is none.
+        to_control: the winner's difference to it; None where they share no seed.
+        modules: what each module adds to the winner: the winner's difference to itself without it.
+        found: what the search had measured; None where that is not known.
+        n_images: test images or clips, or groups of them; None where they were not counted.
+        n_failed: runs that failed.
+        budget: of the runs; None where none is complete.
+        expected: gain over the plain U-Net that the search expects, above 0; None where it expects none.
+        gain_shown: gain that as many seeds show with a power of 80 %, at the noise measured; None where that is
+            not known.
+        seeds_needed: how many seeds show the expected gain so; None where none is expected, the noise is not
+            known, or 10,000 seeds do not.
+        collapsed: of ``winner``, ``plain`` and ``control`` how often they collapsed; these runs are in no
+            difference.
+        delta_all: the mean difference to the plain U-Net with collapsed runs; None where they share no seed.
+    """
+
+    winner: Placement
+    iou: tuple[float, float] | None
+    to_plain: Comparison | None
+    control: str
+    to_control: Comparison | None
+    modules: Mapping[Location, Comparison]
+    found: Comparison | None
+    n_images: int | None
+    n_failed: int
+    budget: Budget | None = None
+    expected: float | None = None
+    gain_shown: float | None = None
+    seeds_needed: int | None = None
+    collapsed: Mapping[str, CollapsedRuns] = field(default_factory=dict)
+    delta_all: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Confirmed where the interval lies above 0, refuted where it excludes the claim, else not shown.
+
+        It excludes the claim where it lies below 0 (the winner is worse), or where it contains 0 and lies below
+        the gain that the search expects (what it gains, if anything, is less). A gain that is confirmed and
+        smaller than expected stays confirmed.
+        """
+        interval = None if self.to_plain is None else self.to_plain.interval
+        if interval is None:
+            return Verdict.NOT_SHOWN
+        if interval.low > 0:
+            return Verdict.CONFIRMED
+        excluded = interval.high < 0 or (self.expected is not None and interval.high < self.expected)
+        return Verdict.REFUTED if excluded else Verdict.NOT_SHOWN
+
+    @property
+    def collapses_more(self) -> bool:
+        """The winner collapsed in a larger share of its runs than the plain U-Net."""
+        winner, plain = self.collapsed.get("winner"), self.collapsed.get("plain")
+        return winner is not None and winner.share > (plain.share if plain else 0.0)
+
+    def to_json(self) -> str:
+        """One object; IoU is a fraction of 1 but for what is named points."""
+        written = {
+            "winner": self.winner.to_dict(),
+            "placement_id": self.winner.id,
+            "verdict": str(self.verdict),
+            "expected_gain_points": _points(self.expected),
+            "shown_by_seeds_points": _points(self.gain_shown),
+            "seeds_needed": self.seeds_needed,
+            "iou_winner": self.iou and self.iou[0],
+            "iou_plain": self.iou and self.iou[1],
+            "to_plain": _plain(self.to_plain),
+            "delta_with_collapsed_runs": self.delta_all,
+            "collapsed": {name: one.number for name, one in self.collapsed.items()},
+            "runs": {name: one.of for name, one in self.collapsed.items()},
+            "control": self.control or None,
+            "to_control": _plain(self.to_control),
+            "modules": {str(location): _plain(comparison) for location, comparison in self.modules.items()},
+            "found_by_search": _plain(self.found),
+            "n_images": self.n_images,
+            "n_failed": self.n_failed,
+        }
+        return json.dumps(written, indent=2, allow_nan=False)
+
+
+def verification(
+    records: Sequence[TrialRecord],
+    *,
+    winner: Placement,
+    plain: Placement,
+    control: tuple[str, Placement] | None,
+    without: Mapping[Location, Placement],
+    found: Comparison | None,
+    expected: float | None = None,
+    confidence: float = 0.95,
+) -> Verification:
+    """Compare the runs of a verification.
+
+    The winner and the plain U-Net are compared by their own differences alone (``paired.Pair``): the other
+    placements only help to tell which runs collapsed, and those are in no comparison.
+
+    Args:
+        records: of the verification alone: none of them had a say in the choice.
+        winner: the placement of the claim.
+        plain: the plain U-Net.
+        control: name and placement of the best control; None where there is none.
+        without: the winner without the module at each location; empty where that was not run.
+        found: what the search had measured.
+        expected: gain that the search expects, above 0; None where it expects none.
+        confidence: of the intervals.
+    """
+    evidence = Evidence.of(records)
+
+    def compare(other: Placement) -> Comparison | None:
+        one, two = evidence.row_of(winner), evidence.row_of(other)
+        if one is None or two is None or (estimate := evidence.difference(one, two)) is None:
+            return None
+        return Comparison(estimate.value, estimate.interval(confidence), estimate.n_seeds)
+
+    pair = _pair(evidence, winner, plain)
+    judged = {"winner": winner, "plain": plain, **({"control": control[1]} if control else {})}
+    return Verification(
+        winner=winner,
+        iou=pair.means if pair else _means(evidence, winner, plain),
+        to_plain=_to_plain(pair, confidence),
+        control=control[0] if control else "",
+        to_control=compare(control[1]) if control else None,
+        modules={place: comparison for place, other in without.items() if (comparison := compare(other))},
+        found=found,
+        n_images=evidence.image_groups,
+        n_failed=sum(record.state is State.FAILED for record in records),
+        budget=evidence.selected.budget,
+        expected=expected,
+        gain_shown=pair.gain_shown(confidence) if pair else None,
+        seeds_needed=pair.seeds_needed(expected, confidence) if pair and expected else None,
+        collapsed={name: _collapsed_runs(evidence, placement) for name, placement in judged.items()},
+        delta_all=_delta_all(evidence, winner, plain),
+    )
+
+
+def lost_seeds(records: Sequence[TrialRecord], winner: Placement, plain: Placement) -> frozenset[int]:
+    """Seeds with which the winner or the plain U-Net collapsed or failed: they say nothing of the difference.
+
+    Args:
+        records: of a verification.
+        winner: the placement of the claim.
+        plain: the plain U-Net.
+    """
+    failed = {r.seed for r in records if r.state is State.FAILED and r.placement in (winner, plain)}
+    evidence = Evidence.of(records)
+    return frozenset(failed.union(_collapsed(evidence, winner), _collapsed(evidence, plain)))
+
+
+def _pair(evidence: Evidence, winner: Placement, plain: Placement) -> Pair | None:
+    one, other = evidence.row_of(winner), evidence.row_of(plain)
+    return None if one is None or other is None else Pair.of(evidence, one, other)
+
+
+def _to_plain(pair: Pair | None, confidence: float) -> Comparison | None:
+    if pair is None:
+        return None
+    return Comparison(pair.estimate.value, pair.estimate.interval(confidence), pair.estimate.n_seeds)
+
+
+def _means(evidence: Evidence, winner: Placement, plain: Placement) -> tuple[float, float] | None:
+    one, other = evidence.row_of(winner), evidence.row_of(plain)
+    return None if one is None or other is None else (evidence.mean(one).value, evidence.mean(other).value)
+
+
+def _delta_all(evidence: Evidence, winner: Placement, plain: Placement) -> float | None:
+    one, other = evidence.row_of(winner), evidence.row_of(plain)
+    if one is None or other is None:
+        return None
+    first, second = (evidence.selected.runs[row].scores for row in (one, other))
+    differences = [first[seed] - second[seed] for seed in first if seed in second]
+    return mean(differences) if differences else None
+
+
+def _collapsed_runs(evidence: Evidence, placement: Placement) -> CollapsedRuns:
+    row = evidence.row_of(placement)
+    complete = 0 if row is None else len(evidence.selected.runs[row].scores)
+    return CollapsedRuns(len(_collapsed(evidence, placement)), complete)
+
+
+def _collapsed(evidence: Evidence, placement: Placement) -> frozenset[int]:
+    """Seeds of its collapsed runs. With one under which the plain U-Net collapsed, its own scores must say so."""
+    row = evidence.row_of(placement)
+    if row is None:
+        return frozenset()
+    own = collapsed_seeds(evidence.selected.runs[row].scores)
+    return evidence.collapses.runs[row] | (own & evidence.collapses.seeds)
+
+
+def _points(iou: float | None) -> float | None:
+    return None if iou is None else 100 * iou
+
+
+def _plain(comparison: Comparison | None) -> dict[str, object] | None:
+    return None if comparison is None else {**asdict(comparison), "versus": str(comparison.versus)}

@@ -1,0 +1,19 @@
+"""The architecture file: a placement of a study, picked, written down and read back."""
+
+from __future__ import annotations
+
+from nas_attn.architecture.architecture import Architecture, Found, Results, Verified
+from nas_attn.architecture.pick import best, pick
+from nas_attn.architecture.read import read_architecture
+from nas_attn.architecture.write import write_architecture
+
+__all__ = [
+    "Architecture",
+    "Found",
+    "Results",
+    "Verified",
+    "best",
+    "pick",
+    "read_architecture",
+    "write_architecture",
+]

@@ -1,0 +1,233 @@
+"""An architecture as a value: all that is needed to build it again, and why it was chosen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+
+from nas_attn.analysis import Interval, RankedPlacement
+from nas_attn.analysis.verification import Verdict, Verification
+from nas_attn.budget import Budget
+from nas_attn.document import Read, shown
+from nas_attn.errors import ExportError
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import Placement
+from nas_attn.names import name_problem
+from nas_attn.wording.confirmation import unverified_sentence, verify_command
+
+FORMAT = 1
+
+
+def _interval(value: object) -> Interval:
+    numbers = value if isinstance(value, list) and all(type(one) in (int, float) for one in value) else []
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
+        raise ValueError(f"must be two numbers, the lower first, not {shown(value)}")
+    return Interval(*numbers)
+
+
+_Interval = Annotated[Interval, Read(_interval, "two numbers, the lower first")]
+
+
+@dataclass(frozen=True)
+class Found:
+    """How an architecture was found.
+
+    Args:
+        study: name of the study.
+        space: name of the search space.
+        strategy: name of the strategy.
+        trials: number of complete trials of the study.
+        budget: of the runs on which its rank rests.
+        seeds: of these runs.
+        data: name of the data set.
+        data_fingerprint: of the data set.
+        device: on which it was trained and measured.
+        version: of nas-attn.
+        date: of the export, as YYYY-MM-DD.
+        converged: whether twice the budget's steps brought the plain U-Net nothing; None where that is not known.
+    """
+
+    study: str
+    space: str
+    strategy: str
+    trials: Annotated[int, Ge(0)]
+    budget: Budget
+    seeds: tuple[Annotated[int, Ge(0)], ...]
+    data: str
+    data_fingerprint: str
+    device: str
+    version: str
+    date: str
+    converged: bool | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the search measured of an architecture; IoU as a fraction of 1, validation set.
+
+    Args:
+        rank: in the study, from 1.
+        iou_mean: over the seeds.
+        iou_interval: confidence interval of it; None where it is not known.
+        delta: mean paired difference to the plain U-Net; None where it is not known.
+        delta_interval: confidence interval of it; None where it is not known.
+        n_seeds: how many seeds they rest on.
+        macs: of one image's forward pass.
+        parameters: number of trainable parameters.
+        latency_ms: of one image's forward pass; None where it was not measured.
+        peak_memory_mib: of a training step; None where it was not measured.
+    """
+
+    rank: Annotated[int, Ge(1)]
+    iou_mean: float
+    iou_interval: _Interval | None
+    delta: float | None
+    delta_interval: _Interval | None
+    n_seeds: Annotated[int, Ge(1)]
+    macs: Annotated[int, Ge(0)]
+    parameters: Annotated[int, Ge(0)]
+    latency_ms: float | None = None
+    peak_memory_mib: float | None = None
+
+    @classmethod
+    def of(cls, row: RankedPlacement) -> Results:
+        """The results that a ranking holds of a placement."""
+        return cls(
+            rank=row.rank,
+            iou_mean=row.iou_mean,
+            iou_interval=row.iou_interval,
+            delta=row.delta,
+            delta_interval=row.delta_interval,
+            n_seeds=row.n_seeds,
+            macs=row.cost.macs,
+            parameters=row.cost.parameters,
+            latency_ms=row.cost.latency_ms,
+            peak_memory_mib=row.cost.peak_memory_mib,
+        )
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What fresh seeds and the test data said of the gain over the plain U-Net; IoU as a fraction of 1.
+
+    Args:
+        verdict: what they say of the claim that the architecture is better than the plain U-Net.
+        iou: mean over the seeds, on the test data.
+        iou_plain: likewise, of the plain U-Net.
+        delta: mean paired difference to the plain U-Net; None where they share no seed.
+        delta_interval: confidence interval of it; None where it is not known.
+        n_seeds: how many seeds the difference rests on.
+        n_looks: how many placements of the study were judged on the test data so far.
+        collapsed: of the architecture's runs how many collapsed; they are in none of the figures.
+    """
+
+    verdict: Verdict
+    iou: float
+    iou_plain: float
+    delta: float | None
+    delta_interval: _Interval | None
+    n_seeds: Annotated[int, Ge(0)]
+    n_looks: Annotated[int, Ge(1)]
+    collapsed: Annotated[int, Ge(0)] = 0
+
+    @classmethod
+    def of(cls, verification: Verification, n_looks: int) -> Verified | None:
+        """What a verification found; None where a run of the two is missing."""
+        if verification.iou is None:
+            return None
+        to_plain = verification.to_plain
+        return cls(
+            verdict=verification.verdict,
+            iou=verification.iou[0],
+            iou_plain=verification.iou[1],
+            delta=to_plain.delta if to_plain else None,
+            delta_interval=to_plain.interval if to_plain else None,
+            n_seeds=to_plain.n_seeds if to_plain else 0,
+            n_looks=n_looks,
+            collapsed=winner.number if (winner := verification.collapsed.get("winner")) else 0,
+        )
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A U-Net with its attention, what it takes in and gives out, and where it comes from.
+
+    Args:
+        network: the U-Net.
+        placement: one attention for every location of the network.
+        classes: names of the classes, in the order of their indices.
+        mean: of each input channel, in pixel units.
+        std: of each input channel, in pixel units; above 0.
+        image_size: side of the square crops of the search, in pixels.
+        found: how it was found; None where it was written by hand.
+        results: what was measured; None where nothing was.
+        verified: what fresh seeds and the test data say of its gain; None where it was not verified.
+    Raises:
+        ExportError: the parts do not fit together; all problems are named.
+    """
+
+    network: UNetConfig
+    placement: Placement
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    image_size: int
+    found: Found | None = None
+    results: Results | None = None
+    verified: Verified | None = None
+
+    def __post_init__(self) -> None:
+        fit = input_problems(self.network, self.classes, self.mean, self.std, self.image_size)
+        problems = [
+            *_placement_problems(self.network, self.placement),
+            *(f"{name}: {problem}" for name, problem in fit),
+        ]
+        if problems := [*problems, *_text_problems(self)]:
+            raise ExportError(problems)
+
+    @property
+    def unverified(self) -> str:
+        """That its gain was not verified, and how to; empty where it was, or where no study found it."""
+        if self.found is None or self.results is None or self.verified or not self.placement.attended:
+            return ""
+        return unverified_sentence(verify_command(self.found.study, self.placement))
+
+
+def input_problems(
+    network: UNetConfig, classes: tuple[str, ...], mean: tuple[float, ...], std: tuple[float, ...], image_size: int
+) -> list[tuple[str, str]]:
+    """Where the network does not fit what goes in and comes out, as (field, problem) pairs."""
+    found = []
+    if len(classes) != network.classes:
+        found.append(("classes", f"{len(classes)} class names for a network of {network.classes} classes"))
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) != network.in_channels:
+            problem = f"{len(values)} values for a network of {network.in_channels} input channels"
+            found.append((name, problem))
+        if not all(math.isfinite(value) and (value > 0 or name == "mean") for value in values):
+            found.append((name, f"must be finite numbers{' above 0' if name == 'std' else ''}"))
+    if image_size < network.min_image_size:
+        problem = f"is {image_size}; a depth of {network.depth} needs at least {network.min_image_size}"
+        found.append(("image_size", problem))
+    return found
+
+
+def _placement_problems(network: UNetConfig, placement: Placement) -> list[str]:
+    given = [location for location, _ in placement]
+    found = []
+    if missing := [str(location) for location in network.locations if location not in given]:
+        found.append(f"the placement has no attention for {', '.join(missing)}; none is an attention too")
+    if unknown := [str(location) for location in given if location not in network.locations]:
+        found.append(f"a network of depth {network.depth} has no location {', '.join(unknown)}")
+    return found
+
+
+def _text_problems(architecture: Architecture) -> list[str]:
+    texts = [("classes", name) for name in architecture.classes]
+    if architecture.found:
+        texts += [(name, text) for name, text in vars(architecture.found).items() if isinstance(text, str)]
+    unseen = [(field, text) for field, text in texts if not text.isprintable()]
+    return [f"{field}: {name_problem(text)}" for field, text in unseen]

@@ -1,3 +1,0 @@
-"""Take an architecture away, in formats that do not need nas-attn."""
-
-from __future__ import annotations

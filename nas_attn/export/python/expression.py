@@ -1,0 +1,128 @@
+"""Values as Python expressions: modules as the constructor calls that made them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from nas_attn.errors import ExportError
+from nas_attn.export.python.construction import Construction
+
+LINE = 115
+"""Columns of a line, as everywhere in nas-attn."""
+
+
+class Writer:
+    """Writes values as expressions.
+
+    Args:
+        made: how each module was made.
+        name_of: what a class is called in the text.
+    """
+
+    def __init__(self, made: Mapping[nn.Module, Construction], name_of: Callable[[type], str]) -> None:
+        self._made = made
+        self._name_of = name_of
+
+    def classes(self, value: Any) -> Iterator[type]:
+        """The classes that the expression names, the outermost first."""
+        if isinstance(value, nn.Module):
+            call = self._call(value)
+            yield call.made_by
+            value = (call.args, call.options)
+        if isinstance(value, type):
+            yield value
+        elif isinstance(value, functools.partial):
+            yield functools.partial
+            yield from self.classes((value.func, value.args, value.keywords))
+        elif isinstance(value, Mapping):
+            yield from self.classes(tuple(value.values()))
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from self.classes(item)
+
+    def write(self, value: Any, indent: str, before: int) -> str:
+        """The expression, on as many lines as it needs.
+
+        Args:
+            value: a module that was noted, or plain values and containers of them.
+            indent: of the line on which the expression begins.
+            before: columns that are taken on it before the expression.
+        """
+        if isinstance(value, nn.Module):
+            call = self._call(value)
+            options = {
+                name: item for name, item in call.options.items() if not _is_left_out(call.made_by, name, item)
+            }
+            return self._call_text(self._name_of(call.made_by), call.args, options, indent, before)
+        if isinstance(value, functools.partial):
+            return self._call_text("partial", (value.func, *value.args), value.keywords, indent, before)
+        if isinstance(value, type):
+            return self._name_of(value)
+        if isinstance(value, Mapping):
+            return self._wrapped(
+                "{", [(f"{text(key)}: ", item) for key, item in value.items()], "}", indent, before
+            )
+        if isinstance(value, set | frozenset):
+            return (
+                self._wrapped("{", [("", item) for item in sorted(value)], "}", indent, before)
+                if value
+                else "set()"
+            )
+        if isinstance(value, list | tuple):
+            return self._sequence(value, indent, before)
+        return text(value)
+
+    def _call(self, module: nn.Module) -> Construction:
+        if module not in self._made:
+            raise ExportError(
+                f"python: {type(module).__name__} is given to a constructor and was not made with the network; "
+                "let the attention make it"
+            )
+        return self._made[module]
+
+    def _call_text(self, name: str, args: Any, options: Mapping[str, Any], indent: str, before: int) -> str:
+        items = [("", value) for value in args] + [(f"{key}=", value) for key, value in options.items()]
+        return self._wrapped(f"{name}(", items, ")", indent, before)
+
+    def _sequence(self, values: Any, indent: str, before: int) -> str:
+        if isinstance(values, tuple) and len(values) == 1:
+            return f"({self.write(values[0], indent, before + 1)},)"
+        opening, closing = "()" if isinstance(values, tuple) else "[]"
+        return self._wrapped(opening, [("", value) for value in values], closing, indent, before)
+
+    def _wrapped(self, opening: str, items: list[tuple[str, Any]], closing: str, indent: str, before: int) -> str:
+        whole = opening + ", ".join(key + self.write(value, "", 0) for key, value in items) + closing
+        if "\n" not in whole and before + len(whole) < LINE:
+            return whole
+        inner = indent + "    "
+        lines = [f"{inner}{key}{self.write(value, inner, len(inner + key))},\n" for key, value in items]
+        return f"{opening}\n{''.join(lines)}{indent}{closing}"
+
+
+def _is_left_out(made_by: type[nn.Module], name: str, value: Any) -> bool:
+    """It is as empty as the constructor's own default."""
+    parameter = inspect.signature(made_by).parameters.get(name)
+    default = None if parameter is None else parameter.default
+    return isinstance(value, Collection) and isinstance(default, Collection) and not value and not default
+
+
+def text(value: Any) -> str:
+    """A plain value, strings in double quotes.
+
+    Raises:
+        ExportError: it is none.
+    """
+    if isinstance(value, str):
+        return json.dumps(str(value), ensure_ascii=False)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    raise ExportError(f"python: a constructor is given {value!r}, which cannot be written down")

@@ -1,0 +1,219 @@
+"""The whole file: what it is, how to build and load the network, then every class that it needs."""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+
+from torch import nn
+
+from nas_attn.architecture import Architecture
+from nas_attn.errors import ExportError
+from nas_attn.export.python.construction import constructions
+from nas_attn.export.python.definitions import (
+    Definition,
+    Import,
+    Meaning,
+    closure,
+    in_order,
+    is_ours,
+    original_of,
+    source_lines,
+    statement_of,
+)
+from nas_attn.export.python.expression import LINE, Writer
+from nas_attn.export.python.imports import import_lines
+from nas_attn.export.python.render import is_constant, rendered
+from nas_attn.export.words import holding_sentence, input_sentence, origin_sentence
+from nas_attn.models.unet import build_unet
+from nas_attn.training.full.weights import WeightsInfo
+from nas_attn.wording.placements import describe
+
+_READER = Definition("nas_attn.export.python.runtime", "read_tensors")
+
+_ALWAYS = (
+    Import("__future__", "annotations", "annotations"),
+    Import("pathlib", "Path", "Path"),
+    Import("torch", "", "torch"),
+    Import("torch", "Tensor", "Tensor"),
+)
+_NN = Import("torch", "nn", "nn")
+_PARTIAL = Import("functools", "partial", "partial")
+
+_TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "normalise")
+
+_HEAD = '''\
+"""{title}
+
+{origin}
+
+    network = load("{weights}")  # or build(), with fresh weights
+    logits = network(normalise(images))  # (N, {channels}, H, W) -> (N, {classes}, H, W)
+    labels = logits.argmax(1)
+
+{taken}
+"""
+'''
+
+_BODY = '''\
+CLASSES = {classes}
+# Of each channel, in pixel units.
+MEAN = {mean}
+STD = {std}
+
+
+def build() -> {network}:
+    """The network with fresh weights."""
+    return {construction}
+
+
+def load(weights: str | Path) -> {network}:
+    """The network with trained weights, ready to predict.
+
+    Args:
+        weights: a .safetensors file, or one of ``torch.save(network.state_dict(), ...)``.
+    """
+    network = build()
+    network.load_state_dict({read}(weights))
+    return network.eval()
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Raw pixels as the network takes them: of mean 0 and standard deviation 1 over the training images.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+    mean = torch.tensor(MEAN, device=pixels.device).view(1, -1, 1, 1)
+    std = torch.tensor(STD, device=pixels.device).view(1, -1, 1, 1)
+    return (pixels.float() - mean) / std
+'''
+
+
+def python_source(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
+    """A Python file that builds the network of an architecture, with nothing but PyTorch.
+
+    The sources of the classes that are in the network are copied with all that they refer to, less the checks of
+    arguments, which are right by now. The names of all weights stay as they are.
+
+    Args:
+        architecture: what to write.
+        trained: what is known of its weights; None where there are none.
+        weights: name of the file with the weights, for the example in the head.
+    """
+    with constructions() as made:
+        network = build_unet(architecture.network, architecture.placement)
+    writer = Writer(made, lambda kind: names[_definition(kind)] if _is_ours(kind) else f"nn.{kind.__name__}")
+    kinds = list(dict.fromkeys(writer.classes(network)))
+    found = closure([*(_definition(kind) for kind in kinds if _is_ours(kind)), _READER])
+    names = _names(found)
+    body = _BODY.format(
+        classes=writer.write(architecture.classes, "", len("CLASSES = ")),
+        mean=writer.write(architecture.mean, "", len("MEAN = ")),
+        std=writer.write(architecture.std, "", len("STD = ")),
+        network=names[_definition(type(network))],
+        construction=writer.write(network, "    ", len("    return ")),
+        read=names[_READER],
+    )
+    others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not _is_ours(kind)]
+    imports = import_lines([*_ALWAYS, *others, *_imports(found)])
+    return f"{_head(architecture, trained, weights)}\n{imports}\n{body}{''.join(_definitions(found, names))}"
+
+
+def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
+    network = architecture.network
+    taken = f"{input_sentence(architecture, trained)} This file needs PyTorch and nothing else."
+    return _HEAD.format(
+        title=_paragraph(f"Attention U-Net: {describe(architecture.placement)}.", opening='"""'),
+        origin=_paragraph(f"{origin_sentence(architecture)} {holding_sentence(architecture)}".strip()),
+        weights=_escaped(weights),
+        channels=network.in_channels,
+        classes=network.classes,
+        taken=_paragraph(taken),
+    )
+
+
+def _definitions(
+    found: Mapping[Definition, Mapping[str, Meaning]], names: Mapping[Definition, str]
+) -> Iterator[str]:
+    """The texts of all definitions, each with the empty lines in front of it."""
+    before: Definition | None = None
+    for definition in in_order(_top_down(found)):
+        meanings = found[definition]
+        called = {
+            name: names[meaning] if isinstance(meaning, Definition) else "ValueError"
+            for name, meaning in meanings.items()
+            if not isinstance(meaning, Import)
+        }
+        text = rendered(
+            source_lines(definition),
+            original_of(definition),
+            statement_of(definition),
+            called,
+            names[definition],
+        )
+        together = before is not None and all(is_constant(statement_of(one)) for one in (before, definition))
+        yield text if together else f"\n\n{text}"
+        before = definition
+
+
+def _top_down(
+    found: Mapping[Definition, Mapping[str, Meaning]],
+) -> dict[Definition, Mapping[str, Meaning]]:
+    """Module by module in the order of discovery, each in the order of its lines."""
+    modules = list(dict.fromkeys(definition.module for definition in found))
+    ordered = sorted(found, key=lambda one: (modules.index(one.module), original_of(one).lineno))
+    return {definition: found[definition] for definition in ordered}
+
+
+def _names(found: Iterable[Definition]) -> dict[Definition, str]:
+    """A name for each definition: its own, or, where that is taken, with the name of its module in front."""
+    names: dict[Definition, str] = {}
+    for definition in found:
+        name, module = definition.name, definition.module.rpartition(".")[2].strip("_")
+        while name in _TAKEN or name in names.values():
+            name = _longer(name, module)
+        names[definition] = name
+    return names
+
+
+def _longer(name: str, module: str) -> str:
+    """``_resized`` of psa becomes ``_psa_resized``, ``SIZE`` ``PSA_SIZE`` and ``Branch`` ``PsaBranch``."""
+    underscore, plain = "_" * name.startswith("_"), name.lstrip("_")
+    if plain.isupper():
+        return f"{underscore}{module.upper()}_{plain}"
+    if plain[:1].isupper():
+        return f"{underscore}{module.title().replace('_', '')}{plain}"
+    return f"{underscore}{module}_{plain}"
+
+
+def _imports(found: Mapping[Definition, Mapping[str, Meaning]]) -> list[Import]:
+    """Raises ExportError where one name would have to mean two things."""
+    imports = [
+        meaning for meanings in found.values() for meaning in meanings.values() if isinstance(meaning, Import)
+    ]
+    by_alias = {one.alias: one for one in imports}
+    if clashes := [one for one in imports if by_alias[one.alias] != one]:
+        raise ExportError(
+            f"python: '{clashes[0].alias}' is imported from {clashes[0].module} and from "
+            f"{by_alias[clashes[0].alias].module}; give one of them another name in the attention's file"
+        )
+    return imports
+
+
+def _definition(kind: type) -> Definition:
+    return Definition(kind.__module__, kind.__name__)
+
+
+def _is_ours(kind: type[nn.Module]) -> bool:
+    return is_ours(kind.__module__)
+
+
+def _paragraph(text: str, opening: str = "") -> str:
+    filled = textwrap.fill(opening + _escaped(text), LINE, break_long_words=False, break_on_hyphens=False)
+    return filled.removeprefix(opening)
+
+
+def _escaped(text: str) -> str:
+    """Text that neither ends a string nor is changed by one."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,38 @@
+"""Import statements in the order that ruff and isort give them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from nas_attn.export.python.definitions import Import
+
+
+def import_lines(imports: Iterable[Import]) -> str:
+    """Those of the future, the standard library, and all others, parted by empty lines; whole modules first."""
+    sections: list[list[Import]] = [[], [], []]
+    for one in set(imports):
+        sections[_section_of(one.module.partition(".")[0])].append(one)
+    return "\n".join(_section(section) for section in sections if section)
+
+
+def _section_of(package: str) -> int:
+    if package == "__future__":
+        return 0
+    return 1 if package in sys.stdlib_module_names else 2
+
+
+def _section(imports: list[Import]) -> str:
+    whole = sorted(one for one in imports if not one.name)
+    modules = sorted({one.module for one in imports if one.name})
+    lines = [f"import {one}\n" for one in whole]
+    for module in modules:
+        names = sorted((one for one in imports if one.name and one.module == module), key=_member_order)
+        lines.append(f"from {module} import {', '.join(map(str, names))}\n")
+    return "".join(lines)
+
+
+def _member_order(one: Import) -> tuple[int, str]:
+    """Constants, classes, then functions, as isort has it."""
+    kind = 0 if one.name.isupper() and len(one.name) > 1 else 1 if one.name[:1].isupper() else 2
+    return kind, one.name.casefold()

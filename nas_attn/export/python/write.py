@@ -1,0 +1,49 @@
+"""The Python file of a network, run once and compared before it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from nas_attn.architecture.replacing import write_text
+from nas_attn.errors import ExportError
+from nas_attn.export.agreement import Agreement, compare, probes, stirred
+from nas_attn.export.python.file import python_source
+from nas_attn.export.subject import Subject
+
+
+def write_python(subject: Subject, path: Path, weights: str) -> str:
+    """Write a Python file that builds the network with nothing but PyTorch.
+
+    Args:
+        subject: what to write.
+        path: of the file.
+        weights: name of the file with the weights, for the example in the head.
+    Returns:
+        in words, how the file's network compares with that of nas-attn.
+    Raises:
+        ExportError: the path cannot be written, or the file's network is not equal to the bit.
+    """
+    source = python_source(subject.architecture, subject.trained, weights)
+    agreement = _agreement(subject, source, path)
+    if not agreement.exact:
+        raise ExportError(f"{path}: not written: the file's network is not the same ({agreement})")
+    write_text(path, source)
+    return str(agreement)
+
+
+def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
+    """Both with the same weights, all of them away from 0, so that no module is idle."""
+    module = ModuleType("exported")
+    # Made of our own sources and of values that were checked and are written as literals.
+    exec(compile(source, str(path), "exec"), module.__dict__)
+    network, copy = subject.network(), module.build()
+    if (ours := sorted(network.state_dict())) != (theirs := sorted(copy.state_dict())):
+        odd = sorted(set(ours) ^ set(theirs))
+        raise ExportError(f"{path}: not written: the file's network has other weights, first '{odd[0]}'")
+    state = stirred(network.state_dict())
+    network.load_state_dict(state)
+    copy.load_state_dict(state)
+    config = subject.architecture.network
+    images = probes(config.in_channels, subject.architecture.image_size, config.min_image_size, config.frames)
+    return compare(network.eval(), copy.eval(), list(images))

@@ -1,0 +1,62 @@
+"""What is taken away: an architecture, and its weights where it has been trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas_attn.architecture import Architecture
+from nas_attn.reporting.presentation.report_facts import study_space
+from nas_attn.study.database.ledger import Ledger
+
+if TYPE_CHECKING:  # torch is imported where a network is built
+    from nas_attn.models.unet import UNet
+    from nas_attn.training.full.weights import WeightsInfo
+
+START_SEED = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An architecture with what is known of its weights.
+
+    Args:
+        architecture: what it is.
+        weights: file with the weights of a training; None where there was none.
+        trained: what that file says of itself; None likewise.
+        ledger: of the study that it was picked from; None where there is none.
+        study_file: that repeats this study's search; None where there is none.
+    """
+
+    architecture: Architecture
+    weights: Path | None = None
+    trained: WeightsInfo | None = None
+    ledger: Ledger | None = None
+    study_file: Path | None = None
+
+    @property
+    def counted_size(self) -> tuple[int, int]:
+        """H and W for which MACs are counted: those of the study, or else of the crops of its search."""
+        if self.ledger is None:
+            return self.architecture.image_size, self.architecture.image_size
+        space = study_space(self.ledger)
+        return space.height, space.width
+
+    def network(self) -> UNet:
+        """The network in eval mode, with the trained weights, or else with the start of seed 0.
+
+        Raises:
+            ExportError: the weights do not belong to the architecture.
+        """
+        from nas_attn.models.unet import build_unet
+        from nas_attn.training import initialise
+        from nas_attn.training.full import architecture_id
+        from nas_attn.training.full.weights import load_weights
+
+        network = build_unet(self.architecture.network, self.architecture.placement)
+        if self.weights is None:
+            initialise(network, START_SEED)
+        else:
+            load_weights(self.weights, network, architecture_id(self.architecture))
+        return network.eval()

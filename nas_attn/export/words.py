@@ -1,0 +1,77 @@
+"""Where an architecture comes from and what it takes in, in sentences."""
+
+from __future__ import annotations
+
+from nas_attn import __version__
+from nas_attn.analysis.verification import Comparison
+from nas_attn.architecture import Architecture, Verified
+from nas_attn.training.full.prediction import frames_together
+from nas_attn.training.full.weights import WeightsInfo
+from nas_attn.wording.confirmation import looks_sentences
+from nas_attn.wording.verifications import comparison_text
+
+
+def origin_sentence(architecture: Architecture) -> str:
+    """Who made it, from what."""
+    found = architecture.found
+    if found is None:
+        return f"Made by nas-attn {__version__} from an architecture that was written by hand."
+    return (
+        f"Made by nas-attn {__version__}; found on {found.date} by the study {found.study} "
+        f"({found.trials} trials, space {found.space}, data {found.data})."
+    )
+
+
+def holding_sentence(architecture: Architecture) -> str:
+    """What fresh seeds and the test data say of its gain; empty where no study has found it."""
+    verified = architecture.verified
+    if verified is None:
+        return architecture.unverified
+    figures = f"IoU x100 {100 * verified.iou:.1f}, plain U-Net {100 * verified.iou_plain:.1f}"
+    if verified.delta is not None:
+        comparison = Comparison(verified.delta, verified.delta_interval, verified.n_seeds)
+        figures += f": {comparison_text(comparison)}"
+    said = f"On the test data, with seeds that did not choose it, its gain is {verified.verdict}: {figures}."
+    return " ".join([said, *_collapses(verified), *looks_sentences(verified.n_looks)])
+
+
+def _collapses(verified: Verified) -> tuple[str, ...]:
+    """How often it collapsed, where it did."""
+    return (f"But it collapsed in {verified.collapsed} of its runs.",) if verified.collapsed else ()
+
+
+def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> str:
+    """Which images it takes, and which classes it gives."""
+    network = architecture.network
+    channels = f"{network.in_channels} channel{'' if network.in_channels == 1 else 's'}"
+    bits = "" if trained is None else f" of {trained.bits} bits"
+    reduced = (
+        ""
+        if trained is None or trained.longest_side is None
+        else f" Larger images were reduced to a longest side of {trained.longest_side} pixels before training."
+    )
+    classes = ", ".join(f"{index} {name}" for index, name in enumerate(architecture.classes))
+    return (
+        f"Images have {channels}{bits} and any height and width from {network.min_image_size} pixels up.{reduced} "
+        f"{_clips_sentence(architecture)}Labels: {classes}."
+    )
+
+
+def _clips_sentence(architecture: Architecture) -> str:
+    frames = frames_together(architecture)
+    if frames == 1:
+        return ""
+    return (
+        f"They are frames of clips, {frames} consecutive ones of a clip, then {frames} of the next: N is a "
+        f"multiple of {frames}. "
+    )
+
+
+def weights_sentence(trained: WeightsInfo | None) -> str:
+    """Whose weights they are."""
+    if trained is None:
+        return "The weights are a start, drawn with seed 0: nothing was trained."
+    return (
+        f"The weights are those of epoch {trained.epoch} of a training with seed {trained.seed} "
+        f"(validation IoU x100 {100 * trained.val_iou:.2f})."
+    )

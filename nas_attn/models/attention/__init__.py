@@ -1,0 +1,106 @@
+"""Attention modules: one file for one paper, found by name, built from a spec."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nas_attn.errors import AttentionError
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._start import BlockStart, ConvolutionStart, Fade, IdentityStart
+from nas_attn.models.catalogue import KINDS, Attention, catalogue
+from nas_attn.models.kind import AttentionKind, Family
+from nas_attn.models.placement import AttentionSpec, Site
+
+__all__ = [
+    "KINDS",
+    "Attention",
+    "Fade",
+    "IdentityStart",
+    "attention",
+    "attention_at",
+    "build_attention",
+    "catalogue",
+]
+
+_STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Family.BLOCK: BlockStart}
+
+
+def attention_at(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
+    """The module that a spec describes at a site of a network; as ``build_attention``.
+
+    Args:
+        spec: a kind and its options.
+        site: with its sizes.
+        classes: K of the network.
+    """
+    return build_attention(
+        spec,
+        site.channels,
+        site.gate_channels,
+        block_channels=site.block_channels,
+        classes=classes,
+        frames=site.frames,
+    )
+
+
+def build_attention(
+    spec: AttentionSpec,
+    channels: int,
+    gate_channels: int | None = None,
+    *,
+    block_channels: int | None = None,
+    classes: int | None = None,
+    frames: int = 1,
+) -> nn.Module:
+    """The module that a spec describes, for one site.
+
+    Args:
+        spec: a kind and its options; ``start`` is read here, everything else goes to the constructor.
+        channels: C of the feature map.
+        gate_channels: channels of the gating signal, the decoder feature that enters the level; None where
+            there is none. Only a kind that needs a gate looks at it.
+        block_channels: channels that enter the block; None where there is no block. Only a kind that goes around
+            a block looks at it.
+        classes: K, for a kind that has a loss of its own; None builds it without that loss.
+        frames: T of the clips, 1 where images are still. Only a kind that needs clips looks at it.
+    Returns:
+        a module that keeps the shape of x. It takes (x); a kind that needs a gate (x, gate); one that goes around
+        a block (x, block), where ``block`` is a function; one that stands in for a convolution (x), but
+        (x, convolution) where it starts at the identity.
+    Raises:
+        RegistryError: no such kind.
+        AttentionError: an option or a size does not fit, or the kind needs what is not there.
+    """
+    entry = KINDS[spec.kind]
+    kind = entry.kind
+    options = kind.complete(spec)
+    start = options.pop("start", "paper")
+    sizes = {"channels": channels}
+    if kind.needs_gate:
+        sizes["gate_channels"] = _given(kind, gate_channels, "needs a gating signal and there is none")
+    if kind.family is Family.BLOCK:
+        sizes["block_channels"] = _given(kind, block_channels, "goes around a block and there is none")
+    if kind.takes_classes and classes is not None:
+        sizes["classes"] = classes
+    if kind.needs_clip:
+        sizes["frames"] = _of_a_clip(kind, frames)
+    module = entry.module(**sizes, **options)
+    if start == "paper" or kind.starts_as_identity:
+        return module
+    return _STARTS.get(kind.family, IdentityStart)(module)
+
+
+def _of_a_clip(kind: AttentionKind, frames: int) -> int:
+    if frames == 1:
+        raise AttentionError(
+            f"{kind.name} looks at the frames of a clip together, and images are still here; let the network have "
+            "frames of 2 or more, and give it clips"
+        )
+    return frames
+
+
+def _given(kind: AttentionKind, size: int | None, why: str) -> int:
+    if size is None:
+        *others, last = (f"{stage}s" for stage in kind.stages)
+        raise AttentionError(f"{kind.name} {why} here; it may stand at {', '.join(others)} and {last}")
+    return size

@@ -1,0 +1,96 @@
+"""Every position looks at every other: one result, computed in the way that fits the size and the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nas_attn.models.attention._precise import precise, without_autocast
+
+MAX_PLAIN_POSITIONS = 4096
+GPU_HEAD_WIDTH = 64
+WIDTH_STEP = 8
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Tensor:
+    """For each query the values of all positions, weighted: sum_j softmax_j(q_i . k_j) v_j.
+
+    All forms are exact. Up to 4096 x 4096 weights an image the plain form is the fastest to train on a CPU; it
+    holds them all. Beyond, and always on a GPU, a fused kernel holds none. On the meta device the plain form
+    stands for all: its multiplications are those of the equation, without the padding that the fused kernels
+    want.
+
+    Args:
+        queries: (N, d, Q), one for each of Q positions; not yet scaled where they shall be.
+        keys: (N, d, P).
+        values: (N, C, P).
+        heads: into how many equal parts d and C are cut; each part of the queries meets only its own keys and
+            values. A divisor of both.
+    Shape: -> (N, C, Q); d at most C.
+    """
+    images, _, positions = queries.shape
+    q, k, v = (x.reshape(images * heads, -1, x.shape[2]) for x in (queries, keys, values))
+    return _attend_as_fits(q, k, v, heads).reshape(images, -1, positions)
+
+
+def _attend_as_fits(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
+    device = queries.device.type
+    few = heads * queries.shape[2] * keys.shape[2] <= MAX_PLAIN_POSITIONS**2
+    if device == "meta" or (device != "cuda" and few):
+        return attend_plainly(queries, keys, values)
+    return attend_fused(queries, keys, values, _head_width(queries, values))
+
+
+def attend_plainly(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The equation as it stands, with logits and softmax in fp32 or better: unscaled products overflow fp16.
+
+    Shape: (N, d, Q), (N, d, P), (N, C, P) -> (N, C, Q).
+    """
+    with without_autocast(queries.device.type):
+        weights = torch.bmm(precise(queries).transpose(1, 2), precise(keys)).softmax(-1)
+        return torch.bmm(values, weights.to(values.dtype).transpose(1, 2))
+
+
+def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, width: int) -> Tensor:
+    """The same without the Q x P weights, by PyTorch's fused kernels.
+
+    These want queries, keys and values of one width and contiguous rows, and otherwise fall back silently to a
+    form that holds all weights. So the values are cut into heads of ``width`` channels, each of which meets
+    the same queries and keys; what is narrower is padded with zeros, which change no product.
+
+    Args:
+        queries: (N, d, Q).
+        keys: (N, d, P).
+        values: (N, C, P).
+        width: channels of a head, at least d; a multiple of 8, as half precision kernels want it (and never 1:
+            a last dimension of 1 counts as contiguous whatever its stride, but not to the kernels).
+    Shape: -> (N, C, Q).
+    """
+    channels = values.shape[1]
+    heads = -(-channels // width)
+    answers = functional.scaled_dot_product_attention(
+        _rows(queries, 1, width).expand(-1, heads, -1, -1).contiguous(),
+        _rows(keys, 1, width).expand(-1, heads, -1, -1).contiguous(),
+        _rows(values, heads, width),
+        scale=1.0,
+    )
+    return answers.transpose(2, 3).flatten(1, 2)[:, :channels]
+
+
+def _head_width(queries: Tensor, values: Tensor) -> int:
+    hidden, channels = queries.shape[1], values.shape[1]
+    if queries.device.type == "cuda":
+        width = max(hidden, min(channels, GPU_HEAD_WIDTH))
+    else:
+        # Narrow heads give the CPU's backward pass something to share out; where there is no backward pass, a
+        # single wide head finds the weights only once.
+        width = hidden if torch.is_grad_enabled() else channels
+    return -(-width // WIDTH_STEP) * WIDTH_STEP
+
+
+def _rows(x: Tensor, heads: int, width: int) -> Tensor:
+    """(N, C, P) -> (N, heads, P, width), contiguous, with zeros where C is too small."""
+    images, channels, positions = x.shape
+    padded = functional.pad(x, (0, 0, 0, heads * width - channels))
+    return padded.view(images, heads, width, positions).transpose(2, 3).contiguous()

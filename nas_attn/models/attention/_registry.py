@@ -1,0 +1,23 @@
+"""Where the files of this package put their modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from torch import nn
+
+from nas_attn.models.catalogue import KINDS, Attention
+from nas_attn.models.kind import AttentionKind
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def attention(kind: AttentionKind) -> Callable[[type[M]], type[M]]:
+    """A class decorator that registers an ``nn.Module`` under the name of its kind."""
+
+    def register(module: type[M]) -> type[M]:
+        KINDS.add(kind.name, Attention(kind, module))
+        return module
+
+    return register

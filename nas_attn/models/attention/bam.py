@@ -1,0 +1,94 @@
+"""Bottleneck attention module."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._pooled_norm import PooledNorm
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="bam",
+    title="bottleneck attention module",
+    paper="Park et al. 2018, arXiv:1807.06514",
+    options=(
+        Option("reduction", 16, "channels over hidden channels", minimum=1),
+        Option("dilation", 4, "pixels between the taps of the 3x3 convolutions", minimum=1),
+        Option(
+            "variant",
+            "paper",
+            "paper: branches normalised at their end, and added; code: at each hidden layer, and multiplied",
+            choices=("paper", "code"),
+        ),
+    ),
+)
+
+
+@attention(KIND)
+class BottleneckAttention(nn.Module):
+    """Strengthen channels and positions that two branches ask for (Park et al. 2018, arXiv:1807.06514,
+    section 3).
+
+        y = x + x * sigmoid(channel(x) + position(x))
+        channel(x) = BN(W2 relu(W1 mean_HW(x)))
+        position(x) = BN(conv_1x1(relu(conv_3x3(relu(conv_3x3(relu(conv_1x1(x))))))))
+
+    Convolutions and linear maps have biases; the 3x3 convolutions are dilated. The paper's equations do not write
+    the relu of hidden layers. The authors' code differs: with ``code`` hidden layers are normalised before each
+    relu, the ends are not, and the branches are multiplied. ``PooledNorm`` takes a batch of one in the channel
+    branch.
+
+    Args:
+        channels: C of the input.
+        reduction: bottleneck ratio of both branches; the hidden width is max(1, C // reduction).
+        dilation: of the 3x3 convolutions, 4 in the paper.
+        variant: ``paper`` or ``code``.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
+    Raises:
+        AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
+            batch of one.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        dilation: int = 4,
+        variant: Literal["paper", "code"] = "paper",
+    ) -> None:
+        super().__init__()
+        options = {"reduction": reduction, "dilation": dilation, "variant": variant}
+        check_arguments(KIND, {"channels": channels}, options)
+        hidden = max(1, channels // reduction)
+        by_paper = variant == "paper"
+        self.added = by_paper
+        self.channel = nn.Sequential(
+            *_hidden(nn.Conv2d(channels, hidden, 1), PooledNorm(hidden), by_paper),
+            nn.Conv2d(hidden, channels, 1),
+            *([PooledNorm(channels)] if by_paper else []),
+        )
+        self.position = nn.Sequential(
+            *_hidden(nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden), by_paper),
+            *_hidden(_dilated(hidden, dilation), nn.BatchNorm2d(hidden), by_paper),
+            *_hidden(_dilated(hidden, dilation), nn.BatchNorm2d(hidden), by_paper),
+            nn.Conv2d(hidden, 1, 1),
+            *([nn.BatchNorm2d(1)] if by_paper else []),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_batch_statistics(KIND.name, x, self.training)
+        by_channel, by_position = self.channel(x.mean((2, 3), keepdim=True)), self.position(x)
+        asked: Tensor = by_channel + by_position if self.added else by_channel * by_position
+        return x + x * asked.sigmoid()
+
+
+def _hidden(layer: nn.Module, norm: nn.Module, by_paper: bool) -> list[nn.Module]:
+    return [layer, nn.ReLU()] if by_paper else [layer, norm, nn.ReLU()]
+
+
+def _dilated(hidden: int, dilation: int) -> nn.Module:
+    return nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation)

@@ -1,0 +1,56 @@
+"""Coordinate attention."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+MIN_HIDDEN = 8
+
+KIND = AttentionKind(
+    name="ca",
+    title="coordinate attention",
+    paper="Hou et al. 2021, arXiv:2103.02907",
+    options=(Option("reduction", 32, "channels over hidden channels, of which there are at least 8", minimum=1),),
+)
+
+
+@attention(KIND)
+class CoordinateAttention(nn.Module):
+    """Reweight rows and columns, each channel by itself (Hou et al. 2021, arXiv:2103.02907, eq. 4-9).
+
+        f = hswish(BN(F1([mean_W(x), mean_H(x)])))
+        y = x * sigmoid(F_h(f's H rows)) * sigmoid(F_w(f's W columns))
+
+    F1, F_h and F_w are 1x1 convolutions with bias; both directions share F1 and the batch statistics.
+
+    Args:
+        channels: C of the input.
+        reduction: bottleneck ratio; the hidden width is max(8, C // reduction).
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` or ``reduction`` is below 1.
+    """
+
+    def __init__(self, channels: int, reduction: int = 32) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"reduction": reduction})
+        hidden = max(MIN_HIDDEN, channels // reduction)
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.norm = nn.BatchNorm2d(hidden)
+        self.excite_rows = nn.Conv2d(hidden, channels, 1)
+        self.excite_columns = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = x.shape[2]
+        strips = torch.cat((x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)), 2)
+        squeezed = functional.hardswish(self.norm(self.squeeze(strips)))
+        rows, columns = torch.tensor_split(squeezed, (height,), 2)
+        row_weights: Tensor = self.excite_rows(rows).sigmoid()
+        column_weights: Tensor = self.excite_columns(columns.transpose(2, 3)).sigmoid()
+        return x * row_weights * column_weights

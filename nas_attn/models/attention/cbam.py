@@ -1,0 +1,60 @@
+"""Convolutional block attention module."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="cbam",
+    title="convolutional block attention module",
+    paper="Woo et al. 2018, arXiv:1807.06521",
+    options=(
+        Option("reduction", 16, "channels over hidden channels", minimum=1),
+        Option("kernel_size", 7, "side of the spatial convolution, in pixels", choices=(3, 7)),
+    ),
+)
+
+
+@attention(KIND)
+class ConvolutionalBlockAttention(nn.Module):
+    """Reweight channels, then positions (Woo et al. 2018, arXiv:1807.06521, eq. 2-3).
+
+        x' = x * sigmoid(MLP(mean_HW(x)) + MLP(max_HW(x)))
+        y = x' * sigmoid(BN(conv_kxk([max_C(x'), mean_C(x')])))
+
+    One perceptron serves both averages and maxima. As in the authors' code, and not in the equations, the
+    perceptron has biases and the convolution is followed by batch normalisation, whose running statistics
+    move by 0.01 a step.
+
+    Args:
+        channels: C of the input.
+        reduction: bottleneck ratio; the hidden width is max(1, C // reduction).
+        kernel_size: k, 3 or 7.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
+    Raises:
+        AttentionError: ``channels`` or ``reduction`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map
+            of 1x1 is to be trained with a batch of one.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16, kernel_size: Literal[3, 7] = 7) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "kernel_size": kernel_size})
+        self.perceptron = ChannelPerceptron(channels, reduction)
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norm = nn.BatchNorm2d(1, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_batch_statistics(KIND.name, x, self.training)
+        pooled = torch.stack((x.mean((2, 3)), x.amax((2, 3))))
+        x = x * self.perceptron(pooled).sum(0).sigmoid()[:, :, None, None]
+        pooled = torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), 1)
+        weights: Tensor = self.norm(self.conv(pooled)).sigmoid()
+        return x * weights

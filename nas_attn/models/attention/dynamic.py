@@ -1,0 +1,82 @@
+"""Dynamic convolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._kernel_bank import KernelBank
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
+
+ANNEALED = 0.1
+"""Share of the steps after which the temperature is 1."""
+
+KIND = AttentionKind(
+    name="dynamic",
+    title="dynamic convolution",
+    paper="Chen et al. 2020, arXiv:1912.03458",
+    family=Family.CONVOLUTION,
+    stages=BLOCK_STAGES,
+    options=(
+        Option("kernels", 4, "K, kernels that an image mixes", minimum=1),
+        Option("reduction", 4, "channels over hidden channels", minimum=1),
+        Option("temperature", 30.0, "of the softmax at step 0; it falls to 1", minimum=1),
+    ),
+)
+
+
+@attention(KIND)
+class DynamicConvolution(nn.Module):
+    """A 3x3 convolution whose kernel and bias are an average that each image asks for (Chen et al. 2020,
+    arXiv:1912.03458, section 3).
+
+        y = (sum_k pi_k W_k) * x + sum_k pi_k b_k,  pi = softmax(V relu(U mean_HW(x)) / T)
+
+    T falls in a straight line from 30 to 1, so that at first all kernels learn: in the paper over ten epochs of
+    100 and more, here over a tenth of the steps. Whoever trains the module tells it the step by ``begin_step``;
+    T is part of its state and no parameter. U and V have no bias.
+
+    Args:
+        channels: C of the input.
+        kernels: K.
+        reduction: of the perceptron; its hidden width is max(1, C // reduction).
+        temperature: T at step 0.
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` is below 1 or an option is not allowed.
+    """
+
+    temperature: Tensor
+
+    def __init__(self, channels: int, kernels: int = 4, reduction: int = 4, temperature: float = 30.0) -> None:
+        super().__init__()
+        options = {"kernels": kernels, "reduction": reduction, "temperature": temperature}
+        check_arguments(KIND, {"channels": channels}, options)
+        hidden = max(1, channels // reduction)
+        self.bias = nn.Parameter(torch.empty(kernels, channels))
+        self.register_buffer("temperature", torch.empty(()))
+        self.first_temperature = temperature
+        self.reset_parameters()
+        self.squeeze = nn.Linear(channels, hidden, bias=False)
+        self.excite = nn.Linear(hidden, kernels, bias=False)
+        self.bank = KernelBank(channels, kernels)
+
+    def reset_parameters(self) -> None:
+        """Draw the biases as those of a 3x3 convolution, and heat up."""
+        bound = (9 * self.bias.shape[1]) ** -0.5
+        nn.init.uniform_(self.bias, -bound, bound)
+        nn.init.constant_(self.temperature, self.first_temperature)
+
+    def begin_step(self, step: Tensor, steps: int, key: int) -> None:
+        """Set T for a step of a training of ``steps``."""
+        fallen = (step / max(1.0, ANNEALED * steps)).clamp(max=1).squeeze()
+        self.temperature.copy_(self.first_temperature + (1 - self.first_temperature) * fallen)
+
+    def forward(self, x: Tensor) -> Tensor:
+        asked = self.excite(functional.relu(self.squeeze(x.mean((2, 3)))))
+        mix = (asked / self.temperature).softmax(1).to(x.dtype)
+        convolved: Tensor = self.bank(x, mix, mix @ self.bias.to(mix.dtype))
+        return convolved

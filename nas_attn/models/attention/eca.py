@@ -1,0 +1,61 @@
+"""Efficient channel attention."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from torch import Tensor, nn
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="eca",
+    title="efficient channel attention",
+    paper="Wang et al. 2020, arXiv:1910.03151",
+    options=(
+        Option(
+            "kernel_size",
+            "auto",
+            "channels that one weight sees; auto grows with log2 of the channels",
+            choices=("auto", 3, 5, 7, 9),
+        ),
+    ),
+)
+
+
+@attention(KIND)
+class EfficientChannelAttention(nn.Module):
+    """Reweight channels by the averages of their neighbours (Wang et al. 2020, arXiv:1910.03151,
+    section 3.2).
+
+        y = x * sigmoid(conv1d_k(mean_HW(x)))
+
+    One kernel without bias slides along the channel axis, padded with zeros.
+
+    Args:
+        channels: C of the input.
+        kernel_size: k, or ``auto``: the paper's rule with gamma = 2 and b = 1, int(|(log2(C) + 1) / 2|) plus 1
+            where that is even; at least 3 (in the paper's rule 4 to 7 channels have a kernel of 1, which sees
+            no neighbour).
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` is below 1 or ``kernel_size`` is not among the allowed ones.
+    """
+
+    def __init__(self, channels: int, kernel_size: Literal["auto", 3, 5, 7, 9] = "auto") -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size})
+        size = _kernel_size(channels) if kernel_size == "auto" else kernel_size
+        self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights: Tensor = self.conv(x.mean((2, 3))[:, None]).sigmoid()
+        return x * weights[:, 0, :, None, None]
+
+
+def _kernel_size(channels: int) -> int:
+    size = int(abs((math.log2(channels) + 1) / 2))
+    return max(3, size if size % 2 else size + 1)

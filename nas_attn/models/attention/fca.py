@@ -1,0 +1,94 @@
+"""Frequency channel attention."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+GRID = 7
+# (vertical, horizontal), the best first: Qin et al. 2021, as their code lists what their ablation found.
+BEST = (
+    *((0, 0), (0, 1), (6, 0), (0, 5), (0, 2), (1, 0), (1, 2), (4, 0)),
+    *((5, 0), (1, 6), (3, 0), (0, 4), (0, 6), (0, 3), (3, 5), (2, 2)),
+)
+
+KIND = AttentionKind(
+    name="fca",
+    title="frequency channel attention (FcaNet)",
+    paper="Qin et al. 2021, arXiv:2012.11879",
+    options=(
+        Option(
+            "frequencies", 16, "how many of the best frequencies the channels share out", choices=(1, 2, 4, 8, 16)
+        ),
+        Option("size", 7, "side to which the map is pooled before the transform", choices=(7, 14, 28, 56)),
+        Option("reduction", 16, "channels over hidden channels", minimum=1),
+    ),
+)
+
+
+@attention(KIND)
+class FrequencyChannelAttention(nn.Module):
+    """Reweight channels by one frequency of each, not by averages (Qin et al. 2021, arXiv:2012.11879, section 3).
+
+        f_c = sum_HW(x_c * B_c),  y = x * sigmoid(W2 relu(W1 f))
+
+    The channels are cut into as many groups as there are frequencies, and a group shares a basis image B of the
+    orthonormal two-dimensional cosine transform; the first, (0, 0), is the average times the side of the map.
+    There are no biases. Frequencies belong to a grid of 7x7: on a larger ``size`` they are multiplied by size / 7.
+
+    The map is first pooled to size x size, as the authors do outside ImageNet; on ImageNet ``size`` was the map's
+    own, 56 to 7. Where the frequencies do not divide the channels, as many of the best are taken as do.
+
+    Args:
+        channels: C of the input.
+        frequencies: groups of channels at most, a power of two up to 16.
+        size: a multiple of 7: smaller grids have no room for the frequencies.
+        reduction: bottleneck ratio; the hidden width is max(1, C // reduction).
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` is below 1 or an option is not allowed.
+    """
+
+    basis: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        frequencies: Literal[1, 2, 4, 8, 16] = 16,
+        size: Literal[7, 14, 28, 56] = 7,
+        reduction: int = 16,
+    ) -> None:
+        super().__init__()
+        options = {"frequencies": frequencies, "size": size, "reduction": reduction}
+        check_arguments(KIND, {"channels": channels}, options)
+        self.size = size
+        self.perceptron = ChannelPerceptron(channels, reduction, bias=False)
+        groups = math.gcd(frequencies, channels)
+        # Not part of the state: it follows from the options.
+        self.register_buffer(
+            "basis", _basis(groups, size).repeat_interleave(channels // groups, 0), persistent=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = functional.adaptive_avg_pool2d(x, self.size)
+        weights: Tensor = self.perceptron((pooled * self.basis).sum((2, 3))).sigmoid()
+        return x * weights.to(x.dtype)[:, :, None, None]
+
+
+def _basis(groups: int, size: int) -> Tensor:
+    """The basis images of the best frequencies, (groups, size, size)."""
+    middles = (torch.arange(size, dtype=torch.float64) + 0.5) / size
+    orders = torch.arange(GRID, dtype=torch.float64) * (size // GRID)
+    waves = torch.cos(math.pi * orders[:, None] * middles) * math.sqrt(2 / size)
+    waves[0] = math.sqrt(1 / size)
+    rows, columns = zip(*BEST[:groups], strict=True)
+    return (waves[list(rows), :, None] * waves[list(columns), None, :]).to(torch.get_default_dtype())

@@ -1,0 +1,103 @@
+"""Global-and-local attention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+# The standard deviation of a standard normal that is cut off at 2.
+CUT_OFF_DEVIATION = 0.87962566103423978
+
+KIND = AttentionKind(
+    name="gala",
+    title="global-and-local attention",
+    paper="Linsley et al. 2019, arXiv:1805.08819",
+    options=(
+        Option("reduction", 4, "channels over hidden channels", minimum=1),
+        Option(
+            "variant",
+            "paper",
+            "paper: tanh; code: sigmoid, a 5x5 convolution more, and no negative answers of the global half",
+            choices=("paper", "code"),
+        ),
+    ),
+)
+
+
+@attention(KIND)
+class GlobalLocalAttention(nn.Module):
+    """Combine what a channel and what a position is worth (Linsley et al. 2019, arXiv:1805.08819).
+
+        y = x * tanh(a (S + G) + m (S G))
+        S = conv_1x1(relu(conv_1x1(x))),  G = W2 relu(W1 mean_HW(x) + b1) + b2
+
+    S has one value for each position, G one for each channel, a and m weigh their sum and their product channel
+    by channel. All layers have biases. The authors' code differs: with ``code`` the sigmoid takes the place of
+    tanh, a 5x5 convolution with relu follows the first of S, and G ends with a relu.
+
+    tanh starts around 0 and then deletes x rather than rescaling it: the authors place the module in the residual
+    branch of a block. Elsewhere ``start: identity`` or ``code`` is the better choice. a and m start as in the
+    authors' code: normal, cut off at twice their standard deviation, with variance 1.
+
+    Args:
+        channels: C of the input.
+        reduction: bottleneck ratio of both halves; the hidden width is max(1, C // reduction).
+        variant: ``paper`` or ``code``.
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` or ``reduction`` is below 1, or ``variant`` is neither of the two.
+    """
+
+    def __init__(self, channels: int, reduction: int = 4, variant: Literal["paper", "code"] = "paper") -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "variant": variant})
+        hidden = max(1, channels // reduction)
+        self.by_paper = variant == "paper"
+        self.local = nn.Sequential(
+            *(nn.Conv2d(channels, hidden, 1), nn.ReLU()),
+            *(() if self.by_paper else (nn.Conv2d(hidden, hidden, 5, padding=2), nn.ReLU())),
+            nn.Conv2d(hidden, 1, 1),
+        )
+        self.perceptron = ChannelPerceptron(channels, reduction)
+        self.combine = SumAndProduct(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        by_position: Tensor = self.local(x)
+        by_channel: Tensor = self.perceptron(x.mean((2, 3)))[:, :, None, None]
+        if self.by_paper:
+            weights = self.combine.forward(by_position, by_channel).tanh()
+        else:
+            weights = self.combine.forward(by_position, functional.relu(by_channel)).sigmoid()
+        return x * weights.to(x.dtype)
+
+
+class SumAndProduct(nn.Module):
+    """a (s + g) + m (s g), with an a and an m for each channel.
+
+    Args:
+        channels: C.
+    Shape: (N, 1, H, W), (N, C, 1, 1) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.empty(channels))
+        self.m = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw both from a normal that is cut off at twice its standard deviation and has variance 1."""
+        std = 1 / CUT_OFF_DEVIATION
+        for weight in (self.a, self.m):
+            nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+    def forward(self, s: Tensor, g: Tensor) -> Tensor:
+        return self.a[:, None, None] * (s + g) + self.m[:, None, None] * (s * g)

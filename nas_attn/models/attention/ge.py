@@ -1,0 +1,104 @@
+"""Gather-excite."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.errors import AttentionError
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._pooled_norm import PooledNorm
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+REDUCTION = 16
+
+KIND = AttentionKind(
+    name="ge",
+    title="gather-excite",
+    paper="Hu et al. 2018, arXiv:1810.12348",
+    options=(
+        Option(
+            "extent",
+            8,
+            "pixels from one gathered value to the next; global, one value for the map, takes parameters=none",
+            choices=(2, 4, 8, "global"),
+        ),
+        Option(
+            "parameters",
+            "none",
+            "none: averages (theta-); conv: depthwise convolutions (theta); mlp: and a perceptron (theta+)",
+            choices=("none", "conv", "mlp"),
+        ),
+    ),
+)
+
+
+@attention(KIND)
+class GatherExcite(nn.Module):
+    """Reweight each position by what its neighbourhood gathers (Hu et al. 2018, arXiv:1810.12348, section 3).
+
+        y = x * sigmoid(interp(f(gather(x))))
+
+    ``none`` gathers the averages over windows of 2e - 1 pixels, e pixels apart (what lies outside the map does
+    not count). ``conv`` gathers by log2(e) depthwise 3x3 convolutions of stride 2, each normalised, with relu
+    between them. ``mlp`` does so too, and f is then the perceptron of SE at each gathered position, with a
+    reduction of 16; otherwise f is the identity. Interpolation takes the nearest.
+
+    A convolution as large as the map, the paper's global extent with parameters, would be bound to one size of
+    map and does not exist here. On a map that is gathered into a single value, a batch of one is normalised by
+    the running statistics: see ``PooledNorm``.
+
+    Args:
+        channels: C of the input.
+        extent: e: 2, 4, 8 or ``global``.
+        parameters: ``none``, ``conv`` or ``mlp``.
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` is below 1, an option is not allowed, or ``extent`` is ``global`` and
+            ``parameters`` is not ``none``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        extent: Literal[2, 4, 8, "global"] = 8,
+        parameters: Literal["none", "conv", "mlp"] = "none",
+    ) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"extent": extent, "parameters": parameters})
+        if extent == "global" and parameters != "none":
+            raise AttentionError(
+                f"ge: extent=global needs parameters=none and not {parameters}: a convolution over the whole map "
+                "would fit maps of one size only; use an extent of 2, 4 or 8"
+            )
+        self.extent = extent
+        self.perceptron = ChannelPerceptron(channels, REDUCTION) if parameters == "mlp" else None
+        self.gather = None if extent == "global" or parameters == "none" else _convolutions(channels, extent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gathered = _averages(x, self.extent) if self.gather is None else self.gather(x)
+        if self.perceptron is not None:
+            gathered = self.perceptron(gathered.movedim(1, -1)).movedim(-1, 1)
+        weights = gathered.sigmoid()
+        return x * functional.interpolate(weights, size=x.shape[2:], mode="nearest")
+
+
+def _averages(x: Tensor, extent: int | Literal["global"]) -> Tensor:
+    """(N, C, H, W) -> (N, C, ceil(H / extent), ceil(W / extent)), or (N, C, 1, 1)."""
+    if extent == "global":
+        return x.mean((2, 3), keepdim=True)
+    reach = extent - 1
+    return functional.avg_pool2d(x, 2 * reach + 1, stride=extent, padding=reach, count_include_pad=False)
+
+
+def _convolutions(channels: int, extent: int) -> nn.Sequential:
+    """Depthwise convolutions that halve the map until it is ``extent`` times smaller."""
+    steps: list[nn.Module] = []
+    for _ in range(extent.bit_length() - 1):
+        convolution = nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=channels, bias=False)
+        steps += [convolution, PooledNorm(channels), nn.ReLU()]
+    return nn.Sequential(*steps[:-1])

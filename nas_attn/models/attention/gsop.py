@@ -1,0 +1,74 @@
+"""Global second-order pooling."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._precise import as_weights_of, precise, without_autocast
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+PER_ROW = 4
+
+KIND = AttentionKind(
+    name="gsop",
+    title="global second-order pooling",
+    paper="Gao et al. 2019, arXiv:1811.12006",
+    options=(
+        Option("hidden", 128, "channels whose covariances are taken", minimum=2),
+        Option("stride", 1, "pixels from one sample of the covariances to the next", choices=(1, 2)),
+    ),
+)
+
+
+@attention(KIND)
+class GlobalSecondOrderPooling(nn.Module):
+    """Reweight channels by how channels vary together (Gao et al. 2019, arXiv:1811.12006, section 3).
+
+        z = relu(BN(conv_1x1(relu(x)))),  S = cov_HW(z),  y = x * sigmoid(W rows(BN(S)))
+
+    The convolution brings x to d channels; S is d x d. ``rows`` answers each row of S by itself, with 4 numbers (a
+    grouped convolution with bias); W, with bias, brings the 4 d numbers back to C. There is no relu between the
+    two, as in the authors' code, which also has the normalisation of rows. The covariance divides by H W; the mean
+    is subtracted, where the code multiplies by a centring matrix of H W x H W. This is the block's channel form.
+
+    Args:
+        channels: C of the input.
+        hidden: d, 128 in the paper for any C.
+        stride: of the first convolution; the authors' code has 2 in its first stage, where maps are largest.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. On a map of one position all
+        covariances are 0.
+    Raises:
+        AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
+            batch of one.
+    """
+
+    def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"hidden": hidden, "stride": stride})
+        self.reduce = nn.Conv2d(channels, hidden, 1, stride=stride)
+        self.reduce_norm = nn.BatchNorm2d(hidden)
+        self.row_norm = nn.BatchNorm2d(hidden)
+        self.rows = nn.Conv2d(hidden, PER_ROW * hidden, (hidden, 1), groups=hidden)
+        self.excite = nn.Conv2d(PER_ROW * hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        reduced = self.reduce(functional.relu(x))
+        check_batch_statistics(KIND.name, reduced, self.training)
+        covariance = _covariance(functional.relu(self.reduce_norm(reduced)).flatten(2))
+        rows = self.row_norm(as_weights_of(self.row_norm, covariance[..., None]))
+        weights: Tensor = self.excite(self.rows(rows)).sigmoid()
+        return x * weights
+
+
+def _covariance(z: Tensor) -> Tensor:
+    """(N, d, P) -> (N, d, d), over P positions."""
+    exact = precise(z)
+    centred = (exact - exact.mean(2, keepdim=True)) / z.shape[2] ** 0.5
+    with without_autocast(z.device.type):
+        return torch.bmm(centred, centred.transpose(1, 2))

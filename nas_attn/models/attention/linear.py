@@ -1,0 +1,70 @@
+"""Efficient attention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._precise import precise
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Family, Option
+
+KIND = AttentionKind(
+    name="linear",
+    title="efficient attention, linear in the positions",
+    paper="Shen et al. 2021, arXiv:1812.01243",
+    family=Family.CONTEXT,
+    options=(
+        Option("heads", 1, "equal parts of the channels that attend by themselves", choices=(1, 2, 4, 8)),
+        Option("reduction", 2, "channels over the channels of queries, keys and values", minimum=1),
+    ),
+)
+
+
+@attention(KIND)
+class EfficientAttention(nn.Module):
+    """Sum all positions up into a few contexts, and let each position mix these (Shen et al. 2021,
+    arXiv:1812.01243, section 3, with softmax as the normalisation).
+
+        y_i = x_i + W sum_a softmax_a(q_i)_a g_a + b,  g_a = sum_j softmax_j(k_ja) v_j
+
+    q, k, v and W are 1x1 convolutions of x with bias. Each of the d channels a of q and k is a context: softmax
+    over the positions makes weights of k's channel, softmax over the channels of a head makes weights of q_i,
+    and both together weights of i on j that sum to 1 without ever being written down. The paper chooses d for
+    each network by hand; here it is C // 2 as in the non-local block which the module replaces.
+
+    Args:
+        channels: C of the input.
+        heads: equal parts into which the channels of q, k and v are cut; softmax of q runs within one.
+        reduction: C over d; d is C // reduction, rounded down to a multiple of ``heads``, and at least 2 for each
+            head: softmax over a single channel would leave q without a say.
+    Shape: (N, C, H, W) -> (N, C, H, W); time and memory grow with H * W.
+    Raises:
+        AttentionError: ``channels`` or ``reduction`` is below 1 or ``heads`` is not among the allowed ones.
+    """
+
+    def __init__(self, channels: int, heads: Literal[1, 2, 4, 8] = 1, reduction: int = 2) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"heads": heads, "reduction": reduction})
+        hidden = heads * max(2, channels // reduction // heads)
+        self.query = nn.Conv2d(channels, hidden, 1)
+        self.key = nn.Conv2d(channels, hidden, 1)
+        self.value = nn.Conv2d(channels, hidden, 1)
+        self.project = nn.Conv2d(hidden, channels, 1)
+        self.heads = heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        queries, keys, values = (self._parts(layer(x)) for layer in (self.query, self.key, self.value))
+        mixed = precise(queries).softmax(2).to(values.dtype)
+        weights = precise(keys).softmax(3).to(values.dtype)
+        contexts = torch.matmul(values, weights.transpose(2, 3))
+        heard = torch.matmul(contexts, mixed)
+        projected: Tensor = self.project(heard.reshape(x.shape[0], -1, *x.shape[2:]))
+        return x + projected
+
+    def _parts(self, x: Tensor) -> Tensor:
+        """(N, d, H, W) -> (N, heads, d / heads, H * W)."""
+        return x.reshape(x.shape[0], self.heads, -1, x.shape[2] * x.shape[3])

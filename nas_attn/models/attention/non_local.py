@@ -1,0 +1,107 @@
+"""Non-local block."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._attend import attend
+from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Family, Option
+
+KIND = AttentionKind(
+    name="nonlocal",
+    title="non-local block",
+    paper="Wang et al. 2018, arXiv:1711.07971",
+    family=Family.CONTEXT,
+    options=(
+        Option("reduction", 2, "channels over the channels of queries, keys and values", minimum=1),
+        Option(
+            "pool",
+            2,
+            "side of the squares of positions whose maximum is one key and value; 1: none",
+            choices=(1, 2),
+        ),
+        Option("scale", True, "whether dot products are divided by sqrt(d), as in the authors' code"),
+    ),
+    quadratic=True,
+    starts_as_identity=True,
+)
+
+
+@attention(KIND)
+class NonLocalBlock(nn.Module):
+    """Add to each position what all others have to say (Wang et al. 2018, arXiv:1711.07971, eq. 6, embedded
+    Gaussian).
+
+        y_i = x_i + BN(W sum_j softmax_j(q(x_i) . k(x'_j) / sqrt(d)) v(x'_j))
+
+    q, k, v and W are 1x1 convolutions with bias; x' is x after 2x2 max pooling, the subsampling with which the
+    paper has all its models. It is pooled before k and v, as in the paper's equation and the authors' code; the
+    paper's text puts the pooling after them. On a map of odd sides the last row or column is pooled by itself,
+    where the authors' code leaves it out. The paper has no sqrt(d); the authors' code has it: ``scale``. The
+    scale of the batch normalisation starts at 0, so that the paper's start is an exact identity already.
+
+    Args:
+        channels: C of the input.
+        reduction: C over d, the channels of q, k and v; d is max(1, C // reduction).
+        pool: side of the squares that are pooled, in pixels: 2, or 1 for none.
+        scale: whether the dot products are divided by sqrt(d).
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. Time grows with (H * W)^2,
+        memory with H * W (see ``attend``).
+    Raises:
+        AttentionError: ``channels`` or ``reduction`` is below 1, ``pool`` is neither 1 nor 2, or a map of 1x1 is
+            to be trained with a batch of one.
+    """
+
+    def __init__(self, channels: int, reduction: int = 2, pool: Literal[1, 2] = 2, scale: bool = True) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "pool": pool, "scale": scale})
+        hidden = max(1, channels // reduction)
+        self.query = nn.Conv2d(channels, hidden, 1)
+        self.key = nn.Conv2d(channels, hidden, 1)
+        self.value = nn.Conv2d(channels, hidden, 1)
+        self.project = nn.Conv2d(hidden, channels, 1)
+        self.norm = ZeroStartNorm(channels)
+        self.pool = pool
+        self.factor = hidden**-0.5 if scale else 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_batch_statistics(KIND.name, x, self.training)
+        pooled = x if self.pool == 1 else functional.max_pool2d(x, self.pool, ceil_mode=True)
+        queries = self.factor * self.query(x).flatten(2)
+        heard = attend(queries, self.key(pooled).flatten(2), self.value(pooled).flatten(2))
+        added: Tensor = self.norm(self.project(heard.view(x.shape[0], -1, *x.shape[2:])))
+        return x + added
+
+
+class ZeroStartNorm(nn.Module):
+    """Batch normalisation whose scale starts at 0: a residual branch that ends in it adds nothing at first.
+
+        y = BN(x) * weight + bias,  weight = bias = 0 at the start
+
+    Args:
+        channels: C.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set scale, shift and running statistics back to their start."""
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+        self.norm.reset_running_stats()
+
+    def forward(self, x: Tensor) -> Tensor:
+        scaled: Tensor = self.norm(x) * self.weight[:, None, None] + self.bias[:, None, None]
+        return scaled.to(x.dtype)

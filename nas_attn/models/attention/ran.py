@@ -1,0 +1,123 @@
+"""Residual attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._pooled_norm import PooledNorm
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
+
+KIND = AttentionKind(
+    name="ran",
+    title="residual attention",
+    paper="Wang et al. 2017, arXiv:1704.06904",
+    family=Family.BLOCK,
+    stages=BLOCK_STAGES,
+    options=(Option("depth", 2, "halvings of the mask branch", minimum=1, maximum=4),),
+)
+
+
+@attention(KIND)
+class ResidualAttention(nn.Module):
+    """Weigh what a block gives by a mask that a small hourglass beside it has found (Wang et al. 2017,
+    arXiv:1704.06904, eq. 1-3).
+
+        y = (1 + M(x)) T(x)
+
+    T, the trunk, is the block of the U-Net: the paper leaves its layers open. M is the paper's soft mask with
+    one residual unit between two poolings (r = 1); ``SoftMask`` has its layers. A 1x1 convolution brings x to
+    the channels of the block first, since a block changes their number.
+
+    Args:
+        channels: C of the block's output.
+        block_channels: Cb of its input.
+        depth: of the mask; the paper has 3 at 56x56, 2 at 28x28 and 1 at 14x14.
+    Shape: (N, Cb, H, W) and a function of it -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` or ``block_channels`` is below 1, or ``depth`` is not from 1 to 4.
+    """
+
+    def __init__(self, channels: int, block_channels: int, depth: int = 2) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels, "block_channels": block_channels}, {"depth": depth})
+        self.enter = nn.Conv2d(block_channels, channels, 1, bias=False)
+        self.mask = SoftMask(channels, depth)
+
+    def forward(self, x: Tensor, block: Callable[[Tensor], Tensor]) -> Tensor:
+        trunk = block(x)
+        mask: Tensor = self.mask(self.enter(x))
+        return trunk + trunk * mask.to(trunk.dtype)
+
+
+class SoftMask(nn.Module):
+    """An hourglass that ends in two 1x1 convolutions and a sigmoid (Wang et al. 2017, fig. 2).
+
+    Args:
+        channels: C.
+        depth: its halvings.
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.hourglass = Hourglass(channels, depth)
+        self.end = nn.Sequential(*_convolution(channels, channels), *_convolution(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        asked: Tensor = self.end(self.hourglass(x))
+        return asked.sigmoid()
+
+
+class Hourglass(nn.Module):
+    """Pool, a residual unit down, the next smaller hourglass beside a residual unit, one up, and interpolate.
+
+    Pooling takes the maximum of 3x3 with stride 2, and rounds up: a map of one position passes.
+
+    Args:
+        channels: C.
+        depth: halvings; 1 has nothing inside.
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.down = ResidualUnit(channels)
+        self.inside = nn.ModuleList([Hourglass(channels, depth - 1), ResidualUnit(channels)] if depth > 1 else [])
+        self.up = ResidualUnit(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        small = self.down(functional.max_pool2d(x, 3, stride=2, padding=1))
+        small = sum((part(small) for part in self.inside[1:]), self.inside[0](small)) if self.inside else small
+        return functional.interpolate(self.up(small), size=x.shape[2:], mode="bilinear", align_corners=False)
+
+
+class ResidualUnit(nn.Module):
+    """x plus three convolutions of it, 1x1, 3x3 and 1x1, each normalised and rectified before (He et al. 2016,
+    arXiv:1603.05027).
+
+    Args:
+        channels: C; the hidden width is max(1, C // 4).
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = max(1, channels // 4)
+        self.branch = nn.Sequential(
+            *_convolution(channels, hidden), *_convolution(hidden, hidden, 3), *_convolution(hidden, channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = x + self.branch(x)
+        return added
+
+
+def _convolution(entering: int, leaving: int, side: int = 1) -> list[nn.Module]:
+    """Small maps are normalised too: of one position and one image by the running statistics."""
+    convolution = nn.Conv2d(entering, leaving, side, padding=side // 2, bias=False)
+    return [PooledNorm(entering), nn.ReLU(), convolution]

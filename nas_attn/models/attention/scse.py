@@ -1,0 +1,99 @@
+"""Concurrent spatial and channel squeeze-and-excitation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="scse",
+    title="concurrent spatial and channel squeeze-and-excitation",
+    paper="Roy et al. 2018, arXiv:1803.02579",
+    options=(
+        Option("reduction", 2, "channels over hidden channels; segmentation_models.pytorch has 16", minimum=1),
+        Option(
+            "fusion",
+            "add",
+            "how the two reweighted maps become one",
+            choices=("add", "max", "mul", "concat"),
+        ),
+    ),
+)
+
+_FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "add": torch.add,
+    "max": torch.maximum,
+    "mul": torch.mul,
+}
+
+
+@attention(KIND)
+class SpatialChannelSqueezeExcite(nn.Module):
+    """Reweight channels and positions side by side (Roy et al. 2018, arXiv:1803.02579, section 2).
+
+        c = x * sigmoid(W2 relu(W1 mean_HW(x) + b1) + b2),  s = x * sigmoid(conv_1x1(x))
+        y = c + s | max(c, s) | c * s | W [c, s]
+
+    The paper adds; its sequel (Roy et al. 2019, arXiv:1808.08127) compares the four. ``concat`` there doubles
+    the channels; here a 1x1 convolution W without bias brings them back to C and starts as the sum.
+
+    Args:
+        channels: C of the input.
+        reduction: bottleneck ratio; the hidden width is max(1, C // reduction). Both papers have 2.
+        fusion: ``add``, ``max``, ``mul`` or ``concat``.
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` or ``reduction`` is below 1 or ``fusion`` is not among the four.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 2,
+        fusion: Literal["add", "max", "mul", "concat"] = "add",
+    ) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "fusion": fusion})
+        self.perceptron = ChannelPerceptron(channels, reduction)
+        self.conv = nn.Conv2d(channels, 1, 1)
+        self.fusion = fusion
+        self.mix = LearnedSum(channels) if fusion == "concat" else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        by_channel = x * self.perceptron(x.mean((2, 3))).sigmoid()[:, :, None, None]
+        by_position = x * self.conv(x).sigmoid()
+        if self.mix is not None:
+            return self.mix.forward(by_channel, by_position)
+        return _FUSIONS[self.fusion](by_channel, by_position)
+
+
+class LearnedSum(nn.Module):
+    """W [a, b] with W = [I I] at the start: the sum of two maps, until training finds something better.
+
+    Args:
+        channels: C of each map.
+    Shape: (N, C, H, W), (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 2 * channels, 1, 1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set W to [I I]."""
+        identity = torch.eye(self.weight.shape[0], device=self.weight.device)
+        with torch.no_grad():
+            self.weight.copy_(torch.cat((identity, identity), 1)[:, :, None, None])
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return functional.conv2d(torch.cat((a, b), 1), self.weight)

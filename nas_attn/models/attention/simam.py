@@ -1,0 +1,48 @@
+"""Parameter-free attention."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._precise import precise
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="simam",
+    title="simple, parameter-free attention",
+    paper="Yang et al. 2021, ICML, PMLR 139:11863",
+    options=(Option("regulariser", 1e-4, "lambda; the authors' ImageNet runs take 0.1", minimum=1e-8),),
+)
+
+
+@attention(KIND)
+class SimpleAttention(nn.Module):
+    """Weigh each position by how far it lies from its channel's mean (Yang et al. 2021, eq. 5 and 6).
+
+        y = x * sigmoid(d / (4 (v + lambda)) + 1/2),  d = (x - mean_HW(x))^2,  v = sum_HW(d) / (H W - 1)
+
+    The argument of the sigmoid is 1 / e, the inverse of the minimal energy of equation 5; v is the variance as
+    the authors' code has it. It is found in fp32 or better.
+
+    Args:
+        channels: C of the input; nothing depends on it.
+        regulariser: lambda.
+    Shape: (N, C, H, W) -> (N, C, H, W); on a map of one position d and v are 0.
+    Raises:
+        AttentionError: ``channels`` is below 1 or ``regulariser`` is not allowed.
+    """
+
+    def __init__(self, channels: int, regulariser: float = 1e-4) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"regulariser": regulariser})
+        self.regulariser = regulariser
+
+    def forward(self, x: Tensor) -> Tensor:
+        exact = precise(x)
+        distance = (exact - exact.mean((2, 3), keepdim=True)).square()
+        others = max(1, x.shape[2] * x.shape[3] - 1)  # a map of one position has no others
+        variance = distance.sum((2, 3), keepdim=True) / others
+        weights = (distance / (4 * (variance + self.regulariser)) + 0.5).sigmoid()
+        return x * weights.to(x.dtype)

@@ -1,0 +1,54 @@
+"""Spatial attention: the second half of CBAM by itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._spatial_gate import SpatialGate
+from nas_attn.models.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="spatial",
+    title="spatial attention (of CBAM)",
+    paper="Woo et al. 2018, arXiv:1807.06521",
+    options=(
+        Option("kernel_size", 7, "side of the convolution, in pixels", choices=(3, 7)),
+        Option("norm", True, "whether batch normalisation follows the convolution, as in the authors' code"),
+    ),
+)
+
+
+@attention(KIND)
+class SpatialAttention(nn.Module):
+    """Reweight positions (Woo et al. 2018, arXiv:1807.06521, eq. 3).
+
+        y = x * sigmoid(BN(conv_kxk([max_C(x), mean_C(x)])))
+
+    The equation has no batch normalisation, the authors' code has: ``norm`` chooses, with the default of ``cbam``,
+    of which this is the second step.
+
+    Args:
+        channels: C of the input; nothing depends on it.
+        kernel_size: k, 3 or 7.
+        norm: whether BN is there.
+    Shape: (N, C, H, W) -> (N, C, H, W); with ``norm``, N * H * W must be at least 2 in training.
+    Raises:
+        AttentionError: ``channels`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map of 1x1 is to be
+            normalised in training with a batch of one.
+    """
+
+    def __init__(self, channels: int, kernel_size: Literal[3, 7] = 7, norm: bool = True) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size, "norm": norm})
+        self.gate = SpatialGate(kernel_size, norm)
+        self.normalised = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.normalised:
+            check_batch_statistics(KIND.name, x, self.training)
+        weights: Tensor = self.gate(x)
+        return x * weights

@@ -1,0 +1,48 @@
+"""Strip pooling."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._pooled_norm import PooledNorm
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.kind import AttentionKind
+
+KIND = AttentionKind(
+    name="strip",
+    title="strip pooling module (SPNet)",
+    paper="Hou et al. 2020, arXiv:2003.13328",
+)
+
+
+@attention(KIND)
+class StripPooling(nn.Module):
+    """Reweight each position by its whole row and its whole column (Hou et al. 2020, arXiv:2003.13328, section 3).
+
+        y = x * sigmoid(F(relu(BN(conv_3x1(mean_W(x))) + BN(conv_1x3(mean_H(x))))))
+
+    The strips are spread over the map before they are added; F is a 1x1 convolution. All three convolutions keep
+    the channels and have biases. Normalisation and relu are in the authors' code and not in the equations; a strip
+    of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed pooling module, which
+    goes by the same name in places, is another one.
+
+    Args:
+        channels: C of the input.
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    Raises:
+        AttentionError: ``channels`` is below 1.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {})
+        self.rows = nn.Sequential(nn.Conv2d(channels, channels, (3, 1), padding=(1, 0)), PooledNorm(channels))
+        self.columns = nn.Sequential(nn.Conv2d(channels, channels, (1, 3), padding=(0, 1)), PooledNorm(channels))
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        strips = self.rows(x.mean(3, keepdim=True)) + self.columns(x.mean(2, keepdim=True))
+        weights: Tensor = self.mix(functional.relu(strips)).sigmoid()
+        return x * weights

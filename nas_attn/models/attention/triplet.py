@@ -1,0 +1,55 @@
+"""Triplet attention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._spatial_gate import SpatialGate
+from nas_attn.models.kind import AttentionKind, Option
+
+KIND = AttentionKind(
+    name="triplet",
+    title="triplet attention",
+    paper="Misra et al. 2021, arXiv:2010.03045",
+    options=(Option("kernel_size", 7, "side of the three convolutions", choices=(3, 7)),),
+)
+
+
+@attention(KIND)
+class TripletAttention(nn.Module):
+    """Reweight every pair of dimensions, seen along the third (Misra et al. 2021, arXiv:2010.03045, section 3).
+
+        y = x * (g_CW + g_CH + g_HW) / 3
+
+    Each g is the spatial gate of CBAM (see ``SpatialGate``) on a transposed map: g_CW lays C across W and takes
+    maxima and means over H, g_CH those over W, g_HW those over C. The paper averages the three gated maps, which
+    is the same.
+
+    Args:
+        channels: C of the input; nothing depends on it.
+        kernel_size: of the convolutions, 3 or 7.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
+    Raises:
+        AttentionError: ``channels`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map of 1x1 is to be
+            trained with a batch of one.
+    """
+
+    def __init__(self, channels: int, kernel_size: Literal[3, 7] = 7) -> None:
+        super().__init__()
+        check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size})
+        self.over_height = SpatialGate(kernel_size)
+        self.over_width = SpatialGate(kernel_size)
+        self.over_channels = SpatialGate(kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        standing, lying = x.transpose(1, 2), x.transpose(1, 3)
+        for seen in (x, standing, lying):
+            check_batch_statistics(KIND.name, seen, self.training)
+        by_height: Tensor = self.over_height(standing).transpose(1, 2)
+        by_width: Tensor = self.over_width(lying).transpose(1, 3)
+        by_channels: Tensor = self.over_channels(x)
+        return x * ((by_height + by_width + by_channels) / 3)

@@ -1,0 +1,173 @@
+"""What is known of an attention kind without building it: its paper, its places, its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from nas_attn.errors import AttentionError, did_you_mean
+from nas_attn.models.placement import AttentionSpec, OptionValue, Stage
+
+ALL_STAGES: tuple[Stage, ...] = tuple(Stage)
+GATED_STAGES: tuple[Stage, ...] = (Stage.SKIP, Stage.DECODER)
+BLOCK_STAGES: tuple[Stage, ...] = (Stage.ENCODER, Stage.BOTTLENECK, Stage.DECODER)
+
+
+class Family(str, Enum):
+    """What a kind works on, and by that how the network calls it.
+
+    A gate, a context and a stochastic module refine a feature map, the last by chance in training; a convolution
+    stands in for the second one of a location's block; a block module takes the whole block and decides what goes
+    in and what comes out; a temporal module refines the maps of all frames of a clip together.
+    """
+
+    GATE = "gate"
+    CONTEXT = "context"
+    CONVOLUTION = "convolution"
+    BLOCK = "block"
+    STOCHASTIC = "stochastic"
+    TEMPORAL = "temporal"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a kind, with all that is needed to check a value.
+
+    Args:
+        name: keyword of the module's constructor.
+        default: the paper's value.
+        about: what it does, in a few words.
+        choices: the allowed values, where they can be listed.
+        minimum: smallest allowed number, where there is one.
+        maximum: largest allowed number, where there is one.
+    """
+
+    name: str
+    default: OptionValue
+    about: str
+    choices: tuple[OptionValue, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words, such as ``a whole number of at least 1``."""
+        if self.choices:
+            return " | ".join(_text(choice) for choice in self.choices)
+        if isinstance(self.default, bool):
+            return "true | false"
+        noun = "a whole number" if isinstance(self.default, int) else "a number"
+        bounds = [
+            f"at least {self.minimum:g}" if self.minimum is not None else "",
+            f"at most {self.maximum:g}" if self.maximum is not None else "",
+        ]
+        bound = " and ".join(filter(None, bounds))
+        return f"{noun} of {bound}" if bound else noun
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a value, and what would be right; None where it is allowed."""
+        if self._accepts(value):
+            return None
+        return f"{self.name} is {value!r}; it must be {self.allowed}"
+
+    def _accepts(self, value: object) -> bool:
+        if self.choices:
+            return any(type(value) is type(choice) and value == choice for choice in self.choices)
+        if isinstance(self.default, bool) or isinstance(value, bool):
+            return isinstance(self.default, bool) and isinstance(value, bool)
+        if not isinstance(value, int if isinstance(self.default, int) else (int, float)):
+            return False
+        above = self.minimum is None or value >= self.minimum
+        return above and (self.maximum is None or value <= self.maximum)
+
+
+START = Option(
+    "start",
+    "paper",
+    "weights at step 0: the paper's, or such that the network computes what it would without the module",
+    choices=("paper", "identity"),
+)
+
+
+@dataclass(frozen=True)
+class AttentionKind:
+    """The facts of one kind of attention.
+
+    Args:
+        name: what a search space calls it.
+        title: what people call it.
+        paper: authors, year and arXiv number or venue.
+        family: what it works on.
+        stages: where it may stand; a convolution or a block module only where there is a block.
+        options: its options, without ``start``, which every kind but ``none`` has.
+        needs_gate: it takes the decoder feature that enters its level as a second input.
+        takes_classes: its constructor takes the number of classes, for a loss of its own.
+        quadratic: its cost grows with (H*W)^2.
+        starts_as_identity: the paper's own start changes nothing, so that ``start`` makes no difference.
+    """
+
+    name: str
+    title: str
+    paper: str
+    family: Family = Family.GATE
+    stages: tuple[Stage, ...] = ALL_STAGES
+    options: tuple[Option, ...] = ()
+    needs_gate: bool = False
+    takes_classes: bool = False
+    quadratic: bool = False
+    starts_as_identity: bool = False
+
+    @property
+    def needs_clip(self) -> bool:
+        """It looks at the frames of a clip together; its constructor takes their number, ``frames``."""
+        return self.family is Family.TEMPORAL
+
+    @property
+    def all_options(self) -> tuple[Option, ...]:
+        """The kind's own options, then ``start``."""
+        return self.options if self.name == "none" else (*self.options, START)
+
+    def problems(self, options: Mapping[str, object]) -> list[str]:
+        """Everything that is wrong with these options, in words; empty where they can be used."""
+        known = {option.name: option for option in self.all_options}
+        found = []
+        for name, value in options.items():
+            if name not in known:
+                mend = did_you_mean(name, known) if known else "it takes none"
+                found.append(f"{self.name} has no option '{name}'; {mend}")
+            elif problem := known[name].problem(value):
+                found.append(f"{self.name}: {problem}")
+        return found
+
+    def spec(self, options: Mapping[str, OptionValue] | None = None) -> AttentionSpec:
+        """The spec with these options, less those that equal the defaults.
+
+        Raises:
+            AttentionError: an option is unknown or its value is not allowed.
+        """
+        options = options or {}
+        if found := self.problems(options):
+            raise AttentionError(found)
+        defaults = {option.name: option.default for option in self.all_options}
+        return AttentionSpec(
+            self.name, tuple((name, value) for name, value in options.items() if value != defaults[name])
+        )
+
+    def complete(self, spec: AttentionSpec) -> dict[str, OptionValue]:
+        """Every option of the kind with the value that it has in a spec.
+
+        Raises:
+            AttentionError: the spec has an option that the kind does not know or allow.
+        """
+        given = dict(spec.options)
+        if found := self.problems(given):
+            raise AttentionError(found)
+        return {option.name: given.get(option.name, option.default) for option in self.all_options}
+
+
+def _text(value: OptionValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,140 @@
+"""The U-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.errors import NetworkError
+from nas_attn.models.unet.block import Block
+from nas_attn.models.unet.up import up_layer
+
+
+class UNet(nn.Module):
+    """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) with attention modules at some of its locations.
+
+    Level i has base_channels * 2^i channels at 1 / 2^i of the resolution. The attention at ``encoder.i`` refines
+    the block's output before it goes to the skip and to the pooling, that at ``skip.i`` the skip alone, that
+    at ``decoder.i`` the output of the decoder's block. The modules live in a container of their own, so that
+    the backbone's parameters have the same names whatever stands where.
+
+    Args:
+        in_channels: channels of an image.
+        classes: K.
+        depth: number of halvings.
+        base_channels: C at full resolution.
+        norm: ``batch``, ``group`` or ``instance``.
+        upsampling: ``transpose`` or ``bilinear``.
+        attention: location (``encoder.0``, ``bottleneck``, ``skip.0``, ``decoder.0``) to module; a location
+            left out has none.
+        gated: the locations whose module takes, as a second input, the decoder feature that enters the level.
+        instead: those whose module stands in for the second convolution of the block, which is left out.
+        beside: those whose module takes, as a second input, the second convolution of the block, and stands in
+            for it.
+        around: those whose module takes, as a second input, the block itself, and stands in for it.
+    Shape: (N, in_channels, H, W) -> logits (N, K, H, W); H and W of at least 2^depth.
+    Raises:
+        NetworkError: ``forward`` was given images that do not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        depth: int = 4,
+        base_channels: int = 16,
+        norm: str = "batch",
+        upsampling: str = "transpose",
+        attention: Mapping[str, nn.Module] | None = None,
+        gated: Collection[str] = (),
+        instead: Collection[str] = (),
+        beside: Collection[str] = (),
+        around: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        widths = [base_channels * 2**level for level in range(depth + 1)]
+        self.in_channels = in_channels
+        self.depth = depth
+        self.norm = norm
+        self.gated = frozenset(gated)
+        self.instead = frozenset(instead)
+        self.beside = frozenset(beside)
+        self.around = frozenset(around)
+        self.encoder = nn.ModuleList(
+            self._block(f"encoder.{level}", entering, width)
+            for level, (entering, width) in enumerate(zip([in_channels, *widths], widths[:-1], strict=False))
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.bottleneck = self._block("bottleneck", widths[-2], widths[-1])
+        self.up = nn.ModuleList(up_layer(upsampling, 2 * width, width) for width in widths[:-1])
+        self.decoder = nn.ModuleList(
+            self._block(f"decoder.{level}", 2 * width, width) for level, width in enumerate(widths[:-1])
+        )
+        self.head = nn.Conv2d(base_channels, classes, 1)
+        self.attention = nn.ModuleDict({_key(place): module for place, module in (attention or {}).items()})
+
+    def forward(self, images: Tensor) -> Tensor:
+        self._check(images)
+        feature, skips = images, []
+        for level, block in enumerate(self.encoder):
+            feature = self._run(f"encoder.{level}", block, feature)
+            skips.append(feature)
+            feature = self.pool(feature)
+        feature = self._run("bottleneck", self.bottleneck, feature)
+        for level in reversed(range(self.depth)):
+            gate = feature
+            skip = self._attend(f"skip.{level}", skips.pop(), gate)
+            merged = torch.cat([skip, self.up[level](gate, skip)], dim=1)
+            feature = self._run(f"decoder.{level}", self.decoder[level], merged, gate)
+        logits: Tensor = self.head(feature)
+        return logits
+
+    def _block(self, place: str, in_channels: int, out_channels: int) -> Block:
+        return Block(in_channels, out_channels, self.norm, replaced=place in self.instead)
+
+    def _run(self, place: str, block: nn.Module, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """A block with what stands inside it, around it or behind it."""
+        result: Tensor
+        if place in self.around:
+            result = self.attention[_key(place)](x, block)
+        elif place in self.instead:
+            result = block(x, self.attention[_key(place)])
+        elif place in self.beside:
+            result = block(x, partial(self.attention[_key(place)], convolution=block.conv2))
+        else:
+            result = self._attend(place, block(x), gate)
+        return result
+
+    def _attend(self, place: str, feature: Tensor, gate: Tensor | None = None) -> Tensor:
+        if _key(place) not in self.attention:
+            return feature
+        module = self.attention[_key(place)]
+        attended: Tensor = module(feature, gate) if place in self.gated else module(feature)
+        return attended
+
+    def _check(self, images: Tensor) -> None:
+        """Refuse what would fail further down with a less helpful word."""
+        if images.ndim != 4 or images.shape[1] != self.in_channels:
+            raise NetworkError(
+                f"images have the shape {tuple(images.shape)}; the network takes (N, {self.in_channels}, H, W)"
+            )
+        height, width = images.shape[-2:]
+        least = 2**self.depth
+        if min(height, width) < least:
+            raise NetworkError(
+                f"an image of {height}x{width} pixels is too small for a depth of {self.depth}; "
+                f"both sides must be at least {least}"
+            )
+        if self.training and self.norm == "batch" and len(images) == 1 and max(height, width) < 2 * least:
+            raise NetworkError(
+                f"batch normalisation cannot learn from a single image of {height}x{width} pixels, whose "
+                f"bottleneck is one pixel; take 2 images or more, or one side of at least {2 * least} pixels"
+            )
+
+
+def _key(place: str) -> str:
+    """What a location is called in the container, where a dot would part the names of nested modules."""
+    return place.replace(".", "_")

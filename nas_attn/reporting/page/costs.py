@@ -1,0 +1,68 @@
+"""What each attention costs at each place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas_attn.models.placement import NONE
+from nas_attn.record import Cost
+from nas_attn.reporting.page.chart import Chart, Table
+from nas_attn.reporting.page.facts import AddedCost
+from nas_attn.reporting.page.heat_map import GROWING, heat_map, logarithm
+from nas_attn.wording.numbers import amount
+
+_TICKS = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
+
+
+def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
+    """MACs that each choice adds at its place, as a share of the plain U-Net's.
+
+    Args:
+        added: costs of the choices; those of ``none`` are left out.
+        plain: cost of the plain U-Net.
+    """
+    told = [cost for cost in added if cost.spec != NONE]
+    shares = {(cost.location, cost.spec): 100 * cost.macs / max(1, plain.macs) for cost in told}
+    return Chart(
+        name="costs",
+        title="Costs by place",
+        caption=(
+            f"MACs that an attention adds at a place, in per cent of the plain U-Net's {amount(plain.macs)}; "
+            "colours are logarithmic. What stands in for a dearer convolution is below 0. MACs count "
+            "multiplications only: what reads and writes the whole map for few of them takes time all the same."
+        ),
+        figure=heat_map(
+            {cell: logarithm(share) for cell, share in shares.items()},
+            {cell: _percent(share) for cell, share in shares.items()},
+            {(cost.location, cost.spec): _tell(cost, plain) for cost in told},
+            scale=GROWING,
+            bar="% of the plain U-Net's MACs",
+            ticks=[(logarithm(share), f"{share:g}") for share in _TICKS],
+        ),
+        table=Table.of(
+            ("place", "attention", "MACs added", "% of plain", "parameters added"),
+            [
+                (
+                    str(cost.location),
+                    str(cost.spec),
+                    amount(cost.macs),
+                    _percent(shares[cost.location, cost.spec]),
+                    amount(cost.parameters),
+                )
+                for cost in told
+            ],
+            most=400,
+        ),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2g}" if abs(share) < 10 else f"{share:.0f}"
+
+
+def _tell(cost: AddedCost, plain: Cost) -> str:
+    macs, parameters = 100 * cost.macs / max(1, plain.macs), 100 * cost.parameters / max(1, plain.parameters)
+    return (
+        f"<b>{cost.spec} at {cost.location}</b><br>{amount(cost.macs)} MACs ({macs:+.2g} %)<br>"
+        f"{amount(cost.parameters)} parameters ({parameters:+.2g} %)"
+    )

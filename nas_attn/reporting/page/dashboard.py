@@ -1,0 +1,117 @@
+"""Charts and notes for a dashboard that draws them itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+from nas_attn.analysis import RankedPlacement
+from nas_attn.printable import harmless
+from nas_attn.record import State, TrialRecord
+from nas_attn.reporting.page.chart import PAPER, Chart
+from nas_attn.reporting.page.facts import StudyFacts
+from nas_attn.reporting.page.front import front_chart, front_data
+from nas_attn.reporting.page.labels import delta, iou
+from nas_attn.reporting.page.sections import charts_of
+from nas_attn.reporting.page.verification import holding_line
+from nas_attn.wording.numbers import amount, counted
+from nas_attn.wording.placements import describe
+from nas_attn.wording.rankings import gained, named, ranking_notes, ranking_verdict
+
+_MOST_POINTS = 300
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")
+_HEIGHT = 450  # of the dashboard's cards; what is higher is cut off
+
+
+def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
+    """The charts of a report by name, each as Plotly's JSON, dark on white and with its title."""
+    found = {chart.name: chart for chart in charts_of(facts)}
+    if "front" in found:
+        found["front"] = front_chart(front_data(facts.ranking, _MOST_POINTS), facts.network.input_name)
+    return {name: _self_contained(chart) for name, chart in found.items()}
+
+
+def study_note(facts: StudyFacts) -> str:
+    """What the ranking says of a study, in Markdown."""
+    lines = [
+        f"**{ranking_verdict(facts.ranking)}**",
+        literal(holding_line(facts)),
+        *_picture(facts),
+        facts.plain_curve_text,
+        *ranking_notes(facts.ranking),
+    ]
+    return "\n\n".join(filter(None, lines))
+
+
+def trial_note(record: TrialRecord, row: RankedPlacement | None) -> str:
+    """What a trial is and what became of it, in Markdown, with its placement drawn.
+
+    Args:
+        record: the trial.
+        row: of its placement in the ranking; None where it is not ranked.
+    """
+    control = f", {record.control}" if record.control else ""
+    lines = [
+        drawn(record.placement.id, describe(record.placement)),
+        f"**{describe(record.placement)}**",
+        f"{record.role}{control}; seed {record.seed}; {record.budget}; {record.state}",
+    ]
+    if record.state is State.FAILED:
+        lines.append(f"It failed: {literal(record.failure or 'no reason is known')}.")
+    if row is not None:
+        to_plain = "" if row.is_plain else f", expected gain {gained(row)} points, measured {delta(row)}"
+        lines.append(
+            f"Rank {row.rank}: IoU x100 {iou(row.iou_mean, row.iou_interval)} over "
+            f"{counted(row.n_seeds, 'seed')}{to_plain}; {amount(row.cost.macs)} MACs, "
+            f"{amount(row.cost.parameters)} parameters."
+        )
+    return "\n\n".join(lines)
+
+
+def literal(text: str) -> str:
+    r"""A text from outside, whose signs mean nothing to Markdown and to the HTML in it.
+
+    >>> literal("the mask <b>a_b</b> [x](y)")
+    'the mask \\<b\\>a\\_b\\</b\\> \\[x\\](y)'
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", harmless(text))
+
+
+def drawn(placement_id: str, words: str) -> str:
+    """An image of Markdown: the drawing of a placement, as the dashboard's server gives it."""
+    return f"![{words}]({drawing_path(placement_id)})"
+
+
+def drawing_path(placement_id: str) -> str:
+    """Where the dashboard's server has the drawing of a placement."""
+    return f"/nas-attn/placements/{placement_id}.svg"
+
+
+def chart_id(name: str) -> str:
+    """Under which the dashboard draws a chart; by its beginning the style sheet knows it."""
+    return f"nas-attn-{name}"
+
+
+def dashboard_style() -> str:
+    """CSS by which the charts follow the dashboard's light and dark."""
+    return files("nas_attn.reporting.page").joinpath("dashboard.css").read_text(encoding="utf-8")
+
+
+def _picture(facts: StudyFacts) -> Iterator[str]:
+    best = next((row for row in facts.ranking.rows if not row.is_plain), None)
+    if best is not None:
+        yield f"Rank {best.rank}: {named(best)}"
+        yield drawn(best.placement.id, named(best))
+
+
+def _self_contained(chart: Chart) -> str:
+    figure = chart.figure
+    figure.update_layout(
+        title={"text": chart.title, "x": 0.02, "y": 0.99, "yanchor": "top"},
+        height=_HEIGHT,
+        margin={"t": 116},
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+    )
+    return figure.to_json() or "{}"

@@ -1,0 +1,172 @@
+"""A placement drawn: the U-Net with its modules at their places, as SVG."""
+
+from __future__ import annotations
+
+from html import escape
+
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.reporting.page.geometry import (
+    BLOCK_HEIGHT,
+    BLOCK_WIDTH,
+    MODULE_HEIGHT,
+    MODULE_WIDTH,
+    Geometry,
+    Point,
+)
+from nas_attn.wording.placements import describe
+
+_LETTERS = 16
+_FONT = 'font-family="system-ui,sans-serif" text-anchor="middle"'
+# A page may set these variables; an image sets them itself where its reader prefers the dark.
+_INK = "var(--ink,#1f2933)"
+_LINE = "var(--line,#7b8794)"
+_RING = "var(--ring,#ffffff)"
+_BLOCK = "var(--block,#e4e7eb)"
+_MODULE = "var(--module,#0072b2)"
+_MODULE_INK = "var(--module-ink,#ffffff)"
+_DARK = {
+    "ground": "#14181d",
+    "ink": "#e8ecf0",
+    "line": "#8695a3",
+    "ring": "#14181d",
+    "block": "#2a323b",
+    "module": "#56b4e9",
+    "module-ink": "#08131c",
+}
+
+
+def draw_unet(network: UNetConfig, placement: Placement) -> str:
+    """The U-Net with a placement's modules, as one SVG element that stands in a page.
+
+    A block bears its number of channels, a module its kind; a small ring marks a place without attention. What
+    is seen is also told, in the title and the description.
+
+    Args:
+        network: the U-Net.
+        placement: one attention for each of the network's locations.
+    """
+    return _drawing(network, placement, "")
+
+
+def unet_image(network: UNetConfig, placement: Placement) -> str:
+    """The same drawing as a file: dark on white, or light on near-black where its reader prefers the dark.
+
+    Args:
+        network: the U-Net.
+        placement: one attention for each of the network's locations.
+    """
+    variables = "".join(f"--{name}:{colour};" for name, colour in _DARK.items())
+    style = f"<style>@media (prefers-color-scheme: dark) {{ svg {{ {variables} }} }}</style>"
+    return _drawing(network, placement, style)
+
+
+def opening(network: UNetConfig) -> str:
+    """The tag that opens a drawing."""
+    geometry = Geometry(network)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {geometry.width} {geometry.height}" '
+        f'width="{geometry.width}" height="{geometry.height}">'
+    )
+
+
+def tell(network: UNetConfig, placement: Placement) -> str:
+    """What a drawing shows, in a sentence."""
+    parts = [f"{spec} at {location}" for location, spec in placement.attended]
+    attention = f"attention: {', '.join(parts)}" if parts else "no attention"
+    return f"U-Net of depth {network.depth} with {network.base_channels} base channels; {attention}."
+
+
+def draw_backbone(network: UNetConfig) -> str:
+    """Blocks and what joins them; the same for every placement of a network."""
+    geometry = Geometry(network)
+    places = [location for location in network.locations if location.stage is not Stage.SKIP]
+    ground = f'<rect width="{geometry.width}" height="{geometry.height}" rx="6" fill="var(--ground,#ffffff)"/>'
+    blocks = "".join(_block(network, geometry, place) for place in places)
+    return f'{ground}{_joints(network, geometry)}<g {_FONT} font-size="11" fill="{_INK}">{blocks}</g>'
+
+
+def draw_modules(network: UNetConfig, placement: Placement) -> str:
+    """The modules of a placement, and rings where it has none."""
+    geometry = Geometry(network)
+    parts = "".join(_module(geometry.module(location), location, spec) for location, spec in placement)
+    return f'<g {_FONT} font-size="12" fill="{_MODULE_INK}">{parts}</g>'
+
+
+def _drawing(network: UNetConfig, placement: Placement, style: str) -> str:
+    return (
+        f"{opening(network)}<title>{escape(describe(placement))}</title>"
+        f"<desc>{escape(tell(network, placement))}</desc>{style}"
+        f"{draw_backbone(network)}{draw_modules(network, placement)}</svg>"
+    )
+
+
+def _joints(network: UNetConfig, geometry: Geometry) -> str:
+    """The ways that features take: along, down and up."""
+    bottleneck = Location(Stage.BOTTLENECK)
+    lines = [_line(geometry.block(bottleneck), geometry.module(bottleneck))]
+    for level in range(network.depth):
+        encoder, decoder = Location(Stage.ENCODER, level), Location(Stage.DECODER, level)
+        lowest = level == network.depth - 1
+        below = geometry.block(bottleneck if lowest else Location(Stage.ENCODER, level + 1))
+        from_below = geometry.module(bottleneck if lowest else Location(Stage.DECODER, level + 1))
+        down, up = geometry.module(encoder), geometry.block(decoder)
+        lines += [
+            _line(geometry.block(encoder), down),
+            _line(down, Point(below.x, below.y - BLOCK_HEIGHT // 2), "v"),
+            _line(down, Point(up.x - BLOCK_WIDTH // 2, up.y), ">", dashes="5 3"),
+            _line(from_below, Point(up.x, up.y + BLOCK_HEIGHT // 2), "^"),
+            _line(up, geometry.module(decoder)),
+        ]
+    return f'<g stroke="{_LINE}" stroke-width="1.5" fill="none">{"".join(lines)}</g>'
+
+
+def _line(start: Point, end: Point, head: str = "", dashes: str = "") -> str:
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    line = f'<path d="M{start.x} {start.y}L{end.x} {end.y}"{dashed}/>'
+    if not head:
+        return line
+    barbs = {"v": "l-4 -6m4 6l4 -6", "^": "l-4 6m4 -6l4 6", ">": "l-6 -4m6 4l-6 4"}[head]
+    return f'{line}<path d="M{end.x} {end.y}{barbs}"/>'
+
+
+def _block(network: UNetConfig, geometry: Geometry, location: Location) -> str:
+    level = network.depth if location.stage is Stage.BOTTLENECK else location.level
+    channels, middle = network.channels(level), geometry.block(location)
+    return (
+        f"<g><title>{location}: {channels} channels at 1/{2**level} of the resolution</title>"
+        f'{_box(middle, BLOCK_WIDTH, BLOCK_HEIGHT, 3)} fill="{_BLOCK}" stroke="{_LINE}"/>'
+        f"{_text(middle, str(channels))}</g>"
+    )
+
+
+def _module(middle: Point, location: Location, spec: AttentionSpec) -> str:
+    if spec == NONE:
+        return (
+            f'<circle cx="{middle.x}" cy="{middle.y}" r="4" fill="{_RING}" stroke="{_LINE}">'
+            f"<title>{location}: no attention</title></circle>"
+        )
+    options = ", ".join(f"{name}={value}" for name, value in spec.options)
+    # Where no arrow leaves the module: from the encoder's they go down, from the decoder's up.
+    side = -1 if location.stage is Stage.ENCODER else 1
+    beside = Point(middle.x, middle.y + side * (MODULE_HEIGHT // 2 + 7))
+    small = f'<g font-size="9" fill="{_INK}">{_text(beside, _shortened(options, _LETTERS))}</g>'
+    return (
+        f"<g><title>{location}: {escape(str(spec))}</title>"
+        f'{_box(middle, MODULE_WIDTH, MODULE_HEIGHT, 11)} fill="{_MODULE}"/>'
+        f"{_text(middle, _shortened(spec.kind, 9))}{small if options else ''}</g>"
+    )
+
+
+def _box(middle: Point, width: int, height: int, radius: int) -> str:
+    """A rectangle whose colours and end are still to come."""
+    x, y = middle.x - width // 2, middle.y - height // 2
+    return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}"'
+
+
+def _text(middle: Point, text: str) -> str:
+    return f'<text x="{middle.x}" y="{middle.y}" dy=".35em">{escape(text)}</text>'
+
+
+def _shortened(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"

@@ -1,0 +1,59 @@
+"""What each attention adds at each place."""
+
+from __future__ import annotations
+
+from nas_attn.analysis.effects import Effect, StudyEffects
+from nas_attn.reporting.page.chart import Chart, Table
+from nas_attn.reporting.page.heat_map import DIVERGING, heat_map
+from nas_attn.wording.numbers import bounds, counted, points
+
+
+def effects_chart(effects: StudyEffects) -> Chart:
+    """A cell for each attention at each location, in IoU points.
+
+    Args:
+        effects: of a study; at least one.
+    """
+    cells = {(effect.location, effect.attention): effect for effect in effects.effects}
+    return Chart(
+        name="effects",
+        title="What matters where",
+        caption=(
+            "IoU points that an attention adds at a place, compared with none there and averaged over what may "
+            f"stand elsewhere. A star says that the {effects.confidence:.0%} interval excludes 0. From "
+            f"{counted(effects.n_runs, 'run')} of {counted(effects.n_placements, 'placement')}."
+        ),
+        figure=heat_map(
+            {cell: 100 * effect.mean for cell, effect in cells.items()},
+            {cell: _text(effect) for cell, effect in cells.items()},
+            {cell: _tell(effect) for cell, effect in cells.items()},
+            scale=DIVERGING,
+            bar="IoU points",
+            middle=0.0,
+        ),
+        table=Table.of(
+            ("place", "attention", "IoU points", "interval", "placements"),
+            [
+                (
+                    str(effect.location),
+                    str(effect.attention),
+                    _text(effect),
+                    bounds(effect.interval),
+                    str(effect.n_placements),
+                )
+                for effect in effects.effects
+            ],
+            most=400,
+        ),
+    )
+
+
+def _text(effect: Effect) -> str:
+    return points(effect.mean) + ("*" if effect.is_sure else "")
+
+
+def _tell(effect: Effect) -> str:
+    return (
+        f"<b>{effect.attention} at {effect.location}</b><br>{points(effect.mean)} IoU points "
+        f"({bounds(effect.interval)})<br>tried in {counted(effect.n_placements, 'placement')}"
+    )

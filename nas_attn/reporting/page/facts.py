@@ -1,0 +1,115 @@
+"""What a report is made of, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas_attn.analysis import Ranking
+from nas_attn.analysis.effects import StudyEffects
+from nas_attn.analysis.verification import Verification
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location
+from nas_attn.record import TrialRecord
+
+
+@dataclass(frozen=True)
+class AddedCost:
+    """What an attention adds at a place.
+
+    Args:
+        location: the place.
+        spec: the attention.
+        parameters: trainable parameters that it adds.
+        macs: that it adds to one image's forward pass.
+    """
+
+    location: Location
+    spec: AttentionSpec
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a panel.
+
+    Args:
+        caption: short, such as ``truth``.
+        words: what is to be seen, for whoever cannot see it.
+        png: the file's contents.
+    """
+
+    caption: str
+    words: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One image with its truth, what the networks made of it and where their attention lies.
+
+    Args:
+        image: its name in the data set.
+        why: ``worst``, ``median`` or ``best``.
+        iou_winner: of this image alone, of the winner.
+        iou_plain: likewise, of the plain U-Net.
+        pictures: side by side.
+    """
+
+    image: str
+    why: str
+    iou_winner: float
+    iou_plain: float
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Predictions on some images.
+
+    Args:
+        notes: which networks these are, and what the pictures show; one sentence each.
+        classes: (name, colour as ``#rrggbb``) of every class that is drawn.
+        panels: the images.
+    """
+
+    notes: tuple[str, ...]
+    classes: tuple[tuple[str, str], ...]
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """All that a report says of a study.
+
+    Args:
+        study: its name.
+        network: the U-Net without attention.
+        records: all trials, by number.
+        ranking: of these trials.
+        effects: of each attention at each place; None where they are not known.
+        added_costs: what each choice of the space adds at its place; empty where it is not known.
+        plain_curve: (steps, IoU) of the plain U-Net at growing budgets, ascending.
+        plain_curve_text: what that says, in words; empty where nothing is known.
+        settings: (name, text) pairs: how the study was made.
+        data: (name, text) pairs: what it was made on.
+        commands: that repeat it and go on from it, each with what it does.
+        verifications: of placements of the study, on fresh seeds and the test data.
+        panels: predictions; None where there are none.
+        remarks: what the reader has to know about this page, one sentence each.
+    """
+
+    study: str
+    network: UNetConfig
+    records: tuple[TrialRecord, ...]
+    ranking: Ranking
+    effects: StudyEffects | None = None
+    added_costs: tuple[AddedCost, ...] = ()
+    plain_curve: tuple[tuple[int, float], ...] = ()
+    plain_curve_text: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    data: tuple[tuple[str, str], ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    verifications: tuple[Verification, ...] = ()
+    panels: Panels | None = None
+    remarks: tuple[str, ...] = ()

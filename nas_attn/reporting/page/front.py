@@ -1,0 +1,178 @@
+"""IoU against cost: every placement, its interval, and the front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from nas_attn.analysis import RankedPlacement, Ranking, cost_of
+from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
+from nas_attn.reporting.page.labels import cost, cost_title, delta, hover, iou
+from nas_attn.wording.rankings import gained, named
+
+MOST_POINTS = 600
+
+
+@dataclass(frozen=True)
+class FrontData:
+    """What the chart of the front shows.
+
+    Args:
+        rows: the placements that are drawn, best first.
+        front: those on the front, cheapest first.
+        total: how many placements have the cost.
+        cost: name of the cost.
+    """
+
+    rows: tuple[RankedPlacement, ...]
+    front: tuple[RankedPlacement, ...]
+    total: int
+    cost: str
+
+
+def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
+    """The placements to draw: all, or of very many those that matter and an even share of the others.
+
+    What matters is the front, the plain U-Net and the other controls, what was run with several seeds, and then
+    the first quarter of the places.
+    """
+    known = [row for row in ranking.rows if cost_of(row, ranking.cost) is not None]
+    front = sorted((row for row in known if row.on_front), key=lambda row: cost_of(row, ranking.cost) or 0.0)
+    return FrontData(tuple(_thinned(known, most)), tuple(front), len(known), ranking.cost)
+
+
+def front_chart(data: FrontData, input_name: str = "image") -> Chart:
+    """IoU to expect against the cost, with the intervals of what was run with several seeds.
+
+    Args:
+        data: what it shows.
+        input_name: what the costs are of.
+    """
+    thinned = (
+        f" {len(data.rows):,} of {data.total:,} placements are drawn: what matters, and an even share of the rest."
+        if len(data.rows) < data.total
+        else ""
+    )
+    return Chart(
+        name="front",
+        title="IoU against cost",
+        caption=(
+            "Each mark is a placement at the IoU to expect of it; a bar is the interval of its mean IoU, drawn "
+            "where it was run with several seeds. The line is the front: nothing left of it is expected to be as "
+            f"good. Point at a mark to read its placement, click it to draw it.{thinned}"
+        ),
+        figure=_figure(data, cost_title(data.cost, input_name)),
+        table=_table(data),
+    )
+
+
+def _thinned(rows: Sequence[RankedPlacement], most: int) -> list[RankedPlacement]:
+    if len(rows) <= most:
+        return list(rows)
+    told = [row for row in rows if row.on_front or row.is_plain or row.control is not None]
+    several = [row for row in rows if row.tested]
+    chosen = {row.rank for row in [*told, *several, *rows[: most // 4]][: most // 4 * 3]}
+    others = [row for row in rows if row.rank not in chosen]
+    room = most - len(chosen)
+    chosen |= {others[number * len(others) // room].rank for number in range(room)}
+    return [row for row in rows if row.rank in chosen]
+
+
+def _figure(data: FrontData, cost_axis: str) -> go.Figure:
+    groups: tuple[tuple[str, str, str, int, Callable[[RankedPlacement], bool]], ...] = (
+        ("one run", GREY, "circle-open", 7, lambda row: _group(row) == "one run"),
+        ("several seeds", BLUE, "circle", 9, lambda row: _group(row) == "several seeds"),
+        ("control", GREEN, "square", 9, lambda row: _group(row) == "control"),
+        ("plain U-Net", VERMILLION, "diamond", 13, lambda row: _group(row) == "plain U-Net"),
+    )
+    traces: list[Any] = [_bars(data), _line(data)]
+    for name, colour, symbol, size, belongs in groups:
+        if rows := [row for row in data.rows if belongs(row)]:
+            traces.append(_marks(data, name, rows, {"color": colour, "symbol": symbol, "size": size}))
+    return figure(
+        traces,
+        x=cost_axis,
+        y="IoU x100",
+        height=480,
+        hovermode="closest",
+        xaxis={"title": {"text": cost_axis}, "tickformat": "~s", "automargin": True},
+    )
+
+
+def _group(row: RankedPlacement) -> str:
+    if row.is_plain:
+        return "plain U-Net"
+    if row.control is not None:
+        return "control"
+    return "several seeds" if row.tested else "one run"
+
+
+def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: dict[str, Any]) -> go.Scatter:
+    return go.Scatter(
+        name=name,
+        mode="markers",
+        x=[cost_of(row, data.cost) for row in rows],
+        y=[100 * row.iou_expected for row in rows],
+        marker={"line": {"width": 1.5 if marker["symbol"].endswith("-open") else 0}, **marker},
+        text=[hover(row) for row in rows],
+        hovertemplate="%{text}<extra></extra>",
+        customdata=[row.placement.id for row in rows],
+    )
+
+
+def _bars(data: FrontData) -> go.Scatter:
+    """The intervals as upright lines, parted by gaps."""
+    several = [row for row in data.rows if row.iou_interval and row.tested]
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row in several:
+        if row.iou_interval is not None:
+            x += [cost_of(row, data.cost), cost_of(row, data.cost), None]
+            y += [100 * row.iou_interval.low, 100 * row.iou_interval.high, None]
+    line = {"color": GREY, "width": 1.5}
+    return go.Scatter(name="interval", mode="lines", x=x, y=y, line=line, hoverinfo="skip", showlegend=bool(x))
+
+
+def _line(data: FrontData) -> go.Scatter:
+    return go.Scatter(
+        name="front",
+        mode="lines",
+        x=[cost_of(row, data.cost) for row in data.front],
+        y=[100 * row.iou_expected for row in data.front],
+        line={"color": BLUE, "width": 2, "shape": "hv"},
+        hoverinfo="skip",
+    )
+
+
+def _table(data: FrontData) -> Table:
+    rows = [
+        (
+            str(row.rank),
+            named(row),
+            iou(row.iou_mean, row.iou_interval),
+            f"{100 * row.iou_expected:.1f}",
+            gained(row),
+            delta(row),
+            str(row.n_seeds),
+            cost(cost_of(row, data.cost)),
+            "yes" if row.on_front else "",
+            "-" if row.front_probability is None else f"{row.front_probability:.0%}",
+        )
+        for row in sorted(data.rows, key=lambda row: (not row.on_front, row.rank))
+    ]
+    headers = (
+        "rank",
+        "placement",
+        "IoU x100",
+        "to expect",
+        "gain x100",
+        "measured x100",
+        "seeds",
+        data.cost,
+        "on the front",
+        "with a chance of",
+    )
+    return Table.of(headers, rows)

@@ -1,0 +1,74 @@
+"""Where the parts of a drawn U-Net lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import Location, Stage
+
+BLOCK_WIDTH, BLOCK_HEIGHT = 34, 26
+MODULE_WIDTH, MODULE_HEIGHT = 68, 22
+
+_MARGIN = 12
+_ROW = 62
+_STEP = BLOCK_WIDTH // 2 + 3 + MODULE_WIDTH // 2
+_GAP = 184
+_TOP = 38
+
+
+@dataclass(frozen=True)
+class Point:
+    """The middle of a part, in pixels from the upper left corner."""
+
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A U: the encoder goes down on the left, the decoder up on the right, each module right of its block.
+
+    Args:
+        network: what is drawn.
+    """
+
+    network: UNetConfig
+
+    @property
+    def width(self) -> int:
+        """Of the drawing, in pixels."""
+        return self.module(Location(Stage.DECODER, 0)).x + MODULE_WIDTH // 2 + _MARGIN
+
+    @property
+    def height(self) -> int:
+        """Of the drawing, in pixels."""
+        return self.block(Location(Stage.BOTTLENECK)).y + _TOP
+
+    def block(self, location: Location) -> Point:
+        """The two convolutions that belong to a place; a skip has none of its own, and lends its module's."""
+        if location.stage is Stage.SKIP:
+            return self.module(location)
+        module = self.module(location)
+        shift = _GAP if location.stage is Stage.BOTTLENECK else _STEP
+        return Point(module.x - shift, module.y)
+
+    def module(self, location: Location) -> Point:
+        """The attention at a place."""
+        depth, level = self.network.depth, location.level
+        down = _MARGIN + BLOCK_WIDTH // 2 + _STEP
+        lowest_up = down + (depth - 1) * _STEP + _GAP
+        if location.stage is Stage.ENCODER:
+            return Point(down + level * _STEP, _row(level))
+        if location.stage is Stage.BOTTLENECK:
+            return Point(lowest_up, _row(depth))
+        up = lowest_up + (depth - level) * _STEP
+        if location.stage is Stage.DECODER:
+            return Point(up, _row(level))
+        left = down + level * _STEP + MODULE_WIDTH // 2
+        right = up - _STEP - BLOCK_WIDTH // 2
+        return Point((left + right) // 2, _row(level))
+
+
+def _row(level: int) -> int:
+    return _TOP + level * _ROW

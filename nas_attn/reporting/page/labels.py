@@ -1,0 +1,57 @@
+"""Rows of a ranking in words, for tables and for what a pointer is told."""
+
+from __future__ import annotations
+
+import textwrap
+from html import escape
+
+from nas_attn.analysis import Interval, RankedPlacement
+from nas_attn.wording.numbers import amount, bounds, counted
+from nas_attn.wording.rankings import gained, measured, named
+
+_HOVER_LETTERS = 60
+
+
+def cost_title(cost: str, input_name: str) -> str:
+    """What a cost is of, for an axis or a table: ``MACs of one image``.
+
+    Args:
+        cost: its name.
+        input_name: of the network.
+    """
+    titles = {
+        "macs": f"MACs of one {input_name}",
+        "parameters": "trainable parameters",
+        "latency": f"ms for one {input_name}",
+        "memory": "MiB of a training step",
+    }
+    return titles[cost]
+
+
+def iou(value: float, interval: Interval | None) -> str:
+    """IoU x100: ``86.4 (85.9 to 86.9)``."""
+    return f"{100 * value:.1f}" + ("" if interval is None else f" ({bounds(interval)})")
+
+
+def delta(row: RankedPlacement) -> str:
+    """The measured gain over the plain U-Net in IoU points, ``+0.9 (0.4 to 1.4)``, or that it was not tested."""
+    return "-" if row.is_plain else measured(row) if row.tested else "not tested"
+
+
+def cost(value: float | None) -> str:
+    """A cost in three digits."""
+    return "-" if value is None else amount(value)
+
+
+def hover(row: RankedPlacement) -> str:
+    """What a chart tells over a placement's mark, in Plotly's few tags."""
+    words = "<br>".join(escape(line) for line in textwrap.wrap(named(row), _HOVER_LETTERS))
+    gain = "" if row.is_plain else f"<br>expected gain: {gained(row)} points; measured: {delta(row)}"
+    likely = (
+        "" if row.front_probability is None else f"<br>on the front with a chance of {row.front_probability:.0%}"
+    )
+    return (
+        f"<b>{row.rank}. {words}</b><br>IoU x100: {iou(row.iou_mean, row.iou_interval)}, "
+        f"{counted(row.n_seeds, 'seed')}; to expect: {100 * row.iou_expected:.1f}{gain}<br>"
+        f"{amount(row.cost.macs)} MACs, {amount(row.cost.parameters)} parameters{likely}"
+    )

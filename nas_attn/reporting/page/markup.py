@@ -1,0 +1,95 @@
+"""HTML of tables, charts and panels. All text that comes in is escaped here."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from nas_attn.printable import harmless
+from nas_attn.reporting.page.chart import Chart, Table
+from nas_attn.reporting.page.facts import Panel, Panels
+
+_FIGURES_LETTERS = 24
+
+
+def safe(text: str) -> str:
+    """A text from outside as HTML: no tag of its own, and no character that a reader does not see."""
+    return escape(harmless(text))
+
+
+def table_markup(table: Table, caption: str) -> str:
+    """A table with a caption, which says so where rows are left out."""
+    left_out = f": the first {len(table.rows)} of {table.total:,}" if len(table.rows) < table.total else ""
+    head = "".join(f'<th scope="col">{safe(header)}</th>' for header in table.headers)
+    rows = "".join(f"<tr>{''.join(map(cell_markup, row))}</tr>" for row in table.rows)
+    return (
+        f'<div class="wide"><table><caption>{safe(caption + left_out)}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def cell_markup(text: str) -> str:
+    """A cell of a table; only words may be broken into lines."""
+    kind = "words" if len(text) > _FIGURES_LETTERS else "figures"
+    return f'<td class="{kind}">{safe(text)}</td>'
+
+
+def chart_markup(chart: Chart) -> str:
+    """A figure, how to read it, and its table behind a click."""
+    name = f"plot-{chart.name}"
+    data = (chart.figure.to_json() or "{}").replace("<", "\\u003c")
+    return (
+        f'<figure><figcaption id="{name}-caption">{safe(chart.caption)}</figcaption>'
+        f'<div class="wide"><div class="plot" id="{name}" role="group" '
+        f'aria-label="{safe(chart.title)}" aria-describedby="{name}-caption"></div></div>'
+        f'<script type="application/json" id="{name}-data">{data}</script>'
+        f"<details><summary>{safe(chart.title)} (as a table)</summary>"
+        f"{table_markup(chart.table, chart.title)}</details></figure>"
+    )
+
+
+def pairs_markup(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and texts side by side."""
+    rows = "".join(f'<tr><th scope="row">{safe(name)}</th><td>{safe(text)}</td></tr>' for name, text in pairs)
+    return f'<div class="wide"><table class="facts"><tbody>{rows}</tbody></table></div>'
+
+
+def numbers_markup(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and figures as cards."""
+    cards = "".join(f"<div><dt>{safe(name)}</dt><dd>{safe(text)}</dd></div>" for name, text in pairs)
+    return f'<dl class="numbers">{cards}</dl>'
+
+
+def list_markup(lines: Sequence[str]) -> str:
+    """Sentences, one below the other; nothing where there are none."""
+    return f"<ul>{''.join(f'<li>{safe(line)}</li>' for line in lines)}</ul>" if lines else ""
+
+
+def commands_markup(commands: Iterable[tuple[str, str]]) -> str:
+    """Commands, each with what it does."""
+    return "".join(f"<p>{safe(about)}</p><pre>{safe(command)}</pre>" for command, about in commands)
+
+
+def panels_markup(panels: Panels) -> str:
+    """Pictures in rows, one row for each image."""
+    legend = "".join(
+        f'<li><span style="background:{safe(colour)}"></span>{safe(name)}</li>' for name, colour in panels.classes
+    )
+    notes = "".join(f"<p>{safe(note)}</p>" for note in panels.notes)
+    rows = "".join(_panel_markup(panel) for panel in panels.panels)
+    return f'{notes}<ul class="legend" aria-label="colours of the classes">{legend}</ul>{rows}'
+
+
+def _panel_markup(panel: Panel) -> str:
+    pictures = "".join(
+        f'<figure><img alt="{safe(picture.words)}" '
+        f'src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
+        f"<figcaption>{safe(picture.caption)}</figcaption></figure>"
+        for picture in panel.pictures
+    )
+    title = (
+        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f} "
+        f"(plain U-Net {100 * panel.iou_plain:.1f})"
+    )
+    return f'<div class="panel"><h3>{safe(title)}</h3><div class="pictures">{pictures}</div></div>'

@@ -1,0 +1,70 @@
+"""The ranking as a table of the page."""
+
+from __future__ import annotations
+
+from html import escape
+
+from nas_attn.analysis import RankedPlacement, Ranking
+from nas_attn.reporting.page.labels import delta, iou
+from nas_attn.reporting.page.markup import cell_markup, list_markup
+from nas_attn.wording.numbers import amount
+from nas_attn.wording.rankings import gained, named, ranking_notes
+
+_TOP = 25
+
+
+def ranking_markup(ranking: Ranking) -> str:
+    """The first rows and the controls, with buttons that draw them; empty where nothing is ranked."""
+    if not ranking.rows:
+        return ""
+    rows = table_rows(ranking)
+    head = "".join(
+        f'<th scope="col">{header}</th>'
+        for header in (
+            "rank",
+            "placement",
+            "IoU x100",
+            "gain x100",
+            "measured x100",
+            "seeds",
+            "MACs",
+            "parameters",
+            "on the front",
+            "",
+        )
+    )
+    body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1) for row in rows)
+    more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
+    signs = "* on the front, = not distinguishable from the first, ! unstable"
+    return (
+        f'<div class="wide"><table><caption>{more}{signs}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>{list_markup(ranking_notes(ranking))}"
+    )
+
+
+def table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
+    """The first ones, and the controls wherever they are."""
+    return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.control is not None)
+
+
+def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
+    tied = row.tied_with_best and row.rank > 1
+    signs = ("*" if row.on_front else "") + ("=" if tied else "") + ("!" if row.unstable else "")
+    button = (
+        f'<button type="button" data-placement="{row.placement.id}" '
+        f'aria-label="draw {escape(named(row))}">draw</button>'
+        if drawable
+        else ""
+    )
+    cells = (
+        f"{row.rank}{signs}",
+        named(row),
+        iou(row.iou_mean, row.iou_interval),
+        gained(row),
+        delta(row),
+        str(row.n_seeds),
+        amount(row.cost.macs),
+        amount(row.cost.parameters),
+        "-" if row.front_probability is None else f"{row.front_probability:.0%}",
+    )
+    return f"<tr>{''.join(map(cell_markup, cells))}<td>{button}</td></tr>"

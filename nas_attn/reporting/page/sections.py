@@ -1,0 +1,224 @@
+"""The parts of a report, in their order; what has no data is absent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import escape
+
+from nas_attn.analysis import RankedPlacement, RungFidelity, compared_rungs, ladder_fidelity
+from nas_attn.analysis.claimed import verification_of
+from nas_attn.record import State
+from nas_attn.reporting.page.ablation import ablation_chart
+from nas_attn.reporting.page.chart import Chart
+from nas_attn.reporting.page.costs import costs_chart
+from nas_attn.reporting.page.curves import curve_data, curves_chart
+from nas_attn.reporting.page.differences import compared_rows, differences_chart
+from nas_attn.reporting.page.drawing import draw_unet
+from nas_attn.reporting.page.effects import effects_chart
+from nas_attn.reporting.page.facts import StudyFacts
+from nas_attn.reporting.page.front import front_chart, front_data
+from nas_attn.reporting.page.labels import cost_title, delta, iou
+from nas_attn.reporting.page.markup import (
+    chart_markup,
+    commands_markup,
+    list_markup,
+    numbers_markup,
+    pairs_markup,
+    panels_markup,
+)
+from nas_attn.reporting.page.ranking_table import ranking_markup, table_rows
+from nas_attn.reporting.page.rungs import convergence_chart, rungs_chart
+from nas_attn.reporting.page.verification import holding_lines, leading
+from nas_attn.wording.effects import effect_notes, effect_sentences
+from nas_attn.wording.numbers import amount
+from nas_attn.wording.rankings import gained, named, ranking_notes
+
+
+@dataclass(frozen=True)
+class PageSection:
+    """A part of the page.
+
+    Args:
+        name: for links to it.
+        title: its heading.
+        body: HTML.
+    """
+
+    name: str
+    title: str
+    body: str
+
+
+def sections(facts: StudyFacts) -> Iterator[PageSection]:
+    """All parts for which there are data."""
+    parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
+        ("winner", "The leading placement", _winner),
+        ("holds", "Is the gain confirmed?", _holds),
+        ("differences", "Against the plain U-Net", _charts(_differences_charts)),
+        ("front", "IoU against cost", _front),
+        ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
+        ("effects", "What matters where", _effects),
+        ("learning", "Learning curves", _charts(_learning_charts)),
+        ("budget", "Is the budget long enough?", _charts(_budget_charts)),
+        ("costs", "What each place costs", _charts(_costs_charts)),
+        ("predictions", "Predictions", _predictions),
+        ("failures", "What failed", _failures),
+        ("made", "How it was made", _made),
+        ("repeat", "How to repeat it", lambda facts: commands_markup(facts.commands)),
+    )
+    for name, title, body in parts:
+        if markup := body(facts):
+            yield PageSection(name, title, markup)
+
+
+def charts_of(facts: StudyFacts) -> Iterator[Chart]:
+    """All charts for which there are data."""
+    for charts in (
+        _ablation_charts,
+        _differences_charts,
+        _front_charts,
+        _effects_charts,
+        _learning_charts,
+        _budget_charts,
+        _costs_charts,
+    ):
+        yield from charts(facts)
+
+
+def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
+    """The placements that a reader may ask the page to draw: all that it shows."""
+    data = front_data(facts.ranking)
+    shown = {row.rank: row for row in (*data.rows, *table_rows(facts.ranking), *compared_rows(facts.ranking))}
+    return [shown[rank] for rank in sorted(shown)]
+
+
+def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]:
+    """What is known of a placement, in a handful of figures."""
+    plain = facts.ranking.plain
+    ratio = f" ({row.cost.macs / plain.cost.macs:.2f}x)" if plain and plain.cost.macs and not row.is_plain else ""
+    found = [
+        ("IoU x100", iou(row.iou_mean, row.iou_interval)),
+        ("expected gain over the plain U-Net, points", gained(row)),
+        ("measured gain, points", delta(row)),
+        ("seeds", str(row.n_seeds)),
+        (cost_title("macs", facts.network.input_name), amount(row.cost.macs) + ratio),
+        ("parameters", amount(row.cost.parameters)),
+    ]
+    if row.front_probability is not None:
+        found.append(("on the front with a chance of", f"{row.front_probability:.0%}"))
+    if row.cost.latency_ms is not None:
+        found.append((cost_title("latency", facts.network.input_name), f"{row.cost.latency_ms:.3g}"))
+    return [(name, text) for name, text in found if text != "-"]
+
+
+def _winner(facts: StudyFacts) -> str:
+    shown = leading(facts)
+    if shown is None:
+        return ""
+    before = "" if shown.rank == 1 else "<p>The plain U-Net is first. The best placement with attention:</p>"
+    return (
+        f"{before}<p><b>{escape(f'{shown.rank}. {named(shown)}')}</b></p>"
+        f'<div class="drawing">{draw_unet(facts.network, shown.placement)}</div>'
+        '<p class="soft">Boxes are blocks with their channels; the encoder goes down on the left, dashed lines '
+        "are skips, the decoder goes up on the right. Rings are places without attention.</p>"
+        f"{numbers_markup(numbers_of(shown, facts))}"
+    )
+
+
+def _holds(facts: StudyFacts) -> str:
+    charts = "".join(map(chart_markup, _ablation_charts(facts)))
+    return f"{list_markup(holding_lines(facts))}{charts}"
+
+
+def _ablation_charts(facts: StudyFacts) -> Iterator[Chart]:
+    first = leading(facts)
+    found = first and verification_of(first, facts.ranking, facts.verifications)
+    if found and found.modules:
+        yield ablation_chart(found)
+
+
+def _charts(charts: Callable[[StudyFacts], Iterator[Chart]]) -> Callable[[StudyFacts], str]:
+    return lambda facts: "".join(map(chart_markup, charts(facts)))
+
+
+def _differences_charts(facts: StudyFacts) -> Iterator[Chart]:
+    if rows := compared_rows(facts.ranking):
+        yield differences_chart(rows)
+
+
+def _front_charts(facts: StudyFacts) -> Iterator[Chart]:
+    data = front_data(facts.ranking)
+    if len(data.rows) > 1:
+        yield front_chart(data, facts.network.input_name)
+
+
+def _front(facts: StudyFacts) -> str:
+    charts = "".join(map(chart_markup, _front_charts(facts)))
+    return charts and (
+        f'{charts}<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
+        "<p>Click a mark, or a button of the ranking below, to see its placement drawn here.</p></div>"
+    )
+
+
+def _effects_charts(facts: StudyFacts) -> Iterator[Chart]:
+    if facts.effects is not None and facts.effects.effects:
+        yield effects_chart(facts.effects)
+
+
+def _effects(facts: StudyFacts) -> str:
+    charts = "".join(map(chart_markup, _effects_charts(facts)))
+    if facts.effects is None or not charts:
+        return ""
+    said = ranking_notes(facts.ranking)
+    notes = [note for note in effect_notes(facts.effects) if note not in said]
+    return f"{charts}{list_markup([*effect_sentences(facts.effects), *notes])}"
+
+
+def _learning_charts(facts: StudyFacts) -> Iterator[Chart]:
+    data = curve_data(facts.records, facts.ranking)
+    if data.curves:
+        yield curves_chart(data)
+
+
+def _budget_charts(facts: StudyFacts) -> Iterator[Chart]:
+    if fidelities := _fidelities(facts):
+        yield rungs_chart(fidelities, facts.records)
+    if len(facts.plain_curve) > 1:
+        yield convergence_chart(facts.plain_curve, facts.plain_curve_text)
+
+
+def _fidelities(facts: StudyFacts) -> tuple[RungFidelity, ...]:
+    """Between neighbouring rungs, and from the first to the last where others lie between."""
+    confidence = facts.ranking.confidence
+    neighbours = ladder_fidelity(facts.records, confidence=confidence)
+    if len(neighbours) < 2:
+        return neighbours
+    first, last = neighbours[0].lower, neighbours[-1].upper
+    ends = compared_rungs(facts.records, first, last, confidence=confidence)
+    return neighbours if ends is None else (*neighbours, ends)
+
+
+def _costs_charts(facts: StudyFacts) -> Iterator[Chart]:
+    plain = facts.ranking.plain
+    if plain is not None and any(cost.spec.kind != "none" for cost in facts.added_costs):
+        yield costs_chart(facts.added_costs, plain.cost)
+
+
+def _predictions(facts: StudyFacts) -> str:
+    return panels_markup(facts.panels) if facts.panels else ""
+
+
+def _failures(facts: StudyFacts) -> str:
+    failed = [record for record in facts.records if record.state is State.FAILED]
+    if not failed:
+        return ""
+    reasons = Counter(record.failure or "no reason is known" for record in failed)
+    pairs = [(f"{number:,}", reason) for reason, number in reasons.most_common(20)]
+    return f"<p>{len(failed):,} of {len(facts.records):,} trials failed.</p>{pairs_markup(pairs)}"
+
+
+def _made(facts: StudyFacts) -> str:
+    parts = (("Settings", facts.settings), ("Data", facts.data))
+    return "".join(f"<h3>{title}</h3>{pairs_markup(pairs)}" for title, pairs in parts if pairs)

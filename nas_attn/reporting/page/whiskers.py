@@ -1,0 +1,96 @@
+"""Differences with their intervals, a line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from nas_attn.analysis import Interval, Versus
+from nas_attn.reporting.page.chart import BLUE, GREY, VERMILLION, figure
+
+_LETTERS = 44
+_ROW_PIXELS = 30
+_LOOKS = {
+    Versus.BETTER: (BLUE, "triangle-up"),
+    Versus.WORSE: (VERMILLION, "triangle-down"),
+    Versus.NOT_DISTINGUISHABLE: (GREY, "circle"),
+    Versus.UNKNOWN: (GREY, "circle-open"),
+}
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """One difference.
+
+    Args:
+        name: of what is compared.
+        middle: the difference, in units of IoU.
+        interval: of it; None where the noise is not known.
+        versus: what the interval says.
+        hover: what a pointer is told, in Plotly's few tags.
+        placement: id of the placement that a click draws; None where there is none to draw.
+    """
+
+    name: str
+    middle: float
+    interval: Interval | None
+    versus: Versus
+    hover: str
+    placement: str | None = None
+
+
+def whiskers_figure(whiskers: Sequence[Whisker], x: str) -> go.Figure:
+    """The first on top; colour and shape of a mark say what its interval does.
+
+    Args:
+        whiskers: at least one, their names' beginnings all different.
+        x: title of the axis, in IoU points.
+    """
+    names = [_shortened(one.name) for one in whiskers]
+    named = list(zip(names, whiskers, strict=True))
+    traces = [
+        _trace(chosen, versus)
+        for versus in _LOOKS
+        if (chosen := [(name, one) for name, one in named if one.versus is versus])
+    ]
+    made = figure(traces, x=x, y="", height=120 + _ROW_PIXELS * len(whiskers))
+    made.update_yaxes(categoryorder="array", categoryarray=names[::-1], type="category")
+    made.update_xaxes(zeroline=True, zerolinewidth=2, rangemode="tozero")
+    return made
+
+
+def _trace(named: Sequence[tuple[str, Whisker]], versus: Versus) -> go.Scatter:
+    colour, symbol = _LOOKS[versus]
+    chosen = [one for _, one in named]
+    return go.Scatter(
+        name=str(versus),
+        mode="markers",
+        x=[100 * one.middle for one in chosen],
+        y=[name for name, _ in named],
+        marker={"color": colour, "symbol": symbol, "size": 11},
+        error_x=_error_bars(chosen, colour),
+        text=[one.hover for one in chosen],
+        hovertemplate="%{text}<extra></extra>",
+        customdata=[one.placement for one in chosen],
+    )
+
+
+def _error_bars(whiskers: Sequence[Whisker], colour: str) -> dict[str, Any] | None:
+    """From the mean to both ends of its interval; None where there are no intervals."""
+    reaches = [
+        (100 * (one.interval.high - one.middle), 100 * (one.middle - one.interval.low))
+        for one in whiskers
+        if one.interval is not None
+    ]
+    if len(reaches) < len(whiskers):
+        return None
+    above, below = zip(*reaches, strict=True)
+    bars = {"array": list(above), "arrayminus": list(below), "symmetric": False}
+    return {"type": "data", "color": colour, "thickness": 2, **bars}
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"

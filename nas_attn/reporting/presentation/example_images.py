@@ -1,0 +1,45 @@
+"""What a network says of the validation images, and which of these tell most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from nas_attn.clips import covering_windows
+from nas_attn.training import segment_images
+from nas_attn.training.evaluation import TrainingEvaluator
+from nas_attn.training.metrics import IntersectionOverUnion
+
+
+def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Tensor], list[float]]:
+    """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each alone."""
+    labels: dict[int, Tensor] = {}
+    ious: dict[int, float] = {}
+    for found in segment_images(evaluator.segmenter(network), evaluator.validation):
+        for number, logits, mask in zip(found.numbers.tolist(), found.logits, found.masks, strict=True):
+            labels[number] = logits.argmax(0).to(mask.dtype).cpu()
+            iou = IntersectionOverUnion(evaluator.network.classes)
+            iou.update(labels[number][None], mask[None].cpu())
+            ious[number] = iou.compute()[0]
+    order = sorted(labels)
+    return [labels[number] for number in order], [ious[number] for number in order]
+
+
+def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int]:
+    """The window in which a validation image is scored, as a network wants it, and the image's place in it.
+
+    Shape: () -> (T, C, H, W), ().
+    """
+    images = evaluator.validation
+    windows = covering_windows(images.lengths, images.frames)
+    first = next(one.first for one in windows if 0 <= index - one.first < images.frames)
+    pixels, _ = images.images_of(range(first, first + images.frames))
+    return images.normalise(pixels.to(images.device)), index - first
+
+
+def telling_images(ious: Sequence[float], names: Sequence[str]) -> dict[int, str]:
+    """The worst, the median and the best image, as far as there are so many."""
+    order = sorted(range(len(ious)), key=lambda index: (ious[index], names[index]))
+    chosen = {order[0]: "worst", order[len(order) // 2]: "median", order[-1]: "best"}
+    return dict(sorted(chosen.items(), key=lambda item: order.index(item[0])))

@@ -1,0 +1,223 @@
+"""Prediction panels of a study: the winner and the plain U-Net, trained again, on telling images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.analysis import RankedPlacement, Ranking
+from nas_attn.analysis.runs import comparable_iou
+from nas_attn.budget import Budget
+from nas_attn.data import Dataset
+from nas_attn.errors import StudyError
+from nas_attn.models.placement import Location, Placement
+from nas_attn.models.unet import UNet
+from nas_attn.record import TrialRecord
+from nas_attn.reporting.page import Panel, Panels, Picture
+from nas_attn.reporting.presentation.example_images import network_input, segmented, telling_images
+from nas_attn.reporting.presentation.panel_store import read_panels, write_panels
+from nas_attn.reporting.presentation.pictures import class_colours, draw_labels, draw_map, map_range
+from nas_attn.strategy.settings import differences
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.packed import packed_if_writable
+from nas_attn.study.setup.apart import check_apart
+from nas_attn.study.setup.config import read_study_file
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import check_storage
+from nas_attn.study.setup.request import kept_request
+from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.training.evaluation import TrainingEvaluator, attention_maps
+from nas_attn.wording.placements import describe
+
+MOST_MAPS = 6
+
+
+@dataclass(frozen=True)
+class PanelPair:
+    """The two runs that panels show.
+
+    Args:
+        winner: the first placement of the ranking that has attention.
+        winner_run: a run of it.
+        plain_run: the plain U-Net's run with the same seed and the same budget.
+    """
+
+    winner: RankedPlacement
+    winner_run: TrialRecord
+    plain_run: TrialRecord
+
+    @property
+    def key(self) -> dict[str, object]:
+        """By which panels that were made before are known again, as plain values."""
+        run = self.winner_run
+        return {"placement": run.placement.to_dict(), "budget": run.budget.to_dict(), "seed": run.seed}
+
+
+def find_pair(records: Sequence[TrialRecord], ranking: Ranking) -> PanelPair | None:
+    """The winner's and the plain U-Net's runs with the smallest seed that both have; None where there is none."""
+    winner = next((row for row in ranking.rows if not row.is_plain), None)
+    if winner is None or ranking.plain is None:
+        return None
+    plain_runs = _runs(records, ranking.plain, ranking.budget)
+    winner_runs = _runs(records, winner, ranking.budget)
+    shared = min((seed for seed in winner_runs if seed in plain_runs), default=None)
+    return None if shared is None else PanelPair(winner, winner_runs[shared], plain_runs[shared])
+
+
+def make_panels(
+    ledger: Ledger, pair: PanelPair, folder: StudyFolder, *, listener: Callable[[str], None] = lambda line: None
+) -> Panels:
+    """The panels of a study, as they were kept, or made now by training two networks.
+
+    Weights of trials are not kept, but a run is a pure function of placement, budget and seed: on a machine like
+    that of the search, training again gives the very networks that were ranked. Whether it did is told.
+
+    Args:
+        ledger: of the study.
+        pair: whom to show.
+        folder: of the study; the panels are kept in it.
+        listener: is told before networks are trained, and how long that took in the study.
+    Raises:
+        NasAttnError: the study's settings, its data or its device are not there any more, or not what they were.
+    """
+    key = {**pair.key, "data": ledger.identity["data fingerprint"]}
+    if (kept := read_panels(folder.panels, key)) is not None:
+        return kept
+    resolved = _resolved(ledger, folder)
+    listener(
+        "training two networks again for the prediction panels: their trials took "
+        f"{sum(record.outcome.seconds for record in (pair.winner_run, pair.plain_run) if record.outcome):.0f} s"
+    )
+    made = _trained_panels(resolved, pair, folder)
+    try:
+        write_panels(made, folder.panels, key)
+    except StudyError as error:
+        listener(f"{error}; the next report makes them again")
+    return made
+
+
+def _runs(records: Sequence[TrialRecord], row: RankedPlacement, budget: Budget | None) -> dict[int, TrialRecord]:
+    found: dict[int, TrialRecord] = {}
+    for record in records:
+        if record.placement == row.placement and record.budget == budget and comparable_iou(record) is not None:
+            found.setdefault(record.seed, record)
+    return found
+
+
+def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
+    """The search of a study again, for one worker."""
+    if not folder.settings.is_file():
+        raise StudyError(f"{folder.settings}: there is no such file, so it is not known where the data lie")
+    request = kept_request(read_study_file(folder.settings))
+    check_apart(request.data, folder)
+    check_storage(folder, ledger.url, ledger)
+    space = str(folder.space) if folder.space.is_file() else request.space
+    resolved = resolve(replace(request, space=space, workers=1))
+    identity = json.loads(json.dumps(resolved.settings.identity()))
+    if found := differences(ledger.identity, identity):
+        raise StudyError([f"study '{ledger.name}': {difference}" for difference in found])
+    return resolved
+
+
+def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) -> Panels:
+    dataset = resolved.dataset
+    frames = resolved.settings.space.network.frames
+    (evaluator, *_) = resolved.evaluators(packed_if_writable(dataset, frames, folder))
+    with _as_a_worker():
+        networks = [
+            evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
+        ]
+        scores = [evaluator.score(network).iou for network in networks]
+        labels, ious = zip(*(segmented(network, evaluator) for network in networks), strict=True)
+        chosen = telling_images(ious[0], dataset.val.names)
+        winner = _unet(networks[0])
+        maps = [_maps(winner, index, evaluator) for index in chosen]
+    caption = "winner" if pair.winner.rank == 1 else f"rank {pair.winner.rank}"
+    panels = [
+        Panel(
+            dataset.val.names[index],
+            why,
+            ious[0][index],
+            ious[1][index],
+            (
+                *_predictions(dataset, index, labels[0][index], labels[1][index], caption),
+                *_attention(found, pair.winner.placement),
+            ),
+        )
+        for (index, why), found in zip(chosen.items(), maps, strict=True)
+    ]
+    return Panels(tuple(_notes(pair, scores, dataset.units)), class_colours(dataset.classes), tuple(panels))
+
+
+def _maps(network: UNet, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
+    """The attention maps of a validation image, seen in the window in which it is scored."""
+    inputs, place = network_input(index, evaluator)
+    return attention_maps(network, inputs, evaluator.precision, place)
+
+
+@contextmanager
+def _as_a_worker() -> Iterator[None]:
+    """On a CPU the order of additions, and so the last digit, depends on the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def _unet(network: nn.Module) -> UNet:
+    if not isinstance(network, UNet):
+        raise TypeError(f"a U-Net was trained, and {type(network).__name__} came back")
+    return network
+
+
+def _predictions(dataset: Dataset, index: int, winner: Tensor, plain: Tensor, caption: str) -> list[Picture]:
+    truth = dataset.val.mask(index)
+    draw = partial(draw_labels, dataset.val.image(index), classes=dataset.classes)
+    return [
+        draw(torch.zeros_like(truth), caption="image"),
+        draw(truth, caption="truth"),
+        draw(plain, caption="plain U-Net"),
+        draw(winner, caption=caption),
+    ]
+
+
+def _attention(maps: dict[str, Tensor], placement: Placement) -> list[Picture]:
+    """The maps that vary most, in the order in which the network makes them."""
+    varied = sorted(maps, key=lambda place: map_range(maps[place])[0] - map_range(maps[place])[1])[:MOST_MAPS]
+    return [
+        draw_map(values, f"{placement[Location.parse(place)].kind} at {place}")
+        for place, values in maps.items()
+        if place in varied
+    ]
+
+
+def _notes(pair: PanelPair, scores: Sequence[float], units: str) -> Iterator[str]:
+    run = pair.winner_run
+    yield (
+        f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the plain U-Net on the validation "
+        f"{units} on which the former is worst, median and best; IoU is that of the one {units[:-1]}."
+    )
+    known = [record.outcome.score.iou for record in (pair.winner_run, pair.plain_run) if record.outcome]
+    again = f"Both were trained again with seed {run.seed} for {run.budget}"
+    if list(scores) == known:
+        yield f"{again}, and have the IoU of their trials to the last digit: these are the ranked networks."
+    else:
+        told = " and ".join(
+            f"{100 * new:.2f} (in the study {100 * old:.2f})" for new, old in zip(scores, known, strict=True)
+        )
+        yield f"{again}. Their IoU x100 is {told}: this machine does not compute as that of the search did."
+    yield (
+        "Attention maps show how much a module scales each position: the length of its output over that of its "
+        "input, over all channels. Yellow is most and blue is least within a map, grey is where the input is 0. "
+        "Kinds that treat all positions alike have none."
+    )

@@ -1,0 +1,108 @@
+"""Pictures of a panel: labels over an image, and attention as colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
+
+from nas_attn.data import IGNORED
+from nas_attn.reporting.page import Panel, Picture
+from nas_attn.training.full.overlay import colour_of, draw_overlay
+
+_LONGEST = 384
+_STRIP, _LETTERS = 220, 14
+# Cividis (Nuñez et al. 2018): from dark blue to yellow, read alike with and without colour blindness.
+_CIVIDIS = np.array(
+    [(0, 34, 78), (18, 53, 112), (59, 73, 108), (87, 93, 109), (112, 113, 115), (138, 134, 120), (166, 156, 117),
+     (195, 179, 105), (225, 204, 85), (254, 232, 56)],
+    dtype=np.float64,
+)  # fmt: skip
+_NOTHING = (138, 143, 152)
+
+
+def class_colours(classes: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Every class but the background with its colour as ``#rrggbb``."""
+    return tuple(
+        (name, "#" + "".join(f"{part:02x}" for part in colour_of(label)))
+        for label, name in enumerate(classes)
+        if label
+    )
+
+
+def draw_labels(pixels: Tensor, labels: Tensor, *, classes: Sequence[str], caption: str) -> Picture:
+    """Labels drawn over their image; those that are ignored are left out.
+
+    Args:
+        pixels: (C, H, W), raw values.
+        labels: (H, W) class indices.
+        classes: names of the classes.
+        caption: of the picture.
+    """
+    drawn = torch.where(labels == IGNORED, torch.zeros_like(labels), labels)
+    shares = torch.bincount(drawn.flatten().long(), minlength=len(classes)).double() / drawn.numel()
+    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes[1:], shares[1:].tolist(), strict=False))
+    words = caption if caption == "image" else f"{caption}: {told} of the pixels"
+    return Picture(caption, words, _png(_small(draw_overlay(pixels, drawn))))
+
+
+def draw_map(values: Tensor, module: str) -> Picture:
+    """A map in the colours of cividis, from its 1st to its 99th percentile; grey where it is not a number.
+
+    Args:
+        values: (h, w).
+        module: whose map it is, such as ``gate at skip.0``.
+    """
+    low, high = map_range(values)
+    known = torch.isfinite(values)
+    shares = ((values - low) / max(high - low, 1e-12)).clamp(0, 1).nan_to_num(0.0).double().numpy()
+    stops = np.linspace(0, 1, len(_CIVIDIS))
+    colours = np.stack([np.interp(shares, stops, _CIVIDIS[:, channel]) for channel in range(3)], axis=-1)
+    colours[~known.numpy()] = _NOTHING
+    caption = f"{module}: x{low:.2f} to x{high:.2f}"
+    words = f"{module}: scales positions by {low:.2f} to {high:.2f}"
+    return Picture(caption, words, _png(_small(Image.fromarray(colours.round().astype(np.uint8), "RGB"))))
+
+
+def draw_strip(panel: Panel) -> bytes:
+    """All pictures of a panel side by side, each above its caption, as one PNG."""
+    images = [Image.open(io.BytesIO(picture.png)).convert("RGB") for picture in panel.pictures]
+    scaled = [ImageOps.contain(image, (_STRIP, _STRIP), Image.Resampling.NEAREST) for image in images]
+    font = ImageFont.load_default(_LETTERS)
+    title = (
+        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f}, "
+        f"plain U-Net {100 * panel.iou_plain:.1f}"
+    )
+    top = 3 * _LETTERS
+    strip = Image.new("RGB", ((_STRIP + _LETTERS) * len(images), _STRIP + 2 * top), "white")
+    brush = ImageDraw.Draw(strip)
+    brush.text((0, _LETTERS), title, fill="black", font=font)
+    for place, (image, picture) in enumerate(zip(scaled, panel.pictures, strict=True)):
+        left = place * (_STRIP + _LETTERS)
+        strip.paste(image, (left, top))
+        brush.text((left, top + _STRIP + _LETTERS // 2), picture.caption, fill="black", font=font)
+    return _png(strip)
+
+
+def map_range(values: Tensor) -> tuple[float, float]:
+    """The 1st and the 99th percentile of what is a number; 1 and 1 where nothing is."""
+    known = values[torch.isfinite(values)].double().numpy()
+    if not known.size:
+        return 1.0, 1.0
+    low, high = np.percentile(known, (1, 99))
+    return float(low), float(high)
+
+
+def _small(image: Image.Image) -> Image.Image:
+    image.thumbnail((_LONGEST, _LONGEST))
+    return image
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format="PNG", optimize=True)
+    return file.getvalue()

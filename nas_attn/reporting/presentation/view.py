@@ -1,0 +1,164 @@
+"""What a dashboard shows of a study besides Optuna's own, kept current while the study is searched."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from nas_attn.analysis import RankedPlacement
+from nas_attn.errors import NasAttnError
+from nas_attn.models.placement import Placement
+from nas_attn.record import State, TrialRecord
+from nas_attn.reporting.page import StudyFacts, dashboard_figures, study_note, trial_note, unet_image
+from nas_attn.reporting.presentation.panel_store import read_panels
+from nas_attn.reporting.presentation.pictures import draw_strip
+from nas_attn.reporting.presentation.report_facts import report_facts
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.verified import n_runs
+
+LEAST_SECONDS = 5.0
+SHARE = 0.1
+"""Of the time that is spent on looking: what is costly to compute is looked at less often."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that the dashboard shows with the study.
+
+    Args:
+        number: hexadecimal; Optuna's word for it is artifact_id.
+        filename: that the reader sees.
+        png: the file's contents.
+    """
+
+    number: str
+    filename: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class View:
+    """A study at one moment.
+
+    Args:
+        facts: of the study.
+        figures: Plotly's JSON by name.
+        artifacts: prediction panels, by number.
+    """
+
+    facts: StudyFacts
+    figures: Mapping[str, str]
+    artifacts: Mapping[str, Artifact]
+    _rows: Mapping[Placement, RankedPlacement] = field(init=False, repr=False)
+    _records: Mapping[int, TrialRecord] = field(init=False, repr=False)
+    _placements: Mapping[str, Placement] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        records = self.facts.records
+        object.__setattr__(self, "_rows", {row.placement: row for row in self.facts.ranking.rows})
+        object.__setattr__(self, "_records", {record.number: record for record in records})
+        object.__setattr__(self, "_placements", {record.placement.id: record.placement for record in records})
+
+    def note(self) -> str:
+        """Of the study, in Markdown."""
+        return study_note(self.facts)
+
+    def knows(self, number: int, *, finished: bool) -> bool:
+        """Whether a trial was as far at this moment."""
+        record = self._records.get(number)
+        return record is not None and finished == (record.state is not State.RUNNING)
+
+    def trial_note(self, number: int) -> str:
+        """Of a trial, in Markdown; empty for one that began after this moment."""
+        record = self._records.get(number)
+        return "" if record is None else trial_note(record, self._rows.get(record.placement))
+
+    def drawing(self, placement_id: str) -> str | None:
+        """The SVG of a placement of the study; None for one that is not known."""
+        placement = self._placements.get(placement_id)
+        return None if placement is None else unet_image(self.facts.network, placement)
+
+
+class Watcher:
+    """Looks at a study now and then; the newest view is always at hand.
+
+    Nothing is written into the study: a search that runs on it is neither slowed nor changed.
+
+    Args:
+        ledger: of the study.
+        folder: of the study, where a report keeps its panels.
+    Raises:
+        StudyError: the study cannot be read.
+    """
+
+    def __init__(self, ledger: Ledger, folder: StudyFolder) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._seen: tuple[object, ...] = ()
+        self._ended = threading.Event()
+        self.view = self._look()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look again and again meanwhile."""
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+
+    def refresh(self) -> None:
+        """Look once; where nothing has changed since, the view stays the same."""
+        if self._state() != self._seen:
+            self.view = self._look()
+
+    def _watch(self) -> None:
+        pause = LEAST_SECONDS
+        while not self._ended.wait(pause):
+            started = time.perf_counter()
+            try:
+                self.refresh()
+            except NasAttnError as error:  # such as a database that another process holds for long
+                log.warning("the study cannot be read at the moment: %s", error)
+            pause = max(LEAST_SECONDS, (time.perf_counter() - started) / SHARE)
+
+    def _look(self) -> View:
+        self._seen = self._state()
+        facts = report_facts(self._ledger)
+        artifacts = {artifact.number: artifact for artifact in _artifacts(self._folder)}
+        return View(facts, MappingProxyType(dashboard_figures(facts)), MappingProxyType(artifacts))
+
+    def _state(self) -> tuple[object, ...]:
+        """Equal as long as there is nothing new."""
+        return (*_counts(self._ledger.records()), n_runs(self._ledger), _changed_at(self._folder))
+
+
+def _counts(records: Sequence[TrialRecord]) -> tuple[int, int]:
+    return len(records), sum(record.state is not State.RUNNING for record in records)
+
+
+def _changed_at(folder: StudyFolder) -> float:
+    try:
+        return (folder.panels / "panels.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _artifacts(folder: StudyFolder) -> Iterator[Artifact]:
+    panels = read_panels(folder.panels)
+    for panel in panels.panels if panels else ():
+        png = draw_strip(panel)
+        number = hashlib.sha256(png).hexdigest()[:32]
+        name = panel.image.replace("/", "-")  # of a frame: CLIP/0001
+        yield Artifact(number, f"{panel.why}-{name}.png", png)

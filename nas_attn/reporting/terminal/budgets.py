@@ -1,0 +1,67 @@
+"""What a ranking's budgets were worth, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+
+from nas_attn.analysis import Ranking, ladder_fidelity
+from nas_attn.budget import Budget
+from nas_attn.record import TrialRecord
+from nas_attn.wording.fidelity import correlation_sentence, fidelity_sentences
+
+
+def budget_text(
+    records: Sequence[TrialRecord], ranking: Ranking, ladder: tuple[Budget, ...], *, on_proof: bool
+) -> Text:
+    """The plain U-Net's curve, whether it has converged, and what short runs foretold.
+
+    Args:
+        records: of the study.
+        ranking: of these.
+        ladder: the study's budgets, the shortest first; a single one has no rungs to speak of.
+        on_proof: its short runs had to be proven before placements began with them.
+    """
+    from nas_attn.strategy.schedule.convergence import ranked_convergence
+
+    curve = ranked_convergence(records, ranking)
+    text = Text()
+    if curve is not None:
+        text.append(curve.words, style="yellow" if curve.converged is False else "")
+    lines = (_proof_lines if on_proof else _ladder_lines)(records, ladder) if len(ladder) > 1 else ()
+    for line in lines:
+        text.append(f"\n{line}")
+    return text
+
+
+def _ladder_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> Iterator[str]:
+    """The rank correlation between neighbouring rungs, and what followed from it."""
+    from nas_attn.strategy import lowest_rung
+
+    for rung in ladder_fidelity(record for record in records if record.budget in ladder):
+        yield from fidelity_sentences(rung)
+    begun = ladder[lowest_rung(records, ladder)]
+    if begun != ladder[0]:
+        yield f"So new placements began with {begun.steps} steps in the end, not with {ladder[0].steps}."
+
+
+def _proof_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> Iterator[str]:
+    """Whether the short runs were proven to foretell full ones, and the rungs where they were."""
+    from nas_attn.strategy import LEAST_TWINS, PROOF, lowest_rung, twins
+
+    proof = twins(records, ladder)
+    if proof is None or proof.interval is None:
+        return
+    yield correlation_sentence(proof)
+    interval = f"{100 * PROOF:.0f} % interval"
+    if lowest_rung(records, ladder, on_proof=True) == 0:
+        yield f"That is proof enough ({interval}): new placements then began with {ladder[0].steps} steps."
+        rungs = ladder_fidelity(record for record in records if record.budget in ladder)
+        yield from (correlation_sentence(rung) for rung in rungs if rung.interval is not None)
+    elif proof.n_placements < LEAST_TWINS:
+        yield f"It takes {LEAST_TWINS} to prove the short runs: all placements ran in full."
+    elif proof.interval.low > 0:
+        yield "Placements that climbed refuted it in the end: new ones ran in full again."
+    else:
+        yield f"That is no proof of the short runs ({interval}): all placements ran in full."

@@ -1,0 +1,136 @@
+"""A ranking as a table for the terminal, at most 120 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
+from nas_attn.wording.numbers import amount
+from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ranking_verdict
+
+_PLACEMENT_WIDTH = 34
+_STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
+
+
+def ranking_table(ranking: Ranking, top: int | None = None) -> RenderableType:
+    """The verdict, the first rows of a ranking and the plain U-Net's, and what the signs mean.
+
+    Args:
+        ranking: of a study.
+        top: how many rows; all where left out.
+    """
+    if not ranking.rows:
+        return Group(Text(ranking_verdict(ranking)), *_lines(ranking_notes(ranking)))
+    shown = list(ranking.rows[:top])
+    if ranking.plain is not None and not any(row.is_plain for row in shown):
+        shown.append(ranking.plain)
+    return Group(
+        Text(ranking_verdict(ranking), style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown))
+    )
+
+
+def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
+    timed = any(row.cost.latency_ms is not None for row in rows)
+    remembered = ranking.cost == "memory"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("id", no_wrap=True)
+    table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
+    for title in ("IoU x100", "gain", "measured", "seeds", "MACs", "params"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title, wanted in (("ms", timed), ("MiB", remembered)):
+        if wanted:
+            table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        extra = [_measured(row.cost.latency_ms)] * timed + [_measured(row.cost.peak_memory_mib)] * remembered
+        table.add_row(*_cells(row, ranking), *extra, _marks(row))
+    return table
+
+
+def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
+    return [
+        Text(str(row.rank)),
+        Text(row.placement.id),
+        Text(named(row), style="bold" if row.is_plain else ""),
+        Text(_plus_minus(row.iou_mean, row.iou_interval)),
+        Text(gained(row), style="bold"),
+        Text(measured(row), style=_STYLES[row.better_than_plain]),
+        Text(str(row.n_seeds)),
+        Text(_macs(row, ranking.plain)),
+        Text(amount(row.cost.parameters)),
+    ]
+
+
+def _plus_minus(value: float, interval: Interval | None) -> str:
+    """A mean with half the width of its interval, before that was cut at 0 and 1."""
+    if interval is None:
+        return f"{100 * value:.1f}"
+    return f"{100 * value:.1f} ±{100 * max(value - interval.low, interval.high - value):.1f}"
+
+
+def _macs(row: RankedPlacement, plain: RankedPlacement | None) -> str:
+    """With the ratio to the plain U-Net's."""
+    ratio = f" {row.cost.macs / plain.cost.macs:.2f}x" if plain and plain.cost.macs else ""
+    return amount(row.cost.macs) + ratio
+
+
+def _measured(value: float | None) -> Text:
+    return Text("-" if value is None else f"{value:.3g}")
+
+
+def _marks(row: RankedPlacement) -> Text:
+    front, tied = row.on_front, row.tied_with_best and row.rank > 1
+    return Text(
+        ("*" if front else " ")
+        + ("=" if tied else " ")
+        + ("!" if row.unstable else "")
+        + ("c" if row.n_collapsed else "")
+    )
+
+
+def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
+    notes = [
+        "gain: IoU x100 to expect over the plain U-Net, given all runs; measured: in runs that chose nothing.",
+        f"*  on the front: no other placement is expected to have its IoU for fewer {_unit(ranking.cost)}.",
+    ]
+    if any(row.tied_with_best and row.rank > 1 for row in rows):
+        notes.append("=  not distinguishable from the first.")
+    if any(row.n_collapsed for row in rows):
+        notes.append("c  some of its runs collapsed.")
+    if ranking.noise.pair is not None:
+        notes.append(_intervals(ranking, ranking.noise.pair))
+    if ranking.n_tested:
+        notes.append("Order: what was tested, by gain; then what was only tried.")
+    if len(rows) < len(ranking.rows):
+        notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
+    return [*notes, *ranking_notes(ranking)]
+
+
+def _intervals(ranking: Ranking, pair: PooledSd) -> str:
+    tested = f"all {ranking.n_tested} tested placements together" if ranking.n_tested > 1 else "what was tested"
+    return (
+        f"Intervals of measured gains: {ranking.confidence:.0%} for {tested}, {_over(ranking)}. A "
+        f"paired difference varies by {100 * pair.sd:.2f} points from seed to seed (pooled, "
+        f"{pair.degrees_of_freedom:.0f} degrees of freedom)."
+    )
+
+
+def _over(ranking: Ranking) -> str:
+    """Over what the intervals are."""
+    return (
+        "over seeds" if ranking.image_groups is None else f"over seeds and {ranking.image_groups} groups of images"
+    )
+
+
+def _unit(cost: str) -> str:
+    return {"macs": "MACs", "parameters": "parameters", "latency": "milliseconds", "memory": "MiB"}[cost]
+
+
+def _lines(texts: Sequence[str]) -> list[RenderableType]:
+    return [Text(text, style="dim") for text in texts]

@@ -1,0 +1,25 @@
+"""Ways to choose the placement to try next, one file each; ``STRATEGIES`` finds them by name."""
+
+from __future__ import annotations
+
+from nas_attn.registry import Registry
+from nas_attn.strategy.expectation import expected_ious
+from nas_attn.strategy.question import Proposal, Question, Strategy
+from nas_attn.strategy.rung_validation import LEAST_TWINS, PROOF, lowest_rung, twins
+from nas_attn.strategy.successive_halving import Step, next_step
+
+__all__ = [
+    "LEAST_TWINS",
+    "PROOF",
+    "STRATEGIES",
+    "Proposal",
+    "Question",
+    "Step",
+    "Strategy",
+    "expected_ious",
+    "lowest_rung",
+    "next_step",
+    "twins",
+]
+
+STRATEGIES: Registry[Strategy] = Registry("nas_attn.strategy", "strategy", "nas_attn.strategy")

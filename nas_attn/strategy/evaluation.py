@@ -1,0 +1,32 @@
+"""One thing to do: train this placement for this budget with this seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import Role
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a trial is to find out, before it runs.
+
+    Args:
+        placement: what to train.
+        budget: for how long.
+        seed: of initialisation and batches.
+        role: why.
+        control: name of the control; None for what is not a control.
+        memory: what the strategy wants to find again with the trial.
+    """
+
+    placement: Placement
+    budget: Budget
+    seed: int
+    role: Role
+    control: str | None = None
+    memory: Mapping[str, Any] = field(default_factory=dict)

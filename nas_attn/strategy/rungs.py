@@ -1,0 +1,117 @@
+"""What the short runs of a ladder say of the long ones, for strategies that know IoUs of one budget only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import TrialRecord
+from nas_attn.strategy.robust_scale import Array, Bend
+
+_PRIOR_SLOPE, _PRIOR_SLOPE_SD = 0.5, 0.3
+"""Until placements were seen on both rungs half of what tells them apart in short runs is taken to be true."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A straight line from the scores of one rung to those of the top: ``top = slope * short + residual``.
+
+    Both are scores about 0 with a spread of 1 among the runs of their rung (``Bend``).
+
+    Args:
+        short: scores of the rung.
+        top: scores of the top.
+        slope: mean of its posterior, at least 0: short runs that turn the order round are of no use.
+    """
+
+    short: Bend
+    top: Bend
+    slope: float
+
+    @classmethod
+    def learn(cls, short: Array, top: Array, pairs: Sequence[tuple[float, float]]) -> Relation:
+        """From the IoUs of both rungs, and from those of runs of one placement and seed on both.
+
+        That a placement was promoted for its short run does no harm: the line is one of top scores given short
+        ones.
+        """
+        short_bend, top_bend = Bend.of(short), Bend.of(top)
+        x, y = (
+            bend.scores(np.array([pair[side] for pair in pairs]))
+            for side, bend in enumerate((short_bend, top_bend))
+        )
+        variance = 1 - _PRIOR_SLOPE**2
+        precision = 1 / _PRIOR_SLOPE_SD**2 + float(x @ x) / variance
+        slope = (_PRIOR_SLOPE / _PRIOR_SLOPE_SD**2 + float(x @ y) / variance) / precision
+        return cls(short_bend, top_bend, max(0.0, slope))
+
+    def expected(self, iou: float) -> float:
+        """The IoU to expect at the top of what has this one at the rung."""
+        return self.top.iou(self.slope * float(self.short.scores(np.array([iou]))[0]))
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The runs of a ladder, made comparable.
+
+    Args:
+        ladder: budgets, the shortest first.
+        relations: of each budget below the top, to the top.
+    """
+
+    ladder: tuple[Budget, ...]
+    relations: Mapping[Budget, Relation]
+
+    @classmethod
+    def learn(cls, records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> Rungs:
+        """The relations that finished evaluations show.
+
+        Args:
+            records: of any budgets.
+            ladder: budgets, the shortest first.
+        """
+        cells = {budget: _cells(records, budget) for budget in ladder}
+        top = cells[ladder[-1]]
+        return cls(
+            ladder,
+            {
+                budget: Relation.learn(
+                    np.array(list(cells[budget].values())),
+                    np.array(list(top.values())),
+                    [(iou, top[cell]) for cell, iou in cells[budget].items() if cell in top],
+                )
+                for budget in ladder[:-1]
+            },
+        )
+
+    def at_the_top(self, records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+        """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+
+        What failed on any rung stays failed.
+        """
+        highest: dict[tuple[Placement, int], TrialRecord] = {}
+        for record in sorted(records, key=lambda record: record.number):
+            if record.budget in self.ladder:
+                held = highest.get((record.placement, record.seed))
+                if held is None or record.budget > held.budget:
+                    highest[record.placement, record.seed] = record
+        return tuple(map(self._translated, highest.values()))
+
+    def _translated(self, record: TrialRecord) -> TrialRecord:
+        relation, outcome = self.relations.get(record.budget), record.outcome
+        if relation is None or outcome is None:
+            return record
+        score = replace(outcome.score, iou=relation.expected(outcome.score.iou))
+        return replace(record, outcome=replace(outcome, score=score))
+
+
+def _cells(records: Sequence[TrialRecord], budget: Budget) -> dict[tuple[Placement, int], float]:
+    return {
+        (record.placement, record.seed): record.outcome.score.iou
+        for record in records
+        if record.budget == budget and record.outcome is not None
+    }

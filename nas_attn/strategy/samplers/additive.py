@@ -1,0 +1,120 @@
+"""An additive model of all runs, and the exact front of what it may look like (Thompson sampling)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from nas_attn.models.placement import Placement
+from nas_attn.space import SearchSpace
+from nas_attn.strategy import STRATEGIES
+from nas_attn.strategy.balanced_design import balanced_blocks
+from nas_attn.strategy.effects import Effects
+from nas_attn.strategy.encoding import Codes, Encoding
+from nas_attn.strategy.expectation import learned
+from nas_attn.strategy.generators import array_generator, generator
+from nas_attn.strategy.new_placements import LISTABLE, IsNew, affordable, cheapest_placement, nearest_new, newness
+from nas_attn.strategy.pareto_dp import exact_front, undominated
+from nas_attn.strategy.question import Proposal, Question
+from nas_attn.strategy.robust_scale import Array
+
+DRAWS = 4
+CANDIDATES = 256
+"""Points of the linear front that are scored again with the pairs' terms."""
+_LEAST_RUNS = 8
+
+
+@STRATEGIES.register("additive")
+def propose(question: Question) -> Proposal | None:
+    """Learn from every run what each attention adds at each location; propose from the front that this implies.
+
+    First a balanced design. Then, for each proposal, one draw of all effects from their posterior (Thompson
+    1933), the exact front over all placements for that draw, and of it the placement at a random cost. The effects
+    of pairs are drawn, too: in a small space for all placements, in a large one for those that are on the front
+    without them. So what is well known to be good or bad is left alone, and what may yet be
+    on the front is tried.
+    """
+    is_new, random_ = newness(question), generator(question)
+    if (planned := _from_design(question, is_new)) is not None:
+        return Proposal(planned)
+    if len(question.records) < _LEAST_RUNS:
+        placement = nearest_new(question, is_new, question.space.sample(random_), random_)
+    else:
+        placement = _from_model(question, is_new)
+    return None if placement is None else Proposal(placement)
+
+
+def _from_design(question: Question, is_new: IsNew) -> Placement | None:
+    """What is left of the earliest block of the balanced design that is not yet used up."""
+    blocks = _affordable_blocks(
+        question.space, question.seed, question.cost, question.objective_cost, question.allowed
+    )
+    left = next(filter(None, ([*filter(is_new, block)] for block in blocks)), None)
+    return generator(question).choice(left) if left else None
+
+
+@lru_cache(maxsize=4)
+def _affordable_blocks(
+    space: SearchSpace,
+    seed: int,
+    cost: Callable[[Placement], float],
+    objective_cost: str,
+    allowed: Callable[[Placement], bool],
+) -> tuple[tuple[Placement, ...], ...]:
+    """The balanced design, the same for every trial of a study.
+
+    What breaks a limit is made as little cheaper as it takes, always in the same way.
+    """
+    question = Question(space, (), (), 0, seed, cost, objective_cost, allowed)
+    cheapest = cheapest_placement(question)
+    return tuple(
+        tuple(
+            changed
+            for index, placement in enumerate(block)
+            if (changed := affordable(question, placement, cheapest, random.Random(f"{seed} {number} {index}")))
+            is not None
+        )
+        for number, block in enumerate(balanced_blocks(space, seed))
+    )
+
+
+def _from_model(question: Question, is_new: IsNew) -> Placement | None:
+    effects, encoding = learned(question)
+    costs = encoding.costs(question)
+    draws = array_generator(question)
+    wanted: Placement | None = None
+    for _ in range(DRAWS):
+        for placement in _drawn_front(question, effects, encoding, costs, draws):
+            if is_new(placement):
+                return placement
+            wanted = wanted or placement
+    return nearest_new(question, is_new, wanted or question.space.plain, generator(question))
+
+
+def _drawn_front(
+    question: Question, effects: Effects, encoding: Encoding, costs: Array, draws: np.random.Generator
+) -> list[Placement]:
+    """What one draw of the effects has on its front, by distance to a random cost."""
+    terms = effects.draw(draws)
+    codes, cost = _candidates(question, effects.values(terms), encoding, costs)
+    front = undominated(effects.score(codes, terms, draws), cost)
+    found = [(cost[index], encoding.decode(codes[index])) for index in front]
+    allowed = [(dear, placement) for dear, placement in found if question.allowed(placement)]
+    target = draws.uniform(*((allowed[0][0], allowed[-1][0]) if allowed else (0.0, 1.0)))
+    return [placement for dear, placement in sorted(allowed, key=lambda pair: abs(pair[0] - target))]
+
+
+def _candidates(question: Question, values: Array, encoding: Encoding, costs: Array) -> tuple[Codes, Array]:
+    """Placements that may be on the front with the pairs' terms, and what each adds to the least cost.
+
+    Every placement of a small space; of a large one the front without pairs.
+    """
+    if question.space.size <= LISTABLE:
+        codes = encoding.all_codes()
+        return codes, np.take_along_axis(costs, codes.T, axis=1).sum(0)
+    linear = exact_front(values, costs)
+    spread = np.unique(np.linspace(0, len(linear.costs) - 1, CANDIDATES).round().astype(np.int64))
+    return linear.codes[spread], linear.costs[spread]

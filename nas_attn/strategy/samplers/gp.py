@@ -1,0 +1,26 @@
+"""Gaussian processes with expected hypervolume improvement (Daulton et al. 2020, arXiv:2006.05078)."""
+
+from __future__ import annotations
+
+from optuna.samplers import GPSampler
+from optuna.trial import TrialState
+
+from nas_attn.strategy import STRATEGIES
+from nas_attn.strategy.generators import sampler_seed
+from nas_attn.strategy.optuna_samplers import ask
+from nas_attn.strategy.question import Proposal, Question
+
+ATTEMPTS = 2
+"""Each costs another optimisation of the acquisition, about a second."""
+
+
+@STRATEGIES.register("gp")
+def propose(question: Question) -> Proposal | None:
+    """The placement from which the front is expected to gain most.
+
+    A placement that failed is told as one that is still running: the sampler ignores failed trials and would
+    propose the same again and again, while it expects no further gain from running ones.
+    """
+    sampler = GPSampler(seed=sampler_seed(question), warn_independent_sampling=False)
+    answer = ask(question, sampler, attempts=ATTEMPTS, failed_as=TrialState.RUNNING)
+    return None if answer is None else Proposal(answer[0])

@@ -1,0 +1,40 @@
+"""Evolution with elitist non-dominated sorting, NSGA-II (Deb et al. 2002, doi:10.1109/4235.996017)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optuna.samplers import NSGAIISampler
+
+from nas_attn.strategy import STRATEGIES
+from nas_attn.strategy.generators import sampler_seed
+from nas_attn.strategy.known_placements import Known
+from nas_attn.strategy.optuna_samplers import ask
+from nas_attn.strategy.question import Proposal, Question
+
+ATTEMPTS = 4
+POPULATION = 10
+"""Optuna's 50 leave three generations to a search of 200 trials. On the lookup table (13 locations, 8 kinds, 150
+trials) 50 are no better than chance, 20 gain 9 % of hypervolume over it, 12 gain 15 %, 8 gain 22 %."""
+
+OPTUNA_KEY = "NSGAIISampler:generation"
+"""System attribute in which Optuna's sampler notes to which generation a trial belongs."""
+
+
+@STRATEGIES.register("nsga2")
+def propose(question: Question) -> Proposal | None:
+    """A child of two placements of the front, now and then mutated.
+
+    Remembers the generation. Placements that came from elsewhere, such as the controls, join the first one.
+    """
+    sampler = NSGAIISampler(population_size=POPULATION, seed=sampler_seed(question))
+    answer = ask(question, sampler, attempts=ATTEMPTS, attributes=generation_of)
+    if answer is None:
+        return None
+    placement, attributes = answer
+    return Proposal(placement, {"generation": attributes[OPTUNA_KEY]})
+
+
+def generation_of(known: Known) -> dict[str, Any]:
+    """What Optuna's sampler wants to find in a finished trial."""
+    return {OPTUNA_KEY: known.first.memory.get("generation", 0)}

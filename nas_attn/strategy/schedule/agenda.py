@@ -1,0 +1,298 @@
+"""What the next trial of a study is: a pure function of the trials before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import count, islice
+from statistics import fmean
+
+from nas_attn.analysis import collapsed_seeds
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import Role, TrialRecord
+from nas_attn.strategy import STRATEGIES
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.question import Question
+from nas_attn.strategy.schedule.common import common_evaluations, n_common_seeds
+from nas_attn.strategy.schedule.finals import Finals, Screened, n_places
+from nas_attn.strategy.schedule.history import History
+from nas_attn.strategy.schedule.probe import converged_budget, needs_all, probe
+from nas_attn.strategy.schedule.reference_architectures import PLAIN, control_evaluations
+from nas_attn.strategy.schedule.room import Fits
+from nas_attn.strategy.schedule.turns import affordable_proposals, turn
+from nas_attn.strategy.settings import StudySettings
+from nas_attn.strategy.successive_halving import next_step
+from nas_attn.training.evaluation import CostTable, MemoryTable
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is settled once the top budget is.
+
+    Args:
+        ladder: budgets, the shortest first; the last is the one that is ranked.
+        n_probes: trials that it took to find the top budget.
+        controls: the controls' further evaluations, in order.
+    """
+
+    ladder: tuple[Budget, ...]
+    n_probes: int
+    controls: tuple[Evaluation, ...]
+
+    @property
+    def top(self) -> Budget:
+        """The budget of all that is ranked."""
+        return self.ladder[-1]
+
+    @property
+    def n_controls(self) -> int:
+        """How many trials come before the first proposal."""
+        return self.n_probes + len(self.controls)
+
+
+class Agenda:
+    """First the top budget where it is to be found, then the controls, then proposals of the strategy, then the
+    finalists' further seeds.
+
+    Args:
+        settings: of the study.
+        costs: exact costs of the network's placements.
+    """
+
+    def __init__(self, settings: StudySettings, costs: CostTable) -> None:
+        self._settings = settings
+        self._costs = costs
+        self._course_of = lru_cache(self._build_course)
+        self._history_of = lru_cache(History)
+        self._screened = Screened()
+
+    def heeding(self, plan: Plan) -> Agenda:
+        """The agenda of the same study as far as a plan goes."""
+        settings = replace(self._settings, trials=plan.trials, parallel=plan.parallel, timeout=plan.timeout)
+        return self if settings == self._settings else Agenda(settings, self._costs)
+
+    def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
+        """The evaluation of the trial that follows; None where the study is over.
+
+        Args:
+            records: all trials that may be looked at: finished, numbered from 0 without gaps.
+            pending: the trials after them, whose results must not be looked at, finished or not.
+        """
+        settings, number = self._settings, len(records) + len(pending)
+        if self.is_over(records, number):
+            return None
+        if (course := self.course([*records, *pending])) is None:
+            return probe(settings.space.plain, settings.budget, settings.seed, number)
+        if number < course.n_controls:
+            return course.controls[number - course.n_probes]
+        history = self._history_of(course.ladder, self.memory)
+        history.follow(records)
+        if (common := self._common(course, history, pending)) is not None:
+            return common
+        final = Finals(settings.trials, settings.timeout, self._screened)
+        n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
+        time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
+        if (
+            time_left
+            and not final.begun((*records, *pending))
+            and n_proposals < self.n_proposals(course)
+            and (following := self._screen(course, history, records, pending, n_proposals))
+        ):
+            return following
+        n_before = sum(not final.holds(record) for record in (*records, *pending))
+        return final.next(
+            records,
+            pending,
+            space=settings.space,
+            ladder=course.ladder,
+            cost=settings.cost,
+            n_trials=self._n_finals(course, settings.trials - n_before, records),
+        )
+
+    def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
+        """Whether no further trial begins: the study has its trials, or its time is up.
+
+        Args:
+            records: all trials that may be looked at.
+            n_started: how many there are in all.
+        """
+        timeout = self._settings.timeout
+        return n_started >= self._settings.trials or (timeout is not None and self.spent(records) >= timeout)
+
+    def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
+        """How many of the first trials must have ended before the next one can be decided.
+
+        Args:
+            records: all trials.
+            n_visible: how many of them have a say in a trial whose place is not fixed beforehand.
+        """
+        course = self.course(records)
+        if course is None:
+            return len(records) if needs_all(len(records)) else 0
+        return n_visible if len(records) >= course.n_controls else 0
+
+    def spent(self, records: Sequence[TrialRecord]) -> float:
+        """Seconds that finished trials took the workers together."""
+        outcomes = (record.outcome for record in records if record.outcome is not None)
+        return sum(outcome.seconds for outcome in outcomes) / self._settings.parallel
+
+    def course(self, records: Sequence[TrialRecord]) -> Course | None:
+        """What the trials so far have settled; None while the top budget is looked for."""
+        first = self._settings.budget
+        if not self._settings.find_budget:
+            return self._course_of(first, 0)
+        found = converged_budget(first, records)
+        return None if found is None else self._course_of(*found)
+
+    def n_controls(self, course: Course) -> int:
+        """How many trials are controls."""
+        return min(course.n_controls, self._settings.trials)
+
+    def n_finalists(self, course: Course) -> int:
+        """How many trials repeat leading placements."""
+        wanted = round(self._settings.finalists * self._settings.trials)
+        return min(wanted, self._settings.trials - self.n_controls(course))
+
+    def n_proposals(self, course: Course) -> int:
+        """How many trials the strategy fills, as long as it finds something new."""
+        left = self._settings.trials - self.n_controls(course) - self.n_finalists(course) - self.n_common
+        return affordable_proposals(max(0, left), self._settings.screening_seeds)
+
+    @property
+    def n_common(self) -> int:
+        """How many trials tell the noise before the first proposal, beside those that every search has."""
+        n_seeds = n_common_seeds(self._settings.trials)
+        return 2 * n_seeds + max(0, 1 + n_seeds - self._settings.n_screening_seeds)
+
+    def allowed(self, placement: Placement) -> bool:
+        """Whether a placement keeps the limits of the space."""
+        limits = self._settings.space.limits
+        return not limits.reasons(self._costs(placement), self._costs.plain)
+
+    def memory(self, placement: Placement) -> int:
+        """Bytes that a training step takes with a placement, estimated without training it."""
+        return self._memory(placement)
+
+    def known_cost(self, placement: Placement) -> float:
+        """The objective's cost where it is known without a measurement, else the MACs in its place."""
+        cost = self._costs(placement)
+        return float(cost.parameters if self._settings.cost == "parameters" else cost.macs)
+
+    @cached_property
+    def _memory(self) -> MemoryTable:
+        return MemoryTable(self._settings.space.network, self._settings.budget, self._costs)
+
+    def _allowed_by(self, history: History) -> Callable[[Placement], bool]:
+        """Whether a placement keeps the limits and, as far as trials have shown, fits into memory."""
+        ceiling = history.room.ceiling
+        return self.allowed if ceiling is None else Fits(self.allowed, self.memory, ceiling)
+
+    def _build_course(self, top: Budget, n_probes: int) -> Course:
+        settings = self._settings
+        ladder = settings.ladder_below(top)
+        compared = ladder[:: len(ladder) - 1] if settings.on_proof and len(ladder) > 1 else ladder
+        controls = control_evaluations(settings.space, compared, settings.seed, self.allowed)
+        plain = settings.space.plain
+        probed = (probe(plain, settings.budget, settings.seed, number) for number in range(n_probes))
+        known = {(evaluation.budget, evaluation.seed) for evaluation in probed}
+        missing = (
+            control
+            for control in controls
+            if control.placement != plain or (control.budget, control.seed) not in known
+        )
+        return Course(ladder, n_probes, tuple(missing))
+
+    def _screening_seeds(self, history: History) -> tuple[int, ...]:
+        """Those of the proposals, in their order, without seeds with which the plain U-Net collapsed."""
+        collapsed = collapsed_seeds(history.plain_scores)
+        usable = (seed for seed in count(self._settings.seed) if seed not in collapsed)
+        return tuple(islice(usable, self._settings.n_screening_seeds))
+
+    def _common(self, course: Course, history: History, pending: Sequence[TrialRecord]) -> Evaluation | None:
+        """What is left of the runs that tell how loud the noise is."""
+        controls = [control for control in course.controls if control.budget == course.top]
+        controls = [control for control in controls if control.placement not in history.failed]
+        controls.sort(key=lambda control: (self.known_cost(control.placement), control.placement.id))
+        begun = history.begun | {(record.placement, record.seed) for record in pending}
+        wanted = common_evaluations(
+            self._settings.space.plain, controls, course.top, self._settings.seed, self._settings.trials
+        )
+        return next((one for one in wanted if (one.placement, one.seed) not in begun), None)
+
+    @property
+    def _proposal_seconds(self) -> float:
+        """After which the finals begin."""
+        return (1 - self._settings.finalists) * (self._settings.timeout or 0.0)
+
+    def _n_finals(self, course: Course, n_left: int, records: Sequence[TrialRecord]) -> int:
+        """How many trials the finals have in all: what is left of the trials, or of the time.
+
+        Args:
+            course: of the study.
+            n_left: trials but those before the finals.
+            records: all trials that may be looked at.
+        """
+        timeout = self._settings.timeout
+        if timeout is None:
+            return n_left
+        return min(n_left, max(2, self._n_full(timeout - self._proposal_seconds, course, records)))
+
+    def _only_promote(self, course: Course, n_proposals: int, records: Sequence[TrialRecord]) -> bool:
+        """Whether no more proposals are left, or no more time, than it takes to fill the race's places."""
+        n_left, n_finalists = self.n_proposals(course) - n_proposals, self.n_finalists(course)
+        if self._settings.timeout is not None:
+            time_left = self._proposal_seconds - self.spent(records)
+            n_left = min(n_left, self._n_full(time_left, course, records))
+            n_finalists = min(n_finalists, self._n_finals(course, n_finalists, records))
+        return n_left <= n_places(n_finalists)
+
+    def _n_full(self, seconds: float, course: Course, records: Sequence[TrialRecord]) -> int:
+        """How many runs of the top budget fit into a time, as long as those were that have ended."""
+        outcomes = (record.outcome for record in records if record.budget == course.top)
+        taken = [outcome.seconds for outcome in outcomes if outcome is not None]
+        if not taken:
+            return self._settings.trials
+        return round(seconds * self._settings.parallel / max(1e-3, fmean(taken)))
+
+    def _screen(
+        self,
+        course: Course,
+        history: History,
+        records: Sequence[TrialRecord],
+        pending: Sequence[TrialRecord],
+        n_proposals: int,
+    ) -> Evaluation | None:
+        """What the strategy proposes, with the seed whose turn it is; first of all the plain U-Net with it."""
+        settings, plain = self._settings, self._settings.space.plain
+        new = {record.placement for record in pending if record.role is Role.PROPOSAL} - history.proposed
+        seed = turn(len(history.proposed) + len(new), self._screening_seeds(history))
+        ran = {record.seed for record in pending if record.placement == plain and record.budget == course.top}
+        if seed not in ran | history.plain_seeds:
+            return Evaluation(plain, course.top, seed, Role.CONTROL, PLAIN)
+        running = [record for record in pending if record.budget in course.ladder]
+        question = Question(
+            space=settings.space,
+            records=tuple(history.records),
+            pending=tuple(record.placement for record in running),
+            number=len(records) + len(pending),
+            seed=settings.seed,
+            cost=self.known_cost,
+            objective_cost=settings.cost,
+            allowed=self._allowed_by(history),
+            known=history.placements,
+        )
+        step = next_step(
+            STRATEGIES[settings.strategy],
+            question,
+            course.ladder,
+            running,
+            only_promote=self._only_promote(course, n_proposals, records),
+            on_proof=settings.on_proof,
+        )
+        if step is None:
+            return None
+        proposal, seed = step.proposal, seed if step.seed is None else step.seed
+        return Evaluation(proposal.placement, step.budget, seed, Role.PROPOSAL, memory=proposal.memory)

@@ -1,0 +1,202 @@
+"""The finals: a fixed field of placements and the plain U-Net, run with the same fresh seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from nas_attn.analysis import Evidence, expected_ious, front_of
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import Role, TrialRecord
+from nas_attn.space import SearchSpace
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.expectation import expected_ious as expected_on_ladder
+
+FURTHER_SEEDS = 5
+"""Fresh seeds of each finalist; those that stay undecided get more where trials are left."""
+MOST_PLACES = 10
+"""In the finals, the plain U-Net's among them: of more finalists each would have to be further ahead."""
+_CONFIDENCE = 0.95
+_MARK = "finals"
+
+
+class Screened:
+    """What the runs before the finals say: weighed once, and kept as long as they are the same runs."""
+
+    def __init__(self) -> None:
+        self._records: Sequence[TrialRecord] = ()
+        self._evidence = Evidence.of(())
+
+    def __call__(self, records: Sequence[TrialRecord]) -> Evidence:
+        """The evidence of some runs."""
+        if records != self._records:
+            self._records, self._evidence = records, Evidence.of(records)
+        return self._evidence
+
+
+@dataclass(frozen=True)
+class Finals:
+    """The finals of a study as far as it was to go when they began; one that goes on further has others.
+
+    Args:
+        trials: of the study.
+        timeout: of the study, in seconds; None without one.
+        screened: what the runs before them say.
+    """
+
+    trials: int
+    timeout: float | None = None
+    screened: Screened = field(default_factory=Screened, compare=False)
+
+    def holds(self, record: TrialRecord) -> bool:
+        """Whether a trial belongs to these finals."""
+        return record.role is Role.FINALIST and record.memory.get(_MARK) == self._mark
+
+    def begun(self, records: Sequence[TrialRecord]) -> bool:
+        """Whether one of the trials belongs to these finals: then nothing more is proposed."""
+        return any(self.holds(record) for record in reversed(records))
+
+    def next(
+        self,
+        records: Sequence[TrialRecord],
+        pending: Sequence[TrialRecord],
+        *,
+        space: SearchSpace,
+        ladder: tuple[Budget, ...],
+        cost: str,
+        n_trials: int,
+    ) -> Evaluation:
+        """The next run.
+
+        The field is chosen one by one while the first fresh seed is run, by all runs but those of the finals, and
+        stays as it is from then on: what a finalist shows in the finals has no say in whether it is in them. All
+        take the same seeds in the same order, the plain U-Net first, so that all differences are paired. A seed
+        under which the plain U-Net collapses is replaced by the next. After ``FURTHER_SEEDS`` seeds only those go
+        on that are not surely worse than the first.
+
+        Args:
+            records: finished trials that may be looked at.
+            pending: trials whose results must not be looked at.
+            space: of the study.
+            ladder: budgets of the search, the shortest first; runs of the last are compared.
+            cost: the second objective.
+            n_trials: how many trials the finals have in all.
+        """
+        screening = [record for record in records if not self.holds(record)]
+        runs = [record for record in (*records, *pending) if self.holds(record)]
+        course = _Course.of(records, runs, space.plain, ladder[-1])
+        if len(course.seeds) == 1 and len(course.members) < n_places(n_trials) - 1:
+            evidence = self.screened([record for record in screening if record.budget == ladder[-1]])
+            chosen = next(_candidates(evidence, screening, course, ladder, space, cost), None)
+            if chosen is not None:
+                return self._evaluation(chosen, ladder[-1], course.seeds[0])
+        members = course.members if len(course.seeds) <= FURTHER_SEEDS else course.undecided()
+        for seed in course.seeds:
+            for member in members:
+                if (member, seed) not in course.begun:
+                    return self._evaluation(member, ladder[-1], seed)
+        following = 1 + max((record.seed for record in (*records, *pending)), default=-1)
+        return self._evaluation(space.plain, ladder[-1], following)
+
+    @property
+    def _mark(self) -> list[float | None]:
+        return [self.trials, self.timeout]
+
+    def _evaluation(self, placement: Placement, budget: Budget, seed: int) -> Evaluation:
+        return Evaluation(placement, budget, seed, Role.FINALIST, memory={_MARK: self._mark})
+
+
+def n_places(n_trials: int) -> int:
+    """How many placements so many trials can run with ``FURTHER_SEEDS`` seeds, the plain U-Net among them."""
+    return max(2, min(MOST_PLACES, round(n_trials / FURTHER_SEEDS)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """How far the finals have come.
+
+    Args:
+        members: the finalists, in the order in which they were chosen; none of which a run has failed.
+        excluded: what is or was in the finals, and what has failed in this study.
+        seeds: with which the plain U-Net was begun in the finals and has not collapsed, in order.
+        begun: placements with seeds.
+        evidence: of the finals and of the plain U-Net's other runs.
+    """
+
+    members: tuple[Placement, ...]
+    excluded: frozenset[Placement]
+    seeds: tuple[int, ...]
+    begun: frozenset[tuple[Placement, int]]
+    evidence: Evidence
+
+    @classmethod
+    def of(
+        cls, records: Sequence[TrialRecord], runs: Sequence[TrialRecord], plain: Placement, budget: Budget
+    ) -> _Course:
+        """By all finished trials, and by all trials of the finals that were begun."""
+        failed = {record.placement for record in records if record.failure is not None}
+        finalists = dict.fromkeys(run.placement for run in runs if run.placement.attended)
+        seen = [
+            r for r in records if r.budget == budget and (r.placement in finalists or not r.placement.attended)
+        ]
+        evidence = Evidence.of(seen)
+        lost = {r.seed for r in seen if not r.placement.attended and r.failure is not None}
+        if evidence.plain is not None:
+            lost |= evidence.collapses.seeds | evidence.collapses.runs[evidence.plain]
+        return cls(
+            members=tuple(placement for placement in finalists if placement not in failed),
+            excluded=frozenset({*finalists, *failed}),
+            seeds=tuple(run.seed for run in runs if run.placement == plain and run.seed not in lost),
+            begun=frozenset((run.placement, run.seed) for run in runs),
+            evidence=evidence,
+        )
+
+    def undecided(self) -> tuple[Placement, ...]:
+        """The members that are not surely worse than the first of them."""
+        rows = [row for row in (self.evidence.row_of(member) for member in self.members) if row is not None]
+        if not rows:
+            return self.members
+        ious = expected_ious(self.evidence)
+        best = max(rows, key=lambda row: ious[row])
+        worse = {self.evidence.selected.runs[row].placement for row in rows if self._is_worse(row, best)}
+        return tuple(member for member in self.members if member not in worse)
+
+    def _is_worse(self, row: int, best: int) -> bool:
+        if row == best or (estimate := self.evidence.difference(best, row)) is None:
+            return False
+        interval = self.evidence.together(estimate, _CONFIDENCE)
+        return interval is not None and interval.low > 0
+
+
+def _candidates(
+    evidence: Evidence,
+    screening: Sequence[TrialRecord],
+    course: _Course,
+    ladder: tuple[Budget, ...],
+    space: SearchSpace,
+    cost: str,
+) -> Iterator[Placement]:
+    """Who may be the next finalist, the best first: by the IoU to expect, and for each third place the best of
+    those that no other one beats at its cost."""
+    placements = [run.placement for run in evidence.selected.runs]
+    ious = _expected(evidence, placements, screening, ladder, space)
+    open_ = [row for row, placement in enumerate(placements) if placement.attended]
+    open_ = [row for row in open_ if placements[row] not in course.excluded]
+    by_front = len(course.members) % 3 == 2
+    front = front_of(evidence, ious, cost) if by_front else frozenset()
+    for row in sorted(open_, key=lambda row: (row not in front, -ious[row], placements[row].id)):
+        yield placements[row]
+
+
+def _expected(
+    evidence: Evidence,
+    placements: Sequence[Placement],
+    records: Sequence[TrialRecord],
+    ladder: tuple[Budget, ...],
+    space: SearchSpace,
+) -> Sequence[float]:
+    """The IoU to expect at the top budget; on a ladder its lower rungs tell of it, too."""
+    ious = expected_ious(evidence)
+    pooled = expected_on_ladder(space, records, placements, ladder) if len(ladder) > 1 else {}
+    return [pooled.get(placement, iou) for placement, iou in zip(placements, ious, strict=True)]

@@ -1,0 +1,74 @@
+"""What every study evaluates first: the architectures that a result has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from nas_attn.budget import Budget
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.record import Role
+from nas_attn.space import SearchSpace
+from nas_attn.strategy.evaluation import Evaluation
+
+PLAIN = "plain"
+OTHER_BUDGETS = {f"{PLAIN}, half the steps": 0.5, f"{PLAIN}, twice the steps": 2.0}
+"""The plain U-Net also runs for these multiples of the steps, to show whether it has converged."""
+
+
+def control_evaluations(
+    space: SearchSpace, ladder: tuple[Budget, ...], seed: int, allowed: Callable[[Placement], bool]
+) -> tuple[Evaluation, ...]:
+    """The controls of a study, in order; those that the space or its limits forbid are left out.
+
+    First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (as
+    segmentation_models.pytorch offers it) and gates on all skips (Attention U-Net, Oktay et al. 2018,
+    arXiv:1804.03999). The same on every lower rung, where they tell what short runs are worth. Last the plain
+    U-Net with half and with twice the steps.
+
+    Args:
+        space: the placements.
+        ladder: budgets to compare, the shortest first; the controls of the last come first.
+        seed: of all runs.
+        allowed: whether a placement keeps the limits.
+    """
+    placements = {space.plain: PLAIN}
+    for name, placement in _named_placements(space):
+        if placement not in placements and allowed(placement):
+            placements[placement] = name
+    found = [
+        Evaluation(placement, budget, seed, Role.CONTROL, name)
+        for budget in reversed(ladder)
+        for placement, name in placements.items()
+    ]
+    for name, multiple in OTHER_BUDGETS.items():
+        other = replace(ladder[-1], steps=max(1, int(ladder[-1].steps * multiple)))
+        if other not in ladder:
+            found.append(Evaluation(space.plain, other, seed, Role.CONTROL, name))
+    return tuple(found)
+
+
+def _named_placements(space: SearchSpace) -> list[tuple[str, Placement]]:
+    specs = dict.fromkeys(spec for _, choices in space.choices for spec in choices if spec != NONE)
+    named = [(f"{spec} everywhere", _fill(space, _always(spec))) for spec in specs]
+    smp = _fill(space, lambda location: _first(specs, "scse") if location.stage is Stage.DECODER else None)
+    attention_unet = _fill(space, lambda location: _first(specs, "gate") if location.stage is Stage.SKIP else None)
+    return [*named, ("scse in the decoder", smp), ("Attention U-Net", attention_unet)]
+
+
+def _fill(space: SearchSpace, wanted: Callable[[Location], AttentionSpec | None]) -> Placement:
+    """The wanted attention at each location that offers it, none elsewhere."""
+    return Placement(
+        tuple(
+            (location, spec if (spec := wanted(location)) in choices and spec is not None else NONE)
+            for location, choices in space.choices
+        )
+    )
+
+
+def _always(spec: AttentionSpec) -> Callable[[Location], AttentionSpec]:
+    return lambda _: spec
+
+
+def _first(specs: dict[AttentionSpec, None], kind: str) -> AttentionSpec | None:
+    return next((spec for spec in specs if spec.kind == kind), None)

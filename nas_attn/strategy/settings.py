@@ -1,0 +1,195 @@
+"""A search with every question settled: what makes two studies the same study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
+
+if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
+    from nas_attn.space import SearchSpace
+    from nas_attn.training import Precision, Recipe
+    from nas_attn.training.evaluation import DataSource
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Everything that decides which trials a study has and what they find.
+
+    Args:
+        study: its name.
+        space: the placements, with the network's sizes.
+        source: where the data come from.
+        data_name: what the data set calls itself.
+        classes: names of the classes.
+        mean: of each image channel, in pixel units.
+        std: of each image channel, in pixel units.
+        fingerprint: of the data.
+        budget: of every trial that is ranked; where it is to be found, the one with which the doubling begins.
+        strategy: who proposes placements.
+        cost: name of the second objective.
+        seed: of everything random.
+        finalists: share of the trials that repeats the leading placements with further seeds.
+        precision: number format and memory layout.
+        recipe: how every trial is trained.
+        devices: on which the workers run, in turn.
+        workers: trials that run at once.
+        parallel: for how many trials at once the study is laid out, on all machines together.
+        trials: how many trials the study shall have in the end.
+        n_screening_seeds: proposals take so many seeds in turn, ``seed`` the first of them.
+        find_budget: the budget that is ranked is found by doubling it until the plain U-Net has converged.
+        ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it, once
+            these are proven to foretell it.
+        ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
+        timeout: seconds after which no further trial begins; None for no limit.
+        outside: what of it is a user's own, and the ``module:name`` of each.
+        split: where memory runs out, a batch is gone through in parts, if that does not change the result.
+    """
+
+    study: str
+    space: SearchSpace
+    source: DataSource
+    data_name: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    budget: Budget
+    strategy: str
+    cost: str
+    seed: int
+    finalists: float
+    precision: Precision
+    recipe: Recipe
+    devices: tuple[str, ...]
+    workers: int
+    trials: int
+    parallel: int = 1
+    n_screening_seeds: int = 1
+    find_budget: bool = False
+    ladder: tuple[int, ...] | Literal["auto"] = ()
+    ladder_start: Literal["scratch", "plain"] = SCRATCH
+    timeout: float | None = None
+    split: bool = False
+    outside: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def screening_seeds(self) -> tuple[int, ...]:
+        """Those of the proposals, in their order."""
+        return tuple(range(self.seed, self.seed + self.n_screening_seeds))
+
+    def ladder_below(self, top: Budget) -> tuple[Budget, ...]:
+        """All rungs, the shortest first.
+
+        Args:
+            top: the last of them.
+        """
+        return rungs(self.ladder, top, pretrained=self.ladder_start == PLAIN)
+
+    @property
+    def on_proof(self) -> bool:
+        """Whether placements begin with short runs only once these are proven to foretell full ones."""
+        return self.ladder == "auto"
+
+    @property
+    def device_kind(self) -> str:
+        """``cpu`` or ``cuda``."""
+        return self.devices[0].partition(":")[0]
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change while a study goes on, as plain values.
+
+        The number of trials may grow, and workers and the place of the data may change.
+        """
+        asked: dict[str, Any] = {"find budget": True} if self.find_budget else {}
+        if self.ladder:
+            asked["ladder"] = list(self.ladder) if isinstance(self.ladder, tuple) else self.ladder
+            if self.ladder_start != SCRATCH:
+                asked["ladder start"] = self.ladder_start
+        if self.n_screening_seeds > 1:
+            asked["screening seeds"] = self.n_screening_seeds
+        if self.split:
+            asked["out of memory"] = "split"
+        if self.outside:
+            asked["outside"] = dict(self.outside)
+        return {
+            "space": self.space.to_dict(),
+            "data": self.data_name,
+            "data fingerprint": self.fingerprint,
+            "budget": self.budget.to_dict(),
+            **asked,
+            "strategy": self.strategy,
+            "cost": self.cost,
+            "seed": self.seed,
+            "finalists": self.finalists,
+            "precision": str(self.precision),
+            "recipe": asdict(self.recipe),
+            "device": self.device_kind,
+        }
+
+    def context(self) -> dict[str, Any]:
+        """What an export of the study needs besides its identity, as plain values."""
+        return {"classes": self.classes, "mean": self.mean, "std": self.std, "image_size": self.budget.image_size}
+
+
+def ladder_of(identity: Mapping[str, Any], top: Budget) -> tuple[Budget, ...]:
+    """All rungs of a study, the shortest first.
+
+    Args:
+        identity: of the study.
+        top: the last of them.
+    """
+    return rungs(identity.get("ladder", ()), top, pretrained=identity.get("ladder start") == PLAIN)
+
+
+def is_on_proof(identity: Mapping[str, Any]) -> bool:
+    """Whether placements of a study begin with short runs only once these are proven to foretell full ones."""
+    return identity.get("ladder") == "auto"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting in which two identities differ; prints ``budget.steps was 200 and is now 100``.
+
+    Args:
+        name: of the setting, with those that it lies in.
+        before: its value; None where there was none.
+        now: likewise.
+    """
+
+    name: str
+    before: object
+    now: object
+
+    def __str__(self) -> str:
+        return f"{self.name} was {_short(self.before)} and is now {_short(self.now)}"
+
+
+_UNSAID = {
+    "find budget": False,
+    "ladder start": SCRATCH,
+    "screening seeds": 1,
+    "out of memory": "fail",
+    "space.network.frames": 1,
+}
+"""What holds where an identity does not say it."""
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[Difference]:
+    """Where two identities differ."""
+    found = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        whole = f"{path}{name}"
+        before, after = (side.get(name, _UNSAID.get(whole)) for side in (old, new))
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, f"{whole}.")
+        elif before != after:
+            found.append(Difference(whole, before, after))
+    return found
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:60]}..."

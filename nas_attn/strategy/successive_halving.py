@@ -1,0 +1,197 @@
+"""A strategy on a ladder of budgets: new placements begin on the lowest rung, promising ones climb."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import Role, TrialRecord
+from nas_attn.strategy.expectation import learned
+from nas_attn.strategy.generators import array_generator, generator
+from nas_attn.strategy.question import Proposal, Question, Strategy
+from nas_attn.strategy.robust_scale import Array
+from nas_attn.strategy.rung_validation import MOST_TWINS, lowest_rung
+from nas_attn.strategy.rungs import Rungs
+from nas_attn.strategy.seed_effects import freed
+
+DRAWS = 64
+"""Of the posterior, by which the placements to promote are chosen."""
+BY_LOT = 3
+"""One of so many promotions is drawn by lot: what short runs are worth is seen on placements that they did not
+choose, and what they do not see at all has a chance."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The evaluation to make next.
+
+    Args:
+        proposal: the placement.
+        budget: a rung of the ladder.
+        seed: of the run that is repeated on a higher rung; None for a new placement, which takes any.
+    """
+
+    proposal: Proposal
+    budget: Budget
+    seed: int | None = None
+
+
+def next_step(
+    strategy: Strategy,
+    question: Question,
+    ladder: tuple[Budget, ...],
+    running: Sequence[TrialRecord],
+    *,
+    only_promote: bool = False,
+    on_proof: bool = False,
+) -> Step | None:
+    """Promote a placement, or try a new one.
+
+    Each rung takes as much compute as the next: as in successive halving (Jamieson and Talwalkar 2016,
+    arXiv:1502.07943) without waiting (Li et al. 2020, arXiv:1810.05934), of the placements on a rung of a third of
+    the steps a third is promoted. Which third is decided by the probability of entering the front at the
+    placement's cost, which is known exactly; one of ``BY_LOT`` is drawn by lot.
+
+    On proof placements run in full at first, and some of them then on the first rung as well, until it is seen to
+    foretell the top.
+
+    Args:
+        strategy: proposes what is new.
+        question: with the finished evaluations of all rungs, at their own IoU.
+        ladder: budgets, the shortest first.
+        running: evaluations whose results are not known yet.
+        only_promote: a placement that is new now would not reach the top any more.
+        on_proof: new placements begin at the top until the first rung is proven to foretell it.
+    Returns:
+        None where nothing is left to promote or to try.
+    """
+    if len(ladder) == 1:
+        proposal = strategy(question)
+        return None if proposal is None else Step(proposal, ladder[0])
+    climb = _Climb(replace(question, ladder=ladder, shown=question.records), running)
+    lowest = lowest_rung(question.records, ladder, on_proof=on_proof)
+    if on_proof and lowest > 0 and not only_promote and (twin := climb.twin()) is not None:
+        return twin
+    if (promoted := climb.promotion(lowest, due=not only_promote)) is not None:
+        return promoted
+    if (proposal := strategy(climb.translated(lowest))) is not None:
+        return Step(proposal, ladder[lowest])
+    return climb.promotion(lowest, due=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Climb:
+    """A search between two evaluations.
+
+    Args:
+        question: with the ladder, and the runs of all rungs at their own IoU.
+        running: evaluations whose results are not known yet.
+    """
+
+    question: Question
+    running: Sequence[TrialRecord]
+
+    def translated(self, lowest: int) -> Question:
+        """The question with every placement's IoU as the top would show it.
+
+        Args:
+            lowest: the rung on which new placements begin; what ran on those below it only is new once more.
+        """
+        records = freed(self.question.shown)
+        rungs = Rungs.learn(records, self.question.ladder)
+        known = self.question.known
+        if lowest > 0:
+            begun = self.question.ladder[lowest:]
+            known = {record.placement for record in self.question.shown if record.budget in begun}
+        return replace(self.question, records=rungs.at_the_top(records), known=known)
+
+    def twin(self) -> Step | None:
+        """The first rung's run of what has run at the top; None where there are enough."""
+        first, top = self.question.ladder[0], self.question.ladder[-1]
+        begun = {record.placement for record in (*self.question.shown, *self.running) if record.budget == first}
+        at_the_top = self._candidates(top, begun)
+        if not at_the_top or len(begun) >= MOST_TWINS:
+            return None
+        earliest = min(at_the_top.values(), key=lambda record: record.number)
+        return Step(Proposal(earliest.placement), first, earliest.seed)
+
+    def promotion(self, lowest: int, *, due: bool) -> Step | None:
+        """The most promising placement of the highest rung from which one can be promoted.
+
+        Args:
+            lowest: the rung on which new placements begin.
+            due: only where the rung above has had less compute than this one.
+        """
+        for lower, upper in reversed(list(pairwise(self.question.ladder[lowest:]))):
+            started = self._placements(self.question.shown, upper) | self._placements(self.running, upper)
+            finished = self._placements(self.question.shown, lower)
+            if due and len(finished) * lower.steps < (len(started) + 1) * upper.steps:
+                continue
+            runs = self._candidates(lower, started | self._begun_at_the_top)
+            if due and runs and len(started) % BY_LOT == BY_LOT - 1:
+                chosen = runs[generator(self.question).choice(list(runs))]
+                return Step(Proposal(chosen.placement), upper, chosen.seed)
+            if (best := self._most_promising(runs)) is not None:
+                return Step(Proposal(best.placement), upper, best.seed)
+        return None
+
+    def _candidates(self, rung: Budget, others: Collection[Placement]) -> dict[Placement, TrialRecord]:
+        """The strategy's first complete run on a rung of each placement but some others."""
+        return {
+            record.placement: record
+            for record in sorted(self.question.shown, key=lambda record: -record.number)
+            if record.budget == rung
+            and record.role is Role.PROPOSAL
+            and record.outcome is not None
+            and record.placement not in others
+        }
+
+    def _most_promising(self, runs: Mapping[Placement, TrialRecord]) -> TrialRecord | None:
+        """The run of the placement that enters the front most probably; None where none has a chance."""
+        if not runs:
+            return None
+        chances, expected = self._chances()
+        best = max(runs, key=lambda placement: (chances[placement], expected[placement]))
+        return runs[best] if chances[best] > 0 else None
+
+    def _chances(self) -> tuple[dict[Placement, float], dict[Placement, float]]:
+        """Of all that ran, on any rung: the probability of lying on their front, and the score to expect, at the
+        top."""
+        ran = dict.fromkeys(record.placement for record in self.question.shown if record.outcome is not None)
+        effects, encoding = learned(self.question)
+        draws = effects.draws(encoding.encode(ran), DRAWS, array_generator(self.question))
+        costs = np.array([self.question.cost(placement) for placement in ran])
+        on_front = (draws >= _best_within(draws, costs)).mean(0)
+        return dict(zip(ran, on_front.tolist(), strict=True)), dict(zip(ran, draws.mean(0).tolist(), strict=True))
+
+    def _placements(self, records: Iterable[TrialRecord], budget: Budget) -> set[Placement]:
+        """The strategy's own that are on a rung as they climb; controls run on all of them anyway."""
+        return {
+            record.placement
+            for record in records
+            if record.budget == budget
+            and record.role is Role.PROPOSAL
+            and record.placement not in self._begun_at_the_top
+        }
+
+    @cached_property
+    def _begun_at_the_top(self) -> set[Placement]:
+        """They have nothing to climb to; short runs of theirs are to prove what such runs are worth."""
+        first: dict[Placement, Budget] = {}
+        for record in sorted((*self.question.shown, *self.running), key=lambda record: record.number):
+            first.setdefault(record.placement, record.budget)
+        return {placement for placement, budget in first.items() if budget == self.question.ladder[-1]}
+
+
+def _best_within(scores: Array, costs: Array) -> Array:
+    """The highest score of all that cost no more than each, itself included: (draws, m), (m,) -> (draws, m)."""
+    order = np.argsort(costs)
+    last = np.searchsorted(costs[order], costs, side="right") - 1
+    best: Array = np.maximum.accumulate(scores[:, order], axis=1)[:, last]
+    return best

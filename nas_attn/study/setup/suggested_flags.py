@@ -1,0 +1,106 @@
+"""Which options give a search the settings that its study was begun with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nas_attn.budget import SCRATCH
+from nas_attn.config.settings import AUTO, StudyRequest
+from nas_attn.strategy.settings import Difference
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.repeat import study_values
+from nas_attn.study.setup.resolve import CEILINGS, Resolved
+
+_SAID = {
+    "space.network.base_channels": "base_channels",
+    "space.network.frames": "frames",
+    "budget.steps": "steps",
+    "budget.image_size": "image_size",
+    "budget.batch_size": "batch_size",
+    "screening seeds": "screening_seeds",
+    "out of memory": "out_of_memory",
+    **{name: name for name in ("strategy", "cost", "seed", "finalists", "precision", "device")},
+}
+"""Settings that a field of the request says in the same words."""
+_READ = {
+    "data": ("data",),
+    "data fingerprint": ("data", "longest_side", "image_size"),
+    "space.network.in_channels": ("data",),
+    "space.network.classes": ("data",),
+    "space.network.image_size": ("data", "longest_side", "image_size"),
+}
+"""Settings that are read from the data, and the fields on which they depend."""
+
+
+def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
+    """What to type so that a search agrees with its study; empty where no option settles it.
+
+    Args:
+        difference: of the two.
+        begun: the study.
+        asked: the search.
+    """
+    name, before = difference.name, difference.before
+    if name in ("ladder", "ladder start", "budget.steps"):
+        return _steps(difference, begun.identity)
+    if name == "find budget":
+        return "give --budget auto" if before else "leave out --budget"
+    if name in _READ:
+        return _data(_READ[name], begun, asked)
+    if name in _SAID:
+        return _give({_SAID[name]: before})
+    return _ceiling(difference, asked.request) or _space(name, begun.name, asked.request)
+
+
+def _steps(difference: Difference, begun: Mapping[str, Any]) -> str:
+    """A ladder with its last rung as steps holds whatever was asked; steps alone hold whatever the space says."""
+    ladder, steps = begun.get("ladder"), begun["budget"]["steps"]
+    start = begun.get("ladder start", SCRATCH)
+    if ladder is None:
+        out = "" if difference.name == "budget.steps" else " and leave out --ladder"
+        return _give({"steps": steps}) + out
+    if difference.name == "ladder start":
+        return _give({"ladder_start": start})
+    written = ladder if ladder == AUTO else ",".join(map(str, [*ladder, steps]))
+    usual = start == StudyRequest.ladder_start
+    return _give({"ladder": written, "steps": steps, **({} if usual else {"ladder_start": start})})
+
+
+def _data(fields: Iterable[str], begun: Ledger, asked: Resolved) -> str:
+    """Those of the fields that were others; where none was, the files themselves have changed."""
+    kept = begun.context.get("request") or {}
+    now = study_values(asked, StudyFolder.of(begun.name))
+    return _give({field: kept[field] for field in fields if field in kept and kept[field] != now.get(field)})
+
+
+def _ceiling(difference: Difference, asked: StudyRequest) -> str:
+    limit = difference.name.removeprefix("space.limits.")
+    if limit not in CEILINGS.values():
+        return ""
+    by_cost = asked.max_cost is not None and CEILINGS[asked.cost] == limit
+    if difference.before is not None:
+        return _give({"max_cost" if by_cost else limit: difference.before})
+    if by_cost or getattr(asked, limit) is not None:
+        return f"leave out {_flag('max_cost' if by_cost else limit)}"
+    return ""
+
+
+def _space(name: str, study: str, asked: StudyRequest) -> str:
+    """The file in the study's folder has the space as it was; who says how attentions start changes it."""
+    file = StudyFolder.of(study).space
+    if not name.startswith("space."):
+        return ""
+    found = [f"give --space {shlex.quote(str(file))}"] if file.is_file() and asked.space != str(file) else []
+    return " and ".join([*found, *(["leave out --start"] if asked.start else [])])
+
+
+def _give(values: Mapping[str, object]) -> str:
+    options = [f"{_flag(field)} {shlex.quote(str(value))}" for field, value in values.items()]
+    return f"give {' '.join(options)}" if options else ""
+
+
+def _flag(field: str) -> str:
+    return f"--{field.replace('_', '-')}"

@@ -1,0 +1,23 @@
+"""(placement, budget, seed) -> Outcome: by training, or by looking it up in a made-up task."""
+
+from nas_attn.training.evaluation.attention_maps import attention_maps
+from nas_attn.training.evaluation.cost_table import CostTable, own_cost
+from nas_attn.training.evaluation.data_source import DataSource
+from nas_attn.training.evaluation.evaluator import TrainingEvaluator
+from nas_attn.training.evaluation.lookup import LookupEvaluator
+from nas_attn.training.evaluation.memory_table import MemoryTable
+from nas_attn.training.evaluation.packed_sets import PackedSets, pack_sets, read_sets, write_sets
+
+__all__ = [
+    "CostTable",
+    "DataSource",
+    "LookupEvaluator",
+    "MemoryTable",
+    "PackedSets",
+    "TrainingEvaluator",
+    "attention_maps",
+    "own_cost",
+    "pack_sets",
+    "read_sets",
+    "write_sets",
+]

@@ -1,0 +1,71 @@
+"""Where the modules of a trained network strengthen or weaken what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.models.unet import UNet
+from nas_attn.training import Precision
+
+_ALIKE = 0.01
+"""Share of a module's output that may differ from one factor for each channel: rounding in half precision."""
+
+
+@torch.no_grad()
+def attention_maps(network: UNet, inputs: Tensor, precision: Precision, image: int = 0) -> dict[str, Tensor]:
+    """How much each module scales each position of one image: |y| / |x|, lengths over the channels.
+
+    x is what the module is given and y what it gives back, seen while the network works as ever. Above 1 a
+    position is strengthened, below 1 weakened. A module that gives each channel one factor for all positions (se,
+    eca ...) has no such map, and neither has one that returns its input, or that stands in for a convolution or
+    a block.
+
+    Args:
+        network: in eval mode.
+        inputs: one normalised image, or those of a clip that go through the network together, (N, C, H, W), on
+            the network's device.
+        precision: in which the network is called.
+        image: whose maps are wanted.
+    Returns:
+        location, such as ``skip.0``, to its map (h, w) in float32 on the CPU; NaN where the feature is 0. In the
+        order in which the network calls its modules.
+    """
+    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    modules = {name.replace("_", "."): module for name, module in network.attention.items()}
+    within_blocks = network.instead | network.beside | network.around
+    handles = [
+        module.register_forward_hook(_watcher(seen, place, image))
+        for place, module in modules.items()
+        if place not in within_blocks
+    ]
+    try:
+        with precision.autocast(inputs.device):
+            network(precision.arrange(inputs))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {place: _lengths(*pair) for place, pair in seen.items() if not _scales_channels_only(*pair)}
+
+
+def _watcher(seen: dict[str, tuple[Tensor, Tensor]], place: str, image: int) -> Callable[..., None]:
+    def watch(_: nn.Module, given: tuple[Tensor, ...], returned: Tensor) -> None:
+        one = slice(image, image + 1)
+        seen[place] = given[0][one].float(), returned[one].float()
+
+    return watch
+
+
+def _scales_channels_only(given: Tensor, returned: Tensor) -> bool:
+    """Whether the output is the input with one factor for each channel, as found by least squares."""
+    x, y = given.flatten(2), returned.flatten(2)
+    factors = (x * y).sum(2, keepdim=True) / x.square().sum(2, keepdim=True).clamp_min(1e-12)
+    return bool((y - factors * x).norm() <= _ALIKE * y.norm())
+
+
+def _lengths(given: Tensor, returned: Tensor) -> Tensor:
+    before, after = given[0].norm(dim=0), returned[0].norm(dim=0)
+    ratio = after / before
+    return torch.where(before > 0, ratio, torch.full_like(ratio, torch.nan)).cpu()

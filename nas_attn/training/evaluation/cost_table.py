@@ -1,0 +1,108 @@
+"""The exact cost of any placement without building its network."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.catalogue import KINDS
+from nas_attn.models.kind import Family
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location, Placement, Site, Stage
+from nas_attn.models.unet import build_unet
+from nas_attn.record import Cost
+from nas_attn.training.metrics import count_macs, count_parameters
+
+
+class CostTable:
+    """Parameters and MACs of a network's placements, for an image, or a clip of them, of one size.
+
+    Attention changes no size around it, so costs add up over the locations: the plain U-Net is counted once,
+    and each choice once by itself, less the convolution in whose place it stands. The sums equal what counting
+    the whole network gives.
+
+    Args:
+        network: the U-Net without its attention.
+        height: H of an image in pixels.
+        width: W of an image in pixels.
+    """
+
+    def __init__(self, network: UNetConfig, height: int, width: int) -> None:
+        self._sites = {site.location: site for site in network.sites(height, width)}
+        self._classes = network.classes
+        self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
+        with torch.device("meta"):
+            plain = build_unet(network, network.plain)
+        images = (network.frames, network.in_channels, height, width)
+        self.plain = Cost(count_parameters(plain), count_macs(plain, images))
+
+    def __call__(self, placement: Placement) -> Cost:
+        """What the whole network costs with this placement."""
+        added = [self.increment(location, spec) for location, spec in placement.attended]
+        return Cost(
+            parameters=self.plain.parameters + sum(parameters for parameters, _ in added),
+            macs=self.plain.macs + sum(macs for _, macs in added),
+        )
+
+    def increment(self, location: Location, spec: AttentionSpec) -> tuple[int, int]:
+        """Parameters and MACs that an attention adds at a location; counted once for all sites of equal sizes.
+
+        Where it stands in for a convolution that costs more, they are negative.
+        """
+        if (location, spec) not in self._increments:
+            site = replace(self._sites[location], location=Location(Stage.BOTTLENECK))
+            if KINDS[spec.kind].kind.family is not Family.BLOCK:
+                site = replace(site, block_channels=None)
+            self._increments[location, spec] = added_cost(spec, site, self._classes)
+        return self._increments[location, spec]
+
+
+@functools.cache
+def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
+    """Parameters and MACs that an attention at a site adds to a network of K classes, for an image or a clip."""
+    parameters, macs = own_cost(spec, site, classes)
+    if KINDS[spec.kind].kind.family is not Family.CONVOLUTION or dict(spec.options).get("start") == "identity":
+        return parameters, macs
+    replaced = nn.Conv2d(site.channels, site.channels, 3, padding=1, bias=False, device="meta")
+    feature = (site.frames, site.channels, site.height, site.width)
+    return parameters - count_parameters(replaced), macs - count_macs(replaced, feature)
+
+
+@functools.cache
+def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
+    """Parameters and MACs of an attention's module for an image or a clip, without what it stands in for or goes
+    around."""
+    kind = KINDS[spec.kind].kind
+    with torch.device("meta"):
+        module = attention_at(spec, site, classes)
+    shapes = [(site.frames, site.channels, site.height, site.width)]
+    if kind.needs_gate and site.gate_channels is not None:
+        shapes.append((site.frames, site.gate_channels, site.height // 2, site.width // 2))
+    called = module
+    if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
+        called = _Around(module, site.channels)
+    if kind.family is Family.BLOCK and site.block_channels is not None:
+        shapes = [(site.frames, site.block_channels, site.height, site.width)]
+    return count_parameters(module), count_macs(called, *shapes)
+
+
+class _Around(nn.Module):
+    """A module that is given, as a second input, something that costs nothing.
+
+    Args:
+        module: takes (x, function).
+        channels: of what the function returns.
+    """
+
+    def __init__(self, module: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.module = module
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        attended: Tensor = self.module(x, lambda entering: entering[:, :1].expand(-1, self.channels, -1, -1))
+        return attended

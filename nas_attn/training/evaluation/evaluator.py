@@ -1,0 +1,255 @@
+"""An evaluation by training: build, initialise, train, score, measure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas_attn.budget import Budget
+from nas_attn.data import Dataset
+from nas_attn.errors import MachineError
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import Placement
+from nas_attn.models.unet import build_unet
+from nas_attn.record import Cost, Outcome, Score
+from nas_attn.training import (
+    DeviceImages,
+    GraphPool,
+    ModuleHooks,
+    Precision,
+    Recipe,
+    Segmenter,
+    Stamp,
+    TrainedRun,
+    add_gradients,
+    initialise,
+    score_images,
+    train_run,
+    why_whole,
+)
+from nas_attn.training.evaluation.cost_table import CostTable
+from nas_attn.training.evaluation.data_source import DataSource
+from nas_attn.training.evaluation.packed_sets import PackedSets, pack_sets, read_sets
+from nas_attn.training.evaluation.pretrained import Weights, kept_weights, start_from
+from nas_attn.training.metrics import device_name, is_out_of_memory, measure_latency_ms, measure_peak_memory_mib
+
+
+@dataclass(frozen=True)
+class TrainingEvaluator:
+    """(placement, budget, seed) -> Outcome, by one complete run on one device.
+
+    The data are read, or mapped, at the first evaluation and stay on the device. The score is a pure function of
+    placement, budget, seed, data and kind of device; the times are not.
+
+    Args:
+        network: the U-Net without its attention.
+        source: the data; its images must have the network's channels and classes.
+        device: such as ``cpu`` or ``cuda:0``.
+        precision: number format and memory layout.
+        recipe: how to train.
+        cost_size: H and W of the image whose costs are measured; None takes the training crop's.
+        packed: folder in which ``write_sets`` has packed the data; None reads the source. The weights that
+            runs start from are kept there for all workers.
+        split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
+            that does not change.
+    """
+
+    network: UNetConfig
+    source: DataSource
+    device: str = "cpu"
+    precision: Precision = field(default_factory=Precision)
+    recipe: Recipe = field(default_factory=Recipe)
+    cost_size: tuple[int, int] | None = None
+    packed: str | None = None
+    split: bool = False
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        """Train and score one placement.
+
+        Raises:
+            DivergedError: the run's loss or weights stopped being finite.
+            NetworkError: an image is too small for the network.
+            MachineError: the images cannot be used, or were changed meanwhile.
+            RuntimeError: memory has run out; and other errors of torch.
+        """
+        started, parts = time.perf_counter(), 1
+        try:
+            while (outcome := self._evaluated(placement, budget, seed, parts)) is None:
+                parts *= 2
+                if self.device != "cpu":
+                    torch.cuda.empty_cache()
+        finally:
+            self._check_files()
+        return replace(outcome, seconds=time.perf_counter() - started)
+
+    def _evaluated(self, placement: Placement, budget: Budget, seed: int, parts: int) -> Outcome | None:
+        """The outcome with batches in so many parts; None where memory runs out, and more of them may help."""
+        started = time.perf_counter()
+        try:
+            module, run = self._trained(placement, budget, seed, parts)
+            score = self.score(module)
+            cost = self._cost(placement, module, budget, parts)
+        except (RuntimeError, MemoryError) as error:
+            if self.split and is_out_of_memory(error) and 2 * parts <= budget.batch_size:
+                if (why := self._why_whole(placement)) is None:
+                    return None
+                error.add_note(f"its batch was not split, since {why}")
+            raise
+        return Outcome(score, cost, run.curve, time.perf_counter() - started, run.engine)
+
+    def trained(self, placement: Placement, budget: Budget, seed: int) -> nn.Module:
+        """The network that an evaluation of the same arguments judges, in eval mode.
+
+        Raises:
+            DivergedError: the run's loss or weights stopped being finite.
+        """
+        return self._trained(placement, budget, seed)[0]
+
+    def score(self, module: nn.Module) -> Score:
+        """What a trained network is worth on the validation set."""
+        return score_images(self.segmenter(module), self._sets.val, self.network.classes)
+
+    def segmenter(self, module: nn.Module) -> Segmenter:
+        """What gives a trained network whole images."""
+        images = self._sets.val
+        return Segmenter(module, images.mean, images.std, self.network.min_image_size, self.precision)
+
+    @property
+    def validation(self) -> DeviceImages:
+        """The validation set, on the device."""
+        return self._sets.val
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to a worker: none of the data, which it reads itself."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, read once."""
+        return self.source.load()
+
+    @cached_property
+    def _sets(self) -> PackedSets:
+        try:
+            return self._read_sets()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise MachineError(f"{self.device} has no room for the images: {error}") from error
+
+    @cached_property
+    def _graph_pool(self) -> GraphPool | None:
+        device = torch.device(self.device)
+        return GraphPool(device) if device.type == "cuda" else None
+
+    @cached_property
+    def _costs(self) -> dict[tuple[int, int], CostTable]:
+        return {}
+
+    @cached_property
+    def _stamps(self) -> list[Stamp]:
+        """Of the packed files, if these are used."""
+        return []
+
+    def _read_sets(self) -> PackedSets:
+        device = torch.device(self.device)
+        if not self.packed:
+            return pack_sets(self.dataset, device, self.network.frames)
+        stamp = Stamp(Path(self.packed))
+        sets = read_sets(Path(self.packed), device)
+        self._stamps.append(stamp)
+        return sets
+
+    def _check_files(self) -> None:
+        """What was computed from files that have changed meanwhile counts for nothing; they are opened anew."""
+        try:
+            for stamp in self._stamps:
+                stamp.check()
+        except MachineError:
+            self._stamps.clear()
+            self._plain.clear()
+            self.__dict__.pop("_sets", None)
+            raise
+
+    def _trained(
+        self, placement: Placement, budget: Budget, seed: int, parts: int = 1
+    ) -> tuple[nn.Module, TrainedRun]:
+        module, sets, recipe = self._module(placement, seed), self._sets, self.recipe
+        if (before := budget.of_pretraining) is not None:
+            start_from(module, self._plain_weights(before, seed, parts))
+            recipe = recipe.after_pretraining
+        run = train_run(
+            module,
+            sets.train,
+            budget,
+            seed,
+            recipe=recipe,
+            precision=self.precision,
+            pool=self._graph_pool,
+            parts=parts,
+        )
+        return module, run
+
+    def _plain_weights(self, budget: Budget, seed: int, parts: int) -> Weights:
+        """Of the plain U-Net after a run of its own: the same that the control of this budget and seed has."""
+        if (budget, seed) not in self._plain:
+            self._plain[budget, seed] = kept_weights(
+                Path(self.packed) / self._plain_name(budget, seed) if self.packed else None,
+                lambda: self._trained(self.network.plain, budget, seed, parts)[0],
+            )
+        return self._plain[budget, seed]
+
+    def _plain_name(self, budget: Budget, seed: int) -> str:
+        """Of the file: all that decides the weights but the data, which have a folder of their own."""
+        device, network = torch.device(self.device).type, asdict(self.network)
+        decisive = (network, budget.to_dict(), asdict(self.recipe), str(self.precision), device, seed)
+        return f"plain-{sha256(repr(decisive).encode()).hexdigest()[:16]}.safetensors"
+
+    @cached_property
+    def _plain(self) -> dict[tuple[Budget, int], Weights]:
+        return {}
+
+    def _why_whole(self, placement: Placement) -> str | None:
+        with torch.device("meta"):
+            return why_whole(build_unet(self.network, placement))
+
+    def _module(self, placement: Placement, seed: int) -> nn.Module:
+        module = build_unet(self.network, placement)
+        initialise(module, seed)
+        return self.precision.place(module, torch.device(self.device))
+
+    def _cost(self, placement: Placement, module: nn.Module, budget: Budget, parts: int) -> Cost:
+        """Operations and latency of one image, or one clip; memory of one training step."""
+        device = torch.device(self.device)
+        height, width = self.cost_size or (budget.image_size, budget.image_size)
+        shape = (self.network.frames, self.network.in_channels, height, width)
+        if (height, width) not in self._costs:
+            self._costs[height, width] = CostTable(self.network, height, width)
+        return replace(
+            self._costs[height, width](placement),
+            latency_ms=measure_latency_ms(module, shape, device, warmups=2, repeats=9),
+            peak_memory_mib=self._peak_memory_mib(module, budget, parts),
+            device=device_name(device),
+        )
+
+    def _peak_memory_mib(self, module: nn.Module, budget: Budget, parts: int) -> float | None:
+        device = torch.device(self.device)
+        images = budget.batch_size * self.network.frames
+        shape = (images, self.network.in_channels, budget.image_size, budget.image_size)
+        inputs = self.precision.arrange(torch.zeros(shape, device=device))
+        masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
+        hooks = ModuleHooks(module, steps=1, seed=0)
+
+        def step() -> None:
+            add_gradients(module, hooks, inputs, masks, self.precision, parts=parts, frames=self.network.frames)
+
+        module.train()
+        module.zero_grad(set_to_none=True)
+        return measure_peak_memory_mib(step, device)

@@ -1,0 +1,25 @@
+"""Full training of an architecture with Lightning, and prediction with what came out."""
+
+from __future__ import annotations
+
+from nas_attn.training.full.curve import EpochRecord, StepRecord
+from nas_attn.training.full.full_training import train
+from nas_attn.training.full.plan import FitSettings
+from nas_attn.training.full.prediction import Prediction, PredictionReport, predict
+from nas_attn.training.full.result import FitResult, TrainedNetwork
+from nas_attn.training.full.run import Announcement
+from nas_attn.training.full.run_folder import architecture_id
+
+__all__ = [
+    "Announcement",
+    "EpochRecord",
+    "FitResult",
+    "FitSettings",
+    "Prediction",
+    "PredictionReport",
+    "StepRecord",
+    "TrainedNetwork",
+    "architecture_id",
+    "predict",
+    "train",
+]

@@ -1,0 +1,127 @@
+"""Training an architecture in full."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from nas_attn.architecture import Architecture
+from nas_attn.data import Dataset, card_of
+from nas_attn.errors import TrainingError
+from nas_attn.training.full.hardware import choose_hardware
+from nas_attn.training.full.plan import FitSettings, plan_fit
+from nas_attn.training.full.result import FitResult
+from nas_attn.training.full.run import Report, Run
+from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
+from nas_attn.training.metrics import IOU_DEFINITION, device_name
+
+
+def train(
+    architecture: Architecture,
+    dataset: Dataset,
+    settings: FitSettings,
+    output: Path,
+    *,
+    report: Report = lambda event: None,
+) -> FitResult:
+    """Train an architecture in full, and test it with the weights of its best epoch.
+
+    Each step is that of a search, with the recipe of a search: an epoch gives the weights and the validation score
+    of as many steps of a search. After the last epoch BatchNorm statistics are averaged anew, as at the end of a
+    search's run.
+
+    The same call goes on where a stopped training was, and only reads the result of a finished one. On a CPU
+    with one thread the weights are those of an undisturbed training, bit for bit.
+
+    The folder gets ``weights.safetensors``, ``architecture.yaml`` (with the classes and the normalisation of the
+    data), ``metrics.json``, ``curve.csv``, ``tensorboard/``, ``checkpoints/last.ckpt``, ``run.json`` (what the run
+    is), and ``plain/`` with the same for the plain U-Net.
+
+    Args:
+        architecture: what to train.
+        dataset: what it is to learn. Images are normalised with this set's statistics, or with those of an
+            architecture file that was written by hand.
+        settings: how.
+        output: the folder; new, empty, or that of the same run.
+        report: called, in one process only, before a training and after each of its steps and epochs.
+    Raises:
+        TrainingError: architecture, data and settings do not fit together, or the folder is taken.
+        DivergedError: the loss stopped being finite.
+        KeyboardInterrupt: Ctrl-C; the same call goes on.
+    """
+    check_fit(architecture, dataset, settings)
+    hardware = choose_hardware(settings)
+    plan = plan_fit(settings, dataset, architecture.network.min_image_size, architecture.network.frames)
+    subject = _completed(architecture, dataset)
+    plain = dataclasses.replace(subject, placement=subject.network.plain, found=None, results=None, verified=None)
+    folder = RunFolder(output)
+    run = Run("architecture", subject, dataset, plan, hardware, folder)
+    plain_run = Run("plain", plain, dataset, plan, hardware, folder.plain)
+    run.check_folder()
+    if settings.against_plain:
+        plain_run.check_folder()
+    result = FitResult(
+        architecture=architecture_id(architecture),
+        data=dataset.name,
+        classes=dataset.classes,
+        seed=plan.seed,
+        device=device_name(hardware.device),
+        weights=folder.weights,
+        trained=run.trained(report),
+        plain=plain_run.trained(report) if settings.against_plain else plain_run.finished(),
+    )
+    from nas_attn.training.full.lightning_shell import is_chief  # Lightning takes seconds to import
+
+    if is_chief():
+        card = card_of(dataset)
+        write_json(
+            folder.metrics, {**result.to_dict(), "iou_definition": IOU_DEFINITION, "data_card": card.to_dict()}
+        )
+    return result
+
+
+def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSettings) -> None:
+    """Make sure that an architecture can learn a data set.
+
+    Raises:
+        TrainingError: it takes another number of channels, gives another number of classes, or is the plain
+            U-Net and to be compared with itself; all such are named together.
+    """
+    network, found = architecture.network, []
+    if network.in_channels != dataset.in_channels:
+        found.append(
+            f"the architecture takes images of {network.in_channels} channels, those of {dataset.name} have "
+            f"{dataset.in_channels}; set in_channels (and input mean and std) in the architecture file, or search "
+            "on this data"
+        )
+    if network.classes != len(dataset.classes):
+        found.append(
+            f"the architecture tells {network.classes} classes apart, {dataset.name} has {len(dataset.classes)} "
+            f"({', '.join(dataset.classes)}); set classes in the architecture file, or search on this data"
+        )
+    found += _clip_problems(network.frames, dataset)
+    if settings.against_plain and architecture.placement == network.plain:
+        found.append("the architecture is the plain U-Net itself; leave out the comparison with it")
+    if found:
+        raise TrainingError(found)
+
+
+def _clip_problems(frames: int, dataset: Dataset) -> list[str]:
+    if frames == 1 or frames <= dataset.shortest_clip:
+        return []
+    if dataset.has_clips:
+        return [
+            f"the architecture looks at clips of {frames} frames, the shortest of {dataset.name} has "
+            f"{dataset.shortest_clip}; give longer clips, or search with --frames {dataset.shortest_clip}"
+        ]
+    return [
+        f"the architecture looks at clips of {frames} frames, the images of {dataset.name} are still; give clips "
+        "(images/train/CLIP/0001.png), or an architecture that was found on still images"
+    ]
+
+
+def _completed(architecture: Architecture, dataset: Dataset) -> Architecture:
+    """The architecture with the classes of the data, and with its statistics unless a person chose some."""
+    if architecture.found is None:
+        return dataclasses.replace(architecture, classes=dataset.classes)
+    return dataclasses.replace(architecture, classes=dataset.classes, mean=dataset.mean, std=dataset.std)

@@ -1,0 +1,208 @@
+"""Segmenting images with trained weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from nas_attn.architecture import Architecture
+from nas_attn.clips import covering_windows
+from nas_attn.data.problem import printable
+from nas_attn.errors import DataError, ExportError, UsageError
+from nas_attn.models.catalogue import KINDS
+from nas_attn.models.unet import build_unet
+from nas_attn.training.full.hardware import choose_hardware
+from nas_attn.training.full.loaded import LoadedImage, load_image
+from nas_attn.training.full.overlay import draw_legend, draw_overlay
+from nas_attn.training.full.plan import FitSettings
+from nas_attn.training.full.prediction_files import SOFTWARE, Target, find_clips, find_targets, legend_in
+from nas_attn.training.full.run_folder import architecture_id
+from nas_attn.training.full.weights import WeightsInfo, load_weights
+from nas_attn.training.segmenter import Segmenter, tile_margin
+from nas_attn.whole_file import whole_file
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was found in one image.
+
+    Args:
+        image: the file.
+        mask: the file with the class index of each pixel (8-bit PNG, as large as the image).
+        overlay: the file with the classes drawn over the image.
+        shares: of the pixels, for each class.
+    """
+
+    image: Path
+    mask: Path
+    overlay: Path
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """What was made of some images.
+
+    Args:
+        classes: names in the order of their indices.
+        predictions: of the images that could be segmented.
+        problems: what was wrong with each of the others, one line each.
+        n_clips: from how many clips the images are; None where each was seen by itself.
+    """
+
+    classes: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    problems: tuple[str, ...]
+    n_clips: int | None = None
+
+
+def predict(
+    architecture: Architecture,
+    weights: Path,
+    images: Sequence[Path],
+    output: Path,
+    *,
+    tile: int | None = None,
+    accelerator: str = "auto",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> PredictionReport:
+    """Segment images, and write a mask and an overlay of each.
+
+    An image that cannot be read or does not fit the network does not keep the others from being segmented.
+
+    Args:
+        architecture: that of the weights.
+        weights: written by ``train``; they say how images are normalised and reduced.
+        images: files and folders; where the architecture looks at the frames of a clip together, the folders of
+            clips, and their predictions go into masks/CLIP/ and overlays/CLIP/.
+        output: folder for masks/, overlays/ and legend.png; no file in it is written over that no prediction made.
+        tile: side of overlapping tiles, in pixels; None for whole images, and tiles of 1024 pixels where a side
+            is longer than 2048.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        report: called with the numbers of images done and to do.
+    Raises:
+        UsageError: a path or the tile is wrong; nothing was written then.
+        ExportError: the weights cannot be used, or not with this architecture.
+        TrainingError: the accelerator is not there.
+    """
+    if tile is not None:
+        tile_margin(tile, architecture.network.min_image_size)
+    frames = frames_together(architecture)
+    targets: Sequence[Sequence[Target]]
+    if frames > 1:
+        targets = find_clips(images, output, frames)
+    else:
+        targets = [(target,) for target in find_targets(images, output)]
+    n_images = sum(map(len, targets))
+    device = choose_hardware(FitSettings(accelerator=accelerator)).device
+    segmenter, info = _load(architecture, weights, device)
+    _make_folders(output, {target.mask.parent.name for clip in targets for target in clip if frames > 1})
+    predictions: list[Prediction] = []
+    problems: list[str] = []
+    with warnings.catch_warnings():
+        # As the reader of data sets does it: damage is told of by errors, a decompression bomb is one.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        done, in_channels = 0, architecture.network.in_channels
+        for clip in targets:
+            try:
+                for window in covering_windows([len(clip)], frames):
+                    shown = clip[window.first : window.first + frames]
+                    predictions += _predicted(shown, window.seen, segmenter, info, in_channels, tile)
+            except DataError as error:
+                problems += error.problems
+            done += len(clip)
+            report(done, n_images)
+    _save(draw_legend(info.classes), legend_in(output))
+    n_clips = len({prediction.mask.parent for prediction in predictions}) if frames > 1 else None
+    return PredictionReport(info.classes, tuple(predictions), tuple(problems), n_clips)
+
+
+def frames_together(architecture: Architecture) -> int:
+    """How many images the network must be given together; 1 where no attention looks at several."""
+    needed = any(KINDS[spec.kind].kind.needs_clip for _, spec in architecture.placement)
+    return architecture.network.frames if needed else 1
+
+
+def _load(architecture: Architecture, weights: Path, device: torch.device) -> tuple[Segmenter, WeightsInfo]:
+    module = build_unet(architecture.network, architecture.placement)
+    info = load_weights(weights, module, architecture_id(architecture))
+    network = architecture.network
+    if (len(info.classes), len(info.mean)) != (network.classes, network.in_channels):
+        raise ExportError(
+            f"{printable(weights)}: described for {len(info.classes)} classes and {len(info.mean)} channels, and "
+            f"the architecture has {network.classes} and {network.in_channels}; train again, or give another copy"
+        )
+    module.eval().to(device)
+    mean, std = torch.tensor(info.mean, device=device), torch.tensor(info.std, device=device)
+    return Segmenter(module, mean, std, architecture.network.min_image_size), info
+
+
+def _predicted(
+    targets: Sequence[Target],
+    seen: int,
+    segmenter: Segmenter,
+    info: WeightsInfo,
+    in_channels: int,
+    tile: int | None,
+) -> list[Prediction]:
+    """Images that go through the network together, less those of the first that were predicted before.
+
+    Raises DataError where they cannot be segmented.
+    """
+    images = [load_image(target.image, in_channels, info.bits, info.longest_side) for target in targets]
+    for target, image in zip(targets, images, strict=True):
+        if image.full.shape != images[0].full.shape:
+            raise DataError(f"{printable(target.image)}: has another size than the frames of its clip before it")
+    found = _labels(targets[0].image, images, segmenter, tile)
+    shown = zip(targets[seen:], images[seen:], found[seen:], strict=True)
+    return [_written(target, image, labels, info) for target, image, labels in shown]
+
+
+def _written(target: Target, image: LoadedImage, labels: Tensor, info: WeightsInfo) -> Prediction:
+    _save(Image.fromarray(labels.numpy()), target.mask)
+    _save(draw_overlay(image.full, labels), target.overlay)
+    counts = torch.bincount(labels.flatten().long(), minlength=len(info.classes))
+    return Prediction(target.image, target.mask, target.overlay, tuple((counts / labels.numel()).tolist()))
+
+
+def _labels(path: Path, images: Sequence[LoadedImage], segmenter: Segmenter, tile: int | None) -> Tensor:
+    """(N, H, W) at the size of the files."""
+    height, width = images[0].full.shape[1:]
+    pixels = torch.stack([image.reduced for image in images])
+    try:
+        return segmenter.labels(pixels, tile=tile, height=height, width=width)
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise DataError(
+            f"{printable(path)}: {width}x{height} pixels do not fit into the memory of the device; give a smaller "
+            "--tile, such as 512"
+        ) from None
+
+
+def _make_folders(output: Path, clips: Collection[str]) -> None:
+    try:
+        for name in ("masks", "overlays"):
+            for clip in clips or ("",):
+                (output / name / clip).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{printable(output)}: no folder can be made there ({error.strerror})") from None
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Write a PNG in one stroke, marked as ours."""
+    mark = PngInfo()
+    mark.add_text("Software", SOFTWARE)
+    try:
+        with whole_file(path) as part:
+            image.save(part, format="PNG", pnginfo=mark)
+    except OSError as error:
+        raise DataError(f"{printable(path)}: cannot be written ({error.strerror or error})") from None

@@ -1,0 +1,149 @@
+"""The training of one network in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+
+from nas_attn import __version__
+from nas_attn.architecture import Architecture, write_architecture
+from nas_attn.data import Dataset
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.unet import build_unet
+from nas_attn.training import Segmenter, initialise, pack_images, score_images
+from nas_attn.training.full.curve import EpochRecord, StepRecord
+from nas_attn.training.full.hardware import Hardware
+from nas_attn.training.full.loaded import bits_of
+from nas_attn.training.full.plan import FitPlan
+from nas_attn.training.full.result import TrainedNetwork
+from nas_attn.training.full.run_folder import RunFolder, RunIdentity, architecture_id, write_json
+from nas_attn.training.full.weights import WeightsInfo, load_weights, write_weights
+from nas_attn.wording.placements import describe
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a training is about to do.
+
+    Args:
+        network: ``architecture`` or ``plain``.
+        plan: of the training.
+        hardware: in words.
+    """
+
+    network: str
+    plan: FitPlan
+    hardware: str
+
+
+Report = Callable[[Announcement | StepRecord | EpochRecord], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One network, one folder.
+
+    Args:
+        name: ``architecture`` or ``plain``.
+        architecture: what to train, with the classes and the normalisation of the data.
+        dataset: what it is to learn.
+        plan: how.
+        hardware: where.
+        folder: for its files.
+    """
+
+    name: str
+    architecture: Architecture
+    dataset: Dataset
+    plan: FitPlan
+    hardware: Hardware
+    folder: RunFolder
+
+    @property
+    def identity(self) -> RunIdentity:
+        """What makes it this run and no other."""
+        return RunIdentity(
+            architecture_id(self.architecture), self.dataset.name, self.dataset.fingerprint, self.plan
+        )
+
+    def check_folder(self) -> None:
+        """Make sure that the folder is free for this run.
+
+        Raises:
+            TrainingError: it is not.
+        """
+        self.folder.check(self.identity)
+
+    def finished(self) -> TrainedNetwork | None:
+        """What the run found out, if it was made to its end."""
+        return self.folder.finished()
+
+    def trained(self, report: Report) -> TrainedNetwork:
+        """What the run found out, after training whatever is left of it.
+
+        Args:
+            report: called, in one process only, before the training and after each of its steps and
+                epochs.
+        """
+        finished = self.finished()
+        if finished is not None:
+            return finished
+        from nas_attn.training.full.lightning_shell import CheckpointCallback, SegmentationModule, fit, is_chief
+
+        if is_chief():
+            self.folder.claim(self.identity)
+            write_architecture(self.architecture, self.folder.architecture, catalogue())
+            report(Announcement(self.name, self.plan, str(self.hardware)))
+        module = build_unet(self.architecture.network, self.architecture.placement)
+        initialise(module, self.plan.seed)
+        precision = self.hardware.precision
+        precision.place(module, torch.device("cpu"))
+
+        def keep_best(record: EpochRecord) -> None:
+            write_weights(self.folder.weights, module, self._info(record))
+
+        callback = CheckpointCallback(self.folder.path, keep_best, self.plan.patience, report)
+        shell = SegmentationModule(module, self.architecture, self.dataset, self.plan, precision)
+        fit(shell, self.plan, self.hardware, callback, self.folder.path)
+        trained = self._tested(callback.records)
+        if is_chief():
+            write_json(self.folder.metrics, {"trained": asdict(trained)})
+        return trained
+
+    def _tested(self, records: tuple[EpochRecord, ...]) -> TrainedNetwork:
+        """The test of the weights that were written, read back into a new network, as ``predict`` uses them."""
+        architecture, device = self.architecture, self.hardware.device
+        module = build_unet(architecture.network, architecture.placement)
+        info = load_weights(self.folder.weights, module, architecture_id(architecture))
+        images = pack_images(self.dataset.test, architecture.mean, architecture.std, device, self.plan.frames)
+        segmenter = Segmenter(
+            module.eval().to(device), images.mean, images.std, architecture.network.min_image_size
+        )
+        score = score_images(segmenter, images, architecture.network.classes)
+        return TrainedNetwork(
+            placement=self.architecture.placement.id,
+            epochs=len(records),
+            best_epoch=info.epoch,
+            val_iou=info.val_iou,
+            test_iou=score.iou,
+            test_iou_per_class=score.iou_per_class,
+            seconds=sum(record.seconds for record in records),
+        )
+
+    def _info(self, record: EpochRecord) -> WeightsInfo:
+        return WeightsInfo(
+            architecture=architecture_id(self.architecture),
+            placement=describe(self.architecture.placement),
+            classes=self.architecture.classes,
+            mean=self.architecture.mean,
+            std=self.architecture.std,
+            bits=bits_of(self.dataset.train.image(0)),
+            longest_side=self.plan.longest_side,
+            data=self.dataset.fingerprint,
+            seed=self.plan.seed,
+            epoch=record.epoch,
+            val_iou=record.val_iou,
+            version=__version__,
+        )

@@ -1,0 +1,178 @@
+"""The folder of a run: whose it is, whether it is finished, and files that appear in it whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from nas_attn.architecture import Architecture
+from nas_attn.commands import command
+from nas_attn.document import Entry, FileKind, Problems, read_model
+from nas_attn.errors import TrainingError
+from nas_attn.training.full.plan import FitPlan
+from nas_attn.training.full.result import TrainedNetwork
+from nas_attn.whole_file import whole_file
+
+
+def architecture_id(architecture: Architecture) -> str:
+    """Ten hexadecimal digits that are the same wherever network and placement are the same."""
+    network = architecture.network
+    clips = f" frames={network.frames}" if network.frames > 1 else ""
+    return hashlib.sha256(f"{network!r}{clips} {architecture.placement}".encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What must be the same for a training to go on in a folder.
+
+    Args:
+        architecture: id of the network.
+        data: name of the data set.
+        fingerprint: of the data set.
+        plan: of the training.
+    """
+
+    architecture: str
+    data: str
+    fingerprint: str
+    plan: FitPlan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, flat, for JSON."""
+        return {**{name: value for name, value in vars(self).items() if name != "plan"}, **self.plan.to_dict()}
+
+
+_METRICS = FileKind("the result of a run", "trained", TrainingError)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run."""
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        """The weights of the best epoch."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def architecture(self) -> Path:
+        """The architecture, completed with what the data say."""
+        return self.path / "architecture.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """What came out."""
+        return self.path / "metrics.json"
+
+    @property
+    def identity(self) -> Path:
+        """Whose folder it is."""
+        return self.path / "run.json"
+
+    @property
+    def plain(self) -> RunFolder:
+        """The run of the plain U-Net beside this one."""
+        return RunFolder(self.path / "plain")
+
+    def check(self, identity: RunIdentity) -> None:
+        """Make sure that a run of this identity may go on, or begin, here.
+
+        Raises:
+            TrainingError: the folder holds another run, or other files.
+        """
+        if not self.identity.exists():
+            if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
+                raise TrainingError(
+                    f"{self.path}: holds files that are no run of '{command('train')}'; "
+                    "give another folder with -o"
+                )
+            return
+        there = _read(self.identity)
+        if "recipe" not in there:
+            raise TrainingError(
+                f"{self.path}: holds a run of another version of nas-attn, whose recipe is not known; "
+                "give another folder with -o, or delete this one"
+            )
+        differences = [
+            f"{name} {there.get(name)!r}, not {value!r}"
+            for name, value in identity.to_dict().items()
+            if there.get(name) != value
+        ]
+        if differences:
+            raise TrainingError(
+                f"{self.path}: holds a run with {', '.join(differences)}; "
+                "give another folder with -o, or delete this one"
+            )
+
+    def claim(self, identity: RunIdentity) -> None:
+        """Write the identity down.
+
+        Raises:
+            TrainingError: nothing can be written there.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.identity, identity.to_dict())
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path}: cannot be written to ({error.strerror}); give another folder with -o"
+            ) from None
+
+    def finished(self) -> TrainedNetwork | None:
+        """What a finished run found out; None where it is not finished."""
+        if not (self.metrics.exists() and self.weights.exists()):
+            return None
+        problems = Problems(str(self.metrics), _METRICS)
+        trained = read_model(Entry.of(_read(self.metrics).get("trained"), "trained"), TrainedNetwork, problems)
+        if trained is None:
+            told = "; ".join(problems.lines)
+            raise TrainingError(f"{told}; delete the file to have it made again")
+        return trained
+
+
+@contextlib.contextmanager
+def run_file(path: Path) -> Iterator[Path]:
+    """A new name beside a file of a run to write under, as ``whole_file`` gives it.
+
+    Args:
+        path: of the file; its folder must exist when the block ends.
+    Raises:
+        TrainingError: the file cannot be written.
+    """
+    try:
+        with whole_file(path) as part:
+            yield part
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by an error of its own
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise TrainingError(
+            f"{path}: cannot be written ({reason}); once it can, the same command goes on"
+        ) from None
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a file of a run in one stroke.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    with run_file(path) as part:
+        part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: cannot be read ({error}); delete the folder, or give another one") from None
+    if not isinstance(values, dict):
+        raise TrainingError(f"{path}: is no run of '{command('train')}'; give another folder")
+    return values

@@ -1,0 +1,27 @@
+"""What a network is worth and what it costs: the one IoU and MAC counter, parameters, latency, memory."""
+
+from __future__ import annotations
+
+from nas_attn.training.metrics.complexity import count_macs, count_parameters
+from nas_attn.training.metrics.device import device_name
+from nas_attn.training.metrics.iou import IGNORED, IOU_DEFINITION, IntersectionOverUnion
+from nas_attn.training.metrics.latency import measure_latency_ms
+from nas_attn.training.metrics.memory import MIB, LiveBytes, measure_peak_memory_mib
+from nas_attn.training.metrics.out_of_memory import begin_watch, is_out_of_memory, machine_bytes, out_of_memory_of
+
+__all__ = [
+    "IGNORED",
+    "IOU_DEFINITION",
+    "MIB",
+    "IntersectionOverUnion",
+    "LiveBytes",
+    "begin_watch",
+    "count_macs",
+    "count_parameters",
+    "device_name",
+    "is_out_of_memory",
+    "machine_bytes",
+    "measure_latency_ms",
+    "measure_peak_memory_mib",
+    "out_of_memory_of",
+]

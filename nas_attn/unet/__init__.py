@@ -1,8 +1,0 @@
-"""The network: a U-Net with attention where a placement puts it."""
-
-from __future__ import annotations
-
-from nas_attn.unet.build import build_unet
-from nas_attn.unet.unet import UNet
-
-__all__ = ["UNet", "build_unet"]

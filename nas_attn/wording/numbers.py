@@ -1,0 +1,47 @@
+"""Numbers as people read them: IoU points, intervals, counts, ranges, amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from nas_attn.analysis.result import Interval
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def points(delta: float) -> str:
+    """A difference in IoU points, with its sign: ``+0.9``."""
+    return "0.0" if abs(100 * delta) < 0.05 else f"{100 * delta:+.1f}"
+
+
+def bounds(interval: Interval) -> str:
+    """A confidence interval in IoU points: ``0.4 to 1.4``."""
+    return f"{_bound(interval.low)} to {_bound(interval.high)}"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Ascending whole numbers, neighbours joined: ``1,3-5``."""
+    runs = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    joined = [[number for _, number in run] for _, run in runs]
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in joined)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def amount(value: float) -> str:
+    """A number in three digits: ``1.23G``, ``45.6M``, ``789``."""
+    if value < 0:
+        return f"-{amount(-value)}"
+    for factor, prefix in _PREFIXES:
+        if value >= factor * 0.9995:
+            return f"{value / factor:.3g}{prefix}"
+    return f"{value:.3g}"
+
+
+def _bound(value: float) -> str:
+    """With a second digit where the first would hide on which side of 0 it lies."""
+    return f"{100 * value:.{2 if 0 < abs(100 * value) < 0.05 else 1}f}"

@@ -1,0 +1,174 @@
+"""What a ranking says in sentences: its verdict, and below it what was left out, is not known or collapsed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas_attn.analysis.gains import MOST_RUNS
+from nas_attn.analysis.order import COSTS
+from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
+from nas_attn.analysis.runs import LeftOut
+from nas_attn.wording.numbers import bounds, counted, points, ranges
+from nas_attn.wording.placements import describe, in_words
+
+_FEW_GROUPS = 5
+_MOST_COLLAPSED = 3
+_MOST_TIED = 8
+_UNDECIDED = "no placement has been tested with several fresh seeds yet."
+
+
+def ranking_verdict(ranking: Ranking) -> str:
+    """What a ranking says, in one or two sentences: a claim only where fresh runs show it."""
+    rows, plain = ranking.rows, ranking.plain
+    if not rows:
+        return "Nothing to rank: no trial is complete."
+    if plain is None:
+        return f"The plain U-Net was not evaluated; first is {in_words(rows[0].placement)}{_ties(rows)}."
+    others = [row for row in rows if not row.is_plain]
+    if not others:
+        return "Only the plain U-Net was evaluated."
+    better = [row for row in others if row.better_than_plain is Versus.BETTER]
+    if better:
+        return f"Better than the plain U-Net: {_claim(better[0], plain)}{_more(better)}{_ties(rows)}."
+    tested = [row for row in others if row.tested]
+    if not tested or all(row.delta_interval is None for row in tested):
+        promising = max(others, key=lambda row: row.iou_expected)
+        return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, plain)}."
+    return (
+        f"No placement is shown to be better than the plain U-Net{_ties(rows)}. "
+        f"First with attention is {_claim(tested[0], plain)}."
+    )
+
+
+def ranking_notes(ranking: Ranking) -> tuple[str, ...]:
+    """What to know of a ranking's figures, a sentence each."""
+    left_out = left_out_notes(ranking.left_out)
+    if not ranking.rows:
+        return left_out
+    return (*left_out, *_comparison(ranking), *_collapses(ranking), *_images(ranking), *_costs(ranking))
+
+
+def left_out_notes(left_out: LeftOut) -> tuple[str, ...]:
+    """Which trials are no part of a ranking, a sentence each."""
+    notes = []
+    if left_out.n_failed:
+        notes.append(f"{counted(left_out.n_failed, 'failed trial')} left out.")
+    if left_out.n_of_other_budgets:
+        others = counted(left_out.n_of_other_budgets, "complete trial")
+        notes.append(f"{others} of other budgets left out; ranked here: {left_out.budget}.")
+    return tuple(notes)
+
+
+def measured(row: RankedPlacement) -> str:
+    """The measured difference to the plain U-Net of what was tested: ``+0.9 (0.4 to 1.4)``; ``-`` of all else."""
+    if row.is_plain or not row.tested or row.delta is None:
+        return "-"
+    return points(row.delta) + ("" if row.delta_interval is None else f" ({bounds(row.delta_interval)})")
+
+
+def gained(row: RankedPlacement) -> str:
+    """The gain to expect over the plain U-Net in IoU points: ``+0.6``; ``-`` of the plain U-Net itself."""
+    return "-" if row.is_plain or row.gain is None else points(row.gain)
+
+
+def named(row: RankedPlacement) -> str:
+    """A placement, with the name of the control that it is where its own words do not hold it."""
+    words = describe(row.placement)
+    if row.control is None or row.is_plain:
+        return words
+    return f"{words} [control]" if row.control in words else f"{words} [control: {row.control}]"
+
+
+def _claim(row: RankedPlacement, plain: RankedPlacement) -> str:
+    """A placement, what it gains and what it costs."""
+    ratio = row.cost.macs / plain.cost.macs if plain.cost.macs else 1.0
+    collapsed = f"; it collapsed in {row.n_collapsed} of {row.n_runs} runs" if row.n_collapsed else ""
+    return (
+        f"{in_words(row.placement)}, expected gain {gained(row)} IoU points ({_basis(row)}) for {ratio:.2f}x MACs"
+        f"{collapsed}"
+    )
+
+
+def _basis(row: RankedPlacement) -> str:
+    """What the expected gain rests on."""
+    if not row.tested:
+        return f"{counted(row.n_seeds, 'run')} and those of similar placements"
+    return f"measured {measured(row)} with {counted(row.n_seeds, 'seed')}"
+
+
+def _more(better: Sequence[RankedPlacement]) -> str:
+    """The other placements that are better, too."""
+    return f", and {counted(len(better) - 1, 'more placement')}" if len(better) > 1 else ""
+
+
+def _ties(rows: Sequence[RankedPlacement]) -> str:
+    """The tested placements that may be as good as the first."""
+    tied = [row.rank for row in rows[1:] if row.tied_with_best and (row.tested or row.is_plain)]
+    if not tied:
+        return ""
+    if len(tied) > _MOST_TIED:
+        return f"; not distinguishable from the first: {len(tied)} tested placements"
+    return f"; not distinguishable from the first: rank{'' if len(tied) == 1 else 's'} {ranges(tied)}"
+
+
+def _comparison(ranking: Ranking) -> list[str]:
+    rows, notes = ranking.rows, []
+    if not any(row.is_plain for row in rows):
+        notes.append("The plain U-Net was not evaluated at this budget: no differences to it are known.")
+    elif apart := sum(row.delta is None for row in rows):
+        notes.append(f"{apart} of {len(rows)} placements share no seed with the plain U-Net: no difference known.")
+    if ranking.noise.pair is None:
+        notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
+    if unstable := sum(row.unstable for row in rows):
+        notes.append(
+            f"!  unstable: {unstable} of {len(rows)} placements scatter far more from seed to seed than the "
+            "others; they are judged by their own scatter and left out of the pooled noise."
+        )
+    if ranking.n_runs > MOST_RUNS:
+        notes.append(
+            f"Gains rest on {MOST_RUNS:,} of {ranking.n_runs:,} runs: those of placements with several and the "
+            "earliest others. For the rest, the expected gain follows from their attentions alone."
+        )
+    if any(row.fresh for row in rows):
+        notes.append("Finalists are reported by their runs in the finals, whose seeds chose nothing.")
+    return notes
+
+
+def _collapses(ranking: Ranking) -> list[str]:
+    notes = []
+    if seeds := ranking.collapsed_seeds:
+        which = f"seed{'' if len(seeds) == 1 else 's'} {ranges(seeds)}"
+        notes.append(f"The plain U-Net collapsed with {which}: nothing is compared under {_it(seeds)}.")
+    collapsed = [row for row in ranking.rows if row.n_collapsed]
+    named = [
+        f"{in_words(row.placement)} in {row.n_collapsed} of {row.n_runs}" for row in collapsed[:_MOST_COLLAPSED]
+    ]
+    if named:
+        more = len(collapsed) - len(named)
+        others = f"; {counted(more, 'more placement')}" if more else ""
+        notes.append(
+            "Collapsed runs are no part of the IoU, but count against a placement in the order: "
+            f"{'; '.join(named)}{others}."
+        )
+    return notes
+
+
+def _images(ranking: Ranking) -> list[str]:
+    """A warning where a class occurs in so few images that the intervals over images are too narrow."""
+    groups, fewest = ranking.image_groups, ranking.fewest_groups_of_a_class
+    if groups is None or fewest is None or fewest >= min(_FEW_GROUPS, groups):
+        return []
+    return [
+        f"A class occurs in only {fewest} of {groups} groups of validation images: intervals over so few images "
+        "are too narrow."
+    ]
+
+
+def _costs(ranking: Ranking) -> list[str]:
+    rows, cost = ranking.rows, ranking.cost
+    missing = sum(COSTS[cost](row.cost) is None for row in rows)
+    return [f"{missing} of {len(rows)} placements have no {cost}: they cannot be on the front."] if missing else []
+
+
+def _it(seeds: Sequence[int]) -> str:
+    return "it" if len(seeds) == 1 else "them"

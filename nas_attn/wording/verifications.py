@@ -1,0 +1,166 @@
+"""A verification in sentences."""
+
+from __future__ import annotations
+
+from nas_attn.analysis.result import Versus
+from nas_attn.analysis.verification import CollapsedRuns, Comparison, Verdict, Verification
+from nas_attn.wording.numbers import bounds, counted, points
+from nas_attn.wording.placements import in_words
+
+MOST_PROPOSED = 100
+"""More seeds are named, but not proposed."""
+_WHERE = "on the test data, with seeds that did not choose it"
+
+
+def verification_sentences(verification: Verification, command: str) -> tuple[str, ...]:
+    """The verdict, and what else is known of the whole winner, a sentence each.
+
+    Args:
+        verification: of a placement.
+        command: that verifies this placement.
+    """
+    found = [
+        verdict_sentence(verification),
+        _proposal(verification, command),
+        _collapses(verification),
+        _versus_control(verification),
+        _ious(verification),
+        f"{counted(verification.n_failed, 'run')} failed and had no say." if verification.n_failed else "",
+    ]
+    return tuple(filter(None, found))
+
+
+def verdict_sentence(verification: Verification) -> str:
+    """The verdict with its figure, and what must be known of it."""
+    said = {
+        Verdict.CONFIRMED: _confirmed,
+        Verdict.NOT_SHOWN: _not_shown,
+        Verdict.REFUTED: _refuted,
+    }[verification.verdict](verification)
+    return f"{said}{_caution(verification)}"
+
+
+def ablation_sentences(verification: Verification) -> tuple[str, ...]:
+    """What each module adds, a sentence each; empty where the winner was not run without them."""
+    return tuple(
+        f"{verification.winner[location]} at {location} adds {comparison_text(comparison)} to it."
+        for location, comparison in verification.modules.items()
+    )
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """``+0.9 IoU points (0.4 to 1.4, 5 seeds)``."""
+    known = [] if comparison.interval is None else [bounds(comparison.interval)]
+    seeds = counted(comparison.n_seeds, "seed")
+    return f"{points(comparison.delta)} IoU points ({', '.join([*known, seeds])})"
+
+
+def collapsed_text(collapsed: CollapsedRuns) -> str:
+    """``1 of 5 runs``."""
+    return f"{collapsed.number} of {counted(collapsed.of, 'run')}"
+
+
+def _confirmed(verification: Verification) -> str:
+    text = comparison_text(verification.to_plain) if verification.to_plain else ""
+    said = f"Confirmed: {in_words(verification.winner)} is better than the plain U-Net {_WHERE}: {text}."
+    expected = verification.expected
+    if expected is None:
+        return said
+    interval = verification.to_plain.interval if verification.to_plain else None
+    if interval is not None and interval.high < expected:
+        return f"{said} That is less than the {points(expected)} that the search expected."
+    return f"{said} The search expected {points(expected)}."
+
+
+def _not_shown(verification: Verification) -> str:
+    name, to_plain = in_words(verification.winner), verification.to_plain
+    if to_plain is None:
+        return f"Not shown: {name} and the plain U-Net have no seed in common with which both trained."
+    if to_plain.interval is None:
+        return f"Not shown: {comparison_text(to_plain)} tell nothing of the noise; two seeds are the least."
+    said = f"Not shown: {name} is not distinguishable from the plain U-Net {_WHERE}: {comparison_text(to_plain)}."
+    if verification.gain_shown is None:
+        return said
+    return f"{said} {counted(to_plain.n_seeds, 'seed')} could have shown about {_size(verification.gain_shown)}."
+
+
+def _refuted(verification: Verification) -> str:
+    name, to_plain = in_words(verification.winner), verification.to_plain
+    text = comparison_text(to_plain) if to_plain else ""
+    if to_plain is not None and to_plain.versus is Versus.WORSE:
+        return f"Refuted: {name} is worse than the plain U-Net {_WHERE}: {text}."
+    return (
+        f"Refuted: {name} does not gain the {points(verification.expected or 0.0)} IoU points over the plain "
+        f"U-Net that the search expected, {_WHERE}: {text}. Whether it gains less or nothing is not shown."
+    )
+
+
+def _proposal(verification: Verification, command: str) -> str:
+    """How many seeds could show what the search expects, where it was not shown."""
+    expected, to_plain = verification.expected, verification.to_plain
+    shown = verification.verdict is not Verdict.NOT_SHOWN or verification.gain_shown is None
+    if shown or expected is None or to_plain is None:
+        return ""
+    needed, gain = verification.seeds_needed, f"the {points(expected)} that the search expected"
+    if needed is None:
+        return f"No number of seeds could show {gain}{_on(verification)}: so small a gain cannot be told here."
+    if needed > MOST_PROPOSED:
+        return f"It would take about {needed:,} seeds to show {gain}: so small a gain cannot be told here."
+    if needed <= to_plain.n_seeds:
+        return (
+            f"So many seeds show {gain} in four of five verifications, if it is true; twice as many tell more: "
+            f"'{command} --seeds {2 * to_plain.n_seeds}'."
+        )
+    return f"{counted(needed, 'seed')} could show {gain}: '{command} --seeds {needed}'."
+
+
+def _on(verification: Verification) -> str:
+    return "" if verification.n_images is None else f" on these {verification.n_images} test images"
+
+
+def _caution(verification: Verification) -> str:
+    """That the winner collapses more often than the plain U-Net: no gain of the other runs says that."""
+    if not verification.collapses_more:
+        return ""
+    winner, plain = verification.collapsed["winner"], verification.collapsed.get("plain")
+    beside = f", the plain U-Net in {collapsed_text(plain)}" if plain else ""
+    delta = verification.delta_all
+    counting = "" if delta is None else f"; with its collapsed runs the difference is {points(delta)}"
+    return f" But it collapsed in {collapsed_text(winner)}{beside}{counting}."
+
+
+def _collapses(verification: Verification) -> str:
+    """Of the placements with collapsed runs, but for what the caution says."""
+    names = {"winner": "it", "plain": "the plain U-Net", "control": "the best control"}
+    told = {"winner", "plain"} if verification.collapses_more else set()
+    found = [
+        f"{names[name]} in {collapsed_text(collapsed)}"
+        for name, collapsed in verification.collapsed.items()
+        if collapsed.number and name not in told
+    ]
+    return f"Collapsed runs are left out: {', '.join(found)}." if found else ""
+
+
+def _versus_control(verification: Verification) -> str:
+    if verification.to_control is None:
+        return ""
+    words = {
+        Versus.BETTER: "It is better than the best control",
+        Versus.WORSE: "It is worse than the best control",
+        Versus.NOT_DISTINGUISHABLE: "It is not distinguishable from the best control",
+        Versus.UNKNOWN: "Beside the best control it has",
+    }
+    said = words[verification.to_control.versus]
+    return f"{said}, {verification.control}: {comparison_text(verification.to_control)}."
+
+
+def _ious(verification: Verification) -> str:
+    if verification.iou is None:
+        return ""
+    winner, plain = (f"{100 * iou:.1f}" for iou in verification.iou)
+    return f"IoU x100 on the test data: {winner}, plain U-Net {plain}."
+
+
+def _size(gain: float) -> str:
+    """Without sign, and never 0: a gain that can be shown is none."""
+    return f"{100 * gain:.1f}" if gain >= 0.0005 else f"{100 * gain:.2g}"

@@ -1,0 +1,248 @@
+"""The course of a study: the budget that is found, the rungs, and the time that is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import Outcome, Role, TrialRecord
+from nas_attn.strategy.rung_validation import MOST_TWINS
+from nas_attn.strategy.schedule.finals import FURTHER_SEEDS
+from nas_attn.strategy.settings import differences, ladder_of
+from nas_attn.study.loop import run_trials
+from nas_attn.study.workers.pool import InlinePool, Pool
+from nas_attn.training.evaluation import LookupEvaluator
+
+RUNGS = (200, 600, 1800)
+
+
+def run(studies: Any, pool: Pool) -> tuple[TrialRecord, ...]:
+    return run_trials(studies.settings, studies.ledger(), studies.agenda(), pool, lambda records: None)
+
+
+def climbing(studies: Any, trials: int = 120) -> None:
+    top = Budget(RUNGS[-1], 32, 8)
+    studies.change(budget=top, ladder=RUNGS[:-1], strategy="additive", trials=trials)
+
+
+def steps_of(records: Sequence[TrialRecord], role: Role) -> Counter[int]:
+    return Counter(record.budget.steps for record in records if record.role is role)
+
+
+def test_on_a_ladder_about_a_third_of_each_rung_climbs(studies: Any, evaluator: LookupEvaluator) -> None:
+    """But for the last proposals."""
+    climbing(studies)
+    records = run(studies, InlinePool(evaluator))
+    last = sum(record.role is Role.FINALIST for record in records) // FURTHER_SEEDS
+    proposals = steps_of([record for record in records if record.role is Role.PROPOSAL][:-last], Role.PROPOSAL)
+
+    assert proposals[200] >= 3 * proposals[600] >= 9 * proposals[1800]
+    assert proposals[600] >= proposals[200] // 6
+    assert proposals[1800] > 0
+
+
+def test_a_placement_climbs_rung_by_rung(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    seen: dict[Placement, list[int]] = {}
+    for record in run(studies, InlinePool(evaluator)):
+        if record.role is Role.PROPOSAL:
+            seen.setdefault(record.placement, []).append(record.budget.steps)
+
+    assert {tuple(steps) for steps in seen.values()} == {RUNGS[:1], RUNGS[:2], RUNGS}
+
+
+def test_the_last_proposals_let_placements_climb(studies: Any, evaluator: LookupEvaluator) -> None:
+    """As many as the race has places: what begins on the lowest rung now would not reach the top."""
+    climbing(studies)
+    records = run(studies, InlinePool(evaluator))
+    finalists = sum(record.role is Role.FINALIST for record in records)
+    proposals = [record.budget.steps for record in records if record.role is Role.PROPOSAL]
+
+    assert min(proposals[-(finalists // FURTHER_SEEDS) :]) > RUNGS[0]
+    assert min(proposals[-(finalists // FURTHER_SEEDS) - 6 :]) == RUNGS[0]
+
+
+def test_a_placement_climbs_with_the_seed_that_it_began_with(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    studies.change(n_screening_seeds=3)
+    seeds: dict[Placement, set[int]] = {}
+    for record in run(studies, InlinePool(evaluator)):
+        if record.role is Role.PROPOSAL:
+            seeds.setdefault(record.placement, set()).add(record.seed)
+
+    assert {len(taken) for taken in seeds.values()} == {1}
+    assert {seed for taken in seeds.values() for seed in taken} == {0, 1, 2}
+
+
+def test_controls_run_on_every_rung_and_the_race_on_the_top_only(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    records = run(studies, InlinePool(evaluator))
+    ran = {(record.control, record.budget) for record in records if record.role is Role.CONTROL}
+    named = Counter(name for name, _ in ran)
+
+    assert {named[name] for name in ("scse everywhere", "gate everywhere")} == {3}
+    assert set(steps_of(records, Role.FINALIST)) == {1800}
+
+
+def misleading(evaluator: LookupEvaluator) -> Any:
+    """At 200 steps the order is turned round."""
+
+    def evaluate(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        outcome = evaluator(placement, replace(budget, steps=100_000), seed)
+        sign = -1 if budget.steps == 200 else 1
+        iou = 0.6 + sign * (outcome.score.iou - 0.6)
+        return replace(outcome, score=replace(outcome.score, iou=iou))
+
+    return evaluate
+
+
+def test_a_rung_whose_order_says_nothing_is_left_out(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    records = run(studies, InlinePool(misleading(evaluator)))
+    proposals = [record for record in records if record.role is Role.PROPOSAL]
+
+    assert [record.budget.steps for record in proposals[-30:]].count(200) == 0
+
+
+def test_short_runs_are_left_out_until_they_are_proven(studies: Any, evaluator: LookupEvaluator) -> None:
+    """Here they foretell full ones; the controls, which run on every rung, are the first part of the proof."""
+    studies.change(budget=Budget(1800, 32, 8), ladder="auto", strategy="additive", trials=160)
+    records = run(studies, InlinePool(replace(evaluator, run_noise=0.001, gap=0.02)))
+    proposals = [record for record in records if record.role is Role.PROPOSAL]
+    new = [
+        record
+        for n, record in enumerate(proposals)
+        if record.placement not in {p.placement for p in proposals[:n]}
+    ]
+
+    assert new[0].budget.steps == 1800
+    assert {record.budget.steps for record in new[-20:]} == {200}
+    assert steps_of(proposals[-40:], Role.PROPOSAL)[1800] > 0, "and climb from there"
+
+
+def test_without_proof_all_placements_run_in_full(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(budget=Budget(1800, 32, 8), ladder="auto", strategy="additive", trials=120)
+    records = run(studies, InlinePool(misleading(evaluator)))
+    short = [record for record in records if record.budget.steps == 200]
+    full = {(record.placement, record.seed): record.number for record in records if record.budget.steps == 1800}
+
+    assert len({record.placement for record in short}) == MOST_TWINS
+    assert steps_of(records, Role.PROPOSAL)[1800] > 50
+    assert 600 not in steps_of(records, Role.CONTROL), "nothing would be learned from them"
+    assert all(full[record.placement, record.seed] < record.number for record in short)
+
+
+def test_short_runs_of_the_proof_take_no_seed_out_of_turn(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(budget=Budget(1800, 32, 8), ladder="auto", strategy="additive", trials=120, n_screening_seeds=4)
+    records = run(studies, InlinePool(misleading(evaluator)))
+    full = [record for record in records if record.role is Role.PROPOSAL and record.budget.steps == 1800]
+
+    assert [record.seed for record in full[24:32]] == [0, 1, 2, 3] * 2
+    assert [record.seed for record in full[:10]] == [0] * 8 + [0, 1]
+
+
+@pytest.fixture
+def quiet(evaluator: LookupEvaluator) -> LookupEvaluator:
+    return replace(evaluator, seed_noise=0.001, run_noise=0.001)
+
+
+def test_the_budget_is_doubled_until_the_plain_unet_gains_nothing(studies: Any, quiet: LookupEvaluator) -> None:
+    """Its shortfall is 0.3 * 2^(-steps / 300): 0.007 after 1600 steps, and 0.00019 after twice as many."""
+    studies.change(budget=Budget(100, 32, 8), find_budget=True, trials=60)
+    records = run(studies, InlinePool(quiet))
+
+    probes = [(record.budget.steps, record.seed) for record in records[:12]]
+    assert probes == [(100 * 2**doubling, seed) for doubling in range(6) for seed in (0, 1)]
+    assert not any(record.placement.attended for record in records[:12])
+    assert studies.agenda().course(records).top.steps == 1600
+    assert set(steps_of(records, Role.PROPOSAL)) == {1600} == set(steps_of(records, Role.FINALIST))
+    assert len({(record.placement, record.budget, record.seed) for record in records}) == 60
+
+
+def test_with_the_budget_found_the_rungs_are_shares_of_it(studies: Any, quiet: LookupEvaluator) -> None:
+    studies.change(budget=Budget(100, 32, 8), find_budget=True, ladder="auto", trials=60)
+    course = studies.agenda().course(run(studies, InlinePool(quiet)))
+
+    assert [budget.steps for budget in course.ladder] == [177, 533, 1600]
+
+
+def slow(evaluator: LookupEvaluator, seconds: float) -> Any:
+    """Says that an evaluation took so long."""
+    return lambda *asked: replace(evaluator(*asked), seconds=seconds)
+
+
+def test_when_the_time_is_up_no_trial_begins(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=300.0, trials=1_000_000)
+
+    assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 30
+
+
+def test_finalists_get_their_share_of_the_time(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=400.0, trials=1_000_000)
+    roles = Counter(record.role for record in run(studies, InlinePool(slow(evaluator, 10.0))))
+
+    assert roles[Role.FINALIST] == 10
+    assert roles[Role.PROPOSAL] > 0
+
+
+def test_whichever_ends_first_ends_the_study(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=400.0, trials=20)
+
+    assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 20
+
+
+def test_near_the_end_of_their_time_placements_only_climb(studies: Any, evaluator: LookupEvaluator) -> None:
+    """Full runs take 9 s, so that the last quarter of 1200 s holds 33 of the race, of 6 or 7 placements."""
+    climbing(studies)
+    studies.change(timeout=1200.0, trials=1_000_000)
+
+    def timed(placement: Placement, budget: Budget, seed: int) -> Outcome:
+        return replace(evaluator(placement, budget, seed), seconds=budget.steps / 200)
+
+    proposals = [record for record in run(studies, InlinePool(timed)) if record.role is Role.PROPOSAL]
+
+    assert min(record.budget.steps for record in proposals[-6:]) > RUNGS[0]
+    assert min(record.budget.steps for record in proposals[-20:]) == RUNGS[0]
+
+
+def test_a_process_with_other_workers_decides_alike_near_the_end(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=400.0, trials=1_000_000, parallel=2)
+    one = run(studies, InlinePool(slow(evaluator, 10.0)))
+    studies.forget()
+    studies.change(workers=2)
+
+    assert run(studies, InlinePool(slow(evaluator, 10.0))) == one
+
+
+def test_a_study_whose_time_is_up_goes_on_with_more_time(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(timeout=200.0, trials=1_000_000)
+    run(studies, InlinePool(slow(evaluator, 10.0)))
+    studies.change(timeout=300.0)
+
+    assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 30
+
+
+def test_shorter_runs_may_start_from_the_plain_unet(studies: Any, evaluator: LookupEvaluator) -> None:
+    climbing(studies)
+    studies.change(ladder_start="plain")
+    records = run(studies, InlinePool(evaluator))
+    pretraining = {(record.budget.steps, record.budget.pretraining) for record in records}
+
+    assert pretraining == {(200, 1800), (600, 1800), (1800, 0), (900, 0), (3600, 0)}
+
+
+def test_where_the_rungs_start_is_part_of_what_a_study_is(studies: Any) -> None:
+    climbing(studies)
+    scratch = studies.settings.identity()
+    studies.change(ladder_start="plain")
+    plain = studies.settings.identity()
+
+    assert "ladder start" not in scratch, "studies from before it existed go on"
+    assert list(map(str, differences(scratch, plain))) == ["ladder start was scratch and is now plain"]
+    assert ladder_of(plain, studies.settings.budget) == studies.settings.ladder_below(studies.settings.budget)

@@ -1,0 +1,110 @@
+"""What a study evaluates first, and who gets further seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nas_attn.budget import Budget
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
+from nas_attn.record import Role, State, TrialRecord
+from nas_attn.space import SearchSpace, read_space
+from nas_attn.strategy.schedule.convergence import plain_convergence
+from nas_attn.strategy.schedule.reference_architectures import control_evaluations
+from nas_attn.training.evaluation import LookupEvaluator
+
+BUDGET = Budget(400, 32, 8)
+
+
+def controls_of(space: SearchSpace, allowed: Any = lambda _: True) -> dict[str | None, Placement]:
+    return {one.control: one.placement for one in control_evaluations(space, (BUDGET,), 0, allowed)}
+
+
+def record(number: int, placement: Placement, seed: int, iou: float, evaluator: LookupEvaluator) -> TrialRecord:
+    outcome = evaluator(placement, BUDGET, seed)
+    outcome = replace(outcome, score=replace(outcome.score, iou=iou))
+    return TrialRecord(number, placement, BUDGET, seed, Role.PROPOSAL, State.COMPLETE, outcome=outcome)
+
+
+def test_the_plain_unet_is_first_and_shows_its_curve_at_the_end() -> None:
+    space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
+    first, *_, half, twice = control_evaluations(space, (BUDGET,), 0, lambda _: True)
+
+    assert [one.placement for one in (first, half, twice)] == [space.plain] * 3
+    assert [one.budget.steps for one in (first, half, twice)] == [400, 200, 800]
+
+
+def test_every_kind_stands_everywhere_it_may() -> None:
+    space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
+    controls = controls_of(space)
+
+    assert {location.stage for location, _ in controls["gate everywhere"].attended} == {Stage.SKIP, Stage.DECODER}
+    assert len(controls["se everywhere"].attended) == 13
+    assert {str(location) for location, _ in controls["scse in the decoder"].attended} == {
+        f"decoder.{level}" for level in range(4)
+    }
+    assert {str(location) for location, _ in controls["Attention U-Net"].attended} == {
+        f"skip.{level}" for level in range(4)
+    }
+
+
+def test_controls_that_break_a_limit_are_left_out_but_never_the_plain_unet() -> None:
+    space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
+
+    assert set(controls_of(space, lambda _: False)) == {
+        "plain",
+        "plain, half the steps",
+        "plain, twice the steps",
+    }
+
+
+def test_no_control_is_evaluated_twice(space: SearchSpace) -> None:
+    evaluations = control_evaluations(space, (BUDGET,), 0, lambda _: True)
+
+    assert len({(one.placement, one.budget) for one in evaluations}) == len(evaluations)
+
+
+def curve(space: SearchSpace, evaluator: LookupEvaluator, ious: dict[int, float], noise: float | None) -> Any:
+    records = [
+        replace(record(number, space.plain, 0, iou, evaluator), budget=replace(BUDGET, steps=steps))
+        for number, (steps, iou) in enumerate(ious.items())
+    ]
+    return plain_convergence(records, BUDGET, noise)
+
+
+def test_twice_the_steps_for_less_than_a_point_is_convergence(
+    space: SearchSpace, evaluator: LookupEvaluator
+) -> None:
+    assert curve(space, evaluator, {200: 0.5, 400: 0.695, 800: 0.70}, 0.001).converged is True
+
+
+def test_twice_the_steps_for_more_than_the_seeds_bring_is_none(
+    space: SearchSpace, evaluator: LookupEvaluator
+) -> None:
+    assert curve(space, evaluator, {200: 0.5, 400: 0.6, 800: 0.70}, 0.01).converged is False
+
+
+def test_a_gain_that_seeds_may_bring_is_not_known(space: SearchSpace, evaluator: LookupEvaluator) -> None:
+    assert curve(space, evaluator, {400: 0.66, 800: 0.70}, 0.05).converged is None
+
+
+def test_one_point_is_no_curve(space: SearchSpace, evaluator: LookupEvaluator) -> None:
+    found = curve(space, evaluator, {400: 0.7}, 0.01)
+
+    assert (found.gain, found.converged) == (None, None)
+    assert Location(Stage.SKIP) in dict(space.choices)
+    assert AttentionSpec("none") in dict(space.choices)[Location(Stage.SKIP)]
+
+
+def test_the_plain_unets_short_run_from_its_own_weights_is_no_point_of_its_curve(
+    space: SearchSpace, evaluator: LookupEvaluator
+) -> None:
+    ious = {200: 0.5, 400: 0.695}
+    records = [
+        replace(record(number, space.plain, 0, iou, evaluator), budget=replace(BUDGET, steps=steps))
+        for number, (steps, iou) in enumerate(ious.items())
+    ]
+    again = replace(record(2, space.plain, 0, 0.7, evaluator), budget=replace(BUDGET, steps=200, pretraining=400))
+
+    assert plain_convergence([*records, again], BUDGET, None).points == ((200, 0.5), (400, 0.695))

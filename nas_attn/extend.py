@@ -8,7 +8,7 @@ An attention is a module with the facts of its kind, a strategy a function, a re
 
 A search space, ``--strategy`` and ``--data`` then name it as ``my_package.my_module:MyAttention``; or as it is
 registered, where the package offers it in an entry point of that name, in the group ``nas_attn.attentions``,
-``nas_attn.strategy`` or ``nas_attn.readers``.
+``nas_attn.strategies`` or ``nas_attn.readers``.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ ENTRY_POINTS = """
 [nas_attn.attentions]
 mine = my_package.my_module:MyAttention
 
-[nas_attn.strategy]
+[nas_attn.strategies]
 anywhere = my_package.my_strategy:propose
 
 [nas_attn.readers]

@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def strategy_names() -> list[str]:
-    """The names that the files of ``nas_attn.strategy`` register, read off them: to import them takes Optuna."""
-    files = files_of("nas_attn").joinpath("strategies").iterdir()
+    """The names that files of ``nas_attn.strategy.samplers`` register, read off them: importing takes Optuna."""
+    files = files_of("nas_attn").joinpath("strategy", "samplers").iterdir()
     texts = [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".py")]
     return sorted(name for text in texts for name in re.findall(r'(?m)^@STRATEGIES\.register\("(\w+)"\)', text))
 

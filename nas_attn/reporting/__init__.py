@@ -1,1 +1,1 @@
-"""What a study says, for people: words, terminal tables, the report page, the dashboard."""
+"""What a study found, for people: terminal tables, the report page, the dashboard's content."""

@@ -1,4 +1,4 @@
-"""Ways to choose the placement to try next, one file each; ``STRATEGIES`` finds them by name."""
+"""The search strategy: what a study tries next. Samplers are found by name in ``STRATEGIES``."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ __all__ = [
     "twins",
 ]
 
-STRATEGIES: Registry[Strategy] = Registry("nas_attn.strategy", "strategy", "nas_attn.strategy")
+STRATEGIES: Registry[Strategy] = Registry("nas_attn.strategy.samplers", "strategy", "nas_attn.strategies")

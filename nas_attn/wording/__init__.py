@@ -1,1 +1,1 @@
-"""All sentences about numbers of the analysis; neither torch nor Optuna."""
+"""All sentences about what the analysis found, and placements and numbers in words; neither torch nor Optuna."""

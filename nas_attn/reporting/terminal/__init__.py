@@ -1,0 +1,1 @@
+"""Tables and drawings for the terminal, as rich renders them."""

@@ -1,0 +1,1 @@
+"""Samplers: each file proposes the placement to try next in its own way."""

@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     measure = verbs.add_parser("measure")
     measure.add_argument("--data", action="append", required=True, help="a folder of images and masks")
     measure.add_argument("--space", default="unet_attention")
-    measure.add_argument("--placements", type=int, default=40, help="besides the plain U-Net")
+    measure.add_argument("--placements", type=int, default=40, help="besides the baseline")
     measure.add_argument("--seeds", type=int, default=3)
     measure.add_argument("--starts", type=lambda text: text.split(","), default=["paper", "identity"])
     measure.add_argument("--steps", type=int, default=450, help="of the top budget")

@@ -207,7 +207,7 @@ def _plot(points: Sequence[Point], path: Path) -> None:
     looks = sorted({point.compute for point in points})
     ticks = {"tickvals": looks, "ticktext": [f"{look:g}" for look in looks]}
     figure.update_xaxes(type="log", title="compute, in runs of the top budget", **ticks)
-    figure.update_yaxes(title="true gain over the plain U-Net, IoU points")
+    figure.update_yaxes(title="true gain over the baseline, IoU points")
     figure.write_html(path, include_plotlyjs=True)
 
 

@@ -69,7 +69,7 @@ class Budget:
     @property
     def brief(self) -> str:
         """Its steps alone, and where they start."""
-        start = f" from the plain U-Net's after {self.pretraining}" if self.pretraining else ""
+        start = f" from the baseline's after {self.pretraining}" if self.pretraining else ""
         return f"{self.steps} steps{start}"
 
 

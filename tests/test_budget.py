@@ -46,7 +46,7 @@ def test_a_budget_says_what_it_is() -> None:
     assert str(Budget(300, 64, 8)) == "300 steps of 8 crops of 64 px"
     assert str(Budget(300, 64, 8, 0.25)) == "300 steps of 8 crops of 64 px, 25% of the training images"
     assert str(Budget(40, 64, 8, pretraining=360)) == (
-        "40 steps from the plain U-Net's after 360 of 8 crops of 64 px"
+        "40 steps from the baseline's after 360 of 8 crops of 64 px"
     )
 
 

@@ -73,7 +73,7 @@ def _first(ranking: Ranking) -> RankedPlacement:
     for row in ranking.rows:
         if not row.is_plain:
             return row
-    raise ExportError("only the plain U-Net was evaluated")
+    raise ExportError("only the baseline was evaluated")
 
 
 def _one_standard_error(ranking: Ranking) -> RankedPlacement:
@@ -93,7 +93,7 @@ def _one_standard_error(ranking: Ranking) -> RankedPlacement:
 def _knee(ranking: Ranking) -> RankedPlacement:
     front = [row for row in ranking.rows if row.on_front]
     if not front:
-        raise ExportError(f"there is no front: no placement has a {ranking.cost}; pick best")
+        raise ExportError(f"there is no Pareto front: no placement has a {ranking.cost}; pick best")
     costs = [_known_cost(row, ranking.cost) for row in front]
     ious = [row.iou_expected for row in front]
 
@@ -132,14 +132,12 @@ def _ceiling(ranking: Ranking, part: str) -> tuple[str, float]:
         raise UsageError(f"under: unknown cost '{cost}'; {did_you_mean(cost, COSTS)}")
     match = _AMOUNT.fullmatch(amount)
     if match is None:
-        raise UsageError(
-            f"under: '{amount}' is no ceiling; write 1.2x (times the plain U-Net), 2.1G, 350M or 12000"
-        )
+        raise UsageError(f"under: '{amount}' is no ceiling; write 1.2x (times the baseline), 2.1G, 350M or 12000")
     if match["unit"] != "x":
         return cost, float(match["number"]) * _FACTORS[match["unit"] or ""]
     plain = None if ranking.plain is None else cost_of(ranking.plain, cost)
     if plain is None:
-        raise ExportError(f"under: {amount} of the plain U-Net's {cost} is not known; write a number instead")
+        raise ExportError(f"under: {amount} of the baseline's {cost} is not known; write a number instead")
     return cost, float(match["number"]) * plain
 
 

@@ -33,7 +33,7 @@ _HEADER = """\
 
 _COMMENTS = {
     "input": "# Pixels are normalised with these means and standard deviations, one for each channel.\n",
-    "results": "# IoU is a fraction of 1, on the validation set; delta is against the plain U-Net, same seeds.\n",
+    "results": "# IoU is a fraction of 1, on the validation set; delta is against the baseline, same seeds.\n",
     "verified": "# On the test data, with seeds that did not choose it: the figures to report.\n",
 }
 

@@ -36,7 +36,7 @@ class FitReporter:
 
         if isinstance(event, Announcement):
             self._plan, self._first = event.plan, True
-            network = "the architecture" if event.network == "architecture" else "the plain U-Net"
+            network = "the architecture" if event.network == "architecture" else "the baseline"
             self._console.print(f"\ntraining {network}: {event.plan}; {event.hardware}")
         elif isinstance(event, EpochRecord):
             self._epoch(event)
@@ -80,7 +80,7 @@ def show_result(result: FitResult, output: Path, console: Console) -> None:
     table.add_column("class", overflow="fold")
     table.add_column("architecture", justify="right", no_wrap=True)
     if plain is not None:
-        table.add_column("plain U-Net", justify="right", no_wrap=True)
+        table.add_column("baseline", justify="right", no_wrap=True)
         table.add_column("difference", justify="right", no_wrap=True)
     rows = [*zip(result.classes, trained.test_iou_per_class, strict=True), ("mean", trained.test_iou)]
     others = [] if plain is None else [*plain.test_iou_per_class, plain.test_iou]

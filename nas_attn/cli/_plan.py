@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nas_attn.study.setup.resolve import Resolved
 
 
-_ON_PROOF = "once proven to foretell it"
+_ON_PROOF = "once they are validated"
 
 
 def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: float) -> Table:
@@ -61,10 +61,10 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
 
 def _budget(settings: StudySettings) -> str:
     """Of a trial, with what is found out or goes before it."""
-    start = " from the trained plain U-Net" if settings.ladder_start == PLAIN else ""
+    start = " from the trained baseline" if settings.ladder_start == PLAIN else ""
     if settings.find_budget:
         rungs = f"; then also a ninth and a third of it{start}, {_ON_PROOF}" if settings.ladder else ""
-        return f"{settings.budget}, doubled until the plain U-Net has converged{rungs}"
+        return f"{settings.budget}, doubled until the baseline has converged{rungs}"
     *lower, top = settings.ladder_below(settings.budget)
     clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
     full = f"{top}{clips}"
@@ -79,7 +79,7 @@ def _trials(settings: StudySettings, agenda: Agenda) -> str:
 
     course = agenda.course(())
     if course is None:
-        return f"{settings.trials}: controls, proposals {_proposers(settings)} and the finals"
+        return f"{settings.trials}: reference architectures, proposals {_proposers(settings)} and the finals"
     controls = counted(agenda.n_controls(course), "control")
     if settings.timeout is not None:
         share = f"{settings.finalists:.0%} of the time for the finals"

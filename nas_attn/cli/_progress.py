@@ -139,8 +139,8 @@ def _failures(records: Sequence[TrialRecord]) -> str:
 def _best(ranking: Ranking) -> str:
     """The leader against the plain U-Net, in a line."""
     if ranking.plain is None:
-        return "plain U-Net: not finished yet"
-    plain = f"plain U-Net {100 * ranking.plain.iou_mean:.1f}"
+        return "baseline: not finished yet"
+    plain = f"baseline {100 * ranking.plain.iou_mean:.1f}"
     others = [row for row in ranking.rows if not row.is_plain]
     tested = [row for row in others if row.tested and row.fresh]
     leader = max(tested or others, key=lambda row: row.iou_expected, default=None)

@@ -140,6 +140,6 @@ def _best(result: StudyResult) -> str:
         return f"Best architecture: {result.best}"
     first = command("export", result.study, pick="first", o="first.yaml")
     return (
-        f"Best architecture: {result.best}, which is the plain U-Net: nothing is shown to be better.\n"
+        f"Best architecture: {result.best}, which is the baseline: nothing is shown to be better.\n"
         f"The first with attention all the same: {first}"
     )

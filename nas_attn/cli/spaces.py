@@ -153,7 +153,7 @@ def _cost_table(found: Extremes) -> Table:
     for title in ("parameters", "x plain", "MACs", "x plain"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("attention", overflow="fold")
-    rows = {"plain U-Net": found.plain, "cheapest": found.cheapest, "dearest": found.dearest}
+    rows = {"baseline": found.plain, "cheapest": found.cheapest, "dearest": found.dearest}
     for title, costed in rows.items():
         table.add_row(title, *_cost_cells(costed, found.plain), Text(_attention(costed.placement)))
     return table
@@ -179,6 +179,6 @@ def _ceiling_lines(space: SearchSpace, found: Extremes) -> list[str]:
         ceiling = getattr(space.limits, f"max_{name}")
         if ceiling is not None:
             bound = ceiling.bound(getattr(found.plain.cost, name))
-            relative = f" = {ceiling} the plain U-Net's" if ceiling.kind == "relative" else ""
+            relative = f" = {ceiling} the baseline's" if ceiling.kind == "relative" else ""
             lines.append(f"\nceiling: max_{name} {bound:,.0f}{relative}; what costs more is never trained")
     return lines

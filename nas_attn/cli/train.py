@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=int, metavar="N", help="stop after N epochs without a better IoU [never]"
     )
-    parser.add_argument("--against-plain", action="store_true", help="train the plain U-Net too, and compare")
+    parser.add_argument("--against-plain", action="store_true", help="train the baseline too, and compare")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run [runs/ARCHITECTURE-DATA]")
 
 

@@ -86,7 +86,7 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
     records = ledger.records()
     claim = Claim.of(records, rank(records, cost=ledger.identity["cost"]), arguments.pick)
     resolved, folder, _ = resolve_joined(request)
-    tell(f"{describe(claim.winner)}, the plain U-Net" + (f" and {claim.control_name}" if claim.control else ""))
+    tell(f"{describe(claim.winner)}, the baseline" + (f" and {claim.control_name}" if claim.control else ""))
     test = f"{len(resolved.dataset.test)} test {resolved.dataset.units}"
     tell(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
     return verify(

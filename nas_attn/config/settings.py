@@ -116,10 +116,10 @@ class StudyRequest:
         "how the steps are found; auto doubles them until the baseline (plain U-Net) has converged", "as given")
     ladder: _Ladder | None = _setting(
         None, _BUDGET,
-        "steps of short, longer and full trials; auto takes a ninth and a third once they are proven to predict "
+        "steps of short, longer and full trials; auto takes a ninth and a third once they are shown to predict "
         "full trials", "all trials in full")
     ladder_start: _LadderStart = _setting(
-        PLAIN, _BUDGET, "where the shorter trials of a ladder start, at the trained plain U-Net or from scratch")
+        PLAIN, _BUDGET, "where the shorter trials of a ladder start, at the trained baseline or from scratch")
     longest_side: LongestSide | Literal["full"] | None = _setting(
         None, _DATA, "side in pixels to which larger images of a folder are shrunk; full leaves them as they are",
         _PRESET)

@@ -141,7 +141,7 @@ def _results(subject: Subject, evidence: CardEvidence) -> Iterator[str]:
             ("rank in the study", str(results.rank)),
             ("validation IoU x100", _with_bounds(results.iou_mean, results.iou_interval, sign=False)),
             (
-                "points over the plain U-Net, same seeds",
+                "points over the baseline, same seeds",
                 _with_bounds(results.delta, results.delta_interval, sign=True),
             ),
             ("seeds", str(results.n_seeds)),

@@ -120,13 +120,13 @@ def _tests(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     values = [*trained["test_iou_per_class"], trained["test_iou"]]
     others = [*plain["test_iou_per_class"], plain["test_iou"]] if plain else [None] * len(values)
     for name, value, other in zip(names, values, others, strict=False):
-        compared = "" if value is None or other is None else f" ({100 * (value - other):+.2f} to the plain U-Net)"
+        compared = "" if value is None or other is None else f" ({100 * (value - other):+.2f} to the baseline)"
         yield name, ("absent" if value is None else f"{100 * value:.2f}") + compared
 
 
 def _cautions(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     if not metrics.get("plain"):
-        return ("The plain U-Net was not trained beside it, so that nothing says what the attention adds.",)
+        return ("The baseline was not trained beside it, so that nothing says what the attention adds.",)
     return (
         "This is one seed: with another, such a difference can change by a point or more, and its sign with it.",
     )

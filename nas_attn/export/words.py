@@ -27,7 +27,7 @@ def holding_sentence(architecture: Architecture) -> str:
     verified = architecture.verified
     if verified is None:
         return architecture.unverified
-    figures = f"IoU x100 {100 * verified.iou:.1f}, plain U-Net {100 * verified.iou_plain:.1f}"
+    figures = f"IoU x100 {100 * verified.iou:.1f}, baseline {100 * verified.iou_plain:.1f}"
     if verified.delta is not None:
         comparison = Comparison(verified.delta, verified.delta_interval, verified.n_seeds)
         figures += f": {comparison_text(comparison)}"

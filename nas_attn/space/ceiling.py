@@ -14,7 +14,7 @@ from nas_attn.errors import SpaceError, UsageError
 from nas_attn.record import Cost
 
 DEFAULT_MAX_POSITIONS = 4096
-WAYS_TO_WRITE = "1.5x (times the plain U-Net), 2.1G, 350M, 40k or 12000"
+WAYS_TO_WRITE = "1.5x (times the baseline), 2.1G, 350M, 40k or 12000"
 HOW_TO_WRITE = f"write {WAYS_TO_WRITE}"
 MOST = {"absolute": 10**15, "relative": 10**5}
 
@@ -72,7 +72,7 @@ class Ceiling:
         if self.kind == "absolute":
             return self.value
         if plain is None:
-            raise UsageError(f"a ceiling of {self} cannot be judged without the plain U-Net's cost; pass plain=")
+            raise UsageError(f"a ceiling of {self} cannot be judged without the baseline's cost; pass plain=")
         return self.value * plain
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ class Limits:
 
 
 def _excess(name: str, value: int, bound: float, ceiling: Ceiling) -> str:
-    relative = f" ({ceiling} the plain U-Net's)" if ceiling.kind == "relative" else ""
+    relative = f" ({ceiling} the baseline's)" if ceiling.kind == "relative" else ""
     return (
         f"{value:,} {name} are {value - bound:,.0f} ({value / bound - 1:.1%}) over max_{name} of "
         f"{bound:,.0f}{relative}, so take cheaper attention or fewer places"

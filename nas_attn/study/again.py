@@ -26,7 +26,7 @@ def begun_again(ledger: Ledger) -> tuple[TrialRecord, ...]:
     reopened = [record for record in reversed(short) if ledger.reopen(record)]
     if reopened:
         beside = f", with {len(reopened) - 1} more that did so beside it" if len(reopened) > 1 else ""
-        log.warning("the plain U-Net ran out of memory before, so it is tried again%s", beside)
+        log.warning("the baseline ran out of memory before, so it is tried again%s", beside)
     return ledger.records()
 
 

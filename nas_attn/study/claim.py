@@ -60,10 +60,10 @@ class Claim:
             raise StudyError("there is nothing to verify: no trial of the study is complete")
         row = claimed_row(ranking) if how is None else pick(ranking, how)
         if row is None:
-            raise StudyError("there is no claim to verify: only the plain U-Net was evaluated")
+            raise StudyError("there is no claim to verify: only the baseline was evaluated")
         if row.is_plain:
             raise StudyError(
-                f"there is no claim to verify: --pick {how} is the plain U-Net; leave it out, or name a placement "
+                f"there is no claim to verify: --pick {how} is the baseline; leave it out, or name a placement "
                 "with --pick id:ID"
             )
         others = (r for r in ranking.rows if r.control and not r.is_plain and r.placement != row.placement)

@@ -271,6 +271,4 @@ def _stop_if_hopeless(records: Sequence[TrialRecord]) -> None:
             if records[0].shortage
             else ""
         )
-        raise StudyError(
-            f"the plain U-Net cannot be trained, so nothing can be compared: {records[0].failure}{mend}"
-        )
+        raise StudyError(f"the baseline cannot be trained, so nothing can be compared: {records[0].failure}{mend}")

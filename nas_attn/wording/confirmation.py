@@ -68,8 +68,8 @@ def unverified_sentence(verify: str) -> str:
         verify: that command.
     """
     return (
-        f"Not verified yet: '{verify}' runs it, the plain U-Net and the best control with fresh seeds and judges "
-        "them on the test data. That is the figure to report."
+        f"Not verified yet: '{verify}' runs it, the baseline and the best reference architecture with fresh seeds "
+        "and judges them on the test data. That is the figure to report."
     )
 
 

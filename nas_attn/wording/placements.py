@@ -10,9 +10,9 @@ from nas_attn.wording.numbers import ranges
 
 
 def describe(placement: Placement) -> str:
-    """A placement in few words: ``scse at skip.1; eca at decoder.0-2``, ``se everywhere``, ``plain U-Net``."""
+    """A placement in few words: ``scse at skip.1; eca at decoder.0-2``, ``se everywhere``, or that it is plain."""
     if not placement.attended:
-        return "plain U-Net"
+        return "baseline (plain U-Net)"
     places: dict[AttentionSpec, list[Location]] = {}
     for location, spec in placement.attended:
         places.setdefault(spec, []).append(location)

@@ -23,19 +23,19 @@ def ranking_verdict(ranking: Ranking) -> str:
     if not rows:
         return "Nothing to rank: no trial is complete."
     if plain is None:
-        return f"The plain U-Net was not evaluated; first is {in_words(rows[0].placement)}{_ties(rows)}."
+        return f"The baseline was not evaluated; first is {in_words(rows[0].placement)}{_ties(rows)}."
     others = [row for row in rows if not row.is_plain]
     if not others:
-        return "Only the plain U-Net was evaluated."
+        return "Only the baseline was evaluated."
     better = [row for row in others if row.better_than_plain is Versus.BETTER]
     if better:
-        return f"Better than the plain U-Net: {_claim(better[0], plain)}{_more(better)}{_ties(rows)}."
+        return f"Better than the baseline: {_claim(better[0], plain)}{_more(better)}{_ties(rows)}."
     tested = [row for row in others if row.tested]
     if not tested or all(row.delta_interval is None for row in tested):
         promising = max(others, key=lambda row: row.iou_expected)
         return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, plain)}."
     return (
-        f"No placement is shown to be better than the plain U-Net{_ties(rows)}. "
+        f"No placement is shown to be better than the baseline{_ties(rows)}. "
         f"First with attention is {_claim(tested[0], plain)}."
     )
 
@@ -76,7 +76,7 @@ def named(row: RankedPlacement) -> str:
     words = describe(row.placement)
     if row.control is None or row.is_plain:
         return words
-    return f"{words} [control]" if row.control in words else f"{words} [control: {row.control}]"
+    return f"{words} [reference]" if row.control in words else f"{words} [reference: {row.control}]"
 
 
 def _claim(row: RankedPlacement, plain: RankedPlacement) -> str:
@@ -114,9 +114,9 @@ def _ties(rows: Sequence[RankedPlacement]) -> str:
 def _comparison(ranking: Ranking) -> list[str]:
     rows, notes = ranking.rows, []
     if not any(row.is_plain for row in rows):
-        notes.append("The plain U-Net was not evaluated at this budget: no differences to it are known.")
+        notes.append("The baseline was not evaluated at this budget: no differences to it are known.")
     elif apart := sum(row.delta is None for row in rows):
-        notes.append(f"{apart} of {len(rows)} placements share no seed with the plain U-Net: no difference known.")
+        notes.append(f"{apart} of {len(rows)} placements share no seed with the baseline: no difference known.")
     if ranking.noise.pair is None:
         notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
     if unstable := sum(row.unstable for row in rows):
@@ -138,7 +138,7 @@ def _collapses(ranking: Ranking) -> list[str]:
     notes = []
     if seeds := ranking.collapsed_seeds:
         which = f"seed{'' if len(seeds) == 1 else 's'} {ranges(seeds)}"
-        notes.append(f"The plain U-Net collapsed with {which}: nothing is compared under {_it(seeds)}.")
+        notes.append(f"The baseline collapsed with {which}: nothing is compared under {_it(seeds)}.")
     collapsed = [row for row in ranking.rows if row.n_collapsed]
     named = [
         f"{in_words(row.placement)} in {row.n_collapsed} of {row.n_runs}" for row in collapsed[:_MOST_COLLAPSED]
@@ -167,7 +167,11 @@ def _images(ranking: Ranking) -> list[str]:
 def _costs(ranking: Ranking) -> list[str]:
     rows, cost = ranking.rows, ranking.cost
     missing = sum(COSTS[cost](row.cost) is None for row in rows)
-    return [f"{missing} of {len(rows)} placements have no {cost}: they cannot be on the front."] if missing else []
+    return (
+        [f"{missing} of {len(rows)} placements have no {cost}: they cannot be on the Pareto front."]
+        if missing
+        else []
+    )
 
 
 def _it(seeds: Sequence[int]) -> str:

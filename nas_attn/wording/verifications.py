@@ -62,7 +62,7 @@ def collapsed_text(collapsed: CollapsedRuns) -> str:
 
 def _confirmed(verification: Verification) -> str:
     text = comparison_text(verification.to_plain) if verification.to_plain else ""
-    said = f"Confirmed: {in_words(verification.winner)} is better than the plain U-Net {_WHERE}: {text}."
+    said = f"Confirmed: {in_words(verification.winner)} is better than the baseline {_WHERE}: {text}."
     expected = verification.expected
     if expected is None:
         return said
@@ -75,10 +75,10 @@ def _confirmed(verification: Verification) -> str:
 def _not_shown(verification: Verification) -> str:
     name, to_plain = in_words(verification.winner), verification.to_plain
     if to_plain is None:
-        return f"Not shown: {name} and the plain U-Net have no seed in common with which both trained."
+        return f"Not shown: {name} and the baseline have no seed in common with which both trained."
     if to_plain.interval is None:
         return f"Not shown: {comparison_text(to_plain)} tell nothing of the noise; two seeds are the least."
-    said = f"Not shown: {name} is not distinguishable from the plain U-Net {_WHERE}: {comparison_text(to_plain)}."
+    said = f"Not shown: {name} is not distinguishable from the baseline {_WHERE}: {comparison_text(to_plain)}."
     if verification.gain_shown is None:
         return said
     return f"{said} {counted(to_plain.n_seeds, 'seed')} could have shown about {_size(verification.gain_shown)}."
@@ -88,7 +88,7 @@ def _refuted(verification: Verification) -> str:
     name, to_plain = in_words(verification.winner), verification.to_plain
     text = comparison_text(to_plain) if to_plain else ""
     if to_plain is not None and to_plain.versus is Versus.WORSE:
-        return f"Refuted: {name} is worse than the plain U-Net {_WHERE}: {text}."
+        return f"Refuted: {name} is worse than the baseline {_WHERE}: {text}."
     return (
         f"Refuted: {name} does not gain the {points(verification.expected or 0.0)} IoU points over the plain "
         f"U-Net that the search expected, {_WHERE}: {text}. Whether it gains less or nothing is not shown."
@@ -123,7 +123,7 @@ def _caution(verification: Verification) -> str:
     if not verification.collapses_more:
         return ""
     winner, plain = verification.collapsed["winner"], verification.collapsed.get("plain")
-    beside = f", the plain U-Net in {collapsed_text(plain)}" if plain else ""
+    beside = f", the baseline in {collapsed_text(plain)}" if plain else ""
     delta = verification.delta_all
     counting = "" if delta is None else f"; with its collapsed runs the difference is {points(delta)}"
     return f" But it collapsed in {collapsed_text(winner)}{beside}{counting}."
@@ -131,7 +131,7 @@ def _caution(verification: Verification) -> str:
 
 def _collapses(verification: Verification) -> str:
     """Of the placements with collapsed runs, but for what the caution says."""
-    names = {"winner": "it", "plain": "the plain U-Net", "control": "the best control"}
+    names = {"winner": "it", "plain": "the baseline", "control": "the best reference architecture"}
     told = {"winner", "plain"} if verification.collapses_more else set()
     found = [
         f"{names[name]} in {collapsed_text(collapsed)}"
@@ -145,10 +145,10 @@ def _versus_control(verification: Verification) -> str:
     if verification.to_control is None:
         return ""
     words = {
-        Versus.BETTER: "It is better than the best control",
-        Versus.WORSE: "It is worse than the best control",
-        Versus.NOT_DISTINGUISHABLE: "It is not distinguishable from the best control",
-        Versus.UNKNOWN: "Beside the best control it has",
+        Versus.BETTER: "It is better than the best reference architecture",
+        Versus.WORSE: "It is worse than the best reference architecture",
+        Versus.NOT_DISTINGUISHABLE: "It is not distinguishable from the best reference architecture",
+        Versus.UNKNOWN: "Beside the best reference architecture it has",
     }
     said = words[verification.to_control.versus]
     return f"{said}, {verification.control}: {comparison_text(verification.to_control)}."
@@ -158,7 +158,7 @@ def _ious(verification: Verification) -> str:
     if verification.iou is None:
         return ""
     winner, plain = (f"{100 * iou:.1f}" for iou in verification.iou)
-    return f"IoU x100 on the test data: {winner}, plain U-Net {plain}."
+    return f"IoU x100 on the test data: {winner}, baseline {plain}."
 
 
 def _size(gain: float) -> str:

@@ -150,7 +150,7 @@ def test_failed_running_and_unfinite_trials_are_not_ranked(record: Make, numbere
     ranking = rank(records)
     assert [row.placement for row in ranking.rows] == [numbered(0)]
     assert ranking_notes(ranking)[0] == "1 failed trial left out."
-    assert ranking_verdict(ranking) == "Only the plain U-Net was evaluated."
+    assert ranking_verdict(ranking) == "Only the baseline was evaluated."
 
 
 @pytest.mark.parametrize("only_failures", [False, True], ids=["empty", "only failures"])
@@ -170,8 +170,8 @@ def test_without_the_plain_u_net_there_are_no_differences_and_a_note_says_so(tab
     assert all(row.delta is None and row.delta_interval is None for row in ranking.rows)
     assert all(row.better_than_plain is Versus.UNKNOWN for row in ranking.rows)
     assert ranking.rows[0].iou_interval is not None
-    assert "The plain U-Net was not evaluated at this budget" in ranking_notes(ranking)[0]
-    assert ranking_verdict(ranking).startswith("The plain U-Net was not evaluated; first is ")
+    assert "The baseline was not evaluated at this budget" in ranking_notes(ranking)[0]
+    assert ranking_verdict(ranking).startswith("The baseline was not evaluated; first is ")
 
 
 def test_a_placement_that_shares_no_seed_with_the_plain_u_net_has_no_difference(
@@ -180,7 +180,7 @@ def test_a_placement_that_shares_no_seed_with_the_plain_u_net_has_no_difference(
     ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {1: 0.9}, numbered(2): {0: 0.6}}))
     apart = next(row for row in ranking.rows if row.placement == numbered(1))
     assert apart.delta is None
-    assert "1 of 3 placements share no seed with the plain U-Net: no difference known." in ranking_notes(ranking)
+    assert "1 of 3 placements share no seed with the baseline: no difference known." in ranking_notes(ranking)
 
 
 def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbered: Make) -> None:
@@ -267,7 +267,7 @@ def test_a_placement_below_the_plain_u_net_is_called_worse(table: Make, numbered
     ranking = rank(table(scores))
     assert ranking.rows[1].better_than_plain is Versus.WORSE
     assert ranking_verdict(ranking).startswith(
-        "No placement is shown to be better than the plain U-Net. First with attention"
+        "No placement is shown to be better than the baseline. First with attention"
     )
 
 
@@ -283,7 +283,7 @@ def test_the_front_is_that_of_the_chosen_cost(record: Make, numbered: Make, cost
     ranking = rank(records, cost=cost)
     assert {row.placement for row in ranking.rows if row.on_front} == {numbered(p) for p in front}
     if cost in ("latency", "memory"):
-        assert f"placements have no {cost}: they cannot be on the front." in ranking_notes(ranking)[-1]
+        assert f"placements have no {cost}: they cannot be on the Pareto front." in ranking_notes(ranking)[-1]
 
 
 def test_measured_times_are_the_median_and_memory_the_most_on_one_device(record: Make, numbered: Make) -> None:
@@ -448,7 +448,7 @@ def test_a_seed_under_which_the_plain_u_net_collapsed_compares_nothing(table: Ma
     ranking = rank(table(scores))
 
     assert ranking.collapsed_seeds == (2,)
-    assert "The plain U-Net collapsed with seed 2: nothing is compared under it." in ranking_notes(ranking)
+    assert "The baseline collapsed with seed 2: nothing is compared under it." in ranking_notes(ranking)
     assert all(2 not in row.seeds for row in ranking.rows)
     assert not any(row.better_than_plain is Versus.BETTER for row in ranking.rows)
 

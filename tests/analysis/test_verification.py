@@ -74,10 +74,10 @@ def test_the_difference_is_paired_and_its_noise_is_its_own(verified: Callable[..
         (
             0.03,
             "confirmed",
-            "Confirmed: se at skip.0 and scse at skip.1 is better than the plain U-Net on the test",
+            "Confirmed: se at skip.0 and scse at skip.1 is better than the baseline on the test",
         ),
         (0.0, "refuted", "Refuted: se at skip.0 and scse at skip.1 does not gain the +2.5 IoU points"),
-        (-0.03, "refuted", "Refuted: se at skip.0 and scse at skip.1 is worse than the plain U-Net"),
+        (-0.03, "refuted", "Refuted: se at skip.0 and scse at skip.1 is worse than the baseline"),
     ],
 )
 def test_the_verdict_says_what_is_shown_of_the_claim(
@@ -156,9 +156,9 @@ def test_it_is_said_where_more_seeds_do_not_help(
 @pytest.mark.parametrize(
     ("control", "words"),
     [
-        (0.0, "It is better than the best control, eca at the end: +"),
-        (0.03, "It is not distinguishable from the best control"),
-        (0.06, "It is worse than the best control"),
+        (0.0, "It is better than the best reference architecture, eca at the end: +"),
+        (0.03, "It is not distinguishable from the best reference architecture"),
+        (0.06, "It is worse than the best reference architecture"),
     ],
 )
 def test_the_best_control_is_told_from_the_winner(

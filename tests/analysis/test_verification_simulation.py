@@ -63,7 +63,7 @@ def test_a_control_that_collapses_hides_no_gain(play: Play) -> None:
     found = play(300, 1.2, collapsed=CONTROL)
     assert verdicts(found)["confirmed"] >= 294
     told = verification_sentences(found[0], "COMMAND")
-    assert "Collapsed runs are left out: the best control in 1 of 5 runs." in told
+    assert "Collapsed runs are left out: the best reference architecture in 1 of 5 runs." in told
 
 
 def test_a_control_that_is_loud_hides_no_gain(play: Play) -> None:
@@ -83,7 +83,7 @@ def test_a_winner_that_collapses_more_often_is_not_confirmed_without_saying_so(p
     for one in play(20, 1.2, collapsed=WINNER):
         assert one.collapses_more
         text = verdict_sentence(one)
-        assert "But it collapsed in 1 of 5 runs, the plain U-Net in 0 of 5 runs; with its collapsed runs" in text
+        assert "But it collapsed in 1 of 5 runs, the baseline in 0 of 5 runs; with its collapsed runs" in text
         assert one.delta_all is not None
         assert one.delta_all < 0
     assert not any(one.collapses_more for one in play(20, 1.2, collapsed=PLAIN))

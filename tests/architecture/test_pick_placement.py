@@ -88,12 +88,12 @@ def test_best_is_what_is_shown_to_be_better_and_else_the_plain_u_net(ranked: Mak
 
 
 def test_where_only_the_plain_u_net_ran_there_is_no_first(ranked: Make) -> None:
-    with pytest.raises(ExportError, match="only the plain U-Net was evaluated"):
+    with pytest.raises(ExportError, match="only the baseline was evaluated"):
         pick(ranked((0.5, 1000)), "first")
 
 
 def test_the_knee_needs_a_front(ranked: Make) -> None:
-    with pytest.raises(ExportError, match="there is no front: no placement has a latency; pick best"):
+    with pytest.raises(ExportError, match="there is no Pareto front: no placement has a latency; pick best"):
         pick(ranked(*POINTS, cost="latency"), "knee")
 
 
@@ -124,12 +124,12 @@ def test_the_start_of_several_ids_is_ambiguous(ranked: Make) -> None:
         ("under", UsageError, "unknown pick 'under'; did you mean 'under:'?"),
         ("under:1.2x", UsageError, "'under:1.2x' names no ceiling; write such as under:macs=1.2x"),
         ("under:mac=1.2x", UsageError, "under: unknown cost 'mac'; did you mean 'macs'?"),
-        ("under:macs=abc", UsageError, "under: 'abc' is no ceiling; write 1.2x (times the plain U-Net), 2.1G"),
+        ("under:macs=abc", UsageError, "under: 'abc' is no ceiling; write 1.2x (times the baseline), 2.1G"),
         ("under:macs=-1", UsageError, "under: '-1' is no ceiling"),
         ("under:macs=nan", UsageError, "under: 'nan' is no ceiling"),
         ("under:macs=999", ExportError, "no placement is at or below 999; the least macs is 1,000: id:"),
         ("under:latency=3.5", ExportError, "no placement has a latency; it was not measured"),
-        ("under:latency=2x", ExportError, "2x of the plain U-Net's latency is not known; write a number instead"),
+        ("under:latency=2x", ExportError, "2x of the baseline's latency is not known; write a number instead"),
         ("id:", UsageError, "'id:' names no placement; write such as id:"),
         ("id:zz", UsageError, "no placement has an id that starts with 'zz'; such as "),
     ],
@@ -144,7 +144,7 @@ def test_what_cannot_be_picked_is_explained(
 
 def test_the_cheapest_is_named_where_all_cost_too_much(ranking: Ranking) -> None:
     assert ranking.plain is not None
-    with pytest.raises(ExportError, match=f"id:{ranking.plain.placement.id}, plain U-Net"):
+    with pytest.raises(ExportError, match=f"id:{ranking.plain.placement.id}, baseline"):
         pick(ranking, "under:macs=10")
 
 

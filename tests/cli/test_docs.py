@@ -197,7 +197,7 @@ def test_python_examples_of_the_readme_run(scratch: Path, capsys: pytest.Capture
     assert "may be tried" in capsys.readouterr().out
     exec(searching, names)
     verdict, *rows = capsys.readouterr().out.splitlines()
-    assert "plain U-Net" in verdict
+    assert "baseline" in verdict
     assert [row.split()[0] for row in rows] == ["1", "2", "3"]
     run = scratch / "runs" / "best-nuclei"
     run.mkdir(parents=True)

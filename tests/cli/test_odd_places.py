@@ -24,7 +24,7 @@ def test_a_study_is_read_and_searched_in_a_folder_of_any_name(tiny_study, name, 
     monkeypatch.chdir(place)
     more = [*tiny_study.arguments, "--trials", "11"]
     assert main(more) == 0
-    assert "plain U-Net" in capsys.readouterr().out
+    assert "baseline" in capsys.readouterr().out
     assert [path.name for path in tiny_study.folder.iterdir()] == [name], "a file beside the folder"
 
 
@@ -49,7 +49,7 @@ def test_a_copied_folder_says_which_study_it_holds(copied, refused, command):
 
 def test_what_that_line_says_works(copied, capsys):
     assert main(["rank", "tiny", "--storage", "sqlite:///studies/copy/study.db"]) == 0
-    assert "plain U-Net" in capsys.readouterr().out
+    assert "baseline" in capsys.readouterr().out
 
 
 def test_no_second_study_is_begun_in_a_copied_folder(copied, tiny_study, refused, contents):

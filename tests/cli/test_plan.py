@@ -15,11 +15,11 @@ from nas_attn.cli._plan import _budget
     ("ladder", "steps", "expected"),
     [
         ((), 180, "180 steps of 8 crops of 32 px"),
-        ((60,), 180, "60 from the trained plain U-Net and 180 steps of 8 crops of 32 px"),
+        ((60,), 180, "60 from the trained baseline and 180 steps of 8 crops of 32 px"),
         (
             "auto",
             180,
-            "180 steps of 8 crops of 32 px; 20, 60 from the trained plain U-Net, once proven to foretell it",
+            "180 steps of 8 crops of 32 px; 20, 60 from the trained baseline, once they are validated",
         ),
         ("auto", 2, "2 steps of 8 crops of 32 px"),
     ],

@@ -98,7 +98,7 @@ def test_top_cuts_every_form(printed, form):
 def test_the_table_shows_the_plain_unet_even_below_the_top(printed):
     table = printed("--top", "1")
 
-    assert "plain U-Net" in table
+    assert "baseline" in table
     assert "placements shown" in table
 
 

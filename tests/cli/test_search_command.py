@@ -59,14 +59,14 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
     ):
         assert any(shown.startswith(line) for shown in plan.splitlines()), line
     assert [line.split(" ")[0] for line in progress.splitlines()] == [f"{done}/10" for done in range(10)]
-    assert "plain U-Net: not finished yet" in progress
-    assert "; plain U-Net " in progress
+    assert "baseline: not finished yet" in progress
+    assert "; baseline " in progress
     assert "IoU x100" in result
     assert "Plain U-Net, IoU x100: " in result
     # Whether anything is shown to be better after four steps, is not the same everywhere.
     best, _, following = result[result.index("Best architecture: studies/tiny/best.yaml") :].partition("\n\n")
-    is_plain = ", which is the plain U-Net: nothing is shown to be better.\n" in best
-    assert is_plain is ("Better than the plain U-Net: " not in result)
+    is_plain = ", which is the baseline: nothing is shown to be better.\n" in best
+    assert is_plain is ("Better than the baseline: " not in result)
     assert following.replace(" --against-plain", "") == (
         "Next:\n"
         "  nas-attn rank tiny\n"

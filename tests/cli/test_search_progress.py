@@ -51,7 +51,7 @@ def test_a_terminal_shows_bar_phase_best_and_front(records):
     assert "11/40 trials" in text
     assert "so far, 7 min left" in text  # 29 trials of 30 s by two workers
     assert "now: proposals, 1 failed" in text
-    assert "plain U-Net " in text
+    assert "baseline " in text
     assert "best so far " in text
     assert " IoU points expected (1 seed): " in text
     assert "front" in text
@@ -59,7 +59,7 @@ def test_a_terminal_shows_bar_phase_best_and_front(records):
 
 def test_before_the_first_trial_the_forecast_counts(records):
     assert "now: starting the workers" in shown([], terminal=True)
-    assert "0/40 trials, about 3 min left; plain U-Net: not finished yet" in shown([], terminal=False)
+    assert "0/40 trials, about 3 min left; baseline: not finished yet" in shown([], terminal=False)
 
 
 def test_a_pipe_gets_a_line_only_now_and_then(records):

@@ -54,9 +54,9 @@ def searched(tmp_path, monkeypatch, capsys):
 
 
 def test_neither_a_collapsed_seed_nor_a_harmful_kind_becomes_a_gain(searched, capsys):
-    assert "No placement is shown to be better than the plain U-Net" in searched
-    assert "The plain U-Net collapsed with seed 2: nothing is compared under it." in searched
-    assert "best.yaml, which is the plain U-Net: nothing is shown to be better" in searched
+    assert "No placement is shown to be better than the baseline" in searched
+    assert "The baseline collapsed with seed 2: nothing is compared under it." in searched
+    assert "best.yaml, which is the baseline: nothing is shown to be better" in searched
     assert "Collapsed runs are no part of the IoU" in searched
 
     main(["rank", "world", "--json"])

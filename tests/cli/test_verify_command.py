@@ -193,7 +193,7 @@ def test_what_is_exported_carries_the_figure_to_report(shown, winner, tiny_study
     assert written["delta"] == result["to_plain"]["delta"]
     assert written["delta_interval"] == list(result["to_plain"]["interval"].values())
     assert (written["verdict"], written["n_seeds"], written["n_looks"]) == (result["verdict"], 2, 1)
-    figure = f"IoU x100 {100 * result['iou_winner']:.1f}, plain U-Net {100 * result['iou_plain']:.1f}"
+    figure = f"IoU x100 {100 * result['iou_winner']:.1f}, baseline {100 * result['iou_plain']:.1f}"
     assert figure in " ".join((tiny_study.folder / "best.py").read_text().split())
     # The card of the study, and the card of the file that was exported from it.
     card = (tiny_study.folder / "best.md").read_text()

@@ -62,7 +62,7 @@ def test_it_holds_the_figures_of_the_search(make_architecture: Make, tmp_path: P
     network = Subject(architecture).network()
 
     assert cell(card, "validation IoU x100") == "81.23 (80.00 to 82.00)"
-    assert cell(card, "points over the plain U-Net, same seeds") == "+0.90 (0.40 to 1.40)"
+    assert cell(card, "points over the baseline, same seeds") == "+0.90 (0.40 to 1.40)"
     assert cell(card, "rank in the study") == "2"
     assert cell(card, "latency") == "3.25 ms for one image on cpu: x"
     assert cell(card, "parameters") == f"{count_parameters(network):,}"
@@ -111,9 +111,9 @@ def test_a_run_adds_its_test_and_how_it_was_trained(run: Path, tmp_path: Path) -
     )
     _, card = card_of(read_source(str(run)), tmp_path)
 
-    assert cell(card, "background") == "75.00 (+0.50 to the plain U-Net)"
+    assert cell(card, "background") == "75.00 (+0.50 to the baseline)"
     assert cell(card, "wall") == "absent"
-    assert cell(card, "mean") == "50.00 (+1.00 to the plain U-Net)"
+    assert cell(card, "mean") == "50.00 (+1.00 to the baseline)"
     assert cell(card, "weights kept") == "of epoch 7 of 9, the best on the validation data"
     assert "This is one seed" in card
     assert "The weights are those of epoch 7 of a training with seed 3 (validation IoU x100 81.25)." in card

@@ -32,7 +32,7 @@ def test_a_ceiling_is_read_exactly(written, kind, value):
                 "1_000", "٣x", "1" * 5000, "9999999T", "1000000x", [], "0.5k1"]
 )  # fmt: skip
 def test_what_is_no_ceiling_is_refused_with_the_ways_to_write_one(written):
-    with pytest.raises(SpaceError, match=r"write 1\.5x \(times the plain U-Net\), 2\.1G, 350M, 40k or 12000$"):
+    with pytest.raises(SpaceError, match=r"write 1\.5x \(times the baseline\), 2\.1G, 350M, 40k or 12000$"):
         Ceiling.parse(written)
 
 
@@ -66,7 +66,7 @@ PLAIN = Cost(parameters=1000, macs=2_000_000)
             Limits(max_macs=Ceiling("relative", 1.5)),
             Cost(1000, 3_300_000),
             [
-                "3,300,000 macs are 300,000 (10.0%) over max_macs of 3,000,000 (1.5x the plain U-Net's), so take "
+                "3,300,000 macs are 300,000 (10.0%) over max_macs of 3,000,000 (1.5x the baseline's), so take "
                 "cheaper attention or fewer places"
             ],
         ),
@@ -91,5 +91,5 @@ def test_both_ceilings_can_be_broken_at_once():
 
 
 def test_a_relative_ceiling_cannot_be_judged_without_the_plain_cost():
-    with pytest.raises(UsageError, match=r"a ceiling of 1\.5x cannot be judged without the plain U-Net's cost"):
+    with pytest.raises(UsageError, match=r"a ceiling of 1\.5x cannot be judged without the baseline's cost"):
         Limits(max_macs=Ceiling("relative", 1.5)).reasons(Cost(1, 1), None)

@@ -169,10 +169,10 @@ CASES = {
     ),
     "ceiling": (
         "choices: {skip: [se]}\nlimits: {max_macs: cheap}",
-        "line 5: limits.max_macs: 'cheap' is no ceiling; write 1.5x (times the plain U-Net), 2.1G, 350M, 40k or "
+        "line 5: limits.max_macs: 'cheap' is no ceiling; write 1.5x (times the baseline), 2.1G, 350M, 40k or "
         "12000",
     ),
-    "ceiling below the plain U-Net": (
+    "ceiling below the baseline": (
         "choices: {skip: [se]}\nlimits: {max_parameters: 0.9x}",
         "line 5: limits.max_parameters: a ceiling of 0.9x is not from 1x to 100000x; write 1.5x (times the plain "
         "U-Net), 2.1G, 350M, 40k or 12000",

@@ -98,7 +98,7 @@ def test_a_missing_location_is_named_with_its_choices(space, place, mend):
 def test_a_cost_over_a_ceiling_is_a_reason_beside_the_others(space):
     over, plain = Cost(1, 151), Cost(1, 100)
     reason = (
-        "151 macs are 1 (0.7%) over max_macs of 150 (1.5x the plain U-Net's), so take cheaper attention or fewer "
+        "151 macs are 1 (0.7%) over max_macs of 150 (1.5x the baseline's), so take cheaper attention or fewer "
         "places"
     )
     assert space.why_not(space.plain, over, plain) == reason

@@ -219,7 +219,7 @@ def test_without_the_plain_unet_there_is_no_study(studies: Any) -> None:
         raise DivergedError("the loss is nan by step 10")
 
     for _ in range(2):  # also when the command is repeated
-        with pytest.raises(StudyError, match=r"the plain U-Net cannot be trained.*nan by step 10"):
+        with pytest.raises(StudyError, match=r"the baseline cannot be trained.*nan by step 10"):
             run(studies, InlinePool(broken))
 
 

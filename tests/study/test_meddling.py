@@ -110,7 +110,7 @@ def test_without_the_plain_unet_the_search_ends_in_one_line(search):
         search(state(TrialState.COMPLETE, [0.99, 1.0]), number=0)
 
     (line,) = error.value.problems
-    assert line == "the plain U-Net cannot be trained, so nothing can be compared: ended from outside"
+    assert line == "the baseline cannot be trained, so nothing can be compared: ended from outside"
 
 
 @pytest.mark.parametrize("number", [0, 5, TRIALS - 1])

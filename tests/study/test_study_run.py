@@ -300,14 +300,14 @@ def test_a_plain_unet_that_ran_out_of_memory_is_tried_again_by_the_same_command(
     os.rename("studies", "undisturbed")
     nothing_fits = scarce(lambda placement: False, resolve(ask))
     for _ in range(2):
-        with pytest.raises(StudyError, match=r"plain U-Net cannot be trained.*the same command tries it again"):
+        with pytest.raises(StudyError, match=r"baseline cannot be trained.*the same command tries it again"):
             searched(resolve(ask), nothing_fits, size=parallel)
     found = searched(resolve(ask), size=parallel)
 
     assert found.records == tuple(
         replace(record, worker=found.records[0].worker) for record in undisturbed.records
     )
-    assert "the plain U-Net ran out of memory before, so it is tried again" in caplog.text
+    assert "the baseline ran out of memory before, so it is tried again" in caplog.text
     (stored,) = optuna.load_study(study_name="s", storage=StudyFolder.of("s").default_url).get_trials()[:1]
     assert stored.state is optuna.trial.TrialState.COMPLETE
     assert not {"failure", "infeasible"} & set(stored.user_attrs)
@@ -326,7 +326,7 @@ def test_a_plain_unet_that_failed_otherwise_is_not_tried_again(here: Path) -> No
         raise DivergedError("the loss is nan")
 
     for evaluator in (diverge, never):
-        with pytest.raises(StudyError, match=r"plain U-Net cannot be trained.*: the loss is nan$"):
+        with pytest.raises(StudyError, match=r"baseline cannot be trained.*: the loss is nan$"):
             searched(resolve(ASK), evaluator)
 
 

@@ -18,7 +18,7 @@ Make = Callable[..., Any]
 @pytest.mark.parametrize(
     ("kinds", "text"),
     [
-        ({}, "plain U-Net"),
+        ({}, "baseline (plain U-Net)"),
         ({"skip_1": "se"}, "se at skip.1"),
         ({"bottleneck": "pam"}, "pam at bottleneck"),
         (
@@ -71,9 +71,7 @@ def test_a_clear_gain_is_stated_with_its_interval_its_seeds_its_cost_and_its_tie
     table: Make, place: Make
 ) -> None:
     text = clear_case(table, place, gap=0.01)
-    assert text.startswith(
-        "Better than the plain U-Net: scse at skip.1 and eca at decoder.0, expected gain +1.0 IoU"
-    )
+    assert text.startswith("Better than the baseline: scse at skip.1 and eca at decoder.0, expected gain +1.0 IoU")
     assert " (measured +1.0 (0." in text
     assert text.endswith(
         "with 5 seeds) for 1.01x MACs, and 1 more placement; not distinguishable from the first: rank 2."
@@ -82,7 +80,7 @@ def test_a_clear_gain_is_stated_with_its_interval_its_seeds_its_cost_and_its_tie
 
 def test_no_gain_is_called_none(table: Make, place: Make) -> None:
     text = clear_case(table, place, gap=0.001)
-    assert text.startswith("No placement is shown to be better than the plain U-Net")
+    assert text.startswith("No placement is shown to be better than the baseline")
     assert "(-" in text
 
 
@@ -92,9 +90,7 @@ def test_a_placement_with_one_run_is_no_claim(table: Make, numbered: Make) -> No
         numbered(p): {s: 0.5 + wobble[(s + p) % 4] for s in range(3)} for p in range(3)
     }
     scores[numbered(3)] = {0: 0.6}
-    assert ranking_verdict(rank(table(scores))).startswith(
-        "No placement is shown to be better than the plain U-Net"
-    )
+    assert ranking_verdict(rank(table(scores))).startswith("No placement is shown to be better than the baseline")
 
 
 def test_before_the_finals_the_most_promising_is_named_as_that(table: Make, numbered: Make) -> None:

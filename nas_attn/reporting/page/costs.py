@@ -27,7 +27,7 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
         name="costs",
         title="Costs by place",
         caption=(
-            f"MACs that an attention adds at a place, in per cent of the plain U-Net's {amount(plain.macs)}; "
+            f"MACs that an attention adds at a place, in per cent of the baseline's {amount(plain.macs)}; "
             "colours are logarithmic. What stands in for a dearer convolution is below 0. MACs count "
             "multiplications only: what reads and writes the whole map for few of them takes time all the same."
         ),
@@ -36,7 +36,7 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
             {cell: _percent(share) for cell, share in shares.items()},
             {(cost.location, cost.spec): _tell(cost, plain) for cost in told},
             scale=GROWING,
-            bar="% of the plain U-Net's MACs",
+            bar="% of the baseline's MACs",
             ticks=[(logarithm(share), f"{share:g}") for share in _TICKS],
         ),
         table=Table.of(

@@ -25,11 +25,11 @@ def differences_chart(rows: Sequence[RankedPlacement]) -> Chart:
     """One line for each placement: the mean difference and its interval."""
     return Chart(
         name="differences",
-        title="Differences to the plain U-Net",
+        title="Differences to the baseline",
         caption=(
-            "Measured IoU points over the plain U-Net, paired seed by seed, of all that was tested with several "
+            "Measured IoU points over the baseline, paired seed by seed, of all that was tested with several "
             "seeds. The intervals hold together for all of these. One that crosses 0 says that the placement is "
-            "not shown to differ from the plain U-Net. Expect the gain in the table rather than the measured one: "
+            "not shown to differ from the baseline. Expect the gain in the table rather than the measured one: "
             "what leads is ahead by luck, too."
         ),
         figure=whiskers_figure([_whisker(row) for row in rows], "IoU points over plain"),

@@ -61,8 +61,8 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
         title="IoU against cost",
         caption=(
             "Each mark is a placement at the IoU to expect of it; a bar is the interval of its mean IoU, drawn "
-            "where it was run with several seeds. The line is the front: nothing left of it is expected to be as "
-            f"good. Point at a mark to read its placement, click it to draw it.{thinned}"
+            "where it was run with several seeds. The line is the Pareto front: nothing left of it is expected to "
+            f"be as good. Point at a mark to read its placement, click it to draw it.{thinned}"
         ),
         figure=_figure(data, cost_title(data.cost, input_name)),
         table=_table(data),
@@ -86,7 +86,7 @@ def _figure(data: FrontData, cost_axis: str) -> go.Figure:
         ("one run", GREY, "circle-open", 7, lambda row: _group(row) == "one run"),
         ("several seeds", BLUE, "circle", 9, lambda row: _group(row) == "several seeds"),
         ("control", GREEN, "square", 9, lambda row: _group(row) == "control"),
-        ("plain U-Net", VERMILLION, "diamond", 13, lambda row: _group(row) == "plain U-Net"),
+        ("baseline", VERMILLION, "diamond", 13, lambda row: _group(row) == "baseline"),
     )
     traces: list[Any] = [_bars(data), _line(data)]
     for name, colour, symbol, size, belongs in groups:
@@ -104,7 +104,7 @@ def _figure(data: FrontData, cost_axis: str) -> go.Figure:
 
 def _group(row: RankedPlacement) -> str:
     if row.is_plain:
-        return "plain U-Net"
+        return "baseline"
     if row.control is not None:
         return "control"
     return "several seeds" if row.tested else "one run"
@@ -172,7 +172,7 @@ def _table(data: FrontData) -> Table:
         "measured x100",
         "seeds",
         data.cost,
-        "on the front",
+        "on the Pareto front",
         "with a chance of",
     )
     return Table.of(headers, rows)

@@ -48,7 +48,9 @@ def hover(row: RankedPlacement) -> str:
     words = "<br>".join(escape(line) for line in textwrap.wrap(named(row), _HOVER_LETTERS))
     gain = "" if row.is_plain else f"<br>expected gain: {gained(row)} points; measured: {delta(row)}"
     likely = (
-        "" if row.front_probability is None else f"<br>on the front with a chance of {row.front_probability:.0%}"
+        ""
+        if row.front_probability is None
+        else f"<br>on the Pareto front with a chance of {row.front_probability:.0%}"
     )
     return (
         f"<b>{row.rank}. {words}</b><br>IoU x100: {iou(row.iou_mean, row.iou_interval)}, "

@@ -89,7 +89,6 @@ def _panel_markup(panel: Panel) -> str:
         for picture in panel.pictures
     )
     title = (
-        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f} "
-        f"(plain U-Net {100 * panel.iou_plain:.1f})"
+        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f} (baseline {100 * panel.iou_plain:.1f})"
     )
     return f'<div class="panel"><h3>{safe(title)}</h3><div class="pictures">{pictures}</div></div>'

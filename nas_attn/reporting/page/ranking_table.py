@@ -29,13 +29,13 @@ def ranking_markup(ranking: Ranking) -> str:
             "seeds",
             "MACs",
             "parameters",
-            "on the front",
+            "on the Pareto front",
             "",
         )
     )
     body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1) for row in rows)
     more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
-    signs = "* on the front, = not distinguishable from the first, ! unstable"
+    signs = "* on the Pareto front, = not distinguishable from the first, ! unstable"
     return (
         f'<div class="wide"><table><caption>{more}{signs}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{list_markup(ranking_notes(ranking))}"

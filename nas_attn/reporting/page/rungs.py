@@ -72,7 +72,7 @@ def convergence_chart(curve: Sequence[tuple[int, float]], words: str) -> Chart:
     )
     return Chart(
         name="convergence",
-        title="Has the plain U-Net converged?",
+        title="Has the baseline converged?",
         caption=f"Each mark is a complete run with the same seed. {words}",
         figure=figure([trace], x="steps", y="IoU x100", height=300),
         table=Table.of(("steps", "IoU x100"), [(str(steps), f"{100 * iou:.1f}") for steps, iou in curve]),

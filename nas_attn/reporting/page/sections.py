@@ -56,7 +56,7 @@ def sections(facts: StudyFacts) -> Iterator[PageSection]:
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
         ("holds", "Is the gain confirmed?", _holds),
-        ("differences", "Against the plain U-Net", _charts(_differences_charts)),
+        ("differences", "Against the baseline", _charts(_differences_charts)),
         ("front", "IoU against cost", _front),
         ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
         ("effects", "What matters where", _effects),
@@ -100,14 +100,14 @@ def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]
     ratio = f" ({row.cost.macs / plain.cost.macs:.2f}x)" if plain and plain.cost.macs and not row.is_plain else ""
     found = [
         ("IoU x100", iou(row.iou_mean, row.iou_interval)),
-        ("expected gain over the plain U-Net, points", gained(row)),
+        ("expected gain over the baseline, points", gained(row)),
         ("measured gain, points", delta(row)),
         ("seeds", str(row.n_seeds)),
         (cost_title("macs", facts.network.input_name), amount(row.cost.macs) + ratio),
         ("parameters", amount(row.cost.parameters)),
     ]
     if row.front_probability is not None:
-        found.append(("on the front with a chance of", f"{row.front_probability:.0%}"))
+        found.append(("on the Pareto front with a chance of", f"{row.front_probability:.0%}"))
     if row.cost.latency_ms is not None:
         found.append((cost_title("latency", facts.network.input_name), f"{row.cost.latency_ms:.3g}"))
     return [(name, text) for name, text in found if text != "-"]
@@ -117,7 +117,7 @@ def _winner(facts: StudyFacts) -> str:
     shown = leading(facts)
     if shown is None:
         return ""
-    before = "" if shown.rank == 1 else "<p>The plain U-Net is first. The best placement with attention:</p>"
+    before = "" if shown.rank == 1 else "<p>The baseline is first. The best placement with attention:</p>"
     return (
         f"{before}<p><b>{escape(f'{shown.rank}. {named(shown)}')}</b></p>"
         f'<div class="drawing">{draw_unet(facts.network, shown.placement)}</div>'

@@ -186,7 +186,7 @@ def _predictions(dataset: Dataset, index: int, winner: Tensor, plain: Tensor, ca
     return [
         draw(torch.zeros_like(truth), caption="image"),
         draw(truth, caption="truth"),
-        draw(plain, caption="plain U-Net"),
+        draw(plain, caption="baseline"),
         draw(winner, caption=caption),
     ]
 
@@ -204,7 +204,7 @@ def _attention(maps: dict[str, Tensor], placement: Placement) -> list[Picture]:
 def _notes(pair: PanelPair, scores: Sequence[float], units: str) -> Iterator[str]:
     run = pair.winner_run
     yield (
-        f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the plain U-Net on the validation "
+        f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the baseline on the validation "
         f"{units} on which the former is worst, median and best; IoU is that of the one {units[:-1]}."
     )
     known = [record.outcome.score.iou for record in (pair.winner_run, pair.plain_run) if record.outcome]

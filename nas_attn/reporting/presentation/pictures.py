@@ -74,8 +74,7 @@ def draw_strip(panel: Panel) -> bytes:
     scaled = [ImageOps.contain(image, (_STRIP, _STRIP), Image.Resampling.NEAREST) for image in images]
     font = ImageFont.load_default(_LETTERS)
     title = (
-        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f}, "
-        f"plain U-Net {100 * panel.iou_plain:.1f}"
+        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f}, baseline {100 * panel.iou_plain:.1f}"
     )
     top = 3 * _LETTERS
     strip = Image.new("RGB", ((_STRIP + _LETTERS) * len(images), _STRIP + 2 * top), "white")

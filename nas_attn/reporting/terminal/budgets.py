@@ -56,12 +56,12 @@ def _proof_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> 
     yield correlation_sentence(proof)
     interval = f"{100 * PROOF:.0f} % interval"
     if lowest_rung(records, ladder, on_proof=True) == 0:
-        yield f"That is proof enough ({interval}): new placements then began with {ladder[0].steps} steps."
+        yield f"So short runs are validated ({interval}): new placements then began with {ladder[0].steps} steps."
         rungs = ladder_fidelity(record for record in records if record.budget in ladder)
         yield from (correlation_sentence(rung) for rung in rungs if rung.interval is not None)
     elif proof.n_placements < LEAST_TWINS:
-        yield f"It takes {LEAST_TWINS} to prove the short runs: all placements ran in full."
+        yield f"It takes {LEAST_TWINS} placements to validate short runs: all ran in full."
     elif proof.interval.low > 0:
         yield "Placements that climbed refuted it in the end: new ones ran in full again."
     else:
-        yield f"That is no proof of the short runs ({interval}): all placements ran in full."
+        yield f"So short runs are not validated ({interval}): all placements ran in full."

@@ -74,7 +74,7 @@ def _card(row: RankedPlacement, ranking: Ranking, records: Sequence[TrialRecord]
         known = f" (measured {measured(row)})" if row.tested else ""
         figures.append(f"{gained(row)} IoU points{known}")
     if row.front_probability is not None:
-        figures.append(f"on the front: {row.front_probability:.0%}")
+        figures.append(f"on the Pareto front: {row.front_probability:.0%}")
     if curve := sparkline(_losses(row, ranking, records)):
         figures.append(f"loss {curve}")
     head, *others = figures

@@ -96,8 +96,8 @@ def _marks(row: RankedPlacement) -> Text:
 
 def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     notes = [
-        "gain: IoU x100 to expect over the plain U-Net, given all runs; measured: in runs that chose nothing.",
-        f"*  on the front: no other placement is expected to have its IoU for fewer {_unit(ranking.cost)}.",
+        "gain: IoU x100 to expect over the baseline, given all runs; measured: in runs that chose nothing.",
+        f"*  on the Pareto front: no other placement is expected to have its IoU for fewer {_unit(ranking.cost)}.",
     ]
     if any(row.tied_with_best and row.rank > 1 for row in rows):
         notes.append("=  not distinguishable from the first.")

@@ -52,7 +52,7 @@ class Convergence:
     def words(self) -> str:
         """IoU at growing budgets, and whether the search's budget is long enough."""
         if not self.points:
-            return "The plain U-Net's curve is not known."
+            return "The baseline's curve is not known."
         known = ", ".join(f"{100 * iou:.1f} after {steps} steps" for steps, iou in self.points)
         line = f"Plain U-Net, IoU x100: {known}"
         if self.gain is None:

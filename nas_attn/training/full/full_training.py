@@ -101,7 +101,7 @@ def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSetting
         )
     found += _clip_problems(network.frames, dataset)
     if settings.against_plain and architecture.placement == network.plain:
-        found.append("the architecture is the plain U-Net itself; leave out the comparison with it")
+        found.append("the architecture is the baseline itself; leave out the comparison with it")
     if found:
         raise TrainingError(found)
 

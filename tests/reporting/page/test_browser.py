@@ -58,10 +58,10 @@ def test_pointing_tells_and_clicking_draws_the_placement(chromium: Any, file: Pa
         box = mark.bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.wait_for_selector("#plot-front .hoverlayer .hovertext")
-        assert "plain U-Net" in page.locator("#plot-front .hoverlayer").text_content()
+        assert "baseline" in page.locator("#plot-front .hoverlayer").text_content()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.wait_for_selector("#drawn svg")
-        assert "plain U-Net" in page.locator("#drawn svg title").first.text_content()
+        assert "baseline" in page.locator("#drawn svg title").first.text_content()
 
 
 def test_the_keyboard_draws_a_placement_too(chromium: Any, file: Path) -> None:

@@ -89,7 +89,7 @@ def test_controls_and_the_plain_network_are_marked(facts_of: Facts) -> None:
     (control,) = [row for row in ranking.rows if row.control == "a control"]
     assert list(trace(chart, "control").customdata) == [control.placement.id]
     assert ranking.plain is not None
-    assert list(trace(chart, "plain U-Net").customdata) == [ranking.plain.placement.id]
+    assert list(trace(chart, "baseline").customdata) == [ranking.plain.placement.id]
 
 
 def test_only_several_seeds_are_drawn_with_an_interval(facts_of: Facts) -> None:
@@ -134,7 +134,7 @@ def test_curves_are_means_over_the_runs_of_the_ranked_budget(facts_of: Facts, ru
         run(3, plain, 0, 0.5, losses=(9.0, 9.0), budget=Budget(50, 64, 8)),
     ]
     data = curve_data(records, rank(records))
-    assert [(curve.name, curve.n_runs) for curve in data.curves] == [("2. scse at skip.1", 2), ("plain U-Net", 1)]
+    assert [(curve.name, curve.n_runs) for curve in data.curves] == [("2. scse at skip.1", 2), ("baseline (plain U-Net)", 1)]
     assert [point for curve in data.curves for point in curve.points] == [
         (50, pytest.approx(0.8)),
         (100, pytest.approx(0.4)),

@@ -110,7 +110,7 @@ def test_the_whole_is_an_image_with_a_title_and_a_description() -> None:
 
 def test_the_plain_network_says_that_it_has_no_attention() -> None:
     root = ElementTree.fromstring(draw_unet(network(2), network(2).plain))
-    assert root.findtext(f"{SVG}title") == "plain U-Net"
+    assert root.findtext(f"{SVG}title") == "baseline (plain U-Net)"
     assert (root.findtext(f"{SVG}desc") or "").endswith("no attention.")
 
 

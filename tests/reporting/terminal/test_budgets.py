@@ -52,14 +52,14 @@ def said(runs: Sequence[TrialRecord], *, on_proof: bool = True) -> str:
         (
             [0.01 * n for n in range(14)],
             14,
-            "proof enough (80 % interval): new placements then began with 100 steps",
+            "short runs are validated (80 % interval): new placements then began with 100 steps",
         ),
         (
             [-0.01 * n for n in range(14)],
             14,
-            "no proof of the short runs (80 % interval): all placements ran in full",
+            "short runs are not validated (80 % interval): all placements ran in full",
         ),
-        ([0.01 * n for n in range(8)], 8, "It takes 12 to prove the short runs"),
+        ([0.01 * n for n in range(8)], 8, "It takes 12 placements to validate short runs"),
         ([*(0.01 * n for n in range(12)), *(-0.01 * n for n in range(48))], 12, "refuted it in the end"),
     ],
 )

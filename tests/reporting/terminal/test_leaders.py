@@ -81,7 +81,7 @@ def test_the_first_three_with_attention_are_drawn_with_their_figures():
     text = printed(records)
     assert [f"#{rank_}" in text for rank_ in (1, 2, 3, 4, 5)] == [False, True, True, True, False]
     assert text.count("IoU points (") == 3
-    assert text.count("on the front: ") == 3
+    assert text.count("on the Pareto front: ") == 3
     assert text.count("loss █▅▁") == 3
     assert all(len(line) <= 120 for line in text.splitlines())
 

@@ -64,7 +64,7 @@ def test_marks_tell_the_front_and_the_ties_without_colour(ranking: Ranking) -> N
     assert "=" in marks[EVERYWHERE]
     assert "*" not in marks[EVERYWHERE]
     assert "*" in marks[PLAIN]
-    assert any(line.startswith("*  on the front") for line in lines)
+    assert any(line.startswith("*  on the Pareto front") for line in lines)
     assert any(line.startswith("=  not distinguishable from the first") for line in lines)
     assert any(
         line.startswith("Intervals of measured gains: 95% for all 3 tested placements together") for line in lines
@@ -72,7 +72,7 @@ def test_marks_tell_the_front_and_the_ties_without_colour(ranking: Ranking) -> N
 
 
 def test_controls_are_named(ranking: Ranking) -> None:
-    assert "eca everywhere [control]" in printed(ranking)
+    assert "eca everywhere [reference]" in printed(ranking)
     rows = tuple(replace(row, control=row.control and "mine") for row in ranking.rows)
     named = printed(replace(ranking, rows=rows))
     assert "eca everywhere" in named
@@ -109,7 +109,7 @@ def test_collapsed_runs_are_marked(ranking: Ranking) -> None:
 
 def test_the_plain_u_net_is_shown_even_below_the_top(ranking: Ranking) -> None:
     text = printed(ranking, top=1)
-    assert "plain U-Net" in text.replace(ranking_verdict(ranking), "")
+    assert "baseline" in text.replace(ranking_verdict(ranking), "")
     assert PLAIN.id in text
     assert LONG.id not in text
     assert "2 of 4 placements shown." in text

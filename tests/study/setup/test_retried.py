@@ -177,10 +177,10 @@ def test_a_study_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_plain_unet_that_failed_for_the_machine_no_longer_ends_the_study(here: Path) -> None:
-    with pytest.raises(StudyError, match="the plain U-Net cannot be trained"):
+    with pytest.raises(StudyError, match="the baseline cannot be trained"):
         searched(ASK, first=0)
     make_older()
-    with pytest.raises(StudyError, match="the plain U-Net cannot be trained"):
+    with pytest.raises(StudyError, match="the baseline cannot be trained"):
         searched(ASK)
 
     assert retry("s").n_trials == 1

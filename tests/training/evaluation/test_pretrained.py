@@ -60,7 +60,7 @@ def test_workers_of_a_machine_share_one_run_of_the_plain_unet(
         "nas_attn.training.evaluation.evaluator.kept_weights", lambda path, train: kept_weights(path, None)
     )
 
-    assert second(SE, SHORT, 0).score == apart, "who trained the plain U-Net again, would have failed"
+    assert second(SE, SHORT, 0).score == apart, "who trained the baseline again, would have failed"
 
 
 def test_what_another_network_or_seed_has_left_is_not_taken(evaluator: TrainingEvaluator, tmp_path: Path) -> None:

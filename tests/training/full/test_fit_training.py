@@ -268,7 +268,7 @@ def test_the_plain_network_beside_it_is_trained_as_if_alone(undisturbed, tmp_pat
 
 def test_the_plain_network_is_not_compared_with_itself(tmp_path, tiny_architecture, tiny_data):
     plain = dataclasses.replace(tiny_architecture, placement=tiny_architecture.network.plain)
-    with pytest.raises(TrainingError, match="is the plain U-Net itself"):
+    with pytest.raises(TrainingError, match="is the baseline itself"):
         train(plain, tiny_data, FitSettings(against_plain=True), tmp_path / "run")
 
 

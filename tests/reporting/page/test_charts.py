@@ -134,7 +134,10 @@ def test_curves_are_means_over_the_runs_of_the_ranked_budget(facts_of: Facts, ru
         run(3, plain, 0, 0.5, losses=(9.0, 9.0), budget=Budget(50, 64, 8)),
     ]
     data = curve_data(records, rank(records))
-    assert [(curve.name, curve.n_runs) for curve in data.curves] == [("2. scse at skip.1", 2), ("baseline (plain U-Net)", 1)]
+    assert [(curve.name, curve.n_runs) for curve in data.curves] == [
+        ("2. scse at skip.1", 2),
+        ("baseline (plain U-Net)", 1),
+    ]
     assert [point for curve in data.curves for point in curve.points] == [
         (50, pytest.approx(0.8)),
         (100, pytest.approx(0.4)),

@@ -44,6 +44,8 @@ class Output:
 
     def __init__(self, name: Literal["stdout", "stderr"]) -> None:
         self._name = name
+        self.n_written = 0
+        """How often something was written."""
 
     @property
     def encoding(self) -> str:
@@ -56,6 +58,7 @@ class Output:
         Raises:
             OutputError: the disk is full, or the like.
         """
+        self.n_written += 1
         if self._stream is not None:
             with self._clear_errors():
                 self._stream.write(_fitting(text, self.encoding))

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from nas_attn import __version__
 from nas_attn.cli._say import complain
 from nas_attn.cli._stream import STDERR, STDOUT, OutputError
+from nas_attn.cli._waiting import waiting
 from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, did_you_mean
 from nas_attn.reference import listeners
+from nas_attn.steps import shown_by, step
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -112,11 +114,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if _tell not in listeners:
         listeners.append(_tell)
+    if waiting not in shown_by:
+        shown_by.append(waiting)
     try:
         verb = _verb(words)
         if verb is None:
             return 0
-        status: int = _module(verb).run(parser_of(verb).parse(words[1:]))
+        module, parsed = _module(verb), parser_of(verb).parse(words[1:])
+        with step("loading packages"):
+            status: int = module.run(parsed)
         STDOUT.flush()
         return status
     except NasAttnError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._say import say
 from nas_attn.errors import NasAttnError, UsageError
+from nas_attn.steps import step
 
 if TYPE_CHECKING:
     from nas_attn.reporting.page import StudyFacts
@@ -42,10 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     ledger = open_study(arguments.study, arguments.storage)
     folder = folder_of(arguments.study)
     study_file = folder.settings if folder.settings.is_file() else None
-    facts = report_facts(ledger, cost=arguments.cost, study_file=study_file)
+    with step("reading the study"):
+        facts = report_facts(ledger, cost=arguments.cost, study_file=study_file)
     if not arguments.no_panels:
         facts = _with_panels(facts, ledger, folder)
-    page = report_page(facts)
+    with step("drawing the page"):
+        page = report_page(facts)
     write_text(arguments.output, page)
     say(f"{arguments.output}: report of '{ledger.name}', {len(page) / 1e6:.1f} MB")
     return 0

@@ -14,6 +14,7 @@ from nas_attn.architecture.write import architecture_text
 from nas_attn.errors import ExportError, NasAttnError
 from nas_attn.export.subject import Subject
 from nas_attn.models.catalogue import catalogue
+from nas_attn.steps import step
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> It
     elif name == "python":
         yield from _save_python(subject, path)
     else:
-        yield Saved(name, path, _write(subject, name, path, image_size))
+        with step(f"writing {path}"):
+            text = _write(subject, name, path, image_size)
+        yield Saved(name, path, text)
 
 
 def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
@@ -68,7 +71,9 @@ def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
     weights = path.with_suffix(".safetensors")
     if subject.weights is not None:
         check_pair(path, weights, subject.weights)
-    yield Saved("python", path, write_python(subject, path, weights.name))
+    with step(f"writing {path}"):
+        text = write_python(subject, path, weights.name)
+    yield Saved("python", path, text)
     if subject.weights is not None:
         yield _copied(subject.weights, weights)
 

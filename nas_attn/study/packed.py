@@ -8,6 +8,7 @@ from filelock import FileLock
 
 from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
+from nas_attn.steps import step
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.training.evaluation import write_sets
 
@@ -43,5 +44,5 @@ def packed_if_writable(dataset: Dataset, frames: int, folder: StudyFolder) -> Pa
 
 
 def _packed(dataset: Dataset, frames: int, folder: StudyFolder) -> Path:
-    with FileLock(folder.path / "images.lock"):
+    with step("packing the images"), FileLock(folder.path / "images.lock"):
         return write_sets(dataset, folder.packed_images, frames)

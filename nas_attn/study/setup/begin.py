@@ -12,6 +12,7 @@ from typing import Any
 from nas_attn import __version__
 from nas_attn.data import card_of
 from nas_attn.errors import StudyError
+from nas_attn.steps import step
 from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.settings import Difference, differences
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
@@ -36,7 +37,8 @@ def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
     Raises:
         StudyError: the study was made with other settings, or cannot be stored.
     """
-    ledger = _ledger(resolved, folder)
+    with step("opening the study's database"):
+        ledger = _ledger(resolved, folder)
     asked, known = resolved.request.parallel, ledger.plan
     parallel = asked or max(resolved.settings.workers, known.parallel if known else 1)
     ledger.write_plan(Plan(resolved.settings.trials, parallel, resolved.settings.timeout))

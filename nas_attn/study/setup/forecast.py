@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from nas_attn.steps import step
 from nas_attn.study.setup.calibrate import one_thread, step_seconds
 from nas_attn.study.setup.resolve import Resolved
 
@@ -15,8 +16,8 @@ def forecast_seconds(resolved: Resolved) -> float:
     """The expected time of one trial, in seconds."""
     settings, budget = resolved.settings, resolved.settings.budget
     device = torch.device(settings.devices[0])
-    with one_thread():
-        step = step_seconds(settings.space.network, budget, device, settings.precision)
+    with one_thread(), step("timing a training step"):
+        seconds = step_seconds(settings.space.network, budget, device, settings.precision)
     judged = sum(mask.numel() for mask in resolved.dataset.val.labels) / (budget.batch_size * budget.image_size**2)
     steps = budget.steps + (settings.recipe.recalibration_batches + judged) / 3
-    return step * steps * _ATTENTION_SHARE
+    return seconds * steps * _ATTENTION_SHARE

@@ -16,6 +16,7 @@ from nas_attn.config.settings import AUTO, BUILT_IN, FIELDS, StudyRequest
 from nas_attn.data import may_be_folder
 from nas_attn.data.readers import asked_reader
 from nas_attn.errors import StudyError
+from nas_attn.steps import step
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.setup.apart import check_apart
@@ -61,7 +62,8 @@ def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]
         NasAttnError: there is no such study, or this machine or its data do not fit it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder, ledger = _found(request)
+    with step(f"looking for the study {request.study}"):
+        folder, ledger = _found(request)
     asked = _request(request, folder, ledger)
     if asked.data not in BUILT_IN and asked_reader(asked.data) is None and not may_be_folder(Path(asked.data)):
         raise StudyError(

@@ -20,6 +20,7 @@ from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.space import Ceiling, SearchSpace, read_space
 from nas_attn.space.sizes import written_sizes
+from nas_attn.steps import step
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.storage import check_url
@@ -107,7 +108,8 @@ def resolve(request: StudyRequest) -> Resolved:
     preset = preset_for(devices[0], built_in=request.data in BUILT_IN)
     asked = _filled(request, preset, devices)
     source = _source(asked, preset)
-    dataset = source.load()
+    with step("reading the images"):
+        dataset = source.load()
     asked = _with_frames(asked, dataset, preset)
     space = _space(asked, dataset)
     settings = StudySettings(
@@ -201,17 +203,21 @@ def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> 
     example = UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
     budget = Budget(preset.steps, preset.image_size, preset.batch_size)
     if filled.precision == AUTO:
-        fastest = fastest_precision(example, budget, torch.device(devices[0]))
+        with step("measuring which number format trains fastest here"):
+            fastest = fastest_precision(example, budget, torch.device(devices[0]))
         filled = replace(filled, precision=str(fastest))
     if filled.workers == AUTO:
         precision = Precision.parse(filled.precision)
-        filled = replace(
-            filled,
-            workers=n_cores()
-            if devices == ("cpu",)
-            else len(devices) * workers_per_gpu(example, budget, precision, devices[0]),
-        )
+        filled = replace(filled, workers=_n_workers(devices, example, budget, precision))
     return filled
+
+
+def _n_workers(devices: tuple[str, ...], example: UNetConfig, budget: Budget, precision: Precision) -> int:
+    """One for each core, or as many as a GPU runs fastest."""
+    if devices == ("cpu",):
+        return n_cores()
+    with step("measuring how many trials a GPU runs fastest"):
+        return len(devices) * workers_per_gpu(example, budget, precision, devices[0])
 
 
 def _with_frames(request: StudyRequest, dataset: Dataset, preset: Preset) -> StudyRequest:

@@ -236,12 +236,6 @@ def test_readme_lists_the_costs_that_the_command_lists(capsys: pytest.CaptureFix
         assert re.search(rf"(?m)^ {name} .* {parameters} ", listed), name
 
 
-def test_readme_gives_the_layers_that_are_enforced() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
-    assert block(README, "cli\n").splitlines() == [layer.replace("nas_attn.", "") for layer in layers]
-
-
 def test_readme_names_the_keys_of_the_json() -> None:
     space = read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
     budget = Budget(100, 32, 8)
@@ -317,7 +311,7 @@ def small_space() -> SearchSpace:
 
 @pytest.mark.usefixtures("own_registries")
 def test_the_strategy_of_contributing_takes_one_step_from_the_best(small_space: SearchSpace) -> None:
-    exec(block(CONTRIBUTING, "# nas_attn/strategy/nearby.py"), {"__name__": "nearby"})
+    exec(block(CONTRIBUTING, "# nas_attn/strategy/samplers/nearby.py"), {"__name__": "nearby"})
     evaluator, budget = LookupEvaluator(small_space), Budget(3000, 32, 8)
     records: list[TrialRecord] = []
     for number in range(20):

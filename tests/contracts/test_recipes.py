@@ -62,7 +62,7 @@ def test_the_contract_tests_take_them_up(copy: Path) -> None:
 
 def test_no_list_has_to_be_edited(copy: Path) -> None:
     tests = ("tests/cli/test_attentions_command.py", "tests/space/test_shipped_spaces.py")
-    assert passed(copy, *tests, "tests/attention/test_build_attention.py", "tests/test_kind.py") > 50
+    assert passed(copy, *tests, "tests/models/attention/test_build_attention.py", "tests/models/test_kind.py") > 50
     chosen = "kinds or costs or layers or facts or attentions_need"
     assert passed(copy, "tests/cli/test_docs.py", "tests/cli/test_without_torch.py", "-k", chosen) > 20
 

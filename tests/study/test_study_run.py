@@ -341,7 +341,7 @@ def test_a_study_killed_at_any_statement_ends_as_an_undisturbed_one(here: Path) 
             from contextlib import nullcontext
             from dataclasses import replace
             import sqlalchemy
-            from nas_attn.evaluate import LookupEvaluator
+            from nas_attn.training.evaluation import LookupEvaluator
             from nas_attn.study.setup import preset
             from nas_attn.study.workers.pool import InlinePool
             from nas_attn.config.settings import StudyRequest

@@ -96,7 +96,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy
-from nas_attn.evaluate import DataSource, write_sets
+from nas_attn.training.evaluation import DataSource, write_sets
 
 save, left = numpy.save, [int(sys.argv[2])]
 

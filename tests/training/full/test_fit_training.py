@@ -221,11 +221,11 @@ import os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from nas_attn.attention import catalogue
+from nas_attn.models.catalogue import catalogue
 from nas_attn.data import synthetic
-from nas_attn.export import Found, read_architecture
-from nas_attn.fit import FitSettings, EpochRecord, train
-from nas_attn.fit.lightning_shell import SegmentationModule
+from nas_attn.architecture import Found, read_architecture
+from nas_attn.training.full import FitSettings, EpochRecord, train
+from nas_attn.training.full.lightning_shell import SegmentationModule
 
 step = SegmentationModule.training_step
 def training_step(self, batch, batch_idx):
@@ -253,17 +253,18 @@ def test_a_training_killed_within_an_epoch_goes_on_to_the_same_weights(
 
 
 def test_the_plain_network_beside_it_is_trained_as_if_alone(undisturbed, tmp_path, tiny_architecture, tiny_data):
+    folder = shutil.copytree(undisturbed[0], tmp_path / "both")
     both = dataclasses.replace(SETTINGS, against_plain=True)
     # The architecture's own run is finished; only the plain network is trained.
-    result = train(tiny_architecture, tiny_data, both, undisturbed[0])
+    result = train(tiny_architecture, tiny_data, both, folder)
     plain = dataclasses.replace(tiny_architecture, placement=tiny_architecture.network.plain)
     alone = train(plain, tiny_data, SETTINGS, tmp_path / "alone")
     assert result.trained == undisturbed[1].trained
     assert dataclasses.replace(result.plain, seconds=0) == dataclasses.replace(alone.trained, seconds=0)
     weights = (tmp_path / "alone" / "weights.safetensors").read_bytes()
-    assert (undisturbed[0] / "plain" / "weights.safetensors").read_bytes() == weights
+    assert (folder / "plain" / "weights.safetensors").read_bytes() == weights
     assert result.gain_points == pytest.approx(100 * (result.trained.test_iou - alone.trained.test_iou))
-    assert json.loads((undisturbed[0] / "metrics.json").read_text())["gain_points"] == result.gain_points
+    assert json.loads((folder / "metrics.json").read_text())["gain_points"] == result.gain_points
 
 
 def test_the_plain_network_is_not_compared_with_itself(tmp_path, tiny_architecture, tiny_data):

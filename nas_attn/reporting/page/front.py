@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,15 +82,15 @@ def _thinned(rows: Sequence[RankedPlacement], most: int) -> list[RankedPlacement
 
 
 def _figure(data: FrontData, cost_axis: str) -> go.Figure:
-    groups: tuple[tuple[str, str, str, int, Callable[[RankedPlacement], bool]], ...] = (
-        ("one run", GREY, "circle-open", 7, lambda row: _group(row) == "one run"),
-        ("several seeds", BLUE, "circle", 9, lambda row: _group(row) == "several seeds"),
-        ("control", GREEN, "square", 9, lambda row: _group(row) == "control"),
-        ("baseline", VERMILLION, "diamond", 13, lambda row: _group(row) == "baseline"),
+    groups = (
+        ("one run", GREY, "circle-open", 7),
+        ("several seeds", BLUE, "circle", 9),
+        ("reference architecture", GREEN, "square", 9),
+        ("baseline", VERMILLION, "diamond", 13),
     )
     traces: list[Any] = [_bars(data), _line(data)]
-    for name, colour, symbol, size, belongs in groups:
-        if rows := [row for row in data.rows if belongs(row)]:
+    for name, colour, symbol, size in groups:
+        if rows := [row for row in data.rows if _group(row) == name]:
             traces.append(_marks(data, name, rows, {"color": colour, "symbol": symbol, "size": size}))
     return figure(
         traces,
@@ -106,7 +106,7 @@ def _group(row: RankedPlacement) -> str:
     if row.is_plain:
         return "baseline"
     if row.control is not None:
-        return "control"
+        return "reference architecture"
     return "several seeds" if row.tested else "one run"
 
 
@@ -138,7 +138,7 @@ def _bars(data: FrontData) -> go.Scatter:
 
 def _line(data: FrontData) -> go.Scatter:
     return go.Scatter(
-        name="front",
+        name="Pareto front",
         mode="lines",
         x=[cost_of(row, data.cost) for row in data.front],
         y=[100 * row.iou_expected for row in data.front],

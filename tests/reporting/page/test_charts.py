@@ -55,7 +55,7 @@ def test_of_a_large_study_what_matters_is_drawn_and_an_even_share_of_the_rest(fa
 
 def test_the_front_is_what_nothing_beats_in_both(facts_of: Facts) -> None:
     ranking = facts_of(60).ranking
-    line = trace(front_chart(front_data(ranking)), "front")
+    line = trace(front_chart(front_data(ranking)), "Pareto front")
     points = {(row.cost.macs, round(100 * row.iou_expected, 9)) for row in ranking.rows}
     best = {
         (macs, iou)
@@ -87,7 +87,7 @@ def test_controls_and_the_plain_network_are_marked(facts_of: Facts) -> None:
     ranking = facts_of(30).ranking
     chart = front_chart(front_data(ranking))
     (control,) = [row for row in ranking.rows if row.control == "a control"]
-    assert list(trace(chart, "control").customdata) == [control.placement.id]
+    assert list(trace(chart, "reference architecture").customdata) == [control.placement.id]
     assert ranking.plain is not None
     assert list(trace(chart, "baseline").customdata) == [ranking.plain.placement.id]
 

@@ -7,9 +7,6 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "nas_attn"
 
-OF_TWO_MODELS = {"Evidence", "Runs", "Variances"}
-"""Of the two models of effects; they go where the two become one."""
-
 
 def definitions() -> dict[str, list[str]]:
     """The files that define each class, inner classes included."""
@@ -24,5 +21,5 @@ def definitions() -> dict[str, list[str]]:
 def test_no_class_name_is_used_twice() -> None:
     found = definitions()
     assert len(found) > 200
-    twice = {name: files for name, files in found.items() if len(files) > 1 and name not in OF_TWO_MODELS}
+    twice = {name: files for name, files in found.items() if len(files) > 1}
     assert twice == {}

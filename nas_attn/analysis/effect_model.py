@@ -14,7 +14,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.local_scales import Draw, Evidence, local_scales
+from nas_attn.analysis.local_scales import Draw, EffectEvidence, local_scales
 
 Codes = NDArray[np.int64]
 Choice = tuple[int, int]
@@ -220,12 +220,12 @@ class _Part:
     own: dict[Choice, float]
     factor: Array
 
-    def evidence(self, log_weight: float) -> Evidence:
+    def evidence(self, log_weight: float) -> EffectEvidence:
         """What the runs say of the own effects of all choices that they hold."""
         held = self._white_held
         white = self._white_scores
         log_likelihood = -float(white @ white / 2 + np.log(np.diag(self.factor)).sum())
-        return Evidence(held.T @ held, held.T @ white, log_likelihood + log_weight)
+        return EffectEvidence(held.T @ held, held.T @ white, log_likelihood + log_weight)
 
     def reach(self, choices: Sequence[Choice]) -> _Reach:
         """How what attentions add hangs on the own effects."""

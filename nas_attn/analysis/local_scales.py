@@ -28,7 +28,7 @@ _NOTHING, _USUAL, _LARGE = range(3)
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class EffectEvidence:
     """What runs say of p effects, with the variances of all else as one set has them.
 
     Args:
@@ -60,7 +60,7 @@ class Draw:
 
 
 def local_scales(
-    evidence: Sequence[Evidence], expected: float, start: float, *, sweeps: int = _SWEEPS
+    evidence: Sequence[EffectEvidence], expected: float, start: float, *, sweeps: int = _SWEEPS
 ) -> tuple[Draw, ...]:
     """Draws of which effects are next to nothing, usual or large, of the usual variance and of the rest's set.
 
@@ -113,7 +113,7 @@ class _State:
 class _Chain:
     """A Markov chain whose draws in the long run are those of the posterior."""
 
-    def __init__(self, evidence: Sequence[Evidence], expected: float, start: float) -> None:
+    def __init__(self, evidence: Sequence[EffectEvidence], expected: float, start: float) -> None:
         self._evidence, self._expected = evidence, expected
         self._generator = np.random.default_rng(0)
         self._scales: NDArray[np.int64] = np.full(len(evidence[0].pull), _USUAL)

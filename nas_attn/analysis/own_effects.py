@@ -10,7 +10,7 @@ import numpy as np
 
 from nas_attn.analysis.gain_variances import SCEPTICAL
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.local_scales import Draw, Evidence, local_scales
+from nas_attn.analysis.local_scales import Draw, EffectEvidence, local_scales
 
 _EXPECTED = SCEPTICAL.location / 50
 """The density of the usual variance is highest at twelve times what is expected: so at a quarter of the sceptical
@@ -40,7 +40,7 @@ class OwnEffects:
         """
         if not held.shape[1]:
             return NO_EFFECTS
-        evidence = Evidence(held.T @ held, held.T @ white, 0.0)
+        evidence = EffectEvidence(held.T @ held, held.T @ white, 0.0)
         return cls(local_scales([evidence], _EXPECTED / n_locations, location / n_locations))
 
     @cached_property

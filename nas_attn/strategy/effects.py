@@ -17,9 +17,9 @@ from nas_attn.strategy.normal_equations import (
     whitened,
 )
 from nas_attn.strategy.robust_scale import Array, Bend
-from nas_attn.strategy.runs import Runs
+from nas_attn.strategy.runs import RungRuns
 from nas_attn.strategy.terms import drawn_effects, drawn_pairs, pair_kernel, pair_sums, shared, terms
-from nas_attn.strategy.variances import Remainder, Variances, likely_variances
+from nas_attn.strategy.variances import Remainder, RungVariances, likely_variances
 
 MOST_FOR_PAIRS = 512
 """With more runs pairs are left out: a proposal's time must not grow with the cube of their number."""
@@ -50,14 +50,14 @@ class Effects:
         whitener: lower Cholesky factor of the covariance of what they leave, (n, n); None without pairs.
     """
 
-    runs: Runs
-    variances: Variances
+    runs: RungRuns
+    variances: RungVariances
     mean: Array
     factor: Array
     whitener: Array | None
 
     @classmethod
-    def learn(cls, runs: Runs) -> Effects:
+    def learn(cls, runs: RungRuns) -> Effects:
         """The posterior, with the variances that make the runs most likely."""
         variances = likely_variances(runs)
         whitener = _whitener(runs, variances)
@@ -164,7 +164,7 @@ class Effects:
         return across
 
 
-def _whitener(runs: Runs, variances: Variances) -> Array | None:
+def _whitener(runs: RungRuns, variances: RungVariances) -> Array | None:
     """Of pairs, luck, biases and noise; None where there are too many runs."""
     if len(runs.scores) > MOST_FOR_PAIRS:
         return None

@@ -11,7 +11,7 @@ from nas_attn.space import SearchSpace
 from nas_attn.strategy.effects import Effects
 from nas_attn.strategy.encoding import Encoding
 from nas_attn.strategy.question import Question
-from nas_attn.strategy.runs import Runs
+from nas_attn.strategy.runs import RungRuns
 
 LEAST_RUNS = 16
 LEAST_AT_THE_TOP = 2
@@ -59,4 +59,4 @@ def _learned(
 ) -> tuple[Effects, Encoding]:
     ordered = sorted(records, key=lambda record: record.number)
     encoding = Encoding.of(space, (*(record.placement for record in ordered), *others))
-    return Effects.learn(Runs.of(ordered, encoding, ladder)), encoding
+    return Effects.learn(RungRuns.of(ordered, encoding, ladder)), encoding

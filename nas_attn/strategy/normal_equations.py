@@ -9,9 +9,9 @@ import numpy as np
 import scipy.linalg
 
 from nas_attn.strategy.robust_scale import Array
-from nas_attn.strategy.runs import Runs
+from nas_attn.strategy.runs import RungRuns
 from nas_attn.strategy.terms import levels, own_terms, terms
-from nas_attn.strategy.variances import Variances, of_levels
+from nas_attn.strategy.variances import RungVariances, of_levels
 
 MOST_COLUMNS = 1024
 """With more columns than these luck is left out where it would be linear terms."""
@@ -30,24 +30,24 @@ def solve(triangle: Array, right: Array, *, lower: bool = True) -> Array:
     return solution
 
 
-def features_of(runs: Runs, variances: Variances) -> Array:
+def features_of(runs: RungRuns, variances: RungVariances) -> Array:
     """(n, p): level and seeds, then what each run shows of kinds, stages, locations."""
     shown = variances.gains(runs)[:, None] * terms(runs.codes, runs.stages, runs.n_specs)
     return np.column_stack([levels(runs.seeds, runs.rungs, runs.n_seeds), shown])
 
 
-def prior_of(runs: Runs, variances: Variances) -> Array:
+def prior_of(runs: RungRuns, variances: RungVariances) -> Array:
     """Variance of each linear term, (p,)."""
     return np.concatenate([of_levels(runs.n_seeds), variances.of_terms(runs)])
 
 
-def whitened(runs: Runs, variances: Variances, whitener: Array) -> tuple[Array, Array]:
+def whitened(runs: RungRuns, variances: RungVariances, whitener: Array) -> tuple[Array, Array]:
     """The normal equations of the linear terms, F' C^-1 F and F' C^-1 s, (p, p) and (p,)."""
     white = solve(whitener, np.column_stack([features_of(runs, variances), runs.scores]))
     return white[:, :-1].T @ white[:, :-1], white[:, :-1].T @ white[:, -1]
 
 
-def _extras(runs: Runs) -> tuple[int, int]:
+def _extras(runs: RungRuns) -> tuple[int, int]:
     """Of how many rungs the biases, and of how many seeds the luck, are linear terms, too."""
     width = (runs.n_specs - 1) * runs.n_locations
     first = 1 + runs.n_seeds + (runs.n_specs - 1) * (1 + int(runs.stages.max()) + 1) + width
@@ -56,7 +56,7 @@ def _extras(runs: Runs) -> tuple[int, int]:
     return runs.n_short, n_seeds
 
 
-def prior_of_extras(runs: Runs, variances: Variances) -> Array:
+def prior_of_extras(runs: RungRuns, variances: RungVariances) -> Array:
     """Variance of each of the further terms that ``summed`` has, (q,)."""
     n_rungs, n_seeds = _extras(runs)
     width = (runs.n_specs - 1) * runs.n_locations
@@ -65,7 +65,7 @@ def prior_of_extras(runs: Runs, variances: Variances) -> Array:
     return variance
 
 
-def summed(runs: Runs, variances: Variances) -> tuple[Array, Array]:
+def summed(runs: RungRuns, variances: RungVariances) -> tuple[Array, Array]:
     """The same where they are all there is but for noise, biases and luck among them.
 
     They are sums over blocks of runs, of which only the last is not known from before.

@@ -18,7 +18,7 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class RungRuns:
     """Finished evaluations, of one budget or of all rungs of a ladder.
 
     Args:
@@ -39,7 +39,7 @@ class Runs:
     n_specs: int
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord], encoding: Encoding, ladder: tuple[Budget, ...] = ()) -> Runs:
+    def of(cls, records: Sequence[TrialRecord], encoding: Encoding, ladder: tuple[Budget, ...] = ()) -> RungRuns:
         """Finished evaluations.
 
         Args:
@@ -61,7 +61,7 @@ class Runs:
             n_specs=len(encoding.specs),
         )
 
-    def first(self, number: int) -> Runs:
+    def first(self, number: int) -> RungRuns:
         """The earliest of the runs."""
         return replace(
             self,

@@ -10,13 +10,13 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import State, TrialRecord
 
-Runs = dict[int, float]
+RungRuns = dict[int, float]
 """Seed to IoU, of one placement."""
 
 
-def runs_by_placement(records: Sequence[TrialRecord]) -> dict[Placement, Runs]:
+def runs_by_placement(records: Sequence[TrialRecord]) -> dict[Placement, RungRuns]:
     """Every placement's complete runs, in the order in which the placements were first tried."""
-    found: dict[Placement, Runs] = {}
+    found: dict[Placement, RungRuns] = {}
     for record in sorted(records, key=lambda record: record.number):
         runs = found.setdefault(record.placement, {})
         if record.state is State.COMPLETE and record.outcome is not None:
@@ -24,7 +24,7 @@ def runs_by_placement(records: Sequence[TrialRecord]) -> dict[Placement, Runs]:
     return found
 
 
-def luck(table: Sequence[Runs]) -> Mapping[int, float]:
+def luck(table: Sequence[RungRuns]) -> Mapping[int, float]:
     """What each seed adds to the IoU, by least squares of iou = placement + seed; 0 on average.
 
     Placements with one run are taken for draws that vary among each other as much as a run does by chance: their

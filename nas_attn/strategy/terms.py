@@ -9,7 +9,7 @@ import numpy as np
 
 from nas_attn.strategy.encoding import Codes
 from nas_attn.strategy.robust_scale import Array
-from nas_attn.strategy.runs import Numbers, Runs
+from nas_attn.strategy.runs import Numbers, RungRuns
 
 
 def terms(codes: Codes, stages: Numbers, n_specs: int) -> Array:
@@ -54,20 +54,20 @@ def pair_kernel(common: Array, n_locations: int) -> Array:
     return pairs
 
 
-def luck_kernel(common: Array, runs: Runs) -> Array:
+def luck_kernel(common: Array, runs: RungRuns) -> Array:
     """How many attentions two runs share, over how many there can be; 0 where their seeds differ: (n, n)."""
     kernel: Array = (runs.seeds[:, None] == runs.seeds) * common / runs.n_locations
     return kernel
 
 
-def bias_kernel(common: Array, runs: Runs, rung: int) -> Array:
+def bias_kernel(common: Array, runs: RungRuns, rung: int) -> Array:
     """The same for two runs of one rung, whatever their seeds, 0 for all others: (n, n)."""
     here = runs.rungs == rung
     kernel: Array = np.outer(here, here) * common / runs.n_locations
     return kernel
 
 
-def drawn_pairs(number: int, runs: Runs, variance: float, generator: np.random.Generator) -> Array:
+def drawn_pairs(number: int, runs: RungRuns, variance: float, generator: np.random.Generator) -> Array:
     """What every pair of attentions adds, from the prior, (number, L, S, L, S); 0 for ``none``.
 
     Their sums over the pairs of a placement have the covariance of ``pair_kernel``.
@@ -88,7 +88,9 @@ def pair_sums(codes: Codes, pairs: Array) -> Array:
     return total
 
 
-def drawn_effects(number: int, groups: Numbers, runs: Runs, sds: Array, generator: np.random.Generator) -> Array:
+def drawn_effects(
+    number: int, groups: Numbers, runs: RungRuns, sds: Array, generator: np.random.Generator
+) -> Array:
     """What the attentions of each run add in its group and in no other, from the prior, (number, n).
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.linalg
 
 from nas_attn.strategy.robust_scale import Array
-from nas_attn.strategy.runs import Runs
+from nas_attn.strategy.runs import RungRuns
 from nas_attn.strategy.terms import bias_kernel, levels, luck_kernel, pair_kernel, shared, terms
 
 MOST_FOR_VARIANCES = 384
@@ -38,7 +38,7 @@ class Short:
 
 
 @dataclass(frozen=True)
-class Variances:
+class RungVariances:
     """How much each part of the model may explain, for scores of variance 1.
 
     Args:
@@ -59,15 +59,15 @@ class Variances:
     noise: float = 0.4
     short: tuple[Short, ...] = ()
 
-    def gains(self, runs: Runs) -> Array:
+    def gains(self, runs: RungRuns) -> Array:
         """By which each run shows the effects of its placement, (n,)."""
         return np.array([1.0, *(rung.gain for rung in self.short)])[runs.rungs]
 
-    def noises(self, runs: Runs) -> Array:
+    def noises(self, runs: RungRuns) -> Array:
         """Variance of each run's own noise, (n,)."""
         return np.array([self.noise, *(rung.noise for rung in self.short)])[runs.rungs]
 
-    def of_terms(self, runs: Runs) -> Array:
+    def of_terms(self, runs: RungRuns) -> Array:
         """Variance of each linear term of the attentions, (p,); a placement that attends everywhere has the stated
         ones in all."""
         n_locations, n_kinds = runs.n_locations, runs.n_specs - 1
@@ -85,7 +85,7 @@ def of_levels(n_seeds: int) -> Array:
     return np.array([LEVEL_VARIANCE, *[LEVEL_VARIANCE if n_seeds > 1 else _LEAST] * n_seeds])
 
 
-def likely_variances(runs: Runs) -> Variances:
+def likely_variances(runs: RungRuns) -> RungVariances:
     """Those that make the runs most likely: looked for anew whenever the runs have grown by a fifth."""
     first = runs.first(min(_milestone(len(runs.scores)), MOST_FOR_VARIANCES))
     found = _search(
@@ -111,9 +111,9 @@ def _milestone(number: int) -> int:
 @lru_cache(maxsize=64)
 def _search(
     codes: bytes, seeds: bytes, rungs: bytes, ious: bytes, stages: Sequence[int], n_specs: int
-) -> Variances:
+) -> RungVariances:
     """Coordinate ascent of the marginal likelihood over factors of 2, from the default."""
-    runs = Runs(
+    runs = RungRuns(
         np.frombuffer(codes, dtype=np.int64).reshape(-1, len(stages)),
         np.array(stages),
         np.frombuffer(seeds, dtype=np.int64),
@@ -121,7 +121,7 @@ def _search(
         np.frombuffer(ious),
         n_specs,
     )
-    usual = Variances(short=(Short(),) * runs.n_short)
+    usual = RungVariances(short=(Short(),) * runs.n_short)
     surprise = _Surprise(runs, usual)
     best, least = usual, surprise(usual)
     for step in (4.0, 2.0, 2.0):
@@ -137,19 +137,19 @@ _Part = tuple[int, str]
 """A rung, 0 for the top, and the name of one of its values."""
 
 
-def _parts(variances: Variances) -> list[_Part]:
+def _parts(variances: RungVariances) -> list[_Part]:
     """All that can be varied, the short rungs' first."""
     short = [(rung, name) for rung in range(1, len(variances.short) + 1) for name in ("gain", "noise", "bias")]
     return [*short, *((0, name) for name in ("noise", "location", "by_seed", "kind", "pair", "stage"))]
 
 
-def _value(variances: Variances, part: _Part) -> float:
+def _value(variances: RungVariances, part: _Part) -> float:
     rung, name = part
     value: float = getattr(variances.short[rung - 1] if rung else variances, name)
     return value
 
 
-def _multiplied(variances: Variances, part: _Part, factor: float) -> Variances:
+def _multiplied(variances: RungVariances, part: _Part, factor: float) -> RungVariances:
     (rung, name), value = part, factor * _value(variances, part)
     changed: dict[str, Any] = {name: value}
     if not rung:
@@ -160,9 +160,9 @@ def _multiplied(variances: Variances, part: _Part, factor: float) -> Variances:
 
 
 _ALONE = {
-    "kind": Variances(kind=1.0, stage=0.0, location=0.0),
-    "stage": Variances(kind=0.0, stage=1.0, location=0.0),
-    "location": Variances(kind=0.0, stage=0.0, location=1.0),
+    "kind": RungVariances(kind=1.0, stage=0.0, location=0.0),
+    "stage": RungVariances(kind=0.0, stage=1.0, location=0.0),
+    "location": RungVariances(kind=0.0, stage=0.0, location=1.0),
 }
 
 
@@ -173,13 +173,13 @@ class Remainder:
         runs: n of them.
     """
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: RungRuns) -> None:
         self._runs = runs
         common = shared(runs.codes, runs.codes)
         self._pair, self._luck = pair_kernel(common, runs.n_locations), luck_kernel(common, runs)
         self._biases = [bias_kernel(common, runs, rung) for rung in range(1, runs.n_short + 1)]
 
-    def __call__(self, variances: Variances) -> Array:
+    def __call__(self, variances: RungVariances) -> Array:
         """(n, n)."""
         gains = variances.gains(self._runs)
         covariance = variances.pair * self._pair + variances.by_seed * self._luck
@@ -198,7 +198,7 @@ class _Surprise:
         usual: the middle of the prior.
     """
 
-    def __init__(self, runs: Runs, usual: Variances) -> None:
+    def __init__(self, runs: RungRuns, usual: RungVariances) -> None:
         self._runs, self._usual = runs, usual
         self._remainder = Remainder(runs)
         features = terms(runs.codes, runs.stages, runs.n_specs)
@@ -206,7 +206,7 @@ class _Surprise:
         level = levels(runs.seeds, runs.rungs, runs.n_seeds)
         self._level = (level * of_levels(runs.n_seeds)) @ level.T
 
-    def __call__(self, variances: Variances) -> float:
+    def __call__(self, variances: RungVariances) -> float:
         """Of some variances."""
         gains = variances.gains(self._runs)
         covariance = self._remainder(variances) + self._level
@@ -218,7 +218,7 @@ class _Surprise:
         white = scipy.linalg.solve_triangular(factor, self._runs.scores, lower=True, check_finite=False)
         return float(white @ white / 2 + np.log(np.diag(factor)).sum() + self._away(variances))
 
-    def _away(self, variances: Variances) -> float:
+    def _away(self, variances: RungVariances) -> float:
         """How far from the usual values; a gain counts as the variance that it makes."""
         logs = (
             (2 if part[1] == "gain" else 1) * math.log(_value(variances, part) / _value(self._usual, part))

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import betaln
 
 from nas_attn.analysis.effect_model import EffectModel, Runs
-from nas_attn.analysis.local_scales import FALL, RISE, SCALES, SLIGHT, TURN, UNEVEN, Evidence, local_scales
+from nas_attn.analysis.local_scales import FALL, RISE, SCALES, SLIGHT, TURN, UNEVEN, EffectEvidence, local_scales
 
 EXPECTED = 0.5
 NOISES = (0.5, 2.0)
@@ -22,11 +22,11 @@ HELD[0, 3] = 1 - HELD[0, 2]
 SCORES = HELD @ np.array([2.5, 0.1, 0.0, -1.2]) + GENERATOR.normal(0, 0.7, 14)
 
 
-def evidence() -> list[Evidence]:
+def evidence() -> list[EffectEvidence]:
     found = []
     for noise, weight in zip(NOISES, LOG_WEIGHTS, strict=True):
         log = -SCORES @ SCORES / (2 * noise) - len(SCORES) * math.log(noise) / 2
-        found.append(Evidence(HELD.T @ HELD / noise, HELD.T @ SCORES / noise, float(log) + weight))
+        found.append(EffectEvidence(HELD.T @ HELD / noise, HELD.T @ SCORES / noise, float(log) + weight))
     return found
 
 

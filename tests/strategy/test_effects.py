@@ -14,12 +14,12 @@ from nas_attn.strategy import effects as _effects
 from nas_attn.strategy import normal_equations as _normal
 from nas_attn.strategy.effects import Effects
 from nas_attn.strategy.robust_scale import Bend, bent
-from nas_attn.strategy.runs import Runs
-from nas_attn.strategy.variances import Short, Variances, likely_variances
+from nas_attn.strategy.runs import RungRuns
+from nas_attn.strategy.variances import RungVariances, Short, likely_variances
 
 STAGES = np.array([0, 0, 1])
 N_SPECS = 3
-VARIANCES = Variances(
+VARIANCES = RungVariances(
     kind=0.3,
     stage=0.2,
     location=0.5,
@@ -30,11 +30,11 @@ VARIANCES = Variances(
 )
 
 
-def runs_of(number: int, seed: int = 0, n_seeds: int = 2, rungs: Sequence[int] = (0,)) -> Runs:
+def runs_of(number: int, seed: int = 0, n_seeds: int = 2, rungs: Sequence[int] = (0,)) -> RungRuns:
     random = np.random.default_rng(seed)
     codes, seeds = random.integers(0, N_SPECS, (number, 3)), random.integers(0, n_seeds, number)
     ious, rung = 0.8 + 0.05 * random.normal(size=number), np.resize(rungs, number)
-    return Runs(codes, STAGES, seeds + n_seeds * rung, rung, ious, N_SPECS)
+    return RungRuns(codes, STAGES, seeds + n_seeds * rung, rung, ious, N_SPECS)
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Run:
     rung: int
 
 
-def seen_by(runs: Runs) -> list[Run]:
+def seen_by(runs: RungRuns) -> list[Run]:
     columns = zip(runs.codes.tolist(), runs.seeds.tolist(), runs.rungs.tolist(), strict=True)
     return [Run(tuple(codes), seed, rung) for codes, seed, rung in columns]
 
 
-def slow_kernel(one: Run, other: Run, variances: Variances) -> float:
+def slow_kernel(one: Run, other: Run, variances: RungVariances) -> float:
     """The covariance of two scores, term by term as the model is stated, without their noise."""
     gain, other_gain = ([1.0, *(rung.gain for rung in variances.short)][run.rung] for run in (one, other))
     level = 10.0 * (one.rung == other.rung == 0) + 10.0 * (one.seed == other.seed)
@@ -70,17 +70,17 @@ def slow_kernel(one: Run, other: Run, variances: Variances) -> float:
     return level + gain * other_gain * total + bias
 
 
-def noise_of(run: Run, variances: Variances) -> float:
+def noise_of(run: Run, variances: RungVariances) -> float:
     return variances.noise if run.rung == 0 else variances.short[run.rung - 1].noise
 
 
-def covariance_of(runs: Runs, variances: Variances) -> np.ndarray:
+def covariance_of(runs: RungRuns, variances: RungVariances) -> np.ndarray:
     seen = seen_by(runs)
     kernel = np.array([[slow_kernel(one, other, variances) for other in seen] for one in seen])
     return kernel + np.diag([noise_of(run, variances) for run in seen])
 
 
-def less_plain(one: Run, other: Run, variances: Variances) -> float:
+def less_plain(one: Run, other: Run, variances: RungVariances) -> float:
     """Covariance with a placement's score less the plain U-Net's: it holds nothing of level and seed."""
     return slow_kernel(one, other, variances) - slow_kernel(replace(one, codes=(0, 0, 0)), other, variances)
 
@@ -179,7 +179,7 @@ def test_values_add_up_to_the_score_without_pairs(monkeypatch: pytest.MonkeyPatc
     assert effects.score(codes, effects.mean) == pytest.approx(summed)
 
 
-def planted(number: int, noise: float) -> tuple[Runs, np.ndarray]:
+def planted(number: int, noise: float) -> tuple[RungRuns, np.ndarray]:
     """Effects at 13 locations of 8 attentions, and a seed that adds ten points."""
     random = np.random.default_rng(5)
     truth = np.column_stack([np.zeros(13), random.normal(0, 0.01, (13, 7))])
@@ -187,7 +187,7 @@ def planted(number: int, noise: float) -> tuple[Runs, np.ndarray]:
     seeds = random.integers(0, 2, number)
     ious = 0.7 + truth[np.arange(13), codes].sum(1) + 0.1 * seeds + noise * random.normal(size=number)
     stages, rungs = np.repeat(np.arange(4), (4, 1, 4, 4)), np.zeros(number, dtype=np.int64)
-    return Runs(codes, stages, seeds, rungs, ious, 8), truth
+    return RungRuns(codes, stages, seeds, rungs, ious, 8), truth
 
 
 def test_planted_effects_are_found_through_noise_and_seeds() -> None:
@@ -204,7 +204,7 @@ def test_more_noise_is_recognised() -> None:
     assert loud.noise / (loud.kind + loud.location) > 4 * quiet.noise / (quiet.kind + quiet.location)
 
 
-def two_rungs(number: int, gain: float, bias: float, seed: int = 7) -> tuple[Runs, np.ndarray]:
+def two_rungs(number: int, gain: float, bias: float, seed: int = 7) -> tuple[RungRuns, np.ndarray]:
     """Nine of ten runs are short ones, with little noise, that show the effects times a gain and their own."""
     random = np.random.default_rng(seed)
     truth, own = (np.column_stack([np.zeros(7), random.normal(0, 0.01, (7, 4))]) for _ in range(2))
@@ -212,7 +212,7 @@ def two_rungs(number: int, gain: float, bias: float, seed: int = 7) -> tuple[Run
     shown = truth[np.arange(7), codes].sum(1)
     short = 0.6 + gain * shown + bias * own[np.arange(7), codes].sum(1) + 0.004 * random.normal(size=number)
     ious = np.where(rungs == 0, 0.8 + shown + 0.02 * random.normal(size=number), short)
-    return Runs(codes, np.repeat(np.arange(4), (2, 1, 2, 2)), rungs, rungs, ious, 5), truth
+    return RungRuns(codes, np.repeat(np.arange(4), (2, 1, 2, 2)), rungs, rungs, ious, 5), truth
 
 
 def test_short_runs_that_show_the_truth_are_believed() -> None:

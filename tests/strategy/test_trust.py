@@ -33,7 +33,7 @@ def record(
 
 
 def both(placements: Sequence[Placement], shorts: Sequence[float], *, first: Budget = LONG) -> list[TrialRecord]:
-    """Runs of 900 steps, each placement better than the one before, and of 100.
+    """RungRuns of 900 steps, each placement better than the one before, and of 100.
 
     Args:
         placements: of the runs.

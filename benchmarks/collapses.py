@@ -1,7 +1,8 @@
 """How often a run of the search's recipe ends with a class that the network predicts nowhere.
 
-Each attention stands everywhere it may; each run is a complete trial of the built-in task, at the recipe's peak learning
-rate and at a quarter of it (which runs take that start from trained weights). A class is lost where its IoU is below 10.
+Each attention stands everywhere it may. Each run is a complete trial of the built-in task, at the recipe's peak
+learning rate and at a quarter of it, which runs take that start from trained weights. A class is lost where its
+IoU is below 10.
 
     python benchmarks/collapses.py
     python benchmarks/collapses.py --attention plain,cbam --shares 0.25 --seeds 8 --json
@@ -76,9 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if asked.json:
-        print(
-            json.dumps([{**asdict(row), "rate": row.rate, "rate_error": row.rate_error} for row in rows], indent=2)
-        )
+        found = [{**asdict(row), "rate": row.rate, "rate_error": row.rate_error} for row in rows]
+        print(json.dumps(found, indent=2))
         return 0
     print(f"{'attention':12}{'peak rate':>10}{'runs':>6}{'class lost':>14}{'IoU x100':>10}{'worst class':>13}")
     for row in rows:
@@ -90,9 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--attention", default="plain,se,cbam,scse", metavar="KIND,KIND", help="which (%(default)s)"
-    )
+    parser.add_argument("--attention", default="plain,se,cbam,scse", metavar="KINDS", help="which (%(default)s)")
     parser.add_argument("--shares", default="1,0.25", help="of the recipe's peak learning rate (%(default)s)")
     parser.add_argument("--seeds", type=int, default=4, help="runs of each (%(default)s)")
     parser.add_argument("--steps", type=int, default=CPU_SYNTHETIC.steps, help="of a run (%(default)s)")

@@ -1,4 +1,4 @@
-"""Search a space: train placements, rank them against the plain U-Net, export the best.
+"""Search a space: train placements, rank them against the baseline, export the best.
 
   nas-attn search --space unet_attention --trials 200
   nas-attn search --space unet_attention --trials 200 --data FOLDER --study nuclei

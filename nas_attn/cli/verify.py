@@ -1,13 +1,13 @@
-"""Is the winner's gain real? Run it, the plain U-Net and the best control again, judged on the test data.
+"""Is the winner's gain real? Run it, the baseline and the best reference architecture again on the test data.
 
   nas-attn verify nuclei
   nas-attn verify nuclei --seeds 8 --ablate
   nas-attn verify nuclei --pick id:1f0c
 
-The winner is the first placement that the search found better than the plain U-Net, or where it found none the
+The winner is the first placement that the search found better than the baseline, or where it found none the
 first with attention. The seeds are fresh and the test data had no say in the search: nothing here chose the
 winner. Stopped, the same command goes on; with more --seeds, those are added that have not run. A seed with which
-the winner or the plain U-Net collapsed or failed is replaced by a further one, for at most half of the seeds (two
+the winner or the baseline collapsed or failed is replaced by a further one, for at most half of the seeds (two
 in any case). The search's own trials stay as they are.
 """
 

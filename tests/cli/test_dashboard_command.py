@@ -61,7 +61,7 @@ def test_trials_have_notes_and_the_study_has_charts(server):
     notes = [trial["note"]["body"] for trial in study["trials"]]
     assert all(note.startswith("![") for note in notes)
     path = notes[0].partition("](")[2].partition(")")[0]
-    assert "<title>baseline</title>" in fetched(server, path)
+    assert "<title>baseline (plain U-Net)</title>" in fetched(server, path)
     assert study["note"]["body"].startswith("**")
     charts = {chart["id"]: json.loads(chart["graph_object"]) for chart in study["plotly_graph_objects"]}
     assert list(charts)[:3] == ["nas-attn-differences", "nas-attn-front", "nas-attn-curves"]
@@ -87,8 +87,8 @@ def test_the_dashboard_draws_the_placement_of_a_trial(server, chromium):
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1/trials?numbers=0")
-    page.wait_for_selector("img[alt='baseline']")
-    assert page.eval_on_selector("img[alt='baseline']", "image => image.naturalWidth") > 400
+    page.wait_for_selector("img[alt='baseline (plain U-Net)']")
+    assert page.eval_on_selector("img[alt='baseline (plain U-Net)']", "image => image.naturalWidth") > 400
     page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1")
     page.wait_for_function("document.body.textContent.includes('Differences to the baseline')")
     page.close()

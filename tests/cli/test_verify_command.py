@@ -197,7 +197,7 @@ def test_what_is_exported_carries_the_figure_to_report(shown, winner, tiny_study
     assert figure in " ".join((tiny_study.folder / "best.py").read_text().split())
     # The card of the study, and the card of the file that was exported from it.
     card = (tiny_study.folder / "best.md").read_text()
-    assert f"IoU x100 on the test data: {100 * result['iou_winner']:.1f}, plain" in card
+    assert f"IoU x100 on the test data: {100 * result['iou_winner']:.1f}, baseline" in card
     run("export", "best.yaml", "-o", "again.md")
     assert figure in (tiny_study.folder / "again.md").read_text()
 

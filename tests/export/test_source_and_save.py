@@ -218,7 +218,7 @@ def test_an_older_file_is_replaced_and_a_folder_is_not(make_architecture: Make, 
     subject = Subject(make_architecture({}))
 
     (saved,) = save(subject, {"python": tmp_path / "best.py"})
-    assert saved.path.read_text(encoding="utf-8").startswith('"""Attention U-Net: baseline.')
+    assert saved.path.read_text(encoding="utf-8").startswith('"""Attention U-Net: baseline (plain U-Net).')
     with pytest.raises(ExportError, match=r"dir\.py: this is a folder"):
         list(save(subject, {"python": tmp_path / "dir.py"}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.py", "dir.py"]

@@ -174,8 +174,8 @@ CASES = {
     ),
     "ceiling below the baseline": (
         "choices: {skip: [se]}\nlimits: {max_parameters: 0.9x}",
-        "line 5: limits.max_parameters: a ceiling of 0.9x is not from 1x to 100000x; write 1.5x (times the plain "
-        "U-Net), 2.1G, 350M, 40k or 12000",
+        "line 5: limits.max_parameters: a ceiling of 0.9x is not from 1x to 100000x; write 1.5x (times the "
+        "baseline), 2.1G, 350M, 40k or 12000",
     ),
     "unknown limit": (
         "choices: {skip: [se]}\nlimits: {max_mac: 2x}",

@@ -80,15 +80,15 @@ def _trials(settings: StudySettings, agenda: Agenda) -> str:
     course = agenda.course(())
     if course is None:
         return f"{settings.trials}: reference architectures, proposals {_proposers(settings)} and the finals"
-    controls = counted(agenda.n_controls(course), "control")
+    references = counted(agenda.n_controls(course), "reference architecture")
     if settings.timeout is not None:
         share = f"{settings.finalists:.0%} of the time for the finals"
         most = f"at most {settings.trials}" if settings.trials < ENDLESS else "as many as there is time for"
-        return f"{most}: {controls}, proposals {_proposers(settings)}, {share}"
+        return f"{most}: {references}, proposals {_proposers(settings)}, {share}"
     proposals = counted(agenda.n_proposals(course), "proposal")
     noise = f"{agenda.n_common} for the noise, " if agenda.n_common else ""
     finals = f"{agenda.n_finalists(course)} for the finals"
-    return f"{settings.trials}: {controls}, {noise}{proposals} {_proposers(settings)}, {finals}"
+    return f"{settings.trials}: {references}, {noise}{proposals} {_proposers(settings)}, {finals}"
 
 
 def _proposers(settings: StudySettings) -> str:

@@ -25,7 +25,7 @@ _PAUSE_PER_RANKING = 20.0
 """A ranking for the display may take a twentieth of the time at most."""
 _FRONT_ROWS = 6
 _LINES = 20
-_PHASES = {Role.CONTROL: "controls", Role.PROPOSAL: "proposals", Role.FINALIST: "finals"}
+_PHASES = {Role.CONTROL: "reference architectures", Role.PROPOSAL: "proposals", Role.FINALIST: "finals"}
 
 
 class SearchProgress:

@@ -79,7 +79,7 @@ def test_several_formats_of_a_study_are_written_and_compared(tiny_study, capsys,
     assert printed[1].startswith("  out.py: equal to the bit on ")
     assert printed[2] == "  out.md: parameters and MACs, counted again, are those of the search"
     assert "**The study: " in card
-    assert "Plain U-Net, IoU x100: " in card
+    assert "Baseline, IoU x100: " in card
     assert "nas-attn search --config studies/tiny/study.yaml" in card
 
 

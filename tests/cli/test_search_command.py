@@ -52,7 +52,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         "network  U-Net of depth 3, 4 base channels, batch norm: 30.6k parameters",
         "trial    4 steps of 2 crops of 16 px, float32 (preset: cpu, built-in data)",
         "device   cpu, 1 worker with one thread",
-        "trials   10: 7 controls, 1 proposal",
+        "trials   10: 7 reference architectures, 1 proposal",
         "done     nothing yet",
         "time     about ",
         "IoU      IoU of a class: ",
@@ -62,7 +62,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
     assert "baseline: not finished yet" in progress
     assert "; baseline " in progress
     assert "IoU x100" in result
-    assert "Plain U-Net, IoU x100: " in result
+    assert "Baseline, IoU x100: " in result
     # Whether anything is shown to be better after four steps, is not the same everywhere.
     best, _, following = result[result.index("Best architecture: studies/tiny/best.yaml") :].partition("\n\n")
     is_plain = ", which is the baseline: nothing is shown to be better.\n" in best

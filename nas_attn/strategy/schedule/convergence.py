@@ -54,7 +54,7 @@ class Convergence:
         if not self.points:
             return "The baseline's curve is not known."
         known = ", ".join(f"{100 * iou:.1f} after {steps} steps" for steps, iou in self.points)
-        line = f"Plain U-Net, IoU x100: {known}"
+        line = f"Baseline, IoU x100: {known}"
         if self.gain is None:
             return f"{line}."
         line += f"; twice the search's {self.steps} steps bring {100 * self.gain:+.1f}"

@@ -32,7 +32,6 @@ from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 LOST = 0.1
 """IoU below which a class counts as lost."""
 PLAIN = "plain"
-_IMAGE_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--attention", default="plain,se,cbam,scse", metavar="KINDS", help="which (%(default)s)")
     parser.add_argument("--shares", default="1,0.25", help="of the recipe's peak learning rate (%(default)s)")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=CPU_SYNTHETIC.image_size,
+        help="side of the images in pixels (%(default)s)",
+    )
     parser.add_argument("--seeds", type=int, default=4, help="runs of each (%(default)s)")
     parser.add_argument("--steps", type=int, default=CPU_SYNTHETIC.steps, help="of a run (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -100,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _rows(asked: argparse.Namespace) -> Iterator[Collapses]:
     preset = CPU_SYNTHETIC
-    source = DataSource(image_size=_IMAGE_SIZE, n_train=preset.n_train, n_val=preset.n_val)
+    source = DataSource(image_size=asked.image_size, n_train=preset.n_train, n_val=preset.n_val)
     network = UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
     budget = Budget(asked.steps, preset.image_size, preset.batch_size)
     placements = {name: _everywhere(name, network) for name in asked.attention.split(",")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,12 +29,12 @@ MOST_RUNS = 1500
 _MOST_FOR_VARIANCES = 400
 LEVEL_VARIANCE = 100.0
 """Of the level, and of each seed's effect on all placements: wide."""
-_PRIOR_LOG_SDS = np.array([4.0, 4.0, 4.0, 1.5, 1.5, 4.0])
+PRIOR_LOG_SDS = np.array([4.0, 4.0, 4.0, 1.5, 1.5, 4.0])
 """Of each part's variance. Single runs cannot tell a rest from noise, nor a single seed luck from effects:
 without a prior these might be all or nothing."""
 _MOST_LOG = 9.0
-_NAMES = ("kind", "location", "pair", "rest", "by_seed", "noise")
-_OTHERS = tuple(name for name in _NAMES if name != "location")
+PARTS = ("kind", "location", "pair", "rest", "by_seed", "noise")
+_OTHERS = tuple(name for name in PARTS if name != "location")
 _STEP, _DRAWS, _MOST_PARTS = 1.0, 128, 16
 
 
@@ -57,6 +57,9 @@ class Variances:
     rest: float = 0.05
     by_seed: float = 0.1
     noise: float = 0.4
+
+
+NOTHING = Variances(kind=0.0, location=0.0, pair=0.0, rest=0.0, by_seed=0.0, noise=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,8 +358,17 @@ def score_kernels(runs: Runs) -> dict[str, Array]:
     }
 
 
-def covariance_of(kernels: dict[str, Array], variances: Variances) -> Array:
-    total: Array = kernels["level"] + sum(getattr(variances, name) * kernels[name] for name in _NAMES)
+def covariance_of(kernels: Mapping[str, Array], variances: Variances, known: Variances = NOTHING) -> Array:
+    """Of the scores, (n, n).
+
+    Args:
+        kernels: of each part alone.
+        variances: of the parts.
+        known: variances that come on top.
+    """
+    total: Array = kernels["level"].copy()
+    for part in PARTS:
+        total += (getattr(variances, part) + getattr(known, part)) * kernels[part]
     return total
 
 
@@ -365,22 +377,26 @@ def _likely_variances(runs: Runs) -> dict[Variances, float]:
     around the likeliest, of which the most important are kept. Both are without the variance of the location,
     and logarithms."""
     kernels = score_kernels(runs)
-    best, least = likeliest_variances(kernels, runs.scores)
-    drawn = np.random.default_rng(0).normal(0, _STEP, (_DRAWS, len(_NAMES)))
+    best, least = likeliest_variances(kernels, runs.scores[:, None])
+    drawn = np.random.default_rng(0).normal(0, _STEP, (_DRAWS, len(PARTS)))
     surprises, weights = {best: least}, {best: -_away(best, _OTHERS)}
     for steps in drawn:
-        tried = Variances(
-            *(getattr(best, name) * math.exp(step) for name, step in zip(_NAMES, steps, strict=True))
-        )
+        tried = Variances(*(getattr(best, name) * math.exp(step) for name, step in zip(PARTS, steps, strict=True)))
         surprises[tried] = _surprise(tried, kernels, runs.scores) - float(steps @ steps) / (2 * _STEP**2)
-        others = steps[[name in _OTHERS for name in _NAMES]]
+        others = steps[[name in _OTHERS for name in PARTS]]
         weights[tried] = float(others @ others) / (2 * _STEP**2) - _away(tried, _OTHERS)
     kept = sorted(surprises, key=lambda variances: surprises[variances])[:_MOST_PARTS]
     return {variances: weights[variances] for variances in kept}
 
 
 def likeliest_variances(
-    kernels: dict[str, Array], scores: Array, usual: Variances | None = None
+    kernels: Mapping[str, Array],
+    scores: Array,
+    *,
+    usual: Variances | None = None,
+    log_sds: Array = PRIOR_LOG_SDS,
+    draws: int = 1,
+    known: Variances = NOTHING,
 ) -> tuple[Variances, float]:
     """Those that make the scores most likely, with a wide prior around the usual ones, and their surprise.
 
@@ -389,34 +405,35 @@ def likeliest_variances(
 
     Args:
         kernels: of the scores.
-        scores: (n,).
+        scores: (n, R), whose columns are together as good as so many draws.
         usual: the middle of the prior; the default where left out.
+        log_sds: standard deviations of the prior of the logarithms, (6,).
+        draws: how many.
+        known: variances that come on top.
     """
-    centre = _logs(usual or Variances())
+    centre = np.log([getattr(usual or Variances(), part) for part in PARTS])
 
     def surprise(logs: Array) -> tuple[float, Array]:
-        away = (logs - centre) / _PRIOR_LOG_SDS
-        value, slope = _surprise_and_slope(np.exp(logs), kernels, scores)
-        return value + float(away @ away) / 2, slope + away / _PRIOR_LOG_SDS
+        away = (logs - centre) / log_sds
+        value, slope = _surprise_and_slope(Variances(*np.exp(logs).tolist()), kernels, scores, draws, known)
+        return value + float(away @ away) / 2, slope + away / log_sds
 
     bounds = [(log - _MOST_LOG, log + _MOST_LOG) for log in centre]
     found = scipy.optimize.minimize(surprise, centre, jac=True, method="L-BFGS-B", bounds=bounds)
     return Variances(*np.exp(found.x).tolist()), float(found.fun)
 
 
-def _logs(variances: Variances) -> Array:
-    return np.log([getattr(variances, name) for name in _NAMES])
-
-
-def _surprise_and_slope(values: Array, kernels: dict[str, Array], scores: Array) -> tuple[float, Array]:
+def _surprise_and_slope(
+    variances: Variances, kernels: Mapping[str, Array], scores: Array, draws: int, known: Variances
+) -> tuple[float, Array]:
     """Minus the logarithm of the likelihood, and its derivatives by the logarithms of the variances."""
-    factor = cholesky(covariance_of(kernels, Variances(*values.tolist())))
+    factor = cholesky(covariance_of(kernels, variances, known))
     inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     explained = inverse @ scores
-    left = inverse - np.outer(explained, explained)
-    slope = [v * float((left * kernels[name]).sum()) / 2 for v, name in zip(values, _NAMES, strict=True)]
-    value = float(scores @ explained) / 2 + float(np.log(np.diag(factor)).sum())
+    left = draws * inverse - explained @ explained.T
+    slope = [getattr(variances, part) * float((left * kernels[part]).sum()) / 2 for part in PARTS]
+    value = float((scores * explained).sum()) / 2 + draws * float(np.log(np.diag(factor)).sum())
     return value, np.array(slope)
 
 
@@ -424,12 +441,12 @@ def _surprise(variances: Variances, kernels: dict[str, Array], scores: Array) ->
     """Minus the logarithm of the likelihood and of the prior."""
     factor = cholesky(covariance_of(kernels, variances))
     white = solve(factor, scores)
-    return float(white @ white / 2 + np.log(np.diag(factor)).sum()) + _away(variances, _NAMES)
+    return float(white @ white / 2 + np.log(np.diag(factor)).sum()) + _away(variances, PARTS)
 
 
 def _away(variances: Variances, names: Sequence[str]) -> float:
     """Minus the logarithm of the prior of some of them."""
-    sds = dict(zip(_NAMES, _PRIOR_LOG_SDS.tolist(), strict=True))
+    sds = dict(zip(PARTS, PRIOR_LOG_SDS.tolist(), strict=True))
     usual = Variances()
     logs = {name: math.log(getattr(variances, name) / getattr(usual, name)) / sds[name] for name in names}
     return math.fsum(log**2 for log in logs.values()) / 2

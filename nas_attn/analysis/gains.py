@@ -10,17 +10,19 @@ import numpy as np
 from nas_attn.analysis.additive import SeedScores
 from nas_attn.analysis.effect_model import (
     LEVEL_VARIANCE,
+    NOTHING,
     Choice,
     Codes,
     Runs,
     Variances,
     cholesky,
+    covariance_of,
     gain_kernels,
     score_kernels,
     solve,
     within_groups,
 )
-from nas_attn.analysis.gain_variances import NOTHING, covariance_with, gain_variances, image_variances
+from nas_attn.analysis.gain_variances import gain_variances, image_variances
 from nas_attn.analysis.images import Array, Influences
 from nas_attn.analysis.own_effects import NO_EFFECTS, OwnEffects
 from nas_attn.models.placement import NONE, Placement
@@ -132,7 +134,7 @@ def _posterior(runs: Runs, codes: Codes, middle: float, spread: float, influence
     by_images = _by_images(kernels, influences)
     likely = gain_variances(_some(kernels, range(n_first)), runs.scores[:n_first], by_images)
     variances = replace(likely, location=0.0)
-    factor = cholesky(covariance_with(kernels, variances, by_images))
+    factor = cholesky(covariance_of(kernels, variances, by_images))
     choices = _choices(codes)
     held = solve(factor, _holds(runs.codes, choices))
     white = solve(factor, runs.scores)

@@ -114,14 +114,14 @@ def _command(arguments: argparse.Namespace) -> str:
     )
 
 
-def _show(verified: VerifiedClaim, command: str, console: Console) -> None:
+def _show(verified: VerifiedClaim, again: str, console: Console) -> None:
     from nas_attn.wording.confirmation import looks_sentences
     from nas_attn.wording.verifications import ablation_sentences, verification_sentences
 
     result = verified.result
     console.print()
     for sentence in (
-        *verification_sentences(result, command),
+        *verification_sentences(result, again),
         *ablation_sentences(result),
         *looks_sentences(verified.n_looks),
     ):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from nas_attn.config.described import Described, described_settings
+from nas_attn.config.settings import ACCELERATORS
 from nas_attn.errors import UsageError
 
 JOINING = {
@@ -52,9 +53,7 @@ def add_settings(
 
 def add_accelerator(parser: argparse.ArgumentParser) -> None:
     """Where a full training and its predictions run."""
-    parser.add_argument(
-        "--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="where to run [auto]"
-    )
+    parser.add_argument("--accelerator", choices=ACCELERATORS, default="auto", help="where to run [auto]")
 
 
 def given_settings(arguments: argparse.Namespace, names: Sequence[str], *problems: str) -> dict[str, object]:

@@ -26,6 +26,8 @@ PROCESSES, RAY = "processes", "ray"
 FAIL, SPLIT = "fail", "split"
 LOCAL = "local"
 """In place of the address of a Ray cluster: one is started on this machine."""
+ACCELERATORS = ("auto", "cpu", "cuda")
+"""Where a full training and its predictions run."""
 COSTS = ("macs", "parameters", "latency", "memory")
 PRECISIONS = ("float32+channels_last", "float32", "bfloat16+channels_last", "bfloat16")
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Lt
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
-from nas_attn.config.settings import Count, LongestSide, Seed
+from nas_attn.config.settings import ACCELERATORS, Count, LongestSide, Seed
 from nas_attn.data import Dataset
 from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
@@ -19,7 +19,6 @@ from nas_attn.training import Recipe
 _STEPS = 3000
 _LEAST_EPOCHS = 20
 _CROP = 256
-ACCELERATORS = ("auto", "cpu", "cuda")
 _Count = Annotated[int, Ge(1)]
 
 

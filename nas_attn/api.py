@@ -22,6 +22,7 @@ from nas_attn.export.formats import known_formats, targets
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as _save
 from nas_attn.export.source import read_source
+from nas_attn.metric import MEAN_IOU
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.unet import build_unet
 from nas_attn.space import SearchSpace
@@ -49,6 +50,7 @@ def search(
     screening_seeds: int = 4,
     strategy: str = "additive",
     cost: str = "macs",
+    metric: str = MEAN_IOU,
     storage: str | None = None,
     start: str | None = None,
     base_channels: int | None = None,

@@ -56,20 +56,23 @@ class Cost:
 
 @dataclass(frozen=True)
 class Score:
-    """How well a network segments the validation set, all of its pixels pooled.
+    """How well a network segments the validation set.
 
     Args:
-        iou: mean of ``iou_per_class`` over the classes that occur.
-        iou_per_class: intersection over union of each class, background included; None for a class that
-            neither the masks nor the predictions hold.
+        iou: value of the metric by which the study compares; unless it says otherwise the mean of
+            ``iou_per_class`` over the classes that the masks hold.
+        iou_per_class: intersection over union of each class, background included, all pixels pooled; None for a
+            class that the masks lack.
         loss: mean training loss over the whole validation set.
         counts: of pixels by image and class; None where they were not kept.
+        metrics: value of every metric by its name; None where the masks hold no class that it judges.
     """
 
     iou: float
     iou_per_class: tuple[float | None, ...]
     loss: float
     counts: ImageCounts | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Outcome:
                 tuple(score["iou_per_class"]),
                 score["loss"],
                 None if counts is None else ImageCounts(**counts),
+                dict(score.get("metrics", {})),
             ),
             cost=Cost(**values["cost"]),
             curve=tuple(CurvePoint(**point) for point in values["curve"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas_attn.analysis.additive import seed_effects
+from nas_attn.analysis.by_metric import judged_by, metric_of
 from nas_attn.analysis.collapse import collapsed_seeds
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.fidelity import RungFidelity, compared_rungs, ladder_fidelity
@@ -28,7 +29,9 @@ __all__ = [
     "cost_of",
     "expected_ious",
     "front_of",
+    "judged_by",
     "ladder_fidelity",
+    "metric_of",
     "pareto_front",
     "rank",
     "ranking_csv",

@@ -11,32 +11,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_attn.counts import ImageCounts
+from nas_attn.metric import METRICS
 
 Array = NDArray[np.float64]
 
 Influences = Mapping[int, Array]
-"""Seed to the influence of each group of images on the IoU, (G,)."""
+"""Seed to the influence of each group of images on the metric, (G,)."""
 
 
 @lru_cache(maxsize=8192)
 def influence(counts: ImageCounts) -> Array:
-    """What each group of images adds to the mean IoU beyond its share, (G,), summing to 0.
+    """What each group of images adds to the metric of a run beyond its share, (G,), summing to 0.
 
-    With the groups drawn anew w_g times each, the IoU is, to first order in w - 1,
+    With the groups drawn anew w_g times each, the mean IoU is, to first order in w - 1,
 
         iou(w) = iou + sum over g of (w_g - 1) * mean over k of (I_gk - iou_k U_gk) / sum over h of U_hk
 
     (the infinitesimal jackknife: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, ch. 6). The
     mean is over the classes that occur in the whole set: a draw that misses a rare class does not change which
-    classes count.
+    classes count. Dice is the same ratio of other pixels, 2 I over I + U; a metric per image is the ratio of the
+    sum over images to their number.
     """
-    intersections, unions = counts.unpack()
-    occurring = unions.sum(0) > 0
-    whole = unions[:, occurring].sum(0)
-    iou = intersections[:, occurring].sum(0) / whole
-    added: Array = ((intersections[:, occurring] - iou * unions[:, occurring]) / whole).mean(1)
+    above, below = _ratios(counts)
+    whole = below.sum(0)
+    added: Array = ((above - above.sum(0) / whole * below) / whole).mean(1)
     added.flags.writeable = False
     return added
+
+
+def _ratios(counts: ImageCounts) -> tuple[Array, Array]:
+    """What the metric is the mean over columns of the ratio of: numerators and denominators, each (G, columns)."""
+    metric = METRICS[counts.metric]
+    if metric.per_image:
+        sums, numbers = counts.unpack_per_image(metric.name)
+        return sums.astype(np.float64)[:, None], numbers.astype(np.float64)[:, None]
+    intersections, unions = counts.unpack()
+    judged = (unions.sum(0) > 0) & (np.arange(counts.classes) >= metric.foreground)
+    both, either = intersections[:, judged].astype(np.float64), unions[:, judged].astype(np.float64)
+    return (2 * both, both + either) if metric.dice else (both, either)
 
 
 def groups_of_rarest_class(counts: ImageCounts) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
+from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.evidence import Estimate, Evidence
 from nas_attn.analysis.order import COSTS, expected_ious, front_of, order_of
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
@@ -14,7 +15,7 @@ from nas_attn.record import TrialRecord
 
 
 def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: float = 0.95) -> Ranking:
-    """Rank the placements of a study by the IoU to expect of each.
+    """Rank the placements of a study by the IoU, or other metric of the records, to expect of each.
 
     - Only complete runs of one budget count (``runs.select_runs``), without those that collapsed
       (``collapse.find_collapses``), which are told apart from the IoU of the others.
@@ -62,6 +63,7 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         collapsed_seeds=tuple(sorted(evidence.collapses.seeds)),
         n_runs=evidence.n_runs,
         left_out=evidence.selected.left_out,
+        metric=metric_of(records),
         image_groups=evidence.image_groups,
         fewest_groups_of_a_class=evidence.fewest_groups_of_a_class,
     )

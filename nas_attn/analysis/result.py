@@ -8,6 +8,7 @@ from enum import Enum
 from nas_attn.analysis.noise import Noise
 from nas_attn.analysis.runs import LeftOut
 from nas_attn.budget import Budget
+from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost
 
@@ -114,6 +115,7 @@ class Ranking:
         collapsed_seeds: with which the plain U-Net collapsed; nothing is compared under them.
         n_runs: how many runs its placements have together.
         left_out: trials that it does not rest on.
+        metric: what ``iou_mean`` and all differences are of.
         image_groups: over how many groups of images the intervals are, besides the seeds; None where they are over
             seeds only, since the study did not keep its counts by image.
         fewest_groups_of_a_class: in how many of these groups the rarest class occurs; None likewise.
@@ -128,6 +130,7 @@ class Ranking:
     collapsed_seeds: tuple[int, ...]
     n_runs: int
     left_out: LeftOut
+    metric: Metric = METRICS[MEAN_IOU]
     image_groups: int | None = None
     fewest_groups_of_a_class: int | None = None
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 
 from nas_attn.analysis.additive import mean
+from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.collapse import collapsed_seeds
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.paired import Pair
@@ -36,11 +37,13 @@ class Comparison:
         delta: mean over the seeds that both have, in units of IoU.
         interval: over seeds and images; None where the noise is not known.
         n_seeds: how many seeds.
+        word: what the units are called.
     """
 
     delta: float
     interval: Interval | None
     n_seeds: int
+    word: str = "IoU"
 
     @property
     def versus(self) -> Versus:
@@ -187,20 +190,20 @@ def verification(
         expected: gain that the search expects, above 0; None where it expects none.
         confidence: of the intervals.
     """
-    evidence = Evidence.of(records)
+    evidence, word = Evidence.of(records), metric_of(records).word
 
     def compare(other: Placement) -> Comparison | None:
         one, two = evidence.row_of(winner), evidence.row_of(other)
         if one is None or two is None or (estimate := evidence.difference(one, two)) is None:
             return None
-        return Comparison(estimate.value, estimate.interval(confidence), estimate.n_seeds)
+        return Comparison(estimate.value, estimate.interval(confidence), estimate.n_seeds, word)
 
     pair = _pair(evidence, winner, plain)
     judged = {"winner": winner, "plain": plain, **({"control": control[1]} if control else {})}
     return Verification(
         winner=winner,
         iou=pair.means if pair else _means(evidence, winner, plain),
-        to_plain=_to_plain(pair, confidence),
+        to_plain=_to_plain(pair, confidence, word),
         control=control[0] if control else "",
         to_control=compare(control[1]) if control else None,
         modules={place: comparison for place, other in without.items() if (comparison := compare(other))},
@@ -234,10 +237,10 @@ def _pair(evidence: Evidence, winner: Placement, plain: Placement) -> Pair | Non
     return None if one is None or other is None else Pair.of(evidence, one, other)
 
 
-def _to_plain(pair: Pair | None, confidence: float) -> Comparison | None:
+def _to_plain(pair: Pair | None, confidence: float, word: str) -> Comparison | None:
     if pair is None:
         return None
-    return Comparison(pair.estimate.value, pair.estimate.interval(confidence), pair.estimate.n_seeds)
+    return Comparison(pair.estimate.value, pair.estimate.interval(confidence), pair.estimate.n_seeds, word)
 
 
 def _means(evidence: Evidence, winner: Placement, plain: Placement) -> tuple[float, float] | None:

@@ -102,7 +102,7 @@ def _caution(seed: int) -> str:
 
 
 def _hundredths(iou: float | None) -> str:
-    return "absent" if iou is None else f"{100 * iou:.2f}"
+    return "not in the masks" if iou is None else f"{100 * iou:.2f}"
 
 
 def _compared(iou: float | None, others: list[float | None]) -> list[str]:

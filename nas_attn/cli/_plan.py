@@ -8,9 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.budget import PLAIN
+from nas_attn.data import absent_classes
+from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.wording.numbers import amount, counted
 
 if TYPE_CHECKING:
+    from nas_attn.data import Dataset
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.strategy.settings import StudySettings
     from nas_attn.study.setup.resolve import Resolved
@@ -30,9 +33,9 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
     """
     from nas_attn.study.database.storage import describe_storage
     from nas_attn.study.setup.begin import study_url
-    from nas_attn.training.metrics import IOU_DEFINITION
 
     settings, dataset = resolved.settings, resolved.dataset
+    metric = METRICS[settings.metric]
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain
     table = Table.grid(padding=(0, 2))
     left = max(0, settings.trials - n_done)
@@ -49,10 +52,10 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ),
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
-        ("trials", f"{_trials(settings, agenda)}; objectives: IoU up, {settings.cost} down"),
+        ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
         ("time", _time(settings, left, trial_seconds)),
-        ("IoU", IOU_DEFINITION),
+        (metric.word, f"{metric.definition}{_left_out(dataset)}"),
     )
     for name, text in rows:
         table.add_row(Text(name, style="bold"), Text(text))
@@ -128,6 +131,16 @@ def _data(resolved: Resolved) -> str:
     if dataset.has_clips:
         counts += " in {}, {} and {} clips".format(*(len(split.clips) for split in splits))
     return f"{dataset.name}: {counts} of {counted(dataset.in_channels, 'channel')}{shrunk}"
+
+
+def _objective(metric: Metric) -> str:
+    return metric.word if metric.name == MEAN_IOU else metric.title
+
+
+def _left_out(dataset: Dataset) -> str:
+    """The classes that are no part of the mean, the same for all trials."""
+    absent = absent_classes(dataset.val, dataset.classes)
+    return f"; without {', '.join(absent)}, which no validation mask holds" if absent else ""
 
 
 def _done(number: int) -> str:

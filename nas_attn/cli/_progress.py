@@ -146,14 +146,14 @@ def _best(ranking: Ranking) -> str:
     leader = max(tested or others, key=lambda row: row.iou_expected, default=None)
     if leader is None:
         return plain
-    return f"{plain}; best so far {_difference(leader)}: {describe(leader.placement)}"
+    return f"{plain}; best so far {_difference(leader, ranking.metric.word)}: {describe(leader.placement)}"
 
 
-def _difference(row: RankedPlacement) -> str:
+def _difference(row: RankedPlacement, word: str) -> str:
     if row.gain is None:
         return f"{100 * row.iou_mean:.1f}"
     seeds = f"{row.n_seeds} seed{'s' if row.n_seeds > 1 else ''}"
-    return f"{gained(row)} IoU points expected ({seeds})"
+    return f"{gained(row)} {word} points expected ({seeds})"
 
 
 def _front(ranking: Ranking) -> Table:
@@ -161,7 +161,7 @@ def _front(ranking: Ranking) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     # Only the first column may shrink: it is shortened, and the numbers stay whole.
     table.add_column("front")
-    for title in ("IoU x100", "gain", "seeds", ranking.cost):
+    for title in (f"{ranking.metric.word} x100", "gain", "seeds", ranking.cost):
         table.add_column(title, justify="right", no_wrap=True)
     front = sorted((row for row in ranking.rows if row.on_front), key=lambda row: row.iou_expected, reverse=True)
     for row in front[:_FRONT_ROWS]:

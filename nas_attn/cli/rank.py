@@ -2,6 +2,7 @@
 
 nas-attn rank nuclei
 nas-attn rank nuclei --top 20
+nas-attn rank nuclei --metric foreground-iou
 nas-attn rank nuclei --json > ranking.json
 """
 
@@ -11,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas_attn.cli._flags import JOINING, add_settings
+from nas_attn.cli._flags import JOINING, add_settings, given_settings
 from nas_attn.cli._say import say
 from nas_attn.errors import UsageError
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     parser.add_argument("--top", type=int, metavar="N", help=f"rows [{_TOP}; all in JSON and CSV]")
-    add_settings(parser, ("cost", "storage"), defaults=JOINING)
+    add_settings(parser, ("cost", "metric", "storage"), defaults={**JOINING, "metric": "the study's"})
     written = parser.add_mutually_exclusive_group()
     written.add_argument("--json", action="store_true", help="a JSON list, one object for each placement")
     written.add_argument("--csv", action="store_true", help="the same as CSV")
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.top is not None and arguments.top < 1:
         raise UsageError(f"--top: {arguments.top} must be a whole number of at least 1")
     ledger = open_study(arguments.study, arguments.storage)
-    records = ledger.records()
+    records = _judged(ledger, arguments)
     ranking = rank(records, cost=arguments.cost or ledger.identity["cost"])
     if arguments.json:
         say(ranking_json(ranking, arguments.top))
@@ -50,6 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(ledger, records, ranking, arguments.top or _TOP)
     return 0
+
+
+def _judged(ledger: Ledger, arguments: argparse.Namespace) -> Sequence[TrialRecord]:
+    from nas_attn.analysis import judged_by
+
+    metric = given_settings(arguments, ("metric",)).get("metric")
+    return judged_by(ledger.records(), str(metric)) if metric else ledger.records()
 
 
 def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top: int) -> None:

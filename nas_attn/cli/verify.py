@@ -71,6 +71,7 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 
 def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> VerifiedClaim:
     from nas_attn.analysis import rank
+    from nas_attn.data import absent_classes
     from nas_attn.study.claim import Claim
     from nas_attn.study.setup.find import open_study
     from nas_attn.study.setup.join import resolve_joined
@@ -89,6 +90,8 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
     tell(f"{describe(claim.winner)}, the baseline" + (f" and {claim.control_name}" if claim.control else ""))
     test = f"{len(resolved.dataset.test)} test {resolved.dataset.units}"
     tell(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
+    if absent := absent_classes(resolved.dataset.test, resolved.dataset.classes):
+        tell(f"the mean is without {', '.join(absent)}, which no test mask holds")
     return verify(
         resolved,
         folder,

@@ -82,6 +82,7 @@ def with_settings(function: F) -> F:
             _WIDTH,
             initial_indent=" " * 8,
             subsequent_indent=" " * 12,
+            break_on_hyphens=False,
         )
         for one in described_settings().values()
     ]

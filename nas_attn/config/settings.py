@@ -14,6 +14,7 @@ from nas_attn.budget import PLAIN, SCRATCH
 from nas_attn.commands import command
 from nas_attn.config import checks
 from nas_attn.document import Read, one_of
+from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.kind import START
 from nas_attn.space.ceiling import WAYS_TO_WRITE
 
@@ -74,6 +75,7 @@ _Steps = Annotated[int, Ge(1), Le(checks.MOST_STEPS)]
 _Share = Annotated[float, Ge(0), Lt(1)]
 _GpuShare = Annotated[float, Gt(0), Le(8)]
 _Cost = Annotated[str, one_of(*COSTS)]
+_Metric = Annotated[str, one_of(*METRICS)]
 _Start = Annotated[str, one_of(*map(str, START.choices))]
 _Auto = Annotated[str, one_of(AUTO)]
 _LadderStart = Annotated[str, one_of(SCRATCH, PLAIN)]
@@ -103,6 +105,9 @@ class StudyRequest:
         "how many seeds the proposals take in turn, so that the luck of one seed does not lead the search")
     strategy: _Strategy = _setting("additive", _COMMON, "who proposes placements")
     cost: _Cost = _setting("macs", _COMMON, "second objective")
+    metric: _Metric = _setting(
+        MEAN_IOU, _COMMON,
+        "first objective, over all pixels or image by image; classes that the masks lack are left out")
     storage: _Url | None = _setting(
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(

@@ -1,7 +1,7 @@
 """A data set becomes tensors: a folder of images and masks, or the built-in synthetic task."""
 
 from nas_attn.data.built_in import BUILT_IN
-from nas_attn.data.counting import card_of
+from nas_attn.data.counting import absent_classes, card_of
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder
 from nas_attn.data.picture import read_image
@@ -17,6 +17,7 @@ __all__ = [
     "Dataset",
     "FolderReport",
     "LabelledImages",
+    "absent_classes",
     "card_of",
     "check_folder",
     "may_be_folder",

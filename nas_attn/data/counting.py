@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 
@@ -15,6 +16,14 @@ def card_of(dataset: Dataset) -> DataCard:
     splits = (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
     counted = (_counted(name, images, len(dataset.classes)) for name, images in splits)
     return DataCard(dataset.in_channels, dataset.classes, tuple(counted))
+
+
+def absent_classes(images: LabelledImages, classes: Sequence[str]) -> tuple[str, ...]:
+    """Names of the classes that no mask holds, which are no part of a mean over classes."""
+    held = torch.zeros(IGNORED + 1, dtype=torch.long)
+    for index in range(len(images)):
+        held += torch.bincount(images.mask(index).flatten(), minlength=IGNORED + 1)
+    return tuple(name for name, pixels in zip(classes, held.tolist(), strict=False) if not pixels)
 
 
 def _counted(name: str, images: LabelledImages, n_classes: int) -> SplitReport:

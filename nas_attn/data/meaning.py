@@ -165,7 +165,7 @@ def _absent_elsewhere(examined: Sequence[Examined], meaning: Meaning) -> list[st
         chosen = [each for each in examined if each.pair.split == split]
         for name, total in zip(meaning.classes, _totals(chosen, meaning), strict=True):
             if chosen and total == 0:
-                notes.append(f"class '{printable(name)}' does not occur in {split}; its IoU there has no value")
+                notes.append(f"class '{printable(name)}' does not occur in {split}; the mean there is without it")
     return notes
 
 

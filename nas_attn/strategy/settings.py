@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
+from nas_attn.metric import MEAN_IOU
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
     from nas_attn.space import SearchSpace
@@ -45,6 +46,7 @@ class StudySettings:
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
         timeout: seconds after which no further trial begins; None for no limit.
         outside: what of it is a user's own, and the ``module:name`` of each.
+        metric: name of the first objective.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
     """
 
@@ -73,6 +75,7 @@ class StudySettings:
     ladder_start: Literal["scratch", "plain"] = SCRATCH
     timeout: float | None = None
     split: bool = False
+    metric: str = MEAN_IOU
     outside: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -122,6 +125,7 @@ class StudySettings:
             **asked,
             "strategy": self.strategy,
             "cost": self.cost,
+            "metric": self.metric,
             "seed": self.seed,
             "finalists": self.finalists,
             "precision": str(self.precision),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nas_attn.analysis import Interval, Ranking
+from nas_attn.analysis import Interval, RankedPlacement, Ranking
 from nas_attn.analysis.claimed import claimed_row
 from nas_attn.analysis.verification import Comparison
 from nas_attn.architecture import pick
@@ -74,7 +74,7 @@ class Claim:
             control_name=(control.control or "") if control else "",
             budget=ranking.budget,
             first_seed=max(record.seed for record in records) + _APART,
-            found=None if row.delta is None else Comparison(row.delta, row.delta_interval, row.n_seeds),
+            found=_found(row, ranking.metric.word),
             expected=_above_nothing(row.gain),
         )
 
@@ -134,6 +134,11 @@ class Claim:
         )
 
 
+def _found(row: RankedPlacement, word: str) -> Comparison | None:
+    """What the search measured."""
+    return None if row.delta is None else Comparison(row.delta, row.delta_interval, row.n_seeds, word)
+
+
 def _above_nothing(gain: float | None) -> float | None:
     """A gain that a tenth of a point can tell."""
     return gain if gain is not None and gain >= _LEAST_GAIN else None
@@ -143,4 +148,4 @@ def _comparison(values: dict[str, Any] | None) -> Comparison | None:
     if values is None:
         return None
     interval = Interval(**values["interval"]) if values["interval"] else None
-    return Comparison(values["delta"], interval, values["n_seeds"])
+    return Comparison(values["delta"], interval, values["n_seeds"], values.get("word", "IoU"))

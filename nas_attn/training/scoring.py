@@ -10,7 +10,9 @@ import torch.distributed
 from torch import Tensor
 
 from nas_attn.clips import Window, clip_numbers, covering_windows
-from nas_attn.counts import n_groups
+from nas_attn.counts import ImageCounts, n_groups
+from nas_attn.errors import DataError
+from nas_attn.metric import MEAN_IOU, METRICS, all_metrics
 from nas_attn.record import Score
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import segmentation_loss
@@ -36,7 +38,7 @@ class SegmentedImages:
     masks: Tensor
 
 
-def score_images(segmenter: Segmenter, images: DeviceImages, classes: int) -> Score:
+def score_images(segmenter: Segmenter, images: DeviceImages, classes: int, metric: str = MEAN_IOU) -> Score:
     """Segment whole images at their true sizes and compare them with their masks.
 
     Where several processes train together, each segments its share and all get the score of the whole.
@@ -45,21 +47,28 @@ def score_images(segmenter: Segmenter, images: DeviceImages, classes: int) -> Sc
         segmenter: the network in eval mode, on the device of the images.
         images: the validation or the test set.
         classes: K.
+        metric: whose value is the score, one of ``METRICS``; all are in it.
+    Raises:
+        DataError: no mask has a class that the metric judges.
     """
     rank, world_size = _process()
-    group_of = _groups(images, classes)
-    iou = IntersectionOverUnion(classes, int(group_of[-1]) + 1)
+    iou = IntersectionOverUnion(classes, len(images))
     if world_size > 1:  # a process without a share has its counts on the device too
         nothing = torch.zeros(0, 1, 1, dtype=torch.long, device=images.device)
         iou.update(nothing, nothing)
     losses: list[Tensor] = []
     pixels: list[int] = []
     for found in segment_images(segmenter, images, rank, world_size):
-        iou.update(found.logits.argmax(1), found.masks, group_of[found.numbers])
+        iou.update(found.logits.argmax(1), found.masks, found.numbers)
         losses.append(segmentation_loss(found.logits, found.masks))
         pixels.append(found.masks.numel())
-    mean, per_class = iou.compute()
-    return Score(mean, per_class, _mean_loss(losses, pixels, images.device), iou.counts())
+    _, per_class = iou.compute()
+    overlaps, groups = iou.overlaps(), _groups(images, classes).cpu().numpy()
+    metrics = all_metrics(overlaps)
+    if (value := metrics[metric]) is None:
+        raise DataError(f"no pixel to judge by {METRICS[metric].title}: no mask holds any class but the first")
+    counts = ImageCounts.of_overlaps(overlaps, groups, metric)
+    return Score(value, per_class, _mean_loss(losses, pixels, images.device), counts, metrics)
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ _UNDECIDED = "no placement has been tested with several fresh seeds yet."
 
 def ranking_verdict(ranking: Ranking) -> str:
     """What a ranking says, in one or two sentences: a claim only where fresh runs show it."""
-    rows, plain = ranking.rows, ranking.plain
+    rows, plain, word = ranking.rows, ranking.plain, ranking.metric.word
     if not rows:
         return "Nothing to rank: no trial is complete."
     if plain is None:
@@ -29,14 +29,14 @@ def ranking_verdict(ranking: Ranking) -> str:
         return "Only the baseline was evaluated."
     better = [row for row in others if row.better_than_plain is Versus.BETTER]
     if better:
-        return f"Better than the baseline: {_claim(better[0], plain)}{_more(better)}{_ties(rows)}."
+        return f"Better than the baseline: {_claim(better[0], plain, word)}{_more(better)}{_ties(rows)}."
     tested = [row for row in others if row.tested]
     if not tested or all(row.delta_interval is None for row in tested):
         promising = max(others, key=lambda row: row.iou_expected)
-        return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, plain)}."
+        return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, plain, word)}."
     return (
         f"No placement is shown to be better than the baseline{_ties(rows)}. "
-        f"First with attention is {_claim(tested[0], plain)}."
+        f"First with attention is {_claim(tested[0], plain, word)}."
     )
 
 
@@ -67,7 +67,7 @@ def measured(row: RankedPlacement) -> str:
 
 
 def gained(row: RankedPlacement) -> str:
-    """The gain to expect over the plain U-Net in IoU points: ``+0.6``; ``-`` of the plain U-Net itself."""
+    """The gain to expect over the plain U-Net in points: ``+0.6``; ``-`` of the plain U-Net itself."""
     return "-" if row.is_plain or row.gain is None else points(row.gain)
 
 
@@ -79,13 +79,13 @@ def named(row: RankedPlacement) -> str:
     return f"{words} [reference]" if row.control in words else f"{words} [reference: {row.control}]"
 
 
-def _claim(row: RankedPlacement, plain: RankedPlacement) -> str:
+def _claim(row: RankedPlacement, plain: RankedPlacement, word: str) -> str:
     """A placement, what it gains and what it costs."""
     ratio = row.cost.macs / plain.cost.macs if plain.cost.macs else 1.0
     collapsed = f"; it collapsed in {row.n_collapsed} of {row.n_runs} runs" if row.n_collapsed else ""
     return (
-        f"{in_words(row.placement)}, expected gain {gained(row)} IoU points ({_basis(row)}) for {ratio:.2f}x MACs"
-        f"{collapsed}"
+        f"{in_words(row.placement)}, expected gain {gained(row)} {word} points ({_basis(row)}) for {ratio:.2f}x "
+        f"MACs{collapsed}"
     )
 
 
@@ -147,8 +147,8 @@ def _collapses(ranking: Ranking) -> list[str]:
         more = len(collapsed) - len(named)
         others = f"; {counted(more, 'more placement')}" if more else ""
         notes.append(
-            "Collapsed runs are no part of the IoU, but count against a placement in the order: "
-            f"{'; '.join(named)}{others}."
+            f"Collapsed runs are no part of the {ranking.metric.word}, but count against a placement in the "
+            f"order: {'; '.join(named)}{others}."
         )
     return notes
 

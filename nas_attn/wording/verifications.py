@@ -52,7 +52,7 @@ def comparison_text(comparison: Comparison) -> str:
     """``+0.9 IoU points (0.4 to 1.4, 5 seeds)``."""
     known = [] if comparison.interval is None else [bounds(comparison.interval)]
     seeds = counted(comparison.n_seeds, "seed")
-    return f"{points(comparison.delta)} IoU points ({', '.join([*known, seeds])})"
+    return f"{points(comparison.delta)} {comparison.word} points ({', '.join([*known, seeds])})"
 
 
 def collapsed_text(collapsed: CollapsedRuns) -> str:
@@ -89,9 +89,10 @@ def _refuted(verification: Verification) -> str:
     text = comparison_text(to_plain) if to_plain else ""
     if to_plain is not None and to_plain.versus is Versus.WORSE:
         return f"Refuted: {name} is worse than the baseline {_WHERE}: {text}."
+    expected = f"{points(verification.expected or 0.0)} {_word(verification)} points"
     return (
-        f"Refuted: {name} does not gain the {points(verification.expected or 0.0)} IoU points over the plain "
-        f"U-Net that the search expected, {_WHERE}: {text}. Whether it gains less or nothing is not shown."
+        f"Refuted: {name} does not gain the {expected} over the plain U-Net that the search expected, {_WHERE}: "
+        f"{text}. Whether it gains less or nothing is not shown."
     )
 
 
@@ -158,7 +159,12 @@ def _ious(verification: Verification) -> str:
     if verification.iou is None:
         return ""
     winner, plain = (f"{100 * iou:.1f}" for iou in verification.iou)
-    return f"IoU x100 on the test data: {winner}, baseline {plain}."
+    return f"{_word(verification)} x100 on the test data: {winner}, baseline {plain}."
+
+
+def _word(verification: Verification) -> str:
+    """``IoU`` or ``Dice``."""
+    return "IoU" if verification.to_plain is None else verification.to_plain.word
 
 
 def _size(gain: float) -> str:

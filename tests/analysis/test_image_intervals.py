@@ -13,6 +13,7 @@ from nas_attn.analysis import Versus, rank
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.images import influence
 from nas_attn.counts import ImageCounts
+from nas_attn.metric import METRICS, Overlaps, metric_value
 from nas_attn.record import Cost, Outcome, Score, TrialRecord
 
 Make = Callable[..., Any]
@@ -68,6 +69,30 @@ def test_influences_give_the_variance_of_a_direct_bootstrap() -> None:
     found = influence(ImageCounts.of(intersections, unions))
     assert found.sum() == pytest.approx(0, abs=1e-12)
     assert np.sqrt(found @ found) == pytest.approx(ious.std(), rel=0.04)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_influences_on_any_metric_are_its_changes_as_an_image_is_counted_twice(name: str) -> None:
+    """Numerically: each image a little more often, the metric computed anew of what is then counted."""
+    generator = np.random.default_rng(1)
+    labelled = generator.integers(100, 900, (12, 3)) * (generator.random((12, 3)) < 0.8)
+    labelled[0] = 500
+    both = (labelled * generator.uniform(0.4, 0.9, (12, 3))).astype(np.int64)
+    predicted = both + generator.integers(0, 200, (12, 3))
+    found = influence(ImageCounts.of_overlaps(Overlaps(labelled, predicted, both), np.arange(12), name))
+
+    def weighed(image: int, times: int) -> float:
+        often = np.full(12, times)
+        often[image] += 1
+        numbers = np.repeat(np.arange(12), often)
+        value = metric_value(METRICS[name], Overlaps(labelled[numbers], predicted[numbers], both[numbers]))
+        assert value is not None
+        return value
+
+    whole = metric_value(METRICS[name], Overlaps(labelled, predicted, both))
+    slopes = [2000 * (weighed(image, 2000) - whole) for image in range(12)]
+    assert found == pytest.approx(slopes, abs=2e-4)
+    assert found.sum() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_class_that_never_occurs_has_no_influence() -> None:

@@ -47,6 +47,24 @@ def printed(tiny_study, capsys):
     return run
 
 
+def test_a_finished_study_is_ranked_by_another_metric(printed):
+    """Every run keeps all metrics; Dice is 2 IoU over 1 + IoU, so mean Dice is above mean IoU."""
+    by_iou = {row["placement_id"]: row for row in json.loads(printed("--json"))}
+    by_dice = {row["placement_id"]: row for row in json.loads(printed("--json", "--metric", "mean-dice"))}
+    assert by_iou.keys() == by_dice.keys()
+    assert all(row["iou_mean"] > by_iou[name]["iou_mean"] for name, row in by_dice.items())
+    text = printed("--metric", "mean-dice")
+    assert "Dice x100" in text
+    assert "mean Dice: Dice of a class" in text
+    assert printed("--json", "--metric", "mean-iou") == printed("--json")
+
+
+def test_an_unknown_metric_is_told_the_known_ones(tiny_study, capsys):
+    assert main(["rank", "tiny", "--metric", "mean-dise"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--metric: 'mean-dise' must be mean-iou | foreground-iou | mean-dice" in line
+
+
 def test_json_has_exactly_the_promised_keys(printed):
     rows = json.loads(printed("--json"))
 

@@ -134,7 +134,7 @@ class TestDeclaration:
         folder = make_folder(classes=3, masks={f"val/{name}": np.zeros((6, 8), np.uint8) for name in "ab"})
         report = self.declared(folder, "classes: [a, b, c, d]")
         assert report.problems == ("class 'd' is absent from all training masks",)
-        assert "class 'b' does not occur in val; its IoU there has no value" in report.notes
+        assert "class 'b' does not occur in val; the mean there is without it" in report.notes
 
     def test_zero_and_255_are_the_two_declared_classes(self, make_folder):
         report = self.declared(make_folder(masks=everywhere([0, 255])), "classes: [soil, plant]")

@@ -17,6 +17,7 @@ from nas_attn.analysis.effects import study_effects
 from nas_attn.budget import Budget
 from nas_attn.commands import command
 from nas_attn.data_card import DataCard
+from nas_attn.metric import MEAN_IOU
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import State, TrialRecord
@@ -71,7 +72,7 @@ def report_facts(
         commands=tuple(_commands(ledger.name, study_file)),
         verifications=read_verifications(ledger),
         panels=panels,
-        remarks=tuple(remarks),
+        remarks=(*_metric(ranking), *remarks),
     )
 
 
@@ -91,6 +92,13 @@ def _added_costs(ledger: Ledger) -> tuple[AddedCost, ...]:
         AddedCost(Location.parse(location), AttentionSpec.parse(spec), parameters, macs)
         for location, spec, parameters, macs in ledger.context.get("added costs", ())
     )
+
+
+def _metric(ranking: Ranking) -> list[str]:
+    """What the reader has to know where the study was not led by mean IoU."""
+    if ranking.metric.name == MEAN_IOU:
+        return []
+    return [f"IoU on this page stands for {ranking.metric.title}. {ranking.metric.definition}."]
 
 
 def _settings(

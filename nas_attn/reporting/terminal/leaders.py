@@ -72,7 +72,7 @@ def _card(row: RankedPlacement, ranking: Ranking, records: Sequence[TrialRecord]
     figures = [f"#{row.rank}  {row.placement.id}"]
     if row.gain is not None:
         known = f" (measured {measured(row)})" if row.tested else ""
-        figures.append(f"{gained(row)} IoU points{known}")
+        figures.append(f"{gained(row)} {ranking.metric.word} points{known}")
     if row.front_probability is not None:
         figures.append(f"on the Pareto front: {row.front_probability:.0%}")
     if curve := sparkline(_losses(row, ranking, records)):

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
+from nas_attn.metric import MEAN_IOU
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ranking_verdict
 
@@ -41,7 +42,7 @@ def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("id", no_wrap=True)
     table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
-    for title in ("IoU x100", "gain", "measured", "seeds", "MACs", "params"):
+    for title in (f"{ranking.metric.word} x100", "gain", "measured", "seeds", "MACs", "params"):
         table.add_column(title, justify="right", no_wrap=True)
     for title, wanted in (("ms", timed), ("MiB", remembered)):
         if wanted:
@@ -96,9 +97,13 @@ def _marks(row: RankedPlacement) -> Text:
 
 def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     notes = [
-        "gain: IoU x100 to expect over the baseline, given all runs; measured: in runs that chose nothing.",
-        f"*  on the Pareto front: no other placement is expected to have its IoU for fewer {_unit(ranking.cost)}.",
+        f"gain: {ranking.metric.word} x100 to expect over the baseline, given all runs; measured: in runs that "
+        "chose nothing.",
+        f"*  on the Pareto front: no other placement is expected to have its {ranking.metric.word} for fewer "
+        f"{_unit(ranking.cost)}.",
     ]
+    if ranking.metric.name != MEAN_IOU:
+        notes.insert(0, f"{ranking.metric.title}: {ranking.metric.definition}.")
     if any(row.tied_with_best and row.rank > 1 for row in rows):
         notes.append("=  not distinguishable from the first.")
     if any(row.n_collapsed for row in rows):

@@ -79,6 +79,7 @@ class Resolved:
                 cost_size=(settings.space.height, settings.space.width),
                 packed=str(packed) if packed else None,
                 split=settings.split,
+                metric=settings.metric,
             )
             for index in range(settings.workers)
         ]
@@ -124,6 +125,7 @@ def resolve(request: StudyRequest) -> Resolved:
         budget=Budget(int(asked.steps or 0), int(asked.image_size or 0), int(asked.batch_size or 0)),
         strategy=asked.strategy,
         cost=asked.cost,
+        metric=asked.metric,
         seed=asked.seed,
         n_screening_seeds=asked.screening_seeds,
         finalists=asked.finalists,

@@ -15,6 +15,7 @@ from torch import nn
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import MachineError
+from nas_attn.metric import MEAN_IOU
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import Placement
 from nas_attn.models.unet import build_unet
@@ -57,6 +58,7 @@ class TrainingEvaluator:
         cost_size: H and W of the image whose costs are measured; None takes the training crop's.
         packed: folder in which ``write_sets`` has packed the data; None reads the source. The weights that
             runs start from are kept there for all workers.
+        metric: whose value is the score.
         split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
             that does not change.
     """
@@ -69,6 +71,7 @@ class TrainingEvaluator:
     cost_size: tuple[int, int] | None = None
     packed: str | None = None
     split: bool = False
+    metric: str = MEAN_IOU
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         """Train and score one placement.
@@ -114,7 +117,7 @@ class TrainingEvaluator:
 
     def score(self, module: nn.Module) -> Score:
         """What a trained network is worth on the validation set."""
-        return score_images(self.segmenter(module), self._sets.val, self.network.classes)
+        return score_images(self.segmenter(module), self._sets.val, self.network.classes, self.metric)
 
     def segmenter(self, module: nn.Module) -> Segmenter:
         """What gives a trained network whole images."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ class TrainedNetwork:
         epochs: that were trained.
         best_epoch: whose weights were kept, from 1.
         val_iou: mean IoU on the validation set at that epoch.
-        test_iou: mean IoU on the test set, whole images, pooled.
-        test_iou_per_class: None for a class that neither the masks nor the predictions hold.
+        test_iou: mean IoU on the test set, whole images, pooled, over the classes that its masks hold.
+        test_iou_per_class: None for a class that the masks lack.
         seconds: of training, validation included.
+        test_metrics: value of every metric on the test set by its name; None where the masks hold no class that it
+            judges.
     """
 
     placement: str
@@ -28,6 +31,7 @@ class TrainedNetwork:
     test_iou: float
     test_iou_per_class: tuple[float | None, ...]
     seconds: float
+    test_metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

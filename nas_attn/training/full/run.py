@@ -129,6 +129,7 @@ class Run:
             val_iou=info.val_iou,
             test_iou=score.iou,
             test_iou_per_class=score.iou_per_class,
+            test_metrics=dict(score.metrics),
             seconds=sum(record.seconds for record in records),
         )
 

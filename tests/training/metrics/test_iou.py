@@ -25,7 +25,7 @@ def iou_by_loop(labels: np.ndarray, masks: np.ndarray) -> tuple[float, tuple[flo
             if mask != 255:
                 both += label == index and mask == index
                 either += label == index or mask == index
-        per_class.append(both / either if either else None)
+        per_class.append(both / either if (masks == index).any() else None)
     found = [value for value in per_class if value is not None]
     return sum(found) / len(found), tuple(per_class)
 
@@ -86,9 +86,21 @@ def test_renaming_the_classes_renames_their_ious(images: tuple[np.ndarray, np.nd
     assert [per_class[name] for name in names] == list(old_per_class)
 
 
-def test_a_class_that_does_not_occur_is_left_out_of_the_mean() -> None:
+def test_a_class_that_masks_lack_is_no_part_of_the_mean_but_its_pixels_cost_the_others() -> None:
     labels, masks = np.array([[[0, 1]]]), np.array([[[0, 0]]])
-    assert iou_of((labels, masks)) == (0.25, (0.5, 0.0, None, None))
+    assert iou_of((labels, masks)) == (0.5, (0.5, None, None, None))
+
+
+@given(label_and_mask_images(), label_and_mask_images())
+def test_the_same_classes_count_whatever_is_predicted(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """Two networks are judged on the same masks."""
+    masks = one[1]
+    labels = np.resize(other[0], masks.shape)
+    first, second = (iou_of((each, masks))[1] for each in (one[0], labels))
+    counted = [{index for index, iou in enumerate(ious) if iou is not None} for ious in (first, second)]
+    assert counted[0] == counted[1] == set(np.unique(masks).tolist()) - {255}
 
 
 def test_an_ignored_pixel_excuses_its_prediction() -> None:
@@ -125,7 +137,7 @@ def test_it_goes_on_after_compute_and_starts_anew_after_reset() -> None:
     metric.update(*map(torch.from_numpy, right))
     assert metric.compute()[0] == 1
     metric.update(*map(torch.from_numpy, wrong))
-    assert metric.compute()[0] == 0.25
+    assert metric.compute()[0] == 0.5
     metric.reset()
     metric.update(*map(torch.from_numpy, right))
     assert metric.compute()[0] == 1

@@ -1,0 +1,129 @@
+"""What segmentations are compared by: mean IoU, foreground IoU or mean Dice, pooled or image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.int64]
+    Values = NDArray[np.float64]
+
+MEAN_IOU = "mean-iou"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number from 0 to 1 that says how well masks are met; every one leaves out classes that masks lack.
+
+    Args:
+        name: as ``--metric`` takes it.
+        dice: Dice of each class in place of its IoU.
+        foreground: without the class of index 0.
+        per_image: the mean of each image's own value, in place of one value of all pixels.
+    """
+
+    name: str
+    dice: bool = False
+    foreground: bool = False
+    per_image: bool = False
+
+    @property
+    def word(self) -> str:
+        """What its values are called: ``IoU`` or ``Dice``."""
+        return "Dice" if self.dice else "IoU"
+
+    @property
+    def title(self) -> str:
+        """In words: ``mean Dice per image``."""
+        return f"{'foreground' if self.foreground else 'mean'} {self.word}{' per image' if self.per_image else ''}"
+
+    @property
+    def definition(self) -> str:
+        """What is counted, pooled and left out, in a sentence."""
+        over = "pixels labelled or predicted as it"
+        of_a_class = (
+            f"Dice of a class: twice the pixels labelled and predicted as the class, over {over}, both counted"
+            if self.dice
+            else f"IoU of a class: pixels labelled and predicted as the class, over {over}"
+        )
+        pooled = "image by image, then averaged" if self.per_image else "all images pooled"
+        held = "that image's mask" if self.per_image else "the masks"
+        background = "without background" if self.foreground else "background included"
+        return (
+            f"{of_a_class}, {pooled}; the mean is over the classes that occur in {held}, {background}; "
+            "ignored pixels (255) are left out"
+        )
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(MEAN_IOU),
+        Metric("foreground-iou", foreground=True),
+        Metric("mean-dice", dice=True),
+        Metric("mean-iou-per-image", per_image=True),
+        Metric("foreground-iou-per-image", foreground=True, per_image=True),
+        Metric("mean-dice-per-image", dice=True, per_image=True),
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """How masks and predictions overlap, image by image.
+
+    Args:
+        labelled: pixels of each class in the mask.
+        predicted: pixels of each class in the prediction, without ignored ones.
+        both: pixels that are the class in both.
+    Shape: each (N, K).
+    """
+
+    labelled: Pixels
+    predicted: Pixels
+    both: Pixels
+
+    @property
+    def occurring(self) -> NDArray[np.bool_]:
+        """Which classes the masks hold, (K,): the same for whatever is predicted."""
+        held: NDArray[np.bool_] = self.labelled.sum(0) > 0
+        return held
+
+    def pooled(self) -> Overlaps:
+        """All images as one, (1, K)."""
+        parts = (self.labelled, self.predicted, self.both)
+        return Overlaps(*(part.sum(0, keepdims=True) for part in parts))
+
+
+def image_values(metric: Metric, overlaps: Overlaps) -> Values:
+    """The metric of each image alone, (N,); NaN where the mask has no class to judge."""
+    import numpy as np
+
+    sums = overlaps.labelled + overlaps.predicted
+    held = overlaps.labelled > 0
+    if metric.foreground:
+        held = held & (np.arange(held.shape[1]) > 0)
+    over = np.where(held, sums if metric.dice else sums - overlaps.both, 1)
+    of_class = np.where(held, (2 if metric.dice else 1) * overlaps.both / over, 0.0)
+    number = held.sum(1)
+    values: Values = np.where(number > 0, of_class.sum(1) / np.maximum(number, 1), np.nan)
+    return values
+
+
+def metric_value(metric: Metric, overlaps: Overlaps) -> float | None:
+    """The metric of a set of images; None where no mask has a class to judge."""
+    import numpy as np
+
+    values = image_values(metric, overlaps if metric.per_image else overlaps.pooled())
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def all_metrics(overlaps: Overlaps) -> dict[str, float | None]:
+    """Every metric by its name."""
+    return {name: metric_value(metric, overlaps) for name, metric in METRICS.items()}

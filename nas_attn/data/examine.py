@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_attn.data.pairing import ImagePair
-from nas_attn.data.picture import image_values, is_grey, mask_values
+from nas_attn.data.picture import Palette, image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.raster import Unreadable, Values
 from nas_attn.data.shrink import shrink_image, shrink_mask
@@ -31,6 +31,7 @@ class Examined:
         digest: of the image's pixels.
         counts: (value in the mask file, number of pixels) pairs after shrinking.
         notes: what was done to read it.
+        palette: colours of the mask's values, where these are indices into a palette.
     """
 
     pair: ImagePair
@@ -44,6 +45,7 @@ class Examined:
     digest: bytes
     counts: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
+    palette: Palette = ()
 
 
 def examine(folder: Path, pair: ImagePair, longest_side: int | None, keep: bool) -> Examined | list[Problem]:
@@ -62,7 +64,7 @@ def examine(folder: Path, pair: ImagePair, longest_side: int | None, keep: bool)
     except (Unreadable, OSError) as error:
         found.append(Problem(Sort.FILE, f"{printable(pair.image)}: {printable(error)}"))
     try:
-        mask = mask_values(folder / pair.mask)
+        mask, palette = mask_values(folder / pair.mask)
     except (Unreadable, OSError) as error:
         found.append(Problem(Sort.FILE, f"{printable(pair.mask)}: {printable(error)}"))
     if image is None or mask is None:
@@ -86,6 +88,7 @@ def examine(folder: Path, pair: ImagePair, longest_side: int | None, keep: bool)
         digest=digest,
         counts=tuple(zip(values.tolist(), counts.tolist(), strict=True)),
         notes=notes,
+        palette=palette,
     )
 
 

@@ -23,6 +23,7 @@ from nas_attn.data.examine import Examined, examine
 from nas_attn.data.listing import SPLITS, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
 from nas_attn.data.pairing import ImagePair, pair_up
+from nas_attn.data.palettes import palette_problems
 from nas_attn.data.picture import as_tensor, with_channels
 from nas_attn.data.problem import Problem, Sort, folded, printable
 from nas_attn.data.report import FolderReport, report_splits
@@ -77,7 +78,11 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
     found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *_twins(examined)]
-    found += [*clip_problems(examined), *_nameless(folder, declaration)]
+    found += [
+        *palette_problems(examined, declaration),
+        *clip_problems(examined),
+        *_nameless(folder, declaration),
+    ]
     notes += [*said, *split_notes, *clip_notes(examined), *channel_notes, *meaning_notes]
     notes += _reading_notes(examined, longest_side)
     report = FolderReport(

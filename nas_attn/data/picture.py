@@ -13,6 +13,9 @@ from nas_attn.data.raster import Raster, Unreadable, Values, read_raster
 from nas_attn.errors import DataError
 
 _GREY, _RGB = 1, 3
+Colour = tuple[int, int, int]
+Palette = tuple[tuple[int, Colour], ...]
+"""(index, colour) pairs."""
 _COLOURS_SHOWN = 4
 
 
@@ -65,7 +68,7 @@ def image_values(path: Path) -> tuple[Values, tuple[str, ...]]:
         Unreadable: it cannot be used.
     """
     raster = read_raster(path)
-    notes = ["turned as their cameras say (EXIF)"] if raster.is_turned else []
+    notes = ["turned as their orientation tags say"] if raster.is_turned else []
     values = _opaque(raster)
     if raster.has_alpha:
         notes.append("without their alpha channel, which is constant")
@@ -77,8 +80,8 @@ def image_values(path: Path) -> tuple[Values, tuple[str, ...]]:
     return np.ascontiguousarray(np.moveaxis(values, -1, 0)), tuple(notes)
 
 
-def mask_values(path: Path) -> Values:
-    """A mask (H, W) of values as they are stored; of a palette, the indices.
+def mask_values(path: Path) -> tuple[Values, Palette]:
+    """A mask (H, W) of values as they are stored, and the colours of those that are indices into a palette.
 
     Raises:
         Unreadable: it cannot be used.
@@ -88,10 +91,19 @@ def mask_values(path: Path) -> Values:
         raise Unreadable("is a JPEG: its compression changes class indices; save masks as PNG")
     values = _opaque(raster)
     if values.shape[2] == 1 or (values.shape[2] == 3 and (values == values[..., :1]).all()):
-        return np.ascontiguousarray(values[..., 0])
+        mask = np.ascontiguousarray(values[..., 0])
+        return mask, _used(raster.palette, mask)
     if values.shape[2] == 3:
         raise Unreadable(f"is coded in colours ({_colours(values)}); save one channel of class indices")
     raise Unreadable(f"has {values.shape[2]} channels; a mask has one, of class indices 0, 1, 2 ...")
+
+
+def _used(palette: Values | None, mask: Values) -> Palette:
+    """The colours of the indices in use; one beyond the palette has none."""
+    if palette is None:
+        return ()
+    used = [index for index in np.unique(mask).tolist() if index < len(palette)]
+    return tuple((index, (int(r), int(g), int(b))) for index in used for r, g, b in [palette[index].tolist()])
 
 
 def _opaque(raster: Raster) -> Values:

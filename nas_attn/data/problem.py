@@ -26,6 +26,7 @@ class Sort(Enum):
     SIZE = "size"
     CHANNELS = "channels"
     MASK_VALUE = "mask value"
+    PALETTE = "palette"
     CLASSES = "classes"
     DUPLICATE = "duplicate"
     SPLIT = "split"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,17 @@ _TIFF_WHITE_IS_0, _TIFF_PALETTE, _TIFF_CMYK = 0, 3, 5
 _TIFF_ALPHA = (1, 2)
 _TIFF_JPEG = (6, 7, 33007, 34892)
 
+_ORIENTATION = 274
+_TURNS: Mapping[object, tuple[bool, int, int]] = {
+    2: (False, 1, -1),
+    3: (False, -1, -1),
+    4: (False, -1, 1),
+    5: (True, 1, 1),
+    6: (True, 1, -1),
+    7: (True, -1, -1),
+    8: (True, -1, 1),
+}
+"""Orientation to: whether rows become columns, and then the order of rows and of columns."""
 _MOST_PAGES = 4096
 
 # tifffile tells of damage through logging, which would reach the terminal beside our own line on it.
@@ -52,7 +64,7 @@ class Raster:
         palette: (256, 3) or so, uint8, where the values are indices into it.
         has_alpha: whether the last channel is opacity.
         is_lossy: whether the values are only near to what was saved.
-        is_turned: whether it was turned as its camera said.
+        is_turned: whether it was turned as its orientation tag said.
     """
 
     values: Values
@@ -80,7 +92,7 @@ def read_raster(path: Path) -> Raster:
         if kind == "TIFF":
             return _read_tiff(path)
         if kind == "PNG" and _is_deep_colour(head):
-            return Raster(imagecodecs.png_decode(path.read_bytes()), has_alpha=head[25] & 4 != 0)
+            return _read_deep_png(path, has_alpha=head[25] & 4 != 0)
         return _read_with_pillow(path, kind)
     except Unreadable:
         raise
@@ -104,6 +116,21 @@ def _is_deep_colour(head: bytes) -> bool:
     return bool(bits == 16 and colour not in (_PNG_GREY, _PNG_PALETTE))
 
 
+def _read_deep_png(path: Path, has_alpha: bool) -> Raster:
+    with Image.open(path, formats=["PNG"]) as opened:
+        orientation = opened.getexif().get(_ORIENTATION, 1)
+    return _turned(Raster(imagecodecs.png_decode(path.read_bytes()), has_alpha=has_alpha), orientation)
+
+
+def _turned(raster: Raster, orientation: object) -> Raster:
+    """As the tag says that it is to be looked at (TIFF 6.0, tag 274)."""
+    if orientation not in _TURNS:
+        return raster
+    transposed, rows, columns = _TURNS[orientation]
+    values = raster.values.swapaxes(0, 1) if transposed else raster.values
+    return replace(raster, values=np.ascontiguousarray(values[::rows, ::columns]), is_turned=True)
+
+
 def _read_with_pillow(path: Path, kind: str) -> Raster:
     with Image.open(path, formats=[kind]) as opened:
         _check_size(opened.height, opened.width)
@@ -112,15 +139,14 @@ def _read_with_pillow(path: Path, kind: str) -> Raster:
         palette = None
         if opened.mode == "P":
             palette = np.array(opened.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-        image = ImageOps.exif_transpose(opened) if kind == "JPEG" else opened
+        image = ImageOps.exif_transpose(opened)
         values = np.array(image)
-        turned = kind == "JPEG" and opened.getexif().get(0x0112, 1) != 1
         return Raster(
             values=_as_stored(values[..., None] if values.ndim == 2 else values),
             palette=palette,
             has_alpha=image.mode in ("LA", "RGBA"),
             is_lossy=kind == "JPEG",
-            is_turned=turned,
+            is_turned=opened.getexif().get(_ORIENTATION, 1) in _TURNS,
         )
 
 
@@ -140,7 +166,8 @@ def _read_tiff(path: Path) -> Raster:
             has_alpha=bool(page.extrasamples) and page.extrasamples[-1] in _TIFF_ALPHA,
             is_lossy=int(page.compression) in _TIFF_JPEG,
         )
-        return _interpreted(raster, page)
+        orientation = page.tags.get(_ORIENTATION)
+        return _turned(_interpreted(raster, page), orientation and orientation.value)
 
 
 def _check_pages(file: tifffile.TiffFile) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nas_attn.data import check_folder, read_folder, read_image
 from nas_attn.errors import DataError
@@ -100,6 +100,53 @@ def test_a_jpeg_is_turned_as_its_camera_says(tmp_path):
     Image.fromarray(GREY8).save(tmp_path / "x.jpg", exif=exif, quality=100)
     stored = np.asarray(Image.open(tmp_path / "x.jpg"))
     assert np.array_equal(read_image(tmp_path / "x.jpg")[0].numpy(), np.rot90(stored, -1))
+
+
+def with_exif(png: bytes, orientation: int) -> bytes:
+    """A PNG with an eXIf chunk behind its header, as cameras and phones write it."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = b"eXIf" + exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return png[:33] + chunk + png[33:]
+
+
+def turned_by_pillow(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Channel by channel, so that Pillow can hold 16 bits."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = []
+    for channel in np.moveaxis(values, -1, 0):
+        image = Image.fromarray(np.ascontiguousarray(channel))
+        image.getexif().update(exif)
+        turned.append(np.asarray(ImageOps.exif_transpose(image)))
+    return np.stack(turned, -1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["png", "png of 16 bits", "tif", "tif of 16 bits"])
+def test_a_png_and_a_tiff_are_turned_as_pillow_turns_them(tmp_path, kind, orientation):
+    values = RGB8 if "16" not in kind else RGB8.astype(np.uint16) * 257
+    path = tmp_path / f"x.{kind[:3]}"
+    if kind.startswith("tif"):
+        tag = (274, "H", 1, orientation, True)
+        tifffile.imwrite(path, values, photometric="rgb", metadata=None, extratags=[tag])
+    else:
+        path.write_bytes(with_exif(imagecodecs.png_encode(values), orientation))
+    found = read_image(path).numpy().transpose(1, 2, 0)
+    assert np.array_equal(found, turned_by_pillow(values, orientation))
+
+
+def test_image_and_mask_with_a_tag_are_both_turned_and_it_is_noted(make_folder):
+    folder = make_folder()
+    for part in ("images", "masks"):
+        path = folder / part / "train" / "a.png"
+        path.write_bytes(with_exif(path.read_bytes(), 6))
+    stored = np.asarray(Image.open(folder / "masks/train/a.png"))
+    dataset = read_folder(folder)
+    assert np.array_equal(dataset.train.mask(0).numpy(), np.rot90(stored, -1))
+    assert dataset.train.image(0).shape == (3, 8, 6)
+    assert "1 images are read turned as their orientation tags say" in check_folder(folder).notes
 
 
 def test_the_content_counts_not_the_ending(tmp_path):

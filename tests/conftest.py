@@ -37,6 +37,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_cases(shared_data: Path) -> Path:
+    """The folder of scripts beside the real data, each of which builds a folder of a form that people have."""
+    folder = shared_data.parent / "cases"
+    if not (folder / "base.py").is_file():
+        pytest.skip(f"no scripts of cases at {folder}")
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heed_ctrl_c() -> None:
     """A background job is started with Ctrl-C ignored, and so would be all that the tests start."""

@@ -1,16 +1,28 @@
-"""What ``dataset.yaml`` says about a folder: classes, ignored value, splits, meaning of mask values."""
+"""What ``dataset.yaml`` says about a folder: where files are, classes, splits, what mask values mean."""
 
 from __future__ import annotations
 
 import json
-import re
-import reprlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
-from nas_attn.data.dataset import MAX_CLASSES
+from nas_attn.data.dataset import IGNORED, MAX_CLASSES
+from nas_attn.data.fields import (
+    COLOURS,
+    EXPRESSION,
+    IGNORED_COLOUR,
+    NUMBER,
+    PLACES,
+    SUFFIX,
+    SWITCH,
+    is_number,
+    short,
+)
+from nas_attn.data.layout import Layout, Places
 from nas_attn.data.listing import SPLITS
+from nas_attn.data.mask_reading import MaskReading
+from nas_attn.data.nnunet import declared_by_nnunet
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.reach import is_file
 from nas_attn.document import Entry, FileKind, Problems, Read, parse_document, read_sound, read_text
@@ -20,6 +32,7 @@ from nas_attn.names import name_problem
 YAML_NAME, JSON_NAME = "dataset.yaml", "dataset.json"
 MOST_MASK_VALUE = 65535
 _JSON_FIELDS = ("name", "classes", "ignore_index", "in_channels")
+_WAYS = ("mask_values", "mask_colors", "threshold", "instances")
 _NULLS = ("", "~", "null")
 _MOST_BYTES = 4 << 20
 _KIND = FileKind(
@@ -36,16 +49,16 @@ def _whole(least: int, most: int) -> Read:
     right = f"a whole number from {least} to {most}"
 
     def read(value: object) -> int:
-        if _is_number(value) and least <= int(str(value)) <= most:
+        if is_number(value) and least <= int(str(value)) <= most:
             return int(str(value))
-        raise ValueError(f"{_short(value)} must be {right}")
+        raise ValueError(f"{short(value)} must be {right}")
 
     return Read(read, right)
 
 
 def _named(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{_short(value)} must be a text")
+        raise ValueError(f"{short(value)} must be a text")
     if problem := name_problem(value):
         raise ValueError(problem)
     return value
@@ -53,7 +66,7 @@ def _named(value: object) -> str:
 
 def _listed(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
-        raise ValueError(f"{_short(value)} must be a list of names, as [background, nucleus]")
+        raise ValueError(f"{short(value)} must be a list of names, as [background, nucleus]")
     if repeated := sorted({name for name in value if value.count(name) > 1}):
         raise ValueError(f"names {', '.join(map(printable, repeated))} more than once")
     return _classes(tuple(value))
@@ -69,7 +82,7 @@ def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _meanings(value: object) -> dict[int, str]:
     if not isinstance(value, dict) or not value or not all(map(_is_meaning, value, value.values())):
-        raise ValueError(f"{_short(value)} must be as {{0: background, 255: nucleus}}")
+        raise ValueError(f"{short(value)} must be as {{0: background, 255: nucleus}}")
     meanings = {int(key): name for key, name in value.items()}
     if len(meanings) < len(value):
         raise ValueError("a value is given twice, such as 1 and 01; keep one of them")
@@ -79,7 +92,7 @@ def _meanings(value: object) -> dict[int, str]:
 def _stems(value: object) -> tuple[str, ...]:
     stems = [value] if isinstance(value, str) else value
     if not isinstance(stems, list) or not all(isinstance(stem, str) and stem for stem in stems):
-        raise ValueError(f"{_short(value)} must be a list of file names without endings")
+        raise ValueError(f"{short(value)} must be a list of file names without endings")
     return tuple(stems)
 
 
@@ -105,6 +118,18 @@ class _Written:
         Annotated[dict[int, str], Read(_meanings, "a mapping as {0: background, 255: nucleus}")] | None
     ) = None
     splits: _Splits | None = None
+    images: Annotated[Places, PLACES] | None = None
+    masks: Annotated[Places, PLACES] | None = None
+    image_suffix: Annotated[str, SUFFIX] | None = None
+    mask_suffix: Annotated[str, SUFFIX] | None = None
+    mask_colors: Annotated[dict[str, tuple[tuple[int, int, int], ...]], COLOURS] | None = None
+    color_tolerance: Annotated[int, _whole(0, 255)] | None = None
+    threshold: Annotated[float, NUMBER] | None = None
+    instances: Annotated[bool, SWITCH] | None = None
+    clips: Annotated[bool, SWITCH] | None = None
+    image_key: Annotated[str, SUFFIX] | None = None
+    mask_key: Annotated[str, SUFFIX] | None = None
+    group: Annotated[str, EXPRESSION] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +145,9 @@ class Declaration:
         in_channels: C of the images.
         mask_values: (value in the mask files, class index) pairs.
         splits: (split, stems or patterns) pairs.
+        layout: where the files are and how their names belong together.
+        reading: how the values of mask files become class values.
+        image_key: of the image in a .npz file; empty where it holds one array.
     """
 
     source: str = ""
@@ -130,6 +158,9 @@ class Declaration:
     in_channels: int | None = None
     mask_values: tuple[tuple[int, int], ...] | None = None
     splits: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    layout: Layout = field(default_factory=Layout)
+    reading: MaskReading = field(default_factory=MaskReading)
+    image_key: str = ""
 
     def place(self, *names: str) -> str:
         """``dataset.yaml: line 3``: where what the fields of these names hold is written."""
@@ -139,7 +170,11 @@ class Declaration:
         return f"{self.source}: line {entry.line}"
 
 
-def read_declaration(folder: Path) -> tuple[Declaration, list[Problem], list[str]]:
+Declared = tuple[Declaration, list[Problem], list[str]]
+"""What was declared, what is wrong with it, and notes."""
+
+
+def read_declaration(folder: Path) -> Declared:
     """The declaration of a folder, what is wrong with it, and notes.
 
     ``dataset.yaml`` counts; without it the classes, ignore_index, in_channels and name of a
@@ -172,6 +207,8 @@ def _read_json(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
     except (DataError, ValueError, RecursionError) as error:
         reason = printable(" ".join(str(error).split()))[:200]
         return Declaration(), [], [f"{path.name} was left out: no readable JSON: {reason}"]
+    if isinstance(values, dict) and (known := declared_by_nnunet(path.parent, values)):
+        return *_declared(Entry.of(known), Problems(path.name, _KIND)), []
     if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
         return Declaration(), [], [f"{path.name} was left out: it has no list of classes"]
     known = {name: values[name] for name in _JSON_FIELDS if values.get(name) is not None}
@@ -189,11 +226,15 @@ def _declared(document: Entry, problems: Problems) -> tuple[Declaration, list[Pr
         document=document,
         name=written.name,
         classes=classes,
-        ignore_index=written.ignore_index,
+        ignore_index=IGNORED if IGNORED_COLOUR in (written.mask_colors or ()) else written.ignore_index,
         in_channels=written.in_channels,
         mask_values=mask_values,
         splits=splits or None,
+        layout=_layout(written),
+        reading=_reading(written, classes),
+        image_key=written.image_key or "",
     )
+    _check_readings(written, document, problems)
     _check_ignored(declaration, problems)
     _check_splits(declaration, problems)
     return declaration, [Problem(Sort.DECLARATION, line) for line in problems.lines]
@@ -204,6 +245,14 @@ def _meaning(
 ) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...] | None]:
     """The classes, in the order of the values where no list names them, and the values' class indices."""
     meanings, names = written.mask_values, written.classes
+    if names is None and written.mask_colors is not None:
+        names = tuple(name for name in written.mask_colors if name != IGNORED_COLOUR)
+        try:
+            _classes(names)
+        except ValueError as error:
+            problems.add(document.fields["mask_colors"], str(error))
+    if names is None and (written.threshold is not None or written.instances):
+        names = ("background", "foreground")
     if meanings is None:
         return names, None
     entry = document.fields["mask_values"]
@@ -218,6 +267,50 @@ def _meaning(
             name = str(meaning.value)
             problems.add(meaning, f"unknown class '{printable(name)}'; {did_you_mean(name, names)}")
     return names, tuple((key, names.index(name)) for key, name in sorted(meanings.items()) if name in names)
+
+
+def _layout(written: _Written) -> Layout:
+    images = written.images or Layout.images
+    beside = images if written.mask_key and not written.masks else Layout.masks  # one file holds both
+    return Layout(
+        images=images,
+        masks=written.masks or beside,
+        image_suffix=written.image_suffix or "",
+        mask_suffix=written.mask_suffix,
+        clips=written.clips,
+        merges=bool(written.instances),
+        group=written.group or "",
+    )
+
+
+def _reading(written: _Written, classes: tuple[str, ...] | None) -> MaskReading:
+    values = {name: index for index, name in enumerate(classes or ())} | {IGNORED_COLOUR: IGNORED}
+    colours = [(colour, name) for name, given in (written.mask_colors or {}).items() for colour in given]
+    return MaskReading(
+        colours=tuple((colour, values[name]) for colour, name in colours if name in values),
+        tolerance=written.color_tolerance or 0,
+        threshold=written.threshold,
+        instances=bool(written.instances),
+        ignored=written.ignore_index,
+        key=written.mask_key or "",
+    )
+
+
+def _check_readings(written: _Written, document: Entry, problems: Problems) -> None:
+    """A mask is read in one way."""
+    ways = [name for name in _WAYS if getattr(written, name) not in (None, False)]
+    for name in ways[1:]:
+        problems.add(document.fields[name], f"{ways[0]} says already how masks are read; give one of the two")
+    for name in ("threshold", "instances"):
+        if name in ways and written.classes is not None and len(written.classes) != 2:
+            problems.add(document.fields[name], f"gives two classes, and classes names {len(written.classes)}")
+    if written.color_tolerance is not None and written.mask_colors is None:
+        problems.add(document.fields["color_tolerance"], "needs mask_colors, which it widens")
+    colours = document.fields.get("mask_colors")
+    for name in written.mask_colors or ():
+        known = (*(written.classes or ()), IGNORED_COLOUR)
+        if written.classes is not None and name not in known and colours is not None:
+            problems.add(colours, f"unknown class '{printable(name)}'; {did_you_mean(name, known)}")
 
 
 def _check_ignored(declaration: Declaration, problems: Problems) -> None:
@@ -239,13 +332,5 @@ def _check_splits(declaration: Declaration, problems: Problems) -> None:
                 problems.add(entry, f"'{printable(stem)}' leaves the folder; give names of files only")
 
 
-def _is_number(value: object) -> bool:
-    return not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,9}", str(value)) is not None
-
-
 def _is_meaning(key: object, name: object) -> bool:
-    return _is_number(key) and int(str(key)) <= MOST_MASK_VALUE and isinstance(name, str) and bool(name.strip())
-
-
-def _short(value: object) -> str:
-    return printable(reprlib.repr(value))
+    return is_number(key) and int(str(key)) <= MOST_MASK_VALUE and isinstance(name, str) and bool(name.strip())

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nas_attn.data.declaration import Declaration
+from nas_attn.data.mask_reading import merged
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.picture import Palette, image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
@@ -48,25 +50,35 @@ class Examined:
     palette: Palette = ()
 
 
-def examine(folder: Path, pair: ImagePair, longest_side: int | None, keep: bool) -> Examined | list[Problem]:
+def examine(
+    folder: Path, pair: ImagePair, declaration: Declaration, longest_side: int | None, keep: bool
+) -> Examined | list[Problem]:
     """Read a pair, or say what is wrong with it.
 
     Args:
         folder: of the data set.
         pair: the files.
+        declaration: how they are read.
         longest_side: to which larger images are shrunk; None for never.
         keep: whether the pixels are wanted.
     """
     found: list[Problem] = []
-    image, mask = None, None
+    image, mask, palette = None, None, Palette()
     try:
-        image, notes = image_values(folder / pair.image)
+        image, notes = image_values(folder / pair.image, declaration.in_channels, declaration.image_key)
     except (Unreadable, OSError) as error:
         found.append(Problem(Sort.FILE, f"{printable(pair.image)}: {printable(error)}"))
-    try:
-        mask, palette = mask_values(folder / pair.mask)
-    except (Unreadable, OSError) as error:
-        found.append(Problem(Sort.FILE, f"{printable(pair.mask)}: {printable(error)}"))
+    masks: list[tuple[Values, Palette]] = []
+    for path in pair.masks:
+        try:
+            masks.append(mask_values(folder / path, declaration.reading))
+        except (Unreadable, OSError) as error:
+            found.append(Problem(Sort.FILE, f"{printable(path)}: {printable(error)}"))
+    if len({mask.shape for mask, _ in masks}) > 1:
+        names = " and ".join(printable(path) for path in pair.masks[:2])
+        found.append(Problem(Sort.SIZE, f"{names}: masks of one image differ in size"))
+    if not found:
+        mask, palette = merged([mask for mask, _ in masks]), masks[0][1]
     if image is None or mask is None:
         return found
     if image.shape[1:] != mask.shape:

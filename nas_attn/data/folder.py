@@ -18,9 +18,9 @@ from PIL import Image
 from nas_attn.data.channels import find_channels
 from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
-from nas_attn.data.declaration import YAML_NAME, Declaration, read_declaration
+from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
 from nas_attn.data.examine import Examined, examine
-from nas_attn.data.listing import SPLITS, list_folder
+from nas_attn.data.listing import SPLITS, Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
 from nas_attn.data.pairing import ImagePair, pair_up
 from nas_attn.data.palettes import palette_problems
@@ -66,15 +66,15 @@ class _Survey:
     meaning: Meaning | None
 
 
-def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
+def _survey(folder: Path, longest_side: int | None, keep: bool, declared: Declared | None = None) -> _Survey:
     if longest_side is not None and longest_side < 1:
         raise DataError(f"longest_side is {longest_side}; it must be at least 1")
-    listing, found, notes = list_folder(folder)
-    declaration, declared_wrong, said = read_declaration(folder)
+    declaration, declared_wrong, said = declared or read_declaration(folder)
+    listing, found, notes = list_folder(folder, declaration.layout)
     found += declared_wrong
-    pairs, unmatched = pair_up(listing)
-    pairs, split_wrong, split_notes = split_pairs(pairs, {entry.split for entry in listing.images}, declaration)
-    examined, unreadable = _examined(folder, pairs, longest_side, keep)
+    pairs, unmatched = pair_up(listing, declaration.layout)
+    pairs, split_wrong, split_notes = split_pairs(pairs, _given_splits(listing, declaration), declaration)
+    examined, unreadable = _examined(folder, pairs, declaration, longest_side, keep)
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
     found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *_twins(examined)]
@@ -102,12 +102,17 @@ def _survey(folder: Path, longest_side: int | None, keep: bool) -> _Survey:
     return _Survey(report, tuple(examined), meaning)
 
 
+def _given_splits(listing: Listing, declaration: Declaration) -> set[str]:
+    """Those that have a folder, or a place of their own."""
+    return {entry.split for entry in listing.images} | {split for split, _ in declaration.layout.images}
+
+
 def _examined(
-    folder: Path, pairs: Sequence[ImagePair], longest_side: int | None, keep: bool
+    folder: Path, pairs: Sequence[ImagePair], declaration: Declaration, longest_side: int | None, keep: bool
 ) -> tuple[list[Examined], list[Problem]]:
     examined: list[Examined] = []
     found: list[Problem] = []
-    look = partial(examine, folder, longest_side=longest_side, keep=keep)
+    look = partial(examine, folder, declaration=declaration, longest_side=longest_side, keep=keep)
     # The filters are set once, around all threads: catch_warnings is not safe within them.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")

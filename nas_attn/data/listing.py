@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_attn.data.globs import matches
+from nas_attn.data.layout import FLAT, Layout, has_wildcard
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.reach import is_file, is_folder, names_in, why_closed
 from nas_attn.errors import did_you_mean
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".npz")
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -29,7 +31,6 @@ EXPECTED = (
     "in a folder of their own: images/train/CLIP/0001.png"
 )
 SPLITS = ("train", "val", "test")
-FLAT = ""
 _SIDECARS = (".txt", ".json", ".csv", ".xml", ".md", ".yaml", ".yml", ".ini", ".db", ".html")
 _OF_THE_SYSTEM = ("Thumbs.db", "lost+found")
 _MOST_FOLDERS_SEARCHED = 200
@@ -43,11 +44,15 @@ class ListedFile:
         split: ``train``, ``val`` or ``test``; empty where the files are not put into splits.
         path: from the folder of the data set.
         clip: name of the clip of which it is a frame; empty where images are still.
+        name: by which it is paired, without its suffix.
+        home: what a glob of folders found in its place: names belong together within it; empty elsewhere.
     """
 
     split: str
     path: Path
     clip: str = ""
+    name: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,51 +60,77 @@ class Listing:
     """All image and mask files of a folder, sorted by path.
 
     Args:
-        images: below images/.
-        masks: below masks/.
+        images: where the layout says.
+        masks: likewise.
+        places: of both, in words.
     """
 
     images: tuple[ListedFile, ...] = ()
     masks: tuple[ListedFile, ...] = ()
+    places: str = "images/ and masks/"
 
     @property
     def layout(self) -> str:
         """How the files are laid out, in words."""
         splits = list(dict.fromkeys(entry.split for entry in self.images))
         if splits == [FLAT]:
-            return "images/ and masks/, not split"
-        folders = dict.fromkeys(e.path.parts[1] for e in sorted(self.images, key=lambda e: SPLITS.index(e.split)))
+            return f"{self.places}, not split"
+        ordered = sorted(self.images, key=lambda entry: SPLITS.index(entry.split))
+        usual = self.places == Listing.places
+        folders = dict.fromkeys(entry.path.parts[1] if usual else entry.split for entry in ordered)
         clips = ", a folder of frames for each clip" if self.images[0].clip else ""
-        return f"images/ and masks/, split into {', '.join(map(printable, folders))}{clips}"
+        return f"{self.places}, split into {', '.join(map(printable, folders))}{clips}"
 
 
-def list_folder(folder: Path) -> tuple[Listing, list[Problem], list[str]]:
-    """The files of a folder, what is wrong with how they lie, and notes on what was left out."""
+def list_folder(folder: Path, layout: Layout | None = None) -> tuple[Listing, list[Problem], list[str]]:
+    """The files of a folder, what is wrong with how they lie, and notes on what was left out.
+
+    Args:
+        folder: of the data set.
+        layout: where images and masks are; the usual one where left out.
+    """
+    layout = layout or Layout()
     if closed := why_closed(folder):
         return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {closed}")], []
     if not is_folder(folder):
         what = "is a file, not a folder" if is_file(folder) else "no such folder"
         return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {what}; {EXPECTED}")], []
-    missing = [part for part in ("images", "masks") if not is_folder(folder / part)]
+    missing = [place for _, place in (*layout.images, *layout.masks) if not _is_there(folder, place)]
     if missing:
-        return Listing(), [Problem(Sort.LAYOUT, _missing(folder, missing))], []
+        return Listing(), [Problem(Sort.LAYOUT, _missing(folder, list(dict.fromkeys(missing)), layout))], []
     found: list[Problem] = []
     left_out: Counter[str] = Counter()
-    images = tuple(_part(folder, "images", found, left_out))
-    masks = tuple(_part(folder, "masks", found, left_out))
+    suffixes = (layout.image_suffix, layout.mask_suffix)
+    looks = [_Look(folder, layout, suffix, found, left_out) for suffix in suffixes]
+    images = tuple(entry for place in layout.images for entry in looks[0].files(*place))
+    masks = tuple(entry for place in layout.masks for entry in looks[1].files(*place))
     if unreached := [problem for problem in found if problem.sort is Sort.CLOSED]:
         return Listing(), unreached, []  # what else is missing, is missing for that reason
     if not images:
-        found.append(Problem(Sort.LAYOUT, f"images/ holds no image ({', '.join(ENDINGS)})"))
+        where = " and ".join(f"{place}/" if place == "images" else place for _, place in layout.images)
+        found.append(Problem(Sort.LAYOUT, f"{printable(where)} holds no image ({', '.join(ENDINGS)})"))
     elif masks and (images[0].split == FLAT) != (masks[0].split == FLAT):
         split, whole = ("masks", "images") if images[0].split == FLAT else ("images", "masks")
         line = f"{split}/ is split into folders and {whole}/ is not; split both the same way, or neither"
         return Listing(images, masks), [*found, Problem(Sort.LAYOUT, line)], []
-    return Listing(images, masks), found, _notes(folder, left_out)
+    notes = _notes(folder, left_out) if layout.is_usual else _left_out(left_out)
+    return Listing(images, masks, _places(layout)), found, notes
+
+
+def _places(layout: Layout) -> str:
+    """``images in img_dir, masks in ann_dir``."""
+    if layout.is_usual:
+        return Listing.places
+    images, masks = (" and ".join(dict.fromkeys(place for _, place in of)) for of in (layout.images, layout.masks))
+    return f"images in {printable(images)}, masks in {printable(masks)}"
+
+
+def _is_there(folder: Path, place: str) -> bool:
+    return has_wildcard(place) or is_folder(folder / place)
 
 
 def _notes(folder: Path, left_out: Counter[str]) -> list[str]:
-    notes = [f"left out: {count} {printable(ending)} files" for ending, count in sorted(left_out.items())]
+    notes = _left_out(left_out)
     nested = [name for name in _folders(folder) if is_folder(folder / name / "images")]
     notes += [
         f"left out: {printable(name)}/, which holds images of its own; its place would be images/{printable(name)}"
@@ -108,45 +139,172 @@ def _notes(folder: Path, left_out: Counter[str]) -> list[str]:
     return notes
 
 
-def _part(folder: Path, part: str, found: list[Problem], left_out: Counter[str]) -> Iterator[ListedFile]:
-    if not _is_inside(folder, Path(part), found):
-        return
-    flat: list[Path] = []
-    splits: dict[str, Path] = {}
-    for path in _children(folder, Path(part), found):
-        if not is_folder(folder / path) or path.suffix.lower() in ENDINGS:
-            flat.append(path)
-        elif path.name.lower() not in SPLIT_FOLDERS:
-            near = did_you_mean(path.name.lower(), SPLIT_FOLDERS)
-            found.append(Problem(Sort.LAYOUT, f"{printable(path)}/: unknown split folder; {near}"))
-        elif (split := SPLIT_FOLDERS[path.name.lower()]) in splits:
-            line = f"{printable(splits[split])}/ and {printable(path)}/ are both {split}; put their files into one"
-            found.append(Problem(Sort.LAYOUT, line))
+def _left_out(left_out: Counter[str]) -> list[str]:
+    return [f"left out: {count} {printable(kind)}" for kind, count in sorted(left_out.items())]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A look for the images, or for the masks, of a folder.
+
+    Args:
+        folder: of the data set.
+        layout: how its files lie.
+        suffix: of the names that are wanted; None or empty for any.
+        found: takes what is wrong.
+        left_out: takes what was left out, in words.
+    """
+
+    folder: Path
+    layout: Layout
+    suffix: str | None
+    found: list[Problem]
+    left_out: Counter[str]
+
+    def files(self, split: str, place: str) -> Iterator[ListedFile]:
+        """The files of one place, in the order of their paths."""
+        if has_wildcard(place):
+            yield from self._matched(split, place)
+        elif not self._is_reached(Path(place)):
+            return
+        elif split == FLAT:
+            yield from self._part(Path(place))
         else:
-            splits[split] = path
-    entries = list(_files(folder, FLAT, flat, found, left_out))
-    if entries and splits:
-        line = f"{part}/ holds {len(entries)} files beside split folders; move them into one of the folders"
-        found.append(Problem(Sort.LAYOUT, line))
-        entries = []
-    yield from entries
-    for split, path in splits.items():
-        yield from _split(folder, split, path, found, left_out)
+            yield from self._split(split, Path(place))
+
+    def _matched(self, split: str, pattern: str) -> Iterator[ListedFile]:
+        """Files that a glob names, by what stands for its wildcards; or those in the folders that it names."""
+        for path, key in matches(self.folder, pattern):
+            if not self._is_reached(path):
+                continue
+            if is_folder(self.folder / path):
+                yield from self._files(split, self._children(path), home=key)
+            else:
+                yield from self._files(split, [path], name=_without_ending(key))
+
+    def _part(self, part: Path) -> Iterator[ListedFile]:
+        """The files of a folder that may be split into folders."""
+        flat: list[Path] = []
+        splits: dict[str, Path] = {}
+        unknown: list[Path] = []
+        for path in self._children(part):
+            if not is_folder(self.folder / path) or path.suffix.lower() in ENDINGS:
+                flat.append(path)
+            elif path.name.lower() not in SPLIT_FOLDERS:
+                unknown.append(path)
+            elif (split := SPLIT_FOLDERS[path.name.lower()]) in splits:
+                both = f"{printable(splits[split])}/ and {printable(path)}/"
+                self._wrong(Sort.LAYOUT, f"{both} are both {split}; put their files into one")
+            else:
+                splits[split] = path
+        if self.layout.clips is False and not splits:
+            yield from self._stills(FLAT, part)
+            return
+        for path in unknown:
+            near = did_you_mean(path.name.lower(), SPLIT_FOLDERS)
+            self._wrong(Sort.LAYOUT, f"{printable(path)}/: unknown split folder; {near}")
+        entries = list(self._files(FLAT, flat))
+        if entries and splits:
+            line = f"{part}/ holds {len(entries)} files beside split folders; move them into one of the folders"
+            self._wrong(Sort.LAYOUT, line)
+            entries = []
+        yield from entries
+        for split, path in splits.items():
+            yield from self._split(split, path)
+
+    def _split(self, split: str, path: Path) -> Iterator[ListedFile]:
+        """The images of a split; where it holds none itself, those of its folders, each of which is a clip."""
+        if self.layout.clips is False:
+            yield from self._stills(split, path)
+            return
+        children = self._children(path)
+        clips = [
+            child for child in children if is_folder(self.folder / child) and child.suffix.lower() not in ENDINGS
+        ]
+        if any(is_file(self.folder / child) and child.suffix.lower() in ENDINGS for child in children):
+            clips = []
+        others = [child for child in children if child not in clips]
+        yield from self._files(split, others)
+        for clip in clips:
+            frames = sorted(self._children(clip), key=lambda frame: in_words(frame.name))
+            yield from self._files(split, frames, clip=clip.name)
+
+    def _stills(
+        self, split: str, root: Path, path: Path | None = None, above: frozenset[Path] = frozenset()
+    ) -> Iterator[ListedFile]:
+        """The files below a folder, named by their way from it; a folder that is linked into itself is refused."""
+        path = path or root
+        real = (self.folder / path).resolve()
+        if real in above:
+            self._wrong(Sort.LINK, f"{printable(path)}: is a link that leads in a circle")
+            return
+        for child in self._children(path):
+            if is_folder(self.folder / child):
+                yield from self._stills(split, root, child, above | {real})
+            else:
+                name = child.relative_to(root).with_suffix("").as_posix()
+                yield from self._files(split, [child], name=name)
+
+    def _files(
+        self, split: str, paths: list[Path], clip: str = "", name: str = "", home: str = ""
+    ) -> Iterator[ListedFile]:
+        for path in paths:
+            ending = path.suffix.lower()
+            if is_folder(self.folder / path):
+                self._wrong(Sort.FILE, f"{printable(path)}: is a folder, where an image file is expected")
+            elif ending in _SIDECARS:
+                self.left_out[f"{ending} files"] += 1
+            elif not is_file(self.folder / path):
+                self._wrong(Sort.FILE, f"{printable(path)}: is no regular file")
+            elif ending not in ENDINGS:
+                self._wrong(
+                    Sort.FILE, f"{printable(path)}: is none of {', '.join(ENDINGS)}; convert it or take it away"
+                )
+            elif (stem := self._stem(name or path.stem)) is not None:
+                yield ListedFile(split, path, clip, stem, home)
+
+    def _stem(self, name: str) -> str | None:
+        """The name without the suffix; None where it lacks this."""
+        if not self.suffix:
+            return name
+        if name.endswith(self.suffix) and name != self.suffix:
+            return name.removesuffix(self.suffix)
+        if self.suffix == "_0000" and re.search(r"_0\d{3}$", name):
+            line = (
+                f"{printable(name)}: is a channel in a file of its own; put all channels of an image into one file"
+            )
+            self._wrong(Sort.CHANNELS, line)
+        self.left_out[f"files without {self.suffix} at the end of their names"] += 1
+        return None
+
+    def _children(self, path: Path) -> list[Path]:
+        """What lies directly below a path, hidden files left out."""
+        try:
+            names = sorted(name for name in os.listdir(self.folder / path) if not name.startswith("."))
+        except OSError as error:
+            self._wrong(Sort.CLOSED, f"{printable(path)}/: cannot be listed: {error.strerror}")
+            return []
+        return [path / name for name in names if name not in _OF_THE_SYSTEM and self._is_reached(path / name)]
+
+    def _is_reached(self, path: Path) -> bool:
+        """Whether there is something where a path leads; a link may leave the folder, for it is the user's own."""
+        try:
+            (self.folder / path).resolve(strict=True)
+        except PermissionError as error:
+            self._wrong(Sort.CLOSED, f"{printable(path)}: cannot be reached: {error.strerror}")
+            return False
+        except (OSError, RuntimeError):
+            self._wrong(Sort.LINK, f"{printable(path)}: is a link that leads nowhere or in a circle")
+            return False
+        return True
+
+    def _wrong(self, sort: Sort, line: str) -> None:
+        self.found.append(Problem(sort, line))
 
 
-def _split(
-    folder: Path, split: str, path: Path, found: list[Problem], left_out: Counter[str]
-) -> Iterator[ListedFile]:
-    """The images of a split; where it holds none itself, those of its folders, each of which is a clip."""
-    children = _children(folder, path, found)
-    clips = [child for child in children if is_folder(folder / child) and child.suffix.lower() not in ENDINGS]
-    if any(is_file(folder / child) and child.suffix.lower() in ENDINGS for child in children):
-        clips = []
-    others = [child for child in children if child not in clips]
-    yield from _files(folder, split, others, found, left_out)
-    for clip in clips:
-        frames = sorted(_children(folder, clip, found), key=lambda frame: in_words(frame.name))
-        yield from _files(folder, split, frames, found, left_out, clip.name)
+def _without_ending(name: str) -> str:
+    head, dot, ending = name.rpartition(".")
+    return head if dot and f".{ending.lower()}" in ENDINGS else name
 
 
 def in_words(name: str) -> list[tuple[int, str]]:
@@ -159,52 +317,10 @@ def in_words(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _files(
-    folder: Path, split: str, paths: list[Path], found: list[Problem], left_out: Counter[str], clip: str = ""
-) -> Iterator[ListedFile]:
-    for path in paths:
-        ending = path.suffix.lower()
-        if is_folder(folder / path):
-            line = f"{printable(path)}: is a folder, where an image file is expected"
-            found.append(Problem(Sort.FILE, line))
-        elif ending in _SIDECARS:
-            left_out[ending] += 1
-        elif not is_file(folder / path):
-            found.append(Problem(Sort.FILE, f"{printable(path)}: is no regular file"))
-        elif ending not in ENDINGS:
-            line = f"{printable(path)}: is none of {', '.join(ENDINGS)}; convert it or take it away"
-            found.append(Problem(Sort.FILE, line))
-        else:
-            yield ListedFile(split, path, clip)
-
-
-def _children(folder: Path, path: Path, found: list[Problem]) -> list[Path]:
-    """What lies directly below a path, hidden files and whatever is linked from elsewhere left out."""
-    try:
-        names = sorted(name for name in os.listdir(folder / path) if not name.startswith("."))
-    except OSError as error:
-        found.append(Problem(Sort.CLOSED, f"{printable(path)}/: cannot be listed: {error.strerror}"))
-        return []
-    return [path / name for name in names if name not in _OF_THE_SYSTEM and _is_inside(folder, path / name, found)]
-
-
-def _is_inside(folder: Path, path: Path, found: list[Problem]) -> bool:
-    try:
-        inside = (folder / path).resolve(strict=True).is_relative_to(folder.resolve())
-    except PermissionError as error:
-        found.append(Problem(Sort.CLOSED, f"{printable(path)}: cannot be reached: {error.strerror}"))
-        return False
-    except (OSError, RuntimeError):
-        found.append(Problem(Sort.LINK, f"{printable(path)}: is a link that leads nowhere or in a circle"))
-        return False
-    if not inside:
-        line = f"{printable(path)}: is a link that leaves the folder; copy there what it points to"
-        found.append(Problem(Sort.LINK, line))
-    return inside
-
-
-def _missing(folder: Path, missing: list[str]) -> str:
-    lacking = " and no ".join(f"{part}/" for part in missing)
+def _missing(folder: Path, missing: list[str], layout: Layout) -> str:
+    lacking = " and no ".join(f"{printable(part)}/" for part in missing)
+    if not layout.is_usual:
+        return f"{printable(folder)}: no {lacking}, where dataset.yaml says; found {_contents(folder)}"
     if not names_in(folder):
         return f"{printable(folder)}: the folder is empty; {EXPECTED}"
     nested = _nested(folder)

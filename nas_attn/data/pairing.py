@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_attn.data.layout import Layout
 from nas_attn.data.listing import ListedFile, Listing
 from nas_attn.data.problem import Problem, Sort, printable
 
 MASK_SUFFIXES = ("", "_mask", "_seg", "_label")
+
+_Home = tuple[str, str, str]
+"""Split, clip and what a glob of folders found, within which names belong together."""
+_Named = Mapping[str, list[ListedFile]]
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,7 @@ class ImagePair:
         image: path of the image, from the folder of the data set.
         mask: path of the mask, from the folder of the data set.
         clip: name of the clip of which it is a frame; empty where images are still.
+        more: further masks of the image, which become one with the first.
     """
 
     split: str
@@ -30,30 +38,37 @@ class ImagePair:
     image: Path
     mask: Path
     clip: str = ""
+    more: tuple[Path, ...] = ()
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """All masks of the image."""
+        return (self.mask, *self.more)
 
 
-def pair_up(listing: Listing) -> tuple[list[ImagePair], list[Problem]]:
+def pair_up(listing: Listing, layout: Layout | None = None) -> tuple[list[ImagePair], list[Problem]]:
     """All pairs in the order of their images, and which files have no partner or several.
 
-    The mask of ``a.jpg`` is ``a``, ``a_mask``, ``a_seg`` or ``a_label`` with any ending.
+    The mask of ``a.jpg`` is ``a``, ``a_mask``, ``a_seg`` or ``a_label`` with any ending, or what the layout says.
+    Names are compared in Unicode's composed form (NFC): what was packed on macOS has them decomposed.
     """
+    layout = layout or Layout()
     pairs: list[ImagePair] = []
     found: list[Problem] = []
-    for home in dict.fromkeys(_home(entry) for entry in (*listing.images, *listing.masks)):
-        images, masks = _by_stem(home, listing.images), _by_stem(home, listing.masks)
-        found += _repeated(images)
-        taken: set[str] = set()
-        for stem, paths in images.items():
-            partners = [stem + suffix for suffix in MASK_SUFFIXES if stem + suffix in masks]
-            partners = [name for name in partners if name == stem or name not in images]
-            taken.update(partners)
-            candidates = [path for name in partners for path in masks[name]]
-            if len(candidates) == 1 and len(paths) == 1:
-                split, clip = home
-                pairs.append(ImagePair(split, f"{clip}/{stem}" if clip else stem, paths[0], candidates[0], clip))
-            elif len(paths) == 1:
-                found.append(Problem(Sort.PAIRING, _unmatched(paths[0], candidates)))
-        orphans = [path for name, paths in masks.items() if name not in taken for path in paths]
+    images, masks = _by_home(listing.images), _by_home(listing.masks)
+    for home in dict.fromkeys((*images, *masks)):
+        there, beside = images.get(home, {}), masks.get(home, {})
+        found += _repeated(there)
+        partners = dict(_partners(home, there, beside, layout))
+        for stem, entries in there.items():
+            candidates = partners[stem]
+            if len(entries) == 1 and (len(candidates) == 1 or (candidates and layout.merges)):
+                alone = len(there) == 1
+                pairs.append(_pair(home, entries[0], candidates, alone))
+            elif len(entries) == 1:
+                found.append(Problem(Sort.PAIRING, _unmatched(entries[0], candidates, layout)))
+        taken = {entry.path for candidates in partners.values() for entry in candidates}
+        orphans = [entry.path for entries in beside.values() for entry in entries if entry.path not in taken]
         found += [
             Problem(
                 Sort.PAIRING, f"{printable(path)}: mask without image; no image is named '{printable(path.stem)}'"
@@ -63,29 +78,65 @@ def pair_up(listing: Listing) -> tuple[list[ImagePair], list[Problem]]:
     return pairs, found
 
 
-def _home(entry: ListedFile) -> tuple[str, str]:
-    """Split and clip, within which names belong together."""
-    return entry.split, entry.clip
+def _pair(home: _Home, image: ListedFile, masks: list[ListedFile], alone: bool) -> ImagePair:
+    split, clip, folder = home
+    name = f"{clip}/{image.name}" if clip else image.name
+    if folder:
+        name = folder if alone else f"{folder}/{image.name}"
+    first, *more = (entry.path for entry in masks)
+    return ImagePair(split, name, image.path, first, clip, tuple(more))
 
 
-def _by_stem(home: tuple[str, str], entries: Iterable[ListedFile]) -> dict[str, list[Path]]:
-    stems: dict[str, list[Path]] = defaultdict(list)
+def _by_home(entries: Iterable[ListedFile]) -> dict[_Home, dict[str, list[ListedFile]]]:
+    homes: dict[_Home, dict[str, list[ListedFile]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
-        if _home(entry) == home:
-            stems[entry.path.stem].append(entry.path)
-    return stems
+        name = unicodedata.normalize("NFC", entry.name)
+        homes[entry.split, entry.clip, unicodedata.normalize("NFC", entry.home)][name].append(entry)
+    return homes
 
 
-def _repeated(images: dict[str, list[Path]]) -> list[Problem]:
+def _partners(
+    home: _Home, images: _Named, masks: _Named, layout: Layout
+) -> Iterator[tuple[str, list[ListedFile]]]:
+    """The masks of each image, by its name."""
+    if home[2] and len(images) == 1:  # a folder of its own: all masks there are of the one image
+        yield from ((stem, [entry for entries in masks.values() for entry in entries]) for stem in images)
+        return
+    parts = _parts(images, masks) if layout.merges else {}
+    for stem in images:
+        suffixes = MASK_SUFFIXES if layout.mask_suffix is None else ("",)
+        names = [stem + suffix for suffix in suffixes if stem + suffix in masks]
+        names = [name for name in names if name == stem or name not in images]
+        names += [name for name in parts.get(stem, ()) if name not in names]
+        yield stem, [entry for name in names for entry in masks[name]]
+
+
+def _parts(images: _Named, masks: _Named) -> dict[str, list[str]]:
+    """Masks named after an image and something behind it, ``a_01`` after ``a``: of the longest such name."""
+    parts: dict[str, list[str]] = defaultdict(list)
+    for name in masks:
+        heads = [name[: match.start()] for match in re.finditer(r"[-_. ]", name)]
+        if (head := next((head for head in reversed(heads) if head in images), None)) and name not in images:
+            parts[head].append(name)
+    return parts
+
+
+def _repeated(images: _Named) -> list[Problem]:
     return [
-        Problem(Sort.PAIRING, f"{' and '.join(map(printable, paths))}: images of one name; rename one of them")
-        for paths in images.values()
-        if len(paths) > 1
+        Problem(
+            Sort.PAIRING,
+            f"{' and '.join(printable(entry.path) for entry in entries)}: images of one name; rename one of them",
+        )
+        for entries in images.values()
+        if len(entries) > 1
     ]
 
 
-def _unmatched(image: Path, candidates: list[Path]) -> str:
+def _unmatched(image: ListedFile, candidates: list[ListedFile], layout: Layout) -> str:
     if candidates:
-        return f"{printable(image)}: several masks: {', '.join(map(printable, candidates))}; keep one"
-    place = Path("masks", *image.parts[1:-1])
-    return f"{printable(image)}: image without mask; expected {printable(place / image.stem)}.png or the like"
+        masks = ", ".join(printable(entry.path) for entry in candidates[:4])
+        return f"{printable(image.path)}: several masks: {masks}; keep one, or 'instances: true' makes them one"
+    if not layout.is_usual:
+        return f"{printable(image.path)}: image without mask; no mask is named '{printable(image.name)}'"
+    mask = Path("masks", *image.path.parts[1:-1], image.path.stem)
+    return f"{printable(image.path)}: image without mask; expected {printable(mask)}.png or the like"

@@ -26,7 +26,13 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"RIFF": "WEBP",
+    b"\x93NUMPY": "NPY",
+    b"PK\x03\x04": "NPZ",
 }
+KINDS = "PNG, JPEG, TIFF, BMP, GIF, WebP, .npy or .npz"
 _PNG_HEADER = struct.Struct(">8x4x4sIIBB")
 _PNG_GREY, _PNG_PALETTE = 0, 3
 _CHANNEL_AXES = "SCQI"
@@ -60,11 +66,12 @@ class Raster:
     """The content of an image file.
 
     Args:
-        values: (H, W, C), uint8 or uint16.
+        values: (H, W, C), uint8, uint16 or float32.
         palette: (256, 3) or so, uint8, where the values are indices into it.
         has_alpha: whether the last channel is opacity.
         is_lossy: whether the values are only near to what was saved.
         is_turned: whether it was turned as its orientation tag said.
+        has_pages: whether its channels are the pages of a file.
     """
 
     values: Values
@@ -72,11 +79,15 @@ class Raster:
     has_alpha: bool = False
     is_lossy: bool = False
     is_turned: bool = False
+    has_pages: bool = False
 
 
-def read_raster(path: Path) -> Raster:
-    """Read a PNG, JPEG, TIFF or BMP file; its content counts, not its ending.
+def read_raster(path: Path, key: str = "") -> Raster:
+    """Read an image file or array; its content counts, not its ending.
 
+    Args:
+        path: of the file.
+        key: of the array in a .npz file; empty where it holds one.
     Raises:
         Unreadable: it is none of them, is damaged, is too large, or holds what is not supported.
     """
@@ -87,10 +98,12 @@ def read_raster(path: Path) -> Raster:
     kind = next((kind for signature, kind in _SIGNATURES.items() if head.startswith(signature)), None)
     if kind is None:
         pointer = head.startswith(b"version https://git-lfs")
-        raise Unreadable("is a Git LFS pointer; run 'git lfs pull'" if pointer else "is no PNG, JPEG, TIFF or BMP")
+        raise Unreadable("is a Git LFS pointer; run 'git lfs pull'" if pointer else f"is no {KINDS}")
     try:
         if kind == "TIFF":
             return _read_tiff(path)
+        if kind in ("NPY", "NPZ"):
+            return _read_array(path, key)
         if kind == "PNG" and _is_deep_colour(head):
             return _read_deep_png(path, has_alpha=head[25] & 4 != 0)
         return _read_with_pillow(path, kind)
@@ -134,6 +147,8 @@ def _turned(raster: Raster, orientation: object) -> Raster:
 def _read_with_pillow(path: Path, kind: str) -> Raster:
     with Image.open(path, formats=[kind]) as opened:
         _check_size(opened.height, opened.width)
+        if getattr(opened, "n_frames", 1) > 1 and kind != "PNG":
+            raise Unreadable(f"holds {opened.n_frames} pictures; save one in a file")  # type: ignore[attr-defined]
         if opened.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I"):
             raise Unreadable(f"has the colours {opened.mode}; save it as grey or RGB")
         palette = None
@@ -145,17 +160,53 @@ def _read_with_pillow(path: Path, kind: str) -> Raster:
             values=_as_stored(values[..., None] if values.ndim == 2 else values),
             palette=palette,
             has_alpha=image.mode in ("LA", "RGBA"),
-            is_lossy=kind == "JPEG",
+            is_lossy=kind == "JPEG" or (kind == "WEBP" and _is_lossy_webp(path)),
             is_turned=opened.getexif().get(_ORIENTATION, 1) in _TURNS,
         )
+
+
+def _is_lossy_webp(path: Path) -> bool:
+    """Whether it holds a VP8 picture, in place of a lossless VP8L."""
+    return b"VP8L" not in path.read_bytes()[:4096]
+
+
+def _read_array(path: Path, key: str) -> Raster:
+    """A NumPy array of (H, W), (H, W, C) or (C, H, W); the shortest axis has the channels."""
+    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        values = loaded
+    else:
+        with loaded:
+            values = _member(loaded, key)
+    if values.ndim not in (2, 3):
+        raise Unreadable(f"holds an array of {values.ndim} axes; save (H, W), (H, W, C) or (C, H, W)")
+    if values.ndim == 3 and values.shape[0] < values.shape[2]:
+        values = np.moveaxis(values, 0, -1)
+    _check_size(values.shape[0], values.shape[1], values.size)
+    return Raster(_as_stored(np.array(values if values.ndim == 3 else values[..., None])))
+
+
+def _member(loaded: Any, key: str) -> npt.NDArray[Any]:
+    """An array of a .npz file, whose parts may be packed very small."""
+    names = sorted(loaded)
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and any(info.file_size > 32 * limit for info in loaded.zip.infolist()):
+        raise Unreadable(_too_large())
+    if key and key not in names:
+        raise Unreadable(f"has no array '{key}'; it holds {', '.join(names[:8])}")
+    if not key and len(names) != 1:
+        raise Unreadable(f"holds the arrays {', '.join(names[:8])}; name them as image_key and mask_key")
+    member: npt.NDArray[Any] = loaded[key or names[0]]
+    return member
 
 
 def _read_tiff(path: Path) -> Raster:
     with tifffile.TiffFile(path) as file:
         _check_pages(file)
-        if len(file.series) != 1:
+        pictures = [series for series in file.series if not _is_secondary(series)]
+        if len(pictures) != 1:
             raise Unreadable(f"holds {len(file.series)} images; save one in a file")
-        series = file.series[0]
+        series = pictures[0]
         page = series.keyframe
         sizes = dict(zip(series.axes, series.shape, strict=True))
         if any(size > 1 and axis not in "YX" + _CHANNEL_AXES for axis, size in sizes.items()):
@@ -165,6 +216,7 @@ def _read_tiff(path: Path) -> Raster:
             values=_as_stored(_channels_last(series.asarray(), series.axes)),
             has_alpha=bool(page.extrasamples) and page.extrasamples[-1] in _TIFF_ALPHA,
             is_lossy=int(page.compression) in _TIFF_JPEG,
+            has_pages=any(sizes.get(axis, 1) > 1 for axis in "QI"),
         )
         orientation = page.tags.get(_ORIENTATION)
         return _turned(_interpreted(raster, page), orientation and orientation.value)
@@ -175,6 +227,12 @@ def _check_pages(file: tifffile.TiffFile) -> None:
     number = len(file.pages)
     if number > _MOST_PAGES:
         raise Unreadable(f"holds {number} pages; save one image in a file")
+
+
+def _is_secondary(series: Any) -> bool:
+    """Whether its tag says that it is a smaller copy, a mask of transparency or a thumbnail of another picture."""
+    page = series.keyframe
+    return bool(page.is_reduced or page.is_mask)
 
 
 def _interpreted(raster: Raster, page: Any) -> Raster:
@@ -200,13 +258,20 @@ def _channels_last(values: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
 
 
 def _as_stored(values: npt.NDArray[Any]) -> Values:
-    """Whole numbers of 8 or 16 bits; a single bit becomes 0 or 255."""
+    """Whole numbers of 8 or 16 bits; a single bit becomes 0 or 255.
+
+    Floating numbers are left as they are, in 32 bits: whether they are brightness or classes, the caller knows.
+    """
     if values.size == 0:
         raise Unreadable("is damaged: it holds no pixels")
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype in (np.uint8, np.uint16):
         return values
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise Unreadable("holds values that are no finite numbers; replace them")
+        return values.astype(np.float32)
     if values.dtype.kind not in "iu":
         raise Unreadable(f"holds values of type {values.dtype}; save whole numbers of 8 or 16 bits")
     if values.min() < 0 or values.max() > 65535:

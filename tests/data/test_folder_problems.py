@@ -12,6 +12,8 @@ import tifffile
 from PIL import Image
 
 from nas_attn.data import check_folder, read_folder
+from nas_attn.data.listing import ENDINGS
+from nas_attn.data.raster import KINDS
 from nas_attn.errors import DataError
 
 
@@ -67,7 +69,7 @@ class TestFolders:
     def test_images_without_files_are_named(self, tmp_path):
         (tmp_path / "images").mkdir()
         (tmp_path / "masks").mkdir()
-        assert problems(tmp_path) == ("images/ holds no image (.png, .jpg, .jpeg, .tif, .tiff, .bmp)",)
+        assert problems(tmp_path) == (f"images/ holds no image ({', '.join(ENDINGS)})",)
 
     @pytest.mark.parametrize(
         ("name", "found"),
@@ -139,7 +141,8 @@ class TestNames:
 
     def test_several_masks_of_one_image_are_refused(self, make_folder):
         folder = make_folder(masks={"train/a_mask": np.zeros((6, 8), np.uint8)})
-        expected = "images/train/a.png: several masks: masks/train/a.png, masks/train/a_mask.png; keep one"
+        expected = "images/train/a.png: several masks: masks/train/a.png, masks/train/a_mask.png; keep one, or "
+        expected += "'instances: true' makes them one"
         assert problems(folder) == (expected,)
 
     def test_an_image_named_like_a_mask_keeps_its_own_mask(self, make_folder):
@@ -204,10 +207,10 @@ class TestFiles:
         ("content", "message"),
         [
             (b"", "is empty (0 bytes)"),
-            (pickle.dumps({"a": 1}), "is no PNG, JPEG, TIFF or BMP"),
-            (b"<html>not found</html>", "is no PNG, JPEG, TIFF or BMP"),
-            (b"GIF89a" + bytes(50), "is no PNG, JPEG, TIFF or BMP"),
-            (b"%!PS-Adobe-3.0 EPSF-3.0\n", "is no PNG, JPEG, TIFF or BMP"),
+            (pickle.dumps({"a": 1}), f"is no {KINDS}"),
+            (b"<html>not found</html>", f"is no {KINDS}"),
+            (b"GIF89a" + bytes(50), "begins like a GIF but is damaged"),
+            (b"%!PS-Adobe-3.0 EPSF-3.0\n", f"is no {KINDS}"),
             (
                 b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
                 "is a Git LFS pointer; run 'git lfs pull'",
@@ -283,10 +286,8 @@ class TestFiles:
         (folder / "images/train/.DS_Store").write_bytes(b"x")
         (folder / "images/train/readme.txt").write_text("x")
         assert "left out: 1 .txt files" in check_folder(folder).notes
-        (folder / "images/train/c.npy").write_bytes(b"x")
-        expected = (
-            "images/train/c.npy: is none of .png, .jpg, .jpeg, .tif, .tiff, .bmp; convert it or take it away"
-        )
+        (folder / "images/train/c.svg").write_bytes(b"x")
+        expected = f"images/train/c.svg: is none of {', '.join(ENDINGS)}; convert it or take it away"
         assert problems(folder) == (expected,)
 
     def test_identical_images_in_two_splits_are_refused_however_they_are_stored(self, make_folder):
@@ -314,14 +315,26 @@ class TestFiles:
 
 
 class TestLinks:
-    def test_a_link_that_leaves_the_folder_is_refused(self, make_folder, tmp_path_factory):
+    def test_a_link_that_leaves_the_folder_is_followed(self, make_folder, tmp_path_factory):
         folder = make_folder()
         outside = tmp_path_factory.mktemp("outside") / "a.png"
         (folder / "images/train/a.png").rename(outside)
         (folder / "images/train/a.png").symlink_to(outside)
-        assert problems(folder)[0] == (
-            "images/train/a.png: is a link that leaves the folder; copy there what it points to"
-        )
+        assert check_folder(folder).usable
+
+    def test_folders_that_are_links_are_followed(self, make_folder, tmp_path_factory):
+        folder, store = make_folder(), tmp_path_factory.mktemp("store")
+        before = read_folder(folder).fingerprint
+        for part in ("images", "masks"):
+            (folder / part).rename(store / part)
+            (folder / part).symlink_to(store / part)
+        assert read_folder(folder).fingerprint == before
+
+    def test_stills_below_a_folder_that_is_linked_into_itself_are_refused(self, make_folder):
+        folder = make_folder()
+        (folder / "dataset.yaml").write_text("clips: false")
+        (folder / "images/train/again").symlink_to(folder / "images/train")
+        assert problems(folder) == ("images/train/again: is a link that leads in a circle",)
 
     def test_links_in_a_circle_are_refused(self, make_folder):
         folder = make_folder()

@@ -175,7 +175,7 @@ class TestAlpha:
     @pytest.mark.parametrize("ending", ["png", "tif"])
     def test_is_refused_where_it_varies(self, tmp_path, ending):
         Image.fromarray(self.rgba(np.arange(35).reshape(5, 7))).save(tmp_path / f"x.{ending}")
-        with pytest.raises(DataError, match="alpha channel that varies; flatten it"):
+        with pytest.raises(DataError, match=r"alpha channel that varies; 'in_channels: 3' in dataset.yaml drops"):
             read_image(tmp_path / f"x.{ending}")
 
     def test_of_sixteen_bits_is_dropped_too(self, tmp_path):
@@ -192,7 +192,10 @@ class TestAlpha:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda p: tifffile.imwrite(p, GREY8.astype(np.float32)), "values of type float32; save whole numbers"),
+        (
+            lambda p: tifffile.imwrite(p, GREY8.astype(np.float32)),
+            "brightness in floating numbers runs from 0 to 1",
+        ),
         (lambda p: tifffile.imwrite(p, np.array([[70000, 1]], np.uint32)), "values from 1 to 70000; 0 to 65535"),
         (lambda p: tifffile.imwrite(p, np.array([[-1, 1]], np.int16)), "values from -1 to 1; 0 to 65535"),
         (lambda p: tifffile.imwrite(p, np.zeros((9, 5, 7), np.uint8), metadata={"axes": "ZYX"}), "is a stack"),
@@ -273,16 +276,18 @@ class TestMasks:
         folder = make_folder()
         Image.fromarray(np.zeros((6, 8), np.uint8)).save(self.only_mask(folder, "a.jpg"))
         (problem,) = check_folder(folder).problems
-        assert problem == (
-            "masks/train/a.jpg: is a JPEG: its compression changes class indices; save masks as PNG"
+        assert problem.startswith(
+            "masks/train/a.jpg: is compressed with loss (JPEG), which changes class indices: "
         )
+        assert "write 'threshold: 127'" in problem
 
     def test_coded_in_colours_are_refused_with_the_colours(self, make_folder):
         colours = np.zeros((6, 8, 3), np.uint8)
         colours[2:, :, 1] = 176
         (problem,) = check_folder(make_folder(masks={"val/a": colours})).problems
         assert problem == (
-            "masks/val/a.png: is coded in colours ((0, 0, 0), (0, 176, 0)); save one channel of class indices"
+            "masks/val/a.png: is coded in colours ((0, 0, 0), (0, 176, 0)); name them as mask_colors in "
+            "dataset.yaml, or save one channel of class indices"
         )
 
     def test_with_alpha_count_without_it(self, make_folder):

@@ -1,0 +1,87 @@
+"""How the values of a mask file become class values, as ``dataset.yaml`` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_attn.data.raster import Unreadable, Values
+
+Colour = tuple[int, int, int]
+_COLOURS_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class MaskReading:
+    """What the values in mask files are, where they are no class values themselves.
+
+    Args:
+        colours: (colour, class value) pairs; empty where masks are not read by colour.
+        tolerance: by how much each channel may differ from a declared colour.
+        threshold: grey values above it are class 1, others class 0; None where values are read as they are.
+        instances: values are numbers of objects: all but 0 become class 1.
+        ignored: value that instances leave as it is; None for none.
+        key: of the array in a .npz file; empty where it holds one.
+    """
+
+    colours: tuple[tuple[Colour, int], ...] = ()
+    tolerance: int = 0
+    threshold: float | None = None
+    instances: bool = False
+    ignored: int | None = None
+    key: str = ""
+
+    @property
+    def by_colour(self) -> bool:
+        """Masks are read by their colours."""
+        return bool(self.colours)
+
+    @property
+    def bears_loss(self) -> bool:
+        """Values near to what was saved are read rightly."""
+        return self.threshold is not None or self.tolerance > 0
+
+    def of_values(self, mask: Values) -> Values:
+        """A mask (H, W) of class values from one of stored values."""
+        if self.threshold is not None:
+            return (mask > self.threshold).astype(np.uint8)
+        if self.instances:
+            kept = mask == self.ignored if self.ignored is not None else np.zeros(mask.shape, bool)
+            return np.where(kept, mask, (mask > 0).astype(mask.dtype))
+        return mask
+
+    def of_colours(self, colours: Values) -> Values:
+        """A mask (H, W) of class values from colours (H, W, 3), each the nearest declared one.
+
+        Raises:
+            Unreadable: a colour is no declared one.
+        """
+        flat = colours.reshape(-1, 3).astype(np.int32)
+        codes = (flat[:, 0] << 16) | (flat[:, 1] << 8) | flat[:, 2]
+        distinct, places = np.unique(codes, return_inverse=True)
+        values = np.empty(len(distinct), np.uint8)
+        known = np.array([colour for colour, _ in self.colours], np.int32)
+        classes = np.array([value for _, value in self.colours], np.uint8)
+        for start in range(0, len(distinct), 4096):
+            part = distinct[start : start + 4096]
+            found = np.stack([part >> 16, (part >> 8) & 255, part & 255], 1)
+            apart = np.abs(found[:, None] - known[None]).max(2)
+            if (apart.min(1) > self.tolerance).any():
+                raise Unreadable(self._strange(found[apart.min(1) > self.tolerance]))
+            values[start : start + 4096] = classes[apart.argmin(1)]
+        return values[places].reshape(colours.shape[:2])
+
+    def _strange(self, colours: npt.NDArray[np.int32]) -> str:
+        shown = ", ".join(str(tuple(colour)) for colour in colours[:_COLOURS_SHOWN].tolist())
+        more = f" and {len(colours) - _COLOURS_SHOWN} more" if len(colours) > _COLOURS_SHOWN else ""
+        return f"has colours that mask_colors lacks: {shown}{more}; add them, or raise color_tolerance"
+
+
+def merged(masks: list[Values]) -> Values:
+    """Masks (H, W) of one image as one: each pixel has the class value of the last mask that says more than 0."""
+    first, *others = masks
+    for mask in others:
+        first = np.where(mask > 0, mask, first)
+    return first

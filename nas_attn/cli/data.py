@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import add_settings, given_settings
 from nas_attn.cli._say import say
+from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import DataError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from nas_attn.data import FolderReport
+    from nas_attn.data.least_side import LeastSide
     from nas_attn.data_card import SplitReport
 
 _SIZES_SHOWN = 4
@@ -38,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``nas-attn data``."""
     parser.add_argument("action", choices=("check",), metavar="ACTION", help="check: what it holds, what is wrong")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds images/ and masks/")
-    add_settings(parser, ("longest_side",), defaults={"longest_side": "full"})
+    add_settings(parser, ("longest_side", "space"), defaults={"longest_side": "as a search here"})
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,14 +51,31 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from nas_attn.data import check_folder
 
-    side = given_settings(arguments, ("longest_side",)).get("longest_side")
-    report = check_folder(arguments.folder, longest_side=side if isinstance(side, int) else None)
+    side, least = _as_in_a_search(arguments)
+    report = check_folder(arguments.folder, longest_side=side, least_side=least)
     if report.splits:
         _show(report)
     if not report.usable:
         raise DataError(report.problems)
     say("no problem found")
     return 0
+
+
+def _as_in_a_search(arguments: argparse.Namespace) -> tuple[int | None, LeastSide]:
+    """To which side a search here would shrink, and what its network needs then.
+
+    Raises:
+        SpaceError: there is no such space.
+    """
+    from nas_attn.data.least_side import LeastSide
+    from nas_attn.models.catalogue import catalogue
+    from nas_attn.space import read_space
+    from nas_attn.study.setup.preset import find_devices, preset_for
+
+    given = given_settings(arguments, ("longest_side", "space"))
+    side = given.get("longest_side") or preset_for(find_devices("auto")[0], built_in=False).longest_side
+    network = read_space(str(given.get("space", StudyRequest.space)), catalogue()).network
+    return side if isinstance(side, int) else None, LeastSide(network.min_image_size, network.depth)
 
 
 def _show(report: FolderReport) -> None:

@@ -7,7 +7,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
 from nas_attn.data.examine import Examined, examine
+from nas_attn.data.least_side import LeastSide
 from nas_attn.data.listing import SPLITS, Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
 from nas_attn.data.pairing import ImagePair, pair_up
@@ -27,6 +28,7 @@ from nas_attn.data.palettes import palette_problems
 from nas_attn.data.picture import as_tensor, with_channels
 from nas_attn.data.problem import Problem, Sort, folded, printable
 from nas_attn.data.report import FolderReport, report_splits
+from nas_attn.data.shrink import shrunk_size
 from nas_attn.data.splitting import split_pairs
 from nas_attn.errors import DataError
 from nas_attn.names import name_problem
@@ -49,14 +51,25 @@ def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
     return assemble(survey.report.name, survey.report.classes, train, val, test, longest_side)
 
 
-def check_folder(folder: Path, *, longest_side: int | None = None) -> FolderReport:
+def check_folder(
+    folder: Path, *, longest_side: int | None = None, least_side: LeastSide | None = None
+) -> FolderReport:
     """What is in a folder and what is wrong with it; whatever the files hold, it raises nothing.
 
     Args:
         folder: that holds images/ and masks/, and perhaps dataset.yaml.
         longest_side: as for ``read_folder``.
+        least_side: what the network of a search needs; None looks at no network.
     """
-    return _survey(Path(folder), longest_side, keep=False).report
+    survey = _survey(Path(folder), longest_side, keep=False)
+    judged = [each for each in survey.examined if each.pair.split in ("val", "test")]
+    sizes = ((each.pair.name, *_size(each, longest_side)) for each in judged)
+    problem = least_side.problem(sizes) if least_side is not None else None
+    return replace(survey.report, problems=(*survey.report.problems, *([problem] if problem else [])))
+
+
+def _size(each: Examined, longest_side: int | None) -> tuple[int, int]:
+    return shrunk_size(each.height, each.width, longest_side) or (each.height, each.width)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES
 from nas_attn.data.declaration import YAML_NAME, Declaration
 from nas_attn.data.examine import Examined
+from nas_attn.data.objects import look_like_objects
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.raster import Values
 
@@ -61,13 +62,24 @@ def find_meaning(
     if declaration.classes is not None:
         meaning, notes = _declared(declaration, declaration.classes, values)
     else:
-        inferred, line = _inferred(values - {declaration.ignore_index}, declaration.ignore_index)
+        ignored = declaration.ignore_index
+        if look_like_objects(training, ignored):
+            return None, [Problem(Sort.CLASSES, _objects(values - {ignored}))], []
+        inferred, line = _inferred(values - {ignored}, ignored)
         if inferred is None:
             return None, [Problem(Sort.CLASSES, f"{line}{_rarest(training)}")] if training else [], []
         meaning = inferred
         notes = [f"classes were inferred from the values of the training masks; name them in {YAML_NAME}"]
-    found = [*_strangers(examined, meaning), *_absent(training, meaning)]
+    found = [*_strangers(examined, meaning), *_absent(training, meaning), *_unjudged(examined, meaning)]
     return meaning, found, [*notes, *_absent_elsewhere(examined, meaning)]
+
+
+def _objects(values: set[int]) -> str:
+    return (
+        f"the values of the training masks, {_listed(values)}, look like numbers of objects, not of classes: "
+        f"'instances: true' in {YAML_NAME} makes all objects one class; if they are classes, name them, "
+        f"as classes: [background, cell], {MAX_CLASSES} at most"
+    )
 
 
 def _declared(declaration: Declaration, classes: tuple[str, ...], values: set[int]) -> tuple[Meaning, list[str]]:
@@ -92,7 +104,12 @@ def _inferred(values: set[int], ignore_index: int | None) -> tuple[Meaning | Non
             f"the training masks hold the values {shown}; if 255 marks pixels to ignore, "
             f"write 'ignore_index: 255' into {YAML_NAME}"
         )
-    if values != set(range(len(values))) or len(values) > MAX_CLASSES:
+    if len(values) > MAX_CLASSES:
+        return None, (
+            f"the training masks hold {len(values)} values, {shown}; at most {MAX_CLASSES} classes are possible; "
+            f"if they number objects, 'instances: true' in {YAML_NAME} makes these one class"
+        )
+    if values != set(range(len(values))):
         return None, (
             f"the training masks hold the values {shown}; class indices run from 0 without a gap; "
             f"if the values are meant, name them in {YAML_NAME}, as mask_values: {{0: background, 128: nucleus}}"
@@ -159,11 +176,24 @@ def _absent(training: Sequence[Examined], meaning: Meaning) -> list[Problem]:
     ]
 
 
+def _unjudged(examined: Sequence[Examined], meaning: Meaning) -> list[Problem]:
+    """Validation masks without a pixel to judge by."""
+    chosen = [each for each in examined if each.pair.split == "val"]
+    if not chosen or any(_totals(chosen, meaning)) or meaning.ignore_index is None:
+        return []
+    line = f"every pixel of the val masks is ignored ({meaning.ignore_index}): nothing can be compared; label some"
+    return [Problem(Sort.CLASSES, line)]
+
+
 def _absent_elsewhere(examined: Sequence[Examined], meaning: Meaning) -> list[str]:
     notes = []
     for split in ("val", "test"):
         chosen = [each for each in examined if each.pair.split == split]
-        for name, total in zip(meaning.classes, _totals(chosen, meaning), strict=True):
+        totals = _totals(chosen, meaning)
+        if chosen and not any(totals):
+            notes.append(f"every pixel of the {split} masks is ignored")
+            continue
+        for name, total in zip(meaning.classes, totals, strict=True):
             if chosen and total == 0:
                 notes.append(f"class '{printable(name)}' does not occur in {split}; the mean there is without it")
     return notes

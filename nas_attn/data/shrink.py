@@ -16,7 +16,7 @@ def shrink_image(image: Values, longest_side: int | None) -> Values:
         image: uint8 or uint16.
         longest_side: in pixels; None for any.
     """
-    size = _target(image.shape[1], image.shape[2], longest_side)
+    size = shrunk_size(image.shape[1], image.shape[2], longest_side)
     if size is None:
         return image
     values = torch.from_numpy(image.astype(np.float32))[None]
@@ -28,7 +28,7 @@ def shrink_image(image: Values, longest_side: int | None) -> Values:
 
 def shrink_mask(mask: Values, longest_side: int | None) -> Values:
     """A mask (H, W) whose longer side is at most ``longest_side``: at each place the nearest value."""
-    size = _target(mask.shape[0], mask.shape[1], longest_side)
+    size = shrunk_size(mask.shape[0], mask.shape[1], longest_side)
     if size is None:
         return mask
     rows, columns = (
@@ -38,7 +38,8 @@ def shrink_mask(mask: Values, longest_side: int | None) -> Values:
     return shrunk
 
 
-def _target(height: int, width: int, longest_side: int | None) -> tuple[int, int] | None:
+def shrunk_size(height: int, width: int, longest_side: int | None) -> tuple[int, int] | None:
+    """Height and width after shrinking; None where an image is left as it is."""
     longer = max(height, width)
     if longest_side is None or longer <= longest_side:
         return None

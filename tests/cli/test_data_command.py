@@ -12,8 +12,8 @@ def folder(tmp_path):
     random = np.random.default_rng(0)
     for split in ("train", "val", "test"):
         for part, values in (
-            ("images", random.integers(0, 255, (4, 6))),
-            ("masks", np.eye(4, 6) + np.eye(4, 6, 1)),
+            ("images", random.integers(0, 255, (16, 24))),
+            ("masks", np.kron(np.eye(4, 6) + np.eye(4, 6, 1), np.ones((4, 4)))),
         ):
             (tmp_path / part / split).mkdir(parents=True)
             Image.fromarray(values.astype(np.uint8)).save(tmp_path / part / split / "a.png")
@@ -30,7 +30,7 @@ def test_a_sound_folder_is_described(folder, capsys):
         "declared in dataset.yaml",
         "files       3 .png",
         "images      1 channel of 8 bits",
-        "train       1 images (width x height): 1 of 6x4",
+        "train       1 images (width x height): 1 of 24x16",
         "no problem found",
     ):
         assert line in printed.splitlines()
@@ -53,13 +53,35 @@ def test_every_problem_is_a_line_of_its_own_and_the_status_is_2(folder, capsys):
 
 
 def test_what_was_found_is_shown_before_the_problems(folder, capsys):
-    mask = np.full((4, 6), 7, np.uint8)
+    mask = np.full((16, 24), 7, np.uint8)
     Image.fromarray(mask).save(folder / "masks/test/a.png")
     assert main(["data", "check", str(folder)]) == 2
     printed, errors = capsys.readouterr()
-    assert "1 of 6x4" in printed
+    assert "1 of 24x16" in printed
     assert "no problem found" not in printed
     assert "masks/test/a.png: value 7 is outside the 2 classes (0 soil, 1 plant)" in errors
+
+
+def test_what_a_search_would_refuse_is_refused(folder, capsys):
+    """The network of the default space takes 16 pixels a side; shrunk to 96, 200 x 20 pixels become 96 x 10."""
+    for part in ("images", "masks"):
+        Image.fromarray(np.zeros((20, 200), np.uint8)).save(folder / part / "val" / "a.png")
+    assert main(["data", "check", str(folder), "--longest-side", "full"]) == 0
+    capsys.readouterr()
+    assert main(["data", "check", str(folder), "--longest-side", "96"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "images too small for a network of depth 4, which needs 16 pixels a side: a is 10x96" in line
+    search = ["search", "--data", str(folder), "--longest-side", "96", "--trials", "1", "--precision", "float32"]
+    assert main([*search, "--workers", "1"]) == 2
+    assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_validation_masks_without_a_label_are_refused(folder, capsys):
+    (folder / "dataset.yaml").write_text("classes: [soil, plant]\nignore_index: 255")
+    Image.fromarray(np.full((16, 24), 255, np.uint8)).save(folder / "masks/val/a.png")
+    assert main(["data", "check", str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("every pixel of the val masks is ignored (255): nothing can be compared; label some")
 
 
 def test_a_missing_folder_is_one_line(tmp_path, capsys):
@@ -90,7 +112,7 @@ def test_a_side_out_of_its_range_is_told(capsys):
 
 
 def test_a_real_set_is_described(shared_data, capsys):
-    assert main(["data", "check", str(shared_data / "mini" / "usgra_nerves")]) == 0
+    assert main(["data", "check", str(shared_data / "mini" / "usgra_nerves"), "--longest-side", "full"]) == 0
     printed = capsys.readouterr().out
     assert "images      1 channel of 8 bits" in printed
     assert [cell.strip() for cell in _row(printed, "vessel")][1] == "4.35%"

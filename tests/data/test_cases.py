@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from nas_attn.data import Dataset, check_folder, read_folder
+from nas_attn.data.least_side import LeastSide
 
 Build = Callable[..., Path]
 Scene = tuple[str, str, np.ndarray, np.ndarray]
@@ -185,6 +186,17 @@ def test_instance_ids_become_one_class(build: Build) -> None:
         assert np.array_equal(dataset.train.mask(index).numpy(), stored > 0)
 
 
+def test_numbers_of_objects_are_no_classes(build: Build) -> None:
+    (line,) = check_folder(build("instance_ids")).problems
+    assert "look like numbers of objects, not of classes: 'instances: true' in dataset.yaml" in line
+
+
+def test_more_values_than_classes_are_possible_name_the_limit(build: Build) -> None:
+    line, _ = check_folder(build("instance_many")).problems
+    assert "hold 300 values" in line
+    assert "at most 254 classes are possible; if they number objects, 'instances: true'" in line
+
+
 def test_instance_many_names_only_the_image_that_is_in_two_splits(build: Build) -> None:
     (line,) = check_folder(build("instance_many", yaml="instances: true\n")).problems
     assert line.startswith("images/val/val4.png (val) and images/test/test0.png (test): the same pixels")
@@ -240,3 +252,15 @@ def test_tiff_multipage_pages_are_channels_and_it_is_said(build: Build, base: di
     stacks = [(s, n, np.dstack([np.roll(i[..., 0], k) for k in range(5)]), m) for s, n, i, m in base["each"]()]
     read_as(read_folder(folder), stacks)
     assert "22 images are read with their pages as channels" in check_folder(folder).notes
+
+
+def test_one_pixel_is_refused_as_a_search_would(build: Build) -> None:
+    (line,) = check_folder(build("one_pixel"), least_side=LeastSide(16, 4)).problems
+    assert line.startswith(
+        "images too small for a network of depth 4, which needs 16 pixels a side: oddval0 is 1x1,"
+    )
+
+
+def test_val_all_ignored_is_refused(build: Build) -> None:
+    (line,) = check_folder(build("val_all_ignored")).problems
+    assert line == "every pixel of the val masks is ignored (255): nothing can be compared; label some"

@@ -29,7 +29,7 @@ def declared(folder: Path, text: str) -> Path:
         ("masks: []", "must be a folder, as images/train, or a glob"),
         ("images: '*a*b*c*d*e'", "has more than 4 '*' in one name"),
         ("images: 'x[z-a]'", "has a range of letters that is none"),
-        ("images: nowhere", "no nowhere/, where dataset.yaml says; found images/, masks/"),
+        ("images: nowhere", "no nowhere/, where dataset.yaml says; found dataset.yaml, images/, masks/"),
         ("images: 'no/*.png'", "no/*.png holds no image"),
         ("mask_suffix: a/b", "'a/b' must be a text, as _gt"),
         ("threshold: -1", "'-1' must be a number from 0 to 65534"),

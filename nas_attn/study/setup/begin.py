@@ -11,6 +11,7 @@ from typing import Any
 
 from nas_attn import __version__
 from nas_attn.data import card_of
+from nas_attn.data.changes import changes, file_digests
 from nas_attn.errors import StudyError
 from nas_attn.steps import step
 from nas_attn.strategy.plan import Plan
@@ -21,7 +22,7 @@ from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.find import refuse_renamed
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import check_own
-from nas_attn.study.setup.repeat import study_values, write_settings
+from nas_attn.study.setup.repeat import study_values, write_settings, write_whole
 from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.setup.suggested_flags import mend
 
@@ -107,6 +108,8 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
     settings, url = resolved.settings, study_url(resolved)
     if not Ledger.exists(url, settings.study):
         write_settings(resolved, folder)
+        with suppress(OSError):  # it only tells which files have changed
+            write_whole(folder.data_files, json.dumps(file_digests(resolved.dataset)))
         context = {
             **settings.context(),
             "version": __version__,
@@ -135,7 +138,17 @@ def _added_costs(resolved: Resolved) -> list[list[Any]]:
 
 def _told(difference: Difference, ledger: Ledger, resolved: Resolved) -> str:
     to_type = mend(difference, ledger, resolved)
-    return f"study '{ledger.name}': {difference}" + (f"; {to_type}" if to_type else "")
+    which = _changed_files(resolved) if difference.name == "data fingerprint" else ""
+    return f"study '{ledger.name}': {difference}{which}" + (f"; {to_type}" if to_type else "")
+
+
+def _changed_files(resolved: Resolved) -> str:
+    """Which images are others than when the study began; empty where that was not kept here."""
+    try:
+        before = json.loads(StudyFolder.of(resolved.settings.study).data_files.read_text("utf-8"))
+        return f" ({changes(before, file_digests(resolved.dataset))})"
+    except (OSError, ValueError, AttributeError, TypeError):
+        return ""
 
 
 def _changed(ledger: Ledger, resolved: Resolved) -> Sequence[Difference]:

@@ -59,6 +59,11 @@ class StudyFolder:
         """
         return self.path / "packed-images"
 
+    @property
+    def data_files(self) -> Path:
+        """Digests of the images with which the study began, to tell which have changed."""
+        return self.path / "data-files.json"
+
     def log(self, who: str) -> Path:
         """The log file of one process of the study."""
         return self.path / "logs" / f"{who}.log"

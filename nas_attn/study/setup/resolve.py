@@ -14,6 +14,7 @@ from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
 from nas_attn.data import Dataset, may_be_folder
+from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.models.catalogue import catalogue
@@ -325,18 +326,13 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
             f"--batch-size: batch normalisation cannot learn from one crop of {budget.image_size} pixels, whose "
             f"bottleneck is one pixel; take 2 crops or more, or an --image-size of at least {2 * least}"
         )
-    small = [
-        f"{name} is {height}x{width}"
+    judged = (
+        size
         for images in (dataset.val, dataset.test)
-        for name, height, width in zip(images.names, images.heights, images.widths, strict=True)
-        if min(height, width) < least
-    ]
-    if small:
-        more = f" and {len(small) - 3} more" if len(small) > 3 else ""
-        raise DataError(
-            f"images too small for a network of depth {network.depth}, which needs {least} pixels "
-            f"a side: {', '.join(small[:3])}{more}; use a space of a smaller depth or a larger --longest-side"
-        )
+        for size in zip(images.names, images.heights, images.widths, strict=True)
+    )
+    if problem := LeastSide(least, network.depth).problem(judged):
+        raise DataError(problem)
 
 
 def _default_name(space: SearchSpace, data: str) -> str:

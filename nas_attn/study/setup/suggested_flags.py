@@ -8,6 +8,7 @@ from typing import Any
 
 from nas_attn.budget import SCRATCH
 from nas_attn.config.settings import AUTO, StudyRequest
+from nas_attn.metric import METRICS
 from nas_attn.strategy.settings import Difference
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.folder import StudyFolder
@@ -22,7 +23,7 @@ _SAID = {
     "budget.batch_size": "batch_size",
     "screening seeds": "screening_seeds",
     "out of memory": "out_of_memory",
-    **{name: name for name in ("strategy", "cost", "seed", "finalists", "precision", "device")},
+    **{name: name for name in ("strategy", "cost", "metric", "seed", "finalists", "precision", "device")},
 }
 """Settings that a field of the request says in the same words."""
 _READ = {
@@ -50,6 +51,8 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
         return "give --budget auto" if before else "leave out --budget"
     if name in _READ:
         return _data(_READ[name], begun, asked)
+    if name == "metric" and before not in METRICS:
+        return ""  # begun before studies said by what they compare
     if name in _SAID:
         return _give({_SAID[name]: before})
     return _ceiling(difference, asked.request) or _space(name, begun.name, asked.request)

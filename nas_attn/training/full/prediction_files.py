@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from nas_attn.commands import command
+from nas_attn.data.declaration import YAML_NAME
 from nas_attn.data.listing import ENDINGS, in_words
 from nas_attn.data.problem import printable
 from nas_attn.errors import UsageError, did_you_mean
@@ -75,6 +76,11 @@ def _check_targets(targets: Sequence[Target], output: Path, problems: list[str])
     """
     if output.exists() and not output.is_dir():
         problems.append(f"{printable(output)}: is a file; give a folder for masks/ and overlays/ with -o")
+    if (data := _data_set_around(output)) is not None:
+        problems.append(
+            f"{printable(output)}: is within the data set {printable(data)}, into which nothing is written; give "
+            "a folder outside with -o"
+        )
     problems += _same_stems(targets)
     problems += [
         f"{printable(path)}: was not made by a prediction and would be written over; give another folder with -o"
@@ -83,6 +89,15 @@ def _check_targets(targets: Sequence[Target], output: Path, problems: list[str])
     ]
     if problems:
         raise UsageError(problems)
+
+
+def _data_set_around(output: Path) -> Path | None:
+    """The folder of images and masks in which predictions would lie, links followed; None where there is none."""
+    real = output.resolve()
+    for folder in (real, *real.parents):
+        if (folder / YAML_NAME).is_file() or all((folder / part).is_dir() for part in ("images", "masks")):
+            return folder
+    return None
 
 
 def legend_in(output: Path) -> Path:

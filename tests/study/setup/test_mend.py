@@ -159,7 +159,9 @@ def test_images_that_have_changed_are_settled_by_no_option() -> None:
     Image.new("RGB", (20, 24)).save("colour/images/val/val.png")
 
     (line,) = refusal(study, words)
-    assert re.fullmatch(r"study 's': data fingerprint was [0-9a-f]+ and is now [0-9a-f]+", line)
+    assert re.fullmatch(
+        r"study 's': data fingerprint was [0-9a-f]+ and is now [0-9a-f]+ \(1 changed: val/val\)", line
+    )
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_images_that_cannot_be_used_are_named_and_the_others_segmented(tmp_path)
     problems = {name: line for name in "bdfg" for line in report.problems if f"{name}." in line}
     assert len(report.problems) == len(problems) == 4
     assert "damaged" in problems["b"]
-    assert "is no PNG, JPEG, TIFF or BMP" in problems["d"]
+    assert "is no PNG, JPEG, TIFF, BMP, GIF, WebP, .npy or .npz" in problems["d"]
     assert "has 5 channels" in problems["f"]
     assert "has 16 bits a channel, the training images had 8; convert the image" in problems["g"]
     assert done == [(number, 7) for number in range(1, 8)]
@@ -242,3 +242,15 @@ def test_a_mask_without_room_is_a_problem_and_the_old_one_stays_whole(tmp_path, 
         predict(architecture, weights, [tmp_path / "a.png"], out)
     assert (out / "masks" / "a.png").read_bytes() == before
     assert not list(out.rglob(".*"))
+
+
+def test_nothing_is_written_into_a_data_set(tmp_path):
+    architecture, _, weights = trained(tmp_path)[:3]
+    data = tmp_path / "data"
+    for part in ("images", "masks"):
+        (data / part / "train").mkdir(parents=True)
+    image = data / "images" / "train" / "a.png"
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(image)
+    for output in (data, data / "masks" / "new"):
+        with pytest.raises(UsageError, match=r"is within the data set .*, into which nothing is written"):
+            predict(architecture, weights, [image], output)

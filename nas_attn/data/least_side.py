@@ -1,0 +1,42 @@
+"""Images that a network cannot take: the one rule of searches and of ``nas-attn data check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nas_attn.data.problem import printable
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LeastSide:
+    """What a network needs of an image that it judges.
+
+    Args:
+        pixels: of the shorter side, at least.
+        depth: of the network.
+    """
+
+    pixels: int
+    depth: int
+
+    def problem(self, images: Iterable[tuple[str, int, int]]) -> str | None:
+        """Which images are too small, in a line; None where none is.
+
+        Args:
+            images: (name, height, width) of each that is validated or tested, shrunk as the search shrinks it.
+        """
+        small = [
+            f"{printable(name)} is {height}x{width}"
+            for name, height, width in images
+            if min(height, width) < self.pixels
+        ]
+        if not small:
+            return None
+        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
+        return (
+            f"images too small for a network of depth {self.depth}, which needs {self.pixels} pixels "
+            f"a side: {', '.join(small[:_SHOWN])}{more}; use a space of a smaller depth or a larger --longest-side"
+        )

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import add_settings, given_settings
 from nas_attn.cli._say import say
+from nas_attn.commands import command
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import DataError
 
@@ -34,12 +35,18 @@ if TYPE_CHECKING:
     from nas_attn.data_card import SplitReport
 
 _SIZES_SHOWN = 4
+YAML_NAME = "dataset.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``nas-attn data``."""
     parser.add_argument("action", choices=("check",), metavar="ACTION", help="check: what it holds, what is wrong")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds images/ and masks/")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write the dataset.yaml that would read a folder that fails",
+    )
     add_settings(parser, ("longest_side", "space"), defaults={"longest_side": "as a search here"})
 
 
@@ -53,12 +60,56 @@ def run(arguments: argparse.Namespace) -> int:
 
     side, least = _as_in_a_search(arguments)
     report = check_folder(arguments.folder, longest_side=side, least_side=least)
+    proposed = None if report.usable else _proposed(arguments.folder, side)
+    if proposed is not None and arguments.write:
+        _write(arguments.folder, proposed)
+        report, proposed = check_folder(arguments.folder, longest_side=side, least_side=least), None
+    elif arguments.write:
+        why = "no dataset.yaml is needed" if report.usable else "no dataset.yaml was found that would read it"
+        say(f"nothing was written: {why}")
     if report.splits:
         _show(report)
     if not report.usable:
-        raise DataError(report.problems)
+        raise DataError([*report.problems, *_hints(arguments.folder, proposed)])
     say("no problem found")
     return 0
+
+
+def _proposed(folder: Path, longest_side: int | None) -> str | None:
+    """The text of a dataset.yaml that would read the folder; None where none was found."""
+    from nas_attn.data.proposal import propose
+
+    return propose(folder, longest_side)
+
+
+def _hints(folder: Path, proposed: str | None) -> list[str]:
+    """What to write, in a line; none where nothing is known to help."""
+    from nas_attn.data.proposal import added_lines
+
+    if proposed is None:
+        return []
+    lines = "', '".join(map(_printable, added_lines(folder, proposed)))
+    return [
+        f"{_printable(folder / YAML_NAME)} with '{lines}' would read it; "
+        f"'{command('data', 'check', folder)} --write' writes that"
+    ]
+
+
+def _write(folder: Path, text: str) -> None:
+    """Write a dataset.yaml.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    from nas_attn.whole_file import whole_file
+
+    path = folder / YAML_NAME
+    try:
+        with whole_file(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{_printable(path)}: cannot be written: {error.strerror}") from None
+    say(f"{_printable(path)} was written:\n{text}")
 
 
 def _as_in_a_search(arguments: argparse.Namespace) -> tuple[int | None, LeastSide]:
@@ -127,7 +178,7 @@ def _sizes(split: SplitReport) -> str:
     return f"{split.images} images{split.in_clips} (width x height): {shown}{others}"
 
 
-def _printable(name: str) -> str:
+def _printable(name: object) -> str:
     from nas_attn.data.problem import printable
 
     return printable(name)

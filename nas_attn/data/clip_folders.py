@@ -27,20 +27,23 @@ def clip_problems(examined: Sequence[Examined]) -> list[Problem]:
 
 
 def clip_notes(examined: Sequence[Examined]) -> list[str]:
-    """Clips in whose numbers frames are missing: what follows is taken for the next frame all the same."""
+    """What is read as clips, and where frames are missing: what follows is taken for the next one all the same."""
     clips: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for each in examined:
         if each.pair.clip:
             clips[each.pair.split, each.pair.clip].append(each.pair.image)
+    if not clips:
+        return []
+    said = [f"{len(clips)} folders are read as clips; 'clips: false' in dataset.yaml reads their images as stills"]
     found = [gap for frames in clips.values() if (gap := _gap(frames))]
     if not found:
-        return []
+        return said
     before, after = found[0]
     others = "" if len(found) == 1 else f"; {len(found)} clips have such gaps"
     line = (
         f"{printable(after)} follows {printable(before.name)}: frames are missing, and these count as neighbours"
     )
-    return [f"{line}{others}"]
+    return [*said, f"{line}{others}"]
 
 
 def _gap(frames: Sequence[Path]) -> tuple[Path, Path] | None:

@@ -190,10 +190,19 @@ def read_declaration(folder: Path) -> Declared:
     return Declaration(), [], []
 
 
-def _read_yaml(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
-    problems = Problems(path.name, _KIND)
+def _read_yaml(path: Path) -> Declared:
     try:
-        document = parse_document(read_text(path, _KIND, where=path.name), problems)
+        text = read_text(path, _KIND, where=path.name)
+    except DataError as error:
+        return Declaration(), [Problem(Sort.DECLARATION, line) for line in error.problems], []
+    return declared_by(text)
+
+
+def declared_by(text: str) -> Declared:
+    """What a text says, as if it were that of ``dataset.yaml``."""
+    problems = Problems(YAML_NAME, _KIND)
+    try:
+        document = parse_document(text, problems)
     except DataError as error:
         return Declaration(), [Problem(Sort.DECLARATION, line) for line in error.problems], []
     given = {name: entry for name, entry in document.fields.items() if entry.value not in _NULLS}

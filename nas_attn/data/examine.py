@@ -33,6 +33,7 @@ class Examined:
         digest: of the image's pixels.
         counts: (value in the mask file, number of pixels) pairs after shrinking.
         notes: what was done to read it.
+        is_constant: whether all pixels of the image are the same.
         palette: colours of the mask's values, where these are indices into a palette.
     """
 
@@ -48,6 +49,7 @@ class Examined:
     counts: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
     palette: Palette = ()
+    is_constant: bool = False
 
 
 def examine(
@@ -101,6 +103,7 @@ def examine(
         counts=tuple(zip(values.tolist(), counts.tolist(), strict=True)),
         notes=notes,
         palette=palette,
+        is_constant=bool((image == image[:, :1, :1]).all()),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
 from nas_attn.data.examine import Examined, examine
+from nas_attn.data.layout import FLAT
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.listing import SPLITS, Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
@@ -30,6 +31,7 @@ from nas_attn.data.problem import Problem, Sort, folded, printable
 from nas_attn.data.report import FolderReport, report_splits
 from nas_attn.data.shrink import shrunk_size
 from nas_attn.data.splitting import split_pairs
+from nas_attn.data.twins import few_notes, reunite
 from nas_attn.errors import DataError
 from nas_attn.names import name_problem
 
@@ -43,7 +45,7 @@ def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
     Raises:
         DataError: something is wrong with the folder; all problems are named together.
     """
-    survey = _survey(Path(folder), longest_side, keep=True)
+    survey = survey_folder(Path(folder), longest_side, keep=True)
     if survey.report.problems or survey.meaning is None:
         raise DataError(survey.report.problems)
     _check_memory(survey)
@@ -61,7 +63,7 @@ def check_folder(
         longest_side: as for ``read_folder``.
         least_side: what the network of a search needs; None looks at no network.
     """
-    survey = _survey(Path(folder), longest_side, keep=False)
+    survey = survey_folder(Path(folder), longest_side, keep=False)
     judged = [each for each in survey.examined if each.pair.split in ("val", "test")]
     sizes = ((each.pair.name, *_size(each, longest_side)) for each in judged)
     problem = least_side.problem(sizes) if least_side is not None else None
@@ -73,13 +75,40 @@ def _size(each: Examined, longest_side: int | None) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Survey:
+class Survey:
+    """What a look at a folder found.
+
+    Args:
+        report: in words and numbers.
+        examined: the pairs that could be read.
+        meaning: of the masks' values; None where it is unclear.
+        listing: all image and mask files.
+        problems: what is wrong, before many lines of one cause are folded.
+    """
+
     report: FolderReport
     examined: tuple[Examined, ...]
     meaning: Meaning | None
+    listing: Listing
+    problems: tuple[Problem, ...]
 
 
-def _survey(folder: Path, longest_side: int | None, keep: bool, declared: Declared | None = None) -> _Survey:
+def survey_folder(
+    folder: Path,
+    longest_side: int | None,
+    keep: bool,
+    declared: Declared | None = None,
+    most: int | None = None,
+) -> Survey:
+    """Look at a folder.
+
+    Args:
+        folder: of the data set.
+        longest_side: as for ``read_folder``.
+        keep: whether the pixels are wanted.
+        declared: what is said of it; None reads its own declaration.
+        most: at how many pairs to look, about; None for all.
+    """
     if longest_side is not None and longest_side < 1:
         raise DataError(f"longest_side is {longest_side}; it must be at least 1")
     declaration, declared_wrong, said = declared or read_declaration(folder)
@@ -87,16 +116,34 @@ def _survey(folder: Path, longest_side: int | None, keep: bool, declared: Declar
     found += declared_wrong
     pairs, unmatched = pair_up(listing, declaration.layout)
     pairs, split_wrong, split_notes = split_pairs(pairs, _given_splits(listing, declaration), declaration)
+    pairs = pairs[:: max(1, len(pairs) // most)] if most is not None else pairs
     examined, unreadable = _examined(folder, pairs, declaration, longest_side, keep)
+    examined, twins, twin_notes = reunite(examined, _drawn(listing, declaration))
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
-    found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *_twins(examined)]
+    found += [
+        *unmatched,
+        *split_wrong,
+        *unreadable,
+        *channels_wrong,
+        *meaning_wrong,
+        *twins,
+        *_emptied(pairs, examined),
+    ]
     found += [
         *palette_problems(examined, declaration),
         *clip_problems(examined),
         *_nameless(folder, declaration),
     ]
-    notes += [*said, *split_notes, *clip_notes(examined), *channel_notes, *meaning_notes]
+    notes += [
+        *said,
+        *split_notes,
+        *twin_notes,
+        *few_notes(examined),
+        *clip_notes(examined),
+        *channel_notes,
+        *meaning_notes,
+    ]
     notes += _reading_notes(examined, longest_side)
     report = FolderReport(
         folder=str(folder),
@@ -112,12 +159,32 @@ def _survey(folder: Path, longest_side: int | None, keep: bool, declared: Declar
         notes=tuple(notes),
         problems=folded(found),
     )
-    return _Survey(report, tuple(examined), meaning)
+    return Survey(report, tuple(examined), meaning, listing, tuple(found))
 
 
 def _given_splits(listing: Listing, declaration: Declaration) -> set[str]:
     """Those that have a folder, or a place of their own."""
     return {entry.split for entry in listing.images} | {split for split, _ in declaration.layout.images}
+
+
+def _drawn(listing: Listing, declaration: Declaration) -> set[Path]:
+    """The images that no folder and no declaration has put into a split."""
+    given = _given_splits(listing, declaration) - {FLAT}
+    if declaration.splits is not None or set(SPLITS) <= given:
+        return set()
+    pairs, _ = pair_up(listing, declaration.layout)
+    return {pair.image for pair in pairs if pair.split in (FLAT, "train")}
+
+
+def _emptied(pairs: Sequence[ImagePair], examined: Sequence[Examined]) -> list[Problem]:
+    """Splits that lost their last image to another one."""
+    before, after = {pair.split for pair in pairs}, {each.pair.split for each in examined}
+    read = {each.pair.image for each in examined}
+    lost = [split for split in SPLITS if split in before - after and all(pair.image in read for pair in pairs)]
+    return [
+        Problem(Sort.SPLIT, f"all images of {split} have the same pixels as others; give more that differ")
+        for split in lost
+    ]
 
 
 def _examined(
@@ -147,22 +214,6 @@ def _nameless(folder: Path, declaration: Declaration) -> list[Problem]:
     return [Problem(Sort.DECLARATION, line)]
 
 
-def _twins(examined: Sequence[Examined]) -> list[Problem]:
-    """Images that are the same, pixel for pixel, in two splits."""
-    alike: dict[bytes, list[ImagePair]] = defaultdict(list)
-    for each in examined:
-        alike[each.digest].append(each.pair)
-    return [
-        Problem(
-            Sort.DUPLICATE,
-            f"{' and '.join(f'{printable(pair.image)} ({pair.split})' for pair in pairs[:4])}: "
-            "the same pixels in different splits; keep one of them",
-        )
-        for pairs in alike.values()
-        if len({pair.split for pair in pairs}) > 1
-    ]
-
-
 def _reading_notes(examined: Sequence[Examined], longest_side: int | None) -> list[str]:
     done = Counter(note for each in examined for note in each.notes)
     notes = [f"{count} images are read {note}" for note, count in done.items()]
@@ -176,7 +227,7 @@ def _reading_notes(examined: Sequence[Examined], longest_side: int | None) -> li
     return notes
 
 
-def _check_memory(survey: _Survey) -> None:
+def _check_memory(survey: Survey) -> None:
     """Refuse what could not be held, before it is tried."""
     of_a_pixel = 1 + (survey.report.in_channels or 1) * (4 if survey.report.bits == 16 else 1)
     needed = of_a_pixel * sum(each.mask.size for each in survey.examined if each.mask is not None)
@@ -192,7 +243,7 @@ def _physical_memory() -> float:
         return np.inf
 
 
-def _packed(survey: _Survey, meaning: Meaning, split: str) -> LabelledImages:
+def _packed(survey: Survey, meaning: Meaning, split: str) -> LabelledImages:
     channels = survey.report.in_channels or 1
     chosen = [each for each in survey.examined if each.pair.split == split]
     images, masks = [], []

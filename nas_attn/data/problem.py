@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from nas_attn.printable import printable
 __all__ = ["MOST_OF_A_SORT", "Problem", "Sort", "folded", "printable"]
 
 MOST_OF_A_SORT = 30
+MOST_ALIKE = 5
+_EXAMPLES = 2
 
 
 class Sort(Enum):
@@ -46,16 +49,28 @@ class Problem:
 
 
 def folded(problems: Iterable[Problem]) -> tuple[str, ...]:
-    """The lines of the problems; of each sort only the first 30, and how many more there are."""
+    """The lines of the problems; of many that differ in names and numbers only two, and of a sort only 30."""
     lines: list[str] = []
     seen: Counter[Sort] = Counter()
+    groups: dict[tuple[Sort, str], list[Problem]] = {}
     for problem in problems:
-        seen[problem.sort] += 1
-        if seen[problem.sort] <= MOST_OF_A_SORT:
-            lines.append(problem.line)
+        groups.setdefault((problem.sort, _cause(problem.line)), []).append(problem)
+    for (sort, _), alike in groups.items():
+        few = len(alike) <= MOST_ALIKE
+        for problem in alike if few else alike[:_EXAMPLES]:
+            seen[sort] += 1
+            if seen[sort] <= MOST_OF_A_SORT:
+                lines.append(problem.line)
+        if not few and seen[sort] <= MOST_OF_A_SORT:
+            lines.append(f"{sort.value}: and {len(alike) - _EXAMPLES} more like these two")
     lines += [
         f"{sort.value}: and {count - MOST_OF_A_SORT} more like it"
         for sort, count in seen.items()
         if count > MOST_OF_A_SORT
     ]
     return tuple(lines)
+
+
+def _cause(line: str) -> str:
+    """A line without its names of files and its numbers: equal for equal causes."""
+    return re.sub(r"'[^']*'|\S*[/.]\w\S*|\d+", "*", line)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -16,9 +17,10 @@ from nas_attn.data.pairing import ImagePair
 from nas_attn.data.problem import Problem, Sort, printable
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+LEAST_OF_A_SPLIT = 2
 _RULE = (
     "by a hash of the file name, so that new files move no old ones; "
-    "name the splits in dataset.yaml where images belong together (one patient, one slide)"
+    "say as group or splits in dataset.yaml where images belong together (one patient, one slide)"
 )
 
 
@@ -45,10 +47,12 @@ def split_pairs(
     if given and "train" in missing:
         found.append(Problem(Sort.SPLIT, "there is no training image; put some into images/train and masks/train"))
     elif placed:
-        placed = [_placed(pair, missing) for pair in placed]
+        pattern = declaration.layout.group
+        placed = _filled([_placed(pair, missing, pattern) for pair in placed], missing, pattern)
         notes += [_note(missing)] if missing else []
         found += _empty(placed, missing)
-    placed.sort(key=_place)
+    placed.sort(key=place_of)
+    found += _parted(placed, declaration)
     return placed, found, notes
 
 
@@ -58,16 +62,90 @@ def share_of(name: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _place(pair: ImagePair) -> tuple[int, str, list[tuple[int, str]], str]:
+def place_of(pair: ImagePair) -> tuple[int, str, list[tuple[int, str]], str]:
     """Frames of a clip in the order of their numbers, all others by their names."""
     frame = in_words(Path(pair.name).name) if pair.clip else []
     return SPLITS.index(pair.split or "train"), pair.clip, frame, pair.name
 
 
-def _placed(pair: ImagePair, missing: Sequence[str]) -> ImagePair:
+def group_of(name: str, pattern: str) -> str | None:
+    """What in a name says which images belong together: the first group of the pattern, or all that it matches.
+
+    Returns:
+        None where the pattern does not match, or there is none.
+    """
+    match = re.search(pattern, name) if pattern else None
+    return match and (match.group(1) if match.re.groups else match.group())
+
+
+def _unit(pair: ImagePair, pattern: str) -> str:
+    """By what a pair is put into a split: a clip and a group stay together."""
+    return group_of(pair.name, pattern) or pair.clip or pair.name
+
+
+def _filled(pairs: list[ImagePair], missing: Sequence[str], pattern: str) -> list[ImagePair]:
+    """The pairs with two images at least in val and test, as far as the hash of names fills these.
+
+    What lies nearest on the scale of the hash is taken, from a split that keeps two.
+
+    Args:
+        pairs: each in its split.
+        missing: the splits that the hash fills.
+        pattern: of what belongs together.
+    """
+    for split in (one for one in ("val", "test") if one in missing):
+        while sum(pair.split == split for pair in pairs) < LEAST_OF_A_SPLIT:
+            unit = _nearest(pairs, split, {"train", *missing} - {split}, pattern)
+            if unit is None:
+                break
+            pairs = [
+                replace(pair, split=split) if (pair.split, _unit(pair, pattern)) == unit else pair
+                for pair in pairs
+            ]
+    return pairs
+
+
+def _nearest(pairs: Sequence[ImagePair], split: str, givers: set[str], pattern: str) -> tuple[str, str] | None:
+    """Split and name of what a split may take; None where no other one can spare it."""
+    sizes = Counter(pair.split for pair in pairs)
+    units = Counter((pair.split, _unit(pair, pattern)) for pair in pairs if pair.split in givers)
+    free = [(at, unit) for (at, unit), number in units.items() if sizes[at] - number >= LEAST_OF_A_SPLIT]
+    return min(free, key=lambda one: (_distance(share_of(one[1]), split), one[1]), default=None)
+
+
+def _distance(share: float, split: str) -> float:
+    """How far a share is from those of a split."""
+    low = SHARES["train"] if split == "val" else SHARES["train"] + SHARES["val"]
+    high = low + SHARES[split]
+    return max(low - share, share - high, 0.0)
+
+
+def _parted(pairs: Sequence[ImagePair], declaration: Declaration) -> list[Problem]:
+    """Declared groups whose images were put into several splits, and a pattern that fits no name."""
+    pattern = declaration.layout.group
+    if not pattern or not pairs:
+        return []
+    homes: dict[str, dict[str, None]] = defaultdict(dict)
+    for pair in pairs:
+        if (group := group_of(pair.name, pattern)) is not None:
+            homes[group][pair.split] = None
+    where = declaration.place("group")
+    if not homes:
+        return [Problem(Sort.SPLIT, f"{where}: group: fits no name, such as {printable(pairs[0].name)}")]
+    return [
+        Problem(
+            Sort.SPLIT,
+            f"{where}: group: '{printable(group)}' is in {' and in '.join(splits)}; put all of it into one split",
+        )
+        for group, splits in homes.items()
+        if len(splits) > 1
+    ]
+
+
+def _placed(pair: ImagePair, missing: Sequence[str], pattern: str) -> ImagePair:
     if pair.split not in (FLAT, "train"):
         return pair
-    share = share_of(pair.clip or pair.name)  # a clip stays together
+    share = share_of(_unit(pair, pattern))
     split = "train" if share < SHARES["train"] else "val" if share < SHARES["train"] + SHARES["val"] else "test"
     return replace(pair, split=split if split in missing else "train")
 

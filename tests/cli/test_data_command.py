@@ -116,3 +116,35 @@ def test_a_real_set_is_described(shared_data, capsys):
     printed = capsys.readouterr().out
     assert "images      1 channel of 8 bits" in printed
     assert [cell.strip() for cell in _row(printed, "vessel")][1] == "4.35%"
+
+
+def test_a_constant_that_would_help_is_named_and_written(folder, capsys):
+    for split in ("train", "val", "test"):
+        (folder / "masks" / split / "a.png").rename(folder / "masks" / split / "a_gt.png")
+    assert main(["data", "check", str(folder)]) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert f"""{folder}/dataset.yaml with 'mask_suffix: "_gt"' would read it""" in line
+    assert f"'nas-attn data check {folder} --write' writes that" in line
+    assert (folder / "dataset.yaml").read_text() == "classes: [soil, plant]"
+
+    assert main(["data", "check", str(folder), "--write"]) == 0
+    assert (folder / "dataset.yaml").read_text() == 'classes: [soil, plant]\nmask_suffix: "_gt"\n'
+    assert "no problem found" in capsys.readouterr().out
+
+
+def test_nothing_is_written_where_nothing_is_needed_or_helps(folder, capsys):
+    assert main(["data", "check", str(folder), "--write"]) == 0
+    assert "nothing was written: no dataset.yaml is needed" in capsys.readouterr().out
+    (folder / "images/train/a.png").write_bytes(b"x")
+    assert main(["data", "check", str(folder), "--write"]) == 2
+    assert "nothing was written: no dataset.yaml was found that would read it" in capsys.readouterr().out
+    assert (folder / "dataset.yaml").read_text() == "classes: [soil, plant]"
+
+
+def test_many_lines_of_one_cause_are_told_by_two(folder, capsys):
+    for number in range(40):
+        Image.fromarray(np.full((16, 24), number, np.uint8)).save(folder / f"images/train/more{number}.png")
+    assert main(["data", "check", str(folder)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].endswith("pairing: and 38 more like these two")

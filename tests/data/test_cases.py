@@ -18,7 +18,10 @@ import torch
 from PIL import Image
 
 from nas_attn.data import Dataset, check_folder, read_folder
+from nas_attn.data.declaration import declared_by
+from nas_attn.data.folder import survey_folder
 from nas_attn.data.least_side import LeastSide
+from nas_attn.data.proposal import propose
 
 Build = Callable[..., Path]
 Scene = tuple[str, str, np.ndarray, np.ndarray]
@@ -264,3 +267,79 @@ def test_one_pixel_is_refused_as_a_search_would(build: Build) -> None:
 def test_val_all_ignored_is_refused(build: Build) -> None:
     (line,) = check_folder(build("val_all_ignored")).problems
     assert line == "every pixel of the val masks is ignored (255): nothing can be compared; label some"
+
+
+PROPOSED = {
+    "antialias": "threshold: 127",
+    "cityscapes_names": 'clips: false\nimage_suffix: "_leftImg8bit"\nmask_suffix: "_gtFine_labelIds"',
+    "colour_masks": "mask_colors: {background: [0, 0, 0], class1: [0, 128, 0], class2: [128, 0, 0]}",
+    "index_gap": "mask_values: {0: background, 1: class1, 3: class3}",
+    "instance_ids": "instances: true",
+    "jpeg_masks": "threshold: 127",
+    "jpeg_to_png": "threshold: 127",
+    "mask_per_instance": 'images: "*/images"\nmasks: "*/masks"\ninstances: true',
+    "mask_suffixes": 'mask_suffix: "_gt"',
+    "mmseg_layout": "images: img_dir\nmasks: ann_dir",
+    "nested_still": "clips: false",
+    "nnunet_renamed": 'image_suffix: "_0000"',
+    "palette_missing": "mask_colors: {background: [0, 0, 0], class1: [0, 0, 142], class2: [220, 20, 60]}",
+    "rgba_images": "in_channels: 3",
+}
+
+
+@pytest.mark.parametrize("name", PROPOSED)
+def test_a_folder_that_fails_for_a_constant_proposes_it(name: str, build: Build) -> None:
+    folder = build(name)
+    proposed = propose(folder)
+    assert proposed == PROPOSED[name] + "\n"
+    assert not check_folder(folder).usable
+    (folder / "dataset.yaml").write_text(proposed)
+    assert check_folder(folder).usable
+
+
+@pytest.mark.parametrize(("tag", "proposed"), [("unassalpha", "in_channels: 4\n"), ("unspecified", None)])
+def test_a_band_that_is_tagged_as_opacity_is_proposed_to_be_kept(
+    tag: str, proposed: str | None, build: Build
+) -> None:
+    folder = build("geotiff_rgbn", tag)
+    assert propose(folder) == proposed
+    assert check_folder(folder).usable is (proposed is None)
+
+
+@pytest.mark.parametrize("name", ["one_pixel", "val_all_ignored"])
+def test_nothing_is_proposed_where_no_constant_helps(name: str, build: Build) -> None:
+    assert propose(build(name)) is None
+
+
+@pytest.mark.parametrize("number", [6, 8, 12])
+def test_few_images_leave_two_for_val_and_test(number: int, build: Build) -> None:
+    folder = build("few", str(number))
+    dataset = read_folder(folder)
+    sizes = (len(dataset.train), len(dataset.val), len(dataset.test))
+    assert sum(sizes) == number
+    assert min(sizes) >= 2
+    assert any(note.startswith("val has only") for note in check_folder(folder).notes)
+
+
+def test_one_val_is_warned_of(build: Build) -> None:
+    report = check_folder(build("one_val"))
+    assert report.usable
+    assert "val has only 1 image: what is measured there hangs on each of them" in report.notes
+
+
+def test_blank_tiles_are_only_noted(build: Build) -> None:
+    report = check_folder(build("twins_blank"))
+    assert report.usable
+    assert "5 images of one colour, in several splits, have the same pixels" in report.notes
+
+
+def test_real_folders_are_read_as_they_come_or_as_proposed(shared_data: Path) -> None:
+    """In three layouts that their authors published."""
+    for name, classes in (("usgra_nerves", 3), ("lara_coffee_leaf", 3), ("dsb2018_nuclei", 2)):
+        folder = shared_data / "raw" / name
+        text = propose(folder, longest_side=64)
+        assert text is not None, name
+        survey = survey_folder(folder, 64, keep=False, declared=declared_by(text))
+        assert survey.report.usable
+        assert len(survey.report.classes) == classes
+        assert sum(split.images for split in survey.report.splits) == len(survey.listing.images)

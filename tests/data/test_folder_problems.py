@@ -13,6 +13,7 @@ from PIL import Image
 
 from nas_attn.data import check_folder, read_folder
 from nas_attn.data.listing import ENDINGS
+from nas_attn.data.problem import Problem, Sort, folded
 from nas_attn.data.raster import KINDS
 from nas_attn.errors import DataError
 
@@ -163,13 +164,19 @@ class TestNames:
         assert r"turn\u202e.png" in lines
         assert "röntgen.png" in lines
 
-    def test_many_problems_of_a_sort_are_folded(self, make_folder, save):
+    def test_many_problems_of_one_cause_are_folded(self, make_folder, save):
         folder = make_folder()
         for number in range(142):
             save(folder / "images/train" / f"x{number:03d}.png", np.full((2, 2), number, np.uint8))
         lines = problems(folder)
+        assert len(lines) == 3
+        assert lines[-1] == "pairing: and 140 more like these two"
+
+    def test_many_problems_of_a_sort_and_many_causes_are_folded(self):
+        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
+        lines = folded(Problem(Sort.PAIRING, f"{letter} is wrong") for letter in letters)
         assert len(lines) == 31
-        assert lines[-1] == "pairing: and 112 more like it"
+        assert lines[-1] == "pairing: and 6 more like it"
 
 
 class TestFiles:

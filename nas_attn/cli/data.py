@@ -1,16 +1,25 @@
 """Check a folder of images and masks: what is in it, and every problem at once.
 
 A folder holds images/ and masks/, either split into train/, val/ and test/ in both, or not split: then
-70, 15 and 15 % by a hash of the file names. Images are PNG, JPEG, TIFF or BMP of 8 or 16 bits with any
-number of channels. A mask has its image's name, perhaps with _mask, _seg or _label behind it, and
-holds class indices, or 0 and 255. dataset.yaml beside them may say:
+70, 15 and 15 % by a hash of the file names. Images are PNG, JPEG, TIFF, BMP, GIF, WebP or NumPy arrays
+with any number of channels. A mask has its image's name, perhaps with _mask, _seg or _label behind it,
+and holds class indices, or 0 and 255. dataset.yaml beside them may say:
 
   name: nuclei
   classes: [background, nucleus]
   ignore_index: 255
   in_channels: 1
+  images: img_dir                       masks: ann_dir, or globs such as '*/masks'
+  image_suffix: _img                    mask_suffix: _gt
+  clips: false                          folders below a split hold stills
   mask_values: {0: background, 128: nucleus}
+  mask_colors: {background: [0, 0, 0], nucleus: [220, 20, 60]}
+  threshold: 127                        of grey masks
+  instances: true                       values number objects, or each object has a mask
   splits: {train: ['a*', b1], val: [b2], test: [b3]}
+  group: '^(p[0-9]+)_'                  what of a name says which images belong together
+
+Where a folder fails for one of these only, it is named, and --write writes it.
 
 Exit status: 0 where the folder can be used, 2 where it cannot.
 """

@@ -24,7 +24,7 @@ from nas_attn.cli.attentions import SHALLOW
 from nas_attn.cli.main import VERBS, OneLineParser, main
 from nas_attn.config.settings import StudyRequest
 from nas_attn.data import IGNORED, Dataset
-from nas_attn.data.declaration import read_declaration
+from nas_attn.data.declaration import declared_by, read_declaration
 from nas_attn.data.readers import READERS
 from nas_attn.errors import DataError
 from nas_attn.models.attention import build_attention
@@ -172,6 +172,21 @@ def test_readme_shows_a_declaration_that_can_be_read(tmp_path: Path) -> None:
     assert (problems, notes) == ([], [])
     assert declaration.classes == ("background", "nucleus")
     assert all(getattr(declaration, field.name) is not None for field in fields(declaration))
+
+
+def test_every_row_of_readme_on_data_names_fields_that_there_are() -> None:
+    """Each piece of code in the right column is a text that ``dataset.yaml`` may hold."""
+    table = README.split("| what you have |")[1].split("\n\n")[0]
+    pieces = [
+        piece
+        for row in table.splitlines()[2:]
+        for piece in re.findall(r"`([^`]+: [^`]+)`", row.rpartition(" | ")[2])
+    ]
+    assert len(pieces) > 20
+    for piece in pieces:
+        alone = {"color_tolerance": "mask_colors: {a: [0, 0, 0], b: [1, 1, 1]}\n"}
+        _, problems, _ = declared_by(alone.get(piece.partition(":")[0], "") + piece)
+        assert problems == [], piece
 
 
 @pytest.fixture

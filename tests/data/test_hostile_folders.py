@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import shutil
+import zipfile
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -18,6 +19,11 @@ from nas_attn.data import check_folder
 DECLARATION = (
     "name: nuclei\nclasses: [background, nucleus]\nignore_index: 255\nin_channels: 3\n"
     "mask_values: {0: background, 1: nucleus}\nsplits: {train: ['a*'], val: [b], test: [c]}\n"
+)
+PLACES = (
+    "images: {train: 'images/tr*', val: images/val, test: images/test}\n"
+    "masks: {train: 'masks/tr*', val: masks/val, test: masks/test}\n"
+    "mask_colors: {a: [0, 0, 0], b: [[1, 1, 1]]}\ncolor_tolerance: 3\nclips: false\ngroup: '^(a|b)'\n"
 )
 
 
@@ -46,7 +52,8 @@ def changed(data: st.DataObject, content: bytes, marks: list[bytes]) -> bytes:
     return content
 
 
-def test_any_change_of_a_declaration_is_reported(folder: Path) -> None:
+@pytest.mark.parametrize("declaration", [DECLARATION, PLACES], ids=["classes", "places"])
+def test_any_change_of_a_declaration_is_reported(folder: Path, declaration: str) -> None:
     path = folder / "dataset.yaml"
     marks = [
         b"",
@@ -70,7 +77,7 @@ def test_any_change_of_a_declaration_is_reported(folder: Path) -> None:
     @settings(max_examples=40)
     @given(data=st.data())
     def change(data: st.DataObject) -> None:
-        path.write_bytes(changed(data, DECLARATION.encode(), marks))
+        path.write_bytes(changed(data, declaration.encode(), marks))
         reported(folder)
 
     try:
@@ -92,10 +99,13 @@ def test_aliases_that_grow_without_end_are_refused(folder: Path) -> None:
     assert problem == "dataset.yaml: line 1: anchors and aliases (&a) are not read; write the value out"
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG", "GIF", "WEBP", "NPY", "NPZ"])
 def test_any_change_of_an_image_is_reported(folder: Path, kind: str) -> None:
-    file = io.BytesIO()
-    Image.fromarray(np.arange(144, dtype=np.uint8).reshape(6, 8, 3)).save(file, kind)
+    file, values = io.BytesIO(), np.arange(144, dtype=np.uint8).reshape(6, 8, 3)
+    if kind in ("NPY", "NPZ"):
+        {"NPY": np.save, "NPZ": np.savez_compressed}[kind](file, values)
+    else:
+        Image.fromarray(values).save(file, kind)
     image = folder / "images" / "train" / f"z.{kind.lower()[:4]}"
     shutil.copy(folder / "masks" / "train" / "a.png", folder / "masks" / "train" / "z.png")
 
@@ -151,3 +161,25 @@ def test_links_in_a_circle_below_the_images_end(folder: Path) -> None:
         reported(folder)
     finally:
         circle.unlink()
+
+
+@pytest.mark.timeout(60)
+def test_arrays_that_grow_without_end_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .npz whose part is larger than the limit on images, and a .npy whose header says to hold gigabytes."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    path = folder / "images" / "train" / "z.npz"
+    shutil.copy(folder / "masks" / "train" / "a.png", folder / "masks" / "train" / "z.png")
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (70000, 76000)})
+    try:
+        path.write_bytes(header.getvalue())
+        (line,) = check_folder(folder).problems
+        assert line.startswith("images/train/z.npz: is damaged: ")
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("x.npy", "w") as member:
+            member.write(header.getvalue())
+            member.write(bytes(1 << 20))
+        (line,) = check_folder(folder).problems
+        assert line.startswith("images/train/z.npz: is larger than the limit of ")
+    finally:
+        path.unlink()
+        (folder / "masks" / "train" / "z.png").unlink()

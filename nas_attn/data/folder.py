@@ -168,12 +168,12 @@ def _given_splits(listing: Listing, declaration: Declaration) -> set[str]:
 
 
 def _drawn(listing: Listing, declaration: Declaration) -> set[Path]:
-    """The images that no folder and no declaration has put into a split."""
+    """The images that neither a folder nor a declaration has put into a split, of no clip and no group."""
     given = _given_splits(listing, declaration) - {FLAT}
-    if declaration.splits is not None or set(SPLITS) <= given:
+    if declaration.splits is not None or declaration.layout.group or set(SPLITS) <= given:
         return set()
     pairs, _ = pair_up(listing, declaration.layout)
-    return {pair.image for pair in pairs if pair.split in (FLAT, "train")}
+    return {pair.image for pair in pairs if pair.split in (FLAT, "train") and not pair.clip}
 
 
 def _emptied(pairs: Sequence[ImagePair], examined: Sequence[Examined]) -> list[Problem]:

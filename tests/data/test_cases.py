@@ -223,6 +223,13 @@ def test_nested_still_are_stills_where_declared(build: Build) -> None:
     assert dataset.val.names == ("patientval0/000", "patientval0/001", "patientval0/002", "patientval0/003")
 
 
+def test_nested_still_of_one_size_are_clips_and_it_is_said(build: Build) -> None:
+    report = check_folder(build("nested_still", "same"))
+    assert report.usable
+    line = "5 folders are read as clips; 'clips: false' in dataset.yaml reads their images as stills"
+    assert line in report.notes
+
+
 def test_names_in_two_unicode_forms_belong_together(build: Build, base: dict[str, Any]) -> None:
     read_as(read_folder(build("nfc_nfd")), list(base["each"]()), lambda name: f"zell\u00e9_{name}")
 

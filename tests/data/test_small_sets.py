@@ -90,3 +90,26 @@ def test_a_split_that_would_lose_all_its_images_is_told(flat: Path, save) -> Non
     for name in before.val.names:
         save(flat / f"images/{name}.png", image)
     assert "all images of val have the same pixels as others; give more that differ" in check_folder(flat).problems
+
+
+def test_no_image_is_moved_out_of_its_group(flat: Path, save) -> None:
+    before = read_folder(flat)
+    image = before.train.image(0).numpy().transpose(1, 2, 0)
+    save(flat / f"images/{before.val.names[0]}.png", image)
+    (flat / "dataset.yaml").write_text("group: '^n[0-9]+'\n")
+    (line,) = check_folder(flat).problems
+    assert "the same pixels in different splits; keep one of them" in line
+
+
+def test_no_frame_is_moved_out_of_its_clip(tmp_path: Path, save) -> None:
+    random = np.random.default_rng(0)
+    for clip in range(12):
+        for frame in range(3):
+            values = random.integers(0, 256, (6, 8, 3)).astype(np.uint8)
+            save(tmp_path / f"images/train/c{clip}/{frame}.png", values)
+            save(tmp_path / f"masks/train/c{clip}/{frame}.png", MASK)
+    before = read_folder(tmp_path)
+    image = before.train.image(0).numpy().transpose(1, 2, 0)
+    save(tmp_path / f"images/train/{before.val.names[0]}.png", image)
+    (line,) = check_folder(tmp_path).problems
+    assert "the same pixels in different splits; keep one of them" in line

@@ -148,3 +148,13 @@ def test_many_lines_of_one_cause_are_told_by_two(folder, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert lines[-1].endswith("pairing: and 38 more like these two")
+
+
+def test_a_foreground_metric_needs_foreground_to_judge(folder, capsys):
+    Image.fromarray(np.zeros((16, 24), np.uint8)).save(folder / "masks/val/a.png")
+    search = ["search", "--data", str(folder), "--trials", "1", "--precision", "float32", "--workers", "1"]
+    assert main([*search, "--metric", "foreground-iou"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "--metric foreground-iou: no validation mask holds a class but soil; take another metric, or label some"
+    )

@@ -13,10 +13,11 @@ import torch
 from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
-from nas_attn.data import Dataset, may_be_folder
+from nas_attn.data import Dataset, absent_classes, may_be_folder
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
+from nas_attn.metric import METRICS
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.space import Ceiling, SearchSpace, read_space
@@ -144,6 +145,7 @@ def resolve(request: StudyRequest) -> Resolved:
         outside=outside_of(space, asked.strategy, request.data),
     )
     _check_sizes(settings, dataset)
+    _check_metric(settings, dataset)
     costs = CostTable(space.network, space.height, space.width)
     return Resolved(replace(asked, study=settings.study), settings, preset, dataset, costs)
 
@@ -333,6 +335,16 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
     )
     if problem := LeastSide(least, network.depth).problem(judged):
         raise DataError(problem)
+
+
+def _check_metric(settings: StudySettings, dataset: Dataset) -> None:
+    """Validation masks without foreground have no foreground IoU."""
+    absent = absent_classes(dataset.val, dataset.classes)
+    if METRICS[settings.metric].foreground and set(dataset.classes[1:]) <= set(absent):
+        raise DataError(
+            f"--metric {settings.metric}: no validation mask holds a class but {dataset.classes[0]}; take another "
+            "metric, or label some"
+        )
 
 
 def _default_name(space: SearchSpace, data: str) -> str:

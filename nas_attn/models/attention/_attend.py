@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +18,8 @@ SHARED_OUT = 4
 GPU_HEAD_WIDTH = 64
 WIDTH_STEP = 8
 
+_as_computed: ContextVar[bool] = ContextVar("as_computed", default=False)
+
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Tensor:
     """For each query the values of all positions, weighted: sum_j softmax_j(q_i . k_j) v_j.
@@ -21,8 +27,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Ten
     All forms are exact. The plain form holds all weights of an image, the fused one none, so that its memory grows
     with the positions and not with their square. On a CPU the plain form is faster on small maps of many channels
     only, and is taken up to 256 positions, and up to 4 for each channel of a head; on a GPU it never is. On the
-    meta device it stands for all: its multiplications are those of the equation, without the padding that the
-    fused kernels want.
+    meta device it stands for all (but see ``as_computed``): its multiplications are those of the equation, without
+    the padding that the fused kernels want.
 
     Args:
         queries: (N, d, Q), one for each of Q positions; not yet scaled where they shall be.
@@ -40,9 +46,20 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Ten
 def _attend_as_fits(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
     device = queries.device.type
     few = heads * queries.shape[2] * keys.shape[2] <= most_plain_positions(values.shape[1]) ** 2
-    if device == "meta" or (device != "cuda" and few):
+    counted = device == "meta" and not _as_computed.get()
+    if counted or (device != "cuda" and few):
         return attend_plainly(queries, keys, values)
     return attend_fused(queries, keys, values, _head_width(queries, values))
+
+
+@contextmanager
+def as_computed() -> Iterator[None]:
+    """A context in which the meta device takes the form that a CPU would: for who asks what a step holds."""
+    before = _as_computed.set(True)
+    try:
+        yield
+    finally:
+        _as_computed.reset(before)
 
 
 def most_plain_positions(channels: int) -> int:
@@ -77,13 +94,21 @@ def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, width: int) -> T
     """
     channels = values.shape[1]
     heads = -(-channels // width)
-    answers = functional.scaled_dot_product_attention(
+    answers = _scaled_dot_products(
         _rows(queries, 1, width).expand(-1, heads, -1, -1).contiguous(),
         _rows(keys, 1, width).expand(-1, heads, -1, -1).contiguous(),
         _rows(values, heads, width),
-        scale=1.0,
     )
     return answers.transpose(2, 3).flatten(1, 2)[:, :channels]
+
+
+def _scaled_dot_products(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    if queries.device.type == "meta":  # where PyTorch itself would take the form that holds all weights
+        answers: Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            queries, keys, values, scale=1.0
+        )[0]
+        return answers
+    return functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
 
 
 def _head_width(queries: Tensor, values: Tensor) -> int:

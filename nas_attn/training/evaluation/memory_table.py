@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nas_attn.budget import Budget
 from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.attention._attend import as_computed
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.kind import Family
 from nas_attn.models.network import UNetConfig
@@ -157,7 +158,7 @@ def _measured(spec: AttentionSpec, site: Site, batch: int, classes: int) -> _Own
             given.append(lambda entering: entering[:, :1].expand(-1, site.channels, -1, -1))
     _allocate_gradients(module)
     live = LiveBytes()
-    with live:
+    with as_computed(), live:
         attended = module(*given)
         kept, forwards = live.now, live.peak
         gradient = torch.empty_like(attended)

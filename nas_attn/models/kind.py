@@ -39,7 +39,7 @@ class Option:
 
     Args:
         name: keyword of the module's constructor.
-        default: the paper's value.
+        default: the paper's value, unless ``about`` or the module's docstring says otherwise.
         about: what it does, in a few words.
         choices: the allowed values, where they can be listed.
         minimum: smallest allowed number, where there is one.
@@ -107,7 +107,7 @@ class AttentionKind:
         needs_gate: it takes the decoder feature that enters its level as a second input.
         takes_classes: its constructor takes the number of classes, for a loss of its own.
         quadratic: its cost grows with (H*W)^2.
-        starts_as_identity: the paper's own start changes nothing, so that ``start`` makes no difference.
+        starts_as_identity: the paper's own start changes nothing but a rounding, so that ``start`` makes no difference.
     """
 
     name: str

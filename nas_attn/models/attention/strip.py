@@ -24,8 +24,8 @@ class StripPooling(nn.Module):
         y = x * sigmoid(F(relu(BN(conv_3x1(mean_W(x))) + BN(conv_1x3(mean_H(x))))))
 
     The strips are spread over the map before they are added; F is a 1x1 convolution. All three convolutions keep
-    the channels and have biases. Normalisation and relu are in the authors' code and not in the equations; a strip
-    of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed pooling module, which
+    the channels; as in the authors' code F alone has a bias. Normalisation and relu are in that code too and not in
+    the equations; a strip of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed pooling module, which
     goes by the same name in places, is another one.
 
     Args:
@@ -38,11 +38,18 @@ class StripPooling(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {})
-        self.rows = nn.Sequential(nn.Conv2d(channels, channels, (3, 1), padding=(1, 0)), PooledNorm(channels))
-        self.columns = nn.Sequential(nn.Conv2d(channels, channels, (1, 3), padding=(0, 1)), PooledNorm(channels))
+        self.rows = _strip(channels, (3, 1))
+        self.columns = _strip(channels, (1, 3))
         self.mix = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         strips = self.rows(x.mean(3, keepdim=True)) + self.columns(x.mean(2, keepdim=True))
         weights: Tensor = self.mix(functional.relu(strips)).sigmoid()
         return x * weights
+
+
+def _strip(channels: int, kernel: tuple[int, int]) -> nn.Sequential:
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, kernel, padding=padding, bias=False), PooledNorm(channels)
+    )

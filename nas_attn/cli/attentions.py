@@ -130,7 +130,9 @@ def _notes(kind: AttentionKind) -> list[str]:
             "Quadratic: its cost grows with (H*W)^2; a space's limits.max_positions keeps it to small maps."
         )
     if kind.starts_as_identity and kind.all_options:
-        notes.append("Changes nothing at the start in any case, up to rounding: start=paper and start=identity are the same.")
+        notes.append(
+            "Changes nothing at the start in any case (up to rounding): start=paper and start=identity are the same."
+        )
     return notes
 
 

@@ -43,6 +43,8 @@ ANY_NUMBER = 2**30
 def any_number_of_positions(channels: int) -> int:
     """Attention takes the plain form, whatever the size."""
     return ANY_NUMBER
+
+
 """Of positions: more than fit into any memory."""
 
 

@@ -93,6 +93,14 @@ START = Option(
 )
 
 
+MIN_HIDDEN = Option(
+    "min_hidden",
+    8,
+    "least hidden channels: one or two often never fire; 1 leaves reduction alone, as papers do",
+    minimum=1,
+)
+
+
 @dataclass(frozen=True)
 class AttentionKind:
     """The facts of one kind of attention.
@@ -107,7 +115,8 @@ class AttentionKind:
         needs_gate: it takes the decoder feature that enters its level as a second input.
         takes_classes: its constructor takes the number of classes, for a loss of its own.
         quadratic: its cost grows with (H*W)^2.
-        starts_as_identity: the paper's own start changes nothing but a rounding, so that ``start`` makes no difference.
+        starts_as_identity: the paper's own start changes nothing, up to rounding, so that ``start`` makes no
+            difference.
     """
 
     name: str

@@ -26,7 +26,7 @@ def test_all_kinds_are_listed_with_what_one_wants_to_know(capsys):
     text = _shown(capsys)
     rows = {name: re.search(rf"(?m)^ {name} .*$", text) for name in catalogue()}
     assert all(rows.values())
-    assert re.search(r"anywhere +reduction=16 +580 +512 *$", rows["se"][0])
+    assert re.search(r"anywhere +reduction=16 +1,096 +1,024 *$", rows["se"][0])
     assert re.search(r"skip, decoder +variant=common +6,371 +25\.3 M *$", rows["gate"][0])
     assert re.search(r"anywhere +reduction=8 +5,201 +1\.23 G *$", rows["pam"][0])
     assert re.search(r"no attention +anywhere +- +0 +0 *$", rows["none"][0])

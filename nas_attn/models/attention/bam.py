@@ -7,9 +7,10 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
     name="bam",
@@ -17,6 +18,7 @@ KIND = AttentionKind(
     paper="Park et al. 2018, arXiv:1807.06514",
     options=(
         Option("reduction", 16, "channels over hidden channels", minimum=1),
+        MIN_HIDDEN,
         Option("dilation", 4, "pixels between the taps of the 3x3 convolutions", minimum=1),
         Option(
             "variant",
@@ -44,9 +46,10 @@ class BottleneckAttention(nn.Module):
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio of both branches; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio of both branches; the hidden width is max(min_hidden, C // reduction).
         dilation: of the 3x3 convolutions, 4 in the paper.
         variant: ``paper`` or ``code``.
+        min_hidden: 8; 1 for the paper's width on a narrow map.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
         AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
@@ -59,11 +62,12 @@ class BottleneckAttention(nn.Module):
         reduction: int = 16,
         dilation: int = 4,
         variant: Literal["paper", "code"] = "paper",
+        min_hidden: int = 8,
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "dilation": dilation, "variant": variant}
+        options = {"reduction": reduction, "dilation": dilation, "variant": variant, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
-        hidden = max(1, channels // reduction)
+        hidden = hidden_width(channels, reduction, min_hidden)
         by_paper = variant == "paper"
         self.added = by_paper
         self.channel = nn.Sequential(

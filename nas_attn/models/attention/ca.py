@@ -7,16 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
-
-MIN_HIDDEN = 8
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
     name="ca",
     title="coordinate attention",
     paper="Hou et al. 2021, arXiv:2103.02907",
-    options=(Option("reduction", 32, "channels over hidden channels, of which there are at least 8", minimum=1),),
+    options=(Option("reduction", 32, "channels over hidden channels", minimum=1), MIN_HIDDEN),
 )
 
 
@@ -31,16 +30,17 @@ class CoordinateAttention(nn.Module):
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio; the hidden width is max(8, C // reduction).
+        reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
+        min_hidden: 8, the authors' own.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1.
+        AttentionError: ``channels``, ``reduction`` or ``min_hidden`` is below 1.
     """
 
-    def __init__(self, channels: int, reduction: int = 32) -> None:
+    def __init__(self, channels: int, reduction: int = 32, min_hidden: int = 8) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction})
-        hidden = max(MIN_HIDDEN, channels // reduction)
+        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "min_hidden": min_hidden})
+        hidden = hidden_width(channels, reduction, min_hidden)
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.norm = nn.BatchNorm2d(hidden)
         self.excite_rows = nn.Conv2d(hidden, channels, 1)

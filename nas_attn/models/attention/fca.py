@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 GRID = 7
 # (vertical, horizontal), the best first: Qin et al. 2021, as their code lists what their ablation found.
@@ -31,6 +31,7 @@ KIND = AttentionKind(
         ),
         Option("size", 7, "side to which the map is pooled before the transform", choices=(7, 14, 28, 56)),
         Option("reduction", 16, "channels over hidden channels", minimum=1),
+        MIN_HIDDEN,
     ),
 )
 
@@ -52,7 +53,8 @@ class FrequencyChannelAttention(nn.Module):
         channels: C of the input.
         frequencies: groups of channels at most, a power of two up to 16.
         size: a multiple of 7: smaller grids have no room for the frequencies.
-        reduction: bottleneck ratio; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
+        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.
@@ -66,12 +68,13 @@ class FrequencyChannelAttention(nn.Module):
         frequencies: Literal[1, 2, 4, 8, 16] = 16,
         size: Literal[7, 14, 28, 56] = 7,
         reduction: int = 16,
+        min_hidden: int = 8,
     ) -> None:
         super().__init__()
-        options = {"frequencies": frequencies, "size": size, "reduction": reduction}
+        options = {"frequencies": frequencies, "size": size, "reduction": reduction, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
         self.size = size
-        self.perceptron = ChannelPerceptron(channels, reduction, bias=False)
+        self.perceptron = ChannelPerceptron(channels, hidden_width(channels, reduction, min_hidden), bias=False)
         groups = math.gcd(frequencies, channels)
         # Not part of the state: it follows from the options.
         self.register_buffer(

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 # The standard deviation of a standard normal that is cut off at 2.
 CUT_OFF_DEVIATION = 0.87962566103423978
@@ -28,6 +28,7 @@ KIND = AttentionKind(
             "paper: tanh; code: sigmoid, a 5x5 convolution more, and no negative answers of the global half",
             choices=("paper", "code"),
         ),
+        MIN_HIDDEN,
     ),
 )
 
@@ -49,24 +50,32 @@ class GlobalLocalAttention(nn.Module):
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio of both halves; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio of both halves; the hidden width is max(min_hidden, C // reduction).
         variant: ``paper`` or ``code``.
+        min_hidden: 8; 1 for the paper's width on a narrow map.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1, or ``variant`` is neither of the two.
+        AttentionError: a number is below 1, or ``variant`` is neither of the two.
     """
 
-    def __init__(self, channels: int, reduction: int = 4, variant: Literal["paper", "code"] = "paper") -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 4,
+        variant: Literal["paper", "code"] = "paper",
+        min_hidden: int = 8,
+    ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "variant": variant})
-        hidden = max(1, channels // reduction)
+        options = {"reduction": reduction, "variant": variant, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
+        hidden = hidden_width(channels, reduction, min_hidden)
         self.by_paper = variant == "paper"
         self.local = nn.Sequential(
             *(nn.Conv2d(channels, hidden, 1), nn.ReLU()),
             *(() if self.by_paper else (nn.Conv2d(hidden, hidden, 5, padding=2), nn.ReLU())),
             nn.Conv2d(hidden, 1, 1),
         )
-        self.perceptron = ChannelPerceptron(channels, reduction)
+        self.perceptron = ChannelPerceptron(channels, hidden)
         self.combine = SumAndProduct(channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 REDUCTION = 16
 
@@ -33,6 +33,7 @@ KIND = AttentionKind(
             "none: averages (theta-); conv: depthwise convolutions (theta); mlp: and a perceptron (theta+)",
             choices=("none", "conv", "mlp"),
         ),
+        MIN_HIDDEN,
     ),
 )
 
@@ -56,6 +57,7 @@ class GatherExcite(nn.Module):
         channels: C of the input.
         extent: e: 2, 4, 8 or ``global``.
         parameters: ``none``, ``conv`` or ``mlp``.
+        min_hidden: least hidden channels of the perceptron.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1, an option is not allowed, or ``extent`` is ``global`` and
@@ -67,16 +69,19 @@ class GatherExcite(nn.Module):
         channels: int,
         extent: Literal[2, 4, 8, "global"] = 8,
         parameters: Literal["none", "conv", "mlp"] = "none",
+        min_hidden: int = 8,
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"extent": extent, "parameters": parameters})
+        options = {"extent": extent, "parameters": parameters, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
         if extent == "global" and parameters != "none":
             raise AttentionError(
                 f"ge: extent=global needs parameters=none and not {parameters}: a convolution over the whole map "
                 "would fit maps of one size only; use an extent of 2, 4 or 8"
             )
         self.extent = extent
-        self.perceptron = ChannelPerceptron(channels, REDUCTION) if parameters == "mlp" else None
+        hidden = hidden_width(channels, REDUCTION, min_hidden)
+        self.perceptron = ChannelPerceptron(channels, hidden) if parameters == "mlp" else None
         self.gather = None if extent == "global" or parameters == "none" else _convolutions(channels, extent)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
     name="scse",
@@ -26,6 +26,7 @@ KIND = AttentionKind(
             "how the two reweighted maps become one",
             choices=("add", "max", "mul", "concat"),
         ),
+        MIN_HIDDEN,
     ),
 )
 
@@ -48,11 +49,12 @@ class SpatialChannelSqueezeExcite(nn.Module):
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio; the hidden width is max(1, C // reduction). Both papers have 2.
+        reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction). Both papers have 2.
         fusion: ``add``, ``max``, ``mul`` or ``concat``.
+        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1 or ``fusion`` is not among the four.
+        AttentionError: a number is below 1 or ``fusion`` is not among the four.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class SpatialChannelSqueezeExcite(nn.Module):
         channels: int,
         reduction: int = 2,
         fusion: Literal["add", "max", "mul", "concat"] = "add",
+        min_hidden: int = 8,
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "fusion": fusion})
-        self.perceptron = ChannelPerceptron(channels, reduction)
+        options = {"reduction": reduction, "fusion": fusion, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
+        self.perceptron = ChannelPerceptron(channels, hidden_width(channels, reduction, min_hidden))
         self.conv = nn.Conv2d(channels, 1, 1)
         self.fusion = fusion
         self.mix = LearnedSum(channels) if fusion == "concat" else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
     name="se",
@@ -15,6 +15,7 @@ KIND = AttentionKind(
     paper="Hu et al. 2018, arXiv:1709.01507",
     options=(
         Option("reduction", 16, "channels over hidden channels", minimum=1),
+        MIN_HIDDEN,
         Option("bias", True, "whether both linear layers add a bias, as in the authors' Caffe network"),
     ),
 )
@@ -30,17 +31,19 @@ class SqueezeExcite(nn.Module):
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
         bias: whether b1 and b2 exist.
+        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1.
+        AttentionError: ``channels``, ``reduction`` or ``min_hidden`` is below 1.
     """
 
-    def __init__(self, channels: int, reduction: int = 16, bias: bool = True) -> None:
+    def __init__(self, channels: int, reduction: int = 16, bias: bool = True, min_hidden: int = 8) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "bias": bias})
-        self.perceptron = ChannelPerceptron(channels, reduction, bias)
+        options = {"reduction": reduction, "bias": bias, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
+        self.perceptron = ChannelPerceptron(channels, hidden_width(channels, reduction, min_hidden), bias)
 
     def forward(self, x: Tensor) -> Tensor:
         weights: Tensor = self.perceptron(x.mean((2, 3))).sigmoid()

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
-
-LEAST_HIDDEN = 32
 
 KIND = AttentionKind(
     name="sk",
@@ -24,6 +23,7 @@ KIND = AttentionKind(
         Option("branches", 2, "M, sizes of kernel to choose from", minimum=2, maximum=4),
         Option("groups", 32, "G, groups of each convolution", minimum=1),
         Option("reduction", 16, "r, channels over hidden channels", minimum=1),
+        Option("min_hidden", 32, "L, least hidden channels", minimum=1),
     ),
 )
 
@@ -36,7 +36,7 @@ class SelectiveKernel(nn.Module):
         z = relu(BN(W mean_HW(u_1 + ... + u_M)))
         y = sum_m a_m u_m,  a = softmax over m of (V_1 z, ..., V_M z)
 
-    z has max(C // r, 32) elements; W and the V have no bias. Of the groups as many are used as divide both C and
+    z has max(C // r, L) elements; W and the V have no bias. Of the groups as many are used as divide both C and
     G. ``PooledNorm`` takes a batch of one in z.
 
     Args:
@@ -44,17 +44,20 @@ class SelectiveKernel(nn.Module):
         branches: M.
         groups: G.
         reduction: r.
+        min_hidden: L.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
         AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
             batch of one.
     """
 
-    def __init__(self, channels: int, branches: int = 2, groups: int = 32, reduction: int = 16) -> None:
+    def __init__(
+        self, channels: int, branches: int = 2, groups: int = 32, reduction: int = 16, min_hidden: int = 32
+    ) -> None:
         super().__init__()
-        options = {"branches": branches, "groups": groups, "reduction": reduction}
+        options = {"branches": branches, "groups": groups, "reduction": reduction, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
-        hidden = max(channels // reduction, LEAST_HIDDEN)
+        hidden = hidden_width(channels, reduction, min_hidden)
         shared = math.gcd(channels, groups)
         self.branches = nn.ModuleList(_branch(channels, apart, shared) for apart in range(1, branches + 1))
         self.squeeze = nn.Conv2d(channels, hidden, 1, bias=False)

@@ -24,9 +24,9 @@ class StripPooling(nn.Module):
         y = x * sigmoid(F(relu(BN(conv_3x1(mean_W(x))) + BN(conv_1x3(mean_H(x))))))
 
     The strips are spread over the map before they are added; F is a 1x1 convolution. All three convolutions keep
-    the channels; as in the authors' code F alone has a bias. Normalisation and relu are in that code too and not in
-    the equations; a strip of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed pooling module, which
-    goes by the same name in places, is another one.
+    the channels; as in the authors' code F alone has a bias. Normalisation and relu are in that code and not in
+    the equations; a strip of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed
+    pooling module, which goes by the same name in places, is another one.
 
     Args:
         channels: C of the input.
@@ -50,6 +50,4 @@ class StripPooling(nn.Module):
 
 def _strip(channels: int, kernel: tuple[int, int]) -> nn.Sequential:
     padding = (kernel[0] // 2, kernel[1] // 2)
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, kernel, padding=padding, bias=False), PooledNorm(channels)
-    )
+    return nn.Sequential(nn.Conv2d(channels, channels, kernel, padding=padding, bias=False), PooledNorm(channels))

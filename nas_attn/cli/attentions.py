@@ -131,8 +131,10 @@ def _notes(kind: AttentionKind) -> list[str]:
         )
     if kind.starts_as_identity and kind.all_options:
         notes.append(
-            "Changes nothing at the start in any case (up to rounding): start=paper and start=identity are the same."
+            "Changes nothing at the start in any case (up to rounding): all values of start are the same."
         )
+    elif not kind.neutral_start and kind.all_options:
+        notes.append("Has no neutral start of its own: start=neutral and start=paper are the same.")
     return notes
 
 

@@ -87,9 +87,9 @@ class Option:
 
 START = Option(
     "start",
-    "paper",
-    "weights at step 0: the paper's, or such that the network computes what it would without the module",
-    choices=("paper", "identity"),
+    "neutral",
+    "neutral: gates of mean 1, last layers at zero; paper: as published; identity: faded in by a factor",
+    choices=("neutral", "paper", "identity"),
 )
 
 
@@ -117,6 +117,8 @@ class AttentionKind:
         quadratic: its cost grows with (H*W)^2.
         starts_as_identity: the paper's own start changes nothing, up to rounding, so that ``start`` makes no
             difference.
+        neutral_start: its constructor takes ``neutral``: then its gates have mean 1 and what stands last starts at
+            zero. A kind without it starts neutrally as its paper has it.
     """
 
     name: str
@@ -129,6 +131,7 @@ class AttentionKind:
     takes_classes: bool = False
     quadratic: bool = False
     starts_as_identity: bool = False
+    neutral_start: bool = False
 
     @property
     def needs_clip(self) -> bool:

@@ -57,7 +57,10 @@ def test_the_plain_network_is_a_call_without_attention(smp: object, make_archite
             ["encoder.1 has se", "skip.0 has gate; smp has scse"],
         ),
         ({**WHOLE_DECODER, "skip.1": "se"}, ["skip.1 has se"]),
-        ({"decoder.1": "scse(min_hidden=1,reduction=16)"}, ["decoder.0 has no attention", "decoder.2 has no attention"]),
+        (
+            {"decoder.1": "scse(min_hidden=1,reduction=16)"},
+            ["decoder.0 has no attention", "decoder.2 has no attention"],
+        ),
         (dict.fromkeys(WHOLE_DECODER, "scse"), [f"decoder.{level} has scse" for level in range(3)]),
         (
             dict.fromkeys(WHOLE_DECODER, "scse(min_hidden=1,reduction=16,start=identity)"),

@@ -8,7 +8,7 @@ from nas_attn.errors import AttentionError
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.attention._start import BlockStart, ConvolutionStart, Fade, IdentityStart
 from nas_attn.models.catalogue import KINDS, Attention, catalogue
-from nas_attn.models.kind import AttentionKind, Family
+from nas_attn.models.kind import START, AttentionKind, Family
 from nas_attn.models.placement import AttentionSpec, Site
 
 __all__ = [
@@ -74,7 +74,7 @@ def build_attention(
     entry = KINDS[spec.kind]
     kind = entry.kind
     options = kind.complete(spec)
-    start = options.pop("start", "paper")
+    start = options.pop("start", START.default)
     sizes = {"channels": channels}
     if kind.needs_gate:
         sizes["gate_channels"] = _given(kind, gate_channels, "needs a gating signal and there is none")
@@ -84,8 +84,10 @@ def build_attention(
         sizes["classes"] = classes
     if kind.needs_clip:
         sizes["frames"] = _of_a_clip(kind, frames)
+    if start == "neutral" and kind.neutral_start:
+        options["neutral"] = True
     module = entry.module(**sizes, **options)
-    if start == "paper" or kind.starts_as_identity:
+    if start != "identity" or kind.starts_as_identity:
         return module
     return _STARTS.get(kind.family, IdentityStart)(module)
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import GATED_STAGES, AttentionKind, Option
 
@@ -26,6 +27,7 @@ KIND = AttentionKind(
         ),
     ),
     needs_gate=True,
+    neutral_start=True,
 )
 
 
@@ -34,7 +36,7 @@ class AttentionGate(nn.Module):
     """Let through the positions of x that the gating signal asks for (Oktay et al. 2018, arXiv:1804.03999,
     eq. 1-2).
 
-        y = x * sigmoid(psi(relu(W_x x + W_g g)))
+        y = x * sigmoid(psi(relu(W_x x + W_g g)))          neutral: y = x * 2 sigmoid(...)
 
     Both variants add to this: ``common`` (see ``CommonGate``) normalises each of the three convolutions,
     ``oktay`` (see ``OktayGate``) finds the weights at half resolution and convolves what it has gated.
@@ -43,16 +45,23 @@ class AttentionGate(nn.Module):
         channels: C of the input.
         gate_channels: Cg of the gating signal, the decoder feature that enters the level.
         variant: ``common`` or ``oktay``.
+        neutral: twice the sigmoid, of 0 at step 0; the W of ``oktay`` starts as ever.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); h x w is about half of H x W, any size will do.
     Raises:
         AttentionError: ``channels`` or ``gate_channels`` is below 1, ``variant`` is neither of the two, the map
             is too small for ``oktay``, or a map of 1x1 is to be trained with a batch of one.
     """
 
-    def __init__(self, channels: int, gate_channels: int, variant: Literal["common", "oktay"] = "common") -> None:
+    def __init__(
+        self,
+        channels: int,
+        gate_channels: int,
+        variant: Literal["common", "oktay"] = "common",
+        neutral: bool = False,
+    ) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels, "gate_channels": gate_channels}, {"variant": variant})
-        self.gate = (CommonGate if variant == "common" else OktayGate)(channels, gate_channels)
+        self.gate = (CommonGate if variant == "common" else OktayGate)(channels, gate_channels, neutral)
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
         gated: Tensor = self.gate(x, gate)
@@ -70,21 +79,23 @@ class CommonGate(nn.Module):
     Args:
         channels: C of the input; the hidden width is max(1, C // 2).
         gate_channels: Cg of the gating signal.
+        neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W).
     """
 
-    def __init__(self, channels: int, gate_channels: int) -> None:
+    def __init__(self, channels: int, gate_channels: int, neutral: bool = False) -> None:
         super().__init__()
         hidden = max(1, channels // 2)
         self.from_gate = nn.Sequential(nn.Conv2d(gate_channels, hidden, 1), nn.BatchNorm2d(hidden))
         self.from_input = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden))
-        self.psi = nn.Sequential(nn.Conv2d(hidden, 1, 1), nn.BatchNorm2d(1))
+        self.psi = nn.Sequential(nn.Conv2d(hidden, 1, 1), from_zero(nn.BatchNorm2d(1), neutral))
+        self.gain = 2.0 if neutral else 1.0
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
         check_batch_statistics(KIND.name, x, self.training)
         asked = self.from_gate(_resized(gate, x))
         weights: Tensor = self.psi(functional.relu(asked + self.from_input(x))).sigmoid()
-        return x * weights
+        return x * scaled(weights, self.gain)
 
 
 class OktayGate(nn.Module):
@@ -98,15 +109,17 @@ class OktayGate(nn.Module):
     Args:
         channels: C of the input; the hidden width is max(1, C // 2).
         gate_channels: Cg of the gating signal.
+        neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); H and W of at least 2.
     """
 
-    def __init__(self, channels: int, gate_channels: int) -> None:
+    def __init__(self, channels: int, gate_channels: int, neutral: bool = False) -> None:
         super().__init__()
         hidden = max(1, channels // 2)
         self.theta = nn.Conv2d(channels, hidden, 2, stride=2, bias=False)
         self.phi = nn.Conv2d(gate_channels, hidden, 1)
-        self.psi = nn.Conv2d(hidden, 1, 1)
+        self.psi = from_zero(nn.Conv2d(hidden, 1, 1), neutral)
+        self.gain = 2.0 if neutral else 1.0
         self.project = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
@@ -118,7 +131,7 @@ class OktayGate(nn.Module):
             )
         halved = self.theta(x)
         weights = self.psi(functional.relu(halved + _resized(self.phi(gate), halved))).sigmoid()
-        gated: Tensor = self.project(x * _resized(weights, x))
+        gated: Tensor = self.project(x * _resized(scaled(weights, self.gain), x))
         return gated
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._precise import as_weights_of, precise, without_autocast
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Option
@@ -23,6 +24,7 @@ KIND = AttentionKind(
         Option("hidden", 128, "channels whose covariances are taken", minimum=2),
         Option("stride", 1, "pixels from one sample of the covariances to the next", choices=(1, 2)),
     ),
+    neutral_start=True,
 )
 
 
@@ -41,6 +43,7 @@ class GlobalSecondOrderPooling(nn.Module):
         channels: C of the input.
         hidden: d, 128 in the paper for any C.
         stride: of the first convolution; the authors' code has 2 in its first stage, where maps are largest.
+        neutral: twice the sigmoid, of 0 at step 0: W starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. On a map of one position all
         covariances are 0.
     Raises:
@@ -48,14 +51,15 @@ class GlobalSecondOrderPooling(nn.Module):
             batch of one.
     """
 
-    def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1) -> None:
+    def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1, neutral: bool = False) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"hidden": hidden, "stride": stride})
         self.reduce = nn.Conv2d(channels, hidden, 1, stride=stride)
         self.reduce_norm = nn.BatchNorm2d(hidden)
         self.row_norm = nn.BatchNorm2d(hidden)
         self.rows = nn.Conv2d(hidden, PER_ROW * hidden, (hidden, 1), groups=hidden)
-        self.excite = nn.Conv2d(PER_ROW * hidden, channels, 1)
+        self.excite = from_zero(nn.Conv2d(PER_ROW * hidden, channels, 1), neutral)
+        self.gain = 2.0 if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         reduced = self.reduce(functional.relu(x))
@@ -63,7 +67,7 @@ class GlobalSecondOrderPooling(nn.Module):
         covariance = _covariance(functional.relu(self.reduce_norm(reduced)).flatten(2))
         rows = self.row_norm(as_weights_of(self.row_norm, covariance[..., None]))
         weights: Tensor = self.excite(self.rows(rows)).sigmoid()
-        return x * weights
+        return x * scaled(weights, self.gain)
 
 
 def _covariance(z: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from nas_attn.models.attention._attend import attend
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._neutral import from_zero
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
@@ -38,6 +39,7 @@ KIND = AttentionKind(
         ),
     ),
     quadratic=True,
+    neutral_start=True,
 )
 
 
@@ -63,6 +65,7 @@ class TransformerBlock(nn.Module):
             channels that it has in all of the paper's models but the largest.
         mlp_ratio: hidden channels of the perceptron over C.
         position: ``none`` or ``grid``.
+        neutral: W, W2 and their biases start at 0.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with (H * W)^2, memory with H * W (see ``attend``).
     Raises:
         AttentionError: ``channels`` or ``mlp_ratio`` is below 1, or ``heads`` or ``position`` is not among the
@@ -75,6 +78,7 @@ class TransformerBlock(nn.Module):
         heads: Literal["auto", 1, 2, 4, 8, 16] = "auto",
         mlp_ratio: int = 4,
         position: Literal["none", "grid"] = "none",
+        neutral: bool = False,
     ) -> None:
         super().__init__()
         options = {"heads": heads, "mlp_ratio": mlp_ratio, "position": position}
@@ -83,10 +87,10 @@ class TransformerBlock(nn.Module):
         self.position = PositionGrid(channels) if position == "grid" else None
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
         self.qkv = nn.Linear(channels, 3 * channels)
-        self.project = nn.Linear(channels, channels)
+        self.project = from_zero(nn.Linear(channels, channels), neutral)
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
         self.expand = nn.Linear(channels, mlp_ratio * channels)
-        self.contract = nn.Linear(mlp_ratio * channels, channels)
+        self.contract = from_zero(nn.Linear(mlp_ratio * channels, channels), neutral)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.position is not None:

@@ -8,8 +8,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas_attn.models.attention import _attend
-from nas_attn.models.attention import build_attention
+from nas_attn.models.attention import _attend, build_attention
 from nas_attn.models.attention._attend import MAX_PLAIN_POSITIONS, attend, attend_fused, attend_plainly
 from nas_attn.models.placement import AttentionSpec
 

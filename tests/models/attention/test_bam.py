@@ -73,7 +73,9 @@ def test_bam_costs_its_closed_form(channels, hidden, variant):
 
 
 def test_bam_of_the_authors_code_has_its_size():
-    sizes = [count_parameters(BottleneckAttention(channels, variant="code", min_hidden=1)) for channels in (64, 256)]
+    sizes = [
+        count_parameters(BottleneckAttention(channels, variant="code", min_hidden=1)) for channels in (64, 256)
+    ]
     assert sizes == [1173, 17361]
 
 

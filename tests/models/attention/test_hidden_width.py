@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -49,6 +51,10 @@ def test_the_papers_width_can_be_had_on_a_narrow_map(spec):
     assert module.get_submodule(SQUEEZES[spec]).weight.shape[0] == hidden
 
 
+def _note(fired: dict[nn.Module, bool], layer: nn.Module, _: object, hidden: torch.Tensor) -> None:
+    fired[layer] = bool((hidden > 0).any())
+
+
 def _dead(spec: str, seeds: int) -> int:
     """Modules of the narrowest preset of which no hidden unit fires for any of 16 images, over all seeds."""
     network = UNetConfig(3, 3, depth=4, base_channels=8)
@@ -62,9 +68,7 @@ def _dead(spec: str, seeds: int) -> int:
         fired: dict[nn.Module, bool] = {}
         for name, child in module.named_modules():
             if name.endswith("perceptron.squeeze"):
-                child.register_forward_hook(
-                    lambda layer, _, hidden: fired.__setitem__(layer, bool((hidden > 0).any()))
-                )
+                child.register_forward_hook(partial(_note, fired))
         with torch.no_grad():
             module.train()(images)
         assert len(fired) == len(network.locations)

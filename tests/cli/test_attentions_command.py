@@ -27,7 +27,7 @@ def test_all_kinds_are_listed_with_what_one_wants_to_know(capsys):
     rows = {name: re.search(rf"(?m)^ {name} .*$", text) for name in catalogue()}
     assert all(rows.values())
     assert re.search(r"anywhere +reduction=16 +1,096 +1\.02 k *$", rows["se"][0])
-    assert re.search(r"skip, decoder +variant=common +6,371 +25\.3 M *$", rows["gate"][0])
+    assert re.search(r"skip, decoder +variant=common +4,323 +16\.9 M *$", rows["gate"][0])
     assert re.search(r"anywhere +reduction=8 +5,201 +1\.23 G *$", rows["pam"][0])
     assert re.search(r"no attention +anywhere +- +0 +0 *$", rows["none"][0])
     assert all(kind.paper in text for kind in catalogue().values())

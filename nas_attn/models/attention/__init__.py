@@ -20,6 +20,8 @@ __all__ = [
     "attention_at",
     "build_attention",
     "catalogue",
+    "gate_shape",
+    "takes_upconvolved",
 ]
 
 _STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Family.BLOCK: BlockStart}
@@ -36,11 +38,29 @@ def attention_at(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
     return build_attention(
         spec,
         site.channels,
-        site.gate_channels,
+        None if (gate := gate_shape(spec, site)) is None else gate[0],
         block_channels=site.block_channels,
         classes=classes,
         frames=site.frames,
     )
+
+
+def gate_shape(spec: AttentionSpec, site: Site) -> tuple[int, int, int] | None:
+    """Channels, height and width of the gating signal that a spec is given at a site; None where there is none.
+
+    That is the up-convolved feature where the spec asks for it and the network has one, or else the coarse one.
+    """
+    if takes_upconvolved(spec) and site.up_channels is not None:
+        return site.up_channels, site.height, site.width
+    if site.gate_channels is None:
+        return None
+    return site.gate_channels, site.height // 2, site.width // 2
+
+
+def takes_upconvolved(spec: AttentionSpec) -> bool:
+    """Whether a spec asks for the up-convolved feature as its gating signal."""
+    kind = KINDS[spec.kind].kind
+    return kind.needs_gate and kind.complete(spec).get("signal") == "upconvolved"
 
 
 def build_attention(

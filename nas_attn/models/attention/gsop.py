@@ -21,7 +21,7 @@ KIND = AttentionKind(
     title="global second-order pooling",
     paper="Gao et al. 2019, arXiv:1811.12006",
     options=(
-        Option("hidden", 128, "channels whose covariances are taken", minimum=2),
+        Option("hidden", 128, "channels whose covariances are taken, but no more than the map has", minimum=2),
         Option("stride", 1, "pixels from one sample of the covariances to the next", choices=(1, 2)),
     ),
     neutral_start=True,
@@ -34,14 +34,15 @@ class GlobalSecondOrderPooling(nn.Module):
 
         z = relu(BN(conv_1x1(relu(x)))),  S = cov_HW(z),  y = x * sigmoid(W rows(BN(S)))
 
-    The convolution brings x to d channels; S is d x d. ``rows`` answers each row of S by itself, with 4 numbers (a
-    grouped convolution with bias); W, with bias, brings the 4 d numbers back to C. There is no relu between the
-    two, as in the authors' code, which also has the normalisation of rows. The covariance divides by H W; the mean
-    is subtracted, where the code multiplies by a centring matrix of H W x H W. This is the block's channel form.
+    The convolution brings x to d channels, no more than C (but 2); S is d x d. ``rows`` answers each row of S
+    by itself, with 4 numbers (a grouped convolution with bias); W, with bias, brings the 4 d numbers back to C.
+    There is no relu between the two, as in the authors' code, which also has the normalisation of rows. The
+    covariance divides by H W; the mean is subtracted, where the code multiplies by a centring matrix of H W x H
+    W. This is the block's channel form.
 
     Args:
         channels: C of the input.
-        hidden: d, 128 in the paper for any C.
+        hidden: d at most; 128 in the paper, whose maps have 256 channels and more.
         stride: of the first convolution; the authors' code has 2 in its first stage, where maps are largest.
         neutral: twice the sigmoid, of 0 at step 0: W starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. On a map of one position all
@@ -54,6 +55,7 @@ class GlobalSecondOrderPooling(nn.Module):
     def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1, neutral: bool = False) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"hidden": hidden, "stride": stride})
+        hidden = min(hidden, max(2, channels))
         self.reduce = nn.Conv2d(channels, hidden, 1, stride=stride)
         self.reduce_norm = nn.BatchNorm2d(hidden)
         self.row_norm = nn.BatchNorm2d(hidden)

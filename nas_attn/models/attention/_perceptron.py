@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 def hidden_width(channels: int, reduction: int, min_hidden: int) -> int:
-    """Hidden channels of every bottleneck that ends in a rectifier: C // reduction, but at least ``min_hidden``.
+    """Hidden channels of a bottleneck that ends in a rectifier: C // reduction, but at least ``min_hidden``.
 
     Papers divide the 64 to 2048 channels of a classifier. In a narrow network one or two hidden units are left,
     and where these start below zero for all images the module is a constant and has no gradient.

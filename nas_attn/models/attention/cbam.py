@@ -60,8 +60,9 @@ class ConvolutionalBlockAttention(nn.Module):
         super().__init__()
         options = {"reduction": reduction, "kernel_size": kernel_size, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
-        self.perceptron = ChannelPerceptron(channels, hidden_width(channels, reduction, min_hidden))
-        from_zero(self.perceptron.excite, neutral)
+        self.perceptron = ChannelPerceptron(
+            channels, hidden_width(channels, reduction, min_hidden), neutral=neutral
+        )
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = from_zero(nn.BatchNorm2d(1, momentum=0.01), neutral)
         self.gain = 4.0 if neutral else 1.0  # of both gates: normalisation does not see it between them

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._neutral import from_zero, scaled
+from nas_attn.models.attention._neutral import scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
@@ -78,8 +78,9 @@ class FrequencyChannelAttention(nn.Module):
         options = {"frequencies": frequencies, "size": size, "reduction": reduction, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
         self.size = size
-        self.perceptron = ChannelPerceptron(channels, hidden_width(channels, reduction, min_hidden), bias=False)
-        from_zero(self.perceptron.excite, neutral)
+        self.perceptron = ChannelPerceptron(
+            channels, hidden_width(channels, reduction, min_hidden), bias=False, neutral=neutral
+        )
         self.gain = 2.0 if neutral else 1.0
         groups = math.gcd(frequencies, channels)
         # Not part of the state: it follows from the options.

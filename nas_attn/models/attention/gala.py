@@ -80,8 +80,7 @@ class GlobalLocalAttention(nn.Module):
             *(() if self.by_paper else (nn.Conv2d(hidden, hidden, 5, padding=2), nn.ReLU())),
             from_zero(nn.Conv2d(hidden, 1, 1), neutral and self.by_paper),
         )
-        self.perceptron = ChannelPerceptron(channels, hidden)
-        from_zero(self.perceptron.excite, neutral and self.by_paper)
+        self.perceptron = ChannelPerceptron(channels, hidden, neutral=neutral and self.by_paper)
         self.neutral = neutral
         # Of ``code`` a and m start at zero: behind the relu a G of 0 would stay.
         self.combine = from_zero(SumAndProduct(channels), neutral and not self.by_paper)

@@ -88,12 +88,10 @@ class GatherExcite(nn.Module):
             )
         self.extent = extent
         hidden = hidden_width(channels, REDUCTION, min_hidden)
-        self.perceptron = ChannelPerceptron(channels, hidden) if parameters == "mlp" else None
+        self.perceptron = ChannelPerceptron(channels, hidden, neutral=neutral) if parameters == "mlp" else None
         self.gather = None
         if extent != "global" and parameters != "none":
             self.gather = _convolutions(channels, extent, from_zero_on=neutral and parameters == "conv")
-        if self.perceptron is not None:
-            from_zero(self.perceptron.excite, neutral)
         self.gain = (1 / TYPICAL if parameters == "none" else 2.0) if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:

@@ -72,8 +72,9 @@ class SpatialChannelSqueezeExcite(nn.Module):
         super().__init__()
         options = {"reduction": reduction, "fusion": fusion, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
-        self.perceptron = ChannelPerceptron(channels, hidden_width(channels, reduction, min_hidden))
-        from_zero(self.perceptron.excite, neutral)
+        self.perceptron = ChannelPerceptron(
+            channels, hidden_width(channels, reduction, min_hidden), neutral=neutral
+        )
         self.conv = from_zero(nn.Conv2d(channels, 1, 1), neutral)
         self.gain = 2.0 if neutral and fusion in ("max", "mul") else 1.0
         self.fusion = fusion

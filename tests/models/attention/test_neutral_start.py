@@ -149,4 +149,19 @@ def test_other_weights_start_as_with_the_papers_start(name):
     neutral, paper = _new(name), _new(f"{name}(start=paper)")
     for key, weight in paper.named_parameters():
         own = neutral.get_parameter(key)
-        assert torch.equal(own, weight) or not own.count_nonzero()
+        assert torch.equal(own, weight) or not own.count_nonzero() or key == "perceptron.squeeze.bias"
+
+
+@pytest.mark.parametrize("kind", ["se", "cbam", "scse", "gala"])
+def test_all_hidden_units_of_a_perceptron_fire_at_the_start(kind):
+    """With the published start half of them do not, for any image."""
+    firing = {}
+    for start in ("neutral", "paper"):
+        fired = []
+        for seed in range(5):
+            module = _new(f"{kind}(start={start})", seed)
+            hidden = module.perceptron.squeeze(_map().mean((2, 3)))
+            fired.append((hidden > 0).double().mean().item())
+        firing[start] = sum(fired) / 5
+    assert firing["neutral"] == 1
+    assert firing["paper"] < 0.8

@@ -119,7 +119,7 @@ def read_space(
         classes: K, in place of the file's.
         base_channels: C at full resolution, in place of the file's.
         image_size: H and W for which the sites are computed, in place of the file's.
-        start: ``paper`` or ``identity``, in place of the file's.
+        start: ``neutral``, ``paper`` or ``identity``, in place of the file's.
         frames: T of the clips, in place of the file's.
     Raises:
         SpaceError: no such file, or it is wrong; every problem with its line and field.

@@ -48,7 +48,16 @@ class Example:
 
         bottleneck = Location(Stage.BOTTLENECK)
         frames = FRAMES if kind.needs_clip else 1
-        site = Site(bottleneck, self.channels, self.side, self.side, 2 * self.channels, self.channels, frames)
+        site = Site(
+            bottleneck,
+            channels=self.channels,
+            height=self.side,
+            width=self.side,
+            gate_channels=2 * self.channels,
+            block_channels=self.channels,
+            frames=frames,
+            up_channels=self.channels,
+        )
         return own_cost(AttentionSpec(kind.name), site, classes=2)
 
     @property

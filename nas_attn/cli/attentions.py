@@ -130,7 +130,11 @@ def _notes(kind: AttentionKind) -> list[str]:
             "Quadratic: its cost grows with (H*W)^2; a space's limits.max_positions keeps it to small maps."
         )
     if kind.starts_as_identity and kind.all_options:
-        notes.append("Changes nothing at the start in any case: start=paper and start=identity are the same.")
+        notes.append(
+            "Changes nothing at the start in any case (up to rounding): all values of start are the same."
+        )
+    elif not kind.neutral_start and kind.all_options:
+        notes.append("Has no neutral start of its own: start=neutral and start=paper are the same.")
     return notes
 
 

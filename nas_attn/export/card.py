@@ -11,6 +11,7 @@ from nas_attn.architecture.replacing import write_text
 from nas_attn.commands import command
 from nas_attn.export.card_evidence import CardEvidence, evidence_of
 from nas_attn.export.drawing import draw_in_letters
+from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.subject import Subject
 from nas_attn.export.words import input_sentence, origin_sentence, weights_sentence
 from nas_attn.training.metrics import count_macs, count_parameters
@@ -104,7 +105,7 @@ def _card(subject: Subject, evidence: CardEvidence, parameters: int, macs: int) 
         ("How it was found and trained", [_table(evidence.made)] if evidence.made else ["Nothing is recorded."]),
         ("How to use it", [_use(subject)]),
         ("How to repeat it", [_commands(evidence.commands)] if evidence.commands else ["Nothing is recorded."]),
-        ("Limitations", [_list(_LIMITS)]),
+        ("Limitations", [_list([*_LIMITS, *_hooks(subject)])]),
         ("To be filled in", [_list(_FILL_IN)]),
     ]  # fmt: skip
     title = f"# Attention U-Net: {_plain(describe(architecture.placement))}"
@@ -168,6 +169,15 @@ def _with_bounds(value: float | None, interval: object, *, sign: bool) -> str:
     shown = f"{100 * value:+.2f}" if sign else f"{100 * value:.2f}"
     low, high = getattr(interval, "low", None), getattr(interval, "high", None)
     return shown if low is None or high is None else f"{shown} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _hooks(subject: Subject) -> list[str]:
+    if not wants_hooks(subject.network()):
+        return []
+    return [
+        "Some of its attention follows the steps of a training or adds a loss of its own. To train the file, "
+        "call network.begin_step(step, steps) before each forward pass; add network.own_loss(masks) to the loss."
+    ]
 
 
 def _use(subject: Subject) -> str:

@@ -84,7 +84,7 @@ def smp_arguments(architecture: Architecture) -> dict[str, Any]:
     if scse and not problems:
         problems = [f"{location} has no attention" for location in decoder if placement[location] != _scse()]
     if problems:
-        problems[-1] += f"; smp has scse(reduction={REDUCTION}) in the whole decoder, or nothing at all"
+        problems[-1] += f"; smp has {_scse()} in the whole decoder, or nothing at all"
     if scse and network.base_channels < REDUCTION:
         problems.append(f"{network.base_channels} base channels: smp's scse needs at least {REDUCTION}")
     if network.depth not in DEPTHS:
@@ -102,7 +102,7 @@ def smp_arguments(architecture: Architecture) -> dict[str, Any]:
 
 
 def _scse() -> AttentionSpec:
-    return KINDS["scse"].kind.spec({"reduction": REDUCTION})
+    return KINDS["scse"].kind.spec({"reduction": REDUCTION, "min_hidden": 1})
 
 
 def _differences(architecture: Architecture) -> list[str]:

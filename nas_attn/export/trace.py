@@ -38,6 +38,13 @@ MAX_REASON = 160
 """Letters of a reason."""
 
 ANY_NUMBER = 2**30
+
+
+def any_number_of_positions(channels: int) -> int:
+    """Attention takes the plain form, whatever the size."""
+    return ANY_NUMBER
+
+
 """Of positions: more than fit into any memory."""
 
 
@@ -172,7 +179,7 @@ def _general_forms(any_size: bool, in_clips: bool, fixed_groups: bool) -> Iterat
             # Else a graph traced with 2 clips, N / T of them, refuses a single one.
             patches.enter_context(mock.patch.object(symbolic, "backed_size_oblivious", True))
         if any_size:
-            patches.enter_context(mock.patch.object(_attend, "MAX_PLAIN_POSITIONS", ANY_NUMBER))
+            patches.enter_context(mock.patch.object(_attend, "most_plain_positions", any_number_of_positions))
             patches.enter_context(mock.patch.object(functional, "adaptive_avg_pool2d", adaptive_average))
         if fixed_groups:
             patches.enter_context(mock.patch.object(KernelBank, "forward", mixed_afterwards))

@@ -39,7 +39,7 @@ class Option:
 
     Args:
         name: keyword of the module's constructor.
-        default: the paper's value.
+        default: the paper's value, unless ``about`` or the module's docstring says otherwise.
         about: what it does, in a few words.
         choices: the allowed values, where they can be listed.
         minimum: smallest allowed number, where there is one.
@@ -87,9 +87,17 @@ class Option:
 
 START = Option(
     "start",
-    "paper",
-    "weights at step 0: the paper's, or such that the network computes what it would without the module",
-    choices=("paper", "identity"),
+    "neutral",
+    "neutral: gates of mean 1, last layers at zero; paper: as published; identity: faded in by a factor",
+    choices=("neutral", "paper", "identity"),
+)
+
+
+MIN_HIDDEN = Option(
+    "min_hidden",
+    8,
+    "least hidden channels: one or two often never fire; 1 leaves reduction alone, as papers do",
+    minimum=1,
 )
 
 
@@ -107,7 +115,10 @@ class AttentionKind:
         needs_gate: it takes the decoder feature that enters its level as a second input.
         takes_classes: its constructor takes the number of classes, for a loss of its own.
         quadratic: its cost grows with (H*W)^2.
-        starts_as_identity: the paper's own start changes nothing, so that ``start`` makes no difference.
+        starts_as_identity: the paper's own start changes nothing, up to rounding, so that ``start`` makes no
+            difference.
+        neutral_start: its constructor takes ``neutral``: then its gates have mean 1 and what stands last starts at
+            zero. A kind without it starts neutrally as its paper has it.
     """
 
     name: str
@@ -120,6 +131,7 @@ class AttentionKind:
     takes_classes: bool = False
     quadratic: bool = False
     starts_as_identity: bool = False
+    neutral_start: bool = False
 
     @property
     def needs_clip(self) -> bool:

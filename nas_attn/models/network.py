@@ -103,6 +103,7 @@ class UNetConfig:
             gate_channels=self.channels(level + 1) if gated else None,
             block_channels=self._block_channels(location.stage, level),
             frames=self.frames,
+            up_channels=self.channels(level) if gated else None,
         )
 
     def _block_channels(self, stage: Stage, level: int) -> int | None:

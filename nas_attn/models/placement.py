@@ -78,6 +78,8 @@ class Site:
             the resolution); None where no such signal exists (encoder, bottleneck).
         block_channels: channels that enter the location's block; None at a skip, which has no block.
         frames: T of the clips; 1 where images are still.
+        up_channels: channels of the decoder feature that enters the level once it is up-convolved to the site's
+            size; None where the network has no such feature.
     """
 
     location: Location
@@ -87,6 +89,7 @@ class Site:
     gate_channels: int | None = None
     block_channels: int | None = None
     frames: int = 1
+    up_channels: int | None = None
 
     @property
     def positions(self) -> int:

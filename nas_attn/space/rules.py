@@ -18,9 +18,10 @@ def canonical_spec(kind: AttentionKind, options: Mapping[str, OptionValue]) -> A
         AttentionError: an option is unknown or its value is not allowed.
     """
     spec = kind.spec(options)
-    if not kind.starts_as_identity:
-        return spec
-    return AttentionSpec(kind.name, tuple(pair for pair in spec.options if pair[0] != START.name))
+    same = START.choices if kind.starts_as_identity else () if kind.neutral_start else ("paper",)
+    return AttentionSpec(
+        kind.name, tuple(pair for pair in spec.options if pair[0] != START.name or pair[1] not in same)
+    )
 
 
 def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:

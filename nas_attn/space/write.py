@@ -90,12 +90,12 @@ def _ceiling(ceiling: Ceiling) -> str | float:
 
 
 def _common_start(space: SearchSpace) -> str:
-    """``identity`` where every attention starts so: then another start can still be asked for on reading."""
+    """The one that every attention has, where there is one: then another can still be asked for on reading."""
     specs = [spec for _, specs in space.choices for spec in specs] + [gone.spec for gone in space.dropped]
     starts = {
         dict(spec.options).get(START.name, START.default) for spec in specs if spec.kind in _startable(space)
     }
-    return "identity" if starts == {"identity"} else "paper"
+    return str(starts.pop()) if len(starts) == 1 else str(START.default)
 
 
 def _startable(space: SearchSpace) -> set[str]:

@@ -4,6 +4,7 @@ Search and full training go through the same step and the same scorer. It has ne
 """
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
+from nas_attn.training.class_prior import label_counts, start_at_frequencies
 from nas_attn.training.gradients import add_gradients, why_whole
 from nas_attn.training.graph import GraphPool
 from nas_attn.training.images import DeviceImages, pack_images
@@ -32,12 +33,14 @@ __all__ = [
     "add_gradients",
     "broken_seal",
     "initialise",
+    "label_counts",
     "pack_images",
     "read_mapped",
     "recalibrate_batchnorm",
     "score_images",
     "segment_images",
     "segmentation_loss",
+    "start_at_frequencies",
     "train_run",
     "why_whole",
     "write_mapped",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nas_attn.training.class_prior import label_counts
+
 if TYPE_CHECKING:
     from nas_attn.data import LabelledImages
 
@@ -114,6 +116,11 @@ class DeviceImages:
     def least_side(self) -> int:
         """The smallest height or width of all; a crop of this size fits into every image."""
         return min(map(min, self.sizes))
+
+    @cached_property
+    def label_counts(self) -> Tensor:
+        """How many pixels have each label, (256,), on the CPU."""
+        return label_counts([self.masks])
 
     @cached_property
     def starts(self) -> Tensor:

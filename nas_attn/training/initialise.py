@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nas_attn.errors import TrainingError
+from nas_attn.models.attention._neutral import draw_anew
 from nas_attn.training.generator import keyed_seed
 
 
@@ -15,6 +16,8 @@ def initialise(module: nn.Module, seed: int) -> None:
     The stream is keyed by (seed, qualified name), so a submodule starts from the same weights in every
     network that has it under the same name, whatever else was built before it. That makes the runs of two
     placements with one seed a pair (common random numbers). The global random stream is left as it was.
+
+    What a neutral start has at zero is zero.
 
     Args:
         module: on the CPU; each submodule that owns parameters must have ``reset_parameters()``.
@@ -37,4 +40,4 @@ def initialise(module: nn.Module, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         for name, child in owners:
             torch.manual_seed(keyed_seed("initialise", seed, name))
-            child.reset_parameters()
+            draw_anew(child)

@@ -24,6 +24,7 @@ class Recipe:
         brightness: largest shift of an image, in standard deviations.
         contrast: largest relative change of an image's contrast.
         recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation.
+        class_prior: an untrained network begins with the frequencies of the classes as its answer.
     """
 
     peak_learning_rate: float = 2e-2
@@ -34,6 +35,7 @@ class Recipe:
     brightness: float = 0.1
     contrast: float = 0.1
     recalibration_batches: int = 16
+    class_prior: bool = True
 
     @property
     def after_pretraining(self) -> Recipe:

@@ -52,7 +52,7 @@ def test_the_file_is_plain_yaml_with_every_option_written_out(
         "kernel_size": 7,
         "slope": 0.1,
         "residual": False,
-        "start": "paper",
+        "start": "neutral",
     }
     assert values["placement"]["skip.0"] == {"kind": "gate", "variant": "common", "start": "identity"}
     assert values["placement"]["encoder.0"] == {"kind": "none"}

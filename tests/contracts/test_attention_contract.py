@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention import Fade, build_attention
+from nas_attn.models.attention._neutral import draw_anew
 from nas_attn.models.catalogue import KINDS, catalogue
 from nas_attn.models.kind import START, Family
 from nas_attn.models.placement import AttentionSpec
@@ -249,7 +250,7 @@ def test_resetting_every_owner_of_parameters_gives_a_new_module(spec):
     torch.manual_seed(3)
     for owner in module.modules():
         if any(True for _ in owner.parameters(recurse=False)):
-            owner.reset_parameters()
+            draw_anew(owner)
     torch.manual_seed(3)
     new = _new(spec)
     for name, tensor in new.state_dict().items():
@@ -278,7 +279,8 @@ def test_identity_start_changes_nothing_bit_for_bit_and_can_learn(spec, training
 @every_kind
 def test_a_kind_says_whether_its_own_start_is_the_identity(name):
     torch.manual_seed(0)
-    spec, kind = AttentionSpec(name), catalogue()[name]
+    kind = catalogue()[name]
+    spec = AttentionSpec(name, () if name == "none" else (("start", "paper"),))
     module, inputs = _new(spec), _inputs(spec, 2, 6, 6)
     unchanged = module.plain(inputs[0]) if isinstance(module, Beside) else inputs[0]
     assert torch.allclose(module(*inputs), unchanged, rtol=0, atol=1e-5) == kind.starts_as_identity
@@ -299,6 +301,7 @@ def test_options_of_the_facts_are_those_of_the_constructor(name):
     sizes = list(_sizes(name)) + ["classes"] * kind.takes_classes
     assert list(parameters)[: len(sizes)] == sizes
     own = {key: parameter.default for key, parameter in parameters.items() if key not in sizes}
+    assert own.pop("neutral", None) == (False if kind.neutral_start else None)
     assert own == {option.name: option.default for option in kind.options}
     assert all(type(own[option.name]) is type(option.default) for option in kind.options)
 

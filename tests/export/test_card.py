@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 
 from nas_attn.analysis import Interval
@@ -162,3 +163,12 @@ def test_a_placement_is_drawn_level_by_level(make_architecture: Make) -> None:
         "    1  16  -                    --> gate  --> -",
         "    2  32                           bottleneck: se",
     ]
+
+
+@pytest.mark.parametrize(("kind", "told"), [("dynamic", True), ("encnet", True), ("se", False)])
+def test_attention_that_wants_more_of_a_training_is_named_among_the_limitations(
+    kind: str, told: bool, make_architecture: Callable[..., Architecture], tmp_path: Path
+) -> None:
+    write_card(Subject(make_architecture({"bottleneck": kind})), tmp_path / "card.md")
+    limitations = (tmp_path / "card.md").read_text(encoding="utf-8").partition("## Limitations")[2]
+    assert ("network.begin_step(step, steps)" in limitations) == told

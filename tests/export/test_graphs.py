@@ -234,12 +234,12 @@ def test_frames_mixed_by_shifts_are_those_mixed_by_a_convolution() -> None:
 
 
 def test_tracing_leaves_attention_as_it_was(make_architecture: Make) -> None:
-    before = _attend.MAX_PLAIN_POSITIONS, functional.adaptive_avg_pool2d
+    before = _attend.most_plain_positions, functional.adaptive_avg_pool2d
     trace.traced(
         Subject(make_architecture({"bottleneck": "pam"})).network(), torch.zeros(2, 2, 24, 20), any_size=True
     )
 
-    assert (_attend.MAX_PLAIN_POSITIONS, functional.adaptive_avg_pool2d) == before
+    assert (_attend.most_plain_positions, functional.adaptive_avg_pool2d) == before
 
 
 @pytest.mark.slow

@@ -56,6 +56,41 @@ def test_every_kind_with_every_choice_computes_the_same_to_the_bit(
     assert_same(make_architecture(attention))
 
 
+def test_a_loop_of_three_lines_trains_what_follows_the_steps_or_has_a_loss_of_its_own(
+    make_architecture: Make, executed: Execute
+) -> None:
+    placed = {"encoder.0": "hard", "bottleneck": "dynamic", "decoder.0": "encnet", "encoder.1": "ram"}
+    source = python_source(make_architecture(placed), None, "w.safetensors")
+    assert "network.begin_step(step, steps)" in source.partition("from __future__")[0]
+    torch.manual_seed(0)
+    network = executed(source).build()
+    images, masks = torch.randn(2, 2, 16, 16), torch.randint(0, 3, (2, 16, 16))
+    assert network.attention.bottleneck.temperature == 30
+    temperatures = []
+    for step in range(11):
+        network.begin_step(step, 10)
+        logits = network(images)
+        loss = nn.functional.cross_entropy(logits, masks) + network.own_loss(masks)
+        temperatures.append(network.attention.bottleneck.temperature.item())
+    assert temperatures[0] == 30
+    assert temperatures[-1] == 1
+    loss.backward()
+    learns = {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None and parameter.grad.count_nonzero()
+    }
+    assert "attention.encoder_0.logits.weight" in learns  # hard: only its own loss reaches it
+    assert "attention.decoder_0.presence.weight" in learns
+    assert any(name.startswith("attention.encoder_1.policy") for name in learns)
+
+
+def test_a_network_without_such_modules_has_no_such_calls(make_architecture: Make) -> None:
+    source = python_source(make_architecture({"skip.0": "gate"}), None, "w.safetensors")
+    assert "begin_step" not in source
+    assert "Network(" not in source
+
+
 @pytest.mark.parametrize("norm", ["group", "instance"])
 def test_every_form_of_the_network_computes_the_same_to_the_bit(
     norm: str, make_architecture: Make, assert_same: Check

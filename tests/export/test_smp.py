@@ -17,7 +17,7 @@ from nas_attn.models.network import UNetConfig
 
 Make = Callable[..., Architecture]
 NETWORK = UNetConfig(in_channels=2, classes=3, depth=3, base_channels=16, upsampling="bilinear")
-WHOLE_DECODER = dict.fromkeys(("decoder.0", "decoder.1", "decoder.2"), "scse(reduction=16)")
+WHOLE_DECODER = dict.fromkeys(("decoder.0", "decoder.1", "decoder.2"), "scse(min_hidden=1,reduction=16)")
 
 
 @pytest.fixture
@@ -57,10 +57,13 @@ def test_the_plain_network_is_a_call_without_attention(smp: object, make_archite
             ["encoder.1 has se", "skip.0 has gate; smp has scse"],
         ),
         ({**WHOLE_DECODER, "skip.1": "se"}, ["skip.1 has se"]),
-        ({"decoder.1": "scse(reduction=16)"}, ["decoder.0 has no attention", "decoder.2 has no attention"]),
+        (
+            {"decoder.1": "scse(min_hidden=1,reduction=16)"},
+            ["decoder.0 has no attention", "decoder.2 has no attention"],
+        ),
         (dict.fromkeys(WHOLE_DECODER, "scse"), [f"decoder.{level} has scse" for level in range(3)]),
         (
-            dict.fromkeys(WHOLE_DECODER, "scse(reduction=16,start=identity)"),
+            dict.fromkeys(WHOLE_DECODER, "scse(min_hidden=1,reduction=16,start=identity)"),
             ["decoder.0", "decoder.1", "decoder.2"],
         ),
     ],
@@ -76,7 +79,7 @@ def test_what_smp_lacks_is_named(placed: dict[str, str], problems: list[str], ma
 
 def test_a_network_that_smp_cannot_have_is_refused(make_architecture: Make) -> None:
     network = UNetConfig(2, 3, depth=2, base_channels=8)
-    attention = dict.fromkeys(("decoder.0", "decoder.1"), "scse(reduction=16)")
+    attention = dict.fromkeys(("decoder.0", "decoder.1"), "scse(min_hidden=1,reduction=16)")
     with pytest.raises(ExportError) as caught:
         smp_arguments(make_architecture(attention, network))
 

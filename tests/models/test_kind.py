@@ -32,7 +32,7 @@ KIND = AttentionKind(
         ("bias", 1, "toy: bias is 1; it must be true | false"),
         ("rate", float("nan"), "toy: rate is nan; it must be a number of at least 0"),
         ("rate", "half", "toy: rate is 'half'; it must be a number of at least 0"),
-        ("start", "warm", "toy: start is 'warm'; it must be paper | identity"),
+        ("start", "warm", "toy: start is 'warm'; it must be neutral | paper | identity"),
         ("reductoin", 8, "toy has no option 'reductoin'; did you mean 'reduction'?"),
     ],
 )
@@ -53,7 +53,7 @@ def test_all_problems_are_found_together() -> None:
 
 
 def test_a_spec_holds_only_what_differs_from_the_defaults() -> None:
-    assert KIND.spec({"reduction": 16, "fusion": "max", "start": "paper"}) == AttentionSpec(
+    assert KIND.spec({"reduction": 16, "fusion": "max", "start": "neutral"}) == AttentionSpec(
         "toy", (("fusion", "max"),)
     )
     assert KIND.spec() == AttentionSpec("toy")
@@ -65,7 +65,7 @@ def test_a_spec_is_completed_with_the_defaults() -> None:
         "fusion": "add",
         "bias": True,
         "rate": 0.5,
-        "start": "paper",
+        "start": "neutral",
     }
 
 

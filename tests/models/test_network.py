@@ -23,10 +23,10 @@ def test_the_sites_of_a_hand_worked_network() -> None:
         Site(Location(Stage.ENCODER, 0), 5, 13, 8, block_channels=1),
         Site(Location(Stage.ENCODER, 1), 10, 6, 4, block_channels=5),
         Site(Location(Stage.BOTTLENECK), 20, 3, 2, block_channels=10),
-        Site(Location(Stage.SKIP, 0), 5, 13, 8, gate_channels=10),
-        Site(Location(Stage.SKIP, 1), 10, 6, 4, gate_channels=20),
-        Site(Location(Stage.DECODER, 0), 5, 13, 8, gate_channels=10, block_channels=10),
-        Site(Location(Stage.DECODER, 1), 10, 6, 4, gate_channels=20, block_channels=20),
+        Site(Location(Stage.SKIP, 0), 5, 13, 8, gate_channels=10, up_channels=5),
+        Site(Location(Stage.SKIP, 1), 10, 6, 4, gate_channels=20, up_channels=10),
+        Site(Location(Stage.DECODER, 0), 5, 13, 8, gate_channels=10, block_channels=10, up_channels=5),
+        Site(Location(Stage.DECODER, 1), 10, 6, 4, gate_channels=20, block_channels=20, up_channels=10),
     )
 
 

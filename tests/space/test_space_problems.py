@@ -141,7 +141,7 @@ CASES = {
     ),
     "unknown start": (
         "choices: {skip: [se]}\nstart: papr",
-        "line 5: start: 'papr' must be paper | identity",
+        "line 5: start: 'papr' must be neutral | paper | identity",
     ),
     "options of an unknown kind": (
         "choices: {skip: [se]}\noptions: {cbm: {bias: true}}",

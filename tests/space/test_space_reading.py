@@ -113,7 +113,7 @@ def test_keywords_are_checked_like_the_file(tmp_path, kinds):
         f"{path}: argument classes: 1 must be a whole number from 2 to 65536",
         f"{path}: argument base_channels: 1000000000 must be a whole number from 1 to 65536",
         f"{path}: argument image_size: must be a whole number from 1 to 65536, or [H, W] of such, not -3",
-        f"{path}: argument start: 'papr' must be paper | identity",
+        f"{path}: argument start: 'papr' must be neutral | paper | identity",
     )
 
 

@@ -47,7 +47,7 @@ FILES = st.fixed_dictionaries(
     },
     optional={
         "description": st.text(max_size=60),
-        "start": st.sampled_from(["paper", "identity"]),
+        "start": st.sampled_from(["neutral", "paper", "identity"]),
         "ladder": st.lists(st.integers(1, 9999), min_size=2, max_size=4, unique=True).map(sorted),
         "options": st.fixed_dictionaries({"se": st.fixed_dictionaries({"reduction": st.integers(1, 8)})}),
         "limits": st.fixed_dictionaries({}, optional={

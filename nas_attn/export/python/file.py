@@ -23,6 +23,7 @@ from nas_attn.export.python.definitions import (
     statement_of,
 )
 from nas_attn.export.python.expression import LINE, Writer
+from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.python.imports import import_lines
 from nas_attn.export.python.render import is_constant, rendered
 from nas_attn.export.words import holding_sentence, input_sentence, origin_sentence
@@ -31,6 +32,8 @@ from nas_attn.training.full.weights import WeightsInfo
 from nas_attn.wording.placements import describe
 
 _READER = Definition("nas_attn.export.python.runtime", "read_tensors")
+_HOOKS = Definition("nas_attn.export.python.hooks", "TrainingHooks")
+_HOOKED = "Network"
 
 _ALWAYS = (
     Import("__future__", "annotations", "annotations"),
@@ -41,7 +44,7 @@ _ALWAYS = (
 _NN = Import("torch", "nn", "nn")
 _PARTIAL = Import("functools", "partial", "partial")
 
-_TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "normalise")
+_TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "normalise", _HOOKED)
 
 _HEAD = '''\
 """{title}
@@ -53,8 +56,13 @@ _HEAD = '''\
     labels = logits.argmax(1)
 
 {taken}
-"""
+{hooks}"""
 '''
+
+_HOOKS_HEAD = """
+To train it, call network.begin_step(step, steps) before each forward pass and add network.own_loss(masks) to
+the loss: without these some of its attention never learns (see {hooks}).
+"""
 
 _BODY = '''\
 CLASSES = {classes}
@@ -89,6 +97,12 @@ def normalise(pixels: Tensor) -> Tensor:
     return (pixels.float() - mean) / std
 '''
 
+_SUBCLASS = '''
+
+class {network}({hooks}, {plain}):
+    """The network with what its attention wants of a training loop; its weights have the same names."""
+'''
+
 
 def python_source(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
     """A Python file that builds the network of an architecture, with nothing but PyTorch.
@@ -105,22 +119,30 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
         network = build_unet(architecture.network, architecture.placement)
     writer = Writer(made, lambda kind: names[_definition(kind)] if _is_ours(kind) else f"nn.{kind.__name__}")
     kinds = list(dict.fromkeys(writer.classes(network)))
-    found = closure([*(_definition(kind) for kind in kinds if _is_ours(kind)), _READER])
+    hooked = wants_hooks(network)
+    found = closure(
+        [*(_definition(kind) for kind in kinds if _is_ours(kind)), _READER, *([_HOOKS] if hooked else [])]
+    )
     names = _names(found)
+    plain = names[_definition(type(network))]
+    returned = _HOOKED if hooked else plain
     body = _BODY.format(
         classes=writer.write(architecture.classes, "", len("CLASSES = ")),
         mean=writer.write(architecture.mean, "", len("MEAN = ")),
         std=writer.write(architecture.std, "", len("STD = ")),
-        network=names[_definition(type(network))],
-        construction=writer.write(network, "    ", len("    return ")),
+        network=returned,
+        construction=writer.write(network, "    ", len("    return ")).replace(f"{plain}(", f"{returned}(", 1),
         read=names[_READER],
     )
     others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not _is_ours(kind)]
     imports = import_lines([*_ALWAYS, *others, *_imports(found)])
-    return f"{_head(architecture, trained, weights)}\n{imports}\n{body}{''.join(_definitions(found, names))}"
+    hooks = names[_HOOKS] if hooked else ""
+    ending = _SUBCLASS.format(network=_HOOKED, hooks=hooks, plain=plain) if hooked else ""
+    head = _head(architecture, trained, weights, hooks)
+    return f"{head}\n{imports}\n{body}{''.join(_definitions(found, names))}{ending}"
 
 
-def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
+def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str, hooks: str) -> str:
     network = architecture.network
     taken = f"{input_sentence(architecture, trained)} This file needs PyTorch and nothing else."
     return _HEAD.format(
@@ -130,6 +152,7 @@ def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str)
         channels=network.in_channels,
         classes=network.classes,
         taken=_paragraph(taken),
+        hooks=_HOOKS_HEAD.format(hooks=hooks) if hooks else "",
     )
 
 

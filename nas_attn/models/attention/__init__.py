@@ -8,7 +8,7 @@ from nas_attn.errors import AttentionError
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.attention._start import BlockStart, ConvolutionStart, Fade, IdentityStart
 from nas_attn.models.catalogue import KINDS, Attention, catalogue
-from nas_attn.models.kind import AttentionKind, Family
+from nas_attn.models.kind import START, AttentionKind, Family
 from nas_attn.models.placement import AttentionSpec, Site
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "attention_at",
     "build_attention",
     "catalogue",
+    "gate_shape",
+    "takes_upconvolved",
 ]
 
 _STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Family.BLOCK: BlockStart}
@@ -36,11 +38,29 @@ def attention_at(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
     return build_attention(
         spec,
         site.channels,
-        site.gate_channels,
+        None if (gate := gate_shape(spec, site)) is None else gate[0],
         block_channels=site.block_channels,
         classes=classes,
         frames=site.frames,
     )
+
+
+def gate_shape(spec: AttentionSpec, site: Site) -> tuple[int, int, int] | None:
+    """Channels, height and width of the gating signal that a spec is given at a site; None where there is none.
+
+    That is the up-convolved feature where the spec asks for it and the network has one, or else the coarse one.
+    """
+    if takes_upconvolved(spec) and site.up_channels is not None:
+        return site.up_channels, site.height, site.width
+    if site.gate_channels is None:
+        return None
+    return site.gate_channels, site.height // 2, site.width // 2
+
+
+def takes_upconvolved(spec: AttentionSpec) -> bool:
+    """Whether a spec asks for the up-convolved feature as its gating signal."""
+    kind = KINDS[spec.kind].kind
+    return kind.needs_gate and kind.complete(spec).get("signal") == "upconvolved"
 
 
 def build_attention(
@@ -74,7 +94,7 @@ def build_attention(
     entry = KINDS[spec.kind]
     kind = entry.kind
     options = kind.complete(spec)
-    start = options.pop("start", "paper")
+    start = options.pop("start", START.default)
     sizes = {"channels": channels}
     if kind.needs_gate:
         sizes["gate_channels"] = _given(kind, gate_channels, "needs a gating signal and there is none")
@@ -84,8 +104,10 @@ def build_attention(
         sizes["classes"] = classes
     if kind.needs_clip:
         sizes["frames"] = _of_a_clip(kind, frames)
+    if start == "neutral" and kind.neutral_start:
+        options["neutral"] = True
     module = entry.module(**sizes, **options)
-    if start == "paper" or kind.starts_as_identity:
+    if start != "identity" or kind.starts_as_identity:
         return module
     return _STARTS.get(kind.family, IdentityStart)(module)
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nas_attn.models.attention._precise import precise, without_autocast
 
-MAX_PLAIN_POSITIONS = 4096
+MAX_PLAIN_POSITIONS = 256
+PLAIN_POSITIONS_PER_CHANNEL = 4
+SHARED_OUT = 4
 GPU_HEAD_WIDTH = 64
 WIDTH_STEP = 8
+
+_as_computed: ContextVar[bool] = ContextVar("as_computed", default=False)
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Tensor:
     """For each query the values of all positions, weighted: sum_j softmax_j(q_i . k_j) v_j.
 
-    All forms are exact. Up to 4096 x 4096 weights an image the plain form is the fastest to train on a CPU; it
-    holds them all. Beyond, and always on a GPU, a fused kernel holds none. On the meta device the plain form
-    stands for all: its multiplications are those of the equation, without the padding that the fused kernels
-    want.
+    All forms are exact. The plain form holds all weights of an image, the fused one none, so that its memory grows
+    with the positions and not with their square. On a CPU the plain form is faster on small maps of many channels
+    only, and is taken up to 256 positions, and up to 4 for each channel of a head; on a GPU it never is. On the
+    meta device it stands for all (but see ``as_computed``): its multiplications are those of the equation, without
+    the padding that the fused kernels want.
 
     Args:
         queries: (N, d, Q), one for each of Q positions; not yet scaled where they shall be.
@@ -36,10 +45,26 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Ten
 
 def _attend_as_fits(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
     device = queries.device.type
-    few = heads * queries.shape[2] * keys.shape[2] <= MAX_PLAIN_POSITIONS**2
-    if device == "meta" or (device != "cuda" and few):
+    few = heads * queries.shape[2] * keys.shape[2] <= most_plain_positions(values.shape[1]) ** 2
+    counted = device == "meta" and not _as_computed.get()
+    if counted or (device != "cuda" and few):
         return attend_plainly(queries, keys, values)
     return attend_fused(queries, keys, values, _head_width(queries, values))
+
+
+@contextmanager
+def as_computed() -> Iterator[None]:
+    """A context in which the meta device takes the form that a CPU would: for who asks what a step holds."""
+    before = _as_computed.set(True)
+    try:
+        yield
+    finally:
+        _as_computed.reset(before)
+
+
+def most_plain_positions(channels: int) -> int:
+    """Up to so many positions a CPU takes the plain form; ``channels`` are those of a head's values."""
+    return min(MAX_PLAIN_POSITIONS, PLAIN_POSITIONS_PER_CHANNEL * channels)
 
 
 def attend_plainly(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -69,13 +94,21 @@ def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, width: int) -> T
     """
     channels = values.shape[1]
     heads = -(-channels // width)
-    answers = functional.scaled_dot_product_attention(
+    answers = _scaled_dot_products(
         _rows(queries, 1, width).expand(-1, heads, -1, -1).contiguous(),
         _rows(keys, 1, width).expand(-1, heads, -1, -1).contiguous(),
         _rows(values, heads, width),
-        scale=1.0,
     )
     return answers.transpose(2, 3).flatten(1, 2)[:, :channels]
+
+
+def _scaled_dot_products(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    if queries.device.type == "meta":  # where PyTorch itself would take the form that holds all weights
+        answers: Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            queries, keys, values, scale=1.0
+        )[0]
+        return answers
+    return functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
 
 
 def _head_width(queries: Tensor, values: Tensor) -> int:
@@ -83,9 +116,10 @@ def _head_width(queries: Tensor, values: Tensor) -> int:
     if queries.device.type == "cuda":
         width = max(hidden, min(channels, GPU_HEAD_WIDTH))
     else:
-        # Narrow heads give the CPU's backward pass something to share out; where there is no backward pass, a
-        # single wide head finds the weights only once.
-        width = hidden if torch.is_grad_enabled() else channels
+        # One wide head finds the weights only once. The CPU's backward pass shares out images and heads among its
+        # threads, so that few images are given more heads.
+        parts = max(1, SHARED_OUT // values.shape[0]) if torch.is_grad_enabled() else 1
+        width = max(hidden, -(-channels // parts))
     return -(-width // WIDTH_STEP) * WIDTH_STEP
 
 

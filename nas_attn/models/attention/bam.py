@@ -7,9 +7,11 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._neutral import from_zero, scaled
+from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
     name="bam",
@@ -17,6 +19,7 @@ KIND = AttentionKind(
     paper="Park et al. 2018, arXiv:1807.06514",
     options=(
         Option("reduction", 16, "channels over hidden channels", minimum=1),
+        MIN_HIDDEN,
         Option("dilation", 4, "pixels between the taps of the 3x3 convolutions", minimum=1),
         Option(
             "variant",
@@ -25,6 +28,7 @@ KIND = AttentionKind(
             choices=("paper", "code"),
         ),
     ),
+    neutral_start=True,
 )
 
 
@@ -33,7 +37,7 @@ class BottleneckAttention(nn.Module):
     """Strengthen channels and positions that two branches ask for (Park et al. 2018, arXiv:1807.06514,
     section 3).
 
-        y = x + x * sigmoid(channel(x) + position(x))
+        y = x + x * sigmoid(channel(x) + position(x))          neutral: two thirds of it
         channel(x) = BN(W2 relu(W1 mean_HW(x)))
         position(x) = BN(conv_1x1(relu(conv_3x3(relu(conv_3x3(relu(conv_1x1(x))))))))
 
@@ -44,9 +48,11 @@ class BottleneckAttention(nn.Module):
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio of both branches; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio of both branches; the hidden width is max(min_hidden, C // reduction).
         dilation: of the 3x3 convolutions, 4 in the paper.
         variant: ``paper`` or ``code``.
+        min_hidden: 8; 1 for the paper's width on a narrow map.
+        neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
         AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
@@ -59,11 +65,13 @@ class BottleneckAttention(nn.Module):
         reduction: int = 16,
         dilation: int = 4,
         variant: Literal["paper", "code"] = "paper",
+        min_hidden: int = 8,
+        neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "dilation": dilation, "variant": variant}
+        options = {"reduction": reduction, "dilation": dilation, "variant": variant, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
-        hidden = max(1, channels // reduction)
+        hidden = hidden_width(channels, reduction, min_hidden)
         by_paper = variant == "paper"
         self.added = by_paper
         self.channel = nn.Sequential(
@@ -71,19 +79,22 @@ class BottleneckAttention(nn.Module):
             nn.Conv2d(hidden, channels, 1),
             *([PooledNorm(channels)] if by_paper else []),
         )
+        last = self.channel[-1]
+        from_zero(last.norm if isinstance(last, PooledNorm) else last, neutral)
         self.position = nn.Sequential(
             *_hidden(nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden), by_paper),
             *_hidden(_dilated(hidden, dilation), nn.BatchNorm2d(hidden), by_paper),
             *_hidden(_dilated(hidden, dilation), nn.BatchNorm2d(hidden), by_paper),
             nn.Conv2d(hidden, 1, 1),
-            *([nn.BatchNorm2d(1)] if by_paper else []),
+            *([from_zero(nn.BatchNorm2d(1), neutral)] if by_paper else []),  # a factor 0 is enough in a product
         )
+        self.gain = 2 / 3 if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         check_batch_statistics(KIND.name, x, self.training)
         by_channel, by_position = self.channel(x.mean((2, 3), keepdim=True)), self.position(x)
         asked: Tensor = by_channel + by_position if self.added else by_channel * by_position
-        return x + x * asked.sigmoid()
+        return x * scaled(1 + asked.sigmoid(), self.gain)
 
 
 def _hidden(layer: nn.Module, norm: nn.Module, by_paper: bool) -> list[nn.Module]:

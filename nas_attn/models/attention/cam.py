@@ -14,9 +14,15 @@ from nas_attn.models.kind import AttentionKind, Family, Option
 
 ENERGY = Option(
     "energy",
-    "product",
-    "product: a channel hears those most like it; inverted: those least like it, as in the authors' code",
-    choices=("product", "inverted"),
+    "inverted",
+    "inverted: a channel hears those least like it, as in the authors' code; product: those most like it",
+    choices=("inverted", "product"),
+)
+COMPARE = Option(
+    "compare",
+    "sum",
+    "sum: over all positions, so that a larger image has sharper weights; mean: alike at every size of image",
+    choices=("sum", "mean"),
 )
 
 KIND = AttentionKind(
@@ -24,7 +30,7 @@ KIND = AttentionKind(
     title="channel attention module",
     paper="Fu et al. 2019, arXiv:1809.02983",
     family=Family.CONTEXT,
-    options=(ENERGY,),
+    options=(ENERGY, COMPARE),
     starts_as_identity=True,
 )
 
@@ -37,21 +43,30 @@ class ChannelAttention(nn.Module):
 
     A channel is a vector of its H * W values, compared as it is: there are no convolutions. Beta is 0 at the
     start, so that the paper's start is an exact identity already (see ``PositionAttention``). The authors' code
-    takes max_d(x_c . x_d) - x_c . x_d in place of x_c . x_d, which turns the order of the channels round:
-    ``energy=inverted``. The products are sums over H * W positions and far apart, so that they are found in
-    float32 whatever the precision of x; softmax makes nearly one-hot weights of them.
+    takes max_d(x_c . x_d) - x_c . x_d in place of x_c . x_d, which turns the order of the channels round; so
+    does the default here, ``energy=inverted``. The products are sums over H * W positions and far apart, so
+    that they are found in float32 whatever the precision of x; softmax makes nearly one-hot weights of them,
+    the sharper the larger the image. Trained on crops, the module then answers otherwise on whole images:
+    ``compare=mean`` divides by H * W and is alike on both.
 
     Args:
         channels: C of the input; nothing depends on it.
-        energy: ``product`` or ``inverted``.
+        energy: ``inverted`` or ``product``.
+        compare: ``sum`` or ``mean``.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with H * W, memory with C^2.
     Raises:
-        AttentionError: ``channels`` is below 1 or ``energy`` is neither of the two.
+        AttentionError: ``channels`` is below 1 or an option is not among its two values.
     """
 
-    def __init__(self, channels: int, energy: Literal["product", "inverted"] = "product") -> None:
+    def __init__(
+        self,
+        channels: int,
+        energy: Literal["inverted", "product"] = "inverted",
+        compare: Literal["sum", "mean"] = "sum",
+    ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"energy": energy})
+        check_arguments(KIND, {"channels": channels}, {"energy": energy, "compare": compare})
+        self.averaged = compare == "mean"
         self.sign = 1 if energy == "product" else -1
         self.beta = nn.Parameter(torch.empty(()))
         self.reset_parameters()
@@ -64,6 +79,8 @@ class ChannelAttention(nn.Module):
         rows = x.flatten(2)
         with without_autocast(x.device.type):
             energy = torch.bmm(precise(rows), precise(rows).transpose(1, 2))
+            if self.averaged:
+                energy = energy / rows.shape[2]
             # softmax does not see the maximum that the authors' code adds to each row
             heard = torch.bmm((self.sign * energy).softmax(-1).to(rows.dtype), rows)
         return x + self.beta * heard.view(x.shape)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._neutral import from_zero, scaled
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
     name="cbam",
@@ -18,8 +19,10 @@ KIND = AttentionKind(
     paper="Woo et al. 2018, arXiv:1807.06521",
     options=(
         Option("reduction", 16, "channels over hidden channels", minimum=1),
+        MIN_HIDDEN,
         Option("kernel_size", 7, "side of the spatial convolution, in pixels", choices=(3, 7)),
     ),
+    neutral_start=True,
 )
 
 
@@ -28,7 +31,7 @@ class ConvolutionalBlockAttention(nn.Module):
     """Reweight channels, then positions (Woo et al. 2018, arXiv:1807.06521, eq. 2-3).
 
         x' = x * sigmoid(MLP(mean_HW(x)) + MLP(max_HW(x)))
-        y = x' * sigmoid(BN(conv_kxk([max_C(x'), mean_C(x')])))
+        y = x' * sigmoid(BN(conv_kxk([max_C(x'), mean_C(x')])))          neutral: 4 x' in place of x'
 
     One perceptron serves both averages and maxima. As in the authors' code, and not in the equations, the
     perceptron has biases and the convolution is followed by batch normalisation, whose running statistics
@@ -36,25 +39,39 @@ class ConvolutionalBlockAttention(nn.Module):
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
         kernel_size: k, 3 or 7.
+        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map
+        AttentionError: a number is below 1, ``kernel_size`` is neither 3 nor 7, or a map
             of 1x1 is to be trained with a batch of one.
     """
 
-    def __init__(self, channels: int, reduction: int = 16, kernel_size: Literal[3, 7] = 7) -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        kernel_size: Literal[3, 7] = 7,
+        min_hidden: int = 8,
+        neutral: bool = False,
+    ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "kernel_size": kernel_size})
-        self.perceptron = ChannelPerceptron(channels, reduction)
+        options = {"reduction": reduction, "kernel_size": kernel_size, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
+        self.perceptron = ChannelPerceptron(
+            channels, hidden_width(channels, reduction, min_hidden), neutral=neutral
+        )
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = nn.BatchNorm2d(1, momentum=0.01)
+        self.norm = from_zero(nn.BatchNorm2d(1, momentum=0.01), neutral)
+        self.gain = 4.0 if neutral else 1.0  # of both gates: normalisation does not see it between them
 
     def forward(self, x: Tensor) -> Tensor:
         check_batch_statistics(KIND.name, x, self.training)
         pooled = torch.stack((x.mean((2, 3)), x.amax((2, 3))))
-        x = x * self.perceptron(pooled).sum(0).sigmoid()[:, :, None, None]
+        by_channel = self.perceptron(pooled).sum(0).sigmoid()
+        x = x * scaled(by_channel, self.gain)[:, :, None, None]
         pooled = torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), 1)
         weights: Tensor = self.norm(self.conv(pooled)).sigmoid()
         return x * weights

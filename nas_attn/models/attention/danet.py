@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.attention.cam import ENERGY, ChannelAttention
+from nas_attn.models.attention.cam import COMPARE, ENERGY, ChannelAttention
 from nas_attn.models.attention.pam import PositionAttention
 from nas_attn.models.kind import AttentionKind, Family, Option
 
@@ -17,7 +17,7 @@ KIND = AttentionKind(
     title="dual attention: positions and channels",
     paper="Fu et al. 2019, arXiv:1809.02983",
     family=Family.CONTEXT,
-    options=(Option("reduction", 8, "channels over the channels of queries and keys", minimum=1), ENERGY),
+    options=(Option("reduction", 8, "channels over the channels of queries and keys", minimum=1), ENERGY, COMPARE),
     quadratic=True,
     starts_as_identity=True,
 )
@@ -37,19 +37,25 @@ class DualAttention(nn.Module):
     Args:
         channels: C of the input.
         reduction: C over d, the channels of queries and keys; d is max(1, C // reduction).
-        energy: of the channel attention; ``product`` or, as in the authors' code, ``inverted``.
+        energy: of the channel attention; ``inverted``, as in the authors' code, or ``product``.
+        compare: of the channel attention; ``sum`` or ``mean``.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with (H * W)^2, memory with H * W and C^2.
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1 or ``energy`` is neither of the two.
+        AttentionError: ``channels`` or ``reduction`` is below 1 or an option is not among its two values.
     """
 
     def __init__(
-        self, channels: int, reduction: int = 8, energy: Literal["product", "inverted"] = "product"
+        self,
+        channels: int,
+        reduction: int = 8,
+        energy: Literal["inverted", "product"] = "inverted",
+        compare: Literal["sum", "mean"] = "sum",
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "energy": energy})
+        options = {"reduction": reduction, "energy": energy, "compare": compare}
+        check_arguments(KIND, {"channels": channels}, options)
         self.position = PositionAttention(channels, reduction)
-        self.channel = ChannelAttention(channels, energy)
+        self.channel = ChannelAttention(channels, energy, compare)
 
     def forward(self, x: Tensor) -> Tensor:
         by_position: Tensor = self.position(x)

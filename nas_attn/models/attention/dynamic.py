@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._kernel_bank import KernelBank
+from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
+from nas_attn.models.kind import BLOCK_STAGES, MIN_HIDDEN, AttentionKind, Family, Option
 
 ANNEALED = 0.1
 """Share of the steps after which the temperature is 1."""
@@ -24,6 +25,7 @@ KIND = AttentionKind(
         Option("kernels", 4, "K, kernels that an image mixes", minimum=1),
         Option("reduction", 4, "channels over hidden channels", minimum=1),
         Option("temperature", 30.0, "of the softmax at step 0; it falls to 1", minimum=1),
+        MIN_HIDDEN,
     ),
 )
 
@@ -42,8 +44,9 @@ class DynamicConvolution(nn.Module):
     Args:
         channels: C of the input.
         kernels: K.
-        reduction: of the perceptron; its hidden width is max(1, C // reduction).
+        reduction: of the perceptron; its hidden width is max(min_hidden, C // reduction).
         temperature: T at step 0.
+        min_hidden: 8; 1 for the paper's width on a narrow map.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.
@@ -51,11 +54,23 @@ class DynamicConvolution(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, channels: int, kernels: int = 4, reduction: int = 4, temperature: float = 30.0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        kernels: int = 4,
+        reduction: int = 4,
+        temperature: float = 30.0,
+        min_hidden: int = 8,
+    ) -> None:
         super().__init__()
-        options = {"kernels": kernels, "reduction": reduction, "temperature": temperature}
+        options = {
+            "kernels": kernels,
+            "reduction": reduction,
+            "temperature": temperature,
+            "min_hidden": min_hidden,
+        }
         check_arguments(KIND, {"channels": channels}, options)
-        hidden = max(1, channels // reduction)
+        hidden = hidden_width(channels, reduction, min_hidden)
         self.bias = nn.Parameter(torch.empty(kernels, channels))
         self.register_buffer("temperature", torch.empty(()))
         self.first_temperature = temperature

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Option
 
@@ -23,6 +24,7 @@ KIND = AttentionKind(
             choices=("auto", 3, 5, 7, 9),
         ),
     ),
+    neutral_start=True,
 )
 
 
@@ -31,7 +33,7 @@ class EfficientChannelAttention(nn.Module):
     """Reweight channels by the averages of their neighbours (Wang et al. 2020, arXiv:1910.03151,
     section 3.2).
 
-        y = x * sigmoid(conv1d_k(mean_HW(x)))
+        y = x * sigmoid(conv1d_k(mean_HW(x)))          neutral: y = x * 2 sigmoid(...)
 
     One kernel without bias slides along the channel axis, padded with zeros.
 
@@ -40,20 +42,24 @@ class EfficientChannelAttention(nn.Module):
         kernel_size: k, or ``auto``: the paper's rule with gamma = 2 and b = 1, int(|(log2(C) + 1) / 2|) plus 1
             where that is even; at least 3 (in the paper's rule 4 to 7 channels have a kernel of 1, which sees
             no neighbour).
+        neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or ``kernel_size`` is not among the allowed ones.
     """
 
-    def __init__(self, channels: int, kernel_size: Literal["auto", 3, 5, 7, 9] = "auto") -> None:
+    def __init__(
+        self, channels: int, kernel_size: Literal["auto", 3, 5, 7, 9] = "auto", neutral: bool = False
+    ) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size})
         size = _kernel_size(channels) if kernel_size == "auto" else kernel_size
-        self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+        self.conv = from_zero(nn.Conv1d(1, 1, size, padding=size // 2, bias=False), neutral)
+        self.gain = 2.0 if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         weights: Tensor = self.conv(x.mean((2, 3))[:, None]).sigmoid()
-        return x * weights[:, 0, :, None, None]
+        return x * scaled(weights, self.gain)[:, 0, :, None, None]
 
 
 def _kernel_size(channels: int) -> int:

@@ -11,6 +11,7 @@ from torch.nn import functional
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
 from nas_attn.models.attention._forward_cache import ForwardCache
+from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._precise import as_weights_of, precise, without_autocast
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
@@ -31,6 +32,7 @@ KIND = AttentionKind(
         Option("loss_weight", 0.2, "of the loss that asks which classes are in the image; 0: none", minimum=0),
     ),
     takes_classes=True,
+    neutral_start=True,
 )
 
 
@@ -40,12 +42,12 @@ class ContextEncoding(nn.Module):
     section 3.1).
 
         e_k = sum_i softmax_k(-s_k |z_i - d_k|^2) (z_i - d_k),  z = relu(BN(conv_1x1(x)))
-        y = x * sigmoid(W sum_k relu(BN(e_k)) + b)
+        y = x * sigmoid(W sum_k relu(BN(e_k)) + b)          neutral: y = x * 2 sigmoid(...)
 
     Batch normalisation of the codes has one mean and variance for each codeword, over images and channels. The
     authors' code averages over k and returns relu(x + x * sigmoid(...)): ``variant=code``, for maps that come
-    out of a relu. The convolution in front of the codes is that of the authors' code in both. e_k is a sum
-    over all positions, so that its running statistics belong to one image size.
+    out of a relu (neutral: two thirds of it). The convolution in front of the codes is that of the authors' code
+    in both. e_k is a sum over all positions, so that its running statistics belong to one image size.
 
     In training the code also has to tell which classes are in the image (the semantic encoding loss of section
     3.2): a linear map of it, binary cross-entropy, weight 0.2. That map has no part in y.
@@ -56,6 +58,7 @@ class ContextEncoding(nn.Module):
         codewords: K.
         variant: ``paper`` or ``code``.
         loss_weight: of the semantic encoding loss; 0 leaves it out.
+        neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W and N * C must be at least 2 in training. Memory grows with
         (C + K) * H * W: the differences to all codewords are never held.
     Raises:
@@ -70,6 +73,7 @@ class ContextEncoding(nn.Module):
         codewords: int = 32,
         variant: Literal["paper", "code"] = "paper",
         loss_weight: float = 0.2,
+        neutral: bool = False,
     ) -> None:
         super().__init__()
         sizes = {"channels": channels} if classes is None else {"channels": channels, "classes": classes}
@@ -79,7 +83,8 @@ class ContextEncoding(nn.Module):
         self.conv_norm = nn.BatchNorm2d(channels)
         self.encoding = CodewordEncoding(channels, codewords)
         self.code_norm = nn.BatchNorm1d(codewords)
-        self.excite = nn.Linear(channels, channels)
+        self.excite = from_zero(nn.Linear(channels, channels), neutral)
+        self.gain = (2.0 if variant == "paper" else 2 / 3) if neutral else 1.0
         self.presence = nn.Linear(channels, classes) if classes and loss_weight else None
         self.variant = variant
         self.loss_weight = loss_weight
@@ -99,7 +104,9 @@ class ContextEncoding(nn.Module):
         if self.training and self.presence is not None:
             self.kept.keep(self.presence(code))
         weights = self.excite(code).sigmoid()[:, :, None, None].to(x.dtype)
-        return x * weights if self.variant == "paper" else functional.relu(x + x * weights)
+        if self.variant == "paper":
+            return x * scaled(weights, self.gain)
+        return functional.relu(x * scaled(1 + weights, self.gain))
 
     def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
         """The semantic encoding loss of the latest forward pass in training.

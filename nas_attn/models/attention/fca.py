@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._neutral import scaled
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 GRID = 7
 # (vertical, horizontal), the best first: Qin et al. 2021, as their code lists what their ablation found.
@@ -31,7 +32,9 @@ KIND = AttentionKind(
         ),
         Option("size", 7, "side to which the map is pooled before the transform", choices=(7, 14, 28, 56)),
         Option("reduction", 16, "channels over hidden channels", minimum=1),
+        MIN_HIDDEN,
     ),
+    neutral_start=True,
 )
 
 
@@ -39,7 +42,7 @@ KIND = AttentionKind(
 class FrequencyChannelAttention(nn.Module):
     """Reweight channels by one frequency of each, not by averages (Qin et al. 2021, arXiv:2012.11879, section 3).
 
-        f_c = sum_HW(x_c * B_c),  y = x * sigmoid(W2 relu(W1 f))
+        f_c = sum_HW(x_c * B_c),  y = x * sigmoid(W2 relu(W1 f))          neutral: y = x * 2 sigmoid(...)
 
     The channels are cut into as many groups as there are frequencies, and a group shares a basis image B of the
     orthonormal two-dimensional cosine transform; the first, (0, 0), is the average times the side of the map.
@@ -52,7 +55,9 @@ class FrequencyChannelAttention(nn.Module):
         channels: C of the input.
         frequencies: groups of channels at most, a power of two up to 16.
         size: a multiple of 7: smaller grids have no room for the frequencies.
-        reduction: bottleneck ratio; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
+        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.
@@ -66,12 +71,17 @@ class FrequencyChannelAttention(nn.Module):
         frequencies: Literal[1, 2, 4, 8, 16] = 16,
         size: Literal[7, 14, 28, 56] = 7,
         reduction: int = 16,
+        min_hidden: int = 8,
+        neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"frequencies": frequencies, "size": size, "reduction": reduction}
+        options = {"frequencies": frequencies, "size": size, "reduction": reduction, "min_hidden": min_hidden}
         check_arguments(KIND, {"channels": channels}, options)
         self.size = size
-        self.perceptron = ChannelPerceptron(channels, reduction, bias=False)
+        self.perceptron = ChannelPerceptron(
+            channels, hidden_width(channels, reduction, min_hidden), bias=False, neutral=neutral
+        )
+        self.gain = 2.0 if neutral else 1.0
         groups = math.gcd(frequencies, channels)
         # Not part of the state: it follows from the options.
         self.register_buffer(
@@ -81,7 +91,7 @@ class FrequencyChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         pooled = functional.adaptive_avg_pool2d(x, self.size)
         weights: Tensor = self.perceptron((pooled * self.basis).sum((2, 3))).sigmoid()
-        return x * weights.to(x.dtype)[:, :, None, None]
+        return x * scaled(weights, self.gain).to(x.dtype)[:, :, None, None]
 
 
 def _basis(groups: int, size: int) -> Tensor:

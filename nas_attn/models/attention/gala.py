@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._neutral import from_zero, scaled
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 # The standard deviation of a standard normal that is cut off at 2.
 CUT_OFF_DEVIATION = 0.87962566103423978
@@ -28,7 +29,9 @@ KIND = AttentionKind(
             "paper: tanh; code: sigmoid, a 5x5 convolution more, and no negative answers of the global half",
             choices=("paper", "code"),
         ),
+        MIN_HIDDEN,
     ),
+    neutral_start=True,
 )
 
 
@@ -44,38 +47,53 @@ class GlobalLocalAttention(nn.Module):
     tanh, a 5x5 convolution with relu follows the first of S, and G ends with a relu.
 
     tanh starts around 0 and then deletes x rather than rescaling it: the authors place the module in the residual
-    branch of a block. Elsewhere ``start: identity`` or ``code`` is the better choice. a and m start as in the
-    authors' code: normal, cut off at twice their standard deviation, with variance 1.
+    branch of a block. The neutral start has that block's sum, y = x + x * tanh(...), or twice the sigmoid of
+    ``code``, and S and G, or a and m, start at 0. Else a and m start as in the authors' code: normal, cut off at
+    twice their standard deviation, with variance 1.
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio of both halves; the hidden width is max(1, C // reduction).
+        reduction: bottleneck ratio of both halves; the hidden width is max(min_hidden, C // reduction).
         variant: ``paper`` or ``code``.
+        min_hidden: 8; 1 for the paper's width on a narrow map.
+        neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1, or ``variant`` is neither of the two.
+        AttentionError: a number is below 1, or ``variant`` is neither of the two.
     """
 
-    def __init__(self, channels: int, reduction: int = 4, variant: Literal["paper", "code"] = "paper") -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 4,
+        variant: Literal["paper", "code"] = "paper",
+        min_hidden: int = 8,
+        neutral: bool = False,
+    ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "variant": variant})
-        hidden = max(1, channels // reduction)
+        options = {"reduction": reduction, "variant": variant, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
+        hidden = hidden_width(channels, reduction, min_hidden)
         self.by_paper = variant == "paper"
         self.local = nn.Sequential(
             *(nn.Conv2d(channels, hidden, 1), nn.ReLU()),
             *(() if self.by_paper else (nn.Conv2d(hidden, hidden, 5, padding=2), nn.ReLU())),
-            nn.Conv2d(hidden, 1, 1),
+            from_zero(nn.Conv2d(hidden, 1, 1), neutral and self.by_paper),
         )
-        self.perceptron = ChannelPerceptron(channels, reduction)
-        self.combine = SumAndProduct(channels)
+        self.perceptron = ChannelPerceptron(channels, hidden, neutral=neutral and self.by_paper)
+        self.neutral = neutral
+        # Of ``code`` a and m start at zero: behind the relu a G of 0 would stay.
+        self.combine = from_zero(SumAndProduct(channels), neutral and not self.by_paper)
 
     def forward(self, x: Tensor) -> Tensor:
         by_position: Tensor = self.local(x)
         by_channel: Tensor = self.perceptron(x.mean((2, 3)))[:, :, None, None]
         if self.by_paper:
             weights = self.combine.forward(by_position, by_channel).tanh()
+            weights = 1 + weights if self.neutral else weights
         else:
             weights = self.combine.forward(by_position, functional.relu(by_channel)).sigmoid()
+            weights = scaled(weights, 2.0 if self.neutral else 1.0)
         return x * weights.to(x.dtype)
 
 

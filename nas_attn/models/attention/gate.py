@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import GATED_STAGES, AttentionKind, Option
 
@@ -24,8 +25,16 @@ KIND = AttentionKind(
             "common: at full resolution, normalised; oktay: the authors' code, at half resolution",
             choices=("common", "oktay"),
         ),
+        Option(
+            "signal",
+            "upconvolved",
+            "upconvolved: the decoder feature at the level's size, where a network has it; coarse: as it enters",
+            choices=("upconvolved", "coarse"),
+        ),
+        Option("align_corners", False, "how what is resized lies on its new size, as torch has it"),
     ),
     needs_gate=True,
+    neutral_start=True,
 )
 
 
@@ -34,25 +43,45 @@ class AttentionGate(nn.Module):
     """Let through the positions of x that the gating signal asks for (Oktay et al. 2018, arXiv:1804.03999,
     eq. 1-2).
 
-        y = x * sigmoid(psi(relu(W_x x + W_g g)))
+        y = x * sigmoid(psi(relu(W_x x + W_g g)))          neutral: y = x * 2 sigmoid(...)
 
     Both variants add to this: ``common`` (see ``CommonGate``) normalises each of the three convolutions,
     ``oktay`` (see ``OktayGate``) finds the weights at half resolution and convolves what it has gated.
 
+    With the signal ``upconvolved`` g is the decoder feature that the level's up-convolution has brought to C
+    channels and the size of x, as in most Attention U-Nets (MONAI, LeeJunHyun/Image_Segmentation); with ``coarse``
+    it is that feature as it enters the level, with 2C channels and half the size, as in the paper. The network
+    chooses what it hands over; one without up-convolutions has the coarse feature only. At a skip the gate filters
+    what the encoder hands over; behind a decoder's block, where the paper has none, it filters the block's output
+    by the signal that the block was made from.
+
     Args:
         channels: C of the input.
-        gate_channels: Cg of the gating signal, the decoder feature that enters the level.
+        gate_channels: Cg of the gating signal.
         variant: ``common`` or ``oktay``.
-    Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); h x w is about half of H x W, any size will do.
+        signal: which feature is g: ``upconvolved`` or ``coarse``; nothing in the module depends on it.
+        align_corners: of each bilinear interpolation.
+        neutral: twice the sigmoid, of 0 at step 0; the W of ``oktay`` starts as ever.
+    Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); h x w may be any size.
     Raises:
         AttentionError: ``channels`` or ``gate_channels`` is below 1, ``variant`` is neither of the two, the map
             is too small for ``oktay``, or a map of 1x1 is to be trained with a batch of one.
     """
 
-    def __init__(self, channels: int, gate_channels: int, variant: Literal["common", "oktay"] = "common") -> None:
+    def __init__(
+        self,
+        channels: int,
+        gate_channels: int,
+        variant: Literal["common", "oktay"] = "common",
+        signal: Literal["upconvolved", "coarse"] = "upconvolved",
+        align_corners: bool = False,
+        neutral: bool = False,
+    ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels, "gate_channels": gate_channels}, {"variant": variant})
-        self.gate = (CommonGate if variant == "common" else OktayGate)(channels, gate_channels)
+        options = {"variant": variant, "signal": signal, "align_corners": align_corners}
+        check_arguments(KIND, {"channels": channels, "gate_channels": gate_channels}, options)
+        kind = CommonGate if variant == "common" else OktayGate
+        self.gate = kind(channels, gate_channels, align_corners, neutral)
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
         gated: Tensor = self.gate(x, gate)
@@ -62,29 +91,37 @@ class AttentionGate(nn.Module):
 class CommonGate(nn.Module):
     """The form that most Attention U-Nets have (LeeJunHyun/Image_Segmentation, MONAI).
 
-        y = x * sigmoid(BN(psi(relu(BN(W_g up(g)) + BN(W_x x)))))
+        y = x * sigmoid(BN(psi(relu(BN(up(W_g g)) + BN(W_x x)))))
 
-    The weights are found at the resolution of x, to which g is brought by bilinear interpolation; each 1x1
-    convolution has a bias.
+    The weights are found at the resolution of x, to which W_g g is brought by bilinear interpolation where it is
+    of another size; each 1x1 convolution has a bias. The two commute, for the weights of an interpolation add up
+    to 1, and before it W_g costs a quarter.
 
     Args:
         channels: C of the input; the hidden width is max(1, C // 2).
         gate_channels: Cg of the gating signal.
+        align_corners: of the interpolation.
+        neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W).
     """
 
-    def __init__(self, channels: int, gate_channels: int) -> None:
+    def __init__(
+        self, channels: int, gate_channels: int, align_corners: bool = False, neutral: bool = False
+    ) -> None:
         super().__init__()
         hidden = max(1, channels // 2)
+        self.align_corners = align_corners
         self.from_gate = nn.Sequential(nn.Conv2d(gate_channels, hidden, 1), nn.BatchNorm2d(hidden))
         self.from_input = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden))
-        self.psi = nn.Sequential(nn.Conv2d(hidden, 1, 1), nn.BatchNorm2d(1))
+        self.psi = nn.Sequential(nn.Conv2d(hidden, 1, 1), from_zero(nn.BatchNorm2d(1), neutral))
+        self.gain = 2.0 if neutral else 1.0
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
         check_batch_statistics(KIND.name, x, self.training)
-        asked = self.from_gate(_resized(gate, x))
+        convolve, normalise = self.from_gate
+        asked = normalise(_resized(convolve(gate), x, self.align_corners))
         weights: Tensor = self.psi(functional.relu(asked + self.from_input(x))).sigmoid()
-        return x * weights
+        return x * scaled(weights, self.gain)
 
 
 class OktayGate(nn.Module):
@@ -98,15 +135,21 @@ class OktayGate(nn.Module):
     Args:
         channels: C of the input; the hidden width is max(1, C // 2).
         gate_channels: Cg of the gating signal.
+        align_corners: of the interpolation.
+        neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); H and W of at least 2.
     """
 
-    def __init__(self, channels: int, gate_channels: int) -> None:
+    def __init__(
+        self, channels: int, gate_channels: int, align_corners: bool = False, neutral: bool = False
+    ) -> None:
         super().__init__()
         hidden = max(1, channels // 2)
+        self.align_corners = align_corners
         self.theta = nn.Conv2d(channels, hidden, 2, stride=2, bias=False)
         self.phi = nn.Conv2d(gate_channels, hidden, 1)
-        self.psi = nn.Conv2d(hidden, 1, 1)
+        self.psi = from_zero(nn.Conv2d(hidden, 1, 1), neutral)
+        self.gain = 2.0 if neutral else 1.0
         self.project = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
@@ -117,13 +160,14 @@ class OktayGate(nn.Module):
                 "both sides must be at least 2, or use variant=common"
             )
         halved = self.theta(x)
-        weights = self.psi(functional.relu(halved + _resized(self.phi(gate), halved))).sigmoid()
-        gated: Tensor = self.project(x * _resized(weights, x))
+        asked = _resized(self.phi(gate), halved, self.align_corners)
+        weights = self.psi(functional.relu(halved + asked)).sigmoid()
+        gated: Tensor = self.project(x * _resized(scaled(weights, self.gain), x, self.align_corners))
         return gated
 
 
-def _resized(x: Tensor, like: Tensor) -> Tensor:
-    """x at the height and width of another map, by bilinear interpolation (corners not aligned)."""
+def _resized(x: Tensor, like: Tensor, align_corners: bool) -> Tensor:
+    """x at the height and width of another map, by bilinear interpolation."""
     if x.shape[2:] == like.shape[2:]:
         return x
-    return functional.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+    return functional.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=align_corners)

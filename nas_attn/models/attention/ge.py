@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from torch import Tensor, nn
@@ -9,12 +10,15 @@ from torch.nn import functional
 
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._neutral import from_zero, scaled
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 REDUCTION = 16
+TYPICAL = 1 / (1 + math.exp(-((2 * math.pi) ** -0.5)))
+"""The sigmoid of 0.4, the mean of what a normalised and rectified map has."""
 
 KIND = AttentionKind(
     name="ge",
@@ -33,7 +37,9 @@ KIND = AttentionKind(
             "none: averages (theta-); conv: depthwise convolutions (theta); mlp: and a perceptron (theta+)",
             choices=("none", "conv", "mlp"),
         ),
+        MIN_HIDDEN,
     ),
+    neutral_start=True,
 )
 
 
@@ -56,6 +62,8 @@ class GatherExcite(nn.Module):
         channels: C of the input.
         extent: e: 2, 4, 8 or ``global``.
         parameters: ``none``, ``conv`` or ``mlp``.
+        min_hidden: least hidden channels of the perceptron.
+        neutral: the gate over its value at the start; the last layer, where there is one, starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1, an option is not allowed, or ``extent`` is ``global`` and
@@ -67,23 +75,30 @@ class GatherExcite(nn.Module):
         channels: int,
         extent: Literal[2, 4, 8, "global"] = 8,
         parameters: Literal["none", "conv", "mlp"] = "none",
+        min_hidden: int = 8,
+        neutral: bool = False,
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"extent": extent, "parameters": parameters})
+        options = {"extent": extent, "parameters": parameters, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
         if extent == "global" and parameters != "none":
             raise AttentionError(
                 f"ge: extent=global needs parameters=none and not {parameters}: a convolution over the whole map "
                 "would fit maps of one size only; use an extent of 2, 4 or 8"
             )
         self.extent = extent
-        self.perceptron = ChannelPerceptron(channels, REDUCTION) if parameters == "mlp" else None
-        self.gather = None if extent == "global" or parameters == "none" else _convolutions(channels, extent)
+        hidden = hidden_width(channels, REDUCTION, min_hidden)
+        self.perceptron = ChannelPerceptron(channels, hidden, neutral=neutral) if parameters == "mlp" else None
+        self.gather = None
+        if extent != "global" and parameters != "none":
+            self.gather = _convolutions(channels, extent, from_zero_on=neutral and parameters == "conv")
+        self.gain = (1 / TYPICAL if parameters == "none" else 2.0) if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         gathered = _averages(x, self.extent) if self.gather is None else self.gather(x)
         if self.perceptron is not None:
             gathered = self.perceptron(gathered.movedim(1, -1)).movedim(-1, 1)
-        weights = gathered.sigmoid()
+        weights = scaled(gathered.sigmoid(), self.gain)
         return x * functional.interpolate(weights, size=x.shape[2:], mode="nearest")
 
 
@@ -95,10 +110,18 @@ def _averages(x: Tensor, extent: int | Literal["global"]) -> Tensor:
     return functional.avg_pool2d(x, 2 * reach + 1, stride=extent, padding=reach, count_include_pad=False)
 
 
-def _convolutions(channels: int, extent: int) -> nn.Sequential:
-    """Depthwise convolutions that halve the map until it is ``extent`` times smaller."""
+def _convolutions(channels: int, extent: int, from_zero_on: bool) -> nn.Sequential:
+    """Depthwise convolutions that halve the map until it is ``extent`` times smaller.
+
+    Args:
+        channels: C.
+        extent: a power of two.
+        from_zero_on: the last normalisation starts at zero.
+    """
     steps: list[nn.Module] = []
     for _ in range(extent.bit_length() - 1):
         convolution = nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=channels, bias=False)
-        steps += [convolution, PooledNorm(channels), nn.ReLU()]
+        norm = PooledNorm(channels)
+        steps += [convolution, norm, nn.ReLU()]
+    from_zero(norm.norm, from_zero_on)
     return nn.Sequential(*steps[:-1])

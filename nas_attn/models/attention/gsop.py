@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._precise import as_weights_of, precise, without_autocast
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Option
@@ -20,9 +21,10 @@ KIND = AttentionKind(
     title="global second-order pooling",
     paper="Gao et al. 2019, arXiv:1811.12006",
     options=(
-        Option("hidden", 128, "channels whose covariances are taken", minimum=2),
+        Option("hidden", 128, "channels whose covariances are taken, but no more than the map has", minimum=2),
         Option("stride", 1, "pixels from one sample of the covariances to the next", choices=(1, 2)),
     ),
+    neutral_start=True,
 )
 
 
@@ -32,15 +34,17 @@ class GlobalSecondOrderPooling(nn.Module):
 
         z = relu(BN(conv_1x1(relu(x)))),  S = cov_HW(z),  y = x * sigmoid(W rows(BN(S)))
 
-    The convolution brings x to d channels; S is d x d. ``rows`` answers each row of S by itself, with 4 numbers (a
-    grouped convolution with bias); W, with bias, brings the 4 d numbers back to C. There is no relu between the
-    two, as in the authors' code, which also has the normalisation of rows. The covariance divides by H W; the mean
-    is subtracted, where the code multiplies by a centring matrix of H W x H W. This is the block's channel form.
+    The convolution brings x to d channels, no more than C (but 2); S is d x d. ``rows`` answers each row of S
+    by itself, with 4 numbers (a grouped convolution with bias); W, with bias, brings the 4 d numbers back to C.
+    There is no relu between the two, as in the authors' code, which also has the normalisation of rows. The
+    covariance divides by H W; the mean is subtracted, where the code multiplies by a centring matrix of H W x H
+    W. This is the block's channel form.
 
     Args:
         channels: C of the input.
-        hidden: d, 128 in the paper for any C.
+        hidden: d at most; 128 in the paper, whose maps have 256 channels and more.
         stride: of the first convolution; the authors' code has 2 in its first stage, where maps are largest.
+        neutral: twice the sigmoid, of 0 at step 0: W starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. On a map of one position all
         covariances are 0.
     Raises:
@@ -48,14 +52,16 @@ class GlobalSecondOrderPooling(nn.Module):
             batch of one.
     """
 
-    def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1) -> None:
+    def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1, neutral: bool = False) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"hidden": hidden, "stride": stride})
+        hidden = min(hidden, max(2, channels))
         self.reduce = nn.Conv2d(channels, hidden, 1, stride=stride)
         self.reduce_norm = nn.BatchNorm2d(hidden)
         self.row_norm = nn.BatchNorm2d(hidden)
         self.rows = nn.Conv2d(hidden, PER_ROW * hidden, (hidden, 1), groups=hidden)
-        self.excite = nn.Conv2d(PER_ROW * hidden, channels, 1)
+        self.excite = from_zero(nn.Conv2d(PER_ROW * hidden, channels, 1), neutral)
+        self.gain = 2.0 if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         reduced = self.reduce(functional.relu(x))
@@ -63,7 +69,7 @@ class GlobalSecondOrderPooling(nn.Module):
         covariance = _covariance(functional.relu(self.reduce_norm(reduced)).flatten(2))
         rows = self.row_norm(as_weights_of(self.row_norm, covariance[..., None]))
         weights: Tensor = self.excite(self.rows(rows)).sigmoid()
-        return x * weights
+        return x * scaled(weights, self.gain)
 
 
 def _covariance(z: Tensor) -> Tensor:

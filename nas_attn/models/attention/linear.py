@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._neutral import from_zero
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
@@ -21,6 +22,7 @@ KIND = AttentionKind(
         Option("heads", 1, "equal parts of the channels that attend by themselves", choices=(1, 2, 4, 8)),
         Option("reduction", 2, "channels over the channels of queries, keys and values", minimum=1),
     ),
+    neutral_start=True,
 )
 
 
@@ -41,19 +43,22 @@ class EfficientAttention(nn.Module):
         heads: equal parts into which the channels of q, k and v are cut; softmax of q runs within one.
         reduction: C over d; d is C // reduction, rounded down to a multiple of ``heads``, and at least 2 for each
             head: softmax over a single channel would leave q without a say.
+        neutral: W and b start at 0.
     Shape: (N, C, H, W) -> (N, C, H, W); time and memory grow with H * W.
     Raises:
         AttentionError: ``channels`` or ``reduction`` is below 1 or ``heads`` is not among the allowed ones.
     """
 
-    def __init__(self, channels: int, heads: Literal[1, 2, 4, 8] = 1, reduction: int = 2) -> None:
+    def __init__(
+        self, channels: int, heads: Literal[1, 2, 4, 8] = 1, reduction: int = 2, neutral: bool = False
+    ) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"heads": heads, "reduction": reduction})
         hidden = heads * max(2, channels // reduction // heads)
         self.query = nn.Conv2d(channels, hidden, 1)
         self.key = nn.Conv2d(channels, hidden, 1)
         self.value = nn.Conv2d(channels, hidden, 1)
-        self.project = nn.Conv2d(hidden, channels, 1)
+        self.project = from_zero(nn.Conv2d(hidden, channels, 1), neutral)
         self.heads = heads
 
     def forward(self, x: Tensor) -> Tensor:

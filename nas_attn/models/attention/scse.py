@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
-from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention._neutral import from_zero, scaled
+from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
-from nas_attn.models.kind import AttentionKind, Option
+from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
     name="scse",
@@ -26,7 +27,9 @@ KIND = AttentionKind(
             "how the two reweighted maps become one",
             choices=("add", "max", "mul", "concat"),
         ),
+        MIN_HIDDEN,
     ),
+    neutral_start=True,
 )
 
 _FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -44,15 +47,18 @@ class SpatialChannelSqueezeExcite(nn.Module):
         y = c + s | max(c, s) | c * s | W [c, s]
 
     The paper adds; its sequel (Roy et al. 2019, arXiv:1808.08127) compares the four. ``concat`` there doubles
-    the channels; here a 1x1 convolution W without bias brings them back to C and starts as the sum.
+    the channels; here a 1x1 convolution W without bias brings them back to C and starts as the sum. The sum of two
+    gates of a half is neutral as it is; ``max`` and ``mul`` have twice each gate (``mul`` begins as x^2).
 
     Args:
         channels: C of the input.
-        reduction: bottleneck ratio; the hidden width is max(1, C // reduction). Both papers have 2.
+        reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction). Both papers have 2.
         fusion: ``add``, ``max``, ``mul`` or ``concat``.
+        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1 or ``fusion`` is not among the four.
+        AttentionError: a number is below 1 or ``fusion`` is not among the four.
     """
 
     def __init__(
@@ -60,17 +66,23 @@ class SpatialChannelSqueezeExcite(nn.Module):
         channels: int,
         reduction: int = 2,
         fusion: Literal["add", "max", "mul", "concat"] = "add",
+        min_hidden: int = 8,
+        neutral: bool = False,
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "fusion": fusion})
-        self.perceptron = ChannelPerceptron(channels, reduction)
-        self.conv = nn.Conv2d(channels, 1, 1)
+        options = {"reduction": reduction, "fusion": fusion, "min_hidden": min_hidden}
+        check_arguments(KIND, {"channels": channels}, options)
+        self.perceptron = ChannelPerceptron(
+            channels, hidden_width(channels, reduction, min_hidden), neutral=neutral
+        )
+        self.conv = from_zero(nn.Conv2d(channels, 1, 1), neutral)
+        self.gain = 2.0 if neutral and fusion in ("max", "mul") else 1.0
         self.fusion = fusion
         self.mix = LearnedSum(channels) if fusion == "concat" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        by_channel = x * self.perceptron(x.mean((2, 3))).sigmoid()[:, :, None, None]
-        by_position = x * self.conv(x).sigmoid()
+        by_channel = x * scaled(self.perceptron(x.mean((2, 3))).sigmoid(), self.gain)[:, :, None, None]
+        by_position = x * scaled(self.conv(x).sigmoid(), self.gain)
         if self.mix is not None:
             return self.mix.forward(by_channel, by_position)
         return _FUSIONS[self.fusion](by_channel, by_position)

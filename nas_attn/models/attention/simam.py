@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._neutral import scaled
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Option
@@ -14,6 +17,7 @@ KIND = AttentionKind(
     title="simple, parameter-free attention",
     paper="Yang et al. 2021, ICML, PMLR 139:11863",
     options=(Option("regulariser", 1e-4, "lambda; the authors' ImageNet runs take 0.1", minimum=1e-8),),
+    neutral_start=True,
 )
 
 
@@ -29,15 +33,17 @@ class SimpleAttention(nn.Module):
     Args:
         channels: C of the input; nothing depends on it.
         regulariser: lambda.
+        neutral: the gate over its value for a position at the usual distance, where d is v.
     Shape: (N, C, H, W) -> (N, C, H, W); on a map of one position d and v are 0.
     Raises:
         AttentionError: ``channels`` is below 1 or ``regulariser`` is not allowed.
     """
 
-    def __init__(self, channels: int, regulariser: float = 1e-4) -> None:
+    def __init__(self, channels: int, regulariser: float = 1e-4, neutral: bool = False) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"regulariser": regulariser})
         self.regulariser = regulariser
+        self.gain = 1 + math.exp(-0.75) if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         exact = precise(x)
@@ -45,4 +51,4 @@ class SimpleAttention(nn.Module):
         others = max(1, x.shape[2] * x.shape[3] - 1)  # a map of one position has no others
         variance = distance.sum((2, 3), keepdim=True) / others
         weights = (distance / (4 * (variance + self.regulariser)) + 0.5).sigmoid()
-        return x * weights.to(x.dtype)
+        return x * scaled(weights, self.gain).to(x.dtype)

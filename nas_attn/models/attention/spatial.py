@@ -19,6 +19,7 @@ KIND = AttentionKind(
         Option("kernel_size", 7, "side of the convolution, in pixels", choices=(3, 7)),
         Option("norm", True, "whether batch normalisation follows the convolution, as in the authors' code"),
     ),
+    neutral_start=True,
 )
 
 
@@ -35,16 +36,19 @@ class SpatialAttention(nn.Module):
         channels: C of the input; nothing depends on it.
         kernel_size: k, 3 or 7.
         norm: whether BN is there.
+        neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W) -> (N, C, H, W); with ``norm``, N * H * W must be at least 2 in training.
     Raises:
         AttentionError: ``channels`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map of 1x1 is to be
             normalised in training with a batch of one.
     """
 
-    def __init__(self, channels: int, kernel_size: Literal[3, 7] = 7, norm: bool = True) -> None:
+    def __init__(
+        self, channels: int, kernel_size: Literal[3, 7] = 7, norm: bool = True, neutral: bool = False
+    ) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size, "norm": norm})
-        self.gate = SpatialGate(kernel_size, norm)
+        self.gate = SpatialGate(kernel_size, norm, neutral)
         self.normalised = norm
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._neutral import scaled
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._precise import as_weights_of, precise
 from nas_attn.models.attention._registry import attention
@@ -18,6 +19,7 @@ KIND = AttentionKind(
     options=(
         Option("unbiased", False, "whether deviations divide by H*W - 1, as in the authors' code, and not by H*W"),
     ),
+    neutral_start=True,
 )
 
 
@@ -27,22 +29,25 @@ class StyleRecalibration(nn.Module):
 
         y = x * sigmoid(BN(w_1 mean_HW(x) + w_2 std_HW(x)))
 
-    Each channel has a w of its own, 0 at the start (the authors' code), so that the weights begin at 1/2. The
+    Each channel has a w of its own, 0 at the start (the authors' code), so that the weights begin at 1/2
+    (neutral: at twice that). The
     batch normalisation is over images: see ``PooledNorm`` for a batch of one.
 
     Args:
         channels: C of the input.
         unbiased: the divisor of the variance: H * W, as in the paper, or H * W - 1, as in the authors' code. A map
             of one position has deviation 0 either way.
+        neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or ``unbiased`` is no truth value.
     """
 
-    def __init__(self, channels: int, unbiased: bool = False) -> None:
+    def __init__(self, channels: int, unbiased: bool = False, neutral: bool = False) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"unbiased": unbiased})
         self.unbiased = unbiased
+        self.gain = 2.0 if neutral else 1.0
         self.style = nn.Parameter(torch.empty(channels, 2))
         self.norm = PooledNorm(channels)
         self.reset_parameters()
@@ -60,4 +65,4 @@ class StyleRecalibration(nn.Module):
         style = self.style[:, 0] * mean + self.style[:, 1] * deviation
         style = as_weights_of(self.norm, style[:, :, None, None])
         weights: Tensor = self.norm(style).sigmoid()
-        return x * weights.to(x.dtype)
+        return x * scaled(weights, self.gain).to(x.dtype)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind
@@ -14,6 +15,7 @@ KIND = AttentionKind(
     name="strip",
     title="strip pooling module (SPNet)",
     paper="Hou et al. 2020, arXiv:2003.13328",
+    neutral_start=True,
 )
 
 
@@ -24,25 +26,32 @@ class StripPooling(nn.Module):
         y = x * sigmoid(F(relu(BN(conv_3x1(mean_W(x))) + BN(conv_1x3(mean_H(x))))))
 
     The strips are spread over the map before they are added; F is a 1x1 convolution. All three convolutions keep
-    the channels and have biases. Normalisation and relu are in the authors' code and not in the equations; a strip
-    of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed pooling module, which
-    goes by the same name in places, is another one.
+    the channels; as in the authors' code F alone has a bias. Normalisation and relu are in that code and not in
+    the equations; a strip of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed
+    pooling module, which goes by the same name in places, is another one.
 
     Args:
         channels: C of the input.
+        neutral: twice the sigmoid, of 0 at step 0: F starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, neutral: bool = False) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {})
-        self.rows = nn.Sequential(nn.Conv2d(channels, channels, (3, 1), padding=(1, 0)), PooledNorm(channels))
-        self.columns = nn.Sequential(nn.Conv2d(channels, channels, (1, 3), padding=(0, 1)), PooledNorm(channels))
-        self.mix = nn.Conv2d(channels, channels, 1)
+        self.rows = _strip(channels, (3, 1))
+        self.columns = _strip(channels, (1, 3))
+        self.mix = from_zero(nn.Conv2d(channels, channels, 1), neutral)
+        self.gain = 2.0 if neutral else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         strips = self.rows(x.mean(3, keepdim=True)) + self.columns(x.mean(2, keepdim=True))
         weights: Tensor = self.mix(functional.relu(strips)).sigmoid()
-        return x * weights
+        return x * scaled(weights, self.gain)
+
+
+def _strip(channels: int, kernel: tuple[int, int]) -> nn.Sequential:
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    return nn.Sequential(nn.Conv2d(channels, channels, kernel, padding=padding, bias=False), PooledNorm(channels))

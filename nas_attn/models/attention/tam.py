@@ -37,7 +37,7 @@ class TemporalAdaptive(nn.Module):
         theta = softmax_k(W_2 relu(BN(W_1 s_c)))                            for each channel by itself
 
     Beyond the first and the last frame of the clip stand zeros. Where the equations leave it open we do as the
-    authors' code does: no layer has a bias, and V's first convolution looks at 3 frames whatever K is.
+    authors' code does: no layer has a bias, and V's first convolution looks at K frames.
 
     Args:
         channels: C of the input.
@@ -58,7 +58,7 @@ class TemporalAdaptive(nn.Module):
         options = {"kernel": kernel, "expansion": expansion, "reduction": reduction}
         check_arguments(KIND, {"channels": channels, "frames": frames}, options)
         self.frames = frames
-        self.weigh = FrameWeights(channels, max(1, channels // reduction))
+        self.weigh = FrameWeights(channels, max(1, channels // reduction), kernel)
         self.kernels = FrameKernels(frames, expansion * frames, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,12 +77,13 @@ class FrameWeights(nn.Module):
     Args:
         channels: C.
         hidden: channels between the two convolutions.
+        kernel: frames that the first of them looks at, odd.
     Shape: (B, C, T) -> (B, C, T).
     """
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, kernel: int) -> None:
         super().__init__()
-        self.reduce = nn.Conv1d(channels, hidden, 3, padding=1, bias=False)
+        self.reduce = nn.Conv1d(channels, hidden, kernel, padding=kernel // 2, bias=False)
         self.norm = nn.BatchNorm1d(hidden)
         self.excite = nn.Conv1d(hidden, channels, 1, bias=False)
 

@@ -16,6 +16,7 @@ KIND = AttentionKind(
     title="triplet attention",
     paper="Misra et al. 2021, arXiv:2010.03045",
     options=(Option("kernel_size", 7, "side of the three convolutions", choices=(3, 7)),),
+    neutral_start=True,
 )
 
 
@@ -32,18 +33,19 @@ class TripletAttention(nn.Module):
     Args:
         channels: C of the input; nothing depends on it.
         kernel_size: of the convolutions, 3 or 7.
+        neutral: twice each sigmoid, of 0 at step 0.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
         AttentionError: ``channels`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map of 1x1 is to be
             trained with a batch of one.
     """
 
-    def __init__(self, channels: int, kernel_size: Literal[3, 7] = 7) -> None:
+    def __init__(self, channels: int, kernel_size: Literal[3, 7] = 7, neutral: bool = False) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size})
-        self.over_height = SpatialGate(kernel_size)
-        self.over_width = SpatialGate(kernel_size)
-        self.over_channels = SpatialGate(kernel_size)
+        self.over_height = SpatialGate(kernel_size, neutral=neutral)
+        self.over_width = SpatialGate(kernel_size, neutral=neutral)
+        self.over_channels = SpatialGate(kernel_size, neutral=neutral)
 
     def forward(self, x: Tensor) -> Tensor:
         standing, lying = x.transpose(1, 2), x.transpose(1, 3)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from nas_attn.models.attention._attend import attend
 from nas_attn.models.attention._check import check_arguments
+from nas_attn.models.attention._neutral import from_zero
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
@@ -32,12 +33,13 @@ KIND = AttentionKind(
         Option("mlp_ratio", 4, "hidden channels of the perceptron over channels", minimum=1),
         Option(
             "position",
-            "none",
-            "grid: a learned 16x16 map, resized and added to the input; none: no position but its neighbours'",
-            choices=("none", "grid"),
+            "conv",
+            "added to the input: conv, a 3x3 convolution of it; grid, a learned 16x16 map, resized; none",
+            choices=("conv", "grid", "none"),
         ),
     ),
     quadratic=True,
+    neutral_start=True,
 )
 
 
@@ -55,14 +57,17 @@ class TransformerBlock(nn.Module):
     The paper adds learned positions once, in front of its first block, and not in a block; without them (and
     without the padded convolutions around it) a block does not know where a token stands. ``position=grid`` adds
     such a map in front of this block, x + p: 16x16 learned vectors, resized to H x W by antialiased bicubic
-    interpolation, as the paper does in two dimensions where the number of tokens changes.
+    interpolation, as the paper does in two dimensions where the number of tokens changes. ``position=conv`` adds a
+    depthwise 3x3 convolution of x with bias, whose padding tells where a token stands at every size of map (Chu et
+    al. 2023, arXiv:2102.10882).
 
     Args:
         channels: C of the input.
         heads: a number, lowered to the next one that divides C, or ``auto``: C // 64, which gives a head the 64
             channels that it has in all of the paper's models but the largest.
         mlp_ratio: hidden channels of the perceptron over C.
-        position: ``none`` or ``grid``.
+        position: ``conv``, ``grid`` or ``none``.
+        neutral: W, W2, the convolution of ``position`` and their biases start at 0.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with (H * W)^2, memory with H * W (see ``attend``).
     Raises:
         AttentionError: ``channels`` or ``mlp_ratio`` is below 1, or ``heads`` or ``position`` is not among the
@@ -74,23 +79,24 @@ class TransformerBlock(nn.Module):
         channels: int,
         heads: Literal["auto", 1, 2, 4, 8, 16] = "auto",
         mlp_ratio: int = 4,
-        position: Literal["none", "grid"] = "none",
+        position: Literal["conv", "grid", "none"] = "conv",
+        neutral: bool = False,
     ) -> None:
         super().__init__()
         options = {"heads": heads, "mlp_ratio": mlp_ratio, "position": position}
         check_arguments(KIND, {"channels": channels}, options)
         self.heads = _heads(channels, max(1, channels // HEAD_CHANNELS) if heads == "auto" else heads)
-        self.position = PositionGrid(channels) if position == "grid" else None
+        self.position = _position(position, channels, neutral)
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
         self.qkv = nn.Linear(channels, 3 * channels)
-        self.project = nn.Linear(channels, channels)
+        self.project = from_zero(nn.Linear(channels, channels), neutral)
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
         self.expand = nn.Linear(channels, mlp_ratio * channels)
-        self.contract = nn.Linear(mlp_ratio * channels, channels)
+        self.contract = from_zero(nn.Linear(mlp_ratio * channels, channels), neutral)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.position is not None:
-            x = x + self.position.forward(x)
+            x = x + self.position(x)
         x = x + _map(self._attended(self.norm1(_tokens(x))), x)
         hidden = functional.gelu(self.expand(self.norm2(_tokens(x))))
         return x + _map(self.contract(hidden), x)
@@ -124,6 +130,12 @@ class PositionGrid(nn.Module):
     def forward(self, like: Tensor) -> Tensor:
         resized = functional.interpolate(precise(self.weight), like.shape[2:], mode="bicubic", antialias=True)
         return resized.to(like.dtype)
+
+
+def _position(position: str, channels: int, neutral: bool) -> nn.Module | None:
+    if position == "conv":
+        return from_zero(nn.Conv2d(channels, channels, 3, padding=1, groups=channels), neutral)
+    return PositionGrid(channels) if position == "grid" else None
 
 
 def _heads(channels: int, most: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from nas_attn.errors import AttentionError, RegistryError, SpaceError, did_you_mean
-from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.attention import Fade, attention_at, takes_upconvolved
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.kind import AttentionKind, Family
 from nas_attn.models.network import UNetConfig
@@ -50,6 +50,7 @@ def build_unet(network: UNetConfig, placement: Placement) -> UNet:
         upsampling=network.upsampling,
         attention=modules,
         gated=_places(placement, lambda kind: kind.needs_gate),
+        gated_finely={str(location) for location, spec in placement.attended if takes_upconvolved(spec)},
         instead=_places(placement, lambda kind: kind.family is Family.CONVOLUTION) - fading,
         beside=_places(placement, lambda kind: kind.family is Family.CONVOLUTION) & fading,
         around=_places(placement, lambda kind: kind.family is Family.BLOCK),

@@ -31,6 +31,7 @@ class UNet(nn.Module):
         attention: location (``encoder.0``, ``bottleneck``, ``skip.0``, ``decoder.0``) to module; a location
             left out has none.
         gated: the locations whose module takes, as a second input, the decoder feature that enters the level.
+        gated_finely: those of them that take it up-convolved, at the level's own size.
         instead: those whose module stands in for the second convolution of the block, which is left out.
         beside: those whose module takes, as a second input, the second convolution of the block, and stands in
             for it.
@@ -53,6 +54,7 @@ class UNet(nn.Module):
         instead: Collection[str] = (),
         beside: Collection[str] = (),
         around: Collection[str] = (),
+        gated_finely: Collection[str] = (),
     ) -> None:
         super().__init__()
         widths = [base_channels * 2**level for level in range(depth + 1)]
@@ -60,6 +62,7 @@ class UNet(nn.Module):
         self.depth = depth
         self.norm = norm
         self.gated = frozenset(gated)
+        self.gated_finely = frozenset(gated_finely)
         self.instead = frozenset(instead)
         self.beside = frozenset(beside)
         self.around = frozenset(around)
@@ -85,17 +88,20 @@ class UNet(nn.Module):
             feature = self.pool(feature)
         feature = self._run("bottleneck", self.bottleneck, feature)
         for level in reversed(range(self.depth)):
-            gate = feature
-            skip = self._attend(f"skip.{level}", skips.pop(), gate)
-            merged = torch.cat([skip, self.up[level](gate, skip)], dim=1)
-            feature = self._run(f"decoder.{level}", self.decoder[level], merged, gate)
+            coarse, skip = feature, skips.pop()
+            fine = self.up[level](coarse, skip)
+            skip = self._attend(f"skip.{level}", skip, coarse, fine)
+            merged = torch.cat([skip, fine], dim=1)
+            feature = self._run(f"decoder.{level}", self.decoder[level], merged, coarse, fine)
         logits: Tensor = self.head(feature)
         return logits
 
     def _block(self, place: str, in_channels: int, out_channels: int) -> Block:
         return Block(in_channels, out_channels, self.norm, replaced=place in self.instead)
 
-    def _run(self, place: str, block: nn.Module, x: Tensor, gate: Tensor | None = None) -> Tensor:
+    def _run(
+        self, place: str, block: nn.Module, x: Tensor, coarse: Tensor | None = None, fine: Tensor | None = None
+    ) -> Tensor:
         """A block with what stands inside it, around it or behind it."""
         result: Tensor
         if place in self.around:
@@ -105,13 +111,16 @@ class UNet(nn.Module):
         elif place in self.beside:
             result = block(x, partial(self.attention[_key(place)], convolution=block.conv2))
         else:
-            result = self._attend(place, block(x), gate)
+            result = self._attend(place, block(x), coarse, fine)
         return result
 
-    def _attend(self, place: str, feature: Tensor, gate: Tensor | None = None) -> Tensor:
+    def _attend(
+        self, place: str, feature: Tensor, coarse: Tensor | None = None, fine: Tensor | None = None
+    ) -> Tensor:
         if _key(place) not in self.attention:
             return feature
         module = self.attention[_key(place)]
+        gate = fine if place in self.gated_finely else coarse
         attended: Tensor = module(feature, gate) if place in self.gated else module(feature)
         return attended
 

@@ -29,7 +29,8 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
         caption=(
             f"MACs that an attention adds at a place, in per cent of the baseline's {amount(plain.macs)}; "
             "colours are logarithmic. What stands in for a dearer convolution is below 0. MACs count "
-            "multiplications only: what reads and writes the whole map for few of them takes time all the same."
+            "convolutions, linear maps and matrix products: what normalises, pools or multiplies a map by weights "
+            "counts as 0, and takes time all the same."
         ),
         figure=heat_map(
             {cell: logarithm(share) for cell, share in shares.items()},

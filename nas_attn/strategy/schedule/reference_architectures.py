@@ -23,8 +23,9 @@ def control_evaluations(
 
     First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (as
     segmentation_models.pytorch offers it) and gates on all skips (Attention U-Net, Oktay et al. 2018,
-    arXiv:1804.03999). The same on every lower rung, where they tell what short runs are worth. Last the plain
-    U-Net with half and with twice the steps.
+    arXiv:1804.03999): in the common form where the space has it, or else the name says in what it departs. The
+    same on every lower rung, where they tell what short runs are worth. Last the plain U-Net with half and with
+    twice the steps.
 
     Args:
         space: the placements.
@@ -52,8 +53,27 @@ def _named_placements(space: SearchSpace) -> list[tuple[str, Placement]]:
     specs = dict.fromkeys(spec for _, choices in space.choices for spec in choices if spec != NONE)
     named = [(f"{spec} everywhere", _fill(space, _always(spec))) for spec in specs]
     smp = _fill(space, lambda location: _first(specs, "scse") if location.stage is Stage.DECODER else None)
-    attention_unet = _fill(space, lambda location: _first(specs, "gate") if location.stage is Stage.SKIP else None)
-    return [*named, ("scse in the decoder", smp), ("Attention U-Net", attention_unet)]
+    gate = _common_gate(specs)
+    attention_unet = _fill(space, lambda location: gate if location.stage is Stage.SKIP else None)
+    return [*named, ("scse in the decoder", smp), (_attention_unet_name(gate), attention_unet)]
+
+
+def _common_gate(specs: dict[AttentionSpec, None]) -> AttentionSpec | None:
+    """Of the gates that a space offers, the one that is nearest to the common form."""
+    gates = [spec for spec in specs if spec.kind == "gate"]
+    return min(gates, key=lambda spec: len(_departures(spec)), default=None)
+
+
+def _attention_unet_name(gate: AttentionSpec | None) -> str:
+    departures = _departures(gate) if gate else []
+    return f"Attention U-Net, {', '.join(departures)}" if departures else "Attention U-Net"
+
+
+def _departures(gate: AttentionSpec) -> list[str]:
+    """In what a gate is not that of most Attention U-Nets, which take the up-convolved feature as their signal."""
+    options = dict(gate.options)
+    named = {"variant": "variant {}", "signal": "{} gating signal"}
+    return [text.format(options[name]) for name, text in named.items() if name in options]
 
 
 def _fill(space: SearchSpace, wanted: Callable[[Location], AttentionSpec | None]) -> Placement:

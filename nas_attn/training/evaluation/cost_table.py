@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.attention import Fade, attention_at, gate_shape
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.kind import Family
 from nas_attn.models.network import UNetConfig
@@ -80,8 +80,8 @@ def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     with torch.device("meta"):
         module = attention_at(spec, site, classes)
     shapes = [(site.frames, site.channels, site.height, site.width)]
-    if kind.needs_gate and site.gate_channels is not None:
-        shapes.append((site.frames, site.gate_channels, site.height // 2, site.width // 2))
+    if kind.needs_gate and (gate := gate_shape(spec, site)) is not None:
+        shapes.append((site.frames, *gate))
     called = module
     if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
         called = _Around(module, site.channels)

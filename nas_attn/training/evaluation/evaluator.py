@@ -32,6 +32,7 @@ from nas_attn.training import (
     add_gradients,
     initialise,
     score_images,
+    start_at_frequencies,
     train_run,
     why_whole,
 )
@@ -226,6 +227,8 @@ class TrainingEvaluator:
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = build_unet(self.network, placement)
         initialise(module, seed)
+        if self.recipe.class_prior:
+            start_at_frequencies(module, self._sets.train.label_counts)
         return self.precision.place(module, torch.device(self.device))
 
     def _cost(self, placement: Placement, module: nn.Module, budget: Budget, parts: int) -> Cost:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.budget import Budget
-from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.attention import Fade, attention_at, gate_shape
+from nas_attn.models.attention._attend import as_computed
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.kind import Family
 from nas_attn.models.network import UNetConfig
@@ -150,14 +151,13 @@ def _measured(spec: AttentionSpec, site: Site, batch: int, classes: int) -> _Own
     with torch.device("meta"):
         module = attention_at(spec, site, classes)
         given: list[object] = [torch.zeros(images, channels, site.height, site.width, requires_grad=True)]
-        if kind.needs_gate and site.gate_channels is not None:
-            half = (site.height // 2, site.width // 2)
-            given.append(torch.zeros(images, site.gate_channels, *half, requires_grad=True))
+        if kind.needs_gate and (gate := gate_shape(spec, site)) is not None:
+            given.append(torch.zeros(images, *gate, requires_grad=True))
         if around or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
             given.append(lambda entering: entering[:, :1].expand(-1, site.channels, -1, -1))
     _allocate_gradients(module)
     live = LiveBytes()
-    with live:
+    with as_computed(), live:
         attended = module(*given)
         kept, forwards = live.now, live.peak
         gradient = torch.empty_like(attended)

@@ -12,7 +12,7 @@ from nas_attn.architecture import Architecture, write_architecture
 from nas_attn.data import Dataset
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.unet import build_unet
-from nas_attn.training import Segmenter, initialise, pack_images, score_images
+from nas_attn.training import Segmenter, initialise, label_counts, pack_images, score_images, start_at_frequencies
 from nas_attn.training.full.curve import EpochRecord, StepRecord
 from nas_attn.training.full.hardware import Hardware
 from nas_attn.training.full.loaded import bits_of
@@ -98,6 +98,8 @@ class Run:
             report(Announcement(self.name, self.plan, str(self.hardware)))
         module = build_unet(self.architecture.network, self.architecture.placement)
         initialise(module, self.plan.seed)
+        if self.plan.recipe.class_prior:
+            start_at_frequencies(module, label_counts(self.dataset.train.labels))
         precision = self.hardware.precision
         precision.place(module, torch.device("cpu"))
 

@@ -8,8 +8,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas_attn.models.attention import _attend
+from nas_attn.models.attention import _attend, build_attention
 from nas_attn.models.attention._attend import MAX_PLAIN_POSITIONS, attend, attend_fused, attend_plainly
+from nas_attn.models.placement import AttentionSpec
 
 
 class LargestTensor(TorchDispatchMode):
@@ -57,9 +58,9 @@ def test_fused_form_equals_the_plain_one_where_keys_are_fewer_than_queries(width
     torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("most", [MAX_PLAIN_POSITIONS, 0], ids=["plain", "fused"])
+@pytest.mark.parametrize("most", [20, 0], ids=["plain", "fused"])
 def test_each_head_meets_its_own_keys_and_values_only(most, monkeypatch):
-    monkeypatch.setattr(_attend, "MAX_PLAIN_POSITIONS", most)
+    monkeypatch.setattr(_attend, "most_plain_positions", lambda channels: 2 * most)
     queries, keys, values = drawn(hidden=6, channels=12, positions=20)
     together = attend(queries, keys[..., :7], values[..., :7], heads=3)
     alone = [
@@ -76,7 +77,7 @@ def test_each_head_meets_its_own_keys_and_values_only(most, monkeypatch):
     [(1, 20, 20, True), (1, 21, 20, False), (1, 100, 4, True), (4, 10, 10, True), (4, 11, 10, False)],
 )
 def test_weights_are_held_where_all_heads_together_have_few(heads, queries, keys, held, monkeypatch):
-    monkeypatch.setattr(_attend, "MAX_PLAIN_POSITIONS", 20)
+    monkeypatch.setattr(_attend, "most_plain_positions", lambda channels: 20)
     asked, known, said = drawn(hidden=4, channels=4, positions=max(queries, keys), images=1)
     plain = []
     monkeypatch.setattr(_attend, "attend_plainly", lambda *x: plain.append(attend_plainly(*x)) or plain[0])
@@ -93,21 +94,35 @@ def test_fused_form_meets_the_demands_of_the_flash_kernel(hidden, channels, widt
         attend_fused(*leaves, width).sum().backward()
 
 
-@pytest.mark.parametrize("learning", [False, True], ids=["inference", "training"])
-def test_memory_grows_with_the_positions_only_once_there_are_many(learning):
-    positions = MAX_PLAIN_POSITIONS + 1
-    leaves = drawn(hidden=1, channels=8, positions=positions, images=1)
+QUADRATIC = ("pam", "danet", "nonlocal(pool=1)", "nonlocal", "vit")
+
+
+def largest_tensor(spec, channels, side, learning):
+    module = build_attention(AttentionSpec.parse(spec), channels)
+    x = torch.randn(1, channels, side, side, requires_grad=learning)
     with LargestTensor() as largest, torch.set_grad_enabled(learning):
-        heard = attend(*leaves)
+        heard = module(x)
         if learning:
             heard.sum().backward()
-    assert largest.numbers < 50 * positions
+    return largest.numbers
 
 
-def test_few_positions_are_attended_to_plainly_on_a_cpu():
-    with LargestTensor() as largest:
-        attend(*drawn(hidden=1, channels=2, positions=70, images=1))
-    assert largest.numbers == 70 * 70
+@pytest.mark.parametrize("learning", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("channels", [8, 64])
+@pytest.mark.parametrize("spec", QUADRATIC)
+def test_memory_grows_with_the_positions_from_256_of_them_on(spec, channels, learning):
+    small, large = (largest_tensor(spec, channels, side, learning) for side in (17, 34))
+    assert large <= 4.1 * small  # 16 times as much where it grows with their square
+
+
+def test_few_positions_are_attended_to_plainly_on_a_cpu(monkeypatch):
+    taken = []
+    for name in ("attend_plainly", "attend_fused"):
+        form = getattr(_attend, name)
+        monkeypatch.setattr(_attend, name, lambda *x, form=form, name=name: taken.append(name) or form(*x))
+    for channels, positions in ((8, 32), (8, 33), (32, 128), (32, 129), (64, 256), (64, 257), (256, 257)):
+        attend(*drawn(hidden=1, channels=channels, positions=positions, images=1))
+    assert taken == [*["attend_plainly", "attend_fused"] * 3, "attend_fused"]
 
 
 def test_plain_form_can_be_too_large_to_pass_the_memory_test():
@@ -117,11 +132,14 @@ def test_plain_form_can_be_too_large_to_pass_the_memory_test():
 
 
 @pytest.mark.parametrize(
-    ("hidden", "channels", "learning", "width"),
-    [(8, 64, True, 8), (8, 64, False, 64), (2, 17, True, 8), (2, 17, False, 24), (20, 160, True, 24)],
+    ("images", "hidden", "channels", "learning", "width"),
+    [
+        *((1, 8, 64, True, 16), (2, 8, 64, True, 32), (4, 8, 64, True, 64), (8, 8, 64, True, 64)),
+        *((1, 8, 64, False, 64), (1, 2, 17, True, 8), (1, 2, 17, False, 24), (1, 60, 160, True, 64)),
+    ],
 )
-def test_heads_are_narrow_for_training_and_wide_for_inference_on_a_cpu(hidden, channels, learning, width):
-    queries, _, values = drawn(hidden, channels, positions=3)
+def test_few_images_are_given_more_heads_to_train_with_on_a_cpu(images, hidden, channels, learning, width):
+    queries, _, values = drawn(hidden, channels, positions=3, images=images)
     with torch.set_grad_enabled(learning):
         assert _attend._head_width(queries, values) == width
 

@@ -63,7 +63,7 @@ def test_bam_sees_twice_the_dilation_in_every_direction(variant, spread):
 @pytest.mark.parametrize(("channels", "hidden"), [(64, 4), (256, 16), (17, 1)])
 @pytest.mark.parametrize("variant", ["paper", "code"])
 def test_bam_costs_its_closed_form(channels, hidden, variant):
-    module = BottleneckAttention(channels, variant=variant)
+    module = BottleneckAttention(channels, variant=variant, min_hidden=1)
     layers = 2 * channels * hidden + hidden + channels  # of the channel branch, then of the position branch
     layers += channels * hidden + hidden + 2 * (9 * hidden**2 + hidden) + hidden + 1
     norms = 2 * channels + 2 if variant == "paper" else 2 * 4 * hidden
@@ -73,7 +73,9 @@ def test_bam_costs_its_closed_form(channels, hidden, variant):
 
 
 def test_bam_of_the_authors_code_has_its_size():
-    sizes = [count_parameters(BottleneckAttention(channels, variant="code")) for channels in (64, 256)]
+    sizes = [
+        count_parameters(BottleneckAttention(channels, variant="code", min_hidden=1)) for channels in (64, 256)
+    ]
     assert sizes == [1173, 17361]
 
 

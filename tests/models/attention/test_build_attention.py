@@ -87,7 +87,7 @@ def test_every_wrong_option_is_named_at_once():
     assert refused.value.problems == (
         "cbam: kernel_size is 5; it must be 3 | 7",
         "cbam has no option 'reduktion'; did you mean 'reduction'?",
-        "cbam: start is 'late'; it must be paper | identity",
+        "cbam: start is 'late'; it must be neutral | paper | identity",
     )
 
 

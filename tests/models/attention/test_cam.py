@@ -78,7 +78,7 @@ def test_cam_starts_as_an_exact_identity_that_can_learn(feature):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_products_keep_their_precision_under_autocast(dtype):
-    module = ChannelAttention(2)
+    module = ChannelAttention(2, energy="product")
     torch.nn.init.ones_(module.beta)
     x = torch.full((1, 2, 60, 60), 8.0, dtype=dtype)  # products of about 230000, beyond fp16
     x[0, 0, 0, 0], x[0, 1, 0, 0] = 1, 0  # and 1 apart, which bf16 cannot tell
@@ -89,5 +89,26 @@ def test_products_keep_their_precision_under_autocast(dtype):
 
 
 def test_cam_refuses_an_energy_that_it_does_not_know():
-    with pytest.raises(AttentionError, match=r"^cam: energy is 'max'; it must be product \| inverted$"):
+    with pytest.raises(AttentionError, match=r"^cam: energy is 'max'; it must be inverted \| product$"):
         ChannelAttention(8, energy="max")
+
+
+@ENERGIES
+def test_compared_by_means_a_repeated_image_has_the_weights_of_the_image_itself(energy, feature, spread):
+    """Crop or whole image: only sums grow with the area."""
+    x = 0.3 * feature(2, 4, 3, 5)
+    repeated = x.repeat(1, 1, 2, 3)
+    by_mean = spread(ChannelAttention(4, energy=energy, compare="mean"))
+    by_sum = spread(ChannelAttention(4, energy=energy))
+    torch.testing.assert_close(by_mean(repeated)[:, :, :3, :5], by_mean(x))
+    assert by_sum(repeated)[:, :, :3, :5].sub(by_sum(x)).abs().max() > 1e-2
+
+
+def test_means_are_sums_over_the_number_of_positions(feature, spread):
+    module, x = spread(ChannelAttention(4, compare="mean")), feature(1, 4, 3, 5)
+    rows = x[0].flatten(1).numpy()
+    logits = -(rows @ rows.T) / 15
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    heard = (weights / weights.sum(1, keepdims=True)) @ rows
+    expected = rows + module.beta.item() * heard
+    np.testing.assert_allclose(module(x)[0].flatten(1).detach().numpy(), expected, rtol=1e-9)

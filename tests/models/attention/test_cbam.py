@@ -26,7 +26,7 @@ def test_cbam_follows_the_equations_of_its_paper(
 @pytest.mark.parametrize("channels", [64, 256])
 @pytest.mark.parametrize("kernel_size", [3, 7])
 def test_cbam_equals_timm(channels, kernel_size, feature, reference, assert_same_function):
-    ours = ConvolutionalBlockAttention(channels, kernel_size=kernel_size)
+    ours = ConvolutionalBlockAttention(channels, kernel_size=kernel_size, min_hidden=1)
     theirs = reference("timm.layers.cbam").CbamModule(channels, spatial_kernel_size=kernel_size, mlp_bias=True)
     layers = {
         "channel.fc1": "perceptron.squeeze",
@@ -45,7 +45,7 @@ def test_cbam_equals_timm(channels, kernel_size, feature, reference, assert_same
 @pytest.mark.parametrize(("channels", "hidden"), [(64, 4), (256, 16), (17, 1)])
 @pytest.mark.parametrize("kernel_size", [3, 7])
 def test_cbam_costs_its_closed_form(channels, hidden, kernel_size):
-    module = ConvolutionalBlockAttention(channels, kernel_size=kernel_size)
+    module = ConvolutionalBlockAttention(channels, kernel_size=kernel_size, min_hidden=1)
     window = 2 * kernel_size**2
     assert count_parameters(module) == 2 * channels * hidden + hidden + channels + window + 2
     assert count_macs(module, (1, channels, 9, 12)) == 4 * channels * hidden + window * 9 * 12

@@ -80,7 +80,7 @@ def test_danet_names_itself_when_it_refuses():
     assert refused.value.problems == (
         "danet: channels is 0; it must be a whole number of at least 1",
         "danet: reduction is 0; it must be a whole number of at least 1",
-        "danet: energy is 'none'; it must be product | inverted",
+        "danet: energy is 'none'; it must be inverted | product",
     )
 
 

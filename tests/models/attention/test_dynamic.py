@@ -64,7 +64,7 @@ def test_hot_attention_is_nearly_even(feature, spread):
 
 @pytest.mark.parametrize(("channels", "kernels", "reduction"), [(64, 4, 4), (17, 3, 2), (1, 1, 4)])
 def test_dynamic_convolution_costs_its_closed_form(channels, kernels, reduction):
-    module, hidden = DynamicConvolution(channels, kernels, reduction), max(1, channels // reduction)
+    module, hidden = DynamicConvolution(channels, kernels, reduction, min_hidden=1), max(1, channels // reduction)
     perceptron = channels * hidden + hidden * kernels
     assert count_parameters(module) == 9 * kernels * channels**2 + kernels * channels + perceptron
     mixing = 9 * kernels * channels**2 + kernels * channels

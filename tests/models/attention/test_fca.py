@@ -43,7 +43,7 @@ def test_fca_follows_the_equations_of_its_paper(channels, frequencies, groups, s
 
 @pytest.mark.parametrize("size", [7, 14, 28])
 def test_fca_picks_coefficients_of_the_cosine_transform(size, feature, spread, arrays):
-    module = spread(FrequencyChannelAttention(32, size=size))
+    module = spread(FrequencyChannelAttention(32, size=size, min_hidden=1))
     x = feature(2, 32, size, size)
     spectrum = fft.dctn(x.numpy(), axes=(2, 3), norm="ortho")
     found = np.stack(
@@ -86,7 +86,7 @@ def test_fca_saves_nothing_but_its_weights():
 
 @pytest.mark.parametrize(("channels", "hidden"), [(64, 4), (256, 16), (17, 1)])
 def test_fca_costs_its_closed_form(channels, hidden):
-    module = FrequencyChannelAttention(channels)
+    module = FrequencyChannelAttention(channels, min_hidden=1)
     assert count_parameters(module) == 2 * channels * hidden
     assert count_macs(module, (1, channels, 9, 12)) == 2 * channels * hidden
 

@@ -67,7 +67,7 @@ def test_gala_costs_its_closed_form(channels, sizes):
         ("paper", sizes[0], shared, channels * q + q),
         ("code", sizes[1], shared + 25 * q**2 + q, channels * q + q + 25 * q**2),
     ):
-        module = GlobalLocalAttention(channels, variant=variant)
+        module = GlobalLocalAttention(channels, variant=variant, min_hidden=1)
         assert count_parameters(module) == parameters == size
         assert count_macs(module, (1, channels, 9, 12)) == 9 * 12 * per_position + 2 * channels * q
 

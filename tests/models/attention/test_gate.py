@@ -9,7 +9,12 @@ from torch import nn
 from torch.nn import functional
 
 from nas_attn.errors import AttentionError
+from nas_attn.models.attention import gate_shape
 from nas_attn.models.attention.gate import AttentionGate
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import AttentionSpec, Location, Site
+from nas_attn.models.unet import build_unet
+from nas_attn.training.evaluation import own_cost
 from nas_attn.training.metrics import count_macs, count_parameters
 
 SIZES = pytest.mark.parametrize(
@@ -63,7 +68,86 @@ def test_common_gate_costs_its_closed_form(channels, gate_channels):
     module, hidden = AttentionGate(channels, gate_channels), max(1, channels // 2)
     assert count_parameters(module) == hidden * (gate_channels + channels) + 7 * hidden + 3
     macs = count_macs(module, (1, channels, 9, 12), (1, gate_channels, 4, 6))
-    assert macs == 9 * 12 * hidden * (gate_channels + channels + 1)
+    assert macs == 9 * 12 * hidden * (channels + 1) + 4 * 6 * hidden * gate_channels
+
+
+def test_convolving_the_signal_first_halves_the_cost_of_the_gate_and_changes_nothing(feature, spread):
+    module = AttentionGate(64, 128)
+    assert count_macs(module, (1, 64, 64, 64), (1, 128, 32, 32)) == pytest.approx(12.7e6, rel=0.01)
+    fine, before = (1, 64, 64, 64), 64 * 64 * 32 * (128 + 64 + 1)
+    assert before == pytest.approx(25.3e6, rel=0.01)
+    assert (
+        count_macs(module, fine, (1, 128, 64, 64)) == before
+    )  # as it was: the signal brought to the size of x first
+
+    small, x, g = spread(AttentionGate(6, 5)), feature(2, 6, 7, 9), feature(2, 5, 3, 4, seed=1)
+    for training in (False, True):
+        leaves = [x.clone().requires_grad_(), g.clone().requires_grad_()]
+        others = [leaf.detach().clone().requires_grad_() for leaf in leaves]
+        weights = list(small.parameters())
+        first = small.train(training)(*leaves)
+        last = small(others[0], functional.interpolate(others[1], (7, 9), mode="bilinear"))
+        cotangent = feature(2, 6, 7, 9, seed=2)
+        torch.testing.assert_close(first, last, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            torch.autograd.grad(first, [*leaves, *weights], cotangent),
+            torch.autograd.grad(last, [*others, *weights], cotangent),
+            rtol=1e-9,
+            atol=1e-10,
+        )
+
+
+@pytest.mark.parametrize("variant", ["common", "oktay"])
+def test_corners_are_aligned_where_asked_for(variant, feature, spread):
+    module = spread(AttentionGate(6, 5, variant=variant, align_corners=True)).eval()
+    other = AttentionGate(6, 5, variant=variant).double().eval()
+    other.load_state_dict(module.state_dict())
+    x, g = feature(2, 6, 8, 12), feature(2, 5, 3, 4, seed=1)
+    by_hand = module.gate.from_gate[0](g) if variant == "common" else module.gate.phi(g)
+    size = (8, 12) if variant == "common" else (4, 6)
+    resized = functional.interpolate(by_hand, size, mode="bilinear", align_corners=True)
+    if variant == "common":
+        asked = module.gate.from_gate[1](resized) + module.gate.from_input(x)
+        expected = x * module.gate.psi(asked.relu()).sigmoid()
+    else:
+        weights = module.gate.psi((module.gate.theta(x) + resized).relu()).sigmoid()
+        large = functional.interpolate(weights, (8, 12), mode="bilinear", align_corners=True)
+        expected = module.gate.project(x * large)
+    torch.testing.assert_close(module(x, g), expected)
+    assert not torch.allclose(module(x, g), other(x, g))
+
+
+@pytest.mark.parametrize("place", ["skip_1", "decoder_0"])
+def test_the_gate_takes_the_up_convolved_feature_and_only_on_request_the_coarse_one(place):
+    network = UNetConfig(2, 2, depth=2, base_channels=4)
+    location = Location.parse(place.replace("_", "."))
+    seen = {}
+    for text in ("gate", "gate(signal=coarse)"):
+        module = build_unet(network, network.plain.replace(location, AttentionSpec.parse(text)))
+        module.attention[place].register_forward_pre_hook(
+            lambda _, inputs, text=text: seen.__setitem__(text, tuple(inputs[1].shape))
+        )
+        ups = []
+        module.up[location.level].register_forward_hook(lambda _, __, fine, ups=ups: ups.append(tuple(fine.shape)))
+        module(torch.zeros(2, 2, 13, 18))
+        channels, height, width = 4 * 2**location.level, 13 >> location.level, 18 >> location.level
+        assert ups == [(2, channels, height, width)]
+    assert seen["gate"] == (2, channels, height, width)
+    assert seen["gate(signal=coarse)"] == (2, 2 * channels, height // 2, width // 2)
+
+
+@pytest.mark.parametrize(("text", "shape"), [("gate", (8, 9, 12)), ("gate(signal=coarse)", (16, 4, 6))])
+def test_costs_are_those_of_the_signal_that_is_asked_for(text, shape):
+    site = Site(Location.parse("skip.0"), 8, 9, 12, gate_channels=16, up_channels=8)
+    spec = AttentionSpec.parse(text)
+    assert gate_shape(spec, site) == shape
+    macs = 4 * (9 * 12 * (8 + 1) + shape[0] * shape[1] * shape[2])
+    assert own_cost(spec, site, classes=2) == (count_parameters(AttentionGate(8, shape[0])), macs)
+
+
+def test_where_a_network_has_no_up_convolution_the_signal_is_the_coarse_one():
+    site = Site(Location.parse("skip.0"), 8, 9, 12, gate_channels=16)
+    assert gate_shape(AttentionSpec("gate"), site) == (16, 4, 6)
 
 
 @pytest.mark.parametrize("channels", [64, 256, 17])

@@ -82,7 +82,7 @@ def test_ge_costs_its_closed_form(channels, hidden, extent):
         "mlp": (convolutions + perceptron, 9 * channels * sum(sizes) + 2 * channels * hidden * sizes[-1]),
     }
     for parameters, cost in expected.items():
-        module = GatherExcite(channels, extent=extent, parameters=parameters)
+        module = GatherExcite(channels, extent=extent, parameters=parameters, min_hidden=1)
         assert (count_parameters(module), count_macs(module, (1, channels, 9, 12))) == cost
 
 

@@ -21,7 +21,8 @@ def test_fresh_module_rescales_by_the_sigmoid_of_zero_once_for_each_gate(spec, s
 def _scale(spec: str, seed: int) -> float:
     """The best s in y = s * x."""
     torch.manual_seed(seed)
-    module = build_attention(AttentionSpec.parse(spec), 64, gate_channels=128)
+    start = () if spec in ("none", "pam") else (("start", "paper"),)
+    module = build_attention(AttentionSpec(spec, start), 64, gate_channels=128)
     x, gate = torch.randn(4, 64, 16, 16).relu(), torch.randn(4, 128, 8, 8).relu()
     with torch.no_grad():
         y = module(x, gate) if spec == "gate" else module(x)

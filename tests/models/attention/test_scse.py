@@ -27,7 +27,7 @@ def test_scse_follows_the_equations_of_its_paper(channels, reduction, fusion, fe
 
 @pytest.mark.parametrize("channels", [64, 256])
 def test_scse_equals_segmentation_models_pytorch(channels, feature, reference, assert_same_function):
-    ours = SpatialChannelSqueezeExcite(channels, reduction=16)
+    ours = SpatialChannelSqueezeExcite(channels, reduction=16, min_hidden=1)
     theirs = reference("segmentation_models_pytorch.base.modules").SCSEModule(channels, 16)
     layers = {"cSE.1": "perceptron.squeeze", "cSE.3": "perceptron.excite", "sSE.0": "conv"}
     assert_same_function(ours, theirs, layers, feature(2, channels, 6, 5))
@@ -44,8 +44,8 @@ def test_scse_costs_its_closed_form(channels, fusion):
 
 
 def test_scse_with_the_reduction_of_segmentation_models_pytorch_has_its_size():
-    assert count_parameters(SpatialChannelSqueezeExcite(64, reduction=16)) == 645
-    assert count_parameters(SpatialChannelSqueezeExcite(256, reduction=16)) == 8721
+    assert count_parameters(SpatialChannelSqueezeExcite(64, reduction=16, min_hidden=1)) == 645
+    assert count_parameters(SpatialChannelSqueezeExcite(256, reduction=16, min_hidden=1)) == 8721
 
 
 def test_scse_concat_starts_as_the_sum(feature):

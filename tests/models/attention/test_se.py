@@ -27,7 +27,7 @@ def test_se_follows_the_equation_of_its_paper(channels, reduction, bias, feature
 
 @pytest.mark.parametrize("channels", [64, 256])
 def test_se_equals_timm(channels, feature, reference, assert_same_function):
-    ours = SqueezeExcite(channels)
+    ours = SqueezeExcite(channels, min_hidden=1)
     theirs = reference("timm.layers").SEModule(channels, rd_channels=channels // 16)
     assert_same_function(
         ours, theirs, {"fc1": "perceptron.squeeze", "fc2": "perceptron.excite"}, feature(2, channels, 6, 5)
@@ -35,7 +35,7 @@ def test_se_equals_timm(channels, feature, reference, assert_same_function):
 
 
 def test_se_without_bias_equals_timm(feature, reference, assert_same_function):
-    ours = SqueezeExcite(64, bias=False)
+    ours = SqueezeExcite(64, bias=False, min_hidden=1)
     theirs = reference("timm.layers").SEModule(64, rd_channels=4, bias=False)
     assert_same_function(
         ours, theirs, {"fc1": "perceptron.squeeze", "fc2": "perceptron.excite"}, feature(2, 64, 6, 5)
@@ -43,7 +43,7 @@ def test_se_without_bias_equals_timm(feature, reference, assert_same_function):
 
 
 def test_se_equals_torchvision(feature, reference, assert_same_function):
-    ours = SqueezeExcite(64)
+    ours = SqueezeExcite(64, min_hidden=1)
     theirs = reference("torchvision.ops").SqueezeExcitation(64, 4)
     assert_same_function(
         ours, theirs, {"fc1": "perceptron.squeeze", "fc2": "perceptron.excite"}, feature(2, 64, 6, 5)
@@ -51,7 +51,7 @@ def test_se_equals_torchvision(feature, reference, assert_same_function):
 
 
 def test_se_equals_monai(feature, reference, assert_same_function):
-    ours = SqueezeExcite(64)
+    ours = SqueezeExcite(64, min_hidden=1)
     theirs = reference("monai.networks.blocks").ChannelSELayer(2, 64, r=16)
     assert_same_function(
         ours, theirs, {"fc.0": "perceptron.squeeze", "fc.2": "perceptron.excite"}, feature(2, 64, 6, 5)
@@ -61,7 +61,7 @@ def test_se_equals_monai(feature, reference, assert_same_function):
 @pytest.mark.parametrize(("channels", "hidden"), [(64, 4), (256, 16), (17, 1), (1, 1)])
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 def test_se_costs_its_closed_form(channels, hidden, bias):
-    module = SqueezeExcite(channels, bias=bias)
+    module = SqueezeExcite(channels, bias=bias, min_hidden=1)
     biases = hidden + channels if bias else 0
     assert count_parameters(module) == 2 * channels * hidden + biases
     assert count_macs(module, (1, channels, 9, 12)) == 2 * channels * hidden

@@ -32,8 +32,9 @@ def written_out(x: np.ndarray, w: dict[str, np.ndarray], frames: int) -> np.ndar
 
 
 def along_frames(means: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    padded = np.pad(means, ((0, 0), (1, 1)))
-    return sum(kernel[:, :, tap] @ padded[:, tap : tap + means.shape[1]] for tap in range(3))
+    taps = kernel.shape[2]
+    padded = np.pad(means, ((0, 0), (taps // 2, taps // 2)))
+    return sum(kernel[:, :, tap] @ padded[:, tap : tap + means.shape[1]] for tap in range(taps))
 
 
 def normalised(values: np.ndarray, w: dict[str, np.ndarray], norm: str) -> np.ndarray:
@@ -53,6 +54,13 @@ def test_tam_follows_the_equations_of_its_paper(channels, frames, options, featu
     x = feature(3 * frames, channels, 4, 5)
     expected = written_out(x.numpy(), arrays(module), frames)
     np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_both_branches_look_at_as_many_frames_as_the_kernel_has(kernel):
+    module = TemporalAdaptive(8, 6, kernel=kernel)
+    assert module.weigh.reduce.kernel_size == (kernel,)
+    assert module.kernels.squeeze.out_features == kernel
 
 
 def test_the_order_of_the_frames_matters(feature, spread):

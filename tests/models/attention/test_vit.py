@@ -21,7 +21,10 @@ from nas_attn.training.metrics import count_macs, count_parameters
 def test_transformer_block_follows_the_equations_of_its_paper(
     channels, heads, mlp_ratio, size, feature, spread, arrays
 ):
-    module, x = spread(TransformerBlock(channels, heads=heads, mlp_ratio=mlp_ratio)), feature(2, channels, *size)
+    module, x = (
+        spread(TransformerBlock(channels, heads=heads, mlp_ratio=mlp_ratio, position="none")),
+        feature(2, channels, *size),
+    )
     w, count = arrays(module), {(8, 2): 2}.get((channels, heads), 1)
     expected = np.stack([_block(image.reshape(channels, -1).T, w, count).T for image in x.numpy()])
     np.testing.assert_allclose(module(x).detach().numpy(), expected.reshape(x.shape), rtol=1e-9, atol=1e-11)
@@ -38,18 +41,23 @@ def test_transformer_block_equals_timm(channels, heads, feature, reference, asse
         "block.mlp.fc1": "expand",
         "block.mlp.fc2": "contract",
     }
-    assert_same_function(TransformerBlock(channels, heads), _OnMaps(block), layers, feature(2, channels, 4, 3))
+    assert_same_function(
+        TransformerBlock(channels, heads, position="none"), _OnMaps(block), layers, feature(2, channels, 4, 3)
+    )
 
 
 @pytest.mark.parametrize(("channels", "grid"), [(64, 66368), (256, 855296)])
 def test_transformer_block_costs_its_closed_form(channels, grid):
-    module, positions = TransformerBlock(channels), 9 * 12
+    module, positions = TransformerBlock(channels, position="none"), 9 * 12
     assert count_parameters(module) == 12 * channels**2 + 13 * channels
     macs = 12 * channels**2 * positions + 2 * positions**2 * channels
     assert count_macs(module, (1, channels, 9, 12)) == macs
     located = TransformerBlock(channels, position="grid")
     assert count_parameters(located) == grid == count_parameters(module) + 256 * channels
     assert count_macs(located, (1, channels, 9, 12)) == macs
+    convolved = TransformerBlock(channels)
+    assert count_parameters(convolved) == count_parameters(module) + 10 * channels
+    assert count_macs(convolved, (1, channels, 9, 12)) == macs + 9 * channels * positions
 
 
 @pytest.mark.parametrize(
@@ -60,7 +68,7 @@ def test_heads_divide_the_channels_and_have_64_each_where_nothing_is_said(channe
 
 
 def test_a_block_without_positions_does_not_care_where_in_the_map_a_value_stands(feature, spread):
-    plain, x = spread(TransformerBlock(8, heads=2)), feature(2, 8, 3, 5)
+    plain, x = spread(TransformerBlock(8, heads=2, position="none")), feature(2, 8, 3, 5)
     assert _moved(plain(x)).sub(plain(_moved(x))).abs().max() < 1e-9
 
 
@@ -72,8 +80,33 @@ def test_a_block_with_positions_cares(feature, spread):
     assert _moved(located(x)).sub(located(_moved(x))).abs().max() < 1e-9
 
 
+def test_a_convolution_tells_where_a_token_stands_even_on_a_map_without_features(spread):
+    located, blind = spread(TransformerBlock(8)), spread(TransformerBlock(8, position="none"))
+    x = torch.ones(1, 8, 5, 6, dtype=torch.float64) * torch.arange(8)[:, None, None]
+    assert located(x).std((2, 3)).min() > 0.01
+    assert blind(x).std((2, 3)).max() < 1e-9
+
+
+def test_a_convolution_of_the_input_is_added_in_front_of_the_block(feature, spread):
+    located, plain, x = spread(TransformerBlock(8)), TransformerBlock(8, position="none"), feature(2, 8, 5, 6)
+    state = {name: tensor for name, tensor in located.state_dict().items() if not name.startswith("position")}
+    plain.double().load_state_dict(state)
+    weight, bias = located.position.weight, located.position.bias
+    padded = torch.nn.functional.pad(x, (1, 1, 1, 1))
+    moved = bias[:, None, None] + sum(
+        weight[:, 0, row, column, None, None] * padded[:, :, row : row + 5, column : column + 6]
+        for row in range(3)
+        for column in range(3)
+    )
+    torch.testing.assert_close(located(x), plain(x + moved))
+
+
 def test_positions_are_added_in_front_of_the_block(feature, spread):
-    located, plain, x = spread(TransformerBlock(8, position="grid")), TransformerBlock(8), feature(2, 8, 16, 16)
+    located, plain, x = (
+        spread(TransformerBlock(8, position="grid")),
+        TransformerBlock(8, position="none"),
+        feature(2, 8, 16, 16),
+    )
     plain.double().load_state_dict(
         {name: tensor for name, tensor in located.state_dict().items() if name != "position.weight"}
     )
@@ -107,7 +140,7 @@ def test_transformer_block_refuses_what_it_cannot_use():
     assert refused.value.problems == (
         "vit: heads is 3; it must be auto | 1 | 2 | 4 | 8 | 16",
         "vit: mlp_ratio is 0; it must be a whole number of at least 1",
-        "vit: position is 'sine'; it must be none | grid",
+        "vit: position is 'sine'; it must be conv | grid | none",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -45,7 +47,10 @@ def test_every_site_has_the_shape_that_comes_by(depth: int, height: int, width: 
         logits = net(torch.zeros(1, 1, height, width))
     assert logits.shape == (1, 2, height, width)
     measured = tuple(site(net, location, recorder) for location, recorder in recorders.items())
-    assert measured == network.sites(height, width)
+    assert measured == tuple(replace(known, up_channels=None) for known in network.sites(height, width))
+    for known in network.sites(height, width):
+        up = net.up[known.location.level].conv.out_channels if known.gate_channels else None
+        assert known.up_channels == up
     for recorder in recorders.values():
         if recorder.gate is not None:
             assert recorder.gate[-2:] == (recorder.feature[-2] // 2, recorder.feature[-1] // 2)

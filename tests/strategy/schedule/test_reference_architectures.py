@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from nas_attn.budget import Budget
 from nas_attn.models.catalogue import catalogue
@@ -11,7 +14,7 @@ from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy.schedule.convergence import plain_convergence
-from nas_attn.strategy.schedule.reference_architectures import control_evaluations
+from nas_attn.strategy.schedule.reference_architectures import _named_placements, control_evaluations
 from nas_attn.training.evaluation import LookupEvaluator
 
 BUDGET = Budget(400, 32, 8)
@@ -47,6 +50,28 @@ def test_every_kind_stands_everywhere_it_may() -> None:
     assert {str(location) for location, _ in controls["Attention U-Net"].attended} == {
         f"skip.{level}" for level in range(4)
     }
+
+
+@pytest.mark.parametrize(
+    ("gates", "name", "taken"),
+    [
+        ("gate", "Attention U-Net", "gate"),
+        ("{kind: gate, signal: coarse}, gate", "Attention U-Net", "gate"),
+        ("{kind: gate, signal: coarse}", "Attention U-Net, coarse gating signal", "gate(signal=coarse)"),
+        ("{kind: gate, variant: oktay}", "Attention U-Net, variant oktay", "gate(variant=oktay)"),
+    ],
+)
+def test_attention_u_net_has_the_common_gate_or_says_which(
+    gates: str, name: str, taken: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"version: 1\nname: x\nnetwork: {{family: unet, depth: 2}}\nchoices: {{skip: [none, {gates}]}}\n"
+    )
+    space = read_space(path, catalogue(), base_channels=8, image_size=32)
+    named = dict(_named_placements(space))
+
+    assert {str(spec) for _, spec in named[name].attended} == {taken}
 
 
 def test_controls_that_break_a_limit_are_left_out_but_never_the_plain_unet() -> None:

@@ -14,7 +14,15 @@ from nas_attn.budget import Budget
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.models.unet import build_unet
-from nas_attn.training import Precision, Recipe, Segmenter, initialise, score_images, train_run
+from nas_attn.training import (
+    Precision,
+    Recipe,
+    Segmenter,
+    initialise,
+    score_images,
+    start_at_frequencies,
+    train_run,
+)
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator, pack_sets, write_sets
 from nas_attn.training.evaluation.pretrained import kept_weights, start_from
 
@@ -38,6 +46,7 @@ def test_it_is_a_gentle_run_from_the_plain_unets_weights(evaluator: TrainingEval
     sets = pack_sets(evaluator.dataset, cpu)
     plain, attended = (build_unet(NETWORK, placement) for placement in (NETWORK.plain, SE))
     initialise(plain, 5)
+    start_at_frequencies(plain, sets.train.label_counts)
     train_run(plain, sets.train, LONG, 5, recipe=recipe, precision=Precision())
     initialise(attended, 5)
     attended.load_state_dict(plain.state_dict(), strict=False)

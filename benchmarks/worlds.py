@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,7 +38,7 @@ class World:
         risky: share of runs that collapse of placements with a certain choice.
         risky_gain: what this choice adds to the other runs.
         bad_seed: with this seed all runs collapse; None for none.
-        images: groups of validation images; 0 where they are not counted.
+        images: groups of validation images, and as many of test images; 0 where they are not counted.
         image_noise: of what one image adds to one placement's difference to the plain U-Net.
     """
 
@@ -96,11 +96,18 @@ class Truth:
         world: of which it is one.
         space: the placements.
         number: of the study.
+        data: of the images on which runs are judged: what an image adds to a placement is its own.
     """
 
     world: World
     space: SearchSpace
     number: int
+    data: str = "validation"
+
+    @property
+    def on_test_data(self) -> Truth:
+        """The same placements and runs, judged on images that no search has seen."""
+        return replace(self, data="test")
 
     def gain(self, placement: Placement) -> float:
         """True difference to the plain U-Net in units of IoU, without collapsed runs."""
@@ -162,10 +169,12 @@ class Truth:
     def _counts(self, iou: float, placement: Placement) -> ImageCounts:
         """Of images that are a draw: what each adds to a placement is the same in all of its runs."""
         world = self.world
-        shared = 5 * self._generator("images").standard_normal(world.images)
+        shared = 5 * self._generator("images", self.data).standard_normal(world.images)
         own = np.zeros(world.images)
         if placement.attended:
-            own = world.image_noise * self._generator("own images", placement.id).standard_normal(world.images)
+            own = world.image_noise * self._generator("own images", self.data, placement.id).standard_normal(
+                world.images
+            )
         hit = ((iou + (shared + own) / 100).clip(0.01, 0.99) * _PIXELS).round().astype(np.int64)
         counts = np.repeat(hit[:, None], _CLASSES, axis=1)
         return ImageCounts.of(counts, np.full_like(counts, _PIXELS))

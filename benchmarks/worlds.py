@@ -31,6 +31,8 @@ class World:
         name: of the world.
         dense: standard deviation between placements that attend everywhere, from an effect of every choice.
         sparse: factor of the six effects that are not 0; 0 without them.
+        own: standard deviation of what a placement gains by itself, whatever its attentions gain elsewhere.
+        rare: what one placement in thirty gains by itself.
         paired_noise: standard deviation of a paired difference.
         seed_noise: of what a seed adds to every run.
         luck: of what the attentions of a placement that attends everywhere gain with a seed, over a run's noise.
@@ -45,6 +47,8 @@ class World:
     name: str
     dense: float = 0.0
     sparse: float = 0.0
+    own: float = 0.0
+    rare: float = 0.0
     paired_noise: float = 0.4
     seed_noise: float = 0.8
     luck: float = 0.0
@@ -74,6 +78,8 @@ WORLDS = {
         World("sparse", sparse=1.0),
         World("sparse-loud", sparse=1.0, paired_noise=0.9),
         World("dense", dense=0.8),
+        World("own", own=0.5, paired_noise=0.85),
+        World("rare", rare=1.0, paired_noise=0.85),
         World("dense-luck", dense=0.8, luck=0.7),
         World("null-luck", luck=0.7),
         World("null-collapse-1", collapse=0.01),
@@ -111,7 +117,8 @@ class Truth:
 
     def gain(self, placement: Placement) -> float:
         """True difference to the plain U-Net in units of IoU, without collapsed runs."""
-        return sum(self._effects.get(choice, 0.0) for choice in placement.attended) / 100
+        effects = sum(self._effects.get(choice, 0.0) for choice in placement.attended)
+        return (effects + self._own(placement)) / 100
 
     def outcome(self, evaluation: Evaluation, cost: Cost) -> Outcome:
         """What a run shows."""
@@ -139,6 +146,14 @@ class Truth:
             effects[choice] += world.sparse * effect
         effects[self._choices[0]] += world.risky_gain
         return effects
+
+    def _own(self, placement: Placement) -> float:
+        """What a placement gains beside the sum of its attentions' effects, in IoU points."""
+        if not placement.attended:
+            return 0.0
+        is_rare = self._generator("rare", placement.id).random() < 1 / 30 if self.world.rare else False
+        own = self.world.own * self._normal("own", placement.id) if self.world.own else 0.0
+        return own + self.world.rare * is_rare
 
     def _luck(self, placement: Placement, seed: int) -> float:
         if not self.world.luck:

@@ -51,7 +51,7 @@ def test_a_seed_that_fails_all_is_no_gain() -> None:
 
 
 def test_what_the_search_images_favour_is_not_confirmed_on_test_images() -> None:
-    """96 images that move a placement by 0.3 points: judged on these again, half of such gains would be confirmed."""
+    """96 images move a placement by 0.3 points: judged on these again, half of such gains would be confirmed."""
     played = studies("null-images-96", verify=True)
     assert all(one.verified is not None for one in played)
     assert sum(one.verified == "confirmed" for one in played) <= 1
@@ -68,8 +68,8 @@ def scores(truth: Truth, records: list[TrialRecord]) -> list[float]:
 
 
 def test_test_images_favour_other_placements() -> None:
-    """What both see alike are the runs: 0.08 of a variance of 0.2, so that a correlation of 0.4 is expected, with a
-    standard error of about 0.13."""
+    """What both see alike are the runs: 0.08 of a variance of 0.2, so that a correlation of 0.4 is expected, with
+    a standard error of about 0.13."""
     truth, records = searched(WORLDS["null-images-8"], 0, 60)
     once = {record.placement: record for record in records if record.seed == 0}
     seen, fresh = scores(truth, list(once.values())), scores(truth.on_test_data, list(once.values()))

@@ -472,3 +472,5 @@ def test_a_ranking_says_on_how_many_runs_its_gains_rest(
     assert not any("Gains rest on" in note for note in ranking_notes(rank(records)))
     monkeypatch.setattr("nas_attn.wording.rankings.MOST_RUNS", 5)
     assert any(note.startswith("Gains rest on 5 of 6 runs") for note in ranking_notes(rank(records)))
+    monkeypatch.setattr("nas_attn.wording.rankings.MOST_RUNS", 6)
+    assert not any("Gains rest on" in note for note in ranking_notes(rank(records)))

@@ -80,3 +80,13 @@ def test_test_images_favour_other_placements() -> None:
 def test_without_images_test_data_show_the_same_runs() -> None:
     truth, records = searched(WORLDS["null"], 0, 30)
     assert scores(truth, records) == scores(truth.on_test_data, records)
+
+
+def test_some_worlds_have_gains_that_no_attention_explains() -> None:
+    """One placement in thirty gains a point in one, every placement half a point more or less in the other."""
+    rare, records = searched(WORLDS["rare"], 0, 40)
+    placements = [*{record.placement for record in records if record.placement.attended}]
+    assert {round(100 * rare.gain(placement), 9) for placement in placements} <= {0.0, 1.0}
+    own = WORLDS["own"].draw(rare.space, 0)
+    assert np.std([100 * own.gain(placement) for placement in placements]) == pytest.approx(0.5, rel=0.5)
+    assert own.gain(rare.space.plain) == rare.gain(rare.space.plain) == 0.0

@@ -153,7 +153,7 @@ class Truth:
             return 0.0
         is_rare = self._generator("rare", placement.id).random() < 1 / 30 if self.world.rare else False
         own = self.world.own * self._normal("own", placement.id) if self.world.own else 0.0
-        return own + self.world.rare * is_rare
+        return float(own + self.world.rare * is_rare)
 
     def _luck(self, placement: Placement, seed: int) -> float:
         if not self.world.luck:

@@ -23,7 +23,7 @@ from worlds import WORLDS, Truth, World
 from nas_attn.analysis import Interval, Ranking, Versus, rank
 from nas_attn.analysis.simultaneous import simultaneous_quantile
 from nas_attn.budget import Budget
-from nas_attn.errors import NasAttnError
+from nas_attn.errors import StudyError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, State, TrialRecord
@@ -101,13 +101,14 @@ def searched(world: World, number: int, trials: int) -> tuple[Truth, list[TrialR
 
 
 def _verified(truth: Truth, records: Sequence[TrialRecord], ranking: Ranking) -> str | None:
-    """What the verification says of the first placement with attention; None where there is none."""
+    """What the verification on test data says of what the study claims; None where only plain was evaluated."""
     try:
-        claim = Claim.of(records, ranking, "first")
-    except NasAttnError:
+        claim = Claim.of(records, ranking)
+    except StudyError:
         return None
     wanted = claim.evaluations(5, ablate=False)
-    runs = [_record(n, truth.outcome(one, _cost(one.placement)), one) for n, one in enumerate(wanted)]
+    on_test_data = truth.on_test_data
+    runs = [_record(n, on_test_data.outcome(one, _cost(one.placement)), one) for n, one in enumerate(wanted)]
     return str(verified_claim(runs, claim).verdict)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,8 @@ class World:
         name: of the world.
         dense: standard deviation between placements that attend everywhere, from an effect of every choice.
         sparse: factor of the six effects that are not 0; 0 without them.
+        own: standard deviation of what a placement gains by itself, whatever its attentions gain elsewhere.
+        rare: what one placement in thirty gains by itself.
         paired_noise: standard deviation of a paired difference.
         seed_noise: of what a seed adds to every run.
         luck: of what the attentions of a placement that attends everywhere gain with a seed, over a run's noise.
@@ -38,13 +40,15 @@ class World:
         risky: share of runs that collapse of placements with a certain choice.
         risky_gain: what this choice adds to the other runs.
         bad_seed: with this seed all runs collapse; None for none.
-        images: groups of validation images; 0 where they are not counted.
+        images: groups of validation images, and as many of test images; 0 where they are not counted.
         image_noise: of what one image adds to one placement's difference to the plain U-Net.
     """
 
     name: str
     dense: float = 0.0
     sparse: float = 0.0
+    own: float = 0.0
+    rare: float = 0.0
     paired_noise: float = 0.4
     seed_noise: float = 0.8
     luck: float = 0.0
@@ -74,6 +78,8 @@ WORLDS = {
         World("sparse", sparse=1.0),
         World("sparse-loud", sparse=1.0, paired_noise=0.9),
         World("dense", dense=0.8),
+        World("own", own=0.5, paired_noise=0.85),
+        World("rare", rare=1.0, paired_noise=0.85),
         World("dense-luck", dense=0.8, luck=0.7),
         World("null-luck", luck=0.7),
         World("null-collapse-1", collapse=0.01),
@@ -96,15 +102,23 @@ class Truth:
         world: of which it is one.
         space: the placements.
         number: of the study.
+        data: of the images on which runs are judged: what an image adds to a placement is its own.
     """
 
     world: World
     space: SearchSpace
     number: int
+    data: str = "validation"
+
+    @property
+    def on_test_data(self) -> Truth:
+        """The same placements and runs, judged on images that no search has seen."""
+        return replace(self, data="test")
 
     def gain(self, placement: Placement) -> float:
         """True difference to the plain U-Net in units of IoU, without collapsed runs."""
-        return sum(self._effects.get(choice, 0.0) for choice in placement.attended) / 100
+        effects = sum(self._effects.get(choice, 0.0) for choice in placement.attended)
+        return (effects + self._own(placement)) / 100
 
     def outcome(self, evaluation: Evaluation, cost: Cost) -> Outcome:
         """What a run shows."""
@@ -132,6 +146,14 @@ class Truth:
             effects[choice] += world.sparse * effect
         effects[self._choices[0]] += world.risky_gain
         return effects
+
+    def _own(self, placement: Placement) -> float:
+        """What a placement gains beside the sum of its attentions' effects, in IoU points."""
+        if not placement.attended:
+            return 0.0
+        is_rare = self._generator("rare", placement.id).random() < 1 / 30 if self.world.rare else False
+        own = self.world.own * self._normal("own", placement.id) if self.world.own else 0.0
+        return float(own + self.world.rare * is_rare)
 
     def _luck(self, placement: Placement, seed: int) -> float:
         if not self.world.luck:
@@ -162,10 +184,12 @@ class Truth:
     def _counts(self, iou: float, placement: Placement) -> ImageCounts:
         """Of images that are a draw: what each adds to a placement is the same in all of its runs."""
         world = self.world
-        shared = 5 * self._generator("images").standard_normal(world.images)
+        shared = 5 * self._generator("images", self.data).standard_normal(world.images)
         own = np.zeros(world.images)
         if placement.attended:
-            own = world.image_noise * self._generator("own images", placement.id).standard_normal(world.images)
+            own = world.image_noise * self._generator("own images", self.data, placement.id).standard_normal(
+                world.images
+            )
         hit = ((iou + (shared + own) / 100).clip(0.01, 0.99) * _PIXELS).round().astype(np.int64)
         counts = np.repeat(hit[:, None], _CLASSES, axis=1)
         return ImageCounts.of(counts, np.full_like(counts, _PIXELS))

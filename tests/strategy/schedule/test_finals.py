@@ -216,3 +216,5 @@ def test_runs_before_the_finals_are_weighed_once_and_anew_where_they_are_others(
     assert weighed(list(runs)) is first
     assert weighed(runs[:2]) is not first
     assert weighed(runs[:2]).selected.runs[0].scores == {0: 0.5, 1: 0.5}
+    others = [ended(n, Evaluation(Placement(()), BUDGET, n, Role.PROPOSAL), 0.6) for n in range(2)]
+    assert weighed(others).selected.runs[0].scores == {0: 0.6, 1: 0.6}

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +22,16 @@ from nas_attn.export.formats import known_formats, targets
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as _save
 from nas_attn.export.source import read_source
+from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.unet import build_unet
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
 from nas_attn.study.run import StudyResult, run_study
+from nas_attn.study.setup.asked import named_network
 from nas_attn.study.setup.request import request_from
 from nas_attn.study.setup.resolve import resolve
+from nas_attn.training import fresh_network
 
 if TYPE_CHECKING:
     from nas_attn.record import TrialRecord
@@ -51,6 +54,8 @@ def search(
     cost: str = "macs",
     storage: str | None = None,
     start: str | None = None,
+    network: str | Callable[..., nn.Module] | None = None,
+    weights: str | Path | None = None,
     base_channels: int | None = None,
     image_size: int | None = None,
     frames: int | None = None,
@@ -88,7 +93,8 @@ def search(
     """
     given = locals()
     asked = {name: given[name] for name in FIELDS}
-    request = request_from({**asked, "space": str(space), "data": str(data)})
+    texts = {"space": str(space), "data": str(data), "network": named_network(network)}
+    request = request_from({**asked, **texts, "weights": None if weights is None else str(weights)})
     return run_study(resolve(request), listener or _ignore)
 
 
@@ -149,7 +155,10 @@ def load(path: str | Path) -> nn.Module:
     subject = read_source(str(path))
     if subject.weights is not None:
         return subject.network()
-    return build_unet(subject.architecture.network, subject.architecture.placement)
+    network, placement = subject.architecture.network, subject.architecture.placement
+    if isinstance(network, DescribedNetwork):  # with the trained weights that it begins with
+        return fresh_network(network, placement, seed=0)
+    return build_network(network, placement)
 
 
 def save(

@@ -86,8 +86,7 @@ def _card(subject: Subject, evidence: CardEvidence, parameters: int, macs: int) 
     architecture = subject.architecture
     network, (height, width) = architecture.network, subject.counted_size
     facts = [
-        ("network", f"U-Net, depth {network.depth}, {network.base_channels} base channels, {network.norm} norm, "
-                    f"{network.upsampling} upsampling"),
+        ("network", network.headline),
         ("attention", describe(architecture.placement)),
         ("input", input_sentence(architecture, subject.trained)),
         ("parameters", f"{parameters:,}"),

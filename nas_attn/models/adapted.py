@@ -23,15 +23,27 @@ class AdaptedNetwork(nn.Module):
         divisor: both sides of an image are continued to multiples of it, by repeating the border.
         output: name or number of what the network gives back that holds the scores; empty for the whole, or else
             the first.
+        trained: beginnings of the names, within the network, of the parameters that begin with trained weights.
     Shape: (N, C, H, W) -> logits (N, K, H, W).
     """
 
-    def __init__(self, network: nn.Module, classes: int, divisor: int, output: str = "") -> None:
+    draws_globally = True
+    """Its code may have dropout, which draws from torch's global stream."""
+
+    def __init__(
+        self, network: nn.Module, classes: int, divisor: int, output: str = "", trained: tuple[str, ...] = ()
+    ) -> None:
         super().__init__()
         self.network = network
         self.classes = classes
         self.divisor = divisor
         self.output = output
+        self.trained = trained
+
+    def trained_part(self) -> list[nn.Parameter]:
+        """The parameters that begin with trained weights, and learn more slowly than the others."""
+        named = self.network.named_parameters()
+        return [parameter for name, parameter in named if self.trained and name.startswith(self.trained)]
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
@@ -57,11 +69,15 @@ def scores_of(given: Any, output: str) -> Tensor:
     if isinstance(given, Mapping):
         name = output or ("out" if "out" in given else next(iter(given), ""))
         if name not in given:
-            raise NetworkError(f"the network gives {', '.join(map(str, given))} and no '{output}'; set output to one")
+            raise NetworkError(
+                f"the network gives {', '.join(map(str, given))} and no '{output}'; set output to one"
+            )
         found = given[name]
     elif isinstance(given, Sequence):
         if output and not (output.isdecimal() and int(output) < len(given)):
-            raise NetworkError(f"the network gives {len(given)} things; output: {output} must be one of their numbers")
+            raise NetworkError(
+                f"the network gives {len(given)} things; output: {output} must be one of their numbers"
+            )
         found = given[int(output or 0)]
     elif output and hasattr(given, output):
         found = getattr(given, output)

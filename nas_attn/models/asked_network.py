@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from nas_attn.document import Read, one_of, shown
+from nas_attn.models.families import family_names
 from nas_attn.models.placement import Location
 
+MODULE = "module"
+"""The family of whatever can be imported, as ``my_package.my_model:make``."""
 DATA, IMAGENET = "data", "imagenet"
 NO_WEIGHTS = "none"
 ALL, ATTENTION_AND_HEAD, DECODER_AND_ATTENTION = "all", "attention+head", "decoder+attention"
@@ -98,9 +101,7 @@ class AskedNetwork:
 
     family: str
     build: str
-    arguments: Annotated[Mapping[str, Any], Read(_mapping, "a mapping")] = field(
-        default_factory=dict, hash=False
-    )
+    arguments: Annotated[Mapping[str, Any], Read(_mapping, "a mapping")] = field(default_factory=dict, hash=False)
     weights: str = NO_WEIGHTS
     normalise: Annotated[str | Normalisation | None, Read(_normalise, _NORMALISE)] = None
     output: str = ""
@@ -128,13 +129,9 @@ class AskedNetwork:
     def parse(cls, text: str) -> AskedNetwork:
         """Read ``smp:Unet/resnet34``, ``monai:BasicUNet``, ``nnunet:plans.json`` or ``my_package.my_model:make``."""
         family, colon, build = text.partition(":")
-        if colon and family in SHORT:
+        if colon and family in family_names() and family != MODULE:
             return cls(family, build)
-        return cls("module", text)
+        return cls(MODULE, text)
 
     def __str__(self) -> str:
-        return self.build if self.family == "module" else f"{self.family}:{self.build}"
-
-
-SHORT = ("smp", "monai", "nnunet")
-"""Families that stand before a colon; whatever else does is a module of the user's."""
+        return self.build if self.family == MODULE else f"{self.family}:{self.build}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from nas_attn.errors import AttentionError, NetworkError, RegistryError, SpaceError, did_you_mean
@@ -9,7 +11,7 @@ from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.attention import attention_at
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.described_network import DescribedNetwork
-from nas_attn.models.discovery import build_fresh, keys_of, load_kept
+from nas_attn.models.discovery import build_fresh, keys_of
 from nas_attn.models.insertion import CONTAINER, Attentions, Place, Point, insert_modules
 from nas_attn.models.kind import Family
 from nas_attn.models.networks import Network
@@ -23,7 +25,7 @@ def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet
     Args:
         network: without its attention.
         placement: one attention for each of the network's locations.
-        seed: of the weights that are neither trained nor attention's, in a network that is not ours.
+        seed: of the weights that somebody else's code draws; trained ones are not loaded.
     Returns:
         a module: (N, in_channels, H, W) -> logits (N, K, H, W).
     Raises:
@@ -38,9 +40,26 @@ def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet
             f"{network.title}: its parameters are no longer those that it had when it was looked at; the code or the "
             "library has changed: begin a new study"
         )
-    if network.weights:
-        load_kept(theirs, network.weights, network.asked.weights)
     insert_placement(theirs, network, placement)
+    trained = network.encoder if network.weights else ()
+    return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, trained)
+
+
+def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNet | AdaptedNetwork:
+    """The network with any modules at some of its locations, each of which takes the feature there alone."""
+    if not isinstance(network, DescribedNetwork):
+        return UNet(
+            network.in_channels,
+            network.classes,
+            network.depth,
+            network.base_channels,
+            network.norm,
+            network.upsampling,
+            attention={str(location): module for location, module in modules.items()},
+        )
+    theirs = build_fresh(network.asked, network.in_channels, network.classes, seed=0)
+    places = {location: Place(Point.parse(network.place_of(location).at)) for location in modules}
+    insert_modules(theirs, {str(location): (modules[location], places[location]) for location in modules})
     return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output)
 
 
@@ -65,9 +84,14 @@ def insert_placement(module: nn.Module, network: DescribedNetwork, placement: Pl
         try:
             kind = KINDS[spec.kind].kind
             if kind.family in (Family.CONVOLUTION, Family.BLOCK):
-                raise AttentionError(f"{kind.name} {replaces(kind.family)}, and stands in nas-attn's own U-Net only")
+                raise AttentionError(
+                    f"{kind.name} {replaces(kind.family)}, and stands in nas-attn's own U-Net only"
+                )
             gate = Point.parse(found.gate) if kind.needs_gate and found.gate else None
-            modules[str(location)] = attention_at(spec, known[location], network.classes), Place(Point.parse(found.at), gate)
+            modules[str(location)] = (
+                attention_at(spec, known[location], network.classes),
+                Place(Point.parse(found.at), gate),
+            )
         except (AttentionError, RegistryError) as error:
             problems += [f"{location}: {problem}" for problem in error.problems]
     if problems:

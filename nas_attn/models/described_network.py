@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
@@ -48,6 +49,7 @@ class FoundSite:
             width=width // self.stride,
             gate_channels=self.gate_channels if gated else None,
             gate_size=(height // self.gate_stride, width // self.gate_stride) if gated else None,
+            only_inserted=True,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,6 +146,23 @@ class DescribedNetwork:
         """What it is, in some words."""
         return f"{self.title}, weights: {self.asked.weights}"
 
+    @property
+    def size_text(self) -> str:
+        """What its speed depends on, in some words."""
+        return f"{self.title} {self.keys}"
+
+    @property
+    def encoder(self) -> tuple[str, ...]:
+        """Beginnings of the names of the encoder's parameters: of the modules at the top in which features go down,
+        and none comes up."""
+        down = {site.at.partition(".")[0] for site in self.found if site.location.stage is Stage.ENCODER}
+        up = {
+            re.split(r"[.(]", site.at)[0]
+            for site in self.found
+            if site.location.stage in (Stage.SKIP, Stage.DECODER)
+        }
+        return tuple(f"{top}." for top in sorted(down - up))
+
     def level_of(self, location: Location) -> int:
         """How often the image is halved down to a location."""
         return self._site_of(location).stride.bit_length() - 1
@@ -170,10 +189,6 @@ class DescribedNetwork:
         continued = [-(-side // self.divisor) * self.divisor for side in (height, width)]
         return tuple(site.site(*continued) for site in self.found)
 
-    def with_classes(self, classes: int) -> DescribedNetwork:
-        """The same, for another number of classes."""
-        return replace(self, classes=classes)
-
     def to_dict(self) -> dict[str, Any]:
         """As plain values: the fields of ``WrittenDescription``."""
         return {
@@ -192,7 +207,9 @@ class DescribedNetwork:
         for site in self.found:
             if site.location == location:
                 return site
-        raise NetworkError(f"{self.title} has no location {location}; it has {', '.join(map(str, self.locations))}")
+        raise NetworkError(
+            f"{self.title} has no location {location}; it has {', '.join(map(str, self.locations))}"
+        )
 
 
 @dataclass(frozen=True)

@@ -78,12 +78,17 @@ class UNetConfig:
     @property
     def title(self) -> str:
         """Its name, in some words."""
-        return f"U-Net of depth {self.depth}"
+        return f"a U-Net of depth {self.depth}"
 
     @property
     def headline(self) -> str:
         """What it is, in some words."""
-        return f"{self.title}, {self.base_channels} base channels, {self.norm} norm, {self.upsampling} upsampling"
+        return f"U-Net of depth {self.depth}, {self.base_channels} base channels, {self.norm} norm, {self.upsampling} upsampling"
+
+    @property
+    def size_text(self) -> str:
+        """What its speed depends on, in some words."""
+        return f"{self.base_channels} base channels"
 
     def level_of(self, location: Location) -> int:
         """How often the image is halved down to a location."""

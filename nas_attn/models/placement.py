@@ -79,6 +79,7 @@ class Site:
         block_channels: channels that enter the location's block; None at a skip, which has no block.
         frames: T of the clips; 1 where images are still.
         gate_size: H and W of the gating signal; None is half of the location's.
+        only_inserted: the network is somebody else's, in which a module can be inserted but replaces nothing.
     """
 
     location: Location
@@ -89,6 +90,7 @@ class Site:
     block_channels: int | None = None
     frames: int = 1
     gate_size: tuple[int, int] | None = None
+    only_inserted: bool = False
 
     @property
     def positions(self) -> int:

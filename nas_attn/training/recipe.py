@@ -24,6 +24,7 @@ class Recipe:
         brightness: largest shift of an image, in standard deviations.
         contrast: largest relative change of an image's contrast.
         recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation.
+        encoder_share: of the learning rate, for an encoder that begins with trained weights.
     """
 
     peak_learning_rate: float = 2e-2
@@ -34,6 +35,7 @@ class Recipe:
     brightness: float = 0.1
     contrast: float = 0.1
     recalibration_batches: int = 16
+    encoder_share: float = 1.0
 
     @property
     def after_pretraining(self) -> Recipe:

@@ -79,6 +79,23 @@ def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2) -> Look
     return Looked(described, unclear, fitted)
 
 
+def check_asked(asked: AskedNetwork) -> None:
+    """Build a network for colour images and two classes, and find its weights, so that what is wrong is told early.
+
+    Raises:
+        NetworkError: it cannot be built as asked, or the file of its weights is not there.
+    """
+    problems = []
+    if asked.weights not in (NO_WEIGHTS, IMAGENET) and not Path(asked.weights).expanduser().is_file():
+        problems.append(f"{asked.weights}: there is no such file of weights; give one, imagenet or none")
+    try:
+        build_fresh(asked, in_channels=3, classes=2, seed=0)
+    except NetworkError as error:
+        problems += error.problems
+    if problems:
+        raise NetworkError(problems)
+
+
 def locate(
     asked: AskedNetwork, ghost: nn.Module, in_channels: int, classes: int
 ) -> tuple[tuple[FoundSite, ...], tuple[str, ...]]:
@@ -153,7 +170,9 @@ def _check_scores(asked: AskedNetwork, given: object, classes: int) -> None:
             f"(1, {classes}, {HEIGHT}, {WIDTH}), or one score for two classes"
         )
     if WIDTH * scores.shape[2] != HEIGHT * scores.shape[3]:
-        raise NetworkError(f"{asked}: gives scores of {scores.shape[2]}x{scores.shape[3]} for {HEIGHT}x{WIDTH} pixels")
+        raise NetworkError(
+            f"{asked}: gives scores of {scores.shape[2]}x{scores.shape[3]} for {HEIGHT}x{WIDTH} pixels"
+        )
 
 
 class _Probe(nn.Module):
@@ -211,7 +230,9 @@ def _place(asked: AskedSite) -> Place:
 
 def _as_seen(location: Location, place: AskedSite, probe: _Probe) -> FoundSite:
     if len(probe.seen) != 1:
-        raise NetworkError(f"{location}: {place.at} is passed {len(probe.seen)} times by an image, and must be once")
+        raise NetworkError(
+            f"{location}: {place.at} is passed {len(probe.seen)} times by an image, and must be once"
+        )
     ((shape, gate_shape),) = probe.seen
     channels, stride = _size(place.at, shape)
     gate_channels, gate_stride = _size(place.gate, gate_shape) if gate_shape else (0, 0)
@@ -231,11 +252,16 @@ def _least_size(ghost: nn.Module, asked: AskedNetwork, in_channels: int, divisor
         network = copy.deepcopy(ghost).train()
         try:
             with torch.no_grad():
-                scores_of(network(torch.zeros(2, in_channels, times * divisor, times * divisor, device="meta")), asked.output)
+                scores_of(
+                    network(torch.zeros(2, in_channels, times * divisor, times * divisor, device="meta")),
+                    asked.output,
+                )
         except (RuntimeError, ValueError, AssertionError, IndexError):
             continue
         return times * divisor
-    raise NetworkError(f"{asked}: fails in training on images of {_LARGEST_LEAST * divisor} pixels a side and less")
+    raise NetworkError(
+        f"{asked}: fails in training on images of {_LARGEST_LEAST * divisor} pixels a side and less"
+    )
 
 
 def _weights(asked: AskedNetwork, network: nn.Module, in_channels: int, classes: int) -> FittedWeights | None:
@@ -316,5 +342,3 @@ def _normalisation(asked: AskedNetwork, in_channels: int) -> Normalisation | Non
 def _line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:200] if lines else ""
-
-

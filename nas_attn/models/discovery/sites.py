@@ -173,9 +173,7 @@ class _Finder:
         ]
         return sorted([*self._tape.operations, *calls], key=lambda one: one.at)
 
-    def _left(
-        self, tensor: Tensor, operation: Operation, before: Feature, after: Feature
-    ) -> tuple[Tensor, int]:
+    def _left(self, tensor: Tensor, operation: Operation, before: Feature, after: Feature) -> tuple[Tensor, int]:
         """The feature that leaves a resolution where an operation changes it, and when: what the outermost submodule
         is given that turns the one resolution into the other, or else what the operation is given."""
         for call in operation.callers:
@@ -193,7 +191,9 @@ class _Finder:
         for join in self._tape.operations:
             if join.joins and join.output is tensor:
                 features = [self._tape.feature(part) for part in join.joins]
-                deeper = [part for part, one in zip(join.joins, features, strict=True) if one and not one.goes_down]
+                deeper = [
+                    part for part, one in zip(join.joins, features, strict=True) if one and not one.goes_down
+                ]
                 if len(deeper) == 1 and len(features) > 1:
                     return deeper[0]
         return tensor

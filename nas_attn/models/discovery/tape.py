@@ -244,6 +244,6 @@ def _stride(tensor: Tensor) -> int | None:
     if tensor.ndim != 4 or not tensor.shape[2] or not tensor.shape[3]:
         return None
     stride, rest = divmod(HEIGHT, tensor.shape[2])
-    if rest or WIDTH != stride * tensor.shape[3] or stride & (stride - 1):
+    if rest or stride * tensor.shape[3] != WIDTH or stride & (stride - 1):
         return None
     return stride

@@ -192,7 +192,9 @@ def _renamed(own: Iterable[str], tensors: Mapping[str, Tensor]) -> tuple[dict[st
                 votes[name.removesuffix(candidate), ""] += 1
             elif candidate.endswith(f".{name}"):
                 votes["", candidate.removesuffix(name)] += 1
-    (before, added), _ = max(votes.items(), key=lambda vote: (vote[1], -len("".join(vote[0]))), default=(("", ""), 0))
+    (before, added), _ = max(
+        votes.items(), key=lambda vote: (vote[1], -len("".join(vote[0]))), default=(("", ""), 0)
+    )
     named, unused = {}, []
     for name, tensor in tensors.items():
         mine = added + name.removeprefix(before)

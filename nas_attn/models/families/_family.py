@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
-Build = Callable[[AskedNetwork, int, int], "nn.Module"]
+    from nas_attn.models.asked_network import AskedNetwork
+
+Build = Callable[["AskedNetwork", int, int], "nn.Module"]
 """Takes what was asked for, the channels of an image and the number of classes K."""
 
 
@@ -32,6 +33,15 @@ class NetworkFamily:
 
 
 FAMILIES: Registry[NetworkFamily] = Registry("nas_attn.models.families", "network family", "nas_attn.networks")
+
+
+OWN = ("smp", "monai", "nnunet", "module")
+"""The families that nas-attn brings."""
+
+
+def family_names() -> tuple[str, ...]:
+    """All families, without importing any: nas-attn's, and those that installed packages offer."""
+    return (*OWN, *sorted(FAMILIES.offered()))
 
 
 def network_family(name: str, *, pretrained: Build | None = None) -> Callable[[Build], Build]:

@@ -13,7 +13,15 @@ from nas_attn.models.families._call import called, parameters_of
 from nas_attn.models.families._family import network_family
 from nas_attn.reference import is_reference, thing_of
 
-CHANNELS = ("in_channels", "in_chans", "n_channels", "input_channels", "num_input_channels", "in_ch", "channels_in")
+CHANNELS = (
+    "in_channels",
+    "in_chans",
+    "n_channels",
+    "input_channels",
+    "num_input_channels",
+    "in_ch",
+    "channels_in",
+)
 CLASSES = ("classes", "num_classes", "n_classes", "out_channels", "num_labels", "out_ch", "nb_classes")
 
 
@@ -39,7 +47,9 @@ def build_module(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Modu
             "every run gets one of its own"
         )
     if not callable(thing):
-        raise NetworkError(f"{asked.build} is {type(thing).__name__}; name a class or a function that builds the network")
+        raise NetworkError(
+            f"{asked.build} is {type(thing).__name__}; name a class or a function that builds the network"
+        )
     return called(asked.build, thing, {**_of_the_data(thing, in_channels, classes), **asked.arguments})
 
 

@@ -62,7 +62,9 @@ def build_nnunet(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Modu
         if isinstance(arguments.get(field), str):
             arguments[field] = _imported(arguments[field])
     return called(
-        str(asked), builder, {"input_channels": in_channels, "num_classes": classes, "deep_supervision": False, **arguments}
+        str(asked),
+        builder,
+        {"input_channels": in_channels, "num_classes": classes, "deep_supervision": False, **arguments},
     )
 
 
@@ -87,7 +89,9 @@ def _imported(name: str) -> Any:
     """What a dotted name of a plans file means; only of torch and of nnU-Net's own package."""
     module, _, attribute = name.rpartition(".")
     if module.partition(".")[0] not in ("torch", "dynamic_network_architectures"):
-        raise NetworkError(f"the plans name {name}, which is neither of torch nor of dynamic_network_architectures")
+        raise NetworkError(
+            f"the plans name {name}, which is neither of torch nor of dynamic_network_architectures"
+        )
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

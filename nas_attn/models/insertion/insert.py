@@ -124,7 +124,9 @@ def _hook(network: nn.Module, module: nn.Module, place: Place) -> tuple[nn.Modul
     gate = None
     if place.gate is not None:
         if place.gate.module != place.at.module or place.gate.argument is None:
-            raise NetworkError(f"the gate {place.gate} must be an argument of {place.at.module}, as the feature is")
+            raise NetworkError(
+                f"the gate {place.gate} must be an argument of {place.at.module}, as the feature is"
+            )
         gate = argument_of(owner, place.gate)
     if place.at.argument is not None:
         return owner, AttendInput(module, argument_of(owner, place.at), gate)

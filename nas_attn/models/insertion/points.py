@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from nas_attn.errors import NetworkError
 
-_FORM = "write a submodule such as encoder.layer2, one of its arguments, dec1(skip), or channels of one, dec1(0)[0:8]"
+_FORM = (
+    "write a submodule such as encoder.layer2, one of its arguments, dec1(skip), or channels of one, dec1(0)[0:8]"
+)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import KINDS
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.kind import Family
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site, Stage
-from nas_attn.models.unet import build_unet
 from nas_attn.record import Cost
 from nas_attn.training.metrics import count_macs, count_parameters
 
@@ -26,17 +27,16 @@ class CostTable:
     the whole network gives.
 
     Args:
-        network: the U-Net without its attention.
+        network: without its attention.
         height: H of an image in pixels.
         width: W of an image in pixels.
     """
 
-    def __init__(self, network: UNetConfig, height: int, width: int) -> None:
+    def __init__(self, network: Network, height: int, width: int) -> None:
         self._sites = {site.location: site for site in network.sites(height, width)}
         self._classes = network.classes
         self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
-        with torch.device("meta"):
-            plain = build_unet(network, network.plain)
+        plain = ghost_of(network)
         images = (network.frames, network.in_channels, height, width)
         self.plain = Cost(count_parameters(plain), count_macs(plain, images))
 
@@ -61,6 +61,14 @@ class CostTable:
         return self._increments[location, spec]
 
 
+def ghost_of(network: Network) -> nn.Module:
+    """The network without its attention on the meta device, where nothing is computed."""
+    if isinstance(network, DescribedNetwork):  # somebody else's code may not know that device when it is built
+        return build_network(network, network.plain).to("meta")
+    with torch.device("meta"):
+        return build_network(network, network.plain)
+
+
 @functools.cache
 def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     """Parameters and MACs that an attention at a site adds to a network of K classes, for an image or a clip."""
@@ -80,8 +88,8 @@ def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     with torch.device("meta"):
         module = attention_at(spec, site, classes)
     shapes = [(site.frames, site.channels, site.height, site.width)]
-    if kind.needs_gate and site.gate_channels is not None:
-        shapes.append((site.frames, site.gate_channels, site.height // 2, site.width // 2))
+    if kind.needs_gate and site.gate_shape is not None:
+        shapes.append((site.frames, *site.gate_shape))
     called = module
     if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
         called = _Around(module, site.channels)

@@ -15,9 +15,9 @@ from torch import nn
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import MachineError
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.build import build_network
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.record import Cost, Outcome, Score
 from nas_attn.training import (
     DeviceImages,
@@ -29,7 +29,7 @@ from nas_attn.training import (
     Stamp,
     TrainedRun,
     add_gradients,
-    initialise,
+    fresh_network,
     score_images,
     train_run,
     why_whole,
@@ -49,7 +49,7 @@ class TrainingEvaluator:
     placement, budget, seed, data and kind of device; the times are not.
 
     Args:
-        network: the U-Net without its attention.
+        network: without its attention.
         source: the data; its images must have the network's channels and classes.
         device: such as ``cpu`` or ``cuda:0``.
         precision: number format and memory layout.
@@ -59,9 +59,11 @@ class TrainingEvaluator:
             runs start from are kept there for all workers.
         split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
             that does not change.
+        statistics: mean and standard deviation of each channel, in pixel units, for a network whose weights want
+            others than the data's.
     """
 
-    network: UNetConfig
+    network: Network
     source: DataSource
     device: str = "cpu"
     precision: Precision = field(default_factory=Precision)
@@ -69,6 +71,7 @@ class TrainingEvaluator:
     cost_size: tuple[int, int] | None = None
     packed: str | None = None
     split: bool = False
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         """Train and score one placement.
@@ -161,11 +164,15 @@ class TrainingEvaluator:
     def _read_sets(self) -> PackedSets:
         device = torch.device(self.device)
         if not self.packed:
-            return pack_sets(self.dataset, device, self.network.frames)
+            return self._normalised(pack_sets(self.dataset, device, self.network.frames))
         stamp = Stamp(Path(self.packed))
         sets = read_sets(Path(self.packed), device)
         self._stamps.append(stamp)
-        return sets
+        return self._normalised(sets)
+
+    def _normalised(self, sets: PackedSets) -> PackedSets:
+        """With the statistics that the network wants, where it wants others than the data's."""
+        return sets if self.statistics is None else sets.normalised(*self.statistics)
 
     def _check_files(self) -> None:
         """What was computed from files that have changed meanwhile counts for nothing; they are opened anew."""
@@ -217,13 +224,10 @@ class TrainingEvaluator:
         return {}
 
     def _why_whole(self, placement: Placement) -> str | None:
-        with torch.device("meta"):
-            return why_whole(build_unet(self.network, placement))
+        return why_whole(build_network(self.network, placement))
 
     def _module(self, placement: Placement, seed: int) -> nn.Module:
-        module = build_unet(self.network, placement)
-        initialise(module, seed)
-        return self.precision.place(module, torch.device(self.device))
+        return self.precision.place(fresh_network(self.network, placement, seed), torch.device(self.device))
 
     def _cost(self, placement: Placement, module: nn.Module, budget: Budget, parts: int) -> Cost:
         """Operations and latency of one image, or one clip; memory of one training step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +24,12 @@ class PackedSets:
 
     train: DeviceImages
     val: DeviceImages
+
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> PackedSets:
+        """The same images, normalised by other statistics of their channels, in pixel units."""
+        device = self.train.device
+        statistics = {"mean": torch.tensor(mean, device=device), "std": torch.tensor(std, device=device)}
+        return PackedSets(replace(self.train, **statistics), replace(self.val, **statistics))
 
 
 def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> PackedSets:

@@ -88,11 +88,15 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
         values["verified"] = _plain(architecture.verified)
     sections = [_COMMENTS.get(name, "") + _dump({name: value}) for name, value in values.items()]
     shown = name if name.isprintable() else "FILE"  # a line break would end the comment
-    theirs = isinstance(architecture.network, DescribedNetwork)
-    name_of = architecture.network.title if theirs else "Attention U-Net"
-    title = f"{name_of}: {describe(architecture.placement)}"
+    title = f"{network_name(architecture)}: {describe(architecture.placement)}"
     header = _HEADER.format(title=title, name=shown, train=command("train", shown, data="FOLDER"))
     return "\n".join([header, *sections, *_comment(architecture.unverified)])
+
+
+def network_name(architecture: Architecture) -> str:
+    """What an architecture is called at the head of a file."""
+    network = architecture.network
+    return network.title if isinstance(network, DescribedNetwork) else "Attention U-Net"
 
 
 def _comment(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nas_attn import __version__
 from nas_attn.architecture.replacing import write_text
+from nas_attn.architecture.write import network_name
 from nas_attn.commands import command
 from nas_attn.export.card_evidence import CardEvidence, evidence_of
 from nas_attn.export.drawing import draw_in_letters
@@ -106,7 +107,7 @@ def _card(subject: Subject, evidence: CardEvidence, parameters: int, macs: int) 
         ("Limitations", [_list(_LIMITS)]),
         ("To be filled in", [_list(_FILL_IN)]),
     ]  # fmt: skip
-    title = f"# Attention U-Net: {_plain(describe(architecture.placement))}"
+    title = f"# {_plain(network_name(architecture))}: {_plain(describe(architecture.placement))}"
     parts = [title, *(f"## {heading}\n\n{_joined(body)}" for heading, body in sections)]
     return f"{_FRONT}\n{_joined(parts)}\n"
 

@@ -14,6 +14,7 @@ from nas_attn.architecture.replacing import write_text
 from nas_attn.errors import ExportError, MissingPackageError
 from nas_attn.export.subject import Subject
 from nas_attn.models.catalogue import KINDS
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.placement import AttentionSpec, Stage
 from nas_attn.wording.placements import describe
 
@@ -74,6 +75,11 @@ def smp_arguments(architecture: Architecture) -> dict[str, Any]:
         ExportError: smp cannot express the placement.
     """
     network, placement = architecture.network, architecture.placement
+    if isinstance(network, DescribedNetwork):
+        raise ExportError(
+            f"smp: {network.title} is a network by itself; --format python writes the call that builds it, with its "
+            "attention"
+        )
     decoder = [location for location, _ in placement if location.stage is Stage.DECODER]
     scse = bool(placement.attended)
     problems = [

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.errors import NetworkError
+from nas_attn.models.insertion.insert import Place, insert_modules
 
 
 class AdaptedNetwork(nn.Module):
     """Continue an image to what the network wants, call it, and cut its scores back.
 
-    The network itself is ``network``; this adds no parameters to it.
+    The network itself is ``network``; its attention becomes a part of it, under names of its own.
 
     Args:
         network: maps (N, C, H, W) to class scores (N, K, h, w), or to something that holds them.
@@ -23,6 +24,8 @@ class AdaptedNetwork(nn.Module):
         divisor: both sides of an image are continued to multiples of it, by repeating the border.
         output: name or number of what the network gives back that holds the scores; empty for the whole, or else
             the first.
+        attention: location, such as ``skip.3``, to a module, to the place in the network whose feature it refines,
+            and to that of its gating signal; the latter is empty where it takes none.
         trained: beginnings of the names, within the network, of the parameters that begin with trained weights.
     Shape: (N, C, H, W) -> logits (N, K, H, W).
     """
@@ -31,7 +34,13 @@ class AdaptedNetwork(nn.Module):
     """Its code may have dropout, which draws from torch's global stream."""
 
     def __init__(
-        self, network: nn.Module, classes: int, divisor: int, output: str = "", trained: tuple[str, ...] = ()
+        self,
+        network: nn.Module,
+        classes: int,
+        divisor: int,
+        output: str = "",
+        attention: Mapping[str, tuple[nn.Module, str, str]] | None = None,
+        trained: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -39,6 +48,8 @@ class AdaptedNetwork(nn.Module):
         self.divisor = divisor
         self.output = output
         self.trained = trained
+        if attention:
+            insert_modules(network, {at: (one[0], Place.parse(*one[1:])) for at, one in attention.items()})
 
     def trained_part(self) -> list[nn.Parameter]:
         """The parameters that begin with trained weights, and learn more slowly than the others."""
@@ -50,10 +61,15 @@ class AdaptedNetwork(nn.Module):
         below, right = -height % self.divisor, -width % self.divisor
         if below or right:
             images = functional.pad(images, (0, right, 0, below), mode="replicate")
+        scores = self.scores(images)
+        return scores[..., :height, :width] if below or right else scores
+
+    def scores(self, images: Tensor) -> Tensor:
+        """The class scores of images whose sides are multiples of the divisor, at their size."""
         scores = two_scores(scores_of(self.network(images), self.output), self.classes)
         if scores.shape[-2:] != images.shape[-2:]:
             scores = functional.interpolate(scores, size=images.shape[-2:], mode="bilinear", align_corners=False)
-        return scores[..., :height, :width] if below or right else scores
+        return scores
 
 
 def scores_of(given: Any, output: str) -> Tensor:

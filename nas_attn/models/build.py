@@ -12,7 +12,7 @@ from nas_attn.models.attention import attention_at
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.discovery import build_fresh, keys_of
-from nas_attn.models.insertion import CONTAINER, Attentions, Place, Point, insert_modules
+from nas_attn.models.insertion import CONTAINER, Attentions
 from nas_attn.models.kind import Family
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Location, Placement
@@ -40,9 +40,9 @@ def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet
             f"{network.title}: its parameters are no longer those that it had when it was looked at; the code or the "
             "library has changed: begin a new study"
         )
-    insert_placement(theirs, network, placement)
+    attention = placed_modules(network, placement)
     trained = network.encoder if network.weights else ()
-    return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, trained)
+    return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, attention, trained)
 
 
 def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNet | AdaptedNetwork:
@@ -58,25 +58,22 @@ def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNe
             attention={str(location): module for location, module in modules.items()},
         )
     theirs = build_fresh(network.asked, network.in_channels, network.classes, seed=0)
-    places = {location: Place(Point.parse(network.place_of(location).at)) for location in modules}
-    insert_modules(theirs, {str(location): (modules[location], places[location]) for location in modules})
-    return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output)
+    attention = {str(location): (module, network.place_of(location).at, "") for location, module in modules.items()}
+    return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, attention)
 
 
-def insert_placement(module: nn.Module, network: DescribedNetwork, placement: Placement) -> None:
-    """Put the attention of a placement into a network of somebody else's.
+def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str, tuple[nn.Module, str, str]]:
+    """The attention of a placement for a network of somebody else's: module, place and gating signal by location.
 
     Args:
-        module: the network itself, which is changed.
         network: what is known of it.
         placement: one attention for each of its locations.
     Raises:
         SpaceError: a location is missing, foreign to the network, or given what cannot stand there.
-        NetworkError: it has attention of ours already.
     """
     known = {site.location: site for site in network.sites(network.least_size, network.least_size)}
     problems = _location_problems(network, placement)
-    modules: dict[str, tuple[nn.Module, Place]] = {}
+    modules = {}
     for location, spec in placement.attended:
         if location not in known:
             continue
@@ -84,20 +81,14 @@ def insert_placement(module: nn.Module, network: DescribedNetwork, placement: Pl
         try:
             kind = KINDS[spec.kind].kind
             if kind.family in (Family.CONVOLUTION, Family.BLOCK):
-                raise AttentionError(
-                    f"{kind.name} {replaces(kind.family)}, and stands in nas-attn's own U-Net only"
-                )
-            gate = Point.parse(found.gate) if kind.needs_gate and found.gate else None
-            modules[str(location)] = (
-                attention_at(spec, known[location], network.classes),
-                Place(Point.parse(found.at), gate),
-            )
+                raise AttentionError(f"{kind.name} {replaces(kind.family)}, which nas-attn's own U-Net only allows")
+            module = attention_at(spec, known[location], network.classes)
+            modules[str(location)] = module, found.at, found.gate if kind.needs_gate else ""
         except (AttentionError, RegistryError) as error:
             problems += [f"{location}: {problem}" for problem in error.problems]
     if problems:
         raise SpaceError(problems)
-    if modules:
-        insert_modules(module, modules)
+    return modules
 
 
 def replaces(family: Family) -> str:

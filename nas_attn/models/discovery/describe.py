@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from nas_attn.models.described_network import DescribedNetwork, FoundSite
 from nas_attn.models.discovery.sites import find_sites
 from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
 from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
-from nas_attn.models.families import FAMILIES
+from nas_attn.models.families import FAMILIES, Builder
 from nas_attn.models.insertion import Place, Point, insert_modules
 from nas_attn.models.placement import Location
 
@@ -140,7 +139,7 @@ def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) 
     Raises:
         NetworkError: it cannot be built as asked.
     """
-    return _drawn(lambda: FAMILIES[asked.family].build(asked, in_channels, classes), seed)
+    return _drawn(FAMILIES[asked.family].plan(asked, in_channels, classes), seed)
 
 
 def on_meta(network: nn.Module) -> nn.Module:
@@ -154,12 +153,11 @@ def keys_of(network: nn.Module) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _drawn(build: Any, seed: int) -> nn.Module:
+def _drawn(builder: Builder, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries, about their own past
         torch.manual_seed(seed)
-        network: nn.Module = build()
-    return network
+        return builder.build()
 
 
 def _check_scores(asked: AskedNetwork, given: object, classes: int) -> None:
@@ -275,23 +273,23 @@ def _weights(asked: AskedNetwork, network: nn.Module, in_channels: int, classes:
 
 def _of_the_hub(asked: AskedNetwork, in_channels: int, classes: int) -> dict[str, Tensor]:
     """The library's own weights: from its cache, or fetched where there is a connection."""
-    build = FAMILIES[asked.family].build_pretrained
-    if build is None:
+    plan = FAMILIES[asked.family].plan_pretrained
+    if plan is None:
         raise NetworkError(
             f"weights: {asked.family} has no weights of its own; give a file, such as trained.safetensors, or none"
         )
     try:
         with _offline():
-            pretrained = _drawn(lambda: build(asked, in_channels, classes), seed=0)
+            pretrained = _drawn(plan(asked, in_channels, classes), seed=0)
     except NetworkError as error:
         if not _is_connected():
             raise NetworkError(
                 f"{asked}: weights: imagenet: neither in the cache of this machine nor to be fetched, for there is no "
                 f"connection to {_HUB[0]}; give a file of weights, or none"
             ) from error
-        pretrained = _drawn(lambda: build(asked, in_channels, classes), seed=0)
+        pretrained = _drawn(plan(asked, in_channels, classes), seed=0)
     state = pretrained.state_dict()
-    other = _drawn(lambda: FAMILIES[asked.family].build(asked, in_channels, classes), seed=0).state_dict()
+    other = build_fresh(asked, in_channels, classes, seed=0).state_dict()
     # Only what the library brings: what it draws is the run's to draw.
     return {name: one for name, one in state.items() if name not in other or not torch.equal(one, other[name])}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas_attn.registry import Registry
 
@@ -13,8 +13,35 @@ if TYPE_CHECKING:
 
     from nas_attn.models.asked_network import AskedNetwork
 
-Build = Callable[["AskedNetwork", int, int], "nn.Module"]
+Plan = Callable[["AskedNetwork", int, int], "Builder"]
 """Takes what was asked for, the channels of an image and the number of classes K."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The call that builds a network.
+
+    Args:
+        title: what the network is called in errors.
+        function: the class or function that is called.
+        name: of it, such as ``segmentation_models_pytorch.Unet``: a module and what is imported from it.
+        arguments: by name.
+    """
+
+    title: str
+    function: Callable[..., Any]
+    name: str
+    arguments: Mapping[str, Any]
+
+    def build(self) -> nn.Module:
+        """The network with fresh weights, drawn from torch's global generator.
+
+        Raises:
+            NetworkError: the function takes other arguments, fails, or gives no module.
+        """
+        from nas_attn.models.families._call import called
+
+        return called(self.title, self.function, self.arguments)
 
 
 @dataclass(frozen=True)
@@ -22,14 +49,13 @@ class NetworkFamily:
     """A library of networks.
 
     Args:
-        build: the network with fresh weights, drawn from torch's global generator; two calls after the same seed
-            give the same weights. Raises NetworkError where it cannot be built as asked.
-        build_pretrained: the same with the library's own trained weights, which may be fetched; None where it has
-            none.
+        plan: the call that builds a network; two calls after the same seed give the same weights. Raises NetworkError
+            where there is no such network.
+        plan_pretrained: the same with the library's own trained weights, which may be fetched; None where it has none.
     """
 
-    build: Build
-    build_pretrained: Build | None = None
+    plan: Plan
+    plan_pretrained: Plan | None = None
 
 
 FAMILIES: Registry[NetworkFamily] = Registry("nas_attn.models.families", "network family", "nas_attn.networks")
@@ -44,16 +70,16 @@ def family_names() -> tuple[str, ...]:
     return (*OWN, *sorted(FAMILIES.offered()))
 
 
-def network_family(name: str, *, pretrained: Build | None = None) -> Callable[[Build], Build]:
-    """A decorator that registers a function that builds networks.
+def network_family(name: str, *, pretrained: Plan | None = None) -> Callable[[Plan], Plan]:
+    """A decorator that registers a function that says how networks are built.
 
     Args:
         name: what stands before the colon: ``smp`` of ``smp:Unet/resnet34``.
-        pretrained: builds the same with the library's trained weights.
+        pretrained: says the same of one with the library's trained weights.
     """
 
-    def decorate(build: Build) -> Build:
-        FAMILIES.add(name, NetworkFamily(build, pretrained))
-        return build
+    def decorate(plan: Plan) -> Plan:
+        FAMILIES.add(name, NetworkFamily(plan, pretrained))
+        return plan
 
     return decorate

@@ -9,8 +9,8 @@ from torch import nn
 
 from nas_attn.errors import NetworkError, RegistryError
 from nas_attn.models.asked_network import AskedNetwork
-from nas_attn.models.families._call import called, parameters_of
-from nas_attn.models.families._family import network_family
+from nas_attn.models.families._call import parameters_of
+from nas_attn.models.families._family import Builder, network_family
 from nas_attn.reference import is_reference, thing_of
 
 CHANNELS = (
@@ -26,11 +26,11 @@ CLASSES = ("classes", "num_classes", "n_classes", "out_channels", "num_labels", 
 
 
 @network_family("module")
-def build_module(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Module:
+def plan_module(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """Call it with the arguments that were given, and with the data's channels and classes where it names them so.
 
     Raises:
-        NetworkError: it cannot be imported or called, or gives no module.
+        NetworkError: it cannot be imported or called.
     """
     if not is_reference(asked.build):
         raise NetworkError(
@@ -50,7 +50,8 @@ def build_module(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Modu
         raise NetworkError(
             f"{asked.build} is {type(thing).__name__}; name a class or a function that builds the network"
         )
-    return called(asked.build, thing, {**_of_the_data(thing, in_channels, classes), **asked.arguments})
+    arguments = {**_of_the_data(thing, in_channels, classes), **asked.arguments}
+    return Builder(asked.build, thing, asked.build.replace(":", "."), arguments)
 
 
 def _of_the_data(builder: Callable[..., Any], in_channels: int, classes: int) -> dict[str, int]:

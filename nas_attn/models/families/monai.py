@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
-
 from nas_attn.models.asked_network import IMAGENET, AskedNetwork
-from nas_attn.models.families._call import called, known, library, parameters_of
-from nas_attn.models.families._family import network_family
+from nas_attn.models.families._call import known, library, parameters_of
+from nas_attn.models.families._family import Builder, network_family
 
 _LEVELS = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2)}
 DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -31,22 +29,22 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """What is given where nobody says otherwise, for classes that ask for it."""
 
 
-def build_pretrained(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Module:
+def plan_pretrained(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """With ImageNet weights of the encoder, which FlexibleUNet alone has."""
-    return _built(asked, in_channels, classes, pretrained=True)
+    return _planned(asked, in_channels, classes, pretrained=True)
 
 
-@network_family("monai", pretrained=build_pretrained)
-def build_monai(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Module:
+@network_family("monai", pretrained=plan_pretrained)
+def plan_monai(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """A class of ``monai.networks.nets`` with ``spatial_dims=2``; a part after a slash is the backbone's name.
 
     Raises:
-        NetworkError: MONAI is not installed, has no such network, or refuses the arguments.
+        NetworkError: MONAI is not installed, or has no such network.
     """
-    return _built(asked, in_channels, classes, pretrained=False)
+    return _planned(asked, in_channels, classes, pretrained=False)
 
 
-def _built(asked: AskedNetwork, in_channels: int, classes: int, *, pretrained: bool) -> nn.Module:
+def _planned(asked: AskedNetwork, in_channels: int, classes: int, *, pretrained: bool) -> Builder:
     nets = library("monai.networks.nets", "monai")
     wanted, _, backbone = asked.build.partition("/")
     name = known(wanted, DEFAULTS, "MONAI")
@@ -61,4 +59,5 @@ def _built(asked: AskedNetwork, in_channels: int, classes: int, *, pretrained: b
         **({"pretrained": pretrained} if pretrained or "pretrained" in takes else {}),
         **asked.arguments,
     }
-    return called(f"{asked} with weights {IMAGENET}" if pretrained else str(asked), builder, arguments)
+    title = f"{asked} with weights {IMAGENET}" if pretrained else str(asked)
+    return Builder(title, builder, f"monai.networks.nets.{name}", arguments)

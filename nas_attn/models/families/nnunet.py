@@ -9,12 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
-
 from nas_attn.errors import NetworkError
 from nas_attn.models.asked_network import AskedNetwork
-from nas_attn.models.families._call import called, known, library
-from nas_attn.models.families._family import network_family
+from nas_attn.models.families._call import known, library
+from nas_attn.models.families._family import Builder, network_family
 
 CONFIGURATION = "2d"
 _FEATURES = (32, 64, 128, 256, 512)
@@ -44,7 +42,7 @@ _HOME = "dynamic_network_architectures.architectures.unet"
 
 
 @network_family("nnunet")
-def build_nnunet(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Module:
+def plan_nnunet(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """A class of dynamic_network_architectures, or what the 2-D configuration of a plans file has.
 
     Raises:
@@ -61,11 +59,8 @@ def build_nnunet(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Modu
     for field in imported:
         if isinstance(arguments.get(field), str):
             arguments[field] = _imported(arguments[field])
-    return called(
-        str(asked),
-        builder,
-        {"input_channels": in_channels, "num_classes": classes, "deep_supervision": False, **arguments},
-    )
+    given = {"input_channels": in_channels, "num_classes": classes, "deep_supervision": False}
+    return Builder(str(asked), builder, f"{builder.__module__}.{builder.__name__}", {**given, **arguments})
 
 
 def _planned(path: Path) -> tuple[str, dict[str, Any], tuple[str, ...]]:

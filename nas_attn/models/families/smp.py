@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 from types import ModuleType
 
-from torch import nn
-
 from nas_attn.errors import NetworkError
 from nas_attn.models.asked_network import IMAGENET, AskedNetwork
-from nas_attn.models.families._call import called, known, library
-from nas_attn.models.families._family import network_family
+from nas_attn.models.families._call import known, library
+from nas_attn.models.families._family import Builder, network_family
 
 ENCODER = "resnet34"
 """Where none is named, as in smp itself."""
@@ -20,22 +18,22 @@ ARCHITECTURES = (
 )  # fmt: skip
 
 
-def build_pretrained(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Module:
+def plan_pretrained(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """With the encoder's ImageNet weights; its first convolution is adapted to the channels, as smp does it."""
-    return _built(asked, in_channels, classes, IMAGENET)
+    return _planned(asked, in_channels, classes, IMAGENET)
 
 
-@network_family("smp", pretrained=build_pretrained)
-def build_smp(asked: AskedNetwork, in_channels: int, classes: int) -> nn.Module:
+@network_family("smp", pretrained=plan_pretrained)
+def plan_smp(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """``ARCHITECTURE/ENCODER``, such as ``Unet/resnet34`` or ``FPN/tu-mobilenetv3_small_100``.
 
     Raises:
-        NetworkError: smp is not installed, has no such architecture or encoder, or refuses the arguments.
+        NetworkError: smp is not installed, or has no such architecture or encoder.
     """
-    return _built(asked, in_channels, classes, None)
+    return _planned(asked, in_channels, classes, None)
 
 
-def _built(asked: AskedNetwork, in_channels: int, classes: int, weights: str | None) -> nn.Module:
+def _planned(asked: AskedNetwork, in_channels: int, classes: int, weights: str | None) -> Builder:
     smp = library("segmentation_models_pytorch", "smp")
     architecture, _, encoder = asked.build.partition("/")
     name = known(architecture, [one for one in ARCHITECTURES if hasattr(smp, one)], "segmentation_models.pytorch")
@@ -48,7 +46,7 @@ def _built(asked: AskedNetwork, in_channels: int, classes: int, weights: str | N
         "classes": classes,
         **asked.arguments,
     }
-    return called(str(asked), getattr(smp, name), arguments)
+    return Builder(str(asked), getattr(smp, name), f"segmentation_models_pytorch.{name}", arguments)
 
 
 def _check_encoder(smp: ModuleType, encoder: str) -> None:

@@ -30,6 +30,15 @@ class Place:
     at: Point
     gate: Point | None = None
 
+    @classmethod
+    def parse(cls, at: str, gate: str = "") -> Place:
+        """Read two points; the gate may be empty.
+
+        Raises:
+            NetworkError: one of them is not of that form.
+        """
+        return cls(Point.parse(at), Point.parse(gate) if gate else None)
+
 
 class Attentions(nn.ModuleDict):
     """The attention modules of a network, by location (``skip_3``), and the hooks that call them."""

@@ -123,7 +123,7 @@ def resolve(request: StudyRequest) -> Resolved:
     devices = find_devices(request.device)
     theirs = asked_network(request)
     preset = preset_for(devices[0], built_in=request.data in BUILT_IN, ours=theirs is None)
-    asked = _filled(request, preset)
+    asked = _filled(request, preset, ours=theirs is None)
     source = _source(asked, preset)
     with step("reading the images"):
         dataset = source.load()
@@ -231,7 +231,7 @@ def _looked_at(asked: AskedNetwork | None, dataset: Dataset) -> DescribedNetwork
         return look_at(asked, dataset.in_channels, len(dataset.classes)).network
 
 
-def _filled(request: StudyRequest, preset: Preset) -> StudyRequest:
+def _filled(request: StudyRequest, preset: Preset, *, ours: bool) -> StudyRequest:
     """The request with the preset's sizes where it leaves them open."""
     written = written_sizes(request.space)
     finds = request.budget == AUTO
@@ -239,7 +239,7 @@ def _filled(request: StudyRequest, preset: Preset) -> StudyRequest:
         request = replace(request, ladder=written.ladder)
     return replace(
         request,
-        base_channels=request.base_channels or written.base_channels or preset.base_channels,
+        base_channels=(request.base_channels or written.base_channels or preset.base_channels) if ours else None,
         image_size=request.image_size or written.image_size or preset.image_size,
         steps=request.steps or _last_rung(request.ladder) or preset.steps // (_FIRST if finds else 1),
         longest_side=request.longest_side or preset.longest_side or FULL,

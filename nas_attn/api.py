@@ -19,6 +19,7 @@ from nas_attn.budget import PLAIN
 from nas_attn.config.described import with_settings
 from nas_attn.config.settings import FIELDS
 from nas_attn.export.formats import known_formats, targets
+from nas_attn.export.insertion import insert_architecture, remove_attention
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as _save
 from nas_attn.export.source import read_source
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from nas_attn.record import TrialRecord
     from nas_attn.study.loop import Listener
 
-__all__ = ["Saved", "StudyResult", "load", "read_space", "save", "search"]
+__all__ = ["Saved", "StudyResult", "insert", "load", "read_space", "remove", "save", "search"]
 
 
 @with_settings
@@ -159,6 +160,39 @@ def load(path: str | Path) -> nn.Module:
     if isinstance(network, DescribedNetwork):  # with the trained weights that it begins with
         return fresh_network(network, placement, seed=0)
     return build_network(network, placement)
+
+
+def insert(model: nn.Module, source: str | Path, *, seed: int = 0) -> nn.Module:
+    """Put the attention of an architecture into a network of your own, which stays the object that it is.
+
+    Its classes, its code, its parameters and their names stay; what is new is ``model.nas_attention``. So it goes on
+    in your own training loop, and loads the weights that it loaded before (``strict=False``).
+
+    Args:
+        model: the network that the architecture was searched in, or one with the same places.
+        source: an architecture file, a study, or the folder of a run of ``nas-attn train``, whose weights the model
+            then gets as well.
+        seed: of the weights of the attention; with that of a run they are those with which the run began.
+    Returns:
+        the same object.
+    Raises:
+        ExportError: the file cannot be read or is wrong, or its network is nas-attn's own.
+        NetworkError: the model has other places, or attention of nas-attn already.
+    """
+    return insert_architecture(model, read_source(str(source)), seed)
+
+
+def remove(model: nn.Module) -> nn.Module:
+    """Take the attention away that ``insert`` put into a network; it is then what it was before.
+
+    Args:
+        model: the network.
+    Returns:
+        the same object.
+    Raises:
+        NetworkError: it has no attention of nas-attn.
+    """
+    return remove_attention(model)
 
 
 def save(

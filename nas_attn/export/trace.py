@@ -108,7 +108,9 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
     return f"{taken}images of {side}x{side} only ({reason}): {agreement}"
 
 
-def _tried(network: nn.Module, attempt: Attempt, example: Tensor, images: Sequence[Tensor], frames: int) -> Agreement:
+def _tried(
+    network: nn.Module, attempt: Attempt, example: Tensor, images: Sequence[Tensor], frames: int
+) -> Agreement:
     any_size = example.shape[2] != example.shape[3]
     graph = traced(network, example, any_size=any_size, in_clips=frames > 1, fixed_groups=attempt.fixed_groups)
     run = attempt.make(graph, any_size)

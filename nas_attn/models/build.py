@@ -58,7 +58,9 @@ def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNe
             attention={str(location): module for location, module in modules.items()},
         )
     theirs = build_fresh(network.asked, network.in_channels, network.classes, seed=0)
-    attention = {str(location): (module, network.place_of(location).at, "") for location, module in modules.items()}
+    attention = {
+        str(location): (module, network.place_of(location).at, "") for location, module in modules.items()
+    }
     return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, attention)
 
 
@@ -81,7 +83,9 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
         try:
             kind = KINDS[spec.kind].kind
             if kind.family in (Family.CONVOLUTION, Family.BLOCK):
-                raise AttentionError(f"{kind.name} {replaces(kind.family)}, which nas-attn's own U-Net only allows")
+                raise AttentionError(
+                    f"{kind.name} {replaces(kind.family)}, which nas-attn's own U-Net only allows"
+                )
             module = attention_at(spec, known[location], network.classes)
             modules[str(location)] = module, found.at, found.gate if kind.needs_gate else ""
         except (AttentionError, RegistryError) as error:

@@ -23,7 +23,7 @@ from nas_attn.models.discovery.sites import find_sites
 from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
 from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
 from nas_attn.models.families import FAMILIES, Builder
-from nas_attn.models.insertion import Place, Point, insert_modules
+from nas_attn.models.insertion import CONTAINER, Place, Point, insert_modules
 from nas_attn.models.placement import Location
 
 IMAGENET_STATISTICS = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -131,6 +131,32 @@ def locate(
             "name some as locations: {encoder.1: a submodule} in a network file"
         )
     return tuple(sorted(seen, key=lambda site: site.location)), unclear
+
+
+def check_places(model: nn.Module, network: DescribedNetwork) -> None:
+    """Make sure that a network has the places of one that was looked at, with their sizes.
+
+    Args:
+        model: any network; it is not changed.
+        network: what was looked at.
+    Raises:
+        NetworkError: a place is not there or of another size, or attention was inserted before.
+    """
+    if hasattr(model, CONTAINER):
+        raise NetworkError("this network has attention of nas-attn already; nas_attn.remove(model) takes it away")
+    wanted = {site.location: site for site in network.found}
+    seen = _tried(
+        on_meta(model),
+        network.in_channels,
+        {site.location: AskedSite(site.at, site.gate) for site in network.found},
+    )
+    if problems := [
+        f"{one.location}: {one.at} has {one.channels} channels at 1/{one.stride}, and had "
+        f"{wanted[one.location].channels} at 1/{wanted[one.location].stride} in {network.title}"
+        for one in seen
+        if one != wanted[one.location]
+    ]:
+        raise NetworkError(problems)
 
 
 def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) -> nn.Module:

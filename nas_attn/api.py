@@ -165,13 +165,13 @@ def load(path: str | Path) -> nn.Module:
 def insert(model: nn.Module, source: str | Path, *, seed: int = 0) -> nn.Module:
     """Put the attention of an architecture into a network of your own, which stays the object that it is.
 
-    Its classes, its code, its parameters and their names stay; what is new is ``model.nas_attention``. So it goes on
-    in your own training loop, and loads the weights that it loaded before (``strict=False``).
+    Its classes, its code, its parameters and their names stay; what is new is ``model.nas_attention``. So it goes
+    on in your own training loop, and loads the weights that it loaded before (``strict=False``).
 
     Args:
         model: the network that the architecture was searched in, or one with the same places.
-        source: an architecture file, a study, or the folder of a run of ``nas-attn train``, whose weights the model
-            then gets as well.
+        source: an architecture file, a study, or the folder of a run of ``nas-attn train``, whose weights the
+            model then gets as well.
         seed: of the weights of the attention; with that of a run they are those with which the run began.
     Returns:
         the same object.

@@ -1,11 +1,12 @@
 """Show where attention may stand in a network that is not nas-attn's own, and write it down for a search.
 
 nas-attn network smp:Unet/resnet34                     of segmentation_models.pytorch, with any of its encoders
-nas-attn network monai:BasicUNet                       of MONAI, 2-D; nnunet:PlainConvUNet and nnunet:plans.json likewise
+nas-attn network monai:BasicUNet                       of MONAI, 2-D
+nas-attn network nnunet:plans.json                     of nnU-Net, or nnunet:PlainConvUNet
 nas-attn network my_package.my_model:make              any class or function that can be imported
 nas-attn network my_package.my_model:make --weights trained.safetensors -o network.yaml
 
-The network is built once and an image sent through it. NAME of a network file shows it again, with the places that
+The network is built once and an image sent through it. A network file shows it again, with the places that
 were changed by hand.
 """
 
@@ -148,10 +149,9 @@ def _table(network: DescribedNetwork) -> Table:
     for found, site in zip(network.found, _sites(network), strict=True):
         gate = f"{found.gate} ({found.gate_channels} at 1/{found.gate_stride})" if found.gate else "-"
         fitting, others = _kinds(site)
-        table.add_row(
-            str(found.location), str(found.channels), str(found.stride), f"{site.height}x{site.width}", found.at, gate,
-            f"{len(fitting)} of {len(fitting) + len(others)}",
-        )  # fmt: skip
+        sizes = map(str, (found.channels, found.stride, f"{site.height}x{site.width}"))
+        share = f"{len(fitting)} of {len(fitting) + len(others)}"
+        table.add_row(str(found.location), *sizes, found.at, gate, share)
     return table
 
 
@@ -178,7 +178,7 @@ def _exceptions(network: DescribedNetwork) -> list[str]:
 
     kinds = catalogue()
     groups = {
-        "need a convolution or a block to take the place of, and are for nas-attn's own U-Net": [
+        "need a convolution or a block to take the place of, which nas-attn's own U-Net has": [
             name for name, kind in kinds.items() if kind.family in (Family.CONVOLUTION, Family.BLOCK)
         ],
         "need the frames of clips": [name for name, kind in kinds.items() if kind.needs_clip],

@@ -31,8 +31,8 @@ def insert_architecture(model: nn.Module, subject: Subject, seed: int) -> nn.Mod
     network = subject.architecture.network
     if not isinstance(network, DescribedNetwork):
         raise ExportError(
-            "this architecture was found in nas-attn's own U-Net, whose places your network need not have; search in "
-            "yours: nas_attn.search(network=...)"
+            "this architecture was found in nas-attn's own U-Net, whose places your network need not have; search "
+            "in yours: nas_attn.search(network=...)"
         )
     check_places(model, network)
     modules = placed_modules(network, subject.architecture.placement)

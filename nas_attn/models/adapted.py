@@ -99,8 +99,8 @@ def scores_of(given: Any, output: str) -> Tensor:
         found = getattr(given, output)
     if not isinstance(found, Tensor):
         raise NetworkError(
-            f"the network gives {type(found).__name__} where class scores were expected; set output to the name or "
-            "number of what holds them"
+            f"the network gives {type(found).__name__} where class scores were expected; set output to the name "
+            "or number of what holds them"
         )
     return found
 

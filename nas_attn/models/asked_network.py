@@ -1,4 +1,6 @@
-"""Which network a search is asked to work in, as people write it: ``smp:Unet/resnet34``, or the fields of a file."""
+"""Which network a search is asked to work in, as people write it: ``smp:Unet/resnet34``, or the fields of a
+file.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,9 @@ class AskedNetwork:
 
     @classmethod
     def parse(cls, text: str) -> AskedNetwork:
-        """Read ``smp:Unet/resnet34``, ``monai:BasicUNet``, ``nnunet:plans.json`` or ``my_package.my_model:make``."""
+        """Read ``smp:Unet/resnet34``, ``monai:BasicUNet``, ``nnunet:plans.json`` or
+        ``my_package.my_model:make``.
+        """
         family, colon, build = text.partition(":")
         if colon and family in family_names() and family != MODULE:
             return cls(family, build)

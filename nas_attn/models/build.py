@@ -37,8 +37,8 @@ def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet
     theirs = build_fresh(network.asked, network.in_channels, network.classes, seed)
     if keys_of(theirs) != network.keys:
         raise NetworkError(
-            f"{network.title}: its parameters are no longer those that it had when it was looked at; the code or the "
-            "library has changed: begin a new study"
+            f"{network.title}: its parameters are no longer those that it had when it was looked at; the code or "
+            "the library has changed: begin a new study"
         )
     attention = placed_modules(network, placement)
     trained = network.encoder if network.weights else ()

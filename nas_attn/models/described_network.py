@@ -153,8 +153,8 @@ class DescribedNetwork:
 
     @property
     def encoder(self) -> tuple[str, ...]:
-        """Beginnings of the names of the encoder's parameters: of the modules at the top in which features go down,
-        and none comes up."""
+        """Beginnings of the names of the encoder's parameters: of the modules at the top in which features go
+        down, and none comes up."""
         down = {site.at.partition(".")[0] for site in self.found if site.location.stage is Stage.ENCODER}
         up = {
             re.split(r"[.(]", site.at)[0]
@@ -176,7 +176,8 @@ class DescribedNetwork:
         return self._site_of(location)
 
     def sites(self, height: int, width: int) -> tuple[Site, ...]:
-        """Every location with its sizes for an image of H x W pixels, which is continued to what the network wants.
+        """Every location with its sizes for an image of H x W pixels, which is continued to what the network
+        wants.
 
         Raises:
             NetworkError: the image is too small.

@@ -83,7 +83,8 @@ class UNetConfig:
     @property
     def headline(self) -> str:
         """What it is, in some words."""
-        return f"U-Net of depth {self.depth}, {self.base_channels} base channels, {self.norm} norm, {self.upsampling} upsampling"
+        norm = f"{self.norm} norm, {self.upsampling} upsampling"
+        return f"U-Net of depth {self.depth}, {self.base_channels} base channels, {norm}"
 
     @property
     def size_text(self) -> str:

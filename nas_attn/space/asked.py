@@ -19,7 +19,8 @@ NETWORK_FILE = FileKind(
 
 
 def asked_in_space(source: str | Path) -> AskedNetwork | None:
-    """The network of a space file that ``read_space`` accepts, as it was asked for; None where it is nas-attn's own.
+    """The network of a space file that ``read_space`` accepts, as it was asked for; None where it is nas-attn's
+    own.
 
     Raises:
         SpaceError: no such file, or its network is wrong.

@@ -194,8 +194,8 @@ def _network(written: WrittenSpace, overrides: Mapping[str, Any]) -> Network:
         asked = {name: overrides.get(name, getattr(theirs, name)) for name in ("in_channels", "classes")}
         if asked != {name: getattr(theirs, name) for name in asked}:
             raise NetworkError(
-                f"{theirs.asked} was looked at for {theirs.in_channels} channels and {theirs.classes} classes, not for "
-                f"{asked['in_channels']} and {asked['classes']}"
+                f"{theirs.asked} was looked at for {theirs.in_channels} channels and {theirs.classes} classes, "
+                f"not for {asked['in_channels']} and {asked['classes']}"
             )
         return theirs.network
     given = {name: value for name, value in overrides.items() if name not in ("start", "image_size")}

@@ -19,9 +19,9 @@ from nas_attn.training.initialise import initialise
 def fresh_network(network: Network, placement: Placement, seed: int) -> UNet | AdaptedNetwork:
     """The network with its attention and the weights of step 0.
 
-    In our U-Net every weight is drawn from (seed, name). In a network of somebody else's its own code draws what has
-    no trained weights, from the seed; attention is drawn by name here, too. So the runs of two placements with one
-    seed are a pair.
+    In our U-Net every weight is drawn from (seed, name). In a network of somebody else's its own code draws what
+    has no trained weights, from the seed; attention is drawn by name here, too. So the runs of two placements with
+    one seed are a pair.
 
     Args:
         network: without its attention.

@@ -20,8 +20,8 @@ _FROM_WEIGHTS = Recipe(peak_learning_rate=4e-3, encoder_share=0.1)
 
 
 def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel with which images are normalised, in pixel units: those of the data,
-    or those that the network's weights want.
+    """Mean and standard deviation of each channel with which images are normalised, in pixel units: those of the
+    data, or those that the network's weights want.
 
     Args:
         network: whose weights may want their own.
@@ -37,8 +37,8 @@ def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...
 def recipe_for(network: Network) -> Recipe:
     """The recipe of a network's runs, the same for all of its placements.
 
-    Networks of other libraries are deeper and wider than nas-attn's own, and take a lower learning rate; an encoder
-    with trained weights learns at a tenth of it.
+    Networks of other libraries are deeper and wider than nas-attn's own, and take a lower learning rate; an
+    encoder with trained weights learns at a tenth of it.
     """
     if not isinstance(network, DescribedNetwork):
         return Recipe()

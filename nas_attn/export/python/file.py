@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-
-from torch import nn
 
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.write import network_name
@@ -97,8 +95,8 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def python_source(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
-    """A Python file that builds the network of an architecture, with nothing but PyTorch, and the library that has the
-    network where it is not nas-attn's own.
+    """A Python file that builds the network of an architecture, with nothing but PyTorch, and the library that has
+    the network where it is not nas-attn's own.
 
     The sources of the classes that are in the network are copied with all that they refer to, less the checks of
     arguments, which are right by now. The names of all weights stay as they are.
@@ -230,11 +228,11 @@ def _imports(found: Mapping[Definition, Mapping[str, Meaning]]) -> list[Import]:
     return imports
 
 
-def _definition(kind: type) -> Definition:
+def _definition(kind: Callable[..., Any]) -> Definition:
     return Definition(kind.__module__, kind.__name__)
 
 
-def _is_ours(kind: type[nn.Module]) -> bool:
+def _is_ours(kind: Callable[..., Any]) -> bool:
     return is_ours(kind.__module__)
 
 

@@ -23,6 +23,7 @@ from nas_attn.models.discovery.sites import find_sites
 from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
 from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
 from nas_attn.models.families import FAMILIES, Builder
+from nas_attn.models.families._call import built
 from nas_attn.models.insertion import CONTAINER, Place, Point, insert_modules
 from nas_attn.models.placement import Location
 
@@ -56,8 +57,8 @@ def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2) -> Look
         in_channels: channels of an image.
         classes: K.
     Raises:
-        NetworkError: it cannot be built, does not give class scores for each pixel, has no location, or its weights
-            are not there or of another network; what can be told together is.
+        NetworkError: it cannot be built, does not give class scores for each pixel, has no location, or its
+            weights are not there or of another network; what can be told together is.
     """
     network = build_fresh(asked, in_channels, classes, seed=0)
     ghost = on_meta(network)
@@ -79,7 +80,8 @@ def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2) -> Look
 
 
 def check_asked(asked: AskedNetwork) -> None:
-    """Build a network for colour images and two classes, and find its weights, so that what is wrong is told early.
+    """Build a network for colour images and two classes, and find its weights, so that what is wrong is told
+    early.
 
     Raises:
         NetworkError: it cannot be built as asked, or the file of its weights is not there.
@@ -126,9 +128,10 @@ def locate(
         raise NetworkError([f"{asked}: locations: {problem}" for problem in problems])
     unclear = tuple(line for line in findings.unclear if Location.parse(line.partition(":")[0]) not in named)
     if not seen:
+        why = "; ".join(unclear) or "it does not go down and up again"
         raise NetworkError(
-            f"{asked}: no place for attention was found: {'; '.join(unclear) or 'it does not go down and up again'}; "
-            "name some as locations: {encoder.1: a submodule} in a network file"
+            f"{asked}: no place for attention was found: {why}; name some in a network file, as locations: "
+            "{encoder.1: a submodule}"
         )
     return tuple(sorted(seen, key=lambda site: site.location)), unclear
 
@@ -183,15 +186,15 @@ def _drawn(builder: Builder, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries, about their own past
         torch.manual_seed(seed)
-        return builder.build()
+        return built(builder)
 
 
 def _check_scores(asked: AskedNetwork, given: object, classes: int) -> None:
     scores = two_scores(scores_of(given, asked.output), classes)
     if scores.ndim != 4 or scores.shape[1] != classes:
         raise NetworkError(
-            f"{asked}: gives {tuple(scores.shape)} for an image of {HEIGHT}x{WIDTH} pixels, and must give class scores "
-            f"(1, {classes}, {HEIGHT}, {WIDTH}), or one score for two classes"
+            f"{asked}: gives {tuple(scores.shape)} for an image of {HEIGHT}x{WIDTH} pixels, and must give class "
+            f"scores (1, {classes}, {HEIGHT}, {WIDTH}), or one score for two classes"
         )
     if WIDTH * scores.shape[2] != HEIGHT * scores.shape[3]:
         raise NetworkError(
@@ -310,8 +313,8 @@ def _of_the_hub(asked: AskedNetwork, in_channels: int, classes: int) -> dict[str
     except NetworkError as error:
         if not _is_connected():
             raise NetworkError(
-                f"{asked}: weights: imagenet: neither in the cache of this machine nor to be fetched, for there is no "
-                f"connection to {_HUB[0]}; give a file of weights, or none"
+                f"{asked}: weights: imagenet: they are not in this machine's cache, and there is no connection "
+                f"to {_HUB[0]}; give a file of weights, or none"
             ) from error
         pretrained = _drawn(plan(asked, in_channels, classes), seed=0)
     state = pretrained.state_dict()

@@ -1,9 +1,9 @@
 """The locations of any network that goes down and up again, read off the tape of a forward pass.
 
 A feature goes down as long as nothing deeper went into it. Where it leaves a resolution downwards it is
-``encoder.N``, N the binary logarithm of its stride; the deepest is the ``bottleneck``. Where a feature that goes down
-meets a deeper one, in the arguments of a submodule or in a concatenation, it is ``skip.N``, and the deeper one its
-gating signal. Where a feature that comes up leaves a resolution, or enters the head, it is ``decoder.N``.
+``encoder.N``, N the binary logarithm of its stride; the deepest is the ``bottleneck``. Where a feature that goes
+down meets a deeper one, in the arguments of a submodule or in a concatenation, it is ``skip.N``, and the deeper
+one its gating signal. Where a feature that comes up leaves a resolution, or enters the head, it is ``decoder.N``.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class _Finder:
                 yield from self._at_output(Location(Stage.ENCODER, _level(feature.stride)), left, when)
 
     def ascents(self) -> Iterator[FoundSite]:
-        """Where features leave a resolution upwards: the bottleneck, then the decoder's; the last before the head."""
+        """Where features leave a resolution upwards: the bottleneck, then the decoder's; the last before the
+        head.
+        """
         left_at: dict[int, tuple[Tensor, int]] = {}
         for operation in self._events():
             after = self._tape.feature(operation.output)
@@ -164,8 +166,8 @@ class _Finder:
                 yield _Meeting(call, name, gate, (skip, deeper[gate]))
 
     def _events(self) -> list[Operation]:
-        """Operations and calls of submodules, in order; where an operation is given a padded map, which is none, only
-        the call tells what it was made of."""
+        """Operations and calls of submodules, in order; where an operation is given a padded map, which is none,
+        only the call tells what it was made of."""
         calls = [
             Operation(call.begin, call.callers, tuple(call.given.values()), call.output)
             for call in self._tape.calls
@@ -174,8 +176,8 @@ class _Finder:
         return sorted([*self._tape.operations, *calls], key=lambda one: one.at)
 
     def _left(self, tensor: Tensor, operation: Operation, before: Feature, after: Feature) -> tuple[Tensor, int]:
-        """The feature that leaves a resolution where an operation changes it, and when: what the outermost submodule
-        is given that turns the one resolution into the other, or else what the operation is given."""
+        """The feature that leaves a resolution where an operation changes it, and when: what the outermost
+        submodule is given that turns the one resolution into the other, or else what the operation is given."""
         for call in operation.callers:
             output = self._tape.feature(call.output)
             if not call.name or output is None or output.stride != after.stride:
@@ -212,7 +214,9 @@ class _Finder:
     def _at_output(
         self, location: Location, tensor: Tensor, before: int, *, gated: bool = False
     ) -> Iterator[FoundSite]:
-        """The site at the output of the submodule that gives a feature back, the last to do so before it is used."""
+        """The site at the output of the submodule that gives a feature back, the last to do so before it is
+        used.
+        """
         feature = self._tape.feature(tensor)
         touched = max(
             (one.at for one in self._tape.operations if one.output is tensor and one.at < before), default=0

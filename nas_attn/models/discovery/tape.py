@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 HEIGHT, WIDTH = 256, 384
-"""Of the image: sides that differ, so that a map of one pixel is not taken for one that was reduced by a stride."""
+"""Of the image: sides that differ, so that a map of one pixel is not taken for one that was reduced by a
+stride.
+"""
 
 
 @dataclass(eq=False)

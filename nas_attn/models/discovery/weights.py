@@ -65,8 +65,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise NetworkError(f"{path}: there is no such file of weights") from None
     except pickle.UnpicklingError as error:
         raise NetworkError(
-            f"{path}: holds more than weights, and is not loaded: it could run code; save model.state_dict() alone, "
-            "best by safetensors.torch.save_file"
+            f"{path}: holds more than weights, and is not loaded: it could run code; save model.state_dict() "
+            "alone, best by safetensors.torch.save_file"
         ) from error
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -80,7 +80,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> FittedWeights:
     """The tensors of a file that belong to a network, under the network's names.
 
-    Names may have something before them on either side, as wrappers (``model.``, ``module.``) and encoders have it.
+    Names may have something before them on either side, as wrappers (``model.``, ``module.``) and encoders have
+    it.
 
     Args:
         network: whose names and shapes count.

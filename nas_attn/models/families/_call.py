@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from nas_attn.errors import NetworkError, did_you_mean
+from nas_attn.models.families._family import Builder
 
 
 def library(name: str, extra: str) -> ModuleType:
@@ -27,7 +28,7 @@ def library(name: str, extra: str) -> ModuleType:
     except ImportError as error:
         missing = getattr(error, "name", None) or name
         raise NetworkError(
-            f"{missing} is not installed, and networks of {extra} are built with it; pip install 'nas-attn[{extra}]'"
+            f"{missing} is not installed, and networks of {extra} need it: pip install 'nas-attn[{extra}]'"
         ) from error
 
 
@@ -44,20 +45,19 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     return same[0]
 
 
-def called(what: str, builder: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
-    """The module that a class or a function gives.
+def built(builder: Builder) -> nn.Module:
+    """The network with fresh weights, drawn from torch's global generator.
 
     Args:
-        what: it is called in errors.
-        builder: the class or function.
-        arguments: by name.
+        builder: the call that gives it.
     Raises:
         NetworkError: it takes other arguments, fails, or gives no module.
     """
-    if problem := _argument_problem(builder, arguments):
+    what = builder.title
+    if problem := _argument_problem(builder.function, builder.arguments):
         raise NetworkError(f"{what}: {problem}")
     try:
-        network = builder(**arguments)
+        network = builder.function(**builder.arguments)
     except Exception as error:  # whatever somebody else's code raises
         raise NetworkError(f"{what} cannot be built: {type(error).__name__}: {_first_line(error)}") from error
     if not isinstance(network, nn.Module):

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from nas_attn.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from nas_attn.models.asked_network import AskedNetwork
 
 Plan = Callable[["AskedNetwork", int, int], "Builder"]
@@ -33,25 +31,16 @@ class Builder:
     name: str
     arguments: Mapping[str, Any]
 
-    def build(self) -> nn.Module:
-        """The network with fresh weights, drawn from torch's global generator.
-
-        Raises:
-            NetworkError: the function takes other arguments, fails, or gives no module.
-        """
-        from nas_attn.models.families._call import called
-
-        return called(self.title, self.function, self.arguments)
-
 
 @dataclass(frozen=True)
 class NetworkFamily:
     """A library of networks.
 
     Args:
-        plan: the call that builds a network; two calls after the same seed give the same weights. Raises NetworkError
-            where there is no such network.
-        plan_pretrained: the same with the library's own trained weights, which may be fetched; None where it has none.
+        plan: the call that builds a network; two calls after the same seed give the same weights. Raises
+            NetworkError where there is no such network.
+        plan_pretrained: the same with the library's own trained weights, which may be fetched; None where it has
+            none.
     """
 
     plan: Plan

@@ -40,7 +40,7 @@ class Argument:
         Raises:
             NetworkError: the submodule is called without it.
         """
-        given = kwargs.get(self.name) if self.name in kwargs else None
+        given = kwargs.get(self.name) if self.name is not None else None
         if given is None and self.position < len(args):
             given = args[self.position]
         if not isinstance(given, Tensor):

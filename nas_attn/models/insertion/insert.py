@@ -122,7 +122,8 @@ def submodule(network: nn.Module, name: str) -> nn.Module:
     """
     known = dict(network.named_modules(remove_duplicate=False))
     if name in known and name:
-        return known[name]
+        found: nn.Module = known[name]
+        return found
     near = difflib.get_close_matches(name, known, n=1)
     mend = f"did you mean '{near[0]}'?" if near else f"at the top are {', '.join(dict(network.named_children()))}"
     raise NetworkError(f"the network has no submodule '{name}'; {mend}")

@@ -22,16 +22,13 @@ def asked_network(request: StudyRequest) -> AskedNetwork | None:
         NasAttnError: the file of the network or of the space is wrong.
         UsageError: weights are given, and no network that could have them.
     """
-    if request.network is None:
-        asked = asked_in_space(request.space)
-    else:
-        asked = network_named(request.network)
+    asked = network_named(request.network) if request.network else asked_in_space(request.space)
     if request.weights is None:
         return asked
     if asked is None:
         raise UsageError(
-            f"--weights {request.weights}: nas-attn's own U-Net is trained from scratch; name a --network that has "
-            "these weights"
+            f"--weights {request.weights}: nas-attn's own U-Net is trained from scratch; name a --network that "
+            "has these weights"
         )
     return replace(asked, weights=request.weights)
 
@@ -63,7 +60,7 @@ def named_network(network: str | Callable[..., object] | None) -> str | None:
         found = None
     if found is not network:
         raise UsageError(
-            f"network: {name or type(network).__name__} cannot be imported by workers; define the class or function that "
-            "builds the network at the top of a module, and give that, or my_package.my_model:make"
+            f"network: {name or type(network).__name__} cannot be imported by workers; define the class or "
+            "function that builds the network at the top of a module, and give that, or my_package.my_model:make"
         )
     return reference

@@ -60,8 +60,8 @@ GPU_THEIRS_FOLDER = Preset("gpu, your network, own data", 32, 256, 16, 3000, 102
 
 
 def preset_for(device: str, *, built_in: bool, ours: bool = True) -> Preset:
-    """The sizes for a device such as ``cpu`` or ``cuda:0``, for built-in data or a folder, for nas-attn's own U-Net or
-    another network."""
+    """The sizes for a device such as ``cpu`` or ``cuda:0``, for built-in data or a folder, for nas-attn's own
+    U-Net or another network."""
     if not ours:
         if device == "cpu":
             return CPU_THEIRS_SYNTHETIC if built_in else CPU_THEIRS_FOLDER

@@ -318,8 +318,8 @@ def _check_data(data: str) -> None:
 def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | None) -> SearchSpace:
     """The space with the data's channels and classes, the request's sizes and its ceilings.
 
-    In a network with trained weights attention starts at the identity unless somebody says otherwise: any other start
-    would undo the weights.
+    In a network with trained weights attention starts at the identity unless somebody says otherwise: any other
+    start would undo the weights.
 
     Costs and the limit of positions are judged for the largest image that the network will see.
     """

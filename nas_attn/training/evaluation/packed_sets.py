@@ -27,9 +27,8 @@ class PackedSets:
 
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> PackedSets:
         """The same images, normalised by other statistics of their channels, in pixel units."""
-        device = self.train.device
-        statistics = {"mean": torch.tensor(mean, device=device), "std": torch.tensor(std, device=device)}
-        return PackedSets(replace(self.train, **statistics), replace(self.val, **statistics))
+        means, stds = (torch.tensor(values, device=self.train.device) for values in (mean, std))
+        return PackedSets(*(replace(one, mean=means, std=stds) for one in (self.train, self.val)))
 
 
 def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> PackedSets:

@@ -231,7 +231,7 @@ class _Finder:
             found = [(call, gate) for call in makers if (gate := self._gate_of(call, feature)) is not None]
             maker, gate = found[0] if found else (maker, None)
         if self._is_called_once(location, maker):
-            signal = (f"{maker.name}{gate[0]}", gate[1].channels, gate[1].stride) if gate else ("", None, None)
+            signal = (f"{maker.name}{gate[0]}", gate[1].channels, gate[1].stride) if gate else ("", 0, 0)
             yield FoundSite(location, maker.name, feature.channels, feature.stride, *signal)
 
     def _gate_of(self, call: Call, output: Feature) -> tuple[str, Feature] | None:

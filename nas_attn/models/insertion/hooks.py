@@ -20,12 +20,12 @@ class Argument:
     """One of the features that a submodule is given.
 
     Args:
-        position: among the arguments of its ``forward``.
+        position: among the arguments of its ``forward``; None of one that is given by name only.
         name: of the parameter; None where ``forward`` takes any number of arguments.
         channels: first and last, exclusively, of those that count; None for all.
     """
 
-    position: int
+    position: int | None
     name: str | None
     channels: tuple[int, int] | None
 
@@ -41,7 +41,7 @@ class Argument:
             NetworkError: the submodule is called without it.
         """
         given = kwargs.get(self.name) if self.name is not None else None
-        if given is None and self.position < len(args):
+        if given is None and self.position is not None and self.position < len(args):
             given = args[self.position]
         if not isinstance(given, Tensor):
             raise NetworkError(f"argument {self.name or self.position} is not given, and attention stands on it")
@@ -54,7 +54,7 @@ class Argument:
         if self.channels is not None:
             whole, (first, last) = self.whole(args, kwargs), self.channels
             attended = torch.cat([whole[:, :first], attended, whole[:, last:]], 1)
-        if self.name in kwargs:
+        if self.position is None or self.name in kwargs:
             return args, {**kwargs, str(self.name): attended}
         return (*args[: self.position], attended, *args[self.position + 1 :]), kwargs
 

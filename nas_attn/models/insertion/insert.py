@@ -105,13 +105,14 @@ def argument_of(module: nn.Module, point: Point) -> Argument:
     parameters = list(inspect.signature(module.forward).parameters.values())
     names = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     asked = str(point.argument)
-    if asked in names:
-        return Argument(names.index(asked), asked, point.channels)
+    by_name = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    if asked in (*names, *by_name):
+        return Argument(names.index(asked) if asked in names else None, asked, point.channels)
     takes_any = any(one.kind is one.VAR_POSITIONAL for one in parameters)
     if asked.isdecimal() and (int(asked) < len(names) or takes_any):
         position = int(asked)
         return Argument(position, names[position] if position < len(names) else None, point.channels)
-    raise NetworkError(f"{point.module} takes no argument '{asked}'; {did_you_mean(asked, names)}")
+    raise NetworkError(f"{point.module} takes no argument '{asked}'; {did_you_mean(asked, [*names, *by_name])}")
 
 
 def submodule(network: nn.Module, name: str) -> nn.Module:

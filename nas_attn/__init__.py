@@ -11,19 +11,32 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nas_attn.api import load, read_space, save, search
+    from nas_attn.api import insert, load, read_space, remove, save, search
     from nas_attn.models.placement import AttentionSpec, Location, Placement
     from nas_attn.space import SearchSpace
 
-__all__ = ["AttentionSpec", "Location", "Placement", "SearchSpace", "load", "read_space", "save", "search"]
+__all__ = [
+    "AttentionSpec",
+    "Location",
+    "Placement",
+    "SearchSpace",
+    "insert",
+    "load",
+    "read_space",
+    "remove",
+    "save",
+    "search",
+]
 
 _HOMES = {
     "AttentionSpec": "nas_attn.models.placement",
     "Location": "nas_attn.models.placement",
     "Placement": "nas_attn.models.placement",
     "SearchSpace": "nas_attn.space",
+    "insert": "nas_attn.api",
     "load": "nas_attn.api",
     "read_space": "nas_attn.api",
+    "remove": "nas_attn.api",
     "save": "nas_attn.api",
     "search": "nas_attn.api",
 }

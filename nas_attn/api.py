@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,23 +19,27 @@ from nas_attn.budget import PLAIN
 from nas_attn.config.described import with_settings
 from nas_attn.config.settings import FIELDS
 from nas_attn.export.formats import known_formats, targets
+from nas_attn.export.insertion import insert_architecture, remove_attention
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as _save
 from nas_attn.export.source import read_source
 from nas_attn.metric import MEAN_IOU
+from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.unet import build_unet
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
 from nas_attn.study.run import StudyResult, run_study
+from nas_attn.study.setup.asked import named_network
 from nas_attn.study.setup.request import request_from
 from nas_attn.study.setup.resolve import resolve
+from nas_attn.training import fresh_network
 
 if TYPE_CHECKING:
     from nas_attn.record import TrialRecord
     from nas_attn.study.loop import Listener
 
-__all__ = ["Saved", "StudyResult", "load", "read_space", "save", "search"]
+__all__ = ["Saved", "StudyResult", "insert", "load", "read_space", "remove", "save", "search"]
 
 
 @with_settings
@@ -53,6 +57,8 @@ def search(
     metric: str = MEAN_IOU,
     storage: str | None = None,
     start: str | None = None,
+    network: str | Callable[..., nn.Module] | None = None,
+    weights: str | Path | None = None,
     base_channels: int | None = None,
     image_size: int | None = None,
     frames: int | None = None,
@@ -90,7 +96,8 @@ def search(
     """
     given = locals()
     asked = {name: given[name] for name in FIELDS}
-    request = request_from({**asked, "space": str(space), "data": str(data)})
+    texts = {"space": str(space), "data": str(data), "network": named_network(network)}
+    request = request_from({**asked, **texts, "weights": None if weights is None else str(weights)})
     return run_study(resolve(request), listener or _ignore)
 
 
@@ -151,7 +158,43 @@ def load(path: str | Path) -> nn.Module:
     subject = read_source(str(path))
     if subject.weights is not None:
         return subject.network()
-    return build_unet(subject.architecture.network, subject.architecture.placement)
+    network, placement = subject.architecture.network, subject.architecture.placement
+    if isinstance(network, DescribedNetwork):  # with the trained weights that it begins with
+        return fresh_network(network, placement, seed=0)
+    return build_network(network, placement)
+
+
+def insert(model: nn.Module, source: str | Path, *, seed: int = 0) -> nn.Module:
+    """Put the attention of an architecture into a network of your own, which stays the object that it is.
+
+    Its classes, its code, its parameters and their names stay; what is new is ``model.nas_attention``. So it goes
+    on in your own training loop, and loads the weights that it loaded before (``strict=False``).
+
+    Args:
+        model: the network that the architecture was searched in, or one with the same places.
+        source: an architecture file, a study, or the folder of a run of ``nas-attn train``, whose weights the
+            model then gets as well.
+        seed: of the weights of the attention; with that of a run they are those with which the run began.
+    Returns:
+        the same object.
+    Raises:
+        ExportError: the file cannot be read or is wrong, or its network is nas-attn's own.
+        NetworkError: the model has other places, or attention of nas-attn already.
+    """
+    return insert_architecture(model, read_source(str(source)), seed)
+
+
+def remove(model: nn.Module) -> nn.Module:
+    """Take the attention away that ``insert`` put into a network; it is then what it was before.
+
+    Args:
+        model: the network.
+    Returns:
+        the same object.
+    Raises:
+        NetworkError: it has no attention of nas-attn.
+    """
+    return remove_attention(model)
 
 
 def save(

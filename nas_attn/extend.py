@@ -5,10 +5,12 @@ An attention is a module with the facts of its kind, a strategy a function, a re
     from nas_attn.extend import AttentionKind, Option, attention, check_arguments
     from nas_attn.extend import Proposal, Question, strategy
     from nas_attn.extend import Dataset, assemble, pack, reader
+    from nas_attn.extend import Builder, network_family
 
 A search space, ``--strategy`` and ``--data`` then name it as ``my_package.my_module:MyAttention``; or as it is
 registered, where the package offers it in an entry point of that name, in the group ``nas_attn.attentions``,
-``nas_attn.strategies`` or ``nas_attn.readers``.
+``nas_attn.strategies`` or ``nas_attn.readers``. A family of networks is offered in ``nas_attn.networks``; its name
+then stands before a colon, ``--network mine:unet``.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from nas_attn.models.attention import attention
 from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._forward_cache import ForwardCache
 from nas_attn.models.attention._noise import StepNoise
+from nas_attn.models.families import Builder, network_family
 from nas_attn.models.kind import ALL_STAGES, BLOCK_STAGES, GATED_STAGES, AttentionKind, Family, Option
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
 from nas_attn.strategy import STRATEGIES, Proposal, Question, Strategy
@@ -36,6 +39,7 @@ __all__ = [
     "STRATEGIES",
     "AttentionKind",
     "AttentionSpec",
+    "Builder",
     "Dataset",
     "Family",
     "ForwardCache",
@@ -54,6 +58,7 @@ __all__ = [
     "check_arguments",
     "generator",
     "nearest_new",
+    "network_family",
     "newness",
     "pack",
     "reader",

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -44,6 +46,16 @@ def shared_cases(shared_data: Path) -> Path:
     if not (folder / "base.py").is_file():
         pytest.skip(f"no scripts of cases at {folder}")
     return folder
+
+
+@pytest.fixture
+def small_unet(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Any]]:
+    """The hand-written U-Net of the examples, which in this test is found as ``small_unet:SmallUNet``."""
+    folder = str(Path(__file__).parents[1] / "examples" / "your_network")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", folder)
+    yield importlib.import_module("small_unet").SmallUNet
+    sys.modules.pop("small_unet", None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from nas_attn.analysis.verification import Verdict, Verification
 from nas_attn.budget import Budget
 from nas_attn.document import Read, shown
 from nas_attn.errors import ExportError
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.names import name_problem
 from nas_attn.wording.confirmation import unverified_sentence, verify_command
@@ -153,10 +153,10 @@ class Verified:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A U-Net with its attention, what it takes in and gives out, and where it comes from.
+    """A network with its attention, what it takes in and gives out, and where it comes from.
 
     Args:
-        network: the U-Net.
+        network: without its attention.
         placement: one attention for every location of the network.
         classes: names of the classes, in the order of their indices.
         mean: of each input channel, in pixel units.
@@ -169,7 +169,7 @@ class Architecture:
         ExportError: the parts do not fit together; all problems are named.
     """
 
-    network: UNetConfig
+    network: Network
     placement: Placement
     classes: tuple[str, ...]
     mean: tuple[float, ...]
@@ -197,7 +197,7 @@ class Architecture:
 
 
 def input_problems(
-    network: UNetConfig, classes: tuple[str, ...], mean: tuple[float, ...], std: tuple[float, ...], image_size: int
+    network: Network, classes: tuple[str, ...], mean: tuple[float, ...], std: tuple[float, ...], image_size: int
 ) -> list[tuple[str, str]]:
     """Where the network does not fit what goes in and comes out, as (field, problem) pairs."""
     found = []
@@ -210,18 +210,18 @@ def input_problems(
         if not all(math.isfinite(value) and (value > 0 or name == "mean") for value in values):
             found.append((name, f"must be finite numbers{' above 0' if name == 'std' else ''}"))
     if image_size < network.min_image_size:
-        problem = f"is {image_size}; a depth of {network.depth} needs at least {network.min_image_size}"
+        problem = f"is {image_size}; {network.title} needs at least {network.min_image_size}"
         found.append(("image_size", problem))
     return found
 
 
-def _placement_problems(network: UNetConfig, placement: Placement) -> list[str]:
+def _placement_problems(network: Network, placement: Placement) -> list[str]:
     given = [location for location, _ in placement]
     found = []
     if missing := [str(location) for location in network.locations if location not in given]:
         found.append(f"the placement has no attention for {', '.join(missing)}; none is an attention too")
     if unknown := [str(location) for location in given if location not in network.locations]:
-        found.append(f"a network of depth {network.depth} has no location {', '.join(unknown)}")
+        found.append(f"{network.title} has no location {', '.join(unknown)}")
     return found
 
 

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from nas_attn.document import Entry, Problems
 from nas_attn.errors import RegistryError, SpaceError, did_you_mean
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.kind import AttentionKind
-from nas_attn.models.network import UNetConfig
-from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
-from nas_attn.space.rules import canonical_spec, clip_problem, stage_problem
+from nas_attn.models.networks import Network
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Site
+from nas_attn.space.rules import canonical_spec, clip_problem, site_problem, stage_problem
 
 
 def read_placement(
-    root: Entry, network: UNetConfig | None, problems: Problems, kinds: Mapping[str, AttentionKind]
+    root: Entry, network: Network | None, problems: Problems, kinds: Mapping[str, AttentionKind]
 ) -> Placement | None:
     """The field ``placement``: one attention for every location of the network.
 
@@ -31,17 +32,28 @@ def read_placement(
             problems.add(entry, f"must map every location to its attention, not {entry.shown}")
         return None
     known = {str(location): location for location in network.locations} if network else {}
+    sites = _sites(network)
     specs: dict[Location, AttentionSpec] = {}
     for name, field in entry.value.items():
         location = known.get(name) or _location(name, field, known, problems)
         if location is not None:
             specs[location] = _attention(location, field, problems, kinds)
+            kind, site = kinds.get(specs[location].kind), sites.get(location)
+            if kind and site and (problem := site_problem(kind, site)):
+                problems.add(field, problem)
     placed = [kinds[spec.kind] for spec in specs.values() if spec.kind in kinds]
     if network is not None and (problem := clip_problem(placed, network.frames)):
         problems.add(entry, problem)
     if missing := [name for name, location in known.items() if location not in specs]:
         problems.add(entry, f"no attention for {', '.join(missing)}; write 'kind: none' where there is none")
     return Placement.of(specs)
+
+
+def _sites(network: Network | None) -> dict[Location, Site]:
+    """The sites of a network that is not nas-attn's own, where a kind may lack what it needs."""
+    if not isinstance(network, DescribedNetwork):
+        return {}
+    return {site.location: site for site in network.sites(network.least_size, network.least_size)}
 
 
 def _location(name: str, field: Entry, known: Mapping[str, Location], problems: Problems) -> Location | None:

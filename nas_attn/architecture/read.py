@@ -14,8 +14,10 @@ from nas_attn.architecture.placement import read_placement
 from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, parse_document, read_sound, read_text, shown_path
 from nas_attn.errors import ExportError
+from nas_attn.models.described_network import WrittenDescription
 from nas_attn.models.kind import AttentionKind
 from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 
 _KIND = FileKind(
     "an architecture file",
@@ -46,6 +48,13 @@ class _File:
     found: Found | None = None
     results: Results | None = None
     verified: Verified | None = None
+
+
+@dataclass(frozen=True)
+class _OtherFile(_File):
+    """The same, of a network that is not nas-attn's own."""
+
+    network: WrittenDescription  # type: ignore[assignment]  # another family, other fields
 
 
 def read_architecture(path: str | Path, kinds: Mapping[str, AttentionKind]) -> Architecture:
@@ -80,9 +89,11 @@ def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]
 
 def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, AttentionKind]) -> Architecture:
     """Raises ExportError with all problems, as ``Problems`` does."""
-    read = read_sound(root, _File, problems)
-    _check_complete(root, problems)
-    network: UNetConfig | None = read.get("network")
+    other = "family" in root.fields.get("network", root).fields
+    read = read_sound(root, _OtherFile if other else _File, problems)
+    if not other:
+        _check_complete(root, problems)
+    network = _network(root, read.get("network"), problems)
     placement = read_placement(root, network, problems, kinds)
     taken: _Input | None = read.get("input")
     if network is not None and taken is not None and "classes" in read:
@@ -103,6 +114,16 @@ def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, Attention
         results=read.get("results"),
         verified=read.get("verified"),
     )
+
+
+def _network(root: Entry, read: UNetConfig | WrittenDescription | None, problems: Problems) -> Network | None:
+    """The network that a file describes; None where that is wrong."""
+    if not isinstance(read, WrittenDescription):
+        return read
+    if not read.sites:
+        problems.add(root.fields["network"], "the field 'sites' is missing")
+        return None
+    return read.network
 
 
 def _check_complete(root: Entry, problems: Problems) -> None:

@@ -17,8 +17,9 @@ from nas_attn.architecture.replacing import write_text
 from nas_attn.budget import Budget
 from nas_attn.commands import command
 from nas_attn.errors import AttentionError, ExportError, did_you_mean
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.kind import AttentionKind
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec
 from nas_attn.wording.placements import describe
 
@@ -87,9 +88,15 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
         values["verified"] = _plain(architecture.verified)
     sections = [_COMMENTS.get(name, "") + _dump({name: value}) for name, value in values.items()]
     shown = name if name.isprintable() else "FILE"  # a line break would end the comment
-    title = f"Attention U-Net: {describe(architecture.placement)}"
+    title = f"{network_name(architecture)}: {describe(architecture.placement)}"
     header = _HEADER.format(title=title, name=shown, train=command("train", shown, data="FOLDER"))
     return "\n".join([header, *sections, *_comment(architecture.unverified)])
+
+
+def network_name(architecture: Architecture) -> str:
+    """What an architecture is called at the head of a file."""
+    network = architecture.network
+    return network.title if isinstance(network, DescribedNetwork) else "Attention U-Net"
 
 
 def _comment(text: str) -> list[str]:
@@ -97,8 +104,11 @@ def _comment(text: str) -> list[str]:
     return [textwrap.indent(textwrap.fill(text, _WIDTH), "# ") + "\n"] if text else []
 
 
-def _network(network: UNetConfig) -> dict[str, Any]:
-    """Its fields; ``frames`` only where there are clips."""
+def _network(network: Network) -> dict[str, Any]:
+    """Its fields; ``frames`` only where there are clips; each of its locations on a line."""
+    if isinstance(network, DescribedNetwork):
+        fields_of = network.to_dict()
+        return {**fields_of, "sites": {name: _Line(site) for name, site in fields_of["sites"].items()}}
     values = asdict(network)
     if network.frames == 1:
         del values["frames"]

@@ -46,7 +46,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ("space", f"{space.name}: {len(space.locations)} locations, {placements(space.size)} placements"),
         (
             "network",
-            f"U-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm: "
+            f"{network.headline}: "
             f"{amount(plain.parameters)} parameters, {amount(plain.macs)} MACs per {network.input_name} of "
             f"{space.height}x{space.width}",
         ),

@@ -38,6 +38,7 @@ VERBS = {
     "dashboard": "open optuna-dashboard on a study",
     "studies": "list the studies",
     "spaces": "list the search spaces, or show one",
+    "network": "show where attention may stand in a network of your own",
     "attentions": "list the attention kinds, or show one",
     "data": "check a folder of images and masks",
 }

@@ -85,8 +85,7 @@ def _print_space(console: Console, space: SearchSpace) -> None:
     if space.description:
         console.print(Text(space.description))
     console.print(
-        f"\nU-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm, "
-        f"{network.upsampling} upsampling; {network.in_channels} channels in, {network.classes} classes; "
+        f"\n{network.headline}; {network.in_channels} channels in, {network.classes} classes; "
         f"{space.height}x{space.width} px\n"
     )
     console.print(_choices_table(space, console.encoding.lower().startswith("utf")))

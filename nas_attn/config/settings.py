@@ -112,6 +112,12 @@ class StudyRequest:
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(
         None, _NETWORK, "start of every attention that the space does not decide", "the space's")
+    network: _Text | None = _setting(
+        None, _NETWORK,
+        "network in which attention is placed, such as smp:Unet/resnet34, monai:BasicUNet, nnunet:plans.json, "
+        f"my_package.my_model:make, or a file that '{command('network')}' wrote", "the space's")
+    weights: _Text | None = _setting(
+        None, _NETWORK, "trained weights of that network: imagenet, none, or a file", "the network file's")
     base_channels: Count | None = _setting(None, _NETWORK, "channels of the network at full resolution", _PRESET)
     image_size: _Side | None = _setting(None, _DATA, "side of the training crops in pixels", _PRESET)
     frames: _Frames | None = _setting(

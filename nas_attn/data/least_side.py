@@ -16,11 +16,11 @@ class LeastSide:
 
     Args:
         pixels: of the shorter side, at least.
-        depth: of the network.
+        title: of the network, such as ``a U-Net of depth 4``.
     """
 
     pixels: int
-    depth: int
+    title: str
 
     def problem(self, images: Iterable[tuple[str, int, int]]) -> str | None:
         """Which images are too small, in a line; None where none is.
@@ -37,6 +37,6 @@ class LeastSide:
             return None
         more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
         return (
-            f"images too small for a network of depth {self.depth}, which needs {self.pixels} pixels "
+            f"images too small for {self.title}, which needs {self.pixels} pixels "
             f"a side: {', '.join(small[:_SHOWN])}{more}; use a space of a smaller depth or a larger --longest-side"
         )

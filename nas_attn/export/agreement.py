@@ -68,7 +68,7 @@ def compare(network: Compute, copy: Compute, images: Sequence[Tensor]) -> Agreem
     return Agreement(sizes, largest, max(scales), min(labels))
 
 
-def probes(channels: int, image_size: int, least: int, frames: int = 1) -> Iterator[Tensor]:
+def probes(channels: int, image_size: int, least: int, frames: int = 1, multiple: int = 1) -> Iterator[Tensor]:
     """Normalised images of four sizes: that of the search, an odd one, and two small ones that are not square.
 
     Args:
@@ -76,6 +76,7 @@ def probes(channels: int, image_size: int, least: int, frames: int = 1) -> Itera
         image_size: of the search, in pixels.
         least: the smallest size, in pixels.
         frames: T of the clips; there are whole ones.
+        multiple: what both sides must be multiples of; they are enlarged to it.
     """
     side = min(image_size, MAX_PROBE)
     generator = torch.Generator().manual_seed(0)
@@ -85,7 +86,8 @@ def probes(channels: int, image_size: int, least: int, frames: int = 1) -> Itera
         (2, least + 3, least),
         (1, 4 * least, 2 * least),
     )
-    for number, height, width in sizes:
+    for number, *sides in sizes:
+        height, width = (-(-side // multiple) * multiple for side in sides)
         yield torch.randn(number * frames, channels, height, width, generator=generator)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nas_attn import __version__
 from nas_attn.architecture.replacing import write_text
+from nas_attn.architecture.write import network_name
 from nas_attn.commands import command
 from nas_attn.export.card_evidence import CardEvidence, evidence_of
 from nas_attn.export.drawing import draw_in_letters
@@ -87,8 +88,7 @@ def _card(subject: Subject, evidence: CardEvidence, parameters: int, macs: int) 
     architecture = subject.architecture
     network, (height, width) = architecture.network, subject.counted_size
     facts = [
-        ("network", f"U-Net, depth {network.depth}, {network.base_channels} base channels, {network.norm} norm, "
-                    f"{network.upsampling} upsampling"),
+        ("network", network.headline),
         ("attention", describe(architecture.placement)),
         ("input", input_sentence(architecture, subject.trained)),
         ("parameters", f"{parameters:,}"),
@@ -108,7 +108,7 @@ def _card(subject: Subject, evidence: CardEvidence, parameters: int, macs: int) 
         ("Limitations", [_list([*_LIMITS, *_hooks(subject)])]),
         ("To be filled in", [_list(_FILL_IN)]),
     ]  # fmt: skip
-    title = f"# Attention U-Net: {_plain(describe(architecture.placement))}"
+    title = f"# {_plain(network_name(architecture))}: {_plain(describe(architecture.placement))}"
     parts = [title, *(f"## {heading}\n\n{_joined(body)}" for heading, body in sections)]
     return f"{_FRONT}\n{_joined(parts)}\n"
 

@@ -13,7 +13,10 @@ from nas_attn.architecture import Architecture
 from nas_attn.architecture.replacing import write_text
 from nas_attn.errors import ExportError, MissingPackageError
 from nas_attn.export.subject import Subject
+from nas_attn.models.build import attention_modules
 from nas_attn.models.catalogue import KINDS
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Stage
 from nas_attn.wording.placements import describe
 
@@ -74,6 +77,11 @@ def smp_arguments(architecture: Architecture) -> dict[str, Any]:
         ExportError: smp cannot express the placement.
     """
     network, placement = architecture.network, architecture.placement
+    if isinstance(network, DescribedNetwork):
+        raise ExportError(
+            f"smp: {network.title} is no nas-attn U-Net; --format python writes the call that builds it, with its "
+            "attention"
+        )
     decoder = [location for location, _ in placement if location.stage is Stage.DECODER]
     scse = bool(placement.attended)
     problems = [
@@ -110,9 +118,10 @@ def _differences(architecture: Architecture) -> list[str]:
     found = ["the encoder is that of smp, and pretrained", "the finest decoder block has no skip"]
     if architecture.placement.attended:
         found.append("smp puts a second scSE on what enters each decoder block but the last")
-    found.append(f"it enlarges by the nearest pixel (here: {network.upsampling})")
-    if network.norm != "batch":
-        found.append(f"it normalises by batch (here: {network.norm})")
+    if isinstance(network, UNetConfig):
+        found.append(f"it enlarges by the nearest pixel (here: {network.upsampling})")
+        if network.norm != "batch":
+            found.append(f"it normalises by batch (here: {network.norm})")
     return found
 
 
@@ -129,10 +138,10 @@ def _compared(subject: Subject, arguments: dict[str, Any]) -> str:
         if any(type(module).__name__ == "SCSEModule" for module in theirs.modules()):
             raise ExportError("this version of smp puts attention where none was asked for; nothing was written")
         return "the network of smp was built; it has no attention either"
-    ours = subject.network().attention
+    ours = attention_modules(subject.network())
     differences = []
     for level, block in zip(reversed(range(len(theirs))), theirs, strict=True):
-        module, attention = ours[f"decoder_{level}"], block.attention2.attention
+        module, attention = ours[f"decoder.{level}"], block.attention2.attention
         _copy(module, attention)
         channels = arguments["decoder_channels"][len(theirs) - 1 - level]
         x = torch.randn(2, channels, 6, 5, generator=torch.Generator().manual_seed(0))

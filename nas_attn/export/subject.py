@@ -11,6 +11,7 @@ from nas_attn.reporting.presentation.report_facts import study_space
 from nas_attn.study.database.ledger import Ledger
 
 if TYPE_CHECKING:  # torch is imported where a network is built
+    from nas_attn.models.adapted import AdaptedNetwork
     from nas_attn.models.unet import UNet
     from nas_attn.training.full.weights import WeightsInfo
 
@@ -43,20 +44,19 @@ class Subject:
         space = study_space(self.ledger)
         return space.height, space.width
 
-    def network(self) -> UNet:
+    def network(self) -> UNet | AdaptedNetwork:
         """The network in eval mode, with the trained weights, or else with the start of seed 0.
 
         Raises:
             ExportError: the weights do not belong to the architecture.
         """
-        from nas_attn.models.unet import build_unet
-        from nas_attn.training import initialise
+        from nas_attn.models.build import build_network
         from nas_attn.training.full import architecture_id
         from nas_attn.training.full.weights import load_weights
+        from nas_attn.training.start import fresh_network
 
-        network = build_unet(self.architecture.network, self.architecture.placement)
         if self.weights is None:
-            initialise(network, START_SEED)
-        else:
-            load_weights(self.weights, network, architecture_id(self.architecture))
+            return fresh_network(self.architecture.network, self.architecture.placement, START_SEED).eval()
+        network = build_network(self.architecture.network, self.architecture.placement)
+        load_weights(self.weights, network, architecture_id(self.architecture))
         return network.eval()

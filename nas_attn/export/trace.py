@@ -20,8 +20,10 @@ from torch.nn import functional
 from nas_attn.errors import ExportError
 from nas_attn.export.agreement import Agreement, compare, probes
 from nas_attn.export.subject import Subject
+from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.attention import _attend, tam
 from nas_attn.models.attention._kernel_bank import KernelBank
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.unet.unet import UNet
 from nas_attn.models.unet.up import TransposeUp
 from nas_attn.training.full.prediction import frames_together
@@ -82,16 +84,21 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
     config, side = architecture.network, image_size or architecture.image_size
     least, frames = config.min_image_size, frames_together(architecture)
     taken = f"whole clips of {frames} frames, " if frames > 1 else ""
-    if side < least:
-        raise ExportError(f"{path}: --image-size is {side}; a depth of {config.depth} needs at least {least}")
+    multiple = config.divisor if isinstance(config, DescribedNetwork) else 1
+    if side < least or (image_size and side % multiple):
+        of = f", and multiples of {multiple}" if multiple > 1 else ""
+        raise ExportError(f"{path}: --image-size is {side}; {config.title} needs at least {least}{of}")
+    side = -(-side // multiple) * multiple
     reason = ""
     for smallest in (factor * least for factor in SMALLEST if factor == SMALLEST[0] or factor * least <= side):
         # Not square, and no power of two: sizes that are equal by chance would be taken for equal always.
-        example = torch.zeros(2 * frames, config.in_channels, 3 * smallest, 5 * smallest // 2)
-        images = list(probes(config.in_channels, max(side, smallest), smallest, frames))
+        width = -(-5 * smallest // (2 * multiple)) * multiple
+        example = torch.zeros(2 * frames, config.in_channels, 3 * smallest, width)
+        images = list(probes(config.in_channels, max(side, smallest), smallest, frames, multiple))
         try:
             agreement = _tried(network, attempt, example, images, frames)
-            return f"{taken}any size from {smallest} pixels up: {agreement}"
+            of = f" in multiples of {multiple}" if multiple > 1 else ""
+            return f"{taken}any size from {smallest} pixels up{of}: {agreement}"
         except Exception as error:  # PyTorch and the converters raise of all kinds
             reason = _in_one_line(error)
     example = torch.zeros(2 * frames, config.in_channels, side, side)
@@ -108,7 +115,9 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
     return f"{taken}images of {side}x{side} only ({reason}): {agreement}"
 
 
-def _tried(network: UNet, attempt: Attempt, example: Tensor, images: Sequence[Tensor], frames: int) -> Agreement:
+def _tried(
+    network: nn.Module, attempt: Attempt, example: Tensor, images: Sequence[Tensor], frames: int
+) -> Agreement:
     any_size = example.shape[2] != example.shape[3]
     graph = traced(network, example, any_size=any_size, in_clips=frames > 1, fixed_groups=attempt.fixed_groups)
     run = attempt.make(graph, any_size)
@@ -123,6 +132,24 @@ def _in_one_line(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}"[:MAX_REASON] if lines else type(error).__name__
+
+
+class Unpadded(nn.Module):
+    """What ``AdaptedNetwork`` computes of images whose sides are multiples of what its network wants.
+
+    A graph keeps how far an image was continued when it was traced; here none is.
+
+    Args:
+        adapted: whose network.
+    Shape: (N, C, H, W) -> (N, K, H, W).
+    """
+
+    def __init__(self, adapted: AdaptedNetwork) -> None:
+        super().__init__()
+        self.adapted = adapted
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.adapted.scores(images)
 
 
 class AnySizeUp(nn.Module):
@@ -149,7 +176,7 @@ class AnySizeUp(nn.Module):
 
 
 def traced(
-    network: UNet, images: Tensor, *, any_size: bool, in_clips: bool = False, fixed_groups: bool = False
+    network: nn.Module, images: Tensor, *, any_size: bool, in_clips: bool = False, fixed_groups: bool = False
 ) -> ExportedProgram:
     """The graph of a network in eval mode, for any number of images.
 
@@ -163,7 +190,10 @@ def traced(
         Exception: of many kinds, from PyTorch: the network cannot be traced so.
     """
     network = copy.deepcopy(network).eval()
-    network.up = nn.ModuleList(AnySizeUp(up) if isinstance(up, TransposeUp) else up for up in network.up)
+    if isinstance(network, UNet):
+        network.up = nn.ModuleList(AnySizeUp(up) if isinstance(up, TransposeUp) else up for up in network.up)
+    if isinstance(network, AdaptedNetwork):
+        network = Unpadded(network)
     free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO} if any_size else {0: Dim.AUTO}
     with _general_forms(any_size, in_clips, fixed_groups), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own, of its next versions

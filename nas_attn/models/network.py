@@ -75,6 +75,30 @@ class UNetConfig:
         """What one pass takes in, for which costs are counted: ``image`` or ``clip of 4 frames``."""
         return "image" if self.frames == 1 else f"clip of {self.frames} frames"
 
+    @property
+    def title(self) -> str:
+        """Its name, in some words."""
+        return f"a U-Net of depth {self.depth}"
+
+    @property
+    def headline(self) -> str:
+        """What it is, in some words."""
+        norm = f"{self.norm} norm, {self.upsampling} upsampling"
+        return f"U-Net of depth {self.depth}, {self.base_channels} base channels, {norm}"
+
+    @property
+    def size_text(self) -> str:
+        """What its speed depends on, in some words."""
+        return f"{self.base_channels} base channels"
+
+    def level_of(self, location: Location) -> int:
+        """How often the image is halved down to a location."""
+        return self.depth if location.stage is Stage.BOTTLENECK else location.level
+
+    def channels_at(self, location: Location) -> int:
+        """C at a location."""
+        return self.channels(self.level_of(location))
+
     def channels(self, level: int) -> int:
         """C at a level; ``depth`` is the level of the bottleneck."""
         return int(self.base_channels * 2**level)
@@ -93,7 +117,7 @@ class UNetConfig:
         return tuple(self._site(location, height, width) for location in self.locations)
 
     def _site(self, location: Location, height: int, width: int) -> Site:
-        level = self.depth if location.stage is Stage.BOTTLENECK else location.level
+        level = self.level_of(location)
         gated = location.stage in (Stage.SKIP, Stage.DECODER)
         return Site(
             location,

@@ -74,12 +74,14 @@ class Site:
         channels: C of the feature map there.
         height: H of the feature map there, in pixels.
         width: W of the feature map there, in pixels.
-        gate_channels: channels of the gating signal, the decoder feature that enters the level (at half
-            the resolution); None where no such signal exists (encoder, bottleneck).
+        gate_channels: channels of the gating signal, the decoder feature that enters the level; None where no
+            such signal exists (encoder, bottleneck).
         block_channels: channels that enter the location's block; None at a skip, which has no block.
         frames: T of the clips; 1 where images are still.
         up_channels: channels of the decoder feature that enters the level once it is up-convolved to the site's
             size; None where the network has no such feature.
+        gate_size: H and W of the gating signal; None is half of the location's.
+        only_inserted: the network is somebody else's, in which a module can be inserted but replaces nothing.
     """
 
     location: Location
@@ -90,11 +92,20 @@ class Site:
     block_channels: int | None = None
     frames: int = 1
     up_channels: int | None = None
+    gate_size: tuple[int, int] | None = None
+    only_inserted: bool = False
 
     @property
     def positions(self) -> int:
         """H * W."""
         return self.height * self.width
+
+    @property
+    def gate_shape(self) -> tuple[int, int, int] | None:
+        """C, H and W of the gating signal; None where there is none."""
+        if self.gate_channels is None:
+            return None
+        return self.gate_channels, *(self.gate_size or (self.height // 2, self.width // 2))
 
 
 @dataclass(frozen=True)

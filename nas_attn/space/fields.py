@@ -7,18 +7,22 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 from nas_attn.document import Read, one_of, shown
+from nas_attn.models.described_network import WrittenDescription
+from nas_attn.models.families import family_names
 from nas_attn.models.kind import START
 from nas_attn.models.network import Classes, Count, Depth, Norm, UNetConfig, Upsampling
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.space import NAME
 
+UNET = "unet"
+"""The family of nas-attn's own network; every other is somebody else's."""
 DEFAULT_IMAGE_SIZE = 128
 MAX_SIZE = 65536
 
 
 def _family(value: object) -> object:
-    if value != "unet":
-        raise ValueError(f"unknown family {shown(value)}; known: unet")
+    if value != UNET:
+        raise ValueError(f"unknown family {shown(value)}; known: {', '.join((UNET, *family_names()))}")
     return value
 
 
@@ -54,7 +58,7 @@ _RUNGS = "two or more growing numbers of steps, such as [60, 180, 540]"
 class WrittenNetwork:
     """The network of a file, and the H and W of the images for which its sites are computed."""
 
-    family: Annotated[str, Read(_family, "unet")]
+    family: Annotated[str, Read(_family, UNET)]
     depth: Depth
     in_channels: Count = 3
     classes: Classes = 2
@@ -71,6 +75,13 @@ class WrittenNetwork:
 
 
 @dataclass(frozen=True)
+class WrittenOtherNetwork(WrittenDescription):
+    """A network of somebody else's in a file, and the H and W of the images for which its sites are computed."""
+
+    image_size: Annotated[tuple[int, int], Read(_sides, _SIDES)] = (DEFAULT_IMAGE_SIZE, DEFAULT_IMAGE_SIZE)
+
+
+@dataclass(frozen=True)
 class WrittenSpace:
     """A file, all but its version; what ``choices`` and ``options`` hold is read with the kinds at hand."""
 
@@ -82,3 +93,10 @@ class WrittenSpace:
     options: Any = None
     limits: Limits = field(default_factory=Limits)
     ladder: Annotated[tuple[int, ...], Read(_ladder, _RUNGS)] = ()
+
+
+@dataclass(frozen=True)
+class WrittenOtherSpace(WrittenSpace):
+    """The same in a network of somebody else's."""
+
+    network: WrittenOtherNetwork  # type: ignore[assignment]  # another family, other fields

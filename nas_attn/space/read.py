@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,15 +22,18 @@ from nas_attn.document import (
     read_text,
     shown_path,
 )
-from nas_attn.errors import NetworkError, SpaceError
+from nas_attn.errors import NetworkError, SpaceError, did_you_mean
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.families import family_names
 from nas_attn.models.kind import START, AttentionKind
 from nas_attn.models.network import Depth
-from nas_attn.models.placement import AttentionSpec, Location
+from nas_attn.models.networks import Network
+from nas_attn.models.placement import AttentionSpec, Location, Site, Stage
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options
-from nas_attn.space.fields import WrittenNetwork, WrittenSpace
+from nas_attn.space.fields import WrittenNetwork, WrittenOtherNetwork, WrittenOtherSpace, WrittenSpace
 from nas_attn.space.find import find_space
-from nas_attn.space.rules import clip_problem, position_problem
+from nas_attn.space.rules import clip_problem, position_problem, site_problem
 from nas_attn.space.space import Choices, Dropped, SearchSpace
 from nas_attn.space.write import SPACE_FILE, VERSION
 
@@ -45,6 +48,7 @@ def read_space(
     image_size: int | None = None,
     start: str | None = None,
     frames: int | None = None,
+    network: DescribedNetwork | None = None,
 ) -> SearchSpace:
     """The search space of a name such as ``unet_attention``, or of a file.
 
@@ -57,6 +61,7 @@ def read_space(
         image_size: H and W for which the sites are computed, in place of the file's; 128 where neither says.
         start: ``paper`` or ``identity``, in place of the file's; a choice that gives its own keeps it.
         frames: T of the clips, in place of the file's; 1, still images, where neither says.
+        network: somebody else's, in place of the file's; then the sizes of ours are of no use.
     Raises:
         SpaceError: no such file, or it is wrong; every problem with its line and field.
     """
@@ -70,7 +75,8 @@ def read_space(
         "frames": frames,
     }
     overrides = {name: value for name, value in asked.items() if value is not None}
-    return space_from_text(read_text(path, SPACE_FILE), kinds, where=shown_path(path), overrides=overrides)
+    text = read_text(path, SPACE_FILE)
+    return space_from_text(text, kinds, where=shown_path(path), overrides=overrides, network=network)
 
 
 def space_from_dict(values: Mapping[str, Any], kinds: Mapping[str, AttentionKind], *, where: str) -> SearchSpace:
@@ -95,6 +101,7 @@ def space_from_text(
     *,
     where: str,
     overrides: Mapping[str, object] = MappingProxyType({}),
+    network: DescribedNetwork | None = None,
 ) -> SearchSpace:
     """The search space that a YAML text describes.
 
@@ -103,21 +110,43 @@ def space_from_text(
         kinds: every kind of attention that may be named, by its name.
         where: what errors call the source of the text.
         overrides: values in place of those of the text: ``start``, or fields of its network.
+        network: somebody else's, in place of the text's.
     Raises:
         SpaceError: the text is wrong; every problem with its line and field.
     """
     problems = Problems(where, SPACE_FILE)
     document = known_version(parse_document(text, problems), VERSION, problems)
-    written = read_model(document, WrittenSpace, problems)
+    other = is_other(document)
+    written = read_model(document, WrittenOtherSpace if other else WrittenSpace, problems)
     asked = {name: value for name, value in overrides.items() if not _is_wrong(name, value, problems)}
     start = asked.get("start", written.start if written else START.default)
     options = read_options(document.fields.get("options"), str(start), kinds, problems)
-    choices = read_choices(document.fields.get("choices"), _depth(document), options, kinds, problems)
-    network = _network(written, asked, document, problems)
-    if written is None or network is None or problems:
+    depth = None if other or network else _depth(document)
+    choices = read_choices(document.fields.get("choices"), depth, options, kinds, problems)
+    sized = _sized(written, network, asked, document, problems)
+    if written is None or sized is None or problems:
         problems.raise_if_any()
         raise AssertionError("a space that cannot be read has a problem")
-    return _space(written, network, choices, kinds, problems)
+    return _space(written, sized, choices, kinds, problems)
+
+
+def is_other(document: Entry) -> bool:
+    """Whether a file's network is of a family that is not nas-attn's own."""
+    family = document.fields.get("network", document).fields.get("family", document).value
+    return family in family_names()
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """A network, and the H and W of the images for which its sites are computed."""
+
+    network: Network
+    height: int
+    width: int
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return self.network.sites(self.height, self.width)
 
 
 def _is_wrong(name: str, value: object, problems: Problems) -> bool:
@@ -134,33 +163,54 @@ def _depth(document: Entry) -> int | None:
     return depth if isinstance(depth, int) and problem_of(Depth, depth) is None else None
 
 
-def _network(
-    written: WrittenSpace | None, overrides: Mapping[str, Any], document: Entry, problems: Problems
-) -> WrittenNetwork | None:
+def _sized(
+    written: WrittenSpace | None,
+    network: DescribedNetwork | None,
+    overrides: Mapping[str, Any],
+    document: Entry,
+    problems: Problems,
+) -> _Sized | None:
     """The network with what the caller decides; None where there are problems."""
     if written is None or problems:
         return None
-    given = {name: value for name, value in overrides.items() if name != "start"}
-    if "image_size" in given:
-        given["image_size"] = (given["image_size"], given["image_size"])
-    network = replace(written.network, **given)
+    entry = document.fields["network"]
+    side = overrides.get("image_size")
+    size = (side, side) if side else written.network.image_size
     try:
-        network.unet.sites(*network.image_size)
+        sized = _Sized(network or _network(written, overrides), *size)
+        sized.network.sites(*size)
     except NetworkError as error:
-        entry = document.fields["network"]
         problems.add(entry.fields.get("image_size", entry), str(error))
         return None
-    return network
+    return sized
+
+
+def _network(written: WrittenSpace, overrides: Mapping[str, Any]) -> Network:
+    """That of the file, with the sizes that the caller gives."""
+    theirs = written.network
+    if isinstance(theirs, WrittenOtherNetwork):
+        if not theirs.sites:
+            raise NetworkError(f"{theirs.asked} has not been looked at; a search, or --network, does that")
+        asked = {name: overrides.get(name, getattr(theirs, name)) for name in ("in_channels", "classes")}
+        if asked != {name: getattr(theirs, name) for name in asked}:
+            raise NetworkError(
+                f"{theirs.asked} was looked at for {theirs.in_channels} channels and {theirs.classes} classes, "
+                f"not for {asked['in_channels']} and {asked['classes']}"
+            )
+        return theirs.network
+    given = {name: value for name, value in overrides.items() if name not in ("start", "image_size")}
+    return replace(theirs, **given).unet
 
 
 def _space(
     written: WrittenSpace,
-    sized: WrittenNetwork,
+    sized: _Sized,
     found: WrittenChoices,
     kinds: Mapping[str, AttentionKind],
     problems: Problems,
 ) -> SearchSpace:
     _check_clips(found, sized, kinds, problems)
+    _check_locations(found, sized.network, problems)
     problems.raise_if_any()
     choices, dropped = _within_limits(found, sized, written.limits, kinds, problems)
     problems.raise_if_any()
@@ -168,9 +218,9 @@ def _space(
     return SearchSpace(
         name=written.name,
         description=written.description,
-        network=sized.unet,
-        height=sized.image_size[0],
-        width=sized.image_size[1],
+        network=sized.network,
+        height=sized.height,
+        width=sized.width,
         choices=choices,
         limits=written.limits,
         kinds=tuple(kinds[kind] for kind in sorted({*kinds, *named})),
@@ -180,30 +230,43 @@ def _space(
 
 
 def _check_clips(
-    written: WrittenChoices, sized: WrittenNetwork, kinds: Mapping[str, AttentionKind], problems: Problems
+    written: WrittenChoices, sized: _Sized, kinds: Mapping[str, AttentionKind], problems: Problems
 ) -> None:
     """One line for all kinds that have no clip to look at."""
     specs = [spec for one in written.by_name.values() for spec in one.specs]
-    if problem := clip_problem([kinds[spec.kind] for spec in specs], sized.frames):
+    if problem := clip_problem([kinds[spec.kind] for spec in specs], sized.network.frames):
         problems.add(written.document, problem)
+
+
+def _check_locations(written: WrittenChoices, network: Network, problems: Problems) -> None:
+    """Locations that a file names by themselves, and a network of somebody else's does not have."""
+    known = [str(location) for location in network.locations]
+    for name, one in written.by_name.items():
+        if name not in (*known, *Stage) and isinstance(network, DescribedNetwork):
+            problems.add(one.entry, f"no such location in {network.title}; {did_you_mean(name, known)}")
 
 
 def _within_limits(
     written: WrittenChoices,
-    sized: WrittenNetwork,
+    sized: _Sized,
     limits: Limits,
     kinds: Mapping[str, AttentionKind],
     problems: Problems,
 ) -> tuple[Choices, tuple[Dropped, ...]]:
-    """What the position limit leaves at each location, and what it removes."""
+    """What the position limit and the network leave at each location, and what they remove."""
     choices: list[tuple[Location, tuple[AttentionSpec, ...]]] = []
     dropped: list[Dropped] = []
-    for site in sized.unet.sites(*sized.image_size):
+    for site in sized.sites:
         found = written.at(site.location)
-        reasons = {spec: position_problem(kinds[spec.kind], site, limits.max_positions) for spec in found.specs}
+        reasons = {spec: _why_not(kinds[spec.kind], site, limits) for spec in found.specs}
         kept = tuple(spec for spec, reason in reasons.items() if reason is None)
         dropped += [Dropped(site.location, spec) for spec in found.specs if spec not in kept]
         choices.append((site.location, kept))
         if not kept:
             problems.add(found.entry, f"nothing is left at {site.location}: {next(iter(reasons.values()))}")
     return tuple(choices), tuple(dropped)
+
+
+def _why_not(kind: AttentionKind, site: Site, limits: Limits) -> str | None:
+    """Why a choice of the file cannot be taken at a site; None where it can."""
+    return site_problem(kind, site) or position_problem(kind, site, limits.max_positions)

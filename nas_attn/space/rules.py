@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nas_attn.errors import AttentionError, did_you_mean
-from nas_attn.models.kind import GATED_STAGES, START, AttentionKind
+from nas_attn.models.kind import GATED_STAGES, START, AttentionKind, Family
 from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
 
 
@@ -32,6 +32,16 @@ def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
     if kind.needs_gate and stage not in GATED_STAGES:
         return f"{kind.name} cannot stand here: encoders and the bottleneck have no gating signal ({where})"
     return f"{kind.name} cannot stand at {stage} ({where})"
+
+
+def site_problem(kind: AttentionKind, site: Site) -> str | None:
+    """Why a network has nothing for a kind at a site where its stage would allow it; None where it has."""
+    if site.only_inserted and kind.family in (Family.CONVOLUTION, Family.BLOCK):
+        does = "takes a convolution's place" if kind.family is Family.CONVOLUTION else "goes around a block"
+        return f"{kind.name} {does}, and in a network that is not nas-attn's own modules are only inserted"
+    if kind.needs_gate and site.gate_channels is None:
+        return f"{kind.name} needs a gating signal, and none was found at {site.location} in this network"
+    return None
 
 
 def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str | None:
@@ -76,7 +86,8 @@ def spec_problem(
         usual = canonical_spec(kind, dict(spec.options))
     except AttentionError as error:
         return ", ".join(error.problems)
-    if problem := stage_problem(kind, site.location.stage) or position_problem(kind, site, max_positions):
+    problem = stage_problem(kind, site.location.stage) or site_problem(kind, site)
+    if problem := problem or position_problem(kind, site, max_positions):
         return problem
     if problem := clip_problem([kind], site.frames):
         return problem

@@ -13,7 +13,7 @@ from typing import Any
 
 from nas_attn.errors import SpaceError
 from nas_attn.models.kind import AttentionKind
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site
 from nas_attn.record import Cost
 from nas_attn.space.ceiling import Limits
@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}", re.ASCII)
 
 @dataclass(frozen=True)
 class Dropped:
-    """A choice of the file that the position limit removed."""
+    """A choice of the file that is not taken: over the position limit, or without a place in the network."""
 
     location: Location
     spec: AttentionSpec
@@ -39,7 +39,7 @@ class SearchSpace:
     Args:
         name: letters, digits, ``_`` and ``-``.
         description: for whom it is, on one line.
-        network: the U-Net around the attention.
+        network: around the attention.
         height: H of the images for which the sites are computed, in pixels.
         width: W of these images, in pixels.
         choices: for every location of the network, in order, the specs that may stand there.
@@ -54,7 +54,7 @@ class SearchSpace:
 
     name: str
     description: str
-    network: UNetConfig
+    network: Network
     height: int
     width: int
     choices: Choices
@@ -160,8 +160,7 @@ class SearchSpace:
                 reasons.append(f"{location}: {problem}")
         foreign = [location for location in given if location not in sites]
         return reasons + [
-            f"{location}: no such location in a U-Net of depth {self.network.depth}, so leave it out"
-            for location in foreign
+            f"{location}: no such location in {self.network.title}, so leave it out" for location in foreign
         ]
 
     def _problem(self, spec: AttentionSpec, site: Site, choices: Sequence[AttentionSpec]) -> str | None:

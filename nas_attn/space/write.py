@@ -9,6 +9,7 @@ import yaml
 
 from nas_attn.document import FileKind
 from nas_attn.errors import SpaceError
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.kind import START
 from nas_attn.models.placement import AttentionSpec
 
@@ -50,6 +51,9 @@ def space_dict(space: SearchSpace) -> dict[str, Any]:
 def _network(space: SearchSpace) -> dict[str, Any]:
     network = space.network
     square = space.height == space.width
+    size = {"image_size": space.height if square else [space.height, space.width]}
+    if isinstance(network, DescribedNetwork):
+        return network.to_dict() | size
     return {
         "family": "unet",
         "depth": network.depth,
@@ -59,7 +63,7 @@ def _network(space: SearchSpace) -> dict[str, Any]:
         "in_channels": network.in_channels,
         "classes": network.classes,
         **({"frames": network.frames} if network.frames > 1 else {}),
-        "image_size": space.height if square else [space.height, space.width],
+        **size,
     }
 
 

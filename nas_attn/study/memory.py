@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.whole_file import whole_file
 
 
@@ -22,9 +22,9 @@ def default_memory(what: str) -> Path | None:
         return None
 
 
-def described(device: str, network: UNetConfig, budget: Budget) -> str:
+def described(device: str, network: Network, budget: Budget) -> str:
     """All that a measurement of speed depends on, in words: a key of the file."""
-    return f"{device}, torch {torch.__version__}, {network.base_channels} base channels, {budget}"
+    return f"{device}, torch {torch.__version__}, {network.size_text}, {budget}"
 
 
 def recall(memory: Path | None, words: Container[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.claimed import verification_of
 from nas_attn.architecture import Architecture, Found, Results, Verified
 from nas_attn.budget import Budget
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import network_from_dict
 from nas_attn.record import State, TrialRecord
 from nas_attn.strategy.schedule.convergence import ranked_convergence
 from nas_attn.study.database.ledger import Ledger
@@ -32,17 +32,8 @@ def architecture_of(
     curve = ranked_convergence(records, ranking)
     verifications = read_verifications(ledger)
     verified = verification_of(row, ranking, verifications)
-    network = identity["space"]["network"]
     return Architecture(
-        network=UNetConfig(
-            in_channels=network["in_channels"],
-            classes=network["classes"],
-            depth=network["depth"],
-            base_channels=network["base_channels"],
-            norm=network["norm"],
-            upsampling=network["upsampling"],
-            frames=network.get("frames", 1),
-        ),
+        network=network_from_dict(identity["space"]["network"]),
         placement=row.placement,
         classes=tuple(context["classes"]),
         mean=tuple(context["mean"]),

@@ -1,6 +1,7 @@
 """The training pipeline of any ``nn.Module``: batches, augmentation, loss, step, loop, score.
 
-Search and full training go through the same step and the same scorer. It has never heard of a placement.
+Search and full training go through the same step and the same scorer. But for ``start``, which makes the network
+that a run begins with, it has never heard of a placement.
 """
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
@@ -18,7 +19,9 @@ from nas_attn.training.recipe import Recipe
 from nas_attn.training.scoring import score_images, segment_images
 from nas_attn.training.seal import Stamp, broken_seal
 from nas_attn.training.segmenter import Segmenter
+from nas_attn.training.start import fresh_network
 from nas_attn.training.step import TrainingStep
+from nas_attn.training.suited import recipe_for, statistics_for
 
 __all__ = [
     "DeviceImages",
@@ -32,15 +35,18 @@ __all__ = [
     "TrainingStep",
     "add_gradients",
     "broken_seal",
+    "fresh_network",
     "initialise",
     "label_counts",
     "pack_images",
     "read_mapped",
     "recalibrate_batchnorm",
+    "recipe_for",
     "score_images",
     "segment_images",
     "segmentation_loss",
     "start_at_frequencies",
+    "statistics_for",
     "train_run",
     "why_whole",
     "write_mapped",

@@ -9,7 +9,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from nas_attn.training.optimiser import kernels_and_others
+from nas_attn.training.optimiser import kernels_and_others, trained_kernels_and_others
 
 _ALIGNMENT = 16
 """Parameters begin at multiples of 64 bytes, where vector loads are fast."""
@@ -17,7 +17,8 @@ _ALIGNMENT = 16
 
 @dataclass(frozen=True, eq=False)
 class FlatParameters:
-    """The trainable parameters of a module: what decays in one buffer, all others in a second.
+    """The trainable parameters of a module: what decays in one buffer, all others in a second; of a part that
+    begins with trained weights likewise in two more.
 
     The module's own parameters and gradients become views of these two; whoever changes one changes the other.
     An optimiser, a norm or a reset then takes one operation per buffer instead of one per parameter. Between
@@ -27,24 +28,36 @@ class FlatParameters:
         kernels: what decays, in one flat parameter; empty where there is nothing.
         others: what does not, likewise.
         gradients: each of the module's parameters with its part of a flat gradient.
+        slow_kernels: what decays in the part that begins with trained weights.
+        slow_others: what does not.
     """
 
     kernels: tuple[nn.Parameter, ...]
     others: tuple[nn.Parameter, ...]
     gradients: tuple[tuple[nn.Parameter, Tensor], ...]
+    slow_kernels: tuple[nn.Parameter, ...] = ()
+    slow_others: tuple[nn.Parameter, ...] = ()
 
     @classmethod
     def of(cls, module: nn.Module) -> FlatParameters:
         """Move a module's trainable parameters into flat buffers, their values and memory formats kept."""
-        kernels, others = kernels_and_others(module)
-        joined = _join(kernels), _join(others)
-        gradients = tuple((one, one.grad) for one in (*kernels, *others) if one.grad is not None)
-        return cls(*joined, gradients)
+        slow = trained_kernels_and_others(module)
+        known = {id(one) for part in slow for one in part}
+        fast = [[one for one in part if id(one) not in known] for part in kernels_and_others(module)]
+        parts = (*fast, *slow)
+        kernels, others, *slow_joined = map(_join, parts)
+        gradients = tuple((one, one.grad) for part in parts for one in part if one.grad is not None)
+        return cls(kernels, others, gradients, *slow_joined)
+
+    @property
+    def slow(self) -> tuple[tuple[nn.Parameter, ...], tuple[nn.Parameter, ...]]:
+        """The buffers of the part that begins with trained weights."""
+        return self.slow_kernels, self.slow_others
 
     @property
     def both(self) -> tuple[nn.Parameter, ...]:
         """The buffers that there are."""
-        return (*self.kernels, *self.others)
+        return (*self.kernels, *self.others, *self.slow_kernels, *self.slow_others)
 
     def bind_gradients(self) -> None:
         """Let the gradients be views again, where somebody (``module.zero_grad()``) has taken them away."""

@@ -10,7 +10,7 @@ from nas_attn.models.attention._neutral import draw_anew
 from nas_attn.training.generator import keyed_seed
 
 
-def initialise(module: nn.Module, seed: int) -> None:
+def initialise(module: nn.Module, seed: int, *, prefix: str = "") -> None:
     """Draw every parameter of a module anew, each submodule from a stream of its own.
 
     The stream is keyed by (seed, qualified name), so a submodule starts from the same weights in every
@@ -22,13 +22,14 @@ def initialise(module: nn.Module, seed: int) -> None:
     Args:
         module: on the CPU; each submodule that owns parameters must have ``reset_parameters()``.
         seed: of the run.
+        prefix: only submodules whose qualified name begins with it are drawn.
     Raises:
         TrainingError: a submodule owns parameters but has no ``reset_parameters``.
     """
     owners = [
         (name, child)
         for name, child in module.named_modules()
-        if next(child.parameters(recurse=False), None) is not None
+        if name.startswith(prefix) and next(child.parameters(recurse=False), None) is not None
     ]
     silent = [
         f"{name or 'the module'} ({type(child).__name__})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from nas_attn.budget import Budget
@@ -12,6 +13,7 @@ from nas_attn.errors import DivergedError
 from nas_attn.record import CurvePoint
 from nas_attn.training.graph import Engine, GraphPool, capture, eager
 from nas_attn.training.images import DeviceImages
+from nas_attn.training.module_hooks import DrawsGlobally
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 from nas_attn.training.step import TrainingStep
@@ -77,11 +79,12 @@ def train_run(
         parts=parts,
     )
     module.train()
-    step.prepare(0)
-    engine = capture(step, images.device, pool) if as_graph else eager(step)
-    curve = _optimise(step, engine, budget.steps)
-    _check_weights(module, budget.steps)
-    step.recalibrate()
+    with torch.random.fork_rng(devices=[], enabled=isinstance(module, DrawsGlobally)):
+        step.prepare(0)
+        engine = capture(step, images.device, pool) if as_graph else eager(step)
+        curve = _optimise(step, engine, budget.steps)
+        _check_weights(module, budget.steps)
+        step.recalibrate()
     return TrainedRun(curve, engine.name if parts == 1 else f"{engine.name}, batches in {parts} parts")
 
 

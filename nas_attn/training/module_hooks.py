@@ -42,6 +42,13 @@ class AuxiliaryLoss(Protocol):
         """
 
 
+@runtime_checkable
+class DrawsGlobally(Protocol):
+    """A network that may draw random numbers from torch's global stream, as dropout does."""
+
+    draws_globally: bool
+
+
 class ModuleHooks:
     """Calls the modules of a network that want to know the step or add an auxiliary loss.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,26 @@ _FIRST_SHARE = 1 / 25
 _LAST_SHARE = _FIRST_SHARE / 1e4
 
 
+@runtime_checkable
+class HasTrainedPart(Protocol):
+    """A network of which a part begins with trained weights, and learns more slowly."""
+
+    def trained_part(self) -> Iterable[nn.Parameter]:
+        """The parameters of that part."""
+
+
 def kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """What decays, and what does not: the trainable parameters of two dimensions or more, and those of fewer."""
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return _parted(module.parameters())
+
+
+def trained_kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The same of the part of a network that begins with trained weights; nothing where there is none."""
+    return _parted(module.trained_part()) if isinstance(module, HasTrainedPart) else ([], [])
+
+
+def _parted(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
     return (
         [parameter for parameter in trainable if parameter.ndim > 1],
         [parameter for parameter in trainable if parameter.ndim <= 1],
@@ -28,7 +46,9 @@ def build_optimiser(
     others: Sequence[nn.Parameter],
     recipe: Recipe,
     *,
+    slow: tuple[Sequence[nn.Parameter], Sequence[nn.Parameter]] = ((), ()),
     rate: Tensor | None = None,
+    slow_rate: Tensor | None = None,
     capturable: bool = False,
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with weight decay on kernels only.
@@ -37,13 +57,21 @@ def build_optimiser(
         kernels: what decays.
         others: what does not.
         recipe: for the learning rate and the weight decay.
+        slow: kernels and others of the part that begins with trained weights.
         rate: a tensor that holds the learning rate of each step; None takes the recipe's peak.
+        slow_rate: likewise, of what is slow.
         capturable: its steps will be part of a CUDA graph.
     """
-    groups = [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    peak = recipe.peak_learning_rate
+    rates = (peak if rate is None else rate, peak * recipe.encoder_share if slow_rate is None else slow_rate)
+    groups = [
+        {"params": params, "weight_decay": decay, "lr": lr}
+        for (decaying, still), lr in zip(((kernels, others), slow), rates, strict=True)
+        for params, decay in ((decaying, recipe.weight_decay), (still, 0.0))
+    ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
-        lr=recipe.peak_learning_rate if rate is None else rate,
+        lr=rates[0],
         betas=(recipe.momentum, 0.999),
         fused=True,
         capturable=capturable,

@@ -25,6 +25,7 @@ class Recipe:
         contrast: largest relative change of an image's contrast.
         recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation.
         class_prior: an untrained network begins with the frequencies of the classes as its answer.
+        encoder_share: of the learning rate, for an encoder that begins with trained weights.
     """
 
     peak_learning_rate: float = 2e-2
@@ -36,6 +37,7 @@ class Recipe:
     contrast: float = 0.1
     recalibration_batches: int = 16
     class_prior: bool = True
+    encoder_share: float = 1.0
 
     @property
     def after_pretraining(self) -> Recipe:

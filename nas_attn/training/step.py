@@ -12,9 +12,10 @@ from nas_attn.training.batches import BatchPlan, tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.crop_loader import crop_loader
 from nas_attn.training.flat import FlatParameters
+from nas_attn.training.generator import keyed_seed
 from nas_attn.training.gradients import add_gradients
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.module_hooks import ModuleHooks
+from nas_attn.training.module_hooks import DrawsGlobally, ModuleHooks
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
@@ -69,9 +70,16 @@ class TrainingStep:
         rates = learning_rates(recipe, steps)
         self.learning_rates: list[float] = rates.tolist()
         self._rates = rates.to(device)
-        self._rate = torch.zeros((), device=device)
+        self._rate, self._slow_rate = torch.zeros((), device=device), torch.zeros((), device=device)
+        self._key = seed if isinstance(module, DrawsGlobally) else None
         self.optimiser = build_optimiser(
-            self._parameters.kernels, self._parameters.others, recipe, rate=self._rate, capturable=capturable
+            self._parameters.kernels,
+            self._parameters.others,
+            recipe,
+            slow=self._parameters.slow,
+            rate=self._rate,
+            slow_rate=self._slow_rate,
+            capturable=capturable,
         )
 
     def __call__(self) -> None:
@@ -90,10 +98,15 @@ class TrainingStep:
             backward=self._backward,
         )
         nn.utils.clip_grad_norm_(self._parameters.both, self._recipe.clip_norm)
-        self._rate.copy_(self._rates.index_select(0, self._next)[0])
+        self._set_rates()
         self.optimiser.step()
         self.losses.index_copy_(0, self._next, loss.view(1))
         self._next.add_(1)
+
+    def _set_rates(self) -> None:
+        self._rate.copy_(self._rates.index_select(0, self._next)[0])
+        if any(self._parameters.slow):
+            self._slow_rate.copy_(self._rate * self._recipe.encoder_share)
 
     def state(self) -> list[Tensor]:
         """Every tensor that a step changes, by reference; the optimiser's moments, which the first step makes,
@@ -105,6 +118,8 @@ class TrainingStep:
     def prepare(self, step: int) -> None:
         """Called before each step with its number, outside of any CUDA graph."""
         self._loader.prepare(step)
+        if self._key is not None:  # so that a step draws the same, whatever was drawn before it
+            torch.manual_seed(keyed_seed("step", self._key, step))
 
     def inputs_and_masks(self) -> tuple[Tensor, Tensor]:
         """The batch of the next step, normalised and tinted, and its masks."""
@@ -116,8 +131,9 @@ class TrainingStep:
         """Let a step be the next, with its batch, whatever a Trainer has done to gradients and optimiser."""
         self._next.fill_(step)
         self._parameters.bind_gradients()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate  # a loaded state brings a tensor of its own
+        slow = {id(one) for part in self._parameters.slow for one in part}
+        for group in self.optimiser.param_groups:  # a loaded state brings a tensor of its own
+            group["lr"] = self._slow_rate if id(group["params"][0]) in slow else self._rate
 
     def recalibrate(self) -> None:
         """End the run: average BatchNorm statistics over the batches after its last step; leaves eval mode."""

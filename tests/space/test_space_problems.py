@@ -203,7 +203,10 @@ NETWORKS = {
     ),
     "no family": ("{depth: 2}", "network: the field 'family' is missing"),
     "no depth": ("{family: unet}", "network: the field 'depth' is missing"),
-    "other family": ("{family: vit, depth: 2}", "network.family: unknown family 'vit'; known: unet"),
+    "other family": (
+        "{family: vit, depth: 2}",
+        "network.family: unknown family 'vit'; known: unet, smp, monai, nnunet, module",
+    ),
     "depth": (
         "{family: unet, depth: 9}",
         "network.depth: 9 must be a whole number from 2 to 5",

@@ -19,12 +19,12 @@ class Construction:
     """One call of a constructor.
 
     Args:
-        made_by: the class.
+        made_by: the class, or a function that makes one.
         args: by position.
         options: by keyword.
     """
 
-    made_by: type[nn.Module]
+    made_by: Callable[..., Any]
     args: tuple[Any, ...]
     options: dict[str, Any]
 

@@ -26,11 +26,11 @@ class Writer:
         name_of: what a class is called in the text.
     """
 
-    def __init__(self, made: Mapping[nn.Module, Construction], name_of: Callable[[type], str]) -> None:
+    def __init__(self, made: Mapping[nn.Module, Construction], name_of: Callable[[Any], str]) -> None:
         self._made = made
         self._name_of = name_of
 
-    def classes(self, value: Any) -> Iterator[type]:
+    def classes(self, value: Any) -> Iterator[Callable[..., Any]]:
         """The classes that the expression names, the outermost first."""
         if isinstance(value, nn.Module):
             call = self._call(value)
@@ -106,7 +106,7 @@ class Writer:
         return f"{opening}\n{''.join(lines)}{indent}{closing}"
 
 
-def _is_left_out(made_by: type[nn.Module], name: str, value: Any) -> bool:
+def _is_left_out(made_by: Callable[..., Any], name: str, value: Any) -> bool:
     """It is as empty as the constructor's own default."""
     parameter = inspect.signature(made_by).parameters.get(name)
     default = None if parameter is None else parameter.default

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-
-from torch import nn
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from nas_attn.architecture import Architecture
+from nas_attn.architecture.write import network_name
 from nas_attn.errors import ExportError
-from nas_attn.export.python.construction import constructions
+from nas_attn.export.python.construction import Construction, constructions
 from nas_attn.export.python.definitions import (
     Definition,
     Import,
@@ -27,7 +27,11 @@ from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.python.imports import import_lines
 from nas_attn.export.python.render import is_constant, rendered
 from nas_attn.export.words import holding_sentence, input_sentence, origin_sentence
-from nas_attn.models.unet import build_unet
+from nas_attn.models.adapted import AdaptedNetwork
+from nas_attn.models.build import build_network
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.families import FAMILIES, Builder
+from nas_attn.models.networks import Network
 from nas_attn.training.full.weights import WeightsInfo
 from nas_attn.wording.placements import describe
 
@@ -105,7 +109,8 @@ class {network}({hooks}, {plain}):
 
 
 def python_source(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
-    """A Python file that builds the network of an architecture, with nothing but PyTorch.
+    """A Python file that builds the network of an architecture, with nothing but PyTorch, and the library that has
+    the network where it is not nas-attn's own.
 
     The sources of the classes that are in the network are copied with all that they refer to, less the checks of
     arguments, which are right by now. The names of all weights stay as they are.
@@ -116,9 +121,19 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
         weights: name of the file with the weights, for the example in the head.
     """
     with constructions() as made:
-        network = build_unet(architecture.network, architecture.placement)
-    writer = Writer(made, lambda kind: names[_definition(kind)] if _is_ours(kind) else f"nn.{kind.__name__}")
-    kinds = list(dict.fromkeys(writer.classes(network)))
+        network = build_network(architecture.network, architecture.placement)
+    theirs = _builder_of(architecture.network)
+    if theirs is not None and isinstance(network, AdaptedNetwork):
+        made[network.network] = Construction(theirs.function, (), dict(theirs.arguments))
+    elsewhere = {} if theirs is None else {theirs.function: theirs.name.rpartition(".")[2]}
+
+    def name_of(kind: Any) -> str:
+        if kind in elsewhere:
+            return elsewhere[kind]
+        return names[_definition(kind)] if _is_ours(kind) else f"nn.{kind.__name__}"
+
+    writer = Writer(made, name_of)
+    kinds = [kind for kind in dict.fromkeys(writer.classes(network)) if kind not in elsewhere]
     hooked = wants_hooks(network)
     found = closure(
         [*(_definition(kind) for kind in kinds if _is_ours(kind)), _READER, *([_HOOKS] if hooked else [])]
@@ -135,6 +150,9 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
         read=names[_READER],
     )
     others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not _is_ours(kind)]
+    if theirs is not None:
+        module, _, name = theirs.name.rpartition(".")
+        others.append(Import(module, name, name))
     imports = import_lines([*_ALWAYS, *others, *_imports(found)])
     hooks = names[_HOOKS] if hooked else ""
     ending = _SUBCLASS.format(network=_HOOKED, hooks=hooks, plain=plain) if hooked else ""
@@ -142,11 +160,20 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
     return f"{head}\n{imports}\n{body}{''.join(_definitions(found, names))}{ending}"
 
 
+def _builder_of(network: Network) -> Builder | None:
+    """The call that builds a network of somebody else's; None of nas-attn's own."""
+    if not isinstance(network, DescribedNetwork):
+        return None
+    return FAMILIES[network.asked.family].plan(network.asked, network.in_channels, network.classes)
+
+
 def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str, hooks: str) -> str:
     network = architecture.network
-    taken = f"{input_sentence(architecture, trained)} This file needs PyTorch and nothing else."
+    theirs = _builder_of(network)
+    needed = "nothing else" if theirs is None else theirs.name.partition(".")[0]
+    taken = f"{input_sentence(architecture, trained)} This file needs PyTorch and {needed}."
     return _HEAD.format(
-        title=_paragraph(f"Attention U-Net: {describe(architecture.placement)}.", opening='"""'),
+        title=_paragraph(f"{network_name(architecture)}: {describe(architecture.placement)}.", opening='"""'),
         origin=_paragraph(f"{origin_sentence(architecture)} {holding_sentence(architecture)}".strip()),
         weights=_escaped(weights),
         channels=network.in_channels,
@@ -224,11 +251,11 @@ def _imports(found: Mapping[Definition, Mapping[str, Meaning]]) -> list[Import]:
     return imports
 
 
-def _definition(kind: type) -> Definition:
+def _definition(kind: Callable[..., Any]) -> Definition:
     return Definition(kind.__module__, kind.__name__)
 
 
-def _is_ours(kind: type[nn.Module]) -> bool:
+def _is_ours(kind: Callable[..., Any]) -> bool:
     return is_ours(kind.__module__)
 
 

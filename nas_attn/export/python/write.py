@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 from nas_attn.architecture.replacing import write_text
 from nas_attn.errors import ExportError
@@ -34,9 +36,10 @@ def write_python(subject: Subject, path: Path, weights: str) -> str:
 
 def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
     """Both with the same weights, all of them away from 0, so that no module is idle."""
-    module = ModuleType("exported")
+    module = ModuleType("nas_attn_exported")
     # Made of our own sources and of values that were checked and are written as literals.
-    exec(compile(source, str(path), "exec"), module.__dict__)
+    with mock.patch.dict(sys.modules, {module.__name__: module}):  # a dataclass looks for its module
+        exec(compile(source, str(path), "exec"), module.__dict__)
     network, copy = subject.network(), module.build()
     if (ours := sorted(network.state_dict())) != (theirs := sorted(copy.state_dict())):
         odd = sorted(set(ours) ^ set(theirs))

@@ -52,9 +52,7 @@ def gate_shape(spec: AttentionSpec, site: Site) -> tuple[int, int, int] | None:
     """
     if takes_upconvolved(spec) and site.up_channels is not None:
         return site.up_channels, site.height, site.width
-    if site.gate_channels is None:
-        return None
-    return site.gate_channels, site.height // 2, site.width // 2
+    return site.gate_shape
 
 
 def takes_upconvolved(spec: AttentionSpec) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
 from nas_attn.reporting.page.geometry import (
     BLOCK_HEIGHT,
@@ -36,24 +37,24 @@ _DARK = {
 }
 
 
-def draw_unet(network: UNetConfig, placement: Placement) -> str:
+def draw_unet(network: Network, placement: Placement) -> str:
     """The U-Net with a placement's modules, as one SVG element that stands in a page.
 
     A block bears its number of channels, a module its kind; a small ring marks a place without attention. What
     is seen is also told, in the title and the description.
 
     Args:
-        network: the U-Net.
+        network: what is drawn.
         placement: one attention for each of the network's locations.
     """
     return _drawing(network, placement, "")
 
 
-def unet_image(network: UNetConfig, placement: Placement) -> str:
+def unet_image(network: Network, placement: Placement) -> str:
     """The same drawing as a file: dark on white, or light on near-black where its reader prefers the dark.
 
     Args:
-        network: the U-Net.
+        network: what is drawn.
         placement: one attention for each of the network's locations.
     """
     variables = "".join(f"--{name}:{colour};" for name, colour in _DARK.items())
@@ -61,7 +62,7 @@ def unet_image(network: UNetConfig, placement: Placement) -> str:
     return _drawing(network, placement, style)
 
 
-def opening(network: UNetConfig) -> str:
+def opening(network: Network) -> str:
     """The tag that opens a drawing."""
     geometry = Geometry(network)
     return (
@@ -70,14 +71,14 @@ def opening(network: UNetConfig) -> str:
     )
 
 
-def tell(network: UNetConfig, placement: Placement) -> str:
+def tell(network: Network, placement: Placement) -> str:
     """What a drawing shows, in a sentence."""
     parts = [f"{spec} at {location}" for location, spec in placement.attended]
     attention = f"attention: {', '.join(parts)}" if parts else "no attention"
-    return f"U-Net of depth {network.depth} with {network.base_channels} base channels; {attention}."
+    return f"{network.headline}; {attention}."
 
 
-def draw_backbone(network: UNetConfig) -> str:
+def draw_backbone(network: Network) -> str:
     """Blocks and what joins them; the same for every placement of a network."""
     geometry = Geometry(network)
     places = [location for location in network.locations if location.stage is not Stage.SKIP]
@@ -86,14 +87,14 @@ def draw_backbone(network: UNetConfig) -> str:
     return f'{ground}{_joints(network, geometry)}<g {_FONT} font-size="11" fill="{_INK}">{blocks}</g>'
 
 
-def draw_modules(network: UNetConfig, placement: Placement) -> str:
+def draw_modules(network: Network, placement: Placement) -> str:
     """The modules of a placement, and rings where it has none."""
     geometry = Geometry(network)
     parts = "".join(_module(geometry.module(location), location, spec) for location, spec in placement)
     return f'<g {_FONT} font-size="12" fill="{_MODULE_INK}">{parts}</g>'
 
 
-def _drawing(network: UNetConfig, placement: Placement, style: str) -> str:
+def _drawing(network: Network, placement: Placement, style: str) -> str:
     return (
         f"{opening(network)}<title>{escape(describe(placement))}</title>"
         f"<desc>{escape(tell(network, placement))}</desc>{style}"
@@ -101,23 +102,24 @@ def _drawing(network: UNetConfig, placement: Placement, style: str) -> str:
     )
 
 
-def _joints(network: UNetConfig, geometry: Geometry) -> str:
-    """The ways that features take: along, down and up."""
+def _joints(network: Network, geometry: Geometry) -> str:
+    """The ways that features take: down along the encoder, across the skips, up along the decoder."""
+    known = set(network.locations)
     bottleneck = Location(Stage.BOTTLENECK)
-    lines = [_line(geometry.block(bottleneck), geometry.module(bottleneck))]
-    for level in range(network.depth):
-        encoder, decoder = Location(Stage.ENCODER, level), Location(Stage.DECODER, level)
-        lowest = level == network.depth - 1
-        below = geometry.block(bottleneck if lowest else Location(Stage.ENCODER, level + 1))
-        from_below = geometry.module(bottleneck if lowest else Location(Stage.DECODER, level + 1))
-        down, up = geometry.module(encoder), geometry.block(decoder)
-        lines += [
-            _line(geometry.block(encoder), down),
-            _line(down, Point(below.x, below.y - BLOCK_HEIGHT // 2), "v"),
-            _line(down, Point(up.x - BLOCK_WIDTH // 2, up.y), ">", dashes="5 3"),
-            _line(from_below, Point(up.x, up.y + BLOCK_HEIGHT // 2), "^"),
-            _line(up, geometry.module(decoder)),
-        ]
+    levels = range(network.depth)
+    encoder = [one for level in levels if (one := Location(Stage.ENCODER, level)) in known]
+    decoder = [one for level in reversed(levels) if (one := Location(Stage.DECODER, level)) in known]
+    lines = [_line(geometry.block(place), geometry.module(place)) for place in (*encoder, bottleneck, *decoder)]
+    for above, below in pairwise([*encoder, bottleneck]):
+        entry = geometry.block(below)
+        lines.append(_line(geometry.module(above), Point(entry.x, entry.y - BLOCK_HEIGHT // 2), "v"))
+    for below, above in pairwise([bottleneck, *decoder]):
+        entry = geometry.block(above)
+        lines.append(_line(geometry.module(below), Point(entry.x, entry.y + BLOCK_HEIGHT // 2), "^"))
+    for level in levels:
+        down, up = Location(Stage.ENCODER, level), geometry.block(Location(Stage.DECODER, level))
+        if Location(Stage.SKIP, level) in known or (down in known and Location(Stage.DECODER, level) in known):
+            lines.append(_line(geometry.module(down), Point(up.x - BLOCK_WIDTH // 2, up.y), ">", dashes="5 3"))
     return f'<g stroke="{_LINE}" stroke-width="1.5" fill="none">{"".join(lines)}</g>'
 
 
@@ -130,9 +132,9 @@ def _line(start: Point, end: Point, head: str = "", dashes: str = "") -> str:
     return f'{line}<path d="M{end.x} {end.y}{barbs}"/>'
 
 
-def _block(network: UNetConfig, geometry: Geometry, location: Location) -> str:
-    level = network.depth if location.stage is Stage.BOTTLENECK else location.level
-    channels, middle = network.channels(level), geometry.block(location)
+def _block(network: Network, geometry: Geometry, location: Location) -> str:
+    level = network.level_of(location)
+    channels, middle = network.channels_at(location), geometry.block(location)
     return (
         f"<g><title>{location}: {channels} channels at 1/{2**level} of the resolution</title>"
         f'{_box(middle, BLOCK_WIDTH, BLOCK_HEIGHT, 3)} fill="{_BLOCK}" stroke="{_LINE}"/>'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nas_attn.analysis import Ranking
 from nas_attn.analysis.effects import StudyEffects
 from nas_attn.analysis.verification import Verification
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import TrialRecord
 
@@ -100,7 +100,7 @@ class StudyFacts:
     """
 
     study: str
-    network: UNetConfig
+    network: Network
     records: tuple[TrialRecord, ...]
     ranking: Ranking
     effects: StudyEffects | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import Location, Stage
 
 BLOCK_WIDTH, BLOCK_HEIGHT = 34, 26
@@ -33,7 +33,7 @@ class Geometry:
         network: what is drawn.
     """
 
-    network: UNetConfig
+    network: Network
 
     @property
     def width(self) -> int:

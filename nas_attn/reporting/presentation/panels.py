@@ -17,7 +17,6 @@ from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import StudyError
 from nas_attn.models.placement import Location, Placement
-from nas_attn.models.unet import UNet
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import Panel, Panels, Picture
 from nas_attn.reporting.presentation.example_images import network_input, segmented, telling_images
@@ -136,8 +135,7 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
         scores = [evaluator.score(network).iou for network in networks]
         labels, ious = zip(*(segmented(network, evaluator) for network in networks), strict=True)
         chosen = telling_images(ious[0], dataset.val.names)
-        winner = _unet(networks[0])
-        maps = [_maps(winner, index, evaluator) for index in chosen]
+        maps = [_maps(networks[0], index, evaluator) for index in chosen]
     caption = "winner" if pair.winner.rank == 1 else f"rank {pair.winner.rank}"
     panels = [
         Panel(
@@ -155,7 +153,7 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
     return Panels(tuple(_notes(pair, scores, dataset.units)), class_colours(dataset.classes), tuple(panels))
 
 
-def _maps(network: UNet, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
+def _maps(network: nn.Module, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
     """The attention maps of a validation image, seen in the window in which it is scored."""
     inputs, place = network_input(index, evaluator)
     return attention_maps(network, inputs, evaluator.precision, place)
@@ -172,12 +170,6 @@ def _as_a_worker() -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
-
-
-def _unet(network: nn.Module) -> UNet:
-    if not isinstance(network, UNet):
-        raise TypeError(f"a U-Net was trained, and {type(network).__name__} came back")
-    return network
 
 
 def _predictions(dataset: Dataset, index: int, winner: Tensor, plain: Tensor, caption: str) -> list[Picture]:

@@ -109,8 +109,7 @@ def _settings(
         ("search space", f"{space.name}: {len(space.locations)} locations, {space.size:,} placements"),
         (
             "network",
-            f"U-Net of depth {network.depth}, {network.base_channels} base channels, {network.norm} norm, "
-            f"{network.upsampling} upsampling; costs of one {network.input_name} of {space.height}x{space.width}",
+            f"{network.headline}; costs of one {network.input_name} of {space.height}x{space.width}",
         ),
         ("trials", _trials(records)),
         ("ranked", f"{len(ranking.rows):,} placements; {ranking.budget or 'none'}"),

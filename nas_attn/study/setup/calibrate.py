@@ -12,10 +12,9 @@ from pathlib import Path
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
+from nas_attn.models.networks import Network
 from nas_attn.study.memory import default_memory, described, recall, remember
-from nas_attn.training import DeviceImages, Precision, Recipe, initialise
+from nas_attn.training import DeviceImages, Precision, Recipe, fresh_network
 from nas_attn.training.metrics import device_name
 from nas_attn.training.precision import PRECISIONS
 from nas_attn.training.step import TrainingStep
@@ -27,12 +26,12 @@ _GAIN = {False: 1.1, True: 1.2}
 
 
 def fastest_precision(
-    network: UNetConfig, budget: Budget, device: torch.device, *, memory: Path | None = None
+    network: Network, budget: Budget, device: torch.device, *, memory: Path | None = None
 ) -> Precision:
     """The precision in which a network trains fastest, float32 with channels_last unless another clearly wins.
 
     Args:
-        network: whose plain U-Net is trained for a few steps.
+        network: which is trained without attention for a few steps.
         budget: for the size of the crops and the batch.
         device: where.
         memory: file of what was measured before; None is in the user's cache folder. Where it cannot be written,
@@ -59,7 +58,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _measure(network: UNetConfig, budget: Budget, device: torch.device) -> Precision:
+def _measure(network: Network, budget: Budget, device: torch.device) -> Precision:
     best, *others = PRECISIONS
     least = step_seconds(network, budget, device, best)
     for precision in others:
@@ -70,25 +69,24 @@ def _measure(network: UNetConfig, budget: Budget, device: torch.device) -> Preci
 
 
 def step_seconds(
-    network: UNetConfig,
+    network: Network,
     budget: Budget,
     device: torch.device,
     precision: Precision,
     *,
     hopeless: float = float("inf"),
 ) -> float:
-    """Median time of a plain U-Net's training step, in seconds.
+    """Median time of a network's training step, without attention, in seconds.
 
     Args:
-        network: which U-Net.
+        network: without attention.
         budget: for the size of the crops and the batch.
         device: where.
         precision: in which.
         hopeless: a step that takes longer ends the measurement.
     """
     with torch.random.fork_rng(devices=[]):
-        module = build_unet(network, network.plain)
-    initialise(module, 0)
+        module = fresh_network(network, network.plain, 0)
     size = budget.image_size
     shape = (2 * budget.batch_size * network.frames, network.in_channels, size, size)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

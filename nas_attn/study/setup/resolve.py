@@ -18,21 +18,26 @@ from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.metric import METRICS
+from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.catalogue import catalogue
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.discovery import check_asked, look_at
 from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.space import Ceiling, SearchSpace, read_space
 from nas_attn.space.sizes import written_sizes
 from nas_attn.steps import step
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.storage import check_url
+from nas_attn.study.setup.asked import asked_network
 from nas_attn.study.setup.calibrate import fastest_precision
 from nas_attn.study.setup.outside import outside_of
 from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
 from nas_attn.study.workers.cluster_address import check_cluster
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
-from nas_attn.training import Precision, Recipe
+from nas_attn.training import Precision, recipe_for, statistics_for
 from nas_attn.training.evaluation import CostTable, DataSource, TrainingEvaluator
 
 TRIALS = 200
@@ -42,6 +47,8 @@ _FIRST = 4
 """Where the budget is to be found, the doubling begins with this part of the preset's steps."""
 _IMAGES_FOR_A_CLIP = 4
 """The built-in clips are so many times fewer than the built-in images; each has twice as many frames."""
+IDENTITY = "identity"
+"""The start of attention in a network with trained weights."""
 CEILINGS = {"macs": "max_macs", "parameters": "max_parameters"}
 """Costs that are known before a training, and the fields that limit them."""
 
@@ -82,9 +89,18 @@ class Resolved:
                 packed=str(packed) if packed else None,
                 split=settings.split,
                 metric=settings.metric,
+                statistics=_other_statistics(settings, self.dataset),
             )
             for index in range(settings.workers)
         ]
+
+
+def _other_statistics(
+    settings: StudySettings, dataset: Dataset
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Those of the network's weights; None where images are normalised by the data's."""
+    found = settings.mean, settings.std
+    return None if found == (dataset.mean, dataset.std) else found
 
 
 def resolve(request: StudyRequest) -> Resolved:
@@ -96,7 +112,7 @@ def resolve(request: StudyRequest) -> Resolved:
     """
     checks = (
         lambda: STRATEGIES[request.strategy],
-        lambda: read_space(request.space, catalogue(), frames=request.frames),
+        lambda: _check_network(request),
         lambda: find_devices(request.device),
         lambda: check_url(request.storage) if request.storage else None,
         lambda: check_ray() if request.engine == RAY else None,
@@ -108,21 +124,25 @@ def resolve(request: StudyRequest) -> Resolved:
     if problems:
         raise UsageError(problems)
     devices = find_devices(request.device)
-    preset = preset_for(devices[0], built_in=request.data in BUILT_IN)
-    asked = _filled(request, preset, devices)
+    theirs = asked_network(request)
+    preset = preset_for(devices[0], built_in=request.data in BUILT_IN, ours=theirs is None)
+    asked = _filled(request, preset, ours=theirs is None)
     source = _source(asked, preset)
     with step("reading the images"):
         dataset = source.load()
     asked = _with_frames(asked, dataset, preset)
-    space = _space(asked, dataset)
+    network = _looked_at(theirs, dataset)
+    space = _space(asked, dataset, network)
+    asked = _measured(asked, network, preset, devices)
+    mean, std = statistics_for(space.network, dataset)
     settings = StudySettings(
         study=asked.study or _default_name(space, request.data),
         space=space,
         source=source,
         data_name=dataset.name,
         classes=dataset.classes,
-        mean=dataset.mean,
-        std=dataset.std,
+        mean=mean,
+        std=std,
         fingerprint=dataset.fingerprint,
         budget=Budget(int(asked.steps or 0), int(asked.image_size or 0), int(asked.batch_size or 0)),
         strategy=asked.strategy,
@@ -132,7 +152,7 @@ def resolve(request: StudyRequest) -> Resolved:
         n_screening_seeds=asked.screening_seeds,
         finalists=asked.finalists,
         precision=Precision.parse(asked.precision),
-        recipe=Recipe(),
+        recipe=recipe_for(space.network),
         devices=devices,
         workers=int(asked.workers),
         parallel=asked.parallel or int(asked.workers),
@@ -192,32 +212,63 @@ def _problems_of(check: Callable[[], object]) -> tuple[str, ...]:
     return ()
 
 
-def _filled(request: StudyRequest, preset: Preset, devices: tuple[str, ...]) -> StudyRequest:
-    """The request with the preset's sizes where it leaves them open, and with what is fastest on this machine."""
+def _check_network(request: StudyRequest) -> None:
+    """That the space can be read, or the network built that it is for: what is in it is seen with the data."""
+    theirs = asked_network(request)
+    if theirs is None:
+        read_space(request.space, catalogue(), frames=request.frames)
+        return
+    if request.base_channels is not None:
+        raise UsageError(
+            f"--base-channels {request.base_channels}: nas-attn's own U-Net has them, {theirs} has not"
+        )
+    with step(f"building {theirs}"):
+        check_asked(theirs)
+
+
+def _looked_at(asked: AskedNetwork | None, dataset: Dataset) -> DescribedNetwork | None:
+    """The network for the data's channels and classes; None where it is nas-attn's own."""
+    if asked is None:
+        return None
+    if dataset.has_clips:
+        raise UsageError(f"--network {asked}: takes still images, and the data are clips; leave it out")
+    with step(f"looking at {asked}"):
+        return look_at(asked, dataset.in_channels, len(dataset.classes)).network
+
+
+def _filled(request: StudyRequest, preset: Preset, *, ours: bool) -> StudyRequest:
+    """The request with the preset's sizes where it leaves them open."""
     written = written_sizes(request.space)
     finds = request.budget == AUTO
     if request.ladder is None and request.steps is None and not finds:
         request = replace(request, ladder=written.ladder)
-    filled = replace(
+    return replace(
         request,
-        base_channels=request.base_channels or written.base_channels or preset.base_channels,
+        base_channels=(request.base_channels or written.base_channels or preset.base_channels) if ours else None,
         image_size=request.image_size or written.image_size or preset.image_size,
         steps=request.steps or _last_rung(request.ladder) or preset.steps // (_FIRST if finds else 1),
         longest_side=request.longest_side or preset.longest_side or FULL,
     )
-    example = UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
-    budget = Budget(preset.steps, preset.image_size, preset.batch_size)
-    if filled.precision == AUTO:
+
+
+def _measured(
+    request: StudyRequest, theirs: DescribedNetwork | None, preset: Preset, devices: tuple[str, ...]
+) -> StudyRequest:
+    """The request with what is fastest on this machine where it leaves that open."""
+    example = theirs or UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
+    side = int(request.image_size or 0) if theirs else preset.image_size
+    budget = Budget(preset.steps, side, preset.batch_size)
+    if request.precision == AUTO:
         with step("measuring which number format trains fastest here"):
             fastest = fastest_precision(example, budget, torch.device(devices[0]))
-        filled = replace(filled, precision=str(fastest))
-    if filled.workers == AUTO:
-        precision = Precision.parse(filled.precision)
-        filled = replace(filled, workers=_n_workers(devices, example, budget, precision))
-    return filled
+        request = replace(request, precision=str(fastest))
+    if request.workers == AUTO:
+        precision = Precision.parse(request.precision)
+        request = replace(request, workers=_n_workers(devices, example, budget, precision))
+    return request
 
 
-def _n_workers(devices: tuple[str, ...], example: UNetConfig, budget: Budget, precision: Precision) -> int:
+def _n_workers(devices: tuple[str, ...], example: Network, budget: Budget, precision: Precision) -> int:
     """One for each core, or as many as a GPU runs fastest."""
     if devices == ("cpu",):
         return n_cores()
@@ -269,8 +320,11 @@ def _check_data(data: str) -> None:
         raise UsageError(f"--data {data}: there is no such folder; give one with images/ and masks/, or {others}")
 
 
-def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
+def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | None) -> SearchSpace:
     """The space with the data's channels and classes, the request's sizes and its ceilings.
+
+    In a network with trained weights attention starts at the identity unless somebody says otherwise: any other
+    start would undo the weights.
 
     Costs and the limit of positions are judged for the largest image that the network will see.
     """
@@ -282,8 +336,9 @@ def _space(request: StudyRequest, dataset: Dataset) -> SearchSpace:
         classes=len(dataset.classes),
         base_channels=request.base_channels,
         image_size=largest,
-        start=request.start,
+        start=request.start or (IDENTITY if network is not None and network.weights else None),
         frames=request.frames,
+        network=network,
     )
     macs = request.max_cost if request.cost == "macs" else None
     parameters = request.max_cost if request.cost == "parameters" else None
@@ -320,10 +375,11 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
     least = network.min_image_size
     if budget.image_size < least:
         raise UsageError(
-            f"--image-size: crops of {budget.image_size} pixels are too small for a network of depth "
-            f"{network.depth}; take at least {least}"
+            f"--image-size: crops of {budget.image_size} pixels are too small for {network.title}; take at least "
+            f"{least}"
         )
-    if network.norm == "batch" and budget.batch_size * network.frames == 1 and budget.image_size < 2 * least:
+    by_batch = isinstance(network, DescribedNetwork) or network.norm == "batch"
+    if by_batch and budget.batch_size * network.frames == 1 and budget.image_size < 2 * least:
         raise UsageError(
             f"--batch-size: batch normalisation cannot learn from one crop of {budget.image_size} pixels, whose "
             f"bottleneck is one pixel; take 2 crops or more, or an --image-size of at least {2 * least}"
@@ -333,7 +389,7 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
         for images in (dataset.val, dataset.test)
         for size in zip(images.names, images.heights, images.widths, strict=True)
     )
-    if problem := LeastSide(least, network.depth).problem(judged):
+    if problem := LeastSide(least, network.title).problem(judged):
         raise DataError(problem)
 
 

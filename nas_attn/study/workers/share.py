@@ -12,7 +12,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.record import Role
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.memory import default_memory, described, recall, remember
@@ -33,7 +33,7 @@ _CONTEXT_MIB = 1024
 
 
 def workers_per_gpu(
-    network: UNetConfig, budget: Budget, precision: Precision, device: str, *, memory: Path | None = None
+    network: Network, budget: Budget, precision: Precision, device: str, *, memory: Path | None = None
 ) -> int:
     """The number of workers on one GPU with the most trials per hour, measured once and then remembered.
 

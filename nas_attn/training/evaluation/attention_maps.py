@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from nas_attn.models.build import attention_modules
 from nas_attn.models.unet import UNet
 from nas_attn.training import Precision
 
@@ -15,7 +16,7 @@ _ALIKE = 0.01
 
 
 @torch.no_grad()
-def attention_maps(network: UNet, inputs: Tensor, precision: Precision, image: int = 0) -> dict[str, Tensor]:
+def attention_maps(network: nn.Module, inputs: Tensor, precision: Precision, image: int = 0) -> dict[str, Tensor]:
     """How much each module scales each position of one image: |y| / |x|, lengths over the channels.
 
     x is what the module is given and y what it gives back, seen while the network works as ever. Above 1 a
@@ -34,8 +35,8 @@ def attention_maps(network: UNet, inputs: Tensor, precision: Precision, image: i
         order in which the network calls its modules.
     """
     seen: dict[str, tuple[Tensor, Tensor]] = {}
-    modules = {name.replace("_", "."): module for name, module in network.attention.items()}
-    within_blocks = network.instead | network.beside | network.around
+    modules = attention_modules(network)
+    within_blocks = network.instead | network.beside | network.around if isinstance(network, UNet) else frozenset()
     handles = [
         module.register_forward_hook(_watcher(seen, place, image))
         for place, module in modules.items()

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.models.attention import Fade, attention_at, gate_shape
+from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import KINDS
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.kind import Family
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site, Stage
-from nas_attn.models.unet import build_unet
 from nas_attn.record import Cost
 from nas_attn.training.metrics import count_macs, count_parameters
 
@@ -26,17 +27,16 @@ class CostTable:
     the whole network gives.
 
     Args:
-        network: the U-Net without its attention.
+        network: without its attention.
         height: H of an image in pixels.
         width: W of an image in pixels.
     """
 
-    def __init__(self, network: UNetConfig, height: int, width: int) -> None:
+    def __init__(self, network: Network, height: int, width: int) -> None:
         self._sites = {site.location: site for site in network.sites(height, width)}
         self._classes = network.classes
         self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
-        with torch.device("meta"):
-            plain = build_unet(network, network.plain)
+        plain = ghost_of(network)
         images = (network.frames, network.in_channels, height, width)
         self.plain = Cost(count_parameters(plain), count_macs(plain, images))
 
@@ -59,6 +59,14 @@ class CostTable:
                 site = replace(site, block_channels=None)
             self._increments[location, spec] = added_cost(spec, site, self._classes)
         return self._increments[location, spec]
+
+
+def ghost_of(network: Network) -> nn.Module:
+    """The network without its attention on the meta device, where nothing is computed."""
+    if isinstance(network, DescribedNetwork):  # somebody else's code may not know that device when it is built
+        return build_network(network, network.plain).to("meta")
+    with torch.device("meta"):
+        return build_network(network, network.plain)
 
 
 @functools.cache

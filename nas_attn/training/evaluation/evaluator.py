@@ -16,9 +16,9 @@ from nas_attn.budget import Budget
 from nas_attn.data import Dataset
 from nas_attn.errors import MachineError
 from nas_attn.metric import MEAN_IOU
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.build import build_network
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.record import Cost, Outcome, Score
 from nas_attn.training import (
     DeviceImages,
@@ -30,7 +30,7 @@ from nas_attn.training import (
     Stamp,
     TrainedRun,
     add_gradients,
-    initialise,
+    fresh_network,
     score_images,
     start_at_frequencies,
     train_run,
@@ -51,7 +51,7 @@ class TrainingEvaluator:
     placement, budget, seed, data and kind of device; the times are not.
 
     Args:
-        network: the U-Net without its attention.
+        network: without its attention.
         source: the data; its images must have the network's channels and classes.
         device: such as ``cpu`` or ``cuda:0``.
         precision: number format and memory layout.
@@ -62,9 +62,11 @@ class TrainingEvaluator:
         metric: whose value is the score.
         split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
             that does not change.
+        statistics: mean and standard deviation of each channel, in pixel units, for a network whose weights want
+            others than the data's.
     """
 
-    network: UNetConfig
+    network: Network
     source: DataSource
     device: str = "cpu"
     precision: Precision = field(default_factory=Precision)
@@ -73,6 +75,7 @@ class TrainingEvaluator:
     packed: str | None = None
     split: bool = False
     metric: str = MEAN_IOU
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         """Train and score one placement.
@@ -165,11 +168,15 @@ class TrainingEvaluator:
     def _read_sets(self) -> PackedSets:
         device = torch.device(self.device)
         if not self.packed:
-            return pack_sets(self.dataset, device, self.network.frames)
+            return self._normalised(pack_sets(self.dataset, device, self.network.frames))
         stamp = Stamp(Path(self.packed))
         sets = read_sets(Path(self.packed), device)
         self._stamps.append(stamp)
-        return sets
+        return self._normalised(sets)
+
+    def _normalised(self, sets: PackedSets) -> PackedSets:
+        """With the statistics that the network wants, where it wants others than the data's."""
+        return sets if self.statistics is None else sets.normalised(*self.statistics)
 
     def _check_files(self) -> None:
         """What was computed from files that have changed meanwhile counts for nothing; they are opened anew."""
@@ -221,12 +228,10 @@ class TrainingEvaluator:
         return {}
 
     def _why_whole(self, placement: Placement) -> str | None:
-        with torch.device("meta"):
-            return why_whole(build_unet(self.network, placement))
+        return why_whole(build_network(self.network, placement))
 
     def _module(self, placement: Placement, seed: int) -> nn.Module:
-        module = build_unet(self.network, placement)
-        initialise(module, seed)
+        module = fresh_network(self.network, placement, seed)
         if self.recipe.class_prior:
             start_at_frequencies(module, self._sets.train.label_counts)
         return self.precision.place(module, torch.device(self.device))

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.models.attention import Fade, attention_at, gate_shape
 from nas_attn.models.attention._attend import as_computed
+from nas_attn.models.build import with_modules
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.kind import Family
-from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site
-from nas_attn.models.unet import UNet
 from nas_attn.training import ModuleHooks
 from nas_attn.training.evaluation.cost_table import CostTable
 from nas_attn.training.metrics import LiveBytes
@@ -59,12 +59,12 @@ class MemoryTable:
     than the exact figure. What it is for is the order of placements, which is that of the exact figures.
 
     Args:
-        network: the U-Net without its attention.
+        network: without its attention.
         budget: for the size of the batches.
         costs: exact costs of the network's placements.
     """
 
-    def __init__(self, network: UNetConfig, budget: Budget, costs: CostTable) -> None:
+    def __init__(self, network: Network, budget: Budget, costs: CostTable) -> None:
         self._network, self._budget, self._costs = network, budget, costs
         sites = network.sites(budget.image_size, budget.image_size)
         self._sites = {site.location: site for site in sites}
@@ -98,17 +98,9 @@ class MemoryTable:
         visited: list[_Probe] = []
         images = budget.batch_size * network.frames
         size = (images, network.in_channels, budget.image_size, budget.image_size)
+        probes = {location: _Probe(str(location), live, visited) for location in network.locations}
+        module = with_modules(network, probes).to("meta")
         with torch.device("meta"):
-            probes = {str(location): _Probe(str(location), live, visited) for location in network.locations}
-            module = UNet(
-                network.in_channels,
-                network.classes,
-                network.depth,
-                network.base_channels,
-                network.norm,
-                network.upsampling,
-                attention=probes,
-            )
             inputs, masks = torch.zeros(size), torch.zeros(size[0], *size[2:], dtype=torch.uint8)
         _allocate_gradients(module)
         hooks = ModuleHooks(module, steps=1, seed=0)

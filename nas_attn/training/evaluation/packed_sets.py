@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +24,11 @@ class PackedSets:
 
     train: DeviceImages
     val: DeviceImages
+
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> PackedSets:
+        """The same images, normalised by other statistics of their channels, in pixel units."""
+        means, stds = (torch.tensor(values, device=self.train.device) for values in (mean, std))
+        return PackedSets(*(replace(one, mean=means, std=stds) for one in (self.train, self.val)))
 
 
 def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> PackedSets:

@@ -49,4 +49,4 @@ def kept_weights(path: Path | None, train: Callable[[], nn.Module]) -> Weights:
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}

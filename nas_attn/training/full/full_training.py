@@ -14,6 +14,7 @@ from nas_attn.training.full.result import FitResult
 from nas_attn.training.full.run import Report, Run
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
 from nas_attn.training.metrics import IOU_DEFINITION, device_name
+from nas_attn.training.suited import recipe_for, statistics_for
 
 
 def train(
@@ -51,7 +52,8 @@ def train(
     """
     check_fit(architecture, dataset, settings)
     hardware = choose_hardware(settings)
-    plan = plan_fit(settings, dataset, architecture.network.min_image_size, architecture.network.frames)
+    network = architecture.network
+    plan = plan_fit(settings, dataset, network.min_image_size, network.frames, recipe_for(network))
     subject = _completed(architecture, dataset)
     plain = dataclasses.replace(subject, placement=subject.network.plain, found=None, results=None, verified=None)
     folder = RunFolder(output)
@@ -124,4 +126,5 @@ def _completed(architecture: Architecture, dataset: Dataset) -> Architecture:
     """The architecture with the classes of the data, and with its statistics unless a person chose some."""
     if architecture.found is None:
         return dataclasses.replace(architecture, classes=dataset.classes)
-    return dataclasses.replace(architecture, classes=dataset.classes, mean=dataset.mean, std=dataset.std)
+    mean, std = statistics_for(architecture.network, dataset)
+    return dataclasses.replace(architecture, classes=dataset.classes, mean=mean, std=std)

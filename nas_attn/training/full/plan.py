@@ -31,7 +31,7 @@ class FitSettings:
         batch_size: crops of one step, those of all devices together.
         crop: side of the square training crops, in pixels; None for 256, or less where the images are
             smaller.
-        learning_rate: peak of the one-cycle schedule.
+        learning_rate: peak of the one-cycle schedule; None for that of the search.
         seed: of the starting weights, the order and the crops.
         patience: epochs without a better validation IoU after which training stops; None to train to the
             end, where the learning rate has come down and most of the gain is made.
@@ -47,7 +47,7 @@ class FitSettings:
     epochs: _Count | None = None
     batch_size: Count = 16
     crop: Annotated[int, Ge(16)] | None = None
-    learning_rate: Annotated[float, Gt(0), Lt(math.inf)] = Recipe().peak_learning_rate
+    learning_rate: Annotated[float, Gt(0), Lt(math.inf)] | None = None
     seed: Seed = 0
     patience: _Count | None = None
     accelerator: Annotated[str, one_of(*ACCELERATORS)] = "auto"
@@ -74,6 +74,7 @@ class FitPlan:
         patience: epochs without a better validation IoU after which training stops; None to train to the end.
         longest_side: the size to which larger images were reduced on reading; None where they were not.
         frames: T of the windows of clips; 1 where images are still.
+        encoder_share: of the learning rate, for an encoder that begins with trained weights.
     """
 
     epochs: int
@@ -85,6 +86,7 @@ class FitPlan:
     patience: int | None
     longest_side: int | None
     frames: int = 1
+    encoder_share: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -99,12 +101,12 @@ class FitPlan:
     @property
     def recipe(self) -> Recipe:
         """That of the search, with the learning rate that was asked for."""
-        return Recipe(peak_learning_rate=self.learning_rate)
+        return Recipe(peak_learning_rate=self.learning_rate, encoder_share=self.encoder_share)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, for JSON; the recipe among them, so that a run goes on under its own only."""
         recipe = asdict(self.recipe)
-        del recipe["peak_learning_rate"]
+        del recipe["peak_learning_rate"], recipe["encoder_share"]
         return {**asdict(self), "recipe": recipe}
 
     def __str__(self) -> str:
@@ -114,7 +116,9 @@ class FitPlan:
         )
 
 
-def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frames: int = 1) -> FitPlan:
+def plan_fit(
+    settings: FitSettings, dataset: Dataset, min_image_size: int, frames: int = 1, recipe: Recipe | None = None
+) -> FitPlan:
     """Fill in what the settings leave open.
 
     Args:
@@ -122,9 +126,11 @@ def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frame
         dataset: what is to be learnt.
         min_image_size: the smallest side that the network can take.
         frames: T of the network.
+        recipe: of the network's runs in a search; None is that of nas-attn's own U-Net.
     Raises:
         TrainingError: the crop is too small for the network.
     """
+    recipe = recipe or Recipe()
     least = 2 * min_image_size  # one pixel at the bottleneck has no variance for batch normalisation to learn
     if settings.crop is not None and settings.crop < least:
         raise TrainingError(f"crop is {settings.crop}; for a network of this depth it must be at least {least}")
@@ -136,11 +142,12 @@ def plan_fit(settings: FitSettings, dataset: Dataset, min_image_size: int, frame
         steps_per_epoch=steps_per_epoch,
         batch_size=settings.batch_size,
         crop=settings.crop or _suitable_crop(dataset, least),
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.learning_rate or recipe.peak_learning_rate,
         seed=settings.seed,
         patience=settings.patience,
         longest_side=settings.longest_side,
         frames=frames,
+        encoder_share=recipe.encoder_share,
     )
 
 

@@ -16,8 +16,8 @@ from nas_attn.architecture import Architecture
 from nas_attn.clips import covering_windows
 from nas_attn.data.problem import printable
 from nas_attn.errors import DataError, ExportError, UsageError
+from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import KINDS
-from nas_attn.models.unet import build_unet
 from nas_attn.training.full.hardware import choose_hardware
 from nas_attn.training.full.loaded import LoadedImage, load_image
 from nas_attn.training.full.overlay import draw_legend, draw_overlay
@@ -132,7 +132,7 @@ def frames_together(architecture: Architecture) -> int:
 
 
 def _load(architecture: Architecture, weights: Path, device: torch.device) -> tuple[Segmenter, WeightsInfo]:
-    module = build_unet(architecture.network, architecture.placement)
+    module = build_network(architecture.network, architecture.placement)
     info = load_weights(weights, module, architecture_id(architecture))
     network = architecture.network
     if (len(info.classes), len(info.mean)) != (network.classes, network.in_channels):

@@ -10,9 +10,16 @@ import torch
 from nas_attn import __version__
 from nas_attn.architecture import Architecture, write_architecture
 from nas_attn.data import Dataset
+from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.unet import build_unet
-from nas_attn.training import Segmenter, initialise, label_counts, pack_images, score_images, start_at_frequencies
+from nas_attn.training import (
+    Segmenter,
+    fresh_network,
+    label_counts,
+    pack_images,
+    score_images,
+    start_at_frequencies,
+)
 from nas_attn.training.full.curve import EpochRecord, StepRecord
 from nas_attn.training.full.hardware import Hardware
 from nas_attn.training.full.loaded import bits_of
@@ -96,8 +103,7 @@ class Run:
             self.folder.claim(self.identity)
             write_architecture(self.architecture, self.folder.architecture, catalogue())
             report(Announcement(self.name, self.plan, str(self.hardware)))
-        module = build_unet(self.architecture.network, self.architecture.placement)
-        initialise(module, self.plan.seed)
+        module = fresh_network(self.architecture.network, self.architecture.placement, self.plan.seed)
         if self.plan.recipe.class_prior:
             start_at_frequencies(module, label_counts(self.dataset.train.labels))
         precision = self.hardware.precision
@@ -117,7 +123,7 @@ class Run:
     def _tested(self, records: tuple[EpochRecord, ...]) -> TrainedNetwork:
         """The test of the weights that were written, read back into a new network, as ``predict`` uses them."""
         architecture, device = self.architecture, self.hardware.device
-        module = build_unet(architecture.network, architecture.placement)
+        module = build_network(architecture.network, architecture.placement)
         info = load_weights(self.folder.weights, module, architecture_id(architecture))
         images = pack_images(self.dataset.test, architecture.mean, architecture.std, device, self.plan.frames)
         segmenter = Segmenter(

@@ -59,7 +59,7 @@ def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:
     Raises:
         TrainingError: it cannot be written.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
     metadata = {FORMAT: json.dumps(asdict(info))}
     with run_file(path) as part:
         save_file(tensors, part, metadata=metadata)

@@ -1,0 +1,65 @@
+"""The attention of an architecture put into a user's own network, and taken away again."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from nas_attn.errors import ExportError, NetworkError
+from nas_attn.export.subject import Subject
+from nas_attn.models.build import placed_modules
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.discovery import check_places
+from nas_attn.models.insertion import CONTAINER, Place, insert_modules, remove_modules
+from nas_attn.training import initialise
+
+_WRAPPED = "network."
+"""With which the names of a network's parameters begin in a search and in the weights of a run."""
+
+
+def insert_architecture(model: nn.Module, subject: Subject, seed: int) -> nn.Module:
+    """Insert, draw the attention's weights, and load those of a run where there are some.
+
+    Args:
+        model: the network, which is changed.
+        subject: whose attention.
+        seed: of the attention's weights.
+    Raises:
+        ExportError: the architecture's network is nas-attn's own.
+        NetworkError: the model has other places, or attention of nas-attn already.
+    """
+    network = subject.architecture.network
+    if not isinstance(network, DescribedNetwork):
+        raise ExportError(
+            "this architecture was found in nas-attn's own U-Net, whose places your network need not have; search "
+            "in yours: nas_attn.search(network=...)"
+        )
+    check_places(model, network)
+    modules = placed_modules(network, subject.architecture.placement)
+    insert_modules(model, {at: (one[0], Place.parse(*one[1:])) for at, one in modules.items()})
+    holder = nn.ModuleDict({"network": model})
+    initialise(holder, seed, prefix=f"{_WRAPPED}{CONTAINER}.")
+    parameter = next((one for name, one in model.named_parameters() if not name.startswith(CONTAINER)), None)
+    if parameter is not None:
+        getattr(model, CONTAINER).to(parameter.device, parameter.dtype)
+    if subject.weights is not None:
+        _load(model, subject)
+    return model
+
+
+def remove_attention(model: nn.Module) -> nn.Module:
+    """Take all attention of nas-attn away.
+
+    Raises:
+        NetworkError: there is none.
+    """
+    if not remove_modules(model):
+        raise NetworkError("this network has no attention of nas-attn; nas_attn.insert(model, ...) puts some in")
+    return model
+
+
+def _load(model: nn.Module, subject: Subject) -> None:
+    trained = subject.network().state_dict()
+    state = {name.removeprefix(_WRAPPED): tensor for name, tensor in trained.items()}
+    with torch.no_grad():
+        model.load_state_dict(state)

@@ -1,0 +1,131 @@
+"""From a network and a placement to a module, whichever family the network is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from nas_attn.errors import AttentionError, NetworkError, RegistryError, SpaceError, did_you_mean
+from nas_attn.models.adapted import AdaptedNetwork
+from nas_attn.models.attention import attention_at
+from nas_attn.models.catalogue import KINDS
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.discovery import build_fresh, keys_of
+from nas_attn.models.insertion import CONTAINER, Attentions
+from nas_attn.models.kind import Family
+from nas_attn.models.networks import Network
+from nas_attn.models.placement import Location, Placement
+from nas_attn.models.unet import UNet, build_unet
+
+
+def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet | AdaptedNetwork:
+    """The network with attention where the placement puts it; ``none`` adds nothing to it.
+
+    Args:
+        network: without its attention.
+        placement: one attention for each of the network's locations.
+        seed: of the weights that somebody else's code draws; trained ones are not loaded.
+    Returns:
+        a module: (N, in_channels, H, W) -> logits (N, K, H, W).
+    Raises:
+        SpaceError: a location is missing, foreign to the network, or given what cannot stand there.
+        NetworkError: a network that is not ours cannot be built, or is no longer what it was.
+    """
+    if not isinstance(network, DescribedNetwork):
+        return build_unet(network, placement)
+    theirs = build_fresh(network.asked, network.in_channels, network.classes, seed)
+    if keys_of(theirs) != network.keys:
+        raise NetworkError(
+            f"{network.title}: its parameters are no longer those that it had when it was looked at; the code or "
+            "the library has changed: begin a new study"
+        )
+    attention = placed_modules(network, placement)
+    trained = network.encoder if network.weights else ()
+    return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, attention, trained)
+
+
+def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNet | AdaptedNetwork:
+    """The network with any modules at some of its locations, each of which takes the feature there alone."""
+    if not isinstance(network, DescribedNetwork):
+        return UNet(
+            network.in_channels,
+            network.classes,
+            network.depth,
+            network.base_channels,
+            network.norm,
+            network.upsampling,
+            attention={str(location): module for location, module in modules.items()},
+        )
+    theirs = build_fresh(network.asked, network.in_channels, network.classes, seed=0)
+    attention = {
+        str(location): (module, network.place_of(location).at, "") for location, module in modules.items()
+    }
+    return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, attention)
+
+
+def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str, tuple[nn.Module, str, str]]:
+    """The attention of a placement for a network of somebody else's: module, place and gating signal by location.
+
+    Args:
+        network: what is known of it.
+        placement: one attention for each of its locations.
+    Raises:
+        SpaceError: a location is missing, foreign to the network, or given what cannot stand there.
+    """
+    known = {site.location: site for site in network.sites(network.least_size, network.least_size)}
+    problems = _location_problems(network, placement)
+    modules = {}
+    for location, spec in placement.attended:
+        if location not in known:
+            continue
+        found = network.place_of(location)
+        try:
+            kind = KINDS[spec.kind].kind
+            if kind.family in (Family.CONVOLUTION, Family.BLOCK):
+                raise AttentionError(
+                    f"{kind.name} {replaces(kind.family)}, which nas-attn's own U-Net only allows"
+                )
+            module = attention_at(spec, known[location], network.classes)
+            modules[str(location)] = module, found.at, found.gate if kind.needs_gate else ""
+        except (AttentionError, RegistryError) as error:
+            problems += [f"{location}: {problem}" for problem in error.problems]
+    if problems:
+        raise SpaceError(problems)
+    return modules
+
+
+def replaces(family: Family) -> str:
+    """What a kind does that needs to know the network's code."""
+    return "takes a convolution's place" if family is Family.CONVOLUTION else "goes around a block"
+
+
+def attention_modules(module: nn.Module) -> dict[str, nn.Module]:
+    """The attention of a network by location, such as ``skip.3``, whichever family the network is of."""
+    if isinstance(module, UNet):
+        return {name.replace("_", "."): one for name, one in module.attention.items()}
+    inner = module.network if isinstance(module, AdaptedNetwork) else module
+    attentions = getattr(inner, CONTAINER, None)
+    return attentions.by_location() if isinstance(attentions, Attentions) else {}
+
+
+def attention_prefix(module: nn.Module) -> str:
+    """What the names of all attention parameters of a network begin with."""
+    if isinstance(module, UNet):
+        return "attention."
+    return f"network.{CONTAINER}." if isinstance(module, AdaptedNetwork) else f"{CONTAINER}."
+
+
+def _location_problems(network: DescribedNetwork, placement: Placement) -> list[str]:
+    named = [location for location, _ in placement]
+    known = [str(location) for location in network.locations]
+    missing = [
+        f"{location}: the placement says nothing about it; write none for no attention"
+        for location in network.locations
+        if location not in named
+    ]
+    return missing + [_foreign(location, known) for location in named if location not in network.locations]
+
+
+def _foreign(location: Location, known: list[str]) -> str:
+    return f"{location}: the network has no such location; {did_you_mean(str(location), known)}"

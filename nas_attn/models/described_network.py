@@ -1,0 +1,247 @@
+"""A network of somebody else's as a value: which locations it has, and how it is built again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
+
+from nas_attn.document import Read, shown
+from nas_attn.errors import NetworkError
+from nas_attn.models.asked_network import AskedNetwork, Normalisation
+from nas_attn.models.placement import NONE, Location, Placement, Site, Stage
+
+_Count = Annotated[int, Ge(1), Le(65536)]
+
+
+@dataclass(frozen=True)
+class FoundSite:
+    """A location that was found in a network.
+
+    Args:
+        location: the place.
+        at: the feature there, such as ``encoder.layer2`` or ``decoder.blocks.1(skip_connection)``.
+        channels: C of it.
+        stride: pixels of the image on each side that one of its positions stands for.
+        gate: the gating signal, another feature of the same call; empty where there is none.
+        gate_channels: C of that; 0 where there is none.
+        gate_stride: its stride; 0 where there is none.
+    """
+
+    location: Location
+    at: str
+    channels: int
+    stride: int
+    gate: str = ""
+    gate_channels: int = 0
+    gate_stride: int = 0
+
+    def site(self, height: int, width: int) -> Site:
+        """With its sizes for an image of H x W pixels, both multiples of the stride."""
+        gated = bool(self.gate)
+        return Site(
+            self.location,
+            channels=self.channels,
+            height=height // self.stride,
+            width=width // self.stride,
+            gate_channels=self.gate_channels if gated else None,
+            gate_size=(height // self.gate_stride, width // self.gate_stride) if gated else None,
+            only_inserted=True,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, less what is not there, and less the location."""
+        values = {name: value for name, value in vars(self).items() if name != "location"}
+        return {name: value for name, value in values.items() if value}
+
+
+def _sites(value: object) -> tuple[FoundSite, ...]:
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"must be {_SITES}, not {shown(value)}")
+    return tuple(sorted((_site(name, site) for name, site in value.items()), key=lambda site: site.location))
+
+
+def _site(name: str, value: object) -> FoundSite:
+    hints = {one.name: str if one.name in ("at", "gate") else int for one in fields(FoundSite)[1:]}
+    given = value if isinstance(value, dict) else {}
+    sound = all(type(one) is hints.get(field) for field, one in given.items())
+    if not sound or not {"at", "channels", "stride"} <= set(given) or min(_numbers(given)) < 1:
+        raise ValueError(f"{name}: must be a place with its sizes, such as {_SITES}, not {shown(value)}")
+    return FoundSite(Location.parse(name), **given)
+
+
+def _numbers(values: Mapping[str, Any]) -> list[int]:
+    return [value for value in values.values() if isinstance(value, int)] or [0]
+
+
+_SITES = "{encoder.1: {at: encoder.layer1, channels: 64, stride: 2}}"
+
+
+@dataclass(frozen=True)
+class DescribedNetwork:
+    """A network without its attention that is not ours, as one dry run has found it.
+
+    Args:
+        asked: how it is built.
+        in_channels: channels of an image.
+        classes: K, the number of classes that are told apart, background included.
+        found: its locations.
+        divisor: both sides of an image are continued to multiples of it.
+        least_size: the smallest side of an image that it can be trained on; a multiple of the divisor.
+        keys: digest of the names and shapes of its parameters.
+        weights: SHA-256 of the file of its weights; empty where it starts without.
+        normalisation: of the images, as the weights want it; None is that of the data.
+    """
+
+    asked: AskedNetwork
+    in_channels: int
+    classes: int
+    found: tuple[FoundSite, ...]
+    divisor: int
+    least_size: int
+    keys: str
+    weights: str = ""
+    normalisation: Normalisation | None = None
+
+    @property
+    def frames(self) -> int:
+        """Images are still: no family has clips."""
+        return 1
+
+    @property
+    def locations(self) -> tuple[Location, ...]:
+        """All places of the network, in order."""
+        return tuple(site.location for site in self.found)
+
+    @property
+    def plain(self) -> Placement:
+        """``none`` at every location."""
+        return Placement(tuple((location, NONE) for location in self.locations))
+
+    @property
+    def min_image_size(self) -> int:
+        """The smallest H or W that it can be trained on."""
+        return self.least_size
+
+    @property
+    def input_name(self) -> str:
+        """What one pass takes in, for which costs are counted."""
+        return "image"
+
+    @property
+    def depth(self) -> int:
+        """The number of halvings down to the deepest location."""
+        return max(self.level_of(location) for location in self.locations)
+
+    @property
+    def title(self) -> str:
+        """Its name, as it was asked for."""
+        return str(self.asked)
+
+    @property
+    def headline(self) -> str:
+        """What it is, in some words."""
+        return f"{self.title}, weights: {self.asked.weights}"
+
+    @property
+    def size_text(self) -> str:
+        """What its speed depends on, in some words."""
+        return f"{self.title} {self.keys}"
+
+    @property
+    def encoder(self) -> tuple[str, ...]:
+        """Beginnings of the names of the encoder's parameters: of the modules at the top in which features go
+        down, and none comes up."""
+        down = {site.at.partition(".")[0] for site in self.found if site.location.stage is Stage.ENCODER}
+        up = {
+            re.split(r"[.(]", site.at)[0]
+            for site in self.found
+            if site.location.stage in (Stage.SKIP, Stage.DECODER)
+        }
+        return tuple(f"{top}." for top in sorted(down - up))
+
+    def level_of(self, location: Location) -> int:
+        """How often the image is halved down to a location."""
+        return self._site_of(location).stride.bit_length() - 1
+
+    def channels_at(self, location: Location) -> int:
+        """C at a location."""
+        return self._site_of(location).channels
+
+    def place_of(self, location: Location) -> FoundSite:
+        """Where a location is in the network."""
+        return self._site_of(location)
+
+    def sites(self, height: int, width: int) -> tuple[Site, ...]:
+        """Every location with its sizes for an image of H x W pixels, which is continued to what the network
+        wants.
+
+        Raises:
+            NetworkError: the image is too small.
+        """
+        if min(height, width) < self.least_size:
+            raise NetworkError(
+                f"an image of {height}x{width} pixels is too small for {self.title}; both sides must be at least "
+                f"{self.least_size}"
+            )
+        continued = [-(-side // self.divisor) * self.divisor for side in (height, width)]
+        return tuple(site.site(*continued) for site in self.found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values: the fields of ``WrittenDescription``."""
+        return {
+            **self.asked.to_dict(),
+            "in_channels": self.in_channels,
+            "classes": self.classes,
+            "divisor": self.divisor,
+            "least_size": self.least_size,
+            "keys": self.keys,
+            **({"weights_sha256": self.weights} if self.weights else {}),
+            **({"normalisation": self.normalisation.to_dict()} if self.normalisation else {}),
+            "sites": {str(site.location): site.to_dict() for site in self.found},
+        }
+
+    def _site_of(self, location: Location) -> FoundSite:
+        for site in self.found:
+            if site.location == location:
+                return site
+        raise NetworkError(
+            f"{self.title} has no location {location}; it has {', '.join(map(str, self.locations))}"
+        )
+
+
+@dataclass(frozen=True)
+class WrittenDescription(AskedNetwork):
+    """What a file says of a network of somebody else's after it was looked at; without ``sites`` it was not."""
+
+    in_channels: _Count = 3
+    classes: Annotated[int, Ge(2), Le(65536)] = 2
+    divisor: _Count = 1
+    least_size: _Count = 1
+    keys: str = ""
+    weights_sha256: str = ""
+    normalisation: Normalisation | None = None
+    sites: Annotated[tuple[FoundSite, ...], Read(_sites, _SITES)] = ()
+
+    @property
+    def asked(self) -> AskedNetwork:
+        """What was asked for alone."""
+        return AskedNetwork(**{one.name: getattr(self, one.name) for one in fields(AskedNetwork)})
+
+    @property
+    def network(self) -> DescribedNetwork:
+        """The network that it describes."""
+        return DescribedNetwork(
+            self.asked,
+            self.in_channels,
+            self.classes,
+            self.sites,
+            self.divisor,
+            self.least_size,
+            self.keys,
+            self.weights_sha256,
+            self.normalisation,
+        )

@@ -1,0 +1,6 @@
+"""What a network of somebody else's is: its locations, its weights, the sizes that it takes."""
+
+from nas_attn.models.discovery.describe import Looked, build_fresh, check_asked, check_places, keys_of, look_at
+from nas_attn.models.discovery.weights import load_kept
+
+__all__ = ["Looked", "build_fresh", "check_asked", "check_places", "keys_of", "load_kept", "look_at"]

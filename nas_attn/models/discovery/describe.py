@@ -1,0 +1,371 @@
+"""A network that was asked for, looked at once: what it is called in a study from then on."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.errors import NetworkError
+from nas_attn.models.adapted import scores_of, two_scores
+from nas_attn.models.asked_network import IMAGENET, NO_WEIGHTS, AskedNetwork, AskedSite, Normalisation
+from nas_attn.models.described_network import DescribedNetwork, FoundSite
+from nas_attn.models.discovery.sites import find_sites
+from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
+from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
+from nas_attn.models.families import FAMILIES, Builder
+from nas_attn.models.families._call import built
+from nas_attn.models.insertion import CONTAINER, Place, Point, insert_modules
+from nas_attn.models.placement import Location
+
+IMAGENET_STATISTICS = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_LARGEST_LEAST = 8
+"""The smallest image is sought up to so many times the divisor."""
+_HUB = ("huggingface.co", 443)
+_HUB_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A network, and what was seen of it.
+
+    Args:
+        network: the description.
+        unclear: locations that it may have and that were not found, each with the reason.
+        weights: how the weights fitted; None where it starts without.
+    """
+
+    network: DescribedNetwork
+    unclear: tuple[str, ...]
+    weights: FittedWeights | None
+
+
+def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2) -> Looked:
+    """Build a network once, find its locations, and fit and keep its weights.
+
+    Args:
+        asked: which network.
+        in_channels: channels of an image.
+        classes: K.
+    Raises:
+        NetworkError: it cannot be built, does not give class scores for each pixel, has no location, or its
+            weights are not there or of another network; what can be told together is.
+    """
+    network = build_fresh(asked, in_channels, classes, seed=0)
+    ghost = on_meta(network)
+    found, unclear = locate(asked, ghost, in_channels, classes)
+    divisor = max(site.stride for site in found)
+    fitted = _weights(asked, network, in_channels, classes)
+    described = DescribedNetwork(
+        asked=asked,
+        in_channels=in_channels,
+        classes=classes,
+        found=found,
+        divisor=divisor,
+        least_size=_least_size(ghost, asked, in_channels, divisor),
+        keys=keys_of(network),
+        weights=keep_weights(fitted.tensors) if fitted else "",
+        normalisation=_normalisation(asked, in_channels),
+    )
+    return Looked(described, unclear, fitted)
+
+
+def check_asked(asked: AskedNetwork) -> None:
+    """Build a network for colour images and two classes, and find its weights, so that what is wrong is told
+    early.
+
+    Raises:
+        NetworkError: it cannot be built as asked, or the file of its weights is not there.
+    """
+    problems = []
+    if asked.weights not in (NO_WEIGHTS, IMAGENET) and not Path(asked.weights).expanduser().is_file():
+        problems.append(f"{asked.weights}: there is no such file of weights; give one, imagenet or none")
+    try:
+        build_fresh(asked, in_channels=3, classes=2, seed=0)
+    except NetworkError as error:
+        problems += error.problems
+    if problems:
+        raise NetworkError(problems)
+
+
+def locate(
+    asked: AskedNetwork, ghost: nn.Module, in_channels: int, classes: int
+) -> tuple[tuple[FoundSite, ...], tuple[str, ...]]:
+    """The locations of a network, and why others are none.
+
+    Args:
+        asked: for the places that a person names.
+        ghost: the network on the meta device, in eval mode.
+        in_channels: of an image.
+        classes: K.
+    Raises:
+        NetworkError: it fails, does not give class scores for each pixel, or has no location.
+    """
+    try:
+        tape = record(ghost, in_channels)
+    except Exception as error:  # whatever somebody else's code raises
+        raise NetworkError(
+            f"{asked}: fails on an image of {HEIGHT}x{WIDTH} pixels with {in_channels} channels: "
+            f"{type(error).__name__}: {_line(error)}"
+        ) from error
+    _check_scores(asked, tape.output, classes)
+    findings = find_sites(tape)
+    sites = {site.location: site for site in findings.sites}
+    named = {Location.parse(name): site for name, site in asked.locations.items()}
+    for location in named:
+        sites.pop(location, None)
+    seen, problems = _seen(ghost, in_channels, named, tuple(sites.values()))
+    if problems:
+        raise NetworkError([f"{asked}: locations: {problem}" for problem in problems])
+    unclear = tuple(line for line in findings.unclear if Location.parse(line.partition(":")[0]) not in named)
+    if not seen:
+        why = "; ".join(unclear) or "it does not go down and up again"
+        raise NetworkError(
+            f"{asked}: no place for attention was found: {why}; name some in a network file, as locations: "
+            "{encoder.1: a submodule}"
+        )
+    return tuple(sorted(seen, key=lambda site: site.location)), unclear
+
+
+def check_places(model: nn.Module, network: DescribedNetwork) -> None:
+    """Make sure that a network has the places of one that was looked at, with their sizes.
+
+    Args:
+        model: any network; it is not changed.
+        network: what was looked at.
+    Raises:
+        NetworkError: a place is not there or of another size, or attention was inserted before.
+    """
+    if hasattr(model, CONTAINER):
+        raise NetworkError("this network has attention of nas-attn already; nas_attn.remove(model) takes it away")
+    wanted = {site.location: site for site in network.found}
+    seen = _tried(
+        on_meta(model),
+        network.in_channels,
+        {site.location: AskedSite(site.at, site.gate) for site in network.found},
+    )
+    if problems := [
+        f"{one.location}: {one.at} has {one.channels} channels at 1/{one.stride}, and had "
+        f"{wanted[one.location].channels} at 1/{wanted[one.location].stride} in {network.title}"
+        for one in seen
+        if one != wanted[one.location]
+    ]:
+        raise NetworkError(problems)
+
+
+def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) -> nn.Module:
+    """The network with weights drawn from a seed; the global random stream is left as it was.
+
+    Raises:
+        NetworkError: it cannot be built as asked.
+    """
+    return _drawn(FAMILIES[asked.family].plan(asked, in_channels, classes), seed)
+
+
+def on_meta(network: nn.Module) -> nn.Module:
+    """A copy that has sizes and no values, in eval mode."""
+    return copy.deepcopy(network).to("meta").eval()
+
+
+def keys_of(network: nn.Module) -> str:
+    """Digest of the names and shapes of a network's parameters and buffers."""
+    lines = [f"{name} {tuple(tensor.shape)}" for name, tensor in network.state_dict().items()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _drawn(builder: Builder, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, about their own past
+        torch.manual_seed(seed)
+        return built(builder)
+
+
+def _check_scores(asked: AskedNetwork, given: object, classes: int) -> None:
+    scores = two_scores(scores_of(given, asked.output), classes)
+    if scores.ndim != 4 or scores.shape[1] != classes:
+        raise NetworkError(
+            f"{asked}: gives {tuple(scores.shape)} for an image of {HEIGHT}x{WIDTH} pixels, and must give class "
+            f"scores (1, {classes}, {HEIGHT}, {WIDTH}), or one score for two classes"
+        )
+    if WIDTH * scores.shape[2] != HEIGHT * scores.shape[3]:
+        raise NetworkError(
+            f"{asked}: gives scores of {scores.shape[2]}x{scores.shape[3]} for {HEIGHT}x{WIDTH} pixels"
+        )
+
+
+class _Probe(nn.Module):
+    """Passes a feature on and keeps its shape and that of its gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[torch.Size, torch.Size | None]] = []
+
+    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        self.seen.append((x.shape, None if gate is None else gate.shape))
+        return x.view_as(x)
+
+
+def _seen(
+    ghost: nn.Module, in_channels: int, named: Mapping[Location, AskedSite], found: tuple[FoundSite, ...]
+) -> tuple[list[FoundSite], list[str]]:
+    """The locations as inserted modules see them; of those that a person names also what is wrong."""
+    asked = {site.location: AskedSite(site.at, site.gate) for site in found}
+    seen, problems = [], []
+    try:
+        seen = _tried(ghost, in_channels, asked)
+    except NetworkError:  # one of them disturbs: each by itself
+        for location, place in asked.items():
+            with suppress(NetworkError):
+                seen += _tried(ghost, in_channels, {location: place})
+    for location, place in named.items():
+        try:
+            seen += _tried(ghost, in_channels, {location: place})
+        except NetworkError as error:
+            problems += list(error.problems)
+    return seen, problems
+
+
+def _tried(ghost: nn.Module, in_channels: int, places: Mapping[Location, AskedSite]) -> list[FoundSite]:
+    """The sizes at some places, as modules see them that are inserted there.
+
+    Raises:
+        NetworkError: one of the places is not there, or is passed never or more than once.
+    """
+    network, probes = copy.deepcopy(ghost), {location: _Probe() for location in places}
+    insert_modules(network, {str(location): (probes[location], _place(places[location])) for location in places})
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, in_channels, HEIGHT, WIDTH, device="meta"))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        where = ", ".join(f"{location}: {place.at}" for location, place in places.items())
+        raise NetworkError(f"{where}: no feature can be taken there: {_line(error)}") from error
+    return [_as_seen(location, places[location], probe) for location, probe in probes.items()]
+
+
+def _place(asked: AskedSite) -> Place:
+    return Place(Point.parse(asked.at), Point.parse(asked.gate) if asked.gate else None)
+
+
+def _as_seen(location: Location, place: AskedSite, probe: _Probe) -> FoundSite:
+    if len(probe.seen) != 1:
+        raise NetworkError(
+            f"{location}: {place.at} is passed {len(probe.seen)} times by an image, and must be once"
+        )
+    ((shape, gate_shape),) = probe.seen
+    channels, stride = _size(place.at, shape)
+    gate_channels, gate_stride = _size(place.gate, gate_shape) if gate_shape else (0, 0)
+    return FoundSite(location, place.at, channels, stride, place.gate, gate_channels, gate_stride)
+
+
+def _size(place: str, shape: torch.Size) -> tuple[int, int]:
+    """Channels and stride of a feature."""
+    if len(shape) != 4 or HEIGHT % shape[2] or shape[3] * (HEIGHT // shape[2]) != WIDTH:
+        raise NetworkError(f"{place} is {tuple(shape)} for an image of {HEIGHT}x{WIDTH}, and no map of it")
+    return int(shape[1]), HEIGHT // int(shape[2])
+
+
+def _least_size(ghost: nn.Module, asked: AskedNetwork, in_channels: int, divisor: int) -> int:
+    """The smallest square that the network can be trained on, two images at once."""
+    for times in range(1, _LARGEST_LEAST + 1):
+        network = copy.deepcopy(ghost).train()
+        try:
+            with torch.no_grad():
+                scores_of(
+                    network(torch.zeros(2, in_channels, times * divisor, times * divisor, device="meta")),
+                    asked.output,
+                )
+        except (RuntimeError, ValueError, AssertionError, IndexError):
+            continue
+        return times * divisor
+    raise NetworkError(
+        f"{asked}: fails in training on images of {_LARGEST_LEAST * divisor} pixels a side and less"
+    )
+
+
+def _weights(asked: AskedNetwork, network: nn.Module, in_channels: int, classes: int) -> FittedWeights | None:
+    if asked.weights == NO_WEIGHTS:
+        return None
+    if asked.weights == IMAGENET:
+        return FittedWeights(_of_the_hub(asked, in_channels, classes), (), ())
+    path = Path(asked.weights).expanduser()
+    return fit_weights(network, read_tensors(path), str(path))
+
+
+def _of_the_hub(asked: AskedNetwork, in_channels: int, classes: int) -> dict[str, Tensor]:
+    """The library's own weights: from its cache, or fetched where there is a connection."""
+    plan = FAMILIES[asked.family].plan_pretrained
+    if plan is None:
+        raise NetworkError(
+            f"weights: {asked.family} has no weights of its own; give a file, such as trained.safetensors, or none"
+        )
+    try:
+        with _offline():
+            pretrained = _drawn(plan(asked, in_channels, classes), seed=0)
+    except NetworkError as error:
+        if not _is_connected():
+            raise NetworkError(
+                f"{asked}: weights: imagenet: they are not in this machine's cache, and there is no connection "
+                f"to {_HUB[0]}; give a file of weights, or none"
+            ) from error
+        pretrained = _drawn(plan(asked, in_channels, classes), seed=0)
+    state = pretrained.state_dict()
+    other = build_fresh(asked, in_channels, classes, seed=0).state_dict()
+    # Only what the library brings: what it draws is the run's to draw.
+    return {name: one for name, one in state.items() if name not in other or not torch.equal(one, other[name])}
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Hugging Face's hub looks into its cache only."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        yield
+        return
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _is_connected() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
+        return False
+    try:
+        with socket.create_connection(_HUB, timeout=_HUB_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _normalisation(asked: AskedNetwork, in_channels: int) -> Normalisation | None:
+    """What the weights want: ImageNet's statistics for its weights and colour images, or else the data's."""
+    wanted = asked.normalise or (IMAGENET if asked.weights == IMAGENET and in_channels == 3 else None)
+    if isinstance(wanted, Normalisation):
+        found = wanted
+    elif wanted == IMAGENET:
+        found = IMAGENET_STATISTICS
+    else:
+        return None
+    if len(found.mean) != in_channels:
+        raise NetworkError(
+            f"{asked}: normalise: has {len(found.mean)} channels and the images {in_channels}; write data, or "
+            "{mean: [...], std: [...]} with one number for each channel"
+        )
+    return found
+
+
+def _line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else ""

@@ -1,0 +1,251 @@
+"""A forward pass written down: which submodule was given what, and what became of each feature.
+
+Nothing is computed: the network and the image are on the meta device, where tensors have sizes only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+HEIGHT, WIDTH = 256, 384
+"""Of the image: sides that differ, so that a map of one pixel is not taken for one that was reduced by a
+stride.
+"""
+
+
+@dataclass(eq=False)
+class Feature:
+    """A tensor of the pass that is a map of the image.
+
+    Args:
+        channels: C.
+        stride: pixels of the image on each side that one position stands for.
+        deepest: the largest stride of all features that it is made of, its own among them.
+    """
+
+    channels: int
+    stride: int
+    deepest: int
+
+    @property
+    def goes_down(self) -> bool:
+        """Whether nothing deeper went into it: it is a feature of the encoder."""
+        return self.stride == self.deepest
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a submodule.
+
+    Args:
+        name: its qualified name; empty for the whole network.
+        begin: when it was called, in events.
+        end: when it returned; -1 while it works.
+        callers: the calls within which it was made, the outermost first.
+        given: the tensors among its arguments by the names, or else the positions, of its parameters.
+        output: what it gave back, where that is one tensor.
+    """
+
+    name: str
+    begin: int
+    callers: tuple[Call, ...]
+    given: dict[str, Tensor]
+    end: int = -1
+    output: Tensor | None = None
+
+
+@dataclass(eq=False)
+class Operation:
+    """One function of torch, as Python calls it.
+
+    Args:
+        at: when, in events.
+        callers: the calls of submodules within which it was called, the outermost first.
+        inputs: the tensors that it was given.
+        output: what it gave back, where that is one tensor.
+        joins: of a concatenation along the channels, its parts.
+    """
+
+    at: int
+    callers: tuple[Call, ...]
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    joins: tuple[Tensor, ...] = ()
+
+
+@dataclass(eq=False)
+class Tape:
+    """What happened in a forward pass, in order.
+
+    Args:
+        image: what the network was given.
+        output: what it gave back.
+        calls: of submodules.
+        operations: of torch.
+    """
+
+    image: Tensor
+    output: Any = None
+    calls: list[Call] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    _features: dict[int, Feature] = field(default_factory=dict)
+    _depths: dict[int, int] = field(default_factory=dict)
+    _kept: list[Tensor] = field(default_factory=list)
+
+    def feature(self, tensor: Tensor | None) -> Feature | None:
+        """What is known of a tensor; None where it is no map of the image."""
+        return None if tensor is None else self._features.get(id(tensor))
+
+    def note(self, tensor: Tensor, made_of: Iterable[Tensor]) -> None:
+        """Write down a tensor and what it was made of; one that was changed in place is written down anew."""
+        stride = _stride(tensor)
+        depth = max([self._depths.get(id(part), 1) for part in made_of], default=1)
+        self._depths[id(tensor)] = max(depth, stride or 1)
+        if stride is not None:
+            self._features[id(tensor)] = Feature(int(tensor.shape[1]), stride, max(depth, stride))
+        self._kept.append(tensor)  # or its number would be given away again
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether a tensor was written down."""
+        return id(tensor) in self._depths
+
+
+def record(network: nn.Module, in_channels: int) -> Tape:
+    """The tape of one image's way through a network.
+
+    Args:
+        network: on the meta device, in eval mode.
+        in_channels: of the image.
+    """
+    image = torch.zeros(1, in_channels, HEIGHT, WIDTH, device="meta")
+    tape = Tape(image)
+    tape.note(image, ())
+    with torch.no_grad(), _Recorder(tape) as recorder, _watched(network, recorder):
+        tape.output = network(image)
+    return tape
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """All tensors of nested lists, tuples and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from tensors_in(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from tensors_in(part)
+
+
+class _Recorder(TorchFunctionMode):
+    """Writes functions of torch down, and is told of submodules.
+
+    Args:
+        tape: to write to.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self.tape = tape
+        self.stack: list[Call] = []
+        self.clock = 0
+
+    def tick(self) -> int:
+        """The number of the next event."""
+        self.clock += 1
+        return self.clock
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, (Tensor, list, tuple)):
+            self._note(func, args, kwargs or {}, result)
+        return result
+
+    def _note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: object) -> None:
+        inputs = tuple(tensors_in([args, kwargs]))
+        outputs = list(tensors_in(result))
+        for output in outputs:
+            self.tape.note(output, inputs)
+        if len(outputs) == 1 and isinstance(result, Tensor):
+            joins = _joined(func, args, kwargs)
+            self.tape.operations.append(Operation(self.tick(), tuple(self.stack), inputs, result, joins))
+
+
+class _watched:
+    """Tells a recorder of the calls of all submodules, as long as it lasts."""
+
+    def __init__(self, network: nn.Module, recorder: _Recorder) -> None:
+        self._network, self._recorder = network, recorder
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> None:
+        for name, module in self._network.named_modules():
+            watcher = _Watcher(name, module, self._recorder)
+            self._handles.append(module.register_forward_pre_hook(watcher.begin, with_kwargs=True))
+            self._handles.append(module.register_forward_hook(watcher.end))
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+
+class _Watcher:
+    def __init__(self, name: str, module: nn.Module, recorder: _Recorder) -> None:
+        self._name, self._recorder = name, recorder
+        self._parameters = _parameters(module)
+
+    def begin(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        recorder = self._recorder
+        given = {
+            self._parameters[position] if position < len(self._parameters) else str(position): value
+            for position, value in enumerate(args)
+        }
+        direct = {name: value for name, value in (given | kwargs).items() if isinstance(value, Tensor)}
+        call = Call(self._name, recorder.tick(), tuple(recorder.stack), direct)
+        recorder.tape.calls.append(call)
+        recorder.stack.append(call)
+
+    def end(self, _: nn.Module, args: tuple[Any, ...], output: object) -> None:
+        recorder = self._recorder
+        call = recorder.stack.pop()
+        call.end = recorder.tick()
+        for tensor in tensors_in(output):  # a compiled function is not seen: its result is as deep as what it got
+            if not recorder.tape.knows(tensor):
+                recorder.tape.note(tensor, call.given.values())
+        call.output = output if isinstance(output, Tensor) else None
+
+
+def _parameters(module: nn.Module) -> list[str]:
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [one.name for one in inspect.signature(module.forward).parameters.values() if one.kind in kinds]
+
+
+def _joined(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
+    """The parts of a concatenation along the channels; none of any other function."""
+    if getattr(func, "__name__", "") not in ("cat", "concat", "concatenate") or func not in _CONCATENATIONS:
+        return ()
+    parts = tuple(args[0] if args else kwargs["tensors"])
+    dim = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
+    return parts if dim in (1, -3) and all(part.ndim == 4 for part in parts) else ()
+
+
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+
+
+def _stride(tensor: Tensor) -> int | None:
+    """By which the image was reduced, a power of two; None of a tensor that is no map."""
+    if tensor.ndim != 4 or not tensor.shape[2] or not tensor.shape[3]:
+        return None
+    stride, rest = divmod(HEIGHT, tensor.shape[2])
+    if rest or stride * tensor.shape[3] != WIDTH or stride & (stride - 1):
+        return None
+    return stride

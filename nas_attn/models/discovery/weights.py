@@ -1,0 +1,226 @@
+"""Trained weights: read from any file of them, fitted to a network, and kept for all runs of a search."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import pickle
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nas_attn.errors import NetworkError
+from nas_attn.whole_file import whole_file
+
+_LEAST_SHARE = 0.5
+"""Of a network's tensors must be in a file, or the weights are of another network."""
+_NESTED = ("state_dict", "model_state_dict", "network_weights", "model", "net", "weights")
+"""Under which checkpoints keep the weights beside other things."""
+
+
+@dataclass(frozen=True)
+class FittedWeights:
+    """Weights of a file under a network's own names.
+
+    Args:
+        tensors: those that fit.
+        missing: names of the network's tensors that the file does not have, or in another shape.
+        unused: names in the file that the network does not have.
+        adapted: the convolution whose input channels were adapted to the images; empty where none was.
+    """
+
+    tensors: Mapping[str, Tensor]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+    adapted: str = ""
+
+    def __str__(self) -> str:
+        found = f"{len(self.tensors)} of {len(self.tensors) + len(self.missing)} tensors of the network fit"
+        adapted = f"; {self.adapted} is adapted to the images' channels" if self.adapted else ""
+        missing = f"; drawn anew: {_some(self.missing)}" if self.missing else ""
+        unused = f"; of no use: {_some(self.unused)}" if self.unused else ""
+        return f"{found}{adapted}{missing}{unused}"
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a file: safetensors, or what torch.save wrote of weights alone.
+
+    Raises:
+        NetworkError: it cannot be read, or holds no tensors by name.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise NetworkError(f"{path}: there is no such file of weights") from None
+    except pickle.UnpicklingError as error:
+        raise NetworkError(
+            f"{path}: holds more than weights, and is not loaded: it could run code; save model.state_dict() "
+            "alone, best by safetensors.torch.save_file"
+        ) from error
+    except Exception as error:  # of a damaged file anything may come
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NetworkError(f"{path}: cannot be read as weights: {reason}") from error
+    found = _tensors(kept)
+    if not found:
+        raise NetworkError(f"{path}: holds no weights by name; save model.state_dict()")
+    return found
+
+
+def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> FittedWeights:
+    """The tensors of a file that belong to a network, under the network's names.
+
+    Names may have something before them on either side, as wrappers (``model.``, ``module.``) and encoders have
+    it.
+
+    Args:
+        network: whose names and shapes count.
+        tensors: of the file.
+        source: what the file is called in errors.
+    Raises:
+        NetworkError: less than half of the network's tensors are in it.
+    """
+    own = network.state_dict()
+    named, unused = _renamed(own, tensors)
+    adapted = _adapted(own, named)
+    fitting = {name: one for name, one in (named | adapted).items() if one.shape == own[name].shape}
+    missing = tuple(name for name in own if name not in fitting)
+    fitted = FittedWeights(fitting, missing, tuple(unused), next(iter(adapted), ""))
+    if len(fitting) < _LEAST_SHARE * len(own):
+        raise NetworkError(
+            f"{source}: these are the weights of another network: {fitted}; give those of this one, or none"
+        )
+    return fitted
+
+
+def keep_weights(tensors: Mapping[str, Tensor]) -> str:
+    """Write weights where every run of this machine finds them, and give their SHA-256, which is their name."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        written = Path(scratch) / "weights.safetensors"
+        save_file(apart, written)
+        digest = _digest(written)
+        if not weights_file(digest).exists():
+            with whole_file(weights_file(digest)) as part:
+                part.write_bytes(written.read_bytes())
+    return digest
+
+
+def weights_file(digest: str) -> Path:
+    """Where kept weights lie.
+
+    Args:
+        digest: their SHA-256.
+    """
+    return _folder() / f"{digest[:32]}.safetensors"
+
+
+def load_kept(network: nn.Module, digest: str, asked: str) -> None:
+    """Let a network have kept weights; what they lack stays as it is.
+
+    Args:
+        network: to change.
+        digest: SHA-256 of the weights.
+        asked: where they came from, in words.
+    Raises:
+        NetworkError: they are not on this machine, or damaged.
+    """
+    path = weights_file(digest)
+    if not path.is_file() or _known_digest(path, path.stat().st_mtime_ns) != digest:
+        raise NetworkError(
+            f"{path}: the weights that this network starts from ({asked}) are not there any more, or damaged; "
+            "run the search again, which fetches them anew"
+        )
+    network.load_state_dict(load_file(path), strict=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _known_digest(path: Path, changed: int) -> str:
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder() -> Path:
+    """In the user's cache, or, for a user without a home, among the temporary files."""
+    try:
+        return Path.home() / ".cache" / "nas-attn" / "weights"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "nas-attn-weights"
+
+
+def _tensors(kept: Any) -> dict[str, Tensor]:
+    if not isinstance(kept, Mapping):
+        return {}
+    found = {str(name): value for name, value in kept.items() if isinstance(value, Tensor)}
+    if found:
+        return found
+    for name in _NESTED:
+        if found := _tensors(kept.get(name)):
+            return found
+    return {}
+
+
+def _renamed(own: Iterable[str], tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors by the network's names, and the names of those that it has not.
+
+    What stands before the names, on the one side or on the other, is found by counting: what most of the names
+    that end alike differ by.
+    """
+    names = set(own)
+    by_end: dict[str, list[str]] = {}
+    for name in names:
+        by_end.setdefault(name.rpartition(".")[2], []).append(name)
+    votes: Counter[tuple[str, str]] = Counter()
+    for name in list(tensors)[:400]:
+        for candidate in by_end.get(name.rpartition(".")[2], ()):
+            if name.endswith(f".{candidate}") or name == candidate:
+                votes[name.removesuffix(candidate), ""] += 1
+            elif candidate.endswith(f".{name}"):
+                votes["", candidate.removesuffix(name)] += 1
+    (before, added), _ = max(
+        votes.items(), key=lambda vote: (vote[1], -len("".join(vote[0]))), default=(("", ""), 0)
+    )
+    named, unused = {}, []
+    for name, tensor in tensors.items():
+        mine = added + name.removeprefix(before)
+        if name.startswith(before) and mine in names:
+            named[mine] = tensor
+        else:
+            unused.append(name)
+    return named, unused
+
+
+def _adapted(own: Mapping[str, Tensor], named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The first convolution for images of other channels (as timm's ``adapt_input_conv``): summed for one channel,
+    repeated and scaled for more."""
+    for name, tensor in named.items():
+        shape = own[name].shape
+        if tensor.ndim == 4 and tensor.shape != shape:
+            others = tensor.shape[0] == shape[0] and tensor.shape[2:] == shape[2:] and tensor.shape[1] == 3
+            if not others:
+                return {}
+            if shape[1] == 1:
+                return {name: tensor.sum(1, keepdim=True)}
+            repeated = tensor.repeat(1, math.ceil(shape[1] / 3), 1, 1)[:, : shape[1]]
+            return {name: repeated * (3 / shape[1])}
+    return {}
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"

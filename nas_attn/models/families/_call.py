@@ -1,0 +1,95 @@
+"""Calling what builds a network, with errors that say what would be right."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from nas_attn.errors import NetworkError, did_you_mean
+from nas_attn.models.families._family import Builder
+
+
+def library(name: str, extra: str) -> ModuleType:
+    """A library that has to be installed for a family.
+
+    Args:
+        name: of the module.
+        extra: of nas-attn that brings it.
+    Raises:
+        NetworkError: it is not installed, or cannot be imported.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        missing = getattr(error, "name", None) or name
+        raise NetworkError(
+            f"{missing} is not installed, and networks of {extra} need it: pip install 'nas-attn[{extra}]'"
+        ) from error
+
+
+def known(name: str, names: Iterable[str], what: str) -> str:
+    """A name as the library writes it, whatever its case.
+
+    Raises:
+        NetworkError: there is none of that name.
+    """
+    names = list(names)
+    same = [one for one in names if one.lower() == name.lower()]
+    if not same:
+        raise NetworkError(f"{what} has no network '{name}'; {did_you_mean(name, names)}")
+    return same[0]
+
+
+def built(builder: Builder) -> nn.Module:
+    """The network with fresh weights, drawn from torch's global generator.
+
+    Args:
+        builder: the call that gives it.
+    Raises:
+        NetworkError: it takes other arguments, fails, or gives no module.
+    """
+    what = builder.title
+    if problem := _argument_problem(builder.function, builder.arguments):
+        raise NetworkError(f"{what}: {problem}")
+    try:
+        network = builder.function(**builder.arguments)
+    except Exception as error:  # whatever somebody else's code raises
+        raise NetworkError(f"{what} cannot be built: {type(error).__name__}: {_first_line(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise NetworkError(f"{what} gives {type(network).__name__} and no torch.nn.Module")
+    return network
+
+
+def parameters_of(builder: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What a class or a function can be given, by name; nothing where Python cannot tell."""
+    try:
+        return inspect.signature(builder).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _argument_problem(builder: Callable[..., Any], arguments: Mapping[str, Any]) -> str | None:
+    parameters = parameters_of(builder)
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    named = {
+        name: one for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    }
+    if not parameters:
+        return None
+    if not takes_any and (unknown := [name for name in arguments if name not in named]):
+        return f"takes no argument '{unknown[0]}'; {did_you_mean(unknown[0], named)}"
+    needed = [name for name, one in named.items() if one.default is one.empty and name not in arguments]
+    if needed:
+        example = ", ".join(f"{name}: ..." for name in needed)
+        return f"asks for {', '.join(needed)}; write arguments: {{{example}}} in a network file"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else ""

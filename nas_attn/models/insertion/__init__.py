@@ -1,0 +1,23 @@
+"""Attention put into a network of somebody else's by hooks, and taken away again."""
+
+from nas_attn.models.insertion.insert import (
+    CONTAINER,
+    Attentions,
+    Place,
+    argument_of,
+    insert_modules,
+    remove_modules,
+    submodule,
+)
+from nas_attn.models.insertion.points import Point
+
+__all__ = [
+    "CONTAINER",
+    "Attentions",
+    "Place",
+    "Point",
+    "argument_of",
+    "insert_modules",
+    "remove_modules",
+    "submodule",
+]

@@ -1,0 +1,102 @@
+"""Hooks that send a feature of a network through an attention module.
+
+They are objects, not closures: a copy of the network has hooks of its own, which call the copy's attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.errors import NetworkError
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One of the features that a submodule is given.
+
+    Args:
+        position: among the arguments of its ``forward``; None of one that is given by name only.
+        name: of the parameter; None where ``forward`` takes any number of arguments.
+        channels: first and last, exclusively, of those that count; None for all.
+    """
+
+    position: int | None
+    name: str | None
+    channels: tuple[int, int] | None
+
+    def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+        """The feature, or its channels."""
+        whole = self.whole(args, kwargs)
+        return whole if self.channels is None else whole[:, self.channels[0] : self.channels[1]]
+
+    def whole(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+        """The feature with all of its channels.
+
+        Raises:
+            NetworkError: the submodule is called without it.
+        """
+        given = kwargs.get(self.name) if self.name is not None else None
+        if given is None and self.position is not None and self.position < len(args):
+            given = args[self.position]
+        if not isinstance(given, Tensor):
+            raise NetworkError(f"argument {self.name or self.position} is not given, and attention stands on it")
+        return given
+
+    def put(
+        self, attended: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with another feature in its place."""
+        if self.channels is not None:
+            whole, (first, last) = self.whole(args, kwargs), self.channels
+            attended = torch.cat([whole[:, :first], attended, whole[:, last:]], 1)
+        if self.position is None or self.name in kwargs:
+            return args, {**kwargs, str(self.name): attended}
+        return (*args[: self.position], attended, *args[self.position + 1 :]), kwargs
+
+
+class AttendOutput:
+    """A forward hook: what a submodule gives back goes through the attention.
+
+    Args:
+        attention: takes (x), or (x, gate).
+        gate: which of the submodule's arguments is the gating signal; None where there is none.
+    """
+
+    def __init__(self, attention: nn.Module, gate: Argument | None) -> None:
+        self.attention = attention
+        self.gate = gate
+
+    def __call__(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor:
+        attended: Tensor
+        if self.gate is None:
+            attended = self.attention(output)
+        else:
+            attended = self.attention(output, self.gate.of(args, kwargs))
+        return attended
+
+
+class AttendInput:
+    """A forward pre-hook: what a submodule is given goes through the attention.
+
+    Args:
+        attention: takes (x), or (x, gate).
+        argument: which feature.
+        gate: which other one is the gating signal; None where there is none.
+    """
+
+    def __init__(self, attention: nn.Module, argument: Argument, gate: Argument | None) -> None:
+        self.attention = attention
+        self.argument = argument
+        self.gate = gate
+
+    def __call__(
+        self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        x = self.argument.of(args, kwargs)
+        attended = self.attention(x) if self.gate is None else self.attention(x, self.gate.of(args, kwargs))
+        return self.argument.put(attended, args, kwargs)

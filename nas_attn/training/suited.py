@@ -1,0 +1,45 @@
+"""How images are normalised, and how a network is trained, that begins with weights of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.networks import Network
+from nas_attn.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nas_attn.data import Dataset
+
+_WHITE = {torch.uint8: 255.0}
+_WHITE_OF_MORE = 65535.0
+_FROM_SCRATCH = Recipe(peak_learning_rate=4e-3)
+_FROM_WEIGHTS = Recipe(peak_learning_rate=4e-3, encoder_share=0.1)
+
+
+def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel with which images are normalised, in pixel units: those of the
+    data, or those that the network's weights want.
+
+    Args:
+        network: whose weights may want their own.
+        dataset: the data.
+    """
+    wanted = network.normalisation if isinstance(network, DescribedNetwork) else None
+    if wanted is None:
+        return dataset.mean, dataset.std
+    white = _WHITE.get(dataset.train.image(0).dtype, _WHITE_OF_MORE)
+    return tuple(white * one for one in wanted.mean), tuple(white * one for one in wanted.std)
+
+
+def recipe_for(network: Network) -> Recipe:
+    """The recipe of a network's runs, the same for all of its placements.
+
+    Networks of other libraries are deeper and wider than nas-attn's own, and take a lower learning rate; an
+    encoder with trained weights learns at a tenth of it.
+    """
+    if not isinstance(network, DescribedNetwork):
+        return Recipe()
+    return _FROM_WEIGHTS if network.weights else _FROM_SCRATCH

@@ -210,7 +210,7 @@ def test_parts_that_do_not_fit_together_are_no_architecture(architecture: Archit
 
 
 def test_a_placement_of_a_deeper_network_does_not_fit(architecture: Architecture) -> None:
-    with pytest.raises(ExportError, match=r"a network of depth 2 has no location encoder\.2, skip\.2, decoder\.2"):
+    with pytest.raises(ExportError, match=r"a U-Net of depth 2 has no location encoder\.2, skip\.2, decoder\.2"):
         replace(architecture, placement=UNetConfig(3, 2, depth=3).plain)
 
 

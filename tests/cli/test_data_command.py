@@ -70,7 +70,7 @@ def test_what_a_search_would_refuse_is_refused(folder, capsys):
     capsys.readouterr()
     assert main(["data", "check", str(folder), "--longest-side", "96"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "images too small for a network of depth 4, which needs 16 pixels a side: a is 10x96" in line
+    assert "images too small for a U-Net of depth 4, which needs 16 pixels a side: a is 10x96" in line
     search = ["search", "--data", str(folder), "--longest-side", "96", "--trials", "1", "--precision", "float32"]
     assert main([*search, "--workers", "1"]) == 2
     assert capsys.readouterr().err.splitlines() == [line]

@@ -265,9 +265,9 @@ def test_tiff_multipage_pages_are_channels_and_it_is_said(build: Build, base: di
 
 
 def test_one_pixel_is_refused_as_a_search_would(build: Build) -> None:
-    (line,) = check_folder(build("one_pixel"), least_side=LeastSide(16, 4)).problems
+    (line,) = check_folder(build("one_pixel"), least_side=LeastSide(16, "a U-Net of depth 4")).problems
     assert line.startswith(
-        "images too small for a network of depth 4, which needs 16 pixels a side: oddval0 is 1x1,"
+        "images too small for a U-Net of depth 4, which needs 16 pixels a side: oddval0 is 1x1,"
     )
 
 

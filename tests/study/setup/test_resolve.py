@@ -159,7 +159,7 @@ def test_every_problem_of_a_space_file_is_told(space_file: Path) -> None:
 
 def test_images_too_small_for_the_depth_are_named(make_data: Callable[..., Path]) -> None:
     with pytest.raises(
-        DataError, match=r"too small for a network of depth 3, which needs 8 pixels a side: .*is 6x30"
+        DataError, match=r"too small for a U-Net of depth 3, which needs 8 pixels a side: .*is 6x30"
     ):
         resolve(replace(ASK, data=str(make_data(6, 30))))
 
@@ -168,7 +168,7 @@ def test_shrinking_can_make_images_too_small(make_data: Callable[..., Path]) -> 
     ask = replace(ASK, data=str(make_data(16, 64)))
 
     assert resolve(ask)
-    with pytest.raises(DataError, match="too small for a network of depth 3"):
+    with pytest.raises(DataError, match="too small for a U-Net of depth 3"):
         resolve(replace(ask, longest_side=16))
 
 

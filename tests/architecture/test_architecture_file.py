@@ -154,7 +154,7 @@ def specs(draw: st.DrawFn, kinds: Kinds, location: Location) -> AttentionSpec:
         "slope": st.floats(0, 1e6),
         "residual": st.booleans(),
         "variant": st.sampled_from(["common", "oktay"]),
-        "start": st.sampled_from(["paper", "identity"]),
+        "start": st.sampled_from(["neutral", "identity"]),
     }
     return kind.spec(
         {option.name: draw(values[option.name]) for option in kind.all_options if draw(st.booleans())}

@@ -159,9 +159,8 @@ class Truth:
         if not self.world.luck:
             return 0.0
         sd = self.world.luck * self.world.paired_noise / 2**0.5 / len(self.space.choices) ** 0.5
-        return sd * sum(
-            self._normal("luck", seed, str(location), str(spec)) for location, spec in placement.attended
-        )
+        lucks = [self._normal("luck", seed, str(location), str(spec)) for location, spec in placement.attended]
+        return float(sd * sum(lucks))
 
     def _drop(self, placement: Placement, seed: int) -> float:
         """IoU points that a run falls by because it collapses."""

@@ -74,7 +74,7 @@ def line_of(text: str, start: str) -> int:
         ("mean: [120.5, ", "mean: [", "mean", "input.mean: 2 values for a network of 3 input channels"),
         ("std: [30.0, ", "std: [0, ", "std", "input.std: must be finite numbers above 0"),
         ("std: [30.0, ", "std: [.inf, ", "std", "inf is no finite number"),
-        ("image_size: 64\n", "image_size: 3\n", "image_size", "is 3; a depth of 2 needs at least 4"),
+        ("image_size: 64\n", "image_size: 3\n", "image_size", "is 3; a U-Net of depth 2 needs at least 4"),
         ("trials: 200", "trials: many", "trials", "found.trials: 'many' must be a whole number of at least 0"),
         ("converged: true", "converged: 1", "converged", "found.converged: 1 must be true or false"),
         ("trials: 200", "trials: true", "trials", "found.trials: true must be a whole number of at least 0"),
@@ -206,7 +206,7 @@ def test_parts_that_do_not_fit_together_are_no_architecture(architecture: Archit
     assert "classes: 2 class names for a network of 3 classes" in text
     assert "mean: 3 values for a network of 1 input channels" in text
     assert "std: must be finite numbers above 0" in text
-    assert "image_size: is 7; a depth of 3 needs at least 8" in text
+    assert "image_size: is 7; a U-Net of depth 3 needs at least 8" in text
 
 
 def test_a_placement_of_a_deeper_network_does_not_fit(architecture: Architecture) -> None:

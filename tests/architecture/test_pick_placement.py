@@ -44,7 +44,7 @@ def test_each_rule_picks_its_placement(ranking: Ranking, how: str, macs: int) ->
 
 def test_one_standard_error_takes_the_cheapest_that_may_be_as_good(ranked: Make) -> None:
     found = []
-    for noise in (0.0001, 0.015, 0.03, 0.5):
+    for noise in (0.0001, 0.003, 0.006, 0.01, 0.015, 0.03, 0.5):
         ranking = ranked(*POINTS[:5], noise=noise)
         best = ranking.rows[0]
         picked = pick(ranking, "one-se")

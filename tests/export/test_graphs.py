@@ -195,7 +195,7 @@ def test_answers_that_differ_are_refused(
 
 
 def test_a_size_that_is_too_small_is_refused(make_architecture: Make, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="--image-size is 3; a depth of 2 needs at least 4"):
+    with pytest.raises(ExportError, match="--image-size is 3; a U-Net of depth 2 needs at least 4"):
         write_program(Subject(make_architecture({})), tmp_path / "best.pt2", 3)
 
 

@@ -143,7 +143,7 @@ def test_each_difference_says_what_to_type(here: Path) -> None:
     data = f"--data '{here / 'grey data'}'"
     assert [line.removeprefix("study 's': ") for line in lines if "fingerprint" not in line] == [
         f"space.network.in_channels was 1 and is now 3; give {data}",
-        "space.start was paper and is now identity; give --space studies/s/space.yaml and leave out --start",
+        "space.start was neutral and is now identity; give --space studies/s/space.yaml and leave out --start",
         "space.limits.max_macs was nothing and is now 2x; leave out --max-macs",
         f"data was grey data and is now colour; give {data}",
         "budget.steps was 540 and is now 150; give --ladder 60,180,540 --steps 540",

@@ -10,13 +10,9 @@ import numpy as np
 from nas_attn.analysis.effect_model import NOTHING, PARTS, Variances, likeliest_variances
 from nas_attn.analysis.images import Array
 
-SCEPTICAL = Variances(kind=0.0015, location=0.0025, pair=0.0015, rest=0.01, by_seed=0.1, noise=0.8)
-"""The middle of the prior: attentions do next to nothing, until runs say otherwise. What is reported of the first
-of many is not to be what a prior hoped for: where nothing helps, the likelihood hardly tells a small variance from
-a smaller one, and the prior decides which of them is reported."""
-_LOG_SDS = np.array([4.0, 4.0, 4.0, 2.2, 1.5, 4.0])
-"""Of the prior of each part's variance: as in ``effect_model``, but wider for a rest, which the runs of
-the finals tell from noise. In tables of real runs rests are 0.001, 0.003 and 0.08 of the scores' variance."""
+SCEPTICAL = Variances(kind=0.03, location=0.05, pair=0.03, rest=0.05, by_seed=0.1, noise=0.8)
+"""The middle of the prior: attentions do little, until runs say otherwise. What is reported of the first of many
+is not to be what a prior hoped for."""
 _WIDE_LOG_SDS = np.full(len(PARTS), 4.0)
 """Of the prior of what images give, of which each image tells anew."""
 
@@ -29,9 +25,7 @@ def gain_variances(kernels: Mapping[str, Array], scores: Array, by_images: Varia
         scores: of the runs, (n,).
         by_images: variances of what the images gave the placements in all of their runs: known.
     """
-    variances, _ = likeliest_variances(
-        kernels, scores[:, None], usual=SCEPTICAL, log_sds=_LOG_SDS, known=by_images
-    )
+    variances, _ = likeliest_variances(kernels, scores[:, None], usual=SCEPTICAL, known=by_images)
     return variances
 
 

@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
+from nas_attn.analysis.gain_variances import SCEPTICAL
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.local_scales import Draw, EffectEvidence, local_scales
 
-_EXPECTED = 0.001
-"""Of a placement's attentions together. The density of the usual variance is highest at twelve times this: at an
-eightieth of the scores' variance, and a study in which nothing matters says so."""
+_EXPECTED = SCEPTICAL.location / 50
+"""The density of the usual variance is highest at twelve times what is expected: so at a quarter of the sceptical
+one, and a study in which nothing matters says so."""
 _LEAST = 1e-12
 
 

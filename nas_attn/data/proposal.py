@@ -68,7 +68,7 @@ def _starts(folder: Path, written: str) -> Iterator[Fields]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
+class _Glance:
     """A look at a folder with some fields."""
 
     folder: Path
@@ -93,7 +93,7 @@ def _completed(folder: Path, written: str, fields: Fields, longest_side: int | N
         if not survey.problems:
             whole = survey_folder(folder, longest_side, False, declared)
             return None if whole.problems else text
-        look = _Look(folder, declared[0] if declared else Declaration(), survey)
+        look = _Glance(folder, declared[0] if declared else Declaration(), survey)
         new = next((more for cure in _CURES if (more := cure(look)) and not more.keys() <= found.keys()), None)
         if new is None:
             return None
@@ -116,7 +116,7 @@ def _value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _stills(look: _Look) -> Fields | None:
+def _stills(look: _Glance) -> Fields | None:
     """Folders that are no clips."""
     nested = look.tells("unknown split folder") or look.tells("is a folder, where an image file")
     clips = look.tells("frames of one clip differ in size") or look.tells("is a frame of a clip and")
@@ -124,7 +124,7 @@ def _stills(look: _Look) -> Fields | None:
     return {"clips": False} if (nested or clips) and look.declaration.layout.clips is None else None
 
 
-def _suffixes(look: _Look) -> Fields | None:
+def _suffixes(look: _Glance) -> Fields | None:
     """What names of images and masks have behind what they share."""
     if not look.has(Sort.PAIRING):
         return None
@@ -161,18 +161,18 @@ def _shared(one: str, other: str) -> int:
     return length - 1 if both_go_on and length and not one[length - 1].isalnum() else length
 
 
-def _instances(look: _Look) -> Fields | None:
+def _instances(look: _Glance) -> Fields | None:
     """Numbers of objects, or a mask for each object."""
     objects = look.tells("look like numbers of objects") or look.tells("if they number objects")
     several = look.tells("several masks") or look.tells("mask without image", "no image is named")
     return {"instances": True} if objects or (several and _apart(look)) else None
 
 
-def _apart(look: _Look) -> bool:
+def _apart(look: _Glance) -> bool:
     return look.tells("several masks") or any(entry.home for entry in look.survey.listing.masks)
 
 
-def _alpha(look: _Look) -> Fields | None:
+def _alpha(look: _Glance) -> Fields | None:
     """A channel of opacity: dropped from PNG and the like, kept as a band of TIFF."""
     for entry in look.survey.listing.images if look.tells("alpha channel that varies") else ():
         try:
@@ -185,7 +185,7 @@ def _alpha(look: _Look) -> Fields | None:
     return None
 
 
-def _colours(look: _Look) -> Fields | None:
+def _colours(look: _Glance) -> Fields | None:
     """The colours of masks, the most frequent one the background."""
     if not (look.tells("coded in colours") or look.has(Sort.PALETTE)):
         return None
@@ -212,7 +212,7 @@ def _colours_of(path: Path) -> Counter[tuple[int, ...]]:
     return Counter(dict(zip(map(tuple, colours.tolist()), counts.tolist(), strict=True)))
 
 
-def _threshold(look: _Look) -> Fields | None:
+def _threshold(look: _Glance) -> Fields | None:
     """Grey masks of two classes whose edges, or whose compression, left values between."""
     if look.tells("is compressed with loss"):
         return {"threshold": 127}
@@ -226,7 +226,7 @@ def _threshold(look: _Look) -> Fields | None:
     return {"threshold": 127} if both and (middle or len(counts) > _MOST_VALUES) else None
 
 
-def _values(look: _Look) -> Fields | None:
+def _values(look: _Glance) -> Fields | None:
     """Values with gaps, and 255 for what is ignored."""
     if look.tells("if 255 marks pixels to ignore"):
         return {"ignore_index": 255}
@@ -237,7 +237,7 @@ def _values(look: _Look) -> Fields | None:
     return {"mask_values": {first: "background"} | {value: f"class{value}" for value in others}}
 
 
-def _counts(look: _Look) -> Counter[int]:
+def _counts(look: _Glance) -> Counter[int]:
     """Pixels of each value over the training masks."""
     counts: Counter[int] = Counter()
     for each in look.survey.examined:
@@ -246,6 +246,6 @@ def _counts(look: _Look) -> Counter[int]:
     return counts
 
 
-_CURES: tuple[Callable[[_Look], Fields | None], ...] = (
+_CURES: tuple[Callable[[_Glance], Fields | None], ...] = (
     _stills, _instances, _suffixes, _alpha, _colours, _threshold, _values,
 )  # fmt: skip

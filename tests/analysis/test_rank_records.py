@@ -248,7 +248,7 @@ def test_ties_with_the_plain_u_net_are_what_the_printed_intervals_say(table: Mak
             if row.delta_interval is not None:
                 compared += 1
                 assert row.tied_with_best is not row.delta_interval.excludes(0.0)
-    assert compared > 30
+    assert compared > 60
 
 
 def test_runs_with_two_common_seeds_tell_of_the_noise(table: Make, numbered: Make) -> None:
@@ -472,5 +472,3 @@ def test_a_ranking_says_on_how_many_runs_its_gains_rest(
     assert not any("Gains rest on" in note for note in ranking_notes(rank(records)))
     monkeypatch.setattr("nas_attn.wording.rankings.MOST_RUNS", 5)
     assert any(note.startswith("Gains rest on 5 of 6 runs") for note in ranking_notes(rank(records)))
-    monkeypatch.setattr("nas_attn.wording.rankings.MOST_RUNS", 6)
-    assert not any("Gains rest on" in note for note in ranking_notes(rank(records)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -87,17 +87,9 @@ def test_the_differences_of_the_finalists_are_unbiased(winners: list[Winner]) ->
     assert abs(mean(winner.finalists_optimism for winner in winners)) < 0.0009
 
 
-def test_the_winners_expected_gain_is_not_too_high_and_tells_at_least_half(winners: list[Winner]) -> None:
-    """Too high is what two standard errors of 60 studies tell from 0; the measured difference is, by four of them.
-
-    Each placement here gains by itself, as none does in tables of real runs, and three fresh seeds say little of
-    it: half is what a prior that expects next to nothing of such gains leaves at the least.
-    """
-    away = [winner.expected_gain - winner.gain for winner in winners]
-    error = stdev(away) / N_STUDIES**0.5
-    assert mean(away) < 2 * error
-    assert mean(float(winner.row.delta or 0) - winner.gain for winner in winners) > 2 * error
-    assert mean(winner.expected_gain for winner in winners) > mean(winner.gain for winner in winners) / 2
+def test_the_winners_expected_gain_is_unbiased(winners: list[Winner]) -> None:
+    """By 60 studies: less than a quarter of what the best single run is too high."""
+    assert abs(mean(winner.expected_gain - winner.gain for winner in winners)) < 0.0025
 
 
 def test_the_winner_is_better_than_the_best_single_run(winners: list[Winner]) -> None:

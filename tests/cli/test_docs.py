@@ -201,12 +201,13 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nas_attn.study.run.ProcessPool", pool)
     few_images = replace(CPU_SYNTHETIC, n_train=4, n_val=4)
-    monkeypatch.setattr("nas_attn.study.setup.resolve.preset_for", lambda device, built_in: few_images)
+    monkeypatch.setattr("nas_attn.study.setup.resolve.preset_for", lambda device, **_: few_images)
     return tmp_path
 
 
 def test_python_examples_of_the_readme_run(scratch: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    reading, searching, loading = blocks(README, "python")
+    inserting, reading, searching, loading = blocks(README, "python")
+    assert "nas_attn.insert(" in inserting  # tests/test_your_network.py has a network to run it with
     names: dict[str, object] = {"__name__": "__main__"}
     exec(reading, names)
     assert "may be tried" in capsys.readouterr().out

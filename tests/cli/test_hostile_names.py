@@ -166,7 +166,11 @@ def test_a_verb_shows_names_as_they_are(world, words, shown, capsys, monkeypatch
 
 
 def test_every_verb_is_driven():
-    others = {"search": "the fixture", "attentions": "names of files and data are not shown by it"}
+    others = {
+        "search": "the fixture",
+        "attentions": "names of files and data are not shown by it",
+        "network": "what can be imported has a harmless name; those of mistakes are below",
+    }
     assert {words[0] for words, _ in COMMANDS.values()} | set(others) == set(VERBS)
 
 
@@ -175,6 +179,8 @@ def test_mistakes_with_hostile_names_are_plain_lines(world, refused):
         ["rank", "[/x]\x1b[2J"],
         ["attentions", "[red]\x1b[2J"],
         ["spaces", "[/x]\x1b[2J.yaml"],
+        ["network", "[/x]\x1b[2J.yaml"],
+        ["network", "[red]\x1b[2J"],
         ["search", "--data", "[/x]\x1b[2J"],
         ["search", "--study", "[red]"],
         ["train", "[/x]\x1b[2J.yaml", "--data", "d"],

@@ -63,7 +63,7 @@ MISTAKES = {
         [
             "--trials: 'many' must be a whole number from 1 to 1000000",
             "--cost: 'mac' must be macs | parameters | latency | memory",
-            "--start: 'zero' must be paper | identity",
+            "--start: 'zero' must be neutral | paper | identity",
             "--device: unknown device 'gpu'; it must be auto | cpu | cuda | cuda:N",
         ],
     ),
@@ -198,6 +198,13 @@ MISTAKES = {
     "spaces, file": ("spaces nowhere.yaml", ["nowhere.yaml: no such file"]),
     "spaces, option": ("spaces --image-szie 3", ["unknown option '--image-szie'; did you mean '--image-size'?"]),
     "spaces, number": ("spaces unet_attention --image-size big", ["--image-size: 'big' must be a whole number"]),
+    "network, word": (
+        "network unet",
+        ["'unet' is no network; write my_package.my_model:make, or smp:Unet/resnet34"],
+    ),
+    "network, file": ("network nowhere.yaml", ["nowhere.yaml: no such file"]),
+    "network, option": ("network a:b --wieghts x", ["unknown option '--wieghts'; did you mean '--weights'?"]),
+    "network, number": ("network a:b --classes many", ["--classes: 'many' must be a whole number"]),
     "attentions, name": ("attentions cbm", ["unknown attention 'cbm'; did you mean 'cbam'?"]),
     "attentions, surplus": ("attentions se cbam", ["unexpected argument 'cbam'; see nas-attn attentions --help"]),
     "attentions, option": ("attentions --hlep", ["unknown option '--hlep'; did you mean '--help'?"]),

@@ -49,7 +49,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         "data     synthetic: 8 training, 4 validation and 4 test images of 3 channels",
         f"classes  {', '.join(CLASSES)}",
         "space    unet_attention_small: 10 locations, 432 placements",
-        "network  U-Net of depth 3, 4 base channels, batch norm: 30.6k parameters",
+        "network  U-Net of depth 3, 4 base channels, batch norm, transpose upsampling: 30.6k parameters",
         "trial    4 steps of 2 crops of 16 px, float32 (preset: cpu, built-in data)",
         "device   cpu, 1 worker with one thread",
         "trials   10: 7 reference architectures, 1 proposal",

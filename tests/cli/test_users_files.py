@@ -217,6 +217,7 @@ WALK = (
     "spaces unet_attention_small",
     "attentions",
     "attentions se",
+    "network nas_attn.models.unet.unet:UNet -o network.yaml",
 )
 REFUSED = (
     f"export {RUN} -o best.py",
@@ -297,6 +298,6 @@ def test_where_data_and_study_contain_one_another_every_verb_leaves_all_as_it_is
         assert "keep the two apart" in errors[0], line
     for line in WALK:
         status, errors = walk(line, data)
-        assert status == 2 or line.split()[0] in ("data", "studies", "spaces", "attentions"), line
+        assert status == 2 or line.split()[0] in ("data", "studies", "spaces", "attentions", "network"), line
         assert len(errors) == (status == 2), line
     assert users_files(here) == before, "nothing was written, not even beside them"

@@ -17,6 +17,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
+from nas_attn.models.attention import _attend
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import Outcome, OutOfMemory, Role, State, TrialRecord
@@ -141,6 +142,12 @@ def test_real_trainings_on_a_small_device_are_recorded_as_infeasible(
     assert trial.user_attrs["infeasible"] == str(short.shortage)
 
 
+@pytest.fixture
+def plain_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Position attention holds all of its weights, as nothing else asks for so much at once."""
+    monkeypatch.setattr(_attend, "most_plain_positions", lambda channels: math.inf)
+
+
 def torch_capacity() -> float:
     found = machine_bytes()
     assert found is not None
@@ -160,6 +167,7 @@ def address_space(more_mib: int) -> Iterator[int]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
+@pytest.mark.usefixtures("plain_attention")
 def test_an_allocator_that_really_has_nothing_left_is_told_apart(space: SearchSpace) -> None:
     """PAM on 64 x 64 positions and 8 images asks for 512 MiB at once."""
     network = replace(small().network, depth=2)
@@ -176,6 +184,7 @@ def test_an_allocator_that_really_has_nothing_left_is_told_apart(space: SearchSp
     assert failure.shortage.device.startswith("cpu: ")
 
 
+@pytest.mark.usefixtures("plain_attention")
 class TestSplit:
     """Where it is allowed, a batch that does not fit is gone through in parts."""
 

@@ -24,7 +24,7 @@ from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
 from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
 from nas_attn.models.families import FAMILIES, Builder
 from nas_attn.models.families._call import built
-from nas_attn.models.insertion import CONTAINER, Place, Point, insert_modules
+from nas_attn.models.insertion import CONTAINER, HookPoint, Place, insert_modules
 from nas_attn.models.placement import Location
 
 IMAGENET_STATISTICS = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -202,7 +202,7 @@ def _check_scores(asked: AskedNetwork, given: object, classes: int) -> None:
         )
 
 
-class _Probe(nn.Module):
+class _SizeProbe(nn.Module):
     """Passes a feature on and keeps its shape and that of its gate."""
 
     def __init__(self) -> None:
@@ -240,7 +240,7 @@ def _tried(ghost: nn.Module, in_channels: int, places: Mapping[Location, AskedSi
     Raises:
         NetworkError: one of the places is not there, or is passed never or more than once.
     """
-    network, probes = copy.deepcopy(ghost), {location: _Probe() for location in places}
+    network, probes = copy.deepcopy(ghost), {location: _SizeProbe() for location in places}
     insert_modules(network, {str(location): (probes[location], _place(places[location])) for location in places})
     try:
         with torch.no_grad():
@@ -252,10 +252,10 @@ def _tried(ghost: nn.Module, in_channels: int, places: Mapping[Location, AskedSi
 
 
 def _place(asked: AskedSite) -> Place:
-    return Place(Point.parse(asked.at), Point.parse(asked.gate) if asked.gate else None)
+    return Place(HookPoint.parse(asked.at), HookPoint.parse(asked.gate) if asked.gate else None)
 
 
-def _as_seen(location: Location, place: AskedSite, probe: _Probe) -> FoundSite:
+def _as_seen(location: Location, place: AskedSite, probe: _SizeProbe) -> FoundSite:
     if len(probe.seen) != 1:
         raise NetworkError(
             f"{location}: {place.at} is passed {len(probe.seen)} times by an image, and must be once"

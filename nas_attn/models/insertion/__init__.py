@@ -9,13 +9,13 @@ from nas_attn.models.insertion.insert import (
     remove_modules,
     submodule,
 )
-from nas_attn.models.insertion.points import Point
+from nas_attn.models.insertion.points import HookPoint
 
 __all__ = [
     "CONTAINER",
     "Attentions",
+    "HookPoint",
     "Place",
-    "Point",
     "argument_of",
     "insert_modules",
     "remove_modules",

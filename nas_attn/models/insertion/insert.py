@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from nas_attn.errors import NetworkError, did_you_mean
 from nas_attn.models.insertion.hooks import Argument, AttendInput, AttendOutput
-from nas_attn.models.insertion.points import Point
+from nas_attn.models.insertion.points import HookPoint
 
 CONTAINER = "nas_attention"
 """The attribute of the network that holds all attention modules: new names begin with it, no other changes."""
@@ -27,8 +27,8 @@ class Place:
         gate: its gating signal, another feature of the same call; None where it takes none.
     """
 
-    at: Point
-    gate: Point | None = None
+    at: HookPoint
+    gate: HookPoint | None = None
 
     @classmethod
     def parse(cls, at: str, gate: str = "") -> Place:
@@ -37,7 +37,7 @@ class Place:
         Raises:
             NetworkError: one of them is not of that form.
         """
-        return cls(Point.parse(at), Point.parse(gate) if gate else None)
+        return cls(HookPoint.parse(at), HookPoint.parse(gate) if gate else None)
 
 
 class Attentions(nn.ModuleDict):
@@ -96,7 +96,7 @@ def remove_modules(network: nn.Module) -> bool:
     return True
 
 
-def argument_of(module: nn.Module, point: Point) -> Argument:
+def argument_of(module: nn.Module, point: HookPoint) -> Argument:
     """Which argument of a submodule a point names.
 
     Raises:

@@ -13,7 +13,7 @@ _FORM = (
 
 
 @dataclass(frozen=True)
-class Point:
+class HookPoint:
     """A feature of a network that goes into a submodule or comes out of it.
 
     Args:
@@ -29,7 +29,7 @@ class Point:
     _TEXT = re.compile(r"(?P<module>[\w.]+)(?:\((?P<argument>\w+)\))?(?:\[(?P<first>\d+):(?P<last>\d+)\])?")
 
     @classmethod
-    def parse(cls, text: str) -> Point:
+    def parse(cls, text: str) -> HookPoint:
         """Read ``encoder.layer2``, ``decoder.blocks.1(skip_connection)`` or ``dec1(0)[0:8]``.
 
         Raises:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.errors import NetworkError
-from nas_attn.models.insertion import Place, Point, insert_modules, remove_modules
+from nas_attn.models.insertion import HookPoint, Place, insert_modules, remove_modules
 
 
 class Twice(nn.Module):
@@ -155,10 +155,10 @@ def test_attention_is_inserted_once(theirs: Theirs) -> None:
 
 @pytest.mark.parametrize("text", ["encoder.layer2", "decoder.blocks.1(skip_connection)", "dec1(0)[0:8]"])
 def test_a_point_reads_back(text: str) -> None:
-    assert str(Point.parse(text)) == text
+    assert str(HookPoint.parse(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "a b", "dec1(0)[8:8]", "dec1(0)[0:8", "dec1()", "dec1[3]"])
 def test_what_is_no_point_is_refused(text: str) -> None:
     with pytest.raises(NetworkError, match=r"names no (place|channels)"):
-        Point.parse(text)
+        HookPoint.parse(text)

@@ -20,7 +20,7 @@ from nas_attn.errors import DivergedError, TrainingError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.models.unet import build_unet
-from nas_attn.training import Recipe, initialise
+from nas_attn.training import Recipe, initialise, label_counts, start_at_frequencies
 from nas_attn.training.full import EpochRecord, FitSettings, StepRecord, architecture_id, train
 from nas_attn.training.full.weights import read_info
 
@@ -279,6 +279,7 @@ def test_training_starts_from_name_keyed_weights(tmp_path, tiny_architecture, ti
     train(tiny_architecture, tiny_data, settings, tmp_path / "run")
     module = build_unet(tiny_architecture.network, tiny_architecture.placement)
     initialise(module, 5)
+    start_at_frequencies(module, label_counts(tiny_data.train.labels))
     written = load_file(tmp_path / "run" / "weights.safetensors")
     for name, parameter in module.named_parameters():
         assert torch.allclose(written[name], parameter.detach(), atol=1e-8), name

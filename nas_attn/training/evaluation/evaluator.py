@@ -17,6 +17,7 @@ from nas_attn.data import Dataset
 from nas_attn.errors import MachineError
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.build import build_network
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, Score
@@ -228,7 +229,10 @@ class TrainingEvaluator:
         return {}
 
     def _why_whole(self, placement: Placement) -> str | None:
-        return why_whole(build_network(self.network, placement))
+        if isinstance(self.network, DescribedNetwork):  # somebody else's code may not know the meta device
+            return why_whole(build_network(self.network, placement))
+        with torch.device("meta"):  # memory has just run out
+            return why_whole(build_network(self.network, placement))
 
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = fresh_network(self.network, placement, seed)

@@ -104,7 +104,8 @@ def test_the_whole_is_an_image_with_a_title_and_a_description() -> None:
     assert root.attrib["role"] == "img"
     assert root.findtext(f"{SVG}title") == "gate(variant=oktay) at skip.1"
     assert root.findtext(f"{SVG}desc") == (
-        "U-Net of depth 2, 16 base channels, batch norm, transpose upsampling; attention: gate(variant=oktay) at skip.1."
+        "U-Net of depth 2, 16 base channels, batch norm, transpose upsampling; "
+        "attention: gate(variant=oktay) at skip.1."
     )
 
 

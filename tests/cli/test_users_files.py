@@ -217,7 +217,7 @@ WALK = (
     "spaces unet_attention_small",
     "attentions",
     "attentions se",
-    "network nas_attn.models.unet.unet:UNet -o network.yaml",
+    "network nas_attn.models.unet.unet:UNet",
 )
 REFUSED = (
     f"export {RUN} -o best.py",

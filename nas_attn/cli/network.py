@@ -111,7 +111,7 @@ def _facts(looked: Looked) -> dict[str, Any]:
         **network.to_dict(),
         "unclear": list(looked.unclear),
         "weights_fit": None if looked.weights is None else str(looked.weights),
-        "may_stand": {str(site.location): _kinds(site)[0] for site in _sites(network)},
+        "may_stand": {str(site.location): _fitting(site) for site in _sites(network)},
     }
 
 
@@ -140,6 +140,8 @@ def _show(looked: Looked) -> None:
 def _table(network: DescribedNetwork) -> Table:
     from rich.table import Table
 
+    from nas_attn.models.catalogue import catalogue
+
     table = Table(box=None, pad_edge=False)
     for title, justify in (("location", "left"), ("C", "right"), ("stride", "right"), ("HxW", "right")):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # one of rich's words
@@ -148,38 +150,32 @@ def _table(network: DescribedNetwork) -> Table:
     table.add_column("kinds", justify="right", no_wrap=True)
     for found, site in zip(network.found, _sites(network), strict=True):
         gate = f"{found.gate} ({found.gate_channels} at 1/{found.gate_stride})" if found.gate else "-"
-        fitting, others = _kinds(site)
         sizes = map(str, (found.channels, found.stride, f"{site.height}x{site.width}"))
-        share = f"{len(fitting)} of {len(fitting) + len(others)}"
+        share = f"{len(_fitting(site))} of {len(catalogue())}"
         table.add_row(str(found.location), *sizes, found.at, gate, share)
     return table
 
 
-def _kinds(site: Site) -> tuple[list[str], dict[str, str]]:
-    """The kinds that may stand at a site, and why the others may not."""
+def _fitting(site: Site) -> list[str]:
+    """The kinds that may stand at a site."""
     from nas_attn.models.catalogue import catalogue
     from nas_attn.space.rules import clip_problem, site_problem, stage_problem
 
-    fitting: list[str] = []
-    others: dict[str, str] = {}
-    for name, kind in catalogue().items():
-        problem = stage_problem(kind, site.location.stage) or site_problem(kind, site) or clip_problem([kind], 1)
-        if problem is None:
-            fitting.append(name)
-        else:
-            others[name] = problem
-    return fitting, others
+    return [
+        name
+        for name, kind in catalogue().items()
+        if not (stage_problem(kind, site.location.stage) or site_problem(kind, site) or clip_problem([kind], 1))
+    ]
 
 
 def _exceptions(network: DescribedNetwork) -> list[str]:
     """The kinds that may not stand somewhere, one line for each reason."""
     from nas_attn.models.catalogue import catalogue
-    from nas_attn.models.kind import Family
 
     kinds = catalogue()
     groups = {
         "need a convolution or a block to take the place of, which nas-attn's own U-Net has": [
-            name for name, kind in kinds.items() if kind.family in (Family.CONVOLUTION, Family.BLOCK)
+            name for name, kind in kinds.items() if kind.replaces
         ],
         "need the frames of clips": [name for name, kind in kinds.items() if kind.needs_clip],
     }

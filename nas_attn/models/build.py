@@ -6,16 +6,15 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from nas_attn.errors import AttentionError, NetworkError, RegistryError, SpaceError, did_you_mean
+from nas_attn.errors import AttentionError, NetworkError, RegistryError, SpaceError
 from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.attention import attention_at
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.discovery import build_fresh, keys_of
 from nas_attn.models.insertion import CONTAINER, Attentions
-from nas_attn.models.kind import Family
 from nas_attn.models.networks import Network
-from nas_attn.models.placement import Location, Placement
+from nas_attn.models.placement import Location, Placement, location_problems
 from nas_attn.models.unet import UNet, build_unet
 
 
@@ -74,7 +73,7 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
         SpaceError: a location is missing, foreign to the network, or given what cannot stand there.
     """
     known = {site.location: site for site in network.sites(network.least_size, network.least_size)}
-    problems = _location_problems(network, placement)
+    problems = location_problems(network.locations, placement)
     modules = {}
     for location, spec in placement.attended:
         if location not in known:
@@ -82,10 +81,8 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
         found = network.place_of(location)
         try:
             kind = KINDS[spec.kind].kind
-            if kind.family in (Family.CONVOLUTION, Family.BLOCK):
-                raise AttentionError(
-                    f"{kind.name} {replaces(kind.family)}, which nas-attn's own U-Net only allows"
-                )
+            if kind.replaces:
+                raise AttentionError(f"{kind.name} {kind.replaces}, which nas-attn's own U-Net only allows")
             module = attention_at(spec, known[location], network.classes)
             modules[str(location)] = module, found.at, found.gate if kind.needs_gate else ""
         except (AttentionError, RegistryError) as error:
@@ -93,11 +90,6 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
     if problems:
         raise SpaceError(problems)
     return modules
-
-
-def replaces(family: Family) -> str:
-    """What a kind does that needs to know the network's code."""
-    return "takes a convolution's place" if family is Family.CONVOLUTION else "goes around a block"
 
 
 def attention_modules(module: nn.Module) -> dict[str, nn.Module]:
@@ -114,18 +106,3 @@ def attention_prefix(module: nn.Module) -> str:
     if isinstance(module, UNet):
         return "attention."
     return f"network.{CONTAINER}." if isinstance(module, AdaptedNetwork) else f"{CONTAINER}."
-
-
-def _location_problems(network: DescribedNetwork, placement: Placement) -> list[str]:
-    named = [location for location, _ in placement]
-    known = [str(location) for location in network.locations]
-    missing = [
-        f"{location}: the placement says nothing about it; write none for no attention"
-        for location in network.locations
-        if location not in named
-    ]
-    return missing + [_foreign(location, known) for location in named if location not in network.locations]
-
-
-def _foreign(location: Location, known: list[str]) -> str:
-    return f"{location}: the network has no such location; {did_you_mean(str(location), known)}"

@@ -165,15 +165,11 @@ class DescribedNetwork:
 
     def level_of(self, location: Location) -> int:
         """How often the image is halved down to a location."""
-        return self._site_of(location).stride.bit_length() - 1
+        return self.place_of(location).stride.bit_length() - 1
 
     def channels_at(self, location: Location) -> int:
         """C at a location."""
-        return self._site_of(location).channels
-
-    def place_of(self, location: Location) -> FoundSite:
-        """Where a location is in the network."""
-        return self._site_of(location)
+        return self.place_of(location).channels
 
     def sites(self, height: int, width: int) -> tuple[Site, ...]:
         """Every location with its sizes for an image of H x W pixels, which is continued to what the network
@@ -204,7 +200,8 @@ class DescribedNetwork:
             "sites": {str(site.location): site.to_dict() for site in self.found},
         }
 
-    def _site_of(self, location: Location) -> FoundSite:
+    def place_of(self, location: Location) -> FoundSite:
+        """Where a location is in the network."""
         for site in self.found:
             if site.location == location:
                 return site

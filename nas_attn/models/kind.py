@@ -134,6 +134,12 @@ class AttentionKind:
     neutral_start: bool = False
 
     @property
+    def replaces(self) -> str:
+        """Which part of a network it stands in for, in words; empty where it is only inserted."""
+        words = {Family.CONVOLUTION: "takes a convolution's place", Family.BLOCK: "goes around a block"}
+        return words.get(self.family, "")
+
+    @property
     def needs_clip(self) -> bool:
         """It looks at the frames of a clip together; its constructor takes their number, ``frames``."""
         return self.family is Family.TEMPORAL

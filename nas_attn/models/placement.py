@@ -237,6 +237,23 @@ class Placement:
         return " ".join(f"{location}={spec}" for location, spec in self.specs)
 
 
+def location_problems(locations: tuple[Location, ...], placement: Placement) -> list[str]:
+    """What of a placement does not fit the locations of a network: missing ones, then foreign ones."""
+    named = [location for location, _ in placement]
+    known = [str(location) for location in locations]
+    missing = [
+        f"{location}: the placement says nothing about it; write none for no attention"
+        for location in locations
+        if location not in named
+    ]
+    foreign = [
+        f"{location}: the network has no such location; {did_you_mean(str(location), known)}"
+        for location in named
+        if location not in locations
+    ]
+    return missing + foreign
+
+
 @lru_cache(maxsize=4096)
 def _location(text: str) -> Location:
     return Location.parse(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nas_attn.errors import AttentionError, did_you_mean
-from nas_attn.models.kind import GATED_STAGES, START, AttentionKind, Family
+from nas_attn.models.kind import GATED_STAGES, START, AttentionKind
 from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
 
 
@@ -36,9 +36,10 @@ def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
 
 def site_problem(kind: AttentionKind, site: Site) -> str | None:
     """Why a network has nothing for a kind at a site where its stage would allow it; None where it has."""
-    if site.only_inserted and kind.family in (Family.CONVOLUTION, Family.BLOCK):
-        does = "takes a convolution's place" if kind.family is Family.CONVOLUTION else "goes around a block"
-        return f"{kind.name} {does}, and in a network that is not nas-attn's own modules are only inserted"
+    if site.only_inserted and kind.replaces:
+        return (
+            f"{kind.name} {kind.replaces}, and in a network that is not nas-attn's own modules are only inserted"
+        )
     if kind.needs_gate and site.gate_channels is None:
         return f"{kind.name} needs a gating signal, and none was found at {site.location} in this network"
     return None

@@ -23,8 +23,8 @@ from nas_attn.models.discovery.sites import find_sites
 from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
 from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
 from nas_attn.models.families import FAMILIES, Builder
-from nas_attn.models.families._call import built
-from nas_attn.models.insertion import CONTAINER, HookPoint, Place, insert_modules
+from nas_attn.models.families._call import built, first_line
+from nas_attn.models.insertion import Place, insert_modules
 from nas_attn.models.placement import Location
 
 IMAGENET_STATISTICS = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -115,7 +115,7 @@ def locate(
     except Exception as error:  # whatever somebody else's code raises
         raise NetworkError(
             f"{asked}: fails on an image of {HEIGHT}x{WIDTH} pixels with {in_channels} channels: "
-            f"{type(error).__name__}: {_line(error)}"
+            f"{type(error).__name__}: {first_line(error)}"
         ) from error
     _check_scores(asked, tape.output, classes)
     findings = find_sites(tape)
@@ -145,8 +145,6 @@ def check_places(model: nn.Module, network: DescribedNetwork) -> None:
     Raises:
         NetworkError: a place is not there or of another size, or attention was inserted before.
     """
-    if hasattr(model, CONTAINER):
-        raise NetworkError("this network has attention of nas-attn already; nas_attn.remove(model) takes it away")
     wanted = {site.location: site for site in network.found}
     seen = _tried(
         on_meta(model),
@@ -241,18 +239,16 @@ def _tried(ghost: nn.Module, in_channels: int, places: Mapping[Location, AskedSi
         NetworkError: one of the places is not there, or is passed never or more than once.
     """
     network, probes = copy.deepcopy(ghost), {location: _SizeProbe() for location in places}
-    insert_modules(network, {str(location): (probes[location], _place(places[location])) for location in places})
+    insert_modules(
+        network, {str(where): (probes[where], Place.parse(one.at, one.gate)) for where, one in places.items()}
+    )
     try:
         with torch.no_grad():
             network(torch.zeros(1, in_channels, HEIGHT, WIDTH, device="meta"))
     except (RuntimeError, TypeError, AttributeError) as error:
         where = ", ".join(f"{location}: {place.at}" for location, place in places.items())
-        raise NetworkError(f"{where}: no feature can be taken there: {_line(error)}") from error
+        raise NetworkError(f"{where}: no feature can be taken there: {first_line(error)}") from error
     return [_as_seen(location, places[location], probe) for location, probe in probes.items()]
-
-
-def _place(asked: AskedSite) -> Place:
-    return Place(HookPoint.parse(asked.at), HookPoint.parse(asked.gate) if asked.gate else None)
 
 
 def _as_seen(location: Location, place: AskedSite, probe: _SizeProbe) -> FoundSite:
@@ -364,8 +360,3 @@ def _normalisation(asked: AskedNetwork, in_channels: int) -> Normalisation | Non
             "{mean: [...], std: [...]} with one number for each channel"
         )
     return found
-
-
-def _line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else ""

@@ -59,7 +59,7 @@ def built(builder: Builder) -> nn.Module:
     try:
         network = builder.function(**builder.arguments)
     except Exception as error:  # whatever somebody else's code raises
-        raise NetworkError(f"{what} cannot be built: {type(error).__name__}: {_first_line(error)}") from error
+        raise NetworkError(f"{what} cannot be built: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{what} gives {type(network).__name__} and no torch.nn.Module")
     return network
@@ -90,6 +90,7 @@ def _argument_problem(builder: Callable[..., Any], arguments: Mapping[str, Any])
     return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says first, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:200] if lines else ""

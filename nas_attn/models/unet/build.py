@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from torch import nn
 
-from nas_attn.errors import AttentionError, RegistryError, SpaceError, did_you_mean
+from nas_attn.errors import AttentionError, RegistryError, SpaceError
 from nas_attn.models.attention import Fade, attention_at, takes_upconvolved
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.kind import AttentionKind, Family
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.placement import AttentionSpec, Location, Placement, Site
+from nas_attn.models.placement import AttentionSpec, Placement, Site, location_problems
 from nas_attn.models.unet.unet import UNet
 
 
@@ -29,7 +29,7 @@ def build_unet(network: UNetConfig, placement: Placement) -> UNet:
             are named together.
     """
     sites = {site.location: site for site in network.sites(network.min_image_size, network.min_image_size)}
-    problems = _location_problems(network.locations, placement)
+    problems = location_problems(network.locations, placement)
     modules: dict[str, nn.Module] = {}
     for location, spec in placement.attended:
         if location not in sites:
@@ -59,22 +59,6 @@ def build_unet(network: UNetConfig, placement: Placement) -> UNet:
 
 def _places(placement: Placement, where: Callable[[AttentionKind], bool]) -> set[str]:
     return {str(location) for location, spec in placement.attended if where(KINDS[spec.kind].kind)}
-
-
-def _location_problems(locations: tuple[Location, ...], placement: Placement) -> list[str]:
-    named = [location for location, _ in placement]
-    known = [str(location) for location in locations]
-    missing = [
-        f"{location}: the placement says nothing about it; write none for no attention"
-        for location in locations
-        if location not in named
-    ]
-    foreign = [
-        f"{location}: the network has no such location; {did_you_mean(str(location), known)}"
-        for location in named
-        if location not in locations
-    ]
-    return missing + foreign
 
 
 def _module(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:

@@ -25,7 +25,7 @@ def from_zero(layer: M, neutral: bool = True) -> M:
 
 
 def awake(layer: nn.Linear | nn.Conv2d, neutral: bool = True) -> None:
-    """Let the biases of a layer before a rectifier start at 1 where the start is neutral: then every unit fires.
+    """Let the biases of a layer before a rectifier start at 1 where the start is neutral: all units fire then.
 
     What is averaged over a map hardly differs between images. A unit that starts below zero for one of them is
     below zero for all, and so has no gradient; of those that start above it many are carried below by the first

@@ -72,6 +72,8 @@ def search(
     max_parameters: str | int | None = None,
     max_cost: str | int | None = None,
     finalists: float = 0.25,
+    worth: float | None = None,
+    stop: bool = True,
     device: str = "auto",
     workers: int | str = "auto",
     parallel: int | None = None,

@@ -300,7 +300,7 @@ class _Part:
     @property
     def _pair_variance(self) -> float:
         """Of one pair."""
-        return self.variances.pair / _n_pairs(len(self.runs.n_choices))
+        return self.variances.pair / n_pairs(len(self.runs.n_choices))
 
 
 def within_groups(values: Array, groups: NDArray[np.int64]) -> Array:
@@ -337,12 +337,13 @@ def gain_kernels(codes: Codes, others: Codes) -> dict[str, Array]:
     return {
         "kind": counts @ theirs.T / n_locations,
         "location": shared / n_locations,
-        "pair": shared * (shared - 1) / 2 / _n_pairs(n_locations),
+        "pair": shared * (shared - 1) / 2 / n_pairs(n_locations),
         "rest": (equal & (shared > 0)).astype(float),
     }
 
 
-def _n_pairs(n_locations: int) -> float:
+def n_pairs(n_locations: int) -> float:
+    """How many pairs of locations there are; at least 1."""
     return max(1.0, n_locations * (n_locations - 1) / 2)
 
 

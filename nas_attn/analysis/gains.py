@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nas_attn.analysis.additive import SeedScores
+from nas_attn.analysis.attainable import Learned
 from nas_attn.analysis.effect_model import (
     LEVEL_VARIANCE,
     NOTHING,
@@ -50,6 +51,7 @@ class Gains:
         known: what the runs say of these parts of each placement, (n, m): covariances with the scores, whitened.
         reach: how each gain hangs on the own effects, (m, p), given the runs.
         own: these effects.
+        learned: what the runs say of all placements; None without runs.
     """
 
     level: float
@@ -60,6 +62,7 @@ class Gains:
     known: Array
     reach: Array
     own: OwnEffects
+    learned: Learned | None = None
 
     def covariance(self, rows: Sequence[int]) -> Array:
         """Of the gains of some placements, (k, k)."""
@@ -79,6 +82,11 @@ class Gains:
         """
         drawn = self.own.drawn(number, np.random.default_rng(3)) - self.own.mean
         return self.spread * (drawn @ self.reach[rows].T)
+
+    def best_gains(self) -> Array:
+        """Draws of the gain of the best placement that could be made of the attentions tried, in units of IoU; one
+        draw of infinity where nothing is known."""
+        return np.array([np.inf]) if self.learned is None else self.spread * self.learned.best_gains()
 
     def difference_sd(self, one: int, other: int) -> float:
         """Standard deviation of the difference between two gains."""
@@ -151,6 +159,7 @@ def _posterior(runs: Runs, codes: Codes, middle: float, spread: float, influence
         known=known,
         reach=reach,
         own=own,
+        learned=Learned(runs, variances, by_images, factor, white, held, tuple(choices), own),
     )
 
 

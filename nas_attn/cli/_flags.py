@@ -42,6 +42,10 @@ def add_settings(
         known = described_settings()[name]
         one = replace(known, allowed=words.get(name, known.allowed), default=defaults.get(name, known.default))
         flags = [one.flag, *([_ALIASES[name]] if name in _ALIASES else [])]
+        if one.is_switch:
+            about = f"{one.about} [{'yes' if one.default == 'true' else 'no'}]".replace("%", "%%")
+            parser.add_argument(*flags, action=argparse.BooleanOptionalAction, default=None, help=about)
+            continue
         text = one.sentence if name in required else f"{one.sentence} [{one.default}]"
         parser.add_argument(
             *flags,
@@ -81,8 +85,10 @@ def flag_values(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str
     return {name: _value(described_settings()[name], text) for name, text in texts.items()}
 
 
-def _value(setting: Described, text: str) -> object:
+def _value(setting: Described, text: str | bool) -> object:
     """A flag's text as the number it looks like, where its setting takes numbers."""
+    if isinstance(text, bool):
+        return text
     for number in (int, float) if setting.is_number else ():
         try:
             return number(text)

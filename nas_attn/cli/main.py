@@ -28,6 +28,7 @@ VERBS = {
     "worker": "join a study from another process or machine",
     "retry": "begin trials anew that failed for the machine, not for their placements",
     "import": "bring back a study whose database was lost",
+    "verdict": "the answer of a study: better, equivalent or undecided",
     "rank": "rank the placements of a study",
     "effects": "what each attention adds at each location of a study",
     "verify": "run the winner again with fresh seeds, judged on the test data",

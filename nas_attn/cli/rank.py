@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.csv:
         say(ranking_csv(ranking, arguments.top), end="")
     else:
-        _show(ledger, records, ranking, arguments.top or _TOP)
+        _show(ledger, records, ranking, arguments.metric, arguments.top or _TOP)
     return 0
 
 
@@ -60,18 +60,22 @@ def _judged(ledger: Ledger, arguments: argparse.Namespace) -> Sequence[TrialReco
     return judged_by(ledger.records(), str(metric)) if metric else ledger.records()
 
 
-def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top: int) -> None:
+def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metric: str | None, top: int) -> None:
     from nas_attn.analysis.claimed import claimed_row, verification_of
     from nas_attn.cli._console import wide_console
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.leaders import leaders
     from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.strategy.settings import is_on_proof, ladder_of
+    from nas_attn.study.answer import answer_of
     from nas_attn.study.verified import read_verifications
     from nas_attn.wording.confirmation import confirmation_sentences
+    from nas_attn.wording.verdicts import answer_sentences
 
     console = wide_console()
-    console.print(ranking_table(ranking, top))
+    verdict = answer_of(ledger, metric=metric, cost=ranking.cost)
+    said, *others = answer_sentences(ledger.name, verdict)
+    console.print(ranking_table(ranking, top, said=said))
     console.print()
     console.print(leaders(ranking, records))
     if ranking.budget is None:
@@ -80,6 +84,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, top:
     console.print()
     proof = is_on_proof(ledger.identity)
     console.print(budget_text(records, ranking, ladder, on_proof=proof))
+    console.print("\n".join(others), soft_wrap=True)
     row, verifications = claimed_row(ranking), read_verifications(ledger)
     if row is None or (ranking.rows[0].is_plain and verification_of(row, ranking, verifications) is None):
         return  # nothing is claimed, and nothing was verified

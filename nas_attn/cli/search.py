@@ -109,12 +109,22 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.study.database.storage import url_without_password
+    from nas_attn.wording.numbers import counted
+    from nas_attn.wording.verdicts import answer_sentences
 
-    console.print(ranking_table(result.ranking, _TOP))
+    if result.settled_after is not None:
+        saved = resolved.settings.trials - len(result.records)
+        console.print(
+            f"The question is settled, so the search ends {counted(saved, 'trial')} early (--no-stop goes on)."
+        )
+    said, *others = answer_sentences(result.study, result.answer)
+    console.print(ranking_table(result.ranking, _TOP, said=said))
     console.print()
     ladder = () if result.course is None else result.course.ladder
     proof = resolved.settings.on_proof
     console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof))
+    if others:
+        console.print("\n".join(others), soft_wrap=True)
     if result.best is None:
         return
     study, stored = result.study, resolved.request.storage

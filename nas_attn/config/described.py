@@ -28,6 +28,7 @@ class Described:
         allowed: what can be written.
         default: what holds where it is left out.
         is_number: whether a text that looks like a number is one.
+        is_switch: whether it is on or off, so that ``--no-`` stands before its flag to turn it off.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Described:
     allowed: str
     default: str
     is_number: bool
+    is_switch: bool = False
 
     @property
     def flag(self) -> str:
@@ -56,8 +58,10 @@ def described_settings() -> Mapping[str, Described]:
         hint = hints_of(StudyRequest)[field.name]
         setting: Setting = field.metadata["setting"]
         default = setting.otherwise if field.default is None else str(field.default)
+        default = {"True": "true", "False": "false"}.get(default, default)
         is_number = any(split(kind)[0] in (int, float) for kind in members(hint))
-        found.append(Described(field.name, setting.group, setting.about, allowed(hint), default, is_number))
+        kind = is_number, hint is bool
+        found.append(Described(field.name, setting.group, setting.about, allowed(hint), default, *kind))
     return {one.name: one for one in sorted(found, key=lambda one: GROUPS.index(one.group))}
 
 

@@ -73,6 +73,7 @@ LongestSide = Annotated[int, Ge(4), Le(65536)]
 _Frames = Annotated[int, Ge(1), Le(256)]
 _Steps = Annotated[int, Ge(1), Le(checks.MOST_STEPS)]
 _Share = Annotated[float, Ge(0), Lt(1)]
+_Worth = Annotated[float, Gt(0), Le(100)]
 _GpuShare = Annotated[float, Gt(0), Le(8)]
 _Cost = Annotated[str, one_of(*COSTS)]
 _Metric = Annotated[str, one_of(*METRICS)]
@@ -142,6 +143,11 @@ class StudyRequest:
         None, _NETWORK, "ceiling of what --cost names, where that is macs or parameters", "none")
     finalists: _Share = _setting(
         0.25, _STATISTICS, "share of the trials that repeats the leading placements with further seeds")
+    worth: _Worth | None = _setting(
+        None, _STATISTICS, "smallest gain over the baseline that matters to you, in points",
+        "what five fresh seeds of nine finalists can show")
+    stop: bool = _setting(
+        True, _STATISTICS, "whether the search ends as soon as it is settled that no placement gains what matters")
     device: _Device = _setting(AUTO, _COMMON, "where to train; of several, a worker on each")
     workers: Count | Literal["auto"] = _setting(
         AUTO, _CLUSTER, "trials at once here; auto is one for each core, or as many as a GPU runs fastest")

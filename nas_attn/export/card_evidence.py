@@ -16,7 +16,8 @@ from nas_attn.export.words import holding_sentence
 from nas_attn.reporting.presentation.report_facts import report_facts
 from nas_attn.training.full.run_folder import RunFolder
 from nas_attn.wording.confirmation import confirmation_sentences, module_sentences
-from nas_attn.wording.rankings import ranking_notes, ranking_verdict
+from nas_attn.wording.rankings import ranking_notes
+from nas_attn.wording.verdicts import answer_text
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -71,7 +72,7 @@ def evidence_of(subject: Subject) -> CardEvidence:
         row = next(row for row in facts.ranking.rows if row.placement == subject.architecture.placement)
         held = facts.study, row, facts.ranking, facts.verifications
         return CardEvidence(
-            verdict=f"The study: {ranking_verdict(facts.ranking)}",
+            verdict=f"The study: {answer_text(facts.verdict)}",
             holds=confirmation_sentences(*held),
             modules=module_sentences(*held),
             notes=tuple(filter(None, notes)),

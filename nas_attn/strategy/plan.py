@@ -13,11 +13,15 @@ class Plan:
         trials: how many trials the study shall have in the end.
         parallel: for how many trials at once, on all machines together, it is laid out.
         timeout: seconds that its trials may take together, divided by ``parallel``; None for no limit.
+        stop: the study ends once it is settled that no placement gains what matters.
+        worth: smallest gain that matters, in units of the metric; None where the noise decides.
     """
 
     trials: int
     parallel: int
     timeout: float | None = None
+    stop: bool = False
+    worth: float | None = None
 
     @property
     def unseen(self) -> int:

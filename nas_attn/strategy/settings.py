@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
 from nas_attn.metric import MEAN_IOU
+from nas_attn.strategy.plan import Plan
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
     from nas_attn.space import SearchSpace
@@ -45,6 +46,8 @@ class StudySettings:
             these are proven to foretell it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
         timeout: seconds after which no further trial begins; None for no limit.
+        stop: the study ends once it is settled that no placement gains what matters.
+        worth: smallest gain that matters, in units of the metric; None where the noise decides.
         outside: what of it is a user's own, and the ``module:name`` of each.
         metric: name of the first objective.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
@@ -77,6 +80,8 @@ class StudySettings:
     split: bool = False
     metric: str = MEAN_IOU
     outside: tuple[tuple[str, str], ...] = ()
+    stop: bool = False
+    worth: float | None = None
 
     @property
     def screening_seeds(self) -> tuple[int, ...]:
@@ -100,6 +105,14 @@ class StudySettings:
     def device_kind(self) -> str:
         """``cpu`` or ``cuda``."""
         return self.devices[0].partition(":")[0]
+
+    def plan(self, parallel: int | None = None) -> Plan:
+        """How far the study is to go.
+
+        Args:
+            parallel: for how many trials at once, in place of the settings'.
+        """
+        return Plan(self.trials, parallel or self.parallel, self.timeout, stop=self.stop, worth=self.worth)
 
     def identity(self) -> dict[str, Any]:
         """What must not change while a study goes on, as plain values.

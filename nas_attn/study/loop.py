@@ -11,7 +11,6 @@ from nas_attn import __version__
 from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.record import Failure, State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.claims import Claims, NoClaims, alive
@@ -74,7 +73,7 @@ class _Search:
         self, settings: StudySettings, ledger: Ledger, agenda: Agenda, pool: Pool, listener: Listener
     ) -> None:
         self._settings = settings
-        self._plan = ledger.plan or Plan(settings.trials, settings.parallel, settings.timeout)
+        self._plan = ledger.plan or settings.plan()
         self._ledger = ledger
         self._claims: Claims = NoClaims()
         self._agenda = agenda.heeding(self._plan)

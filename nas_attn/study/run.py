@@ -14,6 +14,7 @@ from pathlib import Path
 import optuna
 
 from nas_attn.analysis import Ranking, rank
+from nas_attn.analysis.verdict import StudyVerdict
 from nas_attn.architecture import best, write_architecture
 from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
@@ -22,6 +23,7 @@ from nas_attn.models.catalogue import catalogue
 from nas_attn.record import State, TrialRecord
 from nas_attn.strategy.schedule.agenda import Agenda, Course
 from nas_attn.study.again import begun_again
+from nas_attn.study.answer import answer_of
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, write_rescued
 from nas_attn.study.database.storage import describe_storage, url_without_password
@@ -38,7 +40,7 @@ from nas_attn.study.workers.ray_pool import RayPool
 from nas_attn.study.workers.room import crowded
 from nas_attn.study.workers.worker_process import WorkerLog
 from nas_attn.training.metrics import machine_bytes
-from nas_attn.wording.rankings import ranking_verdict
+from nas_attn.wording.verdicts import answer_text
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +53,26 @@ class StudyResult:
         study: its name.
         records: all trials, by number.
         ranking: of the placements.
+        answer: to the study's question: better, equivalent or undecided.
         best: the exported architecture: what is shown to be better than the plain U-Net, else the plain U-Net;
             None where no trial is complete.
         course: its budgets; None where the study ended before the top budget was found.
+        settled_after: trials after which it was settled that no placement gains what matters, so that the search
+            ended; None where it was not.
     """
 
     study: str
     records: tuple[TrialRecord, ...]
     ranking: Ranking
+    answer: StudyVerdict
     best: Path | None
     course: Course | None
+    settled_after: int | None = None
 
     @property
     def verdict(self) -> str:
-        """What the ranking says, in one or two sentences."""
-        return ranking_verdict(self.ranking)
+        """What the study says, in one to three sentences."""
+        return answer_text(self.answer)
 
 
 def run_study(
@@ -91,12 +98,14 @@ def run_study(
         rescue = _rescue(ledger, resolved, folder)
         records = _searched(resolved, folder, ledger, listener, pool, "worker")
         ranking = rank(records, cost=settings.cost)
+        answer = answer_of(ledger)
         try:
             exported = _export(ledger, records, ranking, folder)
         except LostStorageError as error:
             raise LostStorageError(f"{error}; {rescue(records)}") from error
-    course = Agenda(settings, resolved.costs).course(records)
-    return StudyResult(settings.study, tuple(records), ranking, exported, course)
+    agenda = Agenda(settings, resolved.costs)
+    settled = agenda.settled_after(records, len(records))
+    return StudyResult(settings.study, tuple(records), ranking, answer, exported, agenda.course(records), settled)
 
 
 def run_joined(

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from nas_attn import __version__
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.claimed import verification_of
+from nas_attn.analysis.convergence import ranked_convergence
 from nas_attn.architecture import Architecture, Found, Results, Verified
 from nas_attn.budget import Budget
 from nas_attn.models.networks import network_from_dict
 from nas_attn.record import State, TrialRecord
-from nas_attn.strategy.schedule.convergence import ranked_convergence
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.verified import read_verifications
 

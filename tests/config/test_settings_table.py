@@ -33,7 +33,8 @@ def test_every_setting_is_a_flag_in_the_group_of_the_table() -> None:
     for group in GROUPS:
         wanted = {one.flag for one in described_settings().values() if one.group == group}
         assert wanted
-        assert shown[group] - {"--devices"} == wanted
+        off = {f"--no-{one.flag[2:]}" for one in described_settings().values() if one.is_switch}
+        assert shown[group] - {"--devices"} - off == wanted
 
 
 def test_the_python_signature_is_the_table() -> None:
@@ -73,7 +74,8 @@ def test_every_argument_of_python_reaches_the_request(monkeypatch: pytest.Monkey
         "start": "identity", "network": "a.b:c", "weights": "none", "base_channels": 9,
         "image_size": 33, "frames": 3, "batch_size": 6, "steps": 11, "budget": "auto", "ladder": "1,2",
         "ladder_start": "scratch", "longest_side": 77, "max_macs": "2x", "max_parameters": 50, "max_cost": "3x",
-        "finalists": 0.5, "device": "cpu", "workers": 2, "parallel": 4, "engine": "ray", "address": "auto",
+        "finalists": 0.5, "worth": 0.3, "stop": False,
+        "device": "cpu", "workers": 2, "parallel": 4, "engine": "ray", "address": "auto",
         "gpu_share": 0.5, "precision": "float32", "out_of_memory": "split", "log_level": "debug",
     }  # fmt: skip
     assert set(given) == set(FIELDS)

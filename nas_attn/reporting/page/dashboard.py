@@ -17,7 +17,8 @@ from nas_attn.reporting.page.sections import charts_of
 from nas_attn.reporting.page.verification import holding_line
 from nas_attn.wording.numbers import amount, counted
 from nas_attn.wording.placements import describe
-from nas_attn.wording.rankings import gained, named, ranking_notes, ranking_verdict
+from nas_attn.wording.rankings import gained, named, ranking_notes
+from nas_attn.wording.verdicts import answer_text
 
 _MOST_POINTS = 300
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")
@@ -35,7 +36,7 @@ def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
 def study_note(facts: StudyFacts) -> str:
     """What the ranking says of a study, in Markdown."""
     lines = [
-        f"**{ranking_verdict(facts.ranking)}**",
+        f"**{answer_text(facts.verdict)}**",
         literal(holding_line(facts)),
         *_picture(facts),
         facts.plain_curve_text,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nas_attn.analysis import Ranking
 from nas_attn.analysis.effects import StudyEffects
+from nas_attn.analysis.verdict import StudyVerdict
 from nas_attn.analysis.verification import Verification
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location
@@ -87,6 +88,7 @@ class StudyFacts:
         network: the U-Net without attention.
         records: all trials, by number.
         ranking: of these trials.
+        verdict: the study's answer.
         effects: of each attention at each place; None where they are not known.
         added_costs: what each choice of the space adds at its place; empty where it is not known.
         plain_curve: (steps, IoU) of the plain U-Net at growing budgets, ascending.
@@ -103,6 +105,7 @@ class StudyFacts:
     network: Network
     records: tuple[TrialRecord, ...]
     ranking: Ranking
+    verdict: StudyVerdict
     effects: StudyEffects | None = None
     added_costs: tuple[AddedCost, ...] = ()
     plain_curve: tuple[tuple[int, float], ...] = ()

@@ -14,7 +14,8 @@ from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.markup import safe
 from nas_attn.reporting.page.sections import PageSection, drawn_rows, numbers_of, sections
 from nas_attn.reporting.page.verification import holding_line
-from nas_attn.wording.rankings import named, ranking_verdict
+from nas_attn.wording.rankings import named
+from nas_attn.wording.verdicts import answer_text
 
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
@@ -55,7 +56,7 @@ def _header(facts: StudyFacts, parts: _Parts) -> str:
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
         f'<h1>{safe(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
-        f'<p class="verdict">{safe(ranking_verdict(facts.ranking))}</p>{holding}{remarks}'
+        f'<p class="verdict">{safe(answer_text(facts.verdict))}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )
 

@@ -13,6 +13,7 @@ import optuna
 
 from nas_attn import __version__
 from nas_attn.analysis import Ranking, rank
+from nas_attn.analysis.convergence import plain_convergence
 from nas_attn.analysis.effects import study_effects
 from nas_attn.budget import Budget
 from nas_attn.commands import command
@@ -24,9 +25,10 @@ from nas_attn.record import State, TrialRecord
 from nas_attn.reporting.page import AddedCost, Panels, StudyFacts
 from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
-from nas_attn.strategy.schedule.convergence import plain_convergence
+from nas_attn.study.answer import answer_of
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.verified import read_verifications
+from nas_attn.wording.convergence import convergence_sentence
 from nas_attn.wording.numbers import counted
 
 _UNTOLD = ("space", "data", "data fingerprint")
@@ -63,10 +65,11 @@ def report_facts(
         network=space.network,
         records=records,
         ranking=ranking,
+        verdict=answer_of(ledger, cost=cost),
         effects=study_effects(records),
         added_costs=_added_costs(ledger),
         plain_curve=curve.points,
-        plain_curve_text=curve.words,
+        plain_curve_text=convergence_sentence(curve),
         settings=tuple(_settings(ledger, space, records, ranking)),
         data=tuple(_data(ledger)),
         commands=tuple(_commands(ledger.name, study_file)),

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from nas_attn.analysis import Ranking, ladder_fidelity
+from nas_attn.analysis.convergence import ranked_convergence
 from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
+from nas_attn.wording.convergence import convergence_sentence
 from nas_attn.wording.fidelity import correlation_sentence, fidelity_sentences
 
 
@@ -23,12 +25,10 @@ def budget_text(
         ladder: the study's budgets, the shortest first; a single one has no rungs to speak of.
         on_proof: its short runs had to be proven before placements began with them.
     """
-    from nas_attn.strategy.schedule.convergence import ranked_convergence
-
     curve = ranked_convergence(records, ranking)
     text = Text()
     if curve is not None:
-        text.append(curve.words, style="yellow" if curve.converged is False else "")
+        text.append(convergence_sentence(curve), style="yellow" if curve.converged is False else "")
     lines = (_proof_lines if on_proof else _ladder_lines)(records, ladder) if len(ladder) > 1 else ()
     for line in lines:
         text.append(f"\n{line}")

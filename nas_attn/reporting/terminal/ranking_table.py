@@ -18,21 +18,21 @@ _PLACEMENT_WIDTH = 34
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
 
 
-def ranking_table(ranking: Ranking, top: int | None = None) -> RenderableType:
-    """The verdict, the first rows of a ranking and the plain U-Net's, and what the signs mean.
+def ranking_table(ranking: Ranking, top: int | None = None, *, said: str = "") -> RenderableType:
+    """The answer, the first rows of a ranking and the plain U-Net's, and what the signs mean.
 
     Args:
         ranking: of a study.
         top: how many rows; all where left out.
+        said: the study's answer; what the ranking alone says where left out.
     """
+    said = said or ranking_verdict(ranking)
     if not ranking.rows:
-        return Group(Text(ranking_verdict(ranking)), *_lines(ranking_notes(ranking)))
+        return Group(Text(said), *_lines(ranking_notes(ranking)))
     shown = list(ranking.rows[:top])
     if ranking.plain is not None and not any(row.is_plain for row in shown):
         shown.append(ranking.plain)
-    return Group(
-        Text(ranking_verdict(ranking), style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown))
-    )
+    return Group(Text(said, style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown)))
 
 
 def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:

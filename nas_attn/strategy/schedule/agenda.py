@@ -9,6 +9,7 @@ from itertools import count, islice
 from statistics import fmean
 
 from nas_attn.analysis import collapsed_seeds
+from nas_attn.analysis.verdict import is_equivalent
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
@@ -26,6 +27,9 @@ from nas_attn.strategy.schedule.turns import affordable_proposals, turn
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.strategy.successive_halving import next_step
 from nas_attn.training.evaluation import CostTable, MemoryTable
+
+FIRST_LOOK, LOOK_EVERY = 60, 20
+"""After how many trials it is first looked at whether the question is settled, and how often from then on."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,18 @@ class Agenda:
         self._course_of = lru_cache(self._build_course)
         self._history_of = lru_cache(History)
         self._screened = Screened()
+        self._looks: dict[int, tuple[list[TrialRecord], bool]] = {}
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
-        settings = replace(self._settings, trials=plan.trials, parallel=plan.parallel, timeout=plan.timeout)
+        settings = replace(
+            self._settings,
+            trials=plan.trials,
+            parallel=plan.parallel,
+            timeout=plan.timeout,
+            stop=plan.stop,
+            worth=plan.worth,
+        )
         return self if settings == self._settings else Agenda(settings, self._costs)
 
     def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
@@ -113,14 +125,44 @@ class Agenda:
         )
 
     def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
-        """Whether no further trial begins: the study has its trials, or its time is up.
+        """Whether no further trial begins: the study has its trials, its time is up, or its question is settled.
 
         Args:
             records: all trials that may be looked at.
             n_started: how many there are in all.
         """
         timeout = self._settings.timeout
-        return n_started >= self._settings.trials or (timeout is not None and self.spent(records) >= timeout)
+        if n_started >= self._settings.trials or (timeout is not None and self.spent(records) >= timeout):
+            return True
+        return self.settled_after(records, n_started) is not None
+
+    def settled_after(self, records: Sequence[TrialRecord], n_started: int) -> int | None:
+        """After how many trials it was settled that no placement gains what matters; None where it is not.
+
+        It is looked at after every ``LOOK_EVERY`` trials, and always by the same trials, whoever looks.
+
+        Args:
+            records: all trials that may be looked at.
+            n_started: how many there are in all.
+        """
+        if not self._settings.stop:
+            return None
+        n_seen = min(len(records), n_started - self._unseen)
+        looks = range(FIRST_LOOK, n_seen + 1, LOOK_EVERY)
+        return next((look for look in looks if self._settled(records[:look])), None)
+
+    @property
+    def _unseen(self) -> int:
+        """How many of the latest trials have no say in the next one."""
+        return Plan(self._settings.trials, self._settings.parallel).unseen
+
+    def _settled(self, records: Sequence[TrialRecord]) -> bool:
+        """What the first trials say; found out once, as long as they are the same."""
+        known = self._looks.get(len(records))
+        if known is None or list(records) != known[0]:
+            known = list(records), is_equivalent(records, self._settings.worth)
+            self._looks[len(records)] = known
+        return known[1]
 
     def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
         """How many of the first trials must have ended before the next one can be decided.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from nas_attn.analysis.convergence import LEAST_GAIN
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.schedule.convergence import LEAST_GAIN
 from nas_attn.strategy.schedule.reference_architectures import PLAIN
 
 SEEDS = 2

@@ -14,7 +14,6 @@ from nas_attn.data import card_of
 from nas_attn.data.changes import changes, file_digests
 from nas_attn.errors import StudyError
 from nas_attn.steps import step
-from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.settings import Difference, differences
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.database.storage import is_missing
@@ -42,7 +41,7 @@ def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
         ledger = _ledger(resolved, folder)
     asked, known = resolved.request.parallel, ledger.plan
     parallel = asked or max(resolved.settings.workers, known.parallel if known else 1)
-    ledger.write_plan(Plan(resolved.settings.trials, parallel, resolved.settings.timeout))
+    ledger.write_plan(resolved.settings.plan(parallel))
     return ledger
 
 

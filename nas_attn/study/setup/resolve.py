@@ -163,6 +163,8 @@ def resolve(request: StudyRequest) -> Resolved:
         ladder_start=PLAIN if asked.ladder_start == PLAIN else SCRATCH,
         timeout=None if asked.timeout is None else seconds(asked.timeout),
         outside=outside_of(space, asked.strategy, request.data),
+        stop=asked.stop,
+        worth=None if asked.worth is None else asked.worth / 100,
     )
     _check_sizes(settings, dataset)
     _check_metric(settings, dataset)

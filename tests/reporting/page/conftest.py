@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from nas_attn.analysis import rank
+from nas_attn.analysis.verdict import verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Placement
@@ -61,8 +63,10 @@ def facts_of() -> Callable[..., StudyFacts]:
 
     def make(n_placements: int, **fields: object) -> StudyFacts:
         records = tuple(records_of(n_placements)) if n_placements else ()
-        given = {"study": "made-up", "network": NETWORK, "records": records, "ranking": rank(records)}
-        return StudyFacts(**{**given, **fields})  # type: ignore[arg-type]
+        given: dict[str, Any] = {"study": "made-up", "network": NETWORK, "records": records}
+        given |= {"ranking": rank(records), **fields}
+        known = given["records"], given.get("verifications", ())
+        return StudyFacts(**{"verdict": verdict_of(*known, ranking=given["ranking"]), **given})  # type: ignore[arg-type]
 
     return make
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from nas_attn.analysis.convergence import plain_convergence
 from nas_attn.budget import Budget
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.strategy.schedule.convergence import plain_convergence
 from nas_attn.strategy.schedule.reference_architectures import _named_placements, control_evaluations
 from nas_attn.training.evaluation import LookupEvaluator
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_attn.analysis import Ranking
+from nas_attn.analysis.result import Ranking
 from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
 
@@ -47,25 +47,6 @@ class Convergence:
         if self.gain <= LEAST_GAIN:
             return True
         return None if self.gain <= 2 * 2**0.5 * (self.noise or 0.0) else False
-
-    @property
-    def words(self) -> str:
-        """IoU at growing budgets, and whether the search's budget is long enough."""
-        if not self.points:
-            return "The baseline's curve is not known."
-        known = ", ".join(f"{100 * iou:.1f} after {steps} steps" for steps, iou in self.points)
-        line = f"Baseline, IoU x100: {known}"
-        if self.gain is None:
-            return f"{line}."
-        line += f"; twice the search's {self.steps} steps bring {100 * self.gain:+.1f}"
-        if self.converged:
-            return f"{line}: it has converged."
-        if self.converged is None:
-            return f"{line}: as much as the seed alone may bring, so whether it has converged is not known."
-        return (
-            f"{line}: it has NOT converged, so this ranking says who learns fast, not who ends best. "
-            f"Search again with --steps {2 * self.steps} or more."
-        )
 
 
 def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: float | None) -> Convergence:

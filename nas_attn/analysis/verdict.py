@@ -1,0 +1,277 @@
+"""What a study answers: a placement is better than the baseline, none gains enough to matter, or it is open."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from statistics import NormalDist, fmean
+
+import numpy as np
+
+from nas_attn.analysis.claimed import claimed_row, verification_of
+from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
+from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.noise import Noise
+from nas_attn.analysis.power import POWER
+from nas_attn.analysis.rank import rank
+from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
+from nas_attn.analysis.simultaneous import simultaneous_quantile
+from nas_attn.analysis.verification import Comparison, Verdict, Verification
+from nas_attn.record import TrialRecord
+
+FRESH_SEEDS, FINALISTS = 5, 9
+"""Of a default search's finals: what they can show is the smallest gain that is asked for by default."""
+_STEP = 0.001
+_UNKNOWN_WORTH = 0.01
+
+
+class Answer(str, Enum):
+    """What a study says of its question."""
+
+    BETTER = "better"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Open(str, Enum):
+    """Why a study is undecided."""
+
+    NO_BASELINE = "the baseline has no complete run"
+    NO_OTHER = "no placement with attention has a complete run"
+    NOT_CONVERGED = "the runs are too short"
+    REFUTED = "verification refuted the claim"
+    NOT_CONFIRMED = "verification did not confirm the claim"
+    TOO_FEW = "too few runs"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class StudyVerdict:
+    """The answer of a study, by all that is known: its runs, and what was verified.
+
+    Better is a placement whose interval, by runs that had no say in its choice, lies above 0; once it was
+    verified, only what the verification confirms. Equivalent is a space whose best placement gains no more than
+    what matters, with the confidence of the intervals. A study whose runs are too short for the baseline claims
+    neither.
+
+    Args:
+        ranking: of the study.
+        row: the placement that the study puts forward; None where only the baseline was evaluated.
+        verification: of that placement; None where it was not verified.
+        curve: of the baseline over its budgets; None where nothing is ranked.
+        largest: gain of the best placement that may exist, in units of IoU: no more, with the confidence of the
+            intervals; None where nothing is known of it.
+        worth: smallest gain that matters, in units of IoU.
+        run_seconds: that a run of the ranked budget took on average; 0 where that is not known.
+    """
+
+    ranking: Ranking
+    row: RankedPlacement | None
+    verification: Verification | None
+    curve: Convergence | None
+    largest: float | None
+    worth: float
+    run_seconds: float = 0.0
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Better, equivalent or undecided."""
+        if self.converged is False or self.ranking.plain is None:
+            return Answer.UNDECIDED
+        if self._is_better:
+            return Answer.BETTER
+        within = self.largest is not None and self.largest <= self.worth
+        return Answer.EQUIVALENT if within and self.row is not None else Answer.UNDECIDED
+
+    @property
+    def reason(self) -> Open | None:
+        """Why it is undecided; None where it is not."""
+        if self.answer is not Answer.UNDECIDED:
+            return None
+        if self.ranking.plain is None:
+            return Open.NO_BASELINE
+        if self.row is None:
+            return Open.NO_OTHER
+        if self.converged is False:
+            return Open.NOT_CONVERGED
+        if self.verification is None:
+            return Open.TOO_FEW
+        return Open.REFUTED if self.verification.verdict is Verdict.REFUTED else Open.NOT_CONFIRMED
+
+    @property
+    def converged(self) -> bool | None:
+        """The runs are long enough for the baseline; None where that is not known."""
+        return None if self.curve is None else self.curve.converged
+
+    @property
+    def verified(self) -> bool | None:
+        """The placement's gain was confirmed; None where it was not verified."""
+        return None if self.verification is None else self.verification.verdict is Verdict.CONFIRMED
+
+    @property
+    def measured(self) -> Comparison | None:
+        """The placement's difference to the baseline: the verified one where there is one, else that of the runs
+        which had no say in its choice."""
+        if self.verification is not None:
+            return self.verification.to_plain
+        if self.row is None or self.row.delta is None or not self.row.tested:
+            return None
+        return Comparison(self.row.delta, self.row.delta_interval, self.row.n_seeds, self.ranking.metric.word)
+
+    @property
+    def further_runs(self) -> int | None:
+        """About how many more runs would tell whether any placement gains what matters; None where that is not
+        known. The reach of the best gain falls with the root of the runs."""
+        if self.reason is not Open.TOO_FEW or self.largest is None:
+            return None
+        return math.ceil(self.ranking.n_runs * ((self.largest / self.worth) ** 2 - 1))
+
+    @property
+    def _is_better(self) -> bool:
+        if self.verification is not None:
+            return self.verification.verdict is Verdict.CONFIRMED
+        return self.row is not None and self.row.better_than_plain is Versus.BETTER
+
+
+def verdict_of(
+    records: Sequence[TrialRecord],
+    verifications: Sequence[Verification] = (),
+    *,
+    ranking: Ranking | None = None,
+    worth: float | None = None,
+    cost: str = "macs",
+) -> StudyVerdict:
+    """The answer of a study.
+
+    Args:
+        records: of the study, in any order.
+        verifications: of its placements.
+        ranking: of the records; made where left out.
+        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
+        cost: second axis of the front, where the ranking is made.
+    """
+    ranking = rank(records, cost=cost) if ranking is None else ranking
+    row = claimed_row(ranking)
+    return StudyVerdict(
+        ranking=ranking,
+        row=row,
+        verification=None if row is None else verification_of(row, ranking, verifications),
+        curve=ranked_convergence(records, ranking),
+        largest=None if ranking.plain is None else largest_gain(records, ranking.confidence),
+        worth=default_worth(ranking.noise, ranking.confidence) if worth is None else worth,
+        run_seconds=_mean_seconds(records, ranking),
+    )
+
+
+def is_equivalent(records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95) -> bool:
+    """Whether it is settled that no placement gains what matters: what a search may stop for, at any time.
+
+    Args:
+        records: of one study.
+        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
+        confidence: above 0 and below 1.
+    """
+    evidence = Evidence.of(records)
+    largest, budget, run = _largest(evidence, confidence), evidence.selected.budget, evidence.noise.run
+    if largest is None or budget is None:
+        return False
+    if plain_convergence(records, budget, None if run is None else run.sd).converged is False:
+        return False
+    return largest <= (default_worth(evidence.noise, confidence) if worth is None else worth)
+
+
+def largest_gain(records: Sequence[TrialRecord], confidence: float = 0.95) -> float | None:
+    """What no placement gains more than, in units of IoU: a quantile of the best placement's gain.
+
+    It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
+    (``attainable.Learned.best_gains``), so that it does not matter how often it is looked at, nor which placements
+    were tried.
+
+    Args:
+        records: of one study.
+        confidence: above 0 and below 1.
+    Returns:
+        None where too few runs tell the noise.
+    """
+    return _largest(Evidence.of(records), confidence)
+
+
+def _largest(evidence: Evidence, confidence: float) -> float | None:
+    """The upper end of the two-sided interval: variances taken as known make the draws a little narrow."""
+    if evidence.noise.pair is None or evidence.plain is None:
+        return None
+    return float(np.quantile(evidence.gains.best_gains(), (1 + confidence) / 2))
+
+
+def default_worth(noise: Noise, confidence: float = 0.95) -> float:
+    """The gain that a default search can show in four of five studies, rounded up to a tenth of a point.
+
+    That is what a placement has to gain to be told from the baseline among nine finalists with five fresh seeds
+    each, at the noise of this study; one point where that is not known.
+
+    Args:
+        noise: of the study.
+        confidence: of its intervals.
+    """
+    pair = noise.pair
+    if pair is None:
+        return _UNKNOWN_WORTH
+    quantile = simultaneous_quantile(confidence, pair.degrees_of_freedom, FINALISTS, 0.5)
+    shown = (quantile + NormalDist().inv_cdf(POWER)) * pair.sd / math.sqrt(FRESH_SEEDS)
+    return max(_STEP, math.ceil(round(shown / _STEP, 6)) * _STEP)
+
+
+def _mean_seconds(records: Sequence[TrialRecord], ranking: Ranking) -> float:
+    outcomes = (record.outcome for record in records if record.budget == ranking.budget)
+    taken = [outcome.seconds for outcome in outcomes if outcome is not None]
+    return fmean(taken) if taken else 0.0
+
+
+def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) -> str:
+    """One object; gains are in points of the metric, and what is not known is null.
+
+    Args:
+        study: its name.
+        verdict: of it.
+        sentences: that say it.
+    """
+    measured, row = verdict.measured, verdict.row
+    interval = None if measured is None else measured.interval
+    written = {
+        "study": study,
+        "verdict": str(verdict.answer),
+        "reason": None if verdict.reason is None else str(verdict.reason),
+        "placement_id": None if row is None else row.placement.id,
+        "placement": None if row is None else {str(place): str(spec) for place, spec in row.placement},
+        "gain_points": _points(_gain(verdict)),
+        "low": _points(None if interval is None else interval.low),
+        "high": _points(None if interval is None else interval.high),
+        "largest_possible_gain_points": _points(verdict.largest),
+        "worth_points": _points(verdict.worth),
+        "confidence": verdict.ranking.confidence,
+        "verified": verdict.verified,
+        "converged": verdict.converged,
+        "metric": verdict.ranking.metric.name,
+        "sentences": list(sentences),
+    }
+    return json.dumps(written, indent=2, allow_nan=False)
+
+
+def _gain(verdict: StudyVerdict) -> float | None:
+    """The figure to report: the verified difference, else the gain that is expected."""
+    if verdict.verification is not None and verdict.measured is not None:
+        return verdict.measured.delta
+    return None if verdict.row is None else verdict.row.gain
+
+
+def _points(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 4)

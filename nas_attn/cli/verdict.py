@@ -1,0 +1,35 @@
+"""Is attention worth it here? The answer of a study: better, equivalent or undecided.
+
+nas-attn verdict nuclei
+nas-attn verdict nuclei --worth 0.5
+nas-attn verdict nuclei --json
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from nas_attn.cli._flags import JOINING, add_settings, given_settings
+from nas_attn.cli._say import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    add_settings(parser, ("worth", "metric", "storage"), defaults={**JOINING, "metric": "the study's"})
+    parser.add_argument("--json", action="store_true", help="the answer as one object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the answer."""
+    from nas_attn.analysis.verdict import verdict_json
+    from nas_attn.study.answer import answer_of
+    from nas_attn.study.setup.find import open_study
+    from nas_attn.wording.verdicts import answer_sentences
+
+    given = given_settings(arguments, ("worth", "metric"))
+    ledger = open_study(arguments.study, arguments.storage)
+    verdict = answer_of(ledger, **given)  # type: ignore[arg-type]  # given_settings has judged both
+    sentences = answer_sentences(ledger.name, verdict)
+    say(verdict_json(ledger.name, verdict, sentences) if arguments.json else "\n".join(sentences))
+    return 0

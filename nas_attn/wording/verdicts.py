@@ -1,0 +1,121 @@
+"""The answer of a study in sentences: the same wherever it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_attn.analysis.result import Versus
+from nas_attn.analysis.verdict import Answer, Open, StudyVerdict
+from nas_attn.commands import command
+from nas_attn.wording.numbers import counted, points
+from nas_attn.wording.placements import in_words
+from nas_attn.wording.rankings import measured, ranking_verdict
+from nas_attn.wording.verifications import verdict_sentence
+
+_MINUTE = 60
+
+
+def answer_text(verdict: StudyVerdict) -> str:
+    """The answer, in one to three sentences: what was verified comes before what was only searched.
+
+    Args:
+        verdict: of a study.
+    """
+    if verdict.answer is Answer.EQUIVALENT:
+        return " ".join((_equivalent(verdict), *_verified(verdict)))
+    if verdict.reason is Open.NOT_CONVERGED:
+        return " ".join((_too_short(verdict), *_verified(verdict)))
+    if verdict.verification is None:
+        return ranking_verdict(verdict.ranking)
+    return " ".join((*_verified(verdict), *_withdrawn(verdict)))
+
+
+def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
+    """The answer, how much the best placement may gain, and what would decide, a sentence or two each.
+
+    Args:
+        study: its name.
+        verdict: of it.
+    """
+    head = f"{str(verdict.answer).capitalize()}."
+    text = answer_text(verdict)
+    said = text if text.startswith(head[:-1]) else f"{head} {text}"
+    return (said, *_reach(verdict), *_decides(study, verdict))
+
+
+def _equivalent(verdict: StudyVerdict) -> str:
+    return (
+        f"Equivalent: no placement of what was tried gains more than {_size(verdict.largest or 0.0)} "
+        f"{_word(verdict)} points over the baseline ({_sure(verdict)}), and {_size(verdict.worth)} is the least "
+        "that matters."
+    )
+
+
+def _too_short(verdict: StudyVerdict) -> str:
+    """That runs too short claim nothing, and what they show all the same."""
+    curve, row = verdict.curve, verdict.row
+    steps = "" if curve is None else f" of {curve.steps} steps"
+    more = (
+        "" if curve is None or curve.gain is None else f": twice as many bring the baseline {points(curve.gain)}"
+    )
+    said = f"Undecided, since runs{steps} are too short{more}."
+    if row is None:
+        return said
+    if row.better_than_plain is Versus.BETTER:
+        return (
+            f"{said} First in so short runs is {in_words(row.placement)}, {measured(row)} {_word(verdict)} points."
+        )
+    return f"{said} In so short runs, no placement is shown to be better than the baseline."
+
+
+def _verified(verdict: StudyVerdict) -> Iterator[str]:
+    if verdict.verification is not None:
+        yield verdict_sentence(verdict.verification)
+
+
+def _withdrawn(verdict: StudyVerdict) -> Iterator[str]:
+    """What the search had claimed, where its verification did not confirm it."""
+    row = verdict.row
+    if row is not None and not verdict.verified and row.better_than_plain is Versus.BETTER:
+        yield f"So what the search had measured, {measured(row)}, is no claim."
+
+
+def _reach(verdict: StudyVerdict) -> Iterator[str]:
+    if verdict.largest is None or verdict.answer is Answer.EQUIVALENT:
+        return
+    yield (
+        f"The best placement of what was tried gains at most {_size(verdict.largest)} {_word(verdict)} points "
+        f"({_sure(verdict)}); {_size(verdict.worth)} is taken for the least that matters."
+    )
+
+
+def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:
+    """What would decide an open question."""
+    if verdict.reason is Open.NOT_CONVERGED and verdict.curve is not None:
+        yield f"Longer runs decide: search again with --steps {2 * verdict.curve.steps} or more."
+    elif verdict.further_runs:
+        runs, seconds = verdict.further_runs, verdict.run_seconds
+        time = f", {_duration(runs * seconds)} of one worker" if seconds else ""
+        yield f"About {counted(runs, 'more trial')} like those so far would decide{time}: search on with --trials."
+    if verdict.verification is None and verdict.row is not None and verdict.row.better_than_plain is Versus.BETTER:
+        yield f"Verify it on the test data: '{command('verify', study)}'."
+
+
+def _sure(verdict: StudyVerdict) -> str:
+    return f"{100 * verdict.ranking.confidence:.0f} % sure"
+
+
+def _word(verdict: StudyVerdict) -> str:
+    return verdict.ranking.metric.word
+
+
+def _size(gain: float) -> str:
+    """In points, without sign."""
+    return f"{100 * gain:.1f}" if gain >= 0.0005 else f"{100 * gain:.2g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = seconds / _MINUTE
+    return f"{minutes:.0f} min" if minutes < 2 * _MINUTE else f"{minutes / _MINUTE:.1f} h"

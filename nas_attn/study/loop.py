@@ -102,8 +102,24 @@ class _Search:
                     self._write(one)
                 if not finished:
                     self._look()
-        self._ledger.check_there()
+        self._check_kept()
         return tuple(self._records)
+
+    def _check_kept(self) -> None:
+        """What is read back is what was written: a page that was lost in between shows nowhere else.
+
+        Raises:
+            LostStorageError: it is not.
+        """
+        try:
+            found = self._ledger.records()
+        except LostStorageError:
+            raise
+        except StudyError as error:
+            raise LostStorageError(str(error)) from error
+        _check_known(self._records, found)
+        if any(record.state is State.RUNNING for record in found):
+            raise LostStorageError("the storage has lost how trials have ended")
 
     def _is_over(self) -> bool:
         number = len(self._records)

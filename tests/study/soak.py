@@ -42,7 +42,7 @@ from phases import EVALUATING, WORKING, Notebook, Noted, Phases
 from warm import COSTS, SPACE
 
 from nas_attn.budget import Budget
-from nas_attn.errors import LostStorageError
+from nas_attn.errors import LostStorageError, NasAttnError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
 from nas_attn.space import SearchSpace
@@ -288,10 +288,14 @@ class Soak:
         for process in self.living:
             process.join(60)
             assert not process.is_alive(), f"a searcher goes on without its database ({name})"
+        ended_well = {process.exitcode for process in self.living} == {0}
+        if ended_well and self._is_whole():  # what was cut off had been written anew from the log
+            self.faults["database: mended by its log"][name] += 1
+            return
         for left in self.database.parent.glob(f"{self.database.name}*"):
             left.unlink()
         rescued = sorted(self.database.parent.glob("rescued-*.json"))
-        if {process.exitcode for process in self.living} == {0}:  # all had ended before: nothing was in use
+        if ended_well:  # all had ended before: nothing was in use
             self.faults["database: after the end"][name] += 1
             for file, content in kept.items():
                 file.write_bytes(content)
@@ -383,6 +387,13 @@ class Soak:
         if self.most_finished < self.settings.trials:
             return False
         return self._is_complete()
+
+    def _is_whole(self) -> bool:
+        """Whether the database that is left holds all that was to be found out."""
+        try:
+            return self._is_complete()
+        except NasAttnError:
+            return False
 
     def _is_complete(self) -> bool:
         records = _patient(lambda: Ledger.open(self.url, STUDY).records())

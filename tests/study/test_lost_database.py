@@ -156,7 +156,23 @@ def test_a_database_that_goes_is_noticed_within_a_trial_and_comes_back(
     assert searched(resolved, lambda _: None).records == undisturbed.records
 
 
-@pytest.mark.parametrize("goes", [delete, replace_by_a_copy], ids=lambda one: one.__name__)
+def lose_the_last_trial() -> None:
+    with sqlite3.connect(DATABASE) as database:
+        database.execute("DELETE FROM trials WHERE number = (SELECT max(number) FROM trials)")
+    database.close()
+
+
+def lose_how_it_ended() -> None:
+    with sqlite3.connect(DATABASE) as database:
+        database.execute("UPDATE trials SET state = 'RUNNING' WHERE number = 2")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "goes",
+    [delete, replace_by_a_copy, lose_the_last_trial, lose_how_it_ended],
+    ids=lambda one: one.__name__,
+)
 def test_a_database_that_goes_after_the_last_trial_is_noticed_before_the_search_ends(
     goes: Callable[[], None], resolved: Resolved
 ) -> None:

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from statistics import NormalDist, fmean, stdev
@@ -22,6 +22,7 @@ from worlds import WORLDS, Truth, World
 
 from nas_attn.analysis import Interval, Ranking, Versus, rank
 from nas_attn.analysis.simultaneous import simultaneous_quantile
+from nas_attn.analysis.verdict import Answer, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
 from nas_attn.models.catalogue import catalogue
@@ -51,6 +52,11 @@ class Played:
         interval: of its measured difference; None where the plain U-Net leads.
         best_gain: true gain of the best placement of the whole search.
         verified: what the verification says; None where nothing was verified.
+        answer: of the study: better, equivalent or undecided.
+        largest: what no placement was said to gain more than; None where that was not known.
+        worth: what was taken for the smallest gain that matters.
+        attainable: most that attentions truly gain together.
+        trials: that the study took.
         seconds: that schedule and ranking took.
     """
 
@@ -60,10 +66,15 @@ class Played:
     interval: Interval | None
     best_gain: float
     verified: str | None
+    answer: str
+    largest: float | None
+    worth: float
+    attainable: float
+    trials: int
     seconds: float
 
 
-def play(world: World, number: int, trials: int, *, verify: bool = False) -> Played:
+def play(world: World, number: int, trials: int, *, verify: bool = False, stop: bool = False) -> Played:
     """One study of a world, from the first trial to the verdict.
 
     Args:
@@ -71,10 +82,12 @@ def play(world: World, number: int, trials: int, *, verify: bool = False) -> Pla
         number: of the study: its effects and its noise.
         trials: of the study.
         verify: whether the first is verified, too.
+        stop: whether the study may end before, where its question is settled.
     """
     start = time.process_time()
-    truth, records = searched(world, number, trials)
+    truth, records = searched(world, number, trials, stop=stop)
     ranking = rank(records)
+    verdict = verdict_of(records, ranking=ranking)
     seconds = time.process_time() - start
     leader = ranking.rows[0]
     claims = [row for row in ranking.rows if row.better_than_plain is Versus.BETTER]
@@ -85,15 +98,20 @@ def play(world: World, number: int, trials: int, *, verify: bool = False) -> Pla
         interval=None if leader.is_plain else leader.delta_interval,
         best_gain=100 * max(truth.gain(row.placement) for row in ranking.rows),
         verified=_verified(truth, records, ranking) if verify else None,
+        answer=str(verdict.answer),
+        largest=None if verdict.largest is None else 100 * verdict.largest,
+        worth=100 * verdict.worth,
+        attainable=100 * truth.attainable(_allowed),
+        trials=len(records),
         seconds=seconds,
     )
 
 
-def searched(world: World, number: int, trials: int) -> tuple[Truth, list[TrialRecord]]:
+def searched(world: World, number: int, trials: int, *, stop: bool = False) -> tuple[Truth, list[TrialRecord]]:
     """What is true in one study of a world, and the study's trials."""
     space, costs = _space()
     truth = world.draw(space, number)
-    agenda = Agenda(_settings(space, trials, number), costs)
+    agenda = Agenda(replace(_settings(space, trials, number), stop=stop), costs)
     records: list[TrialRecord] = []
     while (evaluation := agenda.next(records, ())) is not None:
         records.append(_record(len(records), truth.outcome(evaluation, _cost(evaluation.placement)), evaluation))
@@ -127,6 +145,18 @@ def summary(world: World, played: Sequence[Played]) -> dict[str, float | int | s
         "best_gain_points": [one.best_gain for one in played],
         "seconds": [one.seconds for one in played],
     }
+    equivalent = [one.answer == Answer.EQUIVALENT for one in played]
+    figures |= {
+        "false_equivalent_rate": [
+            float(said and one.attainable > one.worth) for one, said in zip(played, equivalent, strict=True)
+        ],
+        "equivalent_rate": [float(said) for said in equivalent],
+        "largest_coverage": [float(one.attainable <= one.largest) for one in played if one.largest is not None],
+        "largest_points": [one.largest for one in played if one.largest is not None],
+        "attainable_points": [one.attainable for one in played],
+        "worth_points": [one.worth for one in played],
+        "trials": [float(one.trials) for one in played],
+    }
     found: dict[str, float | int | str] = {"world": world.name, "studies": len(played)}
     for name, values in figures.items():
         found[name], found[f"{name}_se"] = _mean(values, is_rate="rate" in name or "coverage" in name)
@@ -157,6 +187,11 @@ def _bound(world: World, gain: float) -> float:
 def _space() -> tuple[SearchSpace, CostTable]:
     space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
     return space, CostTable(space.network, space.height, space.width)
+
+
+def _allowed(placement: Placement) -> bool:
+    space, costs = _space()
+    return not space.limits.reasons(costs(placement), costs.plain)
 
 
 @lru_cache(maxsize=4096)
@@ -202,9 +237,9 @@ def _record(number: int, outcome: Outcome, evaluation: Evaluation) -> TrialRecor
     )
 
 
-def _play(task: tuple[str, int, int, bool]) -> Played:
-    name, number, trials, verify = task
-    return play(WORLDS[name], number, trials, verify=verify)
+def _play(task: tuple[str, int, int, bool, bool]) -> Played:
+    name, number, trials, verify, stop = task
+    return play(WORLDS[name], number, trials, verify=verify, stop=stop)
 
 
 def main() -> None:
@@ -215,13 +250,14 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200, help="of each study [200]")
     parser.add_argument("--seed", type=int, default=0, help="number of the first study [0]")
     parser.add_argument("--verify", action="store_true", help="also verify the first placement of each study")
+    parser.add_argument("--stop", action="store_true", help="let each study end once its question is settled")
     parser.add_argument("--workers", type=int, default=2, help="processes [2]")
     parser.add_argument("--json", action="store_true", help="an object for each world")
     arguments = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes that play
     for name in WORLDS if arguments.world == "all" else [arguments.world]:
         numbers = range(arguments.seed, arguments.seed + arguments.studies)
-        tasks = [(name, number, arguments.trials, arguments.verify) for number in numbers]
+        tasks = [(name, number, arguments.trials, arguments.verify, arguments.stop) for number in numbers]
         with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
             found = summary(WORLDS[name], list(pool.map(_play, tasks)))
         print(json.dumps(found) if arguments.json else _text(found), flush=True)
@@ -241,7 +277,10 @@ def _text(found: dict[str, float | int | str]) -> str:
         f"{found['world']:18} {found['studies']} studies: false claims {share('false_claim_rate')}, "
         f"leader covered {share('leader_coverage')}, bias {points('bias_points')}, power {share('power')} "
         f"of {share('power_bound')}, gain {points('leader_gain_points')} of {points('best_gain_points')}, "
-        f"{float(found['seconds']):.1f} s{verified}"
+        f"{found['trials']:.0f} trials, equivalent {share('equivalent_rate')} (falsely "
+        f"{share('false_equivalent_rate')}), most possible {float(found['largest_points']):.2f} of "
+        f"{float(found['attainable_points']):.2f} (covered {share('largest_coverage')}), worth "
+        f"{float(found['worth_points']):.2f}, {float(found['seconds']):.1f} s{verified}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -119,6 +120,20 @@ class Truth:
         """True difference to the plain U-Net in units of IoU, without collapsed runs."""
         effects = sum(self._effects.get(choice, 0.0) for choice in placement.attended)
         return (effects + self._own(placement)) / 100
+
+    def attainable(self, allowed: Callable[[Placement], bool]) -> float:
+        """The most that attentions can gain together, in units of IoU: each by itself keeps the limits.
+
+        What placements gain by themselves is left out: nobody finds it but by trying each.
+
+        Args:
+            allowed: whether a placement keeps the limits of its space.
+        """
+        best: dict[Location, float] = {}
+        for (location, spec), effect in self._effects.items():
+            if effect > best.get(location, 0.0) and allowed(self.space.plain.replace(location, spec)):
+                best[location] = effect
+        return sum(best.values()) / 100
 
     def outcome(self, evaluation: Evaluation, cost: Cost) -> Outcome:
         """What a run shows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -65,25 +66,29 @@ class Learned:
         """
         if not self.choices:
             return np.zeros(number)
-        generator = np.random.default_rng(5)
-        owns = self.own.drawn(number, generator)
-        return np.array([self._best(own, generator) for own in owns])
+        return np.array([self._best(*drawn) for drawn in self.draws(number)])
 
-    def _best(self, own: Array, generator: np.random.Generator) -> float:
-        singles, pairs, rests = self._drawn(own, generator)
-        tried = self._tried @ singles + np.einsum("mp,pq,mq->m", self._tried, pairs, self._tried) / 2
-        starts = (np.zeros(len(singles)), self._tried[int(np.argmax(tried))])
+    def draws(self, number: int) -> Iterator[tuple[Array, Array, Array]]:
+        """Effects of the choices, (p,), of their pairs, (p, p) and symmetric, and what the placements that were
+        tried have by themselves, (m,), in the order of ``tried``."""
+        generator = np.random.default_rng(5)
+        for own in self.own.drawn(number, generator):
+            yield self._drawn(own, generator)
+
+    def _best(self, singles: Array, pairs: Array, rests: Array) -> float:
+        tried = self.tried @ singles + np.einsum("mp,pq,mq->m", self.tried, pairs, self.tried) / 2
+        starts = (np.zeros(len(singles)), self.tried[int(np.argmax(tried))])
         climbed = max(_climbed(start, singles, pairs, self._groups) for start in starts)
         return max(0.0, climbed, float((tried + rests).max()))
 
     def _drawn(self, own: Array, generator: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Effects of the choices, (p,), of their pairs, (p, p) and symmetric, and the rests of placements."""
+        """One draw, given the own effects."""
         variances, holds = self.variances, self._holds
         n_locations, codes = self.runs.codes.shape[1], np.array([code for _, code in self.choices])
         kind_variance, pair_variance = variances.kind / n_locations, variances.pair / n_pairs(n_locations)
         kinds = kind_variance**0.5 * generator.standard_normal(int(codes.max()) + 1)
         pairs = self._may_pair * pair_variance**0.5 * _symmetric(generator, len(codes))
-        rests = variances.rest**0.5 * generator.standard_normal(len(self._tried))
+        rests = variances.rest**0.5 * generator.standard_normal(len(self.tried))
         scores = holds @ kinds[codes] + np.einsum("np,pq,nq->n", holds, pairs, holds) / 2 + rests[self._row]
         scores += self._rest_factor @ generator.standard_normal(len(holds))
         white = self.left - self.held @ own - solve(self.factor, scores)
@@ -92,7 +97,7 @@ class Learned:
         kinds += kind_variance * np.bincount(codes, pulled, len(kinds))
         pairs += pair_variance * self._may_pair * (holds.T @ (pull[:, None] * holds))
         rests += variances.rest * np.bincount(self._row, pull, len(rests))
-        return kinds[codes] + own, pairs, rests * self._tried.any(1)
+        return kinds[codes] + own, pairs, rests * self.tried.any(1)
 
     @cached_property
     def _holds(self) -> Array:
@@ -104,7 +109,7 @@ class Learned:
         return tried, row.reshape(-1)
 
     @property
-    def _tried(self) -> Array:
+    def tried(self) -> Array:
         """Which choices each placement holds, (m, p)."""
         return self._unique[0]
 

@@ -225,7 +225,7 @@ def default_worth(noise: Noise, confidence: float = 0.95) -> float:
     pair = noise.pair
     if pair is None:
         return _UNKNOWN_WORTH
-    quantile = simultaneous_quantile(confidence, pair.degrees_of_freedom, FINALISTS, 0.5)
+    quantile = simultaneous_quantile(confidence, FINALISTS * (FRESH_SEEDS - 1), FINALISTS, 0.5)
     shown = (quantile + NormalDist().inv_cdf(POWER)) * pair.sd / math.sqrt(FRESH_SEEDS)
     return max(_STEP, math.ceil(round(shown / _STEP, 6)) * _STEP)
 

@@ -93,3 +93,16 @@ def test_some_worlds_have_gains_that_no_attention_explains() -> None:
     own = WORLDS["own"].draw(rare.space, 0)
     assert np.std([100 * own.gain(placement) for placement in placements]) == pytest.approx(0.5, rel=0.5)
     assert own.gain(rare.space.plain) == rare.gain(rare.space.plain) == 0.0
+
+
+def test_searches_that_stop_say_equivalent_where_nothing_helps_and_never_where_something_does() -> None:
+    """With paired noise of 0.4 a gain of 0.8 points matters; in the other world the best placement gains two."""
+    silent = [play(WORLDS["null"], number, 160, stop=True) for number in range(4)]
+    assert [one.answer for one in silent].count("equivalent") >= 3
+    assert all(one.trials < 160 for one in silent if one.answer == "equivalent")
+    assert all(one.largest is not None and one.largest > 0 for one in silent)
+
+    telling = [play(WORLDS["sparse"], number, 100, stop=True) for number in range(4)]
+    assert {one.answer for one in telling} <= {"better", "undecided"}
+    assert all(one.trials == 100 for one in telling)
+    assert sum(one.largest is not None and one.attainable <= one.largest for one in telling) >= 3

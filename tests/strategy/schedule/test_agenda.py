@@ -13,6 +13,7 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.strategy.rung_validation import MOST_TWINS
+from nas_attn.strategy.schedule.agenda import FIRST_LOOK, LOOK_EVERY
 from nas_attn.strategy.schedule.finals import FURTHER_SEEDS
 from nas_attn.strategy.settings import differences, ladder_of
 from nas_attn.study.loop import run_trials
@@ -246,3 +247,48 @@ def test_where_the_rungs_start_is_part_of_what_a_study_is(studies: Any) -> None:
     assert "ladder start" not in scratch, "studies from before it existed go on"
     assert list(map(str, differences(scratch, plain))) == ["ladder start was scratch and is now plain"]
     assert ladder_of(plain, studies.settings.budget) == studies.settings.ladder_below(studies.settings.budget)
+
+
+QUIET = {"spread": 0.0, "interaction_share": 0.0, "gap": 0.01}
+
+
+def settling(studies: Any, **values: object) -> None:
+    given = {"strategy": "additive", "trials": 160, "stop": True, "worth": 0.02, **values}
+    studies.change(budget=Budget(400, 32, 8), **given)
+
+
+def test_a_search_ends_where_nothing_gains_what_matters(studies: Any, space: Any) -> None:
+    settling(studies)
+    records = run(studies, InlinePool(LookupEvaluator(space, **QUIET)))
+    assert len(records) in range(FIRST_LOOK, 160, LOOK_EVERY)
+    assert studies.agenda().settled_after(records, len(records)) == len(records)
+    assert run(studies, InlinePool(LookupEvaluator(space, **QUIET))) == records, "the same command adds nothing"
+
+    studies.change(stop=False)
+    studies.ledger().write_plan(studies.settings.plan())
+    further = run(studies, InlinePool(LookupEvaluator(space, **QUIET)))
+    assert len(further) == 160
+    assert further[: len(records)] == records
+
+
+def test_a_search_goes_on_where_something_does(studies: Any, space: Any) -> None:
+    settling(studies)
+    assert len(run(studies, InlinePool(LookupEvaluator(space, spread=0.03, gap=0.01)))) == 160
+
+
+def test_a_search_goes_on_where_runs_are_too_short(studies: Any, space: Any) -> None:
+    """Twice the steps bring the plain U-Net some eight points."""
+    settling(studies, trials=80)
+    assert len(run(studies, InlinePool(LookupEvaluator(space, **{**QUIET, "gap": 0.3})))) == 80
+
+
+def test_several_workers_end_by_the_same_trials(studies: Any, space: Any) -> None:
+    """Whoever looks, and whatever has ended by then: what has no say in the next trial has none in this."""
+    settling(studies, parallel=2)
+    agenda = studies.agenda()
+    records = run(studies, InlinePool(LookupEvaluator(space, **QUIET)))
+    unseen = studies.settings.plan().unseen
+    settled = agenda.settled_after(records, len(records))
+    assert settled is not None
+    assert len(records) == settled + unseen
+    assert not agenda.is_over(records, len(records) - 1)

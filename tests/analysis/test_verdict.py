@@ -1,0 +1,159 @@
+"""The answer of a study, and how it is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_attn.analysis.noise import Noise, PooledSd
+from nas_attn.analysis.verdict import Answer, Open, StudyVerdict, default_worth, verdict_json, verdict_of
+from nas_attn.analysis.verification import Verification, verification
+from nas_attn.record import Role, TrialRecord
+from nas_attn.wording.verdicts import answer_sentences, answer_text
+
+Make = Callable[..., Any]
+STEPS = 100
+
+
+@pytest.fixture
+def study(record: Make, numbered: Make) -> Callable[..., list[TrialRecord]]:
+    """The plain U-Net at three budgets, and forty placements, of which the first gains something."""
+
+    def make(gain: float = 0.0, doubling: float = 0.001, noise: float = 0.002) -> list[TrialRecord]:
+        draw = np.random.default_rng(1)
+        found = [
+            record(number, numbered(0), 0, iou, steps=steps)
+            for number, (steps, iou) in enumerate([(50, 0.7), (100, 0.8), (200, 0.8 + doubling)])
+        ]
+        for row in range(40):
+            for seed in range(6 if row < 5 else 2):
+                if (row, seed) != (0, 0):
+                    iou = 0.8 + gain * (row == 1) + 0.01 * seed + noise * float(draw.standard_normal())
+                    found.append(record(len(found), numbered(row), seed, iou, steps=STEPS, role=Role.PROPOSAL))
+        return found
+
+    return make
+
+
+def verified(records: Sequence[TrialRecord], winner: Any, gain: float, record: Make) -> Verification:
+    """Five fresh seeds."""
+    plain = next(one.placement for one in records if not one.placement.attended)
+    wobble = [0.001, -0.001, 0.0, 0.0015, -0.0015]
+    runs = [record(seed, plain, 50 + seed, 0.75, steps=STEPS) for seed in range(5)]
+    runs += [record(5 + seed, winner, 50 + seed, 0.75 + gain + wobble[seed], steps=STEPS) for seed in range(5)]
+    return verification(runs, winner=winner, plain=plain, control=None, without={}, found=None, expected=0.02)
+
+
+def test_a_gain_that_runs_show_is_better(study: Make, numbered: Make) -> None:
+    verdict = verdict_of(study(gain=0.02))
+    assert verdict.answer is Answer.BETTER
+    assert verdict.row is not None
+    assert verdict.row.placement == numbered(1)
+    assert answer_text(verdict).startswith("Better than the baseline: ")
+    assert "'nas-attn verify s'" in answer_sentences("s", verdict)[-1]
+
+
+def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(study: Make) -> None:
+    records = study()
+    wide, narrow = verdict_of(records, worth=0.02), verdict_of(records, worth=0.0001)
+    assert (wide.answer, narrow.answer) == (Answer.EQUIVALENT, Answer.UNDECIDED)
+    assert narrow.reason is Open.TOO_FEW
+    assert wide.largest is not None
+    assert 0.0001 < wide.largest < 0.02
+    size = f"{100 * wide.largest:.1f}"
+    assert answer_text(wide) == (
+        f"Equivalent: no placement of what was tried gains more than {size} IoU points over the baseline "
+        "(95 % sure), and 2.0 is the least that matters."
+    )
+    more = narrow.further_runs
+    assert more is not None
+    assert f"About {more} more trials" in " ".join(answer_sentences("s", narrow))
+
+
+@pytest.mark.parametrize(("gain", "worth"), [(0.02, None), (0.0, 0.02)])
+def test_runs_that_are_too_short_claim_nothing(study: Make, gain: float, worth: float | None) -> None:
+    """Neither that a placement is better nor that none is."""
+    verdict = verdict_of(study(gain=gain, doubling=0.1), worth=worth)
+    assert (verdict.answer, verdict.reason, verdict.converged) == (Answer.UNDECIDED, Open.NOT_CONVERGED, False)
+    said = answer_sentences("s", verdict)
+    assert said[0].startswith(
+        "Undecided, since runs of 100 steps are too short: twice as many bring the baseline +10"
+    )
+    assert "better than the baseline:" not in said[0].lower()
+    assert said[-1 if gain == 0 else -2].endswith("search again with --steps 200 or more.")
+
+
+def test_once_verified_the_verified_figure_is_the_figure(study: Make, numbered: Make, record: Make) -> None:
+    records = study(gain=0.02)
+    verdict = verdict_of(records, [verified(records, numbered(1), 0.011, record)])
+    assert (verdict.answer, verdict.verified) == (Answer.BETTER, True)
+    assert verdict.measured is not None
+    assert verdict.measured.delta == pytest.approx(0.011)
+    assert answer_text(verdict).startswith("Confirmed: ")
+    told = json.loads(verdict_json("s", verdict, ()))
+    assert told["gain_points"] == pytest.approx(1.1)
+    assert told["low"] < 1.1 < told["high"]
+
+
+@pytest.mark.parametrize(("gain", "reason"), [(-0.01, Open.REFUTED), (0.0, Open.REFUTED)])
+def test_a_refuted_claim_is_withdrawn(
+    study: Make, numbered: Make, record: Make, gain: float, reason: Open
+) -> None:
+    records = study(gain=0.02)
+    verdict = verdict_of(records, [verified(records, numbered(1), gain, record)])
+    assert (verdict.answer, verdict.reason, verdict.verified) == (Answer.UNDECIDED, reason, False)
+    text = answer_text(verdict)
+    assert text.startswith("Refuted: ")
+    assert text.endswith("is no claim.")
+    assert "expected gain" not in text
+
+
+def test_a_verification_at_another_budget_has_no_say(study: Make, numbered: Make, record: Make) -> None:
+    records = study(gain=0.02)
+    other = verified(records, numbered(1), -0.01, record)
+    assert other.budget is not None
+    other = replace(other, budget=replace(other.budget, steps=7))
+    assert verdict_of(records, [other]).answer is Answer.BETTER
+
+
+def test_without_the_baseline_or_without_others_nothing_is_said(study: Make) -> None:
+    records = study()
+    attended = [one for one in records if one.placement.attended]
+    plain = [one for one in records if not one.placement.attended]
+    found: dict[Open | None, StudyVerdict] = {}
+    for some in (attended, plain, []):
+        verdict = verdict_of(some)
+        found[verdict.reason] = verdict
+        assert verdict.answer is Answer.UNDECIDED
+        assert answer_sentences("s", verdict)
+        json.loads(verdict_json("s", verdict, ()))
+    assert set(found) == {Open.NO_BASELINE, Open.NO_OTHER}
+
+
+def test_what_matters_follows_the_noise() -> None:
+    """Nine differences to one baseline over five seeds: Dunnett's t of 2.77 for 36 degrees of freedom (Bechhofer and
+    Dunnett 1988, table), and 0.84 for a power of 80 %."""
+    exact = (2.77 + 0.8416) * 0.004 / 5**0.5
+    found = default_worth(Noise(PooledSd(0.004, 12.0), None))
+    assert exact - 0.0002 < found < exact + 0.001
+    assert round(found / 0.001, 9) == round(found / 0.001)
+    assert default_worth(Noise(None, None)) == 0.01
+
+
+def test_the_object_has_what_programs_need(study: Make) -> None:
+    told = json.loads(verdict_json("s", verdict_of(study(), worth=0.02), ("one", "two")))
+    assert told["verdict"] == "equivalent"
+    assert told["worth_points"] == 2.0
+    assert told["confidence"] == 0.95
+    assert told["verified"] is None
+    assert told["converged"] is True
+    assert told["sentences"] == ["one", "two"]
+    assert set(told) == {
+        "study", "verdict", "reason", "placement_id", "placement", "gain_points", "low", "high",
+        "largest_possible_gain_points", "worth_points", "confidence", "verified", "converged", "metric", "sentences",
+    }  # fmt: skip

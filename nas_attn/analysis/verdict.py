@@ -108,6 +108,15 @@ class StudyVerdict:
         return Open.REFUTED if self.verification.verdict is Verdict.REFUTED else Open.NOT_CONFIRMED
 
     @property
+    def winner(self) -> RankedPlacement | None:
+        """What to take: what is better, and else the baseline, or the first row where that was not run; None where
+        nothing is ranked."""
+        if self.answer is Answer.BETTER:
+            return self.row
+        rows = self.ranking.rows
+        return self.ranking.plain or (rows[0] if rows else None)
+
+    @property
     def converged(self) -> bool | None:
         """The runs are long enough for the baseline; None where that is not known."""
         return None if self.curve is None else self.curve.converged

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from nas_attn.architecture.architecture import Architecture, Found, Results, Verified
-from nas_attn.architecture.pick import best, pick
+from nas_attn.architecture.pick import BEST, best, pick
 from nas_attn.architecture.read import read_architecture
 from nas_attn.architecture.write import write_architecture
 
 __all__ = [
+    "BEST",
     "Architecture",
     "Found",
     "Results",

@@ -10,7 +10,8 @@ from nas_attn.commands import command
 from nas_attn.errors import ExportError, UsageError, did_you_mean
 from nas_attn.wording.placements import describe
 
-RULES = ("best", "first", "knee", "one-se", "under:", "id:")
+BEST = "best"
+RULES = (BEST, "first", "knee", "one-se", "under:", "id:")
 UNITS = {"macs": "", "parameters": "", "latency": " ms", "memory": " MiB"}
 
 _AMOUNT = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,12})?)(?P<unit>x|k|M|G|T)?", re.ASCII)
@@ -42,7 +43,7 @@ def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
     """
     if not ranking.rows:
         raise ExportError("nothing to pick from: no trial of the study is complete")
-    if how == "best":
+    if how == BEST:
         return best(ranking)
     if how == "first":
         return _first(ranking)

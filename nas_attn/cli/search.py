@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import add_settings, given_settings
+from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.config.described import described_settings
 from nas_attn.config.settings import FIELDS, GROUPS, StudyRequest
@@ -32,6 +33,7 @@ _TOP = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a search, group by group; each has a field of the same name in study files."""
     parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
+    parser.add_argument("--verify", action="store_true", help="then verify the first placement on the test data")
     parser.add_argument(
         "--as-new", action="store_true", help="where a study of that name has other settings, begin STUDY-2"
     )
@@ -57,7 +59,22 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.study.setup.resolve import resolve
 
     resolved = resolve(request)
-    return _search(as_new(resolved) if arguments.as_new else resolved, wide_console())
+    resolved = as_new(resolved) if arguments.as_new else resolved
+    status = _search(resolved, wide_console())
+    return _verify(resolved) if arguments.verify and status == 0 else status
+
+
+def _verify(resolved: Resolved) -> int:
+    """What ``nas-attn verify`` does, with the workers of the search; then the answer, by what it found."""
+    from nas_attn.cli import verdict, verify
+
+    asked = resolved.request
+    study = {"study": resolved.settings.study, "storage": asked.storage, "json": False}
+    run_on = {"data": asked.data, "device": asked.device, "workers": str(asked.workers)}
+    say("")
+    verify.run(argparse.Namespace(**study, **run_on, seeds=verify.SEEDS, pick=None, ablate=False))
+    say("")
+    return verdict.run(argparse.Namespace(**study, worth=None, metric=None))
 
 
 def _request(arguments: argparse.Namespace) -> StudyRequest:
@@ -105,7 +122,6 @@ def _search(resolved: Resolved, console: Console) -> int:
 
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
-    from nas_attn.architecture import best
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.study.database.storage import url_without_password
@@ -129,7 +145,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
         return
     study, stored = result.study, resolved.request.storage
     storage = url_without_password(stored) if stored else None
-    attended = not best(result.ranking).is_plain
+    attended = result.answer.winner is not None and not result.answer.winner.is_plain
     console.print(f"\n{_best(result)}\n\nNext:", soft_wrap=True)
     for following in (
         command("rank", study, storage=storage),
@@ -144,9 +160,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
 
 def _best(result: StudyResult) -> str:
     """What was exported as the best, and what it means where that is the plain U-Net."""
-    from nas_attn.architecture import best
-
-    if not best(result.ranking).is_plain:
+    if result.answer.winner is not None and not result.answer.winner.is_plain:
         return f"Best architecture: {result.best}"
     first = command("export", result.study, pick="first", o="first.yaml")
     return (

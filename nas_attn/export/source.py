@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas_attn.analysis import rank
-from nas_attn.architecture import pick, read_architecture
+from nas_attn.architecture import BEST, pick, read_architecture
 from nas_attn.commands import command
 from nas_attn.errors import ExportError, UsageError
 from nas_attn.export.subject import Subject
 from nas_attn.models.catalogue import catalogue
+from nas_attn.study.answer import answer_of
 from nas_attn.study.setup.find import folder_of, is_path, open_study
 from nas_attn.study.winner import architecture_of
 
@@ -23,7 +24,8 @@ def read_source(source: str, how: str | None = None, storage: str | None = None)
     Args:
         source: a study, by its name or folder; an architecture file; the folder of a run of 'nas-attn train'; or
             the weights.safetensors in it.
-        how: which placement of a study to take, as ``pick`` reads it; None for its best.
+        how: which placement of a study to take, as ``pick`` reads it; None for its best, by all
+            that was searched and verified.
         storage: SQLAlchemy URL of the study; None for the SQLite file in its folder.
     Raises:
         UsageError: ``how`` or ``storage`` is given, and the source is no study.
@@ -33,13 +35,13 @@ def read_source(source: str, how: str | None = None, storage: str | None = None)
     path = Path(source)
     files = {".yaml": _from_architecture, ".yml": _from_architecture}
     if path.is_dir() and _is_study(source, storage):
-        return _from_study(source, how or "best", storage)
+        return _from_study(source, how or BEST, storage)
     if path.is_dir() and (path / ARCHITECTURE).is_file():
         read = _from_run
     elif path.is_file() or path.suffix in files:
         read = files.get(path.suffix, _from_weights)
     else:
-        return _from_study(source, how or "best", storage)
+        return _from_study(source, how or BEST, storage)
     given = {"--pick": how, "--storage": storage}
     if flags := [flag for flag, value in given.items() if value is not None]:
         raise UsageError([f"{flag} is for studies; {source} holds a single architecture" for flag in flags])
@@ -55,7 +57,7 @@ def _from_study(study: str, how: str, storage: str | None) -> Subject:
     ledger = open_study(study, storage)
     records = ledger.records()
     ranking = rank(records, cost=ledger.identity["cost"])
-    row = pick(ranking, how)
+    row = (answer_of(ledger).winner if how == BEST else None) or pick(ranking, how)
     settings = folder_of(study).settings
     return Subject(
         architecture_of(ledger, records, ranking, row),

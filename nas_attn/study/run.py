@@ -15,7 +15,7 @@ import optuna
 
 from nas_attn.analysis import Ranking, rank
 from nas_attn.analysis.verdict import StudyVerdict
-from nas_attn.architecture import best, write_architecture
+from nas_attn.architecture import write_architecture
 from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
@@ -100,7 +100,7 @@ def run_study(
         ranking = rank(records, cost=settings.cost)
         answer = answer_of(ledger)
         try:
-            exported = _export(ledger, records, ranking, folder)
+            exported = _export(ledger, records, answer, folder)
         except LostStorageError as error:
             raise LostStorageError(f"{error}; {rescue(records)}") from error
     agenda = Agenda(settings, resolved.costs)
@@ -213,8 +213,11 @@ def _unfinished(records: Sequence[TrialRecord], agenda: Agenda) -> bool:
     return not agenda.is_over(records, len(records)) or any(record.state is State.RUNNING for record in records)
 
 
-def _export(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, folder: StudyFolder) -> Path | None:
-    if not ranking.rows:
+def _export(
+    ledger: Ledger, records: Sequence[TrialRecord], answer: StudyVerdict, folder: StudyFolder
+) -> Path | None:
+    if answer.winner is None:
         return None
-    write_architecture(architecture_of(ledger, records, ranking, best(ranking)), folder.best, catalogue())
+    found = architecture_of(ledger, records, answer.ranking, answer.winner)
+    write_architecture(found, folder.best, catalogue())
     return folder.best

@@ -54,6 +54,7 @@ def test_a_gain_that_runs_show_is_better(study: Make, numbered: Make) -> None:
     assert verdict.answer is Answer.BETTER
     assert verdict.row is not None
     assert verdict.row.placement == numbered(1)
+    assert verdict.winner is verdict.row
     assert answer_text(verdict).startswith("Better than the baseline: ")
     assert "'nas-attn verify s'" in answer_sentences("s", verdict)[-1]
 
@@ -111,6 +112,7 @@ def test_a_refuted_claim_is_withdrawn(
     assert text.startswith("Refuted: ")
     assert text.endswith("is no claim.")
     assert "expected gain" not in text
+    assert verdict.winner is verdict.ranking.plain, "what is exported as the best is the baseline again"
 
 
 def test_a_verification_at_another_budget_has_no_say(study: Make, numbered: Make, record: Make) -> None:

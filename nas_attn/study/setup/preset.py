@@ -46,7 +46,7 @@ class Preset:
 
 
 _LEAST_CLIPS = 4
-CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 150, None, 256, 96, 4)
+CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 240, None, 256, 96, 4)
 CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0, 4)
 GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, 8)
 GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0, 8)

@@ -36,7 +36,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Ten
         values: (N, C, P).
         heads: into how many equal parts d and C are cut; each part of the queries meets only its own keys and
             values. A divisor of both.
-    Shape: -> (N, C, Q); d at most C.
+    Shape: -> (N, C, Q).
     """
     images, _, positions = queries.shape
     q, k, v = (x.reshape(images * heads, -1, x.shape[2]) for x in (queries, keys, values))

@@ -21,6 +21,9 @@ KIND = AttentionKind(
         Option("reduction", 16, "channels over hidden channels", minimum=1),
         MIN_HIDDEN,
         Option("kernel_size", 7, "side of the spatial convolution, in pixels", choices=(3, 7)),
+        Option("bias", True, "whether the perceptron has biases, as in the authors' code"),
+        Option("norm", True, "whether batch normalisation follows the convolution, as in the authors' code"),
+        Option("parts", "both", "both, or one half alone", choices=("both", "channel", "spatial")),
     ),
     neutral_start=True,
 )
@@ -35,18 +38,22 @@ class ConvolutionalBlockAttention(nn.Module):
 
     One perceptron serves both averages and maxima. As in the authors' code, and not in the equations, the
     perceptron has biases and the convolution is followed by batch normalisation, whose running statistics
-    move by 0.01 a step.
+    move by 0.01 a step; the equations are ``bias=false, norm=false``. A half alone is x' or, with x in place of
+    x', y: the second is ``spatial``.
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
         kernel_size: k, 3 or 7.
         min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        bias: whether the perceptron has biases.
+        norm: whether BN is there.
+        parts: ``both`` halves, or ``channel`` or ``spatial`` alone.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
-    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
+    Shape: (N, C, H, W) -> (N, C, H, W); where BN is there, N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: a number is below 1, ``kernel_size`` is neither 3 nor 7, or a map
-            of 1x1 is to be trained with a batch of one.
+        AttentionError: a number is below 1, ``kernel_size`` or ``parts`` is not among the allowed ones, or a map
+            of 1x1 is to be normalised in training with a batch of one.
     """
 
     def __init__(
@@ -55,23 +62,40 @@ class ConvolutionalBlockAttention(nn.Module):
         reduction: int = 16,
         kernel_size: Literal[3, 7] = 7,
         min_hidden: int = 8,
+        bias: bool = True,
+        norm: bool = True,
+        parts: Literal["both", "channel", "spatial"] = "both",
         neutral: bool = False,
     ) -> None:
         super().__init__()
         options = {"reduction": reduction, "kernel_size": kernel_size, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, options)
-        self.perceptron = ChannelPerceptron(
-            channels, hidden_width(channels, reduction, min_hidden), neutral=neutral
-        )
-        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = from_zero(nn.BatchNorm2d(1, momentum=0.01), neutral)
-        self.gain = 4.0 if neutral else 1.0  # of both gates: normalisation does not see it between them
+        check_arguments(KIND, {"channels": channels}, {**options, "bias": bias, "norm": norm, "parts": parts})
+        self.parts = parts
+        self.normalised = norm and parts != "channel"
+        gain = 2.0 if neutral else 1.0
+        self.gain = gain**2 if parts == "both" else gain  # of both gates: normalisation does not see it between
+        if parts != "spatial":
+            hidden = hidden_width(channels, reduction, min_hidden)
+            self.perceptron = ChannelPerceptron(channels, hidden, bias, neutral)
+        if parts != "channel":
+            self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+            self.norm = nn.BatchNorm2d(1, momentum=0.01) if norm else nn.Identity()
+            from_zero(self.norm if norm else self.conv, neutral)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_batch_statistics(KIND.name, x, self.training)
+        if self.normalised:
+            check_batch_statistics(KIND.name, x, self.training)
+        if self.parts == "spatial":
+            return x * scaled(self._by_position(x), self.gain)
+        x = x * self._by_channel(x)
+        return x if self.parts == "channel" else x * self._by_position(x)
+
+    def _by_channel(self, x: Tensor) -> Tensor:
         pooled = torch.stack((x.mean((2, 3)), x.amax((2, 3))))
         by_channel = self.perceptron(pooled).sum(0).sigmoid()
-        x = x * scaled(by_channel, self.gain)[:, :, None, None]
+        return scaled(by_channel, self.gain)[:, :, None, None]
+
+    def _by_position(self, x: Tensor) -> Tensor:
         pooled = torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), 1)
         weights: Tensor = self.norm(self.conv(pooled)).sigmoid()
-        return x * weights
+        return weights

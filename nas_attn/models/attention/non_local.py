@@ -26,7 +26,13 @@ KIND = AttentionKind(
             "side of the squares of positions whose maximum is one key and value; 1: none",
             choices=(1, 2),
         ),
-        Option("scale", True, "whether dot products are divided by sqrt(d), as in the authors' code"),
+        Option("scale", True, "whether dot products in a softmax are divided by sqrt(d), as in the authors' code"),
+        Option(
+            "pairing",
+            "embedded",
+            "how two positions are compared; embedded and gaussian: softmax, dot and concat: a mean",
+            choices=("embedded", "gaussian", "dot", "concat"),
+        ),
     ),
     quadratic=True,
     starts_as_identity=True,
@@ -35,10 +41,14 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class NonLocalBlock(nn.Module):
-    """Add to each position what all others have to say (Wang et al. 2018, arXiv:1711.07971, eq. 6, embedded
-    Gaussian).
+    """Add to each position what all others have to say (Wang et al. 2018, arXiv:1711.07971, eq. 1-6).
 
-        y_i = x_i + BN(W sum_j softmax_j(q(x_i) . k(x'_j) / sqrt(d)) v(x'_j))
+        y_i = x_i + BN(W sum_j f_ij v(x'_j))
+        embedded: f_ij = softmax_j(q_i . k_j / sqrt(d))     gaussian: f_ij = softmax_j(x_i . x'_j / sqrt(C))
+        dot:      f_ij = q_i . k_j / P                      concat:   f_ij = relu(w . [q_i, k_j]) / P
+
+    with q_i = q(x_i), k_j = k(x'_j) and P positions j. The paper's models have the first; ``dot`` never writes f
+    down (k v^T comes first: time linear in the positions), ``concat`` holds all of it.
 
     q, k, v and W are 1x1 convolutions with bias; x' is x after 2x2 max pooling, the subsampling with which the
     paper has all its models. It is pooled before k and v, as in the paper's equation and the authors' code; the
@@ -50,33 +60,58 @@ class NonLocalBlock(nn.Module):
         channels: C of the input.
         reduction: C over d, the channels of q, k and v; d is max(1, C // reduction).
         pool: side of the squares that are pooled, in pixels: 2, or 1 for none.
-        scale: whether the dot products are divided by sqrt(d).
+        scale: whether the dot products of a softmax are divided by sqrt(d), or sqrt(C) where x itself is compared.
+        pairing: ``embedded``, ``gaussian``, ``dot`` or ``concat``.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. Time grows with (H * W)^2,
-        memory with H * W (see ``attend``).
+        memory with H * W (see ``attend``; ``dot`` and ``concat`` differ).
     Raises:
         AttentionError: ``channels`` or ``reduction`` is below 1, ``pool`` is neither 1 nor 2, or a map of 1x1 is
             to be trained with a batch of one.
     """
 
-    def __init__(self, channels: int, reduction: int = 2, pool: Literal[1, 2] = 2, scale: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 2,
+        pool: Literal[1, 2] = 2,
+        scale: bool = True,
+        pairing: Literal["embedded", "gaussian", "dot", "concat"] = "embedded",
+    ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "pool": pool, "scale": scale})
+        options = {"reduction": reduction, "pool": pool, "scale": scale, "pairing": pairing}
+        check_arguments(KIND, {"channels": channels}, options)
         hidden = max(1, channels // reduction)
-        self.query = nn.Conv2d(channels, hidden, 1)
-        self.key = nn.Conv2d(channels, hidden, 1)
+        embedded = pairing != "gaussian"
+        self.query = nn.Conv2d(channels, hidden, 1) if embedded else nn.Identity()
+        self.key = nn.Conv2d(channels, hidden, 1) if embedded else nn.Identity()
         self.value = nn.Conv2d(channels, hidden, 1)
         self.project = nn.Conv2d(hidden, channels, 1)
         self.norm = ZeroStartNorm(channels)
-        self.pool = pool
-        self.factor = hidden**-0.5 if scale else 1.0
+        if pairing == "concat":
+            self.of_query = nn.Conv1d(hidden, 1, 1, bias=False)
+            self.of_key = nn.Conv1d(hidden, 1, 1, bias=False)
+        self.pool, self.pairing = pool, pairing
+        self.factor = (hidden if embedded else channels) ** -0.5 if scale else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         check_batch_statistics(KIND.name, x, self.training)
         pooled = x if self.pool == 1 else functional.max_pool2d(x, self.pool, ceil_mode=True)
-        queries = self.factor * self.query(x).flatten(2)
-        heard = attend(queries, self.key(pooled).flatten(2), self.value(pooled).flatten(2))
+        queries, keys, values = (
+            layer(given).flatten(2) for layer, given in ((self.query, x), (self.key, pooled), (self.value, pooled))
+        )
+        heard = self._heard(queries, keys, values)
         added: Tensor = self.norm(self.project(heard.view(x.shape[0], -1, *x.shape[2:])))
         return x + added
+
+    def _heard(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(N, d, Q), (N, d, P), (N, d, P) -> (N, d, Q)."""
+        if self.pairing in ("embedded", "gaussian"):
+            return attend(self.factor * queries, keys, values)
+        share = values / values.shape[2]
+        if self.pairing == "dot":
+            return torch.matmul(torch.matmul(share, keys.transpose(1, 2)), queries)
+        pairs = functional.relu(self.of_key(keys).transpose(1, 2) + self.of_query(queries))
+        return torch.matmul(share, pairs)
 
 
 class ZeroStartNorm(nn.Module):

@@ -18,7 +18,10 @@ KIND = AttentionKind(
     paper="Wang et al. 2017, arXiv:1704.06904",
     family=Family.BLOCK,
     stages=BLOCK_STAGES,
-    options=(Option("depth", 2, "halvings of the mask branch", minimum=1, maximum=4),),
+    options=(
+        Option("depth", 2, "halvings of the mask branch", minimum=1, maximum=4),
+        Option("align_corners", False, "how what is resized lies on its new size, as torch has it"),
+    ),
 )
 
 
@@ -37,16 +40,18 @@ class ResidualAttention(nn.Module):
         channels: C of the block's output.
         block_channels: Cb of its input.
         depth: of the mask; the paper has 3 at 56x56, 2 at 28x28 and 1 at 14x14.
+        align_corners: of each bilinear interpolation.
     Shape: (N, Cb, H, W) and a function of it -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` or ``block_channels`` is below 1, or ``depth`` is not from 1 to 4.
     """
 
-    def __init__(self, channels: int, block_channels: int, depth: int = 2) -> None:
+    def __init__(self, channels: int, block_channels: int, depth: int = 2, align_corners: bool = False) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels, "block_channels": block_channels}, {"depth": depth})
+        options = {"depth": depth, "align_corners": align_corners}
+        check_arguments(KIND, {"channels": channels, "block_channels": block_channels}, options)
         self.enter = nn.Conv2d(block_channels, channels, 1, bias=False)
-        self.mask = SoftMask(channels, depth)
+        self.mask = SoftMask(channels, depth, align_corners)
 
     def forward(self, x: Tensor, block: Callable[[Tensor], Tensor]) -> Tensor:
         trunk = block(x)
@@ -60,12 +65,13 @@ class SoftMask(nn.Module):
     Args:
         channels: C.
         depth: its halvings.
+        align_corners: of its interpolations.
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
-    def __init__(self, channels: int, depth: int) -> None:
+    def __init__(self, channels: int, depth: int, align_corners: bool) -> None:
         super().__init__()
-        self.hourglass = Hourglass(channels, depth)
+        self.hourglass = Hourglass(channels, depth, align_corners)
         self.end = nn.Sequential(*_convolution(channels, channels), *_convolution(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,19 +87,23 @@ class Hourglass(nn.Module):
     Args:
         channels: C.
         depth: halvings; 1 has nothing inside.
+        align_corners: of its interpolation and of those inside.
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
-    def __init__(self, channels: int, depth: int) -> None:
+    def __init__(self, channels: int, depth: int, align_corners: bool) -> None:
         super().__init__()
         self.down = ResidualUnit(channels)
-        self.inside = nn.ModuleList([Hourglass(channels, depth - 1), ResidualUnit(channels)] if depth > 1 else [])
+        smaller = [Hourglass(channels, depth - 1, align_corners), ResidualUnit(channels)] if depth > 1 else []
+        self.inside = nn.ModuleList(smaller)
+        self.align_corners = align_corners
         self.up = ResidualUnit(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         small = self.down(functional.max_pool2d(x, 3, stride=2, padding=1))
         small = sum((part(small) for part in self.inside[1:]), self.inside[0](small)) if self.inside else small
-        return functional.interpolate(self.up(small), size=x.shape[2:], mode="bilinear", align_corners=False)
+        up, size = self.up(small), x.shape[2:]
+        return functional.interpolate(up, size=size, mode="bilinear", align_corners=self.align_corners)
 
 
 class ResidualUnit(nn.Module):

@@ -28,6 +28,7 @@ KIND = AttentionKind(
             choices=("add", "max", "mul", "concat"),
         ),
         MIN_HIDDEN,
+        Option("parts", "both", "both, or cSE or sSE alone", choices=("both", "channel", "spatial")),
     ),
     neutral_start=True,
 )
@@ -48,17 +49,20 @@ class SpatialChannelSqueezeExcite(nn.Module):
 
     The paper adds; its sequel (Roy et al. 2019, arXiv:1808.08127) compares the four. ``concat`` there doubles
     the channels; here a 1x1 convolution W without bias brings them back to C and starts as the sum. The sum of two
-    gates of a half is neutral as it is; ``max`` and ``mul`` have twice each gate (``mul`` begins as x^2).
+    gates of a half is neutral as it is; ``max`` and ``mul`` have twice each gate (``mul`` begins as x^2). Either
+    half can stand alone, with twice its gate: c is the paper's cSE (``se`` with a reduction of 2), s its sSE,
+    spatial attention by a 1x1 convolution.
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction). Both papers have 2.
         fusion: ``add``, ``max``, ``mul`` or ``concat``.
         min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        parts: ``both``, or c (``channel``) or s (``spatial``) alone, without a fusion.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: a number is below 1 or ``fusion`` is not among the four.
+        AttentionError: a number is below 1, or ``fusion`` or ``parts`` is not among the allowed ones.
     """
 
     def __init__(
@@ -67,25 +71,34 @@ class SpatialChannelSqueezeExcite(nn.Module):
         reduction: int = 2,
         fusion: Literal["add", "max", "mul", "concat"] = "add",
         min_hidden: int = 8,
+        parts: Literal["both", "channel", "spatial"] = "both",
         neutral: bool = False,
     ) -> None:
         super().__init__()
         options = {"reduction": reduction, "fusion": fusion, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, options)
-        self.perceptron = ChannelPerceptron(
-            channels, hidden_width(channels, reduction, min_hidden), neutral=neutral
-        )
-        self.conv = from_zero(nn.Conv2d(channels, 1, 1), neutral)
-        self.gain = 2.0 if neutral and fusion in ("max", "mul") else 1.0
-        self.fusion = fusion
-        self.mix = LearnedSum(channels) if fusion == "concat" else None
+        check_arguments(KIND, {"channels": channels}, {**options, "parts": parts})
+        if parts != "spatial":
+            hidden = hidden_width(channels, reduction, min_hidden)
+            self.perceptron = ChannelPerceptron(channels, hidden, neutral=neutral)
+        if parts != "channel":
+            self.conv = from_zero(nn.Conv2d(channels, 1, 1), neutral)
+        self.gain = 2.0 if neutral and (parts != "both" or fusion in ("max", "mul")) else 1.0
+        self.fusion, self.parts = fusion, parts
+        self.mix = LearnedSum(channels) if parts == "both" and fusion == "concat" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        by_channel = x * scaled(self.perceptron(x.mean((2, 3))).sigmoid(), self.gain)[:, :, None, None]
-        by_position = x * scaled(self.conv(x).sigmoid(), self.gain)
+        if self.parts != "both":
+            return self._by_channel(x) if self.parts == "channel" else self._by_position(x)
+        by_channel, by_position = self._by_channel(x), self._by_position(x)
         if self.mix is not None:
             return self.mix.forward(by_channel, by_position)
         return _FUSIONS[self.fusion](by_channel, by_position)
+
+    def _by_channel(self, x: Tensor) -> Tensor:
+        return x * scaled(self.perceptron(x.mean((2, 3))).sigmoid(), self.gain)[:, :, None, None]
+
+    def _by_position(self, x: Tensor) -> Tensor:
+        return x * scaled(self.conv(x).sigmoid(), self.gain)
 
 
 class LearnedSum(nn.Module):

@@ -16,7 +16,7 @@ KIND = AttentionKind(
     title="spatial attention (of CBAM)",
     paper="Woo et al. 2018, arXiv:1807.06521",
     options=(
-        Option("kernel_size", 7, "side of the convolution, in pixels", choices=(3, 7)),
+        Option("kernel_size", 7, "side of the convolution, in pixels", choices=(1, 3, 7)),
         Option("norm", True, "whether batch normalisation follows the convolution, as in the authors' code"),
     ),
     neutral_start=True,
@@ -34,17 +34,17 @@ class SpatialAttention(nn.Module):
 
     Args:
         channels: C of the input; nothing depends on it.
-        kernel_size: k, 3 or 7.
+        kernel_size: k, 3 or 7 as in the paper, or 1: each position by itself.
         norm: whether BN is there.
         neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W) -> (N, C, H, W); with ``norm``, N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: ``channels`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map of 1x1 is to be
+        AttentionError: ``channels`` is below 1, ``kernel_size`` is none of 1, 3 and 7, or a map of 1x1 is to be
             normalised in training with a batch of one.
     """
 
     def __init__(
-        self, channels: int, kernel_size: Literal[3, 7] = 7, norm: bool = True, neutral: bool = False
+        self, channels: int, kernel_size: Literal[1, 3, 7] = 7, norm: bool = True, neutral: bool = False
     ) -> None:
         super().__init__()
         check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size, "norm": norm})

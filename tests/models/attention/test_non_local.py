@@ -24,6 +24,11 @@ MODES = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "t
         (8, {"pool": 1}, (3, 4)),
         (6, {"reduction": 3, "scale": False}, (1, 5)),
         (1, {}, (1, 1)),
+        (8, {"pairing": "gaussian"}, (5, 4)),
+        (6, {"pairing": "gaussian", "scale": False, "pool": 1}, (3, 4)),
+        (8, {"pairing": "dot"}, (5, 7)),
+        (8, {"pairing": "concat", "pool": 1}, (3, 4)),
+        (6, {"pairing": "concat"}, (5, 4)),
     ],
     ids=str,
 )
@@ -33,13 +38,17 @@ def test_non_local_block_follows_the_equation_of_its_paper(
     module = spread(NonLocalBlock(channels, **options)).train(training)
     x, w = feature(2, channels, *size), arrays(module)
     pooled = _pooled(x.numpy(), options.get("pool", 2))
-    q, k, v = (_conv(given, w, name) for name, given in (("query", x.numpy()), ("key", pooled), ("value", pooled)))
+    pairing = options.get("pairing", "embedded")
+    v = _conv(pooled, w, "value")
+    q, k = x.numpy().reshape(2, channels, -1), pooled.reshape(2, channels, -1)
+    if pairing != "gaussian":
+        q, k = _conv(x.numpy(), w, "query"), _conv(pooled, w, "key")
     root = np.sqrt(q.shape[1]) if options.get("scale", True) else 1.0
     heard = np.zeros((2, v.shape[1], q.shape[2]))
     for image in range(2):
         for i in range(q.shape[2]):
-            weights = np.exp([q[image, :, i] @ k[image, :, j] / root for j in range(k.shape[2])])
-            heard[image, :, i] = v[image] @ weights / weights.sum()
+            f = _compared(pairing, q[image, :, i], k[image], root, w)
+            heard[image, :, i] = v[image] @ f
     added = _normalised(_conv(heard[..., None], w, "project").reshape(x.shape), w, training)
     np.testing.assert_allclose(module(x).detach().numpy(), x.numpy() + added, rtol=1e-9, atol=1e-11)
 
@@ -72,6 +81,20 @@ def test_non_local_block_costs_its_closed_form(channels, hidden, pool, keys):
     assert count_parameters(module) == 4 * channels * hidden + 3 * hidden + 3 * channels
     convolutions = 2 * (positions + keys) * channels * hidden
     assert count_macs(module, (1, channels, 9, 12)) == convolutions + 2 * positions * keys * hidden
+
+
+@pytest.mark.parametrize(
+    ("pairing", "parameters", "macs"),
+    [
+        ("gaussian", 2 * 64 * 32 + 32 + 3 * 64, 138 * 64 * 32 + 108 * 30 * (64 + 32)),
+        ("dot", 8480, 276 * 64 * 32 + 138 * 32 * 32),
+        ("concat", 8480 + 64, 276 * 64 * 32 + 138 * 32 + 108 * 30 * 32),
+    ],
+)
+def test_the_other_pairings_cost_their_closed_forms(pairing, parameters, macs):
+    module = NonLocalBlock(64, pairing=pairing)  # 9 * 12 = 108 positions, 5 * 6 = 30 pooled
+    assert count_parameters(module) == parameters
+    assert count_macs(module, (1, 64, 9, 12)) == macs
 
 
 def test_non_local_block_has_the_sizes_of_the_published_table():
@@ -109,6 +132,19 @@ def test_non_local_block_explains_why_one_value_cannot_be_trained_on(feature):
 def test_non_local_block_refuses_to_pool_by_four():
     with pytest.raises(AttentionError, match=r"^nonlocal: pool is 4; it must be 1 \| 2$"):
         NonLocalBlock(8, pool=4)
+
+
+def _compared(pairing, q, k, root, w):
+    """What position i, q, has to do with each j; k: (d, P)."""
+    products = np.array([q @ k[:, j] for j in range(k.shape[1])])
+    if pairing == "dot":
+        return products / len(products)
+    if pairing == "concat":
+        of_both = np.concatenate((w["of_query.weight"].ravel(), w["of_key.weight"].ravel()))
+        found = [max(0.0, of_both @ np.concatenate((q, k[:, j]))) for j in range(k.shape[1])]
+        return np.array(found) / len(found)
+    weights = np.exp(products / root)
+    return weights / weights.sum()
 
 
 def _pooled(x, side):

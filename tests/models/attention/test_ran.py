@@ -21,10 +21,11 @@ def trunk(x):
     return torch.cat([x.sin(), x.cos()], 1)
 
 
+@pytest.mark.parametrize("aligned", [False, True], ids=["centres", "corners"])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("size", [(9, 6), (4, 4), (1, 3)], ids=str)
-def test_residual_attention_follows_the_equations_of_its_paper(depth, size, feature, spread, arrays):
-    module, x = spread(ResidualAttention(4, 2, depth)).eval(), feature(2, 2, *size)
+def test_residual_attention_follows_the_equations_of_its_paper(depth, size, aligned, feature, spread, arrays):
+    module, x = spread(ResidualAttention(4, 2, depth, align_corners=aligned)).eval(), feature(2, 2, *size)
     w = arrays(module)
 
     def layer(x, name, index):
@@ -45,7 +46,7 @@ def test_residual_attention_follows_the_equations_of_its_paper(depth, size, feat
         small = unit(_pooled(x), f"{name}.down")
         if depth > 1:
             small = hourglass(small, f"{name}.inside.0", depth - 1) + unit(small, f"{name}.inside.1")
-        return _stretched(unit(small, f"{name}.up"), x.shape[2:])
+        return _stretched(unit(small, f"{name}.up"), x.shape[2:], aligned)
 
     entered = np.einsum("nchw,dc->ndhw", x.numpy(), w["enter.weight"][:, :, 0, 0])
     asked = layer(layer(hourglass(entered, "mask.hourglass", depth), "mask.end", 0), "mask.end", 3)
@@ -107,11 +108,13 @@ def _pooled(x):
     return np.array(cells).transpose(2, 3, 0, 1)
 
 
-def _stretched(x, size):
-    """Bilinear interpolation to a size, from the centres of the positions."""
+def _stretched(x, size, aligned):
+    """Bilinear interpolation to a size, from the centres of the positions, or with corners on corners."""
     for axis, length in zip((2, 3), size, strict=True):
         old = x.shape[axis]
         at = np.clip((np.arange(length) + 0.5) * old / length - 0.5, 0, old - 1)
+        if aligned:
+            at = np.linspace(0, old - 1, length) if length > 1 else np.zeros(1)
         low = np.floor(at).astype(int)
         high = np.minimum(low + 1, old - 1)
         share = (at - low).reshape([-1 if i == axis else 1 for i in range(4)])

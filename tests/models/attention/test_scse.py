@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention.scse import LearnedSum, SpatialChannelSqueezeExcite
@@ -23,6 +24,40 @@ def test_scse_follows_the_equations_of_its_paper(channels, reduction, fusion, fe
     w = arrays(module)
     expected = _fused(fusion, _by_channel(x.numpy(), w), _by_position(x.numpy(), w), w)
     np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("neutral", [False, True], ids=["paper", "neutral"])
+@pytest.mark.parametrize(("parts", "layers"), [("channel", {"perceptron"}), ("spatial", {"conv"})])
+def test_cse_and_sse_alone_follow_their_equations(parts, layers, neutral, feature, spread, arrays):
+    module = spread(SpatialChannelSqueezeExcite(16, parts=parts, fusion="concat", neutral=neutral))
+    x, w = feature(2, 16, 5, 7), arrays(module)
+    assert {name.partition(".")[0] for name in w} == layers
+    expected = (_by_channel if parts == "channel" else _by_position)(x.numpy(), w)
+    np.testing.assert_allclose(module(x).detach().numpy(), (1 + neutral) * expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("parts", "half", "layers"),
+    [
+        ("channel", "cSE", {"1": "perceptron.squeeze", "3": "perceptron.excite"}),
+        ("spatial", "sSE", {"0": "conv"}),
+    ],
+)
+def test_cse_and_sse_alone_equal_those_of_segmentation_models_pytorch(
+    parts, half, layers, feature, reference, assert_same_function
+):
+    ours = SpatialChannelSqueezeExcite(64, reduction=16, min_hidden=1, parts=parts)
+    whole = reference("segmentation_models_pytorch.base.modules").SCSEModule(64, 16)
+    theirs = _Times(getattr(whole, half))
+    layers = {f"weights.{name}": own for name, own in layers.items()}
+    assert_same_function(ours, theirs, layers, feature(2, 64, 6, 5))
+
+
+@pytest.mark.parametrize(("parts", "parameters", "macs"), [("channel", 4192, 4096), ("spatial", 65, 64 * 108)])
+def test_cse_and_sse_alone_cost_their_closed_forms(parts, parameters, macs):
+    module = SpatialChannelSqueezeExcite(64, parts=parts)
+    assert count_parameters(module) == parameters
+    assert count_macs(module, (1, 64, 9, 12)) == macs
 
 
 @pytest.mark.parametrize("channels", [64, 256])
@@ -76,6 +111,17 @@ def test_scse_does_not_care_where_in_the_map_a_value_stands(seed, fusion):
 def test_scse_refuses_an_unknown_fusion():
     with pytest.raises(AttentionError, match=r"^scse: fusion is 'sum'; it must be add \| max \| mul \| concat$"):
         SpatialChannelSqueezeExcite(8, fusion="sum")
+
+
+class _Times(nn.Module):
+    """x times what a module finds for it."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, x):
+        return x * self.weights(x)
 
 
 def _sigmoid(z):

@@ -14,7 +14,7 @@ from nas_attn.training.metrics import count_macs, count_parameters
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "normalised"])
-@pytest.mark.parametrize(("channels", "kernel_size"), [(6, 7), (5, 3), (1, 7)])
+@pytest.mark.parametrize(("channels", "kernel_size"), [(6, 7), (5, 3), (4, 1), (1, 7)])
 def test_spatial_follows_the_equation_of_its_paper(channels, kernel_size, norm, training, feature, spread, arrays):
     module = spread(SpatialAttention(channels, kernel_size=kernel_size, norm=norm)).train(training)
     x = feature(2, channels, 5, 8)
@@ -53,7 +53,9 @@ def test_spatial_is_the_second_step_of_cbam(feature, spread):
     assert alone.gate.norm.momentum == cbam.norm.momentum == 0.01
 
 
-@pytest.mark.parametrize(("kernel_size", "norm", "parameters"), [(7, True, 100), (7, False, 98), (3, True, 20)])
+@pytest.mark.parametrize(
+    ("kernel_size", "norm", "parameters"), [(7, True, 100), (7, False, 98), (3, True, 20), (1, True, 4)]
+)
 def test_spatial_costs_its_closed_form(kernel_size, norm, parameters):
     module = SpatialAttention(64, kernel_size=kernel_size, norm=norm)
     assert count_parameters(module) == 2 * kernel_size**2 + 2 * norm == parameters
@@ -71,7 +73,7 @@ def test_spatial_refuses_what_it_cannot_use():
     with pytest.raises(AttentionError) as refused:
         SpatialAttention(8, kernel_size=5, norm=1)
     assert refused.value.problems == (
-        "spatial: kernel_size is 5; it must be 3 | 7",
+        "spatial: kernel_size is 5; it must be 1 | 3 | 7",
         "spatial: norm is 1; it must be true | false",
     )
 

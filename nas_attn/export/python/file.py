@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nas_attn.architecture import Architecture
@@ -36,7 +38,7 @@ _ALWAYS = (
 _NN = Import("torch", "nn", "nn")
 _PARTIAL = Import("functools", "partial", "partial")
 
-_TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "normalise", _HOOKED)
+_TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "main", "normalise", "pretrained", _HOOKED)
 
 _HEAD = '''\
 """{title}
@@ -48,7 +50,7 @@ _HEAD = '''\
     labels = logits.argmax(1)
 
 {taken}
-{hooks}"""
+{hooks}{how}"""
 '''
 
 _HOOKS_HEAD = """
@@ -96,7 +98,26 @@ class {network}({hooks}, {plain}):
 '''
 
 
-def python_source(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
+@dataclass(frozen=True)
+class Addition:
+    """What a file has besides the network.
+
+    Args:
+        wanted: definitions that are copied too.
+        imports: that it needs besides theirs.
+        how: a paragraph of the docstring.
+        ending: from what each definition is called, and from how values are written, to the end of the file.
+    """
+
+    wanted: tuple[Definition, ...]
+    imports: tuple[Import, ...]
+    how: str
+    ending: Callable[[Mapping[Definition, str], Writer], str]
+
+
+def python_source(
+    architecture: Architecture, trained: WeightsInfo | None, weights: str, addition: Addition | None = None
+) -> str:
     """A Python file that builds the network of an architecture, with nothing but PyTorch, and the library that has
     the network where it is not nas-attn's own.
 
@@ -107,6 +128,7 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
         architecture: what to write.
         trained: what is known of its weights; None where there are none.
         weights: name of the file with the weights, for the example in the head.
+        addition: what else the file shall have; None for the network alone.
     """
     with constructions() as made:
         network = build_network(architecture.network, architecture.placement)
@@ -124,7 +146,8 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
     kinds = [kind for kind in dict.fromkeys(writer.classes(network)) if kind not in elsewhere]
     hooked = wants_hooks(network)
     wanted = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
-    copied = carried([*wanted, _READER, *([_HOOKS] if hooked else [])], _TAKEN)
+    more = addition.wanted if addition is not None else ()
+    copied = carried([*wanted, _READER, *([_HOOKS] if hooked else []), *more], _TAKEN)
     names = copied.names
     plain = names[definition_of(type(network))]
     returned = _HOOKED if hooked else plain
@@ -140,10 +163,14 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
     if theirs is not None:
         module, _, name = theirs.name.rpartition(".")
         others.append(Import(module, name, name))
+    if addition is not None:
+        others += addition.imports
     imports = import_lines([*_ALWAYS, *others, *copied.imports])
     hooks = names[_HOOKS] if hooked else ""
     ending = _SUBCLASS.format(network=_HOOKED, hooks=hooks, plain=plain) if hooked else ""
-    head = _head(architecture, trained, weights, hooks)
+    if addition is not None:
+        ending += addition.ending(names, writer)
+    head = _head(architecture, trained, weights, hooks, "" if addition is None else addition.how)
     return f"{head}\n{imports}\n{body}{copied.text}{ending}"
 
 
@@ -154,7 +181,7 @@ def _builder_of(network: Network) -> Builder | None:
     return FAMILIES[network.asked.family].plan(network.asked, network.in_channels, network.classes)
 
 
-def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str, hooks: str) -> str:
+def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str, hooks: str, how: str) -> str:
     network = architecture.network
     theirs = _builder_of(network)
     needed = "nothing else" if theirs is None else theirs.name.partition(".")[0]
@@ -167,4 +194,5 @@ def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str,
         classes=network.classes,
         taken=paragraph(taken),
         hooks=_HOOKS_HEAD.format(hooks=hooks) if hooks else "",
+        how=how,
     )

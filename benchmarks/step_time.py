@@ -6,6 +6,7 @@ block of steps each; the ratio is the median over the pairs of blocks.
 
     python benchmarks/step_time.py
     python benchmarks/step_time.py --attention scse --base-channels 16 --image-size 64
+    python benchmarks/step_time.py --network smp:Unet/resnet34 --image-size 64
     python benchmarks/step_time.py --device cuda --bfloat16 --image-size 128 --batch-size 16 --steps 2000
 """
 
@@ -25,16 +26,19 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, synthetic
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
+from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.catalogue import catalogue
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.discovery import build_fresh, look_at
 from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import (
     Precision,
-    Recipe,
     Segmenter,
-    initialise,
+    fresh_network,
     recalibrate_batchnorm,
+    recipe_for,
     score_images,
     segmentation_loss,
 )
@@ -94,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--attention", default="none", help="a kind, wherever it may stand")
+    parser.add_argument("--network", help="of another library, such as smp:Unet/resnet34 [the U-Net of nas-attn]")
     parser.add_argument("--base-channels", type=int, default=8)
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--image-size", type=int, default=32, help="side of the crops, in pixels")
@@ -119,7 +124,7 @@ def _measure(asked: argparse.Namespace) -> StepTimes:
     run.start()
     start_ms = _since(started, device)
     segmenter = Segmenter(run.module, sets.val.mean, sets.val.std, precision=precision)
-    bare = _bare_step(run.build(), _cut(asked, sets, precision), precision)
+    bare = _bare_step(run.bare(), _cut(asked, sets, precision), precision)
     pairs = [
         (_block_ms(run.engine.step, asked.block, device), _block_ms(bare, asked.block, device))
         for _ in range(asked.blocks + 2)
@@ -157,14 +162,24 @@ class _Run:
         precision: Precision,
     ) -> None:
         self._asked, self._sets, self._device, self._precision = asked, sets, device, precision
-        self._network = UNetConfig(data.in_channels, len(data.classes), asked.depth, asked.base_channels)
+        self._network: Network = UNetConfig(data.in_channels, len(data.classes), asked.depth, asked.base_channels)
+        if asked.network is not None:
+            named = AskedNetwork.parse(asked.network)
+            self._network = look_at(named, data.in_channels, len(data.classes)).network
         self._placement = _everywhere(asked.attention, self._network)
         self.module: nn.Module
         self.engine: Engine
 
     def build(self) -> nn.Module:
-        module = build_unet(self._network, self._placement)
-        initialise(module, 0)
+        module = fresh_network(self._network, self._placement, 0)
+        return self._precision.place(module, self._device).train()
+
+    def bare(self) -> nn.Module:
+        """As a hand-written loop would have it: a network of another library without anything of nas-attn."""
+        network = self._network
+        if not isinstance(network, DescribedNetwork):
+            return self.build()
+        module = build_fresh(network.asked, network.in_channels, network.classes, 0)
         return self._precision.place(module, self._device).train()
 
     def start(self) -> None:
@@ -178,7 +193,7 @@ class _Run:
             images,
             budget,
             seed=0,
-            recipe=Recipe(),
+            recipe=recipe_for(self._network),
             precision=self._precision,
             capturable=on_gpu,
         )
@@ -191,7 +206,7 @@ class _Run:
             recalibrate_batchnorm(self.module, batches, self.module)
 
 
-def _everywhere(kind: str, network: UNetConfig) -> Placement:
+def _everywhere(kind: str, network: Network) -> Placement:
     kinds = catalogue()
     if kind not in kinds:
         raise SpaceError(f"--attention {kind}: unknown attention '{kind}'; {did_you_mean(kind, kinds)}")

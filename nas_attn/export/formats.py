@@ -33,6 +33,8 @@ FORMATS = {
         Format("onnx", (".onnx",), "for ONNX Runtime and others; needs the extra 'onnx'"),
         Format("program", (".pt2",), "for torch.export.load; runs without the network's classes"),
         Format("card", (".md",), "model card in Markdown"),
+        Format("script", ("_train.py", ".py"), "training script for a network of smp, MONAI or your own"),
+        Format("nnunet", ("_nnunet.py", ".py"), "trainers for nnU-Net v2: with this attention, and the baseline"),
         Format("smp", (".smp.py", ".py"), "the nearest smp.Unet(...), where there is one; printed without -o"),
     )
 }

@@ -81,14 +81,20 @@ def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
 def _write(subject: Subject, name: str, path: Path, image_size: int | None) -> str:
     """What the comparison found, in words."""
     from nas_attn.export.card import write_card
+    from nas_attn.export.nnunet.write import write_trainers
     from nas_attn.export.onnx_file import write_onnx
     from nas_attn.export.program import write_program
+    from nas_attn.export.script.write import write_script
     from nas_attn.export.smp import write_smp
 
     if name == "onnx":
         return write_onnx(subject, path, image_size)
     if name == "program":
         return write_program(subject, path, image_size)
+    if name == "script":
+        return write_script(subject, path)
+    if name == "nnunet":
+        return write_trainers(subject, path)
     return write_card(subject, path) if name == "card" else write_smp(subject, path)
 
 

@@ -13,7 +13,7 @@ from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.crop_loader import crop_loader
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.generator import keyed_seed
-from nas_attn.training.gradients import add_gradients
+from nas_attn.training.gradients import add_gradients, clip_gradients
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.module_hooks import DrawsGlobally, ModuleHooks
 from nas_attn.training.optimiser import build_optimiser, learning_rates
@@ -97,7 +97,7 @@ class TrainingStep:
             frames=self._images.frames,
             backward=self._backward,
         )
-        nn.utils.clip_grad_norm_(self._parameters.both, self._recipe.clip_norm)
+        clip_gradients(self._parameters.both, self._recipe.clip_norm)
         self._set_rates()
         self.optimiser.step()
         self.losses.index_copy_(0, self._next, loss.view(1))

@@ -11,6 +11,7 @@ from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec
 from nas_attn.models.unet import build_unet
 from nas_attn.training import ModuleHooks, Precision, add_gradients, initialise, why_whole
+from nas_attn.training.gradients import clip_gradients
 from nas_attn.training.metrics import MIB, LiveBytes
 from tests.scarce import scarce
 
@@ -130,3 +131,18 @@ def test_what_does_not_fit_at_once_fits_in_parts() -> None:
     with scarce(0.6 * whole):
         gradients(module, 5)
     assert peak_mib(5) < 0.6 * whole
+
+
+@pytest.mark.parametrize("length", [0.5, 5.0, 5 - 1e-7, 80.0, float("nan"), float("inf")])
+def test_gradients_are_clipped_as_torch_clips_them(length: float) -> None:
+    parameters = [torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(1))]
+    others = [torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(1))]
+    for one, other in zip(parameters, others, strict=True):
+        one.grad = torch.full_like(one, length / 2)  # four numbers: of that length together
+        other.grad = one.grad.clone()
+    clip_gradients(parameters, 5.0)
+    torch.nn.utils.clip_grad_norm_(others, 5.0)
+    for one, other in zip(parameters, others, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.equal(one.grad.nan_to_num(), other.grad.nan_to_num())

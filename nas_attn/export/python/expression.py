@@ -18,6 +18,12 @@ LINE = 115
 """Columns of a line, as everywhere in nas-attn."""
 
 
+class Name(str):
+    """The name of a variable, which is written as it is."""
+
+    __slots__ = ()
+
+
 class Writer:
     """Writes values as expressions.
 
@@ -119,6 +125,8 @@ def text(value: Any) -> str:
     Raises:
         ExportError: it is none.
     """
+    if isinstance(value, Name):
+        return str(value)
     if isinstance(value, str):
         return json.dumps(str(value), ensure_ascii=False)
     if isinstance(value, float) and not math.isfinite(value):

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import functools
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.write import network_name
-from nas_attn.errors import ExportError
+from nas_attn.export.python.carried import carried, definition_of
 from nas_attn.export.python.construction import Construction, constructions
-from nas_attn.export.python.definitions import (
-    Definition,
-    Import,
-    Meaning,
-    closure,
-    in_order,
-    is_ours,
-    original_of,
-    source_lines,
-    statement_of,
-)
-from nas_attn.export.python.expression import LINE, Writer
+from nas_attn.export.python.definitions import Definition, Import, is_ours
+from nas_attn.export.python.expression import Writer
 from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.python.imports import import_lines
-from nas_attn.export.python.render import is_constant, rendered
+from nas_attn.export.python.prose import escaped, paragraph
 from nas_attn.export.words import holding_sentence, input_sentence, origin_sentence
 from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.build import build_network
@@ -48,7 +38,7 @@ _ALWAYS = (
 _NN = Import("torch", "nn", "nn")
 _PARTIAL = Import("functools", "partial", "partial")
 
-_TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "normalise", _HOOKED)
+_TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "main", "normalise", "pretrained", _HOOKED)
 
 _HEAD = '''\
 """{title}
@@ -60,7 +50,7 @@ _HEAD = '''\
     labels = logits.argmax(1)
 
 {taken}
-{hooks}"""
+{hooks}{how}"""
 '''
 
 _HOOKS_HEAD = """
@@ -108,7 +98,26 @@ class {network}({hooks}, {plain}):
 '''
 
 
-def python_source(architecture: Architecture, trained: WeightsInfo | None, weights: str) -> str:
+@dataclass(frozen=True)
+class Addition:
+    """What a file has besides the network.
+
+    Args:
+        wanted: definitions that are copied too.
+        imports: that it needs besides theirs.
+        how: a paragraph of the docstring.
+        ending: from what each definition is called, and from how values are written, to the end of the file.
+    """
+
+    wanted: tuple[Definition, ...]
+    imports: tuple[Import, ...]
+    how: str
+    ending: Callable[[Mapping[Definition, str], Writer], str]
+
+
+def python_source(
+    architecture: Architecture, trained: WeightsInfo | None, weights: str, addition: Addition | None = None
+) -> str:
     """A Python file that builds the network of an architecture, with nothing but PyTorch, and the library that has
     the network where it is not nas-attn's own.
 
@@ -119,6 +128,7 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
         architecture: what to write.
         trained: what is known of its weights; None where there are none.
         weights: name of the file with the weights, for the example in the head.
+        addition: what else the file shall have; None for the network alone.
     """
     with constructions() as made:
         network = build_network(architecture.network, architecture.placement)
@@ -130,16 +140,16 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
     def name_of(kind: Any) -> str:
         if kind in elsewhere:
             return elsewhere[kind]
-        return names[_definition(kind)] if _is_ours(kind) else f"nn.{kind.__name__}"
+        return names[definition_of(kind)] if is_ours(kind.__module__) else f"nn.{kind.__name__}"
 
     writer = Writer(made, name_of)
     kinds = [kind for kind in dict.fromkeys(writer.classes(network)) if kind not in elsewhere]
     hooked = wants_hooks(network)
-    found = closure(
-        [*(_definition(kind) for kind in kinds if _is_ours(kind)), _READER, *([_HOOKS] if hooked else [])]
-    )
-    names = _names(found)
-    plain = names[_definition(type(network))]
+    wanted = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
+    more = addition.wanted if addition is not None else ()
+    copied = carried([*wanted, _READER, *([_HOOKS] if hooked else []), *more], _TAKEN)
+    names = copied.names
+    plain = names[definition_of(type(network))]
     returned = _HOOKED if hooked else plain
     body = _BODY.format(
         classes=writer.write(architecture.classes, "", len("CLASSES = ")),
@@ -149,15 +159,19 @@ def python_source(architecture: Architecture, trained: WeightsInfo | None, weigh
         construction=writer.write(network, "    ", len("    return ")).replace(f"{plain}(", f"{returned}(", 1),
         read=names[_READER],
     )
-    others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not _is_ours(kind)]
+    others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not is_ours(kind.__module__)]
     if theirs is not None:
         module, _, name = theirs.name.rpartition(".")
         others.append(Import(module, name, name))
-    imports = import_lines([*_ALWAYS, *others, *_imports(found)])
+    if addition is not None:
+        others += addition.imports
+    imports = import_lines([*_ALWAYS, *others, *copied.imports])
     hooks = names[_HOOKS] if hooked else ""
     ending = _SUBCLASS.format(network=_HOOKED, hooks=hooks, plain=plain) if hooked else ""
-    head = _head(architecture, trained, weights, hooks)
-    return f"{head}\n{imports}\n{body}{''.join(_definitions(found, names))}{ending}"
+    if addition is not None:
+        ending += addition.ending(names, writer)
+    head = _head(architecture, trained, weights, hooks, "" if addition is None else addition.how)
+    return f"{head}\n{imports}\n{body}{copied.text}{ending}"
 
 
 def _builder_of(network: Network) -> Builder | None:
@@ -167,103 +181,18 @@ def _builder_of(network: Network) -> Builder | None:
     return FAMILIES[network.asked.family].plan(network.asked, network.in_channels, network.classes)
 
 
-def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str, hooks: str) -> str:
+def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str, hooks: str, how: str) -> str:
     network = architecture.network
     theirs = _builder_of(network)
     needed = "nothing else" if theirs is None else theirs.name.partition(".")[0]
     taken = f"{input_sentence(architecture, trained)} This file needs PyTorch and {needed}."
     return _HEAD.format(
-        title=_paragraph(f"{network_name(architecture)}: {describe(architecture.placement)}.", opening='"""'),
-        origin=_paragraph(f"{origin_sentence(architecture)} {holding_sentence(architecture)}".strip()),
-        weights=_escaped(weights),
+        title=paragraph(f"{network_name(architecture)}: {describe(architecture.placement)}.", opening='"""'),
+        origin=paragraph(f"{origin_sentence(architecture)} {holding_sentence(architecture)}".strip()),
+        weights=escaped(weights),
         channels=network.in_channels,
         classes=network.classes,
-        taken=_paragraph(taken),
+        taken=paragraph(taken),
         hooks=_HOOKS_HEAD.format(hooks=hooks) if hooks else "",
+        how=how,
     )
-
-
-def _definitions(
-    found: Mapping[Definition, Mapping[str, Meaning]], names: Mapping[Definition, str]
-) -> Iterator[str]:
-    """The texts of all definitions, each with the empty lines in front of it."""
-    before: Definition | None = None
-    for definition in in_order(_top_down(found)):
-        meanings = found[definition]
-        called = {
-            name: names[meaning] if isinstance(meaning, Definition) else "ValueError"
-            for name, meaning in meanings.items()
-            if not isinstance(meaning, Import)
-        }
-        text = rendered(
-            source_lines(definition),
-            original_of(definition),
-            statement_of(definition),
-            called,
-            names[definition],
-        )
-        together = before is not None and all(is_constant(statement_of(one)) for one in (before, definition))
-        yield text if together else f"\n\n{text}"
-        before = definition
-
-
-def _top_down(
-    found: Mapping[Definition, Mapping[str, Meaning]],
-) -> dict[Definition, Mapping[str, Meaning]]:
-    """Module by module in the order of discovery, each in the order of its lines."""
-    modules = list(dict.fromkeys(definition.module for definition in found))
-    ordered = sorted(found, key=lambda one: (modules.index(one.module), original_of(one).lineno))
-    return {definition: found[definition] for definition in ordered}
-
-
-def _names(found: Iterable[Definition]) -> dict[Definition, str]:
-    """A name for each definition: its own, or, where that is taken, with the name of its module in front."""
-    names: dict[Definition, str] = {}
-    for definition in found:
-        name, module = definition.name, definition.module.rpartition(".")[2].strip("_")
-        while name in _TAKEN or name in names.values():
-            name = _longer(name, module)
-        names[definition] = name
-    return names
-
-
-def _longer(name: str, module: str) -> str:
-    """``_resized`` of psa becomes ``_psa_resized``, ``SIZE`` ``PSA_SIZE`` and ``Branch`` ``PsaBranch``."""
-    underscore, plain = "_" * name.startswith("_"), name.lstrip("_")
-    if plain.isupper():
-        return f"{underscore}{module.upper()}_{plain}"
-    if plain[:1].isupper():
-        return f"{underscore}{module.title().replace('_', '')}{plain}"
-    return f"{underscore}{module}_{plain}"
-
-
-def _imports(found: Mapping[Definition, Mapping[str, Meaning]]) -> list[Import]:
-    """Raises ExportError where one name would have to mean two things."""
-    imports = [
-        meaning for meanings in found.values() for meaning in meanings.values() if isinstance(meaning, Import)
-    ]
-    by_alias = {one.alias: one for one in imports}
-    if clashes := [one for one in imports if by_alias[one.alias] != one]:
-        raise ExportError(
-            f"python: '{clashes[0].alias}' is imported from {clashes[0].module} and from "
-            f"{by_alias[clashes[0].alias].module}; give one of them another name in the attention's file"
-        )
-    return imports
-
-
-def _definition(kind: Callable[..., Any]) -> Definition:
-    return Definition(kind.__module__, kind.__name__)
-
-
-def _is_ours(kind: Callable[..., Any]) -> bool:
-    return is_ours(kind.__module__)
-
-
-def _paragraph(text: str, opening: str = "") -> str:
-    filled = textwrap.fill(opening + _escaped(text), LINE, break_long_words=False, break_on_hyphens=False)
-    return filled.removeprefix(opening)
-
-
-def _escaped(text: str) -> str:
-    """Text that neither ends a string nor is changed by one."""
-    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -26,7 +26,11 @@ def write_python(subject: Subject, path: Path, weights: str) -> str:
     Raises:
         ExportError: the path cannot be written, or the file's network is not equal to the bit.
     """
-    source = python_source(subject.architecture, subject.trained, weights)
+    return write_compared(subject, path, python_source(subject.architecture, subject.trained, weights))
+
+
+def write_compared(subject: Subject, path: Path, source: str) -> str:
+    """Write a source whose ``build`` gives the network; as ``write_python``."""
     agreement = _agreement(subject, source, path)
     if not agreement.exact:
         raise ExportError(f"{path}: not written: the file's network is not the same ({agreement})")

@@ -1,0 +1,217 @@
+"""The file with nnU-Net's trainers: how to train by it, the trainers, then every class that they need."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from nas_attn.architecture import Architecture
+from nas_attn.architecture.write import network_name
+from nas_attn.errors import ExportError
+from nas_attn.export.python.carried import carried, definition_of
+from nas_attn.export.python.construction import Construction, constructions
+from nas_attn.export.python.definitions import Definition, Import, is_ours
+from nas_attn.export.python.expression import Name, Writer
+from nas_attn.export.python.hooks import wants_hooks
+from nas_attn.export.python.imports import import_lines
+from nas_attn.export.python.prose import paragraph
+from nas_attn.export.words import holding_sentence, origin_sentence
+from nas_attn.models.attention import attention_at
+from nas_attn.models.catalogue import KINDS
+from nas_attn.models.placement import AttentionSpec, Location, Site
+from nas_attn.wording.placements import describe
+
+TRAINER = "nnUNetTrainerAttention"
+BASELINE = f"{TRAINER}Baseline"
+
+_PLANNED = "nas_attn.export.nnunet.planned"
+_ATTEND, _PLACED = Definition(_PLANNED, "attend"), Definition(_PLANNED, "Placed")
+_FOLLOWING = Definition("nas_attn.export.nnunet.training", "FollowingTrainer")
+_ALWAYS = (
+    Import("__future__", "annotations", "annotations"),
+    Import("functools", "wraps", "wraps"),
+    Import("typing", "Any", "Any"),
+)
+_NNUNET = Import("nnunetv2.training.nnUNetTrainer.nnUNetTrainer", "nnUNetTrainer", "nnUNetTrainer")
+_PARTIAL = Import("functools", "partial", "partial")
+_NN = Import("torch", "nn", "nn")
+_SIZES = ("channels", "gate_channels", "classes")
+_SOME_CHANNELS = 64
+"""Those of a module whose construction is only written down."""
+
+_HEAD = '''\
+"""{title}
+
+{origin}
+
+Put this file into a folder of its own, let nnUNet_extTrainer name that folder, in training and in prediction, and
+
+    nnUNetv2_plan_and_preprocess -d DATASET -c 2d
+    nnUNetv2_train DATASET 2d FOLD -tr {trainer}
+    nnUNetv2_train DATASET 2d FOLD -tr {baseline}
+
+The first trainer puts the attention into the network that nnU-Net plans for the data; the second takes that
+network as it is. All else is nnU-Net's own. Compare them over the same folds: nnU-Net draws without a seed, and
+one fold says little. This file needs nnunetv2 and PyTorch, and nothing of nas-attn.
+"""
+'''
+
+_TRAINERS = '''
+
+class {trainer}({bases}):
+    """{about}."""
+
+    @staticmethod
+    @wraps(nnUNetTrainer.build_network_architecture)
+    def build_network_architecture(*arguments: Any, **options: Any) -> Any:
+        return {attend}(nnUNetTrainer.build_network_architecture(*arguments, **options), ATTENTION)
+
+
+class {baseline}(nnUNetTrainer):
+    """The baseline: the network as nnU-Net plans it."""
+'''
+
+
+@dataclass(frozen=True)
+class TrainerSource:
+    """The parts of the file.
+
+    Args:
+        head: its docstring.
+        imports: from the standard library and PyTorch.
+        attention: everything that needs PyTorch alone.
+        trainers: the classes.
+        attend: what the function that puts the attention into a network is called in it.
+    """
+
+    head: str
+    imports: tuple[Import, ...]
+    attention: str
+    trainers: str
+    attend: str
+
+    def __str__(self) -> str:
+        return f"{self.head}\n{import_lines([*self.imports, _NNUNET])}{self.attention}{self.trainers}"
+
+    @property
+    def without_trainers(self) -> str:
+        """What runs where nnU-Net is not installed."""
+        return f"{import_lines(self.imports)}{self.attention}"
+
+
+def trainer_name(architecture: Architecture) -> str:
+    """What the class with the attention is called, and after it the folder of nnU-Net's results."""
+    return f"{TRAINER}_{architecture.placement.id}"
+
+
+def trainer_source(architecture: Architecture) -> TrainerSource:
+    """The file for a placement.
+
+    Args:
+        architecture: of any network; its locations are taken by their levels.
+    Raises:
+        ExportError: it has no attention, or some that cannot stand in a network of others; all such are named.
+    """
+    placed = dict(architecture.placement.attended)
+    _check(placed)
+    with constructions() as made:
+        modules = {str(at): _some_module(spec, at, len(architecture.classes)) for at, spec in placed.items()}
+    for module in modules.values():
+        _name_sizes(module, made)
+    writer = Writer(
+        made, lambda kind: names[definition_of(kind)] if is_ours(kind.__module__) else f"nn.{kind.__name__}"
+    )
+    kinds = list(dict.fromkeys(kind for module in modules.values() for kind in writer.classes(module)))
+    follows = wants_hooks(nn.ModuleList(modules.values()))
+    ours = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
+    copied = carried([*ours, _PLACED, _ATTEND, *([_FOLLOWING] if follows else [])], _taken(architecture))
+    names = copied.names
+    others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not is_ours(kind.__module__)]
+    table = [
+        _entry(str(at), modules[str(at)], KINDS[spec.kind].kind.needs_gate, writer, names[_PLACED])
+        for at, spec in placed.items()
+    ]
+    trainers = _TRAINERS.format(
+        trainer=trainer_name(architecture),
+        baseline=BASELINE,
+        bases=", ".join([*([names[_FOLLOWING]] if follows else []), "nnUNetTrainer"]),
+        about=describe(architecture.placement),
+        attend=names[_ATTEND],
+    )
+    return TrainerSource(
+        _head(architecture),
+        (*_ALWAYS, *others, *copied.imports),
+        f"{copied.text}\n\nATTENTION = {{\n{''.join(table)}}}\n",
+        trainers,
+        names[_ATTEND],
+    )
+
+
+def _taken(architecture: Architecture) -> tuple[str, ...]:
+    return ("ATTENTION", trainer_name(architecture), BASELINE, "nnUNetTrainer", *_SIZES)
+
+
+def _check(placed: Mapping[Location, AttentionSpec]) -> None:
+    if not placed:
+        raise ExportError(
+            "nnunet: this placement has no attention, and the baseline is nnU-Net's own trainer: nnUNetv2_train "
+            "DATASET 2d FOLD; --pick first takes the first with attention"
+        )
+    problems = []
+    for location, spec in placed.items():
+        kind = KINDS[spec.kind].kind
+        if kind.replaces:
+            problems.append(f"{location}: {kind.name} {kind.replaces}, which nas-attn's own U-Net only allows")
+        elif kind.needs_clip:
+            problems.append(f"{location}: {kind.name} looks at the frames of a clip, and nnU-Net has still images")
+    if problems:
+        raise ExportError([f"nnunet: {problem}" for problem in problems])
+
+
+def _some_module(spec: AttentionSpec, location: Location, classes: int) -> nn.Module:
+    site = Site(
+        location,
+        channels=_SOME_CHANNELS,
+        height=_SOME_CHANNELS,
+        width=_SOME_CHANNELS,
+        gate_channels=_SOME_CHANNELS,
+        gate_size=(_SOME_CHANNELS, _SOME_CHANNELS),
+        only_inserted=True,
+    )
+    return attention_at(spec, site, classes)
+
+
+def _name_sizes(module: nn.Module, made: dict[nn.Module, Construction]) -> None:
+    """Write variables for the sizes that only the planned network tells, also of a module within its start."""
+    within = [one for one in made[module].args if isinstance(one, nn.Module)]
+    for part in (module, *within):
+        made[part] = replace(made[part], options=_named(made[part].options))
+
+
+def _named(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: Name(name) if name in _SIZES else value for name, value in options.items()}
+
+
+def _entry(location: str, module: nn.Module, gated: bool, writer: Writer, placed: str) -> str:
+    """A line, or some, of the table of attention."""
+    opening = f'    "{location}": {placed}(lambda {", ".join(_SIZES)}: '
+    ending = ", gated=True" if gated else ""
+    return f"{opening}{writer.write(module, '    ', len(opening + ending) + 2)}{ending}),\n"
+
+
+def _head(architecture: Architecture) -> str:
+    title = f"Trainers of nnU-Net v2 for {describe(architecture.placement)}."
+    found_in = (
+        f"The placement is one of {network_name(architecture)}: its level N is stage N of nnU-Net's network."
+    )
+    sentences = (origin_sentence(architecture), found_in, holding_sentence(architecture))
+    return _HEAD.format(
+        title=paragraph(title, opening='"""'),
+        origin=paragraph(" ".join(filter(None, sentences))),
+        trainer=trainer_name(architecture),
+        baseline=BASELINE,
+    )

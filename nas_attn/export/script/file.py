@@ -1,0 +1,162 @@
+"""The training script: the file of the network, then the loop and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from nas_attn.architecture import Architecture
+from nas_attn.errors import ExportError
+from nas_attn.export.python.definitions import Definition, Import
+from nas_attn.export.python.expression import Writer, text
+from nas_attn.export.python.file import Addition, python_source
+from nas_attn.models.asked_network import ALL, IMAGENET, NO_WEIGHTS
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.families import FAMILIES
+from nas_attn.training.recipe import Recipe
+from nas_attn.training.suited import recipe_for
+
+BATCH_SIZE, STEPS = 16, 3000
+"""As ``nas-attn train`` has them."""
+_LOOP = "nas_attn.export.script.loop"
+_PARTS = ("read_pairs", "train", "class_ious")
+_RECIPE = Definition("nas_attn.training.recipe", "Recipe")
+_REMOVE = Definition("nas_attn.models.insertion.insert", "remove_modules")
+_READ, _FIT = Definition("nas_attn.export.python.runtime", "read_tensors"), Definition(_LOOP, "fit_tensors")
+
+_HOW = """
+Train it and the baseline, and compare them on the validation images (masks hold class numbers, 255 is ignored):
+
+    python {name} IMAGES MASKS --val-images IMAGES --val-masks MASKS{weights}
+    python {name} IMAGES MASKS --val-images IMAGES --val-masks MASKS{weights} --baseline
+
+The recipe is that of the search: its loss, optimiser, schedule, augmentation. It also needs NumPy and Pillow.
+"""
+
+_MAIN = '''
+
+def main() -> None:
+    """Train, print the IoU of each class, write the weights."""
+    parser = argparse.ArgumentParser(description="Train the network with its attention, or without.")
+    parser.add_argument("images", type=Path, help="folder of training images")
+    parser.add_argument("masks", type=Path, help="folder of their masks, by the same names")
+    parser.add_argument("--val-images", type=Path)
+    parser.add_argument("--val-masks", type=Path)
+    parser.add_argument("--baseline", action="store_true", help="leave the attention away")
+    parser.add_argument("--steps", type=int, default={steps})
+    parser.add_argument("--image-size", type=int, default={image_size}, help="side of the crops, in pixels")
+    parser.add_argument("--batch-size", type=int, default={batch_size})
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("-o", "--output", type=Path, default=Path("weights.pt"))
+{weights_flag}    asked = parser.parse_args()
+    torch.manual_seed(asked.seed)
+    network = build()
+    if asked.baseline:
+        {drop}
+{weights}    network.to(asked.device)
+    settings = {{name: getattr(asked, name) for name in ("steps", "image_size", "batch_size", "seed")}}
+    pairs = {read_pairs}(asked.images, asked.masks, {channels})
+    {train}(network, pairs, normalise, {recipe}({changes}), settings, torch.device(asked.device))
+    torch.save(network.state_dict(), asked.output)
+    if asked.val_images is not None:
+        pairs = {read_pairs}(asked.val_images, asked.val_masks, {channels})
+        ious = {class_ious}(network, pairs, normalise, len(CLASSES))
+        for name, iou in zip(CLASSES, ious, strict=True):
+            print(f"IoU x100 of {{name}}: {{100 * iou:.2f}}")
+    print(f"weights: {{asked.output}}")
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+
+_PRETRAINED = '''
+
+def pretrained() -> {torch_nn}.Module:
+    """The network with its library's own weights, which may be fetched."""
+    return {call}
+'''
+
+_FLAG = '    parser.add_argument("--weights", type=Path, required=True, help="trained weights to begin with")\n'
+_FROM_FILE = """\
+    print("tensors that fit:", {fit}(network.network, {read}(asked.weights)))
+"""
+_FROM_LIBRARY = "    {fit}(network.network, pretrained().state_dict())\n"
+
+
+def script_source(architecture: Architecture, name: str) -> str:
+    """A script that trains the network, or its baseline, on two folders.
+
+    Args:
+        architecture: of still images, of any network all of whose parts learn.
+        name: of the file.
+    Raises:
+        ExportError: the script cannot train it as a search did.
+    """
+    network = architecture.network
+    if network.frames > 1:
+        raise ExportError("script: reads still images, and this network takes clips; --format python has no loop")
+    if not isinstance(network, DescribedNetwork):
+        raise ExportError(
+            "script: is for networks of other libraries and of your own; nas-attn's U-Net is trained by "
+            "'nas-attn train', and --format python has it without nas-attn"
+        )
+    if network.asked.train != ALL:
+        raise ExportError(f"script: trains all parts of a network, and this one has train: {network.asked.train}")
+    if network.in_channels not in (1, 3):
+        raise ExportError(f"script: reads images of 1 or 3 channels, and these have {network.in_channels}")
+    from_file = network.asked.weights not in (NO_WEIGHTS, IMAGENET)
+    used = [Definition(_LOOP, part) for part in _PARTS] + [_RECIPE, _REMOVE]
+    if network.asked.weights != NO_WEIGHTS:
+        used.append(_FIT)
+    addition = Addition(
+        tuple(used),
+        (Import("argparse", "", "argparse"), Import("torch", "nn", "nn")),
+        _HOW.format(name=name, weights=" --weights FILE" if from_file else ""),
+        lambda names, writer: _ending(architecture, network, names, writer),
+    )
+    return python_source(architecture, None, "weights.pt", addition)
+
+
+def _ending(
+    architecture: Architecture, network: DescribedNetwork, names: Mapping[Definition, str], writer: Writer
+) -> str:
+    pretrained, flag, weights = "", "", ""
+    if network.asked.weights == IMAGENET:
+        pretrained = _PRETRAINED.format(torch_nn="nn", call=_library_call(network, writer))
+        weights = _FROM_LIBRARY.format(fit=names[_FIT])
+    elif network.asked.weights != NO_WEIGHTS:
+        flag, weights = _FLAG, _FROM_FILE.format(fit=names[_FIT], read=names[_READ])
+    parts = {part: names[Definition(_LOOP, part)] for part in _PARTS}
+    return pretrained + _MAIN.format(
+        **parts,
+        steps=STEPS,
+        image_size=architecture.image_size,
+        batch_size=BATCH_SIZE,
+        channels=network.in_channels,
+        drop=f"{names[_REMOVE]}(network.network)",
+        recipe=names[_RECIPE],
+        changes=_changes(recipe_for(network)),
+        weights_flag=flag,
+        weights=weights,
+    )
+
+
+def _changes(recipe: Recipe) -> str:
+    """In what a recipe differs from the usual one, as arguments."""
+    return ", ".join(
+        f"{one.name}={text(getattr(recipe, one.name))}"
+        for one in fields(Recipe)
+        if getattr(recipe, one.name) != one.default
+    )
+
+
+def _library_call(network: DescribedNetwork, writer: Writer) -> str:
+    plan = FAMILIES[network.asked.family].plan_pretrained
+    if plan is None:
+        raise ExportError(f"script: {network.asked.family} has no weights of its own")
+    builder = plan(network.asked, network.in_channels, network.classes)
+    arguments = ", ".join(f"{name}={writer.write(value, '', 0)}" for name, value in builder.arguments.items())
+    return f"{builder.name.rpartition('.')[2]}({arguments})"

@@ -1,0 +1,156 @@
+"""The training loop of an exported script: copied into it; it needs PyTorch, NumPy and Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_attn.training.batches import tint
+from nas_attn.training.batchnorm import recalibrate_batchnorm
+from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.metrics.iou import IGNORED
+from nas_attn.training.optimiser import build_optimiser, learning_rates
+from nas_attn.training.recipe import Recipe
+
+Pair = tuple[Tensor, Tensor]
+"""An image (C, H, W) and its mask of class numbers (H, W); 255 is ignored."""
+
+
+def read_pairs(images: Path, masks: Path, channels: int) -> list[Pair]:
+    """Every image of a folder with the mask of the same name, whatever the two suffixes.
+
+    Args:
+        images: folder.
+        masks: folder; a mask holds class numbers.
+        channels: C, 1 or 3.
+    """
+    by_name = {path.stem: path for path in masks.iterdir()}
+    paths = sorted(path for path in images.iterdir() if path.stem in by_name)
+    if not paths:
+        raise SystemExit(f"{images}: no image has a mask of its name in {masks}")
+    mode = "L" if channels == 1 else "RGB"
+    return [(_pixels(path, mode), _pixels(by_name[path.stem], None)[0]) for path in paths]
+
+
+def _pixels(path: Path, mode: str | None) -> Tensor:
+    with Image.open(path) as opened:
+        found = np.array(opened if mode is None else opened.convert(mode))
+    return torch.from_numpy(found.reshape(*found.shape[:2], -1)).permute(2, 0, 1)
+
+
+def crops(
+    pairs: Sequence[Pair], size: int, batch: int, draw: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches without end: crops, flipped by chance, their masks, and the numbers by which they are tinted.
+
+    Shape: (N, C, S, S) pixels, (N, S, S) masks, (N, 6) numbers in [0, 1).
+    """
+    order: list[int] = []
+    while True:
+        while len(order) < batch:
+            order += torch.randperm(len(pairs), generator=draw).tolist()
+        draws = torch.rand(batch, 6, generator=draw)
+        cut = [_crop(pairs[index], size, numbers) for index, numbers in zip(order[:batch], draws, strict=True)]
+        del order[:batch]
+        yield torch.stack([one for one, _ in cut]), torch.stack([one for _, one in cut]), draws
+
+
+def _crop(pair: Pair, size: int, numbers: Tensor) -> Pair:
+    """A square of an image; beyond a smaller image its border goes on, and counts for nothing."""
+    image, mask = pair
+    height, width = mask.shape
+    below, right = max(0, size - height), max(0, size - width)
+    if below or right:
+        image = functional.pad(image[None].float(), (0, right, 0, below), mode="replicate")[0]
+        mask = functional.pad(mask, (0, right, 0, below), value=IGNORED)
+    top, left = (int(number * (side - size + 1)) for number, side in zip(numbers[:2], mask.shape, strict=True))
+    flipped = [axis for axis, number in zip((-2, -1), numbers[2:4], strict=True) if number < 0.5]
+    image, mask = (one[..., top : top + size, left : left + size].flip(flipped) for one in (image, mask))
+    return image.float(), mask
+
+
+def train(
+    network: Any,
+    pairs: Sequence[Pair],
+    normalise: Callable[[Tensor], Tensor],
+    recipe: Recipe,
+    settings: Mapping[str, int],
+    device: torch.device,
+) -> None:
+    """Train a network in place; it is then in eval mode.
+
+    Args:
+        network: (N, C, H, W) -> (N, K, H, W), on the device.
+        pairs: the training images.
+        normalise: of pixels.
+        recipe: of the search.
+        settings: steps, image_size, batch_size and seed.
+        device: where to train.
+    """
+    steps, draw = settings["steps"], torch.Generator().manual_seed(settings["seed"])
+    batches = crops(pairs, settings["image_size"], settings["batch_size"], draw)
+    optimiser, shares = _optimiser(network, recipe)
+    network.train()
+    for step, rate in enumerate(learning_rates(recipe, steps).tolist()):
+        pixels, masks, draws = (one.to(device) for one in next(batches))
+        for group, share in zip(optimiser.param_groups, shares, strict=True):
+            group["lr"] = rate * share
+        if hasattr(network, "begin_step"):
+            network.begin_step(step, steps)
+        loss = segmentation_loss(network(tint(normalise(pixels), draws, recipe)), masks)
+        if hasattr(network, "own_loss"):
+            loss = loss + network.own_loss(masks)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+        optimiser.step()
+        if (step + 1) % max(1, steps // 20) == 0:
+            print(f"step {step + 1} of {steps}: loss {loss.item():.4f}", flush=True)
+    more = (normalise(next(batches)[0].to(device)) for _ in range(recipe.recalibration_batches))
+    recalibrate_batchnorm(network, more, network)
+
+
+def _optimiser(network: Any, recipe: Recipe) -> tuple[torch.optim.Optimizer, list[float]]:
+    """AdamW, and the share of the learning rate that each of its groups takes."""
+    slow = {id(one) for one in getattr(network, "trained_part", list)()}
+    parts: list[list[nn.Parameter]] = [[], [], [], []]
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            parts[2 * (id(parameter) in slow) + (parameter.ndim <= 1)].append(parameter)
+    optimiser = build_optimiser(parts[0], parts[1], recipe, slow=(parts[2], parts[3]))
+    return optimiser, [
+        recipe.encoder_share if id(group["params"][0]) in slow else 1.0 for group in optimiser.param_groups
+    ]
+
+
+@torch.inference_mode()
+def class_ious(
+    network: nn.Module, pairs: Sequence[Pair], normalise: Callable[[Tensor], Tensor], classes: int
+) -> list[float]:
+    """IoU of each class, pooled over all pixels of some images; nan of a class that no mask and no answer has."""
+    device = next(network.parameters()).device
+    both, either = torch.zeros(classes), torch.zeros(classes)
+    for image, mask in pairs:
+        labels = network(normalise(image[None].to(device))).argmax(1)[0].cpu()
+        counts = mask != IGNORED
+        for index in range(classes):
+            said, true = (labels == index) & counts, (mask == index) & counts
+            both[index] += (said & true).sum()
+            either[index] += (said | true).sum()
+    ious: list[float] = (both / either).tolist()
+    return ious
+
+
+def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
+    """Let a network have the tensors of its names and shapes; gives their number."""
+    own = network.state_dict()
+    fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting)

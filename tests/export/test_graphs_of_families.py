@@ -1,0 +1,66 @@
+"""ONNX files and programs of networks of all families, with attention at every place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nas_attn.architecture import Architecture
+from nas_attn.export.agreement import stirred
+from nas_attn.export.onnx_file import write_onnx
+from nas_attn.export.program import write_program
+from nas_attn.export.subject import Subject
+from nas_attn.models.asked_network import AskedNetwork
+from nas_attn.models.discovery import look_at
+from nas_attn.models.placement import AttentionSpec
+from tests.models.discovery.test_sites import NETWORKS, installed
+
+WRITERS = {"network.onnx": write_onnx, "network.pt2": write_program}
+QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18", "monai:UNet", "nnunet:PlainConvUNet")
+"""One network of each family; tracing all of them takes minutes."""
+
+
+def answers_of(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What a program other than ours makes of the file."""
+    if path.suffix == ".pt2":
+        module = torch.export.load(path).module()
+        return lambda images: module(images)
+    runtime = pytest.importorskip("onnxruntime", reason="needs pip install 'nas-attn[onnx]'")
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("file", WRITERS)
+@pytest.mark.parametrize(
+    "text", [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in NETWORKS if one not in QUICK)]
+)
+def test_a_network_of_any_family_is_written(
+    text: str, file: str, small_unet: type[nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = look_at(AskedNetwork.parse(text) if "small" in text else installed(text), 3, 2).network
+    gated = [one.location for one in network.found if one.gate][:1]
+    placement = network.plain.replace(network.found[0].location, AttentionSpec("se"))
+    for location in gated:
+        placement = placement.replace(location, AttentionSpec("gate"))
+    side = 2 * network.least_size
+    subject = Subject(Architecture(network, placement, ("ground", "cell"), (0.0,) * 3, (1.0,) * 3, side))
+    module = subject.network()
+    module.load_state_dict(stirred(module.state_dict()))
+    monkeypatch.setattr(Subject, "network", lambda _: module)
+    said = WRITERS[file](subject, tmp_path / file, None)
+
+    smallest = re.match(rf"any size from (\d+) pixels up in multiples of {network.divisor}: ", said)
+    assert smallest is not None, said
+    height, width = int(smallest[1]), int(smallest[1]) + 2 * network.divisor
+    images = torch.randn(3, 3, height, width, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected, given = module(images), answers_of(tmp_path / file)(images)
+    largest = expected.abs().max().item()
+    assert largest > 0.01
+    torch.testing.assert_close(given / largest, expected / largest, rtol=0, atol=1e-4)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from nas_attn.budget import PLAIN
 from nas_attn.data import absent_classes
+from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.wording.numbers import amount, counted
 
@@ -35,7 +36,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
     from nas_attn.study.setup.begin import study_url
 
     settings, dataset = resolved.settings, resolved.dataset
-    metric = METRICS[settings.metric]
+    metric, recipe = METRICS[settings.metric], settings.recipe
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain
     table = Table.grid(padding=(0, 2))
     left = max(0, settings.trials - n_done)
@@ -51,6 +52,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
             f"{space.height}x{space.width}",
         ),
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
+        ("loss", loss_text(recipe.loss, recipe.class_weights, recipe.foreground)),
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),

@@ -14,12 +14,14 @@ from nas_attn.budget import PLAIN, SCRATCH
 from nas_attn.commands import command
 from nas_attn.config import checks
 from nas_attn.document import Read, one_of
+from nas_attn.losses import CE_DICE, LOSSES
 from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.kind import START
 from nas_attn.space.ceiling import WAYS_TO_WRITE
 
 AUTO: Final = "auto"
 FULL: Final = "full"
+NONE: Final = "none"
 SYNTHETIC, CLIPS = "synthetic", "clips"
 BUILT_IN = (SYNTHETIC, CLIPS)
 """Data that need no folder."""
@@ -76,6 +78,9 @@ _Share = Annotated[float, Ge(0), Lt(1)]
 _GpuShare = Annotated[float, Gt(0), Le(8)]
 _Cost = Annotated[str, one_of(*COSTS)]
 _Metric = Annotated[str, one_of(*METRICS)]
+Loss = Annotated[str, one_of(*LOSSES)]
+ClassWeights = Annotated[str, Read(checks.class_weights, checks.CLASS_WEIGHTS)]
+Foreground = Annotated[float, Ge(0), Le(1)]
 _Start = Annotated[str, one_of(*map(str, START.choices))]
 _Auto = Annotated[str, one_of(AUTO)]
 _LadderStart = Annotated[str, one_of(SCRATCH, PLAIN)]
@@ -108,6 +113,17 @@ class StudyRequest:
     metric: _Metric = _setting(
         MEAN_IOU, _COMMON,
         "first objective, over all pixels or image by image; classes that the masks lack are left out")
+    loss: Loss = _setting(
+        CE_DICE, _COMMON,
+        "what every run minimises; tversky and focal are made for rare classes")
+    class_weights: ClassWeights = _setting(
+        NONE, _COMMON,
+        "how much each class counts in the loss, in the order of the classes; auto gives rare ones more, by their "
+        "share of the training masks")
+    foreground: Foreground = _setting(
+        0.0, _DATA,
+        "share of the training crops that are centred on a pixel of a class other than the first; nnU-Net takes "
+        "0.33")
     storage: _Url | None = _setting(
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(

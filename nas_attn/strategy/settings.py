@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
+from nas_attn.losses import CE_DICE
 from nas_attn.metric import MEAN_IOU
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
@@ -129,7 +130,7 @@ class StudySettings:
             "seed": self.seed,
             "finalists": self.finalists,
             "precision": str(self.precision),
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.to_dict(),
             "device": self.device_kind,
         }
 
@@ -177,6 +178,9 @@ _UNSAID = {
     "screening seeds": 1,
     "out of memory": "fail",
     "space.network.frames": 1,
+    "recipe.loss": CE_DICE,
+    "recipe.class_weights": [],
+    "recipe.foreground": 0.0,
 }
 """What holds where an identity does not say it."""
 

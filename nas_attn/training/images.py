@@ -144,6 +144,11 @@ class DeviceImages:
         # Of a grey image both layouts are contiguous, and kernels are chosen by the strides.
         return pixels.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format), masks
 
+    def mask(self, number: int) -> Tensor:
+        """The mask of an image, (H, W), where the set is kept."""
+        height, width = self.sizes[number]
+        return self.masks[self._starts[number] :][: height * width].view(height, width)
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""
         return normalise(pixels, self.mean, self.std)

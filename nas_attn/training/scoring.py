@@ -15,7 +15,7 @@ from nas_attn.errors import DataError
 from nas_attn.metric import MEAN_IOU, METRICS, all_metrics
 from nas_attn.record import Score
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.loss import Loss, segmentation_loss
 from nas_attn.training.metrics import IntersectionOverUnion
 from nas_attn.training.segmenter import Segmenter
 
@@ -38,7 +38,13 @@ class SegmentedImages:
     masks: Tensor
 
 
-def score_images(segmenter: Segmenter, images: DeviceImages, classes: int, metric: str = MEAN_IOU) -> Score:
+def score_images(
+    segmenter: Segmenter,
+    images: DeviceImages,
+    classes: int,
+    metric: str = MEAN_IOU,
+    loss: Loss = segmentation_loss,
+) -> Score:
     """Segment whole images at their true sizes and compare them with their masks.
 
     Where several processes train together, each segments its share and all get the score of the whole.
@@ -48,6 +54,7 @@ def score_images(segmenter: Segmenter, images: DeviceImages, classes: int, metri
         images: the validation or the test set.
         classes: K.
         metric: whose value is the score, one of ``METRICS``; all are in it.
+        loss: whose mean is beside it.
     Raises:
         DataError: no mask has a class that the metric judges.
     """
@@ -60,7 +67,7 @@ def score_images(segmenter: Segmenter, images: DeviceImages, classes: int, metri
     pixels: list[int] = []
     for found in segment_images(segmenter, images, rank, world_size):
         iou.update(found.logits.argmax(1), found.masks, found.numbers)
-        losses.append(segmentation_loss(found.logits, found.masks))
+        losses.append(loss(found.logits, found.masks))
         pixels.append(found.masks.numel())
     _, per_class = iou.compute()
     overlaps, groups = iou.overlaps(), _groups(images, classes).cpu().numpy()

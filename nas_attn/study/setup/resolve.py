@@ -37,7 +37,7 @@ from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_fo
 from nas_attn.study.workers.cluster_address import check_cluster
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
-from nas_attn.training import Precision, recipe_for, statistics_for
+from nas_attn.training import Precision, Recipe, class_weights_of, recipe_for, statistics_for
 from nas_attn.training.evaluation import CostTable, DataSource, TrainingEvaluator
 
 TRIALS = 200
@@ -152,7 +152,7 @@ def resolve(request: StudyRequest) -> Resolved:
         n_screening_seeds=asked.screening_seeds,
         finalists=asked.finalists,
         precision=Precision.parse(asked.precision),
-        recipe=recipe_for(space.network),
+        recipe=_recipe(asked, space, dataset),
         devices=devices,
         workers=int(asked.workers),
         parallel=asked.parallel or int(asked.workers),
@@ -168,6 +168,16 @@ def resolve(request: StudyRequest) -> Resolved:
     _check_metric(settings, dataset)
     costs = CostTable(space.network, space.height, space.width)
     return Resolved(replace(asked, study=settings.study), settings, preset, dataset, costs)
+
+
+def _recipe(request: StudyRequest, space: SearchSpace, dataset: Dataset) -> Recipe:
+    """The recipe of the network's runs, with what was asked for about its loss and its crops."""
+    return replace(
+        recipe_for(space.network),
+        loss=request.loss,
+        class_weights=class_weights_of(request.class_weights, dataset),
+        foreground=request.foreground,
+    )
 
 
 def _contradictions(request: StudyRequest) -> list[str]:

@@ -31,6 +31,7 @@ from nas_attn.training import (
     Stamp,
     TrainedRun,
     add_gradients,
+    build_loss,
     fresh_network,
     score_images,
     start_at_frequencies,
@@ -122,7 +123,9 @@ class TrainingEvaluator:
 
     def score(self, module: nn.Module) -> Score:
         """What a trained network is worth on the validation set."""
-        return score_images(self.segmenter(module), self._sets.val, self.network.classes, self.metric)
+        val, recipe = self._sets.val, self.recipe
+        loss = build_loss(recipe.loss, recipe.class_weights, val.device)
+        return score_images(self.segmenter(module), val, self.network.classes, self.metric, loss)
 
     def segmenter(self, module: nn.Module) -> Segmenter:
         """What gives a trained network whole images."""
@@ -221,7 +224,7 @@ class TrainingEvaluator:
     def _plain_name(self, budget: Budget, seed: int) -> str:
         """Of the file: all that decides the weights but the data, which have a folder of their own."""
         device, network = torch.device(self.device).type, asdict(self.network)
-        decisive = (network, budget.to_dict(), asdict(self.recipe), str(self.precision), device, seed)
+        decisive = (network, budget.to_dict(), self.recipe.to_dict(), str(self.precision), device, seed)
         return f"plain-{sha256(repr(decisive).encode()).hexdigest()[:16]}.safetensors"
 
     @cached_property
@@ -260,7 +263,8 @@ class TrainingEvaluator:
         shape = (images, self.network.in_channels, budget.image_size, budget.image_size)
         inputs = self.precision.arrange(torch.zeros(shape, device=device))
         masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
-        hooks = ModuleHooks(module, steps=1, seed=0)
+        loss = build_loss(self.recipe.loss, self.recipe.class_weights, device)
+        hooks = ModuleHooks(module, steps=1, seed=0, loss=loss)
 
         def step() -> None:
             add_gradients(module, hooks, inputs, masks, self.precision, parts=parts, frames=self.network.frames)

@@ -11,10 +11,11 @@ from annotated_types import Ge, Gt
 from nas_attn.analysis import Interval, RankedPlacement
 from nas_attn.analysis.verification import Verdict, Verification
 from nas_attn.budget import Budget
-from nas_attn.config.settings import Foreground, Loss
+from nas_attn.config.settings import Foreground, Loss, MetricName
 from nas_attn.document import Read, shown
 from nas_attn.errors import ExportError
 from nas_attn.losses import CE_DICE, weight_problem
+from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.names import name_problem
@@ -53,6 +54,7 @@ class Found:
         loss: name of the loss of its runs.
         class_weights: of each class in it; empty where all counted alike.
         foreground: share of its training crops that were centred on foreground.
+        metric: name of the metric by which the search judged; what is called iou below are values of it.
     """
 
     study: str
@@ -70,6 +72,12 @@ class Found:
     loss: Loss = CE_DICE
     class_weights: tuple[Annotated[float, Gt(0)], ...] = ()
     foreground: Foreground = 0.0
+    metric: MetricName = MEAN_IOU
+
+    @property
+    def word(self) -> str:
+        """What the search's values are called."""
+        return METRICS[self.metric].word
 
 
 @dataclass(frozen=True)

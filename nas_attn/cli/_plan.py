@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.budget import PLAIN
+from nas_attn.commands import command
 from nas_attn.data import absent_classes
 from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
@@ -57,7 +58,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
         ("time", _time(settings, left, trial_seconds)),
-        (metric.word, f"{metric.definition}{_left_out(dataset)}"),
+        (metric.word, f"{metric.definition}{_left_out(dataset)}{_unverified(metric, dataset)}"),
     )
     for name, text in rows:
         table.add_row(Text(name, style="bold"), Text(text))
@@ -143,6 +144,17 @@ def _left_out(dataset: Dataset) -> str:
     """The classes that are no part of the mean, the same for all trials."""
     absent = absent_classes(dataset.val, dataset.classes)
     return f"; without {', '.join(absent)}, which no validation mask holds" if absent else ""
+
+
+def _unverified(metric: Metric, dataset: Dataset) -> str:
+    """That the test data cannot judge by the metric."""
+    from nas_attn.study.setup.resolve import is_judged
+
+    if is_judged(metric.name, dataset.test, dataset.classes):
+        return ""
+    return (
+        f"; no test mask holds a class but {dataset.classes[0]}, so that '{command('verify')}' cannot judge by it"
+    )
 
 
 def _done(number: int) -> str:

@@ -77,7 +77,7 @@ _Steps = Annotated[int, Ge(1), Le(checks.MOST_STEPS)]
 _Share = Annotated[float, Ge(0), Lt(1)]
 _GpuShare = Annotated[float, Gt(0), Le(8)]
 _Cost = Annotated[str, one_of(*COSTS)]
-_Metric = Annotated[str, one_of(*METRICS)]
+MetricName = Annotated[str, one_of(*METRICS)]
 Loss = Annotated[str, one_of(*LOSSES)]
 ClassWeights = Annotated[str, Read(checks.class_weights, checks.CLASS_WEIGHTS)]
 Foreground = Annotated[float, Ge(0), Le(1)]
@@ -110,7 +110,7 @@ class StudyRequest:
         "how many seeds the proposals take in turn, so that the luck of one seed does not lead the search")
     strategy: _Strategy = _setting("additive", _COMMON, "who proposes placements")
     cost: _Cost = _setting("macs", _COMMON, "second objective")
-    metric: _Metric = _setting(
+    metric: MetricName = _setting(
         MEAN_IOU, _COMMON,
         "first objective, over all pixels or image by image; classes that the masks lack are left out")
     loss: Loss = _setting(

@@ -53,6 +53,7 @@ def architecture_of(
             version=__version__,
             date=datetime.now(UTC).date().isoformat(),
             converged=None if curve is None else curve.converged,
+            metric=ranking.metric.name,
             **_training(identity["recipe"]),
         ),
         results=Results.of(row),

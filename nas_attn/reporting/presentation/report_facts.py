@@ -100,7 +100,7 @@ def _metric(ranking: Ranking) -> list[str]:
     """What the reader has to know where the study was not led by mean IoU."""
     if ranking.metric.name == MEAN_IOU:
         return []
-    return [f"IoU on this page stands for {ranking.metric.title}. {ranking.metric.definition}."]
+    return [f"{ranking.metric.heading} on this page is the {ranking.metric.title}. {ranking.metric.definition}."]
 
 
 def _settings(

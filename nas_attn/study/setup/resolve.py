@@ -13,7 +13,7 @@ import torch
 from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
-from nas_attn.data import Dataset, absent_classes, may_be_folder
+from nas_attn.data import Dataset, LabelledImages, absent_classes, may_be_folder
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
@@ -405,12 +405,17 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
 
 def _check_metric(settings: StudySettings, dataset: Dataset) -> None:
     """Validation masks without foreground have no foreground IoU."""
-    absent = absent_classes(dataset.val, dataset.classes)
-    if METRICS[settings.metric].foreground and set(dataset.classes[1:]) <= set(absent):
+    if not is_judged(settings.metric, dataset.val, dataset.classes):
         raise DataError(
             f"--metric {settings.metric}: no validation mask holds a class but {dataset.classes[0]}; take another "
             "metric, or label some"
         )
+
+
+def is_judged(metric: str, images: LabelledImages, classes: tuple[str, ...]) -> bool:
+    """Whether the masks of a split hold a class that a metric judges, where it leaves out the first."""
+    absent = absent_classes(images, classes)
+    return not (METRICS[metric].foreground and set(classes[1:]) <= set(absent))
 
 
 def _default_name(space: SearchSpace, data: str) -> str:

@@ -59,6 +59,7 @@ def search(
     loss: str = CE_DICE,
     class_weights: str = "none",
     foreground: float = 0.0,
+    folds: int | None = None,
     storage: str | None = None,
     start: str | None = None,
     network: str | Callable[..., nn.Module] | None = None,

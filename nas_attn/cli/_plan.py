@@ -53,12 +53,13 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
             f"{space.height}x{space.width}",
         ),
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
+        *_folds(resolved),
         ("loss", loss_text(recipe.loss, recipe.class_weights, recipe.foreground)),
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
         ("time", _time(settings, left, trial_seconds)),
-        (metric.word, f"{metric.definition}{_left_out(dataset)}{_unverified(metric, dataset)}"),
+        (metric.word, f"{metric.definition}{_left_out(resolved)}{_unverified(metric, dataset)}"),
     )
     for name, text in rows:
         table.add_row(Text(name, style="bold"), Text(text))
@@ -140,9 +141,25 @@ def _objective(metric: Metric) -> str:
     return metric.word if metric.name == MEAN_IOU else metric.title
 
 
-def _left_out(dataset: Dataset) -> str:
+def _folds(resolved: Resolved) -> list[tuple[str, str]]:
+    settings, dataset = resolved.settings, resolved.dataset
+    if not settings.folds:
+        return []
+    return [
+        (
+            "folds",
+            f"{settings.n_folds} of the {len(dataset.train) + len(dataset.val)} training and validation "
+            f"{dataset.units}, each held out in turn: a trial trains {settings.n_folds} networks",
+        )
+    ]
+
+
+def _left_out(resolved: Resolved) -> str:
     """The classes that are no part of the mean, the same for all trials."""
-    absent = absent_classes(dataset.val, dataset.classes)
+    from nas_attn.study.setup.resolve import judged_images
+
+    classes = resolved.dataset.classes
+    absent = absent_classes(judged_images(resolved.settings, resolved.dataset), classes)
     return f"; without {', '.join(absent)}, which no validation mask holds" if absent else ""
 
 

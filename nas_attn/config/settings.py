@@ -80,6 +80,7 @@ _Cost = Annotated[str, one_of(*COSTS)]
 MetricName = Annotated[str, one_of(*METRICS)]
 Loss = Annotated[str, one_of(*LOSSES)]
 ClassWeights = Annotated[str, Read(checks.class_weights, checks.CLASS_WEIGHTS)]
+_Folds = Annotated[int, Ge(2), Le(100)]
 Foreground = Annotated[float, Ge(0), Le(1)]
 _Start = Annotated[str, one_of(*map(str, START.choices))]
 _Auto = Annotated[str, one_of(AUTO)]
@@ -124,6 +125,10 @@ class StudyRequest:
         0.0, _DATA,
         "share of the training crops that are centred on a pixel of a class other than the first; nnU-Net takes "
         "0.33")
+    folds: _Folds | None = _setting(
+        None, _DATA,
+        "for a set too small for one split: how many folds of the training and validation images are held out in "
+        "turn, so that a trial trains as many networks and is judged on all of these images", "the data's split")
     storage: _Url | None = _setting(
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(

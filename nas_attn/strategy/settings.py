@@ -48,6 +48,8 @@ class StudySettings:
         timeout: seconds after which no further trial begins; None for no limit.
         outside: what of it is a user's own, and the ``module:name`` of each.
         metric: name of the first objective.
+        folds: the fold of each training and then of each validation image, or clip; empty where the split is that
+            of the data.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
     """
 
@@ -77,7 +79,13 @@ class StudySettings:
     timeout: float | None = None
     split: bool = False
     metric: str = MEAN_IOU
+    folds: tuple[int, ...] = ()
     outside: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def n_folds(self) -> int:
+        """How many networks a trial trains."""
+        return max(self.folds, default=0) + 1
 
     @property
     def screening_seeds(self) -> tuple[int, ...]:
@@ -114,6 +122,8 @@ class StudySettings:
                 asked["ladder start"] = self.ladder_start
         if self.n_screening_seeds > 1:
             asked["screening seeds"] = self.n_screening_seeds
+        if self.folds:
+            asked["folds"] = self.n_folds
         if self.split:
             asked["out of memory"] = "split"
         if self.outside:

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nas_attn import __version__
+from nas_attn.data import without_validation
 from nas_attn.errors import DataError, StudyError
 from nas_attn.metric import METRICS
 from nas_attn.record import State, TrialRecord
@@ -149,7 +150,10 @@ def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
 
 
 def _judged_on_test(resolved: Resolved) -> Resolved:
-    """The same search with the test data in the place of the validation data."""
+    """The same search with the test data in the place of the validation data; of folds all are trained on."""
+    if resolved.settings.folds:
+        settings = replace(resolved.settings, folds=())
+        return replace(resolved, dataset=without_validation(resolved.dataset), settings=settings)
     return replace(resolved, dataset=replace(resolved.dataset, val=resolved.dataset.test))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.runs import comparable_iou
 from nas_attn.budget import Budget
-from nas_attn.data import Dataset
+from nas_attn.data import Dataset, fold_dataset
 from nas_attn.errors import StudyError
 from nas_attn.metric import METRICS
 from nas_attn.models.placement import Location, Placement
@@ -126,9 +126,11 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 
 
 def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) -> Panels:
-    dataset = resolved.dataset
-    frames = resolved.settings.space.network.frames
+    dataset, settings = resolved.dataset, resolved.settings
+    frames = settings.space.network.frames
     (evaluator, *_) = resolved.evaluators(packed_if_writable(dataset, frames, folder))
+    if folds := settings.folds:
+        dataset, evaluator = fold_dataset(dataset, folds, 0), evaluator.in_folds[0]
     with _as_a_worker():
         networks = [
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
@@ -152,7 +154,7 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
         for (index, why), found in zip(chosen.items(), maps, strict=True)
     ]
     return Panels(
-        tuple(_notes(pair, scores, dataset.units, METRICS[resolved.settings.metric].word)),
+        tuple(_notes(pair, scores, dataset.units, METRICS[settings.metric].word, settings.n_folds)),
         class_colours(dataset.classes),
         tuple(panels),
     )
@@ -198,7 +200,7 @@ def _attention(maps: dict[str, Tensor], placement: Placement) -> list[Picture]:
     ]
 
 
-def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str) -> Iterator[str]:
+def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_folds: int) -> Iterator[str]:
     run = pair.winner_run
     yield (
         f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the baseline on the validation "
@@ -206,7 +208,9 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str) -> I
     )
     known = [record.outcome.score.iou for record in (pair.winner_run, pair.plain_run) if record.outcome]
     again = f"Both were trained again with seed {run.seed} for {run.budget}"
-    if list(scores) == known:
+    if n_folds > 1:
+        yield f"{again}, without the first of {n_folds} folds, whose {units} these are."
+    elif list(scores) == known:
         yield f"{again}, and have the {word} of their trials to the last digit: these are the ranked networks."
     else:
         told = " and ".join(

@@ -13,7 +13,8 @@ import torch
 from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
-from nas_attn.data import Dataset, LabelledImages, absent_classes, may_be_folder
+from nas_attn.data import Dataset, LabelledImages, absent_classes, folds_of, may_be_folder
+from nas_attn.data.folds import joined
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
@@ -89,6 +90,7 @@ class Resolved:
                 packed=str(packed) if packed else None,
                 split=settings.split,
                 metric=settings.metric,
+                folds=settings.folds,
                 statistics=_other_statistics(settings, self.dataset),
             )
             for index in range(settings.workers)
@@ -148,6 +150,7 @@ def resolve(request: StudyRequest) -> Resolved:
         strategy=asked.strategy,
         cost=asked.cost,
         metric=asked.metric,
+        folds=folds_of(dataset, asked.folds) if asked.folds else (),
         seed=asked.seed,
         n_screening_seeds=asked.screening_seeds,
         finalists=asked.finalists,
@@ -338,7 +341,8 @@ def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | 
 
     Costs and the limit of positions are judged for the largest image that the network will see.
     """
-    largest = max(int(request.image_size or 0), *dataset.val.heights, *dataset.val.widths)
+    judged = (dataset.train, dataset.val) if request.folds else (dataset.val,)
+    largest = max(int(request.image_size or 0), *(side for one in judged for side in (*one.heights, *one.widths)))
     space = read_space(
         request.space,
         catalogue(),
@@ -396,7 +400,7 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
         )
     judged = (
         size
-        for images in (dataset.val, dataset.test)
+        for images in (judged_images(settings, dataset), dataset.test)
         for size in zip(images.names, images.heights, images.widths, strict=True)
     )
     if problem := LeastSide(least, network.title).problem(judged):
@@ -405,11 +409,16 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
 
 def _check_metric(settings: StudySettings, dataset: Dataset) -> None:
     """Validation masks without foreground have no foreground IoU."""
-    if not is_judged(settings.metric, dataset.val, dataset.classes):
+    if not is_judged(settings.metric, judged_images(settings, dataset), dataset.classes):
         raise DataError(
             f"--metric {settings.metric}: no validation mask holds a class but {dataset.classes[0]}; take another "
             "metric, or label some"
         )
+
+
+def judged_images(settings: StudySettings, dataset: Dataset) -> LabelledImages:
+    """The images by which a search compares."""
+    return joined(dataset.train, dataset.val) if settings.folds else dataset.val
 
 
 def is_judged(metric: str, images: LabelledImages, classes: tuple[str, ...]) -> bool:

@@ -23,6 +23,7 @@ _SAID = {
     "budget.batch_size": "batch_size",
     "screening seeds": "screening_seeds",
     "out of memory": "out_of_memory",
+    "folds": "folds",
     "recipe.loss": "loss",
     "recipe.foreground": "foreground",
     **{name: name for name in ("strategy", "cost", "metric", "seed", "finalists", "precision", "device")},
@@ -55,6 +56,8 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
         return _data(_READ[name], begun, asked)
     if name == "metric" and before not in METRICS:
         return ""  # begun before studies said by what they compare
+    if name == "folds" and before is None:
+        return "leave out --folds"
     if name == "recipe.class_weights":
         return _give({"class_weights": ",".join(map(str, before or ())) or NONE})  # type: ignore[call-overload]  # a list
     if name in _SAID:

@@ -54,6 +54,7 @@ class Found:
         loss: name of the loss of its runs.
         class_weights: of each class in it; empty where all counted alike.
         foreground: share of its training crops that were centred on foreground.
+        folds: of the training and validation images, over which it was judged; 1 where the split was the data's.
         metric: name of the metric by which the search judged; what is called iou below are values of it.
     """
 
@@ -72,6 +73,7 @@ class Found:
     loss: Loss = CE_DICE
     class_weights: tuple[Annotated[float, Gt(0)], ...] = ()
     foreground: Foreground = 0.0
+    folds: Annotated[int, Ge(1)] = 1
     metric: MetricName = MEAN_IOU
 
     @property

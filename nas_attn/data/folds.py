@@ -32,8 +32,8 @@ def folds_of(dataset: Dataset, number: int) -> tuple[int, ...]:
     if len(together) < number:
         what = "clips" if pool.clips else "images"
         raise UsageError(
-            f"--folds {number}: the {what} of train and val make {len(together)} that can be held out apart; take "
-            f"at most {len(together)}"
+            f"--folds {number}: train and val hold {len(together)} {what} or groups of them that can be parted; "
+            f"take at most {len(together)}"
         )
     sizes = [sum(len(units[unit]) for unit in members) for members in together]
     names = [pool.names[units[members[0]][0]] for members in together]

@@ -110,6 +110,8 @@ def evidence_of(subject: Subject) -> CardEvidence:
 def _found(found: Found) -> Iterator[tuple[str, str]]:
     yield "study", f"{found.study}: {found.trials} trials, space {found.space}, strategy {found.strategy}"
     yield "loss of the search", loss_text(found.loss, found.class_weights, found.foreground)
+    if found.folds > 1:
+        yield "judged over", f"{found.folds} folds of the training and validation images"
     yield "seeds of its runs", ", ".join(map(str, found.seeds))
     yield "device of the search", found.device
     yield "searched with", f"nas-attn {found.version}, {found.date}"

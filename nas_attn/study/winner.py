@@ -53,6 +53,7 @@ def architecture_of(
             version=__version__,
             date=datetime.now(UTC).date().isoformat(),
             converged=None if curve is None else curve.converged,
+            folds=identity.get("folds", 1),
             metric=ranking.metric.name,
             **_training(identity["recipe"]),
         ),

@@ -84,6 +84,7 @@ def test_no_field_of_a_part_is_lost(architecture: Architecture, kinds: Kinds) ->
             loss="focal",
             class_weights=(0.5, 2.0),
             foreground=0.33,
+            folds=5,
             metric="mean-dice",
         ),
         results=replace(architecture.results, peak_memory_mib=12.5),

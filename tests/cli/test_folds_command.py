@@ -62,6 +62,7 @@ def test_a_study_over_folds_is_ranked_verified_reported_and_trained(
     page = (here / "report.html").read_text()
     assert "without the first of 3 folds, whose images these are" in page
     printed("export", "few", "--pick", "first", "-o", "best.yaml")
+    assert "  folds: 3\n" in (here / "best.yaml").read_text()
     train = ("train", "best.yaml", "--data", "synthetic", "--epochs", "1", "--accelerator", "cpu", "-o", "run")
     assert "weights" in printed(*train)
 
@@ -106,7 +107,7 @@ def test_other_folds_are_another_study(here: Path, refused: Refused) -> None:
         ("five", "--folds: 'five' must be a whole number from 2 to 100"),
         (
             "13",
-            "--folds 13: the images of train and val make 12 that can be held out apart; take at most 12",
+            "--folds 13: train and val hold 12 images or groups of them that can be parted; take at most 12",
         ),
     ],
 )

@@ -45,7 +45,7 @@ def test_every_image_is_held_out_once_and_the_folds_are_as_even_as_can_be(
 ) -> None:
     data = dataset(n_train, n_val)
     if n_train + n_val < number:
-        problem = f"^--folds {number}: the images of train and val make {n_train + n_val} that "
+        problem = f"^--folds {number}: train and val hold {n_train + n_val} images or groups of them that "
         with pytest.raises(UsageError, match=problem):
             folds_of(data, number)
         return
@@ -126,7 +126,9 @@ def test_groups_of_a_folder_are_those_that_its_declaration_names(tmp_path: Path)
     assert data.train.groups == ("a", "a", "b", "c")
     assert folds["a_1"] == folds["a_2"]
     assert folds["d_1"] == folds["d_2"]
-    with pytest.raises(UsageError, match="make 4 that can be held out apart; take at most 4"):
+    with pytest.raises(
+        UsageError, match="hold 4 images or groups of them that can be parted; take at most 4"
+    ):
         folds_of(data, 5)
 
 

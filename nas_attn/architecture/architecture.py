@@ -15,7 +15,7 @@ from nas_attn.config.settings import Foreground, Loss, MetricName
 from nas_attn.document import Read, shown
 from nas_attn.errors import ExportError
 from nas_attn.losses import CE_DICE, weight_problem
-from nas_attn.metric import MEAN_IOU, METRICS
+from nas_attn.metric import MEAN_IOU
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.names import name_problem
@@ -75,11 +75,6 @@ class Found:
     foreground: Foreground = 0.0
     folds: Annotated[int, Ge(1)] = 1
     metric: MetricName = MEAN_IOU
-
-    @property
-    def word(self) -> str:
-        """What the search's values are called."""
-        return METRICS[self.metric].word
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,7 @@ def test_groups_of_a_folder_are_those_that_its_declaration_names(tmp_path: Path)
     assert data.train.groups == ("a", "a", "b", "c")
     assert folds["a_1"] == folds["a_2"]
     assert folds["d_1"] == folds["d_2"]
-    with pytest.raises(
-        UsageError, match="hold 4 images or groups of them that can be parted; take at most 4"
-    ):
+    with pytest.raises(UsageError, match="hold 4 images or groups of them that can be parted; take at most 4"):
         folds_of(data, 5)
 
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from nas_attn.budget import Budget
-from nas_attn.metric import METRICS
+from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, Score
 from nas_attn.strategy.evaluation import Evaluation
@@ -121,8 +121,8 @@ def logged_attempt(evaluator: Evaluator, number: int, evaluation: Evaluation) ->
 
 
 def _word(score: Score) -> str:
-    """What its value is called."""
-    return METRICS[score.counts.metric].word if score.counts else "score"
+    """What its value is called; IoU where it does not say."""
+    return METRICS[score.counts.metric if score.counts else MEAN_IOU].word
 
 
 @contextmanager

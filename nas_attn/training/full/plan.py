@@ -132,9 +132,13 @@ class FitPlan:
     def __str__(self) -> str:
         return (
             f"{self.epochs} epochs of {self.steps_per_epoch} steps, each of {self.batch_size} crops of "
-            f"{self.crop} px{f', each of {self.frames} frames' if self.frames > 1 else ''}, seed {self.seed}; "
-            f"loss {loss_text(self.loss, self.class_weights, self.foreground)}"
+            f"{self.crop} px{f', each of {self.frames} frames' if self.frames > 1 else ''}, seed {self.seed}"
         )
+
+    @property
+    def loss_text(self) -> str:
+        """What it minimises, on which crops."""
+        return loss_text(self.loss, self.class_weights, self.foreground)
 
 
 def plan_fit(

@@ -23,6 +23,7 @@ from nas_attn.export.insertion import insert_architecture, remove_attention
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as _save
 from nas_attn.export.source import read_source
+from nas_attn.losses import CE_DICE
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
@@ -55,6 +56,10 @@ def search(
     strategy: str = "additive",
     cost: str = "macs",
     metric: str = MEAN_IOU,
+    loss: str = CE_DICE,
+    class_weights: str = "none",
+    foreground: float = 0.0,
+    folds: int | None = None,
     storage: str | None = None,
     start: str | None = None,
     network: str | Callable[..., nn.Module] | None = None,

@@ -34,13 +34,25 @@ class Metric:
 
     @property
     def word(self) -> str:
-        """What its values are called: ``IoU`` or ``Dice``."""
+        """What its values are called, in every table, chart and sentence: ``IoU``, ``foreground IoU``."""
+        per_image = "per-image " if self.per_image else ""
+        return f"{per_image}{'foreground ' if self.foreground else ''}{self._ratio}"
+
+    @property
+    def heading(self) -> str:
+        """The same where a line begins."""
+        return capitalised(self.word)
+
+    @property
+    def _ratio(self) -> str:
         return "Dice" if self.dice else "IoU"
 
     @property
     def title(self) -> str:
         """In words: ``mean Dice per image``."""
-        return f"{'foreground' if self.foreground else 'mean'} {self.word}{' per image' if self.per_image else ''}"
+        return (
+            f"{'foreground' if self.foreground else 'mean'} {self._ratio}{' per image' if self.per_image else ''}"
+        )
 
     @property
     def definition(self) -> str:
@@ -58,6 +70,15 @@ class Metric:
             f"{of_a_class}, {pooled}; the mean is over the classes that occur in {held}, {background}; "
             "ignored pixels (255) are left out"
         )
+
+
+def capitalised(word: str) -> str:
+    """A word at the beginning of a line.
+
+    >>> capitalised("foreground IoU")
+    'Foreground IoU'
+    """
+    return word[:1].upper() + word[1:]
 
 
 METRICS: Mapping[str, Metric] = {

@@ -102,4 +102,4 @@ def test_a_definition_says_what_is_pooled_counted_and_left_out(metric: Metric) -
     assert ("image by image" if metric.per_image else "all images pooled") in metric.definition
     assert "occur in" in metric.definition
     assert "ignored pixels (255)" in metric.definition
-    assert metric.definition.startswith(metric.word)
+    assert metric.definition.startswith("Dice of" if metric.dice else "IoU of")

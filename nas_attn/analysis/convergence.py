@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.result import Ranking
 from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
@@ -21,11 +22,13 @@ class Convergence:
         points: (steps, IoU), ascending.
         steps: of the search's budget.
         noise: standard deviation of one run's IoU between seeds; None where it is not known.
+        word: what the scores are called.
     """
 
     points: tuple[tuple[int, float], ...]
     steps: int
     noise: float | None
+    word: str = "IoU"
 
     @property
     def gain(self) -> float | None:
@@ -64,7 +67,7 @@ def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: flo
         for record in plain
         if record.outcome is not None and record.seed == first_seed and not record.budget.pretraining
     }
-    return Convergence(tuple(sorted(points.items())), budget.steps, noise)
+    return Convergence(tuple(sorted(points.items())), budget.steps, noise, metric_of(records).word)
 
 
 def ranked_convergence(records: Sequence[TrialRecord], ranking: Ranking) -> Convergence | None:

@@ -10,6 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
+from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.effect_model import MOST_RUNS, Choice, EffectModel, Runs, within_groups
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.result import Interval
@@ -106,6 +107,7 @@ class StudyEffects:
         n_complete: runs that they could rest on; below ``LEAST_RUNS`` there are no effects.
         n_raised: of these, collapsed ones that count as ``least_iou``.
         least_iou: None where there are no effects.
+        word: what the values are called.
     """
 
     effects: tuple[Effect, ...]
@@ -118,6 +120,7 @@ class StudyEffects:
     n_complete: int
     n_raised: int = 0
     least_iou: float | None = None
+    word: str = "IoU"
 
     def at(self, location: Location, attention: AttentionSpec) -> Effect | None:
         """One effect; None where the study did not try it."""
@@ -134,14 +137,15 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
         records: of one study, in any order.
         confidence: of the intervals, above 0 and below 1.
     """
-    selected = select_runs(records)
+    selected, word = select_runs(records), metric_of(records).word
     runs = [
         record
         for record in sorted(records, key=lambda record: record.number)
         if record.budget == selected.budget and comparable_iou(record) is not None
     ]
     if len(runs) < LEAST_RUNS:
-        return StudyEffects((), (), (), confidence, len(selected.runs), len(runs), selected.left_out, len(runs))
+        few = len(selected.runs), len(runs), selected.left_out, len(runs)
+        return StudyEffects((), (), (), confidence, *few, word=word)
     ious, least, n_raised = _tamed(np.array([comparable_iou(record) for record in runs], dtype=float))
     table = _Table.of(runs, ious)
     # The effects' own spread is told by no more effects than there are.
@@ -159,6 +163,7 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
         n_complete=len(runs),
         n_raised=n_raised,
         least_iou=least,
+        word=word,
     )
 
 

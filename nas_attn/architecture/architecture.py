@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
 from nas_attn.analysis import Interval, RankedPlacement
 from nas_attn.analysis.verification import Verdict, Verification
 from nas_attn.budget import Budget
+from nas_attn.config.settings import Foreground, Loss, MetricName
 from nas_attn.document import Read, shown
 from nas_attn.errors import ExportError
+from nas_attn.losses import CE_DICE, weight_problem
+from nas_attn.metric import MEAN_IOU
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.names import name_problem
@@ -48,6 +51,11 @@ class Found:
         version: of nas-attn.
         date: of the export, as YYYY-MM-DD.
         converged: whether twice the budget's steps brought the plain U-Net nothing; None where that is not known.
+        loss: name of the loss of its runs.
+        class_weights: of each class in it; empty where all counted alike.
+        foreground: share of its training crops that were centred on foreground.
+        folds: of the training and validation images, over which it was judged; 1 where the split was the data's.
+        metric: name of the metric by which the search judged; what is called iou below are values of it.
     """
 
     study: str
@@ -62,6 +70,11 @@ class Found:
     version: str
     date: str
     converged: bool | None = None
+    loss: Loss = CE_DICE
+    class_weights: tuple[Annotated[float, Gt(0)], ...] = ()
+    foreground: Foreground = 0.0
+    folds: Annotated[int, Ge(1)] = 1
+    metric: MetricName = MEAN_IOU
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,8 @@ class Architecture:
             *_placement_problems(self.network, self.placement),
             *(f"{name}: {problem}" for name, problem in fit),
         ]
+        if self.found and (problem := weight_problem(self.found.class_weights, self.classes)):
+            problems.append(f"found.class_weights: {problem}")
         if problems := [*problems, *_text_problems(self)]:
             raise ExportError(problems)
 

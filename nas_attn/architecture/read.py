@@ -14,6 +14,7 @@ from nas_attn.architecture.placement import read_placement
 from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, parse_document, read_sound, read_text, shown_path
 from nas_attn.errors import ExportError
+from nas_attn.losses import weight_problem
 from nas_attn.models.described_network import WrittenDescription
 from nas_attn.models.kind import AttentionKind
 from nas_attn.models.network import UNetConfig
@@ -100,6 +101,9 @@ def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, Attention
         entries = root.fields | root.fields["input"].fields
         for name, problem in input_problems(network, read["classes"], taken.mean, taken.std, taken.image_size):
             problems.add(entries[name], problem)
+    found: Found | None = read.get("found")
+    if found is not None and "classes" in read and (wrong := weight_problem(found.class_weights, read["classes"])):
+        problems.add(root.fields["found"].fields["class_weights"], wrong)
     problems.raise_if_any()
     if network is None or placement is None or taken is None:
         raise AssertionError("what cannot be read is a problem")
@@ -110,7 +114,7 @@ def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, Attention
         mean=taken.mean,
         std=taken.std,
         image_size=taken.image_size,
-        found=read.get("found"),
+        found=found,
         results=read.get("results"),
         verified=read.get("verified"),
     )

@@ -34,7 +34,8 @@ _HEADER = """\
 
 _COMMENTS = {
     "input": "# Pixels are normalised with these means and standard deviations, one for each channel.\n",
-    "results": "# IoU is a fraction of 1, on the validation set; delta is against the baseline, same seeds.\n",
+    "results": "# iou is a value of the metric, a fraction of 1, on the validation images; delta is against the "
+    "baseline, same seeds.\n",
     "verified": "# On the test data, with seeds that did not choose it: the figures to report.\n",
 }
 

@@ -38,6 +38,7 @@ class FitReporter:
             self._plan, self._first = event.plan, True
             network = "the architecture" if event.network == "architecture" else "the baseline"
             self._console.print(f"\ntraining {network}: {event.plan}; {event.hardware}")
+            self._console.print(f"loss {event.plan.loss_text}")
         elif isinstance(event, EpochRecord):
             self._epoch(event)
         elif self._console.is_terminal:

@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.budget import PLAIN
+from nas_attn.commands import command
 from nas_attn.data import absent_classes
+from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.wording.numbers import amount, counted
 
@@ -35,7 +37,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
     from nas_attn.study.setup.begin import study_url
 
     settings, dataset = resolved.settings, resolved.dataset
-    metric = METRICS[settings.metric]
+    metric, recipe = METRICS[settings.metric], settings.recipe
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain
     table = Table.grid(padding=(0, 2))
     left = max(0, settings.trials - n_done)
@@ -51,11 +53,13 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
             f"{space.height}x{space.width}",
         ),
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
+        *_folds(resolved),
+        ("loss", loss_text(recipe.loss, recipe.class_weights, recipe.foreground)),
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
         ("time", _time(settings, left, trial_seconds)),
-        (metric.word, f"{metric.definition}{_left_out(dataset)}"),
+        (metric.word, f"{metric.definition}{_left_out(resolved)}{_unverified(metric, dataset)}"),
     )
     for name, text in rows:
         table.add_row(Text(name, style="bold"), Text(text))
@@ -137,10 +141,37 @@ def _objective(metric: Metric) -> str:
     return metric.word if metric.name == MEAN_IOU else metric.title
 
 
-def _left_out(dataset: Dataset) -> str:
+def _folds(resolved: Resolved) -> list[tuple[str, str]]:
+    settings, dataset = resolved.settings, resolved.dataset
+    if not settings.folds:
+        return []
+    return [
+        (
+            "folds",
+            f"{settings.n_folds} of the {len(dataset.train) + len(dataset.val)} training and validation "
+            f"{dataset.units}, each held out in turn: a trial trains {settings.n_folds} networks",
+        )
+    ]
+
+
+def _left_out(resolved: Resolved) -> str:
     """The classes that are no part of the mean, the same for all trials."""
-    absent = absent_classes(dataset.val, dataset.classes)
+    from nas_attn.study.setup.resolve import judged_images
+
+    classes = resolved.dataset.classes
+    absent = absent_classes(judged_images(resolved.settings, resolved.dataset), classes)
     return f"; without {', '.join(absent)}, which no validation mask holds" if absent else ""
+
+
+def _unverified(metric: Metric, dataset: Dataset) -> str:
+    """That the test data cannot judge by the metric."""
+    from nas_attn.study.setup.resolve import is_judged
+
+    if is_judged(metric.name, dataset.test, dataset.classes):
+        return ""
+    return (
+        f"; no test mask holds a class but {dataset.classes[0]}, so that '{command('verify')}' cannot judge by it"
+    )
 
 
 def _done(number: int) -> str:

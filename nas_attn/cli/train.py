@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from nas_attn.training.full import FitSettings
 
 
-_SETTINGS = ("data", "seed", "batch_size", "longest_side")
+_AS_SEARCHED = ("loss", "class_weights", "foreground")
+_SETTINGS = ("data", "seed", "batch_size", "longest_side", *_AS_SEARCHED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         _SETTINGS,
         required=("data",),
-        defaults={"batch_size": "16", "longest_side": "full"},
+        defaults={"batch_size": "16", "longest_side": "full"} | dict.fromkeys(_AS_SEARCHED, "that of the search"),
     )
     add_accelerator(parser)
     parser.add_argument(

@@ -88,6 +88,8 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
     claim = Claim.of(records, rank(records, cost=ledger.identity["cost"]), arguments.pick)
     resolved, folder, _ = resolve_joined(request)
     tell(f"{describe(claim.winner)}, the baseline" + (f" and {claim.control_name}" if claim.control else ""))
+    if resolved.settings.folds:
+        tell("trained on the images of train and val together, of which the search held out a fold in turn")
     test = f"{len(resolved.dataset.test)} test {resolved.dataset.units}"
     tell(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
     if absent := absent_classes(resolved.dataset.test, resolved.dataset.classes):

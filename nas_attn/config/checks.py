@@ -10,6 +10,7 @@ from nas_attn.space.ceiling import Ceiling
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", re.ASCII)
 DEVICES = "auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2"
+CLASS_WEIGHTS = "none | auto | numbers above 0 such as 1,2.5,4"
 MOST_STEPS = 10**8
 
 _DEVICE = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*", re.ASCII)
@@ -75,3 +76,18 @@ def ceiling(value: object) -> object:
     """What ``Ceiling.parse`` reads, as it is written."""
     Ceiling.parse(value)
     return value
+
+
+def class_weights(value: object) -> str:
+    """Numbers above 0, one for each class, or ``auto``, or ``none``."""
+    if isinstance(value, str) and (value in ("auto", "none") or _are_weights(value)):
+        return value
+    raise ValueError(f"{shown(value)} must be {CLASS_WEIGHTS}")
+
+
+def _are_weights(text: str) -> bool:
+    """Whether all are numbers above 0."""
+    try:
+        return all(0 < number < float("inf") for number in map(float, text.split(",")))
+    except ValueError:
+        return False

@@ -14,12 +14,14 @@ from nas_attn.budget import PLAIN, SCRATCH
 from nas_attn.commands import command
 from nas_attn.config import checks
 from nas_attn.document import Read, one_of
+from nas_attn.losses import CE_DICE, LOSSES
 from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.kind import START
 from nas_attn.space.ceiling import WAYS_TO_WRITE
 
 AUTO: Final = "auto"
 FULL: Final = "full"
+NONE: Final = "none"
 SYNTHETIC, CLIPS = "synthetic", "clips"
 BUILT_IN = (SYNTHETIC, CLIPS)
 """Data that need no folder."""
@@ -76,7 +78,11 @@ _Share = Annotated[float, Ge(0), Lt(1)]
 _Worth = Annotated[float, Gt(0), Le(100)]
 _GpuShare = Annotated[float, Gt(0), Le(8)]
 _Cost = Annotated[str, one_of(*COSTS)]
-_Metric = Annotated[str, one_of(*METRICS)]
+MetricName = Annotated[str, one_of(*METRICS)]
+Loss = Annotated[str, one_of(*LOSSES)]
+ClassWeights = Annotated[str, Read(checks.class_weights, checks.CLASS_WEIGHTS)]
+_Folds = Annotated[int, Ge(2), Le(100)]
+Foreground = Annotated[float, Ge(0), Le(1)]
 _Start = Annotated[str, one_of(*map(str, START.choices))]
 _Auto = Annotated[str, one_of(AUTO)]
 _LadderStart = Annotated[str, one_of(SCRATCH, PLAIN)]
@@ -106,9 +112,24 @@ class StudyRequest:
         "how many seeds the proposals take in turn, so that the luck of one seed does not lead the search")
     strategy: _Strategy = _setting("additive", _COMMON, "who proposes placements")
     cost: _Cost = _setting("macs", _COMMON, "second objective")
-    metric: _Metric = _setting(
+    metric: MetricName = _setting(
         MEAN_IOU, _COMMON,
         "first objective, over all pixels or image by image; classes that the masks lack are left out")
+    loss: Loss = _setting(
+        CE_DICE, _COMMON,
+        "what every run minimises; tversky and focal are made for rare classes")
+    class_weights: ClassWeights = _setting(
+        NONE, _COMMON,
+        "how much each class counts in the loss, in the order of the classes; auto gives rare ones more, by their "
+        "share of the training masks")
+    foreground: Foreground = _setting(
+        0.0, _DATA,
+        "share of the training crops that are centred on a pixel of a class other than the first; nnU-Net takes "
+        "0.33")
+    folds: _Folds | None = _setting(
+        None, _DATA,
+        "for a set too small for one split: how many folds of the training and validation images are held out in "
+        "turn, so that a trial trains as many networks and is judged on all of these images", "the data's split")
     storage: _Url | None = _setting(
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(

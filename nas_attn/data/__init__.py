@@ -4,6 +4,7 @@ from nas_attn.data.built_in import BUILT_IN
 from nas_attn.data.counting import absent_classes, card_of
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder
+from nas_attn.data.folds import fold_dataset, folds_of, without_validation
 from nas_attn.data.picture import read_image
 from nas_attn.data.reach import may_be_folder
 from nas_attn.data.report import FolderReport
@@ -20,9 +21,12 @@ __all__ = [
     "absent_classes",
     "card_of",
     "check_folder",
+    "fold_dataset",
+    "folds_of",
     "may_be_folder",
     "read_folder",
     "read_image",
     "synthetic",
     "synthetic_clips",
+    "without_validation",
 ]

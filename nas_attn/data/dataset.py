@@ -28,6 +28,8 @@ class LabelledImages:
         widths: of each image.
         names: of each image.
         clips: number of frames of each clip, in the order of the images; empty where these are still.
+        groups: of each image what it belongs to, such as a patient, empty for one that belongs to none; no groups
+            at all where nothing was declared.
     """
 
     images: tuple[Tensor, ...]
@@ -36,6 +38,7 @@ class LabelledImages:
     widths: tuple[int, ...]
     names: tuple[str, ...]
     clips: tuple[int, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -30,7 +30,7 @@ from nas_attn.data.picture import as_tensor, with_channels
 from nas_attn.data.problem import Problem, Sort, folded, printable
 from nas_attn.data.report import FolderReport, report_splits
 from nas_attn.data.shrink import shrunk_size
-from nas_attn.data.splitting import split_pairs
+from nas_attn.data.splitting import group_of, split_pairs
 from nas_attn.data.twins import few_notes, reunite
 from nas_attn.errors import DataError
 from nas_attn.names import name_problem
@@ -84,6 +84,7 @@ class Survey:
         meaning: of the masks' values; None where it is unclear.
         listing: all image and mask files.
         problems: what is wrong, before many lines of one cause are folded.
+        group: pattern of what in a name says which images belong together; empty where none was declared.
     """
 
     report: FolderReport
@@ -91,6 +92,7 @@ class Survey:
     meaning: Meaning | None
     listing: Listing
     problems: tuple[Problem, ...]
+    group: str = ""
 
 
 def survey_folder(
@@ -159,7 +161,7 @@ def survey_folder(
         notes=tuple(notes),
         problems=folded(found),
     )
-    return Survey(report, tuple(examined), meaning, listing, tuple(found))
+    return Survey(report, tuple(examined), meaning, listing, tuple(found), declaration.layout.group)
 
 
 def _given_splits(listing: Listing, declaration: Declaration) -> set[str]:
@@ -252,4 +254,7 @@ def _packed(survey: Survey, meaning: Meaning, split: str) -> LabelledImages:
             raise DataError(f"{printable(each.pair.image)}: its pixels were not kept")
         images.append(as_tensor(with_channels(each.image, channels)))
         masks.append(torch.from_numpy(meaning.translate(each.mask)))
-    return pack(images, masks, [each.pair.name for each in chosen], clip_lengths(chosen))
+    names = [each.pair.name for each in chosen]
+    packed = pack(images, masks, names, clip_lengths(chosen))
+    groups = tuple(group_of(name, survey.group) or "" for name in names) if survey.group else ()
+    return replace(packed, groups=groups)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nas_attn import __version__
+from nas_attn.architecture import Architecture
 from nas_attn.architecture.replacing import write_text
 from nas_attn.architecture.write import network_name
 from nas_attn.commands import command
@@ -14,7 +15,7 @@ from nas_attn.export.card_evidence import CardEvidence, evidence_of
 from nas_attn.export.drawing import draw_in_letters
 from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.subject import Subject
-from nas_attn.export.words import input_sentence, origin_sentence, weights_sentence
+from nas_attn.export.words import input_sentence, metric_of_search, origin_sentence, weights_sentence
 from nas_attn.training.metrics import count_macs, count_parameters
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.placements import describe
@@ -42,8 +43,6 @@ Images go in as (pixels - mean) / std, in pixel units: mean {mean}, std {std}.""
 _LIMITS = (
     "The ranking behind it holds for this network, this image size, this training budget and these data. What "
     "gains a point here may gain nothing in a larger network, at another size or on other images.",
-    "IoU is pooled over all pixels of a split, background included: small objects and single images may fare "
-    "worse.",
     "Images must resemble the training images in what they show and in how they were taken; nothing was done to "
     "make the network tell when they do not.",
 )
@@ -105,7 +104,7 @@ def _card(subject: Subject, evidence: CardEvidence, parameters: int, macs: int) 
         ("How it was found and trained", [_table(evidence.made)] if evidence.made else ["Nothing is recorded."]),
         ("How to use it", [_use(subject)]),
         ("How to repeat it", [_commands(evidence.commands)] if evidence.commands else ["Nothing is recorded."]),
-        ("Limitations", [_list([*_LIMITS, *_hooks(subject)])]),
+        ("Limitations", [_list([_pooled(architecture), *_LIMITS, *_hooks(subject)])]),
         ("To be filled in", [_list(_FILL_IN)]),
     ]  # fmt: skip
     title = f"# {_plain(network_name(architecture))}: {_plain(describe(architecture.placement))}"
@@ -140,7 +139,10 @@ def _results(subject: Subject, evidence: CardEvidence) -> Iterator[str]:
     if results is not None:
         rows = [
             ("rank in the study", str(results.rank)),
-            ("validation IoU x100", _with_bounds(results.iou_mean, results.iou_interval, sign=False)),
+            (
+                f"validation {metric_of_search(subject.architecture).word} x100",
+                _with_bounds(results.iou_mean, results.iou_interval, sign=False),
+            ),
             (
                 "points over the baseline, same seeds",
                 _with_bounds(results.delta, results.delta_interval, sign=True),
@@ -169,6 +171,14 @@ def _with_bounds(value: float | None, interval: object, *, sign: bool) -> str:
     shown = f"{100 * value:+.2f}" if sign else f"{100 * value:.2f}"
     low, high = getattr(interval, "low", None), getattr(interval, "high", None)
     return shown if low is None or high is None else f"{shown} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _pooled(architecture: Architecture) -> str:
+    """What its metric does not see."""
+    metric = metric_of_search(architecture)
+    where = "without background" if metric.foreground else "background included"
+    how = "averaged over images" if metric.per_image else "pooled over all pixels of a split"
+    return f"{metric.heading} is {how}, {where}: small objects and single images may fare worse."
 
 
 def _hooks(subject: Subject) -> list[str]:

@@ -10,9 +10,11 @@ from typing import Any
 
 from nas_attn.architecture import Found
 from nas_attn.commands import command
+from nas_attn.config.settings import NONE
 from nas_attn.data_card import DataCard
 from nas_attn.export.subject import Subject
 from nas_attn.export.words import holding_sentence
+from nas_attn.losses import loss_text
 from nas_attn.reporting.presentation.report_facts import report_facts
 from nas_attn.training.full.run_folder import RunFolder
 from nas_attn.wording.confirmation import confirmation_sentences, module_sentences
@@ -108,6 +110,9 @@ def evidence_of(subject: Subject) -> CardEvidence:
 
 def _found(found: Found) -> Iterator[tuple[str, str]]:
     yield "study", f"{found.study}: {found.trials} trials, space {found.space}, strategy {found.strategy}"
+    yield "loss of the search", loss_text(found.loss, found.class_weights, found.foreground)
+    if found.folds > 1:
+        yield "judged over", f"{found.folds} folds of the training and validation images"
     yield "seeds of its runs", ", ".join(map(str, found.seeds))
     yield "device of the search", found.device
     yield "searched with", f"nas-attn {found.version}, {found.date}"
@@ -136,6 +141,8 @@ def _cautions(metrics: Mapping[str, Any]) -> tuple[str, ...]:
 def _training(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if settings := [f"{key.replace('_', ' ')} {run[key]}" for key in _IN_THE_RUN if run.get(key) is not None]:
         yield "training", ", ".join(settings)
+    if "loss" in run:
+        yield "loss of the training", loss_text(run["loss"], run["class_weights"], run["foreground"])
     if metrics.get("device"):
         yield "device of the training", str(metrics["device"])
     if trained := metrics.get("trained"):
@@ -147,7 +154,10 @@ def _training(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[tu
 
 
 def _commands(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    flags = {key: run.get(key) for key in ("epochs", "batch_size", "crop", "seed", "longest_side", "patience")}
+    names = ("epochs", "batch_size", "crop", "seed", "longest_side", "patience", "loss", "foreground")
+    flags = {key: run.get(key) for key in names}
+    if "class_weights" in run:
+        flags["class_weights"] = ",".join(map(str, run["class_weights"])) or NONE
     again = command("train", folder.architecture, data="FOLDER", **flags)
     yield again, "The same training again, in another folder with -o:"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas_attn import __version__
 from nas_attn.analysis.verification import Comparison
 from nas_attn.architecture import Architecture, Verified
+from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.training.full.prediction import frames_together
 from nas_attn.training.full.weights import WeightsInfo
 from nas_attn.wording.confirmation import looks_sentences
@@ -27,12 +28,18 @@ def holding_sentence(architecture: Architecture) -> str:
     verified = architecture.verified
     if verified is None:
         return architecture.unverified
-    figures = f"IoU x100 {100 * verified.iou:.1f}, baseline {100 * verified.iou_plain:.1f}"
+    word = metric_of_search(architecture).word
+    figures = f"{word} x100 {100 * verified.iou:.1f}, baseline {100 * verified.iou_plain:.1f}"
     if verified.delta is not None:
-        comparison = Comparison(verified.delta, verified.delta_interval, verified.n_seeds)
+        comparison = Comparison(verified.delta, verified.delta_interval, verified.n_seeds, word)
         figures += f": {comparison_text(comparison)}"
     said = f"On the test data, with seeds that did not choose it, its gain is {verified.verdict}: {figures}."
     return " ".join([said, *_collapses(verified), *looks_sentences(verified.n_looks)])
+
+
+def metric_of_search(architecture: Architecture) -> Metric:
+    """By which its search judged; mean IoU where no search found it."""
+    return METRICS[architecture.found.metric if architecture.found else MEAN_IOU]
 
 
 def _collapses(verified: Verified) -> tuple[str, ...]:

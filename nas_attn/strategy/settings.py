@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
+from nas_attn.losses import CE_DICE
 from nas_attn.metric import MEAN_IOU
 from nas_attn.strategy.plan import Plan
 
@@ -50,6 +51,8 @@ class StudySettings:
         worth: smallest gain that matters, in units of the metric; None where the noise decides.
         outside: what of it is a user's own, and the ``module:name`` of each.
         metric: name of the first objective.
+        folds: the fold of each training and then of each validation image, or clip; empty where the split is that
+            of the data.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
     """
 
@@ -79,9 +82,15 @@ class StudySettings:
     timeout: float | None = None
     split: bool = False
     metric: str = MEAN_IOU
+    folds: tuple[int, ...] = ()
     outside: tuple[tuple[str, str], ...] = ()
     stop: bool = False
     worth: float | None = None
+
+    @property
+    def n_folds(self) -> int:
+        """How many networks a trial trains."""
+        return max(self.folds, default=0) + 1
 
     @property
     def screening_seeds(self) -> tuple[int, ...]:
@@ -126,6 +135,8 @@ class StudySettings:
                 asked["ladder start"] = self.ladder_start
         if self.n_screening_seeds > 1:
             asked["screening seeds"] = self.n_screening_seeds
+        if self.folds:
+            asked["folds"] = self.n_folds
         if self.split:
             asked["out of memory"] = "split"
         if self.outside:
@@ -142,7 +153,7 @@ class StudySettings:
             "seed": self.seed,
             "finalists": self.finalists,
             "precision": str(self.precision),
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.to_dict(),
             "device": self.device_kind,
         }
 
@@ -190,6 +201,9 @@ _UNSAID = {
     "screening seeds": 1,
     "out of memory": "fail",
     "space.network.frames": 1,
+    "recipe.loss": CE_DICE,
+    "recipe.class_weights": [],
+    "recipe.foreground": 0.0,
 }
 """What holds where an identity does not say it."""
 

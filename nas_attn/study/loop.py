@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from nas_attn import __version__
 from nas_attn.errors import LostStorageError, StudyError
+from nas_attn.metric import METRICS
 from nas_attn.record import Failure, State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.schedule.agenda import Agenda
@@ -263,7 +264,11 @@ def end_trial(
     if finished.outcome is None:
         return ledger.fail(record, finished.failure or Failure("no reason was given"), finished.worker)
     if not math.isfinite(finished.outcome.score.iou):
-        return ledger.fail(record, Failure(f"the IoU is {finished.outcome.score.iou}"), finished.worker)
+        return ledger.fail(
+            record,
+            Failure(f"the {METRICS[settings.metric].word} is {finished.outcome.score.iou}"),
+            finished.worker,
+        )
     return ledger.complete(record, finished.outcome, settings.cost, finished.worker)
 
 

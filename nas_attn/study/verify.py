@@ -10,7 +10,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nas_attn import __version__
-from nas_attn.errors import StudyError
+from nas_attn.data import without_validation
+from nas_attn.errors import DataError, StudyError
+from nas_attn.metric import METRICS
 from nas_attn.record import State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.claim import Claim
@@ -20,7 +22,7 @@ from nas_attn.study.loop import end_trial, evaluation_of
 from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.setup.resolve import Resolved, is_judged
 from nas_attn.study.verified import VerifiedClaim, n_looks, verification_name, verified_claim, wanted_evaluations
 from nas_attn.study.workers.pool import Pool
 
@@ -55,7 +57,9 @@ def verify(
         pool: who evaluates; None starts one process for each worker.
     Raises:
         StudyError: it is being verified already, or cannot be stored.
+        DataError: the test masks hold no class that the study's metric judges.
     """
+    _check_test_data(resolved)
     beside = StudyFolder(folder.path / "verify")
     beside.make()
     with ExitStack() as stack:
@@ -71,6 +75,20 @@ def verify(
                     work = _Work.left(records, kept, n_seeds, ablate)
     result = verified_claim(records, kept, ablated=ablate)
     return VerifiedClaim(result, tuple(records), n_looks(ledger, resolved.settings.study))
+
+
+def _check_test_data(resolved: Resolved) -> None:
+    """Make sure that the test data can judge by the study's metric, before anything is trained.
+
+    Raises:
+        DataError: no test mask holds a class that it judges.
+    """
+    settings, dataset = resolved.settings, resolved.dataset
+    if not is_judged(settings.metric, dataset.test, dataset.classes):
+        raise DataError(
+            f"the study compares by {METRICS[settings.metric].title}, and no test mask of {dataset.name} holds a "
+            f"class but {dataset.classes[0]}, so nothing can be verified; label some in test"
+        )
 
 
 @dataclass
@@ -132,7 +150,10 @@ def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
 
 
 def _judged_on_test(resolved: Resolved) -> Resolved:
-    """The same search with the test data in the place of the validation data."""
+    """The same search with the test data in the place of the validation data; of folds all are trained on."""
+    if resolved.settings.folds:
+        settings = replace(resolved.settings, folds=())
+        return replace(resolved, dataset=without_validation(resolved.dataset), settings=settings)
     return replace(resolved, dataset=replace(resolved.dataset, val=resolved.dataset.test))
 
 

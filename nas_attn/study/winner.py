@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from nas_attn import __version__
 from nas_attn.analysis import RankedPlacement, Ranking
@@ -52,7 +53,16 @@ def architecture_of(
             version=__version__,
             date=datetime.now(UTC).date().isoformat(),
             converged=None if curve is None else curve.converged,
+            folds=identity.get("folds", 1),
+            metric=ranking.metric.name,
+            **_training(identity["recipe"]),
         ),
         results=Results.of(row),
         verified=Verified.of(verified, len(verifications)) if verified else None,
     )
+
+
+def _training(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study's recipe says of its loss and its crops; what it leaves out nobody asked for."""
+    asked = {name: recipe[name] for name in ("loss", "class_weights", "foreground") if name in recipe}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
+from nas_attn.training.foreground import centre_on_foreground
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.metrics import IGNORED
@@ -32,7 +33,15 @@ class BatchPlan:
 
     @classmethod
     def of(
-        cls, images: DeviceImages, steps: int, budget: Budget, seed: int, rank: int = 0, world_size: int = 1
+        cls,
+        images: DeviceImages,
+        steps: int,
+        budget: Budget,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        *,
+        foreground: float = 0.0,
     ) -> BatchPlan:
         """Plan ``steps`` batches of a set.
 
@@ -46,12 +55,16 @@ class BatchPlan:
             seed: of the order and the crops.
             rank: number of this process; it gets every ``world_size``-th crop of a batch.
             world_size: number of processes that train together.
+            foreground: share of the crops that are centred on foreground.
         """
         starts = torch.tensor(every_window(images.lengths, images.frames))
         drawn = cls.draw(len(starts), steps, budget, seed)
-        drawn = cls(drawn.images[:, rank::world_size], drawn.draws[:, rank::world_size])
-        chosen = starts[drawn.images][:, :, None] + torch.arange(images.frames)
-        return cls(chosen.flatten(1), drawn.draws.repeat_interleave(images.frames, dim=1))
+        first, draws = starts[drawn.images], drawn.draws
+        if foreground:
+            draws = centre_on_foreground(images, first, draws, budget.image_size, foreground, seed)
+        first, draws = first[:, rank::world_size], draws[:, rank::world_size]
+        chosen = first[:, :, None] + torch.arange(images.frames)
+        return cls(chosen.flatten(1), draws.repeat_interleave(images.frames, dim=1))
 
     @classmethod
     def draw(cls, n_images: int, steps: int, budget: Budget, seed: int) -> BatchPlan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -127,6 +127,10 @@ class DeviceImages:
         """Where the positions of each image begin, (N,), beside the pixels."""
         return torch.tensor(self._starts, device=self.pixels.device)
 
+    @property
+    def _areas(self) -> tuple[int, ...]:
+        return tuple(height * width for height, width in self.sizes)
+
     @cached_property
     def _starts(self) -> tuple[int, ...]:
         heights, widths = zip(*self.sizes, strict=True)
@@ -143,6 +147,42 @@ class DeviceImages:
         masks = torch.stack([self.masks[place].view(height, width) for place in places])
         # Of a grey image both layouts are contiguous, and kernels are chosen by the strides.
         return pixels.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format), masks
+
+    def mask(self, number: int) -> Tensor:
+        """The mask of an image, (H, W), where the set is kept."""
+        height, width = self.sizes[number]
+        return self.masks[self._starts[number] :][: height * width].view(height, width)
+
+    def and_then(self, other: DeviceImages) -> DeviceImages:
+        """The images of two sets, this one's first, where these are kept."""
+        home = self.pixels.device
+        return replace(
+            self,
+            pixels=torch.cat([self.pixels, other.pixels.to(home)]),
+            masks=torch.cat([self.masks, other.masks.to(home)]),
+            heights=torch.cat([self.heights, other.heights.to(home)]),
+            widths=torch.cat([self.widths, other.widths.to(home)]),
+            clips=(*self.clips, *other.clips),
+        )
+
+    def chosen(self, units: Sequence[int]) -> DeviceImages:
+        """Some of the still images, or of the clips, in the order that is given."""
+        places = self.images_in(units)
+        parts = [slice(self._starts[place], self._starts[place] + self._areas[place]) for place in places]
+        numbers = torch.tensor(places, device=self.pixels.device)
+        return replace(
+            self,
+            pixels=torch.cat([self.pixels[part] for part in parts]),
+            masks=torch.cat([self.masks[part] for part in parts]),
+            heights=self.heights[numbers],
+            widths=self.widths[numbers],
+            clips=tuple(self.clips[unit] for unit in units) if self.clips else (),
+        )
+
+    def images_in(self, units: Sequence[int]) -> list[int]:
+        """The numbers of the images of some still images or clips."""
+        ends = list(accumulate(self.lengths))
+        return [place for unit in units for place in range(ends[unit] - self.lengths[unit], ends[unit])]
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.training.generator import keyed_seed
-from nas_attn.training.loss import image_scores, segmentation_loss
+from nas_attn.training.loss import Loss, image_scores, segmentation_loss
 
 
 @runtime_checkable
@@ -56,11 +56,12 @@ class ModuleHooks:
         module: the network.
         steps: of the whole training.
         seed: of the run.
+        loss: judges a batch; cross-entropy plus soft Dice unless another is given.
     """
 
-    def __init__(self, module: nn.Module, steps: int, seed: int) -> None:
+    def __init__(self, module: nn.Module, steps: int, seed: int, loss: Loss = segmentation_loss) -> None:
         named = list(module.named_modules())
-        self._steps = steps
+        self._steps, self._judged = steps, loss
         self._followers = [
             (child, keyed_seed("module", seed, name)) for name, child in named if isinstance(child, FollowsSteps)
         ]
@@ -73,11 +74,11 @@ class ModuleHooks:
             follower.begin_step(step, self._steps, key)
 
     def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """The segmentation loss and what the modules add to it.
+        """The loss of the segmentation and what the modules add to it.
 
         Shape: (N, K, H, W), (N, H, W) -> ().
         """
-        loss = segmentation_loss(logits, masks)
+        loss = self._judged(logits, masks)
         if self._with_loss:
             scores = image_scores(logits.detach(), masks)
             for child in self._with_loss:

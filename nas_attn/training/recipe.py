@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from nas_attn.losses import CE_DICE
 
 PRETRAINED_RATE = 0.25
 """Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""
@@ -26,6 +29,9 @@ class Recipe:
         recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation.
         class_prior: an untrained network begins with the frequencies of the classes as its answer.
         encoder_share: of the learning rate, for an encoder that begins with trained weights.
+        loss: name of the loss, one of ``LOSSES``.
+        class_weights: of each class in the loss, above 0; empty where all count alike.
+        foreground: share of the crops that are centred on a pixel of a class other than the first.
     """
 
     peak_learning_rate: float = 2e-2
@@ -38,8 +44,20 @@ class Recipe:
     recalibration_batches: int = 16
     class_prior: bool = True
     encoder_share: float = 1.0
+    loss: str = CE_DICE
+    class_weights: tuple[float, ...] = ()
+    foreground: float = 0.0
 
     @property
     def after_pretraining(self) -> Recipe:
         """The recipe of a run that starts from trained weights."""
         return replace(self, peak_learning_rate=PRETRAINED_RATE * self.peak_learning_rate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; what nobody asked for is left out, so that older studies are the same studies."""
+        asked = {name: value for name, value in asdict(self).items() if value != UNASKED.get(name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items()}
+
+
+UNASKED = {name: getattr(Recipe, name) for name in ("loss", "class_weights", "foreground")}
+"""Fields that only a user changes, and what holds where they are left out."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.distributed
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_attn.clips import Window, clip_numbers, covering_windows
 from nas_attn.counts import ImageCounts, n_groups
 from nas_attn.errors import DataError
-from nas_attn.metric import MEAN_IOU, METRICS, all_metrics
+from nas_attn.metric import MEAN_IOU, METRICS, Overlaps, all_metrics
 from nas_attn.record import Score
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.loss import Loss, segmentation_loss
 from nas_attn.training.metrics import IntersectionOverUnion
+from nas_attn.training.metrics.iou import mean_iou
 from nas_attn.training.segmenter import Segmenter
 
 _BATCH_PIXELS = 2**18
@@ -38,7 +41,59 @@ class SegmentedImages:
     masks: Tensor
 
 
-def score_images(segmenter: Segmenter, images: DeviceImages, classes: int, metric: str = MEAN_IOU) -> Score:
+@dataclass(frozen=True, eq=False)
+class JudgedImages:
+    """How a network's answers overlap with the masks of a set.
+
+    Args:
+        overlaps: image by image.
+        loss: mean training loss over the whole set.
+        pixels: of the set.
+    """
+
+    overlaps: Overlaps
+    loss: float
+    pixels: int
+
+    @classmethod
+    def of_folds(cls, judged: Sequence[JudgedImages], numbers: Sequence[Sequence[int]]) -> JudgedImages:
+        """The folds of a set as the whole set.
+
+        Args:
+            judged: of each fold.
+            numbers: of its images in the whole set.
+        """
+        order = np.argsort(np.concatenate([np.asarray(held) for held in numbers]))
+        parts = [[getattr(one.overlaps, name) for one in judged] for name in ("labelled", "predicted", "both")]
+        pixels = sum(one.pixels for one in judged)
+        loss = sum(one.loss * one.pixels for one in judged) / pixels
+        return cls(Overlaps(*(np.concatenate(part)[order] for part in parts)), loss, pixels)
+
+    def score(self, lengths: Sequence[int], metric: str) -> Score:
+        """What that is worth.
+
+        Args:
+            lengths: number of frames of each clip of the set; 1 of each still image.
+            metric: whose value is the score, one of ``METRICS``.
+        Raises:
+            DataError: no mask has a class that the metric judges.
+        """
+        _, per_class = mean_iou(self.overlaps)
+        metrics = all_metrics(self.overlaps)
+        if (value := metrics[metric]) is None:
+            raise DataError(f"no pixel to judge by {METRICS[metric].title}: no mask holds any class but the first")
+        groups = _groups(lengths, self.overlaps.labelled.shape[1])
+        counts = ImageCounts.of_overlaps(self.overlaps, groups, metric)
+        return Score(value, per_class, self.loss, counts, metrics)
+
+
+def score_images(
+    segmenter: Segmenter,
+    images: DeviceImages,
+    classes: int,
+    metric: str = MEAN_IOU,
+    loss: Loss = segmentation_loss,
+) -> Score:
     """Segment whole images at their true sizes and compare them with their masks.
 
     Where several processes train together, each segments its share and all get the score of the whole.
@@ -48,8 +103,21 @@ def score_images(segmenter: Segmenter, images: DeviceImages, classes: int, metri
         images: the validation or the test set.
         classes: K.
         metric: whose value is the score, one of ``METRICS``; all are in it.
+        loss: whose mean is beside it.
     Raises:
         DataError: no mask has a class that the metric judges.
+    """
+    return judge_images(segmenter, images, classes, loss).score(images.lengths, metric)
+
+
+def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss: Loss) -> JudgedImages:
+    """Segment whole images at their true sizes and count how they overlap with their masks.
+
+    Args:
+        segmenter: the network in eval mode, on the device of the images.
+        images: the set.
+        classes: K.
+        loss: whose mean is beside it.
     """
     rank, world_size = _process()
     iou = IntersectionOverUnion(classes, len(images))
@@ -60,15 +128,9 @@ def score_images(segmenter: Segmenter, images: DeviceImages, classes: int, metri
     pixels: list[int] = []
     for found in segment_images(segmenter, images, rank, world_size):
         iou.update(found.logits.argmax(1), found.masks, found.numbers)
-        losses.append(segmentation_loss(found.logits, found.masks))
+        losses.append(loss(found.logits, found.masks))
         pixels.append(found.masks.numel())
-    _, per_class = iou.compute()
-    overlaps, groups = iou.overlaps(), _groups(images, classes).cpu().numpy()
-    metrics = all_metrics(overlaps)
-    if (value := metrics[metric]) is None:
-        raise DataError(f"no pixel to judge by {METRICS[metric].title}: no mask holds any class but the first")
-    counts = ImageCounts.of_overlaps(overlaps, groups, metric)
-    return Score(value, per_class, _mean_loss(losses, pixels, images.device), counts, metrics)
+    return JudgedImages(iou.overlaps(), _mean_loss(losses, pixels, images.device), images.masks.numel())
 
 
 @torch.no_grad()
@@ -104,11 +166,10 @@ def _batches(images: DeviceImages) -> Iterator[list[Window]]:
         yield from (windows[start : start + at_once] for start in range(0, len(windows), at_once))
 
 
-def _groups(images: DeviceImages, classes: int) -> Tensor:
+def _groups(lengths: Sequence[int], classes: int) -> NDArray[np.int64]:
     """The group in which each image is counted, (N,); a clip is never parted."""
-    numbers = torch.tensor(clip_numbers(images.lengths), device=images.pixels.device)
-    clips = len(images.lengths)
-    return numbers * n_groups(clips, classes) // clips
+    numbers = np.array(clip_numbers(lengths), dtype=np.int64)
+    return numbers * n_groups(len(lengths), classes) // len(lengths)
 
 
 def _process() -> tuple[int, int]:

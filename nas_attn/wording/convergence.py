@@ -6,7 +6,7 @@ from nas_attn.analysis.convergence import Convergence
 
 
 def convergence_sentence(curve: Convergence) -> str:
-    """IoU at growing budgets, and whether the search's budget is long enough.
+    """The metric at growing budgets, and whether the search's budget is long enough.
 
     Args:
         curve: of the baseline.
@@ -14,7 +14,7 @@ def convergence_sentence(curve: Convergence) -> str:
     if not curve.points:
         return "The baseline's curve is not known."
     known = ", ".join(f"{100 * iou:.1f} after {steps} steps" for steps, iou in curve.points)
-    line = f"Baseline, IoU x100: {known}"
+    line = f"Baseline, {curve.word} x100: {known}"
     if curve.gain is None:
         return f"{line}."
     line += f"; twice the search's {curve.steps} steps bring {100 * curve.gain:+.1f}"

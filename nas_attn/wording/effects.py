@@ -29,7 +29,7 @@ def effect_sentences(effects: StudyEffects, most: int = MOST) -> list[str]:
         f"({bounds(pair.interval)}) beyond the sum of both."
         for pair in effects.interactions[:most]
     ]
-    return [*lines, *map(_redundancy, effects.redundancies[:most])]
+    return [*lines, *(_redundancy(one, effects.word) for one in effects.redundancies[:most])]
 
 
 def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
@@ -39,17 +39,19 @@ def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
         few = counted(effects.n_complete, "complete run")
         return (*notes, f"{few}: too few to tell effects; it takes {LEAST_RUNS}.")
     if effects.n_raised:
-        notes.append(f"{counted(effects.n_raised, 'collapsed run')} counted as IoU {effects.least_iou:.3f}.")
+        notes.append(
+            f"{counted(effects.n_raised, 'collapsed run')} counted as {effects.word} {effects.least_iou:.3f}."
+        )
     if effects.n_complete > effects.n_runs:
         notes.append(f"Of {effects.n_complete} runs the first {effects.n_runs} were used.")
     return tuple(notes)
 
 
-def _redundancy(redundancy: Redundancy) -> str:
+def _redundancy(redundancy: Redundancy, word: str) -> str:
     """``se at decoder.1 adds nothing beside scse at decoder.2: ...``."""
     return (
         f"{_named(redundancy.module)} adds nothing beside {_named(redundancy.beside)}: "
-        f"{points(redundancy.together)} IoU points ({bounds(redundancy.interval)}) there, "
+        f"{points(redundancy.together)} {word} points ({bounds(redundancy.interval)}) there, "
         f"{points(redundancy.alone)} without."
     )
 

@@ -78,7 +78,15 @@ def test_no_field_of_a_part_is_lost(architecture: Architecture, kinds: Kinds) ->
     budget = Budget(steps=60, image_size=64, batch_size=8, train_fraction=0.5, pretraining=540)
     whole = replace(
         architecture,
-        found=replace(architecture.found, budget=budget),
+        found=replace(
+            architecture.found,
+            budget=budget,
+            loss="focal",
+            class_weights=(0.5, 2.0),
+            foreground=0.33,
+            folds=5,
+            metric="mean-dice",
+        ),
         results=replace(architecture.results, peak_memory_mib=12.5),
         verified=replace(architecture.verified, collapsed=2),
     )

@@ -58,6 +58,7 @@ def test_a_folder_is_learnt_and_everything_is_written_down(nuclei, capsys):
         "architecture  se at skip.0",
         "nuclei: 6 / 2 / 2 images to train / validate / test, 3 channels, 2 classes",
         "training the architecture: 2 epochs of 2 steps, each of 3 crops of 40 px, seed 0; cpu, float32",
+        "\nloss ce+dice (cross-entropy plus soft Dice)\n",
         "training the baseline: 2 epochs of 2 steps",
         "epoch 2/2",
         "One seed (here 0) is one seed",

@@ -70,7 +70,8 @@ def test_every_argument_of_python_reaches_the_request(monkeypatch: pytest.Monkey
     monkeypatch.setattr(api, "resolve", resolve)
     given = {
         "study": "s", "space": "a", "data": "d", "trials": 7, "timeout": "3m", "seed": 5, "screening_seeds": 2,
-        "strategy": "gp", "cost": "latency", "metric": "mean-dice", "storage": "sqlite:///x",
+        "strategy": "gp", "cost": "latency", "metric": "mean-dice", "loss": "focal",
+        "class_weights": "1,2", "foreground": 0.3, "folds": 3, "storage": "sqlite:///x",
         "start": "identity", "network": "a.b:c", "weights": "none", "base_channels": 9,
         "image_size": 33, "frames": 3, "batch_size": 6, "steps": 11, "budget": "auto", "ladder": "1,2",
         "ladder_start": "scratch", "longest_side": 77, "max_macs": "2x", "max_parameters": 50, "max_cost": "3x",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 import torch
@@ -38,3 +40,16 @@ def coordinates() -> Callable[..., DeviceImages]:
         )
 
     return make
+
+
+@pytest.fixture
+def reference() -> Callable[[str], ModuleType]:
+    """Import another library; the test is skipped where it is not installed."""
+
+    def load(name: str) -> ModuleType:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs, not ours
+            module: ModuleType = pytest.importorskip(name, reason="needs pip install -e '.[reference]'")
+            return module
+
+    return load

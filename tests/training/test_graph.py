@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from nas_attn.budget import Budget
+from nas_attn.losses import LOSSES
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
 from nas_attn.models.unet import build_unet
-from nas_attn.training import DeviceImages, GraphPool, Precision, TrainedRun, initialise, train_run
+from nas_attn.training import DeviceImages, GraphPool, Precision, Recipe, TrainedRun, initialise, train_run
 
 GPU = torch.device("cuda")
 NETWORK = UNetConfig(in_channels=1, classes=2, depth=3, base_channels=8)
@@ -48,15 +49,21 @@ def images(most_bytes: int | None = None, frames: int = 1) -> DeviceImages:
 
 
 def run(
-    placement: Placement, *, graphs: bool, pool: GraphPool | None = None, most_bytes: int | None = None
+    placement: Placement,
+    *,
+    graphs: bool,
+    pool: GraphPool | None = None,
+    most_bytes: int | None = None,
+    recipe: Recipe | None = None,
 ) -> tuple[nn.Module, TrainedRun]:
     needs_clip = any(catalogue()[spec.kind].needs_clip for _, spec in placement)
     network = replace(NETWORK, frames=2 if needs_clip else 1)
     module = build_unet(network, placement)
     initialise(module, 0)
     module = module.to(GPU)
+    data = images(most_bytes, network.frames)
     return module, train_run(
-        module, images(most_bytes, network.frames), BUDGET, 0, graphs=graphs, pool=pool, precision=Precision()
+        module, data, BUDGET, 0, graphs=graphs, pool=pool, precision=Precision(), recipe=recipe
     )
 
 
@@ -76,6 +83,17 @@ def test_a_graph_trains_as_python_does(kind: str) -> None:
     for mine, theirs in zip(graphed.curve, eager.curve, strict=True):
         assert mine.step == theirs.step
         assert mine.loss == pytest.approx(theirs.loss, rel=0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("class_weights", [(), (0.5, 2.0)], ids=["alike", "weighted"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_is_part_of_the_graph(loss: str, class_weights: tuple[float, ...]) -> None:
+    recipe = Recipe(loss=loss, class_weights=class_weights, foreground=0.5)
+    _, graphed = run(everywhere("se"), graphs=True, recipe=recipe)
+    _, eager = run(everywhere("se"), graphs=False, recipe=recipe)
+
+    assert graphed.engine == "cuda graph"
+    assert graphed.curve[-1].loss == pytest.approx(eager.curve[-1].loss, rel=0.05, abs=0.02)
 
 
 def test_graphs_that_share_a_pool_train_one_after_the_other() -> None:

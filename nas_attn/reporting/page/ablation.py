@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from nas_attn.analysis.verification import Comparison, Verification
+from nas_attn.metric import capitalised
 from nas_attn.reporting.page.chart import Chart, Table
 from nas_attn.reporting.page.whiskers import Whisker, whiskers_figure
 from nas_attn.wording.verifications import comparison_text
@@ -20,16 +21,18 @@ def ablation_chart(verification: Verification) -> Chart:
         (f"{verification.winner[location]} at {location}", comparison)
         for location, comparison in verification.modules.items()
     ]
+    word = modules[0][1].word
     return Chart(
         name="ablation",
         title="What each module adds to the winner",
         caption=(
-            "IoU points that the winner has over itself without the one module, on the test data with the fresh "
-            "seeds, with the confidence interval. Where the interval crosses 0, leaving the "
+            f"{capitalised(word)} points that the winner has over itself without the one module, on the test data "
+            "with the fresh seeds, with the confidence interval. Where the interval crosses 0, leaving the "
             "module out makes no difference that can be told."
         ),
         figure=whiskers_figure(
-            [_whisker(name, comparison) for name, comparison in modules], "IoU points over the winner without it"
+            [_whisker(name, comparison) for name, comparison in modules],
+            f"{word} points over the winner without it",
         ),
         table=Table.of(
             ("module", "what it adds", "verdict"),

@@ -45,12 +45,13 @@ def study_note(facts: StudyFacts) -> str:
     return "\n\n".join(filter(None, lines))
 
 
-def trial_note(record: TrialRecord, row: RankedPlacement | None) -> str:
+def trial_note(record: TrialRecord, row: RankedPlacement | None = None, word: str = "") -> str:
     """What a trial is and what became of it, in Markdown, with its placement drawn.
 
     Args:
         record: the trial.
         row: of its placement in the ranking; None where it is not ranked.
+        word: what the values of the ranking are called.
     """
     control = f", {record.control}" if record.control else ""
     lines = [
@@ -63,7 +64,7 @@ def trial_note(record: TrialRecord, row: RankedPlacement | None) -> str:
     if row is not None:
         to_plain = "" if row.is_plain else f", expected gain {gained(row)} points, measured {delta(row)}"
         lines.append(
-            f"Rank {row.rank}: IoU x100 {iou(row.iou_mean, row.iou_interval)} over "
+            f"Rank {row.rank}: {word} x100 {iou(row.iou_mean, row.iou_interval)} over "
             f"{counted(row.n_seeds, 'seed')}{to_plain}; {amount(row.cost.macs)} MACs, "
             f"{amount(row.cost.parameters)} parameters."
         )

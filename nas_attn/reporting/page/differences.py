@@ -21,18 +21,23 @@ def compared_rows(ranking: Ranking, most: int = _MOST) -> tuple[RankedPlacement,
     return (*leaders, *controls[: most // 2])
 
 
-def differences_chart(rows: Sequence[RankedPlacement]) -> Chart:
-    """One line for each placement: the mean difference and its interval."""
+def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
+    """One line for each placement: the mean difference and its interval.
+
+    Args:
+        rows: of a ranking.
+        word: what its values are called.
+    """
     return Chart(
         name="differences",
         title="Differences to the baseline",
         caption=(
-            "Measured IoU points over the baseline, paired seed by seed, of all that was tested with several "
+            f"Measured {word} points over the baseline, paired seed by seed, of all that was tested with several "
             "seeds. The intervals hold together for all of these. One that crosses 0 says that the placement is "
             "not shown to differ from the baseline. Expect the gain in the table rather than the measured one: "
             "what leads is ahead by luck, too."
         ),
-        figure=whiskers_figure([_whisker(row) for row in rows], "IoU points over plain"),
+        figure=whiskers_figure([_whisker(row, word) for row in rows], f"{word} points over the baseline"),
         table=Table.of(
             ("rank", "placement", "gain x100", "measured x100", "seeds", "verdict"),
             [
@@ -50,12 +55,12 @@ def differences_chart(rows: Sequence[RankedPlacement]) -> Chart:
     )
 
 
-def _whisker(row: RankedPlacement) -> Whisker:
+def _whisker(row: RankedPlacement, word: str) -> Whisker:
     return Whisker(
         name=f"{row.rank}. {named(row)}",
         middle=row.delta or 0.0,
         interval=row.delta_interval,
         versus=row.better_than_plain,
-        hover=f"{hover(row)}<br>{row.better_than_plain}",
+        hover=f"{hover(row, word)}<br>{row.better_than_plain}",
         placement=row.placement.id,
     )

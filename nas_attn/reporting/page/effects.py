@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from nas_attn.analysis.effects import Effect, StudyEffects
+from nas_attn.metric import capitalised
 from nas_attn.reporting.page.chart import Chart, Table
 from nas_attn.reporting.page.heat_map import DIVERGING, heat_map
 from nas_attn.wording.numbers import bounds, counted, points
 
 
 def effects_chart(effects: StudyEffects) -> Chart:
-    """A cell for each attention at each location, in IoU points.
+    """A cell for each attention at each location, in points of the study's metric.
 
     Args:
         effects: of a study; at least one.
@@ -19,20 +20,21 @@ def effects_chart(effects: StudyEffects) -> Chart:
         name="effects",
         title="What matters where",
         caption=(
-            "IoU points that an attention adds at a place, compared with none there and averaged over what may "
-            f"stand elsewhere. A star says that the {effects.confidence:.0%} interval excludes 0. From "
+            f"{capitalised(effects.word)} points that an attention adds at a place, compared with none there and "
+            f"averaged over what may stand elsewhere. A star says that the {effects.confidence:.0%} interval "
+            "excludes 0. From "
             f"{counted(effects.n_runs, 'run')} of {counted(effects.n_placements, 'placement')}."
         ),
         figure=heat_map(
             {cell: 100 * effect.mean for cell, effect in cells.items()},
             {cell: _text(effect) for cell, effect in cells.items()},
-            {cell: _tell(effect) for cell, effect in cells.items()},
+            {cell: _tell(effect, effects.word) for cell, effect in cells.items()},
             scale=DIVERGING,
-            bar="IoU points",
+            bar=f"{effects.word} points",
             middle=0.0,
         ),
         table=Table.of(
-            ("place", "attention", "IoU points", "interval", "placements"),
+            ("place", "attention", f"{effects.word} points", "interval", "placements"),
             [
                 (
                     str(effect.location),
@@ -52,8 +54,8 @@ def _text(effect: Effect) -> str:
     return points(effect.mean) + ("*" if effect.is_sure else "")
 
 
-def _tell(effect: Effect) -> str:
+def _tell(effect: Effect, word: str) -> str:
     return (
-        f"<b>{effect.attention} at {effect.location}</b><br>{points(effect.mean)} IoU points "
+        f"<b>{effect.attention} at {effect.location}</b><br>{points(effect.mean)} {word} points "
         f"({bounds(effect.interval)})<br>tried in {counted(effect.n_placements, 'placement')}"
     )

@@ -1,4 +1,4 @@
-"""IoU against cost: every placement, its interval, and the front."""
+"""The metric against cost: every placement, its interval, and the front."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from nas_attn.analysis import RankedPlacement, Ranking, cost_of
+from nas_attn.metric import Metric
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
 from nas_attn.reporting.page.labels import cost, cost_title, delta, hover, iou
 from nas_attn.wording.rankings import gained, named
@@ -25,12 +26,14 @@ class FrontData:
         front: those on the front, cheapest first.
         total: how many placements have the cost.
         cost: name of the cost.
+        metric: by which they are judged.
     """
 
     rows: tuple[RankedPlacement, ...]
     front: tuple[RankedPlacement, ...]
     total: int
     cost: str
+    metric: Metric
 
 
 def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
@@ -41,16 +44,17 @@ def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
     """
     known = [row for row in ranking.rows if cost_of(row, ranking.cost) is not None]
     front = sorted((row for row in known if row.on_front), key=lambda row: cost_of(row, ranking.cost) or 0.0)
-    return FrontData(tuple(_thinned(known, most)), tuple(front), len(known), ranking.cost)
+    return FrontData(tuple(_thinned(known, most)), tuple(front), len(known), ranking.cost, ranking.metric)
 
 
 def front_chart(data: FrontData, input_name: str = "image") -> Chart:
-    """IoU to expect against the cost, with the intervals of what was run with several seeds.
+    """The metric to expect against the cost, with the intervals of what was run with several seeds.
 
     Args:
         data: what it shows.
         input_name: what the costs are of.
     """
+    word = data.metric.word
     thinned = (
         f" {len(data.rows):,} of {data.total:,} placements are drawn: what matters, and an even share of the rest."
         if len(data.rows) < data.total
@@ -58,9 +62,9 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
     )
     return Chart(
         name="front",
-        title="IoU against cost",
+        title=f"{data.metric.heading} against cost",
         caption=(
-            "Each mark is a placement at the IoU to expect of it; a bar is the interval of its mean IoU, drawn "
+            f"Each mark is a placement at the {word} to expect of it; a bar is the interval of its mean, drawn "
             "where it was run with several seeds. The line is the Pareto front: nothing left of it is expected to "
             f"be as good. Point at a mark to read its placement, click it to draw it.{thinned}"
         ),
@@ -95,7 +99,7 @@ def _figure(data: FrontData, cost_axis: str) -> go.Figure:
     return figure(
         traces,
         x=cost_axis,
-        y="IoU x100",
+        y=f"{data.metric.word} x100",
         height=480,
         hovermode="closest",
         xaxis={"title": {"text": cost_axis}, "tickformat": "~s", "automargin": True},
@@ -117,7 +121,7 @@ def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: 
         x=[cost_of(row, data.cost) for row in rows],
         y=[100 * row.iou_expected for row in rows],
         marker={"line": {"width": 1.5 if marker["symbol"].endswith("-open") else 0}, **marker},
-        text=[hover(row) for row in rows],
+        text=[hover(row, data.metric.word) for row in rows],
         hovertemplate="%{text}<extra></extra>",
         customdata=[row.placement.id for row in rows],
     )
@@ -166,7 +170,7 @@ def _table(data: FrontData) -> Table:
     headers = (
         "rank",
         "placement",
-        "IoU x100",
+        f"{data.metric.word} x100",
         "to expect",
         "gain x100",
         "measured x100",

@@ -43,8 +43,13 @@ def cost(value: float | None) -> str:
     return "-" if value is None else amount(value)
 
 
-def hover(row: RankedPlacement) -> str:
-    """What a chart tells over a placement's mark, in Plotly's few tags."""
+def hover(row: RankedPlacement, word: str) -> str:
+    """What a chart tells over a placement's mark, in Plotly's few tags.
+
+    Args:
+        row: of a ranking.
+        word: what its values are called.
+    """
     words = "<br>".join(escape(line) for line in textwrap.wrap(named(row), _HOVER_LETTERS))
     gain = "" if row.is_plain else f"<br>expected gain: {gained(row)} points; measured: {delta(row)}"
     likely = (
@@ -53,7 +58,7 @@ def hover(row: RankedPlacement) -> str:
         else f"<br>on the Pareto front with a chance of {row.front_probability:.0%}"
     )
     return (
-        f"<b>{row.rank}. {words}</b><br>IoU x100: {iou(row.iou_mean, row.iou_interval)}, "
+        f"<b>{row.rank}. {words}</b><br>{word} x100: {iou(row.iou_mean, row.iou_interval)}, "
         f"{counted(row.n_seeds, 'seed')}; to expect: {100 * row.iou_expected:.1f}{gain}<br>"
         f"{amount(row.cost.macs)} MACs, {amount(row.cost.parameters)} parameters{likely}"
     )

@@ -23,7 +23,7 @@ def ranking_markup(ranking: Ranking) -> str:
         for header in (
             "rank",
             "placement",
-            "IoU x100",
+            f"{ranking.metric.word} x100",
             "gain x100",
             "measured x100",
             "seeds",

@@ -23,12 +23,13 @@ _Scores = tuple[Placement, float, float]
 _LOOKS = ((BLUE, "circle"), (VERMILLION, "square"), (GREEN, "diamond"), (PURPLE, "cross"))
 
 
-def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord]) -> Chart:
-    """Each placement's IoU at a short budget against that at a longer one.
+def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecord], word: str) -> Chart:
+    """Each placement's score at a short budget against that at a longer one.
 
     Args:
         fidelities: of pairs of rungs; at least one.
         records: of the study.
+        word: what the scores are called.
     """
     pairs = [_pairs(records, fidelity.lower, fidelity.upper) for fidelity in fidelities]
     thinned = " Of many placements an even share is drawn." if max(map(len, pairs)) > MOST_POINTS else ""
@@ -37,7 +38,7 @@ def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecor
         name="rungs",
         title="Do short runs predict long ones?",
         caption=f"Each mark is a placement run at both budgets, over the seeds that both have.{thinned} {words}",
-        figure=_figure(fidelities, pairs),
+        figure=_figure(fidelities, pairs, word),
         table=Table.of(
             ("from", "to", "placements", "rank correlation", "interval"),
             [
@@ -56,12 +57,13 @@ def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecor
     )
 
 
-def convergence_chart(curve: Sequence[tuple[int, float]], words: str) -> Chart:
-    """The plain U-Net's IoU at growing budgets.
+def convergence_chart(curve: Sequence[tuple[int, float]], words: str, word: str) -> Chart:
+    """The plain U-Net's score at growing budgets.
 
     Args:
-        curve: (steps, IoU), ascending; at least two.
+        curve: (steps, score), ascending; at least two.
         words: what it says.
+        word: what the scores are called.
     """
     trace = go.Scatter(
         mode="lines+markers",
@@ -74,12 +76,12 @@ def convergence_chart(curve: Sequence[tuple[int, float]], words: str) -> Chart:
         name="convergence",
         title="Has the baseline converged?",
         caption=f"Each mark is a complete run with the same seed. {words}",
-        figure=figure([trace], x="steps", y="IoU x100", height=300),
-        table=Table.of(("steps", "IoU x100"), [(str(steps), f"{100 * iou:.1f}") for steps, iou in curve]),
+        figure=figure([trace], x="steps", y=f"{word} x100", height=300),
+        table=Table.of(("steps", f"{word} x100"), [(str(steps), f"{100 * iou:.1f}") for steps, iou in curve]),
     )
 
 
-def _figure(fidelities: Sequence[RungFidelity], every: Sequence[Sequence[_Scores]]) -> go.Figure:
+def _figure(fidelities: Sequence[RungFidelity], every: Sequence[Sequence[_Scores]], word: str) -> go.Figure:
     traces = []
     for fidelity, all_pairs, (colour, symbol) in zip(fidelities, every, cycle(_LOOKS), strict=False):
         pairs = all_pairs[:: -(-len(all_pairs) // MOST_POINTS)]
@@ -95,7 +97,7 @@ def _figure(fidelities: Sequence[RungFidelity], every: Sequence[Sequence[_Scores
                 customdata=[placement.id for placement, _, _ in pairs],
             )
         )
-    return figure(traces, x="IoU x100 at the shorter budget", y="IoU x100 at the longer budget")
+    return figure(traces, x=f"{word} x100 at the shorter budget", y=f"{word} x100 at the longer budget")
 
 
 def _pairs(records: Sequence[TrialRecord], lower: Budget, upper: Budget) -> list[_Scores]:

@@ -57,7 +57,7 @@ def sections(facts: StudyFacts) -> Iterator[PageSection]:
         ("winner", "The leading placement", _winner),
         ("holds", "Is the gain confirmed?", _holds),
         ("differences", "Against the baseline", _charts(_differences_charts)),
-        ("front", "IoU against cost", _front),
+        ("front", f"{facts.ranking.metric.heading} against cost", _front),
         ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
         ("effects", "What matters where", _effects),
         ("learning", "Learning curves", _charts(_learning_charts)),
@@ -99,7 +99,7 @@ def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]
     plain = facts.ranking.plain
     ratio = f" ({row.cost.macs / plain.cost.macs:.2f}x)" if plain and plain.cost.macs and not row.is_plain else ""
     found = [
-        ("IoU x100", iou(row.iou_mean, row.iou_interval)),
+        (f"{facts.ranking.metric.word} x100", iou(row.iou_mean, row.iou_interval)),
         ("expected gain over the baseline, points", gained(row)),
         ("measured gain, points", delta(row)),
         ("seeds", str(row.n_seeds)),
@@ -145,7 +145,7 @@ def _charts(charts: Callable[[StudyFacts], Iterator[Chart]]) -> Callable[[StudyF
 
 def _differences_charts(facts: StudyFacts) -> Iterator[Chart]:
     if rows := compared_rows(facts.ranking):
-        yield differences_chart(rows)
+        yield differences_chart(rows, facts.ranking.metric.word)
 
 
 def _front_charts(facts: StudyFacts) -> Iterator[Chart]:
@@ -184,9 +184,9 @@ def _learning_charts(facts: StudyFacts) -> Iterator[Chart]:
 
 def _budget_charts(facts: StudyFacts) -> Iterator[Chart]:
     if fidelities := _fidelities(facts):
-        yield rungs_chart(fidelities, facts.records)
+        yield rungs_chart(fidelities, facts.records, facts.ranking.metric.word)
     if len(facts.plain_curve) > 1:
-        yield convergence_chart(facts.plain_curve, facts.plain_curve_text)
+        yield convergence_chart(facts.plain_curve, facts.plain_curve_text, facts.ranking.metric.word)
 
 
 def _fidelities(facts: StudyFacts) -> tuple[RungFidelity, ...]:

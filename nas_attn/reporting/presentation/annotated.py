@@ -106,7 +106,7 @@ def _note(trial: dict[str, Any], view: View) -> str:
         return view.trial_note(trial["number"])
     attributes = {attribute["key"]: attribute["value"] for attribute in trial.get("user_attrs", ())}
     try:
-        return trial_note(read_record(WrittenTrial(trial["number"], state, attributes)), None)
+        return trial_note(read_record(WrittenTrial(trial["number"], state, attributes)))
     except StudyError:
         return ""
 

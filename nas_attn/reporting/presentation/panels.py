@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.runs import comparable_iou
 from nas_attn.budget import Budget
-from nas_attn.data import Dataset
+from nas_attn.data import Dataset, fold_dataset
 from nas_attn.errors import StudyError
+from nas_attn.metric import METRICS
 from nas_attn.models.placement import Location, Placement
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import Panel, Panels, Picture
@@ -125,9 +126,11 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 
 
 def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) -> Panels:
-    dataset = resolved.dataset
-    frames = resolved.settings.space.network.frames
+    dataset, settings = resolved.dataset, resolved.settings
+    frames = settings.space.network.frames
     (evaluator, *_) = resolved.evaluators(packed_if_writable(dataset, frames, folder))
+    if folds := settings.folds:
+        dataset, evaluator = fold_dataset(dataset, folds, 0), evaluator.in_folds[0]
     with _as_a_worker():
         networks = [
             evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
@@ -150,7 +153,11 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
         )
         for (index, why), found in zip(chosen.items(), maps, strict=True)
     ]
-    return Panels(tuple(_notes(pair, scores, dataset.units)), class_colours(dataset.classes), tuple(panels))
+    return Panels(
+        tuple(_notes(pair, scores, dataset.units, METRICS[settings.metric].word, settings.n_folds)),
+        class_colours(dataset.classes),
+        tuple(panels),
+    )
 
 
 def _maps(network: nn.Module, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
@@ -193,21 +200,23 @@ def _attention(maps: dict[str, Tensor], placement: Placement) -> list[Picture]:
     ]
 
 
-def _notes(pair: PanelPair, scores: Sequence[float], units: str) -> Iterator[str]:
+def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_folds: int) -> Iterator[str]:
     run = pair.winner_run
     yield (
         f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the baseline on the validation "
-        f"{units} on which the former is worst, median and best; IoU is that of the one {units[:-1]}."
+        f"{units} on which the former is worst, median and best; IoU is the mean IoU of the one {units[:-1]}."
     )
     known = [record.outcome.score.iou for record in (pair.winner_run, pair.plain_run) if record.outcome]
     again = f"Both were trained again with seed {run.seed} for {run.budget}"
-    if list(scores) == known:
-        yield f"{again}, and have the IoU of their trials to the last digit: these are the ranked networks."
+    if n_folds > 1:
+        yield f"{again}, without the first of {n_folds} folds, whose {units} these are."
+    elif list(scores) == known:
+        yield f"{again}, and have the {word} of their trials to the last digit: these are the ranked networks."
     else:
         told = " and ".join(
             f"{100 * new:.2f} (in the study {100 * old:.2f})" for new, old in zip(scores, known, strict=True)
         )
-        yield f"{again}. Their IoU x100 is {told}: this machine does not compute as that of the search did."
+        yield f"{again}. Their {word} x100 is {told}: this machine does not compute as that of the search did."
     yield (
         "Attention maps show how much a module scales each position: the length of its output over that of its "
         "input, over all channels. Yellow is most and blue is least within a map, grey is where the input is 0. "

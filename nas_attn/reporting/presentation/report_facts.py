@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -18,6 +19,7 @@ from nas_attn.analysis.effects import study_effects
 from nas_attn.budget import Budget
 from nas_attn.commands import command
 from nas_attn.data_card import DataCard
+from nas_attn.losses import CE_DICE, loss_text
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location
@@ -101,7 +103,7 @@ def _metric(ranking: Ranking) -> list[str]:
     """What the reader has to know where the study was not led by mean IoU."""
     if ranking.metric.name == MEAN_IOU:
         return []
-    return [f"IoU on this page stands for {ranking.metric.title}. {ranking.metric.definition}."]
+    return [f"{ranking.metric.heading} on this page is the {ranking.metric.title}. {ranking.metric.definition}."]
 
 
 def _settings(
@@ -118,6 +120,7 @@ def _settings(
         ("ranked", f"{len(ranking.rows):,} placements; {ranking.budget or 'none'}"),
         ("seeds", ", ".join(map(str, sorted({record.seed for record in records})))),
         *((name, _shown(value)) for name, value in ledger.identity.items() if name not in _UNTOLD),
+        ("loss", _loss(ledger.identity["recipe"])),
         ("devices", _counts(outcome.cost.device for outcome in done)),
         ("training steps by", _counts(outcome.engine for outcome in done)),
         ("time", f"{sum(outcome.seconds for outcome in done) / _HOUR:.2f} hours of trials, all workers added up"),
@@ -128,6 +131,11 @@ def _settings(
             f"Optuna {optuna.__version__}, on {datetime.now(UTC).date().isoformat()}",
         ),
     ]
+
+
+def _loss(recipe: Mapping[str, Any]) -> str:
+    """Of every run; a recipe that says nothing of it is that of a study where nobody asked for another."""
+    return loss_text(recipe.get("loss", CE_DICE), recipe.get("class_weights", ()), recipe.get("foreground", 0.0))
 
 
 def _trials(records: Sequence[TrialRecord]) -> str:

@@ -80,7 +80,9 @@ class View:
     def trial_note(self, number: int) -> str:
         """Of a trial, in Markdown; empty for one that began after this moment."""
         record = self._records.get(number)
-        return "" if record is None else trial_note(record, self._rows.get(record.placement))
+        if record is None:
+            return ""
+        return trial_note(record, self._rows.get(record.placement), self.facts.ranking.metric.word)
 
     def drawing(self, placement_id: str) -> str | None:
         """The SVG of a placement of the study; None for one that is not known."""

@@ -29,7 +29,7 @@ def effects_table(effects: StudyEffects) -> RenderableType:
     attentions.sort(key=str)
     blocks = [attentions[start : start + _COLUMNS] for start in range(0, len(attentions), _COLUMNS)]
     return Group(
-        Text("What each attention adds at each location, in IoU points:", style="bold"),
+        Text(f"What each attention adds at each location, in {effects.word} points:", style="bold"),
         *(_table([effect for effect in effects.effects if effect.attention in block]) for block in blocks),
         *(Text(line) for line in effect_sentences(effects)),
         Text(

@@ -6,7 +6,7 @@ import torch
 
 from nas_attn.steps import step
 from nas_attn.study.setup.calibrate import one_thread, step_seconds
-from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.setup.resolve import Resolved, judged_images
 
 _ATTENTION_SHARE = 1.2
 """A placement of the usual spaces takes about a fifth more time than the plain U-Net."""
@@ -18,6 +18,7 @@ def forecast_seconds(resolved: Resolved) -> float:
     device = torch.device(settings.devices[0])
     with one_thread(), step("timing a training step"):
         seconds = step_seconds(settings.space.network, budget, device, settings.precision)
-    judged = sum(mask.numel() for mask in resolved.dataset.val.labels) / (budget.batch_size * budget.image_size**2)
-    steps = budget.steps + (settings.recipe.recalibration_batches + judged) / 3
+    images = judged_images(settings, resolved.dataset)
+    judged = sum(mask.numel() for mask in images.labels) / (budget.batch_size * budget.image_size**2)
+    steps = settings.n_folds * (budget.steps + settings.recipe.recalibration_batches / 3) + judged / 3
     return seconds * steps * _ATTENTION_SHARE

@@ -13,7 +13,8 @@ import torch
 from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
-from nas_attn.data import Dataset, absent_classes, may_be_folder
+from nas_attn.data import Dataset, LabelledImages, absent_classes, folds_of, may_be_folder
+from nas_attn.data.folds import joined
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
@@ -37,7 +38,7 @@ from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_fo
 from nas_attn.study.workers.cluster_address import check_cluster
 from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
-from nas_attn.training import Precision, recipe_for, statistics_for
+from nas_attn.training import Precision, Recipe, class_weights_of, recipe_for, statistics_for
 from nas_attn.training.evaluation import CostTable, DataSource, TrainingEvaluator
 
 TRIALS = 200
@@ -89,6 +90,7 @@ class Resolved:
                 packed=str(packed) if packed else None,
                 split=settings.split,
                 metric=settings.metric,
+                folds=settings.folds,
                 statistics=_other_statistics(settings, self.dataset),
             )
             for index in range(settings.workers)
@@ -148,11 +150,12 @@ def resolve(request: StudyRequest) -> Resolved:
         strategy=asked.strategy,
         cost=asked.cost,
         metric=asked.metric,
+        folds=folds_of(dataset, asked.folds) if asked.folds else (),
         seed=asked.seed,
         n_screening_seeds=asked.screening_seeds,
         finalists=asked.finalists,
         precision=Precision.parse(asked.precision),
-        recipe=recipe_for(space.network),
+        recipe=_recipe(asked, space, dataset),
         devices=devices,
         workers=int(asked.workers),
         parallel=asked.parallel or int(asked.workers),
@@ -170,6 +173,16 @@ def resolve(request: StudyRequest) -> Resolved:
     _check_metric(settings, dataset)
     costs = CostTable(space.network, space.height, space.width)
     return Resolved(replace(asked, study=settings.study), settings, preset, dataset, costs)
+
+
+def _recipe(request: StudyRequest, space: SearchSpace, dataset: Dataset) -> Recipe:
+    """The recipe of the network's runs, with what was asked for about its loss and its crops."""
+    return replace(
+        recipe_for(space.network),
+        loss=request.loss,
+        class_weights=class_weights_of(request.class_weights, dataset),
+        foreground=request.foreground,
+    )
 
 
 def _contradictions(request: StudyRequest) -> list[str]:
@@ -330,7 +343,8 @@ def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | 
 
     Costs and the limit of positions are judged for the largest image that the network will see.
     """
-    largest = max(int(request.image_size or 0), *dataset.val.heights, *dataset.val.widths)
+    judged = (dataset.train, dataset.val) if request.folds else (dataset.val,)
+    largest = max(int(request.image_size or 0), *(side for one in judged for side in (*one.heights, *one.widths)))
     space = read_space(
         request.space,
         catalogue(),
@@ -388,7 +402,7 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
         )
     judged = (
         size
-        for images in (dataset.val, dataset.test)
+        for images in (judged_images(settings, dataset), dataset.test)
         for size in zip(images.names, images.heights, images.widths, strict=True)
     )
     if problem := LeastSide(least, network.title).problem(judged):
@@ -397,12 +411,22 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
 
 def _check_metric(settings: StudySettings, dataset: Dataset) -> None:
     """Validation masks without foreground have no foreground IoU."""
-    absent = absent_classes(dataset.val, dataset.classes)
-    if METRICS[settings.metric].foreground and set(dataset.classes[1:]) <= set(absent):
+    if not is_judged(settings.metric, judged_images(settings, dataset), dataset.classes):
         raise DataError(
             f"--metric {settings.metric}: no validation mask holds a class but {dataset.classes[0]}; take another "
             "metric, or label some"
         )
+
+
+def judged_images(settings: StudySettings, dataset: Dataset) -> LabelledImages:
+    """The images by which a search compares."""
+    return joined(dataset.train, dataset.val) if settings.folds else dataset.val
+
+
+def is_judged(metric: str, images: LabelledImages, classes: tuple[str, ...]) -> bool:
+    """Whether the masks of a split hold a class that a metric judges, where it leaves out the first."""
+    absent = absent_classes(images, classes)
+    return not (METRICS[metric].foreground and set(classes[1:]) <= set(absent))
 
 
 def _default_name(space: SearchSpace, data: str) -> str:

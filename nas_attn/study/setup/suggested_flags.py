@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nas_attn.budget import SCRATCH
-from nas_attn.config.settings import AUTO, StudyRequest
+from nas_attn.config.settings import AUTO, NONE, StudyRequest
 from nas_attn.metric import METRICS
 from nas_attn.strategy.settings import Difference
 from nas_attn.study.database.ledger import Ledger
@@ -23,6 +23,9 @@ _SAID = {
     "budget.batch_size": "batch_size",
     "screening seeds": "screening_seeds",
     "out of memory": "out_of_memory",
+    "folds": "folds",
+    "recipe.loss": "loss",
+    "recipe.foreground": "foreground",
     **{name: name for name in ("strategy", "cost", "metric", "seed", "finalists", "precision", "device")},
 }
 """Settings that a field of the request says in the same words."""
@@ -53,6 +56,10 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
         return _data(_READ[name], begun, asked)
     if name == "metric" and before not in METRICS:
         return ""  # begun before studies said by what they compare
+    if name == "folds" and before is None:
+        return "leave out --folds"
+    if name == "recipe.class_weights":
+        return _give({"class_weights": ",".join(map(str, before or ())) or NONE})  # type: ignore[call-overload]  # a list
     if name in _SAID:
         return _give({_SAID[name]: before})
     return _ceiling(difference, asked.request) or _space(name, begun.name, asked.request)

@@ -14,8 +14,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from nas_attn.budget import Budget
+from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.placement import Placement
-from nas_attn.record import Failure, Outcome
+from nas_attn.record import Failure, Outcome, Score
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator, attempt
@@ -113,10 +114,15 @@ def logged_attempt(evaluator: Evaluator, number: int, evaluation: Evaluation) ->
         log.exception("trial %d: a mistake in nas-attn", number)
         raise
     if isinstance(found, Outcome):
-        log.info("trial %d: IoU %.4f in %.1f s", number, found.score.iou, found.seconds)
+        log.info("trial %d: %s %.4f in %.1f s", number, _word(found.score), found.score.iou, found.seconds)
     else:
         log.warning("trial %d: %s", number, found.reason)
     return found
+
+
+def _word(score: Score) -> str:
+    """What its value is called; IoU where it does not say."""
+    return METRICS[score.counts.metric if score.counts else MEAN_IOU].word
 
 
 @contextmanager

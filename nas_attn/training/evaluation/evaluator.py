@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
@@ -20,7 +21,7 @@ from nas_attn.models.build import build_network
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
-from nas_attn.record import Cost, Outcome, Score
+from nas_attn.record import Cost, CurvePoint, Outcome, Score
 from nas_attn.training import (
     DeviceImages,
     GraphPool,
@@ -31,8 +32,8 @@ from nas_attn.training import (
     Stamp,
     TrainedRun,
     add_gradients,
+    build_loss,
     fresh_network,
-    score_images,
     start_at_frequencies,
     train_run,
     why_whole,
@@ -42,6 +43,7 @@ from nas_attn.training.evaluation.data_source import DataSource
 from nas_attn.training.evaluation.packed_sets import PackedSets, pack_sets, read_sets
 from nas_attn.training.evaluation.pretrained import Weights, kept_weights, start_from
 from nas_attn.training.metrics import device_name, is_out_of_memory, measure_latency_ms, measure_peak_memory_mib
+from nas_attn.training.scoring import JudgedImages, judge_images
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class TrainingEvaluator:
             that does not change.
         statistics: mean and standard deviation of each channel, in pixel units, for a network whose weights want
             others than the data's.
+        folds: the fold of each training and then of each validation image, or clip: these are taken together, each
+            fold is held out in turn, and the score is that of all images, each judged by the network that has not
+            seen it. Empty where the split is that of the data.
+        held_out: name of the fold that this one evaluates alone; empty where the split is that of the data.
     """
 
     network: Network
@@ -77,6 +83,8 @@ class TrainingEvaluator:
     split: bool = False
     metric: str = MEAN_IOU
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    folds: tuple[int, ...] = ()
+    held_out: str = ""
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         """Train and score one placement.
@@ -101,8 +109,7 @@ class TrainingEvaluator:
         """The outcome with batches in so many parts; None where memory runs out, and more of them may help."""
         started = time.perf_counter()
         try:
-            module, run = self._trained(placement, budget, seed, parts)
-            score = self.score(module)
+            module, run, score = self._scored(placement, budget, seed, parts)
             cost = self._cost(placement, module, budget, parts)
         except (RuntimeError, MemoryError) as error:
             if self.split and is_out_of_memory(error) and 2 * parts <= budget.batch_size:
@@ -111,6 +118,44 @@ class TrainingEvaluator:
                 error.add_note(f"its batch was not split, since {why}")
             raise
         return Outcome(score, cost, run.curve, time.perf_counter() - started, run.engine)
+
+    def _scored(
+        self, placement: Placement, budget: Budget, seed: int, parts: int
+    ) -> tuple[nn.Module, TrainedRun, Score]:
+        """A trained network, its run and the score; of folds the last network, the mean of the runs and the score
+        of all images."""
+        runs, judged = [], []
+        for one in self.in_folds or [self]:
+            module, run = one._trained(placement, budget, seed, parts)
+            runs.append(run)
+            judged.append(one._judged(module))
+        if not self.folds:
+            return module, run, judged[0].score(self._sets.val.lengths, self.metric)
+        pool = JudgedImages.of_folds(judged, self._images_in_folds)
+        return module, _mean_run(runs), pool.score(self._pooled_lengths, self.metric)
+
+    @cached_property
+    def in_folds(self) -> tuple[TrainingEvaluator, ...]:
+        """For each fold who trains on all others and judges by it; none where the split is that of the data."""
+        number = max(self.folds, default=-1) + 1
+        found = []
+        for fold in range(number):
+            one = replace(self, folds=(), held_out=f"{fold + 1} of {number}")
+            one.__dict__["_sets"] = self._sets.in_fold(self.folds, fold)
+            one.__dict__["_graph_pool"] = self._graph_pool
+            found.append(one)
+        return tuple(found)
+
+    @property
+    def _pooled_lengths(self) -> tuple[int, ...]:
+        return (*self._sets.train.lengths, *self._sets.val.lengths)
+
+    @property
+    def _images_in_folds(self) -> list[list[int]]:
+        """The numbers of the images of each fold, among all."""
+        held = zip(self.folds, self._pooled_lengths, strict=True)
+        of_image = [fold for fold, length in held for _ in range(length)]
+        return [[n for n, of in enumerate(of_image) if of == fold] for fold in range(max(self.folds) + 1)]
 
     def trained(self, placement: Placement, budget: Budget, seed: int) -> nn.Module:
         """The network that an evaluation of the same arguments judges, in eval mode.
@@ -122,7 +167,12 @@ class TrainingEvaluator:
 
     def score(self, module: nn.Module) -> Score:
         """What a trained network is worth on the validation set."""
-        return score_images(self.segmenter(module), self._sets.val, self.network.classes, self.metric)
+        return self._judged(module).score(self._sets.val.lengths, self.metric)
+
+    def _judged(self, module: nn.Module) -> JudgedImages:
+        val, recipe = self._sets.val, self.recipe
+        loss = build_loss(recipe.loss, recipe.class_weights, val.device)
+        return judge_images(self.segmenter(module), val, self.network.classes, loss)
 
     def segmenter(self, module: nn.Module) -> Segmenter:
         """What gives a trained network whole images."""
@@ -187,7 +237,8 @@ class TrainingEvaluator:
         except MachineError:
             self._stamps.clear()
             self._plain.clear()
-            self.__dict__.pop("_sets", None)
+            for kept in ("_sets", "in_folds"):
+                self.__dict__.pop(kept, None)
             raise
 
     def _trained(
@@ -221,7 +272,15 @@ class TrainingEvaluator:
     def _plain_name(self, budget: Budget, seed: int) -> str:
         """Of the file: all that decides the weights but the data, which have a folder of their own."""
         device, network = torch.device(self.device).type, asdict(self.network)
-        decisive = (network, budget.to_dict(), asdict(self.recipe), str(self.precision), device, seed)
+        decisive: tuple[object, ...] = (
+            network,
+            budget.to_dict(),
+            self.recipe.to_dict(),
+            str(self.precision),
+            device,
+            seed,
+        )
+        decisive = (*decisive, self.held_out) if self.held_out else decisive
         return f"plain-{sha256(repr(decisive).encode()).hexdigest()[:16]}.safetensors"
 
     @cached_property
@@ -260,7 +319,8 @@ class TrainingEvaluator:
         shape = (images, self.network.in_channels, budget.image_size, budget.image_size)
         inputs = self.precision.arrange(torch.zeros(shape, device=device))
         masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
-        hooks = ModuleHooks(module, steps=1, seed=0)
+        loss = build_loss(self.recipe.loss, self.recipe.class_weights, device)
+        hooks = ModuleHooks(module, steps=1, seed=0, loss=loss)
 
         def step() -> None:
             add_gradients(module, hooks, inputs, masks, self.precision, parts=parts, frames=self.network.frames)
@@ -268,3 +328,10 @@ class TrainingEvaluator:
         module.train()
         module.zero_grad(set_to_none=True)
         return measure_peak_memory_mib(step, device)
+
+
+def _mean_run(runs: Sequence[TrainedRun]) -> TrainedRun:
+    """The runs of all folds as one: the mean of their losses at each point."""
+    points = zip(*(run.curve for run in runs), strict=True)
+    curve = tuple(CurvePoint(at[0].step, sum(point.loss for point in at) / len(at)) for at in points)
+    return replace(runs[0], curve=curve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,17 @@ class PackedSets:
 
     train: DeviceImages
     val: DeviceImages
+
+    def in_fold(self, folds: Sequence[int], fold: int) -> PackedSets:
+        """Both together without one fold to train on, and this fold to be judged by.
+
+        Args:
+            folds: the fold of each image or clip, those to train on first.
+            fold: that is held out.
+        """
+        pool = self.train.and_then(self.val)
+        train, val = ([unit for unit, of in enumerate(folds) if (of == fold) is held] for held in (False, True))
+        return PackedSets(pool.chosen(train), pool.chosen(val))
 
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> PackedSets:
         """The same images, normalised by other statistics of their channels, in pixel units."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from nas_attn.architecture import Architecture
 from nas_attn.data import Dataset, card_of
 from nas_attn.errors import TrainingError
+from nas_attn.training import Recipe, class_weights_of
 from nas_attn.training.full.hardware import choose_hardware
 from nas_attn.training.full.plan import FitSettings, plan_fit
 from nas_attn.training.full.result import FitResult
@@ -53,7 +54,8 @@ def train(
     check_fit(architecture, dataset, settings)
     hardware = choose_hardware(settings)
     network = architecture.network
-    plan = plan_fit(settings, dataset, network.min_image_size, network.frames, recipe_for(network))
+    recipe = _recipe(architecture, settings, dataset)
+    plan = plan_fit(settings, dataset, network.min_image_size, network.frames, recipe)
     subject = _completed(architecture, dataset)
     plain = dataclasses.replace(subject, placement=subject.network.plain, found=None, results=None, verified=None)
     folder = RunFolder(output)
@@ -80,6 +82,18 @@ def train(
             folder.metrics, {**result.to_dict(), "iou_definition": IOU_DEFINITION, "data_card": card.to_dict()}
         )
     return result
+
+
+def _recipe(architecture: Architecture, settings: FitSettings, dataset: Dataset) -> Recipe:
+    """That of the search that found the architecture, but for what was asked for."""
+    found, asked = architecture.found or Recipe(), settings
+    weights, foreground = asked.class_weights, asked.foreground
+    return dataclasses.replace(
+        recipe_for(architecture.network),
+        loss=asked.loss or found.loss,
+        class_weights=found.class_weights if weights is None else class_weights_of(weights, dataset),
+        foreground=found.foreground if foreground is None else foreground,
+    )
 
 
 def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSettings) -> None:

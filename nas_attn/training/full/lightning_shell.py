@@ -24,7 +24,15 @@ from nas_attn.architecture import Architecture
 from nas_attn.data import Dataset, LabelledImages
 from nas_attn.errors import DivergedError, TrainingError
 from nas_attn.record import Score
-from nas_attn.training import DeviceImages, Precision, Segmenter, TrainingStep, pack_images, score_images
+from nas_attn.training import (
+    DeviceImages,
+    Precision,
+    Segmenter,
+    TrainingStep,
+    build_loss,
+    pack_images,
+    score_images,
+)
 from nas_attn.training.full.curve import EpochRecord, StepRecord, out_of_patience, write_curve
 from nas_attn.training.full.hardware import Hardware
 from nas_attn.training.full.plan import FitPlan
@@ -113,7 +121,9 @@ class SegmentationModule(lightning.LightningModule):
         self.module.eval()
         network = self._architecture.network
         segmenter = Segmenter(self.module, images.mean, images.std, network.min_image_size, self._precision)
-        self.score = score_images(segmenter, images, network.classes)
+        recipe = self._plan.recipe
+        loss = build_loss(recipe.loss, recipe.class_weights, images.device)
+        self.score = score_images(segmenter, images, network.classes, loss=loss)
         self.module.train()
         steps = self._plan.steps_per_epoch
         losses = self._step.losses[self.current_epoch * steps :][:steps]

@@ -10,10 +10,11 @@ from annotated_types import Ge, Gt, Lt
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
-from nas_attn.config.settings import ACCELERATORS, Count, LongestSide, Seed
+from nas_attn.config.settings import ACCELERATORS, ClassWeights, Count, Foreground, LongestSide, Loss, Seed
 from nas_attn.data import Dataset
 from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
+from nas_attn.losses import CE_DICE, loss_text
 from nas_attn.training import Recipe
 
 _STEPS = 3000
@@ -40,6 +41,9 @@ class FitSettings:
         against_plain: also train the plain U-Net, in the same way, and compare.
         longest_side: the size to which larger images were reduced on reading, which ``predict`` must
             repeat; None where they were left as they are.
+        loss: name of the loss; None for that of the search.
+        class_weights: ``none``, ``auto`` or numbers; None for those of the search.
+        foreground: share of the crops that are centred on foreground; None for that of the search.
     Raises:
         TrainingError: a value is out of its range; all such are named together.
     """
@@ -54,6 +58,9 @@ class FitSettings:
     devices: _Count | None = 1
     against_plain: bool = False
     longest_side: LongestSide | None = None
+    loss: Loss | None = None
+    class_weights: ClassWeights | None = None
+    foreground: Foreground | None = None
 
     def __post_init__(self) -> None:
         if found := field_problems(FitSettings, vars(self)):
@@ -75,6 +82,9 @@ class FitPlan:
         longest_side: the size to which larger images were reduced on reading; None where they were not.
         frames: T of the windows of clips; 1 where images are still.
         encoder_share: of the learning rate, for an encoder that begins with trained weights.
+        loss: name of the loss.
+        class_weights: of each class in it; empty where all count alike.
+        foreground: share of the crops that are centred on foreground.
     """
 
     epochs: int
@@ -87,6 +97,9 @@ class FitPlan:
     longest_side: int | None
     frames: int = 1
     encoder_share: float = 1.0
+    loss: str = CE_DICE
+    class_weights: tuple[float, ...] = ()
+    foreground: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -100,20 +113,32 @@ class FitPlan:
 
     @property
     def recipe(self) -> Recipe:
-        """That of the search, with the learning rate that was asked for."""
-        return Recipe(peak_learning_rate=self.learning_rate, encoder_share=self.encoder_share)
+        """That of the search, with what was asked for."""
+        return Recipe(
+            peak_learning_rate=self.learning_rate,
+            encoder_share=self.encoder_share,
+            loss=self.loss,
+            class_weights=self.class_weights,
+            foreground=self.foreground,
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, for JSON; the recipe among them, so that a run goes on under its own only."""
-        recipe = asdict(self.recipe)
-        del recipe["peak_learning_rate"], recipe["encoder_share"]
-        return {**asdict(self), "recipe": recipe}
+        asked = {**asdict(self), "class_weights": list(self.class_weights)}
+        told = {*asked, "peak_learning_rate"}
+        recipe = {name: value for name, value in asdict(self.recipe).items() if name not in told}
+        return {**asked, "recipe": recipe}
 
     def __str__(self) -> str:
         return (
             f"{self.epochs} epochs of {self.steps_per_epoch} steps, each of {self.batch_size} crops of "
             f"{self.crop} px{f', each of {self.frames} frames' if self.frames > 1 else ''}, seed {self.seed}"
         )
+
+    @property
+    def loss_text(self) -> str:
+        """What it minimises, on which crops."""
+        return loss_text(self.loss, self.class_weights, self.foreground)
 
 
 def plan_fit(
@@ -126,7 +151,7 @@ def plan_fit(
         dataset: what is to be learnt.
         min_image_size: the smallest side that the network can take.
         frames: T of the network.
-        recipe: of the network's runs in a search; None is that of nas-attn's own U-Net.
+        recipe: of the training; None is that of a search in nas-attn's own U-Net.
     Raises:
         TrainingError: the crop is too small for the network.
     """
@@ -148,6 +173,9 @@ def plan_fit(
         longest_side=settings.longest_side,
         frames=frames,
         encoder_share=recipe.encoder_share,
+        loss=recipe.loss,
+        class_weights=recipe.class_weights,
+        foreground=recipe.foreground,
     )
 
 

@@ -107,7 +107,7 @@ def test_differences_reach_from_end_to_end_of_their_intervals(facts_of: Facts) -
     assert not any(row.is_plain for row in rows)
     ends = {
         identity: (x - below, x + above)
-        for trace in differences_chart(rows).figure.data
+        for trace in differences_chart(rows, "IoU").figure.data
         for identity, x, above, below in zip(
             trace.customdata, trace.x, trace.error_x.array, trace.error_x.arrayminus, strict=True
         )
@@ -200,7 +200,7 @@ def test_of_many_pairs_of_rungs_an_even_share_is_drawn(facts_of: Facts, run: Run
         for index, placement in enumerate(placements)
         for upper in (0, 1)
     ]
-    chart = rungs_chart(ladder_fidelity(records), records)
+    chart = rungs_chart(ladder_fidelity(records), records, "IoU")
     (marks,) = chart.figure.data
     assert len(marks.x) == 300
     assert "an even share is drawn" in chart.caption
@@ -215,7 +215,7 @@ def test_rungs_pair_what_ran_at_both_budgets_with_the_same_seed(facts_of: Facts,
     records.append(run(20, placements[4], 1, 0.9, budget=long))  # another seed: no pair
     records = [replace(record, number=number) for number, record in enumerate(records)]
     fidelities = ladder_fidelity(records)
-    chart = rungs_chart(fidelities, records)
+    chart = rungs_chart(fidelities, records, "IoU")
     (marks,) = chart.figure.data
     assert list(marks.x) == pytest.approx([50, 51, 52, 53])
     assert list(marks.y) == pytest.approx([60, 62, 64, 66])

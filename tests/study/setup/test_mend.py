@@ -96,6 +96,9 @@ def obeyed(words: Sequence[str], lines: Sequence[str]) -> list[str]:
 
 
 CHANGES = {
+    "loss": ("", "--loss focal --foreground 0.5 --class-weights 1,2,4"),
+    "another loss": ("--loss dice --foreground 0.33 --class-weights auto", "--loss tversky"),
+    "other weights": ("--class-weights 1,2,0.125", "--class-weights auto"),
     "seeds": ("", "--seed 1 --screening-seeds 2"),
     "words": ("--strategy gp --cost latency", "--strategy random --finalists 0.5 --out-of-memory split"),
     "sizes": ("", "--base-channels 8 --image-size 32 --batch-size 3 --steps 77"),

@@ -11,9 +11,11 @@ from safetensors.torch import load_file
 from nas_attn.architecture import Architecture
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset
+from nas_attn.losses import LOSSES, loss_text
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import Score
+from nas_attn.training import Recipe
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 from nas_attn.training.full import EpochRecord, FitSettings, StepRecord, train
 from nas_attn.training.full.run import Announcement
@@ -31,9 +33,9 @@ def architecture(data: Dataset, frames: int, **kinds: str) -> Architecture:
 
 
 def searched(
-    one: Architecture, source: DataSource, budget: Budget, seed: int
+    one: Architecture, source: DataSource, budget: Budget, seed: int, recipe: Recipe | None = None
 ) -> tuple[dict[str, torch.Tensor], Score]:
-    evaluator = TrainingEvaluator(one.network, source)
+    evaluator = TrainingEvaluator(one.network, source, recipe=recipe or Recipe())
     module = evaluator.trained(one.placement, budget, seed)
     return module.state_dict(), evaluator.score(module)
 
@@ -80,6 +82,37 @@ def test_further_epochs_are_further_steps_of_the_same_run(tmp_path: Path) -> Non
 
     last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(last[f"module.{name}"], weight) for name, weight in weights.items())
+    epoch = events[-1]
+    assert isinstance(epoch, EpochRecord)
+    assert (epoch.val_iou, epoch.val_loss) == (score.iou, score.loss)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        *(Recipe(loss=name) for name in LOSSES),
+        Recipe(class_weights=(0.5, 1.0, 3.0)),
+        Recipe(foreground=0.5),
+        Recipe(loss="tversky", class_weights=(0.2, 2.0, 1.0), foreground=1.0),
+    ],
+    ids=lambda one: loss_text(one.loss, one.class_weights, one.foreground),
+)
+def test_training_takes_loss_weights_and_crops_as_the_search_does(recipe: Recipe, tmp_path: Path) -> None:
+    data = STILL.load()
+    one = architecture(data, 1, skip_0="gate")
+    weights = ",".join(map(str, recipe.class_weights)) or "none"
+    asked = {"loss": recipe.loss, "class_weights": weights, "foreground": recipe.foreground}
+    settings = FitSettings(epochs=1, batch_size=4, crop=16, seed=7, accelerator="cpu", **asked)
+    events: list[Announcement | StepRecord | EpochRecord] = []
+    train(one, data, settings, tmp_path / "run", report=events.append)
+    steps = sum(isinstance(event, StepRecord) for event in events)
+    searched_weights, score = searched(one, STILL, Budget(steps, 16, 4), 7, recipe)
+    usual, _ = searched(one, STILL, Budget(steps, 16, 4), 7)
+
+    written = load_file(tmp_path / "run" / "weights.safetensors")
+    assert [name for name in written if not torch.equal(written[name], searched_weights[name])] == []
+    same_as_usual = all(torch.equal(written[name], usual[name]) for name in written)
+    assert same_as_usual is (recipe == Recipe())
     epoch = events[-1]
     assert isinstance(epoch, EpochRecord)
     assert (epoch.val_iou, epoch.val_loss) == (score.iou, score.loss)

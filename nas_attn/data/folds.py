@@ -1,0 +1,126 @@
+"""The training and validation images of a small set in folds, each of which is held out in turn."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from nas_attn.data.dataset import Dataset, LabelledImages
+from nas_attn.data.splitting import share_of
+from nas_attn.errors import UsageError
+
+
+def folds_of(dataset: Dataset, number: int) -> tuple[int, ...]:
+    """The fold of each image, or of each clip, first of the training and then of the validation images.
+
+    What belongs together stays together: the frames of a clip, the images of a declared group, images with the
+    same pixels. The largest of these come first, those of a size in the order of a hash of their names, each into
+    the fold that has the fewest images so far.
+
+    Args:
+        dataset: whose training and validation images are taken together.
+        number: of folds, from 2.
+    Raises:
+        UsageError: there is not something to hold out for each fold.
+    """
+    pool = joined(dataset.train, dataset.val)
+    units = _units(pool)
+    together = _together(pool, units)
+    if len(together) < number:
+        what = "clips" if pool.clips else "images"
+        raise UsageError(
+            f"--folds {number}: train and val hold {len(together)} {what} or groups of them that can be parted; "
+            f"take at most {len(together)}"
+        )
+    sizes = [sum(len(units[unit]) for unit in members) for members in together]
+    names = [pool.names[units[members[0]][0]] for members in together]
+    found, filled = [0] * len(units), [0] * number
+    for place in sorted(range(len(together)), key=lambda one: (-sizes[one], share_of(names[one]), names[one])):
+        fold = filled.index(min(filled))
+        filled[fold] += sizes[place]
+        for unit in together[place]:
+            found[unit] = fold
+    return tuple(found)
+
+
+def fold_dataset(dataset: Dataset, folds: Sequence[int], fold: int) -> Dataset:
+    """The data set whose validation images are those of one fold, and its training images those of all others."""
+    pool = joined(dataset.train, dataset.val)
+    train, val = ([unit for unit, of in enumerate(folds) if (of == fold) is held] for held in (False, True))
+    return replace(dataset, train=chosen(pool, train), val=chosen(pool, val))
+
+
+def without_validation(dataset: Dataset) -> Dataset:
+    """The data set that trains on its validation images too, and judges on its test images."""
+    pool = joined(dataset.train, dataset.val)
+    digest = hashlib.sha256(f"{dataset.fingerprint} train and val".encode()).hexdigest()
+    return replace(dataset, train=pool, val=dataset.test, fingerprint=digest)
+
+
+def joined(one: LabelledImages, other: LabelledImages) -> LabelledImages:
+    """The images of both, one set after the other."""
+    return LabelledImages(
+        (*one.images, *other.images),
+        (*one.labels, *other.labels),
+        (*one.heights, *other.heights),
+        (*one.widths, *other.widths),
+        (*one.names, *other.names),
+        (*one.clips, *other.clips),
+        (*one.groups, *other.groups),
+    )
+
+
+def chosen(images: LabelledImages, units: Sequence[int]) -> LabelledImages:
+    """Some of the images, or clips, in the order that is given."""
+    every = _units(images)
+    places = [place for unit in units for place in every[unit]]
+    return LabelledImages(
+        tuple(images.images[place] for place in places),
+        tuple(images.labels[place] for place in places),
+        tuple(images.heights[place] for place in places),
+        tuple(images.widths[place] for place in places),
+        tuple(images.names[place] for place in places),
+        tuple(len(every[unit]) for unit in units) if images.clips else (),
+        tuple(images.groups[place] for place in places) if images.groups else (),
+    )
+
+
+def _units(images: LabelledImages) -> list[range]:
+    """The places of each clip's frames, or of each image."""
+    lengths = images.clips or (1,) * len(images)
+    ends = list(accumulate(lengths))
+    return [range(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+
+
+def _together(images: LabelledImages, units: Sequence[range]) -> list[list[int]]:
+    """Which units must not be parted, in the order of the first of each."""
+    home = list(range(len(units)))
+
+    def root(unit: int) -> int:
+        while home[unit] != unit:
+            unit = home[unit]
+        return unit
+
+    first: dict[object, int] = {}
+    for unit, places in enumerate(units):
+        for key in _keys(images, places):
+            home[root(unit)] = root(first.setdefault(key, unit))
+    members: dict[int, list[int]] = defaultdict(list)
+    for unit in range(len(units)):
+        members[root(unit)].append(unit)
+    return list(members.values())
+
+
+def _keys(images: LabelledImages, places: range) -> set[object]:
+    """By what a unit belongs to others: the groups of its images; its pixels, unless they are of one colour."""
+    found: set[object] = {(images.groups[place],) for place in places if images.groups and images.groups[place]}
+    pixels = [images.images[place] for place in places]
+    if all(bool((one == one[:, :1, :1]).all()) for one in pixels):
+        return found
+    digest = hashlib.sha256(repr([tuple(one.shape) for one in pixels]).encode())
+    for one in pixels:
+        digest.update(one.contiguous().numpy().tobytes())
+    return {*found, digest.digest()}

@@ -22,7 +22,7 @@ from worlds import WORLDS, Truth, World
 
 from nas_attn.analysis import Interval, Ranking, Versus, rank
 from nas_attn.analysis.simultaneous import simultaneous_quantile
-from nas_attn.analysis.verdict import Answer, verdict_of
+from nas_attn.analysis.verdict import Decision, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
 from nas_attn.models.catalogue import catalogue
@@ -145,7 +145,7 @@ def summary(world: World, played: Sequence[Played]) -> dict[str, float | int | s
         "best_gain_points": [one.best_gain for one in played],
         "seconds": [one.seconds for one in played],
     }
-    equivalent = [one.answer == Answer.EQUIVALENT for one in played]
+    equivalent = [one.answer == Decision.EQUIVALENT for one in played]
     figures |= {
         "false_equivalent_rate": [
             float(said and one.attainable > one.worth) for one, said in zip(played, equivalent, strict=True)

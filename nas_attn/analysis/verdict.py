@@ -29,7 +29,7 @@ _STEP = 0.001
 _UNKNOWN_WORTH = 0.01
 
 
-class Answer(str, Enum):
+class Decision(str, Enum):
     """What a study says of its question."""
 
     BETTER = "better"
@@ -83,19 +83,19 @@ class StudyVerdict:
     run_seconds: float = 0.0
 
     @cached_property
-    def answer(self) -> Answer:
+    def answer(self) -> Decision:
         """Better, equivalent or undecided."""
         if self.converged is False or self.ranking.plain is None:
-            return Answer.UNDECIDED
+            return Decision.UNDECIDED
         if self._is_better:
-            return Answer.BETTER
+            return Decision.BETTER
         within = self.largest is not None and self.largest <= self.worth
-        return Answer.EQUIVALENT if within and self.row is not None else Answer.UNDECIDED
+        return Decision.EQUIVALENT if within and self.row is not None else Decision.UNDECIDED
 
     @property
     def reason(self) -> Open | None:
         """Why it is undecided; None where it is not."""
-        if self.answer is not Answer.UNDECIDED:
+        if self.answer is not Decision.UNDECIDED:
             return None
         if self.ranking.plain is None:
             return Open.NO_BASELINE
@@ -111,7 +111,7 @@ class StudyVerdict:
     def winner(self) -> RankedPlacement | None:
         """What to take: what is better, and else the baseline, or the first row where that was not run; None where
         nothing is ranked."""
-        if self.answer is Answer.BETTER:
+        if self.answer is Decision.BETTER:
             return self.row
         rows = self.ranking.rows
         return self.ranking.plain or (rows[0] if rows else None)

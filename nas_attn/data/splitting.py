@@ -84,7 +84,7 @@ def _unit(pair: ImagePair, pattern: str) -> str:
 
 
 def _filled(pairs: list[ImagePair], missing: Sequence[str], pattern: str) -> list[ImagePair]:
-    """The pairs with two images at least in val and test, as far as the hash of names fills these.
+    """The pairs with two images at least in every split, as far as the hash of names fills these.
 
     What lies nearest on the scale of the hash is taken, from a split that keeps two.
 
@@ -93,7 +93,7 @@ def _filled(pairs: list[ImagePair], missing: Sequence[str], pattern: str) -> lis
         missing: the splits that the hash fills.
         pattern: of what belongs together.
     """
-    for split in (one for one in ("val", "test") if one in missing):
+    for split in (one for one in SPLITS if one in missing):
         while sum(pair.split == split for pair in pairs) < LEAST_OF_A_SPLIT:
             unit = _nearest(pairs, split, {"train", *missing} - {split}, pattern)
             if unit is None:
@@ -115,7 +115,7 @@ def _nearest(pairs: Sequence[ImagePair], split: str, givers: set[str], pattern: 
 
 def _distance(share: float, split: str) -> float:
     """How far a share is from those of a split."""
-    low = SHARES["train"] if split == "val" else SHARES["train"] + SHARES["val"]
+    low = sum(SHARES[before] for before in SPLITS[: SPLITS.index(split)])
     high = low + SHARES[split]
     return max(low - share, share - high, 0.0)
 

@@ -98,8 +98,8 @@ def run_study(
         rescue = _rescue(ledger, resolved, folder)
         records = _searched(resolved, folder, ledger, listener, pool, "worker")
         ranking = rank(records, cost=settings.cost)
-        answer = answer_of(ledger)
         try:
+            answer = answer_of(ledger)
             exported = _export(ledger, records, answer, folder)
         except LostStorageError as error:
             raise LostStorageError(f"{error}; {rescue(records)}") from error

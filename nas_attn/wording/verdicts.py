@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verdict import Answer, Open, StudyVerdict
+from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
 from nas_attn.commands import command
 from nas_attn.wording.numbers import counted, points
 from nas_attn.wording.placements import in_words
@@ -21,7 +21,7 @@ def answer_text(verdict: StudyVerdict) -> str:
     Args:
         verdict: of a study.
     """
-    if verdict.answer is Answer.EQUIVALENT:
+    if verdict.answer is Decision.EQUIVALENT:
         return " ".join((_equivalent(verdict), *_verified(verdict)))
     if verdict.reason is Open.NOT_CONVERGED:
         return " ".join((_too_short(verdict), *_verified(verdict)))
@@ -81,7 +81,7 @@ def _withdrawn(verdict: StudyVerdict) -> Iterator[str]:
 
 
 def _reach(verdict: StudyVerdict) -> Iterator[str]:
-    if verdict.largest is None or verdict.answer is Answer.EQUIVALENT:
+    if verdict.largest is None or verdict.answer is Decision.EQUIVALENT:
         return
     yield (
         f"The best placement of what was tried gains at most {_size(verdict.largest)} {_word(verdict)} points "

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nas_attn.analysis.noise import Noise, PooledSd
-from nas_attn.analysis.verdict import Answer, Open, StudyVerdict, default_worth, verdict_json, verdict_of
+from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, default_worth, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
 from nas_attn.record import Role, TrialRecord
 from nas_attn.wording.verdicts import answer_sentences, answer_text
@@ -51,7 +51,7 @@ def verified(records: Sequence[TrialRecord], winner: Any, gain: float, record: M
 
 def test_a_gain_that_runs_show_is_better(study: Make, numbered: Make) -> None:
     verdict = verdict_of(study(gain=0.02))
-    assert verdict.answer is Answer.BETTER
+    assert verdict.answer is Decision.BETTER
     assert verdict.row is not None
     assert verdict.row.placement == numbered(1)
     assert verdict.winner is verdict.row
@@ -62,7 +62,7 @@ def test_a_gain_that_runs_show_is_better(study: Make, numbered: Make) -> None:
 def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(study: Make) -> None:
     records = study()
     wide, narrow = verdict_of(records, worth=0.02), verdict_of(records, worth=0.0001)
-    assert (wide.answer, narrow.answer) == (Answer.EQUIVALENT, Answer.UNDECIDED)
+    assert (wide.answer, narrow.answer) == (Decision.EQUIVALENT, Decision.UNDECIDED)
     assert narrow.reason is Open.TOO_FEW
     assert wide.largest is not None
     assert 0.0001 < wide.largest < 0.02
@@ -80,7 +80,7 @@ def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(st
 def test_runs_that_are_too_short_claim_nothing(study: Make, gain: float, worth: float | None) -> None:
     """Neither that a placement is better nor that none is."""
     verdict = verdict_of(study(gain=gain, doubling=0.1), worth=worth)
-    assert (verdict.answer, verdict.reason, verdict.converged) == (Answer.UNDECIDED, Open.NOT_CONVERGED, False)
+    assert (verdict.answer, verdict.reason, verdict.converged) == (Decision.UNDECIDED, Open.NOT_CONVERGED, False)
     said = answer_sentences("s", verdict)
     assert said[0].startswith(
         "Undecided, since runs of 100 steps are too short: twice as many bring the baseline +10"
@@ -92,7 +92,7 @@ def test_runs_that_are_too_short_claim_nothing(study: Make, gain: float, worth: 
 def test_once_verified_the_verified_figure_is_the_figure(study: Make, numbered: Make, record: Make) -> None:
     records = study(gain=0.02)
     verdict = verdict_of(records, [verified(records, numbered(1), 0.011, record)])
-    assert (verdict.answer, verdict.verified) == (Answer.BETTER, True)
+    assert (verdict.answer, verdict.verified) == (Decision.BETTER, True)
     assert verdict.measured is not None
     assert verdict.measured.delta == pytest.approx(0.011)
     assert answer_text(verdict).startswith("Confirmed: ")
@@ -107,7 +107,7 @@ def test_a_refuted_claim_is_withdrawn(
 ) -> None:
     records = study(gain=0.02)
     verdict = verdict_of(records, [verified(records, numbered(1), gain, record)])
-    assert (verdict.answer, verdict.reason, verdict.verified) == (Answer.UNDECIDED, reason, False)
+    assert (verdict.answer, verdict.reason, verdict.verified) == (Decision.UNDECIDED, reason, False)
     text = answer_text(verdict)
     assert text.startswith("Refuted: ")
     assert text.endswith("is no claim.")
@@ -120,7 +120,7 @@ def test_a_verification_at_another_budget_has_no_say(study: Make, numbered: Make
     other = verified(records, numbered(1), -0.01, record)
     assert other.budget is not None
     other = replace(other, budget=replace(other.budget, steps=7))
-    assert verdict_of(records, [other]).answer is Answer.BETTER
+    assert verdict_of(records, [other]).answer is Decision.BETTER
 
 
 def test_without_the_baseline_or_without_others_nothing_is_said(study: Make) -> None:
@@ -131,7 +131,7 @@ def test_without_the_baseline_or_without_others_nothing_is_said(study: Make) -> 
     for some in (attended, plain, []):
         verdict = verdict_of(some)
         found[verdict.reason] = verdict
-        assert verdict.answer is Answer.UNDECIDED
+        assert verdict.answer is Decision.UNDECIDED
         assert answer_sentences("s", verdict)
         json.loads(verdict_json("s", verdict, ()))
     assert set(found) == {Open.NO_BASELINE, Open.NO_OTHER}

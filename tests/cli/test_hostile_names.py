@@ -112,6 +112,8 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
         ["import", "[red]rescued<b>\x1b[2J.json", "--study", "again"],
         ["9 trials, 9 of them from [red]rescued<b>\\x1b[2J.json; the same"],
     ),
+    "verdict": (["verdict", "hostile"], []),
+    "verdict --json": (["verdict", "hostile", "--json"], []),
     "rank": (["rank", "hostile"], []),
     "rank --csv": (["rank", "hostile", "--csv"], []),
     "effects": (["effects", "hostile"], []),

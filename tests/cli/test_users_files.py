@@ -199,6 +199,7 @@ WALK = (
     "search --data {data} --study mine --trials 4",
     "worker mine",
     "worker mine --data {data}",
+    "verdict mine",
     "rank mine",
     "effects mine",
     "retry mine",

@@ -99,7 +99,7 @@ def test_searches_that_stop_say_equivalent_where_nothing_helps_and_never_where_s
     """With paired noise of 0.4 a gain of 0.8 points matters; in the other world the best placement gains two."""
     silent = [play(WORLDS["null"], number, 160, stop=True) for number in range(4)]
     assert [one.answer for one in silent].count("equivalent") >= 3
-    assert all(one.trials < 160 for one in silent if one.answer == "equivalent")
+    assert sum(one.trials < 160 for one in silent) >= 2
     assert all(one.largest is not None and one.largest > 0 for one in silent)
 
     telling = [play(WORLDS["sparse"], number, 100, stop=True) for number in range(4)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from nas_attn.architecture import Architecture
+from nas_attn.commands import command
 from nas_attn.errors import ExportError
 from nas_attn.export.python.definitions import Definition, Import
 from nas_attn.export.python.expression import Writer, text
@@ -101,7 +102,7 @@ def script_source(architecture: Architecture, name: str) -> str:
     if not isinstance(network, DescribedNetwork):
         raise ExportError(
             "script: is for networks of other libraries and of your own; nas-attn's U-Net is trained by "
-            "'nas-attn train', and --format python has it without nas-attn"
+            f"'{command('train')}', and --format python has it without nas-attn"
         )
     if network.asked.train != ALL:
         raise ExportError(f"script: trains all parts of a network, and this one has train: {network.asked.train}")

@@ -49,7 +49,8 @@ def searched(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge))
     )
-    assert main(["search", "--space", "harmful.yaml", "--study", "world", "--trials", "120", "--no-stop", *FLAGS]) == 0
+    words = ["search", "--space", "harmful.yaml", "--study", "world", "--trials", "120", "--no-stop"]
+    assert main([*words, *FLAGS]) == 0
     return " ".join(capsys.readouterr().out.split())
 
 

@@ -157,7 +157,6 @@ def verdict_of(
     *,
     ranking: Ranking | None = None,
     worth: float | None = None,
-    cost: str = "macs",
 ) -> StudyVerdict:
     """The answer of a study.
 
@@ -166,16 +165,15 @@ def verdict_of(
         verifications: of its placements.
         ranking: of the records; made where left out.
         worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
-        cost: second axis of the front, where the ranking is made.
     """
-    ranking = rank(records, cost=cost) if ranking is None else ranking
+    ranking = rank(records) if ranking is None else ranking
     row = claimed_row(ranking)
     return StudyVerdict(
         ranking=ranking,
         row=row,
         verification=None if row is None else verification_of(row, ranking, verifications),
         curve=ranked_convergence(records, ranking),
-        largest=None if ranking.plain is None else largest_gain(records, ranking.confidence),
+        largest=_largest_gain(Evidence.of(records), ranking.confidence),
         worth=default_worth(ranking.noise, ranking.confidence) if worth is None else worth,
         run_seconds=_mean_seconds(records, ranking),
     )
@@ -190,7 +188,7 @@ def is_equivalent(records: Sequence[TrialRecord], worth: float | None = None, co
         confidence: above 0 and below 1.
     """
     evidence = Evidence.of(records)
-    largest, budget, run = _largest(evidence, confidence), evidence.selected.budget, evidence.noise.run
+    largest, budget, run = _largest_gain(evidence, confidence), evidence.selected.budget, evidence.noise.run
     if largest is None or budget is None:
         return False
     if plain_convergence(records, budget, None if run is None else run.sd).converged is False:
@@ -198,24 +196,14 @@ def is_equivalent(records: Sequence[TrialRecord], worth: float | None = None, co
     return largest <= (default_worth(evidence.noise, confidence) if worth is None else worth)
 
 
-def largest_gain(records: Sequence[TrialRecord], confidence: float = 0.95) -> float | None:
-    """What no placement gains more than, in units of IoU: a quantile of the best placement's gain.
+def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
+    """What no placement gains more than, in units of IoU; None where too few runs tell the noise.
 
     It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
     (``attainable.Learned.best_gains``), so that it does not matter how often it is looked at, nor which placements
-    were tried.
-
-    Args:
-        records: of one study.
-        confidence: above 0 and below 1.
-    Returns:
-        None where too few runs tell the noise.
+    were tried. Of these maxima it is the upper end of the two-sided interval: variances taken as known make the
+    draws a little narrow.
     """
-    return _largest(Evidence.of(records), confidence)
-
-
-def _largest(evidence: Evidence, confidence: float) -> float | None:
-    """The upper end of the two-sided interval: variances taken as known make the draws a little narrow."""
     if evidence.noise.pair is None or evidence.plain is None:
         return None
     return float(np.quantile(evidence.gains.best_gains(), (1 + confidence) / 2))

@@ -67,13 +67,13 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metr
     from nas_attn.reporting.terminal.leaders import leaders
     from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.strategy.settings import is_on_proof, ladder_of
-    from nas_attn.study.answer import answer_of
+    from nas_attn.study.answer import answer_by
     from nas_attn.study.verified import read_verifications
     from nas_attn.wording.confirmation import confirmation_sentences
     from nas_attn.wording.verdicts import answer_sentences
 
-    console = wide_console()
-    verdict = answer_of(ledger, metric=metric, cost=ranking.cost)
+    console, verifications = wide_console(), read_verifications(ledger)
+    verdict = answer_by(ledger, records, ranking, () if metric else verifications)
     said, *others = answer_sentences(ledger.name, verdict)
     console.print(ranking_table(ranking, top, said=said))
     console.print()
@@ -85,7 +85,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metr
     proof = is_on_proof(ledger.identity)
     console.print(budget_text(records, ranking, ladder, on_proof=proof))
     console.print("\n".join(others), soft_wrap=True)
-    row, verifications = claimed_row(ranking), read_verifications(ledger)
+    row = claimed_row(ranking)
     if row is None or (ranking.rows[0].is_plain and verification_of(row, ranking, verifications) is None):
         return  # nothing is claimed, and nothing was verified
     console.print()

@@ -145,22 +145,27 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
         return
     study, stored = result.study, resolved.request.storage
     storage = url_without_password(stored) if stored else None
-    attended = result.answer.winner is not None and not result.answer.winner.is_plain
     console.print(f"\n{_best(result)}\n\nNext:", soft_wrap=True)
     for following in (
         command("rank", study, storage=storage),
         command("verify", study, storage=storage),
         command("report", study, o="report.html", storage=storage),
         command("export", study, pick="knee", o="best.yaml", storage=storage),
-        command("train", result.best, data=resolved.request.data, against_plain=attended),
+        command("train", result.best, data=resolved.request.data, against_plain=_takes_attention(result)),
         command("dashboard", study, storage=storage),
     ):
         console.print(f"  {following}", soft_wrap=True)
 
 
+def _takes_attention(result: StudyResult) -> bool:
+    """Whether what was exported as the best has any."""
+    winner = result.answer.winner
+    return winner is not None and not winner.is_plain
+
+
 def _best(result: StudyResult) -> str:
     """What was exported as the best, and what it means where that is the plain U-Net."""
-    if result.answer.winner is not None and not result.answer.winner.is_plain:
+    if _takes_attention(result):
         return f"Best architecture: {result.best}"
     first = command("export", result.study, pick="first", o="first.yaml")
     return (

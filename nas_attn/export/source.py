@@ -10,8 +10,9 @@ from nas_attn.commands import command
 from nas_attn.errors import ExportError, UsageError
 from nas_attn.export.subject import Subject
 from nas_attn.models.catalogue import catalogue
-from nas_attn.study.answer import answer_of
+from nas_attn.study.answer import answer_by
 from nas_attn.study.setup.find import folder_of, is_path, open_study
+from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import architecture_of
 
 ARCHITECTURE = "architecture.yaml"
@@ -57,7 +58,9 @@ def _from_study(study: str, how: str, storage: str | None) -> Subject:
     ledger = open_study(study, storage)
     records = ledger.records()
     ranking = rank(records, cost=ledger.identity["cost"])
-    row = (answer_of(ledger).winner if how == BEST else None) or pick(ranking, how)
+    row = pick(ranking, how)
+    if how == BEST:
+        row = answer_by(ledger, records, ranking, read_verifications(ledger)).winner or row
     settings = folder_of(study).settings
     return Subject(
         architecture_of(ledger, records, ranking, row),

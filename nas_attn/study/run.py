@@ -23,7 +23,7 @@ from nas_attn.models.catalogue import catalogue
 from nas_attn.record import State, TrialRecord
 from nas_attn.strategy.schedule.agenda import Agenda, Course
 from nas_attn.study.again import begun_again
-from nas_attn.study.answer import answer_of
+from nas_attn.study.answer import answer_by
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, write_rescued
 from nas_attn.study.database.storage import describe_storage, url_without_password
@@ -33,6 +33,7 @@ from nas_attn.study.packed import packed_images
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import architecture_of
 from nas_attn.study.workers.pool import Pool
 from nas_attn.study.workers.process_pool import ProcessPool
@@ -52,7 +53,6 @@ class StudyResult:
     Args:
         study: its name.
         records: all trials, by number.
-        ranking: of the placements.
         answer: to the study's question: better, equivalent or undecided.
         best: the exported architecture: what is shown to be better than the plain U-Net, else the plain U-Net;
             None where no trial is complete.
@@ -63,11 +63,15 @@ class StudyResult:
 
     study: str
     records: tuple[TrialRecord, ...]
-    ranking: Ranking
     answer: StudyVerdict
     best: Path | None
     course: Course | None
     settled_after: int | None = None
+
+    @property
+    def ranking(self) -> Ranking:
+        """Of the placements."""
+        return self.answer.ranking
 
     @property
     def verdict(self) -> str:
@@ -99,13 +103,13 @@ def run_study(
         records = _searched(resolved, folder, ledger, listener, pool, "worker")
         ranking = rank(records, cost=settings.cost)
         try:
-            answer = answer_of(ledger)
+            answer = answer_by(ledger, records, ranking, read_verifications(ledger))
             exported = _export(ledger, records, answer, folder)
         except LostStorageError as error:
             raise LostStorageError(f"{error}; {rescue(records)}") from error
     agenda = Agenda(settings, resolved.costs)
     settled = agenda.settled_after(records, len(records))
-    return StudyResult(settings.study, tuple(records), ranking, answer, exported, agenda.course(records), settled)
+    return StudyResult(settings.study, tuple(records), answer, exported, agenda.course(records), settled)
 
 
 def run_joined(

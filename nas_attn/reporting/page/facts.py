@@ -87,8 +87,7 @@ class StudyFacts:
         study: its name.
         network: the U-Net without attention.
         records: all trials, by number.
-        ranking: of these trials.
-        verdict: the study's answer.
+        verdict: the study's answer, with the ranking of these trials.
         effects: of each attention at each place; None where they are not known.
         added_costs: what each choice of the space adds at its place; empty where it is not known.
         plain_curve: (steps, IoU) of the plain U-Net at growing budgets, ascending.
@@ -104,7 +103,6 @@ class StudyFacts:
     study: str
     network: Network
     records: tuple[TrialRecord, ...]
-    ranking: Ranking
     verdict: StudyVerdict
     effects: StudyEffects | None = None
     added_costs: tuple[AddedCost, ...] = ()
@@ -116,3 +114,8 @@ class StudyFacts:
     verifications: tuple[Verification, ...] = ()
     panels: Panels | None = None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def ranking(self) -> Ranking:
+        """Of these trials."""
+        return self.verdict.ranking

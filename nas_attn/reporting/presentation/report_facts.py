@@ -27,7 +27,7 @@ from nas_attn.record import State, TrialRecord
 from nas_attn.reporting.page import AddedCost, Panels, StudyFacts
 from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
-from nas_attn.study.answer import answer_of
+from nas_attn.study.answer import answer_by
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.verified import read_verifications
 from nas_attn.wording.convergence import convergence_sentence
@@ -58,7 +58,7 @@ def report_facts(
         UsageError: the cost is unknown.
     """
     records = ledger.records()
-    ranking = rank(records, cost=cost or ledger.identity["cost"])
+    ranking, verifications = rank(records, cost=cost or ledger.identity["cost"]), read_verifications(ledger)
     space = study_space(ledger)
     noise = ranking.noise.run
     curve = plain_convergence(records, ranking.budget or study_budget(ledger), noise.sd if noise else None)
@@ -66,8 +66,7 @@ def report_facts(
         study=ledger.name,
         network=space.network,
         records=records,
-        ranking=ranking,
-        verdict=answer_of(ledger, cost=cost),
+        verdict=answer_by(ledger, records, ranking, verifications),
         effects=study_effects(records),
         added_costs=_added_costs(ledger),
         plain_curve=curve.points,
@@ -75,7 +74,7 @@ def report_facts(
         settings=tuple(_settings(ledger, space, records, ranking)),
         data=tuple(_data(ledger)),
         commands=tuple(_commands(ledger.name, study_file)),
-        verifications=read_verifications(ledger),
+        verifications=verifications,
         panels=panels,
         remarks=(*_metric(ranking), *remarks),
     )

@@ -147,14 +147,9 @@ class Agenda:
         """
         if not self._settings.stop:
             return None
-        n_seen = min(len(records), n_started - self._unseen)
+        n_seen = min(len(records), n_started - self._settings.plan().unseen)
         looks = range(FIRST_LOOK, n_seen + 1, LOOK_EVERY)
         return next((look for look in looks if self._settled(records[:look])), None)
-
-    @property
-    def _unseen(self) -> int:
-        """How many of the latest trials have no say in the next one."""
-        return Plan(self._settings.trials, self._settings.parallel).unseen
 
     def _settled(self, records: Sequence[TrialRecord]) -> bool:
         """What the first trials say; found out once, as long as they are the same."""

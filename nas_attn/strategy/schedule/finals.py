@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nas_attn.analysis import Evidence, expected_ious, front_of
+from nas_attn.analysis.verdict import FINALISTS, FRESH_SEEDS
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
@@ -13,9 +14,9 @@ from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.expectation import expected_ious as expected_on_ladder
 
-FURTHER_SEEDS = 5
+FURTHER_SEEDS = FRESH_SEEDS
 """Fresh seeds of each finalist; those that stay undecided get more where trials are left."""
-MOST_PLACES = 10
+MOST_PLACES = FINALISTS + 1
 """In the finals, the plain U-Net's among them: of more finalists each would have to be further ahead."""
 _CONFIDENCE = 0.95
 _MARK = "finals"

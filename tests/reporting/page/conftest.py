@@ -65,8 +65,8 @@ def facts_of() -> Callable[..., StudyFacts]:
         records = tuple(records_of(n_placements)) if n_placements else ()
         given: dict[str, Any] = {"study": "made-up", "network": NETWORK, "records": records}
         given |= {"ranking": rank(records), **fields}
-        known = given["records"], given.get("verifications", ())
-        return StudyFacts(**{"verdict": verdict_of(*known, ranking=given["ranking"]), **given})  # type: ignore[arg-type]
+        known, ranking = (given["records"], given.get("verifications", ())), given.pop("ranking")
+        return StudyFacts(**{"verdict": verdict_of(*known, ranking=ranking), **given})  # type: ignore[arg-type]
 
     return make
 

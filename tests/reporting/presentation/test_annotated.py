@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from nas_attn.analysis import rank
 from nas_attn.analysis.verdict import verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.network import UNetConfig
@@ -33,7 +32,7 @@ RECORDS = (
     ),
 )
 VIEW = View(
-    StudyFacts("made-up", NETWORK, RECORDS, rank(RECORDS), verdict_of(RECORDS)),
+    StudyFacts("made-up", NETWORK, RECORDS, verdict_of(RECORDS)),
     {"front": '{"data":[]}'},
     {"abc123": Artifact("abc123", "worst.png", b"png")},
 )
@@ -251,7 +250,7 @@ def test_a_view_is_looked_at_anew_only_where_something_has_changed(
     monkeypatch.setattr(
         view,
         "report_facts",
-        lambda of: StudyFacts("made-up", NETWORK, of.records(), rank(of.records()), verdict_of(of.records())),
+        lambda of: StudyFacts("made-up", NETWORK, of.records(), verdict_of(of.records())),
     )
     watcher = view.Watcher(ledger, StudyFolder(tmp_path))
     first = watcher.view

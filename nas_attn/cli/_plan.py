@@ -12,7 +12,7 @@ from nas_attn.commands import command
 from nas_attn.data import absent_classes
 from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
-from nas_attn.wording.numbers import amount, counted
+from nas_attn.wording.numbers import amount, counted, duration
 
 if TYPE_CHECKING:
     from nas_attn.data import Dataset
@@ -109,14 +109,6 @@ def _time(settings: StudySettings, left: int, trial_seconds: float) -> str:
     if settings.timeout is not None and settings.timeout < needed:
         return f"{duration(settings.timeout)}, and until what runs is finished ({trial_seconds:.1f} s a trial)"
     return f"about {duration(needed)} ({trial_seconds:.1f} s a trial)"
-
-
-def duration(seconds: float) -> str:
-    """A time in words: ``40 s``, ``14 min``, ``2 h 5 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def placements(size: int) -> str:

@@ -15,9 +15,8 @@ from rich.text import Text
 
 from nas_attn.analysis import RankedPlacement, Ranking, rank
 from nas_attn.cli._console import Harmless
-from nas_attn.cli._plan import duration
 from nas_attn.record import Role, State, TrialRecord
-from nas_attn.wording.numbers import amount
+from nas_attn.wording.numbers import amount, duration
 from nas_attn.wording.placements import describe
 from nas_attn.wording.rankings import gained
 

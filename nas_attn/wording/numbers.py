@@ -15,6 +15,11 @@ def points(delta: float) -> str:
     return "0.0" if abs(100 * delta) < 0.05 else f"{100 * delta:+.1f}"
 
 
+def size(gain: float) -> str:
+    """A gain in IoU points without its sign, and not 0 where it is above: ``0.9``."""
+    return f"{100 * gain:.1f}" if gain >= 0.0005 else f"{100 * gain:.2g}"
+
+
 def bounds(interval: Interval) -> str:
     """A confidence interval in IoU points: ``0.4 to 1.4``."""
     return f"{_bound(interval.low)} to {_bound(interval.high)}"
@@ -30,6 +35,14 @@ def ranges(numbers: Iterable[int]) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 seed``, ``2 seeds``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time in words: ``40 s``, ``14 min``, ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def amount(value: float) -> str:

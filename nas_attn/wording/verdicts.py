@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
 from nas_attn.commands import command
-from nas_attn.wording.numbers import counted, points
+from nas_attn.wording.numbers import counted, duration, points, size
 from nas_attn.wording.placements import in_words
 from nas_attn.wording.rankings import measured, ranking_verdict
 from nas_attn.wording.verifications import verdict_sentence
-
-_MINUTE = 60
 
 
 def answer_text(verdict: StudyVerdict) -> str:
@@ -45,8 +43,8 @@ def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
 
 def _equivalent(verdict: StudyVerdict) -> str:
     return (
-        f"Equivalent: no placement of what was tried gains more than {_size(verdict.largest or 0.0)} "
-        f"{_word(verdict)} points over the baseline ({_sure(verdict)}), and {_size(verdict.worth)} is the least "
+        f"Equivalent: no placement of what was tried gains more than {size(verdict.largest or 0.0)} "
+        f"{_word(verdict)} points over the baseline ({_sure(verdict)}), and {size(verdict.worth)} is the least "
         "that matters."
     )
 
@@ -84,8 +82,8 @@ def _reach(verdict: StudyVerdict) -> Iterator[str]:
     if verdict.largest is None or verdict.answer is Decision.EQUIVALENT:
         return
     yield (
-        f"The best placement of what was tried gains at most {_size(verdict.largest)} {_word(verdict)} points "
-        f"({_sure(verdict)}); {_size(verdict.worth)} is taken for the least that matters."
+        f"The best placement of what was tried gains at most {size(verdict.largest)} {_word(verdict)} points "
+        f"({_sure(verdict)}); {size(verdict.worth)} is taken for the least that matters."
     )
 
 
@@ -95,7 +93,7 @@ def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:
         yield f"Longer runs decide: search again with --steps {2 * verdict.curve.steps} or more."
     elif verdict.further_runs:
         runs, seconds = verdict.further_runs, verdict.run_seconds
-        time = f", {_duration(runs * seconds)} of one worker" if seconds else ""
+        time = f", {duration(runs * seconds)} of one worker" if seconds else ""
         yield f"About {counted(runs, 'more trial')} like those so far would decide{time}: search on with --trials."
     if verdict.verification is None and verdict.row is not None and verdict.row.better_than_plain is Versus.BETTER:
         yield f"Verify it on the test data: '{command('verify', study)}'."
@@ -107,15 +105,3 @@ def _sure(verdict: StudyVerdict) -> str:
 
 def _word(verdict: StudyVerdict) -> str:
     return verdict.ranking.metric.word
-
-
-def _size(gain: float) -> str:
-    """In points, without sign."""
-    return f"{100 * gain:.1f}" if gain >= 0.0005 else f"{100 * gain:.2g}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s"
-    minutes = seconds / _MINUTE
-    return f"{minutes:.0f} min" if minutes < 2 * _MINUTE else f"{minutes / _MINUTE:.1f} h"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verification import CollapsedRuns, Comparison, Verdict, Verification
-from nas_attn.wording.numbers import bounds, counted, points
+from nas_attn.wording.numbers import bounds, counted, points, size
 from nas_attn.wording.placements import in_words
 
 MOST_PROPOSED = 100
@@ -81,7 +81,7 @@ def _not_shown(verification: Verification) -> str:
     said = f"Not shown: {name} is not distinguishable from the baseline {_WHERE}: {comparison_text(to_plain)}."
     if verification.gain_shown is None:
         return said
-    return f"{said} {counted(to_plain.n_seeds, 'seed')} could have shown about {_size(verification.gain_shown)}."
+    return f"{said} {counted(to_plain.n_seeds, 'seed')} could have shown about {size(verification.gain_shown)}."
 
 
 def _refuted(verification: Verification) -> str:
@@ -165,8 +165,3 @@ def _ious(verification: Verification) -> str:
 def _word(verification: Verification) -> str:
     """``IoU`` or ``Dice``."""
     return "IoU" if verification.to_plain is None else verification.to_plain.word
-
-
-def _size(gain: float) -> str:
-    """Without sign, and never 0: a gain that can be shown is none."""
-    return f"{100 * gain:.1f}" if gain >= 0.0005 else f"{100 * gain:.2g}"

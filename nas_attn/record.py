@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from nas_attn.budget import Budget
@@ -12,26 +12,20 @@ from nas_attn.counts import ImageCounts
 from nas_attn.models.placement import Placement
 
 
-class State(str, Enum):
+class State(StrEnum):
     """How far an evaluation has come."""
 
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Role(str, Enum):
+class Role(StrEnum):
     """Why an evaluation was made."""
 
     CONTROL = "control"
     PROPOSAL = "proposal"
     FINALIST = "finalist"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

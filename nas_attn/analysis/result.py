@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from nas_attn.analysis.noise import Noise
 from nas_attn.analysis.runs import LeftOut
@@ -13,16 +13,13 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Cost
 
 
-class Versus(str, Enum):
+class Versus(StrEnum):
     """What the interval of a difference to the plain U-Net says."""
 
     BETTER = "better"
     WORSE = "worse"
     NOT_DISTINGUISHABLE = "not distinguishable"
     UNKNOWN = "unknown"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

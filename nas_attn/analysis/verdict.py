@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from statistics import NormalDist, fmean
 
@@ -29,18 +29,15 @@ _STEP = 0.001
 _UNKNOWN_WORTH = 0.01
 
 
-class Decision(str, Enum):
+class Decision(StrEnum):
     """What a study says of its question."""
 
     BETTER = "better"
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Open(str, Enum):
+class Open(StrEnum):
     """Why a study is undecided."""
 
     NO_BASELINE = "the baseline has no complete run"
@@ -49,9 +46,6 @@ class Open(str, Enum):
     REFUTED = "verification refuted the claim"
     NOT_CONFIRMED = "verification did not confirm the claim"
     TOO_FEW = "too few runs"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from nas_attn.analysis.additive import mean
 from nas_attn.analysis.by_metric import metric_of
@@ -18,15 +18,12 @@ from nas_attn.models.placement import Location, Placement
 from nas_attn.record import State, TrialRecord
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """What a verification says of a claim."""
 
     CONFIRMED = "confirmed"
     NOT_SHOWN = "not shown"
     REFUTED = "refuted"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from nas_attn.errors import AttentionError, did_you_mean
 from nas_attn.models.placement import AttentionSpec, OptionValue, Stage
@@ -14,7 +14,7 @@ GATED_STAGES: tuple[Stage, ...] = (Stage.SKIP, Stage.DECODER)
 BLOCK_STAGES: tuple[Stage, ...] = (Stage.ENCODER, Stage.BOTTLENECK, Stage.DECODER)
 
 
-class Family(str, Enum):
+class Family(StrEnum):
     """What a kind works on, and by that how the network calls it.
 
     A gate, a context and a stochastic module refine a feature map, the last by chance in training; a convolution
@@ -28,9 +28,6 @@ class Family(str, Enum):
     BLOCK = "block"
     STOCHASTIC = "stochastic"
     TEMPORAL = "temporal"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property, lru_cache, total_ordering
 
 from nas_attn.errors import SpaceError, did_you_mean
@@ -14,16 +14,13 @@ from nas_attn.errors import SpaceError, did_you_mean
 OptionValue = int | float | bool | str
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """A part of the U-Net, in the order in which a placement lists them."""
 
     ENCODER = "encoder"
     BOTTLENECK = "bottleneck"
     SKIP = "skip"
     DECODER = "decoder"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 _STAGE_ORDER = {stage: order for order, stage in enumerate(Stage)}

@@ -64,5 +64,14 @@ def clip_numbers(lengths: Sequence[int]) -> tuple[int, ...]:
     return tuple(number for number, length in enumerate(lengths) for _ in range(length))
 
 
+def clip_places(lengths: Sequence[int]) -> tuple[range, ...]:
+    """The places of the frames of each clip in the set.
+
+    >>> clip_places([2, 1])
+    (range(0, 2), range(2, 3))
+    """
+    return tuple(range(first, first + length) for first, length in zip(_firsts(lengths), lengths, strict=True))
+
+
 def _firsts(lengths: Sequence[int]) -> list[int]:
     return [0, *accumulate(lengths)][:-1]

@@ -6,8 +6,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
 
+from nas_attn.clips import clip_places
 from nas_attn.data.dataset import Dataset, LabelledImages
 from nas_attn.data.splitting import share_of
 from nas_attn.errors import UsageError
@@ -49,8 +49,19 @@ def folds_of(dataset: Dataset, number: int) -> tuple[int, ...]:
 def fold_dataset(dataset: Dataset, folds: Sequence[int], fold: int) -> Dataset:
     """The data set whose validation images are those of one fold, and its training images those of all others."""
     pool = joined(dataset.train, dataset.val)
-    train, val = ([unit for unit, of in enumerate(folds) if (of == fold) is held] for held in (False, True))
+    train, val = parted(folds, fold)
     return replace(dataset, train=chosen(pool, train), val=chosen(pool, val))
+
+
+def parted(folds: Sequence[int], fold: int) -> tuple[list[int], list[int]]:
+    """The numbers of the images or clips of all other folds, and of one fold.
+
+    Args:
+        folds: the fold of each.
+        fold: the one.
+    """
+    others, mine = ([unit for unit, of in enumerate(folds) if (of == fold) is held] for held in (False, True))
+    return others, mine
 
 
 def without_validation(dataset: Dataset) -> Dataset:
@@ -88,11 +99,9 @@ def chosen(images: LabelledImages, units: Sequence[int]) -> LabelledImages:
     )
 
 
-def _units(images: LabelledImages) -> list[range]:
+def _units(images: LabelledImages) -> tuple[range, ...]:
     """The places of each clip's frames, or of each image."""
-    lengths = images.clips or (1,) * len(images)
-    ends = list(accumulate(lengths))
-    return [range(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+    return clip_places(images.clips or (1,) * len(images))
 
 
 def _together(images: LabelledImages, units: Sequence[range]) -> list[list[int]]:

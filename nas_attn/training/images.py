@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nas_attn.clips import clip_places
 from nas_attn.training.class_prior import label_counts
 
 if TYPE_CHECKING:
@@ -127,10 +128,6 @@ class DeviceImages:
         """Where the positions of each image begin, (N,), beside the pixels."""
         return torch.tensor(self._starts, device=self.pixels.device)
 
-    @property
-    def _areas(self) -> tuple[int, ...]:
-        return tuple(height * width for height, width in self.sizes)
-
     @cached_property
     def _starts(self) -> tuple[int, ...]:
         heights, widths = zip(*self.sizes, strict=True)
@@ -142,7 +139,7 @@ class DeviceImages:
         Shape: (N, C, H, W), (N, H, W).
         """
         height, width = self.sizes[numbers[0]]
-        places = [slice(self._starts[number], self._starts[number] + height * width) for number in numbers]
+        places = [self._positions(number) for number in numbers]
         pixels = torch.stack([self.pixels[place].view(height, width, -1) for place in places])
         masks = torch.stack([self.masks[place].view(height, width) for place in places])
         # Of a grey image both layouts are contiguous, and kernels are chosen by the strides.
@@ -150,8 +147,7 @@ class DeviceImages:
 
     def mask(self, number: int) -> Tensor:
         """The mask of an image, (H, W), where the set is kept."""
-        height, width = self.sizes[number]
-        return self.masks[self._starts[number] :][: height * width].view(height, width)
+        return self.masks[self._positions(number)].view(self.sizes[number])
 
     def and_then(self, other: DeviceImages) -> DeviceImages:
         """The images of two sets, this one's first, where these are kept."""
@@ -167,8 +163,9 @@ class DeviceImages:
 
     def chosen(self, units: Sequence[int]) -> DeviceImages:
         """Some of the still images, or of the clips, in the order that is given."""
-        places = self.images_in(units)
-        parts = [slice(self._starts[place], self._starts[place] + self._areas[place]) for place in places]
+        frames = clip_places(self.lengths)
+        places = [place for unit in units for place in frames[unit]]
+        parts = [self._positions(place) for place in places]
         numbers = torch.tensor(places, device=self.pixels.device)
         return replace(
             self,
@@ -179,10 +176,10 @@ class DeviceImages:
             clips=tuple(self.clips[unit] for unit in units) if self.clips else (),
         )
 
-    def images_in(self, units: Sequence[int]) -> list[int]:
-        """The numbers of the images of some still images or clips."""
-        ends = list(accumulate(self.lengths))
-        return [place for unit in units for place in range(ends[unit] - self.lengths[unit], ends[unit])]
+    def _positions(self, number: int) -> slice:
+        """Those of an image."""
+        height, width = self.sizes[number]
+        return slice(self._starts[number], self._starts[number] + height * width)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Raw values as float32 with mean 0 and standard deviation 1 over the training set."""

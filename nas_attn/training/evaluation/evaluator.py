@@ -14,7 +14,9 @@ import torch
 from torch import nn
 
 from nas_attn.budget import Budget
+from nas_attn.clips import clip_numbers
 from nas_attn.data import Dataset
+from nas_attn.data.folds import parted
 from nas_attn.errors import MachineError
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.build import build_network
@@ -153,9 +155,8 @@ class TrainingEvaluator:
     @property
     def _images_in_folds(self) -> list[list[int]]:
         """The numbers of the images of each fold, among all."""
-        held = zip(self.folds, self._pooled_lengths, strict=True)
-        of_image = [fold for fold, length in held for _ in range(length)]
-        return [[n for n, of in enumerate(of_image) if of == fold] for fold in range(max(self.folds) + 1)]
+        of_image = [self.folds[clip] for clip in clip_numbers(self._pooled_lengths)]
+        return [parted(of_image, fold)[1] for fold in range(max(self.folds) + 1)]
 
     def trained(self, placement: Placement, budget: Budget, seed: int) -> nn.Module:
         """The network that an evaluation of the same arguments judges, in eval mode.

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.data import Dataset
+from nas_attn.data.folds import parted
 from nas_attn.errors import StudyError
 from nas_attn.own_folder import own_folder, remove_from
 from nas_attn.training import DeviceImages, broken_seal, pack_images, read_mapped, write_mapped
@@ -34,7 +35,7 @@ class PackedSets:
             fold: that is held out.
         """
         pool = self.train.and_then(self.val)
-        train, val = ([unit for unit, of in enumerate(folds) if (of == fold) is held] for held in (False, True))
+        train, val = parted(folds, fold)
         return PackedSets(pool.chosen(train), pool.chosen(val))
 
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> PackedSets:

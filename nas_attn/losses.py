@@ -15,6 +15,10 @@ LOSSES: Mapping[str, str] = {
 """What ``--loss`` takes, and what each is; ``training.loss`` has the formulas."""
 
 
+UNASKED: Mapping[str, object] = {"loss": CE_DICE, "class_weights": [], "foreground": 0.0}
+"""What a training minimises and on which crops where nobody asked for anything, as plain values."""
+
+
 def loss_text(loss: str, class_weights: Sequence[float], foreground: float) -> str:
     """How a training judges and draws its crops, in a line.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
-from nas_attn.losses import CE_DICE
+from nas_attn.losses import UNASKED
 from nas_attn.metric import MEAN_IOU
 from nas_attn.strategy.plan import Plan
 
@@ -201,9 +201,7 @@ _UNSAID = {
     "screening seeds": 1,
     "out of memory": "fail",
     "space.network.frames": 1,
-    "recipe.loss": CE_DICE,
-    "recipe.class_weights": [],
-    "recipe.foreground": 0.0,
+    **{f"recipe.{name}": value for name, value in UNASKED.items()},
 }
 """What holds where an identity does not say it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from nas_attn.losses import CE_DICE
+from nas_attn.losses import CE_DICE, UNASKED
 
 PRETRAINED_RATE = 0.25
 """Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""
@@ -55,9 +55,5 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what nobody asked for is left out, so that older studies are the same studies."""
-        asked = {name: value for name, value in asdict(self).items() if value != UNASKED.get(name)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items()}
-
-
-UNASKED = {name: getattr(Recipe, name) for name in ("loss", "class_weights", "foreground")}
-"""Fields that only a user changes, and what holds where they are left out."""
+        plain = {**asdict(self), "class_weights": list(self.class_weights)}
+        return {name: value for name, value in plain.items() if value != UNASKED.get(name)}

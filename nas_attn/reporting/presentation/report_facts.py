@@ -19,7 +19,7 @@ from nas_attn.analysis.effects import study_effects
 from nas_attn.budget import Budget
 from nas_attn.commands import command
 from nas_attn.data_card import DataCard
-from nas_attn.losses import CE_DICE, loss_text
+from nas_attn.losses import UNASKED, loss_text
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location
@@ -134,7 +134,8 @@ def _settings(
 
 def _loss(recipe: Mapping[str, Any]) -> str:
     """Of every run; a recipe that says nothing of it is that of a study where nobody asked for another."""
-    return loss_text(recipe.get("loss", CE_DICE), recipe.get("class_weights", ()), recipe.get("foreground", 0.0))
+    said: dict[str, Any] = {name: recipe.get(name, usual) for name, usual in UNASKED.items()}
+    return loss_text(**said)
 
 
 def _trials(records: Sequence[TrialRecord]) -> str:

@@ -16,7 +16,7 @@ from nas_attn.architecture import Architecture
 from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
-from nas_attn.losses import CE_DICE
+from nas_attn.losses import UNASKED
 from nas_attn.training.full.plan import FitPlan
 from nas_attn.training.full.result import TrainedNetwork
 from nas_attn.whole_file import whole_file
@@ -50,8 +50,6 @@ class RunIdentity:
         return {**{name: value for name, value in vars(self).items() if name != "plan"}, **self.plan.to_dict()}
 
 
-_UNSAID: dict[str, Any] = {"loss": CE_DICE, "class_weights": [], "foreground": 0.0}
-"""What holds where the identity of an older run does not say it."""
 _METRICS = FileKind("the result of a run", "trained", TrainingError)
 
 
@@ -106,9 +104,9 @@ class RunFolder:
                 "give another folder with -o, or delete this one"
             )
         differences = [
-            f"{name} {there.get(name, _UNSAID.get(name))!r}, not {value!r}"
+            f"{name} {there.get(name, UNASKED.get(name))!r}, not {value!r}"
             for name, value in identity.to_dict().items()
-            if there.get(name, _UNSAID.get(name)) != value
+            if there.get(name, UNASKED.get(name)) != value
         ]
         if differences:
             raise TrainingError(

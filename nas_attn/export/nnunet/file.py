@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +11,7 @@ from torch import nn
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.write import network_name
 from nas_attn.errors import ExportError
-from nas_attn.export.python.carried import carried, definition_of
+from nas_attn.export.python.carried import carried, definition_of, imports_of, written_name
 from nas_attn.export.python.construction import Construction, constructions
 from nas_attn.export.python.definitions import Definition, Import, is_ours
 from nas_attn.export.python.expression import Name, Writer
@@ -37,8 +36,6 @@ _ALWAYS = (
     Import("typing", "Any", "Any"),
 )
 _NNUNET = Import("nnunetv2.training.nnUNetTrainer.nnUNetTrainer", "nnUNetTrainer", "nnUNetTrainer")
-_PARTIAL = Import("functools", "partial", "partial")
-_NN = Import("torch", "nn", "nn")
 _SIZES = ("channels", "gate_channels", "classes")
 _SOME_CHANNELS = 64
 """Those of a module whose construction is only written down."""
@@ -122,15 +119,13 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
         modules = {str(at): _some_module(spec, at, len(architecture.classes)) for at, spec in placed.items()}
     for module in modules.values():
         _name_sizes(module, made)
-    writer = Writer(
-        made, lambda kind: names[definition_of(kind)] if is_ours(kind.__module__) else f"nn.{kind.__name__}"
-    )
+    writer = Writer(made, lambda kind: written_name(kind, names))
     kinds = list(dict.fromkeys(kind for module in modules.values() for kind in writer.classes(module)))
     follows = wants_hooks(nn.ModuleList(modules.values()))
     ours = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
     copied = carried([*ours, _PLACED, _ATTEND, *([_FOLLOWING] if follows else [])], _taken(architecture))
     names = copied.names
-    others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not is_ours(kind.__module__)]
+    others = imports_of(kinds)
     table = [
         _entry(str(at), modules[str(at)], KINDS[spec.kind].kind.needs_gate, writer, names[_PLACED])
         for at, spec in placed.items()

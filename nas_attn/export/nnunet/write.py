@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import ModuleType
-from unittest import mock
 
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.replacing import write_text
 from nas_attn.errors import ExportError
 from nas_attn.export.agreement import Agreement, compare, probes, stirred
 from nas_attn.export.nnunet.file import BASELINE, TrainerSource, trainer_name, trainer_source
+from nas_attn.export.python.write import executed
 from nas_attn.export.subject import Subject
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.build import build_network
@@ -57,9 +55,7 @@ def _agreement(architecture: Architecture, source: TrainerSource, path: Path) ->
     known = dict(architecture.placement)
     placement = Placement(tuple((one, known.get(one, none)) for one, none in network.plain))
     ours = build_network(network, placement).eval()
-    module = ModuleType("nas_attn_exported")
-    with mock.patch.dict(sys.modules, {module.__name__: module}):  # a dataclass looks for its module
-        exec(compile(source.without_trainers, str(path), "exec"), module.__dict__)
+    module = executed(source.without_trainers, path)
     theirs = getattr(module, source.attend)(build_fresh(asked, channels, classes, seed=0), module.ATTENTION)
     state = stirred(theirs.state_dict())
     theirs.load_state_dict(state)

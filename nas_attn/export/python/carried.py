@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,15 @@ from nas_attn.export.python.definitions import (
     Meaning,
     closure,
     in_order,
+    is_ours,
     original_of,
     source_lines,
     statement_of,
 )
 from nas_attn.export.python.render import is_constant, rendered
+
+NN = Import("torch", "nn", "nn")
+_PARTIAL = Import("functools", "partial", "partial")
 
 Found = Mapping[Definition, Mapping[str, Meaning]]
 
@@ -54,6 +59,16 @@ def carried(wanted: Iterable[Definition], taken: Collection[str]) -> Carried:
 def definition_of(thing: Callable[..., Any]) -> Definition:
     """Where a class or function of ours is defined."""
     return Definition(thing.__module__, thing.__name__)
+
+
+def written_name(kind: Callable[..., Any], names: Mapping[Definition, str]) -> str:
+    """What a class or function is called in the text: of ours by its name there, else as one of ``torch.nn``."""
+    return names[definition_of(kind)] if is_ours(kind.__module__) else f"nn.{kind.__name__}"
+
+
+def imports_of(kinds: Iterable[Callable[..., Any]]) -> list[Import]:
+    """What those that are not ours are imported by."""
+    return [_PARTIAL if kind is functools.partial else NN for kind in kinds if not is_ours(kind.__module__)]
 
 
 def _texts(found: Found, names: Mapping[Definition, str]) -> Iterator[str]:

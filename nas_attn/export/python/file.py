@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.write import network_name
-from nas_attn.export.python.carried import carried, definition_of
+from nas_attn.export.python.carried import carried, definition_of, imports_of, written_name
 from nas_attn.export.python.construction import Construction, constructions
 from nas_attn.export.python.definitions import Definition, Import, is_ours
 from nas_attn.export.python.expression import Writer
@@ -35,8 +34,6 @@ _ALWAYS = (
     Import("torch", "", "torch"),
     Import("torch", "Tensor", "Tensor"),
 )
-_NN = Import("torch", "nn", "nn")
-_PARTIAL = Import("functools", "partial", "partial")
 
 _TAKEN = ("CLASSES", "MEAN", "STD", "build", "load", "main", "normalise", "pretrained", _HOOKED)
 
@@ -140,7 +137,7 @@ def python_source(
     def name_of(kind: Any) -> str:
         if kind in elsewhere:
             return elsewhere[kind]
-        return names[definition_of(kind)] if is_ours(kind.__module__) else f"nn.{kind.__name__}"
+        return written_name(kind, names)
 
     writer = Writer(made, name_of)
     kinds = [kind for kind in dict.fromkeys(writer.classes(network)) if kind not in elsewhere]
@@ -159,7 +156,7 @@ def python_source(
         construction=writer.write(network, "    ", len("    return ")).replace(f"{plain}(", f"{returned}(", 1),
         read=names[_READER],
     )
-    others = [_PARTIAL if kind is functools.partial else _NN for kind in kinds if not is_ours(kind.__module__)]
+    others = imports_of(kinds)
     if theirs is not None:
         module, _, name = theirs.name.rpartition(".")
         others.append(Import(module, name, name))

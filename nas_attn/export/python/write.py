@@ -38,12 +38,22 @@ def write_compared(subject: Subject, path: Path, source: str) -> str:
     return str(agreement)
 
 
-def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
-    """Both with the same weights, all of them away from 0, so that no module is idle."""
+def executed(source: str, path: Path) -> ModuleType:
+    """The module that a source makes, which is not imported.
+
+    Args:
+        source: made of our own sources and of values that were checked and are written as literals.
+        path: where errors in it say that they are.
+    """
     module = ModuleType("nas_attn_exported")
-    # Made of our own sources and of values that were checked and are written as literals.
     with mock.patch.dict(sys.modules, {module.__name__: module}):  # a dataclass looks for its module
         exec(compile(source, str(path), "exec"), module.__dict__)
+    return module
+
+
+def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
+    """Both with the same weights, all of them away from 0, so that no module is idle."""
+    module = executed(source, path)
     network, copy = subject.network(), module.build()
     if (ours := sorted(network.state_dict())) != (theirs := sorted(copy.state_dict())):
         odd = sorted(set(ours) ^ set(theirs))

@@ -8,17 +8,17 @@ from dataclasses import fields
 from nas_attn.architecture import Architecture
 from nas_attn.commands import command
 from nas_attn.errors import ExportError
+from nas_attn.export.python.carried import NN
 from nas_attn.export.python.definitions import Definition, Import
 from nas_attn.export.python.expression import Writer, text
 from nas_attn.export.python.file import Addition, python_source
 from nas_attn.models.asked_network import ALL, IMAGENET, NO_WEIGHTS
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.families import FAMILIES
+from nas_attn.training.full.plan import STEPS, FitSettings
 from nas_attn.training.recipe import Recipe
 from nas_attn.training.suited import recipe_for
 
-BATCH_SIZE, STEPS = 16, 3000
-"""As ``nas-attn train`` has them."""
 _LOOP = "nas_attn.export.script.loop"
 _PARTS = ("read_pairs", "train", "class_ious")
 _RECIPE = Definition("nas_attn.training.recipe", "Recipe")
@@ -114,7 +114,7 @@ def script_source(architecture: Architecture, name: str) -> str:
         used.append(_FIT)
     addition = Addition(
         tuple(used),
-        (Import("argparse", "", "argparse"), Import("torch", "nn", "nn")),
+        (Import("argparse", "", "argparse"), NN),
         _HOW.format(name=name, weights=" --weights FILE" if from_file else ""),
         lambda names, writer: _ending(architecture, network, names, writer),
     )
@@ -135,7 +135,7 @@ def _ending(
         **parts,
         steps=STEPS,
         image_size=architecture.image_size,
-        batch_size=BATCH_SIZE,
+        batch_size=FitSettings.batch_size,
         channels=network.in_channels,
         drop=f"{names[_REMOVE]}(network.network)",
         recipe=names[_RECIPE],

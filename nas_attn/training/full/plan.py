@@ -17,7 +17,7 @@ from nas_attn.errors import TrainingError
 from nas_attn.losses import CE_DICE, loss_text
 from nas_attn.training import Recipe
 
-_STEPS = 3000
+STEPS = 3000
 _LEAST_EPOCHS = 20
 _CROP = 256
 _Count = Annotated[int, Ge(1)]
@@ -163,7 +163,7 @@ def plan_fit(
     windows = every_window(images.clips or (1,) * len(images), frames)
     steps_per_epoch = -(-len(windows) // settings.batch_size)
     return FitPlan(
-        epochs=settings.epochs or max(_LEAST_EPOCHS, -(-_STEPS // steps_per_epoch)),
+        epochs=settings.epochs or max(_LEAST_EPOCHS, -(-STEPS // steps_per_epoch)),
         steps_per_epoch=steps_per_epoch,
         batch_size=settings.batch_size,
         crop=settings.crop or _suitable_crop(dataset, least),

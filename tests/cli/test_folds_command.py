@@ -10,17 +10,10 @@ import pytest
 
 from nas_attn.cli.main import main
 
-from .conftest import TINY, search_here
+from .conftest import TINY
 
 Refused = Callable[..., list[str]]
 FOLDS = ("--folds", "3")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    search_here(monkeypatch)
-    return tmp_path
 
 
 def search(*asked: str) -> int:

@@ -11,17 +11,10 @@ import yaml
 
 from nas_attn.cli.main import main
 
-from .conftest import TINY, search_here
+from .conftest import TINY
 
 ASKED = ("--loss", "tversky", "--class-weights", "auto", "--foreground", "0.5")
 Refused = Callable[..., list[str]]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    search_here(monkeypatch)
-    return tmp_path
 
 
 def search(*asked: str) -> int:

@@ -11,7 +11,7 @@ import yaml
 
 from nas_attn.cli.main import main
 
-from .conftest import TINY, search_here
+from .conftest import TINY
 
 Made = dict[str, str]
 
@@ -36,13 +36,6 @@ def pages(metric: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> Iter
         yield name, (folder / name).read_text()
     printed("export", "best.yaml", "-o", "alone.md")
     yield "alone.md", (folder / "alone.md").read_text()
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    search_here(monkeypatch)
-    return tmp_path
 
 
 def without_plotly(text: str) -> str:

@@ -25,6 +25,16 @@ NETWORK = UNetConfig(in_channels=2, classes=3, depth=2, base_channels=8)
 FRAMES = 3
 
 
+def answers_of(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What a program other than ours makes of the file."""
+    if path.suffix == ".pt2":
+        module = torch.export.load(path).module()
+        return lambda images: module(images)
+    runtime = pytest.importorskip("onnxruntime", reason="needs pip install 'nas-attn[onnx]'")
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
 @pytest.fixture(scope="session")
 def make_architecture() -> Callable[..., Architecture]:
     """An architecture from ``{"skip.0": "gate"}``, what is left out being none; of clips where needed."""

@@ -27,6 +27,7 @@ from nas_attn.models.unet import build_unet
 from nas_attn.models.unet.up import TransposeUp
 from nas_attn.training import initialise
 from nas_attn.training.full.prediction import frames_together
+from tests.export.conftest import answers_of
 
 Make = Callable[..., Architecture]
 MIX = {"encoder.0": "cbam", "bottleneck": "pam", "skip.0": "gate", "decoder.0": "scse(start=identity)"}
@@ -44,16 +45,6 @@ def subject(awake: Callable[[Architecture], nn.Module], monkeypatch: pytest.Monk
         return Subject(architecture)
 
     return make
-
-
-def answers_of(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What a program other than ours makes of the file."""
-    if path.suffix == ".pt2":
-        module = torch.export.load(path).module()
-        return lambda images: module(images)
-    runtime = pytest.importorskip("onnxruntime", reason="needs pip install 'nas-attn[onnx]'")
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
 def assert_answers(path: Path, network: nn.Module, sizes: tuple[tuple[int, int, int], ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,12 @@ from nas_attn.export.subject import Subject
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.discovery import look_at
 from nas_attn.models.placement import AttentionSpec
+from tests.export.conftest import answers_of
 from tests.models.discovery.test_sites import NETWORKS, installed
 
 WRITERS = {"network.onnx": write_onnx, "network.pt2": write_program}
 QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18", "monai:UNet", "nnunet:PlainConvUNet")
 """One network of each family; tracing all of them takes minutes."""
-
-
-def answers_of(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What a program other than ours makes of the file."""
-    if path.suffix == ".pt2":
-        module = torch.export.load(path).module()
-        return lambda images: module(images)
-    runtime = pytest.importorskip("onnxruntime", reason="needs pip install 'nas-attn[onnx]'")
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
 @pytest.mark.timeout(600)

@@ -33,6 +33,8 @@ QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18", "monai:UNet", "nnunet:Plai
 def test_a_network_of_any_family_is_written(
     text: str, file: str, small_unet: type[nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if file == "network.onnx":
+        pytest.importorskip("onnx", reason="needs pip install 'nas-attn[onnx]'")
     network = look_at(AskedNetwork.parse(text) if "small" in text else installed(text), 3, 2).network
     gated = [one.location for one in network.found if one.gate][:1]
     placement = network.plain.replace(network.found[0].location, AttentionSpec("se"))

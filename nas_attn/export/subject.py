@@ -44,6 +44,15 @@ class Subject:
         space = study_space(self.ledger)
         return space.height, space.width
 
+    @property
+    def longest_side(self) -> int | None:
+        """To which larger images were shrunk, in pixels; None where they were not, or where that is not known."""
+        if self.trained is not None:
+            return self.trained.longest_side
+        asked = {} if self.ledger is None else self.ledger.context.get("request", {})
+        side = asked.get("longest_side")
+        return side if isinstance(side, int) else None
+
     def network(self) -> UNet | AdaptedNetwork:
         """The network in eval mode, with the trained weights, or else with the start of seed 0.
 

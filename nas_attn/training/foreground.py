@@ -55,8 +55,21 @@ def _centred(images: DeviceImages, image: int, numbers: Tensor, size: int) -> Te
 
     Shape: (n, 2) -> (n, 2) in [0, 1).
     """
-    height, width = images.sizes[image]
-    labels = torch.cat([images.mask(image + frame).flatten() for frame in range(images.frames)]).cpu()
+    labels = torch.stack([images.mask(image + frame) for frame in range(images.frames)]).cpu()
+    return centred_places(labels, numbers, size)
+
+
+def centred_places(labels: Tensor, numbers: Tensor, size: int) -> Tensor | None:
+    """Where the crops of a mask, or of those of a clip, are placed to be centred; None where it has no foreground.
+
+    Args:
+        labels: class indices, uint8, on the CPU.
+        numbers: two uniform numbers for each crop: which class, and which pixel of it.
+        size: side of the crops.
+    Shape: labels (T, H, W), numbers (n, 2) -> (n, 2) in [0, 1), what ``draws`` has first.
+    """
+    height, width = labels.shape[-2:]
+    labels = labels.flatten()
     (classes,) = label_counts([labels])[1:IGNORED].nonzero(as_tuple=True)
     if not len(classes):
         return None

@@ -52,8 +52,9 @@ Put this file into a folder of its own, let nnUNet_extTrainer name that folder, 
     nnUNetv2_train DATASET 2d FOLD -tr {baseline}
 
 The first trainer puts the attention into the network that nnU-Net plans for the data; the second takes that
-network as it is. All else is nnU-Net's own. Compare them over the same folds: nnU-Net draws without a seed, and
-one fold says little. This file needs nnunetv2 and PyTorch, and nothing of nas-attn.
+network as it is. All else is nnU-Net's own: loss, crops and schedule are not those of the search. Compare
+them over the same folds: nnU-Net draws without a seed, and one fold says little. This
+file needs nnunetv2 and PyTorch, and nothing of nas-attn.
 """
 '''
 

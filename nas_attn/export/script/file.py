@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from nas_attn.architecture import Architecture
 from nas_attn.commands import command
 from nas_attn.errors import ExportError
 from nas_attn.export.python.carried import NN
 from nas_attn.export.python.definitions import Definition, Import
-from nas_attn.export.python.expression import Writer, text
+from nas_attn.export.python.expression import Writer
 from nas_attn.export.python.file import Addition, python_source
+from nas_attn.export.python.prose import paragraph
+from nas_attn.losses import loss_text
 from nas_attn.models.asked_network import ALL, IMAGENET, NO_WEIGHTS
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.families import FAMILIES
@@ -31,7 +33,8 @@ Train it and the baseline, and compare them on the validation images (masks hold
     python {name} IMAGES MASKS --val-images IMAGES --val-masks MASKS{weights}
     python {name} IMAGES MASKS --val-images IMAGES --val-masks MASKS{weights} --baseline
 
-The recipe is that of the search: its loss, optimiser, schedule, augmentation. It also needs NumPy and Pillow.
+{recipe}
+It also needs NumPy and Pillow.
 """
 
 _MAIN = '''
@@ -46,6 +49,7 @@ def main() -> None:
     parser.add_argument("--baseline", action="store_true", help="leave the attention away")
     parser.add_argument("--steps", type=int, default={steps})
     parser.add_argument("--image-size", type=int, default={image_size}, help="side of the crops, in pixels")
+    parser.add_argument("--longest-side", type=int, default={longest_side}, help="shrink larger images to it")
     parser.add_argument("--batch-size", type=int, default={batch_size})
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -57,11 +61,11 @@ def main() -> None:
         {drop}
 {weights}    network.to(asked.device)
     settings = {{name: getattr(asked, name) for name in ("steps", "image_size", "batch_size", "seed")}}
-    pairs = {read_pairs}(asked.images, asked.masks, {channels})
+    pairs = {read_pairs}(asked.images, asked.masks, {channels}, asked.longest_side)
     {train}(network, pairs, normalise, {recipe}({changes}), settings, torch.device(asked.device))
     torch.save(network.state_dict(), asked.output)
     if asked.val_images is not None:
-        pairs = {read_pairs}(asked.val_images, asked.val_masks, {channels})
+        pairs = {read_pairs}(asked.val_images, asked.val_masks, {channels}, asked.longest_side)
         ious = {class_ious}(network, pairs, normalise, len(CLASSES))
         for name, iou in zip(CLASSES, ious, strict=True):
             print(f"IoU x100 of {{name}}: {{100 * iou:.2f}}")
@@ -87,12 +91,13 @@ _FROM_FILE = """\
 _FROM_LIBRARY = "    {fit}(network.network, pretrained().state_dict())\n"
 
 
-def script_source(architecture: Architecture, name: str) -> str:
+def script_source(architecture: Architecture, name: str, longest_side: int | None = None) -> str:
     """A script that trains the network, or its baseline, on two folders.
 
     Args:
         architecture: of still images, of any network all of whose parts learn.
         name: of the file.
+        longest_side: to which the search shrank larger images; None where it left them, or that is not known.
     Raises:
         ExportError: the script cannot train it as a search did.
     """
@@ -115,14 +120,44 @@ def script_source(architecture: Architecture, name: str) -> str:
     addition = Addition(
         tuple(used),
         (Import("argparse", "", "argparse"), NN),
-        _HOW.format(name=name, weights=" --weights FILE" if from_file else ""),
-        lambda names, writer: _ending(architecture, network, names, writer),
+        _HOW.format(
+            name=name,
+            weights=" --weights FILE" if from_file else "",
+            recipe=_recipe_text(architecture, longest_side),
+        ),
+        lambda names, writer: _ending(architecture, network, longest_side, names, writer),
     )
     return python_source(architecture, None, "weights.pt", addition)
 
 
+def _recipe_of(architecture: Architecture) -> Recipe:
+    """That of the search, with its loss, weights of classes and crops; that of any search where none found it."""
+    recipe, found = recipe_for(architecture.network), architecture.found
+    if found is None:
+        return recipe
+    return replace(recipe, loss=found.loss, class_weights=found.class_weights, foreground=found.foreground)
+
+
+def _recipe_text(architecture: Architecture, longest_side: int | None) -> str:
+    """What is as in the search, and what is not."""
+    recipe, size = _recipe_of(architecture), architecture.image_size
+    whose = "a search with no settings of its own" if architecture.found is None else "the search"
+    loss = loss_text(recipe.loss, recipe.class_weights, recipe.foreground)
+    shrunk = "" if longest_side is None else f" of images shrunk to {longest_side} pixels"
+    sentences = (
+        f"Loss, optimiser, schedule, augmentation and crops are those of {whose}: {loss}; crops of {size} "
+        f"pixels{shrunk}. Steps and batches are those of a full training, "
+        f"{STEPS} steps of {FitSettings.batch_size} crops."
+    )
+    return paragraph(sentences)
+
+
 def _ending(
-    architecture: Architecture, network: DescribedNetwork, names: Mapping[Definition, str], writer: Writer
+    architecture: Architecture,
+    network: DescribedNetwork,
+    longest_side: int | None,
+    names: Mapping[Definition, str],
+    writer: Writer,
 ) -> str:
     pretrained, flag, weights = "", "", ""
     if network.asked.weights == IMAGENET:
@@ -135,20 +170,21 @@ def _ending(
         **parts,
         steps=STEPS,
         image_size=architecture.image_size,
+        longest_side=longest_side,
         batch_size=FitSettings.batch_size,
         channels=network.in_channels,
         drop=f"{names[_REMOVE]}(network.network)",
         recipe=names[_RECIPE],
-        changes=_changes(recipe_for(network)),
+        changes=_changes(_recipe_of(architecture), writer),
         weights_flag=flag,
         weights=weights,
     )
 
 
-def _changes(recipe: Recipe) -> str:
+def _changes(recipe: Recipe, writer: Writer) -> str:
     """In what a recipe differs from the usual one, as arguments."""
     return ", ".join(
-        f"{one.name}={text(getattr(recipe, one.name))}"
+        f"{one.name}={writer.write(getattr(recipe, one.name), '', 0)}"
         for one in fields(Recipe)
         if getattr(recipe, one.name) != one.default
     )

@@ -12,9 +12,11 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas_attn.data.shrink import shrink_image, shrink_mask
 from nas_attn.training.batches import tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
-from nas_attn.training.loss import segmentation_loss
+from nas_attn.training.foreground import centred_places
+from nas_attn.training.loss import build_loss
 from nas_attn.training.metrics.iou import IGNORED
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.recipe import Recipe
@@ -23,43 +25,69 @@ Pair = tuple[Tensor, Tensor]
 """An image (C, H, W) and its mask of class numbers (H, W); 255 is ignored."""
 
 
-def read_pairs(images: Path, masks: Path, channels: int) -> list[Pair]:
+def read_pairs(images: Path, masks: Path, channels: int, longest_side: int | None = None) -> list[Pair]:
     """Every image of a folder with the mask of the same name, whatever the two suffixes.
 
     Args:
         images: folder.
         masks: folder; a mask holds class numbers.
         channels: C, 1 or 3.
+        longest_side: larger images are shrunk to it, in pixels; None leaves them as they are.
     """
     by_name = {path.stem: path for path in masks.iterdir()}
     paths = sorted(path for path in images.iterdir() if path.stem in by_name)
     if not paths:
         raise SystemExit(f"{images}: no image has a mask of its name in {masks}")
     mode = "L" if channels == 1 else "RGB"
-    return [(_pixels(path, mode), _pixels(by_name[path.stem], None)[0]) for path in paths]
+    return [
+        (
+            torch.from_numpy(shrink_image(_pixels(path, mode), longest_side)),
+            torch.from_numpy(shrink_mask(_pixels(by_name[path.stem], None)[0], longest_side)),
+        )
+        for path in paths
+    ]
 
 
-def _pixels(path: Path, mode: str | None) -> Tensor:
+def _pixels(path: Path, mode: str | None) -> Any:
+    """The values of an image file, an array (C, H, W)."""
     with Image.open(path) as opened:
         found = np.array(opened if mode is None else opened.convert(mode))
-    return torch.from_numpy(found.reshape(*found.shape[:2], -1)).permute(2, 0, 1)
+    return np.moveaxis(found.reshape(*found.shape[:2], -1), 2, 0)
 
 
 def crops(
-    pairs: Sequence[Pair], size: int, batch: int, draw: torch.Generator
+    pairs: Sequence[Pair], size: int, batch: int, draw: torch.Generator, foreground: float = 0.0
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Batches without end: crops, flipped by chance, their masks, and the numbers by which they are tinted.
 
+    Args:
+        pairs: images and masks.
+        size: side S of the crops.
+        batch: N.
+        draw: of all that is random.
+        foreground: share of the crops that are centred on a pixel of a class other than the first.
     Shape: (N, C, S, S) pixels, (N, S, S) masks, (N, 6) numbers in [0, 1).
     """
     order: list[int] = []
     while True:
         while len(order) < batch:
             order += torch.randperm(len(pairs), generator=draw).tolist()
-        draws = torch.rand(batch, 6, generator=draw)
-        cut = [_crop(pairs[index], size, numbers) for index, numbers in zip(order[:batch], draws, strict=True)]
+        chosen = [pairs[index] for index in order[:batch]]
         del order[:batch]
+        draws = torch.rand(batch, 6, generator=draw)
+        if foreground:
+            _centre(draws, [mask for _, mask in chosen], size, foreground, draw)
+        cut = [_crop(pair, size, numbers) for pair, numbers in zip(chosen, draws, strict=True)]
         yield torch.stack([one for one, _ in cut]), torch.stack([one for _, one in cut]), draws
+
+
+def _centre(draws: Tensor, masks: Sequence[Tensor], size: int, share: float, draw: torch.Generator) -> None:
+    """Move a share of the crops, in place, so that a pixel of foreground is in the middle."""
+    numbers = torch.rand(len(masks), 3, dtype=torch.float64, generator=draw)
+    for row, mask, number in zip(draws, masks, numbers, strict=True):
+        places = centred_places(mask[None], number[None, 1:], size) if number[0] < share else None
+        if places is not None:
+            row[:2] = places[0]
 
 
 def _crop(pair: Pair, size: int, numbers: Tensor) -> Pair:
@@ -95,7 +123,8 @@ def train(
         device: where to train.
     """
     steps, draw = settings["steps"], torch.Generator().manual_seed(settings["seed"])
-    batches = crops(pairs, settings["image_size"], settings["batch_size"], draw)
+    batches = crops(pairs, settings["image_size"], settings["batch_size"], draw, recipe.foreground)
+    judge = build_loss(recipe.loss, recipe.class_weights, device)
     optimiser, shares = _optimiser(network, recipe)
     network.train()
     for step, rate in enumerate(learning_rates(recipe, steps).tolist()):
@@ -104,7 +133,7 @@ def train(
             group["lr"] = rate * share
         if hasattr(network, "begin_step"):
             network.begin_step(step, steps)
-        loss = segmentation_loss(network(tint(normalise(pixels), draws, recipe)), masks)
+        loss = judge(network(tint(normalise(pixels), draws, recipe)), masks)
         if hasattr(network, "own_loss"):
             loss = loss + network.own_loss(masks)
         optimiser.zero_grad()

@@ -20,4 +20,4 @@ def write_script(subject: Subject, path: Path) -> str:
     Raises:
         ExportError: the script cannot train it as a search did, or the path cannot be written.
     """
-    return write_compared(subject, path, script_source(subject.architecture, path.name))
+    return write_compared(subject, path, script_source(subject.architecture, path.name, subject.longest_side))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,20 +18,28 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from nas_attn.architecture import Architecture
+from nas_attn.architecture import Architecture, Found
+from nas_attn.budget import Budget
 from nas_attn.errors import ExportError
 from nas_attn.export.script.file import script_source
-from nas_attn.export.script.loop import class_ious, crops, read_pairs
+from nas_attn.export.script.loop import class_ious, crops, read_pairs, train
 from nas_attn.export.script.write import write_script
 from nas_attn.export.subject import Subject
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.discovery import look_at
 from nas_attn.models.placement import AttentionSpec, Location
+from nas_attn.training.recipe import Recipe
 from tests.models.discovery.test_sites import LIBRARIES
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "your_network"
 NARROW = {"features": [4, 4, 8, 8, 8, 4]}
+
+
+FOUND = Found(
+    "cells", "unet_attention", "tpe", 60, Budget(100, 32, 4), (0, 1), "nuclei", "f00", "cpu", "0.1.0",
+    "2026-01-31", loss="focal", class_weights=(0.5, 2.0), foreground=0.5,
+)  # fmt: skip
 
 
 def architecture_in(asked: AskedNetwork) -> Architecture:
@@ -146,6 +156,85 @@ def test_iou_is_pooled_over_the_pixels_that_count() -> None:
     ious = class_ious(Answers(torch.tensor([[0, 0, 1, 2]])), [(torch.zeros(3, 1, 4), mask)], lambda x: x, 3)
     assert ious[:2] == [0.5, 0.5]
     assert ious[2] != ious[2]
+
+
+def told_to_train(source: str) -> tuple[str, dict[str, object]]:
+    """The head of a script, and what it says of the recipe where it calls the training."""
+    tree = ast.parse(source)
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
+    (recipe,) = (call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Recipe")
+    said = {one.arg or "": ast.literal_eval(one.value) for one in recipe.keywords}
+    return " ".join((ast.get_docstring(tree) or "").split()), said
+
+
+def test_a_script_has_the_loss_the_weights_and_the_crops_of_its_study(small_unet: type[nn.Module]) -> None:
+    architecture = architecture_in(AskedNetwork.parse("small_unet:SmallUNet"))
+    head, said = told_to_train(script_source(replace(architecture, found=FOUND), "best_train.py", 96))
+    usual_head, usual = told_to_train(script_source(architecture, "best_train.py"))
+
+    assert {name: said[name] for name in ("loss", "class_weights", "foreground")} == {
+        "loss": "focal", "class_weights": (0.5, 2.0), "foreground": 0.5,
+    }  # fmt: skip
+    assert "class weights 0.5, 2; 50% of the crops centred on foreground" in head
+    assert "crops of 32 pixels of images shrunk to 96 pixels" in head
+    assert not usual.keys() & {"loss", "class_weights", "foreground"}
+    assert "those of a search with no settings of its own: ce+dice" in usual_head
+
+
+class Flat(nn.Module):
+    """Answers the same everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = nn.Parameter(torch.tensor([0.0, 1.0]))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.answer.view(1, 2, 1, 1).expand(len(images), 2, *images.shape[2:])
+
+
+def test_a_script_minimises_the_loss_of_its_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    mask = torch.tensor([[0, 0], [0, 1]], dtype=torch.uint8)
+    recipe = Recipe(loss="focal", class_weights=(0.5, 2.0))
+    settings = {"steps": 1, "image_size": 2, "batch_size": 1, "seed": 0}
+    train(Flat(), [(mask[None], mask)], torch.Tensor.float, recipe, settings, torch.device("cpu"))
+
+    p = np.exp([0.0, 1.0]) / np.exp([0.0, 1.0]).sum()
+    ground, nucleus = (1 - p) ** 2 * -np.log(p)
+    expected = (3 * 0.5 * ground + 2.0 * nucleus) / (3 * 0.5 + 2.0)
+    assert capsys.readouterr().out == f"step 1 of 1: loss {expected:.4f}\n"
+
+
+def test_crops_are_centred_on_foreground_as_often_as_asked() -> None:
+    mask = torch.zeros(40, 40, dtype=torch.uint8)
+    mask[20, 25] = 2
+    one, draw = [(mask[None], mask)], torch.Generator().manual_seed(0)
+    centred = [
+        (next(crops(one, 5, 400, draw, share))[1][:, 2, 2] == 2).double().mean().item() for share in (0, 0.25, 1)
+    ]
+    assert centred[0] < 0.02
+    assert 0.15 < centred[1] < 0.35
+    assert centred[2] == 1
+
+
+def test_larger_images_are_shrunk_as_in_the_search(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.tile(np.repeat([1, 3], 6), (6, 1)).astype(np.uint8)).save(tmp_path / folder / "a.png")
+    ((image, mask),) = read_pairs(tmp_path / "images", tmp_path / "masks", 1, longest_side=4)
+
+    assert (image.shape, mask.tolist()) == ((1, 2, 4), [[1, 1, 3, 3]] * 2)
+    assert image[0, :, 0].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("written", "side"), [({"longest_side": 96}, 96), ({"longest_side": "full"}, None), ({}, None)]
+)
+def test_a_subject_knows_to_what_its_study_shrank_images(
+    written: dict[str, object], side: int | None, small_unet: type[nn.Module]
+) -> None:
+    ledger = SimpleNamespace(context={"request": written})
+    architecture = architecture_in(AskedNetwork.parse("small_unet:SmallUNet"))
+    assert Subject(architecture, ledger=ledger).longest_side == side  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

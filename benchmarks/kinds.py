@@ -1,10 +1,12 @@
 """What a training step costs with each attention kind wherever it may stand, against the plain U-Net's.
 
 A kind takes turns with the plain U-Net, a block of steps each; the ratio is the median over the pairs of blocks.
-MACs are those of the whole network over the plain one's: where the two ratios differ, MACs say too little.
+MACs are those of the whole network over the plain one's: where the two ratios differ, MACs say too little. With
+``--start`` a kind takes turns with itself from another start, and the ratio is that of the default to it.
 
     python benchmarks/kinds.py
     python benchmarks/kinds.py --only pam,dcn --blocks 15
+    python benchmarks/kinds.py --start paper --only se,eca,cbam,scse,ca,gate --blocks 40
     python benchmarks/kinds.py --device cuda --base-channels 16 --image-size 128 --batch-size 16
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
@@ -44,14 +47,16 @@ class KindTime:
     Args:
         kind: at every location where it may stand.
         step_ms: median of a training step.
-        ratio: to the plain U-Net's, median of the pairs of blocks.
-        macs_ratio: MACs of one image, to the plain U-Net's.
+        ratio: to the plain U-Net's, or that of another start, median of the pairs of blocks.
+        error: standard error of this median, from the quartiles of the pairs.
+        macs_ratio: MACs of one image, likewise.
         engine: how the steps were taken.
     """
 
     kind: str
     step_ms: float
     ratio: float
+    error: float
     macs_ratio: float
     engine: str
 
@@ -70,15 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps([asdict(one) for one in times], indent=2))
     else:
         print(f"{device_name(torch.device(asked.device))}, {torch.__version__}, {_sizes(asked)}")
-        print(f"{'kind':10}{'ms/step':>10}{'x plain':>10}{'MACs x plain':>14}  engine")
+        print(f"{'kind':10}{'ms/step':>10}{'x ' + (asked.start or 'plain'):>10}{'±':>8}{'MACs':>8}  engine")
         for one in times:
-            print(f"{one.kind:10}{one.step_ms:>10.2f}{one.ratio:>10.2f}{one.macs_ratio:>14.2f}  {one.engine}")
+            ratios = f"{one.ratio:>10.3f}{one.error:>8.3f}{one.macs_ratio:>8.2f}"
+            print(f"{one.kind:10}{one.step_ms:>10.2f}{ratios}  {one.engine}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="KIND,KIND", help="these kinds; all where left out")
+    parser.add_argument(
+        "--start", choices=("paper", "identity"), help="compare with this start, not the plain U-Net"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (cpu)")
     parser.add_argument("--depth", type=int, default=4, help="halvings of the network (4)")
     parser.add_argument("--base-channels", type=int, default=8, help="C at full resolution (8)")
@@ -100,11 +109,11 @@ def _measure(asked: argparse.Namespace) -> list[KindTime]:
     for name in names:
         network, sets = _setting(FRAMES if kinds[name].needs_clip else 1, asked)
         costs = CostTable(network, asked.image_size, asked.image_size)
-        stages = kinds[name].stages
-        placement = Placement.of(
-            {place: AttentionSpec(name) if place.stage in stages else NONE for place in network.locations}
-        )
-        plain, _ = _step(asked, network, network.plain, sets)
+        placement = _everywhere(AttentionSpec(name), network)
+        other = network.plain
+        if asked.start:
+            other = _everywhere(kinds[name].spec({"start": asked.start}), network)
+        plain, _ = _step(asked, network, other, sets)
         step, engine = _step(asked, network, placement, sets)
         pairs = [
             (_block_ms(step, asked.block, asked), _block_ms(plain, asked.block, asked))
@@ -115,11 +124,23 @@ def _measure(asked: argparse.Namespace) -> list[KindTime]:
                 kind=name,
                 step_ms=statistics.median(mine for mine, _ in pairs),
                 ratio=statistics.median(mine / theirs for mine, theirs in pairs),
-                macs_ratio=costs(placement).macs / costs.plain.macs,
+                error=_error([mine / theirs for mine, theirs in pairs]),
+                macs_ratio=costs(placement).macs / costs(other).macs,
                 engine=engine,
             )
         )
     return times
+
+
+def _everywhere(spec: AttentionSpec, network: UNetConfig) -> Placement:
+    stages = catalogue()[spec.kind].stages
+    return Placement.of({place: spec if place.stage in stages else NONE for place in network.locations})
+
+
+def _error(ratios: list[float]) -> float:
+    """Standard error of a median of normal values, whose spread the quartiles tell."""
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return 1.2533 * (high - low) / 1.349 / math.sqrt(len(ratios))
 
 
 def _setting(frames: int, asked: argparse.Namespace) -> tuple[UNetConfig, PackedSets]:

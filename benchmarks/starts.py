@@ -1,35 +1,43 @@
 """What the defaults of widths, starts and the first answer are worth: old against new, paired by seed.
 
 Each attention stands everywhere it may, in complete runs of the built-in task or of a folder. Old are the
-published widths and starts, a coarse gating signal, and a head whose bias is drawn; new is what the library does
-where nobody says otherwise. A class is lost where its IoU is below 10; an attention is dead where no hidden unit
-of its perceptron fires for any validation image after training. Each run is a line of JSON in ``--out``, and what
-is there is not run again.
+published widths and starts, a coarse gating signal, and a head whose bias is drawn; paper is the published start
+alone, all else as new; new is what the library does where nobody says otherwise. A class is lost where its IoU is
+below 10. A hidden unit is dead where what its rectifier gives has no gradient for any validation image after
+training (``ca`` has a hard swish, which ends below -3); an attention is dead where all of its units are. Each run
+is a line of JSON in ``--out``, and what is there is not run again.
 
     python benchmarks/starts.py --out starts.jsonl
     python benchmarks/starts.py --out starts.jsonl --base-channels 32 --steps 60 --seeds 2
     python benchmarks/starts.py --out starts.jsonl --data path/to/folder --steps 450 --attention plain,cbam
+    python benchmarks/starts.py --out starts.jsonl --defaults paper,new --attention se,cbam
     python benchmarks/starts.py --out starts.jsonl --table
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from scipy.stats import t as student_t
 from torch import nn
 
 from nas_attn.budget import Budget
-from nas_attn.data import Dataset
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
+from nas_attn.models.attention._perceptron import ChannelPerceptron
+from nas_attn.models.attention.bam import BottleneckAttention
+from nas_attn.models.attention.ca import CoordinateAttention
+from nas_attn.models.attention.dynamic import DynamicConvolution
+from nas_attn.models.attention.sk import SelectiveKernel
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, Placement
@@ -43,9 +51,11 @@ PLAIN = "plain"
 THE_EIGHT = (PLAIN, "se", "eca", "cbam", "scse", "ca", "gate", "pam")
 PUBLISHED = {"start": "paper", "min_hidden": 1, "signal": "coarse"}
 """Options with which a kind is as it was; ``ca`` has a least width of its authors'."""
+OLD, START_OF_PAPER, NEW = "old", "paper", "new"
+HARD_SWISH_ENDS = -3.0
 COLUMNS = (
-    *("data", "C", "rate", "steps", "attention", "runs", "IoU, old", "new", "new - old"),
-    *("class lost, old", "new", "dead, old", "new"),
+    *("data", "C", "rate", "steps", "attention", "compared", "runs", "IoU, of it", "new", "new - it"),
+    *("class lost, of it", "new", "dead, of it", "new", "dead units, of it", "new"),
 )
 
 
@@ -59,11 +69,12 @@ class Run:
         share: of the recipe's peak learning rate.
         steps: of the run.
         attention: everywhere it may stand.
-        defaults: old or new.
+        defaults: old, paper or new.
         seed: of the run; runs of one seed are a pair.
         iou: mean IoU of the validation images.
         lowest: IoU of the worst class.
-        dead: modules of which no hidden unit fires, and of how many; 0 of 0 for those without a perceptron.
+        dead: modules without a living hidden unit, and of how many; 0 of 0 for those without a hidden layer.
+        units: dead hidden units, and of how many.
     """
 
     data: str
@@ -76,6 +87,7 @@ class Run:
     iou: float
     lowest: float
     dead: tuple[int, int]
+    units: tuple[int, int]
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -115,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--table", action="store_true", help="only print what is there")
     parser.add_argument("--data", metavar="FOLDER", help="images and masks; the built-in task where left out")
     parser.add_argument("--attention", default=",".join(THE_EIGHT), metavar="KINDS", help="which (%(default)s)")
-    parser.add_argument("--defaults", default="old,new", help="which (%(default)s)")
+    parser.add_argument("--defaults", default="old,new", help="which of old, paper, new (%(default)s)")
     parser.add_argument("--seeds", type=int, default=4, help="runs of each (%(default)s)")
     parser.add_argument("--base-channels", type=int, default=CPU_SYNTHETIC.base_channels, help="C (%(default)s)")
     parser.add_argument("--steps", type=int, default=CPU_SYNTHETIC.steps, help="of a run (%(default)s)")
@@ -129,7 +141,7 @@ def _read(path: Path) -> list[Run]:
     if not path.exists():
         return []
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Run(**{**one, "dead": tuple(one["dead"])}) for one in found]
+    return [Run(**{**one, "dead": tuple(one["dead"]), "units": tuple(one["units"])}) for one in found]
 
 
 def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iterator[Run]:
@@ -145,7 +157,9 @@ def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iter
     network = UNetConfig(data.in_channels, len(data.classes), depth=4, base_channels=asked.base_channels)
     budget = Budget(asked.steps, preset.image_size, preset.batch_size)
     peak = asked.share * Recipe().peak_learning_rate
-    recipes = {"old": Recipe(peak_learning_rate=peak, class_prior=False), "new": Recipe(peak_learning_rate=peak)}
+    recipes = {
+        name: Recipe(peak_learning_rate=peak, class_prior=name != OLD) for name in (OLD, START_OF_PAPER, NEW)
+    }
     evaluators = {name: TrainingEvaluator(network, source, recipe=recipe) for name, recipe in recipes.items()}
     name = Path(asked.data).name if asked.data else "built-in"
     for seed in range(asked.seeds):
@@ -162,36 +176,59 @@ def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iter
                     0.0,
                     0.0,
                     (0, 0),
+                    (0, 0),
                 )
                 if run.key not in known:
                     placement = _everywhere(attention, network, defaults)
-                    yield _measured(run, evaluators[defaults], placement, budget, data)
+                    yield _measured(run, evaluators[defaults], placement, budget)
 
 
-def _measured(run: Run, evaluator: TrainingEvaluator, placement: Placement, budget: Budget, data: Dataset) -> Run:
+def _measured(run: Run, evaluator: TrainingEvaluator, placement: Placement, budget: Budget) -> Run:
     module = evaluator.trained(placement, budget, run.seed)
     score = evaluator.score(module)
     lowest = min(iou for iou in score.iou_per_class if iou is not None)
-    return replace(run, iou=score.iou, lowest=lowest, dead=_dead(module, evaluator, data))
+    alive = _alive(module, evaluator)
+    dead = sum(not fires.any() for fires in alive.values()), len(alive)
+    units = sum(int((~fires).sum()) for fires in alive.values()), sum(fires.numel() for fires in alive.values())
+    return replace(run, iou=score.iou, lowest=lowest, dead=dead, units=units)
 
 
-def _dead(module: nn.Module, evaluator: TrainingEvaluator, data: Dataset) -> tuple[int, int]:
-    """Perceptrons of which no hidden unit fires for any validation image, and how many there are."""
-    fired: dict[str, bool] = {}
+def _alive(module: nn.Module, evaluator: TrainingEvaluator) -> Mapping[str, torch.Tensor]:
+    """Of each hidden layer which of its units have a gradient for a validation image at least."""
+    alive: dict[str, torch.Tensor] = {}
 
-    def note(name: str, hidden: torch.Tensor) -> None:
-        fired[name] = fired.get(name, False) or bool((hidden > 0).any())
+    def note(name: str, hidden: torch.Tensor, floor: float, dim: int) -> None:
+        found = (hidden > floor).movedim(dim, -1).flatten(0, -2).any(0)
+        alive[name] = alive[name] | found if name in alive else found
 
     hooks = [
-        layer.register_forward_hook(lambda _, __, hidden, name=name: note(name, hidden))
-        for name, layer in module.named_modules()
-        if name.endswith("perceptron.squeeze")
+        layer.register_forward_hook(
+            lambda _, __, hidden, name=name, floor=floor, dim=dim: note(name, hidden, floor, dim)
+        )
+        for name, (layer, floor, dim) in _hidden_layers(module)
     ]
     if hooks:
         evaluator.score(module)
     for hook in hooks:
         hook.remove()
-    return sum(not fires for fires in fired.values()), len(fired)
+    return alive
+
+
+def _hidden_layers(module: nn.Module) -> Iterator[tuple[str, tuple[nn.Module, float, int]]]:
+    """What gives the input of a hidden layer's rectifier, below which value this is flat, and where units lie."""
+    for name, child in module.named_modules():
+        if isinstance(child, ChannelPerceptron | DynamicConvolution):
+            yield name, (child.squeeze, 0.0, -1)
+        elif isinstance(child, CoordinateAttention):
+            yield name, (child.norm, HARD_SWISH_ENDS, 1)
+        elif isinstance(child, SelectiveKernel):
+            yield name, (child.norm, 0.0, 1)
+        elif isinstance(child, BottleneckAttention):
+            for branch in ("channel", "position"):
+                layers = list(getattr(child, branch))
+                for place, (before, after) in enumerate(itertools.pairwise(layers)):
+                    if isinstance(after, nn.ReLU):
+                        yield f"{name}.{branch}.{place}", (before, 0.0, 1)
 
 
 def _everywhere(attention: str, network: UNetConfig, defaults: str) -> Placement:
@@ -207,7 +244,8 @@ def _everywhere(attention: str, network: UNetConfig, defaults: str) -> Placement
         del options["min_hidden"]
     if kind.starts_as_identity:
         del options["start"]
-    spec = kind.spec(options if defaults == "old" else {})
+    paper = {name: value for name, value in options.items() if name == "start"}
+    spec = kind.spec({OLD: options, START_OF_PAPER: paper, NEW: {}}[defaults])
     return Placement.of({at: spec if at.stage in kind.stages else NONE for at in network.locations})
 
 
@@ -218,12 +256,20 @@ def _table(runs: list[Run]) -> Iterator[str]:
         rows[run.group][run.defaults][run.seed] = run
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|{' --- |' * len(COLUMNS)}"
-    for (data, channels, share, steps, attention), found in rows.items():
-        old, new = found.get("old", {}), found.get("new", {})
-        pairs = [100 * (new[seed].iou - old[seed].iou) for seed in old.keys() & new.keys()]
-        cells = [data, channels, f"{share}x", steps, attention, f"{len(old)}, {len(new)}"]
-        cells += [_iou(old), _iou(new), _difference(pairs), _lost(old), _lost(new), _killed(old), _killed(new)]
-        yield f"| {' | '.join(map(str, cells))} |"
+    for group, found in rows.items():
+        for compared in (OLD, START_OF_PAPER):
+            if compared in found:
+                yield f"| {' | '.join(_cells(group, compared, found[compared], found.get(NEW, {})))} |"
+
+
+def _cells(group: tuple[object, ...], compared: str, old: dict[int, Run], new: dict[int, Run]) -> list[str]:
+    data, channels, share, steps, attention = group
+    pairs = [100 * (new[seed].iou - old[seed].iou) for seed in old.keys() & new.keys()]
+    setting = [data, channels, f"{share}x", steps, attention, compared, f"{len(old)}, {len(new)}"]
+    cells = [_iou(old), _iou(new), _difference(pairs), _lost(old), _lost(new)]
+    dead = [_share([run.dead for run in runs.values()]) for runs in (old, new)]
+    units = [_share([run.units for run in runs.values()]) for runs in (old, new)]
+    return [*map(str, setting), *cells, *dead, *units]
 
 
 def _iou(runs: dict[int, Run]) -> str:
@@ -233,17 +279,19 @@ def _iou(runs: dict[int, Run]) -> str:
 def _difference(pairs: list[float]) -> str:
     if not pairs:
         return "-"
-    error = f" ±{statistics.stdev(pairs) / math.sqrt(len(pairs)):.1f}" if len(pairs) > 1 else ""
-    return f"{statistics.fmean(pairs):+.1f}{error}"
+    if len(pairs) == 1:
+        return f"{pairs[0]:+.1f}"
+    half = student_t.ppf(0.975, len(pairs) - 1) * statistics.stdev(pairs) / math.sqrt(len(pairs))
+    return f"{statistics.fmean(pairs):+.1f} ±{half:.1f}"
 
 
 def _lost(runs: dict[int, Run]) -> str:
     return f"{sum(run.lowest < LOST for run in runs.values())} of {len(runs)}" if runs else "-"
 
 
-def _killed(runs: dict[int, Run]) -> str:
-    dead, all_ = (sum(run.dead[place] for run in runs.values()) for place in (0, 1))
-    return f"{dead} of {all_}" if all_ else "-"
+def _share(counts: list[tuple[int, int]]) -> str:
+    some, all_ = (sum(count[place] for count in counts) for place in (0, 1))
+    return f"{some} of {all_}" if all_ else "-"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
 _MARK = "starts_at_zero"
-_AWAKE = "starts_awake"
 
 
 def from_zero(layer: M, neutral: bool = True) -> M:
@@ -24,25 +23,13 @@ def from_zero(layer: M, neutral: bool = True) -> M:
     return layer
 
 
-def awake(layer: nn.Linear | nn.Conv2d, neutral: bool = True) -> None:
-    """Let the biases of a layer before a rectifier start at 1 where the start is neutral: all units fire then.
-
-    What is averaged over a map hardly differs between images. A unit that starts below zero for one of them is
-    below zero for all, and so has no gradient; of those that start above it many are carried below by the first
-    large steps.
-    """
-    if neutral and layer.bias is not None:
-        layer.__dict__[_AWAKE] = True
-        nn.init.ones_(layer.bias)
-
-
 def starts_at_zero(layer: nn.Module) -> bool:
     """Whether ``from_zero`` has marked a layer."""
     return _MARK in layer.__dict__
 
 
 def draw_anew(layer: nn.Module) -> None:
-    """Give a layer's own parameters their start, drawn from the global random stream, or 0 or 1.
+    """Give a layer's own parameters their start, drawn from the global random stream, or 0.
 
     Args:
         layer: has ``reset_parameters()``.
@@ -50,8 +37,6 @@ def draw_anew(layer: nn.Module) -> None:
     layer.reset_parameters()  # type: ignore[operator]
     if starts_at_zero(layer):
         _to_zero(layer)
-    if _AWAKE in layer.__dict__:
-        nn.init.ones_(layer.bias)  # type: ignore[arg-type]
 
 
 def scaled(weights: Tensor, gain: float) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._neutral import awake, from_zero
+from nas_attn.models.attention._neutral import from_zero
+from nas_attn.models.attention._steady import SteadyLinear
 
 
 def hidden_width(channels: int, reduction: int, min_hidden: int) -> int:
@@ -24,15 +25,15 @@ class ChannelPerceptron(nn.Module):
         channels: C.
         hidden: channels between the two layers.
         bias: whether both layers add a bias.
-        neutral: all hidden units fire at the start, and the answer is 0 (see ``awake`` and ``from_zero``).
+        neutral: all hidden units fire and go on firing, and the answer is 0 at the start (see ``SteadyLinear`` and
+            ``from_zero``).
     Shape: (..., C) -> (..., C).
     """
 
     def __init__(self, channels: int, hidden: int, bias: bool = True, neutral: bool = False) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, hidden, bias=bias)
+        self.squeeze = (SteadyLinear if neutral else nn.Linear)(channels, hidden, bias=bias)
         self.excite = from_zero(nn.Linear(hidden, channels, bias=bias), neutral)
-        awake(self.squeeze, neutral)
 
     def forward(self, z: Tensor) -> Tensor:
         excited: Tensor = self.excite(functional.relu(self.squeeze(z)))

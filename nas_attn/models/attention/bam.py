@@ -11,6 +11,7 @@ from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._steady import SteadyConv2d
 from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(
@@ -74,17 +75,20 @@ class BottleneckAttention(nn.Module):
         hidden = hidden_width(channels, reduction, min_hidden)
         by_paper = variant == "paper"
         self.added = by_paper
+        convolve = (
+            SteadyConv2d if neutral and by_paper else _convolution
+        )  # of ``code`` hidden layers are normalised
         self.channel = nn.Sequential(
-            *_hidden(nn.Conv2d(channels, hidden, 1), PooledNorm(hidden), by_paper),
+            *_hidden(convolve(channels, hidden), PooledNorm(hidden), by_paper),
             nn.Conv2d(hidden, channels, 1),
             *([PooledNorm(channels)] if by_paper else []),
         )
         last = self.channel[-1]
         from_zero(last.norm if isinstance(last, PooledNorm) else last, neutral)
         self.position = nn.Sequential(
-            *_hidden(nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden), by_paper),
-            *_hidden(_dilated(hidden, dilation), nn.BatchNorm2d(hidden), by_paper),
-            *_hidden(_dilated(hidden, dilation), nn.BatchNorm2d(hidden), by_paper),
+            *_hidden(convolve(channels, hidden), nn.BatchNorm2d(hidden), by_paper),
+            *_hidden(convolve(hidden, hidden, 3, dilation), nn.BatchNorm2d(hidden), by_paper),
+            *_hidden(convolve(hidden, hidden, 3, dilation), nn.BatchNorm2d(hidden), by_paper),
             nn.Conv2d(hidden, 1, 1),
             *([from_zero(nn.BatchNorm2d(1), neutral)] if by_paper else []),  # a factor 0 is enough in a product
         )
@@ -101,5 +105,7 @@ def _hidden(layer: nn.Module, norm: nn.Module, by_paper: bool) -> list[nn.Module
     return [layer, nn.ReLU()] if by_paper else [layer, norm, nn.ReLU()]
 
 
-def _dilated(hidden: int, dilation: int) -> nn.Module:
-    return nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation)
+def _convolution(channels: int, hidden: int, kernel_size: int = 1, dilation: int = 1) -> nn.Conv2d:
+    """With bias, of a map that keeps its size."""
+    padding = kernel_size // 2 * dilation
+    return nn.Conv2d(channels, hidden, kernel_size, padding=padding, dilation=dilation)

@@ -10,6 +10,7 @@ from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._kernel_bank import KernelBank
 from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._steady import SteadyLinear
 from nas_attn.models.kind import BLOCK_STAGES, MIN_HIDDEN, AttentionKind, Family, Option
 
 ANNEALED = 0.1
@@ -27,6 +28,7 @@ KIND = AttentionKind(
         Option("temperature", 30.0, "of the softmax at step 0; it falls to 1", minimum=1),
         MIN_HIDDEN,
     ),
+    neutral_start=True,
 )
 
 
@@ -47,6 +49,7 @@ class DynamicConvolution(nn.Module):
         reduction: of the perceptron; its hidden width is max(min_hidden, C // reduction).
         temperature: T at step 0.
         min_hidden: 8; 1 for the paper's width on a narrow map.
+        neutral: all hidden units fire (see ``SteadyLinear``); the temperature alone makes the first mixtures even.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.
@@ -61,6 +64,7 @@ class DynamicConvolution(nn.Module):
         reduction: int = 4,
         temperature: float = 30.0,
         min_hidden: int = 8,
+        neutral: bool = False,
     ) -> None:
         super().__init__()
         options = {
@@ -75,7 +79,7 @@ class DynamicConvolution(nn.Module):
         self.register_buffer("temperature", torch.empty(()))
         self.first_temperature = temperature
         self.reset_parameters()
-        self.squeeze = nn.Linear(channels, hidden, bias=False)
+        self.squeeze = (SteadyLinear if neutral else nn.Linear)(channels, hidden, bias=False)
         self.excite = nn.Linear(hidden, kernels, bias=False)
         self.bank = KernelBank(channels, kernels)
 

@@ -12,6 +12,7 @@ from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._steady import SteadyConv2d
 from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 # The standard deviation of a standard normal that is cut off at 2.
@@ -76,7 +77,7 @@ class GlobalLocalAttention(nn.Module):
         hidden = hidden_width(channels, reduction, min_hidden)
         self.by_paper = variant == "paper"
         self.local = nn.Sequential(
-            *(nn.Conv2d(channels, hidden, 1), nn.ReLU()),
+            *(SteadyConv2d(channels, hidden) if neutral else nn.Conv2d(channels, hidden, 1), nn.ReLU()),
             *(() if self.by_paper else (nn.Conv2d(hidden, hidden, 5, padding=2), nn.ReLU())),
             from_zero(nn.Conv2d(hidden, 1, 1), neutral and self.by_paper),
         )

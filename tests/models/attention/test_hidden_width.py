@@ -81,3 +81,82 @@ def test_attention_of_a_narrow_network_is_alive_with_8_hidden_channels_and_often
     assert _dead(f"{kind}(min_hidden=1, start=paper)", seeds=8) >= 10  # of 104
     assert _dead(f"{kind}(start=paper)", seeds=8) <= 1
     assert _dead(kind, seeds=8) == 0
+
+
+HIDDEN = {
+    "se": ("perceptron.squeeze",),
+    "se(bias=false)": ("perceptron.squeeze",),
+    "cbam": ("perceptron.squeeze",),
+    "scse": ("perceptron.squeeze",),
+    "ge(parameters=mlp)": ("perceptron.squeeze",),
+    "gala": ("perceptron.squeeze", "local.0"),
+    "bam": ("channel.0", "position.0", "position.2", "position.4"),
+    "dynamic": ("squeeze",),
+}
+"""What stands before each rectifier that no normalisation keeps awake."""
+
+
+def _dead_units(module: nn.Module, layers: tuple[str, ...], maps: torch.Tensor) -> tuple[int, int]:
+    """Hidden units that fire for none of these maps, and how many there are."""
+    fires: list[torch.Tensor] = []
+
+    def note(layer: nn.Module, _: object, hidden: torch.Tensor) -> None:
+        dim = 1 if isinstance(layer, nn.Conv2d) else hidden.ndim - 1
+        fires.append((hidden > 0).movedim(dim, -1).flatten(0, -2).any(0))
+
+    hooks = [module.get_submodule(name).register_forward_hook(note) for name in layers]
+    with torch.no_grad():
+        module.eval()(maps)
+    for hook in hooks:
+        hook.remove()
+    return int(sum((~one).sum() for one in fires)), sum(one.numel() for one in fires)
+
+
+def _shaken(spec: str, channels: int, seed: int) -> tuple[int, int]:
+    """The dead units of a module after 30 steps in which it must answer something new each time, at the recipe's
+    peak rate: twice its input or none of it."""
+    module = build_attention(AttentionSpec.parse(spec), channels, block_channels=channels)
+    initialise(module, seed)
+    draw = torch.Generator().manual_seed(seed)
+    maps = torch.randn(8, channels, 6, 6, generator=draw).relu()
+    optimiser = torch.optim.AdamW(module.parameters(), lr=2e-2, betas=(0.85, 0.999))
+    for step in range(30):
+        module.train()
+        wanted = maps * (2 if step // 5 % 2 else 0)
+        loss = (module(maps) - wanted).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return _dead_units(module, HIDDEN[spec], maps)
+
+
+@pytest.mark.parametrize("channels", [8, 512], ids="C{}".format)
+@pytest.mark.parametrize("spec", HIDDEN)
+def test_hidden_units_fire_at_the_neutral_start(spec: str, channels: int) -> None:
+    maps = torch.randn(8, channels, 6, 6, generator=torch.Generator().manual_seed(5)).relu()
+    module = build_attention(AttentionSpec.parse(spec), channels, block_channels=channels)
+    initialise(module, 0)
+    dead, units = _dead_units(module, HIDDEN[spec], maps)
+    assert dead <= 0.1 * units
+
+
+@pytest.mark.parametrize("channels", [128, 512], ids=["bottleneck_of_8", "bottleneck_of_32"])
+@pytest.mark.parametrize("spec", ["se", "cbam", "scse", "bam"])
+def test_large_steps_kill_no_hidden_units_at_either_width(spec: str, channels: int) -> None:
+    counted = [_shaken(spec, channels, seed) for seed in range(2)]
+    dead, units = (sum(one[place] for one in counted) for place in (0, 1))
+    assert dead <= 0.1 * units
+
+
+@pytest.mark.parametrize("spec", ["se", "bam", "dynamic"])
+def test_a_steady_start_is_the_drawn_one_of_pytorch_and_reaches_the_same(spec: str) -> None:
+    """The function at step 0 is that of ``nn.Linear`` with the same draws, but for what wakes it."""
+    layer = build_attention(AttentionSpec.parse(spec), 64, block_channels=64).get_submodule(HIDDEN[spec][0])
+    torch.manual_seed(4)
+    layer.reset_parameters()
+    torch.manual_seed(4)
+    drawn = nn.Linear(64, layer.weight.shape[0], bias=layer.bias is not None)
+    z = torch.rand(3, 64)
+    given = layer(z[:, :, None, None])[:, :, 0, 0] if isinstance(layer, nn.Conv2d) else layer(z)
+    expected = z @ drawn.weight.T + (2 * z.mean(1, keepdim=True) if layer.bias is None else 1)
+    torch.testing.assert_close(given, expected)

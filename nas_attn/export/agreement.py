@@ -107,4 +107,6 @@ def _noisy(tensor: Tensor, generator: torch.Generator) -> Tensor:
     if bool((tensor > 0).all()):
         return tensor * noise.exp()  # a variance stays above 0
     typical = tensor.square().mean().sqrt()
+    if typical > 0 and bool((tensor >= 0).all()):
+        return tensor + noise.abs() * typical  # as that of channels which trained weights have left at 0
     return tensor + noise * (typical if typical > 0 else 1.0)

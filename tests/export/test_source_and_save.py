@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 import nas_attn
 from nas_attn.architecture import Architecture, read_architecture, write_architecture
 from nas_attn.errors import ExportError, UsageError
+from nas_attn.export.agreement import stirred
 from nas_attn.export.python import write as writing
 from nas_attn.export.save import save
 from nas_attn.export.source import read_source
@@ -222,3 +223,8 @@ def test_an_older_file_is_replaced_and_a_folder_is_not(make_architecture: Make, 
     with pytest.raises(ExportError, match=r"dir\.py: this is a folder"):
         list(save(subject, {"python": tmp_path / "dir.py"}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.py", "dir.py"]
+
+
+def test_the_variance_of_a_channel_that_trained_weights_have_left_at_0_stays_above_it() -> None:
+    variances = torch.tensor([0.0, 3.0] * 50)
+    assert (stirred({"norm.running_var": variances})["norm.running_var"] > 0).all()

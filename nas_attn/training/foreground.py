@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nas_attn.training.class_prior import label_counts
+from nas_attn.training.class_prior import label_counts, overlap_counts
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.metrics import IGNORED
+from nas_attn.training.overlap import has_class
 
 _NUMBERS = 3  # whether, which class, which pixel
 
@@ -19,7 +20,7 @@ def centre_on_foreground(
     """The draws of crops, of which a share is moved so that a pixel of foreground is in the middle.
 
     As nnU-Net draws them (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z): the class uniformly among those of
-    the image but the first, then the pixel uniformly among those of the class. As with its
+    the image but the first (all where classes may overlap), then the pixel uniformly among those of the class. As with its
     ``probabilistic_oversampling`` each crop is of the share by a draw of its own, so that the share holds for
     batches of any size. A crop stays within its image, so near the border the pixel is not in the middle, and a
     crop of an image without foreground stays where it was.
@@ -57,18 +58,25 @@ def _centred(images: DeviceImages, image: int, numbers: Tensor, size: int) -> Te
     """
     height, width = images.sizes[image]
     labels = torch.cat([images.mask(image + frame).flatten() for frame in range(images.frames)]).cpu()
-    (classes,) = label_counts([labels])[1:IGNORED].nonzero(as_tuple=True)
+    classes = _foreground(labels, images.multi_label)
     if not len(classes):
         return None
-    wanted = classes[_index(numbers[:, 0], len(classes))] + 1
+    wanted = classes[_index(numbers[:, 0], len(classes))]
     places = torch.empty(len(numbers), dtype=torch.long)
     for label in torch.unique(wanted).tolist():
-        of_class = (labels == label).nonzero()[:, 0]
+        of_class = (has_class(labels, label) if images.multi_label else labels == label).nonzero()[:, 0]
         places[wanted == label] = of_class[_index(numbers[wanted == label, 1], len(of_class))]
     pixels = torch.stack([places % (height * width) // width, places % width], 1)
     rooms = torch.tensor([max(0, height - size), max(0, width - size)])
     starts = (pixels - size // 2).clamp(min=0).minimum(rooms)
     return (starts + 0.5) / (rooms + 1)
+
+
+def _foreground(labels: Tensor, multi_label: bool) -> Tensor:
+    """The classes of some pixels but the first; all of them where classes may overlap, for none is background."""
+    if multi_label:
+        return overlap_counts([labels])[:IGNORED].nonzero()[:, 0]
+    return label_counts([labels])[1:IGNORED].nonzero()[:, 0] + 1
 
 
 def _index(numbers: Tensor, length: int) -> Tensor:

@@ -68,7 +68,9 @@ class JudgedImages:
         parts = [[getattr(one.overlaps, name) for one in judged] for name in ("labelled", "predicted", "both")]
         pixels = sum(one.pixels for one in judged)
         loss = sum(one.loss * one.pixels for one in judged) / pixels
-        overlaps = Overlaps(*(np.concatenate(part)[order] for part in parts), multi_label=judged[0].overlaps.multi_label)
+        overlaps = Overlaps(
+            *(np.concatenate(part)[order] for part in parts), multi_label=judged[0].overlaps.multi_label
+        )
         return cls(overlaps, loss, pixels)
 
     def score(self, lengths: Sequence[int], metric: str) -> Score:

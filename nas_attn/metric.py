@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Overlaps:
     labelled: Pixels
     predicted: Pixels
     both: Pixels
-    multi_label: bool = False
+    multi_label: bool = field(default=False, kw_only=True)
 
     @property
     def occurring(self) -> NDArray[np.bool_]:

@@ -52,8 +52,8 @@ def overlap_problems(
             yield (
                 "masks",
                 (
-                    f"'{name}' is no split; splits are {', '.join(SPLITS)}; where it is a class with masks of its own, write "
-                    "'multi_label: true' too"
+                    f"'{name}' is no split; splits are {', '.join(SPLITS)}; where it is a class with masks of its "
+                    "own, write 'multi_label: true' too"
                 ),
             )
         return
@@ -61,15 +61,16 @@ def overlap_problems(
         yield (
             "multi_label",
             (
-                "needs the names of the classes: as masks: {vessel: masks/vessel, disc: masks/disc}, or as classes, "
-                "in the order of the channels of each mask"
+                "needs the names of the classes: as masks: {vessel: masks/vessel, disc: masks/disc}, or as "
+                "classes, in the order of the channels of each mask"
             ),
         )
     elif not 2 <= len(classes) <= MOST_OVERLAPPING:
         yield (
             "multi_label",
             (
-                f"{len(classes)} classes; from 2 to {MOST_OVERLAPPING} may overlap; a single one is class 1 of plain masks"
+                f"{len(classes)} classes; from 2 to {MOST_OVERLAPPING} may overlap; a single one is class 1 of "
+                "plain masks"
             ),
         )
     for way in ways:

@@ -41,7 +41,7 @@ def build_loss(
     ==========  ================================================================================================
 
     Where classes may overlap, each is judged by the sigmoid of its score, and ``bce`` takes the place of ``ce``:
-    the binary cross-entropy, averaged over the labelled pixels and all classes; focal is that of the paper's eq. 5.
+    the binary cross-entropy, averaged over the labelled pixels and all classes; focal is the paper's eq. 5.
 
     Dice and Tversky are taken per class over the whole batch and averaged over the classes that occur in it.
     Class weights weigh the pixels of the class in ce and focal and its term in dice and tversky, and every mean is

@@ -130,7 +130,7 @@ def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSetting
             f"{kinds[dataset.multi_label]}; search on this data"
         )
     elif settings.loss and (problem := loss_problem(settings.loss, dataset.multi_label)):
-        found.append(f"--loss: {problem}")
+        found.append(f"loss: {problem}")
     found += _clip_problems(network.frames, dataset)
     if settings.against_plain and architecture.placement == network.plain:
         found.append("the architecture is the baseline itself; leave out the comparison with it")

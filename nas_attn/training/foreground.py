@@ -21,9 +21,9 @@ def centre_on_foreground(
 
     As nnU-Net draws them (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z): the class uniformly among those of
     the image but the first (or all, where they may overlap), then the pixel uniformly among those of the class. As
-    with its ``probabilistic_oversampling`` each crop is of the share by a draw of its own, so that the share holds
-    for batches of any size. A crop stays within its image, so near the border the pixel is not in the middle, and a
-    crop of an image without foreground stays where it was.
+    with its ``probabilistic_oversampling`` each crop is of the share by a draw of its own, so that the share
+    holds for batches of any size. A crop stays within its image, so near the border the pixel is not in the
+    middle, and a crop of an image without foreground stays where it was.
 
     Args:
         images: the set.

@@ -23,7 +23,6 @@ from nas_attn.export.insertion import insert_architecture, remove_attention
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as _save
 from nas_attn.export.source import read_source
-from nas_attn.losses import CE_DICE
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
@@ -56,7 +55,7 @@ def search(
     strategy: str = "additive",
     cost: str = "macs",
     metric: str = MEAN_IOU,
-    loss: str = CE_DICE,
+    loss: str | None = None,
     class_weights: str = "none",
     foreground: float = 0.0,
     folds: int | None = None,

@@ -45,6 +45,7 @@ class ImageCounts:
         per_image: likewise of each metric per image its sums over groups, and how many images have a value; empty
             where these were not kept.
         metric: by which the run is judged, one of ``METRICS``.
+        multi_label: whether classes may overlap, so that none is background.
     """
 
     groups: int
@@ -52,6 +53,7 @@ class ImageCounts:
     packed: str
     per_image: str = ""
     metric: str = MEAN_IOU
+    multi_label: bool = False
 
     @classmethod
     def of_overlaps(cls, overlaps: Overlaps, group_of: Pixels, metric: str = MEAN_IOU) -> ImageCounts:
@@ -73,7 +75,8 @@ class ImageCounts:
             known = ~np.isnan(values)
             sums += [np.add.reduceat(np.where(known, values, 0.0), starts), np.add.reduceat(known * 1.0, starts)]
         packed = cls.of(both, unions * overlaps.occurring)
-        return replace(packed, per_image=_zipped(np.stack(sums).astype("<f4")), metric=metric)
+        per_image = _zipped(np.stack(sums).astype("<f4"))
+        return replace(packed, per_image=per_image, metric=metric, multi_label=overlaps.multi_label)
 
     @classmethod
     def of(cls, intersections: Pixels, unions: Pixels) -> ImageCounts:

@@ -50,15 +50,17 @@ class DataCard:
         in_channels: C.
         classes: names in the order of their indices.
         splits: in the order train, val, test.
+        multi_label: whether the classes may overlap.
     """
 
     in_channels: int
     classes: tuple[str, ...]
     splits: tuple[SplitReport, ...]
+    multi_label: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; what is usual is left out."""
+        return {name: value for name, value in asdict(self).items() if name != "multi_label" or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -75,13 +77,17 @@ class DataCard:
             )
             for split in values["splits"]
         )
-        return cls(values["in_channels"], tuple(values["classes"]), tuple(splits))
+        return cls(
+            values["in_channels"], tuple(values["classes"]), tuple(splits), bool(values.get("multi_label", False))
+        )
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """(name, text) pairs: a line for each split, then one for each class."""
         channels = f"{self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
         for split in self.splits:
             yield f"{_TITLES[split.split]} images", f"{split.images}{split.in_clips}, {channels}: {_sizes(split)}"
+        if self.multi_label:
+            yield "classes", "may overlap: a pixel has any number of them, or none"
         for index, name in enumerate(self.classes):
             yield f"class {index}, {name}", self._class_line(index)
         if any(split.ignored_share for split in self.splits):

@@ -5,21 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 CE_DICE = "ce+dice"
+BCE_DICE = "bce+dice"
 LOSSES: Mapping[str, str] = {
     CE_DICE: "cross-entropy plus soft Dice",
     "dice": "soft Dice",
     "ce": "cross-entropy",
     "focal": "focal loss, gamma 2",
     "tversky": "Tversky loss, alpha 0.3, beta 0.7",
+    BCE_DICE: "binary cross-entropy plus soft Dice",
+    "bce": "binary cross-entropy",
 }
 """What ``--loss`` takes, and what each is; ``training.loss`` has the formulas."""
 
+_OF_ONE_CLASS, _OF_OVERLAPS = (CE_DICE, "ce"), (BCE_DICE, "bce")
+"""Losses for masks in which a pixel has one class, and where classes may overlap; others are for both."""
 
-UNASKED: Mapping[str, object] = {"loss": CE_DICE, "class_weights": [], "foreground": 0.0}
+ASKED = ("loss", "class_weights", "foreground")
+"""What can be asked of a training about rare classes."""
+UNASKED: Mapping[str, object] = {"loss": CE_DICE, "class_weights": [], "foreground": 0.0, "multi_label": False}
 """What a training minimises and on which crops where nobody asked for anything, as plain values."""
 
 
-def loss_text(loss: str, class_weights: Sequence[float], foreground: float) -> str:
+def usual_loss(multi_label: bool) -> str:
+    """What is minimised where nobody asked for a loss."""
+    return BCE_DICE if multi_label else CE_DICE
+
+
+def loss_problem(loss: str, multi_label: bool) -> str | None:
+    """Why a loss cannot judge masks of a kind; None where it can."""
+    if multi_label and loss in _OF_ONE_CLASS:
+        return (
+            f"{loss} takes the classes of a pixel to exclude one another, and these may overlap "
+            f"(multi_label: true); take {_OF_OVERLAPS[_OF_ONE_CLASS.index(loss)]}, which judges each by itself"
+        )
+    if not multi_label and loss in _OF_OVERLAPS:
+        return (
+            f"{loss} judges classes that may overlap, and of these a pixel has one; take "
+            f"{_OF_ONE_CLASS[_OF_OVERLAPS.index(loss)]}, whose cross-entropy of two classes is the binary one"
+        )
+    return None
+
+
+def loss_text(loss: str, class_weights: Sequence[float], foreground: float, multi_label: bool = False) -> str:
     """How a training judges and draws its crops, in a line.
 
     >>> loss_text("focal", (0.5, 1.5), 0.33)
@@ -27,7 +54,8 @@ def loss_text(loss: str, class_weights: Sequence[float], foreground: float) -> s
     """
     weights = f", class weights {', '.join(f'{weight:g}' for weight in class_weights)}" if class_weights else ""
     centred = f"; {100 * foreground:.3g}% of the crops centred on foreground" if foreground else ""
-    return f"{loss} ({LOSSES.get(loss, 'of another version')}){weights}{centred}"
+    kind = f"{LOSSES.get(loss, 'of another version')}{', of each class by itself' if multi_label else ''}"
+    return f"{loss} ({kind}){weights}{centred}"
 
 
 def weight_problem(class_weights: Sequence[float], classes: Sequence[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,12 +25,21 @@ class Metric:
         dice: Dice of each class in place of its IoU.
         foreground: without the class of index 0.
         per_image: the mean of each image's own value, in place of one value of all pixels.
+        multi_label: of classes that may overlap; none of them is background.
     """
 
     name: str
     dice: bool = False
     foreground: bool = False
     per_image: bool = False
+    multi_label: bool = False
+
+    def of(self, multi_label: bool) -> Metric:
+        """The same of masks of a kind; where classes may overlap all of them are foreground."""
+        if not multi_label:
+            return self
+        name = self.name.replace("foreground", "mean")
+        return replace(METRICS[name], multi_label=True)
 
     @property
     def word(self) -> str:
@@ -66,6 +75,8 @@ class Metric:
         pooled = "image by image, then averaged" if self.per_image else "all images pooled"
         held = "that image's mask" if self.per_image else "the masks"
         background = "without background" if self.foreground else "background included"
+        if self.multi_label:
+            background = "each judged by itself, for they may overlap"
         return (
             f"{of_a_class}, {pooled}; the mean is over the classes that occur in {held}, {background}; "
             "ignored pixels (255) are left out"
@@ -102,12 +113,14 @@ class Overlaps:
         labelled: pixels of each class in the mask.
         predicted: pixels of each class in the prediction, without ignored ones.
         both: pixels that are the class in both.
+        multi_label: whether classes may overlap, so that none is background.
     Shape: each (N, K).
     """
 
     labelled: Pixels
     predicted: Pixels
     both: Pixels
+    multi_label: bool = field(default=False, kw_only=True)
 
     @property
     def occurring(self) -> NDArray[np.bool_]:
@@ -118,7 +131,7 @@ class Overlaps:
     def pooled(self) -> Overlaps:
         """All images as one, (1, K)."""
         parts = (self.labelled, self.predicted, self.both)
-        return Overlaps(*(part.sum(0, keepdims=True) for part in parts))
+        return Overlaps(*(part.sum(0, keepdims=True) for part in parts), multi_label=self.multi_label)
 
 
 def image_values(metric: Metric, overlaps: Overlaps) -> Values:
@@ -127,7 +140,7 @@ def image_values(metric: Metric, overlaps: Overlaps) -> Values:
 
     sums = overlaps.labelled + overlaps.predicted
     held = overlaps.labelled > 0
-    if metric.foreground:
+    if metric.foreground and not overlaps.multi_label:
         held = held & (np.arange(held.shape[1]) > 0)
     over = np.where(held, sums if metric.dice else sums - overlaps.both, 1)
     of_class = np.where(held, (2 if metric.dice else 1) * overlaps.both / over, 0.0)

@@ -13,7 +13,8 @@ from nas_attn.record import Outcome, TrialRecord
 def metric_of(records: Iterable[TrialRecord]) -> Metric:
     """By which records are judged; mean IoU where none says."""
     scores = (record.outcome.score for record in records if record.outcome is not None)
-    return METRICS[next((score.counts.metric for score in scores if score.counts is not None), MEAN_IOU)]
+    counts = next((score.counts for score in scores if score.counts is not None), None)
+    return METRICS[MEAN_IOU] if counts is None else METRICS[counts.metric].of(counts.multi_label)
 
 
 def judged_by(records: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
@@ -25,7 +26,9 @@ def judged_by(records: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     Raises:
         UsageError: a complete run did not keep this metric, or has no value of it.
     """
-    if metric == metric_of(records).name:
+    known = metric_of(records)
+    metric = METRICS[metric].of(known.multi_label).name
+    if metric == known.name:
         return list(records)
     lacking = [record.number for record in records if record.outcome and not _has(record.outcome, metric)]
     if lacking:

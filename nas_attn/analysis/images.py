@@ -46,7 +46,7 @@ def _ratios(counts: ImageCounts) -> tuple[Array, Array]:
         sums, numbers = counts.unpack_per_image(metric.name)
         return sums.astype(np.float64)[:, None], numbers.astype(np.float64)[:, None]
     intersections, unions = counts.unpack()
-    judged = (unions.sum(0) > 0) & (np.arange(counts.classes) >= metric.foreground)
+    judged = (unions.sum(0) > 0) & (np.arange(counts.classes) >= (metric.foreground and not counts.multi_label))
     both, either = intersections[:, judged].astype(np.float64), unions[:, judged].astype(np.float64)
     return (2 * both, both + either) if metric.dice else (both, either)
 

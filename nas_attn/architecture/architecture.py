@@ -178,6 +178,7 @@ class Architecture:
         found: how it was found; None where it was written by hand.
         results: what was measured; None where nothing was.
         verified: what fresh seeds and the test data say of its gain; None where it was not verified.
+        multi_label: whether the classes may overlap, so that the sigmoid of each score counts by itself.
     Raises:
         ExportError: the parts do not fit together; all problems are named.
     """
@@ -191,6 +192,7 @@ class Architecture:
     found: Found | None = None
     results: Results | None = None
     verified: Verified | None = None
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         fit = input_problems(self.network, self.classes, self.mean, self.std, self.image_size)

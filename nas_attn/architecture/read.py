@@ -49,6 +49,7 @@ class _File:
     found: Found | None = None
     results: Results | None = None
     verified: Verified | None = None
+    multi_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, Attention
         found=found,
         results=read.get("results"),
         verified=read.get("verified"),
+        multi_label=read.get("multi_label", False),
     )
 
 

@@ -75,6 +75,7 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
         "network": _network(architecture.network),
         "placement": _placement(architecture, kinds),
         "classes": list(architecture.classes),
+        **({"multi_label": True} if architecture.multi_label else {}),
         "input": {
             "image_size": architecture.image_size,
             "mean": list(architecture.mean),

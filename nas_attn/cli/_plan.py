@@ -37,14 +37,15 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
     from nas_attn.study.setup.begin import study_url
 
     settings, dataset = resolved.settings, resolved.dataset
-    metric, recipe = METRICS[settings.metric], settings.recipe
+    recipe = settings.recipe
+    metric = METRICS[settings.metric].of(recipe.multi_label)
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain
     table = Table.grid(padding=(0, 2))
     left = max(0, settings.trials - n_done)
     rows = (
         ("study", f"{settings.study}, in {describe_storage(study_url(resolved))}"),
         ("data", _data(resolved)),
-        ("classes", ", ".join(dataset.classes)),
+        ("classes", f"{', '.join(dataset.classes)}{', which may overlap' if dataset.multi_label else ''}"),
         ("space", f"{space.name}: {len(space.locations)} locations, {placements(space.size)} placements"),
         (
             "network",
@@ -54,7 +55,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ),
         ("trial", f"{_budget(settings)}, {settings.precision} (preset: {resolved.preset.name})"),
         *_folds(resolved),
-        ("loss", loss_text(recipe.loss, recipe.class_weights, recipe.foreground)),
+        ("loss", loss_text(recipe.loss, recipe.class_weights, recipe.foreground, recipe.multi_label)),
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),

@@ -12,6 +12,8 @@ and holds class indices, or 0 and 255. dataset.yaml beside them may say:
   images: img_dir                       masks: ann_dir, or globs such as '*/masks'
   image_suffix: _img                    mask_suffix: _gt
   clips: false                          folders below a split hold stills
+  multi_label: true                     classes may overlap, each with masks of its own:
+  masks: {vessel: masks/vessel, disc: masks/disc}
   mask_values: {0: background, 128: nucleus}
   mask_colors: {background: [0, 0, 0], nucleus: [220, 20, 60]}
   threshold: 127                        of grey masks
@@ -150,6 +152,7 @@ def _show(report: FolderReport) -> None:
         "images": _pixels(report),
         "ignored": f"mask value {report.ignore_index}" if report.ignore_index is not None else "nothing",
     }
+    facts |= {"classes": "may overlap, each with a mask of its own"} if report.multi_label else {}
     facts |= {split.split: _sizes(split) for split in report.splits}
     for name, fact in facts.items():
         console.print(f"{name:<12}{fact}")

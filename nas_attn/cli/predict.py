@@ -75,4 +75,6 @@ def _show(report: PredictionReport, output: Path, console: Console) -> None:
     for index, name in enumerate(report.classes):
         share = sum(prediction.shares[index] for prediction in report.predictions) / number
         console.print(f"  {name}: {share:.1%} of the pixels, on average over the {unit}s")
+    if report.multi_label:
+        console.print("classes may overlap: each has a mask of its own, 255 where it is, in masks/CLASS/")
     console.print(f"masks     {output / 'masks'}\noverlays  {output / 'overlays'}")

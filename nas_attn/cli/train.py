@@ -20,7 +20,7 @@ from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
 from nas_attn.commands import command
 from nas_attn.errors import UsageError
-from nas_attn.losses import UNASKED
+from nas_attn.losses import ASKED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nas_attn.training.full import FitSettings
 
 
-_AS_SEARCHED = tuple(UNASKED)
+_AS_SEARCHED = ASKED
 _SETTINGS = ("data", "seed", "batch_size", "longest_side", *_AS_SEARCHED)
 
 

@@ -14,7 +14,7 @@ from nas_attn.budget import PLAIN, SCRATCH
 from nas_attn.commands import command
 from nas_attn.config import checks
 from nas_attn.document import Read, one_of
-from nas_attn.losses import CE_DICE, LOSSES
+from nas_attn.losses import BCE_DICE, CE_DICE, LOSSES
 from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.kind import START
 from nas_attn.space.ceiling import WAYS_TO_WRITE
@@ -115,9 +115,10 @@ class StudyRequest:
     metric: MetricName = _setting(
         MEAN_IOU, _COMMON,
         "first objective, over all pixels or image by image; classes that the masks lack are left out")
-    loss: Loss = _setting(
-        CE_DICE, _COMMON,
-        "what every run minimises; tversky and focal are made for rare classes")
+    loss: Loss | None = _setting(
+        None, _COMMON,
+        "what every run minimises; tversky and focal are made for rare classes",
+        f"{CE_DICE}; {BCE_DICE} where classes may overlap")
     class_weights: ClassWeights = _setting(
         NONE, _COMMON,
         "how much each class counts in the loss, in the order of the classes; auto gives rare ones more, by their "

@@ -6,39 +6,56 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from nas_attn.data.dataset import IGNORED, Dataset, LabelledImages
 from nas_attn.data_card import DataCard, SplitReport
+from nas_attn.label_sets import bit_of
 
 
 def card_of(dataset: Dataset) -> DataCard:
     """The data card of a data set, as networks see its images."""
     splits = (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
     counted = (_counted(name, images, len(dataset.classes)) for name, images in splits)
-    return DataCard(dataset.in_channels, dataset.classes, tuple(counted))
+    return DataCard(dataset.in_channels, dataset.classes, tuple(counted), dataset.multi_label)
 
 
 def absent_classes(images: LabelledImages, classes: Sequence[str]) -> tuple[str, ...]:
     """Names of the classes that no mask holds, which are no part of a mean over classes."""
-    held = torch.zeros(IGNORED + 1, dtype=torch.long)
-    for index in range(len(images)):
-        held += torch.bincount(images.mask(index).flatten(), minlength=IGNORED + 1)
-    return tuple(name for name, pixels in zip(classes, held.tolist(), strict=False) if not pixels)
+    held = _class_pixels(images, len(classes))[:, :-1].sum(0)
+    return tuple(name for name, pixels in zip(classes, held.tolist(), strict=True) if not pixels)
 
 
 def _counted(name: str, images: LabelledImages, n_classes: int) -> SplitReport:
-    counts = torch.stack(
-        [torch.bincount(images.mask(index).flatten(), minlength=IGNORED + 1) for index in range(len(images))]
-    )
-    pixels, ignored = counts[:, :n_classes].sum(0), int(counts[:, IGNORED].sum())
-    labelled = int(pixels.sum())
+    counts = _class_pixels(images, n_classes)
+    pixels, ignored = counts[:, :-1].sum(0), int(counts[:, -1].sum())
+    whole = sum(mask.numel() for mask in images.labels)
+    labelled = whole - ignored
     sizes = Counter(zip(images.heights, images.widths, strict=True))
     return SplitReport(
         split=name,
         images=len(images),
         sizes=tuple((*size, number) for size, number in sizes.most_common()),
         class_shares=tuple(count / max(1, labelled) for count in pixels.tolist()),
-        class_images=tuple((counts[:, :n_classes] > 0).sum(0).tolist()),
-        ignored_share=ignored / max(1, ignored + labelled),
+        class_images=tuple((counts[:, :-1] > 0).sum(0).tolist()),
+        ignored_share=ignored / max(1, whole),
         clips=images.clips,
     )
+
+
+def _class_pixels(images: LabelledImages, n_classes: int) -> Tensor:
+    """Of each image the pixels of each class, and last those that are ignored, (N, K + 1)."""
+    of_mask = _overlapping if images.multi_label else _exclusive
+    return torch.stack([of_mask(images.mask(index), n_classes) for index in range(len(images))])
+
+
+def _exclusive(mask: Tensor, n_classes: int) -> Tensor:
+    counts = torch.bincount(mask.flatten(), minlength=IGNORED + 1)
+    return torch.cat([counts[:n_classes], counts[IGNORED:]])
+
+
+def _overlapping(mask: Tensor, n_classes: int) -> Tensor:
+    codes, numbers = torch.unique(mask, return_counts=True)
+    known = codes != IGNORED
+    of_class = [numbers[known & (codes.int() >> bit_of(index) & 1 > 0)].sum() for index in range(n_classes)]
+    return torch.stack([*of_class, numbers[~known].sum()])

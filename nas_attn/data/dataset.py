@@ -23,13 +23,15 @@ class LabelledImages:
 
     Args:
         images: each (C, H, W), uint8, or int32 where a channel has 16 bits.
-        labels: the mask of each, (H, W), uint8 class indices; 255 where ignored.
+        labels: the mask of each, (H, W), uint8 class indices; 255 where ignored. Of classes that may overlap the
+            bits of ``label_sets.bit_of``, in int32 where there are more than seven.
         heights: of each image.
         widths: of each image.
         names: of each image.
         clips: number of frames of each clip, in the order of the images; empty where these are still.
         groups: of each image what it belongs to, such as a patient, empty for one that belongs to none; no groups
             at all where nothing was declared.
+        multi_label: whether classes may overlap.
     """
 
     images: tuple[Tensor, ...]
@@ -39,6 +41,7 @@ class LabelledImages:
     names: tuple[str, ...]
     clips: tuple[int, ...] = ()
     groups: tuple[str, ...] = ()
+    multi_label: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,7 +70,8 @@ class LabelledImages:
     @property
     def masks(self) -> Tensor:
         """All masks likewise, 255 in the padding: (N, H, W)."""
-        padded = torch.full((len(self), max(self.heights), max(self.widths)), IGNORED, dtype=torch.uint8)
+        size = len(self), max(self.heights), max(self.widths)
+        padded = torch.full(size, IGNORED, dtype=self.labels[0].dtype)
         for place, mask in zip(padded, self.labels, strict=True):
             place[: mask.shape[0], : mask.shape[1]] = mask
         return padded
@@ -108,6 +112,11 @@ class Dataset:
     fingerprint: str
 
     @property
+    def multi_label(self) -> bool:
+        """Whether classes may overlap: a mask says of each whether a pixel has it."""
+        return self.train.multi_label
+
+    @property
     def has_clips(self) -> bool:
         """Whether its images are the frames of clips."""
         return bool(self.train.clips)
@@ -137,26 +146,33 @@ class Dataset:
 
 
 def pack(
-    images: Sequence[Tensor], masks: Sequence[Tensor], names: Iterable[str], clips: Sequence[int] = ()
+    images: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    names: Iterable[str],
+    clips: Sequence[int] = (),
+    *,
+    multi_label: bool = False,
 ) -> LabelledImages:
     """Images of any sizes, all of one type of values, with their masks.
 
     Args:
         images: each (C, H, W), all of the same C; at least one.
-        masks: each (H, W) uint8.
+        masks: each (H, W) uint8, or int32 where more than seven classes may overlap.
         names: one for each image.
         clips: number of frames of each clip, in the order of the images; none where these are still.
+        multi_label: whether the masks are sets of classes that may overlap.
     """
     heights = tuple(mask.shape[0] for mask in masks)
     widths = tuple(mask.shape[1] for mask in masks)
     dtype = torch.uint8 if all(image.dtype == torch.uint8 for image in images) else torch.int32
     return LabelledImages(
         tuple(_copied(image, dtype) for image in images),
-        tuple(_copied(mask, torch.uint8) for mask in masks),
+        tuple(_copied(mask, mask.dtype if multi_label else torch.uint8) for mask in masks),
         heights,
         widths,
         tuple(names),
         tuple(clips),
+        multi_label=multi_label,
     )
 
 
@@ -215,6 +231,7 @@ def _fingerprint(classes: Sequence[str], splits: Sequence[LabelledImages], longe
     for images in splits:
         digest.update(repr((str(images.dtype), images.names, images.heights, images.widths)).encode())
         digest.update(repr(images.clips).encode() if images.clips else b"")
+        digest.update(b"classes may overlap" if images.multi_label else b"")
         for index in range(len(images)):
             digest.update(images.image(index).contiguous().numpy().tobytes())
             digest.update(images.mask(index).contiguous().numpy().tobytes())

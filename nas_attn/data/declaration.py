@@ -12,10 +12,12 @@ from nas_attn.data.fields import (
     COLOURS,
     EXPRESSION,
     IGNORED_COLOUR,
+    MASK_PLACES,
     NUMBER,
     PLACES,
     SUFFIX,
     SWITCH,
+    ByClass,
     is_number,
     short,
 )
@@ -23,6 +25,7 @@ from nas_attn.data.layout import Layout, Places
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.mask_reading import MaskReading
 from nas_attn.data.nnunet import declared_by_nnunet
+from nas_attn.data.overlap_fields import overlap_problems, overlapping_classes, places_in_order
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.reach import is_file
 from nas_attn.document import Entry, FileKind, Problems, Read, parse_document, read_sound, read_text
@@ -119,7 +122,8 @@ class _Written:
     ) = None
     splits: _Splits | None = None
     images: Annotated[Places, PLACES] | None = None
-    masks: Annotated[Places, PLACES] | None = None
+    masks: Annotated[Places | ByClass, MASK_PLACES] | None = None
+    multi_label: Annotated[bool, SWITCH] | None = None
     image_suffix: Annotated[str, SUFFIX] | None = None
     mask_suffix: Annotated[str, SUFFIX] | None = None
     mask_colors: Annotated[dict[str, tuple[tuple[int, int, int], ...]], COLOURS] | None = None
@@ -148,6 +152,7 @@ class Declaration:
         layout: where the files are and how their names belong together.
         reading: how the values of mask files become class values.
         image_key: of the image in a .npz file; empty where it holds one array.
+        multi_label: whether classes may overlap: each has a mask of its own, or a channel of the mask.
     """
 
     source: str = ""
@@ -161,6 +166,7 @@ class Declaration:
     layout: Layout = field(default_factory=Layout)
     reading: MaskReading = field(default_factory=MaskReading)
     image_key: str = ""
+    multi_label: bool = False
 
     def place(self, *names: str) -> str:
         """``dataset.yaml: line 3``: where what the fields of these names hold is written."""
@@ -242,8 +248,10 @@ def _declared(document: Entry, problems: Problems) -> tuple[Declaration, list[Pr
         layout=_layout(written),
         reading=_reading(written, classes),
         image_key=written.image_key or "",
+        multi_label=bool(written.multi_label),
     )
     _check_readings(written, document, problems)
+    _check_overlaps(written, document, problems)
     _check_ignored(declaration, problems)
     _check_splits(declaration, problems)
     return declaration, [Problem(Sort.DECLARATION, line) for line in problems.lines]
@@ -260,6 +268,8 @@ def _meaning(
             _classes(names)
         except ValueError as error:
             problems.add(document.fields["mask_colors"], str(error))
+    if written.multi_label or isinstance(written.masks, ByClass):
+        return overlapping_classes(names, written.masks), None
     if names is None and (written.threshold is not None or written.instances):
         names = ("background", "foreground")
     if meanings is None:
@@ -283,7 +293,8 @@ def _layout(written: _Written) -> Layout:
     beside = images if written.mask_key and not written.masks else Layout.masks  # one file holds both
     return Layout(
         images=images,
-        masks=written.masks or beside,
+        masks=beside if written.masks is None or isinstance(written.masks, ByClass) else written.masks,
+        of_classes=places_in_order(written.masks, overlapping_classes(written.classes, written.masks)),
         image_suffix=written.image_suffix or "",
         mask_suffix=written.mask_suffix,
         clips=written.clips,
@@ -311,6 +322,8 @@ def _check_readings(written: _Written, document: Entry, problems: Problems) -> N
     for name in ways[1:]:
         problems.add(document.fields[name], f"{ways[0]} says already how masks are read; give one of the two")
     for name in ("threshold", "instances"):
+        if written.multi_label:
+            break
         if name in ways and written.classes is not None and len(written.classes) != 2:
             problems.add(document.fields[name], f"gives two classes, and classes names {len(written.classes)}")
     if written.color_tolerance is not None and written.mask_colors is None:
@@ -322,8 +335,23 @@ def _check_readings(written: _Written, document: Entry, problems: Problems) -> N
             problems.add(colours, f"unknown class '{printable(name)}'; {did_you_mean(name, known)}")
 
 
+def _check_overlaps(written: _Written, document: Entry, problems: Problems) -> None:
+    """What is said of classes that may overlap goes together, and their names can be used."""
+    classes = overlapping_classes(written.classes, written.masks)
+    ways = [name for name in _WAYS if getattr(written, name) not in (None, False)]
+    found = overlap_problems(classes, written.masks, bool(written.multi_label), ways, written.ignore_index)
+    for name, problem in found:
+        problems.add(document.fields[name], problem)
+    if isinstance(written.masks, ByClass):
+        for name, _ in written.masks.places:
+            if unfit := name_problem(name):
+                problems.add(document.fields["masks"], f"the class {unfit}")
+
+
 def _check_ignored(declaration: Declaration, problems: Problems) -> None:
     ignored = declaration.ignore_index
+    if declaration.multi_label:
+        return
     taken = dict(declaration.mask_values or ())
     if declaration.mask_values is None and declaration.classes:
         taken = {index: index for index in range(len(declaration.classes))}

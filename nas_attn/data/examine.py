@@ -10,6 +10,7 @@ import numpy as np
 
 from nas_attn.data.declaration import Declaration
 from nas_attn.data.mask_reading import merged
+from nas_attn.data.overlap_masks import class_masks, coded
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.picture import Palette, image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
@@ -24,14 +25,15 @@ class Examined:
     Args:
         pair: the files.
         image: (C, H, W) uint8 or uint16, shrunk; None where pixels are not to be kept.
-        mask: (H, W) values as stored in the file, shrunk; None where pixels are not to be kept.
+        mask: (H, W) values as stored in the file, or sets of classes that may overlap, shrunk; None where pixels
+            are not to be kept.
         height: as stored in the file.
         width: as stored in the file.
         channels: C of the image.
         bits: 8 or 16.
         is_grey: whether all channels are the same.
         digest: of the image's pixels.
-        counts: (value in the mask file, number of pixels) pairs after shrinking.
+        counts: (value of the mask, number of pixels) pairs after shrinking.
         notes: what was done to read it.
         is_constant: whether all pixels of the image are the same.
         palette: colours of the mask's values, where these are indices into a palette.
@@ -65,22 +67,12 @@ def examine(
         keep: whether the pixels are wanted.
     """
     found: list[Problem] = []
-    image, mask, palette = None, None, Palette()
+    image = None
     try:
         image, notes = image_values(folder / pair.image, declaration.in_channels, declaration.image_key)
     except (Unreadable, OSError) as error:
         found.append(Problem(Sort.FILE, f"{printable(pair.image)}: {printable(error)}"))
-    masks: list[tuple[Values, Palette]] = []
-    for path in pair.masks:
-        try:
-            masks.append(mask_values(folder / path, declaration.reading))
-        except (Unreadable, OSError) as error:
-            found.append(Problem(Sort.FILE, f"{printable(path)}: {printable(error)}"))
-    if len({mask.shape for mask, _ in masks}) > 1:
-        names = " and ".join(printable(path) for path in pair.masks[:2])
-        found.append(Problem(Sort.SIZE, f"{names}: masks of one image differ in size"))
-    if not found:
-        mask, palette = merged([mask for mask, _ in masks]), masks[0][1]
+    mask, palette = (_overlapping if declaration.multi_label else _exclusive)(folder, pair, declaration, found)
     if image is None or mask is None:
         return found
     if image.shape[1:] != mask.shape:
@@ -105,6 +97,41 @@ def examine(
         palette=palette,
         is_constant=bool((image == image[:, :1, :1]).all()),
     )
+
+
+def _exclusive(
+    folder: Path, pair: ImagePair, declaration: Declaration, found: list[Problem]
+) -> tuple[Values | None, Palette]:
+    """The mask of an image in which a pixel has one class; None where something is wrong."""
+    masks: list[tuple[Values, Palette]] = []
+    for path in pair.masks:
+        try:
+            masks.append(mask_values(folder / path, declaration.reading))
+        except (Unreadable, OSError) as error:
+            found.append(Problem(Sort.FILE, f"{printable(path)}: {printable(error)}"))
+    found += _unequal(pair, {mask.shape for mask, _ in masks})
+    return (None, ()) if found else (merged([mask for mask, _ in masks]), masks[0][1])
+
+
+def _overlapping(
+    folder: Path, pair: ImagePair, declaration: Declaration, found: list[Problem]
+) -> tuple[Values | None, Palette]:
+    """The mask of an image in which a pixel may have several classes; None where something is wrong."""
+    classes, masks = declaration.classes or (), []
+    for path, of_class in zip(pair.masks, pair.of_classes or (None,) * len(pair.masks), strict=True):
+        try:
+            masks += class_masks(folder / path, of_class, classes, declaration.reading)
+        except (Unreadable, OSError) as error:
+            found.append(Problem(Sort.FILE, f"{printable(path)}: {printable(error)}"))
+    found += _unequal(pair, {mask.shape for _, mask in masks})
+    return (None, ()) if found else (coded(masks, masks[0][1].shape, len(classes)), ())
+
+
+def _unequal(pair: ImagePair, shapes: set[tuple[int, ...]]) -> list[Problem]:
+    if len(shapes) <= 1:
+        return []
+    names = " and ".join(printable(path) for path in pair.masks[:2])
+    return [Problem(Sort.SIZE, f"{names}: masks of one image differ in size")]
 
 
 def _size(shape: tuple[int, ...]) -> str:

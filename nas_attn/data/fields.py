@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 import reprlib
+from dataclasses import dataclass
 
 from nas_attn.data.globs import glob_problem
-from nas_attn.data.layout import FLAT, Places, has_wildcard
+from nas_attn.data.layout import FLAT, ClassPlaces, Places, has_wildcard
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.problem import printable
 from nas_attn.document import Read
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """Where the masks of each class are."""
+
+    places: ClassPlaces
+
 
 IGNORED_COLOUR = "ignored"
 """In place of a class among ``mask_colors``."""
@@ -32,6 +41,13 @@ def _places(value: object) -> Places:
             raise ValueError(f"{short(strange[0])} is no split; splits are {', '.join(SPLITS)}")
         return tuple((str(split), place) for split, given in value.items() for place in _patterns(given))
     return tuple((FLAT, place) for place in _patterns(value))
+
+
+def _mask_places(value: object) -> Places | ByClass:
+    """A place, one for each split, or one for each class."""
+    if not isinstance(value, dict) or not value or any(name in SPLITS for name in value):
+        return _places(value)
+    return ByClass(tuple((str(name), _places(given)) for name, given in value.items()))
 
 
 def _patterns(value: object) -> list[str]:
@@ -111,6 +127,7 @@ def _colour(name: str, given: object) -> tuple[int, int, int]:
 _COLOURS = "a mapping as {background: [0, 0, 0], cell: [220, 20, 60]}"
 
 PLACES = Read(_places, "a folder or a glob, or one for each split")
+MASK_PLACES = Read(_mask_places, "a folder or a glob, one for each split, or one for each class")
 SUFFIX = Read(_text, "a text, as _gt")
 SWITCH = Read(_switch, "true or false")
 NUMBER = Read(_number, "a number from 0 to 65534")

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from nas_attn.data.channels import find_channels
+from nas_attn.data.class_pairing import pairs_of
 from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
@@ -24,7 +25,8 @@ from nas_attn.data.layout import FLAT
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.listing import SPLITS, Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
-from nas_attn.data.pairing import ImagePair, pair_up
+from nas_attn.data.overlap_meaning import Overlapping
+from nas_attn.data.pairing import ImagePair
 from nas_attn.data.palettes import palette_problems
 from nas_attn.data.picture import as_tensor, with_channels
 from nas_attn.data.problem import Problem, Sort, folded, printable
@@ -89,7 +91,7 @@ class Survey:
 
     report: FolderReport
     examined: tuple[Examined, ...]
-    meaning: Meaning | None
+    meaning: Meaning | Overlapping | None
     listing: Listing
     problems: tuple[Problem, ...]
     group: str = ""
@@ -116,7 +118,7 @@ def survey_folder(
     declaration, declared_wrong, said = declared or read_declaration(folder)
     listing, found, notes = list_folder(folder, declaration.layout)
     found += declared_wrong
-    pairs, unmatched = pair_up(listing, declaration.layout)
+    pairs, unmatched = pairs_of(listing, declaration.layout)
     pairs, split_wrong, split_notes = split_pairs(pairs, _given_splits(listing, declaration), declaration)
     pairs = pairs[:: max(1, len(pairs) // most)] if most is not None else pairs
     examined, unreadable = _examined(folder, pairs, declaration, longest_side, keep)
@@ -160,6 +162,7 @@ def survey_folder(
         splits=report_splits(examined, meaning),
         notes=tuple(notes),
         problems=folded(found),
+        multi_label=declaration.multi_label,
     )
     return Survey(report, tuple(examined), meaning, listing, tuple(found), declaration.layout.group)
 
@@ -174,7 +177,7 @@ def _drawn(listing: Listing, declaration: Declaration) -> set[Path]:
     given = _given_splits(listing, declaration) - {FLAT}
     if declaration.splits is not None or declaration.layout.group or set(SPLITS) <= given:
         return set()
-    pairs, _ = pair_up(listing, declaration.layout)
+    pairs, _ = pairs_of(listing, declaration.layout)
     return {pair.image for pair in pairs if pair.split in (FLAT, "train") and not pair.clip}
 
 
@@ -231,8 +234,9 @@ def _reading_notes(examined: Sequence[Examined], longest_side: int | None) -> li
 
 def _check_memory(survey: Survey) -> None:
     """Refuse what could not be held, before it is tried."""
-    of_a_pixel = 1 + (survey.report.in_channels or 1) * (4 if survey.report.bits == 16 else 1)
-    needed = of_a_pixel * sum(each.mask.size for each in survey.examined if each.mask is not None)
+    of_a_pixel = (survey.report.in_channels or 1) * (4 if survey.report.bits == 16 else 1)
+    masks = [each.mask for each in survey.examined if each.mask is not None]
+    needed = sum(of_a_pixel * mask.size + mask.nbytes for mask in masks)
     if needed > (held := _physical_memory()):
         line = f"the images need {needed / 2**30:.1f} GiB of {held / 2**30:.1f}"
         raise DataError(f"{printable(survey.report.folder)}: {line}; shrink them with longest_side")
@@ -245,7 +249,7 @@ def _physical_memory() -> float:
         return np.inf
 
 
-def _packed(survey: Survey, meaning: Meaning, split: str) -> LabelledImages:
+def _packed(survey: Survey, meaning: Meaning | Overlapping, split: str) -> LabelledImages:
     channels = survey.report.in_channels or 1
     chosen = [each for each in survey.examined if each.pair.split == split]
     images, masks = [], []
@@ -255,6 +259,6 @@ def _packed(survey: Survey, meaning: Meaning, split: str) -> LabelledImages:
         images.append(as_tensor(with_channels(each.image, channels)))
         masks.append(torch.from_numpy(meaning.translate(each.mask)))
     names = [each.pair.name for each in chosen]
-    packed = pack(images, masks, names, clip_lengths(chosen))
+    packed = pack(images, masks, names, clip_lengths(chosen), multi_label=meaning.multi_label)
     groups = tuple(group_of(name, survey.group) or "" for name in names) if survey.group else ()
     return replace(packed, groups=groups)

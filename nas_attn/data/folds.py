@@ -81,6 +81,7 @@ def joined(one: LabelledImages, other: LabelledImages) -> LabelledImages:
         (*one.names, *other.names),
         (*one.clips, *other.clips),
         (*one.groups, *other.groups),
+        one.multi_label,
     )
 
 
@@ -96,6 +97,7 @@ def chosen(images: LabelledImages, units: Sequence[int]) -> LabelledImages:
         tuple(images.names[place] for place in places),
         tuple(len(every[unit]) for unit in units) if images.clips else (),
         tuple(images.groups[place] for place in places) if images.groups else (),
+        images.multi_label,
     )
 
 

@@ -10,6 +10,9 @@ FLAT = ""
 Places = tuple[tuple[str, str], ...]
 """(split, folder or glob from the folder of the data set) pairs."""
 
+ClassPlaces = tuple[tuple[str, Places], ...]
+"""(class, where its masks are) pairs."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -25,6 +28,7 @@ class Layout:
             takes a folder for a clip where a split has no file of its own.
         merges: whether an image may have several masks, which become one.
         group: regular expression of what in a name says which images belong together; empty where each is alone.
+        of_classes: where each class has masks of its own; empty where a mask holds all classes.
     """
 
     images: Places = ((FLAT, "images"),)
@@ -34,11 +38,17 @@ class Layout:
     clips: bool | None = None
     merges: bool = False
     group: str = ""
+    of_classes: ClassPlaces = ()
+
+    @property
+    def mask_places(self) -> ClassPlaces:
+        """(class, where its masks are) pairs; the class is empty where a mask holds all."""
+        return self.of_classes or (("", self.masks),)
 
     @property
     def is_usual(self) -> bool:
         """Whether images/ and masks/ hold them."""
-        return (self.images, self.masks) == (Layout.images, Layout.masks)
+        return (self.images, self.masks) == (Layout.images, Layout.masks) and not self.of_classes
 
 
 def has_wildcard(pattern: str) -> bool:

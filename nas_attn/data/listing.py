@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas_attn.data.globs import matches
@@ -46,6 +46,7 @@ class ListedFile:
         clip: name of the clip of which it is a frame; empty where images are still.
         name: by which it is paired, without its suffix.
         home: what a glob of folders found in its place: names belong together within it; empty elsewhere.
+        of_class: the class of which it is a mask; empty where it is an image, or the mask of all classes.
     """
 
     split: str
@@ -53,6 +54,7 @@ class ListedFile:
     clip: str = ""
     name: str = ""
     home: str = ""
+    of_class: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def list_folder(folder: Path, layout: Layout | None = None) -> tuple[Listing, li
     if not is_folder(folder):
         what = "is a file, not a folder" if is_file(folder) else "no such folder"
         return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {what}; {EXPECTED}")], []
-    missing = [place for _, place in (*layout.images, *layout.masks) if not _is_there(folder, place)]
+    places = [*layout.images, *(place for _, of_class in layout.mask_places for place in of_class)]
+    missing = [place for _, place in places if not _is_there(folder, place)]
     if missing:
         return Listing(), [Problem(Sort.LAYOUT, _missing(folder, list(dict.fromkeys(missing)), layout))], []
     found: list[Problem] = []
@@ -103,7 +106,12 @@ def list_folder(folder: Path, layout: Layout | None = None) -> tuple[Listing, li
     suffixes = (layout.image_suffix, layout.mask_suffix)
     looks = [_Look(folder, layout, suffix, found, left_out) for suffix in suffixes]
     images = tuple(entry for place in layout.images for entry in looks[0].files(*place))
-    masks = tuple(entry for place in layout.masks for entry in looks[1].files(*place))
+    masks = tuple(
+        replace(entry, of_class=name)
+        for name, of_class in layout.mask_places
+        for place in of_class
+        for entry in looks[1].files(*place)
+    )
     if unreached := [problem for problem in found if problem.sort is Sort.CLOSED]:
         return Listing(), unreached, []  # what else is missing, is missing for that reason
     if not images:
@@ -121,8 +129,14 @@ def _places(layout: Layout) -> str:
     """``images in img_dir, masks in ann_dir``."""
     if layout.is_usual:
         return Listing.places
-    images, masks = (" and ".join(dict.fromkeys(place for _, place in of)) for of in (layout.images, layout.masks))
-    return f"images in {printable(images)}, masks in {printable(masks)}"
+    images = " and ".join(dict.fromkeys(place for _, place in layout.images))
+    masks = [_named(name, dict.fromkeys(place for _, place in of_class)) for name, of_class in layout.mask_places]
+    return f"images in {printable(images)}, masks {printable(' and '.join(masks))}"
+
+
+def _named(name: str, places: Iterable[str]) -> str:
+    """``in masks``, or ``of vessel in masks/vessel``."""
+    return f"{f'of {name} ' if name else ''}in {' and '.join(places)}"
 
 
 def _is_there(folder: Path, place: str) -> bool:

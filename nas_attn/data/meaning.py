@@ -12,6 +12,7 @@ from nas_attn.data.dataset import IGNORED, MAX_CLASSES
 from nas_attn.data.declaration import YAML_NAME, Declaration
 from nas_attn.data.examine import Examined
 from nas_attn.data.objects import look_like_objects
+from nas_attn.data.overlap_meaning import Overlapping, find_overlapping
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.raster import Values
 
@@ -32,6 +33,7 @@ class Meaning:
     classes: tuple[str, ...]
     indices: tuple[tuple[int, int], ...]
     ignore_index: int | None
+    multi_label = False
 
     def translate(self, mask: Values) -> npt.NDArray[np.uint8]:
         """A mask of class indices, 255 where ignored; all values must be known."""
@@ -48,15 +50,23 @@ class Meaning:
             pixels[index] += of_value.get(value, 0)
         return tuple(pixels), 0 if self.ignore_index is None else of_value.get(self.ignore_index, 0)
 
+    def labelled(self, counts: Iterable[tuple[int, int]]) -> int:
+        """Pixels of all classes."""
+        return sum(self.count(counts)[0])
+
 
 def find_meaning(
     examined: Sequence[Examined], declaration: Declaration
-) -> tuple[Meaning | None, list[Problem], list[str]]:
+) -> tuple[Meaning | Overlapping | None, list[Problem], list[str]]:
     """The meaning as declared, or as the values suggest; None where they suggest nothing.
 
     With nothing declared, 0 and 255 are background and foreground, and 0..K-1 are K classes; only the
     training masks are asked.
     """
+    if declaration.multi_label:
+        if declaration.classes is None:
+            return None, [], []
+        return find_overlapping(examined, declaration.classes, declaration.ignore_index)
     training = [each for each in examined if each.pair.split == "train"]
     values = {value for each in training for value, _ in each.counts}
     if declaration.classes is not None:

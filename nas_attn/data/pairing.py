@@ -31,6 +31,7 @@ class ImagePair:
         mask: path of the mask, from the folder of the data set.
         clip: name of the clip of which it is a frame; empty where images are still.
         more: further masks of the image, which become one with the first.
+        of_classes: the index of the class of each mask; empty where a mask holds all classes.
     """
 
     split: str
@@ -39,6 +40,7 @@ class ImagePair:
     mask: Path
     clip: str = ""
     more: tuple[Path, ...] = ()
+    of_classes: tuple[int, ...] = ()
 
     @property
     def masks(self) -> tuple[Path, ...]:
@@ -46,8 +48,12 @@ class ImagePair:
         return (self.mask, *self.more)
 
 
-def pair_up(listing: Listing, layout: Layout | None = None) -> tuple[list[ImagePair], list[Problem]]:
+def pair_up(
+    listing: Listing, layout: Layout | None = None, *, all_masked: bool = True
+) -> tuple[list[ImagePair], list[Problem]]:
     """All pairs in the order of their images, and which files have no partner or several.
+
+    An image without a mask is a problem only where ``all_masked`` says that each must have one.
 
     The mask of ``a.jpg`` is ``a``, ``a_mask``, ``a_seg`` or ``a_label`` with any ending, or what the layout says.
     Names are compared in Unicode's composed form (NFC): what was packed on macOS has them decomposed.
@@ -65,8 +71,8 @@ def pair_up(listing: Listing, layout: Layout | None = None) -> tuple[list[ImageP
             if len(entries) == 1 and (len(candidates) == 1 or (candidates and layout.merges)):
                 alone = len(there) == 1
                 pairs.append(_pair(home, entries[0], candidates, alone))
-            elif len(entries) == 1:
-                found.append(Problem(Sort.PAIRING, _unmatched(entries[0], candidates, layout)))
+            elif len(entries) == 1 and (candidates or all_masked):
+                found.append(Problem(Sort.PAIRING, unmatched(entries[0], candidates, layout)))
         taken = {entry.path for candidates in partners.values() for entry in candidates}
         orphans = [entry.path for entries in beside.values() for entry in entries if entry.path not in taken]
         found += [
@@ -132,7 +138,8 @@ def _repeated(images: _Named) -> list[Problem]:
     ]
 
 
-def _unmatched(image: ListedFile, candidates: list[ListedFile], layout: Layout) -> str:
+def unmatched(image: ListedFile, candidates: list[ListedFile], layout: Layout) -> str:
+    """Why an image has not its one mask."""
     if candidates:
         masks = ", ".join(printable(entry.path) for entry in candidates[:4])
         return f"{printable(image.path)}: several masks: {masks}; keep one, or 'instances: true' makes them one"

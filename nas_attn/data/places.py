@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nas_attn.data.listing import SPLIT_FOLDERS
+from nas_attn.data.listing import ENDINGS, SPLIT_FOLDERS
 from nas_attn.data.reach import is_folder, names_in
 
 IMAGE_FOLDERS = (
@@ -41,6 +41,29 @@ def likely_places(folder: Path) -> Iterator[Place]:
             yield found
         if found := _each_apart(folder, home):
             yield found
+
+
+def class_places(folder: Path) -> Iterator[Place]:
+    """A folder of masks for each class, as masks/vessel and masks/disc, that have the names of images."""
+    for home in _folders(folder):
+        pair = _pair(folder, home)
+        if pair is None:
+            continue
+        images, masks = (home / part for part in pair)
+        stems = _stems(folder / images)
+        classes = [name for name in names_in(folder / masks) if is_folder(folder / masks / name)]
+        if len(classes) < 2 or any(name.lower() in SPLIT_FOLDERS for name in classes) or not stems:
+            continue
+        if all(_stems(folder / masks / name) & stems for name in classes):
+            places = {name: (masks / name).as_posix() for name in classes}
+            yield {"images": images.as_posix(), "multi_label": True, "masks": places}
+
+
+def _stems(folder: Path) -> set[str]:
+    """Names of the files of a folder that may be split into folders, without their endings."""
+    parts = [folder, *(folder / name for name in names_in(folder) if name.lower() in SPLIT_FOLDERS)]
+    names = (Path(name) for part in parts for name in names_in(part) if not name.startswith("."))
+    return {name.stem for name in names if name.suffix.lower() in ENDINGS}
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ import numpy as np
 from nas_attn.data.declaration import JSON_NAME, YAML_NAME, Declaration, declared_by
 from nas_attn.data.folder import Survey, survey_folder
 from nas_attn.data.listing import ListedFile
-from nas_attn.data.places import likely_places
+from nas_attn.data.places import class_places, likely_places
 from nas_attn.data.problem import Sort
 from nas_attn.data.raster import Unreadable, read_raster
 from nas_attn.data.reach import is_file
@@ -64,6 +64,7 @@ def _starts(folder: Path, written: str) -> Iterator[Fields]:
     yield {}
     declaration, wrong, _ = declared_by(written) if written else (Declaration(), [], [])
     if declaration.layout.is_usual and not wrong:
+        yield from class_places(folder)
         yield from likely_places(folder)
 
 
@@ -214,7 +215,7 @@ def _colours_of(path: Path) -> Counter[tuple[int, ...]]:
 
 def _threshold(look: _Glance) -> Fields | None:
     """Grey masks of two classes whose edges, or whose compression, left values between."""
-    if look.tells("is compressed with loss"):
+    if look.tells("is compressed with loss") or look.tells("the mask of a class has two"):
         return {"threshold": 127}
     counts = _counts(look)
     if not look.has(Sort.CLASSES) or len(counts) <= 2 or max(counts) > 255:

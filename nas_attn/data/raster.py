@@ -275,7 +275,10 @@ def _as_stored(values: npt.NDArray[Any]) -> Values:
     if values.dtype.kind not in "iu":
         raise Unreadable(f"holds values of type {values.dtype}; save whole numbers of 8 or 16 bits")
     if values.min() < 0 or values.max() > 65535:
-        raise Unreadable(f"holds values from {values.min()} to {values.max()}; 0 to 65535 are possible")
+        raise Unreadable(
+            f"holds values from {values.min()} to {values.max()}; 0 to 65535 are possible: add one number to all "
+            "images, as 32768 to signed ones of 16 bits, and save them unsigned"
+        )
     return values.astype(np.uint16)
 
 

@@ -10,6 +10,7 @@ from nas_attn.data.clip_folders import clip_lengths
 from nas_attn.data.examine import Examined
 from nas_attn.data.listing import SPLITS
 from nas_attn.data.meaning import Meaning
+from nas_attn.data.overlap_meaning import Overlapping
 from nas_attn.data_card import SplitReport
 
 
@@ -23,6 +24,7 @@ class FolderReport:
         layout: in words.
         declared_in: name of the file that declares classes and the like; empty where there is none.
         classes: names in the order of their indices; empty where they are unclear.
+        multi_label: whether the classes may overlap.
         ignore_index: mask value of ignored pixels; None where none is declared.
         in_channels: C; None where the images do not agree.
         bits: 8 or 16; None where there is no image.
@@ -44,6 +46,7 @@ class FolderReport:
     splits: tuple[SplitReport, ...]
     notes: tuple[str, ...]
     problems: tuple[str, ...]
+    multi_label: bool = False
 
     @property
     def usable(self) -> bool:
@@ -51,23 +54,24 @@ class FolderReport:
         return not self.problems
 
 
-def report_splits(examined: Sequence[Examined], meaning: Meaning | None) -> tuple[SplitReport, ...]:
+def report_splits(examined: Sequence[Examined], meaning: Meaning | Overlapping | None) -> tuple[SplitReport, ...]:
     """The splits in numbers; without shares where the classes are unclear."""
     chosen = {split: [each for each in examined if each.pair.split == split] for split in SPLITS}
     return tuple(_report(split, each, meaning) for split, each in chosen.items() if each)
 
 
-def _report(split: str, examined: Sequence[Examined], meaning: Meaning | None) -> SplitReport:
+def _report(split: str, examined: Sequence[Examined], meaning: Meaning | Overlapping | None) -> SplitReport:
     sizes = Counter((each.height, each.width) for each in examined)
     counted = [meaning.count(each.counts) for each in examined] if meaning else []
     pixels = [sum(of_class) for of_class in zip(*(classes for classes, _ in counted), strict=True)]
     ignored = sum(ignored for _, ignored in counted)
+    labelled = sum(meaning.labelled(each.counts) for each in examined) if meaning else 0
     return SplitReport(
         split=split,
         images=len(examined),
         sizes=tuple((*size, count) for size, count in sizes.most_common()),
-        class_shares=tuple(count / max(1, sum(pixels)) for count in pixels),
+        class_shares=tuple(count / max(1, labelled) for count in pixels),
         class_images=tuple(sum(c > 0 for c in of) for of in zip(*(c for c, _ in counted), strict=True)),
-        ignored_share=ignored / max(1, ignored + sum(pixels)),
+        ignored_share=ignored / max(1, ignored + labelled),
         clips=clip_lengths(examined),
     )

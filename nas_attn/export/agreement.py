@@ -47,19 +47,24 @@ class Agreement:
 Compute = Callable[[Tensor], Tensor]
 
 
-def compare(network: Compute, copy: Compute, images: Sequence[Tensor]) -> Agreement:
+def compare(network: Compute, copy: Compute, images: Sequence[Tensor], *, multi_label: bool = False) -> Agreement:
     """Give both the same images.
 
     Args:
         network: (N, C, H, W) -> (N, K, H, W).
         copy: what should compute the same.
         images: some batches.
+        multi_label: whether classes may overlap.
     """
+
+    def answer(logits: Tensor) -> Tensor:
+        return logits > 0 if multi_label else logits.argmax(1)
+
     found = []
     with torch.inference_mode():
         for batch in images:
             ours, theirs = network(batch), copy(batch)
-            same = (ours.argmax(1) == theirs.argmax(1)).float().mean().item()
+            same = (answer(ours) == answer(theirs)).float().mean().item()
             difference = torch.where(ours == theirs, 0.0, (ours - theirs).abs())  # infinite ones may be equal too
             found.append((difference.max().item(), ours.abs().max().item(), same))
     differences, scales, labels = zip(*found, strict=True)

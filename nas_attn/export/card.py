@@ -15,7 +15,7 @@ from nas_attn.export.card_evidence import CardEvidence, evidence_of
 from nas_attn.export.drawing import draw_in_letters
 from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.subject import Subject
-from nas_attn.export.words import input_sentence, metric_of_search, origin_sentence, weights_sentence
+from nas_attn.export.words import input_sentence, labels_code, metric_of_search, origin_sentence, weights_sentence
 from nas_attn.training.metrics import count_macs, count_parameters
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.placements import describe
@@ -35,7 +35,7 @@ import nas_attn  # or without it: {export}
 
 network = nas_attn.load("{source}")
 logits = network(images)  # (N, {channels}, H, W), normalised -> (N, {classes}, H, W)
-labels = logits.argmax(1)
+labels = {labels}
 ```
 
 Images go in as (pixels - mean) / std, in pixel units: mean {mean}, std {std}."""
@@ -177,6 +177,7 @@ def _pooled(architecture: Architecture) -> str:
     """What its metric does not see."""
     metric = metric_of_search(architecture)
     where = "without background" if metric.foreground else "background included"
+    where = "class by class" if metric.multi_label else where
     how = "averaged over images" if metric.per_image else "pooled over all pixels of a split"
     return f"{metric.heading} is {how}, {where}: small objects and single images may fare worse."
 
@@ -197,6 +198,7 @@ def _use(subject: Subject) -> str:
         source=(subject.weights.parent.as_posix() if subject.weights else "best.yaml").replace('"', ""),
         channels=architecture.network.in_channels,
         classes=architecture.network.classes,
+        labels=labels_code(architecture),
         mean=", ".join(f"{value:g}" for value in architecture.mean),
         std=", ".join(f"{value:g}" for value in architecture.std),
     )

@@ -84,7 +84,7 @@ def evidence_of(subject: Subject) -> CardEvidence:
         )
     found = subject.architecture.found
     holds = tuple(filter(None, [holding_sentence(subject.architecture)]))
-    searched = () if found is None else tuple(_found(found))
+    searched = () if found is None else tuple(_found(found, subject.architecture.multi_label))
     data = [("classes", ", ".join(subject.architecture.classes))]
     if found is not None:
         data += [("data set of the search", found.data), ("its fingerprint", found.data_fingerprint)]
@@ -108,9 +108,9 @@ def evidence_of(subject: Subject) -> CardEvidence:
     )
 
 
-def _found(found: Found) -> Iterator[tuple[str, str]]:
+def _found(found: Found, multi_label: bool) -> Iterator[tuple[str, str]]:
     yield "study", f"{found.study}: {found.trials} trials, space {found.space}, strategy {found.strategy}"
-    yield "loss of the search", loss_text(found.loss, found.class_weights, found.foreground)
+    yield "loss of the search", loss_text(found.loss, found.class_weights, found.foreground, multi_label)
     if found.folds > 1:
         yield "judged over", f"{found.folds} folds of the training and validation images"
     yield "seeds of its runs", ", ".join(map(str, found.seeds))

@@ -84,6 +84,7 @@ def _facts(subject: Subject) -> dict[str, str]:
     architecture = subject.architecture
     return {
         "classes": json.dumps(list(architecture.classes), ensure_ascii=False),
+        **({"multi_label": "true"} if architecture.multi_label else {}),
         "mean": json.dumps(list(architecture.mean)),
         "std": json.dumps(list(architecture.std)),
         "placement": describe(architecture.placement),

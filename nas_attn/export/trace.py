@@ -96,7 +96,7 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
         example = torch.zeros(2 * frames, config.in_channels, 3 * smallest, width)
         images = list(probes(config.in_channels, max(side, smallest), smallest, frames, multiple))
         try:
-            agreement = _tried(network, attempt, example, images, frames)
+            agreement = _tried(network, attempt, example, images, frames, architecture.multi_label)
             of = f" in multiples of {multiple}" if multiple > 1 else ""
             return f"{taken}any size from {smallest} pixels up{of}: {agreement}"
         except Exception as error:  # PyTorch and the converters raise of all kinds
@@ -107,7 +107,7 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
         for clips in (2, 3)
     ]
     try:
-        agreement = _tried(network, attempt, example, one_size, frames)
+        agreement = _tried(network, attempt, example, one_size, frames, architecture.multi_label)
     except Exception as error:
         raise ExportError(
             f"{path}: {attempt.name} cannot express {describe(architecture.placement)}: {_in_one_line(error)}"
@@ -116,12 +116,17 @@ def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Atte
 
 
 def _tried(
-    network: nn.Module, attempt: Attempt, example: Tensor, images: Sequence[Tensor], frames: int
+    network: nn.Module,
+    attempt: Attempt,
+    example: Tensor,
+    images: Sequence[Tensor],
+    frames: int,
+    multi_label: bool,
 ) -> Agreement:
     any_size = example.shape[2] != example.shape[3]
     graph = traced(network, example, any_size=any_size, in_clips=frames > 1, fixed_groups=attempt.fixed_groups)
     run = attempt.make(graph, any_size)
-    agreement = compare(network, run, images)
+    agreement = compare(network, run, images, multi_label=multi_label)
     if not agreement.difference <= MAX_DIFFERENCE * agreement.scale:
         raise ExportError(f"its answers differ: {agreement}")
     return agreement

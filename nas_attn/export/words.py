@@ -39,7 +39,14 @@ def holding_sentence(architecture: Architecture) -> str:
 
 def metric_of_search(architecture: Architecture) -> Metric:
     """By which its search judged; mean IoU where no search found it."""
-    return METRICS[architecture.found.metric if architecture.found else MEAN_IOU]
+    return METRICS[architecture.found.metric if architecture.found else MEAN_IOU].of(architecture.multi_label)
+
+
+def labels_code(architecture: Architecture) -> str:
+    """How labels are made of logits, as Python."""
+    if architecture.multi_label:
+        return "logits > 0  # (N, K, H, W): a mask for each class, for they may overlap"
+    return "logits.argmax(1)"
 
 
 def _collapses(verified: Verified) -> tuple[str, ...]:
@@ -57,10 +64,11 @@ def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> s
         if trained is None or trained.longest_side is None
         else f" Larger images were reduced to a longest side of {trained.longest_side} pixels before training."
     )
+    kind = "Classes, each with a score whose sigmoid counts by itself" if architecture.multi_label else "Labels"
     classes = ", ".join(f"{index} {name}" for index, name in enumerate(architecture.classes))
     return (
         f"Images have {channels}{bits} and any height and width from {network.min_image_size} pixels up.{reduced} "
-        f"{_clips_sentence(architecture)}Labels: {classes}."
+        f"{_clips_sentence(architecture)}{kind}: {classes}."
     )
 
 

@@ -12,7 +12,7 @@ from nas_attn.analysis.claimed import verification_of
 from nas_attn.analysis.convergence import ranked_convergence
 from nas_attn.architecture import Architecture, Found, Results, Verified
 from nas_attn.budget import Budget
-from nas_attn.losses import UNASKED
+from nas_attn.losses import ASKED
 from nas_attn.models.networks import network_from_dict
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.database.ledger import Ledger
@@ -58,6 +58,7 @@ def architecture_of(
             metric=ranking.metric.name,
             **_training(identity["recipe"]),
         ),
+        multi_label=bool(identity["recipe"].get("multi_label", False)),
         results=Results.of(row),
         verified=Verified.of(verified, len(verifications)) if verified else None,
     )
@@ -65,5 +66,5 @@ def architecture_of(
 
 def _training(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What a study's recipe says of its loss and its crops; what it leaves out nobody asked for."""
-    asked = {name: recipe[name] for name in UNASKED if name in recipe}
+    asked = {name: recipe[name] for name in ASKED if name in recipe}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}

@@ -5,14 +5,14 @@ that a run begins with, it has never heard of a placement.
 """
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
-from nas_attn.training.class_prior import label_counts, start_at_frequencies
+from nas_attn.training.class_prior import label_counts, overlap_counts, start_at_frequencies
 from nas_attn.training.class_weights import class_weights_of
 from nas_attn.training.gradients import add_gradients, why_whole
 from nas_attn.training.graph import GraphPool
 from nas_attn.training.images import DeviceImages, pack_images
 from nas_attn.training.initialise import initialise
 from nas_attn.training.loop import TrainedRun, train_run
-from nas_attn.training.loss import build_loss, segmentation_loss
+from nas_attn.training.loss import build_loss, loss_of, segmentation_loss
 from nas_attn.training.mapped import read_mapped, write_mapped
 from nas_attn.training.module_hooks import ModuleHooks
 from nas_attn.training.precision import Precision
@@ -41,6 +41,8 @@ __all__ = [
     "fresh_network",
     "initialise",
     "label_counts",
+    "loss_of",
+    "overlap_counts",
     "pack_images",
     "read_mapped",
     "recalibrate_batchnorm",

@@ -103,7 +103,7 @@ def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) ->
         images: index of each crop's image.
         draws: the crop's six uniform numbers.
         size: side S of the crops.
-    Shape: (N,), (N, 6) -> (N, C, S, S) raw values, (N, S, S) uint8.
+    Shape: (N,), (N, 6) -> (N, C, S, S) raw values, (N, S, S) as the masks are.
     """
     heights, widths = source.heights[images], source.widths[images]
     rows = _window(heights, draws[:, 0], draws[:, 2] < 0.5, size)[:, :, None]

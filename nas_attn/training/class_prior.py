@@ -7,6 +7,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from nas_attn.label_sets import MOST_OVERLAPPING
+from nas_attn.training.metrics.iou import IGNORED
+from nas_attn.training.overlap import has_class
+
 _LABELS = 256
 _RAREST = 1e-3
 """No class begins rarer than this: what it would have to climb from is the logarithm."""
@@ -26,20 +30,42 @@ def label_counts(masks: Iterable[Tensor]) -> Tensor:
     return counts
 
 
+def overlap_counts(masks: Iterable[Tensor]) -> Tensor:
+    """How many pixels have each class of those that may overlap, and at 255 how many are ignored, as above.
+
+    Args:
+        masks: of any shape, as of ``overlap``.
+    """
+    counts = torch.zeros(_LABELS, dtype=torch.long)
+    for mask in masks:
+        for part in torch.split(mask.flatten(), _AT_ONCE):
+            codes, numbers = torch.unique(part, return_counts=True)
+            for index in range(MOST_OVERLAPPING):
+                counts[index] += numbers[has_class(codes, index)].sum().cpu()
+            counts[IGNORED] += numbers[codes == IGNORED].sum().cpu()
+    return counts
+
+
 @torch.no_grad()
-def start_at_frequencies(module: nn.Module, counts: Tensor) -> None:
+def start_at_frequencies(module: nn.Module, counts: Tensor, labelled: int | None = None) -> None:
     """Let a network's first answer be the frequencies of the classes: the logarithms are the bias of its head.
+
+    Of classes that may overlap it is the logarithm of p / (1 - p), whose sigmoid is p.
 
     Otherwise all classes begin alike, and a class with a tenth of the pixels is first unlearned; at a low learning
     rate a run may end before it is learned again (as in Lin et al. 2017, arXiv:1708.02002, section 3.3).
 
     Args:
         module: with a 1x1 convolution ``head`` that has a bias; every other network is left as it is.
-        counts: what ``label_counts`` gives of the training set.
+        counts: what ``label_counts`` gives of the training set, or ``overlap_counts``.
+        labelled: pixels that are not ignored, where classes may overlap; else None.
     """
     head = getattr(module, "head", None)
     if not isinstance(head, nn.Conv2d) or head.bias is None:
         return
     known = counts[: head.out_channels].double()
+    if labelled is not None:
+        head.bias.copy_((known / max(1, labelled)).clamp(_RAREST, 1 - _RAREST).logit())
+        return
     frequencies = (known / known.sum().clamp(min=1)).clamp(min=_RAREST)
     head.bias.copy_(frequencies.log())

@@ -7,10 +7,10 @@ import math
 from torch import Tensor
 
 from nas_attn.config.settings import AUTO, NONE
-from nas_attn.data import Dataset
+from nas_attn.data import IGNORED, Dataset
 from nas_attn.errors import UsageError
 from nas_attn.losses import weight_problem
-from nas_attn.training.class_prior import label_counts
+from nas_attn.training.class_prior import label_counts, overlap_counts
 
 _SOFTENED = 1.02
 
@@ -27,14 +27,19 @@ def class_weights_of(asked: str, dataset: Dataset) -> tuple[float, ...]:
     if asked == NONE:
         return ()
     if asked == AUTO:
-        return balanced(label_counts(dataset.train.labels), len(dataset.classes))
+        train = dataset.train
+        if not train.multi_label:
+            return balanced(label_counts(train.labels), len(dataset.classes))
+        counts = overlap_counts(train.labels)
+        labelled = sum(mask.numel() for mask in train.labels) - int(counts[IGNORED])
+        return balanced(counts, len(dataset.classes), labelled)
     weights = tuple(map(float, asked.split(",")))
     if problem := weight_problem(weights, dataset.classes):
         raise UsageError(f"--class-weights {asked}: {problem}")
     return weights
 
 
-def balanced(counts: Tensor, classes: int) -> tuple[float, ...]:
+def balanced(counts: Tensor, classes: int, labelled: int | None = None) -> tuple[float, ...]:
     """Weights by frequency, 1 / ln(1.02 + p) with p the share of a class in the labelled pixels (ENet, Paszke et
     al. 2016, arXiv:1606.02147, section 5.2), divided by their mean.
 
@@ -44,8 +49,10 @@ def balanced(counts: Tensor, classes: int) -> tuple[float, ...]:
     Args:
         counts: what ``label_counts`` gives of the training masks.
         classes: K.
+        labelled: pixels that are not ignored, where classes may overlap; else None.
     """
     known = counts[:classes].tolist()
-    raw = [1 / math.log(_SOFTENED + number / max(1, sum(known))) for number in known]
+    whole = max(1, sum(known) if labelled is None else labelled)
+    raw = [1 / math.log(_SOFTENED + number / whole) for number in known]
     mean = sum(raw) / classes
     return tuple(float(f"{weight / mean:.4g}") for weight in raw)

@@ -22,7 +22,7 @@ class CropLoader(Protocol):
     def __call__(self, step: Tensor) -> tuple[Tensor, Tensor]:
         """The crops of a step, on the device.
 
-        Shape: (1,) -> (N, C, S, S) raw values, (N, S, S) uint8.
+        Shape: (1,) -> (N, C, S, S) raw values, (N, S, S) as the masks are.
         """
 
 
@@ -68,7 +68,7 @@ class StreamedCrops:
         self._images, self._plan, self._size = images, plan, size
         steps, batch = plan.images.shape
         channels = images.pixels.shape[1]
-        step_bytes = batch * size**2 * (channels * images.pixels.element_size() + 1)
+        step_bytes = batch * size**2 * (channels * images.pixels.element_size() + images.masks.element_size())
         self._portion = min(steps, portion or max(1, _PORTION_BYTES // step_bytes))
         self._here = -1
         shape = (self._portion, batch)

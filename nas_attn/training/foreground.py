@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nas_attn.training.class_prior import label_counts
+from nas_attn.training.class_prior import label_counts, overlap_counts
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.metrics import IGNORED
+from nas_attn.training.overlap import has_class
 
 _NUMBERS = 3  # whether, which class, which pixel
 
@@ -19,10 +20,10 @@ def centre_on_foreground(
     """The draws of crops, of which a share is moved so that a pixel of foreground is in the middle.
 
     As nnU-Net draws them (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z): the class uniformly among those of
-    the image but the first, then the pixel uniformly among those of the class. As with its
-    ``probabilistic_oversampling`` each crop is of the share by a draw of its own, so that the share holds for
-    batches of any size. A crop stays within its image, so near the border the pixel is not in the middle, and a
-    crop of an image without foreground stays where it was.
+    the image but the first (or all, where they may overlap), then the pixel uniformly among those of the class. As
+    with its ``probabilistic_oversampling`` each crop is of the share by a draw of its own, so that the share
+    holds for batches of any size. A crop stays within its image, so near the border the pixel is not in the
+    middle, and a crop of an image without foreground stays where it was.
 
     Args:
         images: the set.
@@ -56,32 +57,40 @@ def _centred(images: DeviceImages, image: int, numbers: Tensor, size: int) -> Te
     Shape: (n, 2) -> (n, 2) in [0, 1).
     """
     labels = torch.stack([images.mask(image + frame) for frame in range(images.frames)]).cpu()
-    return centred_places(labels, numbers, size)
+    return centred_places(labels, numbers, size, images.multi_label)
 
 
-def centred_places(labels: Tensor, numbers: Tensor, size: int) -> Tensor | None:
+def centred_places(labels: Tensor, numbers: Tensor, size: int, multi_label: bool = False) -> Tensor | None:
     """Where the crops of a mask, or of those of a clip, are placed to be centred; None where it has no foreground.
 
     Args:
-        labels: class indices, uint8, on the CPU.
+        labels: class indices, or sets of classes as one number, on the CPU.
         numbers: two uniform numbers for each crop: which class, and which pixel of it.
         size: side of the crops.
+        multi_label: whether labels are sets.
     Shape: labels (T, H, W), numbers (n, 2) -> (n, 2) in [0, 1), what ``draws`` has first.
     """
     height, width = labels.shape[-2:]
     labels = labels.flatten()
-    (classes,) = label_counts([labels])[1:IGNORED].nonzero(as_tuple=True)
+    classes = _foreground(labels, multi_label)
     if not len(classes):
         return None
-    wanted = classes[_index(numbers[:, 0], len(classes))] + 1
+    wanted = classes[_index(numbers[:, 0], len(classes))]
     places = torch.empty(len(numbers), dtype=torch.long)
     for label in torch.unique(wanted).tolist():
-        of_class = (labels == label).nonzero()[:, 0]
+        of_class = (has_class(labels, label) if multi_label else labels == label).nonzero()[:, 0]
         places[wanted == label] = of_class[_index(numbers[wanted == label, 1], len(of_class))]
     pixels = torch.stack([places % (height * width) // width, places % width], 1)
     rooms = torch.tensor([max(0, height - size), max(0, width - size)])
     starts = (pixels - size // 2).clamp(min=0).minimum(rooms)
     return (starts + 0.5) / (rooms + 1)
+
+
+def _foreground(labels: Tensor, multi_label: bool) -> Tensor:
+    """The classes of some pixels but the first; all of them where classes may overlap, for none is background."""
+    if multi_label:
+        return overlap_counts([labels])[:IGNORED].nonzero()[:, 0]
+    return label_counts([labels])[1:IGNORED].nonzero()[:, 0] + 1
 
 
 def _index(numbers: Tensor, length: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.clips import clip_places
-from nas_attn.training.class_prior import label_counts
+from nas_attn.training.class_prior import label_counts, overlap_counts
 
 if TYPE_CHECKING:
     from nas_attn.data import LabelledImages
@@ -31,13 +31,14 @@ class DeviceImages:
 
     Args:
         pixels: raw values of the P positions of all images, image by image, row by row.
-        masks: class indices likewise; 255 is ignored.
+        masks: class indices likewise, or sets of classes; 255 is ignored.
         heights: of each image.
         widths: of each image.
         mean: per channel, in pixel units.
         std: per channel, in pixel units.
         clips: number of frames of each clip, in the order of the images; empty where these are still.
         frames: T, so many consecutive frames go through the network together.
+        multi_label: whether masks are sets of classes that may overlap.
     Shape: pixels (P, C), masks (P,), heights and widths (N,), mean and std (C,).
     """
 
@@ -49,6 +50,7 @@ class DeviceImages:
     std: Tensor
     clips: tuple[int, ...] = ()
     frames: int = 1
+    multi_label: bool = False
 
     @classmethod
     def pack(
@@ -64,6 +66,7 @@ class DeviceImages:
         most_bytes: int | None = None,
         clips: tuple[int, ...] = (),
         frames: int = 1,
+        multi_label: bool = False,
     ) -> DeviceImages:
         """Lay images one after another, and bring them to a device.
 
@@ -76,6 +79,7 @@ class DeviceImages:
             most_bytes: a set larger than this stays in the machine's memory; None is no limit.
             clips: number of frames of each clip, all of one size within a clip; empty where images are still.
             frames: T, at most the length of the shortest clip.
+            multi_label: whether masks are sets of classes that may overlap.
         """
         laid, labels = lay_out(pixels, masks, heights, widths)
         home = home_of(laid, labels, device, most_bytes)
@@ -88,6 +92,7 @@ class DeviceImages:
             std=torch.tensor(std, device=device),
             clips=clips,
             frames=frames,
+            multi_label=multi_label,
         )
 
     def __len__(self) -> int:
@@ -120,8 +125,13 @@ class DeviceImages:
 
     @cached_property
     def label_counts(self) -> Tensor:
-        """How many pixels have each label, (256,), on the CPU."""
-        return label_counts([self.masks])
+        """How many pixels have each label, or class where these may overlap, (256,), on the CPU."""
+        return overlap_counts([self.masks]) if self.multi_label else label_counts([self.masks])
+
+    @property
+    def labelled(self) -> int | None:
+        """Pixels that are not ignored, where classes may overlap; else None."""
+        return self.masks.numel() - int(self.label_counts[-1]) if self.multi_label else None
 
     @cached_property
     def starts(self) -> Tensor:
@@ -221,6 +231,7 @@ def pack_images(
         most_bytes=room_for_images(device),
         clips=images.clips,
         frames=frames,
+        multi_label=images.multi_label,
     )
 
 

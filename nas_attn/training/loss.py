@@ -11,21 +11,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas_attn.losses import CE_DICE
+from nas_attn.training.loss_terms import GAMMA, SMOOTH, dice_terms, tversky_terms
 from nas_attn.training.metrics import IGNORED
-
-_SMOOTH = 1.0
-_GAMMA = 2.0
-_ALPHA, _BETA = 0.3, 0.7
+from nas_attn.training.overlap import planes
+from nas_attn.training.overlap_loss import OVERLAP_LOSSES, JudgedPlanes
+from nas_attn.training.recipe import Recipe
 
 
 class Loss(Protocol):
     """Judges a batch."""
 
     def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Shape: (N, K, H, W) unnormalised scores, (N, H, W) class indices, 255 is ignored -> ()."""
+        """Shape: (N, K, H, W) unnormalised scores, (N, H, W) classes, 255 is ignored -> ()."""
 
 
-def build_loss(name: str, class_weights: Sequence[float], device: torch.device) -> Loss:
+def build_loss(
+    name: str, class_weights: Sequence[float], device: torch.device, *, multi_label: bool = False
+) -> Loss:
     """A loss that a CUDA graph can record: what it needs on the device is there, and nothing depends on values.
 
     ==========  ================================================================================================
@@ -38,6 +40,9 @@ def build_loss(name: str, class_weights: Sequence[float], device: torch.device) 
                 alpha and beta): a missed pixel costs more than a false one
     ==========  ================================================================================================
 
+    Where classes may overlap, each is judged by the sigmoid of its score, and ``bce`` takes the place of ``ce``:
+    the binary cross-entropy, averaged over the labelled pixels and all classes; focal is the paper's eq. 5.
+
     Dice and Tversky are taken per class over the whole batch and averaged over the classes that occur in it.
     Class weights weigh the pixels of the class in ce and focal and its term in dice and tversky, and every mean is
     divided by the weights that are in it, so that only their ratios matter.
@@ -46,14 +51,27 @@ def build_loss(name: str, class_weights: Sequence[float], device: torch.device) 
         name: one of ``LOSSES``.
         class_weights: of each class, above 0; empty where all count alike.
         device: of the batches.
+        multi_label: whether masks are sets of classes that may overlap.
     """
     weights = torch.tensor(class_weights, dtype=torch.float32, device=device) if class_weights else None
     least = min(class_weights, default=1.0)
+
+    def overlap_loss(logits: Tensor, masks: Tensor) -> Tensor:
+        truth = planes(masks, logits.shape[1])
+        return OVERLAP_LOSSES[name](JudgedPlanes.of(logits, truth, weights, least))
+
+    if multi_label:
+        return overlap_loss
 
     def loss(logits: Tensor, masks: Tensor) -> Tensor:
         return _LOSSES[name](_Judged.of(logits, masks, weights, least))
 
     return loss
+
+
+def loss_of(recipe: Recipe, device: torch.device) -> Loss:
+    """The loss that a recipe asks for."""
+    return build_loss(recipe.loss, recipe.class_weights, device, multi_label=recipe.multi_label)
 
 
 def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -74,13 +92,20 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
 def image_scores(logits: Tensor, masks: Tensor) -> Tensor:
     """The soft Dice of each image, averaged over the classes that occur in it; 0 where every pixel is ignored.
 
-    Shape: (N, K, H, W), (N, H, W) -> (N,), from 0 to 1.
+    Args:
+        logits: unnormalised scores.
+        masks: class indices, or of each class, where these may overlap, 0 and 1; 255 is ignored.
+    Shape: (N, K, H, W), (N, H, W) or (N, K, H, W) -> (N,), from 0 to 1.
     """
-    target, weight = _target_and_weight(masks)
-    probability = logits.float().softmax(1) * weight.unsqueeze(1)
-    truth = _truth(probability, target, weight)
+    if masks.ndim == logits.ndim:
+        truth = (masks == 1).float()
+        probability = logits.float().sigmoid() * (masks[:, :1] != IGNORED)
+    else:
+        target, weight = _target_and_weight(masks)
+        probability = logits.float().softmax(1) * weight.unsqueeze(1)
+        truth = _truth(probability, target, weight)
     size = (probability + truth).sum((2, 3))
-    dice = (2 * (probability * truth).sum((2, 3)) + _SMOOTH) / (size + _SMOOTH)
+    dice = (2 * (probability * truth).sum((2, 3)) + SMOOTH) / (size + SMOOTH)
     present = (truth.sum((2, 3)) > 0).float()
     return (dice * present).sum(1) / present.sum(1).clamp(min=1)
 
@@ -141,20 +166,17 @@ def _cross_entropy(batch: _Judged) -> Tensor:
 
 def _focal(batch: _Judged) -> Tensor:
     log_truth = _log_of_truth(batch)
-    return batch.mean_of_pixels(-((1 - log_truth.exp()) ** _GAMMA) * log_truth)
+    return batch.mean_of_pixels(-((1 - log_truth.exp()) ** GAMMA) * log_truth)
 
 
 def _dice(batch: _Judged) -> Tensor:
     overlap, predicted, true = batch.overlaps()
-    dice = (2 * overlap + _SMOOTH) / (predicted + true + _SMOOTH)
-    return batch.mean_of_classes(1 - dice, true)
+    return batch.mean_of_classes(dice_terms(overlap, predicted, true), true)
 
 
 def _tversky(batch: _Judged) -> Tensor:
-    """With the smoothing of Dice, which it is where alpha and beta are 1/2."""
     overlap, predicted, true = batch.overlaps()
-    wrong = _ALPHA * (predicted - overlap) + _BETA * (true - overlap)
-    return batch.mean_of_classes(1 - (overlap + _SMOOTH / 2) / (overlap + wrong + _SMOOTH / 2), true)
+    return batch.mean_of_classes(tversky_terms(overlap, predicted, true), true)
 
 
 _LOSSES: Mapping[str, Callable[[_Judged], Tensor]] = {

@@ -24,7 +24,7 @@ def write_mapped(images: DeviceImages, folder: Path) -> None:
         folder: must not exist; the one above it must.
     """
     facts = {name: getattr(images, name).tolist() for name in ("heights", "widths", "mean", "std")}
-    facts |= {"clips": images.clips, "frames": images.frames}
+    facts |= {"clips": images.clips, "frames": images.frames, "multi_label": images.multi_label}
     with whole_file(folder) as part:
         part.mkdir()
         np.save(part / "pixels.npy", images.pixels.numpy())
@@ -56,6 +56,7 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         std=torch.tensor(facts["std"], device=device),
         clips=tuple(facts["clips"]),
         frames=facts["frames"],
+        multi_label=facts.get("multi_label", False),
     )
 
 

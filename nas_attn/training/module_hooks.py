@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nas_attn.training.generator import keyed_seed
 from nas_attn.training.loss import Loss, image_scores, segmentation_loss
+from nas_attn.training.overlap import planes
 
 
 @runtime_checkable
@@ -37,7 +38,8 @@ class AuxiliaryLoss(Protocol):
         """The term, a scalar.
 
         Args:
-            masks: class indices; 255 is ignored; (N, H, W).
+            masks: class indices, (N, H, W), or of each class, where these may overlap, 0 and 1, (N, K, H, W);
+                255 is ignored.
             scores: how well each image was segmented, from 0 to 1, without a gradient; (N,).
         """
 
@@ -57,11 +59,20 @@ class ModuleHooks:
         steps: of the whole training.
         seed: of the run.
         loss: judges a batch; cross-entropy plus soft Dice unless another is given.
+        multi_label: whether masks are sets of classes that may overlap.
     """
 
-    def __init__(self, module: nn.Module, steps: int, seed: int, loss: Loss = segmentation_loss) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        steps: int,
+        seed: int,
+        loss: Loss = segmentation_loss,
+        *,
+        multi_label: bool = False,
+    ) -> None:
         named = list(module.named_modules())
-        self._steps, self._judged = steps, loss
+        self._steps, self._judged, self._multi_label = steps, loss, multi_label
         self._followers = [
             (child, keyed_seed("module", seed, name)) for name, child in named if isinstance(child, FollowsSteps)
         ]
@@ -80,6 +91,7 @@ class ModuleHooks:
         """
         loss = self._judged(logits, masks)
         if self._with_loss:
+            masks = planes(masks, logits.shape[1]) if self._multi_label else masks
             scores = image_scores(logits.detach(), masks)
             for child in self._with_loss:
                 loss = loss + child.own_loss(masks, scores)

@@ -32,6 +32,7 @@ class Recipe:
         loss: name of the loss, one of ``LOSSES``.
         class_weights: of each class in the loss, above 0; empty where all count alike.
         foreground: share of the crops that are centred on a pixel of a class other than the first.
+        multi_label: whether classes may overlap, so that each is judged by itself.
     """
 
     peak_learning_rate: float = 2e-2
@@ -47,6 +48,7 @@ class Recipe:
     loss: str = CE_DICE
     class_weights: tuple[float, ...] = ()
     foreground: float = 0.0
+    multi_label: bool = False
 
     @property
     def after_pretraining(self) -> Recipe:

@@ -20,6 +20,7 @@ from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import Loss, segmentation_loss
 from nas_attn.training.metrics import IntersectionOverUnion
 from nas_attn.training.metrics.iou import mean_iou
+from nas_attn.training.overlap import answers
 from nas_attn.training.segmenter import Segmenter
 
 _BATCH_PIXELS = 2**18
@@ -67,7 +68,10 @@ class JudgedImages:
         parts = [[getattr(one.overlaps, name) for one in judged] for name in ("labelled", "predicted", "both")]
         pixels = sum(one.pixels for one in judged)
         loss = sum(one.loss * one.pixels for one in judged) / pixels
-        return cls(Overlaps(*(np.concatenate(part)[order] for part in parts)), loss, pixels)
+        overlaps = Overlaps(
+            *(np.concatenate(part)[order] for part in parts), multi_label=judged[0].overlaps.multi_label
+        )
+        return cls(overlaps, loss, pixels)
 
     def score(self, lengths: Sequence[int], metric: str) -> Score:
         """What that is worth.
@@ -120,14 +124,14 @@ def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss:
         loss: whose mean is beside it.
     """
     rank, world_size = _process()
-    iou = IntersectionOverUnion(classes, len(images))
+    iou = IntersectionOverUnion(classes, len(images), multi_label=images.multi_label)
     if world_size > 1:  # a process without a share has its counts on the device too
         nothing = torch.zeros(0, 1, 1, dtype=torch.long, device=images.device)
         iou.update(nothing, nothing)
     losses: list[Tensor] = []
     pixels: list[int] = []
     for found in segment_images(segmenter, images, rank, world_size):
-        iou.update(found.logits.argmax(1), found.masks, found.numbers)
+        iou.update(answers(found.logits, images.multi_label), found.masks, found.numbers)
         losses.append(loss(found.logits, found.masks))
         pixels.append(found.masks.numel())
     return JudgedImages(iou.overlaps(), _mean_loss(losses, pixels, images.device), images.masks.numel())

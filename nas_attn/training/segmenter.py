@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nas_attn.errors import UsageError
 from nas_attn.training.images import normalise
+from nas_attn.training.overlap import answers
 from nas_attn.training.precision import Precision
 
 WHOLE_UP_TO = 2048
@@ -31,6 +32,7 @@ class Segmenter:
         min_image_size: the smallest side that it can take; smaller images are continued by reflection, and
             the labels cut back.
         precision: in which the network is called.
+        multi_label: whether classes may overlap, so that labels are sets of them, as of ``overlap``.
     """
 
     module: nn.Module
@@ -38,6 +40,7 @@ class Segmenter:
     std: Tensor
     min_image_size: int = 1
     precision: Precision = field(default_factory=Precision)
+    multi_label: bool = False
 
     @torch.no_grad()
     def logits(self, pixels: Tensor) -> Tensor:
@@ -64,6 +67,8 @@ class Segmenter:
     ) -> Tensor:
         """The most probable class of each pixel of images that the network is given together, on the CPU.
 
+        Where classes may overlap, all that are more probable than not, as bits.
+
         Args:
             pixels: raw values, on any device; one image, or the frames of a clip.
             tile: side of the tiles; None to segment the images in one piece, or in tiles of 1024 pixels where
@@ -71,21 +76,28 @@ class Segmenter:
             height: of the labels, where it is not that of the images: scores are enlarged before they are
                 compared.
             width: likewise.
-        Shape: (N, C, H, W) -> (N, height, width) uint8.
+        Shape: (N, C, H, W) -> (N, height, width) uint8, or int32 where more than seven classes may overlap.
         Raises:
             UsageError: the tile is too small to have a margin.
         """
         size = (height or pixels.shape[2], width or pixels.shape[3])
         if (tile := self._tile(pixels, tile)) is not None:
-            labels = torch.empty(pixels.shape[0], *pixels.shape[2:], dtype=torch.uint8)
+            labels = None
             for rows, columns, piece in self._pieces(pixels, tile):
-                found = piece.argmax(1).to(torch.uint8).cpu()
+                found = self._answers(piece)
+                if labels is None:
+                    labels = found.new_empty(pixels.shape[0], *pixels.shape[2:])
                 labels[:, rows.kept, columns.kept] = found[:, rows.within, columns.within]
+            assert labels is not None
             return _enlarged_labels(labels, size)
         logits = self._whole(pixels)
         if logits.shape[2:] != size:
             logits = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-        return logits.argmax(1).to(torch.uint8).cpu()
+        return self._answers(logits)
+
+    def _answers(self, logits: Tensor) -> Tensor:
+        found = answers(logits, self.multi_label)
+        return (found if self.multi_label else found.to(torch.uint8)).cpu()
 
     def _whole(self, pixels: Tensor) -> Tensor:
         height, width = pixels.shape[2:]
@@ -184,4 +196,5 @@ def _spans(length: int, tile: int, margin: int, grid: int) -> Iterator[_Span]:
 def _enlarged_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
     if labels.shape[1:] == size:
         return labels
-    return F.interpolate(labels[:, None].float(), size=size, mode="nearest-exact")[:, 0].to(torch.uint8)
+    enlarged = F.interpolate(labels[:, None].double(), size=size, mode="nearest-exact")[:, 0]
+    return enlarged.to(labels.dtype)  # of 31 bits each is a double to the last

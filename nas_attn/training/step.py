@@ -15,7 +15,7 @@ from nas_attn.training.flat import FlatParameters
 from nas_attn.training.generator import keyed_seed
 from nas_attn.training.gradients import add_gradients, clip_gradients
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.loss import build_loss
+from nas_attn.training.loss import loss_of
 from nas_attn.training.module_hooks import DrawsGlobally, ModuleHooks
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.precision import Precision
@@ -68,12 +68,12 @@ class TrainingStep:
             world_size,
             foreground=recipe.foreground,
         )
-        loss = build_loss(recipe.loss, recipe.class_weights, device)
+        loss = loss_of(recipe, device)
         self.losses = torch.zeros(steps, device=device)
         self._module, self._images, self._recipe, self._precision = module, images, recipe, precision
         self._parts, self._backward = parts, backward
         self._loader = crop_loader(images, plan, budget.image_size)
-        self._hooks = ModuleHooks(module, steps, seed, loss)
+        self._hooks = ModuleHooks(module, steps, seed, loss, multi_label=recipe.multi_label)
         self._draws = plan.draws.to(device)
         self._parameters = FlatParameters.of(module)
         self._next = torch.zeros(1, dtype=torch.long, device=device)

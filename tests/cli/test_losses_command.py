@@ -69,7 +69,7 @@ def test_a_study_goes_on_with_its_loss_only(here: Path, refused: Refused) -> Non
     [
         (
             ("--loss", "dise"),
-            "--loss: 'dise' must be ce+dice | dice | ce | focal | tversky",
+            "--loss: 'dise' must be ce+dice | dice | ce | focal | tversky | bce+dice | bce",
         ),
         (
             ("--class-weights", "1,0,2"),

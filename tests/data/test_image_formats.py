@@ -346,3 +346,11 @@ def test_imagecodecs_is_what_reads_sixteen_bit_colour_here(tmp_path, monkeypatch
     (tmp_path / "x.png").write_bytes(png_by_hand(RGB16, colour=2))
     monkeypatch.setattr(imagecodecs, "png_decode", lambda content: np.zeros((5, 7, 3), np.uint16))
     assert read_image(tmp_path / "x.png").count_nonzero() == 0
+
+
+def test_signed_numbers_below_0_are_refused_with_what_to_save(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.array([[-5, 100]], dtype=np.int16))
+
+    with pytest.raises(DataError, match=r"from -5 to 100; .*add one number to all images, as 32768"):
+        read_image(path)

@@ -115,6 +115,11 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
         ExportError: it has no attention, or some that cannot stand in a network of others; all such are named.
     """
     placed = dict(architecture.placement.attended)
+    if architecture.multi_label:
+        raise ExportError(
+            "nnunet: these classes may overlap (multi_label), for which nnU-Net wants regions in its "
+            "dataset.json; take the network with --format python"
+        )
     _check(placed)
     with constructions() as made:
         modules = {str(at): _some_module(spec, at, len(architecture.classes)) for at, spec in placed.items()}

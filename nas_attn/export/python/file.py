@@ -15,7 +15,7 @@ from nas_attn.export.python.expression import Writer
 from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.python.imports import import_lines
 from nas_attn.export.python.prose import escaped, paragraph
-from nas_attn.export.words import holding_sentence, input_sentence, origin_sentence
+from nas_attn.export.words import holding_sentence, input_sentence, labels_code, origin_sentence
 from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.build import build_network
 from nas_attn.models.described_network import DescribedNetwork
@@ -44,7 +44,7 @@ _HEAD = '''\
 
     network = load("{weights}")  # or build(), with fresh weights
     logits = network(normalise(images))  # (N, {channels}, H, W) -> (N, {classes}, H, W)
-    labels = logits.argmax(1)
+    labels = {labels}
 
 {taken}
 {hooks}{how}"""
@@ -189,6 +189,7 @@ def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str,
         weights=escaped(weights),
         channels=network.in_channels,
         classes=network.classes,
+        labels=labels_code(architecture),
         taken=paragraph(taken),
         hooks=_HOOKS_HEAD.format(hooks=hooks) if hooks else "",
         how=how,

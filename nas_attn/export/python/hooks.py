@@ -39,7 +39,7 @@ class TrainingHooks(nn.Module):
     def own_loss(self, masks: Tensor) -> Tensor:
         """What the modules add to the loss of the latest forward pass in training.
 
-        Shape: class indices, (N, H, W) -> ().
+        Shape: class indices, (N, H, W), or 0 and 1 of each class that may overlap, (N, K, H, W) -> ().
         """
         scores = image_scores(self.__dict__["latest_logits"], masks)
         loss = scores.new_zeros(())

@@ -63,4 +63,5 @@ def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
     copy.load_state_dict(state)
     config = subject.architecture.network
     images = probes(config.in_channels, subject.architecture.image_size, config.min_image_size, config.frames)
-    return compare(network.eval(), copy.eval(), list(images))
+    multi_label = subject.architecture.multi_label
+    return compare(network.eval(), copy.eval(), list(images), multi_label=multi_label)

@@ -102,6 +102,11 @@ def script_source(architecture: Architecture, name: str, longest_side: int | Non
         ExportError: the script cannot train it as a search did.
     """
     network = architecture.network
+    if architecture.multi_label:
+        raise ExportError(
+            "script: reads masks of class indices, and these classes may overlap (multi_label); train by "
+            f"'{command('train')}', and take the network with --format python"
+        )
     if network.frames > 1:
         raise ExportError("script: reads still images, and this network takes clips; --format python has no loop")
     if not isinstance(network, DescribedNetwork):

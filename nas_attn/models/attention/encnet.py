@@ -112,14 +112,15 @@ class ContextEncoding(nn.Module):
         """The semantic encoding loss of the latest forward pass in training.
 
         Args:
-            masks: class indices, (N, H, W).
+            masks: class indices, (N, H, W), or of each class, where these may overlap, 0 and 1, (N, K, H, W).
             scores: not used.
         """
         kept = self.kept.take()
         if not kept:
             return masks.new_zeros((), dtype=torch.float32)
         asked = precise(kept[0])
-        there = torch.stack([(masks == index).flatten(1).any(1) for index in range(asked.shape[1])], 1)
+        held = (masks[:, index] == 1 if masks.ndim == 4 else masks == index for index in range(asked.shape[1]))
+        there = torch.stack([one.flatten(1).any(1) for one in held], 1)
         return self.loss_weight * functional.binary_cross_entropy_with_logits(asked, there.to(asked.dtype))
 
 

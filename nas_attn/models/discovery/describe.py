@@ -49,20 +49,21 @@ class Looked:
     weights: FittedWeights | None
 
 
-def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2) -> Looked:
+def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2, *, multi_label: bool = False) -> Looked:
     """Build a network once, find its locations, and fit and keep its weights.
 
     Args:
         asked: which network.
         in_channels: channels of an image.
         classes: K.
+        multi_label: whether the classes may overlap, so that each needs a score of its own.
     Raises:
         NetworkError: it cannot be built, does not give class scores for each pixel, has no location, or its
             weights are not there or of another network; what can be told together is.
     """
     network = build_fresh(asked, in_channels, classes, seed=0)
     ghost = on_meta(network)
-    found, unclear = locate(asked, ghost, in_channels, classes)
+    found, unclear = locate(asked, ghost, in_channels, classes, multi_label=multi_label)
     divisor = max(site.stride for site in found)
     fitted = _weights(asked, network, in_channels, classes)
     described = DescribedNetwork(
@@ -98,7 +99,7 @@ def check_asked(asked: AskedNetwork) -> None:
 
 
 def locate(
-    asked: AskedNetwork, ghost: nn.Module, in_channels: int, classes: int
+    asked: AskedNetwork, ghost: nn.Module, in_channels: int, classes: int, *, multi_label: bool = False
 ) -> tuple[tuple[FoundSite, ...], tuple[str, ...]]:
     """The locations of a network, and why others are none.
 
@@ -107,6 +108,7 @@ def locate(
         ghost: the network on the meta device, in eval mode.
         in_channels: of an image.
         classes: K.
+        multi_label: whether the classes may overlap.
     Raises:
         NetworkError: it fails, does not give class scores for each pixel, or has no location.
     """
@@ -117,7 +119,7 @@ def locate(
             f"{asked}: fails on an image of {HEIGHT}x{WIDTH} pixels with {in_channels} channels: "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error
-    _check_scores(asked, tape.output, classes)
+    _check_scores(asked, tape.output, classes, multi_label)
     findings = find_sites(tape)
     sites = {site.location: site for site in findings.sites}
     named = {Location.parse(name): site for name, site in asked.locations.items()}
@@ -187,8 +189,11 @@ def _drawn(builder: Builder, seed: int) -> nn.Module:
         return built(builder)
 
 
-def _check_scores(asked: AskedNetwork, given: object, classes: int) -> None:
-    scores = two_scores(scores_of(given, asked.output), classes)
+def _check_scores(asked: AskedNetwork, given: object, classes: int, multi_label: bool) -> None:
+    scores = scores_of(given, asked.output)
+    if multi_label and scores.ndim == 4 and scores.shape[1] == 1:
+        raise NetworkError(f"{asked}: gives one score, and {classes} classes that may overlap need one each")
+    scores = two_scores(scores, classes)
     if scores.ndim != 4 or scores.shape[1] != classes:
         raise NetworkError(
             f"{asked}: gives {tuple(scores.shape)} for an image of {HEIGHT}x{WIDTH} pixels, and must give class "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -10,18 +11,20 @@ from nas_attn.clips import covering_windows
 from nas_attn.training import segment_images
 from nas_attn.training.evaluation import TrainingEvaluator
 from nas_attn.training.metrics import IntersectionOverUnion
+from nas_attn.training.overlap import answers
 
 
 def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Tensor], list[float]]:
     """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each alone."""
     labels: dict[int, Tensor] = {}
     ious: dict[int, float] = {}
+    overlapping = evaluator.validation.multi_label
     for found in segment_images(evaluator.segmenter(network), evaluator.validation):
         for number, logits, mask in zip(found.numbers.tolist(), found.logits, found.masks, strict=True):
-            labels[number] = logits.argmax(0).to(mask.dtype).cpu()
-            iou = IntersectionOverUnion(evaluator.network.classes)
+            labels[number] = answers(logits[None], overlapping)[0].to(mask.dtype).cpu()
+            iou = IntersectionOverUnion(evaluator.network.classes, multi_label=overlapping)
             iou.update(labels[number][None], mask[None].cpu())
-            ious[number] = iou.compute()[0]
+            ious[number] = iou.compute()[0] if iou.overlaps().occurring.any() else math.nan
     order = sorted(labels)
     return [labels[number] for number in order], [ious[number] for number in order]
 
@@ -40,6 +43,7 @@ def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int
 
 def telling_images(ious: Sequence[float], names: Sequence[str]) -> dict[int, str]:
     """The worst, the median and the best image, as far as there are so many."""
-    order = sorted(range(len(ious)), key=lambda index: (ious[index], names[index]))
+    known = [index for index, iou in enumerate(ious) if not math.isnan(iou)]
+    order = sorted(known, key=lambda index: (ious[index], names[index]))
     chosen = {order[0]: "worst", order[len(order) // 2]: "median", order[-1]: "best"}
     return dict(sorted(chosen.items(), key=lambda item: order.index(item[0])))

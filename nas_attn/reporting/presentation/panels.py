@@ -155,7 +155,7 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
     ]
     return Panels(
         tuple(_notes(pair, scores, dataset.units, METRICS[settings.metric].word, settings.n_folds)),
-        class_colours(dataset.classes),
+        class_colours(dataset.classes, multi_label=dataset.multi_label),
         tuple(panels),
     )
 
@@ -181,7 +181,7 @@ def _as_a_worker() -> Iterator[None]:
 
 def _predictions(dataset: Dataset, index: int, winner: Tensor, plain: Tensor, caption: str) -> list[Picture]:
     truth = dataset.val.mask(index)
-    draw = partial(draw_labels, dataset.val.image(index), classes=dataset.classes)
+    draw = partial(draw_labels, dataset.val.image(index), classes=dataset.classes, multi_label=dataset.multi_label)
     return [
         draw(torch.zeros_like(truth), caption="image"),
         draw(truth, caption="truth"),

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nas_attn.data import IGNORED
 from nas_attn.reporting.page import Panel, Picture
-from nas_attn.training.full.overlay import colour_of, draw_overlay
+from nas_attn.training.full.overlay import colour_of, draw_overlapping, draw_overlay
+from nas_attn.training.overlap import has_class
 
 _LONGEST = 384
 _STRIP, _LETTERS = 220, 14
@@ -25,8 +26,9 @@ _CIVIDIS = np.array(
 _NOTHING = (138, 143, 152)
 
 
-def class_colours(classes: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Every class but the background with its colour as ``#rrggbb``."""
+def class_colours(classes: Sequence[str], *, multi_label: bool = False) -> tuple[tuple[str, str], ...]:
+    """Every class but the background, which overlapping ones lack, with its colour as ``#rrggbb``."""
+    classes = ("", *classes) if multi_label else classes
     return tuple(
         (name, "#" + "".join(f"{part:02x}" for part in colour_of(label)))
         for label, name in enumerate(classes)
@@ -34,20 +36,36 @@ def class_colours(classes: Sequence[str]) -> tuple[tuple[str, str], ...]:
     )
 
 
-def draw_labels(pixels: Tensor, labels: Tensor, *, classes: Sequence[str], caption: str) -> Picture:
+def draw_labels(
+    pixels: Tensor, labels: Tensor, *, classes: Sequence[str], caption: str, multi_label: bool = False
+) -> Picture:
     """Labels drawn over their image; those that are ignored are left out.
 
     Args:
         pixels: (C, H, W), raw values.
-        labels: (H, W) class indices.
+        labels: (H, W) class indices, or sets of classes.
         classes: names of the classes.
         caption: of the picture.
+        multi_label: whether classes may overlap.
     """
+    if multi_label:
+        return _overlapping(pixels, labels, classes, caption)
     drawn = torch.where(labels == IGNORED, torch.zeros_like(labels), labels)
     shares = torch.bincount(drawn.flatten().long(), minlength=len(classes)).double() / drawn.numel()
     told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes[1:], shares[1:].tolist(), strict=False))
-    words = caption if caption == "image" else f"{caption}: {told} of the pixels"
+    words = _words(caption, told)
     return Picture(caption, words, _png(_small(draw_overlay(pixels, drawn))))
+
+
+def _overlapping(pixels: Tensor, codes: Tensor, classes: Sequence[str], caption: str) -> Picture:
+    found = torch.stack([has_class(codes, index) for index in range(len(classes))])
+    shares = found.double().mean((1, 2)).tolist()
+    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, shares, strict=True))
+    return Picture(caption, _words(caption, told), _png(_small(draw_overlapping(pixels, found))))
+
+
+def _words(caption: str, told: str) -> str:
+    return caption if caption == "image" else f"{caption}: {told} of the pixels"
 
 
 def draw_map(values: Tensor, module: str) -> Picture:

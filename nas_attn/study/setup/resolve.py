@@ -18,6 +18,7 @@ from nas_attn.data.folds import joined
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
 from nas_attn.errors import DataError, NasAttnError, UsageError
+from nas_attn.losses import loss_problem, usual_loss
 from nas_attn.metric import METRICS
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.catalogue import catalogue
@@ -132,7 +133,7 @@ def resolve(request: StudyRequest) -> Resolved:
     source = _source(asked, preset)
     with step("reading the images"):
         dataset = source.load()
-    asked = _with_frames(asked, dataset, preset)
+    asked = _with_metric_and_loss(_with_frames(asked, dataset, preset), dataset)
     network = _looked_at(theirs, dataset)
     space = _space(asked, dataset, network)
     asked = _measured(asked, network, preset, devices)
@@ -179,10 +180,23 @@ def _recipe(request: StudyRequest, space: SearchSpace, dataset: Dataset) -> Reci
     """The recipe of the network's runs, with what was asked for about its loss and its crops."""
     return replace(
         recipe_for(space.network),
-        loss=request.loss,
+        loss=request.loss or usual_loss(dataset.multi_label),
         class_weights=class_weights_of(request.class_weights, dataset),
         foreground=request.foreground,
+        multi_label=dataset.multi_label,
     )
+
+
+def _with_metric_and_loss(request: StudyRequest, dataset: Dataset) -> StudyRequest:
+    """The request with what suits the masks where it leaves that open.
+
+    Raises:
+        UsageError: the loss cannot judge such masks.
+    """
+    loss = request.loss or usual_loss(dataset.multi_label)
+    if problem := loss_problem(loss, dataset.multi_label):
+        raise UsageError(f"--loss {loss}: {problem}")
+    return replace(request, loss=loss, metric=METRICS[request.metric].of(dataset.multi_label).name)
 
 
 def _contradictions(request: StudyRequest) -> list[str]:
@@ -248,7 +262,7 @@ def _looked_at(asked: AskedNetwork | None, dataset: Dataset) -> DescribedNetwork
     if dataset.has_clips:
         raise UsageError(f"--network {asked}: takes still images, and the data are clips; leave it out")
     with step(f"looking at {asked}"):
-        return look_at(asked, dataset.in_channels, len(dataset.classes)).network
+        return look_at(asked, dataset.in_channels, len(dataset.classes), multi_label=dataset.multi_label).network
 
 
 def _filled(request: StudyRequest, preset: Preset, *, ours: bool) -> StudyRequest:
@@ -426,7 +440,8 @@ def judged_images(settings: StudySettings, dataset: Dataset) -> LabelledImages:
 def is_judged(metric: str, images: LabelledImages, classes: tuple[str, ...]) -> bool:
     """Whether the masks of a split hold a class that a metric judges, where it leaves out the first."""
     absent = absent_classes(images, classes)
-    return not (METRICS[metric].foreground and set(classes[1:]) <= set(absent))
+    judged = classes[1:] if METRICS[metric].foreground and not images.multi_label else classes
+    return not set(judged) <= set(absent)
 
 
 def _default_name(space: SearchSpace, data: str) -> str:

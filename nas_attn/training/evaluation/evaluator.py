@@ -34,8 +34,8 @@ from nas_attn.training import (
     Stamp,
     TrainedRun,
     add_gradients,
-    build_loss,
     fresh_network,
+    loss_of,
     start_at_frequencies,
     train_run,
     why_whole,
@@ -171,14 +171,14 @@ class TrainingEvaluator:
         return self._judged(module).score(self._sets.val.lengths, self.metric)
 
     def _judged(self, module: nn.Module) -> JudgedImages:
-        val, recipe = self._sets.val, self.recipe
-        loss = build_loss(recipe.loss, recipe.class_weights, val.device)
-        return judge_images(self.segmenter(module), val, self.network.classes, loss)
+        val = self._sets.val
+        return judge_images(self.segmenter(module), val, self.network.classes, loss_of(self.recipe, val.device))
 
     def segmenter(self, module: nn.Module) -> Segmenter:
         """What gives a trained network whole images."""
         images = self._sets.val
-        return Segmenter(module, images.mean, images.std, self.network.min_image_size, self.precision)
+        least, multi_label = self.network.min_image_size, self.recipe.multi_label
+        return Segmenter(module, images.mean, images.std, least, self.precision, multi_label)
 
     @property
     def validation(self) -> DeviceImages:
@@ -297,7 +297,8 @@ class TrainingEvaluator:
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = fresh_network(self.network, placement, seed)
         if self.recipe.class_prior:
-            start_at_frequencies(module, self._sets.train.label_counts)
+            train = self._sets.train
+            start_at_frequencies(module, train.label_counts, train.labelled)
         return self.precision.place(module, torch.device(self.device))
 
     def _cost(self, placement: Placement, module: nn.Module, budget: Budget, parts: int) -> Cost:
@@ -320,8 +321,8 @@ class TrainingEvaluator:
         shape = (images, self.network.in_channels, budget.image_size, budget.image_size)
         inputs = self.precision.arrange(torch.zeros(shape, device=device))
         masks = torch.zeros(shape[0], *shape[2:], dtype=torch.uint8, device=device)
-        loss = build_loss(self.recipe.loss, self.recipe.class_weights, device)
-        hooks = ModuleHooks(module, steps=1, seed=0, loss=loss)
+        loss, multi_label = loss_of(self.recipe, device), self.recipe.multi_label
+        hooks = ModuleHooks(module, steps=1, seed=0, loss=loss, multi_label=multi_label)
 
         def step() -> None:
             add_gradients(module, hooks, inputs, masks, self.precision, parts=parts, frames=self.network.frames)

@@ -8,13 +8,15 @@ from pathlib import Path
 from nas_attn.architecture import Architecture
 from nas_attn.data import Dataset, card_of
 from nas_attn.errors import TrainingError
+from nas_attn.losses import loss_problem, usual_loss
+from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.training import Recipe, class_weights_of
 from nas_attn.training.full.hardware import choose_hardware
 from nas_attn.training.full.plan import FitSettings, plan_fit
 from nas_attn.training.full.result import FitResult
 from nas_attn.training.full.run import Report, Run
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
-from nas_attn.training.metrics import IOU_DEFINITION, device_name
+from nas_attn.training.metrics import device_name
 from nas_attn.training.suited import recipe_for, statistics_for
 
 
@@ -79,20 +81,26 @@ def train(
     if is_chief():
         card = card_of(dataset)
         write_json(
-            folder.metrics, {**result.to_dict(), "iou_definition": IOU_DEFINITION, "data_card": card.to_dict()}
+            folder.metrics,
+            {
+                **result.to_dict(),
+                "iou_definition": METRICS[MEAN_IOU].of(dataset.multi_label).definition,
+                "data_card": card.to_dict(),
+            },
         )
     return result
 
 
 def _recipe(architecture: Architecture, settings: FitSettings, dataset: Dataset) -> Recipe:
     """That of the search that found the architecture, but for what was asked for."""
-    found, asked = architecture.found or Recipe(), settings
+    found, asked = architecture.found or Recipe(loss=usual_loss(dataset.multi_label)), settings
     weights, foreground = asked.class_weights, asked.foreground
     return dataclasses.replace(
         recipe_for(architecture.network),
         loss=asked.loss or found.loss,
         class_weights=found.class_weights if weights is None else class_weights_of(weights, dataset),
         foreground=found.foreground if foreground is None else foreground,
+        multi_label=dataset.multi_label,
     )
 
 
@@ -115,6 +123,14 @@ def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSetting
             f"the architecture tells {network.classes} classes apart, {dataset.name} has {len(dataset.classes)} "
             f"({', '.join(dataset.classes)}); set classes in the architecture file, or search on this data"
         )
+    if architecture.multi_label != dataset.multi_label and architecture.found is not None:
+        kinds = ["classes of which a pixel has one", "classes that may overlap (multi_label)"]
+        found.append(
+            f"the architecture was found for {kinds[architecture.multi_label]}, {dataset.name} has "
+            f"{kinds[dataset.multi_label]}; search on this data"
+        )
+    elif settings.loss and (problem := loss_problem(settings.loss, dataset.multi_label)):
+        found.append(f"loss: {problem}")
     found += _clip_problems(network.frames, dataset)
     if settings.against_plain and architecture.placement == network.plain:
         found.append("the architecture is the baseline itself; leave out the comparison with it")
@@ -139,6 +155,6 @@ def _clip_problems(frames: int, dataset: Dataset) -> list[str]:
 def _completed(architecture: Architecture, dataset: Dataset) -> Architecture:
     """The architecture with the classes of the data, and with its statistics unless a person chose some."""
     if architecture.found is None:
-        return dataclasses.replace(architecture, classes=dataset.classes)
+        return dataclasses.replace(architecture, classes=dataset.classes, multi_label=dataset.multi_label)
     mean, std = statistics_for(architecture.network, dataset)
     return dataclasses.replace(architecture, classes=dataset.classes, mean=mean, std=std)

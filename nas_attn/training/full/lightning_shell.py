@@ -29,7 +29,7 @@ from nas_attn.training import (
     Precision,
     Segmenter,
     TrainingStep,
-    build_loss,
+    loss_of,
     pack_images,
     score_images,
 )
@@ -120,9 +120,9 @@ class SegmentationModule(lightning.LightningModule):
         images = self._val
         self.module.eval()
         network = self._architecture.network
-        segmenter = Segmenter(self.module, images.mean, images.std, network.min_image_size, self._precision)
-        recipe = self._plan.recipe
-        loss = build_loss(recipe.loss, recipe.class_weights, images.device)
+        least, recipe = network.min_image_size, self._plan.recipe
+        segmenter = Segmenter(self.module, images.mean, images.std, least, self._precision, recipe.multi_label)
+        loss = loss_of(recipe, images.device)
         self.score = score_images(segmenter, images, network.classes, loss=loss)
         self.module.train()
         steps = self._plan.steps_per_epoch

@@ -46,8 +46,26 @@ def draw_overlay(pixels: Tensor, labels: Tensor) -> Image.Image:
     return Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8), "RGB")
 
 
-def draw_legend(classes: tuple[str, ...]) -> Image.Image:
-    """Each class but the first with its colour."""
+def draw_overlapping(pixels: Tensor, planes: Tensor) -> Image.Image:
+    """The image with every class tinted and outlined in its colour, one over the other.
+
+    Args:
+        pixels: (C, H, W), as for ``draw_overlay``.
+        planes: where each class is, (K, H, W).
+    """
+    canvas = _visible(pixels).astype(np.float32)
+    found = planes.cpu()
+    for index, plane in enumerate(found.numpy(), start=1):
+        canvas[plane] += _FILL * (np.array(colour_of(index), dtype=np.float32) - canvas[plane])
+    for index, one in enumerate(found, start=1):
+        canvas[_contour(one)] = colour_of(index)
+    return Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8), "RGB")
+
+
+def draw_legend(classes: tuple[str, ...], *, multi_label: bool = False) -> Image.Image:
+    """Each class but the first, which is background, with its colour; all where classes may overlap."""
+    if multi_label:
+        classes = ("", *classes)
     font = ImageFont.load_default(_LETTERS)
     row, margin = 2 * _LETTERS, _LETTERS // 2
     width = max(int(font.getlength(name)) for name in classes[1:]) + row + 2 * margin

@@ -85,6 +85,7 @@ class FitPlan:
         loss: name of the loss.
         class_weights: of each class in it; empty where all count alike.
         foreground: share of the crops that are centred on foreground.
+        multi_label: whether the classes may overlap.
     """
 
     epochs: int
@@ -100,6 +101,7 @@ class FitPlan:
     loss: str = CE_DICE
     class_weights: tuple[float, ...] = ()
     foreground: float = 0.0
+    multi_label: bool = False
 
     @property
     def steps(self) -> int:
@@ -120,6 +122,7 @@ class FitPlan:
             loss=self.loss,
             class_weights=self.class_weights,
             foreground=self.foreground,
+            multi_label=self.multi_label,
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -138,7 +141,7 @@ class FitPlan:
     @property
     def loss_text(self) -> str:
         """What it minimises, on which crops."""
-        return loss_text(self.loss, self.class_weights, self.foreground)
+        return loss_text(self.loss, self.class_weights, self.foreground, self.multi_label)
 
 
 def plan_fit(
@@ -176,6 +179,7 @@ def plan_fit(
         loss=recipe.loss,
         class_weights=recipe.class_weights,
         foreground=recipe.foreground,
+        multi_label=recipe.multi_label,
     )
 
 

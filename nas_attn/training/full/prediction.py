@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,19 @@ from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import KINDS
 from nas_attn.training.full.hardware import choose_hardware
 from nas_attn.training.full.loaded import LoadedImage, load_image
-from nas_attn.training.full.overlay import draw_legend, draw_overlay
+from nas_attn.training.full.overlay import draw_legend, draw_overlapping, draw_overlay
 from nas_attn.training.full.plan import FitSettings
-from nas_attn.training.full.prediction_files import SOFTWARE, Target, find_clips, find_targets, legend_in
+from nas_attn.training.full.prediction_files import (
+    SOFTWARE,
+    Target,
+    class_folders,
+    find_clips,
+    find_targets,
+    legend_in,
+)
 from nas_attn.training.full.run_folder import architecture_id
 from nas_attn.training.full.weights import WeightsInfo, load_weights
+from nas_attn.training.overlap import planes
 from nas_attn.training.segmenter import Segmenter, tile_margin
 from nas_attn.whole_file import whole_file
 
@@ -35,15 +43,18 @@ class Prediction:
 
     Args:
         image: the file.
-        mask: the file with the class index of each pixel (8-bit PNG, as large as the image).
+        mask: the file with the class index of each pixel (8-bit PNG, as large as the image), or the first of
+            ``masks``.
         overlay: the file with the classes drawn over the image.
         shares: of the pixels, for each class.
+        masks: where classes may overlap, the file of each, 255 where it is and 0 elsewhere; else none.
     """
 
     image: Path
     mask: Path
     overlay: Path
     shares: tuple[float, ...]
+    masks: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class PredictionReport:
         classes: names in the order of their indices.
         predictions: of the images that could be segmented.
         problems: what was wrong with each of the others, one line each.
+        multi_label: whether the classes may overlap, so that each has a mask of its own.
         n_clips: from how many clips the images are; None where each was seen by itself.
     """
 
@@ -61,6 +73,7 @@ class PredictionReport:
     predictions: tuple[Prediction, ...]
     problems: tuple[str, ...]
     n_clips: int | None = None
+    multi_label: bool = False
 
 
 def predict(
@@ -96,14 +109,15 @@ def predict(
         tile_margin(tile, architecture.network.min_image_size)
     frames = frames_together(architecture)
     targets: Sequence[Sequence[Target]]
+    of_classes = class_folders(architecture.classes) if architecture.multi_label else ()
     if frames > 1:
-        targets = find_clips(images, output, frames)
+        targets = find_clips(images, output, frames, of_classes)
     else:
-        targets = [(target,) for target in find_targets(images, output)]
+        targets = [(target,) for target in find_targets(images, output, of_classes)]
     n_images = sum(map(len, targets))
     device = choose_hardware(FitSettings(accelerator=accelerator)).device
     segmenter, info = _load(architecture, weights, device)
-    _make_folders(output, {target.mask.parent.name for clip in targets for target in clip if frames > 1})
+    _make_folders(output, [target for clip in targets for target in clip])
     predictions: list[Prediction] = []
     problems: list[str] = []
     with warnings.catch_warnings():
@@ -120,9 +134,9 @@ def predict(
                 problems += error.problems
             done += len(clip)
             report(done, n_images)
-    _save(draw_legend(info.classes), legend_in(output))
+    _save(draw_legend(info.classes, multi_label=info.multi_label), legend_in(output))
     n_clips = len({prediction.mask.parent for prediction in predictions}) if frames > 1 else None
-    return PredictionReport(info.classes, tuple(predictions), tuple(problems), n_clips)
+    return PredictionReport(info.classes, tuple(predictions), tuple(problems), n_clips, info.multi_label)
 
 
 def frames_together(architecture: Architecture) -> int:
@@ -140,9 +154,15 @@ def _load(architecture: Architecture, weights: Path, device: torch.device) -> tu
             f"{printable(weights)}: described for {len(info.classes)} classes and {len(info.mean)} channels, and "
             f"the architecture has {network.classes} and {network.in_channels}; train again, or give another copy"
         )
+    if info.multi_label != architecture.multi_label:
+        raise ExportError(
+            f"{printable(weights)}: architecture and weights differ in multi_label, whether classes may overlap; "
+            "give the architecture.yaml that lies beside the weights"
+        )
     module.eval().to(device)
     mean, std = torch.tensor(info.mean, device=device), torch.tensor(info.std, device=device)
-    return Segmenter(module, mean, std, architecture.network.min_image_size), info
+    least = architecture.network.min_image_size
+    return Segmenter(module, mean, std, least, multi_label=info.multi_label), info
 
 
 def _predicted(
@@ -167,10 +187,22 @@ def _predicted(
 
 
 def _written(target: Target, image: LoadedImage, labels: Tensor, info: WeightsInfo) -> Prediction:
+    if info.multi_label:
+        return _written_apart(target, image, labels, len(info.classes))
     _save(Image.fromarray(labels.numpy()), target.mask)
     _save(draw_overlay(image.full, labels), target.overlay)
     counts = torch.bincount(labels.flatten().long(), minlength=len(info.classes))
     return Prediction(target.image, target.mask, target.overlay, tuple((counts / labels.numel()).tolist()))
+
+
+def _written_apart(target: Target, image: LoadedImage, codes: Tensor, classes: int) -> Prediction:
+    """A mask for each class."""
+    found = planes(codes[None], classes)[0]
+    for path, plane in zip(target.masks, found, strict=True):
+        _save(Image.fromarray((plane * 255).numpy()), path)
+    _save(draw_overlapping(image.full, found > 0), target.overlay)
+    shares = tuple(found.double().mean((1, 2)).tolist())
+    return Prediction(target.image, target.mask, target.overlay, shares, target.masks)
 
 
 def _labels(path: Path, images: Sequence[LoadedImage], segmenter: Segmenter, tile: int | None) -> Tensor:
@@ -188,11 +220,11 @@ def _labels(path: Path, images: Sequence[LoadedImage], segmenter: Segmenter, til
         ) from None
 
 
-def _make_folders(output: Path, clips: Collection[str]) -> None:
+def _make_folders(output: Path, targets: Sequence[Target]) -> None:
+    files = (path for target in targets for path in (*target.masks, target.overlay))
     try:
-        for name in ("masks", "overlays"):
-            for clip in clips or ("",):
-                (output / name / clip).mkdir(parents=True, exist_ok=True)
+        for folder in dict.fromkeys(path.parent for path in files):
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{printable(output)}: no folder can be made there ({error.strerror})") from None
 

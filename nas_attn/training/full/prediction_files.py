@@ -21,40 +21,60 @@ SOFTWARE = command("predict")
 
 @dataclass(frozen=True)
 class Target:
-    """An image and the two files that a prediction makes of it."""
+    """An image and the files that a prediction makes of it: a mask, or one for each class, and an overlay."""
 
     image: Path
-    mask: Path
+    masks: tuple[Path, ...]
     overlay: Path
 
+    @property
+    def mask(self) -> Path:
+        """The first of the masks."""
+        return self.masks[0]
 
-def find_targets(images: Sequence[Path], output: Path) -> tuple[Target, ...]:
+
+def class_folders(classes: Sequence[str]) -> tuple[str, ...]:
+    """A folder for each class, named after it; with its number where that is not the name of a file, or no other.
+
+    >>> class_folders(("disc", "cup/rim"))
+    ('disc', '1-cup_rim')
+    """
+    safe = ["".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in name) for name in classes]
+    alone = [name == given and len(name) <= 80 for name, given in zip(safe, classes, strict=True)]
+    return tuple(
+        name if kept else f"{index}-{name[:80]}"
+        for index, (name, kept) in enumerate(zip(safe, alone, strict=True))
+    )
+
+
+def find_targets(images: Sequence[Path], output: Path, of_classes: Sequence[str] = ()) -> tuple[Target, ...]:
     """The images that were named, one by one or by their folder, and where their predictions go.
 
     Args:
         images: files, and folders whose image files (not those of folders within) are taken.
         output: folder for masks/, overlays/ and the legend.
+        of_classes: the folder of each class within masks/, where each has a mask of its own.
     Raises:
         UsageError: a path does not exist or holds no image, two images would get the same mask, or a file would
             be written over that no prediction made; all such are named together.
     """
     problems: list[str] = []
     files = list(dict.fromkeys(file for path in images for file in _files(path, problems)))
-    targets = tuple(
-        Target(file, output / "masks" / f"{file.stem}.png", output / "overlays" / f"{file.stem}.png")
-        for file in files
-    )
+    targets = tuple(_target(file, Path(f"{file.stem}.png"), output, of_classes) for file in files)
     _check_targets(targets, output, problems)
     return targets
 
 
-def find_clips(folders: Sequence[Path], output: Path, frames: int) -> tuple[tuple[Target, ...], ...]:
+def find_clips(
+    folders: Sequence[Path], output: Path, frames: int, of_classes: Sequence[str] = ()
+) -> tuple[tuple[Target, ...], ...]:
     """The clips that were named, each by its folder of frames, or several by the folder above theirs.
 
     Args:
         folders: in each of which the frames of a clip lie, or folders with such.
         output: folder for masks/CLIP/ and overlays/CLIP/.
         frames: T, which every clip must have at least.
+        of_classes: as for ``find_targets``.
     Returns:
         the frames of each clip in the order of their numbers.
     Raises:
@@ -63,7 +83,7 @@ def find_clips(folders: Sequence[Path], output: Path, frames: int) -> tuple[tupl
     """
     problems: list[str] = []
     clips = [clip for path in folders for clip in _clips(path, frames, problems)]
-    found = tuple(tuple(_targets(clip, output)) for clip in dict.fromkeys(clips))
+    found = tuple(tuple(_targets(clip, output, of_classes)) for clip in dict.fromkeys(clips))
     _check_targets([target for targets in found for target in targets], output, problems)
     return found
 
@@ -84,7 +104,7 @@ def _check_targets(targets: Sequence[Target], output: Path, problems: list[str])
     problems += _same_stems(targets)
     problems += [
         f"{printable(path)}: was not made by a prediction and would be written over; give another folder with -o"
-        for path in (*(path for target in targets for path in (target.mask, target.overlay)), legend_in(output))
+        for path in (*(path for target in targets for path in (*target.masks, target.overlay)), legend_in(output))
         if path.exists() and not _is_ours(path)
     ]
     if problems:
@@ -177,7 +197,12 @@ def _holds_frames(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".") and bool(_images_in(path))
 
 
-def _targets(clip: Path, output: Path) -> Iterator[Target]:
+def _target(image: Path, name: Path, output: Path, of_classes: Sequence[str]) -> Target:
+    masks = tuple(output / "masks" / folder / name for folder in of_classes or ("",))
+    return Target(image, masks, output / "overlays" / name)
+
+
+def _targets(clip: Path, output: Path, of_classes: Sequence[str]) -> Iterator[Target]:
     for frame in sorted(_images_in(clip), key=lambda frame: in_words(frame.name)):
         name = Path(clip.name, f"{frame.stem}.png")
-        yield Target(frame, output / "masks" / name, output / "overlays" / name)
+        yield _target(frame, name, output, of_classes)

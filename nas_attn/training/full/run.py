@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 
 from nas_attn import __version__
 from nas_attn.architecture import Architecture, write_architecture
@@ -16,6 +17,8 @@ from nas_attn.training import (
     Segmenter,
     fresh_network,
     label_counts,
+    loss_of,
+    overlap_counts,
     pack_images,
     score_images,
     start_at_frequencies,
@@ -105,7 +108,7 @@ class Run:
             report(Announcement(self.name, self.plan, str(self.hardware)))
         module = fresh_network(self.architecture.network, self.architecture.placement, self.plan.seed)
         if self.plan.recipe.class_prior:
-            start_at_frequencies(module, label_counts(self.dataset.train.labels))
+            start_at_frequencies(module, *self._frequencies())
         precision = self.hardware.precision
         precision.place(module, torch.device("cpu"))
 
@@ -127,9 +130,14 @@ class Run:
         info = load_weights(self.folder.weights, module, architecture_id(architecture))
         images = pack_images(self.dataset.test, architecture.mean, architecture.std, device, self.plan.frames)
         segmenter = Segmenter(
-            module.eval().to(device), images.mean, images.std, architecture.network.min_image_size
+            module.eval().to(device),
+            images.mean,
+            images.std,
+            architecture.network.min_image_size,
+            multi_label=images.multi_label,
         )
-        score = score_images(segmenter, images, architecture.network.classes)
+        loss = loss_of(self.plan.recipe, images.device)
+        score = score_images(segmenter, images, architecture.network.classes, loss=loss)
         return TrainedNetwork(
             placement=self.architecture.placement.id,
             epochs=len(records),
@@ -140,6 +148,14 @@ class Run:
             test_metrics=dict(score.metrics),
             seconds=sum(record.seconds for record in records),
         )
+
+    def _frequencies(self) -> tuple[Tensor, int | None]:
+        """Training pixels of each label, and of all where classes may overlap."""
+        masks = self.dataset.train.labels
+        if not self.dataset.multi_label:
+            return label_counts(masks), None
+        counts = overlap_counts(masks)
+        return counts, sum(mask.numel() for mask in masks) - int(counts[-1])
 
     def _info(self, record: EpochRecord) -> WeightsInfo:
         return WeightsInfo(
@@ -155,4 +171,5 @@ class Run:
             epoch=record.epoch,
             val_iou=record.val_iou,
             version=__version__,
+            multi_label=self.dataset.multi_label,
         )

@@ -37,6 +37,7 @@ class WeightsInfo:
         epoch: after which these weights were kept, from 1.
         val_iou: mean IoU on the validation set.
         version: of nas-attn.
+        multi_label: whether the classes may overlap.
     """
 
     architecture: str
@@ -51,6 +52,7 @@ class WeightsInfo:
     epoch: int
     val_iou: float
     version: str
+    multi_label: bool = False
 
 
 def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:
@@ -152,6 +154,8 @@ def _info(path: Path, text: str) -> WeightsInfo:
 
 def _info_problem(info: WeightsInfo) -> str | None:
     """What a prediction cannot begin with; None where there is nothing of the kind."""
+    if not isinstance(info.multi_label, bool):
+        return "multi_label must be true or false"
     if not all(isinstance(name, str) for name in info.classes):
         return "classes must be names"
     if len(info.mean) != len(info.std) or not all(map(math.isfinite, (*info.mean, *info.std))):

@@ -22,17 +22,18 @@ class IntersectionOverUnion:
     Args:
         classes: K, background included.
         images: N, which ``overlaps`` tells apart.
+        multi_label: whether classes may overlap: labels and masks are then sets of them, as of ``overlap``.
     Raises:
         UsageError: ``classes`` is not between 1 and 255.
     """
 
-    def __init__(self, classes: int, images: int = 1) -> None:
+    def __init__(self, classes: int, images: int = 1, *, multi_label: bool = False) -> None:
         if not 1 <= classes <= IGNORED:
             raise UsageError(f"classes is {classes!r}; it must be a whole number from 1 to {IGNORED}")
         # torchmetrics takes seconds to import, and who only counts operations needs none of it.
         from nas_attn.training.metrics.overlaps import OverlapCounts
 
-        self._counts = OverlapCounts(classes, images)
+        self._counts = OverlapCounts(classes, images, multi_label=multi_label)
 
     def update(self, labels: Tensor, masks: Tensor, numbers: Tensor | None = None) -> None:
         """Add a batch.
@@ -62,9 +63,9 @@ class IntersectionOverUnion:
         """
         if not self._counts.update_called:
             # torchmetrics would warn of a state without updates; one without pixels is judged by who asks.
-            nothing = torch.zeros(0, dtype=torch.long)
+            nothing = torch.zeros(0, 1, 1, dtype=torch.long)
             self._counts.update(nothing, nothing)
-        return Overlaps(*self._counts.compute().numpy().transpose(1, 0, 2))
+        return Overlaps(*self._counts.compute().numpy().transpose(1, 0, 2), multi_label=self._counts.multi_label)
 
     def reset(self) -> None:
         """Forget all updates."""

@@ -1,0 +1,78 @@
+"""Masks of classes that may overlap, from files to one number for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nas_attn.data.dataset import IGNORED
+from nas_attn.data.mask_reading import MaskReading
+from nas_attn.data.picture import mask_values
+from nas_attn.data.raster import Unreadable, Values, read_raster
+from nas_attn.label_sets import MOST_IN_A_BYTE, bit_of
+
+
+def class_masks(
+    path: Path, of_class: int | None, classes: Sequence[str], reading: MaskReading
+) -> list[tuple[int, Values]]:
+    """The classes of which a file holds masks, each with its mask (H, W): 0 where it is not, 255 where ignored.
+
+    Args:
+        path: of the file.
+        of_class: the index of its class; None where its channels are the masks of all classes.
+        classes: the names of all classes.
+        reading: what its values are.
+    Raises:
+        Unreadable: it cannot be used.
+    """
+    if of_class is not None:
+        return [(of_class, _presence(mask_values(path, reading)[0], reading))]
+    raster = read_raster(path, reading.key)
+    channels = raster.values.shape[2]
+    if raster.palette is not None or channels != len(classes):
+        raise Unreadable(
+            f"has {channels} channel{'s' if channels > 1 else ''} for {len(classes)} classes that may overlap "
+            f"({', '.join(classes)}); save one for each, or give each class masks of its own"
+        )
+    if raster.is_lossy and reading.threshold is None:
+        raise Unreadable("is compressed with loss (JPEG): write 'threshold: 127'")
+    planes = (reading.of_values(raster.values[..., index]) for index in range(channels))
+    return [(index, _presence(plane, reading)) for index, plane in enumerate(planes)]
+
+
+def _presence(mask: Values, reading: MaskReading) -> Values:
+    """1 where a class is, 0 where it is not, 255 where ignored."""
+    values = np.unique(mask)
+    present = [value for value in values.tolist() if value != 0 and value != reading.ignored]
+    if len(present) > 1:
+        shown = f"{', '.join(f'{value:g}' for value in values[:8])}{' ...' if len(values) > 8 else ''}"
+        raise Unreadable(
+            f"holds the values {shown}; "
+            "the mask of a class has two, such as 0 and 255: 'threshold: 127' makes two of grey values, "
+            "'instances: true' of numbers of objects"
+        )
+    found: Values = (mask != 0).astype(np.uint8)
+    if reading.ignored is not None:
+        found[mask == reading.ignored] = IGNORED
+    return found
+
+
+def coded(masks: Iterable[tuple[int, Values]], shape: tuple[int, ...], n_classes: int) -> Values:
+    """The classes of each pixel as bits of one number; 255 where the mask of any class is ignored.
+
+    Args:
+        masks: (index of the class, mask) pairs; several of a class become one, and one that has none is absent.
+        shape: H and W.
+        n_classes: K.
+    Returns:
+        (H, W), uint8 for up to seven classes, else int32.
+    """
+    codes = np.zeros(shape, np.uint8 if n_classes <= MOST_IN_A_BYTE else np.int32)
+    ignored = np.zeros(shape, bool)
+    for index, mask in masks:
+        codes[mask == 1] |= codes.dtype.type(1 << bit_of(index))
+        ignored |= mask == IGNORED
+    codes[ignored] = IGNORED
+    return codes

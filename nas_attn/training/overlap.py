@@ -1,0 +1,50 @@
+"""Classes that may overlap, as tensors: what a pixel has of them, as bits of one number or as a plane for each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nas_attn.label_sets import MOST_IN_A_BYTE, bit_of
+from nas_attn.training.metrics.iou import IGNORED
+
+
+def has_class(codes: Tensor, index: int) -> Tensor:
+    """Where a class is; nowhere where pixels are ignored.
+
+    Args:
+        codes: sets of classes as whole numbers, 255 where ignored; of any shape.
+        index: of the class.
+    """
+    return (codes >> bit_of(index) & 1 > 0) & (codes != IGNORED) if bit_of(index) < _bits(codes) else codes < 0
+
+
+def planes(codes: Tensor, classes: int) -> Tensor:
+    """A mask for each class: 1 where it is, 0 where it is not, 255 where ignored; nothing waits for the device.
+
+    Shape: (N, H, W) -> (N, K, H, W) uint8.
+    """
+    found = torch.stack([has_class(codes, index) for index in range(classes)], 1).to(torch.uint8)
+    return found.masked_fill((codes == IGNORED).unsqueeze(1), IGNORED)
+
+
+def answers(logits: Tensor, multi_label: bool) -> Tensor:
+    """What scores say of each pixel: its most probable class, or all classes more probable than not, as bits.
+
+    Shape: (N, K, H, W) -> (N, H, W) whole numbers.
+    """
+    if not multi_label:
+        return logits.argmax(1)
+    found = torch.zeros_like(logits[:, 0], dtype=dtype_of(logits.shape[1]))
+    for index in range(logits.shape[1]):
+        found |= (logits[:, index] > 0).to(found.dtype) << bit_of(index)
+    return found
+
+
+def dtype_of(classes: int) -> torch.dtype:
+    """Of masks of so many classes that may overlap."""
+    return torch.uint8 if classes <= MOST_IN_A_BYTE else torch.int32
+
+
+def _bits(codes: Tensor) -> int:
+    return 8 if codes.dtype == torch.uint8 else 31

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from nas_attn.cli._console import wide_console
 from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
+from nas_attn.cli._output import check_folder
 from nas_attn.commands import command
 from nas_attn.errors import UsageError
 from nas_attn.losses import UNASKED
@@ -69,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.wording.placements import describe
 
     settings = _settings(arguments)
+    if arguments.output is not None:
+        check_folder(arguments.output)
     architecture = read_architecture(arguments.architecture, catalogue())
     dataset = _dataset(arguments.data, architecture, settings.longest_side)
     output = arguments.output or Path("runs") / f"{arguments.architecture.stem}-{_file_name(dataset.name)}"

@@ -9,6 +9,7 @@ from importlib.resources import files
 from plotly.offline import get_plotlyjs
 
 from nas_attn.analysis import RankedPlacement
+from nas_attn.reporting.page.answer_box import answer_box
 from nas_attn.reporting.page.drawing import draw_backbone, draw_modules, opening, tell
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.markup import safe
@@ -56,7 +57,7 @@ def _header(facts: StudyFacts, parts: _Parts) -> str:
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
         f'<h1>{safe(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
-        f'<p class="verdict">{safe(answer_text(facts.verdict))}</p>{holding}{remarks}'
+        f'{answer_box(facts)}<p class="verdict">{safe(answer_text(facts.verdict))}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )
 

@@ -524,7 +524,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         textwrap.dedent(
             """
             import os, signal
-from nas_attn.study.workers.process_pool import ProcessPool
+            from nas_attn.study.workers.process_pool import ProcessPool
 
             if __name__ == "__main__":
                 pool = ProcessPool([print])

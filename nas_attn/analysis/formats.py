@@ -51,10 +51,15 @@ def ranking_json(
         per_class: IoU of each class by the id of each placement; left out where nothing is known of it.
     """
     rows = [
-        dict(zip(COLUMNS, _values(row), strict=True)) | _of_classes(per_class.get(row.placement.id))
-        for row in ranking.rows[:top]
+        values | _of_classes(per_class.get(row.placement.id))
+        for row, values in zip(ranking.rows, ranking_rows(ranking)[:top], strict=False)
     ]
     return json.dumps(rows, indent=2, allow_nan=False)
+
+
+def ranking_rows(ranking: Ranking) -> list[dict[str, object]]:
+    """A row for each placement, best first, as plain values by the names of ``COLUMNS``."""
+    return [dict(zip(COLUMNS, _values(row), strict=True)) for row in ranking.rows]
 
 
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:

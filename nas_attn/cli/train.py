@@ -20,13 +20,11 @@ from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
 from nas_attn.cli._output import check_folder
 from nas_attn.commands import command
-from nas_attn.errors import UsageError
 from nas_attn.losses import UNASKED
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas_attn.architecture import Architecture
     from nas_attn.data import Dataset
     from nas_attn.training.full import FitSettings
 
@@ -65,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, show."""
     from nas_attn.architecture import read_architecture
+    from nas_attn.data.named import plain_name, read_data
     from nas_attn.models.catalogue import catalogue
     from nas_attn.training.full import train
     from nas_attn.wording.placements import describe
@@ -73,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         check_folder(arguments.output)
     architecture = read_architecture(arguments.architecture, catalogue())
-    dataset = _dataset(arguments.data, architecture, settings.longest_side)
-    output = arguments.output or Path("runs") / f"{arguments.architecture.stem}-{_file_name(dataset.name)}"
+    dataset = read_data(arguments.data, architecture.image_size, longest_side=settings.longest_side)
+    output = arguments.output or Path("runs") / f"{arguments.architecture.stem}-{plain_name(dataset.name)}"
     console = _console()
     console.print(f"architecture  {describe(architecture.placement)}")
     console.print(f"data          {_in_words(dataset)}")
@@ -123,26 +122,6 @@ def _devices(text: str) -> int | None:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is no number of devices; give such as 2, or auto")
     return int(text)
-
-
-def _dataset(source: str, architecture: Architecture, longest_side: int | None) -> Dataset:
-    from nas_attn.data import BUILT_IN, read_folder
-    from nas_attn.data.readers import asked_reader
-
-    if asked := asked_reader(source):
-        return asked.load()
-    if source not in BUILT_IN:
-        return read_folder(Path(source), longest_side=longest_side)
-    if longest_side is not None:
-        raise UsageError(
-            "--longest-side is for folders; synthetic images are made in the architecture's image_size"
-        )
-    return BUILT_IN[source](image_size=architecture.image_size)
-
-
-def _file_name(name: str) -> str:
-    """A name in which nothing means something to a file system, and which is not too long for one."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:80]
 
 
 def _in_words(dataset: Dataset) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from html import escape
 from pathlib import Path
 
 import optuna
@@ -68,6 +69,12 @@ class StudyResult:
     best: Path | None
     course: Course | None
     settled_after: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<result of study '{self.study}': {len(self.records)} trials, {self.answer.answer}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.verdict)}</b></p><p>nas_attn.open_study({escape(repr(self.study))})</p>"
 
     @property
     def ranking(self) -> Ranking:

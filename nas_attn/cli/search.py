@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a search, group by group; each has a field of the same name in study files."""
     parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
     parser.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
+    parser.add_argument(
+        "--logger", metavar="NAME", help="log each trial as a run: tensorboard | csv | wandb | mlflow [none]"
+    )
     parser.add_argument("--verify", action="store_true", help="then verify the first placement on the test data")
     parser.add_argument(
         "--as-new", action="store_true", help="where a study of that name has other settings, begin STUDY-2"
@@ -60,14 +63,17 @@ def strategy_names() -> list[str]:
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan, run the trials, show the ranking."""
     from nas_attn.cli._console import wide_console
-
     request = _request(arguments)
+    if arguments.logger is not None:
+        from nas_attn.training.full.loggers import check_logger
+
+        check_logger(arguments.logger)
     from nas_attn.study.setup.begin import as_new
     from nas_attn.study.setup.resolve import resolve
 
     resolved = resolve(request)
     resolved = as_new(resolved) if arguments.as_new else resolved
-    status = _search(resolved, wide_console(), dry=arguments.dry_run)
+    status = _search(resolved, wide_console(), dry=arguments.dry_run, logger=arguments.logger)
     if arguments.dry_run:
         return status
     return _verify(resolved) if arguments.verify and status == 0 else status
@@ -93,7 +99,7 @@ def _request(arguments: argparse.Namespace) -> StudyRequest:
     return StudyRequest(**{**written, **given_settings(arguments, FIELDS)})
 
 
-def _search(resolved: Resolved, console: Console, *, dry: bool) -> int:
+def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | None) -> int:
     """Show the plan; unless that was all that was asked for, search."""
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
@@ -111,7 +117,7 @@ def _search(resolved: Resolved, console: Console, *, dry: bool) -> int:
         return 0
     console.print()
     progress = SearchProgress(console, pace, cost=resolved.settings.cost)
-    _show(_run(resolved, progress, console), resolved, console)
+    _show(_run(resolved, progress, console, logger), resolved, console)
     return 0
 
 
@@ -133,15 +139,19 @@ def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) ->
     )
 
 
-def _run(resolved: Resolved, progress: SearchProgress, console: Console) -> StudyResult:
+def _run(resolved: Resolved, progress: SearchProgress, console: Console, logger: str | None) -> StudyResult:
     from nas_attn.cli._stop import stops_as_ctrl_c
     from nas_attn.cli._warnings import warnings_on
     from nas_attn.study.run import run_study
+    from nas_attn.study.setup.folder import StudyFolder
+    from nas_attn.study.trial_log import TrialLog
 
+    folder = StudyFolder.of(resolved.settings.study).path
+    listener = progress if logger is None else TrialLog(logger, folder, progress)
     with stops_as_ctrl_c():
         try:
             with progress, warnings_on(console):
-                return run_study(resolved, progress, follow=progress.follow)
+                return run_study(resolved, listener, follow=progress.follow)
         except KeyboardInterrupt:
             console.print(_stopped(resolved, progress), soft_wrap=True)
             raise

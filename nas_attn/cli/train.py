@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--patience", type=int, metavar="N", help="stop after N epochs without a better IoU [never]"
     )
     parser.add_argument("--against-plain", action="store_true", help="train the baseline too, and compare")
+    parser.add_argument(
+        "--logger", metavar="NAME", help="also log the epochs: tensorboard | csv | wandb | mlflow [none]"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run [runs/ARCHITECTURE-DATA]")
 
 
@@ -66,9 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.data.named import plain_name, read_data
     from nas_attn.models.catalogue import catalogue
     from nas_attn.training.full import train
+    from nas_attn.training.full.loggers import check_logger, logged
     from nas_attn.wording.placements import describe
 
     settings = _settings(arguments)
+    if arguments.logger is not None:
+        check_logger(arguments.logger)
     if arguments.output is not None:
         check_folder(arguments.output)
     architecture = read_architecture(arguments.architecture, catalogue())
@@ -79,8 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(f"data          {_in_words(dataset)}")
     console.print(f"folder        {output}")
     try:
-        with FitReporter(console) as reporter:
-            result = train(architecture, dataset, settings, output, report=reporter)
+        with FitReporter(console) as reporter, logged(arguments.logger, output, reporter) as report:
+            result = train(architecture, dataset, settings, output, report=report)
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on")
         raise

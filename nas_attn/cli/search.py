@@ -63,6 +63,7 @@ def strategy_names() -> list[str]:
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan, run the trials, show the ranking."""
     from nas_attn.cli._console import wide_console
+
     request = _request(arguments)
     if arguments.logger is not None:
         from nas_attn.training.full.loggers import check_logger

@@ -14,8 +14,10 @@ _COLOURS = {
     "gate": "#ee8866",
     "pam": "#ffaabb",
     "bam": "#c9b0e8",
+    "tam": "#d0b48c",
+    "gltr": "#b7c9b0",
 }
-COLOURS = (*_COLOURS.values(), "#d0b48c", "#b7c9b0")
+COLOURS = tuple(_COLOURS.values())
 
 
 def colour_of_kind(kind: str) -> str:

@@ -53,11 +53,12 @@ def report_page(facts: StudyFacts) -> str:
 def _header(facts: StudyFacts, parts: _Parts) -> str:
     links = "".join(f'<li><a href="#{part.name}">{safe(part.title)}</a></li>' for part in parts.sections)
     remarks = "".join(f'<p class="remark">{safe(remark)}</p>' for remark in facts.remarks)
-    holding = f"<p>{safe(line)}</p>" if (line := holding_line(facts)) else ""
+    said, line = answer_text(facts.verdict), holding_line(facts)
+    holding = f"<p>{safe(line)}</p>" if line and line not in said else ""
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
         f'<h1>{safe(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
-        f'{answer_box(facts)}<p class="verdict">{safe(answer_text(facts.verdict))}</p>{holding}{remarks}'
+        f'{answer_box(facts)}<p class="verdict">{safe(said)}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )
 

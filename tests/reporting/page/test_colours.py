@@ -145,8 +145,8 @@ def test_the_name_of_every_module_can_be_read_on_its_colour(colour: str) -> None
 
 
 def test_the_usual_kinds_have_colours_of_their_own_and_keep_them() -> None:
-    """Those of the space that most begin with: eight kinds and none."""
-    usual = ["se", "eca", "cbam", "scse", "ca", "gate", "pam", "bam"]
+    """Those of the spaces that most begin with, for images and for clips."""
+    usual = ["se", "eca", "cbam", "scse", "ca", "gate", "pam", "bam", "tam", "gltr"]
     assert len({colour_of_kind(kind) for kind in usual}) == len(usual)
     assert colour_of_kind("simam") == colour_of_kind("simam") in COLOURS
 

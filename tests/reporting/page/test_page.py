@@ -297,6 +297,12 @@ def test_a_verified_gain_replaces_what_the_search_measured(facts_of: Facts) -> N
         assert found["Verified on test data?"] == "yes, confirmed"
 
 
+def test_the_same_sentence_does_not_stand_twice_in_the_head(facts_of: Facts) -> None:
+    facts = facts_of(40)
+    head = report_page(facts_of(40, verifications=(verified(facts, 0, 0.031),))).partition("<main")[0]
+    assert head.count("Confirmed: ") <= 1
+
+
 def test_each_class_has_its_iou_beside_the_baselines(facts_of: Facts) -> None:
     page = report_page(facts_of(40, classes=("background", "cell")))
     table = page.partition("IoU of each class")[2].partition("</table>")[0]

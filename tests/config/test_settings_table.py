@@ -16,7 +16,7 @@ from nas_attn.config.settings import BUILT_IN, COSTS, FIELDS, GROUPS, PRECISIONS
 from nas_attn.document.words import members, split
 from nas_attn.strategy import STRATEGIES
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+SETTINGS = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def flags() -> argparse.ArgumentParser:
@@ -85,8 +85,8 @@ def test_every_argument_of_python_reaches_the_request(monkeypatch: pytest.Monkey
     assert found == [StudyRequest(**given)]  # type: ignore[arg-type]
 
 
-def test_the_table_of_the_readme_is_the_table() -> None:
-    assert settings_table() in README, f"put this into README:\n{settings_table()}"
+def test_the_table_of_the_docs_is_the_table() -> None:
+    assert settings_table() in SETTINGS, f"put this into docs/settings.md:\n{settings_table()}"
 
 
 def test_the_help_lists_the_strategies_that_are_registered() -> None:

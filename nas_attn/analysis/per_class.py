@@ -7,6 +7,7 @@ from statistics import fmean
 
 from nas_attn.analysis.result import RankedPlacement, Ranking
 from nas_attn.budget import Budget
+from nas_attn.metric import Metric
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 
@@ -49,6 +50,13 @@ def mean_ious(records: Sequence[TrialRecord], placement: Placement) -> ClassIous
     by_class = zip(*(score.iou_per_class for score in scores), strict=True)
     known = ([value for value in values if value is not None] for values in by_class)
     return tuple(fmean(values) if values else None for values in known)
+
+
+def as_compared(ious: ClassIous, metric: Metric) -> ClassIous:
+    """By the ratio of a study's metric: the same, or Dice of each class."""
+    if not metric.dice:
+        return ious
+    return tuple(None if iou is None else 2 * iou / (1 + iou) for iou in ious)
 
 
 def named_ious(ious: ClassIous, classes: Sequence[str]) -> dict[str, float | None]:

@@ -128,8 +128,8 @@ class SearchProgress:
         table.add_column(no_wrap=True, overflow="ellipsis")
         running = self._pace.running(self._records)
         for number, seconds in list(running.items())[:_WORKER_ROWS]:
-            steps = self._steps.get(number, StepCount())
-            shown = f"{steps.taken}/{steps.total} steps" if steps.total else "begins"
+            steps = self._steps.get(number)  # of a trial that runs elsewhere, nothing is known
+            shown = f"{steps.taken}/{steps.total} steps" if steps is not None and steps.total else ""
             placement = Text(describe(self._records[number].placement))
             table.add_row(Text(f"trial {number}"), Text(duration(seconds)), Text(shown), placement)
         if len(running) > _WORKER_ROWS:

@@ -105,4 +105,6 @@ def _classes_text(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranki
     if first is None:
         return ""
     found, plain = paired_ious(records, first, ranking)
-    return classes_sentence(ledger.context.get("classes", ()), found, plain, f"number {first.rank}")
+    return classes_sentence(
+        ledger.context.get("classes", ()), found, plain, f"number {first.rank}", ranking.metric
+    )

@@ -145,6 +145,7 @@ def _json(verified: VerifiedClaim, classes: Sequence[str]) -> str:
 
 
 def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: Console) -> None:
+    from nas_attn.analysis.by_metric import metric_of
     from nas_attn.wording.classes import classes_sentence
     from nas_attn.wording.confirmation import looks_sentences
     from nas_attn.wording.verifications import ablation_sentences, verification_sentences
@@ -155,7 +156,7 @@ def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: 
         *verification_sentences(result, again),
         *ablation_sentences(result),
         *looks_sentences(verified.n_looks),
-        classes_sentence(classes, *_class_ious(verified), "the placement"),
+        classes_sentence(classes, *_class_ious(verified), "the placement", metric_of(verified.records)),
     ):
         if sentence:
             console.print(sentence, soft_wrap=True)

@@ -10,6 +10,7 @@ import pytest
 from nas_attn.analysis import rank, ranking_json
 from nas_attn.analysis.per_class import mean_ious, named_ious, paired_ious, ranked_ious
 from nas_attn.budget import Budget
+from nas_attn.metric import METRICS
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
@@ -57,9 +58,13 @@ def test_the_json_of_a_ranking_names_the_classes(records):
 
 
 def test_a_sentence_tells_them():
-    said = classes_sentence(("ground", "cell", "rare"), (0.92, 0.65, None), (0.91, 0.45, None), "number 1")
-    assert said == "IoU x100 of each class, number 1 (baseline): ground 92.0 (91.0), cell 65.0 (45.0)."
-    assert classes_sentence((), (), (), "number 1") == ""
+    iou, dice = METRICS["mean-iou"], METRICS["mean-dice"]
+    given = ("ground", "cell", "rare"), (0.92, 0.65, None), (0.91, 0.45, None), "number 1"
+    said = classes_sentence(*given, iou)
+    assert said == "IoU of a class x100, number 1 (baseline): ground 92.0 (91.0), cell 65.0 (45.0)."
+    assert classes_sentence((), (), (), "number 1", iou) == ""
+    said = classes_sentence(*given, dice)  # 2 * 0.65 / 1.65 and so on
+    assert said == "Dice of a class x100, number 1 (baseline): ground 95.8 (95.3), cell 78.8 (62.1)."
 
 
 def test_names_stand_by_their_values():

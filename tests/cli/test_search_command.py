@@ -53,7 +53,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         "network  U-Net of depth 3, 4 base channels, batch norm, transpose upsampling: 30.6k parameters",
         "trial    4 steps of 2 crops of 16 px, float32 (preset: cpu, built-in data)",
         "device   cpu, 1 worker with one thread",
-        "trials   10: 7 reference architectures, 1 proposal",
+        "trials   10: 8 reference architectures, 0 proposals",
         "done     nothing yet",
         "time     about ",
         "IoU      IoU of a class: ",

@@ -9,7 +9,7 @@ from html import escape
 
 from nas_attn.analysis import RankedPlacement, RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.analysis.claimed import verification_of
-from nas_attn.analysis.per_class import paired_ious
+from nas_attn.analysis.per_class import as_compared, paired_ious
 from nas_attn.record import State
 from nas_attn.reporting.page.ablation import ablation_chart
 from nas_attn.reporting.page.chart import Chart, Table
@@ -134,13 +134,14 @@ def _class_table(row: RankedPlacement, facts: StudyFacts) -> str:
     """The IoU of each class, of a placement and of the baseline."""
     if facts.ranking.plain is None or row.is_plain or not facts.classes:
         return ""
-    found = paired_ious(facts.records, row, facts.ranking)
+    metric = facts.ranking.metric
+    found = [as_compared(ious, metric) for ious in paired_ious(facts.records, row, facts.ranking)]
     rows = [
         (name, percent(one), percent(base), "-" if one is None or base is None else points(one - base))
         for name, one, base in zip(facts.classes, *found, strict=False)
     ]
-    table = Table.of(("class", "IoU x100", "baseline", "difference"), rows)
-    return table_markup(table, "IoU of each class, over the seeds that both have")
+    table = Table.of(("class", "x100", "baseline", "difference"), rows)
+    return table_markup(table, f"{metric.of_class}, over the seeds that both have")
 
 
 def _holds(facts: StudyFacts) -> str:

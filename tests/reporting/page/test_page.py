@@ -305,5 +305,5 @@ def test_the_same_sentence_does_not_stand_twice_in_the_head(facts_of: Facts) -> 
 
 def test_each_class_has_its_iou_beside_the_baselines(facts_of: Facts) -> None:
     page = report_page(facts_of(40, classes=("background", "cell")))
-    table = page.partition("IoU of each class")[2].partition("</table>")[0]
+    table = page.partition("IoU of a class, over")[2].partition("</table>")[0]
     assert re.findall(r"<td class=\"figures\">(background|cell)</td>", table) == ["background", "cell"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from statistics import fmean
 
 from nas_attn.budget import Budget
 from nas_attn.cli._time_left import seconds_left, slowness, trial_seconds
 from nas_attn.record import State, TrialRecord
+from nas_attn.step_count import StepCount
 
 Top = Callable[[Sequence[TrialRecord]], Budget | None]
 """The budget of full trials by the trials so far; None where it is not known yet."""
@@ -48,6 +50,8 @@ class Pace:
         self._started = clock()
         self._begun: dict[int, float] = {}
         self._done_before: set[int] | None = None
+        self._first_steps: dict[int, tuple[float, int]] = {}
+        self._step_seconds: dict[int, float] = {}
 
     @property
     def elapsed(self) -> float:
@@ -63,6 +67,17 @@ class Pace:
             if record.state is State.RUNNING:
                 self._begun.setdefault(record.number, now)
 
+    def follow(self, number: int, steps: StepCount) -> None:
+        """Measure how long a step of a trial takes here, where as many trials run as are to.
+
+        Args:
+            number: of the trial.
+            steps: that its training has taken.
+        """
+        since, before = self._first_steps.setdefault(number, (self._clock(), steps.taken))
+        if steps.taken > before:
+            self._step_seconds[number] = (self._clock() - since) / (steps.taken - before)
+
     def running(self, records: Sequence[TrialRecord]) -> dict[int, float]:
         """For how long each trial has run that is under way, in seconds."""
         now = self._clock()
@@ -74,7 +89,8 @@ class Pace:
         """What a trial to come takes, in seconds."""
         budgets = (record.budget for record in records)
         top = self._top(records) or max((self._first, *budgets), key=lambda budget: budget.steps)
-        return trial_seconds(records, top, self._first, self._forecast)
+        measured = self._first.steps * fmean(self._step_seconds.values()) if self._step_seconds else 0.0
+        return trial_seconds(records, top, self._first, max(self._forecast, measured))
 
     def left(self, records: Sequence[TrialRecord]) -> float:
         """Seconds until all trials have ended, if none is left out."""

@@ -68,6 +68,7 @@ class SearchProgress:
     def follow(self, number: int, steps: StepCount) -> None:
         """Show how far the training of a trial is."""
         self._steps[number] = steps
+        self._pace.follow(number, steps)
 
     def so_far(self) -> str:
         """How many trials have ended, and the best of them, in a line."""

@@ -224,3 +224,17 @@ def test_the_clock_of_this_process_slows_the_estimate_down(records):
     one.note(done)
 
     assert one.left(done) == pytest.approx(1.5 * 26 * 40 / 2)
+
+
+def test_steps_under_way_correct_the_forecast_before_a_trial_has_ended(records):
+    """Timed alone, a trial of 200 steps took 10 s; beside others a step takes 0.2 s."""
+    clock = Clock()
+    one = pace(trials=30, clock=clock)
+    running = [replace(record, state=State.RUNNING, outcome=None) for record in records[:2]]
+    one.note(running)
+    assert one.each(running) == 10
+    for seconds, taken in ((8.0, 0), (10.0, 10), (12.0, 20)):  # 8 s went by until it was built
+        clock.now = seconds
+        one.follow(0, StepCount(taken, 200))
+    assert one.each(running) == pytest.approx(40)
+    assert one.each(timed(records, 25.0, 25.0, 25.0)) == 25, "trials that have ended tell more"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nas_attn.api import insert, load, read_space, remove, save, search
+    from nas_attn.api import insert, load, open_study, predict, read_space, remove, save, search, train
     from nas_attn.models.placement import AttentionSpec, Location, Placement
     from nas_attn.space import SearchSpace
 
@@ -22,10 +22,13 @@ __all__ = [
     "SearchSpace",
     "insert",
     "load",
+    "open_study",
+    "predict",
     "read_space",
     "remove",
     "save",
     "search",
+    "train",
 ]
 
 _HOMES = {
@@ -35,10 +38,13 @@ _HOMES = {
     "SearchSpace": "nas_attn.space",
     "insert": "nas_attn.api",
     "load": "nas_attn.api",
+    "open_study": "nas_attn.api",
+    "predict": "nas_attn.api",
     "read_space": "nas_attn.api",
     "remove": "nas_attn.api",
     "save": "nas_attn.api",
     "search": "nas_attn.api",
+    "train": "nas_attn.api",
 }
 
 

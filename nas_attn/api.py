@@ -10,14 +10,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from nas_attn.architecture import read_architecture
 from nas_attn.budget import PLAIN
 from nas_attn.config.described import with_settings
 from nas_attn.config.settings import FIELDS
+from nas_attn.data.from_memory import folder_of_data
+from nas_attn.data.named import plain_name, read_data
+from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.export.formats import known_formats, targets
 from nas_attn.export.insertion import insert_architecture, remove_attention
 from nas_attn.export.save import Saved
@@ -27,6 +32,8 @@ from nas_attn.metric import MEAN_IOU
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.notebook_progress import progress_bar
+from nas_attn.opened import OpenedStudy, open_study
 from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
 from nas_attn.study.run import StudyResult, run_study
@@ -34,18 +41,37 @@ from nas_attn.study.setup.asked import named_network
 from nas_attn.study.setup.request import request_from
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.training import fresh_network
+from nas_attn.training.full import FitResult, FitSettings, PredictionReport
+from nas_attn.training.full import predict as segment
+from nas_attn.training.full import train as fit
+from nas_attn.training.full.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from nas_attn.record import TrialRecord
     from nas_attn.study.loop import Listener
 
-__all__ = ["Saved", "StudyResult", "insert", "load", "read_space", "remove", "save", "search"]
+__all__ = [
+    "FitResult",
+    "OpenedStudy",
+    "PredictionReport",
+    "Saved",
+    "StudyResult",
+    "insert",
+    "load",
+    "open_study",
+    "predict",
+    "read_space",
+    "remove",
+    "save",
+    "search",
+    "train",
+]
 
 
 @with_settings
 def search(
     space: str = "unet_attention",
-    data: str | Path = "synthetic",
+    data: str | Path | object = "synthetic",
     *,
     trials: int | None = None,
     timeout: str | None = None,
@@ -88,23 +114,75 @@ def search(
     out_of_memory: str = "fail",
     log_level: str = "info",
     listener: Listener | None = None,
+    progress: bool | None = None,
 ) -> StudyResult:
     """What ``nas-attn search`` does: train placements, rank them, export the best.
 
     The study lies in ``studies/`` below the current folder; the same call goes on with it. Workers are
     processes of their own, so call this below ``if __name__ == "__main__":`` in a script.
 
+    ``data`` may also be a pair of images and masks (arrays or tensors), or a PyTorch ``Dataset`` of (image, mask):
+    they are written below ``nas-attn-data/``, once, so that the study can go on and be verified.
+
     Args:
         {settings}
         listener: called with all records whenever one of them changes.
+        progress: whether a bar is shown; None shows one in notebooks and on terminals.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
     """
     given = locals()
     asked = {name: given[name] for name in FIELDS}
-    texts = {"space": str(space), "data": str(data), "network": named_network(network)}
+    texts = {"space": str(space), "data": _data(data), "network": named_network(network)}
     request = request_from({**asked, **texts, "weights": None if weights is None else str(weights)})
-    return run_study(resolve(request), listener or _ignore)
+    resolved = resolve(request)
+    with progress_bar(resolved.settings.trials, shown=progress) as bar:
+        return run_study(resolved, _both(bar, listener))
+
+
+def train(
+    architecture: str | Path, data: str | Path | object, output: str | Path | None = None, **settings: Any
+) -> FitResult:
+    """What ``nas-attn train`` does: train an architecture in full, with Lightning, and test it.
+
+    Args:
+        architecture: a file that ``nas-attn export`` wrote, or a study, of which its best.
+        data: a folder, ``synthetic``, a pair of images and masks, or a ``Dataset`` of (image, mask).
+        output: folder of the run; ``runs/`` with the names of both where left out.
+        settings: of ``nas_attn.training.full.FitSettings``, such as ``epochs``, ``seed`` and ``against_plain``.
+    Raises:
+        NasAttnError: something cannot be used as it is; every problem says what would be right.
+    """
+    chosen = _fit_settings(settings)
+    subject = read_source(str(architecture)).architecture
+    dataset = read_data(_data(data), subject.image_size, longest_side=chosen.longest_side)
+    name = f"{Path(architecture).stem}-{plain_name(dataset.name)}"
+    return fit(subject, dataset, chosen, Path("runs") / name if output is None else Path(output))
+
+
+def predict(
+    run: str | Path | tuple[str | Path, str | Path],
+    images: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    tile: int | None = None,
+    accelerator: str = "auto",
+) -> PredictionReport:
+    """What ``nas-attn predict`` does: segment images with a trained network.
+
+    Args:
+        run: the folder of a training, or an architecture file and its weights.
+        images: files, or folders of images.
+        output: folder for masks/, overlays/ and legend.png.
+        tile: side of overlapping tiles, in pixels; None for whole images where they are not very large.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+    Raises:
+        NasAttnError: something cannot be used as it is; every problem says what would be right.
+    """
+    architecture, weights = run if isinstance(run, tuple) else _files_of(Path(run))
+    paths = [Path(images)] if isinstance(images, (str, Path)) else list(map(Path, images))
+    network = read_architecture(architecture, catalogue())
+    return segment(network, Path(weights), paths, Path(output), tile=tile, accelerator=accelerator)
 
 
 def read_space(
@@ -232,5 +310,35 @@ def save(
     return tuple(_save(read_source(str(source), pick, storage), files, image_size))
 
 
-def _ignore(records: Sequence[TrialRecord]) -> None:
-    """A listener that does not care."""
+def _both(bar: Listener, other: Listener | None) -> Listener:
+    """Both are told of every change."""
+
+    def tell(records: Sequence[TrialRecord]) -> None:
+        bar(records)
+        if other is not None:
+            other(records)
+
+    return tell
+
+
+def _data(data: object) -> str:
+    """A folder or a word as it is; what is in memory is written down, and named by its folder."""
+    return str(data) if isinstance(data, (str, Path)) else str(folder_of_data(data))
+
+
+def _files_of(run: Path) -> tuple[Path, Path]:
+    """The architecture and the weights of a training."""
+    folder = RunFolder(run)
+    return folder.architecture, folder.weights
+
+
+def _fit_settings(settings: dict[str, Any]) -> FitSettings:
+    """As they were given.
+
+    Raises:
+        UsageError: one has another name.
+    """
+    known = [field.name for field in fields(FitSettings)]
+    if unknown := [name for name in settings if name not in known]:
+        raise UsageError([f"train: unknown setting '{name}'; {did_you_mean(name, known)}" for name in unknown])
+    return FitSettings(**settings)

@@ -57,6 +57,11 @@ class Metric:
         return "Dice" if self.dice else "IoU"
 
     @property
+    def of_class(self) -> str:
+        """What a class has: ``IoU of a class``."""
+        return f"{self._ratio} of a class"
+
+    @property
     def title(self) -> str:
         """In words: ``mean Dice per image``."""
         return (

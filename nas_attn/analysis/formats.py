@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from nas_attn.analysis.result import RankedPlacement, Ranking
 
@@ -34,7 +36,11 @@ COLUMNS = (
 )
 
 
-def ranking_json(ranking: Ranking, top: int | None = None) -> str:
+def ranking_json(
+    ranking: Ranking,
+    top: int | None = None,
+    per_class: Mapping[str, Mapping[str, float | None]] = MappingProxyType({}),
+) -> str:
     """A JSON list with one object for each placement, best first.
 
     IoU is a fraction of 1; what is not known is null; ``placement`` maps every location to its attention.
@@ -42,9 +48,18 @@ def ranking_json(ranking: Ranking, top: int | None = None) -> str:
     Args:
         ranking: what to write.
         top: how many rows; all where left out.
+        per_class: IoU of each class by the id of each placement; left out where nothing is known of it.
     """
-    rows = [dict(zip(COLUMNS, _values(row), strict=True)) for row in ranking.rows[:top]]
+    rows = [
+        values | _of_classes(per_class.get(row.placement.id))
+        for row, values in zip(ranking.rows, ranking_rows(ranking)[:top], strict=False)
+    ]
     return json.dumps(rows, indent=2, allow_nan=False)
+
+
+def ranking_rows(ranking: Ranking) -> list[dict[str, object]]:
+    """A row for each placement, best first, as plain values by the names of ``COLUMNS``."""
+    return [dict(zip(COLUMNS, _values(row), strict=True)) for row in ranking.rows]
 
 
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
@@ -61,6 +76,10 @@ def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
         values = dict(zip(COLUMNS, _values(row), strict=True)) | {"placement": str(row.placement)}
         writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values.values()])
     return file.getvalue()
+
+
+def _of_classes(ious: Mapping[str, float | None] | None) -> dict[str, object]:
+    return {} if ious is None else {"iou_per_class": dict(ious)}
 
 
 def _values(row: RankedPlacement) -> tuple[object, ...]:

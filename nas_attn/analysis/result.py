@@ -131,6 +131,9 @@ class Ranking:
     image_groups: int | None = None
     fewest_groups_of_a_class: int | None = None
 
+    def __repr__(self) -> str:
+        return f"<ranking of {len(self.rows)} placements by {self.metric.name} and {self.cost}>"
+
     @property
     def budget(self) -> Budget | None:
         """Of all runs that were used; None where there are none."""

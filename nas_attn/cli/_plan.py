@@ -12,10 +12,15 @@ from nas_attn.commands import command
 from nas_attn.data import absent_classes
 from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
+from nas_attn.record import State
 from nas_attn.wording.numbers import amount, counted, duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nas_attn.cli._pace import Pace
     from nas_attn.data import Dataset
+    from nas_attn.record import TrialRecord
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.strategy.settings import StudySettings
     from nas_attn.study.setup.resolve import Resolved
@@ -24,14 +29,14 @@ if TYPE_CHECKING:
 _ON_PROOF = "once they are validated"
 
 
-def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: float) -> Table:
+def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> Table:
     """A search in a dozen lines.
 
     Args:
         resolved: the search.
         agenda: what its trials will be.
-        n_done: trials that the study has already.
-        trial_seconds: expected time of a trial.
+        records: trials that the study has already.
+        pace: how long it will take.
     """
     from nas_attn.study.database.storage import describe_storage
     from nas_attn.study.setup.begin import study_url
@@ -41,7 +46,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
     metric = METRICS[settings.metric].of(recipe.multi_label)
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain
     table = Table.grid(padding=(0, 2))
-    left = max(0, settings.trials - n_done)
+    n_done = sum(record.state is not State.RUNNING for record in records)
     rows = (
         ("study", f"{settings.study}, in {describe_storage(study_url(resolved))}"),
         ("data", _data(resolved)),
@@ -59,7 +64,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, n_done: int, trial_seconds: f
         ("device", f"{', '.join(settings.devices)}, {_workers(settings.workers, settings.device_kind)}"),
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
-        ("time", _time(settings, left, trial_seconds)),
+        ("time", _time(settings, agenda, records, pace)),
         (metric.word, f"{metric.definition}{_left_out(resolved)}{_unverified(metric, dataset)}"),
     )
     for name, text in rows:
@@ -105,11 +110,14 @@ def _proposers(settings: StudySettings) -> str:
     return f"by {settings.strategy}" + (f" with {turns} seeds in turn" if turns > 1 else "")
 
 
-def _time(settings: StudySettings, left: int, trial_seconds: float) -> str:
-    needed = left * trial_seconds / settings.workers
-    if settings.timeout is not None and settings.timeout < needed:
-        return f"{duration(settings.timeout)}, and until what runs is finished ({trial_seconds:.1f} s a trial)"
-    return f"about {duration(needed)} ({trial_seconds:.1f} s a trial)"
+def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
+    """By the same estimate as the display's."""
+    needed, each = pace.left(records), f"{pace.each(records):.1f} s a trial"
+    if settings.timeout is not None and pace.expected(records) < settings.trials:
+        return f"{duration(needed)}, and until what runs is finished ({each})"
+    if agenda.course(records) is None:
+        return f"at least {duration(needed)}, more with each doubling of the steps ({each})"
+    return f"about {duration(needed)} ({each})"
 
 
 def placements(size: int) -> str:

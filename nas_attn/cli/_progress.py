@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +13,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas_attn.analysis import RankedPlacement, Ranking, rank
+from nas_attn.analysis import COSTS, RankedPlacement, Ranking, rank
 from nas_attn.cli._console import Harmless
+from nas_attn.cli._pace import Pace
 from nas_attn.record import Role, State, TrialRecord
+from nas_attn.step_count import StepCount
 from nas_attn.wording.numbers import amount, duration
 from nas_attn.wording.placements import describe
 from nas_attn.wording.rankings import gained
@@ -23,6 +25,7 @@ from nas_attn.wording.rankings import gained
 _PAUSE_PER_RANKING = 20.0
 """A ranking for the display may take a twentieth of the time at most."""
 _FRONT_ROWS = 6
+_WORKER_ROWS = 8
 _LINES = 20
 _PHASES = {Role.CONTROL: "reference architectures", Role.PROPOSAL: "proposals", Role.FINALIST: "finals"}
 
@@ -31,47 +34,46 @@ class SearchProgress:
     """Shows how far a search is; call it with all records whenever one of them changes.
 
     Args:
-        console: where to show it.
-        trials: how many there shall be in the end.
-        workers: trials that run at once.
+        console: where to show it; on a terminal it is drawn anew twice a second, whatever happens.
+        pace: of the search.
         cost: the second objective.
-        trial_seconds: expected time of a trial, until trials have shown theirs.
-        timeout: seconds of all trials together after which none begins; None for no limit.
-        spent: what of these the trials have taken so far.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        *,
-        trials: int,
-        workers: int,
-        cost: str,
-        trial_seconds: float,
-        timeout: float | None = None,
-        spent: Callable[[Sequence[TrialRecord]], float] = lambda records: 0.0,
-    ) -> None:
+    def __init__(self, console: Console, pace: Pace, *, cost: str) -> None:
         self._console = console
-        self._trials = trials
-        self._workers = workers
+        self._pace = pace
         self._cost = cost
-        self._trial_seconds = trial_seconds
-        self._timeout = timeout
-        self._spent = spent
-        self._started = time.monotonic()
         self._told = -1
-        self._last: Ranking | None = None
+        self._records: Sequence[TrialRecord] = ()
+        self._steps: dict[int, StepCount] = {}
+        self._ranking = rank((), cost=cost)
         self._again = 0.0
-        self._live = Live(console=console, refresh_per_second=2, transient=True) if console.is_terminal else None
+        self._live = (
+            Live(console=console, refresh_per_second=2, transient=True, get_renderable=self._harmless)
+            if console.is_terminal
+            else None
+        )
 
     def __call__(self, records: Sequence[TrialRecord]) -> None:
         """Show the state of the search."""
-        done = sum(record.state is not State.RUNNING for record in records)
+        self._records = tuple(records)
+        self._pace.note(records)
         if self._live is not None:
-            self._live.update(Harmless(self._display(records, done)))
-        elif done != self._told and done % max(1, self._expected(records, done) // _LINES) == 0:
-            self._told = done
-            self._console.print(self._line(records, done), soft_wrap=True)
+            self._rank(patient=True)
+        elif self._done != self._told and self._done % max(1, self._pace.expected(records) // _LINES) == 0:
+            self._told = self._done
+            self._rank()
+            self._console.print(self._line(), soft_wrap=True)
+
+    def follow(self, number: int, steps: StepCount) -> None:
+        """Show how far the training of a trial is."""
+        self._steps[number] = steps
+        self._pace.follow(number, steps)
+
+    def so_far(self) -> str:
+        """How many trials have ended, and the best of them, in a line."""
+        self._rank()
+        return f"{self._count()}; {_best(self._ranking)}"
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -84,46 +86,56 @@ class SearchProgress:
         if self._live is not None:
             self._live.stop()
 
-    def _display(self, records: Sequence[TrialRecord], done: int) -> RenderableType:
-        ranking = self._ranking(records)
+    @property
+    def _done(self) -> int:
+        return sum(record.state is not State.RUNNING for record in self._records)
+
+    def _harmless(self) -> RenderableType:
+        return Harmless(self._display())
+
+    def _display(self) -> RenderableType:
+        records, pace = self._records, self._pace
         bar = Table.grid(padding=(0, 2))
+        times = f"{duration(pace.elapsed)} so far, {self._left_text()}"
         bar.add_row(
-            ProgressBar(total=self._expected(records, done), completed=done, width=40),
-            self._count(done),
-            f"{duration(time.monotonic() - self._started)} so far, {duration(self._left(records, done))} left",
+            ProgressBar(total=pace.expected(records), completed=self._done, width=24), self._count(), times
         )
-        lines = [Text(f"now: {_phase(records)}{_failures(records)}"), Text(_best(ranking), style="bold")]
-        return Group(bar, *lines, _front(ranking))
+        phase = Text(f"now: {_phase(records)}{_failures(records)}")
+        return Group(bar, phase, self._workers(), Text(_best(self._ranking), style="bold"), _front(self._ranking))
 
-    def _line(self, records: Sequence[TrialRecord], done: int) -> str:
-        ranking = rank(records, cost=self._cost)
-        left = duration(self._left(records, done))
-        return f"{self._count(done)}{_failures(records)}, about {left} left; {_best(ranking)}"
+    def _line(self) -> str:
+        return f"{self._count()}{_failures(self._records)}, {self._left_text()}; {_best(self._ranking)}"
 
-    def _ranking(self, records: Sequence[TrialRecord]) -> Ranking:
-        """As it was a moment ago, where making it anew would take more than a small share of the time."""
+    def _left_text(self) -> str:
+        return f"about {duration(self._pace.left(self._records))} left"
+
+    def _rank(self, *, patient: bool = False) -> None:
+        """Make the ranking anew; patiently, where that takes no more than a small share of the time."""
         now = time.monotonic()
-        if self._last is None or now >= self._again:
-            self._last = rank(records, cost=self._cost)
-            self._again = time.monotonic() + _PAUSE_PER_RANKING * (time.monotonic() - now)
-        return self._last
+        if patient and now < self._again:
+            return
+        self._ranking = rank(self._records, cost=self._cost)
+        self._again = time.monotonic() + _PAUSE_PER_RANKING * (time.monotonic() - now)
 
-    def _count(self, done: int) -> str:
-        return f"{done} trials" if self._timeout is not None else f"{done}/{self._trials} trials"
+    def _count(self) -> str:
+        n_done = self._done
+        return f"{n_done} trials" if self._pace.timeout is not None else f"{n_done}/{self._pace.trials} trials"
 
-    def _left(self, records: Sequence[TrialRecord], done: int) -> float:
-        by_number = max(0, self._trials - done) * self._each(records) / self._workers
-        if self._timeout is None:
-            return by_number
-        return min(by_number, max(0.0, self._timeout - self._spent(records)))
-
-    def _expected(self, records: Sequence[TrialRecord], done: int) -> int:
-        """How many trials there will be, as far as that is known."""
-        return min(self._trials, done + round(self._left(records, done) * self._workers / self._each(records)))
-
-    def _each(self, records: Sequence[TrialRecord]) -> float:
-        seconds = [record.outcome.seconds for record in records if record.outcome is not None]
-        return max(1e-3, sum(seconds) / len(seconds) if seconds else self._trial_seconds)
+    def _workers(self) -> RenderableType:
+        """A row for each trial under way: which, since when, its steps."""
+        table = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        running = self._pace.running(self._records)
+        for number, seconds in list(running.items())[:_WORKER_ROWS]:
+            steps = self._steps.get(number)  # of a trial that runs elsewhere, nothing is known
+            shown = f"{steps.taken}/{steps.total} steps" if steps is not None and steps.total else ""
+            placement = Text(describe(self._records[number].placement))
+            table.add_row(Text(f"trial {number}"), Text(duration(seconds)), Text(shown), placement)
+        if len(running) > _WORKER_ROWS:
+            return Group(table, Text(f"and {len(running) - _WORKER_ROWS} more"))
+        return table
 
 
 def _phase(records: Sequence[TrialRecord]) -> str:
@@ -165,13 +177,7 @@ def _front(ranking: Ranking) -> Table:
     front = sorted((row for row in ranking.rows if row.on_front), key=lambda row: row.iou_expected, reverse=True)
     for row in front[:_FRONT_ROWS]:
         gain = "" if row.is_plain else gained(row)
-        cost = amount(row.cost.macs) if ranking.cost == "macs" else amount(_cost(row, ranking.cost))
+        cost = amount(COSTS[ranking.cost](row.cost) or 0.0)
         placement = Text(describe(row.placement), no_wrap=True, overflow="ellipsis")
         table.add_row(placement, f"{100 * row.iou_mean:.1f}", gain, str(row.n_seeds), cost)
     return table
-
-
-def _cost(row: RankedPlacement, cost: str) -> float:
-    from nas_attn.analysis import COSTS
-
-    return COSTS[cost](row.cost) or 0.0

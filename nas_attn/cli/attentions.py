@@ -4,15 +4,20 @@ nas-attn attentions                                   every kind
 nas-attn attentions cbam                              cbam in full: its options, its cost, its name in a space
 nas-attn attentions --family context --stage skip     the kinds that look at context and may stand at a skip
 nas-attn attentions --max-macs 1M --max-parameters 1k the cheap ones
+nas-attn attentions --json                            any of these as JSON
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from nas_attn.cli._attention_costs import DEEP, FRAMES, SHALLOW
 from nas_attn.cli._kind_filter import KindFilter
+from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.errors import RegistryError, UsageError, did_you_mean
 from nas_attn.models.catalogue import KINDS, catalogue, docstring_of
@@ -32,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", metavar="STAGE", help=f"only what may stand there: {stages}")
     parser.add_argument("--max-macs", metavar="COUNT", help=f"only what takes at most so many at {SHALLOW}: 5M")
     parser.add_argument("--max-parameters", metavar="COUNT", help="only what has at most so many there: 2k")
+    parser.add_argument("--json", action="store_true", help="a JSON list, one object for each kind")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,10 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.cli._console import wide_console
 
     chosen = KindFilter.of(arguments)
-    if arguments.name is None:
-        _print_all(wide_console(), chosen, tuple(catalogue().values()))
-    elif chosen != KindFilter():
+    if arguments.name is not None and chosen != KindFilter():
         raise UsageError("NAME shows one kind; leave it out where --family, --stage or --max-... choose")
+    if arguments.json:
+        kinds = [_kind(arguments.name)] if arguments.name else _chosen(chosen, tuple(catalogue().values()))
+        say(json.dumps([_facts(kind) for kind in kinds], indent=2, ensure_ascii=False))
+    elif arguments.name is None:
+        _print_all(wide_console(), chosen, tuple(catalogue().values()))
     else:
         _print_one(wide_console(), _kind(arguments.name), docstring_of(arguments.name))
     return 0
@@ -55,12 +64,30 @@ def _kind(name: str) -> AttentionKind:
     return kinds[name]
 
 
+def _chosen(chosen: KindFilter, kinds: Sequence[AttentionKind]) -> list[AttentionKind]:
+    return [kind for kind in kinds if chosen.takes(kind) and chosen.affords(*SHALLOW.cost(kind))]
+
+
+def _facts(kind: AttentionKind) -> dict[str, Any]:
+    """What is printed of a kind, as plain values."""
+    costs = {
+        str(site): dict(zip(("parameters", "macs"), site.cost(kind), strict=True)) for site in (SHALLOW, DEEP)
+    }
+    return {
+        "name": kind.name,
+        "title": kind.title,
+        "paper": kind.paper,
+        "family": str(kind.family),
+        "stages": [str(stage) for stage in kind.stages],
+        "options": [{**asdict(option), "allowed": str(option.allowed)} for option in kind.all_options],
+        "costs": costs,
+    }
+
+
 def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind, ...]) -> None:
     table = _table("kind", "what and whose", "where", "options", ">parameters", ">MACs")
-    for kind in filter(chosen.takes, kinds):
+    for kind in _chosen(chosen, kinds):
         parameters, macs = SHALLOW.cost(kind)
-        if not chosen.affords(parameters, macs):
-            continue
         options = "\n".join(f"{option.name}={_text(option.default)}" for option in kind.options)
         whose = f"{kind.title}\n{kind.paper}" if kind.paper else kind.title
         where = _places(kind) if len(kind.stages) != 3 else _places(kind).replace(" ", "\n")

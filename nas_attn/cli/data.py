@@ -29,6 +29,8 @@ Exit status: 0 where the folder can be used, 2 where it cannot.
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 _SIZES_SHOWN = 4
 YAML_NAME = "dataset.yaml"
+UNUSABLE_STATUS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the dataset.yaml that would read a folder that fails",
     )
+    parser.add_argument("--json", action="store_true", help="what was found, and its problems, as one object")
     add_settings(parser, ("longest_side", "space"), defaults={"longest_side": "as a search here"})
 
 
@@ -71,6 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     side, least = _as_in_a_search(arguments)
     report = check_folder(arguments.folder, longest_side=side, least_side=least)
+    if arguments.json:
+        say(json.dumps(asdict(report), indent=2, ensure_ascii=False))
+        return 0 if report.usable else UNUSABLE_STATUS
     proposed = None if report.usable else _proposed(arguments.folder, side)
     if proposed is not None and arguments.write:
         _write(arguments.folder, proposed)

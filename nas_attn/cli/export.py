@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from nas_attn.cli._flags import JOINING, add_settings
+from nas_attn.cli._output import check_writable
 from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.errors import UsageError
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         return _print(arguments, formats)
     files = targets(arguments.output, formats)
+    for file in files.values():
+        check_writable(file)
     subject = read_source(arguments.source, arguments.pick, arguments.storage)
     architecture = subject.architecture
     rank = "" if architecture.results is None else f"rank {architecture.results.rank}, "

@@ -42,6 +42,7 @@ VERBS = {
     "network": "show where attention may stand in a network of your own",
     "attentions": "list the attention kinds, or show one",
     "data": "check a folder of images and masks",
+    "completion": "print a script that completes commands in your shell",
 }
 
 USAGE_STATUS = 2

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas_attn.cli._output import check_writable
 from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.steps import step
@@ -54,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.study.setup.asked import network_named
 
     _check_numbers(arguments)
+    if arguments.output is not None:
+        check_writable(arguments.output)
     asked = network_named(arguments.network)
     if arguments.weights is not None:
         asked = replace(asked, weights=arguments.weights)

@@ -5,12 +5,14 @@ or the folder above them. OUT gets masks/ (8-bit PNG of class indices, as large 
 with every class but the first drawn over it) and legend.png. An image that cannot be used does not keep the others
 from being segmented; it is named at the end, and the exit status is 2.
 
-  nas-attn predict runs/best-nuclei/architecture.yaml runs/best-nuclei/weights.safetensors IMAGES -o predictions
+  nas-attn predict runs/best-nuclei IMAGES -o predictions
+  nas-attn predict best.yaml weights.safetensors IMAGES -o predictions
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nas_attn.cli._console import wide_console
 from nas_attn.cli._flags import add_accelerator
-from nas_attn.errors import NasAttnError
+from nas_attn.commands import command
+from nas_attn.errors import NasAttnError, UsageError
 from nas_attn.wording.numbers import counted
 
 if TYPE_CHECKING:
@@ -29,8 +32,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("architecture", type=Path, metavar="ARCHITECTURE", help="file of the architecture")
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="weights.safetensors of a run of it")
+    parser.add_argument(
+        "trained", type=Path, metavar="RUN", help=f"folder of '{command('train')}', or ARCHITECTURE.yaml WEIGHTS"
+    )
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="files, or folders of images")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write into")
     parser.add_argument(
@@ -45,15 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.models.catalogue import catalogue
     from nas_attn.training.full import predict
 
-    architecture = read_architecture(arguments.architecture, catalogue())
+    path, weights, images = _trained(arguments.trained, arguments.images)
+    architecture = read_architecture(path, catalogue())
     console = wide_console(soft_wrap=True)
     columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
         report = predict(
             architecture,
-            arguments.weights,
-            arguments.images,
+            weights,
+            images,
             arguments.output,
             tile=arguments.tile,
             accelerator=arguments.accelerator,
@@ -63,6 +68,24 @@ def run(arguments: argparse.Namespace) -> int:
     if report.problems:
         raise NasAttnError(report.problems)
     return 0
+
+
+def _trained(named: Path, others: Sequence[Path]) -> tuple[Path, Path, Sequence[Path]]:
+    """Architecture, weights and images.
+
+    Raises:
+        UsageError: a file of an architecture without the weights or without images.
+    """
+    from nas_attn.training.full.run_folder import RunFolder
+
+    if named.is_dir():
+        run = RunFolder(named)
+        if not run.weights.is_file():
+            raise UsageError(f"{named}: holds no weights.safetensors; give the folder of a finished training")
+        return run.architecture, run.weights, others
+    if len(others) < 2:
+        raise UsageError(f"{named}: is no folder of a run; behind an architecture file give WEIGHTS and IMAGES")
+    return named, others[0], others[1:]
 
 
 def _show(report: PredictionReport, output: Path, console: Console) -> None:

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the ranking."""
     from nas_attn.analysis import rank, ranking_csv, ranking_json
+    from nas_attn.analysis.per_class import ranked_ious
     from nas_attn.study.setup.find import open_study
 
     if arguments.top is not None and arguments.top < 1:
@@ -45,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     records = _judged(ledger, arguments)
     ranking = rank(records, cost=arguments.cost or ledger.identity["cost"])
     if arguments.json:
-        say(ranking_json(ranking, arguments.top))
+        classes = ledger.context.get("classes", ())
+        say(ranking_json(ranking, arguments.top, ranked_ious(records, ranking, classes)))
     elif arguments.csv:
         say(ranking_csv(ranking, arguments.top), end="")
     else:
@@ -85,8 +87,24 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metr
     proof = is_on_proof(ledger.identity)
     console.print(budget_text(records, ranking, ladder, on_proof=proof))
     console.print("\n".join(others), soft_wrap=True)
+    if text := _classes_text(ledger, records, ranking):
+        console.print(text, soft_wrap=True)
     row = claimed_row(ranking)
     if row is None or (ranking.rows[0].is_plain and verification_of(row, ranking, verifications) is None):
         return  # nothing is claimed, and nothing was verified
     console.print()
     console.print("\n".join(confirmation_sentences(ledger.name, row, ranking, verifications)))
+
+
+def _classes_text(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking) -> str:
+    """The IoU of each class of the first placement with attention, beside the baseline's."""
+    from nas_attn.analysis.per_class import paired_ious
+    from nas_attn.wording.classes import classes_sentence
+
+    first = next((row for row in ranking.rows if not row.is_plain), None)
+    if first is None:
+        return ""
+    found, plain = paired_ious(records, first, ranking)
+    return classes_sentence(
+        ledger.context.get("classes", ()), found, plain, f"number {first.rank}", ranking.metric
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings
+from nas_attn.cli._output import check_writable
 from nas_attn.cli._say import say
 from nas_attn.errors import NasAttnError, UsageError
 from nas_attn.steps import step
@@ -75,5 +76,4 @@ def _check(output: Path) -> None:
         raise UsageError(f"{output}: is a folder; write such as {output / 'report.html'}")
     if output.exists() and not output.is_file():
         raise UsageError(f"{output}: is no regular file; name a file such as report.html")
-    if not output.parent.is_dir():
-        raise UsageError(f"{output}: there is no folder {output.parent}")
+    check_writable(output)

@@ -22,8 +22,14 @@ from nas_attn.config.described import described_settings
 from nas_attn.config.settings import FIELDS, GROUPS, StudyRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from nas_attn.cli._pace import Pace
+    from nas_attn.cli._progress import SearchProgress
+    from nas_attn.record import TrialRecord
+    from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.study.run import StudyResult
     from nas_attn.study.setup.resolve import Resolved
 
@@ -33,6 +39,10 @@ _TOP = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a search, group by group; each has a field of the same name in study files."""
     parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
+    parser.add_argument(
+        "--logger", metavar="NAME", help="log each trial as a run: tensorboard | csv | wandb | mlflow [none]"
+    )
     parser.add_argument("--verify", action="store_true", help="then verify the first placement on the test data")
     parser.add_argument(
         "--as-new", action="store_true", help="where a study of that name has other settings, begin STUDY-2"
@@ -55,12 +65,18 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.cli._console import wide_console
 
     request = _request(arguments)
+    if arguments.logger is not None:
+        from nas_attn.training.full.loggers import check_logger
+
+        check_logger(arguments.logger)
     from nas_attn.study.setup.begin import as_new
     from nas_attn.study.setup.resolve import resolve
 
     resolved = resolve(request)
     resolved = as_new(resolved) if arguments.as_new else resolved
-    status = _search(resolved, wide_console())
+    status = _search(resolved, wide_console(), dry=arguments.dry_run, logger=arguments.logger)
+    if arguments.dry_run:
+        return status
     return _verify(resolved) if arguments.verify and status == 0 else status
 
 
@@ -84,41 +100,76 @@ def _request(arguments: argparse.Namespace) -> StudyRequest:
     return StudyRequest(**{**written, **given_settings(arguments, FIELDS)})
 
 
-def _search(resolved: Resolved, console: Console) -> int:
+def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | None) -> int:
+    """Show the plan; unless that was all that was asked for, search."""
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
-    from nas_attn.cli._stop import stops_as_ctrl_c
-    from nas_attn.cli._warnings import warnings_on
     from nas_attn.strategy.schedule.agenda import Agenda
-    from nas_attn.study.run import n_trials_done, run_study
+    from nas_attn.study.run import trials_so_far
+    from nas_attn.study.setup.folder import StudyFolder
+
+    records, agenda = trials_so_far(resolved), Agenda(resolved.settings, resolved.costs)
+    if not dry:
+        StudyFolder.of(resolved.settings.study).make()  # or refused, before anything takes time
+    pace = _pace(resolved, agenda, records)
+    console.print(plan_table(resolved, agenda, records, pace))
+    if dry:
+        console.print("\nNothing was begun (--dry-run).")
+        return 0
+    console.print()
+    progress = SearchProgress(console, pace, cost=resolved.settings.cost)
+    _show(_run(resolved, progress, console, logger), resolved, console)
+    return 0
+
+
+def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) -> Pace:
+    """Where the study has trials already, these tell what one takes; else a few steps are timed."""
+    from nas_attn.cli._pace import Pace
     from nas_attn.study.setup.forecast import forecast_seconds
 
     settings = resolved.settings
-    n_done = n_trials_done(resolved)
-    agenda = Agenda(settings, resolved.costs)
-    trial_seconds = forecast_seconds(resolved) if n_done < settings.trials else 0.0
-    console.print(plan_table(resolved, agenda, n_done, trial_seconds))
-    console.print()
-    progress = SearchProgress(
-        console,
+    known = any(record.outcome is not None for record in records)
+    return Pace(
         trials=settings.trials,
         workers=settings.workers,
-        cost=settings.cost,
-        trial_seconds=trial_seconds,
+        first=settings.budget,
+        forecast=0.0 if known else forecast_seconds(resolved),
+        top=lambda found: None if (course := agenda.course(found)) is None else course.top,
         timeout=settings.timeout,
         spent=agenda.spent,
     )
+
+
+def _run(resolved: Resolved, progress: SearchProgress, console: Console, logger: str | None) -> StudyResult:
+    from nas_attn.cli._stop import stops_as_ctrl_c
+    from nas_attn.cli._warnings import warnings_on
+    from nas_attn.study.run import run_study
+    from nas_attn.study.setup.folder import StudyFolder
+    from nas_attn.study.trial_log import TrialLog
+
+    folder = StudyFolder.of(resolved.settings.study).path
+    listener = progress if logger is None else TrialLog(logger, folder, progress)
     with stops_as_ctrl_c():
         try:
             with progress, warnings_on(console):
-                result = run_study(resolved, progress)
+                return run_study(resolved, listener, follow=progress.follow)
         except KeyboardInterrupt:
-            console.print(
-                f"Stopped. What is finished is kept in studies/{settings.study}; the same command goes on with it."
-            )
+            console.print(_stopped(resolved, progress), soft_wrap=True)
             raise
-    _show(result, resolved, console)
-    return 0
+
+
+def _stopped(resolved: Resolved, progress: SearchProgress) -> str:
+    """What a search that was stopped has found, and the command that goes on with it."""
+    from nas_attn.study.setup.folder import StudyFolder
+
+    folder = StudyFolder.of(resolved.settings.study)
+    storage = resolved.request.storage
+    repeats = folder.settings.is_file() and storage is None
+    typed = f"\n  {command('search', config=folder.settings)}" if repeats else ""
+    return (
+        f"{progress.so_far()}\n"
+        f"Stopped. What is finished is kept in {folder.path}; the same command goes on with it.{typed}"
+    )
 
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:

@@ -3,12 +3,15 @@
 nas-attn spaces                     one line for each space that has a name
 nas-attn spaces unet_attention      locations x kinds, sizes, limits, the cheapest and the dearest placement
 nas-attn spaces my_space.yaml       the same for a file of your own: every problem in it is named
+nas-attn spaces unet_attention --json
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -16,10 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.cli._console import wide_console
+from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.document import shown_path
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.space import SearchSpace, list_spaces, read_space
+from nas_attn.space.find import SpaceSummary
 
 if TYPE_CHECKING:
     from nas_attn.cli._costs import Costed, Extremes
@@ -32,13 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-size", type=int, metavar="N", help="H and W of an image (the file's, or 128)")
     parser.add_argument("--in-channels", type=int, metavar="N", help="channels of an image (the file's, or 3)")
     parser.add_argument("--classes", type=int, metavar="N", help="K, background included (the file's, or 2)")
+    parser.add_argument("--json", action="store_true", help="the list, or the space, as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List the spaces, or show one."""
     console = wide_console()
     if arguments.space is None:
-        _print_list(console)
+        if arguments.json:
+            _say_json([_summary_facts(summary) for summary in list_spaces()])
+        else:
+            _print_list(console)
         return 0
     from nas_attn.models.catalogue import catalogue
 
@@ -50,8 +59,44 @@ def run(arguments: argparse.Namespace) -> int:
         base_channels=arguments.base_channels,
         image_size=arguments.image_size,
     )
-    _print_space(console, space)
+    if arguments.json:
+        _say_json(_space_facts(space))
+    else:
+        _print_space(console, space)
     return 0
+
+
+def _say_json(facts: object) -> None:
+    say(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+def _summary_facts(summary: SpaceSummary) -> dict[str, Any]:
+    return asdict(summary) | {"path": str(summary.path)}
+
+
+def _space_facts(space: SearchSpace) -> dict[str, Any]:
+    """What is printed of a space, as plain values."""
+    from nas_attn.cli._costs import extremes
+
+    found = extremes(space)
+    ends = {"baseline": found.plain, "cheapest": found.cheapest, "dearest": found.dearest}
+    return {
+        "name": space.name,
+        "description": space.description,
+        "network": space.network.headline,
+        "image_size": [space.height, space.width],
+        "placements": space.size,
+        "choices": {str(location): [str(spec) for spec in specs] for location, specs in space.choices},
+        "dropped": [[str(gone.location), str(gone.spec)] for gone in space.dropped],
+        "costs": {
+            name: {
+                "parameters": one.cost.parameters,
+                "macs": one.cost.macs,
+                "attention": _attention(one.placement),
+            }
+            for name, one in ends.items()
+        },
+    }
 
 
 def count_text(number: int) -> str:

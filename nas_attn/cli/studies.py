@@ -1,8 +1,15 @@
-"""List the studies in ./studies."""
+"""List the studies in ./studies.
+
+nas-attn studies
+nas-attn studies --json
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._say import say
@@ -12,51 +19,94 @@ from nas_attn.errors import NasAttnError
 if TYPE_CHECKING:
     from rich.table import Table
 
+_WIDE = 110
+"""Columns of a terminal from which all of the table's fit."""
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A study in a line.
+
+    Args:
+        study: its name.
+        space: of its placements.
+        data: of its trials.
+        strategy: who proposed.
+        cost: the second objective.
+        trials: that are complete.
+        failed: trials.
+        baseline: mean score of the plain U-Net; None where it has not run.
+        best: the first of its ranking, in words; empty where there is none.
+    """
+
+    study: str
+    space: str
+    data: str
+    strategy: str
+    cost: str
+    trials: int
+    failed: int
+    baseline: float | None
+    best: str
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A list takes no arguments."""
+    """Describe the command line."""
+    parser.add_argument("--json", action="store_true", help="a JSON list, one object for each study")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line for each study; one that cannot be read says so."""
-    from nas_attn.cli._console import wide_console
     from nas_attn.study.setup.find import study_names
 
-    names = study_names()
-    if not names:
-        first = command("search", space="unet_attention", trials=200)
-        say(f"no studies yet in studies/; begin one with: {first}")
-        return 0
-    rows: list[tuple[str, ...]] = []
+    found: list[_Study] = []
     problems: list[str] = []
-    for name in names:
+    for name in study_names():
         try:
-            rows.append(_cells(name))
+            found.append(_summary(name))
         except NasAttnError as error:
             problems += error.problems
         except (KeyError, TypeError, ValueError) as error:  # of a hand, or of a version, that left something out
             problems.append(f"studies/{name}: is damaged ({type(error).__name__}: {error})")
-    console = wide_console()
-    if rows:
-        console.print(_table(rows))
-    for problem in problems:
-        console.print(f"cannot be read: {problem}", soft_wrap=True)
+    if arguments.json:
+        say(json.dumps([*map(asdict, found), *({"problem": problem} for problem in problems)], indent=2))
+    else:
+        _show(found, problems)
     return 0
 
 
-def _table(rows: list[tuple[str, ...]]) -> Table:
+def _show(found: Sequence[_Study], problems: Sequence[str]) -> None:
+    from nas_attn.cli._console import wide_console
+
+    if not found and not problems:
+        first = command("search", space="unet_attention", trials=200)
+        say(f"no studies yet in studies/; begin one with: {first}")
+        return
+    console = wide_console()
+    if found:
+        console.print(_table(found, wide=console.width >= _WIDE))
+    for problem in problems:
+        console.print(f"cannot be read: {problem}", soft_wrap=True)
+
+
+def _table(found: Sequence[_Study], *, wide: bool) -> Table:
+    """All columns, or those that a narrow terminal has room for."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for title in ("study", "space", "data", "strategy", "cost", "trials", "failed", "plain x100", "best"):
-        table.add_column(title, no_wrap=title != "best", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    names = ["study", "space", "data", "strategy", "cost", "trials", "failed", "baseline", "best"]
+    names = names if wide else ["study", "data", "trials", "baseline", "best"]
+    for name in names:
+        title = f"{name} x100" if name == "baseline" else name
+        table.add_column(title, no_wrap=name not in ("best", "data"), overflow="fold")
+    for one in found:
+        values = asdict(one) | {"baseline": "" if one.baseline is None else f"{100 * one.baseline:.1f}"}
+        table.add_row(*(str(values[name]) for name in names))
     return table
 
 
-def _cells(name: str) -> tuple[str, ...]:
+def _summary(name: str) -> _Study:
     from nas_attn.analysis import rank
     from nas_attn.record import State
     from nas_attn.study.setup.find import open_study
@@ -66,14 +116,14 @@ def _cells(name: str) -> tuple[str, ...]:
     records, identity = ledger.records(), ledger.identity
     ranking = rank(records, cost=identity["cost"])
     states = [record.state for record in records]
-    return (
+    return _Study(
         name,
         identity["space"]["name"],
         identity["data"],
         identity["strategy"],
         identity["cost"],
-        str(states.count(State.COMPLETE)),
-        str(states.count(State.FAILED)),
-        f"{100 * ranking.plain.iou_mean:.1f}" if ranking.plain else "",
+        states.count(State.COMPLETE),
+        states.count(State.FAILED),
+        ranking.plain.iou_mean if ranking.plain else None,
         describe(ranking.rows[0].placement) if ranking.rows else "",
     )

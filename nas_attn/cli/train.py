@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from nas_attn.cli._console import wide_console
 from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
+from nas_attn.cli._output import check_folder
 from nas_attn.commands import command
 from nas_attn.errors import UsageError
 from nas_attn.losses import ASKED
@@ -25,7 +26,6 @@ from nas_attn.losses import ASKED
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas_attn.architecture import Architecture
     from nas_attn.data import Dataset
     from nas_attn.training.full import FitSettings
 
@@ -58,27 +58,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--patience", type=int, metavar="N", help="stop after N epochs without a better IoU [never]"
     )
     parser.add_argument("--against-plain", action="store_true", help="train the baseline too, and compare")
+    parser.add_argument(
+        "--logger", metavar="NAME", help="also log the epochs: tensorboard | csv | wandb | mlflow [none]"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run [runs/ARCHITECTURE-DATA]")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, show."""
     from nas_attn.architecture import read_architecture
+    from nas_attn.data.named import plain_name, read_data
     from nas_attn.models.catalogue import catalogue
     from nas_attn.training.full import train
+    from nas_attn.training.full.loggers import check_logger, logged
     from nas_attn.wording.placements import describe
 
     settings = _settings(arguments)
+    if arguments.logger is not None:
+        check_logger(arguments.logger)
+    if arguments.output is not None:
+        check_folder(arguments.output)
     architecture = read_architecture(arguments.architecture, catalogue())
-    dataset = _dataset(arguments.data, architecture, settings.longest_side)
-    output = arguments.output or Path("runs") / f"{arguments.architecture.stem}-{_file_name(dataset.name)}"
+    dataset = read_data(arguments.data, architecture.image_size, longest_side=settings.longest_side)
+    output = arguments.output or Path("runs") / f"{arguments.architecture.stem}-{plain_name(dataset.name)}"
     console = _console()
     console.print(f"architecture  {describe(architecture.placement)}")
     console.print(f"data          {_in_words(dataset)}")
     console.print(f"folder        {output}")
     try:
-        with FitReporter(console) as reporter:
-            result = train(architecture, dataset, settings, output, report=reporter)
+        with FitReporter(console) as reporter, logged(arguments.logger, output, reporter) as report:
+            result = train(architecture, dataset, settings, output, report=report)
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on")
         raise
@@ -120,26 +129,6 @@ def _devices(text: str) -> int | None:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is no number of devices; give such as 2, or auto")
     return int(text)
-
-
-def _dataset(source: str, architecture: Architecture, longest_side: int | None) -> Dataset:
-    from nas_attn.data import BUILT_IN, read_folder
-    from nas_attn.data.readers import asked_reader
-
-    if asked := asked_reader(source):
-        return asked.load()
-    if source not in BUILT_IN:
-        return read_folder(Path(source), longest_side=longest_side)
-    if longest_side is not None:
-        raise UsageError(
-            "--longest-side is for folders; synthetic images are made in the architecture's image_size"
-        )
-    return BUILT_IN[source](image_size=architecture.image_size)
-
-
-def _file_name(name: str) -> str:
-    """A name in which nothing means something to a file system, and which is not too long for one."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:80]
 
 
 def _in_words(dataset: Dataset) -> str:

@@ -14,6 +14,8 @@ in any case). The search's own trials stay as they are.
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
@@ -23,6 +25,7 @@ from nas_attn.commands import command
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nas_attn.analysis.per_class import ClassIous
     from nas_attn.study.setup.join import JoinRequest
     from nas_attn.study.verified import VerifiedClaim
 
@@ -48,15 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
     request, console = _request(arguments), wide_console()
     with stops_as_ctrl_c():
         try:
-            verified = _verified(arguments, request, console)
+            verified, classes = _verified(arguments, request, console)
         except KeyboardInterrupt:
             if not arguments.json:
                 console.print("Stopped. What is finished is kept; the same command goes on with it.")
             raise
     if arguments.json:
-        say(verified.result.to_json())
+        say(_json(verified, classes))
     else:
-        _show(verified, _command(arguments), console)
+        _show(verified, classes, _command(arguments), console)
     return 0
 
 
@@ -69,7 +72,10 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
     return JoinRequest(arguments.study, **given)  # type: ignore[arg-type]  # given_settings has judged each
 
 
-def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Console) -> VerifiedClaim:
+def _verified(
+    arguments: argparse.Namespace, request: JoinRequest, console: Console
+) -> tuple[VerifiedClaim, tuple[str, ...]]:
+    """The verification, and the names of the classes."""
     from nas_attn.analysis import rank
     from nas_attn.data import absent_classes
     from nas_attn.study.claim import Claim
@@ -94,7 +100,7 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
     tell(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
     if absent := absent_classes(resolved.dataset.test, resolved.dataset.classes):
         tell(f"the mean is without {', '.join(absent)}, which no test mask holds")
-    return verify(
+    verified = verify(
         resolved,
         folder,
         claim,
@@ -102,6 +108,7 @@ def _verified(arguments: argparse.Namespace, request: JoinRequest, console: Cons
         ablate=arguments.ablate,
         listener=lambda finished, wanted: tell(f"{finished}/{wanted} runs"),
     )
+    return verified, tuple(resolved.dataset.classes)
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -119,7 +126,27 @@ def _command(arguments: argparse.Namespace) -> str:
     )
 
 
-def _show(verified: VerifiedClaim, again: str, console: Console) -> None:
+def _class_ious(verified: VerifiedClaim) -> tuple[ClassIous, ClassIous]:
+    """On the test data, of the winner and of the baseline."""
+    from nas_attn.analysis.per_class import mean_ious
+    from nas_attn.models.placement import NONE
+
+    winner = verified.result.winner
+    plain = type(winner)(tuple((location, NONE) for location, _ in winner))
+    return mean_ious(verified.records, winner), mean_ious(verified.records, plain)
+
+
+def _json(verified: VerifiedClaim, classes: Sequence[str]) -> str:
+    from nas_attn.analysis.per_class import named_ious
+
+    winner, plain = (named_ious(ious, classes) for ious in _class_ious(verified))
+    found = json.loads(verified.result.to_json())
+    return json.dumps({**found, "iou_per_class": {"winner": winner, "plain": plain}}, indent=2)
+
+
+def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: Console) -> None:
+    from nas_attn.analysis.by_metric import metric_of
+    from nas_attn.wording.classes import classes_sentence
     from nas_attn.wording.confirmation import looks_sentences
     from nas_attn.wording.verifications import ablation_sentences, verification_sentences
 
@@ -129,5 +156,7 @@ def _show(verified: VerifiedClaim, again: str, console: Console) -> None:
         *verification_sentences(result, again),
         *ablation_sentences(result),
         *looks_sentences(verified.n_looks),
+        classes_sentence(classes, *_class_ious(verified), "the placement", metric_of(verified.records)),
     ):
-        console.print(sentence, soft_wrap=True)
+        if sentence:
+            console.print(sentence, soft_wrap=True)

@@ -53,6 +53,7 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 
 
 def _work(request: JoinRequest, console: Console) -> int:
+    from nas_attn.cli._pace import Pace
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.cli._warnings import warnings_on
     from nas_attn.study.run import run_joined
@@ -64,14 +65,14 @@ def _work(request: JoinRequest, console: Console) -> int:
     if found := hint(resolved, ledger):
         console.print(found, soft_wrap=True)
     settings = resolved.settings
-    progress = SearchProgress(
-        console,
+    pace = Pace(
         trials=settings.trials,
         workers=max(settings.workers, settings.parallel),
-        cost=settings.cost,
-        trial_seconds=forecast_seconds(resolved),
+        first=settings.budget,
+        forecast=forecast_seconds(resolved),
     )
+    progress = SearchProgress(console, pace, cost=settings.cost)
     with progress, warnings_on(console):
-        records = run_joined(resolved, folder, ledger, progress)
+        records = run_joined(resolved, folder, ledger, progress, follow=progress.follow)
     console.print(f"study '{settings.study}' has its {len(records)} trials", soft_wrap=True)
     return 0

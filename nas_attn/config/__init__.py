@@ -1,1 +1,1 @@
-"""Every setting of a search, declared once: flags, study files, the Python signature and README are made of it."""
+"""Every setting of a search, declared once: flags, study files, the Python signature and docs are made of it."""

@@ -1,4 +1,4 @@
-"""The table of settings in words: for the help of flags, the docs of the Python functions and README."""
+"""The table of settings in words: for the help of flags, the docs of the Python functions and the pages."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def described_settings() -> Mapping[str, Described]:
 
 
 def settings_table() -> str:
-    """The table of README."""
+    """The table of ``docs/settings.md``."""
     rows = [
         " | ".join((f"| `{one.flag}`", one.allowed.replace("|", "/"), one.default, f"{_coded(one.about)} |"))
         for one in described_settings().values()

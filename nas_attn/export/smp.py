@@ -88,10 +88,11 @@ def smp_arguments(architecture: Architecture) -> dict[str, Any]:
     problems = [
         f"{location} has {spec}"
         for location, spec in placement.attended
-        if location not in decoder or spec != _scse()
+        if location not in decoder or _unstarted(spec) != _scse()
     ]
     if scse and not problems:
-        problems = [f"{location} has no attention" for location in decoder if placement[location] != _scse()]
+        empty = [location for location in decoder if _unstarted(placement[location]) != _scse()]
+        problems = [f"{location} has no attention" for location in empty]
     if problems:
         problems[-1] += f"; smp has {_scse()} in the whole decoder, or nothing at all"
     if scse and network.base_channels < REDUCTION:
@@ -112,6 +113,11 @@ def smp_arguments(architecture: Architecture) -> dict[str, Any]:
 
 def _scse() -> AttentionSpec:
     return KINDS["scse"].kind.spec({"reduction": REDUCTION, "min_hidden": 1})
+
+
+def _unstarted(spec: AttentionSpec) -> AttentionSpec:
+    """Without the start that was published, which is smp's too, and changes no computation."""
+    return AttentionSpec(spec.kind, tuple(pair for pair in spec.options if pair != ("start", "paper")))
 
 
 def _differences(architecture: Architecture) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from html import escape
 from pathlib import Path
 
 import optuna
@@ -21,6 +22,7 @@ from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.record import State, TrialRecord
+from nas_attn.step_count import StepCount
 from nas_attn.strategy.schedule.agenda import Agenda, Course
 from nas_attn.study.again import begun_again
 from nas_attn.study.answer import answer_by
@@ -36,7 +38,7 @@ from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import architecture_of
 from nas_attn.study.workers.pool import Pool
-from nas_attn.study.workers.process_pool import ProcessPool
+from nas_attn.study.workers.process_pool import Follow, ProcessPool
 from nas_attn.study.workers.ray_pool import RayPool
 from nas_attn.study.workers.room import crowded
 from nas_attn.study.workers.worker_process import WorkerLog
@@ -68,6 +70,12 @@ class StudyResult:
     course: Course | None
     settled_after: int | None = None
 
+    def __repr__(self) -> str:
+        return f"<result of study '{self.study}': {len(self.records)} trials, {self.answer.answer}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.verdict)}</b></p><p>nas_attn.open_study({escape(repr(self.study))})</p>"
+
     @property
     def ranking(self) -> Ranking:
         """Of the placements."""
@@ -79,14 +87,23 @@ class StudyResult:
         return answer_text(self.answer)
 
 
+def _nobody(number: int, steps: StepCount) -> None:
+    """Who follows no steps."""
+
+
 def run_study(
-    resolved: Resolved, listener: Listener, *, pool: AbstractContextManager[Pool] | None = None
+    resolved: Resolved,
+    listener: Listener,
+    *,
+    follow: Follow = _nobody,
+    pool: AbstractContextManager[Pool] | None = None,
 ) -> StudyResult:
     """Bring a study to its number of trials; one that was begun before goes on.
 
     Args:
         resolved: the search.
         listener: called with all records whenever one of them changes.
+        follow: told now and then how far the trials are that run in processes of this machine.
         pool: who evaluates; None starts one process for each worker.
     Raises:
         StudyError: the study was made with other settings, is being searched already, or cannot be stored; its
@@ -100,7 +117,9 @@ def run_study(
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
         rescue = _rescue(ledger, resolved, folder)
-        records = _searched(resolved, folder, ledger, listener, pool, "worker")
+        records = _searched(
+            resolved, folder, ledger, listener, partial(_workers, resolved, folder, "worker", follow, pool)
+        )
         ranking = rank(records, cost=settings.cost)
         try:
             answer = answer_by(ledger, records, ranking, read_verifications(ledger))
@@ -118,6 +137,7 @@ def run_joined(
     ledger: Ledger,
     listener: Listener,
     *,
+    follow: Follow = _nobody,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> tuple[TrialRecord, ...]:
     """Search a study together with those who have begun it, until it has its trials.
@@ -127,13 +147,16 @@ def run_joined(
         folder: for logs and decoded images.
         ledger: of the study.
         listener: called with all records whenever one of them changes.
+        follow: told now and then how far the trials are that run in processes of this machine.
         pool: who evaluates; None starts one process for each worker.
     Raises:
         StudyError: the workers or the storage fail.
     """
     name = f"{platform.node()}-{os.getpid()}"
     with logging_to(folder.log(name), resolved.request.log_level):
-        return _searched(resolved, folder, ledger, listener, pool, f"{name}-worker")
+        return _searched(
+            resolved, folder, ledger, listener, partial(_workers, resolved, folder, f"{name}-worker", follow, pool)
+        )
 
 
 def _searched(
@@ -141,8 +164,7 @@ def _searched(
     folder: StudyFolder,
     ledger: Ledger,
     listener: Listener,
-    pool: AbstractContextManager[Pool] | None,
-    log_name: str,
+    start: Callable[[], AbstractContextManager[Pool]],
 ) -> tuple[TrialRecord, ...]:
     settings, records, url = resolved.settings, begun_again(ledger), study_url(resolved)
     storage = describe_storage(url)
@@ -150,7 +172,7 @@ def _searched(
     agenda = Agenda(settings, resolved.costs)
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
-    with pool or _workers(resolved, folder, log_name) as workers:
+    with start() as workers:
         return run_trials(settings, ledger, agenda, workers, listener, _rescue(ledger, resolved, folder))
 
 
@@ -174,10 +196,19 @@ def _rescued(study: Rescued, folder: StudyFolder, url: str, records: Sequence[Tr
     )
 
 
-def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> AbstractContextManager[Pool]:
+def _workers(
+    resolved: Resolved,
+    folder: StudyFolder,
+    log_name: str,
+    follow: Follow,
+    given: AbstractContextManager[Pool] | None,
+) -> AbstractContextManager[Pool]:
+    """Those that were given, else new ones."""
     request, settings = resolved.request, resolved.settings
+    if given is not None:
+        return given
     if request.engine != RAY:
-        return processes(resolved, folder, log_name)
+        return processes(resolved, folder, log_name, follow)
     # Ray gives a worker its GPU, which is then the only one that it sees.
     on_gpu = settings.device_kind != "cpu"
     evaluators = [replace(one, device=settings.device_kind) for one in resolved.evaluators()]
@@ -187,12 +218,13 @@ def _workers(resolved: Resolved, folder: StudyFolder, log_name: str) -> Abstract
     return RayPool(evaluators, logs, address=address, gpus=share, fingerprint=settings.fingerprint)
 
 
-def processes(resolved: Resolved, folder: StudyFolder, log_name: str) -> ProcessPool:
+def processes(resolved: Resolved, folder: StudyFolder, log_name: str, follow: Follow = _nobody) -> ProcessPool:
     """Workers that share the decoded images; these are decoded anew where they are damaged meanwhile."""
     if problem := crowded(resolved.settings.workers, machine_bytes()):
         log.warning(problem)
     packed = partial(packed_images, resolved.dataset, resolved.settings.space.network.frames, folder)
-    return ProcessPool(resolved.evaluators(packed()), _worker_logs(resolved, folder, log_name), mend=packed)
+    logs = _worker_logs(resolved, folder, log_name)
+    return ProcessPool(resolved.evaluators(packed()), logs, mend=packed, follow=follow)
 
 
 def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list[WorkerLog]:
@@ -202,15 +234,24 @@ def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list
     return [WorkerLog(path, level) for path in paths]
 
 
-def n_trials_done(resolved: Resolved) -> int:
-    """How many trials of the study are finished already; 0 where there is no such study.
+def trials_so_far(resolved: Resolved) -> tuple[TrialRecord, ...]:
+    """The trials that the study has already; none where there is no such study.
 
     Raises:
         StudyError: the storage cannot be read.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ledger = existing(resolved)
-    return 0 if ledger is None else sum(record.state is not State.RUNNING for record in ledger.records())
+    return () if ledger is None else tuple(ledger.records())
+
+
+def n_trials_done(resolved: Resolved) -> int:
+    """How many trials of the study are finished already; 0 where there is no such study.
+
+    Raises:
+        StudyError: the storage cannot be read.
+    """
+    return sum(record.state is not State.RUNNING for record in trials_so_far(resolved))
 
 
 def _unfinished(records: Sequence[TrialRecord], agenda: Agenda) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError
 from nas_attn.record import CurvePoint
+from nas_attn.step_count import STEPS
 from nas_attn.training.graph import Engine, GraphPool, capture, eager
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.module_hooks import DrawsGlobally
@@ -93,9 +94,11 @@ def _optimise(step: TrainingStep, engine: Engine, steps: int) -> tuple[CurvePoin
     curve: list[CurvePoint] = []
     every = max(1, steps // _CURVE_POINTS)
     begun = 0
+    STEPS.total = steps
     for taken in range(1, steps + 1):
         step.prepare(taken - 1)
         engine.step()
+        STEPS.taken = taken
         if taken % every == 0 or taken == steps:
             curve.append(_curve_point(taken, step.losses[begun:taken]))
             begun = taken

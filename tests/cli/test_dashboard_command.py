@@ -88,9 +88,13 @@ def test_the_dashboard_draws_the_placement_of_a_trial(server, chromium):
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1/trials?numbers=0")
     page.wait_for_selector("img[alt='baseline (plain U-Net)']")
-    assert page.eval_on_selector("img[alt='baseline (plain U-Net)']", "image => image.naturalWidth") > 400
+    assert page.eval_on_selector("img[alt='baseline (plain U-Net)']", "image => image.naturalWidth") > 300
     page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1")
     page.wait_for_function("document.body.textContent.includes('Differences to the baseline')")
+    above = "element => element.getBoundingClientRect().top"
+    page.wait_for_selector("#graph-pareto-front", state="attached")
+    ours = page.eval_on_selector("[id='user-defined-plot:nas-attn-front']", above)
+    assert ours < page.eval_on_selector("#graph-pareto-front", above), "our charts come first"
     page.close()
     assert said == []
 

@@ -44,6 +44,9 @@ from nas_attn.training.metrics import count_macs, count_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+DOCS = "\n".join([README, *PAGES.values()])
+"""What users read."""
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 STUDY_FILES = sorted((ROOT / "studies").glob("*.yaml"))
 SPACE_FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
@@ -85,7 +88,7 @@ def parser_of(verb: str) -> OneLineParser:
 
 def test_readme_begins_with_the_two_commands() -> None:
     assert re.findall(r"(?m)^    (\S.*)$", README)[:2] == TWO_COMMANDS
-    assert README.index("## Two commands") < README.index("## What a search shows")
+    assert len(README.splitlines()) <= 170, "the rest belongs to docs"
 
 
 def test_the_check_of_everything_runs_the_command_of_the_readme_before_it_installs_more() -> None:
@@ -113,7 +116,7 @@ def test_the_check_of_everything_has_all_packages_that_tests_are_skipped_without
 
 @pytest.mark.parametrize(
     "command",
-    dict.fromkeys([*commands(README), *commands(CONTRIBUTING), *map(first_comment, (*STUDY_FILES, *SPACE_FILES))]),
+    dict.fromkeys([*commands(DOCS), *commands(CONTRIBUTING), *map(first_comment, (*STUDY_FILES, *SPACE_FILES))]),
 )
 def test_every_command_of_the_documents_can_be_read(command: str) -> None:
     program, verb, *words = shlex.split(command)
@@ -123,10 +126,10 @@ def test_every_command_of_the_documents_can_be_read(command: str) -> None:
 
 
 def test_commands_are_found_at_all() -> None:
-    assert {command.split()[1] for command in commands(README)} == set(VERBS)
+    assert {command.split()[1] for command in commands(DOCS)} == set(VERBS)
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+@pytest.mark.parametrize("text", [DOCS, CONTRIBUTING], ids=["docs", "CONTRIBUTING"])
 def test_verbs_and_flags_within_sentences_exist(text: str) -> None:
     prose = re.sub(r"(?ms)^```.*?^```$", "", text)
     flags = {flag for verb in VERBS for flag in parser_of(verb)._option_string_actions}
@@ -141,20 +144,25 @@ def test_verbs_and_flags_within_sentences_exist(text: str) -> None:
             assert words[0] in flags
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_files_that_are_named_exist(text: str) -> None:
+WRITTEN = {"README": README, "CONTRIBUTING": CONTRIBUTING, **PAGES}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_files_that_are_named_exist(name: str) -> None:
+    text = WRITTEN[name]
+    folder = ROOT / "docs" if name in PAGES else ROOT
     prose = re.sub(r"(?ms)^```.*?^```$", "", text)
     named = set(re.findall(r"`((?:nas_attn|tests|studies|search_spaces|\.ci)/[\w./]+)`", prose))
-    named |= set(re.findall(r"\]\(([^):]+)\)", prose))
+    linked = {link.partition("#")[0] for link in re.findall(r"\]\(([^):]+)\)", prose)} - {""}
+    assert all((folder / path).exists() for path in linked), linked
     to_come = {path for path in named if re.search(r"NAME|STUDY|simam|nearby|discs", path)}
-    assert named - to_come
     for path in named - to_come - {"studies/nuclei/study.db"}:
         assert (ROOT / path).exists(), path
 
 
 def test_readme_shows_every_field_of_a_study_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(block(README, "# studies/mine.yaml"), encoding="utf-8")
+    path.write_text(block(DOCS, "# studies/mine.yaml"), encoding="utf-8")
     written = read_study_file(path)
     assert set(written) == {field.name for field in fields(StudyRequest)} - {"storage", "max_macs"}
     StudyRequest(**written)
@@ -162,7 +170,7 @@ def test_readme_shows_every_field_of_a_study_file(tmp_path: Path) -> None:
 
 def test_readme_shows_a_search_space_that_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "my_space.yaml"
-    path.write_text(block(README, "# my_space.yaml"), encoding="utf-8")
+    path.write_text(block(DOCS, "# my_space.yaml"), encoding="utf-8")
     space = read_space(path, catalogue())
     assert space.size == 3**3 * 3 * 3
     assert space.limits.max_positions == 1024
@@ -170,7 +178,7 @@ def test_readme_shows_a_search_space_that_can_be_read(tmp_path: Path) -> None:
 
 
 def test_readme_shows_a_declaration_that_can_be_read(tmp_path: Path) -> None:
-    (tmp_path / "dataset.yaml").write_text(block(README, "# dataset.yaml"), encoding="utf-8")
+    (tmp_path / "dataset.yaml").write_text(block(DOCS, "# dataset.yaml"), encoding="utf-8")
     declaration, problems, notes = read_declaration(tmp_path)
     assert (problems, notes) == ([], [])
     assert declaration.classes == ("background", "nucleus")
@@ -179,7 +187,7 @@ def test_readme_shows_a_declaration_that_can_be_read(tmp_path: Path) -> None:
 
 def test_every_row_of_readme_on_data_names_fields_that_there_are() -> None:
     """Each piece of code in the right column is a text that ``dataset.yaml`` may hold."""
-    table = README.split("| what you have |")[1].split("\n\n")[0]
+    table = PAGES["your-data"].split("| what you have |")[1].split("\n\n")[0]
     pieces = [
         piece
         for row in table.splitlines()[2:]
@@ -208,8 +216,9 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_python_examples_of_the_readme_run(scratch: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    inserting, reading, searching, loading = blocks(README, "python")
+def test_python_examples_of_the_docs_run(scratch: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (inserting,) = blocks(PAGES["your-network"], "python")
+    reading, searching, loading, opening, in_memory = blocks(PAGES["python"], "python")
     assert "nas_attn.insert(" in inserting  # tests/test_your_network.py has a network to run it with
     names: dict[str, object] = {"__name__": "__main__"}
     exec(reading, names)
@@ -231,10 +240,16 @@ def test_python_examples_of_the_readme_run(scratch: Path, capsys: pytest.Capture
     exec(loading, names)
     assert names["logits"].shape[2:] == (64, 64)  # type: ignore[attr-defined]
     assert "best.safetensors" in capsys.readouterr().out
+    exec(opening, names)
+    assert "<study 'first': 24 trials" in capsys.readouterr().out
+    assert (scratch / "first.yaml").is_file()
+    assert "data=(images, masks)" in in_memory  # tests/test_opened.py has some to run it with
 
 
 def test_readme_lists_the_kinds_with_their_papers_places_and_costs() -> None:
-    rows = [line.strip("| ").split("|") for line in re.findall(r"(?m)^\| (?!kind|preset|---).*\|$", README)]
+    rows = [
+        line.strip("| ").split("|") for line in re.findall(r"(?m)^\| (?!kind|preset|---).*\|$", PAGES["kinds"])
+    ]
     table = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows if cells[0].strip() in KINDS}
     assert list(table)[:8] == ["none", "se", "eca", "cbam", "scse", "ca", "gate", "pam"]
     assert len(table) >= 39  # one that is added may have its row later
@@ -249,7 +264,7 @@ def test_readme_lists_the_costs_that_the_command_lists(capsys: pytest.CaptureFix
     assert main(["attentions"]) == 0
     listed = capsys.readouterr().out
     assert f"C={SHALLOW.channels} on {SHALLOW.side}x{SHALLOW.side}" in listed
-    found = re.findall(r"(?m)^\| (\w+) \|.*\| ([\d,]+) \| [\d,]+ \| .*\|$", README)
+    found = re.findall(r"(?m)^\| (\w+) \|.*\| ([\d,]+) \| [\d,]+ \| .*\|$", PAGES["kinds"])
     assert len(found) >= 39
     for name, parameters in found:
         assert re.search(rf"(?m)^ {name} .* {parameters} ", listed), name
@@ -261,13 +276,13 @@ def test_readme_names_the_keys_of_the_json() -> None:
     outcome = LookupEvaluator(space)(space.plain, budget, 0)
     record = TrialRecord(0, space.plain, budget, 0, Role.CONTROL, State.COMPLETE, "plain", outcome)
     (row,) = json.loads(ranking_json(rank([record])))
-    sentence = re.search(r"(?s)The JSON is a list.*?;", README)
+    sentence = re.search(r"(?s)The JSON is a list.*?;", DOCS)
     assert sentence is not None
     assert re.findall(r"`(\w+)`", sentence[0]) == list(row)
 
 
 def test_readme_names_every_space_that_is_shipped() -> None:
-    assert {path.stem for path in SPACE_FILES} <= set(re.findall(r"`(\w+)`", README))
+    assert {path.stem for path in SPACE_FILES} <= set(re.findall(r"`(\w+)`", PAGES["search-spaces"]))
 
 
 SETS = {"nuclei": "dsb2018_nuclei", "nerves": "usgra_nerves", "coffee_leaf": "lara_coffee_leaf"}

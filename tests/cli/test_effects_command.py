@@ -44,3 +44,17 @@ def test_every_effect_stands_at_its_location_and_sure_ones_are_marked(n_attentio
     assert all(f"kind{index}" in text for index in range(n_attentions))
     assert "kind0 at skip.0: +1.0 (0.5 to 2.0), tried in 7 placements." in text
     assert "1 failed trial left out." in text
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_no_effect_is_cut_off_on_a_narrow_terminal(width):
+    effects = tuple(
+        Effect(Location.parse("decoder.1"), AttentionSpec(f"kind{index}"), 0.01, Interval(0.005, 0.12), 7)
+        for index in range(9)
+    )
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(effects_table(StudyEffects(effects, (), (), 0.95, 9, 16, LeftOut(), 16)))
+    text = console.export_text()
+    assert text.count("+1.0* ±5.8") == len(effects)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width

@@ -170,6 +170,7 @@ def test_a_verb_shows_names_as_they_are(world, words, shown, capsys, monkeypatch
 def test_every_verb_is_driven():
     others = {
         "search": "the fixture",
+        "completion": "nothing from outside is in it",
         "attentions": "names of files and data are not shown by it",
         "network": "what can be imported has a harmless name; those of mistakes are below",
     }

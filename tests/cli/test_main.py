@@ -43,7 +43,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
 
 MISTAKES = {
     "unknown verb": ("serach", ["unknown verb 'serach'; did you mean 'search'?"]),
-    "unknown verb, none near": ("xyz", ["unknown verb 'xyz'; known: attentions, dashboard, data, "]),
+    "unknown verb, none near": ("xyz", ["unknown verb 'xyz'; known: attentions, completion, dashboard, "]),
     "unknown option before the verb": ("--verson", ["unknown option '--verson'; did you mean '--version'?"]),
     "search, option": ("search --spcae x", ["unknown option '--spcae'; did you mean '--space'?"]),
     "search, two options": (
@@ -177,7 +177,7 @@ MISTAKES = {
     ),
     "predict, nothing": (
         "predict",
-        ["the following arguments are required: ARCHITECTURE, WEIGHTS, IMAGES, -o/--out"],
+        ["the following arguments are required: RUN, IMAGES, -o/--out"],
     ),
     "predict, architecture": (
         "predict nowhere.yaml w i -o out",
@@ -193,6 +193,7 @@ MISTAKES = {
     "dashboard, option": ("dashboard s --prot 1", ["unknown option '--prot'; did you mean '--port'?"]),
     "dashboard, number": ("dashboard s --port many", ["--port: 'many' must be a whole number"]),
     "dashboard, port": ("dashboard s --port 65536", ["--port: 65536 must be a whole number from 0 to 65535"]),
+    "completion, shell": ("completion fish", ["SHELL: unknown 'fish'; known: bash, "]),
     "studies, surplus": ("studies extra", ["unexpected argument 'extra'; see nas-attn studies --help"]),
     "studies, option": ("studies --halp", ["unknown option '--halp'; did you mean '--help'?"]),
     "spaces, name": (

@@ -212,3 +212,22 @@ def test_a_pipe_for_weights_is_not_waited_for(refused):
 
     (line,) = refused(*PREDICT)
     assert line == "weights.safetensors: is no regular file; give a weights.safetensors of a run"
+
+
+def test_the_folder_of_a_run_is_enough(capsys):
+    Path("runs").mkdir()
+    Path("best.yaml").rename("runs/architecture.yaml")
+    Path("weights.safetensors").rename("runs/weights.safetensors")
+
+    assert main(["predict", "runs", "images", "-o", "out", "--accelerator", "cpu"]) == 0
+    assert "3 images segmented" in capsys.readouterr().out
+
+
+def test_a_folder_without_weights_is_no_run(refused):
+    (line,) = refused("predict", "images", "images", "-o", "out")
+    assert line == "images: holds no weights.safetensors; give the folder of a finished training"
+
+
+def test_an_architecture_needs_weights_and_images(refused):
+    (line,) = refused("predict", "best.yaml", "images", "-o", "out")
+    assert "behind an architecture file give WEIGHTS and IMAGES" in line

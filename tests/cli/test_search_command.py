@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -52,7 +53,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         "network  U-Net of depth 3, 4 base channels, batch norm, transpose upsampling: 30.6k parameters",
         "trial    4 steps of 2 crops of 16 px, float32 (preset: cpu, built-in data)",
         "device   cpu, 1 worker with one thread",
-        "trials   10: 7 reference architectures, 1 proposal",
+        "trials   10: 8 reference architectures, 0 proposals",
         "done     nothing yet",
         "time     about ",
         "IoU      IoU of a class: ",
@@ -357,6 +358,8 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
     printed, errors = capsys.readouterr()
     assert "Stopped. What is finished is kept in studies/mortal; the same command goes on with it." in printed
     assert errors == "nas-attn: interrupted\n"
+    assert re.search(r"(?m)^2/9 trials; baseline \d", printed)
+    assert printed.endswith("\n  nas-attn search --config studies/mortal/study.yaml\n")
     begun_trials = trials_of("mortal")
 
     monkeypatch.setattr(run, "ProcessPool", InlinePools)
@@ -460,3 +463,22 @@ def test_more_workers_than_the_memory_holds_are_warned_of(here, monkeypatch, cap
     assert main(["search", *words]) == 0
     shown = capsys.readouterr().out
     assert ("warning: 64 workers take 27.5 GB of memory before they train" in shown) is warns
+
+
+def test_a_dry_run_shows_the_plan_and_begins_nothing(here, capsys):
+    assert main(["search", *TINY, "--study", "never", "--dry-run"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "trials " in shown
+    assert shown.endswith("Nothing was begun (--dry-run).\n")
+    assert not Path("studies").exists()
+
+
+def test_a_study_that_cannot_be_stored_is_refused_before_anything_is_timed(here, refused, monkeypatch):
+    from nas_attn.study.setup import forecast
+
+    monkeypatch.setattr(forecast, "forecast_seconds", lambda _: pytest.fail("too late"))
+    Path("studies").write_text("no folder")
+
+    (line,) = refused("search", *TINY, "--study", "never")
+    assert line.startswith("studies/never: the study's folder cannot be made: ")

@@ -9,11 +9,14 @@ import pytest
 from rich.console import Console
 
 from nas_attn.budget import Budget
+from nas_attn.cli._pace import Pace
 from nas_attn.cli._progress import SearchProgress
+from nas_attn.cli._time_left import seconds_left, slowness, trial_seconds
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import read_space
+from nas_attn.step_count import StepCount
 from nas_attn.training.evaluation import LookupEvaluator
 
 BUDGET = Budget(200, 32, 8)
@@ -35,10 +38,23 @@ def records():
     ]
 
 
-def shown(records, *, terminal, trials=40, cost="macs"):
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def pace(trials=40, workers=2, forecast=10.0, **others):
+    return Pace(trials=trials, workers=workers, first=BUDGET, forecast=forecast, **others)
+
+
+def shown(records, *, terminal, trials=40, cost="macs", width=120):
     file = io.StringIO()
-    console = Console(file=file, force_terminal=terminal, width=120, highlight=False)
-    with SearchProgress(console, trials=trials, workers=2, cost=cost, trial_seconds=10.0) as progress:
+    console = Console(file=file, force_terminal=terminal, width=width, highlight=False)
+    with SearchProgress(console, pace(trials), cost=cost) as progress:
         progress(records)
         if terminal:
             progress._live.refresh()
@@ -49,7 +65,7 @@ def test_a_terminal_shows_bar_phase_best_and_front(records):
     text = shown(records, terminal=True)
 
     assert "11/40 trials" in text
-    assert "so far, 7 min left" in text  # 29 trials of 30 s by two workers
+    assert "so far, about 7 min left" in text  # 29 trials of 30 s by two workers
     assert "now: proposals, 1 failed" in text
     assert "baseline " in text
     assert "best so far " in text
@@ -65,7 +81,7 @@ def test_before_the_first_trial_the_forecast_counts(records):
 def test_a_pipe_gets_a_line_only_now_and_then(records):
     file = io.StringIO()
     console = Console(file=file, width=120, highlight=False)
-    with SearchProgress(console, trials=200, workers=1, cost="macs", trial_seconds=1.0) as progress:
+    with SearchProgress(console, pace(trials=200, workers=1, forecast=1.0), cost="macs") as progress:
         for count in range(len(records) + 1):
             progress(records[:count])
     lines = file.getvalue().splitlines()
@@ -105,3 +121,120 @@ def test_a_long_placement_is_shortened_and_the_numbers_stay_whole():
     assert row.split()[-4:][:1] == ["90.0"]
     assert "IoU x100" in text
     assert "gain" in text
+
+
+def test_the_display_is_drawn_anew_between_trials(records):
+    clock, file = Clock(), io.StringIO()
+    console = Console(file=file, force_terminal=True, width=120, highlight=False)
+    with SearchProgress(console, pace(clock=clock), cost="macs") as progress:
+        progress(records)
+        progress.follow(11, StepCount(30, 200))
+        progress._live.refresh()
+        assert "0 s so far, about 7 min left" in file.getvalue()
+        assert "30/200 steps" in file.getvalue()
+
+        clock.now = 55.0  # no trial has ended meanwhile
+        progress.follow(11, StepCount(180, 200))
+        file.truncate(0)
+        progress._live.refresh()
+        drawn = file.getvalue()
+    assert "55 s so far" in drawn
+    assert "180/200 steps" in drawn
+    assert "trial 11" in drawn
+
+
+def test_the_display_fits_a_narrow_terminal(records):
+    text = shown(records, terminal=True, width=80)
+
+    assert "11/40 trials" in text
+    assert "about 7 min left" in text
+
+
+def test_what_was_found_so_far_is_told_when_a_search_is_stopped(records):
+    console = Console(file=io.StringIO(), width=120)
+    progress = SearchProgress(console, pace(), cost="macs")
+    progress(records)
+
+    assert progress.so_far().startswith("11/40 trials; baseline ")
+    assert "best so far" in progress.so_far()
+
+
+def timed(records, *seconds, role=Role.PROPOSAL, budget=BUDGET):
+    """The first records again, having taken so long."""
+    shown = zip(records, seconds, strict=False)
+    return [
+        replace(one, role=role, budget=budget, outcome=replace(one.outcome, seconds=taken)) for one, taken in shown
+    ]
+
+
+def test_a_trial_to_come_takes_what_such_trials_took(records):
+    controls = timed(records, 90.0, 90.0, role=Role.CONTROL)
+    proposals = timed(records, 20.0, 30.0, 40.0)
+
+    assert trial_seconds([], BUDGET, BUDGET, 10.0) == 10
+    assert trial_seconds(controls, BUDGET, BUDGET, 10.0) == 90
+    assert trial_seconds([*controls, *proposals], BUDGET, BUDGET, 10.0) == 30
+
+
+def test_while_the_steps_are_doubled_a_full_trial_takes_its_share_of_what_short_ones_took(records):
+    probes = timed(records, 10.0, 10.0, role=Role.CONTROL)  # of 200 steps
+    top = Budget(800, 32, 8)
+
+    assert trial_seconds(probes, top, BUDGET, 10.0) == 40
+    assert trial_seconds([], top, BUDGET, 10.0) == 40
+
+
+def test_of_a_ladder_trials_to_come_are_as_long_as_the_latest(records):
+    short = timed(records, 10.0, 10.0, 10.0)
+    full = timed(records, 70.0, budget=Budget(800, 32, 8))
+
+    assert trial_seconds([*short, *full], Budget(800, 32, 8), BUDGET, 1.0) == (3 * 10 + 70) / 4
+
+
+def test_trials_under_way_count_by_what_is_left_of_them():
+    assert seconds_left(10, 30.0, [], 2, 1.0) == 150
+    assert seconds_left(10, 30.0, [15.0, 15.0], 2, 1.0) == (8 * 30 + 2 * 15) / 2
+    assert seconds_left(1, 30.0, [10.0], 8, 1.0) == 20, "one trial takes what it takes, however many workers"
+    assert seconds_left(0, 30.0, [], 2, 1.0) == 0
+    assert seconds_left(10, 30.0, [], 2, 1.5) == 225
+
+
+def test_what_a_search_takes_beside_its_trials_is_part_of_the_time_left():
+    assert slowness(100.0, 2, 200.0) == 1
+    assert slowness(150.0, 2, 200.0) == 1.5
+    assert slowness(10.0, 2, 0.0) == 1
+
+
+def test_a_resumed_search_has_one_estimate(records):
+    """Not that of the forecast, which knew nothing of the study's trials."""
+    done = timed(records, *[40.0] * 10)
+    one = pace(trials=30, forecast=5.0)
+
+    assert one.each(done) == 40
+    assert one.left(done) == 20 * 40 / 2
+
+
+def test_the_clock_of_this_process_slows_the_estimate_down(records):
+    clock = Clock()
+    one = pace(trials=30, clock=clock)
+    started = [replace(record, state=State.RUNNING, outcome=None) for record in records[:4]]
+    one.note(started)
+    clock.now = 120.0  # four trials of 40 s by two workers are 80 s
+    done = timed(records, *[40.0] * 4)
+    one.note(done)
+
+    assert one.left(done) == pytest.approx(1.5 * 26 * 40 / 2)
+
+
+def test_steps_under_way_correct_the_forecast_before_a_trial_has_ended(records):
+    """Timed alone, a trial of 200 steps took 10 s; beside others a step takes 0.2 s."""
+    clock = Clock()
+    one = pace(trials=30, clock=clock)
+    running = [replace(record, state=State.RUNNING, outcome=None) for record in records[:2]]
+    one.note(running)
+    assert one.each(running) == 10
+    for seconds, taken in ((8.0, 0), (10.0, 10), (12.0, 20)):  # 8 s went by until it was built
+        clock.now = seconds
+        one.follow(0, StepCount(taken, 200))
+    assert one.each(running) == pytest.approx(40)
+    assert one.each(timed(records, 25.0, 25.0, 25.0)) == 25, "trials that have ended tell more"

@@ -267,7 +267,7 @@ def walk(here, monkeypatch, capsys):
 
 
 def test_the_walk_goes_along_every_verb():
-    assert {line.split()[0] for line in WALK} == set(VERBS)
+    assert {line.split()[0] for line in WALK} == set(VERBS) - {"completion"}  # it only prints
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -28,7 +28,7 @@ choices:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository with a file for each recipe; the attention is there already, so it is renamed."""
     path = tmp_path_factory.mktemp("copy")
-    for name in ("nas_attn", "tests", "search_spaces", "studies", ".ci"):
+    for name in ("nas_attn", "tests", "search_spaces", "studies", "docs", ".ci"):
         shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, path / name)

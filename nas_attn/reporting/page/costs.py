@@ -11,6 +11,7 @@ from nas_attn.reporting.page.facts import AddedCost
 from nas_attn.reporting.page.heat_map import GROWING, heat_map, logarithm
 from nas_attn.wording.numbers import amount
 
+_LEAST_SHARE = 0.01
 _TICKS = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
 
 
@@ -58,12 +59,15 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
 
 
 def _percent(share: float) -> str:
+    """``0.012``, ``12``; what is below a hundredth is written so, and only nothing is 0."""
+    if 0 < abs(share) < _LEAST_SHARE:
+        return f"<{_LEAST_SHARE}" if share > 0 else f">-{_LEAST_SHARE}"
     return f"{share:.2g}" if abs(share) < 10 else f"{share:.0f}"
 
 
 def _tell(cost: AddedCost, plain: Cost) -> str:
     macs, parameters = 100 * cost.macs / max(1, plain.macs), 100 * cost.parameters / max(1, plain.parameters)
     return (
-        f"<b>{cost.spec} at {cost.location}</b><br>{amount(cost.macs)} MACs ({macs:+.2g} %)<br>"
-        f"{amount(cost.parameters)} parameters ({parameters:+.2g} %)"
+        f"<b>{cost.spec} at {cost.location}</b><br>{amount(cost.macs)} MACs ({_percent(macs)} %)<br>"
+        f"{amount(cost.parameters)} parameters ({_percent(parameters)} %)"
     )

@@ -15,6 +15,7 @@ from nas_attn.reporting.page.geometry import (
     Geometry,
     Point,
 )
+from nas_attn.reporting.page.kind_colours import colour_of_kind
 from nas_attn.wording.placements import describe
 
 _LETTERS = 16
@@ -24,16 +25,13 @@ _INK = "var(--ink,#1f2933)"
 _LINE = "var(--line,#7b8794)"
 _RING = "var(--ring,#ffffff)"
 _BLOCK = "var(--block,#e4e7eb)"
-_MODULE = "var(--module,#0072b2)"
-_MODULE_INK = "var(--module-ink,#ffffff)"
+_MODULE_INK = "#08131c"
 _DARK = {
     "ground": "#14181d",
     "ink": "#e8ecf0",
     "line": "#8695a3",
     "ring": "#14181d",
     "block": "#2a323b",
-    "module": "#56b4e9",
-    "module-ink": "#08131c",
 }
 
 
@@ -112,10 +110,10 @@ def _joints(network: Network, geometry: Geometry) -> str:
     lines = [_line(geometry.block(place), geometry.module(place)) for place in (*encoder, bottleneck, *decoder)]
     for above, below in pairwise([*encoder, bottleneck]):
         entry = geometry.block(below)
-        lines.append(_line(geometry.module(above), Point(entry.x, entry.y - BLOCK_HEIGHT // 2), "v"))
+        lines.append(_elbow(geometry.module(above), Point(entry.x, entry.y - BLOCK_HEIGHT // 2), "v"))
     for below, above in pairwise([bottleneck, *decoder]):
         entry = geometry.block(above)
-        lines.append(_line(geometry.module(below), Point(entry.x, entry.y + BLOCK_HEIGHT // 2), "^"))
+        lines.append(_elbow(geometry.module(below), Point(entry.x, entry.y + BLOCK_HEIGHT // 2), "^"))
     for level in levels:
         down, up = Location(Stage.ENCODER, level), geometry.block(Location(Stage.DECODER, level))
         if Location(Stage.SKIP, level) in known or (down in known and Location(Stage.DECODER, level) in known):
@@ -126,10 +124,18 @@ def _joints(network: Network, geometry: Geometry) -> str:
 def _line(start: Point, end: Point, head: str = "", dashes: str = "") -> str:
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     line = f'<path d="M{start.x} {start.y}L{end.x} {end.y}"{dashed}/>'
-    if not head:
-        return line
+    return f"{line}{_head(end, head)}" if head else line
+
+
+def _elbow(start: Point, end: Point, head: str) -> str:
+    """Up or down to halfway, along, and on."""
+    halfway = (start.y + end.y) // 2
+    return f'<path d="M{start.x} {start.y}V{halfway}H{end.x}V{end.y}"/>{_head(end, head)}'
+
+
+def _head(end: Point, head: str) -> str:
     barbs = {"v": "l-4 -6m4 6l4 -6", "^": "l-4 6m4 -6l4 6", ">": "l-6 -4m6 4l-6 4"}[head]
-    return f'{line}<path d="M{end.x} {end.y}{barbs}"/>'
+    return f'<path d="M{end.x} {end.y}{barbs}"/>'
 
 
 def _block(network: Network, geometry: Geometry, location: Location) -> str:
@@ -155,7 +161,7 @@ def _module(middle: Point, location: Location, spec: AttentionSpec) -> str:
     small = f'<g font-size="9" fill="{_INK}">{_text(beside, _shortened(options, _LETTERS))}</g>'
     return (
         f"<g><title>{location}: {escape(str(spec))}</title>"
-        f'{_box(middle, MODULE_WIDTH, MODULE_HEIGHT, 11)} fill="{_MODULE}"/>'
+        f'{_box(middle, MODULE_WIDTH, MODULE_HEIGHT, 11)} fill="{colour_of_kind(spec.kind)}"/>'
         f"{_text(middle, _shortened(spec.kind, 9))}{small if options else ''}</g>"
     )
 

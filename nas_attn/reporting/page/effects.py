@@ -22,7 +22,7 @@ def effects_chart(effects: StudyEffects) -> Chart:
         caption=(
             f"{capitalised(effects.word)} points that an attention adds at a place, compared with none there and "
             f"averaged over what may stand elsewhere. A star says that the {effects.confidence:.0%} interval "
-            "excludes 0. From "
+            "excludes 0; all others are faded. From "
             f"{counted(effects.n_runs, 'run')} of {counted(effects.n_placements, 'placement')}."
         ),
         figure=heat_map(
@@ -32,6 +32,7 @@ def effects_chart(effects: StudyEffects) -> Chart:
             scale=DIVERGING,
             bar=f"{effects.word} points",
             middle=0.0,
+            faint={cell for cell, effect in cells.items() if not effect.is_sure},
         ),
         table=Table.of(
             ("place", "attention", f"{effects.word} points", "interval", "placements"),

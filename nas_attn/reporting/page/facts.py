@@ -98,6 +98,7 @@ class StudyFacts:
         verifications: of placements of the study, on fresh seeds and the test data.
         panels: predictions; None where there are none.
         remarks: what the reader has to know about this page, one sentence each.
+        classes: names in the order of their indices; empty where they are not known.
     """
 
     study: str
@@ -114,6 +115,7 @@ class StudyFacts:
     verifications: tuple[Verification, ...] = ()
     panels: Panels | None = None
     remarks: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     @property
     def ranking(self) -> Ranking:

@@ -1,4 +1,4 @@
-"""The metric against cost: every placement, its interval, and the front."""
+"""The gain over the baseline against cost: every placement, and the front."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from nas_attn.analysis import RankedPlacement, Ranking, cost_of
 from nas_attn.metric import Metric
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
-from nas_attn.reporting.page.labels import cost, cost_title, delta, hover, iou
+from nas_attn.reporting.page.labels import cost, cost_title, delta, hover, iou, milliseconds
 from nas_attn.wording.rankings import gained, named
 
 MOST_POINTS = 600
@@ -48,7 +48,7 @@ def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
 
 
 def front_chart(data: FrontData, input_name: str = "image") -> Chart:
-    """The metric to expect against the cost, with the intervals of what was run with several seeds.
+    """The paired difference to the baseline that is to be expected, against the cost.
 
     Args:
         data: what it shows.
@@ -62,11 +62,12 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
     )
     return Chart(
         name="front",
-        title=f"{data.metric.heading} against cost",
+        title="Gain against cost",
         caption=(
-            f"Each mark is a placement at the {word} to expect of it; a bar is the interval of its mean, drawn "
-            "where it was run with several seeds. The line is the Pareto front: nothing left of it is expected to "
-            f"be as good. Point at a mark to read its placement, click it to draw it.{thinned}"
+            f"Each mark is a placement at its gain in the ranking: the paired difference to the baseline in "
+            f"{word} points that is to be expected, given all runs. Intervals of what was measured stand above, "
+            "against the baseline. The line is the Pareto front: nothing left of it is expected to be as good. "
+            f"Point at a mark to read its placement, click it to draw it.{thinned}"
         ),
         figure=_figure(data, cost_title(data.cost, input_name)),
         table=_table(data),
@@ -92,14 +93,14 @@ def _figure(data: FrontData, cost_axis: str) -> go.Figure:
         ("reference architecture", GREEN, "square", 9),
         ("baseline", VERMILLION, "diamond", 13),
     )
-    traces: list[Any] = [_bars(data), _line(data)]
+    traces: list[Any] = [_line(data)]
     for name, colour, symbol, size in groups:
         if rows := [row for row in data.rows if _group(row) == name]:
             traces.append(_marks(data, name, rows, {"color": colour, "symbol": symbol, "size": size}))
     return figure(
         traces,
         x=cost_axis,
-        y=f"{data.metric.word} x100",
+        y=f"gain over the baseline, {data.metric.word} points" if _has_gains(data) else f"{data.metric.word} x100",
         height=480,
         hovermode="closest",
         xaxis={"title": {"text": cost_axis}, "tickformat": "~s", "automargin": True},
@@ -119,7 +120,7 @@ def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: 
         name=name,
         mode="markers",
         x=[cost_of(row, data.cost) for row in rows],
-        y=[100 * row.iou_expected for row in rows],
+        y=[_height(data, row) for row in rows],
         marker={"line": {"width": 1.5 if marker["symbol"].endswith("-open") else 0}, **marker},
         text=[hover(row, data.metric.word) for row in rows],
         hovertemplate="%{text}<extra></extra>",
@@ -127,17 +128,23 @@ def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: 
     )
 
 
-def _bars(data: FrontData) -> go.Scatter:
-    """The intervals as upright lines, parted by gaps."""
-    several = [row for row in data.rows if row.iou_interval and row.tested]
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for row in several:
-        if row.iou_interval is not None:
-            x += [cost_of(row, data.cost), cost_of(row, data.cost), None]
-            y += [100 * row.iou_interval.low, 100 * row.iou_interval.high, None]
-    line = {"color": GREY, "width": 1.5}
-    return go.Scatter(name="interval", mode="lines", x=x, y=y, line=line, hoverinfo="skip", showlegend=bool(x))
+def _has_gains(data: FrontData) -> bool:
+    """Whether the baseline was run, so that there is something to gain over."""
+    return all(row.gain is not None for row in data.rows)
+
+
+def _height(data: FrontData, row: RankedPlacement) -> float:
+    """In points: the gain of the table, or without a baseline the value to expect."""
+    return 100 * (row.iou_expected if row.gain is None or not _has_gains(data) else row.gain)
+
+
+def _is_timed(data: FrontData) -> bool:
+    """Whether the table has a column for the latency beside that of the cost."""
+    return data.cost != "latency" and any(row.cost.latency_ms is not None for row in data.rows)
+
+
+def _latency(data: FrontData, row: RankedPlacement) -> list[str]:
+    return [milliseconds(row.cost.latency_ms)] if _is_timed(data) else []
 
 
 def _line(data: FrontData) -> go.Scatter:
@@ -145,7 +152,7 @@ def _line(data: FrontData) -> go.Scatter:
         name="Pareto front",
         mode="lines",
         x=[cost_of(row, data.cost) for row in data.front],
-        y=[100 * row.iou_expected for row in data.front],
+        y=[_height(data, row) for row in data.front],
         line={"color": BLUE, "width": 2, "shape": "hv"},
         hoverinfo="skip",
     )
@@ -157,11 +164,11 @@ def _table(data: FrontData) -> Table:
             str(row.rank),
             named(row),
             iou(row.iou_mean, row.iou_interval),
-            f"{100 * row.iou_expected:.1f}",
             gained(row),
             delta(row),
             str(row.n_seeds),
             cost(cost_of(row, data.cost)),
+            *_latency(data, row),
             "yes" if row.on_front else "",
             "-" if row.front_probability is None else f"{row.front_probability:.0%}",
         )
@@ -171,11 +178,11 @@ def _table(data: FrontData) -> Table:
         "rank",
         "placement",
         f"{data.metric.word} x100",
-        "to expect",
         "gain x100",
         "measured x100",
         "seeds",
         data.cost,
+        *(["ms"] * _is_timed(data)),
         "on the Pareto front",
         "with a chance of",
     )

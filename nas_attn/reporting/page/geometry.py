@@ -13,7 +13,10 @@ MODULE_WIDTH, MODULE_HEIGHT = 68, 22
 _MARGIN = 12
 _ROW = 62
 _STEP = BLOCK_WIDTH // 2 + 3 + MODULE_WIDTH // 2
-_GAP = 184
+"""From the middle of a block to that of its module."""
+_INDENT = 6
+"""So much further in does each level begin: little, so that the whole is legible on a telephone."""
+_AROUND_SKIP = 14
 _TOP = 38
 
 
@@ -27,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Geometry:
-    """A U: the encoder goes down on the left, the decoder up on the right, each module right of its block.
+    """A narrow U: the encoder goes down on the left, the decoder up on the right, each module right of its block.
 
     Args:
         network: what is drawn.
@@ -50,24 +53,21 @@ class Geometry:
         if location.stage is Stage.SKIP:
             return self.module(location)
         module = self.module(location)
-        shift = _GAP if location.stage is Stage.BOTTLENECK else _STEP
-        return Point(module.x - shift, module.y)
+        return Point(module.x - _STEP, module.y)
 
     def module(self, location: Location) -> Point:
         """The attention at a place."""
         depth, level = self.network.depth, location.level
         down = _MARGIN + BLOCK_WIDTH // 2 + _STEP
-        lowest_up = down + (depth - 1) * _STEP + _GAP
+        middle = down + (depth - 1) * _INDENT + MODULE_WIDTH + _AROUND_SKIP
         if location.stage is Stage.ENCODER:
-            return Point(down + level * _STEP, _row(level))
+            return Point(down + level * _INDENT, _row(level))
         if location.stage is Stage.BOTTLENECK:
-            return Point(lowest_up, _row(depth))
-        up = lowest_up + (depth - level) * _STEP
-        if location.stage is Stage.DECODER:
-            return Point(up, _row(level))
-        left = down + level * _STEP + MODULE_WIDTH // 2
-        right = up - _STEP - BLOCK_WIDTH // 2
-        return Point((left + right) // 2, _row(level))
+            return Point(middle + _STEP // 2, _row(depth))
+        if location.stage is Stage.SKIP:
+            return Point(middle, _row(level))
+        lowest = middle + MODULE_WIDTH // 2 + _AROUND_SKIP + BLOCK_WIDTH // 2 + _STEP
+        return Point(lowest + (depth - 1 - level) * _INDENT, _row(level))
 
 
 def _row(level: int) -> int:

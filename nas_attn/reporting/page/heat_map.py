@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import plotly.graph_objects as go
 
@@ -13,6 +13,8 @@ from nas_attn.reporting.page.chart import INK, figure
 Cell = tuple[Location, AttentionSpec]
 
 _ROW_PIXELS = 30
+_FADED = 0.15
+"""What is left of the colour of a faint cell."""
 # Light enough for dark text in every cell, and told apart with every common kind of colour blindness.
 DIVERGING = ((0.0, "#ee7733"), (0.5, "#dfe3e8"), (1.0, "#5aa9e6"))
 """From loss over nothing, which is grey, to gain."""
@@ -29,6 +31,7 @@ def heat_map(
     bar: str,
     ticks: Sequence[tuple[float, str]] = (),
     middle: float | None = None,
+    faint: Set[Cell] = frozenset(),
 ) -> go.Figure:
     """Locations from top to bottom, attentions from left to right; where none may stand there is a gap.
 
@@ -40,16 +43,18 @@ def heat_map(
         bar: title of the colour bar.
         ticks: (value, text) pairs beside it; Plotly's own where left out.
         middle: the value of the middle colour; None lets the colours reach from the lowest to the highest.
+        faint: cells that fade, since nothing is known of them but that they may be the middle.
     """
     locations = sorted({location for location, _ in values})
     specs = sorted({spec for _, spec in values}, key=str)
     grid = [[(location, spec) for spec in specs] for location in locations]
+    shown = {cell: _faded(value, middle) if cell in faint else value for cell, value in values.items()}
     reach = max((abs(value - (middle or 0.0)) for value in values.values()), default=1.0) or 1.0
     limits = {} if middle is None else {"zmin": middle - reach, "zmax": middle + reach}
     trace = go.Heatmap(
         x=[str(spec) for spec in specs],
         y=[str(location) for location in locations],
-        z=[[values.get(cell) for cell in row] for row in grid],
+        z=[[shown.get(cell) for cell in row] for row in grid],
         text=[[texts.get(cell, "") for cell in row] for row in grid],
         customdata=[[tells.get(cell, "") for cell in row] for row in grid],
         texttemplate="%{text}",
@@ -66,6 +71,11 @@ def heat_map(
     made.update_yaxes(autorange="reversed", type="category", showgrid=False)
     made.update_xaxes(type="category", showgrid=False)
     return made
+
+
+def _faded(value: float, middle: float | None) -> float:
+    """Nearer to the middle's colour."""
+    return (middle or 0.0) + _FADED * (value - (middle or 0.0))
 
 
 def _marked(ticks: Sequence[tuple[float, str]]) -> dict[str, list[float] | list[str]]:

@@ -43,6 +43,16 @@ def cost(value: float | None) -> str:
     return "-" if value is None else amount(value)
 
 
+def percent(value: float | None) -> str:
+    """A share of 1 in hundredths: ``86.4``."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency in three digits."""
+    return "-" if value is None else f"{value:.3g}"
+
+
 def hover(row: RankedPlacement, word: str) -> str:
     """What a chart tells over a placement's mark, in Plotly's few tags.
 
@@ -60,5 +70,9 @@ def hover(row: RankedPlacement, word: str) -> str:
     return (
         f"<b>{row.rank}. {words}</b><br>{word} x100: {iou(row.iou_mean, row.iou_interval)}, "
         f"{counted(row.n_seeds, 'seed')}; to expect: {100 * row.iou_expected:.1f}{gain}<br>"
-        f"{amount(row.cost.macs)} MACs, {amount(row.cost.parameters)} parameters{likely}"
+        f"{amount(row.cost.macs)} MACs, {amount(row.cost.parameters)} parameters{_taking(row)}{likely}"
     )
+
+
+def _taking(row: RankedPlacement) -> str:
+    return "" if row.cost.latency_ms is None else f", {milliseconds(row.cost.latency_ms)} ms"

@@ -78,7 +78,7 @@ def panels_markup(panels: Panels) -> str:
     )
     notes = "".join(f"<p>{safe(note)}</p>" for note in panels.notes)
     rows = "".join(_panel_markup(panel) for panel in panels.panels)
-    return f'{notes}<ul class="legend" aria-label="colours of the classes">{legend}</ul>{rows}'
+    return f'<ul class="legend" aria-label="colours of the classes">{legend}</ul>{rows}{notes}'
 
 
 def _panel_markup(panel: Panel) -> str:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from plotly.offline import get_plotlyjs
 
 from nas_attn.analysis import RankedPlacement
+from nas_attn.reporting.page.answer_box import answer_box
 from nas_attn.reporting.page.drawing import draw_backbone, draw_modules, opening, tell
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.markup import safe
@@ -52,11 +53,12 @@ def report_page(facts: StudyFacts) -> str:
 def _header(facts: StudyFacts, parts: _Parts) -> str:
     links = "".join(f'<li><a href="#{part.name}">{safe(part.title)}</a></li>' for part in parts.sections)
     remarks = "".join(f'<p class="remark">{safe(remark)}</p>' for remark in facts.remarks)
-    holding = f"<p>{safe(line)}</p>" if (line := holding_line(facts)) else ""
+    said, line = answer_text(facts.verdict), holding_line(facts)
+    holding = f"<p>{safe(line)}</p>" if line and line not in said else ""
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
         f'<h1>{safe(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
-        f'<p class="verdict">{safe(answer_text(facts.verdict))}</p>{holding}{remarks}'
+        f'{answer_box(facts)}<p class="verdict">{safe(said)}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )
 

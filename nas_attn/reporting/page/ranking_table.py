@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from nas_attn.analysis import RankedPlacement, Ranking
-from nas_attn.reporting.page.labels import delta, iou
+from nas_attn.reporting.page.labels import delta, iou, milliseconds
 from nas_attn.reporting.page.markup import cell_markup, list_markup
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, named, ranking_notes
@@ -18,6 +18,7 @@ def ranking_markup(ranking: Ranking) -> str:
     if not ranking.rows:
         return ""
     rows = table_rows(ranking)
+    timed = any(row.cost.latency_ms is not None for row in rows)
     head = "".join(
         f'<th scope="col">{header}</th>'
         for header in (
@@ -28,12 +29,13 @@ def ranking_markup(ranking: Ranking) -> str:
             "measured x100",
             "seeds",
             "MACs",
+            *(["ms"] * timed),
             "parameters",
             "on the Pareto front",
             "",
         )
     )
-    body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1) for row in rows)
+    body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1, timed=timed) for row in rows)
     more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
     signs = "* on the Pareto front, = not distinguishable from the first, ! unstable"
     return (
@@ -47,7 +49,7 @@ def table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
     return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.control is not None)
 
 
-def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
+def _ranking_row(row: RankedPlacement, *, drawable: bool, timed: bool) -> str:
     tied = row.tied_with_best and row.rank > 1
     signs = ("*" if row.on_front else "") + ("=" if tied else "") + ("!" if row.unstable else "")
     button = (
@@ -64,6 +66,7 @@ def _ranking_row(row: RankedPlacement, *, drawable: bool) -> str:
         delta(row),
         str(row.n_seeds),
         amount(row.cost.macs),
+        *([milliseconds(row.cost.latency_ms)] * timed),
         amount(row.cost.parameters),
         "-" if row.front_probability is None else f"{row.front_probability:.0%}",
     )

@@ -9,9 +9,10 @@ from html import escape
 
 from nas_attn.analysis import RankedPlacement, RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.analysis.claimed import verification_of
+from nas_attn.analysis.per_class import as_compared, paired_ious
 from nas_attn.record import State
 from nas_attn.reporting.page.ablation import ablation_chart
-from nas_attn.reporting.page.chart import Chart
+from nas_attn.reporting.page.chart import Chart, Table
 from nas_attn.reporting.page.costs import costs_chart
 from nas_attn.reporting.page.curves import curve_data, curves_chart
 from nas_attn.reporting.page.differences import compared_rows, differences_chart
@@ -19,7 +20,7 @@ from nas_attn.reporting.page.drawing import draw_unet
 from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.front import front_chart, front_data
-from nas_attn.reporting.page.labels import cost_title, delta, iou
+from nas_attn.reporting.page.labels import cost_title, delta, iou, percent
 from nas_attn.reporting.page.markup import (
     chart_markup,
     commands_markup,
@@ -27,12 +28,13 @@ from nas_attn.reporting.page.markup import (
     numbers_markup,
     pairs_markup,
     panels_markup,
+    table_markup,
 )
 from nas_attn.reporting.page.ranking_table import ranking_markup, table_rows
 from nas_attn.reporting.page.rungs import convergence_chart, rungs_chart
 from nas_attn.reporting.page.verification import holding_lines, leading
 from nas_attn.wording.effects import effect_notes, effect_sentences
-from nas_attn.wording.numbers import amount
+from nas_attn.wording.numbers import amount, points
 from nas_attn.wording.rankings import gained, named, ranking_notes
 
 
@@ -55,15 +57,15 @@ def sections(facts: StudyFacts) -> Iterator[PageSection]:
     """All parts for which there are data."""
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
+        ("predictions", "Predictions", _predictions),
         ("holds", "Is the gain confirmed?", _holds),
         ("differences", "Against the baseline", _charts(_differences_charts)),
-        ("front", f"{facts.ranking.metric.heading} against cost", _front),
+        ("front", "Gain against cost", _front),
         ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
         ("effects", "What matters where", _effects),
         ("learning", "Learning curves", _charts(_learning_charts)),
         ("budget", "Is the budget long enough?", _charts(_budget_charts)),
         ("costs", "What each place costs", _charts(_costs_charts)),
-        ("predictions", "Predictions", _predictions),
         ("failures", "What failed", _failures),
         ("made", "How it was made", _made),
         ("repeat", "How to repeat it", lambda facts: commands_markup(facts.commands)),
@@ -120,11 +122,26 @@ def _winner(facts: StudyFacts) -> str:
     before = "" if shown.rank == 1 else "<p>The baseline is first. The best placement with attention:</p>"
     return (
         f"{before}<p><b>{escape(f'{shown.rank}. {named(shown)}')}</b></p>"
-        f'<div class="drawing">{draw_unet(facts.network, shown.placement)}</div>'
+        f'<div class="beside"><div><div class="drawing">{draw_unet(facts.network, shown.placement)}</div>'
         '<p class="soft">Boxes are blocks with their channels; the encoder goes down on the left, dashed lines '
-        "are skips, the decoder goes up on the right. Rings are places without attention.</p>"
-        f"{numbers_markup(numbers_of(shown, facts))}"
+        "are skips, the decoder goes up on the right. Coloured boxes are attention, rings are places without.</p>"
+        "</div>"
+        f"<div>{numbers_markup(numbers_of(shown, facts))}{_class_table(shown, facts)}</div></div>"
     )
+
+
+def _class_table(row: RankedPlacement, facts: StudyFacts) -> str:
+    """The IoU of each class, of a placement and of the baseline."""
+    if facts.ranking.plain is None or row.is_plain or not facts.classes:
+        return ""
+    metric = facts.ranking.metric
+    found = [as_compared(ious, metric) for ious in paired_ious(facts.records, row, facts.ranking)]
+    rows = [
+        (name, percent(one), percent(base), "-" if one is None or base is None else points(one - base))
+        for name, one, base in zip(facts.classes, *found, strict=False)
+    ]
+    table = Table.of(("class", "x100", "baseline", "difference"), rows)
+    return table_markup(table, f"{metric.of_class}, over the seeds that both have")
 
 
 def _holds(facts: StudyFacts) -> str:

@@ -19,6 +19,9 @@ from nas_attn.study.database.trials import WrittenTrial
 
 Attribute = dict[str, Any]
 
+_NO_CANDIDATE = 1.0
+"""Above 0 a constraint is broken."""
+
 _DRAWING = re.compile(re.escape(drawing_path("X")).replace("X", "(?P<id>[0-9a-f]+)"))
 
 
@@ -83,6 +86,7 @@ def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
         study: of the dashboard's JSON; it is changed.
         view: of the study.
     """
+    _choose_best(study, view)
     _fill(study, view.note())
     for trial in (*study.get("trials", ()), *study.get("best_trials", ())):
         _fill(trial, _note(trial, view))
@@ -97,6 +101,19 @@ def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
     ]
     study["artifacts"] = [*artifacts, *study.get("artifacts", ())]
     return study
+
+
+def _choose_best(study: dict[str, Any], view: View) -> None:
+    """Only a placement's first run of the ranked budget may be the best: no repeat, and none of another budget.
+
+    Optuna knows trials that break a constraint: they are drawn in grey, and win nothing.
+    """
+    trials = study.get("trials", ())
+    for trial in trials:
+        if trial["state"].upper() == TrialState.COMPLETE.name and not view.stands(trial["number"]):
+            trial["constraints"] = [_NO_CANDIDATE]
+    if trials:
+        study["best_trials"] = [dict(trial) for trial in trials if view.on_front(trial["number"])]
 
 
 def _note(trial: dict[str, Any], view: View) -> str:

@@ -14,7 +14,7 @@ from nas_attn.reporting.page import Panel, Panels, Picture
 from nas_attn.whole_file import whole_file
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
-_FORMAT = 1
+_FORMAT = 2
 _INDEX = "panels.json"
 _PICTURE = re.compile(r"\d+-[a-z]+-\d+\.png", re.ASCII)
 """Names that ``write_panels`` gives, and no others that it takes away."""

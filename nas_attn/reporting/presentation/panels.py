@@ -22,7 +22,7 @@ from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import Panel, Panels, Picture
 from nas_attn.reporting.presentation.example_images import network_input, segmented, telling_images
 from nas_attn.reporting.presentation.panel_store import read_panels, write_panels
-from nas_attn.reporting.presentation.pictures import class_colours, draw_labels, draw_map, map_range
+from nas_attn.reporting.presentation.pictures import class_colours, draw_errors, draw_labels, draw_map, map_range
 from nas_attn.strategy.settings import differences
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.packed import packed_if_writable
@@ -181,12 +181,16 @@ def _as_a_worker() -> Iterator[None]:
 
 def _predictions(dataset: Dataset, index: int, winner: Tensor, plain: Tensor, caption: str) -> list[Picture]:
     truth = dataset.val.mask(index)
-    draw = partial(draw_labels, dataset.val.image(index), classes=dataset.classes, multi_label=dataset.multi_label)
+    pixels = dataset.val.image(index)
+    draw = partial(draw_labels, pixels, classes=dataset.classes, multi_label=dataset.multi_label)
+    errors = partial(draw_errors, pixels, truth=truth)
     return [
         draw(torch.zeros_like(truth), caption="image"),
         draw(truth, caption="truth"),
         draw(plain, caption="baseline"),
         draw(winner, caption=caption),
+        errors(plain, caption="errors, baseline"),
+        errors(winner, caption=f"errors, {caption}"),
     ]
 
 

@@ -23,6 +23,7 @@ _CIVIDIS = np.array(
      (195, 179, 105), (225, 204, 85), (254, 232, 56)],
     dtype=np.float64,
 )  # fmt: skip
+_WRONG = (213, 94, 0)
 _NOTHING = (138, 143, 152)
 
 
@@ -55,6 +56,26 @@ def draw_labels(
     told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes[1:], shares[1:].tolist(), strict=False))
     words = _words(caption, told)
     return Picture(caption, words, _png(_small(draw_overlay(pixels, drawn))))
+
+
+def draw_errors(pixels: Tensor, labels: Tensor, truth: Tensor, *, caption: str) -> Picture:
+    """Where labels are wrong, over the greyed image; pixels that the truth ignores are never wrong.
+
+    Args:
+        pixels: (C, H, W), raw values.
+        labels: (H, W) class indices, or sets of classes.
+        truth: likewise.
+        caption: of the picture.
+    """
+    known = truth != IGNORED
+    wrong = (labels != truth) & known
+    grey = draw_overlay(pixels, torch.zeros_like(truth, dtype=torch.uint8)).convert("L").convert("RGB")
+    canvas = 0.5 * np.asarray(grey, dtype=np.float64) + 90
+    canvas[wrong.cpu().numpy()] = _WRONG
+    share = float(wrong.sum()) / max(1, int(known.sum()))
+    words = f"{caption}: {share:.1%} of the pixels are wrong"
+    image = Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8), "RGB")
+    return Picture(f"{caption}, {share:.1%}", words, _png(_small(image)))
 
 
 def _overlapping(pixels: Tensor, codes: Tensor, classes: Sequence[str], caption: str) -> Picture:

@@ -77,6 +77,7 @@ def report_facts(
         verifications=verifications,
         panels=panels,
         remarks=(*_metric(ranking), *remarks),
+        classes=tuple(ledger.context.get("classes", ())),
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -61,12 +61,14 @@ class View:
     _rows: Mapping[Placement, RankedPlacement] = field(init=False, repr=False)
     _records: Mapping[int, TrialRecord] = field(init=False, repr=False)
     _placements: Mapping[str, Placement] = field(init=False, repr=False)
+    _standing: Set[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         records = self.facts.records
         object.__setattr__(self, "_rows", {row.placement: row for row in self.facts.ranking.rows})
         object.__setattr__(self, "_records", {record.number: record for record in records})
         object.__setattr__(self, "_placements", {record.placement.id: record.placement for record in records})
+        object.__setattr__(self, "_standing", frozenset(_first_runs(self.facts)))
 
     def note(self) -> str:
         """Of the study, in Markdown."""
@@ -84,10 +86,29 @@ class View:
             return ""
         return trial_note(record, self._rows.get(record.placement), self.facts.ranking.metric.word)
 
+    def stands(self, number: int) -> bool:
+        """Whether a trial stands for its placement: its first run of the budget that is ranked."""
+        return number in self._standing
+
+    def on_front(self, number: int) -> bool:
+        """Whether a trial stands for a placement of the Pareto front."""
+        record = self._records.get(number)
+        row = None if record is None else self._rows.get(record.placement)
+        return row is not None and row.on_front and self.stands(number)
+
     def drawing(self, placement_id: str) -> str | None:
         """The SVG of a placement of the study; None for one that is not known."""
         placement = self._placements.get(placement_id)
         return None if placement is None else unet_image(self.facts.network, placement)
+
+
+def _first_runs(facts: StudyFacts) -> Iterator[int]:
+    """Number of the first complete run of each placement with the budget that is ranked."""
+    first: dict[Placement, int] = {}
+    for record in facts.records:
+        if record.outcome is not None and record.budget == facts.ranking.budget:
+            first.setdefault(record.placement, record.number)
+    yield from first.values()
 
 
 class Watcher:

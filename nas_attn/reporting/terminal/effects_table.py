@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from nas_attn.analysis.effects import Effect, StudyEffects
+from nas_attn.models.placement import AttentionSpec
 from nas_attn.wording.effects import effect_notes, effect_sentences
 from nas_attn.wording.numbers import points
 
-_COLUMNS = 8
+_MOST_COLUMNS = 8
 
 
 def effects_table(effects: StudyEffects) -> RenderableType:
@@ -25,12 +27,9 @@ def effects_table(effects: StudyEffects) -> RenderableType:
     notes = [Text(note, style="dim") for note in effect_notes(effects)]
     if not effects.effects:
         return Group(*notes)
-    attentions = list(dict.fromkeys(effect.attention for effect in effects.effects))
-    attentions.sort(key=str)
-    blocks = [attentions[start : start + _COLUMNS] for start in range(0, len(attentions), _COLUMNS)]
     return Group(
         Text(f"What each attention adds at each location, in {effects.word} points:", style="bold"),
-        *(_table([effect for effect in effects.effects if effect.attention in block]) for block in blocks),
+        _Blocks(effects.effects),
         *(Text(line) for line in effect_sentences(effects)),
         Text(
             f"*  its {effects.confidence:.0%} interval excludes 0. Compared with none there, averaged over "
@@ -39,6 +38,29 @@ def effects_table(effects: StudyEffects) -> RenderableType:
         ),
         *notes,
     )
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Tables below one another, each with as many attentions as there is room for."""
+
+    effects: Sequence[Effect]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        attentions = sorted({effect.attention for effect in self.effects}, key=str)
+        columns = self._columns(console, options, attentions)
+        for start in range(0, len(attentions), columns):
+            block = attentions[start : start + columns]
+            yield _table([effect for effect in self.effects if effect.attention in block])
+
+    def _columns(self, console: Console, options: ConsoleOptions, attentions: Sequence[AttentionSpec]) -> int:
+        """How many attentions fit beside one another, whichever they are; one at least."""
+        endless = options.update(max_width=10**6)
+        alone = [_table([one for one in self.effects if one.attention == shown]) for shown in attentions]
+        widest = max(console.measure(table, options=endless).maximum for table in alone)
+        places = max(len(str(effect.location)) for effect in self.effects)
+        places = max(places, len("location"))
+        return max(1, min(_MOST_COLUMNS, (options.max_width - places) // (widest - places)))
 
 
 def _table(effects: Sequence[Effect]) -> Table:

@@ -1,11 +1,12 @@
-"""A ranking as a table for the terminal, at most 120 columns wide."""
+"""A ranking as a table for the terminal: all columns from 110 on, below that those that decide."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,8 @@ from nas_attn.metric import MEAN_IOU
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ranking_verdict
 
+WIDE = 110
+"""Columns of a terminal from which all of the table's fit."""
 _PLACEMENT_WIDTH = 34
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
 
@@ -32,26 +35,59 @@ def ranking_table(ranking: Ranking, top: int | None = None, *, said: str = "") -
     shown = list(ranking.rows[:top])
     if ranking.plain is not None and not any(row.is_plain for row in shown):
         shown.append(ranking.plain)
-    return Group(Text(said, style="bold"), _table(ranking, shown), *_lines(_footnotes(ranking, shown)))
+    return Group(Text(said, style="bold"), _Rows(ranking, shown), *_lines(_footnotes(ranking, shown)))
 
 
-def _table(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows as a table with the columns for which there is room."""
+
+    ranking: Ranking
+    rows: Sequence[RankedPlacement]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield (_wide if options.max_width >= WIDE else _narrow)(self.ranking, self.rows)
+
+
+def _wide(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     timed = any(row.cost.latency_ms is not None for row in rows)
     remembered = ranking.cost == "memory"
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("id", no_wrap=True)
+    table = _empty("id")
     table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
-    for title in (f"{ranking.metric.word} x100", "gain", "measured", "seeds", "MACs", "params"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for title, wanted in (("ms", timed), ("MiB", remembered)):
-        if wanted:
-            table.add_column(title, justify="right", no_wrap=True)
+    _add_numbers(table, f"{ranking.metric.word} x100", "gain", "measured", "seeds", "MACs", "params")
+    _add_numbers(table, *["ms"] * timed, *["MiB"] * remembered)
     table.add_column("", no_wrap=True)
     for row in rows:
         extra = [_measured(row.cost.latency_ms)] * timed + [_measured(row.cost.peak_memory_mib)] * remembered
         table.add_row(*_cells(row, ranking), *extra, _marks(row))
     return table
+
+
+def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
+    """Rank, placement, difference and marks, with the score and the cost in the fewest letters."""
+    table = _empty()
+    table.add_column("placement", overflow="fold")
+    _add_numbers(table, ranking.metric.word, "gain", "measured", "MACs")
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        rank, _, placement, _, gain, tested, *_ = _cells(row, ranking)
+        score, macs = Text(f"{100 * row.iou_mean:.1f}"), Text(_ratio(row, ranking.plain) or amount(row.cost.macs))
+        table.add_row(rank, placement, score, gain, tested, macs, _marks(row))
+    return table
+
+
+def _empty(*titles: str) -> Table:
+    """Without rows, with a column for the rank and others that are never cut off."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
+    table.add_column("#", justify="right", no_wrap=True)
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    return table
+
+
+def _add_numbers(table: Table, *titles: str) -> None:
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
 
 
 def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
@@ -77,8 +113,12 @@ def _plus_minus(value: float, interval: Interval | None) -> str:
 
 def _macs(row: RankedPlacement, plain: RankedPlacement | None) -> str:
     """With the ratio to the plain U-Net's."""
-    ratio = f" {row.cost.macs / plain.cost.macs:.2f}x" if plain and plain.cost.macs else ""
-    return amount(row.cost.macs) + ratio
+    return f"{amount(row.cost.macs)} {_ratio(row, plain)}".rstrip()
+
+
+def _ratio(row: RankedPlacement, plain: RankedPlacement | None) -> str:
+    """Of the MACs to the plain U-Net's; empty where these are not known."""
+    return f"{row.cost.macs / plain.cost.macs:.2f}x" if plain and plain.cost.macs else ""
 
 
 def _measured(value: float | None) -> Text:

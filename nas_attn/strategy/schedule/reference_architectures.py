@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from nas_attn.budget import Budget
-from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
+from nas_attn.models.placement import NONE, AttentionSpec, Location, OptionValue, Placement, Stage
 from nas_attn.record import Role
 from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
 
 PLAIN = "plain"
+SMP_NAME = "scse in the decoder, as in smp"
+SMP_SCSE: Mapping[str, OptionValue] = MappingProxyType({"reduction": 16, "min_hidden": 1})
+"""Options of ``scse`` with which it is that of segmentation_models.pytorch."""
 OTHER_BUDGETS = {f"{PLAIN}, half the steps": 0.5, f"{PLAIN}, twice the steps": 2.0}
 """The plain U-Net also runs for these multiples of the steps, to show whether it has converged."""
 
@@ -21,11 +25,11 @@ def control_evaluations(
 ) -> tuple[Evaluation, ...]:
     """The controls of a study, in order; those that the space or its limits forbid are left out.
 
-    First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (as
-    segmentation_models.pytorch offers it) and gates on all skips (Attention U-Net, Oktay et al. 2018,
-    arXiv:1804.03999): in the common form where the space has it, or else the name says in what it departs. The
-    same on every lower rung, where they tell what short runs are worth. Last the plain U-Net with half and with
-    twice the steps.
+    First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (exactly that of
+    segmentation_models.pytorch, whose options the space need not offer) and gates on all skips (Attention U-Net,
+    Oktay et al. 2018, arXiv:1804.03999): in the common form where the space has it, or else the name says in what
+    it departs. The same on every lower rung, where they tell what short runs are worth. Last the plain U-Net with
+    half and with twice the steps.
 
     Args:
         space: the placements.
@@ -52,10 +56,34 @@ def control_evaluations(
 def _named_placements(space: SearchSpace) -> list[tuple[str, Placement]]:
     specs = dict.fromkeys(spec for _, choices in space.choices for spec in choices if spec != NONE)
     named = [(f"{spec} everywhere", _fill(space, _always(spec))) for spec in specs]
-    smp = _fill(space, lambda location: _first(specs, "scse") if location.stage is Stage.DECODER else None)
     gate = _common_gate(specs)
     attention_unet = _fill(space, lambda location: gate if location.stage is Stage.SKIP else None)
-    return [*named, ("scse in the decoder", smp), (_attention_unet_name(gate), attention_unet)]
+    return [*named, (SMP_NAME, _smp(space)), (_attention_unet_name(gate), attention_unet)]
+
+
+def reference_choices(space: SearchSpace) -> dict[Location, tuple[AttentionSpec, ...]]:
+    """What may stand at each location in a study: the space's choices, ``none``, and what a control has there."""
+    smp = _smp(space)
+    return {location: tuple(dict.fromkeys((NONE, *specs, smp[location]))) for location, specs in space.choices}
+
+
+def _smp(space: SearchSpace) -> Placement:
+    """The scSE of segmentation_models.pytorch in the whole decoder, wherever the space has any; else none."""
+    return Placement(
+        tuple(
+            (location, _smp_scse(choices) if location.stage is Stage.DECODER else NONE)
+            for location, choices in space.choices
+        )
+    )
+
+
+def _smp_scse(choices: Sequence[AttentionSpec]) -> AttentionSpec:
+    """Started as the first scSE that may stand here; ``none`` where none may."""
+    offered = next((spec for spec in choices if spec.kind == "scse"), None)
+    if offered is None:
+        return NONE
+    start = {name: value for name, value in offered.options if name == "start"}
+    return AttentionSpec("scse", tuple(sorted({**SMP_SCSE, **start}.items())))
 
 
 def _common_gate(specs: dict[AttentionSpec, None]) -> AttentionSpec | None:
@@ -88,7 +116,3 @@ def _fill(space: SearchSpace, wanted: Callable[[Location], AttentionSpec | None]
 
 def _always(spec: AttentionSpec) -> Callable[[Location], AttentionSpec]:
     return lambda _: spec
-
-
-def _first(specs: dict[AttentionSpec, None], kind: str) -> AttentionSpec | None:
-    return next((spec for spec in specs if spec.kind == kind), None)

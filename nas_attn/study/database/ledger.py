@@ -18,11 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from nas_attn.analysis import COSTS
 from nas_attn.budget import Budget
 from nas_attn.errors import LostStorageError, SpaceError, StudyError, UsageError
-from nas_attn.models.placement import NONE, Placement
+from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.schedule.reference_architectures import reference_choices
 from nas_attn.study.database.asked import AskedTrials
 from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_of_birth
 from nas_attn.study.database.patience import patiently
@@ -419,8 +420,8 @@ def _is_unborn(study: optuna.Study) -> bool:
 
 
 def _distributions(space: SearchSpace, placement: Placement) -> dict[str, BaseDistribution]:
-    """The choices of each location; ``none`` is one of them, since the plain U-Net is in every study."""
-    choices = {location: dict.fromkeys([NONE, *specs]) for location, specs in space.choices}
+    """The choices of each location, with those that reference architectures have besides."""
+    choices = reference_choices(space)
     return {
         str(location): CategoricalDistribution([str(spec) for spec in choices[location]])
         for location, _ in placement

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from nas_attn.errors import StudyError
 from nas_attn.record import Failure
+from nas_attn.step_count import StepCount
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.database.watch import Watch
 from nas_attn.study.workers.attempt import Evaluator
@@ -25,13 +26,16 @@ from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
 from nas_attn.study.workers.turns import Turns
 from nas_attn.study.workers.worker_process import READY, WorkerLog, work
 
-SIGN_SECONDS = 5.0
+SIGN_SECONDS = 2.0
 PATIENCE_SECONDS = 600.0
 """A worker without a sign of life for so long hangs: no single call of a training takes minutes."""
 _DEATHS_IN_A_ROW = 30
 """So many workers may end without that one evaluation is finished, until the search is given up."""
 _STILLBORN_IN_A_ROW = 3
 """So many workers may crash before they are ready, until the search is given up."""
+
+Follow = Callable[[int, StepCount], None]
+"""Called with the number of a trial and the steps that its training has taken."""
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,7 @@ class ProcessPool(Workers):
         logs: one for each worker; empty where nothing is logged.
         mend: puts right what all workers share, when an evaluation has failed for a reason that is not its own, or
             has ended its worker.
+        follow: told now and then how far each evaluation is.
         sign_seconds: between two signs of life of a worker.
         patience: seconds without one, after which a worker is taken to hang.
     """
@@ -70,12 +75,14 @@ class ProcessPool(Workers):
         logs: Sequence[WorkerLog] = (),
         *,
         mend: Callable[[], object] = lambda: None,
+        follow: Follow = lambda number, steps: None,
         sign_seconds: float = SIGN_SECONDS,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._evaluators = evaluators
         self._logs = logs
         self._mend = mend
+        self._follow = follow
         self._sign_seconds = sign_seconds
         self._patience = patience
         self._watch: Watch[int] = Watch(patience, sign_seconds)
@@ -185,7 +192,11 @@ class ProcessPool(Workers):
         if answer == READY:
             worker.ready, self._stillborn_in_a_row = True, 0
             return None
-        if answer is None or worker.task is None:
+        if isinstance(answer, StepCount):
+            if worker.task is not None:
+                self._follow(worker.task.number, answer)
+            return None
+        if worker.task is None:
             return None
         if isinstance(answer, Failure) and answer.cause == CRASH:
             worker.process.kill()

@@ -17,6 +17,7 @@ from nas_attn.budget import Budget
 from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, Score
+from nas_attn.step_count import STEPS
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator, attempt
@@ -42,7 +43,7 @@ class WorkerLog:
 
 def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) -> None:
     """Take an evaluator and say ``READY``, then answer each (number, evaluation) with an outcome or a failure, and
-    None as a sign of life in between.
+    its steps as a sign of life in between.
 
     The signs begin before the evaluator is taken: to take it is to import PyTorch, which takes long on a slow disk
     or a busy machine.
@@ -68,6 +69,7 @@ def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) ->
         while True:
             try:
                 number, evaluation = link.recv()
+                STEPS.taken = STEPS.total = 0
                 found = logged_attempt(evaluator, number, evaluation)
                 with lock:
                     link.send(found)
@@ -127,7 +129,7 @@ def _word(score: Score) -> str:
 
 @contextmanager
 def _signs_of_life(link: Connection, lock: threading.Lock, every: float) -> Iterator[None]:
-    """Send None now and then, as long as the main thread still gets on.
+    """Send the steps taken now and then, as long as the main thread still gets on.
 
     An alarm interrupts the main thread and is counted by it. While it is stuck in a call into a library or a
     driver that never returns, it counts nothing, and no sign is sent though this thread lives.
@@ -146,7 +148,7 @@ def _signs_of_life(link: Connection, lock: threading.Lock, every: float) -> Iter
             seen = alarms
             try:
                 with lock:
-                    link.send(None)
+                    link.send(STEPS)
             except OSError:
                 return
 

@@ -56,7 +56,7 @@ def test_of_a_large_study_what_matters_is_drawn_and_an_even_share_of_the_rest(fa
 def test_the_front_is_what_nothing_beats_in_both(facts_of: Facts) -> None:
     ranking = facts_of(60).ranking
     line = trace(front_chart(front_data(ranking)), "Pareto front")
-    points = {(row.cost.macs, round(100 * row.iou_expected, 9)) for row in ranking.rows}
+    points = {(row.cost.macs, round(100 * (row.gain or 0.0), 9)) for row in ranking.rows}
     best = {
         (macs, iou)
         for macs, iou in points
@@ -80,7 +80,32 @@ def test_every_mark_knows_its_placement(facts_of: Facts) -> None:
         if trace.mode == "markers"
         for identity, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
     }
-    assert marks == {row.placement.id: (row.cost.macs, 100 * row.iou_expected) for row in ranking.rows}
+    assert marks == {row.placement.id: (row.cost.macs, 100 * (row.gain or 0.0)) for row in ranking.rows}
+
+
+def test_chart_and_table_have_one_number_for_one_placement(facts_of: Facts) -> None:
+    """The gain over the baseline: what the ranking's table says, and how high the mark stands."""
+    ranking = facts_of(30).ranking
+    chart = front_chart(front_data(ranking))
+    heights = {
+        identity: y
+        for trace in chart.figure.data
+        if trace.mode == "markers"
+        for identity, y in zip(trace.customdata, trace.y, strict=True)
+    }
+    assert chart.figure.layout.yaxis.title.text == "gain over the baseline, IoU points"
+    column = chart.table.headers.index("gain x100")
+    told = {row[0]: row[column] for row in chart.table.rows}
+    for row in ranking.rows:
+        if not row.is_plain:
+            assert float(told[str(row.rank)]) == pytest.approx(heights[row.placement.id], abs=0.051)
+
+
+def test_the_axis_is_zoomed_to_the_marks(facts_of: Facts) -> None:
+    """Nothing but marks and the front, which joins them, is drawn: no interval flattens them."""
+    figure = front_chart(front_data(facts_of(30).ranking)).figure
+    assert {trace.mode for trace in figure.data} == {"markers", "lines"}
+    assert [trace.name for trace in figure.data if trace.mode == "lines"] == ["Pareto front"]
 
 
 def test_controls_and_the_plain_network_are_marked(facts_of: Facts) -> None:
@@ -90,15 +115,6 @@ def test_controls_and_the_plain_network_are_marked(facts_of: Facts) -> None:
     assert list(trace(chart, "reference architecture").customdata) == [control.placement.id]
     assert ranking.plain is not None
     assert list(trace(chart, "baseline").customdata) == [ranking.plain.placement.id]
-
-
-def test_only_several_seeds_are_drawn_with_an_interval(facts_of: Facts) -> None:
-    ranking = facts_of(30).ranking
-    bars = trace(front_chart(front_data(ranking)), "interval")
-    several = [row for row in ranking.rows if row.tested]
-    assert len(several) == 4
-    expected = [(100 * row.iou_interval.low, 100 * row.iou_interval.high) for row in several if row.iou_interval]
-    assert list(zip(bars.y[::3], bars.y[1::3], strict=True)) == expected
 
 
 def test_differences_reach_from_end_to_end_of_their_intervals(facts_of: Facts) -> None:
@@ -163,7 +179,29 @@ def test_costs_are_shares_of_the_plain_network() -> None:
     assert [list(row) for row in grid.text] == [["", "5"], ["400", ""]]
     assert [list(row) for row in grid.z] == [[None, pytest.approx(0.69897)], [pytest.approx(2.60206), None]]
     assert chart.table.rows[0] == ("skip.0", "se", "50", "5", "10")
-    assert "+20 %" in grid.customdata[1][0]
+    assert "(20 %)" in grid.customdata[1][0]
+
+
+def test_a_cost_below_a_hundredth_of_a_per_cent_is_written_so() -> None:
+    skip = Location.parse("skip.0")
+    added = [
+        AddedCost(skip, AttentionSpec(kind), 0, macs) for kind, macs in (("se", 50), ("simam", 0), ("eca", 100))
+    ]
+    (grid,) = costs_chart(added, Cost(parameters=100, macs=1_000_000)).figure.data
+    assert dict(zip(grid.x, grid.text[0], strict=True)) == {"se": "<0.01", "simam": "0", "eca": "0.01"}
+
+
+def test_what_is_not_distinguishable_from_0_is_faded() -> None:
+    skip = Location.parse("skip.0")
+    effects = (
+        Effect(skip, AttentionSpec("se"), 0.01, Interval(0.005, 0.015), 9),
+        Effect(skip, AttentionSpec("eca"), 0.01, Interval(-0.005, 0.025), 9),
+    )
+    (grid,) = effects_chart(StudyEffects(effects, (), (), 0.95, 20, 20, LeftOut(), 16)).figure.data
+    shade = dict(zip(grid.x, grid.z[0], strict=True))
+    assert shade["se"] == pytest.approx(1.0)
+    assert 0 < shade["eca"] < 0.2
+    assert dict(zip(grid.x, grid.text[0], strict=True)) == {"se": "+1.0*", "eca": "+1.0"}
 
 
 def test_effects_stand_at_their_place_with_a_star_where_they_are_sure() -> None:

@@ -16,6 +16,7 @@ from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.reporting.page import draw_unet, unet_image
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, INK, PAPER, PURPLE, SHADE, VERMILLION
 from nas_attn.reporting.page.heat_map import DIVERGING, GROWING
+from nas_attn.reporting.page.kind_colours import COLOURS, colour_of_kind
 
 Colour = NDArray[np.float64]
 MARKS = {"blue": BLUE, "green": GREEN, "vermillion": VERMILLION, "purple": PURPLE, "grey": GREY}
@@ -135,8 +136,26 @@ def test_the_text_of_the_page_can_be_read(block: str) -> None:
         for text in ("ink", "soft", "accent"):
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
     assert contrast(colours["ink"], colours["block"]) >= 4.5
-    assert contrast(colours["module-ink"], colours["module"]) >= 4.5
     assert contrast(colours["line"], colours["paper"]) >= 3
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_name_of_every_module_can_be_read_on_its_colour(colour: str) -> None:
+    assert contrast(rgb("#08131c"), rgb(colour)) >= 4.5
+
+
+def test_the_usual_kinds_have_colours_of_their_own_and_keep_them() -> None:
+    """Those of the spaces that most begin with, for images and for clips."""
+    usual = ["se", "eca", "cbam", "scse", "ca", "gate", "pam", "bam", "tam", "gltr"]
+    assert len({colour_of_kind(kind) for kind in usual}) == len(usual)
+    assert colour_of_kind("simam") == colour_of_kind("simam") in COLOURS
+
+
+def test_modules_are_drawn_in_the_colours_of_their_kinds() -> None:
+    network = UNetConfig(1, 2, depth=2)
+    drawn = draw_unet(network, network.plain.replace(Location.parse("skip.0"), AttentionSpec("se")))
+    assert drawn.count(f'fill="{colour_of_kind("se")}"') == 1
+    assert colour_of_kind("gate") not in drawn
 
 
 def test_the_system_and_the_button_give_the_same_dark() -> None:

@@ -97,6 +97,12 @@ def test_the_encoder_goes_down_on_the_left_and_the_decoder_up_on_the_right(depth
             assert right[0] < above[1][0]
 
 
+def test_a_drawing_of_four_levels_fits_a_telephone_at_its_full_size() -> None:
+    """420 pixels less the margins of the page: letters of 12 pixels stay 12 pixels."""
+    width = float(ElementTree.fromstring(draw_unet(network(4), network(4).plain)).attrib["width"])
+    assert width <= 420 - 2 * 14
+
+
 def test_the_whole_is_an_image_with_a_title_and_a_description() -> None:
     unet = network(2)
     placement = unet.plain.replace(Location.parse("skip.1"), AttentionSpec.parse("gate(variant=oktay)"))

@@ -87,6 +87,7 @@ def test_a_full_page_has_every_section_and_each_is_linked(facts_of: Facts) -> No
     assert not outline.open
     assert headings(outline) == [
         "winner",
+        "predictions",
         "holds",
         "differences",
         "front",
@@ -95,7 +96,6 @@ def test_a_full_page_has_every_section_and_each_is_linked(facts_of: Facts) -> No
         "learning",
         "budget",
         "costs",
-        "predictions",
         "made",
         "repeat",
     ]
@@ -259,3 +259,51 @@ def test_colours_of_panels_are_escaped(facts_of: Facts) -> None:
     page = report_page(replace(facts, panels=hostile))
     assert "<script>alert" not in page
     assert "red&quot;&gt;&lt;script&gt;alert(1)" in page
+
+
+def cards(page: str) -> dict[str, str]:
+    """Names and figures of the box of the answer."""
+    box = page.partition('class="verdict-box"')[2].partition("</dl>")[0]
+    return dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)<small>", box))
+
+
+def test_the_answer_stands_first_in_figures(facts_of: Facts) -> None:
+    facts = facts_of(40)
+    page = report_page(facts)
+    found = cards(page)
+    assert page.index("verdict-box") < page.index('<p class="verdict">')
+    assert list(found) == [
+        "Is attention worth it?",
+        "Gain over the baseline, IoU points",
+        "Cost",
+        "Verified on test data?",
+        "This study would show",
+    ]
+    answers = {"better": "Yes", "equivalent": "No", "undecided": "Not decided"}
+    assert found["Is attention worth it?"] == answers[str(facts.verdict.answer)]
+    assert found["Verified on test data?"] == "not yet"
+    row, plain = facts.verdict.row, facts.ranking.plain
+    assert row is not None
+    assert plain is not None
+    assert found["Cost"] == f"{100 * (row.cost.macs / plain.cost.macs - 1):+.1f} % MACs"
+
+
+def test_a_verified_gain_replaces_what_the_search_measured(facts_of: Facts) -> None:
+    facts = facts_of(40)
+    page = report_page(facts_of(40, verifications=(verified(facts, 0, 0.031),)))
+    found = cards(page)
+    if facts.verdict.row == facts.ranking.rows[0]:
+        assert found["Gain over the baseline, IoU points"] == "+3.1 (2.6 to 3.6)"
+        assert found["Verified on test data?"] == "yes, confirmed"
+
+
+def test_the_same_sentence_does_not_stand_twice_in_the_head(facts_of: Facts) -> None:
+    facts = facts_of(40)
+    head = report_page(facts_of(40, verifications=(verified(facts, 0, 0.031),))).partition("<main")[0]
+    assert head.count("Confirmed: ") <= 1
+
+
+def test_each_class_has_its_iou_beside_the_baselines(facts_of: Facts) -> None:
+    page = report_page(facts_of(40, classes=("background", "cell")))
+    table = page.partition("IoU of a class, over")[2].partition("</table>")[0]
+    assert re.findall(r"<td class=\"figures\">(background|cell)</td>", table) == ["background", "cell"]

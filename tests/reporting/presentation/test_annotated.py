@@ -110,7 +110,7 @@ def test_every_trial_gets_a_note_with_its_placement_drawn() -> None:
     assert "It failed: nan." in failed
     assert "finalist; seed 5; 10 steps of 2 crops of 16 px; running" in younger
     assert f"/nas-attn/placements/{GATED.id}.svg" in younger
-    assert study["best_trials"][0]["note"]["body"] == gated
+    assert [trial["note"]["body"] for trial in study["best_trials"]] == [plain, gated]
     assert study["note"]["body"].startswith(f"**{ranking_verdict(VIEW.facts.ranking)}**")
 
 
@@ -263,3 +263,23 @@ def test_a_view_is_looked_at_anew_only_where_something_has_changed(
     ledger.beside = (Changing(TRIAL),)
     watcher.refresh()
     assert watcher.view is not unverified
+
+
+def test_neither_a_repeat_nor_a_run_of_another_budget_can_be_the_best() -> None:
+    """Each of them would win by its score: the repeat, and the baseline with twice the steps."""
+    lucky = replace(OUTCOME, score=Score(0.9, (0.9, 0.9), 0.5))
+    records = (
+        *RECORDS[:2],
+        replace(TRIAL, number=2, placement=GATED, seed=1, role=Role.FINALIST, control=None, outcome=lucky),
+        replace(TRIAL, number=3, budget=Budget(20, 16, 2), outcome=lucky),
+    )
+    view = replace(VIEW, facts=StudyFacts("made-up", NETWORK, records, verdict_of(records)))
+    study = told()
+    study["trials"] = [{**study["trials"][0], "number": number, "constraints": []} for number in range(4)]
+    study["best_trials"] = [dict(study["trials"][3])]
+    annotate(study, view)
+
+    assert [trial["constraints"] for trial in study["trials"]] == [[], [], [1.0], [1.0]]
+    front = {row.placement for row in view.facts.ranking.rows if row.on_front}
+    wanted = [record.number for record in records[:2] if record.placement in front]
+    assert [trial["number"] for trial in study["best_trials"]] == wanted

@@ -25,7 +25,7 @@ from nas_attn.reporting.page import Panel, Panels, Picture
 from nas_attn.reporting.presentation.example_images import network_input, segmented, telling_images
 from nas_attn.reporting.presentation.panel_store import read_panels, write_panels
 from nas_attn.reporting.presentation.panels import find_pair
-from nas_attn.reporting.presentation.pictures import class_colours, draw_labels, draw_map
+from nas_attn.reporting.presentation.pictures import class_colours, draw_errors, draw_labels, draw_map
 from nas_attn.training import initialise
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
@@ -260,3 +260,14 @@ def test_labels_are_told_in_words_and_ignored_ones_are_left_out() -> None:
 def test_a_large_picture_is_made_smaller() -> None:
     picture = draw_map(torch.rand(900, 450), "x")
     assert Image.open(io.BytesIO(picture.png)).size == (192, 384)
+
+
+def test_a_map_of_errors_marks_what_is_wrong_and_never_what_is_ignored() -> None:
+    grey = torch.full((1, 2, 4), 128, dtype=torch.uint8)
+    truth = torch.tensor([[0, 1, 1, 255], [0, 0, 1, 255]], dtype=torch.uint8)
+    labels = torch.tensor([[1, 1, 0, 1], [0, 0, 1, 0]], dtype=torch.uint8)
+    picture = draw_errors(grey, labels, truth, caption="errors, baseline")
+    pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))
+    red = (pixels[..., 0] > 200) & (pixels[..., 2] < 50)
+    assert red.tolist() == [[True, False, True, False], [False] * 4]
+    assert picture.caption == "errors, baseline, 33.3%"  # two of six that are labelled

@@ -74,5 +74,5 @@ def test_everything_else_passes_untouched(path: str, method: str) -> None:
 
 def test_the_sheet_speaks_of_our_charts_and_images_alone() -> None:
     selectors = re.sub(r"/\*.*?\*/|\{[^}]*\}", ",", dashboard_style(), flags=re.DOTALL).split(",")
-    found = {selector.split()[0] for selector in selectors if selector.strip()}
-    assert found == {f'[id^="user-defined-plot:{chart_id("")}"]', 'img[src^="/nas-attn/placements/"]'}
+    ours = f'[id^="user-defined-plot:{chart_id("")}"]', 'img[src^="/nas-attn/placements/"]'
+    assert all(any(one in selector for one in ours) for selector in selectors if selector.strip())

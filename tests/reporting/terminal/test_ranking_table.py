@@ -124,3 +124,25 @@ def test_unmeasured_latency_takes_no_column(ranking: Ranking) -> None:
 
 def test_an_empty_ranking_says_so() -> None:
     assert printed(rank([])).strip() == "Nothing to rank: no trial is complete."
+
+
+@pytest.mark.parametrize("width", [64, 80, 109])
+def test_a_narrow_terminal_keeps_rank_placement_difference_and_marks(ranking: Ranking, width: int) -> None:
+    file = io.StringIO()
+    Console(file=file, width=width).print(ranking_table(ranking))
+    lines = file.getvalue().splitlines()
+
+    assert max(map(len, lines)) <= width
+    first = next(line for line in lines if line.lstrip().startswith("1 "))
+    for part in ("se at skip.1", "62.0", "+2.0 (1.", "1.04x", "*"):
+        assert part in first
+    for dropped in ("±", "params", " ms"):
+        assert all(dropped not in line for line in lines), "a column that does not decide"
+    assert all("…" not in line for line in lines), "nothing is cut off"
+
+
+def test_from_110_columns_on_all_are_shown(ranking: Ranking) -> None:
+    file = io.StringIO()
+    Console(file=file, width=110).print(ranking_table(ranking))
+    for title in ("id", "placement", "seeds", "MACs", "params", "ms"):
+        assert title in file.getvalue()

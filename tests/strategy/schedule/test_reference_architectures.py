@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nas_attn.analysis.convergence import plain_convergence
 from nas_attn.budget import Budget
+from nas_attn.models.build import attention_modules, build_network
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Role, State, TrialRecord
@@ -44,7 +46,7 @@ def test_every_kind_stands_everywhere_it_may() -> None:
 
     assert {location.stage for location, _ in controls["gate everywhere"].attended} == {Stage.SKIP, Stage.DECODER}
     assert len(controls["se everywhere"].attended) == 13
-    assert {str(location) for location, _ in controls["scse in the decoder"].attended} == {
+    assert {str(location) for location, _ in controls["scse in the decoder, as in smp"].attended} == {
         f"decoder.{level}" for level in range(4)
     }
     assert {str(location) for location, _ in controls["Attention U-Net"].attended} == {
@@ -133,3 +135,32 @@ def test_the_plain_unets_short_run_from_its_own_weights_is_no_point_of_its_curve
     again = replace(record(2, space.plain, 0, 0.7, evaluator), budget=replace(BUDGET, steps=200, pretraining=400))
 
     assert plain_convergence([*records, again], BUDGET, None).points == ((200, 0.5), (400, 0.695))
+
+
+@pytest.mark.parametrize("name", ["unet_attention", "unet_attention_small"])
+def test_scse_in_the_decoder_is_exactly_that_of_smp(name: str) -> None:
+    """The module of smp itself, given our weights: as many of them, and the same maps."""
+    smp = pytest.importorskip("segmentation_models_pytorch", reason="needs pip install -e '.[reference]'")
+    space = read_space(name, catalogue(), base_channels=16, image_size=32)
+    ours = attention_modules(build_network(space.network, controls_of(space)["scse in the decoder, as in smp"]))
+    assert set(ours) == {f"decoder.{level}" for level in range(space.network.depth)}
+    for place, module in ours.items():
+        channels = space.network.channels_at(Location.parse(place))
+        theirs = smp.base.modules.SCSEModule(channels)
+        weights = list(module.state_dict().values())
+        assert sum(one.numel() for one in weights) == sum(one.numel() for one in theirs.parameters())
+        named = dict(module.named_parameters())
+        pairs = {"cSE.1": "perceptron.squeeze", "cSE.3": "perceptron.excite", "sSE.0": "conv"}
+        wanted = theirs.state_dict()
+        for their, mine in pairs.items():
+            for part in ("weight", "bias"):
+                torch.nn.init.normal_(named[f"{mine}.{part}"], generator=torch.Generator().manual_seed(channels))
+                wanted[f"{their}.{part}"] = named[f"{mine}.{part}"].detach().view(wanted[f"{their}.{part}"].shape)
+        theirs.load_state_dict(wanted)
+        x = torch.randn(2, channels, 6, 5)
+        torch.testing.assert_close(module(x), theirs(x))
+
+
+def test_where_the_decoder_has_no_scse_there_is_no_control_of_it() -> None:
+    space = read_space("unet_attention_skips", catalogue(), base_channels=16, image_size=32)
+    assert "scse in the decoder, as in smp" not in controls_of(space)

@@ -24,6 +24,7 @@ from nas_attn.errors import MachineError, StudyError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, Role
 from nas_attn.space import SearchSpace
+from nas_attn.step_count import STEPS, StepCount
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.workers import process_pool
 from nas_attn.study.workers.attempt import attempt
@@ -403,7 +404,7 @@ def test_a_worker_gives_signs_of_life_before_it_has_started() -> None:
     ours.send(Unloadable())
     try:
         assert ours.poll(100)
-        assert ours.recv() is None
+        assert ours.recv() == StepCount()
     finally:
         process.kill()
         process.join()
@@ -556,3 +557,36 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts twenty steps as a training does, then answers.
+
+    Args:
+        evaluator: answers.
+    """
+
+    evaluator: LookupEvaluator
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        STEPS.total = 20
+        for taken in range(20):
+            STEPS.taken = taken
+            time.sleep(0.05)
+        return self.evaluator(placement, budget, seed)
+
+
+def test_the_steps_of_a_training_are_told_while_it_lasts(space: SearchSpace, evaluator: LookupEvaluator) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    def follow(number: int, steps: StepCount) -> None:
+        told.append((number, steps.taken, steps.total))
+
+    with ProcessPool([Counting(evaluator)], sign_seconds=0.1, follow=follow) as pool:
+        pool.submit(7, evaluations(space)[0])
+        all_finished(pool, 1)
+    assert {(number, total) for number, _, total in told if total} == {(7, 20)}
+    taken = [taken for _, taken, total in told if total]
+    assert taken == sorted(taken)
+    assert len(set(taken)) > 2

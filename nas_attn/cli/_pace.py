@@ -1,0 +1,123 @@
+"""How fast a search gets on, by the clock of this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from nas_attn.budget import Budget
+from nas_attn.cli._time_left import seconds_left, slowness, trial_seconds
+from nas_attn.record import State, TrialRecord
+from nas_attn.step_count import StepCount
+
+Top = Callable[[Sequence[TrialRecord]], Budget | None]
+"""The budget of full trials by the trials so far; None where it is not known yet."""
+
+
+class Pace:
+    """Keeps since when each trial has run here, and says how long the search will still take.
+
+    Args:
+        trials: how many there shall be in the end.
+        workers: trials at once.
+        first: the budget with which the search begins.
+        forecast: seconds that a trial of it takes, until trials have shown theirs.
+        top: the budget of full trials.
+        timeout: seconds of all trials together after which none begins; None for no limit.
+        spent: what of these the trials have taken so far.
+        clock: seconds that pass.
+    """
+
+    def __init__(
+        self,
+        *,
+        trials: int,
+        workers: int,
+        first: Budget,
+        forecast: float,
+        top: Top = lambda records: None,
+        timeout: float | None = None,
+        spent: Callable[[Sequence[TrialRecord]], float] = lambda records: 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.trials = trials
+        self.timeout = timeout
+        self._workers = workers
+        self._first, self._forecast, self._top = first, forecast, top
+        self._spent = spent
+        self._clock = clock
+        self._started = clock()
+        self._begun: dict[int, float] = {}
+        self._done_before: set[int] | None = None
+        self._first_steps: dict[int, tuple[float, int]] = {}
+        self._step_seconds: dict[int, float] = {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it was made."""
+        return self._clock() - self._started
+
+    def note(self, records: Sequence[TrialRecord]) -> None:
+        """Remember which trials have begun."""
+        now = self._clock()
+        if self._done_before is None:
+            self._done_before = {one.number for one in records if one.state is not State.RUNNING}
+        for record in records:
+            if record.state is State.RUNNING:
+                self._begun.setdefault(record.number, now)
+
+    def follow(self, number: int, steps: StepCount) -> None:
+        """Measure how long a step of a trial takes here, where as many trials run as are to.
+
+        Args:
+            number: of the trial.
+            steps: that its training has taken.
+        """
+        since, before = self._first_steps.setdefault(number, (self._clock(), steps.taken))
+        if steps.taken > before:
+            self._step_seconds[number] = (self._clock() - since) / (steps.taken - before)
+
+    def running(self, records: Sequence[TrialRecord]) -> dict[int, float]:
+        """For how long each trial has run that is under way, in seconds."""
+        now = self._clock()
+        return {
+            one.number: now - self._begun.get(one.number, now) for one in records if one.state is State.RUNNING
+        }
+
+    def each(self, records: Sequence[TrialRecord]) -> float:
+        """What a trial to come takes, in seconds."""
+        budgets = (record.budget for record in records)
+        top = self._top(records) or max((self._first, *budgets), key=lambda budget: budget.steps)
+        measured = self._first.steps * fmean(self._step_seconds.values()) if self._step_seconds else 0.0
+        return trial_seconds(records, top, self._first, max(self._forecast, measured))
+
+    def left(self, records: Sequence[TrialRecord]) -> float:
+        """Seconds until all trials have ended, if none is left out."""
+        under_way = list(self.running(records).values())
+        n_left = max(0, self.trials - _n_done(records))
+        slow = self._slowness(records, under_way)
+        by_number = seconds_left(n_left, self.each(records), under_way, self._workers, slow)
+        if self.timeout is None:
+            return by_number
+        return min(by_number, slow * max(0.0, self.timeout - self._spent(records)))
+
+    def expected(self, records: Sequence[TrialRecord]) -> int:
+        """How many trials there will be, as far as that is known."""
+        done = _n_done(records)
+        if self.timeout is None:
+            return max(self.trials, done)
+        room = max(0.0, self.timeout - self._spent(records)) * self._workers / self.each(records)
+        return min(self.trials, done + round(room))
+
+    def _slowness(self, records: Sequence[TrialRecord], under_way: Sequence[float]) -> float:
+        before = self._done_before or set()
+        ended = [one for one in records if one.outcome is not None and one.number not in before]
+        if len(ended) < self._workers or not self._begun:
+            return 1.0
+        busy = sum(one.outcome.seconds for one in ended if one.outcome is not None) + sum(under_way)
+        return slowness(self._clock() - min(self._begun.values()), self._workers, busy)
+
+
+def _n_done(records: Sequence[TrialRecord]) -> int:
+    return sum(record.state is not State.RUNNING for record in records)

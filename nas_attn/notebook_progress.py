@@ -1,0 +1,40 @@
+"""A bar that shows how far a search is, in notebooks and on terminals."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from nas_attn.record import State, TrialRecord
+
+Told = Callable[[Sequence[TrialRecord]], None]
+
+
+@contextmanager
+def progress_bar(trials: int, *, shown: bool | None) -> Iterator[Told]:
+    """What is to be called with all records whenever one of them changes.
+
+    Args:
+        trials: how many there will be.
+        shown: whether there is a bar; None for one in notebooks and on terminals.
+    """
+    if not (_is_interactive() if shown is None else shown):
+        yield lambda records: None
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm warns where a notebook has no widgets, and draws letters
+        from tqdm.auto import tqdm
+
+        bar = tqdm(total=trials, unit="trial")
+
+    def tell(records: Sequence[TrialRecord]) -> None:
+        bar.update(sum(record.state is not State.RUNNING for record in records) - bar.n)
+
+    with bar:
+        yield tell
+
+
+def _is_interactive() -> bool:
+    return "ipykernel" in sys.modules or sys.stderr.isatty()

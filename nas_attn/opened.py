@@ -1,0 +1,406 @@
+"""A study as notebooks want it: tables, figures and the network, each by a word."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from nas_attn.analysis import RankedPlacement, Ranking, rank
+from nas_attn.analysis.effects import StudyEffects, study_effects
+from nas_attn.analysis.formats import ranking_rows
+from nas_attn.analysis.per_class import ranked_ious
+from nas_attn.analysis.verdict import StudyVerdict
+from nas_attn.analysis.verification import Verification
+from nas_attn.architecture import BEST, Architecture, pick
+from nas_attn.config.settings import AUTO
+from nas_attn.errors import MissingPackageError, StudyError
+from nas_attn.export.formats import known_formats, targets
+from nas_attn.export.save import Saved
+from nas_attn.export.save import save as save_subject
+from nas_attn.export.source import read_source
+from nas_attn.export.subject import Subject
+from nas_attn.models.networks import Network
+from nas_attn.models.placement import Placement
+from nas_attn.record import TrialRecord
+from nas_attn.reporting.page import draw_unet
+from nas_attn.reporting.page.effects import effects_chart
+from nas_attn.reporting.page.front import front_chart, front_data
+from nas_attn.reporting.page.html_table import html_table, html_text
+from nas_attn.reporting.presentation.report_facts import study_space
+from nas_attn.study.answer import answer_by
+from nas_attn.study.claim import Claim
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.setup.find import open_study as open_ledger
+from nas_attn.study.setup.join import JoinRequest, resolve_joined
+from nas_attn.study.verified import read_verifications
+from nas_attn.study.verify import verify
+from nas_attn.study.winner import architecture_of
+from nas_attn.wording.numbers import bounds, counted, points
+from nas_attn.wording.placements import describe
+from nas_attn.wording.rankings import gained, measured, named
+from nas_attn.wording.verdicts import answer_text
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+_SHOWN = 10
+
+
+class _Rows:
+    """A table that knows itself as HTML, as text and as a data frame."""
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row each, as plain values."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame``.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError:
+            raise MissingPackageError("to_pandas takes pandas: pip install pandas") from None
+        return pandas.DataFrame(self.to_dicts())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RankingTable(_Rows):
+    """The ranking of a study.
+
+    Args:
+        ranking: as it was computed.
+        per_class: IoU of each class by the id of each placement.
+    """
+
+    ranking: Ranking
+    per_class: Mapping[str, Mapping[str, float | None]]
+
+    @property
+    def rows(self) -> tuple[RankedPlacement, ...]:
+        """The placements, best first."""
+        return self.ranking.rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[RankedPlacement]:
+        return iter(self.rows)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """What ``nas-attn rank --json`` writes, with a column for the IoU of each class."""
+        return [
+            {**row, "placement": describe(one.placement), **self._of_classes(one)}
+            for row, one in zip(ranking_rows(self.ranking), self.rows, strict=True)
+        ]
+
+    def _of_classes(self, row: RankedPlacement) -> dict[str, float | None]:
+        return {f"iou_{name}": value for name, value in self.per_class.get(row.placement.id, {}).items()}
+
+    def __repr__(self) -> str:
+        first = f", first {named(self.rows[0])}" if self.rows else ""
+        return f"<ranking of {counted(len(self.rows), 'placement')}{first}>"
+
+    def _repr_html_(self) -> str:
+        word = self.ranking.metric.word
+        head = ("rank", "placement", f"{word} x100", "gain", "measured", "seeds", "MACs", "parameters")
+        rows = [
+            (
+                str(row.rank),
+                named(row),
+                f"{100 * row.iou_mean:.1f}",
+                gained(row),
+                measured(row),
+                str(row.n_seeds),
+                f"{row.cost.macs:,}",
+                f"{row.cost.parameters:,}",
+            )
+            for row in self.rows[:_SHOWN]
+        ]
+        return html_table(head, rows, len(self.rows))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectsTable(_Rows):
+    """What each attention adds at each location.
+
+    Args:
+        effects: as they were computed.
+    """
+
+    effects: StudyEffects
+
+    def __len__(self) -> int:
+        return len(self.effects.effects)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each attention at each location; effects are in units of IoU."""
+        return [
+            {
+                "location": str(one.location),
+                "attention": str(one.attention),
+                "effect": one.mean,
+                "ci_low": one.interval.low,
+                "ci_high": one.interval.high,
+                "is_sure": one.is_sure,
+                "n_placements": one.n_placements,
+            }
+            for one in self.effects.effects
+        ]
+
+    def __repr__(self) -> str:
+        sure = sum(one.is_sure for one in self.effects.effects)
+        return f"<{counted(len(self), 'effect')}, {sure} distinguishable from 0>"
+
+    def _repr_html_(self) -> str:
+        head = ("location", "attention", f"{self.effects.word} points", "interval", "placements")
+        rows = [
+            (
+                str(one.location),
+                str(one.attention),
+                points(one.mean) + ("*" if one.is_sure else ""),
+                bounds(one.interval),
+                str(one.n_placements),
+            )
+            for one in sorted(self.effects.effects, key=lambda one: (not one.is_sure, -abs(one.mean)))[:_SHOWN]
+        ]
+        return html_table(head, rows, len(self))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A placement drawn; a notebook shows it.
+
+    Args:
+        svg: the drawing.
+        told: what it shows, in words.
+    """
+
+    svg: str
+    told: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file such as ``best.svg``."""
+        Path(path).write_text(self.svg, encoding="utf-8")
+        return Path(path)
+
+    def __repr__(self) -> str:
+        return f"<drawing of {self.told}>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Picked:
+    """A placement of a study.
+
+    Args:
+        architecture: with all that is needed to build it.
+        row: of the ranking.
+    """
+
+    architecture: Architecture
+    row: RankedPlacement
+
+    @property
+    def placement(self) -> Placement:
+        """What stands where."""
+        return self.row.placement
+
+    def model(self) -> nn.Module:
+        """The network with fresh weights, or those that its family begins with, in eval mode."""
+        return Subject(self.architecture).network()
+
+    def draw(self) -> Drawing:
+        """The U-Net with its modules."""
+        return _drawn(self.architecture.network, self.placement)
+
+    def __repr__(self) -> str:
+        return f"<{named(self.row)}, rank {self.row.rank}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{html_text(named(self.row))}</b>, rank {self.row.rank}</p>{self.draw().svg}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OpenedStudy:
+    """A study, read when it is asked; a search that goes on meanwhile is seen by opening it again.
+
+    Args:
+        name: of the study, or its folder.
+        storage: SQLAlchemy URL; None is SQLite in the study's folder.
+    """
+
+    name: str
+    storage: str | None = None
+
+    @cached_property
+    def records(self) -> tuple[TrialRecord, ...]:
+        """All trials, by number."""
+        return tuple(self._ledger.records())
+
+    @cached_property
+    def answer(self) -> StudyVerdict:
+        """Better, equivalent or undecided, by all that was searched and verified."""
+        return answer_by(self._ledger, self.records, self._ranking, read_verifications(self._ledger))
+
+    @property
+    def verdict(self) -> str:
+        """The answer in one to three sentences."""
+        return answer_text(self.answer)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self._ledger.context.get("classes", ()))
+
+    @property
+    def ranking(self) -> RankingTable:
+        """Of the placements."""
+        return RankingTable(self._ranking, ranked_ious(self.records, self._ranking, self.classes))
+
+    @cached_property
+    def effects(self) -> EffectsTable:
+        """What each attention adds at each location."""
+        return EffectsTable(study_effects(self.records))
+
+    @property
+    def best(self) -> Picked:
+        """What to take: what is shown to be better, else the baseline."""
+        return self.pick(BEST)
+
+    def pick(self, how: str) -> Picked:
+        """A placement of the study.
+
+        Args:
+            how: ``best``, ``first``, ``knee``, ``one-se``, ``under:macs=1.2x`` or ``id:1f0c``.
+        Raises:
+            StudyError: no trial is complete.
+        """
+        if not self._ranking.rows:
+            raise StudyError(f"study '{self.name}': no trial is complete yet, so there is nothing to pick")
+        row = pick(self._ranking, how)
+        row = (self.answer.winner or row) if how == BEST else row
+        return Picked(architecture_of(self._ledger, self.records, self._ranking, row), row)
+
+    def draw(self, how: str = "first") -> Drawing:
+        """A placement, drawn.
+
+        Args:
+            how: as in ``pick``.
+        """
+        return self.pick(how).draw()
+
+    def plot_front(self) -> go.Figure:
+        """The gain over the baseline against the cost, as a Plotly figure."""
+        return front_chart(front_data(self._ranking), self._network.input_name).figure
+
+    def plot_effects(self) -> go.Figure:
+        """What each attention adds at each location, as a Plotly figure.
+
+        Raises:
+            StudyError: the study is too small to tell.
+        """
+        if not self.effects.effects.effects:
+            raise StudyError(f"study '{self.name}': it has too few runs to tell effects")
+        return effects_chart(self.effects.effects).figure
+
+    def export(
+        self, path: str | Path, *, pick: str | None = None, formats: Sequence[str] | None = None
+    ) -> tuple[Saved, ...]:
+        """What ``nas-attn export`` does.
+
+        Args:
+            path: of the file, whose suffix says the format; without a suffix where ``formats`` are several.
+            pick: which placement; None for the best.
+            formats: names of formats; None for that of the suffix.
+        """
+        files = targets(Path(path), None if formats is None else known_formats(formats))
+        return tuple(save_subject(read_source(self.name, pick, self.storage), files))
+
+    def verify(
+        self,
+        *,
+        seeds: int = 5,
+        pick: str | None = None,
+        ablate: bool = False,
+        data: str | None = None,
+        device: str = AUTO,
+        workers: int | str = AUTO,
+    ) -> Verification:
+        """What ``nas-attn verify`` does: fresh seeds, judged on the test data. It starts processes.
+
+        Args:
+            seeds: fresh seeds of each placement, at least 2.
+            pick: the winner, as in ``pick``; None for the best claim.
+            ablate: whether the winner also runs without each of its modules.
+            data: folder of the images here; None is where they were.
+            device: where to train.
+            workers: trials at once.
+        """
+        claim = Claim.of(self.records, self._ranking, pick)
+        request = JoinRequest(self.name, self.storage, data, device, workers)  # type: ignore[arg-type]  # judged there
+        resolved, folder, _ = resolve_joined(request)
+        found = verify(
+            resolved, folder, claim, n_seeds=seeds, ablate=ablate, listener=lambda finished, wanted: None
+        )
+        self.__dict__.pop("answer", None)  # it heeds what was verified
+        return found.result
+
+    def check(self) -> None:
+        """Make sure that there is such a study.
+
+        Raises:
+            StudyError: there is none, or its storage cannot be read.
+        """
+        _ = self._ledger
+
+    def __repr__(self) -> str:
+        return f"<study '{self.name}': {counted(len(self.records), 'trial')}, {self.answer.answer}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{html_text(self.verdict)}</b></p>{self.ranking._repr_html_()}"
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return open_ledger(self.name, self.storage)
+
+    @cached_property
+    def _ranking(self) -> Ranking:
+        return rank(self.records, cost=self._ledger.identity["cost"])
+
+    @cached_property
+    def _network(self) -> Network:
+        return study_space(self._ledger).network
+
+
+def open_study(name: str | Path, storage: str | None = None) -> OpenedStudy:
+    """A study that was begun: its ranking, its effects, its figures and its best network.
+
+    >>> import nas_attn
+    >>> study = nas_attn.open_study("first")  # doctest: +SKIP
+    >>> study.ranking.to_pandas()  # doctest: +SKIP
+    >>> network = study.best.model()  # doctest: +SKIP
+
+    Args:
+        name: of the study, or its folder.
+        storage: SQLAlchemy URL; SQLite in the study's folder where left out.
+    Raises:
+        StudyError: there is no such study, or its storage cannot be read.
+    """
+    opened = OpenedStudy(str(name), storage)
+    opened.check()
+    return opened
+
+
+def _drawn(network: Network, placement: Placement) -> Drawing:
+    return Drawing(draw_unet(network, placement), describe(placement))

@@ -1,0 +1,80 @@
+"""The answer of a study in five figures: what a reader sees first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_attn.analysis import RankedPlacement, cost_of
+from nas_attn.analysis.verdict import Decision, StudyVerdict, default_worth
+from nas_attn.analysis.verification import Verdict
+from nas_attn.reporting.page.facts import StudyFacts
+from nas_attn.reporting.page.labels import delta
+from nas_attn.reporting.page.markup import safe
+from nas_attn.reporting.page.verification import leading
+from nas_attn.wording.numbers import amount, bounds, points, size
+
+_ANSWERS = {Decision.BETTER: "Yes", Decision.EQUIVALENT: "No", Decision.UNDECIDED: "Not decided"}
+_VERIFIED = {
+    Verdict.CONFIRMED: "yes, confirmed",
+    Verdict.REFUTED: "yes, refuted",
+    Verdict.NOT_SHOWN: "yes, not shown",
+}
+_COSTS = {"macs": "MACs", "parameters": "parameters", "latency": "ms", "memory": "MiB of training"}
+
+
+def answer_box(facts: StudyFacts) -> str:
+    """Worth it? The gain, its cost, whether it was verified, and what would have been seen; as HTML."""
+    if not facts.ranking.rows:
+        return ""
+    cards = "".join(
+        f"<div><dt>{safe(name)}</dt><dd>{safe(text)}<small>{safe(more)}</small></dd></div>"
+        for name, text, more in _cards(facts)
+    )
+    return f'<dl class="verdict-box" aria-label="answer">{cards}</dl>'
+
+
+def _cards(facts: StudyFacts) -> Iterator[tuple[str, str, str]]:
+    """Name, figure, and what belongs to it."""
+    verdict, row = facts.verdict, facts.verdict.row or leading(facts)
+    yield "Is attention worth it?", _ANSWERS[verdict.answer], str(verdict.reason or "")
+    if row is not None and not row.is_plain:
+        yield f"Gain over the baseline, {facts.ranking.metric.word} points", *_gain(verdict, row)
+        yield "Cost", *_cost(facts, row)
+    yield "Verified on test data?", *_verified(verdict)
+    yield "This study would show", *_visible(verdict)
+
+
+def _gain(verdict: StudyVerdict, row: RankedPlacement) -> tuple[str, str]:
+    found = None if verdict.verification is None else verdict.verification.to_plain
+    if found is not None:
+        interval = "" if found.interval is None else f" ({bounds(found.interval)})"
+        return f"{points(found.delta)}{interval}", f"by {found.n_seeds} fresh seeds on the test data"
+    seeds = f"{row.n_seeds} seed{'' if row.n_seeds == 1 else 's'}"
+    if row.tested:
+        return delta(row), f"measured, {seeds}"
+    return "-" if row.gain is None else points(row.gain), f"expected, {seeds}: not tested yet"
+
+
+def _cost(facts: StudyFacts, row: RankedPlacement) -> tuple[str, str]:
+    """In the cost that the study weighs."""
+    name, plain = facts.ranking.cost, facts.ranking.plain
+    value = cost_of(row, name)
+    base = None if plain is None else cost_of(plain, name)
+    if value is None or not base:
+        return "-", _COSTS[name]
+    return f"{100 * (value / base - 1):+.1f} % {_COSTS[name]}", f"{amount(value)} for {amount(base)}"
+
+
+def _verified(verdict: StudyVerdict) -> tuple[str, str]:
+    if verdict.verification is None:
+        return "not yet", "what the search measured is no final figure"
+    return _VERIFIED[verdict.verification.verdict], ""
+
+
+def _visible(verdict: StudyVerdict) -> tuple[str, str]:
+    """The least gain that its runs show, most of the time."""
+    shown = None if verdict.verification is None else verdict.verification.gain_shown
+    known = shown if shown is not None else default_worth(verdict.ranking.noise, verdict.ranking.confidence)
+    if verdict.ranking.noise.pair is None and shown is None:
+        return "-", "the noise from seed to seed is not known yet"
+    return f"a gain of {size(known)}", f"{verdict.ranking.metric.word} points or more, in four of five studies"

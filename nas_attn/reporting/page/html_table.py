@@ -1,0 +1,26 @@
+"""A small table for notebooks, whose own style it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas_attn.reporting.page.markup import safe
+
+
+def html_text(text: str) -> str:
+    """A text as HTML."""
+    return safe(text)
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> str:
+    """Rows below their titles.
+
+    Args:
+        head: titles of the columns.
+        rows: the first ones.
+        total: how many there are.
+    """
+    titles = "".join(f"<th>{safe(title)}</th>" for title in head)
+    body = "".join(f"<tr>{''.join(f'<td>{safe(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    more = f"<p>{len(rows)} of {total}</p>" if len(rows) < total else ""
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>{more}"

@@ -20,7 +20,6 @@ from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
 from nas_attn.cli._output import check_folder
 from nas_attn.commands import command
-from nas_attn.errors import UsageError
 from nas_attn.losses import ASKED
 
 if TYPE_CHECKING:

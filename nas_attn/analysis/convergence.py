@@ -12,6 +12,8 @@ from nas_attn.record import TrialRecord
 
 LEAST_GAIN = 0.01
 """A doubling that gains less than one IoU point counts as no gain, however quiet the seeds are."""
+MOST_BY_CHANCE = 0.05
+"""A doubling that gains more is not put down to the seed: where seeds scatter so much, training is unfinished."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,13 @@ class Convergence:
         """Twice the steps bring no more than one point; None where it is not known.
 
         It is not known where the gain is larger, but the seed alone may have brought it: two runs differ by
-        chance with a standard deviation of sqrt(2) times that of one.
+        chance with a standard deviation of sqrt(2) times that of one, though not by more than five points.
         """
         if self.gain is None:
             return None
         if self.gain <= LEAST_GAIN:
             return True
-        return None if self.gain <= 2 * 2**0.5 * (self.noise or 0.0) else False
+        return None if self.gain <= min(2 * 2**0.5 * (self.noise or 0.0), MOST_BY_CHANCE) else False
 
 
 def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: float | None) -> Convergence:

@@ -116,6 +116,12 @@ def test_a_gain_that_seeds_may_bring_is_not_known(space: SearchSpace, evaluator:
     assert curve(space, evaluator, {400: 0.66, 800: 0.70}, 0.05).converged is None
 
 
+def test_a_doubling_that_brings_a_fifth_is_no_convergence_however_loud_the_seeds(
+    space: SearchSpace, evaluator: LookupEvaluator
+) -> None:
+    assert curve(space, evaluator, {400: 0.64, 800: 0.87}, 0.10).converged is False
+
+
 def test_one_point_is_no_curve(space: SearchSpace, evaluator: LookupEvaluator) -> None:
     found = curve(space, evaluator, {400: 0.7}, 0.01)
 

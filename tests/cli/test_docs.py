@@ -195,8 +195,12 @@ def test_every_row_of_readme_on_data_names_fields_that_there_are() -> None:
     ]
     assert len(pieces) > 20
     for piece in pieces:
-        alone = {"color_tolerance": "mask_colors: {a: [0, 0, 0], b: [1, 1, 1]}\n"}
-        _, problems, _ = declared_by(alone.get(piece.partition(":")[0], "") + piece)
+        needed = {
+            "color_tolerance": "mask_colors: {a: [0, 0, 0], b: [1, 1, 1]}\n",
+            "multi_label": "classes: [a, b]\n",
+        }
+        beside = "multi_label: true\n" if "masks: {disc" in piece else needed.get(piece.partition(":")[0], "")
+        _, problems, _ = declared_by(beside + piece)
         assert problems == [], piece
 
 

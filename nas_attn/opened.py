@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-class _Rows:
+class _Tabular:
     """A table that knows itself as HTML, as text and as a data frame."""
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ class _Rows:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RankingTable(_Rows):
+class RankingTable(_Tabular):
     """The ranking of a study.
 
     Args:
@@ -129,7 +129,7 @@ class RankingTable(_Rows):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EffectsTable(_Rows):
+class EffectsTable(_Tabular):
     """What each attention adds at each location.
 
     Args:

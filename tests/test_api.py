@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import doctest
 import inspect
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,30 +16,13 @@ import nas_attn
 from nas_attn import api
 from nas_attn.errors import ExportError, NasAttnError, SpaceError, UsageError
 from nas_attn.record import TrialRecord
-from nas_attn.study import run
-from nas_attn.study.setup import preset
-from nas_attn.study.workers.pool import InlinePool
-
-TINY = {
-    "space": "unet_attention_small",
-    "base_channels": 4,
-    "image_size": 16,
-    "batch_size": 2,
-    "steps": 2,
-    "device": "cpu",
-    "workers": 1,
-}
+from tests.searching import TINY, search_here
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=4, n_val=2))
-    monkeypatch.setattr(
-        run,
-        "ProcessPool",
-        lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
-    )
+    search_here(monkeypatch, n_train=4, n_val=2)
     return tmp_path
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nas_attn.study import run
-from nas_attn.study.setup import preset
-from nas_attn.study.workers.pool import InlinePool
+from tests.searching import search_here
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
 
@@ -20,12 +16,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of its own, few images of those that are built in, and no processes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=8, n_val=4))
-    monkeypatch.setattr(
-        run,
-        "ProcessPool",
-        lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
-    )
+    search_here(monkeypatch)
 
 
 @pytest.mark.usefixtures("here")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,31 +15,14 @@ import nas_attn
 from nas_attn.data import read_folder
 from nas_attn.data.from_memory import folder_of_data
 from nas_attn.errors import DataError, MissingPackageError, StudyError, UsageError
-from nas_attn.study import run
-from nas_attn.study.setup import preset
-from nas_attn.study.workers.pool import InlinePool
-
-TINY = {
-    "space": "unet_attention_small",
-    "base_channels": 4,
-    "image_size": 16,
-    "batch_size": 2,
-    "steps": 2,
-    "device": "cpu",
-    "workers": 1,
-}
+from tests.searching import TINY, search_here
 
 
 @contextlib.contextmanager
 def searching_here() -> Iterator[pytest.MonkeyPatch]:
     """Few images, and no processes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=8, n_val=4))
-        patch.setattr(
-            run,
-            "ProcessPool",
-            lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
-        )
+        search_here(patch)
         yield patch
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,8 @@ from torch import nn
 import nas_attn
 from nas_attn.cli.main import main
 from nas_attn.errors import ExportError, NetworkError, UsageError
-from nas_attn.study import run
-from nas_attn.study.setup import preset
 from nas_attn.study.setup.find import open_study
-from nas_attn.study.workers.pool import InlinePool
+from tests.searching import search_here
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "your_network"
 NAME = "small_unet:SmallUNet"
@@ -33,12 +29,7 @@ SEARCH = ("--network", NAME, "--image-size", "16", "--batch-size", "2", "--steps
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_unet: type[nn.Module]) -> Iterator[Path]:
     """Few images, and evaluations in this process."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(preset, "CPU_THEIRS_SYNTHETIC", replace(preset.CPU_THEIRS_SYNTHETIC, n_train=8, n_val=4))
-    monkeypatch.setattr(
-        run,
-        "ProcessPool",
-        lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
-    )
+    search_here(monkeypatch, name="CPU_THEIRS_SYNTHETIC")
     return tmp_path
 
 

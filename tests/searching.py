@@ -1,0 +1,41 @@
+"""Searches of a second: few images, and evaluations in this process."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+
+from nas_attn.study import run
+from nas_attn.study.setup import preset
+from nas_attn.study.workers.pool import InlinePool
+
+TINY = {
+    "space": "unet_attention_small",
+    "base_channels": 4,
+    "image_size": 16,
+    "batch_size": 2,
+    "steps": 2,
+    "device": "cpu",
+    "workers": 1,
+}
+
+
+def search_here(
+    patch: pytest.MonkeyPatch, *, n_train: int = 8, n_val: int = 4, name: str = "CPU_SYNTHETIC"
+) -> None:
+    """Let searches take few of the images that are built in, and start no processes.
+
+    Args:
+        patch: of the test.
+        n_train: training images.
+        n_val: validation images.
+        name: of the preset that is searched by.
+    """
+    patch.setattr(preset, name, replace(getattr(preset, name), n_train=n_train, n_val=n_val))
+    patch.setattr(
+        run,
+        "ProcessPool",
+        lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
+    )

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import TrialRecord, n_ended
 
 Told = Callable[[Sequence[TrialRecord]], None]
 
@@ -30,7 +30,7 @@ def progress_bar(trials: int, *, shown: bool | None) -> Iterator[Told]:
         bar = tqdm(total=trials, unit="trial")
 
     def tell(records: Sequence[TrialRecord]) -> None:
-        bar.update(sum(record.state is not State.RUNNING for record in records) - bar.n)
+        bar.update(n_ended(records) - bar.n)
 
     with bar:
         yield tell

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -220,3 +220,8 @@ class TrialRecord:
                 "shortage": None if shortage is None else OutOfMemory(**shortage),
             }
         )
+
+
+def n_ended(records: Iterable[TrialRecord]) -> int:
+    """How many evaluations are complete or failed."""
+    return sum(record.state is not State.RUNNING for record in records)

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from nas_attn.budget import Budget
 from nas_attn.cli._time_left import seconds_left, slowness, trial_seconds
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import State, TrialRecord, n_ended
 from nas_attn.step_count import StepCount
 
 Top = Callable[[Sequence[TrialRecord]], Budget | None]
@@ -95,7 +95,7 @@ class Pace:
     def left(self, records: Sequence[TrialRecord]) -> float:
         """Seconds until all trials have ended, if none is left out."""
         under_way = list(self.running(records).values())
-        n_left = max(0, self.trials - _n_done(records))
+        n_left = max(0, self.trials - n_ended(records))
         slow = self._slowness(records, under_way)
         by_number = seconds_left(n_left, self.each(records), under_way, self._workers, slow)
         if self.timeout is None:
@@ -104,7 +104,7 @@ class Pace:
 
     def expected(self, records: Sequence[TrialRecord]) -> int:
         """How many trials there will be, as far as that is known."""
-        done = _n_done(records)
+        done = n_ended(records)
         if self.timeout is None:
             return max(self.trials, done)
         room = max(0.0, self.timeout - self._spent(records)) * self._workers / self.each(records)
@@ -117,7 +117,3 @@ class Pace:
             return 1.0
         busy = sum(one.outcome.seconds for one in ended if one.outcome is not None) + sum(under_way)
         return slowness(self._clock() - min(self._begun.values()), self._workers, busy)
-
-
-def _n_done(records: Sequence[TrialRecord]) -> int:
-    return sum(record.state is not State.RUNNING for record in records)

@@ -12,7 +12,7 @@ from nas_attn.commands import command
 from nas_attn.data import absent_classes
 from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
-from nas_attn.record import State
+from nas_attn.record import n_ended
 from nas_attn.wording.numbers import amount, counted, duration
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
     metric = METRICS[settings.metric].of(recipe.multi_label)
     space, network, plain = settings.space, settings.space.network, resolved.costs.plain
     table = Table.grid(padding=(0, 2))
-    n_done = sum(record.state is not State.RUNNING for record in records)
+    n_done = n_ended(records)
     rows = (
         ("study", f"{settings.study}, in {describe_storage(study_url(resolved))}"),
         ("data", _data(resolved)),

@@ -16,7 +16,7 @@ from rich.text import Text
 from nas_attn.analysis import COSTS, RankedPlacement, Ranking, rank
 from nas_attn.cli._console import Harmless
 from nas_attn.cli._pace import Pace
-from nas_attn.record import Role, State, TrialRecord
+from nas_attn.record import Role, State, TrialRecord, n_ended
 from nas_attn.step_count import StepCount
 from nas_attn.wording.numbers import amount, duration
 from nas_attn.wording.placements import describe
@@ -88,7 +88,7 @@ class SearchProgress:
 
     @property
     def _done(self) -> int:
-        return sum(record.state is not State.RUNNING for record in self._records)
+        return n_ended(self._records)
 
     def _harmless(self) -> RenderableType:
         return Harmless(self._display())

@@ -245,15 +245,6 @@ def trials_so_far(resolved: Resolved) -> tuple[TrialRecord, ...]:
     return () if ledger is None else tuple(ledger.records())
 
 
-def n_trials_done(resolved: Resolved) -> int:
-    """How many trials of the study are finished already; 0 where there is no such study.
-
-    Raises:
-        StudyError: the storage cannot be read.
-    """
-    return sum(record.state is not State.RUNNING for record in trials_so_far(resolved))
-
-
 def _unfinished(records: Sequence[TrialRecord], agenda: Agenda) -> bool:
     return not agenda.is_over(records, len(records)) or any(record.state is State.RUNNING for record in records)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from nas_attn.analysis.verification import Verification, lost_seeds, verification
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import TrialRecord, n_ended
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.ledger import Ledger
@@ -49,7 +49,7 @@ def n_looks(ledger: Ledger, study: str) -> int:
 def n_runs(ledger: Ledger) -> int:
     """How many runs of all verifications of a study have ended."""
     beside = ledger.beginning_with(f"{ledger.name}{_MARK}")
-    return sum(record.state is not State.RUNNING for one in beside for record in one.records())
+    return sum(n_ended(one.records()) for one in beside)
 
 
 def read_verifications(ledger: Ledger) -> tuple[Verification, ...]:

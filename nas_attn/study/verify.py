@@ -13,7 +13,7 @@ from nas_attn import __version__
 from nas_attn.data import without_validation
 from nas_attn.errors import DataError, StudyError
 from nas_attn.metric import METRICS
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import State, TrialRecord, n_ended
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.claims import alone
@@ -129,7 +129,7 @@ def _run(
             if ended is None:
                 raise StudyError(f"run {finished.number} of the verification was ended by another process")
             records[finished.number] = ended
-            listener(sum(record.state is not State.RUNNING for record in records), n_wanted)
+            listener(n_ended(records), n_wanted)
 
 
 def _begin(resolved: Resolved, ledger: Ledger, evaluation: Evaluation) -> TrialRecord:

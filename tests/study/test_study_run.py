@@ -24,8 +24,8 @@ from nas_attn.errors import DivergedError, StudyError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
 from nas_attn.models.unet import build_unet
-from nas_attn.record import Outcome, State, TrialRecord
-from nas_attn.study.run import StudyResult, n_trials_done, run_study
+from nas_attn.record import Outcome, State, TrialRecord, n_ended
+from nas_attn.study.run import StudyResult, run_study, trials_so_far
 from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.find import open_study
@@ -105,7 +105,7 @@ def test_a_finished_study_repeats_nothing(result: StudyResult) -> None:
     again = searched(resolve(ASK), never)
 
     assert again.records == result.records
-    assert n_trials_done(resolve(ASK)) == 12
+    assert n_ended(trials_so_far(resolve(ASK))) == 12
 
 
 def test_fewer_trials_than_there_are_leave_them_all(result: StudyResult) -> None:
@@ -120,7 +120,7 @@ def test_a_study_grows(result: StudyResult) -> None:
 
 
 def test_no_study_has_no_trials(here: Path) -> None:
-    assert n_trials_done(resolve(ASK)) == 0
+    assert n_ended(trials_so_far(resolve(ASK))) == 0
     assert not (here / "studies").exists(), "looking makes nothing"
 
 

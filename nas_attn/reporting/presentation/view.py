@@ -14,7 +14,7 @@ from types import MappingProxyType
 from nas_attn.analysis import RankedPlacement
 from nas_attn.errors import NasAttnError
 from nas_attn.models.placement import Placement
-from nas_attn.record import State, TrialRecord
+from nas_attn.record import State, TrialRecord, n_ended
 from nas_attn.reporting.page import StudyFacts, dashboard_figures, study_note, trial_note, unet_image
 from nas_attn.reporting.presentation.panel_store import read_panels
 from nas_attn.reporting.presentation.pictures import draw_strip
@@ -168,7 +168,7 @@ class Watcher:
 
 
 def _counts(records: Sequence[TrialRecord]) -> tuple[int, int]:
-    return len(records), sum(record.state is not State.RUNNING for record in records)
+    return len(records), n_ended(records)
 
 
 def _changed_at(folder: StudyFolder) -> float:

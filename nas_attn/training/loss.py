@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas_attn.losses import CE_DICE
-from nas_attn.training.loss_terms import GAMMA, SMOOTH, dice_terms, tversky_terms
+from nas_attn.training.loss_terms import GAMMA, SMOOTH, dice, tversky
 from nas_attn.training.metrics import IGNORED
 from nas_attn.training.overlap import planes
 from nas_attn.training.overlap_loss import OVERLAP_LOSSES, JudgedPlanes
@@ -105,9 +105,9 @@ def image_scores(logits: Tensor, masks: Tensor) -> Tensor:
         probability = logits.float().softmax(1) * weight.unsqueeze(1)
         truth = _truth(probability, target, weight)
     size = (probability + truth).sum((2, 3))
-    dice = (2 * (probability * truth).sum((2, 3)) + SMOOTH) / (size + SMOOTH)
+    of_class = (2 * (probability * truth).sum((2, 3)) + SMOOTH) / (size + SMOOTH)
     present = (truth.sum((2, 3)) > 0).float()
-    return (dice * present).sum(1) / present.sum(1).clamp(min=1)
+    return (of_class * present).sum(1) / present.sum(1).clamp(min=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +139,6 @@ class _Judged:
         weight = self.labelled if self.weights is None else self.labelled * self.weights[self.target]
         return (values * weight).sum() / weight.sum().clamp(min=self.least)
 
-    def mean_of_classes(self, values: Tensor, size: Tensor) -> Tensor:
-        """Of the classes that occur, each with its weight; 0 where there is none.
-
-        Shape: (K,), (K,) -> ().
-        """
-        weight = (size > 0).float() if self.weights is None else (size > 0) * self.weights
-        return (values * weight).sum() / weight.sum().clamp(min=self.least)
-
     def overlaps(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of each class what is predicted and true, what is predicted, and what is true, in pixels, (K,) each."""
         probability = self.log_probability.exp()
@@ -169,22 +161,12 @@ def _focal(batch: _Judged) -> Tensor:
     return batch.mean_of_pixels(-((1 - log_truth.exp()) ** GAMMA) * log_truth)
 
 
-def _dice(batch: _Judged) -> Tensor:
-    overlap, predicted, true = batch.overlaps()
-    return batch.mean_of_classes(dice_terms(overlap, predicted, true), true)
-
-
-def _tversky(batch: _Judged) -> Tensor:
-    overlap, predicted, true = batch.overlaps()
-    return batch.mean_of_classes(tversky_terms(overlap, predicted, true), true)
-
-
 _LOSSES: Mapping[str, Callable[[_Judged], Tensor]] = {
-    CE_DICE: lambda batch: _cross_entropy(batch) + _dice(batch),
+    CE_DICE: lambda batch: _cross_entropy(batch) + dice(batch),
     "ce": _cross_entropy,
-    "dice": _dice,
+    "dice": dice,
     "focal": _focal,
-    "tversky": _tversky,
+    "tversky": tversky,
 }
 
 

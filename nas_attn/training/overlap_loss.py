@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas_attn.losses import BCE_DICE
-from nas_attn.training.loss_terms import GAMMA, dice_terms, tversky_terms
+from nas_attn.training.loss_terms import GAMMA, dice, tversky
 from nas_attn.training.metrics import IGNORED
 
 
@@ -50,14 +50,6 @@ class JudgedPlanes:
         weight = self.labelled if self.weights is None else self.labelled * self.weights.view(1, -1, 1, 1)
         return (values * weight).sum() / weight.expand_as(values).sum().clamp(min=self.least)
 
-    def mean_of_classes(self, values: Tensor, size: Tensor) -> Tensor:
-        """Over the classes that occur, each with its weight; 0 where there is none.
-
-        Shape: (K,), (K,) -> ().
-        """
-        weight = (size > 0).float() if self.weights is None else (size > 0) * self.weights
-        return (values * weight).sum() / weight.sum().clamp(min=self.least)
-
     def overlaps(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of each class what is predicted and true, what is predicted, and what is true, in pixels, (K,) each."""
         probability = self.scores.sigmoid() * self.labelled
@@ -78,20 +70,10 @@ def _focal(batch: JudgedPlanes) -> Tensor:
     return batch.mean_of_pixels((1 - (-entropies).exp()) ** GAMMA * entropies)
 
 
-def _dice(batch: JudgedPlanes) -> Tensor:
-    overlap, predicted, true = batch.overlaps()
-    return batch.mean_of_classes(dice_terms(overlap, predicted, true), true)
-
-
-def _tversky(batch: JudgedPlanes) -> Tensor:
-    overlap, predicted, true = batch.overlaps()
-    return batch.mean_of_classes(tversky_terms(overlap, predicted, true), true)
-
-
 OVERLAP_LOSSES: Mapping[str, Callable[[JudgedPlanes], Tensor]] = {
-    BCE_DICE: lambda batch: _bce(batch) + _dice(batch),
+    BCE_DICE: lambda batch: _bce(batch) + dice(batch),
     "bce": _bce,
-    "dice": _dice,
+    "dice": dice,
     "focal": _focal,
-    "tversky": _tversky,
+    "tversky": tversky,
 }

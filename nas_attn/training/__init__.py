@@ -5,7 +5,7 @@ that a run begins with, it has never heard of a placement.
 """
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
-from nas_attn.training.class_prior import label_counts, overlap_counts, start_at_frequencies
+from nas_attn.training.class_prior import class_counts, label_counts, overlap_counts, start_at_frequencies
 from nas_attn.training.class_weights import class_weights_of
 from nas_attn.training.gradients import add_gradients, why_whole
 from nas_attn.training.graph import GraphPool
@@ -37,6 +37,7 @@ __all__ = [
     "add_gradients",
     "broken_seal",
     "build_loss",
+    "class_counts",
     "class_weights_of",
     "fresh_network",
     "initialise",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,19 @@ def overlap_counts(masks: Iterable[Tensor]) -> Tensor:
                 counts[index] += numbers[has_class(codes, index)].sum().cpu()
             counts[IGNORED] += numbers[codes == IGNORED].sum().cpu()
     return counts
+
+
+def class_counts(masks: Sequence[Tensor], multi_label: bool) -> tuple[Tensor, int | None]:
+    """The pixels of each class as above, and, where classes may overlap, how many are not ignored.
+
+    Args:
+        masks: of any shape.
+        multi_label: whether they are sets of classes.
+    """
+    if not multi_label:
+        return label_counts(masks), None
+    counts = overlap_counts(masks)
+    return counts, sum(mask.numel() for mask in masks) - int(counts[IGNORED])
 
 
 @torch.no_grad()

@@ -7,10 +7,10 @@ import math
 from torch import Tensor
 
 from nas_attn.config.settings import AUTO, NONE
-from nas_attn.data import IGNORED, Dataset
+from nas_attn.data import Dataset
 from nas_attn.errors import UsageError
 from nas_attn.losses import weight_problem
-from nas_attn.training.class_prior import label_counts, overlap_counts
+from nas_attn.training.class_prior import class_counts
 
 _SOFTENED = 1.02
 
@@ -28,10 +28,7 @@ def class_weights_of(asked: str, dataset: Dataset) -> tuple[float, ...]:
         return ()
     if asked == AUTO:
         train = dataset.train
-        if not train.multi_label:
-            return balanced(label_counts(train.labels), len(dataset.classes))
-        counts = overlap_counts(train.labels)
-        labelled = sum(mask.numel() for mask in train.labels) - int(counts[IGNORED])
+        counts, labelled = class_counts(train.labels, train.multi_label)
         return balanced(counts, len(dataset.classes), labelled)
     weights = tuple(map(float, asked.split(",")))
     if problem := weight_problem(weights, dataset.classes):

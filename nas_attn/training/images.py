@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.clips import clip_places
-from nas_attn.training.class_prior import label_counts, overlap_counts
+from nas_attn.training.class_prior import class_counts
 
 if TYPE_CHECKING:
     from nas_attn.data import LabelledImages
@@ -123,15 +123,15 @@ class DeviceImages:
         """The smallest height or width of all; a crop of this size fits into every image."""
         return min(map(min, self.sizes))
 
-    @cached_property
+    @property
     def label_counts(self) -> Tensor:
         """How many pixels have each label, or class where these may overlap, (256,), on the CPU."""
-        return overlap_counts([self.masks]) if self.multi_label else label_counts([self.masks])
+        return self.class_counts[0]
 
-    @property
-    def labelled(self) -> int | None:
-        """Pixels that are not ignored, where classes may overlap; else None."""
-        return self.masks.numel() - int(self.label_counts[-1]) if self.multi_label else None
+    @cached_property
+    def class_counts(self) -> tuple[Tensor, int | None]:
+        """These, and, where classes may overlap, how many pixels are not ignored."""
+        return class_counts([self.masks], self.multi_label)
 
     @cached_property
     def starts(self) -> Tensor:

@@ -297,8 +297,7 @@ class TrainingEvaluator:
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = fresh_network(self.network, placement, seed)
         if self.recipe.class_prior:
-            train = self._sets.train
-            start_at_frequencies(module, train.label_counts, train.labelled)
+            start_at_frequencies(module, *self._sets.train.class_counts)
         return self.precision.place(module, torch.device(self.device))
 
     def _cost(self, placement: Placement, module: nn.Module, budget: Budget, parts: int) -> Cost:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
-from torch import Tensor
 
 from nas_attn import __version__
 from nas_attn.architecture import Architecture, write_architecture
@@ -15,10 +14,9 @@ from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
 from nas_attn.training import (
     Segmenter,
+    class_counts,
     fresh_network,
-    label_counts,
     loss_of,
-    overlap_counts,
     pack_images,
     score_images,
     start_at_frequencies,
@@ -108,7 +106,7 @@ class Run:
             report(Announcement(self.name, self.plan, str(self.hardware)))
         module = fresh_network(self.architecture.network, self.architecture.placement, self.plan.seed)
         if self.plan.recipe.class_prior:
-            start_at_frequencies(module, *self._frequencies())
+            start_at_frequencies(module, *class_counts(self.dataset.train.labels, self.dataset.multi_label))
         precision = self.hardware.precision
         precision.place(module, torch.device("cpu"))
 
@@ -148,14 +146,6 @@ class Run:
             test_metrics=dict(score.metrics),
             seconds=sum(record.seconds for record in records),
         )
-
-    def _frequencies(self) -> tuple[Tensor, int | None]:
-        """Training pixels of each label, and of all where classes may overlap."""
-        masks = self.dataset.train.labels
-        if not self.dataset.multi_label:
-            return label_counts(masks), None
-        counts = overlap_counts(masks)
-        return counts, sum(mask.numel() for mask in masks) - int(counts[-1])
 
     def _info(self, record: EpochRecord) -> WeightsInfo:
         return WeightsInfo(

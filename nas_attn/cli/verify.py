@@ -129,11 +129,9 @@ def _command(arguments: argparse.Namespace) -> str:
 def _class_ious(verified: VerifiedClaim) -> tuple[ClassIous, ClassIous]:
     """On the test data, of the winner and of the baseline."""
     from nas_attn.analysis.per_class import mean_ious
-    from nas_attn.models.placement import NONE
 
     winner = verified.result.winner
-    plain = type(winner)(tuple((location, NONE) for location, _ in winner))
-    return mean_ious(verified.records, winner), mean_ious(verified.records, plain)
+    return mean_ious(verified.records, winner), mean_ious(verified.records, winner.plain)
 
 
 def _json(verified: VerifiedClaim, classes: Sequence[str]) -> str:

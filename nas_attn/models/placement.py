@@ -204,6 +204,11 @@ class Placement:
         """The pairs whose attention is not ``none``."""
         return tuple(pair for pair in self.specs if pair[1] != NONE)
 
+    @property
+    def plain(self) -> Placement:
+        """The same locations without attention."""
+        return Placement(tuple((location, NONE) for location, _ in self))
+
     def replace(self, location: Location, spec: AttentionSpec) -> Placement:
         """The same placement but for one location.
 

@@ -81,7 +81,7 @@ class Claim:
     @property
     def plain(self) -> Placement:
         """The plain U-Net."""
-        return Placement(tuple((location, NONE) for location, _ in self.winner))
+        return self.winner.plain
 
     @property
     def ablations(self) -> dict[Location, Placement]:

@@ -31,7 +31,8 @@ from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import draw_unet
 from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.front import front_chart, front_data
-from nas_attn.reporting.page.html_table import html_table, html_text
+from nas_attn.reporting.page.html_table import html_table
+from nas_attn.reporting.page.markup import safe
 from nas_attn.reporting.presentation.report_facts import study_space
 from nas_attn.study.answer import answer_by
 from nas_attn.study.claim import Claim
@@ -228,7 +229,7 @@ class Picked:
         return f"<{named(self.row)}, rank {self.row.rank}>"
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{html_text(named(self.row))}</b>, rank {self.row.rank}</p>{self.draw().svg}"
+        return f"<p><b>{safe(named(self.row))}</b>, rank {self.row.rank}</p>{self.draw().svg}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -263,7 +264,7 @@ class OpenedStudy:
         """Their names."""
         return tuple(self._ledger.context.get("classes", ()))
 
-    @property
+    @cached_property
     def ranking(self) -> RankingTable:
         """Of the placements."""
         return RankingTable(self._ranking, ranked_ious(self.records, self._ranking, self.classes))
@@ -368,7 +369,7 @@ class OpenedStudy:
         return f"<study '{self.name}': {counted(len(self.records), 'trial')}, {self.answer.answer}>"
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{html_text(self.verdict)}</b></p>{self.ranking._repr_html_()}"
+        return f"<p><b>{safe(self.verdict)}</b></p>{self.ranking._repr_html_()}"
 
     @cached_property
     def _ledger(self) -> Ledger:

@@ -50,16 +50,13 @@ def ranking_json(
         top: how many rows; all where left out.
         per_class: IoU of each class by the id of each placement; left out where nothing is known of it.
     """
-    rows = [
-        values | _of_classes(per_class.get(row.placement.id))
-        for row, values in zip(ranking.rows, ranking_rows(ranking)[:top], strict=False)
-    ]
+    rows = [_row(row) | _of_classes(per_class.get(row.placement.id)) for row in ranking.rows[:top]]
     return json.dumps(rows, indent=2, allow_nan=False)
 
 
 def ranking_rows(ranking: Ranking) -> list[dict[str, object]]:
     """A row for each placement, best first, as plain values by the names of ``COLUMNS``."""
-    return [dict(zip(COLUMNS, _values(row), strict=True)) for row in ranking.rows]
+    return [_row(row) for row in ranking.rows]
 
 
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
@@ -76,6 +73,10 @@ def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
         values = dict(zip(COLUMNS, _values(row), strict=True)) | {"placement": str(row.placement)}
         writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values.values()])
     return file.getvalue()
+
+
+def _row(row: RankedPlacement) -> dict[str, object]:
+    return dict(zip(COLUMNS, _values(row), strict=True))
 
 
 def _of_classes(ious: Mapping[str, float | None] | None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -68,6 +69,10 @@ def ranked_ious(
     records: Sequence[TrialRecord], ranking: Ranking, classes: Sequence[str]
 ) -> Mapping[str, Mapping[str, float | None]]:
     """The IoU of each class by the id of each placement of a ranking."""
+    runs: dict[Placement, list[TrialRecord]] = defaultdict(list)
+    for record in records:
+        runs[record.placement].append(record)
     return {
-        row.placement.id: named_ious(class_ious(records, row, ranking.budget), classes) for row in ranking.rows
+        row.placement.id: named_ious(class_ious(runs[row.placement], row, ranking.budget), classes)
+        for row in ranking.rows
     }

@@ -11,7 +11,7 @@ from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.labels import delta
 from nas_attn.reporting.page.markup import safe
 from nas_attn.reporting.page.verification import leading
-from nas_attn.wording.numbers import amount, bounds, points, size
+from nas_attn.wording.numbers import amount, bounds, counted, points, size
 
 _ANSWERS = {Decision.BETTER: "Yes", Decision.EQUIVALENT: "No", Decision.UNDECIDED: "Not decided"}
 _VERIFIED = {
@@ -49,7 +49,7 @@ def _gain(verdict: StudyVerdict, row: RankedPlacement) -> tuple[str, str]:
     if found is not None:
         interval = "" if found.interval is None else f" ({bounds(found.interval)})"
         return f"{points(found.delta)}{interval}", f"by {found.n_seeds} fresh seeds on the test data"
-    seeds = f"{row.n_seeds} seed{'' if row.n_seeds == 1 else 's'}"
+    seeds = counted(row.n_seeds, "seed")
     if row.tested:
         return delta(row), f"measured, {seeds}"
     return "-" if row.gain is None else points(row.gain), f"expected, {seeds}: not tested yet"

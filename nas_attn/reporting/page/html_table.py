@@ -7,11 +7,6 @@ from collections.abc import Sequence
 from nas_attn.reporting.page.markup import safe
 
 
-def html_text(text: str) -> str:
-    """A text as HTML."""
-    return safe(text)
-
-
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> str:
     """Rows below their titles.
 

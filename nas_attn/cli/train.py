@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from nas_attn.training.full import FitSettings
 
 
-_AS_SEARCHED = ASKED
-_SETTINGS = ("data", "seed", "batch_size", "longest_side", *_AS_SEARCHED)
+_SETTINGS = ("data", "seed", "batch_size", "longest_side", *ASKED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         _SETTINGS,
         required=("data",),
-        defaults={"batch_size": "16", "longest_side": "full"} | dict.fromkeys(_AS_SEARCHED, "that of the search"),
+        defaults={"batch_size": "16", "longest_side": "full"} | dict.fromkeys(ASKED, "that of the search"),
     )
     add_accelerator(parser)
     parser.add_argument(

@@ -321,9 +321,7 @@ def _check_readings(written: _Written, document: Entry, problems: Problems) -> N
     ways = [name for name in _WAYS if getattr(written, name) not in (None, False)]
     for name in ways[1:]:
         problems.add(document.fields[name], f"{ways[0]} says already how masks are read; give one of the two")
-    for name in ("threshold", "instances"):
-        if written.multi_label:
-            break
+    for name in () if written.multi_label else ("threshold", "instances"):
         if name in ways and written.classes is not None and len(written.classes) != 2:
             problems.add(document.fields[name], f"gives two classes, and classes names {len(written.classes)}")
     if written.color_tolerance is not None and written.mask_colors is None:

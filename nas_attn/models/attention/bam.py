@@ -75,9 +75,8 @@ class BottleneckAttention(nn.Module):
         hidden = hidden_width(channels, reduction, min_hidden)
         by_paper = variant == "paper"
         self.added = by_paper
-        convolve = (
-            SteadyConv2d if neutral and by_paper else _convolution
-        )  # of ``code`` hidden layers are normalised
+        # The hidden layers of ``code`` are normalised.
+        convolve = SteadyConv2d if neutral and by_paper else _convolution
         self.channel = nn.Sequential(
             *_hidden(convolve(channels, hidden), PooledNorm(hidden), by_paper),
             nn.Conv2d(hidden, channels, 1),

@@ -1,8 +1,8 @@
 """Which learning rates suit a network whose encoder begins with trained weights? Paired by seed.
 
 The plain network of another library is trained by the recipe of a search, for each share of the peak rate that
-its encoder learns with, and for each peak. Each run is a line of JSON in ``--out``;
-what is there is not run again.
+its encoder learns with, and for each peak. Each run is a line of JSON in ``--out``; what is there is not run
+again.
 
     python benchmarks/rates.py --network smp:Unet/tu-tf_efficientnet_lite0 --weights lite0.safetensors \\
         --data path/to/nuclei --data path/to/leaf --out rates.jsonl

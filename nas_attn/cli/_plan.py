@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nas_attn.cli._pace import Pace
     from nas_attn.data import Dataset
     from nas_attn.record import TrialRecord
+    from nas_attn.space import SearchSpace
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.strategy.settings import StudySettings
     from nas_attn.study.setup.resolve import Resolved
@@ -51,7 +52,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
         ("study", f"{settings.study}, in {describe_storage(study_url(resolved))}"),
         ("data", _data(resolved)),
         ("classes", f"{', '.join(dataset.classes)}{', which may overlap' if dataset.multi_label else ''}"),
-        ("space", f"{space.name}: {len(space.locations)} locations, {placements(space.size)} placements"),
+        ("space", f"{space.name}: {_size(space)}{_without(space)}"),
         (
             "network",
             f"{network.headline}: "
@@ -70,6 +71,19 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
     for name, text in rows:
         table.add_row(Text(name, style="bold"), Text(text))
     return table
+
+
+def _size(space: SearchSpace) -> str:
+    return f"{len(space.locations)} locations, {placements(space.size)} placements"
+
+
+def _without(space: SearchSpace) -> str:
+    """Kinds of a space for nas-attn's own network that somebody else's has no part for."""
+    replacing = {kind.name for kind in space.kinds if kind.replaces}
+    names = sorted({gone.spec.kind for gone in space.dropped} & replacing)
+    if not names or not any(site.only_inserted for site in space.sites):
+        return ""
+    return f"; without {', '.join(names)}: in this network modules are only inserted, and replace nothing"
 
 
 def _budget(settings: StudySettings) -> str:

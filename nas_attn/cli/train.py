@@ -6,12 +6,14 @@ curve.csv, tensorboard/ and checkpoints/.
 
   nas-attn train best.yaml --data FOLDER
   nas-attn train best.yaml --data FOLDER --against-plain
+  nas-attn train best.yaml --data FOLDER --json
   tensorboard --logdir runs
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from nas_attn.cli._console import wide_console
 from nas_attn.cli._fit_report import FitReporter, show_result
 from nas_attn.cli._flags import add_accelerator, add_settings, flag_values
 from nas_attn.cli._output import check_folder
+from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.losses import ASKED
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas_attn.data import Dataset
-    from nas_attn.training.full import FitSettings
+    from nas_attn.training.full import FitResult, FitSettings
 
 
 _SETTINGS = ("data", "seed", "batch_size", "longest_side", *ASKED)
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--logger", metavar="NAME", help="also log the epochs: tensorboard | csv | wandb | mlflow [none]"
     )
+    parser.add_argument("--json", action="store_true", help="scores, paths and seconds as one object, at the end")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run [runs/ARCHITECTURE-DATA]")
 
 
@@ -79,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     architecture = read_architecture(arguments.architecture, catalogue())
     dataset = read_data(arguments.data, architecture.image_size, longest_side=settings.longest_side)
     output = arguments.output or Path("runs") / f"{arguments.architecture.stem}-{plain_name(dataset.name)}"
-    console = _console()
+    console = _console(quiet=arguments.json)
     console.print(f"architecture  {describe(architecture.placement)}")
     console.print(f"data          {_in_words(dataset)}")
     console.print(f"folder        {output}")
@@ -89,15 +93,35 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on")
         raise
+    if arguments.json and _is_chief():
+        say(_json(result, output))
     show_result(result, output, console)
     return 0
 
 
-def _console() -> Console:
+def _json(result: FitResult, output: Path) -> str:
+    from nas_attn.training.full.run_folder import RunFolder
+
+    networks = [one for one in (result.trained, result.plain) if one is not None]
+    found = {
+        **result.to_dict(),
+        "folder": str(output),
+        "weights": str(result.weights),
+        "metrics": str(RunFolder(output).metrics),
+        "seconds": sum(one.seconds for one in networks),
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _console(*, quiet: bool) -> Console:
     """Where to speak; of several processes that train together only the first does."""
+    return wide_console(soft_wrap=True, quiet=quiet or not _is_chief())
+
+
+def _is_chief() -> bool:
     from nas_attn.training.full.lightning_shell import is_chief
 
-    return wide_console(soft_wrap=True, quiet=not is_chief())
+    return is_chief()
 
 
 def _settings(arguments: argparse.Namespace) -> FitSettings:

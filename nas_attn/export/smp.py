@@ -13,7 +13,6 @@ from nas_attn.architecture import Architecture
 from nas_attn.architecture.replacing import write_text
 from nas_attn.errors import ExportError, MissingPackageError
 from nas_attn.export.subject import Subject
-from nas_attn.models.attention._steady import SteadyLinear
 from nas_attn.models.build import attention_modules
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.described_network import DescribedNetwork
@@ -165,9 +164,6 @@ def _compared(subject: Subject, arguments: dict[str, Any]) -> str:
 def _copy(ours: nn.Module, theirs: nn.Module) -> None:
     """The weights of our scSE into theirs."""
     state = ours.state_dict()
-    squeeze = ours.get_submodule("perceptron.squeeze")
-    if isinstance(squeeze, SteadyLinear):
-        state["perceptron.squeeze.weight"] = squeeze.share * squeeze.weight
     names = {
         "perceptron.squeeze": "cSE.1",
         "perceptron.excite": "cSE.3",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -216,6 +217,8 @@ def _general_forms(any_size: bool, in_clips: bool, fixed_groups: bool) -> Iterat
         if any_size:
             patches.enter_context(mock.patch.object(_attend, "most_plain_positions", any_number_of_positions))
             patches.enter_context(mock.patch.object(functional, "adaptive_avg_pool2d", adaptive_average))
+            if (timm := sys.modules.get("timm.layers.padding")) is not None:
+                patches.enter_context(mock.patch.object(timm, "get_same_padding", even_padding))
         if fixed_groups:
             patches.enter_context(mock.patch.object(KernelBank, "forward", mixed_afterwards))
         yield
@@ -242,6 +245,22 @@ def mixed_by_shifts(clips: Tensor, kernels: Tensor) -> Tensor:
     shares = kernels[:, None, :, :, None, None].unbind(3)
     mixed: Tensor = sum(share * padded[:, place : place + frames] for place, share in enumerate(shares))  # type: ignore[assignment]
     return mixed
+
+
+def even_padding(length: int, kernel_size: int, stride: int, dilation: int) -> int:
+    """What timm's ``get_same_padding`` gives for a length that is a multiple of the stride.
+
+    Of an open length timm's is a formula, those of all layers are nested, and simplifying them takes longer than
+    anybody waits. Sides are multiples of the network's divisor, so those of its maps are multiples of the strides;
+    where they were not, the graph would differ from the network, which is compared with it.
+
+    Args:
+        length: of the map's side; does not count.
+        kernel_size: of the convolution or pooling.
+        stride: of it.
+        dilation: of it.
+    """
+    return max((kernel_size - 1) * dilation + 1 - stride, 0)
 
 
 def adaptive_average(x: Tensor, size: int | tuple[int, int]) -> Tensor:

@@ -116,6 +116,7 @@ class AttentionKind:
             difference.
         neutral_start: its constructor takes ``neutral``: then its gates have mean 1 and what stands last starts at
             zero. A kind without it starts neutrally as its paper has it.
+        neutral_version: of that start; another one where it begins or learns otherwise; no study has runs of two.
     """
 
     name: str
@@ -129,6 +130,7 @@ class AttentionKind:
     quadratic: bool = False
     starts_as_identity: bool = False
     neutral_start: bool = False
+    neutral_version: int = 1
 
     @property
     def replaces(self) -> str:

@@ -33,7 +33,7 @@ from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options
 from nas_attn.space.fields import WrittenNetwork, WrittenOtherNetwork, WrittenOtherSpace, WrittenSpace
 from nas_attn.space.find import find_space
-from nas_attn.space.rules import clip_problem, position_problem, site_problem
+from nas_attn.space.rules import clip_problem, position_problem, replacing_problem, site_problem
 from nas_attn.space.space import Choices, Dropped, SearchSpace
 from nas_attn.space.write import SPACE_FILE, VERSION
 
@@ -211,6 +211,8 @@ def _space(
 ) -> SearchSpace:
     _check_clips(found, sized, kinds, problems)
     _check_locations(found, sized.network, problems)
+    if isinstance(written, WrittenOtherSpace):
+        _check_replacing(found, sized.network, kinds, problems)
     problems.raise_if_any()
     choices, dropped = _within_limits(found, sized, written.limits, kinds, problems)
     problems.raise_if_any()
@@ -235,6 +237,15 @@ def _check_clips(
     """One line for all kinds that have no clip to look at."""
     specs = [spec for one in written.by_name.values() for spec in one.specs]
     if problem := clip_problem([kinds[spec.kind] for spec in specs], sized.network.frames):
+        problems.add(written.document, problem)
+
+
+def _check_replacing(
+    written: WrittenChoices, network: Network, kinds: Mapping[str, AttentionKind], problems: Problems
+) -> None:
+    """One line for all kinds that the network has no part for, in a file that was written for it."""
+    named = [kinds[spec.kind] for one in written.by_name.values() for spec in one.specs]
+    if problem := replacing_problem(named, network.title):
         problems.add(written.document, problem)
 
 

@@ -45,6 +45,23 @@ def site_problem(kind: AttentionKind, site: Site) -> str | None:
     return None
 
 
+def replacing_problem(kinds: Iterable[AttentionKind], network: str) -> str | None:
+    """Why a space of somebody else's network may not name kinds; None where it may.
+
+    Args:
+        kinds: that it names.
+        network: its title.
+    """
+    names = sorted({kind.name for kind in kinds if kind.replaces})
+    if not names:
+        return None
+    verb, them = ("replaces or wraps", "it") if len(names) == 1 else ("replace or wrap", "them")
+    return (
+        f"{_listed(names, 'and')} {verb} a part of the network, and in {network} modules are only inserted; leave "
+        f"{them} out"
+    )
+
+
 def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str | None:
     """Why a kind is too large for a site; None where it is not."""
     if not kind.quadratic or site.positions <= max_positions:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
 from nas_attn.losses import UNASKED
 from nas_attn.metric import MEAN_IOU
+from nas_attn.models.start_versions import start_versions, unsaid_version
 from nas_attn.strategy.plan import Plan
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
@@ -141,6 +142,8 @@ class StudySettings:
             asked["out of memory"] = "split"
         if self.outside:
             asked["outside"] = dict(self.outside)
+        kinds = {kind.name: kind for kind in self.space.kinds}
+        asked |= start_versions((spec for _, specs in self.space.choices for spec in specs), kinds)
         return {
             "space": self.space.to_dict(),
             "data": self.data_name,
@@ -207,11 +210,16 @@ _UNSAID = {
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[Difference]:
-    """Where two identities differ."""
-    found = []
+    """Where two identities differ.
+
+    Where the spaces do, versions of starts are not compared: kinds that only one of them has are no news.
+    """
+    found, other_space = [], old.get("space") != new.get("space")
     for name in [*old, *(name for name in new if name not in old)]:
         whole = f"{path}{name}"
-        before, after = (side.get(name, _UNSAID.get(whole)) for side in (old, new))
+        if other_space and unsaid_version(whole) is not None:
+            continue
+        before, after = (side.get(name, _UNSAID.get(whole, unsaid_version(whole))) for side in (old, new))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differences(before, after, f"{whole}.")
         elif before != after:

@@ -6,9 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch import nn
 
 from nas_attn.budget import Budget, rungs
-from nas_attn.cli._plan import _budget
+from nas_attn.cli._plan import _budget, _without
+from nas_attn.models.asked_network import AskedNetwork
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.discovery import look_at
+from nas_attn.space import read_space
 
 
 @pytest.mark.parametrize(
@@ -34,3 +39,11 @@ def test_a_plan_names_the_rungs_that_there_are(ladder: Any, steps: int, expected
         ladder_below=lambda top: rungs(ladder, top, pretrained=True),
     )
     assert _budget(settings) == expected
+
+
+def test_a_plan_names_what_somebody_elses_network_has_no_part_for(small_unet: type[nn.Module]) -> None:
+    theirs = look_at(AskedNetwork.parse("small_unet:SmallUNet"), 3, 2).network
+    full = read_space("unet_attention_full", catalogue(), network=theirs, image_size=64)
+    names = _without(full).removeprefix("; without ").partition(":")[0].split(", ")
+    assert names == ["condconv", "dcn", "dynamic", "highway", "ran", "scconv", "sk", "stn"]
+    assert _without(read_space("unet_attention_full", catalogue(), image_size=64)) == ""

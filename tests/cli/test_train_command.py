@@ -76,6 +76,18 @@ def test_a_folder_is_learnt_and_everything_is_written_down(nuclei, capsys):
     assert max(map(len, shown.splitlines())) <= 130
 
 
+def test_programs_get_scores_paths_and_seconds_as_one_object(nuclei, capsys):
+    assert main([*TRAIN, "--epochs", "1", "--against-plain", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    run = Path("runs") / "best-nuclei"
+    assert (told["folder"], told["metrics"]) == (str(run), str(run / "metrics.json"))
+    assert told["weights"] == str(run / "weights.safetensors")
+    written = json.loads(Path(told["metrics"]).read_text())
+    assert told["trained"]["test_iou"] == written["trained"]["test_iou"]
+    assert told["gain_points"] == pytest.approx(100 * (told["trained"]["test_iou"] - told["plain"]["test_iou"]))
+    assert told["seconds"] == told["trained"]["seconds"] + told["plain"]["seconds"]
+
+
 def test_the_same_command_reads_a_finished_training(nuclei, capsys):
     assert main([*TRAIN, "--epochs", "1"]) == 0
     first = capsys.readouterr().out

@@ -224,6 +224,42 @@ def test_frames_mixed_by_shifts_are_those_mixed_by_a_convolution() -> None:
         torch.testing.assert_close(trace.mixed_by_shifts(clips, kernels), mix_frames(clips, kernels))
 
 
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_the_padding_of_a_graph_is_that_of_timm_where_the_stride_divides_the_side(
+    kernel_size: int, stride: int, dilation: int
+) -> None:
+    padding = pytest.importorskip("timm.layers.padding", reason="needs pip install 'nas-attn[smp]'")
+    for length in (stride, 3 * stride, 20 * stride):
+        expected = padding.get_same_padding(length, kernel_size, stride, dilation)
+        assert trace.even_padding(length, kernel_size, stride, dilation) == expected
+
+
+def test_the_graph_of_a_network_that_pads_by_its_size_pads_by_numbers() -> None:
+    """A formula of the size in each layer, one within the other, is simplified for ever."""
+    layers = pytest.importorskip("timm.layers.conv2d_same", reason="needs pip install 'nas-attn[smp]'")
+    network = Named(nn.Sequential(*(layers.Conv2dSame(1, 1, 3, stride=2) for _ in range(3))))
+    graph = trace.traced(network, torch.randn(2, 1, 48, 80), any_size=True)
+    pads = [node.args[1] for node in graph.graph.nodes if "pad" in str(node.target)]
+
+    assert pads == [[0, 1, 0, 1]] * 3
+    images = torch.randn(1, 1, 96, 64)
+    torch.testing.assert_close(graph.module()(images), network(images))
+
+
+class Named(nn.Module):
+    """A network whose input has the name that graphs give it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.inner(images)
+        return answer
+
+
 def test_tracing_leaves_attention_as_it_was(make_architecture: Make) -> None:
     before = _attend.most_plain_positions, functional.adaptive_avg_pool2d
     trace.traced(

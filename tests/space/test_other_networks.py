@@ -44,10 +44,33 @@ def write(path: Path, network: str, choices: str) -> Path:
     return path
 
 
-def test_what_replaces_a_part_of_a_network_is_left_out(described: DescribedNetwork, tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "s.yaml", "{family: module, build: 'small_unet:SmallUNet'}", "{encoder: [none, se, dcn]}"
-    )
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ("{encoder: [none, se, dcn]}", "dcn replaces or wraps a part of the network, and in small_unet:SmallUNet"),
+        (
+            "{encoder.1: [ran, dynamic], skip: [none]}",
+            "dynamic and ran replace or wrap a part of the network, and",
+        ),
+    ],
+    ids=["one", "two"],
+)
+def test_a_space_of_another_network_that_names_what_replaces_a_part_of_it_is_refused_in_one_line(
+    described: DescribedNetwork, tmp_path: Path, choices: str, told: str
+) -> None:
+    path = write(tmp_path / "s.yaml", "{family: module, build: 'small_unet:SmallUNet'}", choices)
+    with pytest.raises(SpaceError) as caught:
+        read_space(path, catalogue(), network=described, image_size=64)
+    (line,) = caught.value.problems
+    assert told in line
+    assert "line 4: choices: " in line
+    assert "modules are only inserted; leave " in line
+
+
+def test_of_a_space_for_our_own_network_what_replaces_a_part_is_left_out(
+    described: DescribedNetwork, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "s.yaml", "{family: unet, depth: 3}", "{encoder: [none, se, dcn]}")
     space = read_space(path, catalogue(), network=described, image_size=64)
     assert {str(spec) for _, specs in space.choices for spec in specs} == {"none", "se"}
     assert {(str(gone.location), gone.spec.kind) for gone in space.dropped} == {

@@ -30,6 +30,7 @@ KIND = AttentionKind(
         ),
     ),
     neutral_start=True,
+    neutral_version=2,
 )
 
 

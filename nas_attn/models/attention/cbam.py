@@ -26,6 +26,7 @@ KIND = AttentionKind(
         Option("parts", "both", "both, or one half alone", choices=("both", "channel", "spatial")),
     ),
     neutral_start=True,
+    neutral_version=2,
 )
 
 

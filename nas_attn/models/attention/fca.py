@@ -35,6 +35,7 @@ KIND = AttentionKind(
         MIN_HIDDEN,
     ),
     neutral_start=True,
+    neutral_version=2,
 )
 
 

@@ -40,6 +40,7 @@ KIND = AttentionKind(
         MIN_HIDDEN,
     ),
     neutral_start=True,
+    neutral_version=2,
 )
 
 

@@ -31,6 +31,7 @@ KIND = AttentionKind(
         Option("parts", "both", "both, or cSE or sSE alone", choices=("both", "channel", "spatial")),
     ),
     neutral_start=True,
+    neutral_version=2,
 )
 
 _FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -20,6 +20,7 @@ KIND = AttentionKind(
         Option("bias", True, "whether both linear layers add a bias, as in the authors' Caffe network"),
     ),
     neutral_start=True,
+    neutral_version=2,
 )
 
 

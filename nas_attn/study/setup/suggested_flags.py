@@ -9,6 +9,7 @@ from typing import Any
 from nas_attn.budget import SCRATCH
 from nas_attn.config.settings import AUTO, NONE, StudyRequest
 from nas_attn.metric import METRICS
+from nas_attn.models.start_versions import NEUTRAL_START_OF
 from nas_attn.strategy.settings import Difference
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.folder import StudyFolder
@@ -60,6 +61,8 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
         return "leave out --folds"
     if name == "recipe.class_weights":
         return _give({"class_weights": ",".join(map(str, before or ())) or NONE})  # type: ignore[call-overload]  # a list
+    if name.startswith(NEUTRAL_START_OF):
+        return "this version of nas-attn trains it otherwise, so begin another study"
     if name in _SAID:
         return _give({_SAID[name]: before})
     return _ceiling(difference, asked.request) or _space(name, begun.name, asked.request)

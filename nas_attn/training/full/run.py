@@ -12,6 +12,7 @@ from nas_attn.architecture import Architecture, write_architecture
 from nas_attn.data import Dataset
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
+from nas_attn.models.start_versions import start_versions
 from nas_attn.training import (
     Segmenter,
     class_counts,
@@ -73,7 +74,11 @@ class Run:
     def identity(self) -> RunIdentity:
         """What makes it this run and no other."""
         return RunIdentity(
-            architecture_id(self.architecture), self.dataset.name, self.dataset.fingerprint, self.plan
+            architecture_id(self.architecture),
+            self.dataset.name,
+            self.dataset.fingerprint,
+            self.plan,
+            start_versions((spec for _, spec in self.architecture.placement), catalogue()),
         )
 
     def check_folder(self) -> None:

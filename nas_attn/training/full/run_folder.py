@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
 from nas_attn.losses import UNASKED
+from nas_attn.models.start_versions import unsaid_version
 from nas_attn.training.full.plan import FitPlan
 from nas_attn.training.full.result import TrainedNetwork
 from nas_attn.whole_file import whole_file
@@ -38,16 +39,19 @@ class RunIdentity:
         data: name of the data set.
         fingerprint: of the data set.
         plan: of the training.
+        starts: versions of the neutral starts in the network (see ``start_versions``).
     """
 
     architecture: str
     data: str
     fingerprint: str
     plan: FitPlan
+    starts: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, flat, for JSON."""
-        return {**{name: value for name, value in vars(self).items() if name != "plan"}, **self.plan.to_dict()}
+        of = {"architecture": self.architecture, "data": self.data, "fingerprint": self.fingerprint}
+        return {**of, **self.starts, **self.plan.to_dict()}
 
 
 _METRICS = FileKind("the result of a run", "trained", TrainingError)
@@ -104,9 +108,9 @@ class RunFolder:
                 "give another folder with -o, or delete this one"
             )
         differences = [
-            f"{name} {there.get(name, UNASKED.get(name))!r}, not {value!r}"
+            f"{name} {before!r}, not {value!r}"
             for name, value in identity.to_dict().items()
-            if there.get(name, UNASKED.get(name)) != value
+            if (before := there.get(name, UNASKED.get(name, unsaid_version(name)))) != value
         ]
         if differences:
             raise TrainingError(

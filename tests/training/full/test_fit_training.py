@@ -281,8 +281,9 @@ def test_training_starts_from_name_keyed_weights(tmp_path, tiny_architecture, ti
     initialise(module, 5)
     start_at_frequencies(module, label_counts(tiny_data.train.labels))
     written = load_file(tmp_path / "run" / "weights.safetensors")
-    for name, parameter in module.named_parameters():
-        assert torch.allclose(written[name], parameter.detach(), atol=1e-8), name
+    began = module.state_dict()
+    for name, _ in module.named_parameters():
+        assert torch.allclose(written[name], began[name], atol=1e-8), name
 
 
 def test_patience_ends_a_training_that_no_longer_improves_and_keeps_it_ended(
@@ -337,6 +338,17 @@ def test_a_run_of_an_unknown_recipe_is_left_alone(undisturbed, tmp_path, tiny_ar
     del identity["recipe"]
     (tmp_path / "run" / "run.json").write_text(json.dumps(identity))
     with pytest.raises(TrainingError, match="of another version of nas-attn, whose recipe is not known; give"):
+        train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "run")
+
+
+def test_a_run_whose_attention_began_otherwise_is_left_alone(undisturbed, tmp_path, tiny_architecture, tiny_data):
+    shutil.copytree(undisturbed[0], tmp_path / "run")
+    identity = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert identity.pop("neutral start of se") == 2
+    (tmp_path / "run" / "run.json").write_text(json.dumps(identity))
+    with pytest.raises(
+        TrainingError, match="holds a run with neutral start of se 1, not 2; give another folder with -o"
+    ):
         train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "run")
 
 

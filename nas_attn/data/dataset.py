@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nas_attn.data.on_demand import in_turn
 from nas_attn.data.summary import summarise
+from nas_attn.data.value_counts import value_counts
 
 IGNORED = 255
 """The mask value of pixels that neither train nor score."""
@@ -70,8 +71,7 @@ class LabelledImages:
         return tuple(in_turn(self._counted, len(self)))
 
     def _counted(self, number: int) -> dict[int, int]:
-        values, counts = torch.unique(self.mask(number), return_counts=True)
-        return dict(zip(values.tolist(), counts.tolist(), strict=True))
+        return dict(value_counts(self.mask(number).numpy()))
 
     @property
     def pixels(self) -> Tensor:

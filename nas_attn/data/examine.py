@@ -7,8 +7,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from nas_attn.data.declaration import Declaration
 from nas_attn.data.mask_reading import merged
 from nas_attn.data.overlap_masks import class_masks, coded
@@ -17,6 +15,7 @@ from nas_attn.data.picture import Palette, image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.raster import Unreadable, Values
 from nas_attn.data.shrink import shrink_image, shrink_mask
+from nas_attn.data.value_counts import value_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,6 @@ def examine(
     digest.update(image.reshape(-1).data)
     height, width = mask.shape
     image, mask = shrink_image(image, longest_side), shrink_mask(mask, longest_side)
-    values, counts = np.unique(mask, return_counts=True)
     return Examined(
         pair=pair,
         stamps=stamps,
@@ -90,7 +88,7 @@ def examine(
         bits=image.dtype.itemsize * 8,
         is_grey=is_grey(image),
         digest=digest.digest(),
-        counts=tuple(zip(values.tolist(), counts.tolist(), strict=True)),
+        counts=value_counts(mask),
         notes=notes,
         palette=palette,
         is_constant=bool((image == image[:, :1, :1]).all()),

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from nas_attn.data.on_demand import in_turn
+from nas_attn.data.value_counts import byte_counts
 
 if TYPE_CHECKING:
     from nas_attn.data.dataset import LabelledImages
-
-_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,8 @@ def _sums(image: Tensor) -> Tensor:
         values = image.to(torch.float64)
         return torch.stack([values.sum(dim=(1, 2)), values.square().sum(dim=(1, 2))])
     values = torch.arange(256, dtype=torch.float64)
-    counts = torch.stack([_counts(channel) for channel in image]).double()
+    counts = torch.stack([torch.from_numpy(byte_counts(channel.numpy())) for channel in image]).double()
     return torch.stack([counts @ values, counts @ values.square()])
-
-
-def _counts(values: Tensor) -> Tensor:
-    parts = torch.split(values.flatten(), _AT_ONCE)
-    return torch.stack([torch.bincount(part, minlength=256) for part in parts]).sum(0)
 
 
 def _statistics(sums: Tensor, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -144,9 +144,13 @@ class Segmenter:
     def _tile(self, pixels: Tensor, tile: int | None) -> int | None:
         """Side of the tiles; None where the images go through the network in one piece."""
         longest = max(pixels.shape[2:])
-        if tile is None and longest > WHOLE_UP_TO:
-            tile = _TILE
-        return tile if tile is not None and longest > tile else None
+        tile = seen_at_once(longest) if tile is None else tile
+        return tile if longest > tile else None
+
+
+def seen_at_once(longest: int) -> int:
+    """The longest side of what a network is given at once, of images with this longest side."""
+    return longest if longest <= WHOLE_UP_TO else _TILE
 
 
 def reflect_pad(images: Tensor, height: int, width: int) -> Tensor:

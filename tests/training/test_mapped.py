@@ -96,7 +96,7 @@ def mapped_bytes(path: Path) -> int:
 def test_a_process_holds_little_of_what_it_has_read_of_the_files(
     reading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """64 images of 512 x 512 pixels: 50 MB, of which 4 may be held."""
+    """64 images of 512 x 512 pixels: 67 MB, of which 4 may be held."""
     monkeypatch.setattr("nas_attn.training.mapped.MappedPages", partial(MappedPages, most_bytes=2**22))
     image, mask = torch.full((3, 512, 512), 7, dtype=torch.uint8), torch.ones(512, 512, dtype=torch.uint8)
     write_mapped(

@@ -89,7 +89,7 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         clips=tuple(facts["clips"]),
         frames=facts["frames"],
         multi_label=facts.get("multi_label", False),
-        pages=MappedPages([pixel_map, mask_map]),
+        pages=MappedPages([pixel_map, mask_map] if home.type == "cpu" else []),
     )
 
 

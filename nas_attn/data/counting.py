@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def absent_classes(images: LabelledImages, classes: Sequence[str]) -> tuple[str,
 def _counted(name: str, images: LabelledImages, n_classes: int) -> SplitReport:
     counts = _class_pixels(images, n_classes)
     pixels, ignored = counts[:, :-1].sum(0), int(counts[:, -1].sum())
-    whole = sum(mask.numel() for mask in images.labels)
+    whole = sum(height * width for height, width in zip(images.heights, images.widths, strict=True))
     labelled = whole - ignored
     sizes = Counter(zip(images.heights, images.widths, strict=True))
     return SplitReport(
@@ -46,16 +46,14 @@ def _counted(name: str, images: LabelledImages, n_classes: int) -> SplitReport:
 def _class_pixels(images: LabelledImages, n_classes: int) -> Tensor:
     """Of each image the pixels of each class, and last those that are ignored, (N, K + 1)."""
     of_mask = _overlapping if images.multi_label else _exclusive
-    return torch.stack([of_mask(images.mask(index), n_classes) for index in range(len(images))])
+    return torch.tensor([of_mask(counts, n_classes) for counts in images.counts])
 
 
-def _exclusive(mask: Tensor, n_classes: int) -> Tensor:
-    counts = torch.bincount(mask.flatten(), minlength=IGNORED + 1)
-    return torch.cat([counts[:n_classes], counts[IGNORED:]])
+def _exclusive(counts: Mapping[int, int], n_classes: int) -> list[int]:
+    return [counts.get(value, 0) for value in (*range(n_classes), IGNORED)]
 
 
-def _overlapping(mask: Tensor, n_classes: int) -> Tensor:
-    codes, numbers = torch.unique(mask, return_counts=True)
-    known = codes != IGNORED
-    of_class = [numbers[known & (codes.int() >> bit_of(index) & 1 > 0)].sum() for index in range(n_classes)]
-    return torch.stack([*of_class, numbers[~known].sum()])
+def _overlapping(counts: Mapping[int, int], n_classes: int) -> list[int]:
+    bits = [1 << bit_of(index) for index in range(n_classes)]
+    of_class = [sum(number for code, number in counts.items() if code != IGNORED and code & bit) for bit in bits]
+    return [*of_class, counts.get(IGNORED, 0)]

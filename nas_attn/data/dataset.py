@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import torch
 from torch import Tensor
+
+from nas_attn.data.on_demand import in_turn
+from nas_attn.data.summary import summarise
+from nas_attn.data.value_counts import value_counts
 
 IGNORED = 255
 """The mask value of pixels that neither train nor score."""
@@ -22,9 +25,10 @@ class LabelledImages:
     """Images and their masks, each of its own size.
 
     Args:
-        images: each (C, H, W), uint8, or int32 where a channel has 16 bits.
+        images: each (C, H, W), uint8, or int32 where a channel has 16 bits; of a folder each is decoded when it is
+            asked for.
         labels: the mask of each, (H, W), uint8 class indices; 255 where ignored. Of classes that may overlap the
-            bits of ``label_sets.bit_of``, in int32 where there are more than seven.
+            bits of ``label_sets.bit_of``, in int32 where there are more than seven. Likewise.
         heights: of each image.
         widths: of each image.
         names: of each image.
@@ -34,8 +38,8 @@ class LabelledImages:
         multi_label: whether classes may overlap.
     """
 
-    images: tuple[Tensor, ...]
-    labels: tuple[Tensor, ...]
+    images: Sequence[Tensor]
+    labels: Sequence[Tensor]
     heights: tuple[int, ...]
     widths: tuple[int, ...]
     names: tuple[str, ...]
@@ -49,12 +53,25 @@ class LabelledImages:
     @property
     def channels(self) -> int:
         """C."""
-        return self.images[0].shape[0]
+        return self._kind[0]
 
     @property
     def dtype(self) -> torch.dtype:
         """Of the pixels."""
-        return self.images[0].dtype
+        return self._kind[1]
+
+    @cached_property
+    def _kind(self) -> tuple[int, torch.dtype]:
+        first = self.images[0]
+        return first.shape[0], first.dtype
+
+    @cached_property
+    def counts(self) -> tuple[dict[int, int], ...]:
+        """Of each mask how many pixels have which value."""
+        return tuple(in_turn(self._counted, len(self)))
+
+    def _counted(self, number: int) -> dict[int, int]:
+        return dict(value_counts(self.mask(number).numpy()))
 
     @property
     def pixels(self) -> Tensor:
@@ -99,6 +116,7 @@ class Dataset:
         mean: of each channel over the training pixels, in pixel units.
         std: of each channel over the training pixels, in pixel units; 1 where the channel is constant.
         fingerprint: sha256 of all that could change a result: pixels, masks, names, classes, shrinking.
+        digests: of each image with its mask, by its split and name: ``train/a``.
     """
 
     name: str
@@ -110,6 +128,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str
+    digests: tuple[tuple[str, str], ...]
 
     @property
     def multi_label(self) -> bool:
@@ -199,7 +218,7 @@ def assemble(
         test: the test split.
         longest_side: to which larger images were shrunk; None where they were left as they are.
     """
-    mean, std = _statistics(train)
+    found = summarise({"train": train, "val": val, "test": test}, classes, longest_side)
     return Dataset(
         name=name,
         classes=tuple(classes),
@@ -207,32 +226,8 @@ def assemble(
         train=train,
         val=val,
         test=test,
-        mean=mean,
-        std=std,
-        fingerprint=_fingerprint(classes, (train, val, test), longest_side),
+        mean=found.mean,
+        std=found.std,
+        fingerprint=found.fingerprint,
+        digests=found.digests,
     )
-
-
-def _statistics(images: LabelledImages) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    count, channels = 0, images.channels
-    total, squares = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, dtype=torch.float64)
-    for index in range(len(images)):
-        values = images.image(index).to(torch.float64)
-        count += values[0].numel()
-        total += values.sum(dim=(1, 2))
-        squares += values.square().sum(dim=(1, 2))
-    mean = total / count
-    variance = (squares / count - mean.square()).clamp_min(0).tolist()
-    return tuple(mean.tolist()), tuple(math.sqrt(value) if value > 1e-9 else 1.0 for value in variance)
-
-
-def _fingerprint(classes: Sequence[str], splits: Sequence[LabelledImages], longest_side: int | None) -> str:
-    digest = hashlib.sha256(repr((tuple(classes), longest_side)).encode())
-    for images in splits:
-        digest.update(repr((str(images.dtype), images.names, images.heights, images.widths)).encode())
-        digest.update(repr(images.clips).encode() if images.clips else b"")
-        digest.update(b"classes may overlap" if images.multi_label else b"")
-        for index in range(len(images)):
-            digest.update(images.image(index).contiguous().numpy().tobytes())
-            digest.update(images.mask(index).contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from nas_attn.data.declaration import Declaration
 from nas_attn.data.mask_reading import merged
@@ -16,6 +15,7 @@ from nas_attn.data.picture import Palette, image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.raster import Unreadable, Values
 from nas_attn.data.shrink import shrink_image, shrink_mask
+from nas_attn.data.value_counts import value_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,7 @@ class Examined:
 
     Args:
         pair: the files.
-        image: (C, H, W) uint8 or uint16, shrunk; None where pixels are not to be kept.
-        mask: (H, W) values as stored in the file, or sets of classes that may overlap, shrunk; None where pixels
-            are not to be kept.
+        stamps: of the image file and of each mask file: size in bytes, and when it was last written, in ns.
         height: as stored in the file.
         width: as stored in the file.
         channels: C of the image.
@@ -40,8 +38,7 @@ class Examined:
     """
 
     pair: ImagePair
-    image: Values | None
-    mask: Values | None
+    stamps: tuple[tuple[int, int], ...]
     height: int
     width: int
     channels: int
@@ -55,48 +52,71 @@ class Examined:
 
 
 def examine(
-    folder: Path, pair: ImagePair, declaration: Declaration, longest_side: int | None, keep: bool
+    folder: Path, pair: ImagePair, declaration: Declaration, longest_side: int | None
 ) -> Examined | list[Problem]:
-    """Read a pair, or say what is wrong with it.
+    """Read a pair, or say what is wrong with it; the pixels are not kept.
 
     Args:
         folder: of the data set.
         pair: the files.
         declaration: how they are read.
         longest_side: to which larger images are shrunk; None for never.
-        keep: whether the pixels are wanted.
     """
     found: list[Problem] = []
     image = None
     try:
+        stamps = stamps_of(folder, pair)
         image, notes = image_values(folder / pair.image, declaration.in_channels, declaration.image_key)
     except (Unreadable, OSError) as error:
         found.append(Problem(Sort.FILE, f"{printable(pair.image)}: {printable(error)}"))
-    mask, palette = (_overlapping if declaration.multi_label else _exclusive)(folder, pair, declaration, found)
+    mask, palette = read_mask(folder, pair, declaration, found)
     if image is None or mask is None:
         return found
     if image.shape[1:] != mask.shape:
         sizes = f"image {_size(image.shape[1:])}, mask {_size(mask.shape)}"
         return [Problem(Sort.SIZE, f"{printable(pair.image)}: sizes differ: {sizes} (width x height)")]
-    digest = hashlib.blake2b(repr((image.dtype, image.shape)).encode() + image.tobytes(), digest_size=16).digest()
+    digest = hashlib.blake2b(repr((image.dtype, image.shape)).encode(), digest_size=16)
+    digest.update(image.reshape(-1).data)
     height, width = mask.shape
     image, mask = shrink_image(image, longest_side), shrink_mask(mask, longest_side)
-    values, counts = np.unique(mask, return_counts=True)
     return Examined(
         pair=pair,
-        image=image if keep else None,
-        mask=mask if keep else None,
+        stamps=stamps,
         height=height,
         width=width,
         channels=image.shape[0],
         bits=image.dtype.itemsize * 8,
         is_grey=is_grey(image),
-        digest=digest,
-        counts=tuple(zip(values.tolist(), counts.tolist(), strict=True)),
+        digest=digest.digest(),
+        counts=value_counts(mask),
         notes=notes,
         palette=palette,
         is_constant=bool((image == image[:, :1, :1]).all()),
     )
+
+
+def stamps_of(folder: Path, pair: ImagePair) -> tuple[tuple[int, int], ...]:
+    """By which a change of the image file, or of a mask file, is noticed: sizes and times.
+
+    Raises:
+        OSError: one of them cannot be looked at.
+    """
+    found = (os.stat(folder / path) for path in (pair.image, *pair.masks))
+    return tuple((one.st_size, one.st_mtime_ns) for one in found)
+
+
+def read_mask(
+    folder: Path, pair: ImagePair, declaration: Declaration, found: list[Problem]
+) -> tuple[Values | None, Palette]:
+    """The mask of an image, (H, W), with the colours of its values; None where something is wrong.
+
+    Args:
+        folder: of the data set.
+        pair: the files.
+        declaration: how they are read.
+        found: takes what is wrong.
+    """
+    return (_overlapping if declaration.multi_label else _exclusive)(folder, pair, declaration, found)
 
 
 def _exclusive(

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 
 from nas_attn.data.channels import find_channels
 from nas_attn.data.class_pairing import pairs_of
 from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
-from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.dataset import Dataset, LabelledImages, assemble
 from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
 from nas_attn.data.examine import Examined, examine
 from nas_attn.data.layout import FLAT
 from nas_attn.data.least_side import LeastSide
 from nas_attn.data.listing import SPLITS, Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
+from nas_attn.data.on_demand import OnDemand, in_turn
 from nas_attn.data.overlap_meaning import Overlapping
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.palettes import palette_problems
-from nas_attn.data.picture import as_tensor, with_channels
-from nas_attn.data.problem import Problem, Sort, folded, printable
+from nas_attn.data.problem import Problem, Sort, folded
+from nas_attn.data.quiet import quiet_decoders
 from nas_attn.data.report import FolderReport, report_splits
+from nas_attn.data.rereading import Rereader
 from nas_attn.data.shrink import shrunk_size
 from nas_attn.data.splitting import group_of, split_pairs
 from nas_attn.data.twins import few_notes, reunite
@@ -39,7 +36,7 @@ from nas_attn.names import name_problem
 
 
 def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
-    """Read a data set.
+    """Read a data set; an image is decoded again whenever it is wanted, and never held.
 
     Args:
         folder: that holds images/ and masks/, and perhaps dataset.yaml.
@@ -47,11 +44,10 @@ def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
     Raises:
         DataError: something is wrong with the folder; all problems are named together.
     """
-    survey = survey_folder(Path(folder), longest_side, keep=True)
+    survey = survey_folder(Path(folder), longest_side)
     if survey.report.problems or survey.meaning is None:
         raise DataError(survey.report.problems)
-    _check_memory(survey)
-    train, val, test = (_packed(survey, survey.meaning, split) for split in SPLITS)
+    train, val, test = (_on_demand(survey, survey.meaning, split, longest_side) for split in SPLITS)
     return assemble(survey.report.name, survey.report.classes, train, val, test, longest_side)
 
 
@@ -65,7 +61,7 @@ def check_folder(
         longest_side: as for ``read_folder``.
         least_side: what the network of a search needs; None looks at no network.
     """
-    survey = survey_folder(Path(folder), longest_side, keep=False)
+    survey = survey_folder(Path(folder), longest_side)
     judged = [each for each in survey.examined if each.pair.split in ("val", "test")]
     sizes = ((each.pair.name, *_size(each, longest_side)) for each in judged)
     problem = least_side.problem(sizes) if least_side is not None else None
@@ -86,7 +82,7 @@ class Survey:
         meaning: of the masks' values; None where it is unclear.
         listing: all image and mask files.
         problems: what is wrong, before many lines of one cause are folded.
-        group: pattern of what in a name says which images belong together; empty where none was declared.
+        declaration: how the files are read.
     """
 
     report: FolderReport
@@ -94,22 +90,20 @@ class Survey:
     meaning: Meaning | Overlapping | None
     listing: Listing
     problems: tuple[Problem, ...]
-    group: str = ""
+    declaration: Declaration
 
 
 def survey_folder(
     folder: Path,
     longest_side: int | None,
-    keep: bool,
     declared: Declared | None = None,
     most: int | None = None,
 ) -> Survey:
-    """Look at a folder.
+    """Look at a folder, at a few images at a time.
 
     Args:
         folder: of the data set.
         longest_side: as for ``read_folder``.
-        keep: whether the pixels are wanted.
         declared: what is said of it; None reads its own declaration.
         most: at how many pairs to look, about; None for all.
     """
@@ -121,7 +115,7 @@ def survey_folder(
     pairs, unmatched = pairs_of(listing, declaration.layout)
     pairs, split_wrong, split_notes = split_pairs(pairs, _given_splits(listing, declaration), declaration)
     pairs = pairs[:: max(1, len(pairs) // most)] if most is not None else pairs
-    examined, unreadable = _examined(folder, pairs, declaration, longest_side, keep)
+    examined, unreadable = _examined(folder, pairs, declaration, longest_side)
     examined, twins, twin_notes = reunite(examined, _drawn(listing, declaration))
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
@@ -164,7 +158,7 @@ def survey_folder(
         problems=folded(found),
         multi_label=declaration.multi_label,
     )
-    return Survey(report, tuple(examined), meaning, listing, tuple(found), declaration.layout.group)
+    return Survey(report, tuple(examined), meaning, listing, tuple(found), declaration)
 
 
 def _given_splits(listing: Listing, declaration: Declaration) -> set[str]:
@@ -193,16 +187,13 @@ def _emptied(pairs: Sequence[ImagePair], examined: Sequence[Examined]) -> list[P
 
 
 def _examined(
-    folder: Path, pairs: Sequence[ImagePair], declaration: Declaration, longest_side: int | None, keep: bool
+    folder: Path, pairs: Sequence[ImagePair], declaration: Declaration, longest_side: int | None
 ) -> tuple[list[Examined], list[Problem]]:
     examined: list[Examined] = []
     found: list[Problem] = []
-    look = partial(examine, folder, declaration=declaration, longest_side=longest_side, keep=keep)
-    # The filters are set once, around all threads: catch_warnings is not safe within them.
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for result in pool.map(look, pairs):
+    look = partial(examine, folder, declaration=declaration, longest_side=longest_side)
+    with quiet_decoders():
+        for result in in_turn(lambda number: look(pairs[number]), len(pairs)):
             if isinstance(result, Examined):
                 examined.append(result)
             else:
@@ -232,33 +223,27 @@ def _reading_notes(examined: Sequence[Examined], longest_side: int | None) -> li
     return notes
 
 
-def _check_memory(survey: Survey) -> None:
-    """Refuse what could not be held, before it is tried."""
-    of_a_pixel = (survey.report.in_channels or 1) * (4 if survey.report.bits == 16 else 1)
-    masks = [each.mask for each in survey.examined if each.mask is not None]
-    needed = sum(of_a_pixel * mask.size + mask.nbytes for mask in masks)
-    if needed > (held := _physical_memory()):
-        line = f"the images need {needed / 2**30:.1f} GiB of {held / 2**30:.1f}"
-        raise DataError(f"{printable(survey.report.folder)}: {line}; shrink them with longest_side")
-
-
-def _physical_memory() -> float:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return np.inf
-
-
-def _packed(survey: Survey, meaning: Meaning | Overlapping, split: str) -> LabelledImages:
-    channels = survey.report.in_channels or 1
+def _on_demand(
+    survey: Survey, meaning: Meaning | Overlapping, split: str, longest_side: int | None
+) -> LabelledImages:
     chosen = [each for each in survey.examined if each.pair.split == split]
-    images, masks = [], []
-    for each in chosen:
-        if each.image is None or each.mask is None:
-            raise DataError(f"{printable(each.pair.image)}: its pixels were not kept")
-        images.append(as_tensor(with_channels(each.image, channels)))
-        masks.append(torch.from_numpy(meaning.translate(each.mask)))
-    names = [each.pair.name for each in chosen]
-    packed = pack(images, masks, names, clip_lengths(chosen), multi_label=meaning.multi_label)
-    groups = tuple(group_of(name, survey.group) or "" for name in names) if survey.group else ()
-    return replace(packed, groups=groups)
+    reader = Rereader(
+        Path(survey.report.folder),
+        survey.declaration,
+        longest_side,
+        survey.report.in_channels or 1,
+        meaning,
+        chosen,
+    )
+    sizes = [_size(each, longest_side) for each in chosen]
+    names, group = tuple(each.pair.name for each in chosen), survey.declaration.layout.group
+    return LabelledImages(
+        OnDemand(reader.image, len(chosen)),
+        OnDemand(reader.mask, len(chosen)),
+        tuple(height for height, _ in sizes),
+        tuple(width for _, width in sizes),
+        names,
+        clip_lengths(chosen),
+        tuple(group_of(name, group) or "" for name in names) if group else (),
+        meaning.multi_label,
+    )

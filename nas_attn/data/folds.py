@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nas_attn.clips import clip_places
+from nas_attn.data import on_demand
 from nas_attn.data.dataset import Dataset, LabelledImages
 from nas_attn.data.splitting import share_of
 from nas_attn.errors import UsageError
@@ -74,8 +75,8 @@ def without_validation(dataset: Dataset) -> Dataset:
 def joined(one: LabelledImages, other: LabelledImages) -> LabelledImages:
     """The images of both, one set after the other."""
     return LabelledImages(
-        (*one.images, *other.images),
-        (*one.labels, *other.labels),
+        on_demand.joined(one.images, other.images),
+        on_demand.joined(one.labels, other.labels),
         (*one.heights, *other.heights),
         (*one.widths, *other.widths),
         (*one.names, *other.names),
@@ -90,8 +91,8 @@ def chosen(images: LabelledImages, units: Sequence[int]) -> LabelledImages:
     every = _units(images)
     places = [place for unit in units for place in every[unit]]
     return LabelledImages(
-        tuple(images.images[place] for place in places),
-        tuple(images.labels[place] for place in places),
+        on_demand.picked(images.images, places),
+        on_demand.picked(images.labels, places),
         tuple(images.heights[place] for place in places),
         tuple(images.widths[place] for place in places),
         tuple(images.names[place] for place in places),

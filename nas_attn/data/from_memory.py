@@ -92,7 +92,7 @@ def _image(image: object, number: int) -> Array:
     if values.dtype in (np.uint8, np.uint16):
         return values
     if np.issubdtype(values.dtype, np.floating) and values.min() >= 0 and values.max() <= 1:
-        return values.astype(np.float32)
+        return values.astype(np.float32, copy=False)
     raise DataError(
         f"data: image {number} holds {values.dtype} from {values.min():.4g} to {values.max():.4g}; give uint8, "
         "uint16, or floating numbers from 0 to 1, not normalised: a search does that itself"
@@ -114,6 +114,8 @@ def _mask(mask: object, number: int) -> Array:
         raise DataError(
             f"data: mask {number} has the shape {values.shape}; give (H, W) with the class of each pixel"
         )
+    if values.dtype == np.uint8:
+        return values
     whole = values.astype(np.int64)
     if (whole != values).any() or whole.min() < 0 or whole.max() > _MOST_CLASS:
         raise DataError(f"data: mask {number} must hold whole numbers from 0 to {_MOST_CLASS}")
@@ -126,7 +128,7 @@ def _digest(pairs: Iterable[tuple[Array, Array]]) -> str:
     for pair in pairs:
         for values in pair:
             digest.update(f"{values.shape} {values.dtype}".encode())
-            digest.update(np.ascontiguousarray(values).tobytes())
+            digest.update(np.ascontiguousarray(values).reshape(-1).data)
     return digest.hexdigest()[:12]
 
 

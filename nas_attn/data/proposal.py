@@ -90,9 +90,9 @@ def _completed(folder: Path, written: str, fields: Fields, longest_side: int | N
     for _ in range(_MOST_STEPS):
         text = written + _text(found)
         declared = declared_by(text) if text else None
-        survey = survey_folder(folder, longest_side, False, declared, most=_SAMPLE)
+        survey = survey_folder(folder, longest_side, declared, most=_SAMPLE)
         if not survey.problems:
-            whole = survey_folder(folder, longest_side, False, declared)
+            whole = survey_folder(folder, longest_side, declared)
             return None if whole.problems else text
         look = _Glance(folder, declared[0] if declared else Declaration(), survey)
         new = next((more for cure in _CURES if (more := cure(look)) and not more.keys() <= found.keys()), None)

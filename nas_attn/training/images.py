@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -12,7 +12,11 @@ import torch
 from torch import Tensor
 
 from nas_attn.clips import clip_places
+from nas_attn.data.on_demand import OnDemand, in_turn
+from nas_attn.errors import DataError
 from nas_attn.training.class_prior import class_counts
+from nas_attn.training.mapped_pages import MappedPages
+from nas_attn.training.metrics import machine_bytes
 
 if TYPE_CHECKING:
     from nas_attn.data import LabelledImages
@@ -39,6 +43,7 @@ class DeviceImages:
         clips: number of frames of each clip, in the order of the images; empty where these are still.
         frames: T, so many consecutive frames go through the network together.
         multi_label: whether masks are sets of classes that may overlap.
+        pages: of the files in which the set is, if it is in files.
     Shape: pixels (P, C), masks (P,), heights and widths (N,), mean and std (C,).
     """
 
@@ -51,6 +56,7 @@ class DeviceImages:
     clips: tuple[int, ...] = ()
     frames: int = 1
     multi_label: bool = False
+    pages: MappedPages = field(default_factory=MappedPages)
 
     @classmethod
     def pack(
@@ -131,7 +137,17 @@ class DeviceImages:
     @cached_property
     def class_counts(self) -> tuple[Tensor, int | None]:
         """These, and, where classes may overlap, how many pixels are not ignored."""
-        return class_counts([self.masks], self.multi_label)
+        return class_counts(OnDemand(self.mask, len(self)), self.multi_label)
+
+    @cached_property
+    def pixel_bytes(self) -> int:
+        """Of a pixel with its label."""
+        return self.pixels.shape[1] * self.pixels.element_size() + self.masks.element_size()
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Of a row of the widest image with its labels."""
+        return max(width for _, width in self.sizes) * self.pixel_bytes
 
     @cached_property
     def starts(self) -> Tensor:
@@ -149,6 +165,7 @@ class DeviceImages:
         Shape: (N, C, H, W), (N, H, W).
         """
         height, width = self.sizes[numbers[0]]
+        self.pages.will_read(len(numbers) * height * width * self.pixel_bytes)
         places = [self._positions(number) for number in numbers]
         pixels = torch.stack([self.pixels[place].view(height, width, -1) for place in places])
         masks = torch.stack([self.masks[place].view(height, width) for place in places])
@@ -157,7 +174,9 @@ class DeviceImages:
 
     def mask(self, number: int) -> Tensor:
         """The mask of an image, (H, W), where the set is kept."""
-        return self.masks[self._positions(number)].view(self.sizes[number])
+        height, width = self.sizes[number]
+        self.pages.will_read(height * width * self.masks.element_size())
+        return self.masks[self._positions(number)].view(height, width)
 
     def and_then(self, other: DeviceImages) -> DeviceImages:
         """The images of two sets, this one's first, where these are kept."""
@@ -219,7 +238,10 @@ def pack_images(
         std: likewise.
         device: where batches are wanted.
         frames: T, so many consecutive frames of a clip go through the network together.
+    Raises:
+        DataError: they are more than the machine's memory holds.
     """
+    _check_memory(images)
     return DeviceImages.pack(
         images.images,
         images.labels,
@@ -233,6 +255,15 @@ def pack_images(
         frames=frames,
         multi_label=images.multi_label,
     )
+
+
+def _check_memory(images: LabelledImages) -> None:
+    """Refuse what could not be held, before it is tried."""
+    pixels = sum(height * width for height, width in zip(images.heights, images.widths, strict=True))
+    needed = pixels * (images.channels * images.dtype.itemsize + 1)
+    if (held := machine_bytes()) is not None and needed > held:
+        line = f"the images need {needed / 2**30:.1f} GiB of memory, and the machine has {held / 2**30:.1f}"
+        raise DataError(f"{line}; shrink them with --longest-side")
 
 
 def room_for_images(device: torch.device) -> int | None:
@@ -262,7 +293,8 @@ def lay_out(
     laid = torch.empty(number, pixels[0].shape[0], dtype=pixels[0].dtype)
     labels = torch.empty(number, dtype=masks[0].dtype)
     starts = starts_of(heights, widths)
-    for image, mask, start, height, width in zip(pixels, masks, starts, heights, widths, strict=True):
+    pairs = in_turn(lambda number: (pixels[number], masks[number]), len(starts))
+    for (image, mask), start, height, width in zip(pairs, starts, heights, widths, strict=True):
         place = slice(start, start + height * width)
         laid[place].view(height, width, -1).copy_(image[:, :height, :width].permute(1, 2, 0))
         labels[place].view(height, width).copy_(mask[:height, :width])

@@ -3,34 +3,65 @@
 from __future__ import annotations
 
 import json
+import mmap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nas_attn.data.on_demand import in_turn
 from nas_attn.training.images import DeviceImages, home_of
+from nas_attn.training.mapped_pages import MappedPages
 from nas_attn.training.seal import check_seal, seal
 from nas_attn.whole_file import whole_file
 
-_FACTS = "facts.json"
+if TYPE_CHECKING:
+    from nas_attn.data import LabelledImages
+
+_PIXELS, _MASKS, _FACTS = "pixels.npy", "masks.npy", "facts.json"
 
 
-def write_mapped(images: DeviceImages, folder: Path) -> None:
-    """Write a set into a folder; it appears there whole or not at all.
+def write_mapped(
+    images: LabelledImages, mean: Sequence[float], std: Sequence[float], folder: Path, frames: int = 1
+) -> None:
+    """Write a set into a folder, image by image; it appears there whole or not at all.
 
     Args:
-        images: packed for the CPU.
+        images: the set.
+        mean: per channel, in pixel units, with which its images are normalised.
+        std: likewise.
         folder: must not exist; the one above it must.
+        frames: T, so many consecutive frames of a clip go through the network together.
     """
-    facts = {name: getattr(images, name).tolist() for name in ("heights", "widths", "mean", "std")}
-    facts |= {"clips": images.clips, "frames": images.frames, "multi_label": images.multi_label}
+    facts: dict[str, object] = {"heights": images.heights, "widths": images.widths}
+    facts |= {"mean": torch.tensor(mean).tolist(), "std": torch.tensor(std).tolist()}
+    facts |= {"clips": images.clips, "frames": frames, "multi_label": images.multi_label}
     with whole_file(folder) as part:
         part.mkdir()
-        np.save(part / "pixels.npy", images.pixels.numpy())
-        np.save(part / "masks.npy", images.masks.numpy())
+        _write_pixels(images, part)
         (part / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         seal(part)
+
+
+def _write_pixels(images: LabelledImages, folder: Path) -> None:
+    number = sum(height * width for height, width in zip(images.heights, images.widths, strict=True))
+    with (folder / _PIXELS).open("wb") as pixels, (folder / _MASKS).open("wb") as masks:
+        for place, (image, mask) in enumerate(in_turn(lambda n: (images.image(n), images.mask(n)), len(images))):
+            laid = image.permute(1, 2, 0).contiguous().numpy()
+            if place == 0:
+                _write_header(pixels, (number, images.channels), laid.dtype)
+                _write_header(masks, (number,), mask.numpy().dtype)
+            pixels.write(laid.data)
+            masks.write(mask.contiguous().numpy().data)
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """That of a ``.npy`` file, whose values follow, row by row."""
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, described)
 
 
 def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = None) -> DeviceImages:
@@ -44,7 +75,8 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         MachineError: the files are not what was written.
     """
     check_seal(folder)
-    pixels, masks = _map(folder / "pixels.npy"), _map(folder / "masks.npy")
+    pixels, pixel_map = _map(folder / _PIXELS)
+    masks, mask_map = _map(folder / _MASKS)
     home = home_of(pixels, masks, device, most_bytes)
     facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     return DeviceImages(
@@ -57,9 +89,11 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         clips=tuple(facts["clips"]),
         frames=facts["frames"],
         multi_label=facts.get("multi_label", False),
+        pages=MappedPages([pixel_map, mask_map] if home.type == "cpu" else []),
     )
 
 
-def _map(path: Path) -> Tensor:
-    """An array whose pages come from the file; a page that somebody writes to becomes a copy of their own."""
-    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+def _map(path: Path) -> tuple[Tensor, mmap.mmap]:
+    """An array whose pages come from the file, and its map; a page that somebody writes to becomes a copy."""
+    array = np.load(path, mmap_mode="c", allow_pickle=False)
+    return torch.from_numpy(array), array.base

@@ -28,16 +28,20 @@ _BATCH_PIXELS = 2**18
 
 @dataclass(frozen=True, eq=False)
 class SegmentedImages:
-    """Images of one size, each of them new, with what a network says of them.
+    """A rectangle of images of one size, each of them new, with what a network says of it.
 
     Args:
         numbers: of the images in their set, beside its pixels.
+        rows: of the images; all of them where they went through the network in one piece.
+        columns: likewise.
         logits: unnormalised scores.
         masks: true classes; 255 is ignored.
-    Shape: (N,), (N, K, H, W), (N, H, W).
+    Shape: (N,), (N, K, h, w), (N, h, w).
     """
 
     numbers: Tensor
+    rows: slice
+    columns: slice
     logits: Tensor
     masks: Tensor
 
@@ -48,7 +52,7 @@ class JudgedImages:
 
     Args:
         overlaps: image by image.
-        loss: mean training loss over the whole set.
+        loss: mean training loss over the whole set, of large images that of their tiles.
         pixels: of the set.
     """
 
@@ -141,7 +145,8 @@ def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss:
 def segment_images(
     segmenter: Segmenter, images: DeviceImages, rank: int = 0, world_size: int = 1
 ) -> Iterator[SegmentedImages]:
-    """Every image once, without padding: only images of equal size share a batch.
+    """Every pixel once, without padding: only images of equal size share a batch, and a large one comes in tiles,
+    so that its scores for all classes are never held whole.
 
     Args:
         segmenter: the network in eval mode, on the device of the images.
@@ -153,12 +158,12 @@ def segment_images(
     for windows in list(_batches(images))[rank::world_size]:
         numbers = [window.first + offset for window in windows for offset in range(images.frames)]
         pixels, masks = (kept.to(images.device) for kept in images.images_of(numbers))
-        chosen, logits = torch.tensor(numbers, device=home), segmenter.logits(pixels)
-        if any(window.seen for window in windows):
-            seen = torch.tensor([window.seen for window in windows], device=home)[:, None]
-            is_new = (offsets >= seen).flatten()
-            chosen, logits, masks = chosen[is_new], logits[is_new], masks[is_new]
-        yield SegmentedImages(chosen, logits, masks)
+        seen = torch.tensor([window.seen for window in windows], device=home)[:, None]
+        is_new = (offsets >= seen).flatten() if seen.any() else slice(None)
+        chosen, masks = torch.tensor(numbers, device=home)[is_new], masks[is_new]
+        for part in segmenter.parts(pixels):
+            rows, columns = part.rows, part.columns
+            yield SegmentedImages(chosen, rows, columns, part.logits[is_new], masks[:, rows, columns])
 
 
 def _batches(images: DeviceImages) -> Iterator[list[Window]]:

@@ -22,6 +22,22 @@ _MARGIN = 128
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """The scores of a rectangle of images.
+
+    Args:
+        rows: of the images.
+        columns: likewise.
+        logits: unnormalised scores.
+    Shape: logits (N, K, h, w).
+    """
+
+    rows: slice
+    columns: slice
+    logits: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Segmenter:
     """A network with what it takes to give it an image.
 
@@ -50,16 +66,34 @@ class Segmenter:
 
         Shape: (N, C, H, W) raw values -> (N, K, H, W).
         """
-        tile = self._tile(pixels, None)
-        if tile is None:
+        if self._tile(pixels, None) is None:
             return self._whole(pixels)
         logits = None
-        for rows, columns, piece in self._pieces(pixels, tile):
+        for part in self.parts(pixels):
             if logits is None:
-                logits = piece.new_empty(*piece.shape[:2], *pixels.shape[2:])
-            logits[:, :, rows.kept, columns.kept] = piece[:, :, rows.within, columns.within]
+                logits = part.logits.new_empty(*part.logits.shape[:2], *pixels.shape[2:])
+            logits[:, :, part.rows, part.columns] = part.logits
         assert logits is not None
         return logits
+
+    @torch.no_grad()
+    def parts(self, pixels: Tensor, tile: int | None = None) -> Iterator[Part]:
+        """The scores of images that the network is given together, rectangle by rectangle; there is one where they
+        go through it in one piece. Each pixel is in that of the tile whose cut it lies farthest from.
+
+        Args:
+            pixels: raw values, on any device.
+            tile: as for ``labels``.
+        Shape: pixels (N, C, H, W).
+        """
+        if (tile := self._tile(pixels, tile)) is None:
+            yield Part(slice(0, pixels.shape[2]), slice(0, pixels.shape[3]), self._whole(pixels))
+            return
+        margin = tile_margin(tile, self.min_image_size)
+        for rows in _spans(pixels.shape[2], tile, margin, self.min_image_size):
+            for columns in _spans(pixels.shape[3], tile, margin, self.min_image_size):
+                piece = self._whole(pixels[:, :, rows.start : rows.end, columns.start : columns.end])
+                yield Part(rows.kept, columns.kept, piece[:, :, rows.within, columns.within])
 
     @torch.inference_mode()
     def labels(
@@ -81,13 +115,13 @@ class Segmenter:
             UsageError: the tile is too small to have a margin.
         """
         size = (height or pixels.shape[2], width or pixels.shape[3])
-        if (tile := self._tile(pixels, tile)) is not None:
+        if self._tile(pixels, tile) is not None:
             labels = None
-            for rows, columns, piece in self._pieces(pixels, tile):
-                found = self._answers(piece)
+            for part in self.parts(pixels, tile):
+                found = self._answers(part.logits)
                 if labels is None:
                     labels = found.new_empty(pixels.shape[0], *pixels.shape[2:])
-                labels[:, rows.kept, columns.kept] = found[:, rows.within, columns.within]
+                labels[:, part.rows, part.columns] = found
             assert labels is not None
             return _enlarged_labels(labels, size)
         logits = self._whole(pixels)
@@ -110,16 +144,13 @@ class Segmenter:
     def _tile(self, pixels: Tensor, tile: int | None) -> int | None:
         """Side of the tiles; None where the images go through the network in one piece."""
         longest = max(pixels.shape[2:])
-        if tile is None and longest > WHOLE_UP_TO:
-            tile = _TILE
-        return tile if tile is not None and longest > tile else None
+        tile = seen_at_once(longest) if tile is None else tile
+        return tile if longest > tile else None
 
-    def _pieces(self, pixels: Tensor, tile: int) -> Iterator[tuple[_Span, _Span, Tensor]]:
-        """Scores of overlapping tiles; each pixel is kept of the tile whose cut it lies farthest from."""
-        margin = tile_margin(tile, self.min_image_size)
-        for rows in _spans(pixels.shape[2], tile, margin, self.min_image_size):
-            for columns in _spans(pixels.shape[3], tile, margin, self.min_image_size):
-                yield rows, columns, self._whole(pixels[:, :, rows.start : rows.end, columns.start : columns.end])
+
+def seen_at_once(longest: int) -> int:
+    """The longest side of what a network is given at once, of images with this longest side."""
+    return longest if longest <= WHOLE_UP_TO else _TILE
 
 
 def reflect_pad(images: Tensor, height: int, width: int) -> Tensor:

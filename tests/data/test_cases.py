@@ -346,7 +346,7 @@ def test_real_folders_are_read_as_they_come_or_as_proposed(shared_data: Path) ->
         folder = shared_data / "raw" / name
         text = propose(folder, longest_side=64)
         assert text is not None, name
-        survey = survey_folder(folder, 64, keep=False, declared=declared_by(text))
+        survey = survey_folder(folder, 64, declared=declared_by(text))
         assert survey.report.usable
         assert len(survey.report.classes) == classes
         assert sum(split.images for split in survey.report.splits) == len(survey.listing.images)

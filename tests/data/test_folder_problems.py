@@ -369,12 +369,6 @@ class TestLinks:
         assert check_folder(link).usable
 
 
-def test_what_would_not_fit_into_memory_is_refused(make_folder, monkeypatch):
-    monkeypatch.setattr("nas_attn.data.folder._physical_memory", lambda: 100.0)
-    with pytest.raises(DataError, match=r"the images need .* shrink them with longest_side"):
-        read_folder(make_folder())
-
-
 def test_a_folder_below_that_nobody_may_look_into_is_no_suggestion(tmp_path, monkeypatch):
     """As under / in /proc, whoever asks."""
     (tmp_path / "locked" / "images").mkdir(parents=True)

@@ -211,7 +211,7 @@ def test_a_large_image_among_small_ones_takes_no_more_than_itself(tmp_path: Path
             Image.fromarray(random.integers(0, top, (side, side)).astype(np.uint8)).save(path)
     train = read_folder(tmp_path).train
 
-    held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in train.images}
-    held |= {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in train.labels}
+    images, labels = list(train.images), list(train.labels)
+    held = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in (*images, *labels)}
     assert sum(held.values()) == 2 * (300**2 + 2 * 8**2)
-    assert [image.stride() for image in train.images] == [(300**2, 300, 1), (64, 8, 1), (64, 8, 1)]
+    assert [image.stride() for image in images] == [(300**2, 300, 1), (64, 8, 1), (64, 8, 1)]

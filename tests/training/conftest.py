@@ -9,6 +9,8 @@ from types import ModuleType
 import pytest
 import torch
 
+from nas_attn.data import LabelledImages
+from nas_attn.data.dataset import pack
 from nas_attn.training import DeviceImages
 
 CPU = torch.device("cpu")
@@ -40,6 +42,18 @@ def coordinates() -> Callable[..., DeviceImages]:
         )
 
     return make
+
+
+@pytest.fixture
+def labelled() -> Callable[[DeviceImages], LabelledImages]:
+    """A packed set as it was before it was packed."""
+
+    def unpack(images: DeviceImages) -> LabelledImages:
+        pairs = [images.images_of([number]) for number in range(len(images))]
+        names = [f"image{number}" for number in range(len(images))]
+        return pack([one[0] for one, _ in pairs], [mask[0] for _, mask in pairs], names, images.clips)
+
+    return unpack
 
 
 @pytest.fixture

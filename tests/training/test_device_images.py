@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from nas_attn.data import LabelledImages
 from nas_attn.training import DeviceImages, write_mapped
 from nas_attn.training.batches import cut_crops
 
@@ -66,14 +68,16 @@ def test_crops_have_the_layout_in_memory_in_which_they_are_gathered() -> None:
     assert labels.is_contiguous()
 
 
-def test_one_large_image_among_many_small_ones_takes_its_own_room_alone(tmp_path: Path) -> None:
+def test_one_large_image_among_many_small_ones_takes_its_own_room_alone(
+    labelled: Callable[[DeviceImages], LabelledImages], tmp_path: Path
+) -> None:
     """299 of 32 x 32 pixels and one of 1000 x 1000, with 3 channels and a mask: 5.2 MB; all padded, 1.2 GB."""
     sides = (1000, *(32,) * 299)
     images = [torch.zeros(3, side, side, dtype=torch.uint8) for side in sides]
     set_ = DeviceImages.pack(
         images, [image[0] for image in images], sides, sides, (0.0,) * 3, (1.0,) * 3, device=CPU
     )
-    write_mapped(set_, tmp_path / "train")
+    write_mapped(labelled(set_), (0.0,) * 3, (1.0,) * 3, tmp_path / "train")
 
     needed = 4 * (1000**2 + 299 * 32**2)
     assert set_.pixels.nbytes + set_.masks.nbytes == needed

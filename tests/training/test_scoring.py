@@ -226,3 +226,32 @@ def test_an_image_smaller_than_the_network_takes_is_scored_at_its_own_size() -> 
             unions[value] += (mine | (truth == value)).sum()
 
     assert score.iou_per_class == pytest.approx(list(intersections / unions), abs=1e-3)
+
+
+def large_images() -> DeviceImages:
+    """One image above the 2048 pixels up to which images go through a network in one piece, and a small one."""
+    return images_of(((2300, 40), (30, 40)))
+
+
+def deep_network() -> nn.Module:
+    """Four halvings, as the presets have."""
+    config = UNetConfig(in_channels=2, classes=CLASSES, depth=4, base_channels=2)
+    module = build_unet(config, config.plain)
+    initialise(module, 3)
+    return module.eval()
+
+
+def test_a_large_image_is_judged_by_its_tiles_as_it_would_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The margin of 128 pixels is more than a U-Net of four halvings sees; sums are in another order: 1e-4."""
+    module, images = deep_network(), large_images()
+    segmenter = Segmenter(module, images.mean, images.std, 16)
+    parts = list(segment_images(segmenter, images))
+    tiled = score_images(segmenter, images, CLASSES)
+    assert max(part.logits.shape[2] for part in parts) <= 1024
+
+    monkeypatch.setattr("nas_attn.training.segmenter.WHOLE_UP_TO", 4096)
+    (whole, *_) = (part for part in segment_images(segmenter, images) if part.masks.shape[1] == 2300)
+    for part in parts[:-1]:
+        torch.testing.assert_close(whole.logits[:, :, part.rows, part.columns], part.logits, rtol=0, atol=1e-4)
+    assert sum(part.masks.numel() for part in parts) == 2300 * 40 + 30 * 40
+    assert tiled.iou == pytest.approx(score_images(segmenter, images, CLASSES).iou, abs=1e-4)

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas_attn.data import LabelledImages
 from nas_attn.errors import MachineError
 from nas_attn.training import DeviceImages, Stamp, broken_seal, read_mapped, write_mapped
 from nas_attn.training.seal import check_seal, seal
@@ -69,8 +70,10 @@ def test_a_single_byte_that_changed_is_found(
     assert broken_seal(sealed) == f"{sealed / 'pixels.npy'}: its content is not what was written"
 
 
-def test_a_set_that_was_cut_short_is_never_read(coordinates: Coordinates, tmp_path: Path) -> None:
-    write_mapped(coordinates((12, 20)), tmp_path / "train")
+def test_a_set_that_was_cut_short_is_never_read(
+    coordinates: Coordinates, labelled: Callable[[DeviceImages], LabelledImages], tmp_path: Path
+) -> None:
+    write_mapped(labelled(coordinates((12, 20))), (0.0,) * 3, (1.0,) * 3, tmp_path / "train")
     os.truncate(tmp_path / "train" / "masks.npy", (tmp_path / "train" / "masks.npy").stat().st_size - 1)
 
     with pytest.raises(MachineError, match=r"masks\.npy: has"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from nas_attn.clips import covering_windows
@@ -16,17 +17,15 @@ from nas_attn.training.overlap import answers
 
 def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Tensor], list[float]]:
     """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each alone."""
-    labels: dict[int, Tensor] = {}
-    ious: dict[int, float] = {}
-    overlapping = evaluator.validation.multi_label
-    for found in segment_images(evaluator.segmenter(network), evaluator.validation):
-        for number, logits, mask in zip(found.numbers.tolist(), found.logits, found.masks, strict=True):
-            labels[number] = answers(logits[None], overlapping)[0].to(mask.dtype).cpu()
-            iou = IntersectionOverUnion(evaluator.network.classes, multi_label=overlapping)
-            iou.update(labels[number][None], mask[None].cpu())
-            ious[number] = iou.compute()[0] if iou.overlaps().occurring.any() else math.nan
-    order = sorted(labels)
-    return [labels[number] for number in order], [ious[number] for number in order]
+    images = evaluator.validation
+    labels = [torch.empty(size, dtype=images.masks.dtype) for size in images.sizes]
+    ious = [IntersectionOverUnion(evaluator.network.classes, multi_label=images.multi_label) for _ in labels]
+    for found in segment_images(evaluator.segmenter(network), images):
+        answered = answers(found.logits, images.multi_label).to(images.masks.dtype).cpu()
+        for number, answer, mask in zip(found.numbers.tolist(), answered, found.masks.cpu(), strict=True):
+            labels[number][found.rows, found.columns] = answer
+            ious[number].update(answer[None], mask[None])
+    return labels, [iou.compute()[0] if iou.overlaps().occurring.any() else math.nan for iou in ious]
 
 
 def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int]:

@@ -19,6 +19,7 @@ def forecast_seconds(resolved: Resolved) -> float:
     with one_thread(), step("timing a training step"):
         seconds = step_seconds(settings.space.network, budget, device, settings.precision)
     images = judged_images(settings, resolved.dataset)
-    judged = sum(mask.numel() for mask in images.labels) / (budget.batch_size * budget.image_size**2)
+    pixels = sum(height * width for height, width in zip(images.heights, images.widths, strict=True))
+    judged = pixels / (budget.batch_size * budget.image_size**2)
     steps = settings.n_folds * (budget.steps + settings.recipe.recalibration_batches / 3) + judged / 3
     return seconds * steps * _ATTENTION_SHARE

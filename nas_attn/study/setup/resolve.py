@@ -41,6 +41,7 @@ from nas_attn.study.workers.ray_pool import check_ray
 from nas_attn.study.workers.share import workers_per_gpu
 from nas_attn.training import Precision, Recipe, class_weights_of, recipe_for, statistics_for
 from nas_attn.training.evaluation import CostTable, DataSource, TrainingEvaluator
+from nas_attn.training.segmenter import seen_at_once
 
 TRIALS = 200
 ENDLESS = 1_000_000
@@ -355,10 +356,12 @@ def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | 
     In a network with trained weights attention starts at the identity unless somebody says otherwise: any other
     start would undo the weights.
 
-    Costs and the limit of positions are judged for the largest image that the network will see.
+    Costs and the limit of positions are judged for the largest image that the network will see; of large images it
+    sees a tile at a time.
     """
     judged = (dataset.train, dataset.val) if request.folds else (dataset.val,)
-    largest = max(int(request.image_size or 0), *(side for one in judged for side in (*one.heights, *one.widths)))
+    sides = {max(size) for one in judged for size in zip(one.heights, one.widths, strict=True)}
+    largest = max(int(request.image_size or 0), *map(seen_at_once, sides))
     space = read_space(
         request.space,
         catalogue(),

@@ -84,9 +84,8 @@ def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
             f"{packed}: does not hold what was written, and is not deleted from here; delete it by hand"
         )
     packed.mkdir(exist_ok=True)  # a worker that writes there meanwhile keeps the folder from going
-    sets = pack_sets(dataset, torch.device("cpu"), frames)
-    write_mapped(sets.train, packed / "train")
-    write_mapped(sets.val, packed / "val")
+    write_mapped(dataset.train, dataset.mean, dataset.std, packed / "train", frames)
+    write_mapped(dataset.val, dataset.mean, dataset.std, packed / "val", frames)
     return packed
 
 

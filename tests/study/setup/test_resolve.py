@@ -107,6 +107,14 @@ def test_costs_are_those_of_the_largest_image_that_is_judged(make_data: Callable
     assert resolve(replace(ask, image_size=40)).settings.space.width == 40
 
 
+@pytest.mark.parametrize(("longest", "seen"), [(2048, 2048), (2100, 1024)])
+def test_of_images_that_are_judged_in_tiles_costs_are_those_of_a_tile(
+    make_data: Callable[..., Path], longest: int, seen: int
+) -> None:
+    ask = replace(ASK, data=str(make_data(20, longest)), longest_side="full", image_size=16)
+    assert resolve(ask).settings.space.width == seen
+
+
 def test_a_positions_limit_is_judged_at_that_size(make_data: Callable[..., Path]) -> None:
     """After three halvings of 640 pixels there are 80 * 80 positions, more than the 4096 that pam may have."""
     ask = replace(ASK, longest_side="full", image_size=16)

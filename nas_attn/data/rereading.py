@@ -1,0 +1,92 @@
+"""The images and masks of a folder that was looked at, decoded again whenever one is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nas_attn.data.declaration import Declaration
+from nas_attn.data.examine import Examined, read_mask, stamps_of
+from nas_attn.data.meaning import Meaning
+from nas_attn.data.overlap_meaning import Overlapping
+from nas_attn.data.picture import as_tensor, image_values, with_channels
+from nas_attn.data.problem import Problem, printable
+from nas_attn.data.quiet import quiet_decoders
+from nas_attn.data.raster import Unreadable
+from nas_attn.data.shrink import shrink_image, shrink_mask
+from nas_attn.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Rereader:
+    """Images as networks see them, from the files as they were when they were looked at.
+
+    Args:
+        folder: of the data set.
+        declaration: how files are read.
+        longest_side: to which larger images are shrunk; None for never.
+        channels: C of all images.
+        meaning: of the masks' values.
+        examined: the images, in their order.
+    """
+
+    folder: Path
+    declaration: Declaration
+    longest_side: int | None
+    channels: int
+    meaning: Meaning | Overlapping
+    examined: Sequence[Examined]
+
+    def image(self, number: int) -> Tensor:
+        """(C, H, W), uint8, or int32 for 16 bits.
+
+        Raises:
+            DataError: the file is not what it was.
+        """
+        path = self._checked(number).pair.image
+        try:
+            with quiet_decoders():
+                values, _ = image_values(
+                    self.folder / path, self.declaration.in_channels, self.declaration.image_key
+                )
+        except (Unreadable, OSError):
+            raise _changed(path) from None
+        return _in_rows(as_tensor(with_channels(shrink_image(values, self.longest_side), self.channels)))
+
+    def mask(self, number: int) -> Tensor:
+        """(H, W), class indices, or sets of classes.
+
+        Raises:
+            DataError: a file is not what it was.
+        """
+        pair = self._checked(number).pair
+        found: list[Problem] = []
+        with quiet_decoders():
+            values, _ = read_mask(self.folder, pair, self.declaration, found)
+        if values is None:
+            raise _changed(pair.mask)
+        return _in_rows(torch.from_numpy(self.meaning.translate(shrink_mask(values, self.longest_side))))
+
+    def _checked(self, number: int) -> Examined:
+        each = self.examined[number]
+        try:
+            now = stamps_of(self.folder, each.pair)
+        except OSError:
+            raise _changed(each.pair.image) from None
+        for path, before, after in zip((each.pair.image, *each.pair.masks), each.stamps, now, strict=True):
+            if before != after:
+                raise _changed(path)
+        return each
+
+
+def _in_rows(values: Tensor) -> Tensor:
+    """The same values with the strides of rows one after another, also along an axis of length 1."""
+    return values.reshape(-1).view(values.shape)
+
+
+def _changed(path: Path) -> DataError:
+    return DataError(f"{printable(path)}: was changed or taken away while its data set was in use; begin again")

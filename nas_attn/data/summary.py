@@ -1,0 +1,102 @@
+"""What one walk over the pixels of a data set tells: statistics of the channels, and what makes it this set."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nas_attn.data.on_demand import in_turn
+from nas_attn.data.value_counts import byte_counts
+
+if TYPE_CHECKING:
+    from nas_attn.data.dataset import LabelledImages
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of a whole data set.
+
+    Args:
+        mean: of each channel over the training pixels, in pixel units.
+        std: likewise; 1 where the channel is constant.
+        fingerprint: sha256 of all that could change a result.
+        digests: of each image with its mask, by its split and name: ``train/a``.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    digests: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """One image with its mask; ``sums`` of its values and of their squares, (2, C), float64."""
+
+    image: Tensor
+    mask: Tensor
+    digest: str
+    sums: Tensor
+
+
+def summarise(splits: Mapping[str, LabelledImages], classes: Sequence[str], longest_side: int | None) -> Summary:
+    """Look at every pixel once.
+
+    Args:
+        splits: by name, ``train`` among them, in the order in which they count for the fingerprint.
+        classes: names in the order of their indices.
+        longest_side: to which larger images were shrunk; None where they were left as they are.
+    """
+    whole = hashlib.sha256(repr((tuple(classes), longest_side)).encode())
+    sums = torch.zeros(2, splits["train"].channels, dtype=torch.float64)
+    digests: list[tuple[str, str]] = []
+    for split, images in splits.items():
+        whole.update(repr((str(images.dtype), images.names, images.heights, images.widths)).encode())
+        whole.update(repr(images.clips).encode() if images.clips else b"")
+        whole.update(b"classes may overlap" if images.multi_label else b"")
+        seen = in_turn(partial(_look, images, split == "train"), len(images))
+        for name, one in zip(images.names, seen, strict=True):
+            whole.update(_bytes(one.image))
+            whole.update(_bytes(one.mask))
+            digests.append((f"{split}/{name}", one.digest))
+            sums += one.sums
+    train = splits["train"]
+    mean, std = _statistics(sums, sum(h * w for h, w in zip(train.heights, train.widths, strict=True)))
+    return Summary(mean, std, whole.hexdigest(), tuple(digests))
+
+
+def _look(images: LabelledImages, is_summed: bool, number: int) -> _Seen:
+    image, mask = images.image(number), images.mask(number)
+    digest = hashlib.blake2b(repr((image.dtype, image.shape)).encode(), digest_size=8)
+    digest.update(_bytes(image))
+    digest.update(_bytes(mask))
+    sums = _sums(image) if is_summed else torch.zeros(2, 1, dtype=torch.float64)
+    return _Seen(image, mask, digest.hexdigest(), sums)
+
+
+def _bytes(values: Tensor) -> memoryview:
+    """What stands in memory, without a copy where it is contiguous."""
+    return values.contiguous().view(-1).numpy().data
+
+
+def _sums(image: Tensor) -> Tensor:
+    """Of 8 bits by counting, which is exact and needs no copy of the image as floating numbers."""
+    if image.dtype != torch.uint8:
+        values = image.to(torch.float64)
+        return torch.stack([values.sum(dim=(1, 2)), values.square().sum(dim=(1, 2))])
+    values = torch.arange(256, dtype=torch.float64)
+    counts = torch.stack([torch.from_numpy(byte_counts(channel.numpy())) for channel in image]).double()
+    return torch.stack([counts @ values, counts @ values.square()])
+
+
+def _statistics(sums: Tensor, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    mean, square = sums / count
+    variance = (square - mean.square()).clamp_min(0).tolist()
+    return tuple(mean.tolist()), tuple(math.sqrt(value) if value > 1e-9 else 1.0 for value in variance)

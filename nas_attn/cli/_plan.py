@@ -100,8 +100,9 @@ def _trials(settings: StudySettings, agenda: Agenda) -> str:
         return f"{most}: {references}, proposals {_proposers(settings)}, {share}"
     proposals = counted(agenda.n_proposals(course), "proposal")
     noise = f"{agenda.n_common} for the noise, " if agenda.n_common else ""
+    budget = f"{course.n_doubled} of twice the steps for the budget, " if course.n_doubled else ""
     finals = f"{agenda.n_finalists(course)} for the finals"
-    return f"{settings.trials}: {references}, {noise}{proposals} {_proposers(settings)}, {finals}"
+    return f"{settings.trials}: {references}, {noise}{budget}{proposals} {_proposers(settings)}, {finals}"
 
 
 def _proposers(settings: StudySettings) -> str:

@@ -189,7 +189,8 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print()
     ladder = () if result.course is None else result.course.ladder
     proof = resolved.settings.on_proof
-    console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof))
+    worth = result.answer.worth
+    console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof, worth=worth))
     if others:
         console.print("\n".join(others), soft_wrap=True)
     if result.best is None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nas_attn.analysis.convergence import Convergence
 from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
 from nas_attn.commands import command
+from nas_attn.wording.convergence import changed
 from nas_attn.wording.numbers import counted, duration, points, size
 from nas_attn.wording.placements import in_words
 from nas_attn.wording.rankings import measured, ranking_verdict
@@ -53,10 +55,7 @@ def _too_short(verdict: StudyVerdict) -> str:
     """That runs too short claim nothing, and what they show all the same."""
     curve, row = verdict.curve, verdict.row
     steps = "" if curve is None else f" of {curve.steps} steps"
-    more = (
-        "" if curve is None or curve.gain is None else f": twice as many bring the baseline {points(curve.gain)}"
-    )
-    said = f"Undecided, since runs{steps} are too short{more}."
+    said = f"Undecided, since runs{steps} are too short{_why(curve)}."
     if row is None:
         return said
     if row.better_than_plain is Versus.BETTER:
@@ -64,6 +63,15 @@ def _too_short(verdict: StudyVerdict) -> str:
             f"{said} First in so short runs is {in_words(row.placement)}, {measured(row)} {_word(verdict)} points."
         )
     return f"{said} In so short runs, no placement is shown to be better than the baseline."
+
+
+def _why(curve: Convergence | None) -> str:
+    """By what it is seen that runs are too short."""
+    if curve is None or curve.gain is None:
+        return ""
+    if curve.doubling is None or curve.is_unfinished:
+        return f": twice as many bring the baseline {points(curve.gain)}"
+    return f": doubling them {changed(curve.doubling, curve)}"
 
 
 def _verified(verdict: StudyVerdict) -> Iterator[str]:

@@ -20,6 +20,7 @@ from nas_attn.strategy.question import Question
 from nas_attn.strategy.schedule.common import common_evaluations, n_common_seeds
 from nas_attn.strategy.schedule.finals import Finals, Screened, n_places
 from nas_attn.strategy.schedule.history import History
+from nas_attn.strategy.schedule.opening import compared_references, opening_evaluations
 from nas_attn.strategy.schedule.probe import converged_budget, needs_all, probe
 from nas_attn.strategy.schedule.reference_architectures import PLAIN, control_evaluations
 from nas_attn.strategy.schedule.room import Fits
@@ -40,11 +41,13 @@ class Course:
         ladder: budgets, the shortest first; the last is the one that is ranked.
         n_probes: trials that it took to find the top budget.
         controls: the controls' further evaluations, in order.
+        opening: all evaluations before the first proposal, in order; some may have been probes.
     """
 
     ladder: tuple[Budget, ...]
     n_probes: int
     controls: tuple[Evaluation, ...]
+    opening: tuple[Evaluation, ...]
 
     @property
     def top(self) -> Budget:
@@ -53,8 +56,19 @@ class Course:
 
     @property
     def n_controls(self) -> int:
-        """How many trials come before the first proposal."""
+        """How many trials are references, or found the budget."""
         return self.n_probes + len(self.controls)
+
+    @property
+    def n_doubled(self) -> int:
+        """How many trials more tell whether the budget is long enough."""
+        known = {(control.placement, control.seed) for control in self.controls if control.budget == self._double}
+        doubled = [one for one in self.opening if one.budget == self._double]
+        return sum((one.placement, one.seed) not in known for one in doubled)
+
+    @property
+    def _double(self) -> Budget:
+        return replace(self.top, steps=2 * self.top.steps)
 
 
 class Agenda:
@@ -98,8 +112,8 @@ class Agenda:
             return None
         if (course := self.course([*records, *pending])) is None:
             return probe(settings.space.plain, settings.budget, settings.seed, number)
-        if number < course.n_controls:
-            return course.controls[number - course.n_probes]
+        if (opening := self._unopened(course, [*records, *pending])) is not None:
+            return opening
         history = self._history_of(course.ladder, self.memory)
         history.follow(records)
         if (common := self._common(course, history, pending)) is not None:
@@ -169,7 +183,7 @@ class Agenda:
         course = self.course(records)
         if course is None:
             return len(records) if needs_all(len(records)) else 0
-        return n_visible if len(records) >= course.n_controls else 0
+        return n_visible if self._unopened(course, records) is None else 0
 
     def spent(self, records: Sequence[TrialRecord]) -> float:
         """Seconds that finished trials took the workers together."""
@@ -195,7 +209,8 @@ class Agenda:
 
     def n_proposals(self, course: Course) -> int:
         """How many trials the strategy fills, as long as it finds something new."""
-        left = self._settings.trials - self.n_controls(course) - self.n_finalists(course) - self.n_common
+        before = self.n_controls(course) + self.n_common + course.n_doubled
+        left = self._settings.trials - before - self.n_finalists(course)
         return affordable_proposals(max(0, left), self._settings.screening_seeds)
 
     @property
@@ -240,7 +255,25 @@ class Agenda:
             for control in controls
             if control.placement != plain or (control.budget, control.seed) not in known
         )
-        return Course(ladder, n_probes, tuple(missing))
+        opening = opening_evaluations(plain, controls, ladder[-1], self.known_cost, settings.trials)
+        return Course(ladder, n_probes, tuple(missing), opening)
+
+    def _unopened(self, course: Course, records: Sequence[TrialRecord]) -> Evaluation | None:
+        """The next evaluation before the first proposal, whatever others show; None where all have begun.
+
+        A study that grows gets those that it lacks; one in its finals gets none.
+
+        Args:
+            course: of the study.
+            records: all trials that were begun.
+        """
+        settings = self._settings
+        begun = {(one.placement, one.budget, one.seed) for one in records if one.role is Role.CONTROL}
+        missing = (one for one in course.opening if (one.placement, one.budget, one.seed) not in begun)
+        following = next(missing, None)
+        if following is None or Finals(settings.trials, settings.timeout).begun(records):
+            return None
+        return following
 
     def _screening_seeds(self, history: History) -> tuple[int, ...]:
         """Those of the proposals, in their order, without seeds with which the plain U-Net collapsed."""
@@ -250,9 +283,8 @@ class Agenda:
 
     def _common(self, course: Course, history: History, pending: Sequence[TrialRecord]) -> Evaluation | None:
         """What is left of the runs that tell how loud the noise is."""
-        controls = [control for control in course.controls if control.budget == course.top]
+        controls = compared_references(course.controls, course.top, self.known_cost)
         controls = [control for control in controls if control.placement not in history.failed]
-        controls.sort(key=lambda control: (self.known_cost(control.placement), control.placement.id))
         begun = history.begun | {(record.placement, record.seed) for record in pending}
         wanted = common_evaluations(
             self._settings.space.plain, controls, course.top, self._settings.seed, self._settings.trials

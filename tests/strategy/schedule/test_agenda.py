@@ -84,7 +84,8 @@ def test_a_placement_climbs_with_the_seed_that_it_began_with(studies: Any, evalu
 def test_controls_run_on_every_rung_and_the_race_on_the_top_only(studies: Any, evaluator: LookupEvaluator) -> None:
     climbing(studies)
     records = run(studies, InlinePool(evaluator))
-    ran = {(record.control, record.budget) for record in records if record.role is Role.CONTROL}
+    controls = [record for record in records if record.role is Role.CONTROL and not record.is_probe]
+    ran = {(record.control, record.budget) for record in controls}
     named = Counter(name for name, _ in ran)
 
     assert {named[name] for name in ("scse everywhere", "gate everywhere")} == {3}
@@ -134,7 +135,7 @@ def test_without_proof_all_placements_run_in_full(studies: Any, evaluator: Looku
     full = {(record.placement, record.seed): record.number for record in records if record.budget.steps == 1800}
 
     assert len({record.placement for record in short}) == MOST_TWINS
-    assert steps_of(records, Role.PROPOSAL)[1800] > 50
+    assert steps_of(records, Role.PROPOSAL)[1800] > 40
     assert 600 not in steps_of(records, Role.CONTROL), "nothing would be learned from them"
     assert all(full[record.placement, record.seed] < record.number for record in short)
 

@@ -268,7 +268,9 @@ class Agenda:
             records: all trials that were begun.
         """
         settings = self._settings
-        begun = {(one.placement, one.budget, one.seed) for one in records if one.role is Role.CONTROL}
+        seeds = {one.seed for one in course.opening}
+        with_them = (one for one in records if one.seed in seeds and one.role is not Role.PROPOSAL)
+        begun = {(one.placement, one.budget, one.seed) for one in with_them}
         missing = (one for one in course.opening if (one.placement, one.budget, one.seed) not in begun)
         following = next(missing, None)
         if following is None or Finals(settings.trials, settings.timeout).begun(records):

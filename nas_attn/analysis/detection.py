@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from nas_attn.analysis.noise import Noise
-from nas_attn.analysis.power import POWER
+from nas_attn.analysis.power import POWER, power_beyond
 from nas_attn.analysis.simultaneous import simultaneous_quantile
 
 FRESH_SEEDS, FINALISTS = 5, 9
 """Of a default search's finals: what they can show is the smallest gain that is asked for by default."""
+FINALS_SHARE = 0.25
+"""Of the trials of a default search."""
 _STEP = 0.001
 _UNKNOWN_WORTH = 0.01
 _MOST_TRIALS = 1_000_000
@@ -59,18 +61,55 @@ class Finals:
         return (self._quantile(confidence) + NormalDist().inv_cdf(power)) * noise / math.sqrt(self.seeds)
 
     def detection_rate(self, gain: float, noise: float, confidence: float) -> float:
-        """How often a finalist with a true gain is told from none: the inverse of ``gain_shown``.
+        """How often a finalist with a true gain is told from none.
 
         Args:
             gain: in units of IoU.
             noise: of a paired difference, above 0, likewise.
             confidence: of the intervals.
         """
-        return NormalDist().cdf(gain * math.sqrt(self.seeds) / noise - self._quantile(confidence))
+        return power_beyond(self._quantile(confidence), gain * math.sqrt(self.seeds) / noise, self._freedom)
 
     def _quantile(self, confidence: float) -> float:
-        freedom = max(1.0, self.finalists * (self.seeds - 1))
-        return simultaneous_quantile(confidence, freedom, self.finalists, 0.5)
+        return simultaneous_quantile(confidence, self._freedom, self.finalists, 0.5)
+
+    @property
+    def _freedom(self) -> float:
+        return max(1.0, self.finalists * (self.seeds - 1))
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a search can see: the gains that its finals tell from none, were the noise as measured.
+
+    Args:
+        noise: of a paired difference, in units of IoU.
+        n_trials: of the search.
+        share: of them that the finals get.
+        confidence: of the intervals.
+    """
+
+    noise: float
+    n_trials: int
+    share: float
+    confidence: float
+
+    @property
+    def gain(self) -> float:
+        """The smallest one, told in four of five searches, in units of IoU."""
+        return Finals.of(self.n_trials, self.share).gain_shown(self.noise, self.confidence)
+
+    def trials_for(self, gain: float) -> int | None:
+        """How many trials it takes to tell a gain from none, in two digits; None where a million do not.
+
+        Args:
+            gain: above 0, in units of IoU.
+        """
+        needed = trials_needed(gain, self.noise, self.share, self.confidence)
+        if needed is None:
+            return None
+        unit = int(10 ** max(0, len(str(needed)) - 2))
+        return math.ceil(needed / unit) * unit
 
 
 def trials_needed(gain: float, noise: float, share: float, confidence: float) -> int | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from nas_attn.analysis.claimed import claimed_row, verification_of
 from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
-from nas_attn.analysis.detection import default_worth
+from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.rank import rank
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
@@ -58,6 +58,7 @@ class StudyVerdict:
             intervals; None where nothing is known of it.
         worth: smallest gain that matters, in units of IoU.
         run_seconds: that a run of the ranked budget took on average; 0 where that is not known.
+        sight: what so many trials can tell; None where the noise is not known.
     """
 
     ranking: Ranking
@@ -67,6 +68,7 @@ class StudyVerdict:
     largest: float | None
     worth: float
     run_seconds: float = 0.0
+    sight: Sight | None = None
 
     @cached_property
     def answer(self) -> Decision:
@@ -143,6 +145,8 @@ def verdict_of(
     *,
     ranking: Ranking | None = None,
     worth: float | None = None,
+    trials: int | None = None,
+    share: float = FINALS_SHARE,
 ) -> StudyVerdict:
     """The answer of a study.
 
@@ -151,9 +155,11 @@ def verdict_of(
         verifications: of its placements.
         ranking: of the records; made where left out.
         worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
+        trials: that the study is to have; those that it has where left out.
+        share: of them that the finals get.
     """
     ranking = rank(records) if ranking is None else ranking
-    row = claimed_row(ranking)
+    row, pair = claimed_row(ranking), ranking.noise.pair
     worth = default_worth(ranking.noise, ranking.confidence) if worth is None else worth
     return StudyVerdict(
         ranking=ranking,
@@ -163,6 +169,7 @@ def verdict_of(
         largest=_largest_gain(Evidence.of(records), ranking.confidence),
         worth=worth,
         run_seconds=_mean_seconds(records, ranking),
+        sight=None if pair is None else Sight(pair.sd, trials or len(records), share, ranking.confidence),
     )
 
 

@@ -65,6 +65,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
         ("time", _time(settings, agenda, records, pace)),
+        ("sees", _sees(settings, agenda, records, pace)),
         (metric.word, f"{metric.definition}{_left_out(resolved)}{_unverified(metric, dataset)}"),
     )
     for name, text in rows:
@@ -119,6 +120,21 @@ def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
     if agenda.course(records) is None:
         return f"at least {duration(needed)}, more with each doubling of the steps ({each})"
     return f"about {duration(needed)} ({each})"
+
+
+def _sees(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
+    """What so many trials can tell, or when that will be known."""
+    from nas_attn.cli._first_look import FirstLook, have_ended
+
+    course = agenda.course(records)
+    if course is None:
+        return "what so many trials can tell is known once the budget is found"
+    if not agenda.n_common:
+        return f"what so many trials can tell is known after the finals: {settings.trials} are few"
+    if have_ended(course.for_noise, records) and (said := FirstLook(settings, agenda, pace).sight(records)):
+        return said
+    budget = f", whether the steps are enough after the first {len(course.for_budget)}" if course.n_doubled else ""
+    return f"what so many trials can tell is known after the first {len(course.for_noise)} runs{budget}"
 
 
 def placements(size: int) -> str:

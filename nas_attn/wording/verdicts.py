@@ -9,6 +9,7 @@ from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
 from nas_attn.commands import command
 from nas_attn.wording.convergence import changed
+from nas_attn.wording.detection import sight_sentence
 from nas_attn.wording.numbers import counted, duration, points, size
 from nas_attn.wording.placements import in_words
 from nas_attn.wording.rankings import measured, ranking_verdict
@@ -40,7 +41,7 @@ def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
     head = f"{str(verdict.answer).capitalize()}."
     text = answer_text(verdict)
     said = text if text.startswith(head[:-1]) else f"{head} {text}"
-    return (said, *_reach(verdict), *_decides(study, verdict))
+    return (said, *_reach(verdict), *_sees(verdict), *_decides(study, verdict))
 
 
 def _equivalent(verdict: StudyVerdict) -> str:
@@ -93,6 +94,12 @@ def _reach(verdict: StudyVerdict) -> Iterator[str]:
         f"The best placement of what was tried gains at most {size(verdict.largest)} {_word(verdict)} points "
         f"({_sure(verdict)}); {size(verdict.worth)} is taken for the least that matters."
     )
+
+
+def _sees(verdict: StudyVerdict) -> Iterator[str]:
+    """What the study could tell, where it has not told anything."""
+    if verdict.sight is not None and verdict.answer is Decision.UNDECIDED and verdict.row is not None:
+        yield sight_sentence(verdict.sight, _word(verdict), worth=verdict.worth, each=verdict.run_seconds or None)
 
 
 def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:

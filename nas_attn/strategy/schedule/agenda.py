@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import count, islice
+from itertools import count, islice, takewhile
 from statistics import fmean
 
 from nas_attn.analysis import collapsed_seeds
@@ -65,6 +65,17 @@ class Course:
         known = {(control.placement, control.seed) for control in self.controls if control.budget == self._double}
         doubled = [one for one in self.opening if one.budget == self._double]
         return sum((one.placement, one.seed) not in known for one in doubled)
+
+    @property
+    def for_noise(self) -> tuple[Evaluation, ...]:
+        """The first ones, after which the noise of a paired difference is known."""
+        return tuple(takewhile(lambda one: one.budget != self._double, self.opening))
+
+    @property
+    def for_budget(self) -> tuple[Evaluation, ...]:
+        """Those after which it is known whether the budget is long enough."""
+        longer = [number for number, one in enumerate(self.opening) if one.budget == self._double]
+        return self.opening[: 1 + max(longer, default=-1)]
 
     @property
     def _double(self) -> Budget:

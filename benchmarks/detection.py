@@ -1,8 +1,8 @@
 """Does a search find as often as it says what it can see?  python benchmarks/detection.py --studies 20
 
 Each study is played by the product's own schedule, ranking and verdict on the placements of a table of real runs.
-What a placement gains is planted: all that hold one attention at one location gain the same, the others nothing. What
-a run scatters by is drawn from the table: the residuals of its full runs, once levels and seeds are taken off.
+What a placement gains is planted: all that hold one attention at one location gain the same, the others nothing.
+What a run scatters by is drawn from the table: the residuals of its full runs without levels and seeds.
 
 Predicted is what the plan says (``nas_attn.analysis.detection``): how often a finalist with that gain is told from
 none. Found is how often finalists with the gain were, and in how many studies the verdict was *better*. ``--json``

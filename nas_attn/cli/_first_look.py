@@ -12,6 +12,7 @@ from nas_attn.cli._pace import Pace
 from nas_attn.record import State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.schedule.budget_search import TimeLimit
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.wording.convergence import doubling_sentence
 from nas_attn.wording.detection import sight_sentence
@@ -66,12 +67,29 @@ class FirstLook:
         curve = ranked_convergence(records, self._ranking(records), self._settings.worth)
         if curve is None:
             return
+        if self._settings.find_budget:
+            yield from self._found(curve.steps, records)
         if curve.doubling is not None and not curve.is_unfinished:
             yield doubling_sentence(curve)
         elif curve.converged is False and curve.gain is not None:
             yield f"Twice the {curve.steps} steps bring the baseline {points(curve.gain)}: it has NOT converged."
-        if curve.converged is False:
+        if curve.converged is False and not self._settings.find_budget:
             yield self._way_out(curve, records)
+
+    def _found(self, steps: int, records: Sequence[TrialRecord]) -> Iterator[str]:
+        """The budget that was found, and where it is too short for want of time, how much more it takes."""
+        course, n_trials = self._agenda.course(records), self._pace.expected(records)
+        seconds = n_trials * self._pace.each(records) / self._settings.parallel
+        yield f"Found: trials of {steps} steps; {n_trials} of them take about {duration(seconds)} here."
+        if course is None or course.settled is not False:
+            return
+        limit = TimeLimit.of(self._settings.trials, self._settings.timeout, self._settings.parallel)
+        longer = duration(2 * seconds * limit.n_trials / n_trials)
+        yield (
+            f"Differences between placements still change by twice the steps. {limit.n_trials} trials of "
+            f"{2 * steps} steps would take about {longer}, and the limit is {duration(limit.seconds)}: search "
+            "again with --budget auto --as-new and a longer --timeout."
+        )
 
     def _way_out(self, curve: Convergence, records: Sequence[TrialRecord]) -> str:
         """How long longer runs take, and how to ask for them."""

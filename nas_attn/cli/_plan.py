@@ -78,7 +78,7 @@ def _budget(settings: StudySettings) -> str:
     start = " from the trained baseline" if settings.ladder_start == PLAIN else ""
     if settings.find_budget:
         rungs = f"; then also a ninth and a third of it{start}, {_ON_PROOF}" if settings.ladder else ""
-        return f"{settings.budget}, doubled until the baseline has converged{rungs}"
+        return f"{settings.budget}, doubled until differences between placements have settled{rungs}"
     *lower, top = settings.ladder_below(settings.budget)
     clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
     full = f"{top}{clips}"
@@ -114,11 +114,14 @@ def _proposers(settings: StudySettings) -> str:
 
 def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
     """By the same estimate as the display's."""
+    from nas_attn.strategy.schedule.budget_search import TimeLimit
+
     needed, each = pace.left(records), f"{pace.each(records):.1f} s a trial"
     if settings.timeout is not None and pace.expected(records) < settings.trials:
         return f"{duration(needed)}, and until what runs is finished ({each})"
     if agenda.course(records) is None:
-        return f"at least {duration(needed)}, more with each doubling of the steps ({each})"
+        limit = duration(TimeLimit.of(settings.trials, settings.timeout, settings.parallel).seconds)
+        return f"at least {duration(needed)}, more with each doubling of the steps, at most about {limit} ({each})"
     return f"about {duration(needed)} ({each})"
 
 

@@ -78,6 +78,27 @@ def test_a_budget_that_is_too_short_is_told_before_the_proposals_with_the_way_ou
     assert "--budget auto --as-new" in way_out
 
 
+def test_a_budget_that_was_found_is_told_with_the_time_that_it_takes(
+    studies: Any, evaluator: LookupEvaluator
+) -> None:
+    """120 trials of 400 steps, 18 s each, by two workers are 18 min."""
+    studies.change(find_budget=True, worth=0.005)
+    said = [sentence for _, sentence in told(studies, growing(evaluator, 1.0))]
+    assert "Found: trials of 400 steps; 120 of them take about 18 min here." in said
+    assert not any("search again" in sentence for sentence in said)
+
+
+def test_a_budget_that_time_cut_short_is_told_with_what_is_missing(
+    studies: Any, evaluator: LookupEvaluator
+) -> None:
+    """A hundred trials of 800 steps, 36 s each, by two workers are 30 min, and 20 min are given."""
+    studies.change(find_budget=True, worth=0.005, timeout=1200.0)
+    said = [sentence for _, sentence in told(studies, growing(evaluator, 3.0))]
+    assert "Found: trials of 400 steps; 120 of them take about 18 min here." in said
+    (missing,) = [sentence for sentence in said if "a longer --timeout" in sentence]
+    assert "100 trials of 800 steps would take about 30 min, and the limit is 20 min" in missing
+
+
 def test_nothing_is_told_twice_when_a_search_goes_on(studies: Any, evaluator: LookupEvaluator) -> None:
     assert len(told(studies, growing(evaluator, 1.0))) == 2
     assert len(told(studies, growing(evaluator, 1.0), trials=140)) == 2, "once by each search"

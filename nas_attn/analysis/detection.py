@@ -13,6 +13,8 @@ from nas_attn.analysis.simultaneous import simultaneous_quantile
 
 FRESH_SEEDS, FINALISTS = 5, 9
 """Of a default search's finals: what they can show is the smallest gain that is asked for by default."""
+REFERENCES, _LEAST_WITH_REFERENCES = 2, 24
+"""Reference architectures that run with common seeds, and the fewest trials of a search that has such runs."""
 FINALS_SHARE = 0.25
 """Of the trials of a default search."""
 _STEP = 0.001
@@ -27,10 +29,12 @@ class Finals:
     Args:
         finalists: m, placements with attention.
         seeds: n, of each; need not be whole, since the last seed is begun and not always ended.
+        references: placements that share intervals and noise with them, since they ran with three common seeds.
     """
 
     finalists: int
     seeds: float
+    references: int = 0
 
     @classmethod
     def of(cls, n_trials: int, share: float) -> Finals:
@@ -42,14 +46,14 @@ class Finals:
         """
         n_runs = max(4.0, round(share * n_trials))
         places = max(2, min(FINALISTS + 1, round(n_runs / FRESH_SEEDS)))
-        return cls(places - 1, n_runs / places)
+        return cls(places - 1, n_runs / places, REFERENCES if n_trials >= _LEAST_WITH_REFERENCES else 0)
 
     def gain_shown(self, noise: float, confidence: float, power: float = POWER) -> float:
         """The smallest true gain of a finalist that is told from none, in units of IoU.
 
-        Its interval holds together with those of the other finalists, by Dunnett's quantile q with m (n - 1)
-        degrees of freedom, and with the noise sigma of a paired difference its mean difference varies by
-        sigma / sqrt(n)::
+        Its interval holds together with those of the other finalists and references, by Dunnett's quantile q with
+        the degrees of freedom of them all, m (n - 1) and two for each reference. With the noise sigma of a paired
+        difference its mean difference varies by sigma / sqrt(n)::
 
             gain = (q + z(power)) sigma / sqrt(n)
 
@@ -71,11 +75,11 @@ class Finals:
         return power_beyond(self._quantile(confidence), gain * math.sqrt(self.seeds) / noise, self._freedom)
 
     def _quantile(self, confidence: float) -> float:
-        return simultaneous_quantile(confidence, self._freedom, self.finalists, 0.5)
+        return simultaneous_quantile(confidence, self._freedom, self.finalists + self.references, 0.5)
 
     @property
     def _freedom(self) -> float:
-        return max(1.0, self.finalists * (self.seeds - 1))
+        return max(1.0, self.finalists * (self.seeds - 1) + 2 * self.references)
 
 
 @dataclass(frozen=True)

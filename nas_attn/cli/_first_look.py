@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nas_attn.analysis import rank
-from nas_attn.analysis.convergence import Convergence, ranked_convergence
+from nas_attn.analysis.convergence import Convergence, plain_convergence
 from nas_attn.analysis.detection import Sight
 from nas_attn.analysis.result import Ranking
 from nas_attn.cli._pace import Pace
 from nas_attn.record import State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.schedule.agenda import Agenda, Course
 from nas_attn.strategy.schedule.budget_search import TimeLimit
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.wording.convergence import doubling_sentence
@@ -38,19 +38,20 @@ class FirstLook:
             return ()
         said: list[str] = []
         if self._n_told == 0 and have_ended(course.for_noise, records):
-            said += self._sight(records)
+            said += self._sight(course, records)
             self._n_told = 1
         if self._n_told == 1 and have_ended(course.for_budget, records):
-            said += self._budget(records)
+            said += self._budget(course, records)
             self._n_told = 2
         return tuple(said)
 
     def sight(self, records: Sequence[TrialRecord]) -> str | None:
         """What the search can see; None where the noise is not known."""
-        return next(self._sight(records), None)
+        course = self._agenda.course(records)
+        return None if course is None else next(self._sight(course, records), None)
 
-    def _sight(self, records: Sequence[TrialRecord]) -> Iterator[str]:
-        settings, ranking = self._settings, self._ranking(records)
+    def _sight(self, course: Course, records: Sequence[TrialRecord]) -> Iterator[str]:
+        settings, ranking = self._settings, self._ranking(course, records)
         if (pair := ranking.noise.pair) is None:
             return
         n_trials = self._pace.expected(records)
@@ -63,12 +64,11 @@ class FirstLook:
             workers=settings.parallel,
         )
 
-    def _budget(self, records: Sequence[TrialRecord]) -> Iterator[str]:
-        curve = ranked_convergence(records, self._ranking(records), self._settings.worth)
-        if curve is None:
-            return
+    def _budget(self, course: Course, records: Sequence[TrialRecord]) -> Iterator[str]:
+        noise = self._ranking(course, records).noise
+        curve = plain_convergence(records, course.top, noise, self._settings.worth)
         if self._settings.find_budget:
-            yield from self._found(curve.steps, records)
+            yield from self._found(course, records)
         if curve.doubling is not None and not curve.is_unfinished:
             yield doubling_sentence(curve)
         elif curve.converged is False and curve.gain is not None:
@@ -76,12 +76,12 @@ class FirstLook:
         if curve.converged is False and not self._settings.find_budget:
             yield self._way_out(curve, records)
 
-    def _found(self, steps: int, records: Sequence[TrialRecord]) -> Iterator[str]:
+    def _found(self, course: Course, records: Sequence[TrialRecord]) -> Iterator[str]:
         """The budget that was found, and where it is too short for want of time, how much more it takes."""
-        course, n_trials = self._agenda.course(records), self._pace.expected(records)
+        steps, n_trials = course.top.steps, self._pace.expected(records)
         seconds = n_trials * self._pace.each(records) / self._settings.parallel
         yield f"Found: trials of {steps} steps; {n_trials} of them take about {duration(seconds)} here."
-        if course is None or course.settled is not False:
+        if course.settled is not False:
             return
         limit = TimeLimit.of(self._settings.trials, self._settings.timeout, self._settings.parallel)
         longer = duration(2 * seconds * limit.n_trials / n_trials)
@@ -101,8 +101,9 @@ class FirstLook:
             "--as-new, or with --budget auto --as-new, which finds how many it takes."
         )
 
-    def _ranking(self, records: Sequence[TrialRecord]) -> Ranking:
-        return rank(records, cost=self._settings.cost)
+    def _ranking(self, course: Course, records: Sequence[TrialRecord]) -> Ranking:
+        """Of the runs with the budget that is to be ranked."""
+        return rank([one for one in records if one.budget == course.top], cost=self._settings.cost)
 
 
 def have_ended(wanted: Sequence[Evaluation], records: Sequence[TrialRecord]) -> bool:

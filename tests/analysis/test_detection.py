@@ -40,7 +40,7 @@ def test_the_gain_shown_is_seen_in_four_of_five_finals() -> None:
 
 @pytest.mark.parametrize(
     ("trials", "finals"),
-    [(200, Finals(9, 5.0)), (700, Finals(9, 17.5)), (60, Finals(2, 5.0)), (10, Finals(1, 2.0))],
+    [(200, Finals(9, 5.0, 2)), (700, Finals(9, 17.5, 2)), (60, Finals(2, 5.0, 2)), (10, Finals(1, 2.0))],
 )
 def test_finals_are_laid_out_as_the_schedule_does(trials: int, finals: Finals) -> None:
     assert Finals.of(trials, 0.25) == finals
@@ -57,8 +57,8 @@ def test_so_many_trials_tell_the_gain_and_one_fewer_does_not() -> None:
 @pytest.mark.parametrize(
     ("worth", "each", "workers", "expected"),
     [
-        (None, 10.0, 2, "; 0.5 would take about 510 trials, 42 min."),
-        (0.004, None, 1, "; 0.4 would take about 790 trials."),
+        (None, 10.0, 2, "; 0.5 would take about 530 trials, 44 min."),
+        (0.004, None, 1, "; 0.4 would take about 820 trials."),
         (0.02, 10.0, 2, "."),
     ],
 )

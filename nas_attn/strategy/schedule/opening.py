@@ -27,7 +27,10 @@ def n_doubled_seeds(n_trials: int) -> int:
 def compared_references(
     controls: Sequence[Evaluation], top: Budget, cost: Callable[[Placement], float]
 ) -> list[Evaluation]:
-    """The reference architectures of the ranked budget, the cheapest first.
+    """The reference architectures of the ranked budget, in the order in which they are compared: the cheapest of
+    each kind of attention, then the others, the cheapest first.
+
+    Two of one kind would say little of differences between placements.
 
     Args:
         controls: of the study.
@@ -35,7 +38,9 @@ def compared_references(
         cost: of a placement.
     """
     found = [control for control in controls if control.budget == top]
-    return sorted(found, key=lambda control: (cost(control.placement), control.placement.id))
+    found.sort(key=lambda control: (cost(control.placement), control.placement.id))
+    first = {_kinds(control.placement): control.placement for control in reversed(found)}
+    return sorted(found, key=lambda control: first[_kinds(control.placement)] != control.placement)
 
 
 def opening_evaluations(
@@ -47,7 +52,7 @@ def opening_evaluations(
 ) -> tuple[Evaluation, ...]:
     """All evaluations before the first proposal.
 
-    First the baseline and the two cheapest reference architectures with common seeds: they tell the noise of a
+    First the baseline and two cheap reference architectures with common seeds: they tell the noise of a
     paired difference. Then the same for twice the steps, which tell whether the budget is long enough. Then all
     other controls.
 
@@ -69,6 +74,10 @@ def opening_evaluations(
     named = {_key(control): control for control in controls}
     ordered = [named.get(_key(one), one) for one in (*at_top, *doubled)]
     return tuple({_key(one): one for one in (*ordered, *controls)}.values())
+
+
+def _kinds(placement: Placement) -> frozenset[str]:
+    return frozenset(spec.kind for _, spec in placement.attended)
 
 
 def _doubled(one: Evaluation) -> Evaluation:

@@ -46,6 +46,8 @@ def test_the_noise_comes_first_then_twice_the_steps_then_the_other_references(
     assert {(one.placement, one.seed) for one in doubled} == {(one.placement, one.seed) for one in noise}
     assert len(compared) == 3
     assert not records[0].placement.attended
+    kinds = {frozenset(spec.kind for _, spec in placement.attended) for placement in compared}
+    assert len(kinds) == 3, "two references of different kinds"
     assert {record.seed for record in noise} == {0, 1, 2}
     others = [record for record in records[18:] if record.role is Role.CONTROL and record.placement.attended]
     assert others

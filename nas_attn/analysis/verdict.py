@@ -58,7 +58,7 @@ class StudyVerdict:
             intervals; None where nothing is known of it.
         worth: smallest gain that matters, in units of IoU.
         run_seconds: that a run of the ranked budget took on average; 0 where that is not known.
-        sight: what so many trials can tell; None where the noise is not known.
+        sight: what so many trials can tell; None where the noise is not known, or without finals.
     """
 
     ranking: Ranking
@@ -169,7 +169,9 @@ def verdict_of(
         largest=_largest_gain(Evidence.of(records), ranking.confidence),
         worth=worth,
         run_seconds=_mean_seconds(records, ranking),
-        sight=None if pair is None else Sight(pair.sd, trials or len(records), share, ranking.confidence),
+        sight=None
+        if pair is None or not share
+        else Sight(pair.sd, trials or len(records), share, ranking.confidence),
     )
 
 

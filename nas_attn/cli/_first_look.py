@@ -52,7 +52,7 @@ class FirstLook:
 
     def _sight(self, course: Course, records: Sequence[TrialRecord]) -> Iterator[str]:
         settings, ranking = self._settings, self._ranking(course, records)
-        if (pair := ranking.noise.pair) is None:
+        if (pair := ranking.noise.pair) is None or not settings.finalists:
             return
         n_trials = self._pace.expected(records)
         sight = Sight(pair.sd, n_trials, settings.finalists, ranking.confidence)

@@ -132,6 +132,8 @@ def _sees(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
     course = agenda.course(records)
     if course is None:
         return "what so many trials can tell is known once the budget is found"
+    if not settings.finalists:
+        return "without finals (--finalists) no gain is told from none"
     if not agenda.n_common:
         return f"what so many trials can tell is known after the finals: {settings.trials} are few"
     if have_ended(course.for_noise, records) and (said := FirstLook(settings, agenda, pace).sight(records)):

@@ -99,6 +99,12 @@ def test_a_budget_that_time_cut_short_is_told_with_what_is_missing(
     assert "100 trials of 800 steps would take about 30 min, and the limit is 20 min" in missing
 
 
+def test_without_finals_nothing_is_said_of_what_they_see(studies: Any, evaluator: LookupEvaluator) -> None:
+    studies.change(finalists=0.0)
+    ((_, budget),) = told(studies, growing(evaluator, 1.0))
+    assert budget.startswith("Doubling the 400 steps ")
+
+
 def test_nothing_is_told_twice_when_a_search_goes_on(studies: Any, evaluator: LookupEvaluator) -> None:
     assert len(told(studies, growing(evaluator, 1.0))) == 2
     assert len(told(studies, growing(evaluator, 1.0), trials=140)) == 2, "once by each search"

@@ -217,10 +217,10 @@ class Agenda:
             found = converged_budget(first, records)
             return None if found is None else self._course_of(*found, old=True)
         search = self._budget_search(records)
+        # Once placements are proposed, no other worth and no other time move the budget.
         proposed = next((record.budget for record in records if record.role is Role.PROPOSAL), None)
-        if (
-            top := proposed or search.top
-        ) is None:  # once placements are proposed, no other worth moves the budget
+        top = proposed or search.top
+        if top is None:
             return None
         opening = {(one.placement, one.budget, one.seed) for one in self._course_of(top, 0).opening}
         n_probes = sum((one.placement, one.budget, one.seed) not in opening for one in search.wanted)

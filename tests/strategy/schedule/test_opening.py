@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from nas_attn.analysis.detection import Finals
 from nas_attn.analysis.verdict import verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
+from nas_attn.strategy.schedule.common import N_COMPARED, n_common_seeds
+from nas_attn.strategy.schedule.finals import n_places
 from nas_attn.strategy.schedule.opening import n_doubled_seeds
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import InlinePool
@@ -119,3 +122,10 @@ def test_what_a_search_says_of_its_budget(
 
     assert said(records) is converged
     assert said(records[:18]) is converged, "before the first proposal"
+
+
+@pytest.mark.parametrize("trials", [10, 23, 24, 60, 100, 120, 200, 700])
+def test_the_model_of_what_a_search_sees_has_the_finals_that_it_gets(trials: int) -> None:
+    finals = Finals.of(trials, 0.25)
+    assert finals.finalists == n_places(round(0.25 * trials)) - 1
+    assert finals.references == (N_COMPARED if n_common_seeds(trials) else 0)

@@ -162,6 +162,10 @@ class Failure:
     cause: str | None = None
 
 
+PROBE = "probe"
+"""In the memory of a trial that was made to show whether a budget is long enough."""
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """One evaluation as the study remembers it.
@@ -195,6 +199,11 @@ class TrialRecord:
     version: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict)
     shortage: OutOfMemory | None = None
+
+    @property
+    def is_probe(self) -> bool:
+        """It was made to show whether a budget is long enough."""
+        return PROBE in self.memory
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

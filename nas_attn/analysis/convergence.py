@@ -1,4 +1,4 @@
-"""Whether the budget of a search is long enough for the plain U-Net."""
+"""Whether the budget of a search is long enough: by what doubling it changes between placements."""
 
 from __future__ import annotations
 
@@ -6,61 +6,82 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_attn.analysis.by_metric import metric_of
+from nas_attn.analysis.detection import default_worth
+from nas_attn.analysis.doubling import Doubling, doubling_of
+from nas_attn.analysis.noise import Noise
 from nas_attn.analysis.result import Ranking
 from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
 
 LEAST_GAIN = 0.01
-"""A doubling that gains less than one IoU point counts as no gain, however quiet the seeds are."""
+"""Where no reference architecture ran for twice the steps: a doubling that gains the baseline less is no sign that
+it is unfinished, however quiet the seeds are."""
 MOST_BY_CHANCE = 0.05
-"""A doubling that gains more is not put down to the seed: where seeds scatter so much, training is unfinished."""
+"""A baseline that gains more by a doubling is unfinished, whatever differences do meanwhile."""
 
 
 @dataclass(frozen=True)
 class Convergence:
-    """The plain U-Net's IoU at growing budgets, each a complete run with the same seed.
+    """The baseline's IoU at growing budgets, each a complete run with the same seed, and what doubling the
+    search's budget changes in what reference architectures gain over it.
 
     Args:
         points: (steps, IoU), ascending.
         steps: of the search's budget.
         noise: standard deviation of one run's IoU between seeds; None where it is not known.
         word: what the scores are called.
+        doubling: of the budget; None where no reference architecture ran for twice the steps.
+        worth: smallest gain that matters, in units of IoU.
     """
 
     points: tuple[tuple[int, float], ...]
     steps: int
     noise: float | None
     word: str = "IoU"
+    doubling: Doubling | None = None
+    worth: float = LEAST_GAIN
 
     @property
     def gain(self) -> float | None:
-        """What twice the search's steps bring; None where the plain U-Net was not run for both."""
+        """What twice the search's steps bring; None where the baseline was not run for both."""
         iou = dict(self.points)
         if self.steps not in iou or 2 * self.steps not in iou:
             return None
         return iou[2 * self.steps] - iou[self.steps]
 
     @property
-    def converged(self) -> bool | None:
-        """Twice the steps bring no more than one point; None where it is not known.
+    def is_unfinished(self) -> bool:
+        """The baseline still gains so much that nothing else counts."""
+        return self.gain is not None and self.gain > MOST_BY_CHANCE
 
-        It is not known where the gain is larger, but the seed alone may have brought it: two runs differ by
-        chance with a standard deviation of sqrt(2) times that of one, though not by more than five points.
+    @property
+    def converged(self) -> bool | None:
+        """The budget is long enough for what matters; None where it is not known.
+
+        It is where twice the steps change what reference architectures gain by less than what matters
+        (``Doubling.long_enough``). Where none ran for twice the steps, it is only known that it is not: the
+        baseline gains more than a point, and more than the seed may bring; two runs differ by chance with a
+        standard deviation of sqrt(2) times that of one.
         """
+        if self.is_unfinished:
+            return False
+        if self.doubling is not None:
+            return self.doubling.long_enough(self.worth)
         if self.gain is None:
             return None
-        if self.gain <= LEAST_GAIN:
-            return True
-        return None if self.gain <= min(2 * 2**0.5 * (self.noise or 0.0), MOST_BY_CHANCE) else False
+        return None if self.gain <= max(LEAST_GAIN, 2 * 2**0.5 * (self.noise or 0.0)) else False
 
 
-def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: float | None) -> Convergence:
-    """The curve of the plain U-Net that the controls of a study have drawn.
+def plain_convergence(
+    records: Sequence[TrialRecord], budget: Budget, noise: Noise, worth: float | None = None
+) -> Convergence:
+    """What the reference architectures of a study say of its budget.
 
     Args:
         records: of the study.
         budget: of the search.
-        noise: standard deviation of one run's IoU between seeds, as the ranking knows it.
+        noise: of the runs at this budget.
+        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
     """
     plain = [record for record in records if record.outcome is not None and not record.placement.attended]
     first_seed = min((record.seed for record in plain), default=0)
@@ -69,17 +90,26 @@ def plain_convergence(records: Sequence[TrialRecord], budget: Budget, noise: flo
         for record in plain
         if record.outcome is not None and record.seed == first_seed and not record.budget.pretraining
     }
-    return Convergence(tuple(sorted(points.items())), budget.steps, noise, metric_of(records).word)
+    return Convergence(
+        tuple(sorted(points.items())),
+        budget.steps,
+        None if noise.run is None else noise.run.sd,
+        metric_of(records).word,
+        doubling_of(records, budget),
+        default_worth(noise) if worth is None else worth,
+    )
 
 
-def ranked_convergence(records: Sequence[TrialRecord], ranking: Ranking) -> Convergence | None:
+def ranked_convergence(
+    records: Sequence[TrialRecord], ranking: Ranking, worth: float | None = None
+) -> Convergence | None:
     """The same at the budget that is ranked; None where nothing is.
 
     Args:
         records: of the study.
         ranking: of these.
+        worth: as for ``plain_convergence``.
     """
     if ranking.budget is None:
         return None
-    run = ranking.noise.run
-    return plain_convergence(records, ranking.budget, run.sd if run else None)
+    return plain_convergence(records, ranking.budget, ranking.noise, worth)

@@ -69,7 +69,8 @@ class RungFidelity:
 def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95) -> tuple[RungFidelity, ...]:
     """The rank correlation between each rung of a study and the next longer one, shortest first.
 
-    A budget at which at least three placements are complete is a rung. Two rungs are compared by the placements
+    A budget at which at least three placements are complete is a rung, unless they only showed whether a budget is
+    long enough. Two rungs are compared by the placements
     that ran at both with the same seed, at least three. A placement's score is its mean over these seeds, freed
     of what each seed adds to all placements.
 
@@ -80,7 +81,10 @@ def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95)
         records: of one study, in any order.
         confidence: of the intervals.
     """
+    records = tuple(records)
     rungs = _cells_by_budget(records)
+    searched = {record.budget for record in records if record.placement.attended and not record.is_probe}
+    rungs = {budget: cells for budget, cells in rungs.items() if budget in searched}
     ladder = sorted(budget for budget, cells in rungs.items() if len({placement for placement, _ in cells}) > 2)
     pairs = pairwise(ladder)
     compared = (_compare(lower, upper, rungs[lower], rungs[upper], confidence) for lower, upper in pairs)

@@ -31,7 +31,17 @@ def power(ratio: float, degrees_of_freedom: float, confidence: float) -> float:
         degrees_of_freedom: of the error, at least 1; need not be whole.
         confidence: of the two-sided interval.
     """
-    quantile = two_sided_quantile(confidence, degrees_of_freedom)
+    return power_beyond(two_sided_quantile(confidence, degrees_of_freedom), ratio, degrees_of_freedom)
+
+
+def power_beyond(quantile: float, ratio: float, degrees_of_freedom: float) -> float:
+    """The same for any quantile in place of Student's.
+
+    Args:
+        quantile: half the interval's width in standard errors.
+        ratio: true difference over its standard error.
+        degrees_of_freedom: of the error.
+    """
     return sum(weight * _normal(ratio - quantile * scale) for scale, weight in _scales(degrees_of_freedom))
 
 

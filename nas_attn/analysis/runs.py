@@ -76,8 +76,9 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
     """The complete runs of one budget, by placement.
 
     Scores of different budgets are never mixed: the largest budget is taken at which both the plain U-Net and
-    another placement were run; without such, that of the plain U-Net's first run, and without the plain U-Net,
-    the largest. A placement that was run twice with the same seed counts once, by its first trial.
+    another placement were run, and not only to show whether a budget is long enough; without such, that of the
+    plain U-Net's first run, and without the plain U-Net, the largest. A placement that was run twice with the same
+    seed counts once, by its first trial.
     """
     ordered = sorted(records, key=lambda record: record.number)
     complete = [record for record in ordered if comparable_iou(record) is not None]
@@ -96,9 +97,11 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
 
 def _budget(complete: Sequence[TrialRecord]) -> Budget:
     with_plain = [record.budget for record in complete if not record.placement.attended]
-    compared = {record.budget for record in complete if record.placement.attended}
-    if both := compared.intersection(with_plain):
-        return max(both)
+    attended = [record for record in complete if record.placement.attended]
+    compared = {record.budget for record in attended}
+    for budgets in ({record.budget for record in attended if not record.is_probe}, compared):
+        if both := budgets.intersection(with_plain):
+            return max(both)
     return with_plain[0] if with_plain else max(compared)
 
 

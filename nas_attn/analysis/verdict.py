@@ -8,25 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from statistics import NormalDist, fmean
+from statistics import fmean
 
 import numpy as np
 
 from nas_attn.analysis.claimed import claimed_row, verification_of
 from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
+from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
 from nas_attn.analysis.evidence import Evidence
-from nas_attn.analysis.noise import Noise
-from nas_attn.analysis.power import POWER
 from nas_attn.analysis.rank import rank
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
-from nas_attn.analysis.simultaneous import simultaneous_quantile
 from nas_attn.analysis.verification import Comparison, Verdict, Verification
 from nas_attn.record import TrialRecord
-
-FRESH_SEEDS, FINALISTS = 5, 9
-"""Of a default search's finals: what they can show is the smallest gain that is asked for by default."""
-_STEP = 0.001
-_UNKNOWN_WORTH = 0.01
 
 
 class Decision(StrEnum):
@@ -54,18 +47,18 @@ class StudyVerdict:
 
     Better is a placement whose interval, by runs that had no say in its choice, lies above 0; once it was
     verified, only what the verification confirms. Equivalent is a space whose best placement gains no more than
-    what matters, with the confidence of the intervals. A study whose runs are too short for the baseline claims
-    neither.
+    what matters, with the confidence of the intervals. A study whose runs are too short claims neither.
 
     Args:
         ranking: of the study.
         row: the placement that the study puts forward; None where only the baseline was evaluated.
         verification: of that placement; None where it was not verified.
-        curve: of the baseline over its budgets; None where nothing is ranked.
+        curve: whether its budget is long enough; None where nothing is ranked.
         largest: gain of the best placement that may exist, in units of IoU: no more, with the confidence of the
             intervals; None where nothing is known of it.
         worth: smallest gain that matters, in units of IoU.
         run_seconds: that a run of the ranked budget took on average; 0 where that is not known.
+        sight: what so many trials can tell; None where the noise is not known, or without finals.
     """
 
     ranking: Ranking
@@ -75,6 +68,7 @@ class StudyVerdict:
     largest: float | None
     worth: float
     run_seconds: float = 0.0
+    sight: Sight | None = None
 
     @cached_property
     def answer(self) -> Decision:
@@ -112,7 +106,7 @@ class StudyVerdict:
 
     @property
     def converged(self) -> bool | None:
-        """The runs are long enough for the baseline; None where that is not known."""
+        """The runs are long enough for what matters; None where that is not known."""
         return None if self.curve is None else self.curve.converged
 
     @property
@@ -151,6 +145,8 @@ def verdict_of(
     *,
     ranking: Ranking | None = None,
     worth: float | None = None,
+    trials: int | None = None,
+    share: float = FINALS_SHARE,
 ) -> StudyVerdict:
     """The answer of a study.
 
@@ -159,17 +155,23 @@ def verdict_of(
         verifications: of its placements.
         ranking: of the records; made where left out.
         worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
+        trials: that the study is to have; those that it has where left out.
+        share: of them that the finals get.
     """
     ranking = rank(records) if ranking is None else ranking
-    row = claimed_row(ranking)
+    row, pair = claimed_row(ranking), ranking.noise.pair
+    worth = default_worth(ranking.noise, ranking.confidence) if worth is None else worth
     return StudyVerdict(
         ranking=ranking,
         row=row,
         verification=None if row is None else verification_of(row, ranking, verifications),
-        curve=ranked_convergence(records, ranking),
+        curve=ranked_convergence(records, ranking, worth),
         largest=_largest_gain(Evidence.of(records), ranking.confidence),
-        worth=default_worth(ranking.noise, ranking.confidence) if worth is None else worth,
+        worth=worth,
         run_seconds=_mean_seconds(records, ranking),
+        sight=None
+        if pair is None or not share
+        else Sight(pair.sd, trials or len(records), share, ranking.confidence),
     )
 
 
@@ -182,12 +184,11 @@ def is_equivalent(records: Sequence[TrialRecord], worth: float | None = None, co
         confidence: above 0 and below 1.
     """
     evidence = Evidence.of(records)
-    largest, budget, run = _largest_gain(evidence, confidence), evidence.selected.budget, evidence.noise.run
+    largest, budget = _largest_gain(evidence, confidence), evidence.selected.budget
     if largest is None or budget is None:
         return False
-    if plain_convergence(records, budget, None if run is None else run.sd).converged is False:
-        return False
-    return largest <= (default_worth(evidence.noise, confidence) if worth is None else worth)
+    worth = default_worth(evidence.noise, confidence) if worth is None else worth
+    return largest <= worth and plain_convergence(records, budget, evidence.noise, worth).converged is not False
 
 
 def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
@@ -201,24 +202,6 @@ def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
     if evidence.noise.pair is None or evidence.plain is None:
         return None
     return float(np.quantile(evidence.gains.best_gains(), (1 + confidence) / 2))
-
-
-def default_worth(noise: Noise, confidence: float = 0.95) -> float:
-    """The gain that a default search can show in four of five studies, rounded up to a tenth of a point.
-
-    That is what a placement has to gain to be told from the baseline among nine finalists with five fresh seeds
-    each, at the noise of this study; one point where that is not known.
-
-    Args:
-        noise: of the study.
-        confidence: of its intervals.
-    """
-    pair = noise.pair
-    if pair is None:
-        return _UNKNOWN_WORTH
-    quantile = simultaneous_quantile(confidence, FINALISTS * (FRESH_SEEDS - 1), FINALISTS, 0.5)
-    shown = (quantile + NormalDist().inv_cdf(POWER)) * pair.sd / math.sqrt(FRESH_SEEDS)
-    return max(_STEP, math.ceil(round(shown / _STEP, 6)) * _STEP)
 
 
 def _mean_seconds(records: Sequence[TrialRecord], ranking: Ranking) -> float:

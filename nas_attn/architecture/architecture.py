@@ -50,7 +50,7 @@ class Found:
         device: on which it was trained and measured.
         version: of nas-attn.
         date: of the export, as YYYY-MM-DD.
-        converged: whether twice the budget's steps brought the plain U-Net nothing; None where that is not known.
+        converged: whether the budget was long enough for what matters; None where that is not known.
         loss: name of the loss of its runs.
         class_weights: of each class in it; empty where all counted alike.
         foreground: share of its training crops that were centred on foreground.

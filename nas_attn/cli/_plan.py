@@ -66,6 +66,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
         ("time", _time(settings, agenda, records, pace)),
+        ("sees", _sees(settings, agenda, records, pace)),
         (metric.word, f"{metric.definition}{_left_out(resolved)}{_unverified(metric, dataset)}"),
     )
     for name, text in rows:
@@ -91,7 +92,7 @@ def _budget(settings: StudySettings) -> str:
     start = " from the trained baseline" if settings.ladder_start == PLAIN else ""
     if settings.find_budget:
         rungs = f"; then also a ninth and a third of it{start}, {_ON_PROOF}" if settings.ladder else ""
-        return f"{settings.budget}, doubled until the baseline has converged{rungs}"
+        return f"{settings.budget}, doubled until differences between placements have settled{rungs}"
     *lower, top = settings.ladder_below(settings.budget)
     clips = f", each of {settings.space.network.frames} frames" if settings.space.network.frames > 1 else ""
     full = f"{top}{clips}"
@@ -114,8 +115,9 @@ def _trials(settings: StudySettings, agenda: Agenda) -> str:
         return f"{most}: {references}, proposals {_proposers(settings)}, {share}"
     proposals = counted(agenda.n_proposals(course), "proposal")
     noise = f"{agenda.n_common} for the noise, " if agenda.n_common else ""
+    budget = f"{course.n_doubled} of twice the steps for the budget, " if course.n_doubled else ""
     finals = f"{agenda.n_finalists(course)} for the finals"
-    return f"{settings.trials}: {references}, {noise}{proposals} {_proposers(settings)}, {finals}"
+    return f"{settings.trials}: {references}, {noise}{budget}{proposals} {_proposers(settings)}, {finals}"
 
 
 def _proposers(settings: StudySettings) -> str:
@@ -126,12 +128,32 @@ def _proposers(settings: StudySettings) -> str:
 
 def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
     """By the same estimate as the display's."""
+    from nas_attn.strategy.schedule.budget_search import TimeLimit
+
     needed, each = pace.left(records), f"{pace.each(records):.1f} s a trial"
     if settings.timeout is not None and pace.expected(records) < settings.trials:
         return f"{duration(needed)}, and until what runs is finished ({each})"
     if agenda.course(records) is None:
-        return f"at least {duration(needed)}, more with each doubling of the steps ({each})"
+        limit = duration(TimeLimit.of(settings.trials, settings.timeout, settings.parallel).seconds)
+        return f"at least {duration(needed)}, more with each doubling of the steps, at most about {limit} ({each})"
     return f"about {duration(needed)} ({each})"
+
+
+def _sees(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
+    """What so many trials can tell, or when that will be known."""
+    from nas_attn.cli._first_look import FirstLook, have_ended
+
+    course = agenda.course(records)
+    if course is None:
+        return "what so many trials can tell is known once the budget is found"
+    if not settings.finalists:
+        return "without finals (--finalists) no gain is told from none"
+    if not agenda.n_common:
+        return f"what so many trials can tell is known after the finals: {settings.trials} are few"
+    if have_ended(course.for_noise, records) and (said := FirstLook(settings, agenda, pace).sight(records)):
+        return said
+    budget = f", whether the steps are enough after the first {len(course.for_budget)}" if course.n_doubled else ""
+    return f"what so many trials can tell is known after the first {len(course.for_noise)} runs{budget}"
 
 
 def placements(size: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -37,10 +37,19 @@ class SearchProgress:
         console: where to show it; on a terminal it is drawn anew twice a second, whatever happens.
         pace: of the search.
         cost: the second objective.
+        first_look: what some records add to what is known of the search, in sentences.
     """
 
-    def __init__(self, console: Console, pace: Pace, *, cost: str) -> None:
+    def __init__(
+        self,
+        console: Console,
+        pace: Pace,
+        *,
+        cost: str,
+        first_look: Callable[[Sequence[TrialRecord]], Sequence[str]] = lambda records: (),
+    ) -> None:
         self._console = console
+        self._first_look = first_look
         self._pace = pace
         self._cost = cost
         self._told = -1
@@ -58,6 +67,8 @@ class SearchProgress:
         """Show the state of the search."""
         self._records = tuple(records)
         self._pace.note(records)
+        for sentence in self._first_look(records):
+            self._console.print(sentence, soft_wrap=True)
         if self._live is not None:
             self._rank(patient=True)
         elif self._done != self._told and self._done % max(1, self._pace.expected(records) // _LINES) == 0:

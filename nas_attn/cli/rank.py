@@ -85,7 +85,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metr
     ladder = ladder_of(ledger.identity, ranking.budget)
     console.print()
     proof = is_on_proof(ledger.identity)
-    console.print(budget_text(records, ranking, ladder, on_proof=proof))
+    console.print(budget_text(records, ranking, ladder, on_proof=proof, worth=verdict.worth))
     console.print("\n".join(others), soft_wrap=True)
     if text := _classes_text(ledger, records, ranking):
         console.print(text, soft_wrap=True)

@@ -102,6 +102,7 @@ def _request(arguments: argparse.Namespace) -> StudyRequest:
 
 def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | None) -> int:
     """Show the plan; unless that was all that was asked for, search."""
+    from nas_attn.cli._first_look import FirstLook
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.strategy.schedule.agenda import Agenda
@@ -117,7 +118,8 @@ def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | No
         console.print("\nNothing was begun (--dry-run).")
         return 0
     console.print()
-    progress = SearchProgress(console, pace, cost=resolved.settings.cost)
+    first_look = FirstLook(resolved.settings, agenda, pace)
+    progress = SearchProgress(console, pace, cost=resolved.settings.cost, first_look=first_look)
     _show(_run(resolved, progress, console, logger), resolved, console)
     return 0
 
@@ -189,7 +191,8 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print()
     ladder = () if result.course is None else result.course.ladder
     proof = resolved.settings.on_proof
-    console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof))
+    worth = result.answer.worth
+    console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof, worth=worth))
     if others:
         console.print("\n".join(others), soft_wrap=True)
     if result.best is None:

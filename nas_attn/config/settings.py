@@ -149,7 +149,8 @@ class StudyRequest:
     steps: _Steps | None = _setting(None, _BUDGET, "optimiser steps of a trial", _PRESET)
     budget: _Auto | None = _setting(
         None, _BUDGET,
-        "how the steps are found; auto doubles them until the baseline (plain U-Net) has converged", "as given")
+        "how the steps are found; auto doubles them until differences between placements have settled, as long as "
+        "a search of so many takes no longer than the timeout, or 12 hours", "as given")
     ladder: _Ladder | None = _setting(
         None, _BUDGET,
         "steps of short, longer and full trials; auto takes a ninth and a third once they are shown to predict "

@@ -43,7 +43,7 @@ class StudySettings:
         parallel: for how many trials at once the study is laid out, on all machines together.
         trials: how many trials the study shall have in the end.
         n_screening_seeds: proposals take so many seeds in turn, ``seed`` the first of them.
-        find_budget: the budget that is ranked is found by doubling it until the plain U-Net has converged.
+        find_budget: the budget that is ranked is found by doubling it until differences have settled.
         ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it, once
             these are proven to foretell it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.

@@ -48,4 +48,12 @@ def answer_by(
     """
     plan = ledger.plan
     matters = plan.worth if plan else None
-    return verdict_of(records, verifications, ranking=ranking, worth=matters if worth is None else worth / 100)
+    limited = plan is not None and plan.timeout is None
+    return verdict_of(
+        records,
+        verifications,
+        ranking=ranking,
+        worth=matters if worth is None else worth / 100,
+        trials=plan.trials if plan is not None and limited else None,
+        share=ledger.identity["finalists"],
+    )

@@ -31,7 +31,8 @@ def architecture_of(
         row: the placement that was picked.
     """
     identity, context = ledger.identity, ledger.context
-    curve = ranked_convergence(records, ranking)
+    plan = ledger.plan
+    curve = ranked_convergence(records, ranking, plan.worth if plan else None)
     verifications = read_verifications(ledger)
     verified = verification_of(row, ranking, verifications)
     return Architecture(

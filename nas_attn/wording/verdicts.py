@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nas_attn.analysis.convergence import Convergence
 from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
 from nas_attn.commands import command
+from nas_attn.wording.convergence import changed
+from nas_attn.wording.detection import sight_sentence
 from nas_attn.wording.numbers import counted, duration, points, size
 from nas_attn.wording.placements import in_words
 from nas_attn.wording.rankings import measured, ranking_verdict
@@ -38,7 +41,7 @@ def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
     head = f"{str(verdict.answer).capitalize()}."
     text = answer_text(verdict)
     said = text if text.startswith(head[:-1]) else f"{head} {text}"
-    return (said, *_reach(verdict), *_decides(study, verdict))
+    return (said, *_reach(verdict), *_sees(verdict), *_decides(study, verdict))
 
 
 def _equivalent(verdict: StudyVerdict) -> str:
@@ -53,10 +56,7 @@ def _too_short(verdict: StudyVerdict) -> str:
     """That runs too short claim nothing, and what they show all the same."""
     curve, row = verdict.curve, verdict.row
     steps = "" if curve is None else f" of {curve.steps} steps"
-    more = (
-        "" if curve is None or curve.gain is None else f": twice as many bring the baseline {points(curve.gain)}"
-    )
-    said = f"Undecided, since runs{steps} are too short{more}."
+    said = f"Undecided, since runs{steps} are too short{_why(curve)}."
     if row is None:
         return said
     if row.better_than_plain is Versus.BETTER:
@@ -64,6 +64,15 @@ def _too_short(verdict: StudyVerdict) -> str:
             f"{said} First in so short runs is {in_words(row.placement)}, {measured(row)} {_word(verdict)} points."
         )
     return f"{said} In so short runs, no placement is shown to be better than the baseline."
+
+
+def _why(curve: Convergence | None) -> str:
+    """By what it is seen that runs are too short."""
+    if curve is None or curve.gain is None:
+        return ""
+    if curve.doubling is None or curve.is_unfinished:
+        return f": twice as many bring the baseline {points(curve.gain)}"
+    return f": doubling them {changed(curve.doubling, curve)}"
 
 
 def _verified(verdict: StudyVerdict) -> Iterator[str]:
@@ -85,6 +94,12 @@ def _reach(verdict: StudyVerdict) -> Iterator[str]:
         f"The best placement of what was tried gains at most {size(verdict.largest)} {_word(verdict)} points "
         f"({_sure(verdict)}); {size(verdict.worth)} is taken for the least that matters."
     )
+
+
+def _sees(verdict: StudyVerdict) -> Iterator[str]:
+    """What the study could tell, where it has not told anything."""
+    if verdict.sight is not None and verdict.answer is Decision.UNDECIDED and verdict.row is not None:
+        yield sight_sentence(verdict.sight, _word(verdict), worth=verdict.worth, each=verdict.run_seconds or None)
 
 
 def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.noise import Noise, PooledSd
-from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, default_worth, verdict_json, verdict_of
+from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
-from nas_attn.record import Role, TrialRecord
+from nas_attn.record import PROBE, Role, TrialRecord
 from nas_attn.wording.verdicts import answer_sentences, answer_text
 
 Make = Callable[..., Any]
@@ -22,14 +24,22 @@ STEPS = 100
 
 @pytest.fixture
 def study(record: Make, numbered: Make) -> Callable[..., list[TrialRecord]]:
-    """The plain U-Net at three budgets, and forty placements, of which the first gains something."""
+    """The plain U-Net at three budgets, two placements for twice the steps, too, and forty placements in all, of
+    which the first gains something; twice the steps change by so much what the first two gain."""
 
-    def make(gain: float = 0.0, doubling: float = 0.001, noise: float = 0.002) -> list[TrialRecord]:
+    def make(
+        gain: float = 0.0, doubling: float = 0.001, noise: float = 0.002, change: float = 0.0
+    ) -> list[TrialRecord]:
         draw = np.random.default_rng(1)
         found = [
             record(number, numbered(0), 0, iou, steps=steps)
             for number, (steps, iou) in enumerate([(50, 0.7), (100, 0.8), (200, 0.8 + doubling)])
         ]
+        for row, seed in [(0, 1), (0, 2), *product((1, 2), range(3))]:
+            iou = 0.8 + doubling + (gain * (row == 1) + change) * (row > 0) + 0.01 * seed
+            iou += noise * float(draw.standard_normal())
+            longer = record(len(found), numbered(row), seed, iou, steps=2 * STEPS, role=Role.CONTROL)
+            found.append(replace(longer, control=f"reference {row}", memory={PROBE: True}))
         for row in range(40):
             for seed in range(6 if row < 5 else 2):
                 if (row, seed) != (0, 0):
@@ -99,6 +109,26 @@ def test_once_verified_the_verified_figure_is_the_figure(study: Make, numbered: 
     told = json.loads(verdict_json("s", verdict, ()))
     assert told["gain_points"] == pytest.approx(1.1)
     assert told["low"] < 1.1 < told["high"]
+
+
+@pytest.mark.parametrize(("gain", "worth"), [(0.02, 0.01), (0.0, 0.02)])
+def test_differences_that_twice_the_steps_change_claim_nothing(
+    study: Make, gain: float, worth: float | None
+) -> None:
+    """Though the baseline itself has flattened."""
+    verdict = verdict_of(study(gain=gain, doubling=0.001, change=0.04), worth=worth)
+    assert (verdict.answer, verdict.reason, verdict.converged) == (Decision.UNDECIDED, Open.NOT_CONVERGED, False)
+    said = answer_sentences("s", verdict)
+    assert said[0].startswith(
+        "Undecided, since runs of 100 steps are too short: doubling them changes what reference 1 and reference 2 "
+        "gain on average by +4."
+    )
+    assert "(95 % interval " in said[0]
+
+
+def test_settled_differences_are_enough_though_the_baseline_still_gains(study: Make) -> None:
+    verdict = verdict_of(study(gain=0.02, doubling=0.03), worth=0.01)
+    assert (verdict.answer, verdict.converged) == (Decision.BETTER, True)
 
 
 @pytest.mark.parametrize(("gain", "reason"), [(-0.01, Open.REFUTED), (0.0, Open.REFUTED)])

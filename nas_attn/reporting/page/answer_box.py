@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_attn.analysis import RankedPlacement, cost_of
-from nas_attn.analysis.verdict import Decision, StudyVerdict, default_worth
+from nas_attn.analysis.detection import default_worth
+from nas_attn.analysis.verdict import Decision, StudyVerdict
 from nas_attn.analysis.verification import Verdict
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.labels import delta

@@ -1,4 +1,4 @@
-"""Whether short runs predict long ones, and whether the plain U-Net has converged."""
+"""Whether short runs predict long ones, and whether the budget is long enough."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def convergence_chart(curve: Sequence[tuple[int, float]], words: str, word: str)
     )
     return Chart(
         name="convergence",
-        title="Has the baseline converged?",
+        title="Is the budget long enough?",
         caption=f"Each mark is a complete run with the same seed. {words}",
         figure=figure([trace], x="steps", y=f"{word} x100", height=300),
         table=Table.of(("steps", f"{word} x100"), [(str(steps), f"{100 * iou:.1f}") for steps, iou in curve]),

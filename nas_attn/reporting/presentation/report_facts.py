@@ -60,13 +60,14 @@ def report_facts(
     records = ledger.records()
     ranking, verifications = rank(records, cost=cost or ledger.identity["cost"]), read_verifications(ledger)
     space = study_space(ledger)
-    noise = ranking.noise.run
-    curve = plain_convergence(records, ranking.budget or study_budget(ledger), noise.sd if noise else None)
+    verdict = answer_by(ledger, records, ranking, verifications)
+    budget = ranking.budget or study_budget(ledger)
+    curve = verdict.curve or plain_convergence(records, budget, ranking.noise, verdict.worth)
     return StudyFacts(
         study=ledger.name,
         network=space.network,
         records=records,
-        verdict=answer_by(ledger, records, ranking, verifications),
+        verdict=verdict,
         effects=study_effects(records),
         added_costs=_added_costs(ledger),
         plain_curve=curve.points,

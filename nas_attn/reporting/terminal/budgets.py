@@ -15,17 +15,23 @@ from nas_attn.wording.fidelity import correlation_sentence, fidelity_sentences
 
 
 def budget_text(
-    records: Sequence[TrialRecord], ranking: Ranking, ladder: tuple[Budget, ...], *, on_proof: bool
+    records: Sequence[TrialRecord],
+    ranking: Ranking,
+    ladder: tuple[Budget, ...],
+    *,
+    on_proof: bool,
+    worth: float | None = None,
 ) -> Text:
-    """The plain U-Net's curve, whether it has converged, and what short runs foretold.
+    """The baseline's curve, whether the budget is long enough, and what short runs predicted.
 
     Args:
         records: of the study.
         ranking: of these.
         ladder: the study's budgets, the shortest first; a single one has no rungs to speak of.
-        on_proof: its short runs had to be proven before placements began with them.
+        on_proof: its short runs had to be validated before placements began with them.
+        worth: smallest gain that matters, in units of IoU; what the noise decides where left out.
     """
-    curve = ranked_convergence(records, ranking)
+    curve = ranked_convergence(records, ranking, worth)
     text = Text()
     if curve is not None:
         text.append(convergence_sentence(curve), style="yellow" if curve.converged is False else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import count, islice
+from itertools import count, islice, takewhile
 from statistics import fmean
 
 from nas_attn.analysis import collapsed_seeds
@@ -17,9 +17,11 @@ from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.question import Question
-from nas_attn.strategy.schedule.common import common_evaluations, n_common_seeds
+from nas_attn.strategy.schedule.budget_search import BudgetSearch, Doublings, TimeLimit
+from nas_attn.strategy.schedule.common import N_COMPARED, common_evaluations, n_common_seeds
 from nas_attn.strategy.schedule.finals import Finals, Screened, n_places
 from nas_attn.strategy.schedule.history import History
+from nas_attn.strategy.schedule.opening import compared_references, opening_evaluations
 from nas_attn.strategy.schedule.probe import converged_budget, needs_all, probe
 from nas_attn.strategy.schedule.reference_architectures import PLAIN, control_evaluations
 from nas_attn.strategy.schedule.room import Fits
@@ -38,13 +40,18 @@ class Course:
 
     Args:
         ladder: budgets, the shortest first; the last is the one that is ranked.
-        n_probes: trials that it took to find the top budget.
+        n_probes: trials that it took to find the top budget, beside those of the opening.
         controls: the controls' further evaluations, in order.
+        opening: all evaluations before the first proposal, in order; some may have been probes.
+        settled: False where the budget was not doubled any more though differences had not settled; None where
+            it was given.
     """
 
     ladder: tuple[Budget, ...]
     n_probes: int
     controls: tuple[Evaluation, ...]
+    opening: tuple[Evaluation, ...]
+    settled: bool | None = None
 
     @property
     def top(self) -> Budget:
@@ -53,8 +60,30 @@ class Course:
 
     @property
     def n_controls(self) -> int:
-        """How many trials come before the first proposal."""
+        """How many trials are references, or found the budget."""
         return self.n_probes + len(self.controls)
+
+    @property
+    def n_doubled(self) -> int:
+        """How many trials more tell whether the budget is long enough."""
+        known = {(control.placement, control.seed) for control in self.controls if control.budget == self._double}
+        doubled = [one for one in self.opening if one.budget == self._double]
+        return sum((one.placement, one.seed) not in known for one in doubled)
+
+    @property
+    def for_noise(self) -> tuple[Evaluation, ...]:
+        """The first ones, after which the noise of a paired difference is known."""
+        return tuple(takewhile(lambda one: one.budget != self._double, self.opening))
+
+    @property
+    def for_budget(self) -> tuple[Evaluation, ...]:
+        """Those after which it is known whether the budget is long enough."""
+        longer = [number for number, one in enumerate(self.opening) if one.budget == self._double]
+        return self.opening[: 1 + max(longer, default=-1)]
+
+    @property
+    def _double(self) -> Budget:
+        return replace(self.top, steps=2 * self.top.steps)
 
 
 class Agenda:
@@ -72,6 +101,7 @@ class Agenda:
         self._course_of = lru_cache(self._build_course)
         self._history_of = lru_cache(History)
         self._screened = Screened()
+        self._searched: tuple[list[TrialRecord], BudgetSearch] | None = None
         self._looks: dict[int, tuple[list[TrialRecord], bool]] = {}
 
     def heeding(self, plan: Plan) -> Agenda:
@@ -97,9 +127,9 @@ class Agenda:
         if self.is_over(records, number):
             return None
         if (course := self.course([*records, *pending])) is None:
-            return probe(settings.space.plain, settings.budget, settings.seed, number)
-        if number < course.n_controls:
-            return course.controls[number - course.n_probes]
+            return self._probe([*records, *pending])
+        if (opening := self._unopened(course, [*records, *pending])) is not None:
+            return opening
         history = self._history_of(course.ladder, self.memory)
         history.follow(records)
         if (common := self._common(course, history, pending)) is not None:
@@ -168,8 +198,10 @@ class Agenda:
         """
         course = self.course(records)
         if course is None:
-            return len(records) if needs_all(len(records)) else 0
-        return n_visible if len(records) >= course.n_controls else 0
+            if self._has_old_probes(records):
+                return len(records) if needs_all(len(records)) else 0
+            return len(records) if self._probe(records) is None else 0
+        return n_visible if self._unopened(course, records) is None else 0
 
     def spent(self, records: Sequence[TrialRecord]) -> float:
         """Seconds that finished trials took the workers together."""
@@ -181,8 +213,53 @@ class Agenda:
         first = self._settings.budget
         if not self._settings.find_budget:
             return self._course_of(first, 0)
-        found = converged_budget(first, records)
-        return None if found is None else self._course_of(*found)
+        if self._has_old_probes(records):
+            found = converged_budget(first, records)
+            return None if found is None else self._course_of(*found, old=True)
+        search = self._budget_search(records)
+        # Once placements are proposed, no other worth and no other time move the budget.
+        proposed = next((record.budget for record in records if record.role is Role.PROPOSAL), None)
+        top = proposed or search.top
+        if top is None:
+            return None
+        opening = {(one.placement, one.budget, one.seed) for one in self._course_of(top, 0).opening}
+        n_probes = sum((one.placement, one.budget, one.seed) not in opening for one in search.wanted)
+        return self._course_of(top, n_probes, settled=search.settled)
+
+    def _has_old_probes(self, records: Sequence[TrialRecord]) -> bool:
+        """Whether a study looks for its budget by the baseline alone, as studies did before."""
+        first = self._settings.budget
+        return len(records) > 1 and records[1].budget == first and not records[1].placement.attended
+
+    def _probe(self, records: Sequence[TrialRecord]) -> Evaluation | None:
+        """The next evaluation that finds the budget; None where all that was asked for has begun.
+
+        Args:
+            records: all that were begun.
+        """
+        settings = self._settings
+        if self._has_old_probes(records):
+            return probe(settings.space.plain, settings.budget, settings.seed, len(records))
+        begun = {(one.placement, one.budget, one.seed) for one in records}
+        wanted = self._budget_search(records).wanted
+        return next((one for one in wanted if (one.placement, one.budget, one.seed) not in begun), None)
+
+    def _budget_search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
+        """How far it has come; found out once, as long as the trials before the first proposal are the same."""
+        before = list(takewhile(lambda record: record.role is Role.CONTROL, records))
+        if self._searched is None or self._searched[0] != before:
+            self._searched = before, self._doublings.search(before)
+        return self._searched[1]
+
+    @cached_property
+    def _doublings(self) -> Doublings:
+        settings = self._settings
+        controls = control_evaluations(settings.space, (settings.budget,), settings.seed, self.allowed)
+        plain, *_ = controls
+        cheapest = compared_references(controls, settings.budget, self.known_cost)
+        references = [control for control in cheapest if control.placement.attended][:N_COMPARED]
+        limit = TimeLimit.of(settings.trials, settings.timeout, settings.parallel)
+        return Doublings(settings.budget, plain, tuple(references), settings.worth, limit)
 
     def n_controls(self, course: Course) -> int:
         """How many trials are controls."""
@@ -195,7 +272,8 @@ class Agenda:
 
     def n_proposals(self, course: Course) -> int:
         """How many trials the strategy fills, as long as it finds something new."""
-        left = self._settings.trials - self.n_controls(course) - self.n_finalists(course) - self.n_common
+        before = self.n_controls(course) + self.n_common + course.n_doubled
+        left = self._settings.trials - before - self.n_finalists(course)
         return affordable_proposals(max(0, left), self._settings.screening_seeds)
 
     @property
@@ -227,20 +305,43 @@ class Agenda:
         ceiling = history.room.ceiling
         return self.allowed if ceiling is None else Fits(self.allowed, self.memory, ceiling)
 
-    def _build_course(self, top: Budget, n_probes: int) -> Course:
+    def _build_course(
+        self, top: Budget, n_probes: int, *, old: bool = False, settled: bool | None = None
+    ) -> Course:
         settings = self._settings
         ladder = settings.ladder_below(top)
         compared = ladder[:: len(ladder) - 1] if settings.on_proof and len(ladder) > 1 else ladder
         controls = control_evaluations(settings.space, compared, settings.seed, self.allowed)
         plain = settings.space.plain
-        probed = (probe(plain, settings.budget, settings.seed, number) for number in range(n_probes))
+        n_old = n_probes if old else 0
+        probed = (probe(plain, settings.budget, settings.seed, number) for number in range(n_old))
         known = {(evaluation.budget, evaluation.seed) for evaluation in probed}
         missing = (
             control
             for control in controls
             if control.placement != plain or (control.budget, control.seed) not in known
         )
-        return Course(ladder, n_probes, tuple(missing))
+        opening = opening_evaluations(plain, controls, ladder[-1], self.known_cost, settings.trials)
+        return Course(ladder, n_probes, tuple(missing), opening, settled)
+
+    def _unopened(self, course: Course, records: Sequence[TrialRecord]) -> Evaluation | None:
+        """The next evaluation before the first proposal, whatever others show; None where all have begun.
+
+        A study that grows gets those that it lacks; one in its finals gets none.
+
+        Args:
+            course: of the study.
+            records: all trials that were begun.
+        """
+        settings = self._settings
+        seeds = {one.seed for one in course.opening}
+        with_them = (one for one in records if one.seed in seeds and one.role is not Role.PROPOSAL)
+        begun = {(one.placement, one.budget, one.seed) for one in with_them}
+        missing = (one for one in course.opening if (one.placement, one.budget, one.seed) not in begun)
+        following = next(missing, None)
+        if following is None or Finals(settings.trials, settings.timeout).begun(records):
+            return None
+        return following
 
     def _screening_seeds(self, history: History) -> tuple[int, ...]:
         """Those of the proposals, in their order, without seeds with which the plain U-Net collapsed."""
@@ -250,9 +351,8 @@ class Agenda:
 
     def _common(self, course: Course, history: History, pending: Sequence[TrialRecord]) -> Evaluation | None:
         """What is left of the runs that tell how loud the noise is."""
-        controls = [control for control in course.controls if control.budget == course.top]
+        controls = compared_references(course.controls, course.top, self.known_cost)
         controls = [control for control in controls if control.placement not in history.failed]
-        controls.sort(key=lambda control: (self.known_cost(control.placement), control.placement.id))
         begun = history.begun | {(record.placement, record.seed) for record in pending}
         wanted = common_evaluations(
             self._settings.space.plain, controls, course.top, self._settings.seed, self._settings.trials

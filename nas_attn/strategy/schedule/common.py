@@ -11,7 +11,7 @@ from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.schedule.reference_architectures import PLAIN
 
 N_COMPARED = 2
-"""Controls that run with the common seeds, the cheapest ones."""
+"""Controls that run with the common seeds: the cheapest one, and the cheapest of another kind."""
 _MOST_SEEDS = 2
 _TRIALS_PER_SEED = 24
 
@@ -24,14 +24,14 @@ def n_common_seeds(n_trials: int) -> int:
 def common_evaluations(
     plain: Placement, controls: Sequence[Evaluation], budget: Budget, seed: int, n_trials: int
 ) -> list[Evaluation]:
-    """The plain U-Net and the cheapest controls with further seeds, seed by seed.
+    """The plain U-Net and two cheap controls with further seeds, seed by seed.
 
     Two cheap placements are enough: noise is pooled over all placements. They are not chosen for their scores, so
     that these runs can also be reported.
 
     Args:
         plain: the plain U-Net.
-        controls: the study's first ones at this budget, the cheapest first.
+        controls: the study's first ones at this budget, in the order in which they are compared.
         budget: that is ranked.
         seed: with which they ran.
         n_trials: of the study.

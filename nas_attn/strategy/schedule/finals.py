@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nas_attn.analysis import Evidence, expected_ious, front_of
-from nas_attn.analysis.verdict import FINALISTS, FRESH_SEEDS
+from nas_attn.analysis.detection import FINALISTS, FRESH_SEEDS
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord

@@ -17,7 +17,7 @@ SMP_NAME = "scse in the decoder, as in smp"
 SMP_SCSE: Mapping[str, OptionValue] = MappingProxyType({"reduction": 16, "min_hidden": 1})
 """Options of ``scse`` with which it is that of segmentation_models.pytorch."""
 OTHER_BUDGETS = {f"{PLAIN}, half the steps": 0.5, f"{PLAIN}, twice the steps": 2.0}
-"""The plain U-Net also runs for these multiples of the steps, to show whether it has converged."""
+"""The plain U-Net also runs for these multiples of the steps, to show its curve."""
 
 
 def control_evaluations(

@@ -1,0 +1,170 @@
+"""What doubling the steps changes in what placements gain over the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import fmean
+
+from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.result import Interval
+from nas_attn.analysis.student import two_sided_quantile
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import TrialRecord
+
+LONG_ENOUGH, TOO_SHORT = 0.8, 0.95
+"""Confidence of the interval by which a budget is long enough, and of that by which it is surely not."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What doubling the steps changes in the gain of one reference architecture.
+
+    Args:
+        placement: the reference architecture.
+        name: of it.
+        before: gain over the baseline at the shorter budget, paired by seeds, in units of IoU.
+        after: at the longer one.
+        n_seeds: with which it and the baseline ran at both.
+    """
+
+    placement: Placement
+    name: str
+    before: float
+    after: float
+    n_seeds: int
+
+    @property
+    def value(self) -> float:
+        """In units of IoU."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """The changes of all reference architectures that ran at both budgets.
+
+    Args:
+        changes: at least one.
+        variance: of a single run at the shorter budget and at the longer one, added up; None where it is not
+            known.
+        degrees_of_freedom: of this sum, by Satterthwaite.
+    """
+
+    changes: tuple[Change, ...]
+    variance: float | None
+    degrees_of_freedom: float
+
+    @property
+    def value(self) -> float:
+        """The mean change, in units of IoU."""
+        return fmean(change.value for change in self.changes)
+
+    @property
+    def n_seeds(self) -> int:
+        """The fewest of a reference architecture."""
+        return min(change.n_seeds for change in self.changes)
+
+    @cached_property
+    def largest(self) -> float:
+        """Of the changes, without its sign."""
+        return max(abs(change.value) for change in self.changes)
+
+    def interval(self, confidence: float) -> Interval | None:
+        """Of the mean change, by Student's t; None where the noise is not known.
+
+        All m changes share the n runs of the baseline, so that their mean has the variance (1 + 1 / m) v / n.
+        """
+        return self._interval(self.value, 1 + 1 / len(self.changes), self.n_seeds, confidence)
+
+    def is_settled(self, worth: float) -> bool:
+        """Whether no reference architecture changes by more than what matters, by what was measured."""
+        return self.largest <= worth
+
+    def long_enough(self, worth: float) -> bool | None:
+        """Whether the shorter budget tells placements apart on the scale of what matters; None where it is not
+        known.
+
+        It does where the mean change surely lies within what matters and no single change exceeds it. It does not
+        where the mean change, or that of a reference architecture, surely exceeds it.
+
+        Args:
+            worth: smallest gain that matters, in units of IoU.
+        """
+        mean = self.interval(LONG_ENOUGH)
+        if mean is None:
+            return None
+        if self.is_settled(worth) and -worth <= mean.low and mean.high <= worth:
+            return True
+        return False if any(_is_beyond(one, worth) for one in self._sure_intervals) else None
+
+    @property
+    def _sure_intervals(self) -> list[Interval]:
+        """Of the mean and of each change, which hold together."""
+        apart = 1 - (1 - TOO_SHORT) / len(self.changes)
+        found = [self._interval(change.value, 2.0, change.n_seeds, apart) for change in self.changes]
+        return [one for one in (self.interval(TOO_SHORT), *found) if one is not None]
+
+    def _interval(self, value: float, runs: float, n_seeds: int, confidence: float) -> Interval | None:
+        if self.variance is None:
+            return None
+        error = math.sqrt(runs * self.variance / n_seeds)
+        half = two_sided_quantile(confidence, self.degrees_of_freedom) * error
+        return Interval(value - half, value + half)
+
+
+def doubling_of(records: Sequence[TrialRecord], budget: Budget) -> Doubling | None:
+    """What doubling a budget changes; None where no reference architecture ran at both with the baseline's seeds.
+
+    Collapsed runs have no say, as in the ranking. The noise is that of all runs at each of both budgets.
+
+    Args:
+        records: of a study, in any order.
+        budget: the shorter one.
+    """
+    double = replace(budget, steps=2 * budget.steps)
+    long = [record for record in records if record.budget == double]
+    if not any(record.placement.attended for record in long):
+        return None
+    before, after = Evidence.of([one for one in records if one.budget == budget]), Evidence.of(long)
+    found = (_change(before, after, row) for row in range(len(before.clean)))
+    changes = tuple(change for change in found if change is not None)
+    return Doubling(changes, *_variance(before, after)) if changes else None
+
+
+def _change(before: Evidence, after: Evidence, row: int) -> Change | None:
+    """Of a row of the shorter budget."""
+    run = before.selected.runs[row]
+    other = after.row_of(run.placement)
+    if run.is_plain or other is None or before.plain is None or after.plain is None:
+        return None
+    short, plain = before.clean[row], before.clean[before.plain]
+    long, longer_plain = after.clean[other], after.clean[after.plain]
+    seeds = [seed for seed in short if seed in plain and seed in long and seed in longer_plain]
+    if not seeds:
+        return None
+    return Change(
+        run.placement,
+        run.control or after.selected.runs[other].control or run.placement.id,
+        fmean(short[seed] - plain[seed] for seed in seeds),
+        fmean(long[seed] - longer_plain[seed] for seed in seeds),
+        len(seeds),
+    )
+
+
+def _variance(before: Evidence, after: Evidence) -> tuple[float | None, float]:
+    """The sum of a run's variances at both budgets, and its degrees of freedom (Satterthwaite 1946)."""
+    one, other = before.noise.pair, after.noise.pair
+    if one is None or other is None:
+        return None, 0.0
+    parts = [(pair.sd**2 / 2, pair.degrees_of_freedom) for pair in (one, other)]
+    total = sum(part for part, _ in parts)
+    doubt = sum(part**2 / freedom for part, freedom in parts)
+    return total, total**2 / doubt if doubt else min(freedom for _, freedom in parts)
+
+
+def _is_beyond(interval: Interval, worth: float) -> bool:
+    return interval.low > worth or interval.high < -worth

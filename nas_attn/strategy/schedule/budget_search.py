@@ -1,0 +1,167 @@
+"""The budget that is long enough, found by doubling it until differences between placements have settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from nas_attn.analysis.convergence import LEAST_GAIN, MOST_BY_CHANCE
+from nas_attn.analysis.detection import default_worth
+from nas_attn.analysis.doubling import doubling_of
+from nas_attn.analysis.evidence import Evidence
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import PROBE, Role, State, TrialRecord
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.schedule.probe import MOST_DOUBLINGS, MOST_NOISE
+
+SEEDS = 3
+MOST_SECONDS = 12 * 3600.0
+"""A search without a limit of its own may take so long; its budget is not doubled beyond."""
+LEAST_TRIALS = 100
+"""A search that only its time limits has to have time for so many."""
+
+Key = tuple[Placement, Budget, int]
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    """How long a search may take.
+
+    Args:
+        seconds: in all.
+        n_trials: that it has to have time for.
+        parallel: trials at once.
+    """
+
+    seconds: float
+    n_trials: int
+    parallel: int
+
+    @classmethod
+    def of(cls, n_trials: int, timeout: float | None, parallel: int) -> TimeLimit:
+        """Of a search.
+
+        Args:
+            n_trials: the most that it may have.
+            timeout: seconds of all its trials; None without a limit.
+            parallel: trials at once.
+        """
+        if timeout is None:
+            return cls(MOST_SECONDS, n_trials, parallel)
+        return cls(timeout, min(n_trials, LEAST_TRIALS), parallel)
+
+    def allows(self, budget: Budget, ended: Sequence[TrialRecord]) -> bool:
+        """Whether there is time for the trials of a budget, as fast as others were.
+
+        Args:
+            budget: of each trial.
+            ended: trials, of any budgets.
+        """
+        outcomes = [(one.outcome, one.budget.steps) for one in ended if one.outcome is not None]
+        steps = sum(steps for _, steps in outcomes)
+        if not steps:
+            return True
+        per_step = sum(outcome.seconds for outcome, _ in outcomes) / steps
+        return self.n_trials * budget.steps * per_step / self.parallel <= self.seconds
+
+
+@dataclass
+class BudgetSearch:
+    """One search for a budget, as far as its trials have come.
+
+    Args:
+        wanted: all evaluations that it has asked for, in order.
+        top: the budget that it has found; None where more trials are needed.
+        settled: twice the steps of ``top`` change no difference by what matters; False where time or doublings ran
+            out before.
+    """
+
+    wanted: list[Evaluation] = field(default_factory=list)
+    top: Budget | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Doublings:
+    """How a budget is looked for: the baseline alone while it gains more than five points by a doubling, then also
+    the compared reference architectures, with three seeds each.
+
+    Args:
+        first: the budget with which the doubling begins.
+        plain: the baseline's run with the first seed.
+        references: runs of the compared reference architectures with this seed.
+        worth: smallest gain that matters, in units of IoU; None where the noise decides.
+        limit: of the time.
+    """
+
+    first: Budget
+    plain: Evaluation
+    references: tuple[Evaluation, ...]
+    worth: float | None
+    limit: TimeLimit
+
+    def search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
+        """How far it has come: a function of the trials that it has asked for, once these have ended.
+
+        Args:
+            records: of the study that were begun, in order.
+        """
+        found, by_key = BudgetSearch(), {_key(record): record for record in reversed(records)}
+        settled_before = False
+        for number in range(1, MOST_DOUBLINGS + 1):
+            lower, upper = self._level(number - 1), self._level(number)
+            if not _ended([self._run(self.plain, one, 0) for one in (lower, upper)], found, by_key):
+                return found
+            settled = False
+            if not self._is_unfinished(lower, upper, by_key):
+                if not _ended([*self._runs(lower), *self._runs(upper)], found, by_key):
+                    return found
+                quiet, settled = self._judge(lower, [by_key[_key(one)] for one in found.wanted])
+                found.settled = settled and (quiet or settled_before)
+            ended = [by_key[_key(one)] for one in found.wanted]
+            if found.settled or number == MOST_DOUBLINGS or not self.limit.allows(upper, ended):
+                found.top = lower
+                return found
+            settled_before = settled
+        return found
+
+    def _level(self, number: int) -> Budget:
+        return replace(self.first, steps=self.first.steps * 2**number)
+
+    def _run(self, one: Evaluation, budget: Budget, seed: int) -> Evaluation:
+        return Evaluation(one.placement, budget, one.seed + seed, Role.CONTROL, one.control, memory={PROBE: True})
+
+    def _runs(self, budget: Budget) -> list[Evaluation]:
+        compared = (self.plain, *self.references)
+        return [self._run(one, budget, seed) for seed in range(SEEDS) for one in compared]
+
+    def _is_unfinished(self, lower: Budget, upper: Budget, by_key: dict[Key, TrialRecord]) -> bool:
+        """The baseline gains so much that nothing else counts; so it is where it fails."""
+        runs = [by_key[_key(self._run(self.plain, one, 0))].outcome for one in (lower, upper)]
+        ious = [outcome.score.iou for outcome in runs if outcome is not None]
+        return len(ious) < len(runs) or ious[1] - ious[0] > MOST_BY_CHANCE
+
+    def _judge(self, lower: Budget, records: Sequence[TrialRecord]) -> tuple[bool, bool]:
+        """Whether the seeds agree, and whether doubling the lower budget changes nothing that matters."""
+        upper = replace(lower, steps=2 * lower.steps)
+        levels = [Evidence.of([one for one in records if one.budget == level]) for level in (lower, upper)]
+        pairs = [evidence.noise.pair for evidence in levels]
+        quiet = all(pair is not None and pair.sd <= MOST_NOISE for pair in pairs)
+        if (doubling := doubling_of(records, lower)) is not None:
+            worth = default_worth(levels[0].noise) if self.worth is None else self.worth
+            return quiet, doubling.is_settled(worth)
+        means = [one.mean(one.plain).value if one.plain is not None else 0.0 for one in levels]
+        return True, means[1] - means[0] <= LEAST_GAIN
+
+
+def _ended(wanted: Sequence[Evaluation], found: BudgetSearch, by_key: dict[Key, TrialRecord]) -> bool:
+    """Ask for evaluations; whether all of them have ended."""
+    asked = {_key(one) for one in found.wanted}
+    found.wanted += [one for one in wanted if _key(one) not in asked]
+    known = [by_key.get(_key(one)) for one in wanted]
+    return all(one is not None and one.state is not State.RUNNING for one in known)
+
+
+def _key(one: Evaluation | TrialRecord) -> Key:
+    return one.placement, one.budget, one.seed

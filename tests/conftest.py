@@ -20,10 +20,16 @@ pytest_plugins = ["tests.last_skipped", "tests.sharing"]
 # Before torch is imported: tests compute little at a time, and threads that wait for each other cost more.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What a search remembers of this machine is neither read from the user's home nor written there.
-os.environ["HOME"] = tempfile.mkdtemp(prefix="nas-attn-home-")
+HOME = tempfile.mkdtemp(prefix="nas-attn-home-")
+os.environ["HOME"] = HOME
 # How long something takes says little where others compute at the same time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing of that home behind."""
+    shutil.rmtree(HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -76,12 +76,12 @@ def test_where_the_module_cannot_be_the_identity_its_gates_are_1_all_the_same(te
 
 
 @pytest.mark.parametrize("text", EXACT)
-def test_every_weight_learns_within_three_steps(text):
+def test_every_weight_learns_within_six_steps(text):
     module, given = _new(text), _given(text)
     before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     optimiser = torch.optim.Adam(module.parameters(), lr=0.01)
     target = torch.randn_like(given[0])
-    for _ in range(3):
+    for _ in range(6):  # max passes a gradient to one of two gates at a time
         optimiser.zero_grad()
         (module(*given) - target).square().mean().backward()
         optimiser.step()

@@ -49,7 +49,18 @@ def searched(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge))
     )
-    words = ["search", "--space", "harmful.yaml", "--study", "world", "--trials", "120", "--no-stop"]
+    words = [
+        "search",
+        "--space",
+        "harmful.yaml",
+        "--study",
+        "world",
+        "--trials",
+        "120",
+        "--no-stop",
+        "--worth",
+        "1",
+    ]
     assert main([*words, *FLAGS]) == 0
     return " ".join(capsys.readouterr().out.split())
 

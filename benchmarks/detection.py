@@ -29,7 +29,7 @@ from claims import _mean, _record, _settings
 from games import read_table, sized_space
 
 from nas_attn.analysis import Versus, rank
-from nas_attn.analysis.detection import Finals, Sight
+from nas_attn.analysis.detection import FinalsSize, Sight
 from nas_attn.analysis.noise import pooled_noise
 from nas_attn.analysis.verdict import Decision, verdict_of
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
@@ -137,7 +137,7 @@ def play(name: str, times: float, number: int, trials: int) -> Played:
         trials: of the study.
     """
     noise = _noise(name)
-    shown = Finals.of(trials, _SHARE).gain_shown(noise.pair, _CONFIDENCE)
+    shown = FinalsSize.of(trials, _SHARE).gain_shown(noise.pair, _CONFIDENCE)
     truth, costs = Planted(noise, times * shown, number), _costs(name)
     agenda = Agenda(replace(_settings(noise.space, trials, number), stop=False), costs)
     records: list[TrialRecord] = []
@@ -157,7 +157,7 @@ def play(name: str, times: float, number: int, trials: int) -> Played:
 
 def summary(name: str, times: float, trials: int, played: Sequence[Played]) -> dict[str, float | int | str | None]:
     """Predicted against found, with standard errors over studies."""
-    noise, finals = _noise(name), Finals.of(trials, _SHARE)
+    noise, finals = _noise(name), FinalsSize.of(trials, _SHARE)
     shown = finals.gain_shown(noise.pair, _CONFIDENCE)
     found = [one.found for one in played if one.found is not None]
     told = [100 * one.told for one in played if one.told is not None]

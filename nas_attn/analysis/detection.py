@@ -23,7 +23,7 @@ _MOST_TRIALS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Finals:
+class FinalsSize:
     """What a search's finals compare: its best placements and the baseline, with the same fresh seeds.
 
     Args:
@@ -37,7 +37,7 @@ class Finals:
     references: int = 0
 
     @classmethod
-    def of(cls, n_trials: int, share: float) -> Finals:
+    def of(cls, n_trials: int, share: float) -> FinalsSize:
         """As a search lays them out.
 
         Args:
@@ -101,7 +101,7 @@ class Sight:
     @property
     def gain(self) -> float:
         """The smallest one, told in four of five searches, in units of IoU."""
-        return Finals.of(self.n_trials, self.share).gain_shown(self.noise, self.confidence)
+        return FinalsSize.of(self.n_trials, self.share).gain_shown(self.noise, self.confidence)
 
     def trials_for(self, gain: float) -> int | None:
         """How many trials it takes to tell a gain from none, in two digits; None where a million do not.
@@ -125,12 +125,12 @@ def trials_needed(gain: float, noise: float, share: float, confidence: float) ->
         share: of the trials that the finals get.
         confidence: of the intervals.
     """
-    if Finals.of(_MOST_TRIALS, share).gain_shown(noise, confidence) > gain:
+    if FinalsSize.of(_MOST_TRIALS, share).gain_shown(noise, confidence) > gain:
         return None
     low, high = 1, _MOST_TRIALS
     while high - low > 1:
         middle = (low + high) // 2
-        enough = Finals.of(middle, share).gain_shown(noise, confidence) <= gain
+        enough = FinalsSize.of(middle, share).gain_shown(noise, confidence) <= gain
         low, high = (low, middle) if enough else (middle, high)
     return high
 
@@ -147,7 +147,7 @@ def default_worth(noise: Noise, confidence: float = 0.95) -> float:
     """
     if noise.pair is None:
         return _UNKNOWN_WORTH
-    return rounded_up(Finals(FINALISTS, FRESH_SEEDS).gain_shown(noise.pair.sd, confidence))
+    return rounded_up(FinalsSize(FINALISTS, FRESH_SEEDS).gain_shown(noise.pair.sd, confidence))
 
 
 def rounded_up(gain: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas_attn.analysis.detection import Finals, Sight, trials_needed
+from nas_attn.analysis.detection import FinalsSize, Sight, trials_needed
 from nas_attn.wording.detection import sight_sentence
 
 NOISE, CONFIDENCE = 0.005, 0.95
@@ -29,27 +29,32 @@ def drawn_rate(finalists: int, seeds: int, gain: float, n_studies: int = 100_000
 @pytest.mark.parametrize(("finalists", "seeds"), [(9, 5), (9, 18), (4, 5)])
 @pytest.mark.parametrize("gain", [0.004, 0.008])
 def test_the_rate_is_that_of_drawn_finals(finalists: int, seeds: int, gain: float) -> None:
-    found = Finals(finalists, seeds).detection_rate(gain, NOISE, CONFIDENCE)
+    found = FinalsSize(finalists, seeds).detection_rate(gain, NOISE, CONFIDENCE)
     assert found == pytest.approx(drawn_rate(finalists, seeds, gain), abs=0.02)
 
 
 def test_the_gain_shown_is_seen_in_four_of_five_finals() -> None:
-    gain = Finals(9, 5).gain_shown(NOISE, CONFIDENCE)
+    gain = FinalsSize(9, 5).gain_shown(NOISE, CONFIDENCE)
     assert drawn_rate(9, 5, gain) == pytest.approx(0.8, abs=0.02)
 
 
 @pytest.mark.parametrize(
     ("trials", "finals"),
-    [(200, Finals(9, 5.0, 2)), (700, Finals(9, 17.5, 2)), (60, Finals(2, 5.0, 2)), (10, Finals(1, 2.0))],
+    [
+        (200, FinalsSize(9, 5.0, 2)),
+        (700, FinalsSize(9, 17.5, 2)),
+        (60, FinalsSize(2, 5.0, 2)),
+        (10, FinalsSize(1, 2.0)),
+    ],
 )
-def test_finals_are_laid_out_as_the_schedule_does(trials: int, finals: Finals) -> None:
-    assert Finals.of(trials, 0.25) == finals
+def test_finals_are_laid_out_as_the_schedule_does(trials: int, finals: FinalsSize) -> None:
+    assert FinalsSize.of(trials, 0.25) == finals
 
 
 def test_so_many_trials_tell_the_gain_and_one_fewer_does_not() -> None:
     needed = trials_needed(0.004, NOISE, 0.25, CONFIDENCE)
     assert needed is not None
-    shown = [Finals.of(trials, 0.25).gain_shown(NOISE, CONFIDENCE) for trials in (needed - 1, needed)]
+    shown = [FinalsSize.of(trials, 0.25).gain_shown(NOISE, CONFIDENCE) for trials in (needed - 1, needed)]
     assert shown[1] <= 0.004 < shown[0]
     assert trials_needed(1e-6, NOISE, 0.25, CONFIDENCE) is None
 

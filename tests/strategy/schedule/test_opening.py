@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas_attn.analysis.detection import Finals
+from nas_attn.analysis.detection import FinalsSize
 from nas_attn.analysis.verdict import verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
@@ -126,6 +126,6 @@ def test_what_a_search_says_of_its_budget(
 
 @pytest.mark.parametrize("trials", [10, 23, 24, 60, 100, 120, 200, 700])
 def test_the_model_of_what_a_search_sees_has_the_finals_that_it_gets(trials: int) -> None:
-    finals = Finals.of(trials, 0.25)
+    finals = FinalsSize.of(trials, 0.25)
     assert finals.finalists == n_places(round(0.25 * trials)) - 1
     assert finals.references == (N_COMPARED if n_common_seeds(trials) else 0)

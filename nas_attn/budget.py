@@ -51,6 +51,11 @@ class Budget:
         """The budget of the plain U-Net's run from which this one starts; None where it starts from scratch."""
         return replace(self, steps=self.pretraining, pretraining=0) if self.pretraining else None
 
+    @property
+    def doubled(self) -> Budget:
+        """The same with twice the steps."""
+        return replace(self, steps=2 * self.steps)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, int | float]) -> Budget:
         """The inverse of ``to_dict``."""

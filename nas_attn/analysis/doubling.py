@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
@@ -125,7 +125,7 @@ def doubling_of(records: Sequence[TrialRecord], budget: Budget) -> Doubling | No
         records: of a study, in any order.
         budget: the shorter one.
     """
-    double = replace(budget, steps=2 * budget.steps)
+    double = budget.doubled
     long = [record for record in records if record.budget == double]
     if not any(record.placement.attended for record in long):
         return None

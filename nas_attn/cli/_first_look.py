@@ -10,7 +10,7 @@ from nas_attn.analysis.detection import Sight
 from nas_attn.analysis.result import Ranking
 from nas_attn.cli._pace import Pace
 from nas_attn.record import State, TrialRecord
-from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation, run_key
 from nas_attn.strategy.schedule.agenda import Agenda, Course
 from nas_attn.strategy.schedule.budget_search import TimeLimit
 from nas_attn.strategy.settings import StudySettings
@@ -108,5 +108,5 @@ class FirstLook:
 
 def have_ended(wanted: Sequence[Evaluation], records: Sequence[TrialRecord]) -> bool:
     """Whether all of some evaluations have ended; False where there are none."""
-    ended = {(one.placement, one.budget, one.seed) for one in records if one.state is not State.RUNNING}
-    return bool(wanted) and all((one.placement, one.budget, one.seed) in ended for one in wanted)
+    ended = {run_key(one) for one in records if one.state is not State.RUNNING}
+    return bool(wanted) and all(run_key(one) in ended for one in wanted)

@@ -8,7 +8,10 @@ from typing import Any
 
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
-from nas_attn.record import Role
+from nas_attn.record import Role, TrialRecord
+
+RunKey = tuple[Placement, Budget, int]
+"""What makes two runs the same run, whatever they are for."""
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,8 @@ class Evaluation:
     role: Role
     control: str | None = None
     memory: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_key(one: Evaluation | TrialRecord) -> RunKey:
+    """Placement, budget and seed of an evaluation, or of a trial."""
+    return one.placement, one.budget, one.seed

@@ -14,7 +14,7 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation, run_key
 from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.question import Question
 from nas_attn.strategy.schedule.budget_search import BudgetSearch, Doublings, TimeLimit
@@ -83,7 +83,7 @@ class Course:
 
     @property
     def _double(self) -> Budget:
-        return replace(self.top, steps=2 * self.top.steps)
+        return self.top.doubled
 
 
 class Agenda:
@@ -222,8 +222,8 @@ class Agenda:
         top = proposed or search.top
         if top is None:
             return None
-        opening = {(one.placement, one.budget, one.seed) for one in self._course_of(top, 0).opening}
-        n_probes = sum((one.placement, one.budget, one.seed) not in opening for one in search.wanted)
+        opening = {run_key(one) for one in self._course_of(top, 0).opening}
+        n_probes = sum(run_key(one) not in opening for one in search.wanted)
         return self._course_of(top, n_probes, settled=search.settled)
 
     def _has_old_probes(self, records: Sequence[TrialRecord]) -> bool:
@@ -240,9 +240,9 @@ class Agenda:
         settings = self._settings
         if self._has_old_probes(records):
             return probe(settings.space.plain, settings.budget, settings.seed, len(records))
-        begun = {(one.placement, one.budget, one.seed) for one in records}
+        begun = {run_key(one) for one in records}
         wanted = self._budget_search(records).wanted
-        return next((one for one in wanted if (one.placement, one.budget, one.seed) not in begun), None)
+        return next((one for one in wanted if run_key(one) not in begun), None)
 
     def _budget_search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
         """How far it has come; found out once, as long as the trials before the first proposal are the same."""
@@ -336,8 +336,8 @@ class Agenda:
         settings = self._settings
         seeds = {one.seed for one in course.opening}
         with_them = (one for one in records if one.seed in seeds and one.role is not Role.PROPOSAL)
-        begun = {(one.placement, one.budget, one.seed) for one in with_them}
-        missing = (one for one in course.opening if (one.placement, one.budget, one.seed) not in begun)
+        begun = {run_key(one) for one in with_them}
+        missing = (one for one in course.opening if run_key(one) not in begun)
         following = next(missing, None)
         if following is None or Finals(settings.trials, settings.timeout).begun(records):
             return None

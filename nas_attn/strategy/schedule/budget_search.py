@@ -10,9 +10,9 @@ from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.doubling import doubling_of
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.budget import Budget
-from nas_attn.models.placement import Placement
-from nas_attn.record import PROBE, Role, State, TrialRecord
-from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.record import Role, State, TrialRecord
+from nas_attn.strategy.evaluation import Evaluation, RunKey, run_key
+from nas_attn.strategy.schedule.opening import PROBED
 from nas_attn.strategy.schedule.probe import MOST_DOUBLINGS, MOST_NOISE
 
 SEEDS = 3
@@ -20,8 +20,6 @@ MOST_SECONDS = 12 * 3600.0
 """A search without a limit of its own may take so long; its budget is not doubled beyond."""
 LEAST_TRIALS = 100
 """A search that only its time limits has to have time for so many."""
-
-Key = tuple[Placement, Budget, int]
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class Doublings:
         Args:
             records: of the study that were begun, in order.
         """
-        found, by_key = BudgetSearch(), {_key(record): record for record in reversed(records)}
+        found, by_key = BudgetSearch(), {run_key(record): record for record in reversed(records)}
         settled_before = False
         for number in range(1, MOST_DOUBLINGS + 1):
             lower, upper = self._level(number - 1), self._level(number)
@@ -117,9 +115,9 @@ class Doublings:
             if not self._is_unfinished(lower, upper, by_key):
                 if not _ended([*self._runs(lower), *self._runs(upper)], found, by_key):
                     return found
-                quiet, settled = self._judge(lower, [by_key[_key(one)] for one in found.wanted])
+                quiet, settled = self._judge(lower, [by_key[run_key(one)] for one in found.wanted])
                 found.settled = settled and (quiet or settled_before)
-            ended = [by_key[_key(one)] for one in found.wanted]
+            ended = [by_key[run_key(one)] for one in found.wanted]
             if found.settled or number == MOST_DOUBLINGS or not self.limit.allows(upper, ended):
                 found.top = lower
                 return found
@@ -130,21 +128,21 @@ class Doublings:
         return replace(self.first, steps=self.first.steps * 2**number)
 
     def _run(self, one: Evaluation, budget: Budget, seed: int) -> Evaluation:
-        return Evaluation(one.placement, budget, one.seed + seed, Role.CONTROL, one.control, memory={PROBE: True})
+        return Evaluation(one.placement, budget, one.seed + seed, Role.CONTROL, one.control, memory=PROBED)
 
     def _runs(self, budget: Budget) -> list[Evaluation]:
         compared = (self.plain, *self.references)
         return [self._run(one, budget, seed) for seed in range(SEEDS) for one in compared]
 
-    def _is_unfinished(self, lower: Budget, upper: Budget, by_key: dict[Key, TrialRecord]) -> bool:
+    def _is_unfinished(self, lower: Budget, upper: Budget, by_key: dict[RunKey, TrialRecord]) -> bool:
         """The baseline gains so much that nothing else counts; so it is where it fails."""
-        runs = [by_key[_key(self._run(self.plain, one, 0))].outcome for one in (lower, upper)]
+        runs = [by_key[run_key(self._run(self.plain, one, 0))].outcome for one in (lower, upper)]
         ious = [outcome.score.iou for outcome in runs if outcome is not None]
         return len(ious) < len(runs) or ious[1] - ious[0] > MOST_BY_CHANCE
 
     def _judge(self, lower: Budget, records: Sequence[TrialRecord]) -> tuple[bool, bool]:
         """Whether the seeds agree, and whether doubling the lower budget changes nothing that matters."""
-        upper = replace(lower, steps=2 * lower.steps)
+        upper = lower.doubled
         levels = [Evidence.of([one for one in records if one.budget == level]) for level in (lower, upper)]
         pairs = [evidence.noise.pair for evidence in levels]
         quiet = all(pair is not None and pair.sd <= MOST_NOISE for pair in pairs)
@@ -155,13 +153,9 @@ class Doublings:
         return True, means[1] - means[0] <= LEAST_GAIN
 
 
-def _ended(wanted: Sequence[Evaluation], found: BudgetSearch, by_key: dict[Key, TrialRecord]) -> bool:
+def _ended(wanted: Sequence[Evaluation], found: BudgetSearch, by_key: dict[RunKey, TrialRecord]) -> bool:
     """Ask for evaluations; whether all of them have ended."""
-    asked = {_key(one) for one in found.wanted}
-    found.wanted += [one for one in wanted if _key(one) not in asked]
-    known = [by_key.get(_key(one)) for one in wanted]
+    asked = {run_key(one) for one in found.wanted}
+    found.wanted += [one for one in wanted if run_key(one) not in asked]
+    known = [by_key.get(run_key(one)) for one in wanted]
     return all(one is not None and one.state is not State.RUNNING for one in known)
-
-
-def _key(one: Evaluation | TrialRecord) -> Key:
-    return one.placement, one.budget, one.seed

@@ -8,7 +8,7 @@ from dataclasses import replace
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import PROBE
-from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.evaluation import Evaluation, run_key
 from nas_attn.strategy.schedule.common import common_evaluations, n_common_seeds
 
 _MOST_SEEDS = 3
@@ -71,9 +71,9 @@ def opening_evaluations(
     at_top = [first, *with_first_seed, *common]
     last = first.seed + n_doubled_seeds(n_trials)
     doubled = [_doubled(one) for one in at_top if one.seed < last]
-    named = {_key(control): control for control in controls}
-    ordered = [named.get(_key(one), one) for one in (*at_top, *doubled)]
-    return tuple({_key(one): one for one in (*ordered, *controls)}.values())
+    named = {run_key(control): control for control in controls}
+    ordered = [named.get(run_key(one), one) for one in (*at_top, *doubled)]
+    return tuple({run_key(one): one for one in (*ordered, *controls)}.values())
 
 
 def _kinds(placement: Placement) -> frozenset[str]:
@@ -81,8 +81,4 @@ def _kinds(placement: Placement) -> frozenset[str]:
 
 
 def _doubled(one: Evaluation) -> Evaluation:
-    return replace(one, budget=replace(one.budget, steps=2 * one.budget.steps), memory=PROBED)
-
-
-def _key(one: Evaluation) -> tuple[Placement, Budget, int]:
-    return one.placement, one.budget, one.seed
+    return replace(one, budget=one.budget.doubled, memory=PROBED)

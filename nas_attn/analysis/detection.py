@@ -22,6 +22,11 @@ _UNKNOWN_WORTH = 0.01
 _MOST_TRIALS = 1_000_000
 
 
+def n_places(n_trials: int) -> int:
+    """How many placements so many trials can run with ``FRESH_SEEDS`` seeds, the plain U-Net among them."""
+    return max(2, min(FINALISTS + 1, round(n_trials / FRESH_SEEDS)))
+
+
 @dataclass(frozen=True)
 class FinalsSize:
     """What a search's finals compare: its best placements and the baseline, with the same fresh seeds.
@@ -44,8 +49,8 @@ class FinalsSize:
             n_trials: of the whole search.
             share: of them that the finals get, above 0.
         """
-        n_runs = max(4.0, round(share * n_trials))
-        places = max(2, min(FINALISTS + 1, round(n_runs / FRESH_SEEDS)))
+        n_runs = max(4, round(share * n_trials))
+        places = n_places(n_runs)
         return cls(places - 1, n_runs / places, REFERENCES if n_trials >= _LEAST_WITH_REFERENCES else 0)
 
     def gain_shown(self, noise: float, confidence: float, power: float = POWER) -> float:

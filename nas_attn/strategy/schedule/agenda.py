@@ -9,6 +9,7 @@ from itertools import count, islice, takewhile
 from statistics import fmean
 
 from nas_attn.analysis import collapsed_seeds
+from nas_attn.analysis.detection import n_places
 from nas_attn.analysis.verdict import is_equivalent
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
@@ -19,7 +20,7 @@ from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.question import Question
 from nas_attn.strategy.schedule.budget_search import BudgetSearch, Doublings, TimeLimit
 from nas_attn.strategy.schedule.common import N_COMPARED, common_evaluations, n_common_seeds
-from nas_attn.strategy.schedule.finals import Finals, Screened, n_places
+from nas_attn.strategy.schedule.finals import Finals, Screened
 from nas_attn.strategy.schedule.history import History
 from nas_attn.strategy.schedule.opening import compared_references, opening_evaluations
 from nas_attn.strategy.schedule.probe import converged_budget, needs_all, probe

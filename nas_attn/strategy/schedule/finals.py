@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nas_attn.analysis import Evidence, expected_ious, front_of
-from nas_attn.analysis.detection import FINALISTS, FRESH_SEEDS
+from nas_attn.analysis.detection import FINALISTS, FRESH_SEEDS, n_places
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
@@ -106,11 +106,6 @@ class Finals:
 
     def _evaluation(self, placement: Placement, budget: Budget, seed: int) -> Evaluation:
         return Evaluation(placement, budget, seed, Role.FINALIST, memory={_MARK: self._mark})
-
-
-def n_places(n_trials: int) -> int:
-    """How many placements so many trials can run with ``FURTHER_SEEDS`` seeds, the plain U-Net among them."""
-    return max(2, min(MOST_PLACES, round(n_trials / FURTHER_SEEDS)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,13 @@ from statistics import fmean
 
 import pytest
 
+from nas_attn.analysis.detection import n_places
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.schedule.finals import FURTHER_SEEDS, MOST_PLACES, Finals, Screened, n_places
+from nas_attn.strategy.schedule.finals import FURTHER_SEEDS, MOST_PLACES, Finals, Screened
 from nas_attn.training.evaluation import LookupEvaluator
 
 BUDGET = Budget(400, 32, 8)

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from nas_attn.analysis.detection import FinalsSize
+from nas_attn.analysis.detection import FinalsSize, n_places
 from nas_attn.analysis.verdict import verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.strategy.schedule.common import N_COMPARED, n_common_seeds
-from nas_attn.strategy.schedule.finals import n_places
 from nas_attn.strategy.schedule.opening import n_doubled_seeds
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import InlinePool

@@ -20,7 +20,20 @@ def share_of(inputs: int) -> float:
     return 2.0 ** -max(0, round(math.log2(inputs / FEW)))
 
 
-class SteadyLinear(nn.Linear):
+class _Scaled(nn.Module):
+    """A layer whose weights W are s times its parameters V, and stand as W in ``state_dict``; ``share`` is s."""
+
+    share: float
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}weight"] = self.share * destination[f"{prefix}weight"]
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        super()._load_from_state_dict(as_stored(state_dict, f"{prefix}weight", self.share), prefix, *rest)
+
+
+class SteadyLinear(_Scaled, nn.Linear):
     """A linear layer before a rectifier: all units fire at the start, and it learns as slowly as it is wide.
 
         y = W x + b,  W = s V,  s = min(1, 8 / C) or the power of two next to it
@@ -54,15 +67,8 @@ class SteadyLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.share * self.weight, self.bias)
 
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[f"{prefix}weight"] = self.share * destination[f"{prefix}weight"]
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        super()._load_from_state_dict(as_stored(state_dict, f"{prefix}weight", self.share), prefix, *rest)
-
-
-class SteadyConv2d(nn.Conv2d):
+class SteadyConv2d(_Scaled, nn.Conv2d):
     """The same as a convolution with bias that keeps the size of the map; C is the number of inputs of a unit.
 
     Args:
@@ -87,13 +93,6 @@ class SteadyConv2d(nn.Conv2d):
         return functional.conv2d(
             x, self.share * self.weight, self.bias, padding=self.reach, dilation=self.dilation
         )
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[f"{prefix}weight"] = self.share * destination[f"{prefix}weight"]
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        super()._load_from_state_dict(as_stored(state_dict, f"{prefix}weight", self.share), prefix, *rest)
 
 
 def as_stored(state: dict[str, Any], name: str, share: float) -> dict[str, Any]:

@@ -80,6 +80,41 @@ def test_all_that_comes_after_a_search_works(here: Path, capsys: pytest.CaptureF
         assert torch.equal(model.eval()(images), inserted.eval()(images))
 
 
+REPLACING = """\
+version: 1
+name: replacing
+network: {family: module, build: "small_unet:SmallUNet"}
+choices: {encoder: [none, sk, dcn], bottleneck: [none, ran], decoder: [none, {kind: dynamic, start: identity}]}
+"""
+
+
+def test_parts_of_it_are_replaced_in_a_search_a_training_and_the_users_own_object(
+    here: Path, one_thread: None
+) -> None:
+    Path("space.yaml").write_text(REPLACING)
+    space = ("--space", "space.yaml")
+    search("whole", 5, *space)
+    search("parted", 3, *space)
+    search("parted", 5, *space)
+    assert scores("parted") == scores("whole")
+    placements = [record.placement for record in open_study("whole").records()]
+    picked = next(one.id for one in placements if any(spec.kind == "sk" for _, spec in one))
+    assert main(["export", "whole", "--pick", f"id:{picked}", "-o", "best.yaml"]) == 0
+    assert main(["train", "best.yaml", "--data", "synthetic", "--epochs", "1", "-o", "run"]) == 0
+
+    model = _small_unet(3).eval()
+    before, plain = {name: one.clone() for name, one in model.state_dict().items()}, list(model.state_dict())
+    images = torch.randn(1, 3, 16, 24)
+    with torch.no_grad():
+        assert torch.equal(nas_attn.load("run").eval()(images), nas_attn.insert(model, "run").eval()(images))
+    nas_attn.remove(model)
+    assert list(model.state_dict()) == plain
+    fresh = _small_unet(3).eval()
+    fresh.load_state_dict(before)
+    nas_attn.remove(nas_attn.insert(fresh, "best.yaml"))
+    assert all(torch.equal(one, before[name]) for name, one in fresh.state_dict().items())
+
+
 def _small_unet(classes: int) -> nn.Module:
     network: nn.Module = sys.modules["small_unet"].SmallUNet(n_classes=classes)
     return network
@@ -174,12 +209,17 @@ def test_a_networks_places_are_shown_and_written_down(capsys: pytest.CaptureFixt
     assert main(["network", NAME, "-o", "network.yaml"]) == 0
     printed = capsys.readouterr().out
     assert "dec1(input)[0:16]" in printed
+    assert "highway, scconv, sk: in the place of enc0.3 (encoder.0), enc1.3 (encoder.1)" in printed
+    assert "ran, stn: around enc0 (encoder.0), enc1 (encoder.1), enc2 (encoder.2), middle (bottleneck)" in printed
     assert "Next: nas-attn search --network network.yaml --data FOLDER" in printed
     assert main(["network", "network.yaml", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["sites"]["skip.1"]["gate"] == "dec1(input)[16:32]"
     assert "gate" in shown["may_stand"]["skip.1"]
     assert "gate" not in shown["may_stand"]["encoder.1"]
+    assert "encoders and the bottleneck have no gating signal" in shown["why_not"]["encoder.1"]["gate"]
+    assert {"dcn", "ran"} <= set(shown["may_stand"]["encoder.1"])
+    assert "dcn cannot stand at skip" in shown["why_not"]["skip.1"]["dcn"]
 
 
 def test_a_place_that_was_changed_by_hand_is_taken(capsys: pytest.CaptureFixture[str]) -> None:

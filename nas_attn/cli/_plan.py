@@ -12,6 +12,7 @@ from nas_attn.commands import command
 from nas_attn.data import absent_classes
 from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
+from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.record import n_ended
 from nas_attn.wording.numbers import amount, counted, duration
 
@@ -79,12 +80,18 @@ def _size(space: SearchSpace) -> str:
 
 
 def _without(space: SearchSpace) -> str:
-    """Kinds of a space for nas-attn's own network that somebody else's has no part for."""
+    """Kinds of a space that somebody else's network has no part for, at some of its locations or anywhere."""
     replacing = {kind.name for kind in space.kinds if kind.replaces}
-    names = sorted({gone.spec.kind for gone in space.dropped} & replacing)
-    if not names or not any(site.only_inserted for site in space.sites):
+    left_out = {gone.spec.kind for gone in space.dropped} & replacing
+    if not left_out or not isinstance(space.network, DescribedNetwork):
         return ""
-    return f"; without {', '.join(names)}: in this network modules are only inserted, and replace nothing"
+    standing = {spec.kind for _, specs in space.choices for spec in specs}
+    anywhere, somewhere = sorted(left_out - standing), sorted(left_out & standing)
+    parts = [
+        f"without {', '.join(anywhere)}" if anywhere else "",
+        f"without {', '.join(somewhere)} at some locations" if somewhere else "",
+    ]
+    return f"; {' and '.join(filter(None, parts))}: this network has no convolution or block there for another"
 
 
 def _budget(settings: StudySettings) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nas_attn.models.asked_network import AskedNetwork
     from nas_attn.models.described_network import DescribedNetwork
     from nas_attn.models.discovery import Looked
+    from nas_attn.models.kind import Family
     from nas_attn.models.placement import Site
 
 _SIDE = 256
@@ -115,6 +116,10 @@ def _facts(looked: Looked) -> dict[str, Any]:
         "unclear": list(looked.unclear),
         "weights_fit": None if looked.weights is None else str(looked.weights),
         "may_stand": {str(site.location): _fitting(site) for site in _sites(network)},
+        "why_not": {
+            str(site.location): {name: reason for name, reason in _reasons(site).items() if reason}
+            for site in _sites(network)
+        },
     }
 
 
@@ -132,8 +137,10 @@ def _show(looked: Looked) -> None:
     console.print(f"{network.headline}; {of}{network.divisor}, at least {network.least_size} px\n")
     console.print(_table(network))
     console.print(f"\n{draw_in_letters(network, network.plain)}\n", soft_wrap=True)
-    for line in _exceptions(network):
-        console.print(line)
+    for line in _replaced(network):
+        console.print(line, soft_wrap=True)
+    for line in _nowhere(network):
+        console.print(line, soft_wrap=True)
     if looked.weights is not None:
         console.print(f"weights: {looked.weights}")
     for line in looked.unclear:
@@ -161,25 +168,53 @@ def _table(network: DescribedNetwork) -> Table:
 
 def _fitting(site: Site) -> list[str]:
     """The kinds that may stand at a site."""
+    return [name for name, reason in _reasons(site).items() if reason is None]
+
+
+def _reasons(site: Site) -> dict[str, str | None]:
+    """Of every kind why it may not stand at a site; None where it may."""
     from nas_attn.models.catalogue import catalogue
     from nas_attn.space.rules import clip_problem, site_problem, stage_problem
 
-    return [
-        name
+    return {
+        name: stage_problem(kind, site.location.stage) or site_problem(kind, site) or clip_problem([kind], 1)
         for name, kind in catalogue().items()
-        if not (stage_problem(kind, site.location.stage) or site_problem(kind, site) or clip_problem([kind], 1))
-    ]
+    }
 
 
-def _exceptions(network: DescribedNetwork) -> list[str]:
-    """The kinds that may not stand somewhere, one line for each reason."""
+def _replaced(network: DescribedNetwork) -> list[str]:
+    """Which parts some kinds take the place of, or go around, one line for each sort of part."""
+    from nas_attn.models.kind import Family
+
+    parts = {
+        Family.CONVOLUTION: ("in the place of", {site.location: site.convolution for site in network.found}),
+        Family.BLOCK: ("around", {site.location: site.block for site in network.found}),
+    }
+    lines = []
+    for family, (way, where) in parts.items():
+        found = [f"{part} ({location})" for location, part in where.items() if part]
+        if found:
+            lines.append(f"{', '.join(_of_family(family))}: {way} {', '.join(found)}")
+    return lines
+
+
+def _of_family(family: Family) -> list[str]:
     from nas_attn.models.catalogue import catalogue
 
-    kinds = catalogue()
+    return [name for name, kind in catalogue().items() if kind.family is family]
+
+
+def _nowhere(network: DescribedNetwork) -> list[str]:
+    """The kinds that may stand at no location, one line for each reason."""
+    from nas_attn.models.kind import Family
+
+    convolution = any(site.convolution for site in network.found)
+    block = any(site.block for site in network.found)
     groups = {
-        "need a convolution or a block to take the place of, which nas-attn's own U-Net has": [
-            name for name, kind in kinds.items() if kind.replaces
-        ],
-        "need the frames of clips": [name for name, kind in kinds.items() if kind.needs_clip],
+        "need a 3x3 convolution of stride 1, as many channels in as out, and one group": (
+            [] if convolution else _of_family(Family.CONVOLUTION)
+        ),
+        "need a block that is given one map and keeps its size": [] if block else _of_family(Family.BLOCK),
+        "need the frames of clips": _of_family(Family.TEMPORAL),
     }
     return [f"nowhere: {', '.join(names)}; they {why}" for why, names in groups.items() if names]

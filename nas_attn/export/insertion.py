@@ -8,6 +8,7 @@ from torch import nn
 from nas_attn.errors import ExportError, NetworkError
 from nas_attn.export.subject import Subject
 from nas_attn.models.build import placed_modules
+from nas_attn.models.catalogue import KINDS
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.discovery import check_places
 from nas_attn.models.insertion import CONTAINER, Place, insert_modules, remove_modules
@@ -34,8 +35,11 @@ def insert_architecture(model: nn.Module, subject: Subject, seed: int) -> nn.Mod
             "this architecture was found in nas-attn's own U-Net, whose places your network need not have; search "
             "in yours: nas_attn.search(network=...)"
         )
-    check_places(model, network)
-    modules = placed_modules(network, subject.architecture.placement)
+    placement = subject.architecture.placement
+    check_places(
+        model, network, [location for location, spec in placement.attended if KINDS[spec.kind].kind.replaces]
+    )
+    modules = placed_modules(network, placement)
     insert_modules(model, {at: (one[0], Place.parse(*one[1:])) for at, one in modules.items()})
     holder = nn.ModuleDict({"network": model})
     initialise(holder, seed, prefix=f"{_WRAPPED}{CONTAINER}.")

@@ -8,11 +8,12 @@ from torch import nn
 
 from nas_attn.errors import AttentionError, NetworkError, RegistryError, SpaceError
 from nas_attn.models.adapted import AdaptedNetwork
-from nas_attn.models.attention import attention_at
+from nas_attn.models.attention import Fade, attention_at
 from nas_attn.models.catalogue import KINDS
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, FoundSite
 from nas_attn.models.discovery import build_fresh, keys_of
-from nas_attn.models.insertion import CONTAINER, Attentions
+from nas_attn.models.insertion import CONTAINER, Attentions, HookPoint, Way
+from nas_attn.models.kind import AttentionKind, Family, part_problem
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Location, Placement, location_problems
 from nas_attn.models.unet import UNet, build_unet
@@ -81,15 +82,27 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
         found = network.place_of(location)
         try:
             kind = KINDS[spec.kind].kind
-            if kind.replaces:
-                raise AttentionError(f"{kind.name} {kind.replaces}, which nas-attn's own U-Net only allows")
+            if problem := part_problem(kind, known[location]):
+                raise AttentionError(problem)
             module = attention_at(spec, known[location], network.classes)
-            modules[str(location)] = module, found.at, found.gate if kind.needs_gate else ""
+            modules[str(location)] = module, _point(kind, module, found), found.gate if kind.needs_gate else ""
         except (AttentionError, RegistryError) as error:
             problems += [f"{location}: {problem}" for problem in error.problems]
     if problems:
         raise SpaceError(problems)
     return modules
+
+
+def _point(kind: AttentionKind, module: nn.Module, found: FoundSite) -> str:
+    """Where a module goes: behind the location's feature, in the place of its convolution, or around its block.
+
+    What fades in from the convolution needs it, and goes around it.
+    """
+    if kind.family is Family.BLOCK:
+        return str(HookPoint(found.block, way=Way.AROUND))
+    if kind.family is not Family.CONVOLUTION:
+        return found.at
+    return str(HookPoint(found.convolution, way=Way.AROUND if isinstance(module, Fade) else Way.INSTEAD))
 
 
 def attention_modules(module: nn.Module) -> dict[str, nn.Module]:

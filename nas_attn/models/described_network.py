@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from nas_attn.document import Read, shown
 from nas_attn.errors import NetworkError
 from nas_attn.models.asked_network import AskedNetwork, Normalisation
-from nas_attn.models.placement import NONE, Location, Placement, Site, Stage
+from nas_attn.models.placement import NONE, Convolution, Location, Placement, Site, Stage
 
 _Count = Annotated[int, Ge(1), Le(65536)]
 
@@ -29,6 +29,11 @@ class FoundSite:
         gate: the gating signal, another feature of the same call; empty where there is none.
         gate_channels: C of that; 0 where there is none.
         gate_stride: its stride; 0 where there is none.
+        convolution: the 3x3 convolution of C to C channels that the feature was made by last, for which a module
+            can stand in; empty where there is none.
+        convolution_bias: whether it has a bias.
+        block: a submodule that gives the feature and is given one map of its size; empty where there is none.
+        block_channels: channels of that map; 0 where there is none.
     """
 
     location: Location
@@ -38,6 +43,10 @@ class FoundSite:
     gate: str = ""
     gate_channels: int = 0
     gate_stride: int = 0
+    convolution: str = ""
+    convolution_bias: bool = False
+    block: str = ""
+    block_channels: int = 0
 
     def site(self, height: int, width: int) -> Site:
         """With its sizes for an image of H x W pixels, both multiples of the stride."""
@@ -49,7 +58,8 @@ class FoundSite:
             width=width // self.stride,
             gate_channels=self.gate_channels if gated else None,
             gate_size=(height // self.gate_stride, width // self.gate_stride) if gated else None,
-            only_inserted=True,
+            block_channels=self.block_channels if self.block else None,
+            convolution=Convolution(self.convolution_bias) if self.convolution else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +75,7 @@ def _sites(value: object) -> tuple[FoundSite, ...]:
 
 
 def _site(name: str, value: object) -> FoundSite:
-    hints = {one.name: str if one.name in ("at", "gate") else int for one in fields(FoundSite)[1:]}
+    hints = {one.name: _TYPES[str(one.type)] for one in fields(FoundSite)[1:]}
     given = value if isinstance(value, dict) else {}
     sound = all(type(one) is hints.get(field) for field, one in given.items())
     if not sound or not {"at", "channels", "stride"} <= set(given) or min(_numbers(given)) < 1:
@@ -74,9 +84,10 @@ def _site(name: str, value: object) -> FoundSite:
 
 
 def _numbers(values: Mapping[str, Any]) -> list[int]:
-    return [value for value in values.values() if isinstance(value, int)] or [0]
+    return [value for value in values.values() if type(value) is int] or [0]
 
 
+_TYPES: Mapping[str, type] = {"str": str, "int": int, "bool": bool}
 _SITES = "{encoder.1: {at: encoder.layer1, channels: 64, stride: 2}}"
 
 

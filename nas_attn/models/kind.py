@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nas_attn.errors import AttentionError, did_you_mean
-from nas_attn.models.placement import AttentionSpec, OptionValue, Stage
+from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
 
 ALL_STAGES: tuple[Stage, ...] = tuple(Stage)
 GATED_STAGES: tuple[Stage, ...] = (Stage.SKIP, Stage.DECODER)
@@ -184,6 +184,18 @@ class AttentionKind:
         if found := self.problems(given):
             raise AttentionError(found)
         return {option.name: given.get(option.name, option.default) for option in self.all_options}
+
+
+def part_problem(kind: AttentionKind, site: Site) -> str | None:
+    """Why a kind has no part of a network to replace or to go around at a site; None where it needs none, too."""
+    missing = ""
+    if kind.family is Family.CONVOLUTION and site.convolution is None:
+        missing = f"3x3 convolution of {site.channels} to {site.channels} channels"
+    elif kind.family is Family.BLOCK and site.block_channels is None:
+        missing = "block that keeps the size of its map"
+    return (
+        f"{kind.name} {kind.replaces}, and {site.location} has no {missing} in this network" if missing else None
+    )
 
 
 def _text(value: OptionValue) -> str:

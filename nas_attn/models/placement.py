@@ -63,6 +63,17 @@ class Location:
 
 
 @dataclass(frozen=True)
+class Convolution:
+    """The 3x3 convolution of a location's block, of C to C channels, for which a module can stand in.
+
+    Args:
+        bias: whether it has one, which is then left out with it.
+    """
+
+    bias: bool = False
+
+
+@dataclass(frozen=True)
 class Site:
     """A location with the sizes that a network and an image size give it.
 
@@ -73,12 +84,12 @@ class Site:
         width: W of the feature map there, in pixels.
         gate_channels: channels of the gating signal, the decoder feature that enters the level; None where no
             such signal exists (encoder, bottleneck).
-        block_channels: channels that enter the location's block; None at a skip, which has no block.
+        block_channels: channels that enter the location's block; None where there is no block, as at a skip.
         frames: T of the clips; 1 where images are still.
         up_channels: channels of the decoder feature that enters the level once it is up-convolved to the site's
             size; None where the network has no such feature.
         gate_size: H and W of the gating signal; None is half of the location's.
-        only_inserted: the network is somebody else's, in which a module can be inserted but replaces nothing.
+        convolution: of the location's block; None where a network of somebody else's has none of that shape.
     """
 
     location: Location
@@ -90,7 +101,7 @@ class Site:
     frames: int = 1
     up_channels: int | None = None
     gate_size: tuple[int, int] | None = None
-    only_inserted: bool = False
+    convolution: Convolution | None = Convolution()
 
     @property
     def positions(self) -> int:

@@ -25,7 +25,7 @@ from nas_attn.document import (
 from nas_attn.errors import NetworkError, SpaceError, did_you_mean
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.families import family_names
-from nas_attn.models.kind import START, AttentionKind
+from nas_attn.models.kind import START, AttentionKind, part_problem
 from nas_attn.models.network import Depth
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Site, Stage
@@ -211,8 +211,8 @@ def _space(
 ) -> SearchSpace:
     _check_clips(found, sized, kinds, problems)
     _check_locations(found, sized.network, problems)
-    if isinstance(written, WrittenOtherSpace):
-        _check_replacing(found, sized.network, kinds, problems)
+    if isinstance(written, WrittenOtherSpace) and not written.network.sites:  # as a person writes it, not a study
+        _check_replacing(found, sized, kinds, problems)
     problems.raise_if_any()
     choices, dropped = _within_limits(found, sized, written.limits, kinds, problems)
     problems.raise_if_any()
@@ -241,11 +241,17 @@ def _check_clips(
 
 
 def _check_replacing(
-    written: WrittenChoices, network: Network, kinds: Mapping[str, AttentionKind], problems: Problems
+    written: WrittenChoices, sized: _Sized, kinds: Mapping[str, AttentionKind], problems: Problems
 ) -> None:
     """One line for all kinds that the network has no part for, in a file that was written for it."""
-    named = [kinds[spec.kind] for one in written.by_name.values() for spec in one.specs]
-    if problem := replacing_problem(named, network.title):
+    named: set[str] = set()
+    standing: set[str] = set()
+    for site in sized.sites:
+        here = {spec.kind for spec in written.at(site.location).specs}
+        named |= here
+        standing |= {name for name in here if part_problem(kinds[name], site) is None}
+    homeless = [kinds[name] for name in named - standing]
+    if problem := replacing_problem(homeless, sized.network.title):
         problems.add(written.document, problem)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nas_attn.errors import AttentionError, did_you_mean
-from nas_attn.models.kind import GATED_STAGES, START, AttentionKind
+from nas_attn.models.kind import GATED_STAGES, START, AttentionKind, part_problem
 from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
 
 
@@ -36,10 +36,8 @@ def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
 
 def site_problem(kind: AttentionKind, site: Site) -> str | None:
     """Why a network has nothing for a kind at a site where its stage would allow it; None where it has."""
-    if site.only_inserted and kind.replaces:
-        return (
-            f"{kind.name} {kind.replaces}, and in a network that is not nas-attn's own modules are only inserted"
-        )
+    if problem := part_problem(kind, site):
+        return problem
     if kind.needs_gate and site.gate_channels is None:
         return f"{kind.name} needs a gating signal, and none was found at {site.location} in this network"
     return None
@@ -49,16 +47,16 @@ def replacing_problem(kinds: Iterable[AttentionKind], network: str) -> str | Non
     """Why a space of somebody else's network may not name kinds; None where it may.
 
     Args:
-        kinds: that it names.
+        kinds: that it names, and that have no part of the network to replace or to go around anywhere.
         network: its title.
     """
-    names = sorted({kind.name for kind in kinds if kind.replaces})
+    names = sorted({kind.name for kind in kinds})
     if not names:
         return None
     verb, them = ("replaces or wraps", "it") if len(names) == 1 else ("replace or wrap", "them")
     return (
-        f"{_listed(names, 'and')} {verb} a part of the network, and in {network} modules are only inserted; leave "
-        f"{them} out"
+        f"{_listed(names, 'and')} {verb} a part of the network, and {network} has none of their shape where the "
+        f"file names {them}; leave {them} out, or look where there is one: nas-attn network"
     )
 
 

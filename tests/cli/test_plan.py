@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,7 +44,19 @@ def test_a_plan_names_the_rungs_that_there_are(ladder: Any, steps: int, expected
 
 def test_a_plan_names_what_somebody_elses_network_has_no_part_for(small_unet: type[nn.Module]) -> None:
     theirs = look_at(AskedNetwork.parse("small_unet:SmallUNet"), 3, 2).network
-    full = read_space("unet_attention_full", catalogue(), network=theirs, image_size=64)
-    names = _without(full).removeprefix("; without ").partition(":")[0].split(", ")
-    assert names == ["condconv", "dcn", "dynamic", "highway", "ran", "scconv", "sk", "stn"]
+
+    def without(*parts: str) -> str:
+        """What the plan says of a network whose convolution and block are at these locations alone."""
+        found = tuple(
+            site if str(site.location) in parts else replace(site, convolution="", block="", block_channels=0)
+            for site in theirs.found
+        )
+        network = replace(theirs, found=found)
+        return _without(read_space("unet_attention_full", catalogue(), network=network, image_size=64))
+
+    names = "condconv, dcn, dynamic, highway, ran, scconv, sk, stn"
+    why = "this network has no convolution or block there for another"
+    assert without() == f"; without {names}: {why}"
+    assert without("encoder.1") == f"; without {names} at some locations: {why}"
+    assert without(*(str(site.location) for site in theirs.found if site.block)) == ""
     assert _without(read_space("unet_attention_full", catalogue(), image_size=64)) == ""

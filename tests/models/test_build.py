@@ -76,12 +76,12 @@ def test_code_that_has_changed_is_not_searched_on(described: DescribedNetwork) -
 
 
 def test_what_cannot_stand_in_it_is_told_for_all_places(described: DescribedNetwork) -> None:
-    placement = described.plain.replace(Location.parse("encoder.0"), AttentionSpec("dcn"))
+    placement = described.plain.replace(Location.parse("skip.0"), AttentionSpec("dcn"))
     placement = placement.replace(Location.parse("encoder.1"), AttentionSpec("gate"))
     with pytest.raises(SpaceError) as caught:
         build_network(described, placement)
-    assert [line.partition(":")[0] for line in caught.value.problems] == ["encoder.0", "encoder.1"]
-    assert "takes a convolution's place, which nas-attn's own U-Net only allows" in caught.value.problems[0]
+    assert [line.partition(":")[0] for line in caught.value.problems] == ["encoder.1", "skip.0"]
+    assert "dcn takes a convolution's place, and skip.0 has no 3x3 convolution of 8" in caught.value.problems[1]
 
 
 def test_attention_is_found_by_location(described: DescribedNetwork) -> None:

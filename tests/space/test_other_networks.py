@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,40 +45,69 @@ def write(path: Path, network: str, choices: str) -> Path:
     return path
 
 
+def parts_at(network: DescribedNetwork, *locations: str) -> DescribedNetwork:
+    """The same network, with a convolution and a block at these locations alone."""
+    bare = {"convolution": "", "block": "", "block_channels": 0}
+    found = (site if str(site.location) in locations else replace(site, **bare) for site in network.found)
+    return replace(network, found=tuple(found))
+
+
 @pytest.mark.parametrize(
     ("choices", "told"),
     [
-        ("{encoder: [none, se, dcn]}", "dcn replaces or wraps a part of the network, and in small_unet:SmallUNet"),
+        (
+            "{encoder: [none, se, dcn]}",
+            "dcn replaces or wraps a part of the network, and small_unet:SmallUNet has",
+        ),
         (
             "{encoder.1: [ran, dynamic], skip: [none]}",
-            "dynamic and ran replace or wrap a part of the network, and",
+            "dynamic and ran replace or wrap a part of the network, and small_unet:SmallUNet has none",
         ),
     ],
     ids=["one", "two"],
 )
-def test_a_space_of_another_network_that_names_what_replaces_a_part_of_it_is_refused_in_one_line(
+def test_a_space_that_names_what_the_network_has_no_part_for_is_refused_in_one_line(
     described: DescribedNetwork, tmp_path: Path, choices: str, told: str
 ) -> None:
     path = write(tmp_path / "s.yaml", "{family: module, build: 'small_unet:SmallUNet'}", choices)
     with pytest.raises(SpaceError) as caught:
-        read_space(path, catalogue(), network=described, image_size=64)
+        read_space(path, catalogue(), network=parts_at(described, "bottleneck"), image_size=64)
     (line,) = caught.value.problems
     assert told in line
     assert "line 4: choices: " in line
-    assert "modules are only inserted; leave " in line
 
 
-def test_of_a_space_for_our_own_network_what_replaces_a_part_is_left_out(
+def test_kinds_that_replace_a_part_are_choices_where_there_is_one(
+    described: DescribedNetwork, tmp_path: Path
+) -> None:
+    network = parts_at(described, "encoder.1")
+    path = write(
+        tmp_path / "s.yaml", "{family: module, build: 'small_unet:SmallUNet'}", "{encoder: [none, se, dcn, ran]}"
+    )
+    space = read_space(path, catalogue(), network=network, image_size=64)
+    kinds = {str(at): [spec.kind for spec in specs] for at, specs in space.choices}
+    assert (kinds["encoder.0"], kinds["encoder.1"]) == (["none", "se"], ["none", "se", "dcn", "ran"])
+    stands, stands_not = (
+        space.plain.replace(Location.parse(at), AttentionSpec("dcn")) for at in ("encoder.1", "encoder.2")
+    )
+    assert space.why_not(stands) is None
+    assert space.why_not(stands_not) == (
+        "encoder.2: dcn takes a convolution's place, and encoder.2 has no 3x3 convolution of 32 to 32 channels in "
+        "this network"
+    )
+    assert space_from_dict(space.to_dict(), catalogue(), where="x") == space
+
+
+def test_of_a_space_for_our_own_network_what_has_no_part_is_left_out(
     described: DescribedNetwork, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "s.yaml", "{family: unet, depth: 3}", "{encoder: [none, se, dcn]}")
-    space = read_space(path, catalogue(), network=described, image_size=64)
+    space = read_space(path, catalogue(), network=parts_at(described, "bottleneck"), image_size=64)
     assert {str(spec) for _, specs in space.choices for spec in specs} == {"none", "se"}
     assert {(str(gone.location), gone.spec.kind) for gone in space.dropped} == {
         ("encoder.0", "dcn"), ("encoder.1", "dcn"), ("encoder.2", "dcn"),
     }  # fmt: skip
-    placement = space.plain.replace(Location.parse("encoder.0"), AttentionSpec("dcn"))
-    assert "modules are only inserted" in (space.why_not(placement) or "")
+    assert space_from_dict(space.to_dict(), catalogue(), where="x") == space  # as every worker reads it
 
 
 def test_a_place_that_the_network_lacks_is_told_with_its_line(described: DescribedNetwork, tmp_path: Path) -> None:

@@ -166,7 +166,10 @@ def _check(placed: Mapping[Location, AttentionSpec]) -> None:
     for location, spec in placed.items():
         kind = KINDS[spec.kind].kind
         if kind.replaces:
-            problems.append(f"{location}: {kind.name} {kind.replaces}, which nas-attn's own U-Net only allows")
+            problems.append(
+                f"{location}: {kind.name} {kind.replaces}, and in the network that nnU-Net plans modules are only "
+                "inserted; take --format python"
+            )
         elif kind.needs_clip:
             problems.append(f"{location}: {kind.name} looks at the frames of a clip, and nnU-Net has still images")
     if problems:
@@ -181,7 +184,6 @@ def _some_module(spec: AttentionSpec, location: Location, classes: int) -> nn.Mo
         width=_SOME_CHANNELS,
         gate_channels=_SOME_CHANNELS,
         gate_size=(_SOME_CHANNELS, _SOME_CHANNELS),
-        only_inserted=True,
     )
     return attention_at(spec, site, classes)
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import socket
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from nas_attn.errors import NetworkError
 from nas_attn.models.adapted import scores_of, two_scores
 from nas_attn.models.asked_network import IMAGENET, NO_WEIGHTS, AskedNetwork, AskedSite, Normalisation
 from nas_attn.models.described_network import DescribedNetwork, FoundSite
+from nas_attn.models.discovery.parts import with_parts
 from nas_attn.models.discovery.sites import find_sites
 from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
 from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
@@ -135,31 +136,42 @@ def locate(
             f"{asked}: no place for attention was found: {why}; name some in a network file, as locations: "
             "{encoder.1: a submodule}"
         )
-    return tuple(sorted(seen, key=lambda site: site.location)), unclear
+    whole = with_parts(tape, ghost, sorted(seen, key=lambda site: site.location))
+    return whole, unclear
 
 
-def check_places(model: nn.Module, network: DescribedNetwork) -> None:
+def check_places(model: nn.Module, network: DescribedNetwork, replaced: Collection[Location] = ()) -> None:
     """Make sure that a network has the places of one that was looked at, with their sizes.
 
     Args:
         model: any network; it is not changed.
         network: what was looked at.
+        replaced: the locations at which a part of the network is to be replaced or wrapped.
     Raises:
-        NetworkError: a place is not there or of another size, or attention was inserted before.
+        NetworkError: a place or a part is not there or of another size, or attention was inserted before.
     """
-    wanted = {site.location: site for site in network.found}
-    seen = _tried(
-        on_meta(model),
-        network.in_channels,
-        {site.location: AskedSite(site.at, site.gate) for site in network.found},
-    )
-    if problems := [
-        f"{one.location}: {one.at} has {one.channels} channels at 1/{one.stride}, and had "
-        f"{wanted[one.location].channels} at 1/{wanted[one.location].stride} in {network.title}"
-        for one in seen
-        if one != wanted[one.location]
-    ]:
-        raise NetworkError(problems)
+    ghost = on_meta(model)
+    places = {site.location: AskedSite(site.at, site.gate) for site in network.found}
+    seen = _tried(ghost, network.in_channels, places)
+    if replaced:
+        seen = list(with_parts(record(ghost, network.in_channels), ghost, seen))
+    problems = [_difference(one, network.place_of(one.location), network.title, replaced) for one in seen]
+    if found := [problem for problem in problems if problem]:
+        raise NetworkError(found)
+
+
+def _difference(seen: FoundSite, wanted: FoundSite, title: str, replaced: Collection[Location]) -> str:
+    """What is wrong with a place; empty where nothing is."""
+    sizes = ("channels", "stride", "gate", "gate_channels", "gate_stride")
+    if any(getattr(seen, name) != getattr(wanted, name) for name in sizes):
+        return (
+            f"{seen.location}: {seen.at} has {seen.channels} channels at 1/{seen.stride}, and had "
+            f"{wanted.channels} at 1/{wanted.stride} in {title}"
+        )
+    if seen.location in replaced and seen != wanted:
+        parts = " or ".join(filter(None, (wanted.convolution, wanted.block)))
+        return f"{seen.location}: {parts} is not there, or not as it was in {title}"
+    return ""
 
 
 def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) -> nn.Module:
@@ -173,7 +185,12 @@ def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) 
 
 def on_meta(network: nn.Module) -> nn.Module:
     """A copy that has sizes and no values, in eval mode."""
-    return copy.deepcopy(network).to("meta").eval()
+    ghost, shared = copy.deepcopy(network).to("meta").eval(), dict[int, nn.Parameter]()
+    for ours, theirs in zip(ghost.modules(), network.modules(), strict=True):
+        for name, parameter in theirs.named_parameters(recurse=False):
+            # On the way there modules that shared a parameter got one each.
+            ours.register_parameter(name, shared.setdefault(id(parameter), ours.get_parameter(name)))
+    return ghost
 
 
 def keys_of(network: nn.Module) -> str:

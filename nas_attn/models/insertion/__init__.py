@@ -9,13 +9,14 @@ from nas_attn.models.insertion.insert import (
     remove_modules,
     submodule,
 )
-from nas_attn.models.insertion.points import HookPoint
+from nas_attn.models.insertion.points import HookPoint, Way
 
 __all__ = [
     "CONTAINER",
     "Attentions",
     "HookPoint",
     "Place",
+    "Way",
     "argument_of",
     "insert_modules",
     "remove_modules",

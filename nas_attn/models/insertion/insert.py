@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -12,10 +12,15 @@ from torch.utils.hooks import RemovableHandle
 
 from nas_attn.errors import NetworkError, did_you_mean
 from nas_attn.models.insertion.hooks import Argument, AttendInput, AttendOutput
-from nas_attn.models.insertion.points import HookPoint
+from nas_attn.models.insertion.points import HookPoint, Way
+from nas_attn.models.insertion.stand_in import StandIn
 
 CONTAINER = "nas_attention"
 """The attribute of the network that holds all attention modules: new names begin with it, no other changes."""
+
+
+_Hooked = tuple[nn.Module, AttendInput | AttendOutput | StandIn]
+"""A submodule, and what is to happen when it is called."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Place:
     """Where a module goes.
 
     Args:
-        at: the feature that it refines.
+        at: the feature that it refines, or the submodule in whose place or around which it goes.
         gate: its gating signal, another feature of the same call; None where it takes none.
     """
 
@@ -45,7 +50,7 @@ class Attentions(nn.ModuleDict):
 
     def __init__(self) -> None:
         super().__init__()
-        self.handles: list[RemovableHandle] = []
+        self.handles: list[RemovableHandle | StandIn] = []
 
     def by_location(self) -> dict[str, nn.Module]:
         """The modules by location, such as ``skip.3``."""
@@ -55,7 +60,8 @@ class Attentions(nn.ModuleDict):
 def insert_modules(network: nn.Module, modules: Mapping[str, tuple[nn.Module, Place]]) -> None:
     """Let features of a network go through attention modules, which become a part of it.
 
-    The modules stand in ``network.nas_attention``; submodules, parameters and their names stay.
+    The modules stand in ``network.nas_attention``; submodules, parameters and their names stay. The weights of a
+    submodule that another stands in for become buffers of the same names (see ``StandIn``).
 
     Args:
         network: any module that holds no attention of ours yet.
@@ -66,10 +72,10 @@ def insert_modules(network: nn.Module, modules: Mapping[str, tuple[nn.Module, Pl
     if hasattr(network, CONTAINER):
         raise NetworkError("this network has attention of nas-attn already; nas_attn.remove(model) takes it away")
     problems = []
-    hooks = []
+    hooks: list[_Hooked] = []
     for location, (module, place) in modules.items():
         try:
-            hooks.append(_hook(network, module, place))
+            hooks.append(_hook(network, module, place, hooks))
         except NetworkError as error:
             problems += [f"{location}: {problem}" for problem in error.problems]
     if problems:
@@ -78,7 +84,10 @@ def insert_modules(network: nn.Module, modules: Mapping[str, tuple[nn.Module, Pl
     for location, (module, _) in modules.items():
         attentions[location.replace(".", "_")] = module
     for owner, hook in hooks:
-        if isinstance(hook, AttendInput):
+        if isinstance(hook, StandIn):
+            hook.begin()
+            attentions.handles.append(hook)
+        elif isinstance(hook, AttendInput):
             attentions.handles.append(owner.register_forward_pre_hook(hook, with_kwargs=True))
         else:
             attentions.handles.append(owner.register_forward_hook(hook, with_kwargs=True))
@@ -130,8 +139,12 @@ def submodule(network: nn.Module, name: str) -> nn.Module:
     raise NetworkError(f"the network has no submodule '{name}'; {mend}")
 
 
-def _hook(network: nn.Module, module: nn.Module, place: Place) -> tuple[nn.Module, AttendInput | AttendOutput]:
+def _hook(network: nn.Module, module: nn.Module, place: Place, others: Sequence[_Hooked]) -> _Hooked:
     owner = submodule(network, place.at.module)
+    if place.at.way is not Way.BEHIND:
+        if "forward" in vars(owner) or any(isinstance(one, StandIn) and one.owner is owner for _, one in others):
+            raise NetworkError(f"{place.at.module} has something else in its place already")
+        return owner, StandIn(module, owner, place.at.way is Way.AROUND)
     gate = None
     if place.gate is not None:
         if place.gate.module != place.at.module or place.gate.argument is None:

@@ -1,9 +1,11 @@
-"""Where in a network a feature can be seen and changed, as text: what a submodule gives back, or is given."""
+"""Where in a network a module can go, as text: behind a feature that a submodule gives back or is given, in the
+place of a submodule, or around it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from nas_attn.errors import NetworkError
 
@@ -12,29 +14,43 @@ _FORM = (
 )
 
 
+class Way(StrEnum):
+    """How a module goes into a network."""
+
+    BEHIND = ""
+    INSTEAD = "instead of"
+    AROUND = "around"
+
+
 @dataclass(frozen=True)
 class HookPoint:
-    """A feature of a network that goes into a submodule or comes out of it.
+    """A feature of a network that goes into a submodule or comes out of it, or a submodule as a whole.
 
     Args:
         module: qualified name of the submodule.
         argument: name or position of what it is given; None for what it gives back.
         channels: first and last, exclusively, of those that count; None for all.
+        way: whether a module refines the feature, or goes in the place of the submodule or around it.
     """
 
     module: str
     argument: str | None = None
     channels: tuple[int, int] | None = None
+    way: Way = Way.BEHIND
 
+    _WHOLE = re.compile(rf"(?P<way>{Way.INSTEAD}|{Way.AROUND}) (?P<module>[\w.]+)")
     _TEXT = re.compile(r"(?P<module>[\w.]+)(?:\((?P<argument>\w+)\))?(?:\[(?P<first>\d+):(?P<last>\d+)\])?")
 
     @classmethod
     def parse(cls, text: str) -> HookPoint:
-        """Read ``encoder.layer2``, ``decoder.blocks.1(skip_connection)`` or ``dec1(0)[0:8]``.
+        """Read ``encoder.layer2``, ``decoder.blocks.1(skip_connection)``, ``dec1(0)[0:8]``, or, of a whole
+        submodule, ``instead of dec1.conv2`` or ``around dec1``.
 
         Raises:
             NetworkError: the text is not of that form.
         """
+        if whole := cls._WHOLE.fullmatch(text.strip()):
+            return cls(whole["module"], way=Way(whole["way"]))
         match = cls._TEXT.fullmatch(text.strip())
         if match is None:
             raise NetworkError(f"'{text}' names no place of a network; {_FORM}")
@@ -44,6 +60,8 @@ class HookPoint:
         return cls(match["module"], match["argument"], channels)
 
     def __str__(self) -> str:
+        if self.way is not Way.BEHIND:
+            return f"{self.way} {self.module}"
         argument = "" if self.argument is None else f"({self.argument})"
         channels = "" if self.channels is None else f"[{self.channels[0]}:{self.channels[1]}]"
         return f"{self.module}{argument}{channels}"

@@ -55,8 +55,11 @@ class CostTable:
         """
         if (location, spec) not in self._increments:
             site = replace(self._sites[location], location=Location(Stage.BOTTLENECK))
-            if KINDS[spec.kind].kind.family is not Family.BLOCK:
+            family = KINDS[spec.kind].kind.family
+            if family is not Family.BLOCK:
                 site = replace(site, block_channels=None)
+            if family is not Family.CONVOLUTION:
+                site = replace(site, convolution=None)
             self._increments[location, spec] = added_cost(spec, site, self._classes)
         return self._increments[location, spec]
 
@@ -75,7 +78,8 @@ def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]
     parameters, macs = own_cost(spec, site, classes)
     if KINDS[spec.kind].kind.family is not Family.CONVOLUTION or dict(spec.options).get("start") == "identity":
         return parameters, macs
-    replaced = nn.Conv2d(site.channels, site.channels, 3, padding=1, bias=False, device="meta")
+    bias = site.convolution is not None and site.convolution.bias
+    replaced = nn.Conv2d(site.channels, site.channels, 3, padding=1, bias=bias, device="meta")
     feature = (site.frames, site.channels, site.height, site.width)
     return parameters - count_parameters(replaced), macs - count_macs(replaced, feature)
 

@@ -1,0 +1,201 @@
+"""The parts of somebody else's network that a module can replace or wrap: a location's 3x3 convolution, its block.
+
+The convolution is the last of C to C channels that the location's feature was made by at its resolution, since
+nothing deeper or shallower went in. The block is the outermost submodule that gives the feature and is given one
+map of its resolution; it holds a convolution itself, or it would be a mere activation.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from nas_attn.models.described_network import FoundSite
+from nas_attn.models.discovery.tape import HEIGHT, WIDTH, Call, Tape
+from nas_attn.models.insertion import HookPoint, Place, Way, insert_modules
+from nas_attn.models.placement import Stage
+
+
+def with_parts(tape: Tape, ghost: nn.Module, sites: Iterable[FoundSite]) -> tuple[FoundSite, ...]:
+    """The sites with the convolution and the block of each, where it has one.
+
+    Args:
+        tape: of the network.
+        ghost: the network on the meta device, in eval mode.
+        sites: without them.
+    """
+    finder, in_channels = _Finder(tape, ghost), int(tape.image.shape[1])
+    found: list[FoundSite] = []
+    for site in sites:
+        found.append(_without_taken(finder.with_parts(site), found))
+    if _work(ghost, in_channels, [part for site in found for part in _parts(site)]):
+        return tuple(found)
+    return tuple(_working(ghost, in_channels, site) for site in found)  # one of them disturbs: each by itself
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A submodule by its name, with the channels that enter and leave it."""
+
+    name: str
+    entering: int
+    leaving: int
+
+
+class _Finder:
+    """Looks for the parts of one network.
+
+    Args:
+        tape: of a pass through it.
+        ghost: the network.
+    """
+
+    def __init__(self, tape: Tape, ghost: nn.Module) -> None:
+        self._tape = tape
+        self._modules = dict(ghost.named_modules())
+        self._times = Counter(call.name for call in tape.calls)
+        owners = Counter(
+            id(parameter) for module in ghost.modules() for parameter in module.parameters(recurse=False)
+        )
+        self._shared = {parameter for parameter, times in owners.items() if times > 1}
+
+    def with_parts(self, site: FoundSite) -> FoundSite:
+        """A site with its convolution and its block."""
+        point = HookPoint.parse(site.at)
+        if site.location.stage is Stage.SKIP or point.argument is not None:
+            return site
+        maker = next((call for call in self._tape.calls if call.name == point.module), None)
+        if maker is None or self._tape.feature(maker.output) is None:
+            return site
+        convolution, block = self._convolution(maker, site.channels), self._block(maker)
+        if convolution:
+            site = replace(site, convolution=convolution, convolution_bias=self._has_bias(convolution))
+        return replace(site, block=block[0], block_channels=block[1]) if block else site
+
+    def _convolution(self, maker: Call, channels: int) -> str:
+        """The last that fits of those that the feature was made by; empty where none does."""
+        made_of = self._made_of(maker)
+        fitting = [
+            call
+            for call in self._tape.calls
+            if 0 <= call.end <= maker.end
+            and id(call.output) in made_of
+            and self._times[call.name] == 1
+            and self._fits(self._modules[call.name], channels)
+        ]
+        return max(fitting, key=lambda call: call.end).name if fitting else ""
+
+    def _block(self, maker: Call) -> tuple[str, int] | None:
+        """The outermost that fits of the submodules that give the feature, and the channels that enter it."""
+        changed = max(
+            (one.at for one in self._tape.operations if one.output is maker.output and one.at < maker.end),
+            default=0,
+        )
+        for call in sorted(self._tape.calls, key=lambda call: call.begin):
+            gives = call.output is maker.output and changed < call.end <= maker.end
+            if call.name and gives and self._times[call.name] == 1 and _is_block(self._modules[call.name]):
+                entering = [self._tape.feature(tensor) for tensor in call.given.values()]
+                if len(entering) == 1 and entering[0] is not None and self._is_beside(maker, call):
+                    return call.name, entering[0].channels
+        return None
+
+    def _is_beside(self, maker: Call, call: Call) -> bool:
+        """Whether what enters a call is as the feature: of its resolution, and made of nothing deeper or less."""
+        return id(next(iter(call.given.values()))) in self._made_of(maker)
+
+    def _made_of(self, maker: Call) -> set[int]:
+        """Numbers of the features of its resolution that a submodule's feature was made of, its own among them."""
+        feature, found = self._tape.feature(maker.output), {id(maker.output)}
+        for operation in reversed(self._tape.operations):
+            if operation.at < maker.end and id(operation.output) in found:
+                found |= {
+                    id(tensor)
+                    for tensor in operation.inputs
+                    if (one := self._tape.feature(tensor)) is not None
+                    and feature is not None
+                    and (one.stride, one.deepest) == (feature.stride, feature.deepest)
+                }
+        return found
+
+    def _fits(self, module: nn.Module, channels: int) -> bool:
+        own = dict(module.named_parameters(recurse=False))
+        return (
+            type(module) is nn.Conv2d
+            and (module.in_channels, module.out_channels, module.groups) == (channels, channels, 1)
+            and (module.kernel_size, module.stride, module.dilation) == ((3, 3), (1, 1), (1, 1))
+            and module.padding in ((1, 1), "same")
+            and module.padding_mode == "zeros"
+            and set(own) <= {"weight", "bias"}  # else it is normalised in some way
+            and not self._shared & {id(parameter) for parameter in own.values()}
+            and "forward" not in vars(module)
+        )
+
+    def _has_bias(self, convolution: str) -> bool:
+        return self._modules[convolution].bias is not None
+
+
+def _is_block(module: nn.Module) -> bool:
+    """Whether a submodule is made of others, among them a convolution that sees more than one position."""
+    within = [one for one in module.modules() if one is not module and isinstance(one, nn.Conv2d)]
+    return "forward" not in vars(module) and any(max(one.kernel_size) > 1 for one in within)
+
+
+def _without_taken(site: FoundSite, before: Iterable[FoundSite]) -> FoundSite:
+    """A site without the parts that a site before it has."""
+    if site.convolution in {one.convolution for one in before}:
+        site = _without_convolution(site)
+    return _without_block(site) if site.block in {one.block for one in before} else site
+
+
+def _without_convolution(site: FoundSite) -> FoundSite:
+    return replace(site, convolution="", convolution_bias=False)
+
+
+def _without_block(site: FoundSite) -> FoundSite:
+    return replace(site, block="", block_channels=0)
+
+
+def _parts(site: FoundSite) -> list[_Part]:
+    """Those that a site has."""
+    convolution = _Part(site.convolution, site.channels, site.channels)
+    return [part for part in (convolution, _Part(site.block, site.block_channels, site.channels)) if part.name]
+
+
+def _working(ghost: nn.Module, in_channels: int, site: FoundSite) -> FoundSite:
+    """A site without the parts that nothing can go around."""
+    if not _work(ghost, in_channels, _parts(_without_block(site))):
+        site = _without_convolution(site)
+    if not _work(ghost, in_channels, _parts(_without_convolution(site))):
+        site = _without_block(site)
+    return site
+
+
+def _work(ghost: nn.Module, in_channels: int, parts: Sequence[_Part]) -> bool:
+    """Whether something can go around all of these parts, and sees each once with maps of the sizes it should."""
+    network, probes = copy.deepcopy(ghost), [_PartProbe() for _ in parts]
+    around = [Place(HookPoint(part.name, way=Way.AROUND)) for part in parts]
+    insert_modules(network, {str(number): pair for number, pair in enumerate(zip(probes, around, strict=True))})
+    with suppress(RuntimeError, TypeError, AttributeError), torch.no_grad():
+        network(torch.zeros(1, in_channels, HEIGHT, WIDTH, device="meta"))
+    return all(
+        probe.seen == [(part.entering, part.leaving, True)] for probe, part in zip(probes, parts, strict=True)
+    )
+
+
+class _PartProbe(nn.Module):
+    """Calls the part that it goes around, and keeps which channels enter and leave, and whether H and W stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, int, bool]] = []
+
+    def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        y = part(x)
+        self.seen.append((x.shape[1], y.shape[1], x.shape[2:] == y.shape[2:]))
+        return y

@@ -34,8 +34,11 @@ from nas_attn.models.catalogue import catalogue
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.notebook_progress import progress_bar
 from nas_attn.opened import OpenedStudy, open_study
+from nas_attn.reporting.progress.first_look import FirstLook
+from nas_attn.reporting.progress.pace import Pace
 from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
+from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.study.run import StudyResult, run_study
 from nas_attn.study.setup.asked import named_network
 from nas_attn.study.setup.request import request_from
@@ -127,7 +130,8 @@ def search(
     Args:
         {settings}
         listener: called with all records whenever one of them changes.
-        progress: whether a bar is shown; None shows one in notebooks and on terminals.
+        progress: whether a bar is shown, and above it, after the first runs, what the search can tell; None shows
+            them in notebooks and on terminals.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
     """
@@ -136,7 +140,9 @@ def search(
     texts = {"space": str(space), "data": _data(data), "network": named_network(network)}
     request = request_from({**asked, **texts, "weights": None if weights is None else str(weights)})
     resolved = resolve(request)
-    with progress_bar(resolved.settings.trials, shown=progress) as bar:
+    settings, agenda = resolved.settings, Agenda(resolved.settings, resolved.costs)
+    first_look = FirstLook(settings, agenda, Pace.of(settings, agenda, workers=settings.workers))
+    with progress_bar(settings.trials, shown=progress, first_look=first_look) as bar:
         return run_study(resolved, _both(bar, listener))
 
 

@@ -13,12 +13,16 @@ Told = Callable[[Sequence[TrialRecord]], None]
 
 
 @contextmanager
-def progress_bar(trials: int, *, shown: bool | None) -> Iterator[Told]:
+def progress_bar(
+    trials: int, *, shown: bool | None, first_look: Callable[[Sequence[TrialRecord]], Sequence[str]]
+) -> Iterator[Told]:
     """What is to be called with all records whenever one of them changes.
 
     Args:
         trials: how many there will be.
         shown: whether there is a bar; None for one in notebooks and on terminals.
+        first_look: what some records add to what is known of the search, in sentences, which are written above
+            the bar.
     """
     if not (_is_interactive() if shown is None else shown):
         yield lambda records: None
@@ -30,6 +34,8 @@ def progress_bar(trials: int, *, shown: bool | None) -> Iterator[Told]:
         bar = tqdm(total=trials, unit="trial")
 
     def tell(records: Sequence[TrialRecord]) -> None:
+        for sentence in first_look(records):
+            bar.write(sentence)
         bar.update(n_ended(records) - bar.n)
 
     with bar:

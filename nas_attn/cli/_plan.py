@@ -19,9 +19,9 @@ from nas_attn.wording.numbers import amount, counted, duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nas_attn.cli._pace import Pace
     from nas_attn.data import Dataset
     from nas_attn.record import TrialRecord
+    from nas_attn.reporting.progress.pace import Pace
     from nas_attn.space import SearchSpace
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.strategy.settings import StudySettings
@@ -148,7 +148,7 @@ def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
 
 def _sees(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
     """What so many trials can tell, or when that will be known."""
-    from nas_attn.cli._first_look import FirstLook, have_ended
+    from nas_attn.reporting.progress.first_look import FirstLook, have_ended
 
     course = agenda.course(records)
     if course is None:

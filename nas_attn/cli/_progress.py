@@ -15,8 +15,8 @@ from rich.text import Text
 
 from nas_attn.analysis import COSTS, RankedPlacement, Ranking, rank
 from nas_attn.cli._console import Harmless
-from nas_attn.cli._pace import Pace
 from nas_attn.record import Role, State, TrialRecord, n_ended
+from nas_attn.reporting.progress.pace import Pace
 from nas_attn.step_count import StepCount
 from nas_attn.wording.numbers import amount, duration
 from nas_attn.wording.placements import describe

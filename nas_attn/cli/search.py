@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from nas_attn.cli._pace import Pace
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.record import TrialRecord
+    from nas_attn.reporting.progress.pace import Pace
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.study.run import StudyResult
     from nas_attn.study.setup.resolve import Resolved
@@ -102,9 +102,9 @@ def _request(arguments: argparse.Namespace) -> StudyRequest:
 
 def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | None) -> int:
     """Show the plan; unless that was all that was asked for, search."""
-    from nas_attn.cli._first_look import FirstLook
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
+    from nas_attn.reporting.progress.first_look import FirstLook
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.study.run import trials_so_far
     from nas_attn.study.setup.folder import StudyFolder
@@ -126,20 +126,13 @@ def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | No
 
 def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) -> Pace:
     """Where the study has trials already, these tell what one takes; else a few steps are timed."""
-    from nas_attn.cli._pace import Pace
+    from nas_attn.reporting.progress.pace import Pace
     from nas_attn.study.setup.forecast import forecast_seconds
 
     settings = resolved.settings
     known = any(record.outcome is not None for record in records)
-    return Pace(
-        trials=settings.trials,
-        workers=settings.workers,
-        first=settings.budget,
-        forecast=0.0 if known else forecast_seconds(resolved),
-        top=lambda found: None if (course := agenda.course(found)) is None else course.top,
-        timeout=settings.timeout,
-        spent=agenda.spent,
-    )
+    forecast = 0.0 if known else forecast_seconds(resolved)
+    return Pace.of(settings, agenda, workers=settings.workers, forecast=forecast)
 
 
 def _run(resolved: Resolved, progress: SearchProgress, console: Console, logger: str | None) -> StudyResult:

@@ -53,9 +53,11 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 
 
 def _work(request: JoinRequest, console: Console) -> int:
-    from nas_attn.cli._pace import Pace
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.cli._warnings import warnings_on
+    from nas_attn.reporting.progress.first_look import FirstLook
+    from nas_attn.reporting.progress.pace import Pace
+    from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.study.run import run_joined
     from nas_attn.study.setup.forecast import forecast_seconds
     from nas_attn.study.setup.join import described, hint, resolve_joined
@@ -64,14 +66,11 @@ def _work(request: JoinRequest, console: Console) -> int:
     console.print(described(resolved, ledger), soft_wrap=True)
     if found := hint(resolved, ledger):
         console.print(found, soft_wrap=True)
-    settings = resolved.settings
-    pace = Pace(
-        trials=settings.trials,
-        workers=max(settings.workers, settings.parallel),
-        first=settings.budget,
-        forecast=forecast_seconds(resolved),
-    )
-    progress = SearchProgress(console, pace, cost=settings.cost)
+    settings, agenda = resolved.settings, Agenda(resolved.settings, resolved.costs)
+    workers = max(settings.workers, settings.parallel)
+    pace = Pace.of(settings, agenda, workers=workers, forecast=forecast_seconds(resolved))
+    first_look = FirstLook(settings, agenda, pace)
+    progress = SearchProgress(console, pace, cost=settings.cost, first_look=first_look)
     with progress, warnings_on(console):
         records = run_joined(resolved, folder, ledger, progress, follow=progress.follow)
     console.print(f"study '{settings.study}' has its {len(records)} trials", soft_wrap=True)

@@ -8,8 +8,8 @@ from nas_attn.analysis import rank
 from nas_attn.analysis.convergence import Convergence, plain_convergence
 from nas_attn.analysis.detection import Sight
 from nas_attn.analysis.result import Ranking
-from nas_attn.cli._pace import Pace
 from nas_attn.record import State, TrialRecord
+from nas_attn.reporting.progress.pace import Pace
 from nas_attn.strategy.evaluation import Evaluation, run_key
 from nas_attn.strategy.schedule.agenda import Agenda, Course
 from nas_attn.strategy.schedule.budget_search import TimeLimit

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from nas_attn.budget import Budget
-from nas_attn.cli._first_look import FirstLook
-from nas_attn.cli._pace import Pace
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, TrialRecord
+from nas_attn.reporting.progress.first_look import FirstLook
+from nas_attn.reporting.progress.pace import Pace
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training.evaluation import LookupEvaluator

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from statistics import fmean
+from typing import Self
 
 from nas_attn.budget import Budget
-from nas_attn.cli._time_left import seconds_left, slowness, trial_seconds
 from nas_attn.record import State, TrialRecord, n_ended
+from nas_attn.reporting.progress.time_left import seconds_left, slowness, trial_seconds
 from nas_attn.step_count import StepCount
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.settings import StudySettings
 
 Top = Callable[[Sequence[TrialRecord]], Budget | None]
 """The budget of full trials by the trials so far; None where it is not known yet."""
@@ -52,6 +55,26 @@ class Pace:
         self._done_before: set[int] | None = None
         self._first_steps: dict[int, tuple[float, int]] = {}
         self._step_seconds: dict[int, float] = {}
+
+    @classmethod
+    def of(cls, settings: StudySettings, agenda: Agenda, *, workers: int, forecast: float = 0.0) -> Self:
+        """That of a study.
+
+        Args:
+            settings: of the study.
+            agenda: of the study.
+            workers: trials at once.
+            forecast: seconds that a trial takes, until trials have shown theirs.
+        """
+        return cls(
+            trials=settings.trials,
+            workers=workers,
+            first=settings.budget,
+            forecast=forecast,
+            top=lambda found: None if (course := agenda.course(found)) is None else course.top,
+            timeout=settings.timeout,
+            spent=agenda.spent,
+        )
 
     @property
     def elapsed(self) -> float:

@@ -5,6 +5,7 @@ from nas_attn.training.evaluation.cost_table import CostTable, own_cost
 from nas_attn.training.evaluation.data_source import DataSource
 from nas_attn.training.evaluation.evaluator import TrainingEvaluator
 from nas_attn.training.evaluation.latency_bench import LatencyBench
+from nas_attn.training.evaluation.latency_model import measure_latency_model
 from nas_attn.training.evaluation.lookup import LookupEvaluator
 from nas_attn.training.evaluation.memory_table import MemoryTable
 from nas_attn.training.evaluation.packed_sets import PackedSets, pack_sets, read_sets, write_sets
@@ -18,6 +19,7 @@ __all__ = [
     "PackedSets",
     "TrainingEvaluator",
     "attention_maps",
+    "measure_latency_model",
     "own_cost",
     "pack_sets",
     "read_sets",

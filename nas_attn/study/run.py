@@ -35,6 +35,7 @@ from nas_attn.study.loop import Listener, Rescue, run_trials
 from nas_attn.study.packed import packed_images
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.known_latency import as_begun, with_known_latency
 from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import architecture_of
@@ -115,9 +116,11 @@ def run_study(
     settings = resolved.settings
     folder = StudyFolder.of(settings.study)
     existing(resolved)  # what is wrong is told before anything is written
+    resolved = with_known_latency(resolved)
     folder.make()
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
+        resolved = as_begun(resolved, ledger)
         rescue = _rescue(ledger, resolved, folder)
         records = _searched(
             resolved, folder, ledger, listener, partial(_workers, resolved, folder, "worker", follow, pool)

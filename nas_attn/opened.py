@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from nas_attn.analysis import RankedPlacement, Ranking, rank
+from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.effects import StudyEffects, study_effects
 from nas_attn.analysis.formats import ranking_rows
 from nas_attn.analysis.per_class import ranked_ious
@@ -34,7 +34,7 @@ from nas_attn.reporting.page.front import front_chart, front_data
 from nas_attn.reporting.page.html_table import html_table
 from nas_attn.reporting.page.markup import safe
 from nas_attn.reporting.presentation.report_facts import study_space
-from nas_attn.study.answer import answer_by
+from nas_attn.study.answer import answer_by, ranking_of
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.find import open_study as open_ledger
@@ -42,6 +42,7 @@ from nas_attn.study.setup.join import JoinRequest, resolve_joined
 from nas_attn.study.verified import read_verifications
 from nas_attn.study.verify import verify
 from nas_attn.study.winner import architecture_of
+from nas_attn.wording.costs import latency_text
 from nas_attn.wording.numbers import bounds, counted, points
 from nas_attn.wording.placements import describe
 from nas_attn.wording.rankings import gained, measured, named
@@ -112,7 +113,7 @@ class RankingTable(_Tabular):
 
     def _repr_html_(self) -> str:
         word = self.ranking.metric.word
-        head = ("rank", "placement", f"{word} x100", "gain", "measured", "seeds", "MACs", "parameters")
+        head = ("rank", "placement", f"{word} x100", "gain", "measured", "seeds", "ms", "MACs", "parameters")
         rows = [
             (
                 str(row.rank),
@@ -121,6 +122,7 @@ class RankingTable(_Tabular):
                 gained(row),
                 measured(row),
                 str(row.n_seeds),
+                latency_text(row, self.ranking),
                 f"{row.cost.macs:,}",
                 f"{row.cost.parameters:,}",
             )
@@ -377,7 +379,7 @@ class OpenedStudy:
 
     @cached_property
     def _ranking(self) -> Ranking:
-        return rank(self.records, cost=self._ledger.identity["cost"])
+        return ranking_of(self._ledger, self.records)
 
     @cached_property
     def _network(self) -> Network:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from nas_attn.study import run
-from nas_attn.study.setup import preset
+from nas_attn.study import latencies, run
+from nas_attn.study.setup import known_latency, preset
 from nas_attn.study.workers.pool import InlinePool
 
 TINY = {
@@ -33,6 +33,8 @@ def search_here(
         n_val: validation images.
         name: of the preset that is searched by.
     """
+    patch.setattr(latencies, "SECONDS", 0.0)
+    patch.setattr(known_latency, "SECONDS", 0.0)
     patch.setattr(preset, name, replace(getattr(preset, name), n_train=n_train, n_val=n_val))
     patch.setattr(
         run,

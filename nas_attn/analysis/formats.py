@@ -30,6 +30,8 @@ COLUMNS = (
     "macs",
     "parameters",
     "latency_ms",
+    "latency_ratio",
+    "batch_latency_ratio",
     "on_front",
     "is_control",
     "front_probability",
@@ -50,13 +52,13 @@ def ranking_json(
         top: how many rows; all where left out.
         per_class: IoU of each class by the id of each placement; left out where nothing is known of it.
     """
-    rows = [_row(row) | _of_classes(per_class.get(row.placement.id)) for row in ranking.rows[:top]]
+    rows = [_row(row, ranking) | _of_classes(per_class.get(row.placement.id)) for row in ranking.rows[:top]]
     return json.dumps(rows, indent=2, allow_nan=False)
 
 
 def ranking_rows(ranking: Ranking) -> list[dict[str, object]]:
     """A row for each placement, best first, as plain values by the names of ``COLUMNS``."""
-    return [_row(row) for row in ranking.rows]
+    return [_row(row, ranking) for row in ranking.rows]
 
 
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
@@ -70,22 +72,23 @@ def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in ranking.rows[:top]:
-        values = dict(zip(COLUMNS, _values(row), strict=True)) | {"placement": str(row.placement)}
+        values = dict(zip(COLUMNS, _values(row, ranking), strict=True)) | {"placement": str(row.placement)}
         writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values.values()])
     return file.getvalue()
 
 
-def _row(row: RankedPlacement) -> dict[str, object]:
-    return dict(zip(COLUMNS, _values(row), strict=True))
+def _row(row: RankedPlacement, ranking: Ranking) -> dict[str, object]:
+    return dict(zip(COLUMNS, _values(row, ranking), strict=True))
 
 
 def _of_classes(ious: Mapping[str, float | None] | None) -> dict[str, object]:
     return {} if ious is None else {"iou_per_class": dict(ious)}
 
 
-def _values(row: RankedPlacement) -> tuple[object, ...]:
-    """In the order of ``COLUMNS``."""
+def _values(row: RankedPlacement, ranking: Ranking) -> tuple[object, ...]:
+    """In the order of ``COLUMNS``; ratios of latencies are of what was timed together with the baseline."""
     iou, delta = row.iou_interval, row.delta_interval
+    single, batched = ranking.latency_of(row), ranking.batch_latency_of(row)
     return (
         row.rank,
         row.placement.id,
@@ -106,6 +109,8 @@ def _values(row: RankedPlacement) -> tuple[object, ...]:
         row.cost.macs,
         row.cost.parameters,
         row.cost.latency_ms,
+        single and single.ratio,
+        batched and batched.ratio,
         row.on_front,
         row.control is not None,
         row.front_probability,

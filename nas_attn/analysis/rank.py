@@ -10,11 +10,19 @@ from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.evidence import Estimate, Evidence
 from nas_attn.analysis.order import COSTS, expected_ious, front_of, order_of
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.timed import timed_by
 from nas_attn.errors import UsageError, did_you_mean
+from nas_attn.latencies import LatencyTable
 from nas_attn.record import TrialRecord
 
 
-def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: float = 0.95) -> Ranking:
+def rank(
+    records: Sequence[TrialRecord],
+    *,
+    cost: str = "macs",
+    confidence: float = 0.95,
+    latencies: LatencyTable | None = None,
+) -> Ranking:
     """Rank the placements of a study by the IoU, or other metric of the records, to expect of each.
 
     - Only complete runs of one budget count (``runs.select_runs``), without those that collapsed
@@ -34,11 +42,13 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         records: of one study, in any order.
         cost: second axis of the front: ``macs``, ``parameters``, ``latency`` or ``memory``.
         confidence: of all intervals, above 0 and below 1.
+        latencies: of placements that were timed together, in whose unit all are told (``timed_by``); those of the
+            trials themselves where left out.
     Raises:
         UsageError: the cost is unknown or the confidence is out of its range.
     """
     _check(cost, confidence)
-    evidence = Evidence.of(records)
+    evidence = Evidence.of(timed_by(records, latencies))
     ious = expected_ious(evidence)
     rows = [_row(evidence, number, ious, confidence) for number in range(len(ious))]
     front, order = front_of(evidence, ious, cost), order_of(evidence, ious, cost)
@@ -66,6 +76,7 @@ def rank(records: Sequence[TrialRecord], *, cost: str = "macs", confidence: floa
         metric=metric_of(records),
         image_groups=evidence.image_groups,
         fewest_groups_of_a_class=evidence.fewest_groups_of_a_class,
+        latencies=latencies,
     )
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from nas_attn.analysis.noise import Noise
 from nas_attn.analysis.runs import LeftOut
 from nas_attn.budget import Budget
+from nas_attn.latencies import Latency, LatencyTable
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost
@@ -116,6 +117,7 @@ class Ranking:
         image_groups: over how many groups of images the intervals are, besides the seeds; None where they are over
             seeds only, since the study did not keep its counts by image.
         fewest_groups_of_a_class: in how many of these groups the rarest class occurs; None likewise.
+        latencies: of the placements that were timed together; None where none were.
     """
 
     rows: tuple[RankedPlacement, ...]
@@ -130,6 +132,7 @@ class Ranking:
     metric: Metric = METRICS[MEAN_IOU]
     image_groups: int | None = None
     fewest_groups_of_a_class: int | None = None
+    latencies: LatencyTable | None = None
 
     def __repr__(self) -> str:
         return f"<ranking of {len(self.rows)} placements by {self.metric.name} and {self.cost}>"
@@ -138,3 +141,11 @@ class Ranking:
     def budget(self) -> Budget | None:
         """Of all runs that were used; None where there are none."""
         return self.left_out.budget
+
+    def latency_of(self, row: RankedPlacement) -> Latency | None:
+        """How long one image takes, where the placement was timed together with the baseline; else None."""
+        return None if self.latencies is None else self.latencies.of(row.placement)
+
+    def batch_latency_of(self, row: RankedPlacement) -> Latency | None:
+        """The same of a batch."""
+        return None if self.latencies is None else self.latencies.batch_of(row.placement)

@@ -14,6 +14,7 @@ from nas_attn.budget import Budget
 from nas_attn.config.settings import Foreground, Loss, MetricName
 from nas_attn.document import Read, shown
 from nas_attn.errors import ExportError
+from nas_attn.latencies import LatencyTable
 from nas_attn.losses import CE_DICE, weight_problem
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.networks import Network
@@ -92,6 +93,8 @@ class Results:
         parameters: number of trainable parameters.
         latency_ms: of one image's forward pass; None where it was not measured.
         peak_memory_mib: of a training step; None where it was not measured.
+        latency_ratio: of the latency to the plain U-Net's, timed together; None where they were not.
+        latency_device: on which they were; empty where they were not.
     """
 
     rank: Annotated[int, Ge(1)]
@@ -104,10 +107,18 @@ class Results:
     parameters: Annotated[int, Ge(0)]
     latency_ms: float | None = None
     peak_memory_mib: float | None = None
+    latency_ratio: float | None = None
+    latency_device: str = ""
 
     @classmethod
-    def of(cls, row: RankedPlacement) -> Results:
-        """The results that a ranking holds of a placement."""
+    def of(cls, row: RankedPlacement, latencies: LatencyTable | None = None) -> Results:
+        """The results that a ranking holds of a placement.
+
+        Args:
+            row: of the ranking.
+            latencies: of the ranking.
+        """
+        timed = None if latencies is None else latencies.of(row.placement)
         return cls(
             rank=row.rank,
             iou_mean=row.iou_mean,
@@ -119,6 +130,8 @@ class Results:
             parameters=row.cost.parameters,
             latency_ms=row.cost.latency_ms,
             peak_memory_mib=row.cost.peak_memory_mib,
+            latency_ratio=None if timed is None else timed.ratio,
+            latency_device="" if timed is None or latencies is None else latencies.device,
         )
 
 

@@ -30,6 +30,7 @@ VERBS = {
     "import": "bring back a study whose database was lost",
     "verdict": "the answer of a study: better, equivalent or undecided",
     "rank": "rank the placements of a study",
+    "latency": "time the leading placements of a study together",
     "effects": "what each attention adds at each location of a study",
     "verify": "run the winner again with fresh seeds, judged on the test data",
     "report": "write what a study found as one page",

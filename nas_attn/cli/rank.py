@@ -36,15 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the ranking."""
-    from nas_attn.analysis import rank, ranking_csv, ranking_json
+    from nas_attn.analysis import ranking_csv, ranking_json
     from nas_attn.analysis.per_class import ranked_ious
+    from nas_attn.study.answer import ranking_of
     from nas_attn.study.setup.find import open_study
 
     if arguments.top is not None and arguments.top < 1:
         raise UsageError(f"--top: {arguments.top} must be a whole number of at least 1")
     ledger = open_study(arguments.study, arguments.storage)
     records = _judged(ledger, arguments)
-    ranking = rank(records, cost=arguments.cost or ledger.identity["cost"])
+    ranking = ranking_of(ledger, records, arguments.cost)
     if arguments.json:
         classes = ledger.context.get("classes", ())
         say(ranking_json(ranking, arguments.top, ranked_ious(records, ranking, classes)))

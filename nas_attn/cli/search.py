@@ -70,10 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
 
         check_logger(arguments.logger)
     from nas_attn.study.setup.begin import as_new
+    from nas_attn.study.setup.known_latency import with_known_latency
     from nas_attn.study.setup.resolve import resolve
 
     resolved = resolve(request)
-    resolved = as_new(resolved) if arguments.as_new else resolved
+    resolved = with_known_latency(as_new(resolved) if arguments.as_new else resolved)
     status = _search(resolved, wide_console(), dry=arguments.dry_run, logger=arguments.logger)
     if arguments.dry_run:
         return status

@@ -25,11 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.analysis.verdict import verdict_json
     from nas_attn.study.answer import answer_of
     from nas_attn.study.setup.find import open_study
+    from nas_attn.wording.costs import disagreement_notes
     from nas_attn.wording.verdicts import answer_sentences
 
     given = given_settings(arguments, ("worth", "metric"))
     ledger = open_study(arguments.study, arguments.storage)
     verdict = answer_of(ledger, **given)  # type: ignore[arg-type]  # given_settings has judged both
-    sentences = answer_sentences(ledger.name, verdict)
+    sentences = (*answer_sentences(ledger.name, verdict), *disagreement_notes(verdict.ranking))
     say(verdict_json(ledger.name, verdict, sentences) if arguments.json else "\n".join(sentences))
     return 0

@@ -76,8 +76,8 @@ def _verified(
     arguments: argparse.Namespace, request: JoinRequest, console: Console
 ) -> tuple[VerifiedClaim, tuple[str, ...]]:
     """The verification, and the names of the classes."""
-    from nas_attn.analysis import rank
     from nas_attn.data import absent_classes
+    from nas_attn.study.answer import ranking_of
     from nas_attn.study.claim import Claim
     from nas_attn.study.setup.find import open_study
     from nas_attn.study.setup.join import resolve_joined
@@ -91,7 +91,7 @@ def _verified(
     # What can be wrong with the study is told before its data are read.
     ledger = open_study(request.study, request.storage)
     records = ledger.records()
-    claim = Claim.of(records, rank(records, cost=ledger.identity["cost"]), arguments.pick)
+    claim = Claim.of(records, ranking_of(ledger, records), arguments.pick)
     resolved, folder, _ = resolve_joined(request)
     tell(f"{describe(claim.winner)}, the baseline" + (f" and {claim.control_name}" if claim.control else ""))
     if resolved.settings.folds:

@@ -163,7 +163,8 @@ class StudyRequest:
     max_macs: _Ceiling | None = _setting(None, _NETWORK, "ceiling of the MACs", "the space's")
     max_parameters: _Ceiling | None = _setting(None, _NETWORK, "ceiling of the parameters", "the space's")
     max_cost: _Ceiling | None = _setting(
-        None, _NETWORK, "ceiling of what --cost names, where that is macs or parameters", "none")
+        None, _NETWORK,
+        "ceiling of what --cost names, but for memory; latency in milliseconds or multiples", "none")
     finalists: _Share = _setting(
         0.25, _STATISTICS, "share of the trials that repeats the leading placements with further seeds")
     worth: _Worth | None = _setting(

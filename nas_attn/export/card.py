@@ -126,8 +126,10 @@ def _searched_costs(subject: Subject, parameters: int, macs: int) -> Iterator[tu
         yield "in the search", f"{results.parameters:,} parameters, {amount(results.macs)} MACs"
     name = subject.architecture.network.input_name
     device = subject.architecture.found.device if subject.architecture.found else ""
+    device = results.latency_device or device
     if results.latency_ms is not None:
-        yield "latency", f"{results.latency_ms:.3g} ms for one {name}{f' on {device}' if device else ''}"
+        ratio = "" if results.latency_ratio is None else f", {results.latency_ratio:.2f}x the baseline's"
+        yield "latency", f"{results.latency_ms:.3g} ms for one {name}{f' on {device}' if device else ''}{ratio}"
     if results.peak_memory_mib is not None:
         yield "memory of a training step", f"{results.peak_memory_mib:.3g} MiB"
 

@@ -61,7 +61,7 @@ class Ceiling:
                 return cls("absolute", int(value))
         raise SpaceError(f"{shown(written)} is no ceiling; {HOW_TO_WRITE}")
 
-    def bound(self, plain: int | None) -> float:
+    def bound(self, plain: float | None) -> float:
         """The ceiling as a number.
 
         Args:

@@ -13,7 +13,7 @@ from nas_attn.models.start_versions import start_versions, unsaid_version
 from nas_attn.strategy.plan import Plan
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
-    from nas_attn.space import SearchSpace
+    from nas_attn.space import Ceiling, SearchSpace
     from nas_attn.training import Precision, Recipe
     from nas_attn.training.evaluation import DataSource
 
@@ -55,6 +55,7 @@ class StudySettings:
         folds: the fold of each training and then of each validation image, or clip; empty where the split is that
             of the data.
         split: where memory runs out, a batch is gone through in parts, if that does not change the result.
+        max_latency: ceiling of the latency, in whole milliseconds or over the plain U-Net's; None without one.
     """
 
     study: str
@@ -87,6 +88,7 @@ class StudySettings:
     outside: tuple[tuple[str, str], ...] = ()
     stop: bool = False
     worth: float | None = None
+    max_latency: Ceiling | None = None
 
     @property
     def n_folds(self) -> int:
@@ -138,6 +140,8 @@ class StudySettings:
             asked["screening seeds"] = self.n_screening_seeds
         if self.folds:
             asked["folds"] = self.n_folds
+        if self.max_latency is not None:
+            asked["max latency"] = str(self.max_latency)
         if self.split:
             asked["out of memory"] = "split"
         if self.outside:

@@ -24,9 +24,20 @@ def answer_of(ledger: Ledger, *, worth: float | None = None, metric: str | None 
         UsageError: the study has no such metric.
     """
     records = ledger.records() if metric is None else judged_by(ledger.records(), metric)
-    ranking = rank(records, cost=ledger.identity["cost"])
+    ranking = ranking_of(ledger, records)
     verifications = read_verifications(ledger) if metric is None else ()
     return answer_by(ledger, records, ranking, verifications, worth=worth)
+
+
+def ranking_of(ledger: Ledger, records: Sequence[TrialRecord], cost: str | None = None) -> Ranking:
+    """The ranking of a study, with the latencies of the placements that were timed together.
+
+    Args:
+        ledger: of the study.
+        records: its trials.
+        cost: second axis of the front; that of the study where left out.
+    """
+    return rank(records, cost=cost or ledger.identity["cost"], latencies=ledger.latencies)
 
 
 def answer_by(

@@ -29,11 +29,13 @@ from nas_attn.study.answer import answer_by
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.rescued import Rescued, write_rescued
 from nas_attn.study.database.storage import describe_storage, url_without_password
+from nas_attn.study.latencies import latencies_at_end
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import Listener, Rescue, run_trials
 from nas_attn.study.packed import packed_images
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.known_latency import as_begun, with_known_latency
 from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import architecture_of
@@ -104,7 +106,8 @@ def run_study(
         resolved: the search.
         listener: called with all records whenever one of them changes.
         follow: told now and then how far the trials are that run in processes of this machine.
-        pool: who evaluates; None starts one process for each worker.
+        pool: who evaluates; None starts one process for each worker, and in the end times the leading placements
+            together on this machine.
     Raises:
         StudyError: the study was made with other settings, is being searched already, or cannot be stored; its
             folder and the data contain one another; or files in its folder are not its own.
@@ -113,15 +116,21 @@ def run_study(
     settings = resolved.settings
     folder = StudyFolder.of(settings.study)
     existing(resolved)  # what is wrong is told before anything is written
+    resolved = with_known_latency(resolved)
     folder.make()
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
+        resolved = as_begun(resolved, ledger)
         rescue = _rescue(ledger, resolved, folder)
         records = _searched(
             resolved, folder, ledger, listener, partial(_workers, resolved, folder, "worker", follow, pool)
         )
-        ranking = rank(records, cost=settings.cost)
         try:
+            latencies = ledger.latencies
+            if pool is None:
+                found = rank(records, cost=settings.cost)
+                latencies = latencies_at_end(ledger, found, settings.devices[0])
+            ranking = rank(records, cost=settings.cost, latencies=latencies)
             answer = answer_by(ledger, records, ranking, read_verifications(ledger))
             exported = _export(ledger, records, answer, folder)
         except LostStorageError as error:

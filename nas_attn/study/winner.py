@@ -60,7 +60,7 @@ def architecture_of(
             **_training(identity["recipe"]),
         ),
         multi_label=bool(identity["recipe"].get("multi_label", False)),
-        results=Results.of(row),
+        results=Results.of(row, ranking.latencies),
         verified=Verified.of(verified, len(verifications)) if verified else None,
     )
 

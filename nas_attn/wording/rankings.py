@@ -8,6 +8,7 @@ from nas_attn.analysis.gains import MOST_RUNS
 from nas_attn.analysis.order import COSTS
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.runs import LeftOut
+from nas_attn.wording.costs import cost_text, latency_notes
 from nas_attn.wording.numbers import bounds, counted, points, ranges
 from nas_attn.wording.placements import describe, in_words
 
@@ -19,7 +20,7 @@ _UNDECIDED = "no placement has been tested with several fresh seeds yet."
 
 def ranking_verdict(ranking: Ranking) -> str:
     """What a ranking says, in one or two sentences: a claim only where fresh runs show it."""
-    rows, plain, word = ranking.rows, ranking.plain, ranking.metric.word
+    rows, plain = ranking.rows, ranking.plain
     if not rows:
         return "Nothing to rank: no trial is complete."
     if plain is None:
@@ -29,14 +30,14 @@ def ranking_verdict(ranking: Ranking) -> str:
         return "Only the baseline was evaluated."
     better = [row for row in others if row.better_than_plain is Versus.BETTER]
     if better:
-        return f"Better than the baseline: {_claim(better[0], plain, word)}{_more(better)}{_ties(rows)}."
+        return f"Better than the baseline: {_claim(better[0], ranking)}{_more(better)}{_ties(rows)}."
     tested = [row for row in others if row.tested]
     if not tested or all(row.delta_interval is None for row in tested):
         promising = max(others, key=lambda row: row.iou_expected)
-        return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, plain, word)}."
+        return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, ranking)}."
     return (
         f"No placement is shown to be better than the baseline{_ties(rows)}. "
-        f"First with attention is {_claim(tested[0], plain, word)}."
+        f"First with attention is {_claim(tested[0], ranking)}."
     )
 
 
@@ -45,7 +46,14 @@ def ranking_notes(ranking: Ranking) -> tuple[str, ...]:
     left_out = left_out_notes(ranking.left_out)
     if not ranking.rows:
         return left_out
-    return (*left_out, *_comparison(ranking), *_collapses(ranking), *_images(ranking), *_costs(ranking))
+    return (
+        *left_out,
+        *_comparison(ranking),
+        *_collapses(ranking),
+        *_images(ranking),
+        *_costs(ranking),
+        *latency_notes(ranking),
+    )
 
 
 def left_out_notes(left_out: LeftOut) -> tuple[str, ...]:
@@ -79,13 +87,13 @@ def named(row: RankedPlacement) -> str:
     return f"{words} [reference]" if row.control in words else f"{words} [reference: {row.control}]"
 
 
-def _claim(row: RankedPlacement, plain: RankedPlacement, word: str) -> str:
+def _claim(row: RankedPlacement, ranking: Ranking) -> str:
     """A placement, what it gains and what it costs."""
-    ratio = row.cost.macs / plain.cost.macs if plain.cost.macs else 1.0
+    word = ranking.metric.word
     collapsed = f"; it collapsed in {row.n_collapsed} of {row.n_runs} runs" if row.n_collapsed else ""
     return (
-        f"{in_words(row.placement)}, expected gain {gained(row)} {word} points ({_basis(row)}) for {ratio:.2f}x "
-        f"MACs{collapsed}"
+        f"{in_words(row.placement)}, expected gain {gained(row)} {word} points ({_basis(row)}) for "
+        f"{cost_text(row, ranking)}{collapsed}"
     )
 
 

@@ -33,6 +33,8 @@ KEYS = [
     "macs",
     "parameters",
     "latency_ms",
+    "latency_ratio",
+    "batch_latency_ratio",
     "on_front",
     "is_control",
     "front_probability",
@@ -84,6 +86,8 @@ def test_what_is_not_known_is_null(record: Make, numbered: Make) -> None:
         "delta_ci_low",
         "delta_ci_high",
         "latency_ms",
+        "latency_ratio",
+        "batch_latency_ratio",
         "front_probability",
     ]
     assert "NaN" not in text

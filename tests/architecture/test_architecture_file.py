@@ -87,7 +87,9 @@ def test_no_field_of_a_part_is_lost(architecture: Architecture, kinds: Kinds) ->
             folds=5,
             metric="mean-dice",
         ),
-        results=replace(architecture.results, peak_memory_mib=12.5),
+        results=replace(
+            architecture.results, peak_memory_mib=12.5, latency_ratio=1.25, latency_device="cpu: x, 1 thread"
+        ),
         verified=replace(architecture.verified, collapsed=2),
     )
     for part in (whole.found, budget, whole.results, whole.verified):
@@ -211,6 +213,8 @@ def architectures(draw: st.DrawFn, kinds: Kinds) -> Architecture:
         parameters=st.integers(0, 10**12),
         latency_ms=st.none() | NUMBERS,
         peak_memory_mib=st.none() | NUMBERS,
+        latency_ratio=st.none() | NUMBERS,
+        latency_device=WORDS,
     )
     return Architecture(
         network=network,

@@ -46,6 +46,7 @@ MISTAKES = {
     "unknown verb, none near": ("xyz", ["unknown verb 'xyz'; known: attentions, completion, dashboard, "]),
     "unknown option before the verb": ("--verson", ["unknown option '--verson'; did you mean '--version'?"]),
     "search, option": ("search --spcae x", ["unknown option '--spcae'; did you mean '--space'?"]),
+    "latency, option": ("latency s --sise 32", ["unknown option '--sise'; did you mean '--size'?"]),
     "search, two options": (
         "search --trails 20 --sede=3",
         ["unknown option '--trails'; did you mean '--trials'?", "unknown option '--sede'; did you mean '--seed'?"],

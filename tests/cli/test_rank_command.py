@@ -32,6 +32,8 @@ KEYS = [
     "macs",
     "parameters",
     "latency_ms",
+    "latency_ratio",
+    "batch_latency_ratio",
     "on_front",
     "is_control",
     "front_probability",

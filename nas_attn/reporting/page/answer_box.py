@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_attn.analysis import RankedPlacement, cost_of
+from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.verdict import Decision, StudyVerdict
 from nas_attn.analysis.verification import Verdict
+from nas_attn.architecture.pick import UNITS
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.labels import delta
 from nas_attn.reporting.page.markup import safe
 from nas_attn.reporting.page.verification import leading
+from nas_attn.wording.costs import COST_WORDS, percent_more
 from nas_attn.wording.numbers import amount, bounds, counted, points, size
 
 _ANSWERS = {Decision.BETTER: "Yes", Decision.EQUIVALENT: "No", Decision.UNDECIDED: "Not decided"}
@@ -20,7 +23,6 @@ _VERIFIED = {
     Verdict.REFUTED: "yes, refuted",
     Verdict.NOT_SHOWN: "yes, not shown",
 }
-_COSTS = {"macs": "MACs", "parameters": "parameters", "latency": "ms", "memory": "MiB of training"}
 
 
 def answer_box(facts: StudyFacts) -> str:
@@ -57,13 +59,17 @@ def _gain(verdict: StudyVerdict, row: RankedPlacement) -> tuple[str, str]:
 
 
 def _cost(facts: StudyFacts, row: RankedPlacement) -> tuple[str, str]:
-    """In the cost that the study weighs."""
-    name, plain = facts.ranking.cost, facts.ranking.plain
-    value = cost_of(row, name)
-    base = None if plain is None else cost_of(plain, name)
-    if value is None or not base:
-        return "-", _COSTS[name]
-    return f"{100 * (value / base - 1):+.1f} % {_COSTS[name]}", f"{amount(value)} for {amount(base)}"
+    """The latency where it was timed with the baseline's, else the cost that the study weighs; MACs beside."""
+    ranking = facts.ranking
+    latency = ranking.latency_of(row)
+    name = ranking.cost if latency is None else "latency"
+    if (ratio := cost_ratio(row, ranking, name)) is None or ranking.plain is None:
+        return "-", COST_WORDS[name]
+    value, base = (cost_of(one, name) or 0.0 for one in (row, ranking.plain))
+    beside = {other: cost_ratio(row, ranking, other) for other in (ranking.cost, "macs") if other != name}
+    others = [f"{percent_more(found)} {COST_WORDS[other]}" for other, found in beside.items() if found is not None]
+    amounts = f"{amount(value)} for {amount(base)}{UNITS[name]}"
+    return f"{percent_more(ratio)} {COST_WORDS[name]}", "; ".join([amounts, *others])
 
 
 def _verified(verdict: StudyVerdict) -> tuple[str, str]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from nas_attn.analysis import RankedPlacement, Ranking, cost_of
+from nas_attn.analysis import RankedPlacement, Ranking, cost_of, pareto_front
 from nas_attn.metric import Metric
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
 from nas_attn.reporting.page.labels import cost, cost_title, delta, hover, iou, milliseconds
 from nas_attn.wording.rankings import gained, named
 
 MOST_POINTS = 600
+_LEAST_TIMED = 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class FrontData:
         total: how many placements have the cost.
         cost: name of the cost.
         metric: by which they are judged.
+        timed: only placements whose latency was timed together are shown.
     """
 
     rows: tuple[RankedPlacement, ...]
@@ -34,6 +36,7 @@ class FrontData:
     total: int
     cost: str
     metric: Metric
+    timed: bool = False
 
 
 def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
@@ -45,6 +48,19 @@ def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
     known = [row for row in ranking.rows if cost_of(row, ranking.cost) is not None]
     front = sorted((row for row in known if row.on_front), key=lambda row: cost_of(row, ranking.cost) or 0.0)
     return FrontData(tuple(_thinned(known, most)), tuple(front), len(known), ranking.cost, ranking.metric)
+
+
+def timed_front_data(ranking: Ranking) -> FrontData | None:
+    """The placements that were timed together against their latency, and the front of these alone.
+
+    None where fewer than three were, or where latency is the cost of the ranking and ``front_data`` has it.
+    """
+    timed = [row for row in ranking.rows if ranking.latency_of(row) is not None]
+    if len(timed) < _LEAST_TIMED or ranking.cost == "latency":
+        return None
+    on_front = pareto_front([(row.iou_expected, cost_of(row, "latency") or 0.0) for row in timed])
+    front = sorted((timed[number] for number in on_front), key=lambda row: cost_of(row, "latency") or 0.0)
+    return FrontData(tuple(timed), tuple(front), len(timed), "latency", ranking.metric, timed=True)
 
 
 def front_chart(data: FrontData, input_name: str = "image") -> Chart:
@@ -60,14 +76,15 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
         if len(data.rows) < data.total
         else ""
     )
+    which = " Shown is what was timed together; the front is of these placements." if data.timed else ""
     return Chart(
-        name="front",
-        title="Gain against cost",
+        name="timed-front" if data.timed else "front",
+        title=f"Gain against {'latency' if data.timed else 'cost'}",
         caption=(
             f"Each mark is a placement at its gain in the ranking: the paired difference to the baseline in "
             f"{word} points that is to be expected, given all runs. Intervals of what was measured stand above, "
             "against the baseline. The line is the Pareto front: nothing left of it is expected to be as good. "
-            f"Point at a mark to read its placement, click it to draw it.{thinned}"
+            f"Point at a mark to read its placement, click it to draw it.{which}{thinned}"
         ),
         figure=_figure(data, cost_title(data.cost, input_name)),
         table=_table(data),
@@ -169,10 +186,10 @@ def _table(data: FrontData) -> Table:
             str(row.n_seeds),
             cost(cost_of(row, data.cost)),
             *_latency(data, row),
-            "yes" if row.on_front else "",
+            "yes" if row in data.front else "",
             "-" if row.front_probability is None else f"{row.front_probability:.0%}",
         )
-        for row in sorted(data.rows, key=lambda row: (not row.on_front, row.rank))
+        for row in sorted(data.rows, key=lambda row: (row not in data.front, row.rank))
     ]
     headers = (
         "rank",

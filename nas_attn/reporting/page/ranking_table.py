@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from nas_attn.analysis import RankedPlacement, Ranking
-from nas_attn.reporting.page.labels import delta, iou, milliseconds
+from nas_attn.reporting.page.labels import delta, iou
 from nas_attn.reporting.page.markup import cell_markup, list_markup
+from nas_attn.wording.costs import BY_TRIALS, latency_text
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, named, ranking_notes
 
@@ -28,16 +29,18 @@ def ranking_markup(ranking: Ranking) -> str:
             "gain x100",
             "measured x100",
             "seeds",
-            "MACs",
             *(["ms"] * timed),
+            "MACs",
             "parameters",
             "on the Pareto front",
             "",
         )
     )
-    body = "".join(_ranking_row(row, drawable=len(ranking.rows) > 1, timed=timed) for row in rows)
+    body = "".join(_ranking_row(row, ranking, timed=timed) for row in rows)
     more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
     signs = "* on the Pareto front, = not distinguishable from the first, ! unstable"
+    if any(row.cost.latency_ms is not None and ranking.latency_of(row) is None for row in rows):
+        signs += f", {BY_TRIALS} timed by the trials themselves, beside other work"
     return (
         f'<div class="wide"><table><caption>{more}{signs}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{list_markup(ranking_notes(ranking))}"
@@ -49,13 +52,13 @@ def table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
     return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.control is not None)
 
 
-def _ranking_row(row: RankedPlacement, *, drawable: bool, timed: bool) -> str:
+def _ranking_row(row: RankedPlacement, ranking: Ranking, *, timed: bool) -> str:
     tied = row.tied_with_best and row.rank > 1
     signs = ("*" if row.on_front else "") + ("=" if tied else "") + ("!" if row.unstable else "")
     button = (
         f'<button type="button" data-placement="{row.placement.id}" '
         f'aria-label="draw {escape(named(row))}">draw</button>'
-        if drawable
+        if len(ranking.rows) > 1
         else ""
     )
     cells = (
@@ -65,8 +68,8 @@ def _ranking_row(row: RankedPlacement, *, drawable: bool, timed: bool) -> str:
         gained(row),
         delta(row),
         str(row.n_seeds),
+        *([latency_text(row, ranking)] * timed),
         amount(row.cost.macs),
-        *([milliseconds(row.cost.latency_ms)] * timed),
         amount(row.cost.parameters),
         "-" if row.front_probability is None else f"{row.front_probability:.0%}",
     )

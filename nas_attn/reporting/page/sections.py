@@ -19,7 +19,7 @@ from nas_attn.reporting.page.differences import compared_rows, differences_chart
 from nas_attn.reporting.page.drawing import draw_unet
 from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.facts import StudyFacts
-from nas_attn.reporting.page.front import front_chart, front_data
+from nas_attn.reporting.page.front import front_chart, front_data, timed_front_data
 from nas_attn.reporting.page.labels import cost_title, delta, iou, percent
 from nas_attn.reporting.page.markup import (
     chart_markup,
@@ -33,6 +33,7 @@ from nas_attn.reporting.page.markup import (
 from nas_attn.reporting.page.ranking_table import ranking_markup, table_rows
 from nas_attn.reporting.page.rungs import convergence_chart, rungs_chart
 from nas_attn.reporting.page.verification import holding_lines, leading
+from nas_attn.wording.costs import latency_text
 from nas_attn.wording.effects import effect_notes, effect_sentences
 from nas_attn.wording.numbers import amount, points
 from nas_attn.wording.rankings import gained, named, ranking_notes
@@ -92,7 +93,9 @@ def charts_of(facts: StudyFacts) -> Iterator[Chart]:
 def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
     """The placements that a reader may ask the page to draw: all that it shows."""
     data = front_data(facts.ranking)
-    shown = {row.rank: row for row in (*data.rows, *table_rows(facts.ranking), *compared_rows(facts.ranking))}
+    timed = timed_front_data(facts.ranking)
+    marked = (*data.rows, *(timed.rows if timed else ()))
+    shown = {row.rank: row for row in (*marked, *table_rows(facts.ranking), *compared_rows(facts.ranking))}
     return [shown[rank] for rank in sorted(shown)]
 
 
@@ -105,13 +108,12 @@ def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]
         ("expected gain over the baseline, points", gained(row)),
         ("measured gain, points", delta(row)),
         ("seeds", str(row.n_seeds)),
+        (cost_title("latency", facts.network.input_name), latency_text(row, facts.ranking)),
         (cost_title("macs", facts.network.input_name), amount(row.cost.macs) + ratio),
         ("parameters", amount(row.cost.parameters)),
     ]
     if row.front_probability is not None:
         found.append(("on the Pareto front with a chance of", f"{row.front_probability:.0%}"))
-    if row.cost.latency_ms is not None:
-        found.append((cost_title("latency", facts.network.input_name), f"{row.cost.latency_ms:.3g}"))
     return [(name, text) for name, text in found if text != "-"]
 
 
@@ -166,9 +168,12 @@ def _differences_charts(facts: StudyFacts) -> Iterator[Chart]:
 
 
 def _front_charts(facts: StudyFacts) -> Iterator[Chart]:
+    name = facts.network.input_name
+    if (timed := timed_front_data(facts.ranking)) is not None:
+        yield front_chart(timed, name)
     data = front_data(facts.ranking)
     if len(data.rows) > 1:
-        yield front_chart(data, facts.network.input_name)
+        yield front_chart(data, name)
 
 
 def _front(facts: StudyFacts) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 
 from nas_attn import __version__
-from nas_attn.analysis import Ranking, rank
+from nas_attn.analysis import Ranking
 from nas_attn.analysis.convergence import plain_convergence
 from nas_attn.analysis.effects import study_effects
 from nas_attn.budget import Budget
@@ -27,7 +27,7 @@ from nas_attn.record import State, TrialRecord
 from nas_attn.reporting.page import AddedCost, Panels, StudyFacts
 from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
-from nas_attn.study.answer import answer_by
+from nas_attn.study.answer import answer_by, ranking_of
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.verified import read_verifications
 from nas_attn.wording.convergence import convergence_sentence
@@ -58,7 +58,7 @@ def report_facts(
         UsageError: the cost is unknown.
     """
     records = ledger.records()
-    ranking, verifications = rank(records, cost=cost or ledger.identity["cost"]), read_verifications(ledger)
+    ranking, verifications = ranking_of(ledger, records, cost), read_verifications(ledger)
     space = study_space(ledger)
     verdict = answer_by(ledger, records, ranking, verifications)
     budget = ranking.budget or study_budget(ledger)

@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.metric import MEAN_IOU
+from nas_attn.wording.costs import BY_TRIALS
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ranking_verdict
 
@@ -54,25 +56,28 @@ def _wide(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     remembered = ranking.cost == "memory"
     table = _empty("id")
     table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
-    _add_numbers(table, f"{ranking.metric.word} x100", "gain", "measured", "seeds", "MACs", "params")
-    _add_numbers(table, *["ms"] * timed, *["MiB"] * remembered)
+    _add_numbers(table, f"{ranking.metric.word} x100", "gain", "measured", "seeds")
+    _add_numbers(table, *[_latency_title(ranking)] * timed, "MACs", "params", *["MiB"] * remembered)
     table.add_column("", no_wrap=True)
     for row in rows:
-        extra = [_measured(row.cost.latency_ms)] * timed + [_measured(row.cost.peak_memory_mib)] * remembered
-        table.add_row(*_cells(row, ranking), *extra, _marks(row))
+        *cells, macs, parameters = _cells(row, ranking)
+        latency = [_latency(row, ranking)] * timed
+        memory = [_measured(row.cost.peak_memory_mib)] * remembered
+        table.add_row(*cells, *latency, macs, parameters, *memory, _marks(row))
     return table
 
 
 def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     """Rank, placement, difference and marks, with the score and the cost in the fewest letters."""
-    table = _empty()
+    table, timed = _empty(), ranking.latencies is not None
     table.add_column("placement", overflow="fold")
-    _add_numbers(table, ranking.metric.word, "gain", "measured", "MACs")
+    _add_numbers(table, ranking.metric.word, "gain", "measured", *[_latency_title(ranking)] * timed, "MACs")
     table.add_column("", no_wrap=True)
     for row in rows:
         rank, _, placement, _, gain, tested, *_ = _cells(row, ranking)
         score, macs = Text(f"{100 * row.iou_mean:.1f}"), Text(_ratio(row, ranking.plain) or amount(row.cost.macs))
-        table.add_row(rank, placement, score, gain, tested, macs, _marks(row))
+        latency = [_latency(row, ranking)] * timed
+        table.add_row(rank, placement, score, gain, tested, *latency, macs, _marks(row))
     return table
 
 
@@ -121,6 +126,18 @@ def _ratio(row: RankedPlacement, plain: RankedPlacement | None) -> str:
     return f"{row.cost.macs / plain.cost.macs:.2f}x" if plain and plain.cost.macs else ""
 
 
+def _latency_title(ranking: Ranking) -> str:
+    return "ms" if ranking.latencies is None else "time"
+
+
+def _latency(row: RankedPlacement, ranking: Ranking) -> Text:
+    """Its ratio to the baseline's where placements were timed together, else milliseconds."""
+    if ranking.latencies is None:
+        return _measured(row.cost.latency_ms)
+    ratio, mark = cost_ratio(row, ranking, "latency"), "" if ranking.latency_of(row) else BY_TRIALS
+    return Text("-" if ratio is None else f"{mark}{ratio:.2f}x")
+
+
 def _measured(value: float | None) -> Text:
     return Text("-" if value is None else f"{value:.3g}")
 
@@ -152,6 +169,9 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
         notes.append(_intervals(ranking, ranking.noise.pair))
     if ranking.n_tested:
         notes.append("Order: what was tested, by gain; then what was only tried.")
+    if any(row.cost.latency_ms is not None and ranking.latency_of(row) is None for row in rows):
+        mark = "ms" if ranking.latencies is None else f"{BY_TRIALS} "
+        notes.append(f"{mark} timed by the trials themselves, beside other work.")
     if len(rows) < len(ranking.rows):
         notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
     return [*notes, *ranking_notes(ranking)]

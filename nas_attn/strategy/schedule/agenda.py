@@ -8,12 +8,12 @@ from functools import cached_property, lru_cache
 from itertools import count, islice, takewhile
 from statistics import fmean
 
-from nas_attn.analysis import collapsed_seeds
+from nas_attn.analysis import COSTS, collapsed_seeds
 from nas_attn.analysis.detection import n_places
 from nas_attn.analysis.verdict import is_equivalent
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
-from nas_attn.record import Role, TrialRecord
+from nas_attn.record import Cost, Role, TrialRecord
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.evaluation import Evaluation, run_key
 from nas_attn.strategy.plan import Plan
@@ -285,8 +285,15 @@ class Agenda:
 
     def allowed(self, placement: Placement) -> bool:
         """Whether a placement keeps the limits of the space."""
-        limits = self._settings.space.limits
-        return not limits.reasons(self._costs(placement), self._costs.plain)
+        limits, cost, plain = self._settings.space.limits, self._costs(placement), self._costs.plain
+        return not limits.reasons(cost, plain) and self._fast_enough(cost, plain)
+
+    def _fast_enough(self, cost: Cost, plain: Cost) -> bool:
+        """Whether a latency keeps its ceiling; where no latency is known before it is measured, all do."""
+        ceiling = self._settings.max_latency
+        if ceiling is None or cost.latency_ms is None:
+            return True
+        return cost.latency_ms <= ceiling.bound(plain.latency_ms)
 
     def memory(self, placement: Placement) -> int:
         """Bytes that a training step takes with a placement, estimated without training it."""
@@ -295,7 +302,8 @@ class Agenda:
     def known_cost(self, placement: Placement) -> float:
         """The objective's cost where it is known without a measurement, else the MACs in its place."""
         cost = self._costs(placement)
-        return float(cost.parameters if self._settings.cost == "parameters" else cost.macs)
+        known = COSTS[self._settings.cost](cost)
+        return float(cost.macs if known is None else known)
 
     @cached_property
     def _memory(self) -> MemoryTable:

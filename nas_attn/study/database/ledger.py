@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from nas_attn.analysis import COSTS
 from nas_attn.budget import Budget
 from nas_attn.errors import LostStorageError, SpaceError, StudyError, UsageError
+from nas_attn.latencies import LatencyTable
 from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
@@ -34,7 +35,8 @@ from nas_attn.study.database.trials import NewTrial, StudyGoneError, Trials, Wri
 _IDENTITY = "nas_attn:identity"
 CONTEXT = "nas_attn:context"
 PLAN = "nas_attn:plan"
-OF_STUDIES = (_IDENTITY, CONTEXT, PLAN)
+LATENCIES = "nas_attn:latencies"
+OF_STUDIES = (_IDENTITY, CONTEXT, PLAN, LATENCIES)
 """Attributes of a study that say what it is."""
 MEASURED = "measured"
 """Attribute of a trial for readers."""
@@ -226,6 +228,20 @@ class Ledger:
     def write_plan(self, plan: Plan) -> None:
         """Tell all who search the study how far it is to go."""
         self._do(lambda: self._study.set_user_attr(PLAN, json.dumps(asdict(plan))))
+
+    @property
+    def latencies(self) -> LatencyTable | None:
+        """Of the placements that were timed together last; None where none were."""
+        if LATENCIES not in self._attributes():
+            return None
+        try:
+            return LatencyTable.from_dict(self._written(LATENCIES))
+        except _DAMAGES as error:
+            raise self._damaged(f"its attribute '{LATENCIES}'", error) from None
+
+    def write_latencies(self, latencies: LatencyTable) -> None:
+        """Keep the latencies of placements that were timed together."""
+        self._do(lambda: self._study.set_user_attr(LATENCIES, json.dumps(latencies.to_dict())))
 
     def claims(self) -> Claims:
         """Which trials this process has taken, and which the others have."""

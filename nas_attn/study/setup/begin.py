@@ -116,6 +116,8 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
             "data card": card_of(resolved.dataset).to_dict(),
             "added costs": _added_costs(resolved),
         }
+        if (latency := resolved.costs.latency) is not None:
+            context["latency model"] = latency.to_dict()
         with suppress(StudyExistsError):  # somebody else has begun it at the same moment
             return Ledger.create(url, settings.study, _identity(resolved), context, settings.cost)
     ledger = Ledger.open(url, settings.study)

@@ -24,6 +24,7 @@ from nas_attn.study.setup.begin import check_settings
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.find import find_folder, open_folder
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.known_latency import as_begun
 from nas_attn.study.setup.own_files import SPACE_MARK, check_storage, settings_mark
 from nas_attn.study.setup.repeat import write_whole
 from nas_attn.study.setup.request import kept_request
@@ -72,7 +73,7 @@ def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]
         )
     resolved = resolve(asked)
     check_settings(ledger, resolved)
-    return resolved, folder, ledger
+    return as_begun(resolved, ledger), folder, ledger
 
 
 def _found(request: JoinRequest) -> tuple[StudyFolder, Ledger]:

@@ -26,7 +26,7 @@ def study_values(resolved: Resolved, folder: StudyFolder) -> dict[str, Any]:
         data=resolved.settings.source.word,
         max_macs=None,
         max_parameters=None,
-        max_cost=None,
+        max_cost=resolved.request.max_cost if resolved.settings.max_latency else None,
         start=None,
     )
     values = request.to_dict()

@@ -170,6 +170,7 @@ def resolve(request: StudyRequest) -> Resolved:
         outside=outside_of(space, asked.strategy, request.data),
         stop=asked.stop,
         worth=None if asked.worth is None else asked.worth / 100,
+        max_latency=_ceiling(asked.max_cost) if asked.cost == "latency" else None,
     )
     _check_sizes(settings, dataset)
     _check_metric(settings, dataset)
@@ -212,12 +213,12 @@ def _contradictions(request: StudyRequest) -> list[str]:
         if request.steps not in (None, top):
             found.append(f"--steps {request.steps}: the ladder ends with {top} steps; give one of the two")
     if request.max_cost is not None:
-        if request.cost not in CEILINGS:
+        if request.cost == "memory":
             found.append(
                 f"--max-cost {request.max_cost}: {request.cost} is known only after a measurement, so it can't "
                 "limit what is proposed; use --max-macs or --max-parameters"
             )
-        elif getattr(request, CEILINGS[request.cost]) is not None:
+        elif request.cost in CEILINGS and getattr(request, CEILINGS[request.cost]) is not None:
             flag = CEILINGS[request.cost].replace("_", "-")
             found.append(f"--max-cost {request.max_cost}: --{flag} limits the same; give one of the two")
     return found

@@ -57,6 +57,8 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
         return _data(_READ[name], begun, asked)
     if name == "metric" and before not in METRICS:
         return ""  # begun before studies said by what they compare
+    if name == "max latency":
+        return "leave out --max-cost" if before is None else _give({"cost": "latency", "max_cost": before})
     if name == "folds" and before is None:
         return "leave out --folds"
     if name == "recipe.class_weights":
@@ -93,7 +95,7 @@ def _ceiling(difference: Difference, asked: StudyRequest) -> str:
     limit = difference.name.removeprefix("space.limits.")
     if limit not in CEILINGS.values():
         return ""
-    by_cost = asked.max_cost is not None and CEILINGS[asked.cost] == limit
+    by_cost = asked.max_cost is not None and CEILINGS.get(asked.cost) == limit
     if difference.before is not None:
         return _give({"max_cost" if by_cost else limit: difference.before})
     if by_cost or getattr(asked, limit) is not None:

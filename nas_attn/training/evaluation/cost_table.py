@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from nas_attn.latency_model import LatencyModel
 from nas_attn.models.attention import Fade, attention_at, gate_shape
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import KINDS
@@ -20,7 +21,7 @@ from nas_attn.training.metrics import count_macs, count_parameters
 
 
 class CostTable:
-    """Parameters and MACs of a network's placements, for an image, or a clip of them, of one size.
+    """Parameters and MACs of a network's placements, for an image, or a clip of them, of one size; and latency.
 
     Attention changes no size around it, so costs add up over the locations: the plain U-Net is counted once,
     and each choice once by itself, less the convolution in whose place it stands. The sums equal what counting
@@ -30,15 +31,20 @@ class CostTable:
         network: without its attention.
         height: H of an image in pixels.
         width: W of an image in pixels.
+        latency: of any placement; None where it is known of none before it is measured.
     """
 
-    def __init__(self, network: Network, height: int, width: int) -> None:
+    def __init__(self, network: Network, height: int, width: int, latency: LatencyModel | None = None) -> None:
+        self.network, self.latency = network, latency
+        self._size = height, width
         self._sites = {site.location: site for site in network.sites(height, width)}
         self._classes = network.classes
         self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
         plain = ghost_of(network)
         images = (network.frames, network.in_channels, height, width)
-        self.plain = Cost(count_parameters(plain), count_macs(plain, images))
+        self.plain = Cost(
+            count_parameters(plain), count_macs(plain, images), None if latency is None else latency.plain_ms
+        )
 
     def __call__(self, placement: Placement) -> Cost:
         """What the whole network costs with this placement."""
@@ -46,7 +52,12 @@ class CostTable:
         return Cost(
             parameters=self.plain.parameters + sum(parameters for parameters, _ in added),
             macs=self.plain.macs + sum(macs for _, macs in added),
+            latency_ms=None if self.latency is None else self.latency(placement),
         )
+
+    def with_latency(self, latency: LatencyModel) -> CostTable:
+        """The same with the latency of any placement."""
+        return CostTable(self.network, *self._size, latency)
 
     def increment(self, location: Location, spec: AttentionSpec) -> tuple[int, int]:
         """Parameters and MACs that an attention adds at a location; counted once for all sites of equal sizes.
@@ -54,12 +65,7 @@ class CostTable:
         Where it stands in for a convolution that costs more, they are negative.
         """
         if (location, spec) not in self._increments:
-            site = replace(self._sites[location], location=Location(Stage.BOTTLENECK))
-            family = KINDS[spec.kind].kind.family
-            if family is not Family.BLOCK:
-                site = replace(site, block_channels=None)
-            if family is not Family.CONVOLUTION:
-                site = replace(site, convolution=None)
+            site = alike(self._sites[location], spec)
             self._increments[location, spec] = added_cost(spec, site, self._classes)
         return self._increments[location, spec]
 
@@ -76,10 +82,10 @@ def ghost_of(network: Network) -> nn.Module:
 def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     """Parameters and MACs that an attention at a site adds to a network of K classes, for an image or a clip."""
     parameters, macs = own_cost(spec, site, classes)
-    if KINDS[spec.kind].kind.family is not Family.CONVOLUTION or dict(spec.options).get("start") == "identity":
+    with torch.device("meta"):
+        replaced = replaced_convolution(spec, site)
+    if replaced is None:
         return parameters, macs
-    bias = site.convolution is not None and site.convolution.bias
-    replaced = nn.Conv2d(site.channels, site.channels, 3, padding=1, bias=bias, device="meta")
     feature = (site.frames, site.channels, site.height, site.width)
     return parameters - count_parameters(replaced), macs - count_macs(replaced, feature)
 
@@ -88,18 +94,50 @@ def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]
 def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
     """Parameters and MACs of an attention's module for an image or a clip, without what it stands in for or goes
     around."""
-    kind = KINDS[spec.kind].kind
     with torch.device("meta"):
-        module = attention_at(spec, site, classes)
+        module, shapes = standalone(spec, site, classes)
+    return count_parameters(module), count_macs(module, *shapes)
+
+
+def replaced_convolution(spec: AttentionSpec, site: Site) -> nn.Module | None:
+    """The convolution in whose place an attention stands; None where it stands beside all that was there."""
+    if KINDS[spec.kind].kind.family is not Family.CONVOLUTION or dict(spec.options).get("start") == "identity":
+        return None
+    bias = site.convolution is not None and site.convolution.bias
+    return nn.Conv2d(site.channels, site.channels, 3, padding=1, bias=bias)
+
+
+def standalone(spec: AttentionSpec, site: Site, classes: int) -> tuple[nn.Module, list[tuple[int, ...]]]:
+    """An attention's module for itself, and the shapes of what it takes of one image or clip.
+
+    Where it goes around something else, that is there and costs nothing.
+
+    Args:
+        spec: the attention.
+        site: where it stands.
+        classes: K of the network.
+    """
+    kind = KINDS[spec.kind].kind
+    module = attention_at(spec, site, classes)
     shapes = [(site.frames, site.channels, site.height, site.width)]
     if kind.needs_gate and (gate := gate_shape(spec, site)) is not None:
         shapes.append((site.frames, *gate))
-    called = module
-    if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
-        called = _Around(module, site.channels)
     if kind.family is Family.BLOCK and site.block_channels is not None:
         shapes = [(site.frames, site.block_channels, site.height, site.width)]
-    return count_parameters(module), count_macs(called, *shapes)
+    if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
+        return _Around(module, site.channels), list(shapes)
+    return module, list(shapes)
+
+
+def alike(site: Site, spec: AttentionSpec) -> Site:
+    """A site that stands for all at which an attention costs the same: those of equal sizes."""
+    family = KINDS[spec.kind].kind.family
+    return replace(
+        site,
+        location=Location(Stage.BOTTLENECK),
+        block_channels=site.block_channels if family is Family.BLOCK else None,
+        convolution=site.convolution if family is Family.CONVOLUTION else None,
+    )
 
 
 class _Around(nn.Module):

@@ -121,6 +121,8 @@ CHANGES = {
     "no ceiling": ("--max-macs 2x --max-parameters 1000000", ""),
     "another ceiling": ("--max-macs 2x", "--max-cost 3x"),
     "a ceiling of the cost": ("", "--max-cost 3x"),
+    "a ceiling of the latency": ("--cost latency", "--cost latency --max-cost 3x"),
+    "another ceiling of the latency": ("--cost latency --max-cost 2x", "--max-cost 3x"),
     "less than the space's ceiling": ("--space own.yaml", "--space own.yaml --max-macs 1.5x"),
     "start": ("", "--start identity"),
     "no start": ("--start identity", ""),

@@ -277,14 +277,24 @@ def test_max_cost_is_the_ceiling_of_the_second_objective() -> None:
     assert (macs.max_macs, parameters.max_parameters) == (Ceiling.parse("1.2x"), Ceiling.parse("1.2x"))
 
 
+def test_a_ceiling_of_the_latency_is_the_studys_and_not_the_spaces() -> None:
+    """It holds for one device, and a space for all."""
+    limited = resolve(replace(ASK, max_cost="1.2x", cost="latency")).settings
+    free = resolve(replace(ASK, cost="latency")).settings
+
+    assert limited.max_latency == Ceiling.parse("1.2x")
+    assert limited.space == free.space
+    assert free.identity() == {k: v for k, v in limited.identity().items() if k != "max latency"}
+
+
 def test_what_contradicts_itself_is_told_together() -> None:
     with pytest.raises(UsageError) as caught:
-        resolve(replace(ASK, ladder="20,60", budget="auto", steps=30, max_cost="1.2x", cost="latency"))
+        resolve(replace(ASK, ladder="20,60", budget="auto", steps=30, max_cost="1.2x", cost="memory"))
 
     assert caught.value.problems == (
         "--ladder 20,60: --budget auto finds the last rung itself; give --ladder auto with it",
         "--steps 30: the ladder ends with 60 steps; give one of the two",
-        "--max-cost 1.2x: latency is known only after a measurement, so it can't limit what is proposed; use "
+        "--max-cost 1.2x: memory is known only after a measurement, so it can't limit what is proposed; use "
         "--max-macs or --max-parameters",
     )
 

@@ -1,0 +1,67 @@
+"""What placements cost beside the baseline, and where latency and MACs tell different things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas_attn.analysis.claimed import claimed_row
+from nas_attn.analysis.rank import cost_of
+from nas_attn.analysis.result import RankedPlacement, Ranking
+from nas_attn.latencies import Latency
+
+_APART = 0.1
+"""Of the baseline's cost: what latency and MACs differ by where that is worth a word."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A placement whose latency its MACs do not foretell.
+
+    Args:
+        row: the placement.
+        latency: as it was timed together with the baseline.
+        macs_ratio: its MACs over the baseline's.
+    """
+
+    row: RankedPlacement
+    latency: Latency
+    macs_ratio: float
+
+    @property
+    def size(self) -> float:
+        """By how much of the baseline's cost the two differ."""
+        return abs(self.latency.ratio - self.macs_ratio)
+
+
+def cost_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> float | None:
+    """A cost of a row over that of the baseline; None where one of the two is not known.
+
+    Args:
+        row: of the ranking.
+        ranking: with the baseline.
+        cost: ``macs``, ``parameters``, ``latency`` or ``memory``.
+    """
+    base = None if ranking.plain is None else cost_of(ranking.plain, cost)
+    value = cost_of(row, cost)
+    return None if value is None or not base else value / base
+
+
+def disagreements(ranking: Ranking) -> tuple[Disagreement, ...]:
+    """Placements whose latency and MACs, both over the baseline's, differ by a tenth or more, beyond quartiles.
+
+    The claimed placement comes first, then those that differ most.
+
+    Args:
+        ranking: only what was timed together with the baseline is compared.
+    """
+    claimed = claimed_row(ranking)
+    found = [one for row in ranking.rows if (one := _disagreement(row, ranking)) is not None]
+    return tuple(sorted(found, key=lambda one: (one.row is not claimed, -one.size, one.row.rank)))
+
+
+def _disagreement(row: RankedPlacement, ranking: Ranking) -> Disagreement | None:
+    latency, macs = ranking.latency_of(row), cost_ratio(row, ranking, "macs")
+    if latency is None or macs is None or latency.low <= macs <= latency.high:
+        return None
+    found = Disagreement(row, latency, macs)
+    return found if found.size >= _APART else None

@@ -1,0 +1,74 @@
+"""How long placements take beside the baseline, timed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nas_attn.models.placement import Placement
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a forward pass of a placement takes, timed in turns with that of the baseline.
+
+    Args:
+        ms: the baseline's median time, times ``ratio``; in milliseconds.
+        ratio: to the baseline's time in the same round, geometric mean over the rounds without the tenth at
+            either end.
+        low: lower quartile of these ratios.
+        high: upper quartile of them.
+    """
+
+    ms: float
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Placements that were timed together, for one input and for a batch.
+
+    Args:
+        device: on which, as in ``Cost``.
+        height: H of an image in pixels.
+        width: W of an image in pixels.
+        batch: N of the batch; images, or clips where the network takes these.
+        rounds: turns that each placement had.
+        single: latency of one image by the id of each placement.
+        batched: latency of a batch likewise.
+        input_name: what one pass takes in, as the network calls it.
+    """
+
+    device: str
+    height: int
+    width: int
+    batch: int
+    rounds: int
+    single: Mapping[str, Latency]
+    batched: Mapping[str, Latency]
+    input_name: str = "image"
+
+    def of(self, placement: Placement) -> Latency | None:
+        """The latency of one image; None where the placement was not timed."""
+        return self.single.get(placement.id)
+
+    def batch_of(self, placement: Placement) -> Latency | None:
+        """The latency of a batch; None where the placement was not timed."""
+        return self.batched.get(placement.id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LatencyTable:
+        """The inverse of ``to_dict``."""
+        found = {name: _read(values[name]) for name in ("single", "batched")}
+        return cls(**{**values, **found})
+
+
+def _read(values: Mapping[str, Mapping[str, float]]) -> dict[str, Latency]:
+    return {placement: Latency(**latency) for placement, latency in values.items()}

@@ -1,0 +1,46 @@
+"""Latencies of placements that were timed together, for the terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nas_attn.analysis import Ranking
+from nas_attn.analysis.cost_ratios import cost_ratio
+from nas_attn.latencies import Latency, LatencyTable
+from nas_attn.wording.costs import latency_notes
+from nas_attn.wording.numbers import amount
+from nas_attn.wording.rankings import gained, named
+
+
+def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
+    """A row for each placement that was timed, best first, with its gain, MACs and parameters.
+
+    Args:
+        latencies: of the placements.
+        ranking: of their study, with these latencies.
+    """
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("placement", overflow="fold")
+    for title in ("gain", "ms", "ratio", f"ms of {latencies.batch}", "ratio", "MACs", "params"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in ranking.rows:
+        single, batched = ranking.latency_of(row), ranking.batch_latency_of(row)
+        if single is not None and batched is not None:
+            ratios = (cost_ratio(row, ranking, name) for name in ("macs", "parameters"))
+            costs = (row.cost.macs, row.cost.parameters)
+            beside = (_beside(cost, ratio) for cost, ratio in zip(costs, ratios, strict=True))
+            table.add_row(str(row.rank), named(row), gained(row), *_cells(single), *_cells(batched), *beside)
+    return Group(table, *(Text(note, style="dim") for note in latency_notes(ranking)))
+
+
+def _cells(latency: Latency) -> tuple[str, str]:
+    """Milliseconds; the ratio to the baseline with its quartiles."""
+    return f"{latency.ms:.3g}", f"{latency.ratio:.2f}x ({latency.low:.2f}-{latency.high:.2f})"
+
+
+def _beside(cost: float, ratio: float | None) -> str:
+    return amount(cost) if ratio is None else f"{amount(cost)} {ratio:.2f}x"

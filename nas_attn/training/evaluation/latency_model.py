@@ -1,0 +1,125 @@
+"""What each attention adds to the latency at each place, measured module by module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+
+from nas_attn.latency_model import LatencyModel
+from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Site
+from nas_attn.training.evaluation.cost_table import alike, replaced_convolution, standalone
+from nas_attn.training.evaluation.latency_bench import LatencyBench
+from nas_attn.training.metrics import device_name, interleaved_times, latencies_of, pinned
+from nas_attn.training.start import fresh_network
+
+_PLAIN = "plain"
+_LEAST = 0.02
+"""Of the baseline's time: less is lost in the noise, and no ratio of it says anything."""
+Choices = Iterable[tuple[Location, Sequence[AttentionSpec]]]
+Added = Mapping[tuple[Location, AttentionSpec], float]
+"""Milliseconds by each attention at each location."""
+
+
+def measure_latency_model(bench: LatencyBench, choices: Choices) -> LatencyModel:
+    """The latency of any placement of some choices: the baseline's, and what each attention adds to it.
+
+    Modules are timed by themselves, networks with one attention wherever it may stand besides, and some with a
+    mixture; all take turns with the baseline. By itself a module finds its input and its code in the cache, within
+    a network it does not, least of all where modules differ. So what an attention's modules take by themselves
+    says how its share is split over the places, what the network with all of them takes says how much there is to
+    split, and the mixtures say by how much all that is too little. An attention that stands in for a convolution
+    adds what it takes more than that.
+
+    Args:
+        bench: of the network, whose sizes, device and number format are taken.
+        choices: what may stand at each location.
+    Raises:
+        RuntimeError: memory has run out; and other errors of torch.
+    """
+    with pinned(torch.device(bench.device)):
+        return _Modules(bench, choices).measured()
+
+
+class _Modules:
+    """The modules to time, each once for all sites of equal sizes, and the networks to which they add up."""
+
+    def __init__(self, bench: LatencyBench, choices: Choices) -> None:
+        self._bench, network = bench, bench.network
+        self._sites = {site.location: site for site in network.sites(bench.height, bench.width)}
+        self._keys = [(location, spec) for location, specs in choices for spec in specs if spec != NONE]
+        self._steps: dict[str, Callable[[], object]] = {_PLAIN: self._network_step(network.plain)}
+        for location, spec in self._keys:
+            self._add(spec, alike(self._sites[location], spec))
+        for placement in (*self._everywhere.values(), *self._mixtures):
+            self._steps[placement.id] = self._network_step(placement)
+
+    def measured(self) -> LatencyModel:
+        bench, device = self._bench, torch.device(self._bench.device)
+        times = interleaved_times(self._steps, _PLAIN, device, seconds=bench.seconds)
+        ms = {name: latency.ms for name, latency in latencies_of(times, _PLAIN).items()}
+        alone = {key: self._by_itself(*key, ms) for key in self._keys}
+        shares = {spec: _times_as_long([one], alone, ms) for spec, one in self._everywhere.items()}
+        within = {(location, spec): shares[spec] * own for (location, spec), own in alone.items()}
+        mixed = _times_as_long(self._mixtures, within, ms)
+        added = {key: mixed * own for key, own in within.items()}
+        return LatencyModel(device_name(device), bench.height, bench.width, ms[_PLAIN], added)
+
+    @property
+    def _everywhere(self) -> dict[AttentionSpec, Placement]:
+        """Each attention wherever it may stand."""
+        plain = self._bench.network.plain
+        found: dict[AttentionSpec, Placement] = {}
+        for location, spec in self._keys:
+            found[spec] = found.get(spec, plain).replace(location, spec)
+        return found
+
+    def _by_itself(self, location: Location, spec: AttentionSpec, ms: Mapping[str, float]) -> float:
+        site = alike(self._sites[location], spec)
+        return ms[_name(spec, site)] - ms.get(_replaced_name(spec, site), 0.0)
+
+    @property
+    def _mixtures(self) -> list[Placement]:
+        """Attention wherever it may stand, each kind about as often, and no two alike at neighbouring places."""
+        offered: dict[Location, list[AttentionSpec]] = {}
+        for location, spec in self._keys:
+            offered.setdefault(location, []).append(spec)
+        most, plain = max(map(len, offered.values()), default=0), self._bench.network.plain
+        return [_turned(plain, offered, turn) for turn in range(most)]
+
+    def _network_step(self, placement: Placement) -> Callable[[], object]:
+        bench = self._bench
+        return bench.step_of(fresh_network(bench.network, placement, seed=0), [bench.shape()])
+
+    def _add(self, spec: AttentionSpec, site: Site) -> None:
+        if (name := _name(spec, site)) in self._steps:
+            return
+        module, shapes = standalone(spec, site, self._bench.network.classes)
+        self._steps[name] = self._bench.step_of(module, shapes)
+        if (convolution := replaced_convolution(spec, site)) is not None:
+            feature = (site.frames, site.channels, site.height, site.width)
+            self._steps[_replaced_name(spec, site)] = self._bench.step_of(convolution, [feature])
+
+
+def _turned(plain: Placement, offered: Mapping[Location, Sequence[AttentionSpec]], turn: int) -> Placement:
+    """At each location the attention that is so many further on than at the location before it."""
+    placement = plain
+    for number, (location, specs) in enumerate(offered.items()):
+        placement = placement.replace(location, specs[(number + turn) % len(specs)])
+    return placement
+
+
+def _times_as_long(placements: Sequence[Placement], added: Added, ms: Mapping[str, float]) -> float:
+    """How many times as much placements take more than the baseline as their attentions add up to."""
+    foretold = sum(added[place] for placement in placements for place in placement.attended)
+    taken = sum(ms[placement.id] - ms[_PLAIN] for placement in placements)
+    return taken / foretold if min(taken, foretold) > _LEAST * ms[_PLAIN] else 1.0
+
+
+def _name(spec: AttentionSpec, site: Site) -> str:
+    return f"{spec} {site}"
+
+
+def _replaced_name(spec: AttentionSpec, site: Site) -> str:
+    """Of the convolution in whose place an attention stands; nobody's where there is none."""
+    return f"replaced by {_name(spec, site)}"

@@ -1,0 +1,82 @@
+"""What placements cost, in words: latency where it was timed, the cost that the study weighs, and MACs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_attn.analysis.cost_ratios import Disagreement, cost_ratio, disagreements
+from nas_attn.analysis.result import RankedPlacement, Ranking
+from nas_attn.wording.placements import in_words
+
+COST_WORDS = {"macs": "MACs", "parameters": "parameters", "latency": "latency", "memory": "memory"}
+"""How each cost is called within a sentence."""
+BY_TRIALS = "~"
+"""Before a latency that the trials of a placement timed by themselves, beside other work."""
+
+
+def cost_text(row: RankedPlacement, ranking: Ranking) -> str:
+    """The costs of a row over the baseline's: ``1.23x latency, 1.00x MACs``.
+
+    Latency stands first where the row was timed together with the baseline, then the cost that the study weighs,
+    and MACs in any case.
+
+    Args:
+        row: of the ranking.
+        ranking: with the baseline.
+    """
+    timed = ranking.latency_of(row) is not None
+    names = dict.fromkeys([*(["latency"] * timed), ranking.cost, "macs"])
+    ratios = ((COST_WORDS[name], cost_ratio(row, ranking, name)) for name in names)
+    return ", ".join(f"{ratio:.2f}x {word}" for word, ratio in ratios if ratio is not None)
+
+
+def latency_text(row: RankedPlacement, ranking: Ranking) -> str:
+    """Milliseconds of one image, and what they are over the baseline's: ``1.52 1.23x``.
+
+    ``~1.61``, without a ratio, is what the trials of a placement timed by themselves, beside other work.
+
+    Args:
+        row: of the ranking.
+        ranking: with the baseline.
+    """
+    if (timed := ranking.latency_of(row)) is not None:
+        return f"{timed.ms:.3g} {timed.ratio:.2f}x"
+    return "-" if row.cost.latency_ms is None else f"{BY_TRIALS}{row.cost.latency_ms:.3g}"
+
+
+def latency_notes(ranking: Ranking) -> list[str]:
+    """How latencies were timed, and where MACs do not foretell them; nothing where none were timed together."""
+    return [*_timed(ranking), *disagreement_notes(ranking)]
+
+
+def disagreement_notes(ranking: Ranking) -> list[str]:
+    """Where MACs do not foretell latency, in a line at most."""
+    return list(_apart(disagreements(ranking)))
+
+
+def percent_more(ratio: float) -> str:
+    """A ratio as what it is more or less than 1: ``+0.1 %``."""
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
+def _timed(ranking: Ranking) -> Iterator[str]:
+    table = ranking.latencies
+    if table is not None:
+        yield (
+            f"Latency: one {table.input_name} of {table.height}x{table.width} on {table.device}; "
+            f"{len(table.single)} placements timed in turns, {table.rounds} rounds, each against the baseline of "
+            "its round."
+        )
+
+
+def _apart(found: tuple[Disagreement, ...]) -> Iterator[str]:
+    if not found:
+        return
+    first, more = found[0], len(found) - 1
+    others = f", and likewise for {more} more" if more else ""
+    bounds = " to ".join(f"{100 * (bound - 1):+.0f}" for bound in (first.latency.low, first.latency.high))
+    yield (
+        f"Latency and MACs disagree: {in_words(first.row.placement)} takes {percent_more(first.latency.ratio)} "
+        f"time (quartiles {bounds}) for {percent_more(first.macs_ratio)} MACs{others}. Where time is what costs, "
+        "rank by --cost latency."
+    )

@@ -170,7 +170,8 @@ class StudyRequest:
         None, _STATISTICS, "smallest gain over the baseline that matters to you, in points",
         "what five fresh seeds of nine finalists can show")
     stop: bool = _setting(
-        True, _STATISTICS, "whether the search ends as soon as it is settled that no placement gains what matters")
+        True, _STATISTICS,
+        "whether the search ends once it is settled that a placement gains more than what matters, or none does")
     device: _Device = _setting(AUTO, _COMMON, "where to train; of several, a worker on each")
     workers: Count | Literal["auto"] = _setting(
         AUTO, _CLUSTER, "trials at once here; auto is one for each core, or as many as a GPU runs fastest")

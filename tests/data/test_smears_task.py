@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.errors import DataError
 
 
 @pytest.fixture(scope="module")
 def task():
-    return synthetic(image_size=32, n_train=128, n_val=64, n_test=16)
+    return smears(image_size=32, n_train=128, n_val=64, n_test=16)
 
 
 def test_the_same_seed_gives_the_same_data_and_another_seed_other_data():
     few = {"image_size": 16, "n_train": 3, "n_val": 2, "n_test": 1}
-    first = synthetic(**few)
-    assert synthetic(**few).fingerprint == first.fingerprint
-    assert synthetic(**few, seed=1).fingerprint != first.fingerprint
-    assert synthetic(**few, noise=0.06).fingerprint != first.fingerprint
+    first = smears(**few)
+    assert smears(**few).fingerprint == first.fingerprint
+    assert smears(**few, seed=1).fingerprint != first.fingerprint
+    assert smears(**few, noise=0.06).fingerprint != first.fingerprint
 
 
 def test_asking_for_more_images_changes_none_of_the_others(task):
-    few = synthetic(image_size=32, n_train=2, n_val=3, n_test=1)
+    few = smears(image_size=32, n_train=2, n_val=3, n_test=1)
     for split in ("train", "val", "test"):
         some, all_of_them = getattr(few, split), getattr(task, split)
         assert torch.equal(some.pixels, all_of_them.pixels[: len(some)])
@@ -36,7 +36,7 @@ def test_no_image_occurs_twice(task):
 
 @pytest.mark.parametrize("size", [16, 33, 64, 100])
 def test_any_size_from_16_pixels_is_possible(size):
-    dataset = synthetic(image_size=size, n_train=1, n_val=1, n_test=1)
+    dataset = smears(image_size=size, n_train=1, n_val=1, n_test=1)
     assert dataset.train.pixels.shape == (1, 3, size, size)
     assert dataset.train.masks.shape == (1, size, size)
     assert dataset.train.pixels.dtype == dataset.train.masks.dtype == torch.uint8
@@ -51,20 +51,20 @@ def test_every_class_has_a_share_worth_learning(task):
 
 def test_an_unsteady_hand_moves_the_masks_and_leaves_the_images_alone():
     few = {"image_size": 32, "n_train": 8, "n_val": 1, "n_test": 1}
-    steady, unsteady = synthetic(**few, hand=0.0).train, synthetic(**few, hand=0.1).train
+    steady, unsteady = smears(**few, hand=0.0).train, smears(**few, hand=0.1).train
     assert torch.equal(steady.pixels, unsteady.pixels)
     differing = (steady.masks != unsteady.masks).float().mean()
     assert 0 < differing < 0.2
 
 
 def test_lookalikes_alone_leave_the_mask_empty():
-    masks = synthetic(image_size=32, n_train=8, n_val=1, n_test=1, lookalikes=1.0, shells=0.5).train.masks
+    masks = smears(image_size=32, n_train=8, n_val=1, n_test=1, lookalikes=1.0, shells=0.5).train.masks
     assert not masks.any()
 
 
 def test_a_light_of_another_colour_scales_each_channel_of_an_image():
     few = {"image_size": 32, "n_train": 12, "n_val": 1, "n_test": 1, "noise": 0.0, "blur": 0.0}
-    white, coloured = synthetic(**few).train, synthetic(**few, cast=0.2).train
+    white, coloured = smears(**few).train, smears(**few, cast=0.2).train
     assert torch.equal(white.masks, coloured.masks)
     usable = (white.pixels > 40) & (white.pixels < 255) & (coloured.pixels < 255)
     ratios = (coloured.pixels.double() / white.pixels.double()).masked_fill(~usable, torch.nan)
@@ -75,7 +75,7 @@ def test_a_light_of_another_colour_scales_each_channel_of_an_image():
 
 def test_the_marker_tells_whether_bright_or_dark_bodies_count():
     quiet = {"noise": 0.0, "blur": 0.0, "shade": 0.0, "clutter": 0.0, "texture": 0.0, "hand": 0.0}
-    images = synthetic(image_size=64, n_train=24, n_val=1, n_test=1, marked=1.0, **quiet).train
+    images = smears(image_size=64, n_train=24, n_val=1, n_test=1, marked=1.0, **quiet).train
     inside = -torch.nn.functional.max_pool2d(-(images.masks[:, None] > 0).float(), 9, 1, 4)[:, 0] > 0
     backdrop = images.masks == 0
     judged = 0
@@ -131,10 +131,10 @@ def test_nor_does_a_linear_look_at_the_neighbourhood(task):
 
 def test_wrong_values_are_told_together():
     with pytest.raises(DataError) as raised:
-        synthetic(image_size=8, n_val=0, clutter=2, noise=-1)
+        smears(image_size=8, n_val=0, clutter=2, noise=-1)
     assert raised.value.problems == (
-        "synthetic: image_size is 8; it must be a whole number of at least 16",
-        "synthetic: n_val is 0; it must be a whole number of at least 1",
-        "synthetic: noise is -1; it must be at least 0",
-        "synthetic: clutter is 2; it must be from 0 to 1",
+        "smears: image_size is 8; it must be a whole number of at least 16",
+        "smears: n_val is 0; it must be a whole number of at least 1",
+        "smears: noise is -1; it must be at least 0",
+        "smears: clutter is 2; it must be from 0 to 1",
     )

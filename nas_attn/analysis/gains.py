@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas_attn.analysis.additive import SeedScores
 from nas_attn.analysis.attainable import Learned

@@ -1,10 +1,10 @@
 """The built-in tasks, whose answer is known: in one global context is worth many points, in the other none.
 
 Bodies are warm or cold *relative to the light of the whole image*, which differs from image to image and shifts
-the colours of all that is in it. The ground is warm here and cold there by itself, over regions larger than
-what a shallow U-Net sees: only its mean over the whole image tells the light. So a network that pools over the whole
-image, where colours are still seen and something still comes after it, knows the class; one that sees a part of
-the image has to guess. In the task without light there is nothing to guess, and no attention helps.
+the colours of all that is in it. The ground turns by itself from warm on one side to cold on the other, so that no
+part of it tells the light, only its mean over the whole image. A network that pools over the whole image, where
+colours are still seen and something still comes after it, knows the class; one that sees a part of the image
+has to guess. In the task without light there is nothing to guess, and no attention helps.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
-from nas_attn.study.setup.preset import CPU_SYNTHETIC
+from nas_attn.study.setup.preset import CPU_BUILT_IN
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
@@ -94,17 +94,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--image-size",
         type=int,
-        default=CPU_SYNTHETIC.image_size,
+        default=CPU_BUILT_IN.image_size,
         help="side of the images in pixels (%(default)s)",
     )
     parser.add_argument("--seeds", type=int, default=4, help="runs of each (%(default)s)")
-    parser.add_argument("--steps", type=int, default=CPU_SYNTHETIC.steps, help="of a run (%(default)s)")
+    parser.add_argument("--steps", type=int, default=CPU_BUILT_IN.steps, help="of a run (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
 def _rows(asked: argparse.Namespace) -> Iterator[Collapses]:
-    preset = CPU_SYNTHETIC
+    preset = CPU_BUILT_IN
     source = DataSource(image_size=asked.image_size, n_train=preset.n_train, n_val=preset.n_val)
     network = UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
     budget = Budget(asked.steps, preset.image_size, preset.batch_size)

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.data import Dataset, read_folder, synthetic
+from nas_attn.data import Dataset, read_folder, smears
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
@@ -128,7 +128,7 @@ def _points(asked: argparse.Namespace) -> Iterator[Point]:
 
 def _read(asked: argparse.Namespace) -> Dataset:
     if asked.data == "synthetic":
-        return synthetic(image_size=asked.image_size, n_train=asked.n_train, n_val=asked.n_val, n_test=1)
+        return smears(image_size=asked.image_size, n_train=asked.n_train, n_val=asked.n_val, n_test=1)
     return read_folder(Path(asked.data), longest_side=asked.longest_side)
 
 

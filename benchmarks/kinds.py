@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic, synthetic_clips
+from nas_attn.data import smears, synthetic_clips
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
@@ -147,7 +147,7 @@ def _setting(frames: int, asked: argparse.Namespace) -> tuple[UNetConfig, Packed
     """The network and its images: still ones, or clips of so many frames."""
     size = asked.image_size
     if frames == 1:
-        data = synthetic(image_size=size, n_train=64, n_val=1, n_test=1)
+        data = smears(image_size=size, n_train=64, n_val=1, n_test=1)
     else:
         data = synthetic_clips(image_size=size, n_train=16, n_val=1, n_test=1)
     network = UNetConfig(data.in_channels, len(data.classes), asked.depth, asked.base_channels, frames=frames)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.budget import Budget
-from nas_attn.data import Dataset, synthetic
+from nas_attn.data import Dataset, smears
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.catalogue import catalogue
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(asked: argparse.Namespace) -> StepTimes:
     device, precision = torch.device(asked.device), Precision(asked.bfloat16, channels_last=True)
-    data = synthetic(image_size=asked.image_size, n_train=256, n_val=96, n_test=1)
+    data = smears(image_size=asked.image_size, n_train=256, n_val=96, n_test=1)
     sets = pack_sets(data, device)
     run = _Run(asked, data, sets, device, precision)
     run.start()  # the first one starts the libraries too

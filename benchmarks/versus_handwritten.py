@@ -32,7 +32,7 @@ from PIL import Image
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import StudyRequest
-from nas_attn.data import Dataset, LabelledImages, synthetic
+from nas_attn.data import Dataset, LabelledImages, smears
 from nas_attn.errors import NasAttnError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, State, TrialRecord
@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compare(asked: argparse.Namespace, folder: Path) -> Comparison:
-    pictures = synthetic(image_size=asked.image_size, n_train=256, n_val=96, n_test=96)
+    pictures = smears(image_size=asked.image_size, n_train=256, n_val=96, n_test=96)
     _write(pictures, folder / "data")
     resolved = resolve(
         StudyRequest(

@@ -77,6 +77,7 @@ WORLDS = {
         World("null-loud", paired_noise=0.9),
         World("leaf", dense=0.25, paired_noise=0.85),
         World("sparse", sparse=1.0),
+        World("large", sparse=4.0),
         World("sparse-loud", sparse=1.0, paired_noise=0.9),
         World("dense", dense=0.8),
         World("own", own=0.5, paired_noise=0.85),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas_attn.analysis.additive import SeedScores
 from nas_attn.analysis.attainable import Learned
@@ -120,7 +121,8 @@ def gains_of(
     names = {seed: number for number, seed in enumerate(dict.fromkeys(seed for _, seed, _ in held))}
     seeds = np.array([names[seed] for _, seed, _ in held])
     middle, spread = float(np.median(ious)), _spread(ious, seeds)
-    scores = _tamed((ious - middle) / spread, seeds)
+    plain = ~codes[rows].any(1)
+    scores = _tamed((ious - middle) / spread, seeds, plain)
     runs = Runs(codes[rows], seeds, scores, tuple(int(column.max()) + 1 for column in codes.T))
     by_images = {
         number: influences[row][seed] / spread
@@ -219,7 +221,12 @@ def _spread(ious: Array, seeds: Codes) -> float:
     return max(float(high - low) / _IQR_PER_SD, _LEAST_SPREAD)
 
 
-def _tamed(scores: Array, seeds: Codes) -> Array:
-    """With scores far below the median of their seed raised to five below it."""
+def _tamed(scores: Array, seeds: Codes, plain: NDArray[np.bool_]) -> Array:
+    """With scores far below the median of their seed raised to five below it.
+
+    What is no worse than the plain U-Net is not far below: where attention is worth much nearly everywhere, the
+    plain U-Net and what adds nothing to it are the few that lie apart.
+    """
     left = within_groups(scores, seeds)
-    return scores + (left.clip(min=-_FAR) - left)
+    least = min(0.0, float(np.median(left[plain]))) - _FAR if plain.any() else -_FAR
+    return scores + (left.clip(min=least) - left)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from statistics import fmean
+from statistics import NormalDist, fmean
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.verification import Comparison, Verdict, Verification
 from nas_attn.record import TrialRecord
 
+LEAST_TO_STOP = 3
+"""Fresh seeds of a finalist before a search stops for it."""
+
 
 class Decision(StrEnum):
     """What a study says of its question."""
@@ -28,6 +32,18 @@ class Decision(StrEnum):
     BETTER = "better"
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
+
+
+class Settled(NamedTuple):
+    """What a search ends for before it has its trials.
+
+    Args:
+        n_trials: after which it was settled.
+        decision: that a placement is better by more than what matters, or that none is.
+    """
+
+    n_trials: int
+    decision: Decision
 
 
 class Open(StrEnum):
@@ -175,20 +191,81 @@ def verdict_of(
     )
 
 
-def is_equivalent(records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95) -> bool:
-    """Whether it is settled that no placement gains what matters: what a search may stop for, at any time.
+def settled(
+    records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95
+) -> Decision | None:
+    """What is settled: what a search may stop for, at any time; None where it is open.
+
+    Better is settled by more than it takes to be claimed: the whole interval of a finalist must lie beyond what
+    matters, not beyond 0 alone. That is what may be looked at again and again. A reference architecture that gains
+    so much settles nothing: what the search is for has not been compared yet.
 
     Args:
         records: of one study.
         worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
         confidence: above 0 and below 1.
     """
-    evidence = Evidence.of(records)
-    largest, budget = _largest_gain(evidence, confidence), evidence.selected.budget
-    if largest is None or budget is None:
+    if (known := _judged(records, worth, confidence)) is None:
+        return None
+    evidence, worth = known
+    if any(low > worth for low in _least_gains(evidence, confidence)):
+        return Decision.BETTER
+    largest = _largest_gain(evidence, confidence)
+    return Decision.EQUIVALENT if largest is not None and largest <= worth else None
+
+
+def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
+    """Lower ends of the intervals of finalists that gain by the model too, in units of IoU."""
+    for row in evidence.tested:
+        estimate = evidence.to_plain(row)
+        of_finals = evidence.reported[row].keys() <= evidence.selected.runs[row].final
+        if not of_finals or evidence.gains.mean[row] <= 0 or estimate is None or estimate.n_seeds < LEAST_TO_STOP:
+            continue
+        if (interval := evidence.together(estimate, confidence)) is not None:
+            yield interval.low
+
+
+def finals_pay(
+    records: Sequence[TrialRecord], earlier: Sequence[TrialRecord], worth: float | None, confidence: float = 0.95
+) -> bool:
+    """Whether finals would show that a placement gains more than what matters, and search finds little more.
+
+    The leader by the posterior of all runs must gain so much, with the confidence, that finals tell it from what
+    matters (``default_worth``); and it must not have got better by more than what matters since the earlier runs.
+
+    Args:
+        records: of one study, without finals.
+        earlier: the first of them.
+        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
+        confidence: above 0 and below 1.
+    """
+    if (known := _judged(records, worth, confidence)) is None:
         return False
+    evidence, worth = known
+    mean, low = _leading_gain(evidence, confidence)
+    before, _ = _leading_gain(Evidence.of(earlier), confidence)
+    return low >= worth + default_worth(evidence.noise, confidence) and mean - before <= worth
+
+
+def _judged(
+    records: Sequence[TrialRecord], worth: float | None, confidence: float
+) -> tuple[Evidence, float] | None:
+    """The evidence, and what matters; None where the noise is not known, or the runs are too short."""
+    evidence = Evidence.of(records)
+    budget = evidence.selected.budget
+    if evidence.noise.pair is None or evidence.plain is None or budget is None:
+        return None
     worth = default_worth(evidence.noise, confidence) if worth is None else worth
-    return largest <= worth and plain_convergence(records, budget, evidence.noise, worth).converged is not False
+    curve = plain_convergence(records, budget, evidence.noise, worth)
+    return None if curve.converged is False else (evidence, worth)
+
+
+def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:
+    """To expect of the placement that leads, and what it gains at least; in units of IoU."""
+    gains = evidence.gains
+    best = int(np.argmax(gains.mean))
+    sd = math.sqrt(max(0.0, float(gains.covariance([best])[0, 0])))
+    return float(gains.mean[best]), float(gains.mean[best]) - NormalDist().inv_cdf(confidence) * sd
 
 
 def _largest_gain(evidence: Evidence, confidence: float) -> float | None:

@@ -142,7 +142,7 @@ def _as_in_a_search(arguments: argparse.Namespace) -> tuple[int | None, LeastSid
     from nas_attn.study.setup.preset import find_devices, preset_for
 
     given = given_settings(arguments, ("longest_side", "space"))
-    side = given.get("longest_side") or preset_for(find_devices("auto")[0], built_in=False).longest_side
+    side = given.get("longest_side") or preset_for(find_devices("auto")[0], arguments.folder).longest_side
     network = read_space(str(given.get("space", StudyRequest.space)), catalogue()).network
     return side if isinstance(side, int) else None, LeastSide(network.min_image_size, network.title)
 

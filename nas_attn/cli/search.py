@@ -172,14 +172,11 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.study.database.storage import url_without_password
-    from nas_attn.wording.numbers import counted
-    from nas_attn.wording.verdicts import answer_sentences
+    from nas_attn.wording.verdicts import answer_sentences, settled_text
 
-    if result.settled_after is not None:
+    if result.settled is not None:
         saved = resolved.settings.trials - len(result.records)
-        console.print(
-            f"The question is settled, so the search ends {counted(saved, 'trial')} early (--no-stop goes on)."
-        )
+        console.print(settled_text(result.settled, saved), soft_wrap=True)
     said, *others = answer_sentences(result.study, result.answer)
     console.print(ranking_table(result.ranking, _TOP, said=said))
     console.print()

@@ -22,8 +22,8 @@ from nas_attn.space.ceiling import WAYS_TO_WRITE
 AUTO: Final = "auto"
 FULL: Final = "full"
 NONE: Final = "none"
-SYNTHETIC, CLIPS = "synthetic", "clips"
-BUILT_IN = (SYNTHETIC, CLIPS)
+SYNTHETIC, SYNTHETIC_NULL, SMEARS, CLIPS = "synthetic", "synthetic-null", "smears", "clips"
+BUILT_IN = (SYNTHETIC, SYNTHETIC_NULL, SMEARS, CLIPS)
 """Data that need no folder."""
 PROCESSES, RAY = "processes", "ray"
 FAIL, SPLIT = "fail", "split"
@@ -100,7 +100,7 @@ class StudyRequest:
     study: _Name | None = _setting(None, _COMMON, "name of the study", "made of the space's and the data's")
     space: _Text = _setting(
         "unet_attention", _COMMON, f"search space, a name that '{command('spaces')}' lists or a file")
-    data: _Text = _setting(SYNTHETIC, _COMMON, "folder with images/ and masks/, or synthetic, or clips")
+    data: _Text = _setting(SYNTHETIC, _COMMON, "folder with images/ and masks/, or " + ", ".join(BUILT_IN))
     trials: _Trials | None = _setting(
         None, _COMMON, "how many trials the study shall have in the end",
         "200, or with a timeout as many as there is time for")
@@ -171,7 +171,8 @@ class StudyRequest:
         None, _STATISTICS, "smallest gain over the baseline that matters to you, in points",
         "what five fresh seeds of nine finalists can show")
     stop: bool = _setting(
-        True, _STATISTICS, "whether the search ends as soon as it is settled that no placement gains what matters")
+        True, _STATISTICS,
+        "whether the search ends once it is settled that a placement gains more than what matters, or none does")
     device: _Device = _setting(AUTO, _COMMON, "where to train; of several, a worker on each")
     workers: Count | Literal["auto"] = _setting(
         AUTO, _CLUSTER, "trials at once here; auto is one for each core, or as many as a GPU runs fastest")

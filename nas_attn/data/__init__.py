@@ -8,7 +8,8 @@ from nas_attn.data.folds import fold_dataset, folds_of, without_validation
 from nas_attn.data.picture import read_image
 from nas_attn.data.reach import may_be_folder
 from nas_attn.data.report import FolderReport
-from nas_attn.data.synthetic import synthetic
+from nas_attn.data.smears import smears
+from nas_attn.data.synthetic import synthetic, synthetic_null
 from nas_attn.data.synthetic_clips import synthetic_clips
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "may_be_folder",
     "read_folder",
     "read_image",
+    "smears",
     "synthetic",
     "synthetic_clips",
+    "synthetic_null",
     "without_validation",
 ]

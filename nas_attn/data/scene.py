@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from nas_attn.data.outlines import OUTLINES, Field, Outline, disc, local_coordinates
+from nas_attn.data.drawing import Body, blurred, bodies_of, inside, is_free, rim_width, smooth
+from nas_attn.data.outlines import Field, disc, local_coordinates
 
 CLASSES = ("background", "yellow", "blue")
 _TINTS = np.array([[1.3, 1.1, 0.5], [0.5, 1.0, 1.6]]).reshape(2, 3, 1, 1)
-_RIM_WIDTH = 0.055
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,6 @@ class Difficulty:
     marked: float
 
 
-@dataclass(frozen=True)
-class _Body:
-    outline: Outline
-    centre: tuple[float, float]
-    radius: float
-    turn: float
-
-    def depth(self, size: int) -> Field:
-        """How deep each pixel lies below the edge, in pixels, (size, size)."""
-        return self.radius * self.outline(*local_coordinates(size, self.centre, self.radius, self.turn))
-
-    def core(self, random: np.random.Generator) -> _Body:
-        """The core of this body."""
-        off, turn = random.uniform(0, 0.2) * self.radius, random.uniform(0, 2 * np.pi)
-        centre = (self.centre[0] + off * np.sin(turn), self.centre[1] + off * np.cos(turn))
-        return _Body(disc, centre, self.radius * random.uniform(0.4, 0.5), 0.0)
-
-    def as_drawn(self, hand: float, random: np.random.Generator) -> _Body:
-        """Where an annotator of unsteady hand sees this body."""
-        row, column, growth = hand * random.normal(0, 1, 3)
-        centre = (self.centre[0] + row * self.radius, self.centre[1] + column * self.radius)
-        return replace(self, centre=centre, radius=self.radius * float(np.exp(growth)))
-
-
 def draw(
     size: int, difficulty: Difficulty, random: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -89,7 +65,7 @@ def draw(
     canvas = _backdrop(size, random)
     _add_clutter(canvas, difficulty, random)
     polarity = int(random.choice([-1, 1])) if difficulty.marked else 1
-    bodies = _bodies(size, random)
+    bodies = bodies_of(size, random)
     for body in bodies:
         _add(canvas, mask, body, polarity, difficulty, random)
     _add_specks(canvas, bodies, difficulty, random)
@@ -100,48 +76,27 @@ def draw(
 
 def _backdrop(size: int, random: np.random.Generator) -> Field:
     tint = random.normal(0, 0.04, (3, 1, 1))
-    return 0.4 + tint + 0.04 * _smooth(size, 1, random, cells=3) + 0.02 * _smooth(size, 3, random, cells=2)
+    return 0.4 + tint + 0.04 * smooth(size, 1, random, cells=3) + 0.02 * smooth(size, 3, random, cells=2)
 
 
 def _add_clutter(canvas: Field, difficulty: Difficulty, random: np.random.Generator) -> None:
     """Lay patches without an edge and fibres as dark as rims over the backdrop."""
     size = canvas.shape[-1]
-    field = _smooth(size, 1, random, cells=5)[0]
+    field = smooth(size, 1, random, cells=5)[0]
     cover = np.clip((field - np.quantile(field, 1 - difficulty.clutter)) / 0.4, 0, 1)
     step = random.uniform(0.5, 1.5) * difficulty.contrast
     canvas += cover * (step + difficulty.texture * _stripes(size, random))
     for _ in range(random.poisson(5 * difficulty.clutter)):
         centre, bend = (random.uniform(0, size), random.uniform(0, size)), random.uniform(1.2, 4) * size
         y, x = local_coordinates(size, centre, 1, random.uniform(0, 2 * np.pi))
-        thread = _inside(_rim_width(size) / 2 - abs(np.hypot(y - bend, x) - bend))
+        thread = inside(rim_width(size) / 2 - abs(np.hypot(y - bend, x) - bend))
         canvas -= thread * (abs(x) < random.uniform(0.2, 0.5) * size) * difficulty.contrast
-
-
-def _bodies(size: int, random: np.random.Generator) -> list[_Body]:
-    """Bodies that hardly touch each other."""
-    bodies: list[_Body] = []
-    wanted = int(random.integers(3, 6))
-    for row, column, share in random.uniform(0, 1, (60, 3)):
-        centre, radius = ((0.04 + 0.92 * row) * size, (0.04 + 0.92 * column) * size), (0.17 + 0.06 * share) * size
-        if _is_free(centre, 1.2 * radius, bodies, 1.2):
-            outline = OUTLINES[int(random.integers(len(OUTLINES)))]
-            bodies.append(_Body(outline, centre, radius, random.uniform(0, 2 * np.pi)))
-        if len(bodies) == wanted:
-            break
-    return bodies
-
-
-def _is_free(centre: tuple[float, float], radius: float, bodies: list[_Body], room: float) -> bool:
-    return all(
-        np.hypot(centre[0] - body.centre[0], centre[1] - body.centre[1]) > radius + room * body.radius
-        for body in bodies
-    )
 
 
 def _add(
     canvas: Field,
     mask: npt.NDArray[np.uint8],
-    body: _Body,
+    body: Body,
     polarity: int,
     difficulty: Difficulty,
     random: np.random.Generator,
@@ -154,26 +109,26 @@ def _add(
     filled, rimmed = whole or random.uniform() >= difficulty.shells, whole
     rimmed = rimmed or not filled
     depth = body.depth(size)
-    cover = _inside(depth) if rimmed else _inside(depth / (random.uniform(0.6, 0.9) * body.radius))
+    cover = inside(depth) if rimmed else inside(depth / (random.uniform(0.6, 0.9) * body.radius))
     fill = (-polarity if marked else polarity) * random.uniform(0.7, 1.3) * difficulty.contrast * _TINTS[kind]
     texture = difficulty.texture * _stripes(size, random)
-    rim = cover * _inside(_rim_width(size) - depth) if rimmed else np.zeros_like(depth)
+    rim = cover * inside(rim_width(size) - depth) if rimmed else np.zeros_like(depth)
     if filled:
         canvas += (cover - rim) * (fill + texture)
     canvas -= rim * random.uniform(1.0, 1.4) * difficulty.contrast
     if genuine:
         mask[body.as_drawn(difficulty.hand, random).depth(size) >= 0] = 1 + kind
     if random.uniform() < 0.5:
-        canvas += _inside(body.core(random).depth(size)) * difficulty.contrast * random.uniform(0.9, 1.3)
+        canvas += inside(body.core(random).depth(size)) * difficulty.contrast * random.uniform(0.9, 1.3)
 
 
-def _add_specks(canvas: Field, bodies: list[_Body], difficulty: Difficulty, random: np.random.Generator) -> None:
+def _add_specks(canvas: Field, bodies: list[Body], difficulty: Difficulty, random: np.random.Generator) -> None:
     """Strew specks as bright as cores outside the bodies."""
     size = canvas.shape[-1]
     for _ in range(random.poisson(10 * difficulty.clutter)):
         centre, radius = (random.uniform(0, size), random.uniform(0, size)), random.uniform(0.05, 0.09) * size
-        if _is_free(centre, radius, bodies, 1.2):
-            speck = _inside(_Body(disc, centre, radius, 0.0).depth(size))
+        if is_free(centre, radius, bodies, 1.2):
+            speck = inside(Body(disc, centre, radius, 0.0).depth(size))
             canvas += speck * difficulty.contrast * random.uniform(0.9, 1.3)
 
 
@@ -197,18 +152,8 @@ def _photograph(canvas: Field, difficulty: Difficulty, random: np.random.Generat
     if difficulty.cast:
         lit *= np.exp(difficulty.cast * random.normal(0, 1, (3, 1, 1)))
     grain = random.normal(0, difficulty.noise, canvas.shape)
-    seen = _blurred(lit, random.uniform(0.3, 1) * difficulty.blur) + grain
+    seen = blurred(lit, random.uniform(0.3, 1) * difficulty.blur) + grain
     return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
-
-
-def _rim_width(size: int) -> float:
-    return max(1.0, _RIM_WIDTH * size)
-
-
-def _inside(depth: Field) -> Field:
-    """How much of each pixel is covered, 0 to 1, from its depth below an edge in pixels."""
-    covered: Field = np.clip(0.5 + depth, 0, 1)
-    return covered
 
 
 def _stripes(size: int, random: np.random.Generator) -> Field:
@@ -216,24 +161,3 @@ def _stripes(size: int, random: np.random.Generator) -> Field:
     length = max(3.6, size / 9) * random.uniform(0.9, 1.2)
     y, _ = local_coordinates(size, (0, 0), length / (2 * np.pi), random.uniform(0, np.pi))
     return np.sin(y + random.uniform(0, 2 * np.pi))
-
-
-def _smooth(size: int, channels: int, random: np.random.Generator, cells: int) -> Field:
-    """Random fields (channels, size, size) of standard deviation about 1/2 that vary over 1/cells of the side."""
-    coarse = random.normal(0, 1, (channels, cells + 1, cells + 1))
-    at = np.linspace(0, cells, size)
-    weights = np.maximum(0, 1 - abs(at[:, None] - np.arange(cells + 1)))
-    weights = weights**2 * (3 - 2 * weights)
-    field: Field = weights @ coarse @ weights.T
-    return field
-
-
-def _blurred(image: Field, sigma: float) -> Field:
-    """Gaussian blur of (C, H, W); at the border over what lies inside."""
-    if sigma < 0.05:
-        return image
-    at = np.arange(image.shape[-1])
-    weights = np.exp(-((at[:, None] - at) ** 2) / (2 * sigma**2))
-    weights /= weights.sum(axis=1, keepdims=True)
-    blurred: Field = weights @ image @ weights.T
-    return blurred

@@ -1,42 +1,42 @@
-"""The built-in task: no download, made in seconds, the same from the same seed."""
+"""The built-in tasks, whose answer is known: in one global context is worth many points, in the other none.
+
+Bodies are warm or cold *relative to the light of the whole image*, which differs from image to image and shifts
+the colours of all that is in it. The ground turns by itself from warm on one side to cold on the other, so that no
+part of it tells the light, only its mean over the whole image. A network that pools over the whole image, where
+colours are still seen and something still comes after it, knows the class; one that sees a part of the image
+has to guess. In the task without light there is nothing to guess, and no attention helps.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import fields
-
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
-from nas_attn.data.scene import CLASSES, Difficulty, draw
+from nas_attn.data.drawing import Body, blurred, bodies_of, inside, rim_width, smooth
+from nas_attn.data.outlines import Field
 from nas_attn.errors import DataError
 
-MIN_IMAGE_SIZE = 16
+CLASSES = ("background", "warm", "cold")
+LIGHT = 0.07
+"""Standard deviation of the light's hue over images. A hue is what red has more and blue less, of the range."""
+GROUND = 0.2
+"""Standard deviation of the ground's hue over an image."""
+STAIN = 0.08
+"""Of a body, warm or cold, on average."""
+_HUE = np.array([1.0, 0.0, -1.0]).reshape(3, 1, 1)
+_BRIGHTNESS, _CONTRAST, _NOISE, _BLUR = 0.4, 0.25, 0.05, 0.4
+_REGIONS = 1
+"""Of the ground: its hue is drawn at so many steps along a side, and smooth in between."""
+_MIN_IMAGE_SIZE = 16
 _SPLITS = ("train", "val", "test")
-_SHARES = ("clutter", "lookalikes", "shells", "marked")
 
 
 def synthetic(
-    *,
-    image_size: int = 64,
-    seed: int = 0,
-    n_train: int = 128,
-    n_val: int = 64,
-    n_test: int = 64,
-    noise: float = 0.08,
-    blur: float = 0.6,
-    clutter: float = 0.08,
-    lookalikes: float = 0.4,
-    shade: float = 0.3,
-    cast: float = 0.0,
-    contrast: float = 0.27,
-    texture: float = 0.04,
-    hand: float = 0.08,
-    shells: float = 0.0,
-    marked: float = 0.0,
+    *, image_size: int = 64, seed: int = 0, n_train: int = 256, n_val: int = 96, n_test: int = 96
 ) -> Dataset:
-    """Yellow and blue bodies with a rim among smears without one, RGB, with three classes.
+    """Bodies that are warm or cold relative to the light of their image, RGB, with three classes.
 
     An image is a function of (seed, split, its index): asking for more of them changes none of the others.
 
@@ -46,50 +46,91 @@ def synthetic(
         n_train: number of training images.
         n_val: number of validation images.
         n_test: number of test images.
-        noise: standard deviation of the grain, as a share of the full range of brightness.
-        blur: largest standard deviation of the point spread, in pixels.
-        clutter: share of the image under patches of texture, 0 to 1; fibres and specks grow with it.
-        lookalikes: probability that a body is one that does not count, 0 to 1.
-        shade: largest relative change of brightness across the image.
-        cast: standard deviation of the light's colour between images, relative to each channel.
-        contrast: difference in brightness between a body and what is behind it, as a share of the full range.
-        texture: amplitude of stripes, as a share of the full range of brightness.
-        hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
-        shells: share of the look-alikes that have a rim but are not filled, 0 to 1.
-        marked: share of the look-alikes that only the marker at the image's border gives away, 0 to 1.
     Raises:
         DataError: a value is out of its range; all such are named together.
     """
-    counts = (n_train, n_val, n_test)
-    difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, cast, contrast, texture, hand, shells, marked)
-    if found := _problems(image_size, seed, counts, difficulty):
-        raise DataError([f"synthetic: {problem}" for problem in found])
-    train, val, test = (_split(at, count, image_size, seed, difficulty) for at, count in enumerate(counts))
-    return assemble("synthetic", CLASSES, train, val, test)
+    return _made("synthetic", LIGHT, image_size, seed, (n_train, n_val, n_test))
 
 
-def _split(split: int, count: int, size: int, seed: int, difficulty: Difficulty) -> LabelledImages:
-    scenes = [
-        draw(size, difficulty, np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, split, index)))))
+def synthetic_null(
+    *, image_size: int = 64, seed: int = 0, n_train: int = 256, n_val: int = 96, n_test: int = 96
+) -> Dataset:
+    """The same under one light: what is warm and what is cold is seen on the spot, and no attention helps.
+
+    Args:
+        image_size: H and W in pixels, at least 16.
+        seed: of everything random, at least 0.
+        n_train: number of training images.
+        n_val: number of validation images.
+        n_test: number of test images.
+    Raises:
+        DataError: a value is out of its range; all such are named together.
+    """
+    return _made("synthetic-null", 0.0, image_size, seed, (n_train, n_val, n_test))
+
+
+def _made(name: str, light: float, size: int, seed: int, counts: tuple[int, int, int]) -> Dataset:
+    wanted = {"image_size": (size, _MIN_IMAGE_SIZE), "seed": (seed, 0)}
+    wanted |= {f"n_{split}": (count, 1) for split, count in zip(_SPLITS, counts, strict=True)}
+    found = [
+        f"{name}: {what} is {value!r}; it must be a whole number of at least {least}"
+        for what, (value, least) in wanted.items()
+        if not isinstance(value, int) or isinstance(value, bool) or value < least
+    ]
+    if found:
+        raise DataError(found)
+    train, val, test = (_split(at, count, size, seed, light) for at, count in enumerate(counts))
+    return assemble(name, CLASSES, train, val, test)
+
+
+def _split(split: int, count: int, size: int, seed: int, light: float) -> LabelledImages:
+    drawn = [
+        _draw(size, light, np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, split, index)))))
         for index in range(count)
     ]
     return pack(
-        [torch.from_numpy(image) for image, _ in scenes],
-        [torch.from_numpy(mask) for _, mask in scenes],
+        [torch.from_numpy(image) for image, _ in drawn],
+        [torch.from_numpy(mask) for _, mask in drawn],
         [f"{_SPLITS[split]}-{index:04d}" for index in range(count)],
     )
 
 
-def _problems(image_size: int, seed: int, counts: tuple[int, ...], difficulty: Difficulty) -> list[str]:
-    numbers = {"image_size": (image_size, MIN_IMAGE_SIZE), "seed": (seed, 0)}
-    numbers |= {f"n_{split}": (count, 1) for split, count in zip(_SPLITS, counts, strict=True)}
-    found = [
-        f"{name} is {value!r}; it must be a whole number of at least {least}"
-        for name, (value, least) in numbers.items()
-        if not isinstance(value, int) or isinstance(value, bool) or value < least
-    ]
-    for field in fields(difficulty):
-        value, most = getattr(difficulty, field.name), 1 if field.name in _SHARES else math.inf
-        if not 0 <= value <= most or math.isinf(value):
-            found.append(f"{field.name} is {value!r}; it must be {'from 0 to 1' if most == 1 else 'at least 0'}")
-    return found
+def _draw(
+    size: int, light: float, random: np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """An image (3, size, size) and its mask (size, size).
+
+    Args:
+        size: side in pixels.
+        light: standard deviation of the hue by which all that is in the image is shifted.
+        random: from which everything is drawn.
+    """
+    bodies, shift = bodies_of(size, random), light * random.normal()
+    canvas = _ground(size, bodies, random)
+    mask = np.zeros((size, size), dtype=np.uint8)
+    for body in bodies:
+        label = 1 + int(random.integers(2))
+        canvas = _with_body(canvas, body, 1 if label == 1 else -1, random)
+        mask[body.depth(size) >= 0] = label
+    seen = blurred(canvas + shift * _HUE, _BLUR) + random.normal(0, _NOISE, canvas.shape)
+    return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8), mask
+
+
+def _ground(size: int, bodies: list[Body], random: np.random.Generator) -> Field:
+    """What bodies lie on, (3, size, size): warm and cold regions, whose hue is 0 on average where no body lies."""
+    free = np.all([body.depth(size) < 0 for body in bodies], axis=0)
+    hue = smooth(size, 1, random, cells=_REGIONS)[0]
+    hue = GROUND * (hue - hue[free].mean()) / hue[free].std()
+    ground: Field = _BRIGHTNESS + 0.02 * smooth(size, 1, random, cells=3) + hue * _HUE
+    return ground
+
+
+def _with_body(canvas: Field, body: Body, sign: int, random: np.random.Generator) -> Field:
+    """A body over the canvas, brighter than the ground within a dark rim, warm (1) or cold (-1)."""
+    size = canvas.shape[-1]
+    depth = body.depth(size)
+    cover = inside(depth)
+    fill = _BRIGHTNESS + random.uniform(0.8, 1.2) * _CONTRAST + sign * random.uniform(0.7, 1.3) * STAIN * _HUE
+    rim = cover * inside(rim_width(size) - depth) * random.uniform(1.5, 2.1) * _CONTRAST
+    drawn: Field = canvas * (1 - cover) + cover * fill - rim
+    return drawn

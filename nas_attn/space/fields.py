@@ -17,6 +17,8 @@ from nas_attn.space.space import NAME
 UNET = "unet"
 """The family of nas-attn's own network; every other is somebody else's."""
 DEFAULT_IMAGE_SIZE = 128
+AUTO_DEPTH = "auto"
+"""In place of a depth: as the data suggest."""
 MAX_SIZE = 65536
 
 

@@ -26,12 +26,12 @@ from nas_attn.errors import NetworkError, SpaceError, did_you_mean
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.families import family_names
 from nas_attn.models.kind import START, AttentionKind, part_problem
-from nas_attn.models.network import Depth
+from nas_attn.models.network import Depth, UNetConfig
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Site, Stage
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options
-from nas_attn.space.fields import WrittenNetwork, WrittenOtherNetwork, WrittenOtherSpace, WrittenSpace
+from nas_attn.space.fields import AUTO_DEPTH, WrittenNetwork, WrittenOtherNetwork, WrittenOtherSpace, WrittenSpace
 from nas_attn.space.find import find_space
 from nas_attn.space.rules import clip_problem, position_problem, replacing_problem, site_problem
 from nas_attn.space.space import Choices, Dropped, SearchSpace
@@ -48,6 +48,7 @@ def read_space(
     image_size: int | None = None,
     start: str | None = None,
     frames: int | None = None,
+    depth: int | None = None,
     network: DescribedNetwork | None = None,
 ) -> SearchSpace:
     """The search space of a name such as ``unet_attention``, or of a file.
@@ -61,6 +62,7 @@ def read_space(
         image_size: H and W for which the sites are computed, in place of the file's; 128 where neither says.
         start: ``paper`` or ``identity``, in place of the file's; a choice that gives its own keeps it.
         frames: T of the clips, in place of the file's; 1, still images, where neither says.
+        depth: number of halvings where the file leaves it open (``depth: auto``); 4 where neither says.
         network: somebody else's, in place of the file's; then the sizes of ours are of no use.
     Raises:
         SpaceError: no such file, or it is wrong; every problem with its line and field.
@@ -73,6 +75,7 @@ def read_space(
         "image_size": image_size,
         "start": start,
         "frames": frames,
+        "depth": depth,
     }
     overrides = {name: value for name, value in asked.items() if value is not None}
     text = read_text(path, SPACE_FILE)
@@ -109,13 +112,15 @@ def space_from_text(
         text: the YAML.
         kinds: every kind of attention that may be named, by its name.
         where: what errors call the source of the text.
-        overrides: values in place of those of the text: ``start``, or fields of its network.
+        overrides: values in place of those of the text: ``start``, or fields of its network; a depth only in place
+            of ``auto``.
         network: somebody else's, in place of the text's.
     Raises:
         SpaceError: the text is wrong; every problem with its line and field.
     """
     problems = Problems(where, SPACE_FILE)
     document = known_version(parse_document(text, problems), VERSION, problems)
+    document, overrides = _with_depth(document, overrides)
     other = is_other(document)
     written = read_model(document, WrittenOtherSpace if other else WrittenSpace, problems)
     asked = {name: value for name, value in overrides.items() if not _is_wrong(name, value, problems)}
@@ -128,6 +133,18 @@ def space_from_text(
         problems.raise_if_any()
         raise AssertionError("a space that cannot be read has a problem")
     return _space(written, sized, choices, kinds, problems)
+
+
+def _with_depth(document: Entry, overrides: Mapping[str, object]) -> tuple[Entry, Mapping[str, object]]:
+    """The document with a depth in place of ``auto``, and the overrides without it."""
+    others = {name: value for name, value in overrides.items() if name != "depth"}
+    network = document.fields.get("network", document)
+    entry = network.fields.get("depth", document)
+    if entry.value != AUTO_DEPTH:
+        return document, others
+    depth = Entry.of(overrides.get("depth", UNetConfig.depth), entry.path)
+    network = replace(network, value={**network.fields, "depth": depth})
+    return replace(document, value={**document.fields, "network": network}), others
 
 
 def is_other(document: Entry) -> bool:

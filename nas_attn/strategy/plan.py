@@ -13,7 +13,7 @@ class Plan:
         trials: how many trials the study shall have in the end.
         parallel: for how many trials at once, on all machines together, it is laid out.
         timeout: seconds that its trials may take together, divided by ``parallel``; None for no limit.
-        stop: the study ends once it is settled that no placement gains what matters.
+        stop: the study ends once it is settled that a placement gains more than what matters, or none does.
         worth: smallest gain that matters, in units of the metric; None where the noise decides.
     """
 

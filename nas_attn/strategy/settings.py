@@ -48,7 +48,7 @@ class StudySettings:
             these are proven to foretell it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
         timeout: seconds after which no further trial begins; None for no limit.
-        stop: the study ends once it is settled that no placement gains what matters.
+        stop: the study ends once it is settled that a placement gains more than what matters, or none does.
         worth: smallest gain that matters, in units of the metric; None where the noise decides.
         outside: what of it is a user's own, and the ``module:name`` of each.
         metric: name of the first objective.

@@ -15,7 +15,7 @@ from pathlib import Path
 import optuna
 
 from nas_attn.analysis import Ranking, rank
-from nas_attn.analysis.verdict import StudyVerdict
+from nas_attn.analysis.verdict import Settled, StudyVerdict
 from nas_attn.architecture import write_architecture
 from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
@@ -61,8 +61,8 @@ class StudyResult:
         best: the exported architecture: what is shown to be better than the plain U-Net, else the plain U-Net;
             None where no trial is complete.
         course: its budgets; None where the study ended before the top budget was found.
-        settled_after: trials after which it was settled that no placement gains what matters, so that the search
-            ended; None where it was not.
+        settled: after how many trials the question was settled, so that the search ended, and how; None where it
+            was not.
     """
 
     study: str
@@ -70,7 +70,7 @@ class StudyResult:
     answer: StudyVerdict
     best: Path | None
     course: Course | None
-    settled_after: int | None = None
+    settled: Settled | None = None
 
     def __repr__(self) -> str:
         return f"<result of study '{self.study}': {len(self.records)} trials, {self.answer.answer}>"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nas_attn.analysis.convergence import Convergence
 from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
+from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict
 from nas_attn.commands import command
 from nas_attn.wording.convergence import changed
 from nas_attn.wording.detection import sight_sentence
@@ -42,6 +42,19 @@ def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
     text = answer_text(verdict)
     said = text if text.startswith(head[:-1]) else f"{head} {text}"
     return (said, *_reach(verdict), *_sees(verdict), *_decides(study, verdict))
+
+
+def settled_text(settled: Settled, saved: int) -> str:
+    """Why a search ends before it has its trials, and what goes on with it.
+
+    Args:
+        settled: how.
+        saved: trials that were not run.
+    """
+    early = f"so the search ends {counted(saved, 'trial')} early"
+    if settled.decision is Decision.BETTER:
+        return f"A gain beyond what matters is shown, {early} (--no-stop looks on for a larger one)."
+    return f"Nothing gains what matters, {early} (--no-stop goes on)."
 
 
 def _equivalent(verdict: StudyVerdict) -> str:

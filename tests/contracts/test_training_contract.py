@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement, Stage
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @cache
 def images(frames: int) -> DeviceImages:
     """Still images; where frames go together, clips of them that stand still."""
-    still = synthetic(image_size=32, n_train=32, n_val=1, n_test=1)
+    still = smears(image_size=32, n_train=32, n_val=1, n_test=1)
     packed = pack_sets(still, torch.device("cpu")).train
     if frames == 1:
         return packed

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise, label_counts, pack_images, start_at_frequencies
@@ -21,7 +21,7 @@ def test_labels_are_counted_over_all_masks_whatever_their_size():
 
 
 def test_a_set_on_a_device_counts_as_its_images_do():
-    data = synthetic(image_size=16, n_train=5, n_val=1, n_test=1)
+    data = smears(image_size=16, n_train=5, n_val=1, n_test=1)
     packed = pack_images(data.train, data.mean, data.std, torch.device("cpu"), 1)
     assert torch.equal(packed.label_counts, label_counts(data.train.labels))
 

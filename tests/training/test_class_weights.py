@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nas_attn.data import Dataset, synthetic
+from nas_attn.data import Dataset, smears
 from nas_attn.errors import UsageError
 from nas_attn.training.class_weights import balanced, class_weights_of
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return synthetic(image_size=32, n_train=6, n_val=2, n_test=2)
+    return smears(image_size=32, n_train=6, n_val=2, n_test=2)
 
 
 def counts(*numbers: int, ignored: int = 0) -> torch.Tensor:

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from nas_attn.analysis import COSTS, collapsed_seeds
 from nas_attn.analysis.detection import n_places
-from nas_attn.analysis.verdict import is_equivalent
+from nas_attn.analysis.verdict import Decision, Settled, finals_pay, settled
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Role, TrialRecord
@@ -31,8 +31,23 @@ from nas_attn.strategy.settings import StudySettings
 from nas_attn.strategy.successive_halving import next_step
 from nas_attn.training.evaluation import CostTable, MemoryTable
 
-FIRST_LOOK, LOOK_EVERY = 60, 20
+FIRST_LOOK, LOOK_EVERY = 60, 10
 """After how many trials it is first looked at whether the question is settled, and how often from then on."""
+_LAST_WITHOUT_GAIN = 20
+"""Trials in which the leader must not have got better by what matters, before the finals begin early."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What some of the first trials say.
+
+    Args:
+        decision: what they have settled; None where it is open.
+        finals_pay: whether the finals may begin, however many proposals are left.
+    """
+
+    decision: Decision | None
+    finals_pay: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ class Agenda:
         self._history_of = lru_cache(History)
         self._screened = Screened()
         self._searched: tuple[list[TrialRecord], BudgetSearch] | None = None
-        self._looks: dict[int, tuple[list[TrialRecord], bool]] = {}
+        self._looks: dict[int, tuple[list[TrialRecord], Look]] = {}
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
@@ -135,11 +150,12 @@ class Agenda:
         history.follow(records)
         if (common := self._common(course, history, pending)) is not None:
             return common
-        final = Finals(settings.trials, settings.timeout, self._screened)
+        final = Finals(settings.trials, settings.timeout, self._finals_pay(records, number), self._screened)
         n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
         time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
         if (
             time_left
+            and not final.early
             and not final.begun((*records, *pending))
             and n_proposals < self.n_proposals(course)
             and (following := self._screen(course, history, records, pending, n_proposals))
@@ -167,8 +183,8 @@ class Agenda:
             return True
         return self.settled_after(records, n_started) is not None
 
-    def settled_after(self, records: Sequence[TrialRecord], n_started: int) -> int | None:
-        """After how many trials it was settled that no placement gains what matters; None where it is not.
+    def settled_after(self, records: Sequence[TrialRecord], n_started: int) -> Settled | None:
+        """After how many trials the question was settled, and how; None where it is not.
 
         It is looked at after every ``LOOK_EVERY`` trials, and always by the same trials, whoever looks.
 
@@ -176,19 +192,34 @@ class Agenda:
             records: all trials that may be looked at.
             n_started: how many there are in all.
         """
-        if not self._settings.stop:
-            return None
-        n_seen = min(len(records), n_started - self._settings.plan().unseen)
-        looks = range(FIRST_LOOK, n_seen + 1, LOOK_EVERY)
-        return next((look for look in looks if self._settled(records[:look])), None)
+        looks = (
+            (n_trials, self._look(records[:n_trials]).decision) for n_trials in self._looked(records, n_started)
+        )
+        return next((Settled(n_trials, decision) for n_trials, decision in looks if decision is not None), None)
 
-    def _settled(self, records: Sequence[TrialRecord]) -> bool:
+    def _finals_pay(self, records: Sequence[TrialRecord], n_started: int) -> bool:
+        """Whether the finals begin before all proposals are made."""
+        looks = self._looked(records, n_started)
+        return any(self._look(records[:n_trials]).finals_pay for n_trials in looks)
+
+    def _looked(self, records: Sequence[TrialRecord], n_started: int) -> range:
+        """After how many trials it was looked at what is settled."""
+        n_seen = min(len(records), n_started - self._settings.plan().unseen)
+        return range(FIRST_LOOK, n_seen + 1 if self._settings.stop else 0, LOOK_EVERY)
+
+    def _look(self, records: Sequence[TrialRecord]) -> Look:
         """What the first trials say; found out once, as long as they are the same."""
         known = self._looks.get(len(records))
         if known is None or list(records) != known[0]:
-            known = list(records), is_equivalent(records, self._settings.worth)
+            known = list(records), self._looked_at(records)
             self._looks[len(records)] = known
         return known[1]
+
+    def _looked_at(self, records: Sequence[TrialRecord]) -> Look:
+        worth, screening = self._settings.worth, all(record.role is not Role.FINALIST for record in records)
+        if (decision := settled(records, worth)) is not None or not screening:
+            return Look(decision)
+        return Look(None, finals_pay(records, records[:-_LAST_WITHOUT_GAIN], worth))
 
     def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
         """How many of the first trials must have ended before the next one can be decided.
@@ -348,9 +379,8 @@ class Agenda:
         begun = {run_key(one) for one in with_them}
         missing = (one for one in course.opening if run_key(one) not in begun)
         following = next(missing, None)
-        if following is None or Finals(settings.trials, settings.timeout).begun(records):
-            return None
-        return following
+        finals = (Finals(settings.trials, settings.timeout, early) for early in (False, True))
+        return None if following is None or any(one.begun(records) for one in finals) else following
 
     def _screening_seeds(self, history: History) -> tuple[int, ...]:
         """Those of the proposals, in their order, without seeds with which the plain U-Net collapsed."""

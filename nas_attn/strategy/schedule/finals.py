@@ -43,11 +43,14 @@ class Finals:
     Args:
         trials: of the study.
         timeout: of the study, in seconds; None without one.
+        early: they began before all proposals were made, since by then a leader was expected to win them. A study
+            that does not stop goes on with its proposals in their place.
         screened: what the runs before them say.
     """
 
     trials: int
     timeout: float | None = None
+    early: bool = False
     screened: Screened = field(default_factory=Screened, compare=False)
 
     def holds(self, record: TrialRecord) -> bool:
@@ -101,8 +104,8 @@ class Finals:
         return self._evaluation(space.plain, ladder[-1], following)
 
     @property
-    def _mark(self) -> list[float | None]:
-        return [self.trials, self.timeout]
+    def _mark(self) -> list[float | str | None]:
+        return [self.trials, self.timeout, *(["early"] if self.early else [])]
 
     def _evaluation(self, placement: Placement, budget: Budget, seed: int) -> Evaluation:
         return Evaluation(placement, budget, seed, Role.FINALIST, memory={_MARK: self._mark})

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from nas_attn.config.settings import BUILT_IN, SYNTHETIC, SYNTHETIC_NULL
 from nas_attn.errors import UsageError
+from nas_attn.models.network import UNetConfig
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Preset:
         n_train: number of synthetic training images.
         n_val: number of synthetic validation images.
         frames: T, where images are the frames of clips.
+        depth: of a U-Net whose space leaves it open.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Preset:
     n_train: int
     n_val: int
     frames: int
+    depth: int = UNetConfig.depth
 
     def batch_of(self, frames: int) -> int:
         """Crops of a step: about as many frames as still images, but no fewer than four clips.
@@ -46,11 +50,13 @@ class Preset:
 
 
 _LEAST_CLIPS = 4
-CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 32, 8, 240, None, 256, 96, 4)
+CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 64, 4, 240, None, 256, 96, 4, depth=2)
+CPU_BUILT_IN = Preset("cpu, other built-in data", 8, 32, 8, 240, None, 256, 96, 4)
 CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0, 4)
-GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, 8)
+GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, 8, depth=2)
+GPU_BUILT_IN = Preset("gpu, other built-in data", 32, 128, 16, 2000, None, 1024, 256, 8)
 GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0, 8)
-
+"""The synthetic tasks are made for a network that sees a part of the image, and so is not deep."""
 
 CPU_THEIRS_SYNTHETIC = Preset("cpu, your network, built-in data", 8, 64, 8, 150, None, 256, 96, 4)
 CPU_THEIRS_FOLDER = Preset("cpu, your network, own data", 8, 96, 8, 300, 192, 0, 0, 4)
@@ -59,16 +65,19 @@ GPU_THEIRS_FOLDER = Preset("gpu, your network, own data", 32, 256, 16, 3000, 102
 """Networks of somebody else's halve an image five times, and cost more on a CPU."""
 
 
-def preset_for(device: str, *, built_in: bool, ours: bool = True) -> Preset:
-    """The sizes for a device such as ``cpu`` or ``cuda:0``, for built-in data or a folder, for nas-attn's own
-    U-Net or another network."""
+def preset_for(device: str, data: str, *, ours: bool = True) -> Preset:
+    """The sizes for a device such as ``cpu`` or ``cuda:0``, for what ``--data`` says, for nas-attn's own U-Net or
+    another network."""
+    on_cpu = device == "cpu"
     if not ours:
-        if device == "cpu":
-            return CPU_THEIRS_SYNTHETIC if built_in else CPU_THEIRS_FOLDER
-        return GPU_THEIRS_SYNTHETIC if built_in else GPU_THEIRS_FOLDER
-    if device == "cpu":
-        return CPU_SYNTHETIC if built_in else CPU_FOLDER
-    return GPU_SYNTHETIC if built_in else GPU_FOLDER
+        if data in BUILT_IN:
+            return CPU_THEIRS_SYNTHETIC if on_cpu else GPU_THEIRS_SYNTHETIC
+        return CPU_THEIRS_FOLDER if on_cpu else GPU_THEIRS_FOLDER
+    if data in (SYNTHETIC, SYNTHETIC_NULL):
+        return CPU_SYNTHETIC if on_cpu else GPU_SYNTHETIC
+    if data in BUILT_IN:
+        return CPU_BUILT_IN if on_cpu else GPU_BUILT_IN
+    return CPU_FOLDER if on_cpu else GPU_FOLDER
 
 
 def find_devices(asked: str) -> tuple[str, ...]:

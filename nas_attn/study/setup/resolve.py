@@ -129,14 +129,14 @@ def resolve(request: StudyRequest) -> Resolved:
         raise UsageError(problems)
     devices = find_devices(request.device)
     theirs = asked_network(request)
-    preset = preset_for(devices[0], built_in=request.data in BUILT_IN, ours=theirs is None)
+    preset = preset_for(devices[0], request.data, ours=theirs is None)
     asked = _filled(request, preset, ours=theirs is None)
     source = _source(asked, preset)
     with step("reading the images"):
         dataset = source.load()
     asked = _with_metric_and_loss(_with_frames(asked, dataset, preset), dataset)
     network = _looked_at(theirs, dataset)
-    space = _space(asked, dataset, network)
+    space = _space(asked, dataset, network, preset.depth)
     asked = _measured(asked, network, preset, devices)
     mean, std = statistics_for(space.network, dataset)
     settings = StudySettings(
@@ -286,7 +286,7 @@ def _measured(
     request: StudyRequest, theirs: DescribedNetwork | None, preset: Preset, devices: tuple[str, ...]
 ) -> StudyRequest:
     """The request with what is fastest on this machine where it leaves that open."""
-    example = theirs or UNetConfig(in_channels=3, classes=3, depth=4, base_channels=preset.base_channels)
+    example = theirs or UNetConfig(3, 3, preset.depth, preset.base_channels)
     side = int(request.image_size or 0) if theirs else preset.image_size
     budget = Budget(preset.steps, side, preset.batch_size)
     if request.precision == AUTO:
@@ -351,7 +351,7 @@ def _check_data(data: str) -> None:
         raise UsageError(f"--data {data}: there is no such folder; give one with images/ and masks/, or {others}")
 
 
-def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | None) -> SearchSpace:
+def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | None, depth: int) -> SearchSpace:
     """The space with the data's channels and classes, the request's sizes and its ceilings.
 
     In a network with trained weights attention starts at the identity unless somebody says otherwise: any other
@@ -372,6 +372,7 @@ def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | 
         image_size=largest,
         start=request.start or (IDENTITY if network is not None and network.weights else None),
         frames=request.frames,
+        depth=depth,
         network=network,
     )
     macs = request.max_cost if request.cost == "macs" else None

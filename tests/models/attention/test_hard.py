@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention.hard import HardAttention
 from nas_attn.training import ModuleHooks, initialise, train_run
@@ -159,7 +159,7 @@ def test_baseline_follows_the_scores():
 
 @ESTIMATORS
 def test_two_runs_of_one_seed_are_equal_to_the_bit_and_another_seed_draws_other_coins(estimator):
-    images = pack_sets(synthetic(image_size=16, n_train=8, n_val=1, n_test=1), torch.device("cpu")).train
+    images = pack_sets(smears(image_size=16, n_train=8, n_val=1, n_test=1), torch.device("cpu")).train
     weights = []
     for seed in (0, 0, 1):
         module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), HardAttention(4, estimator))

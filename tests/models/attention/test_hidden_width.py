@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.models.attention import build_attention
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
@@ -58,7 +58,7 @@ def _note(fired: dict[nn.Module, bool], layer: nn.Module, _: object, hidden: tor
 def _dead(spec: str, seeds: int) -> int:
     """Modules of the narrowest preset of which no hidden unit fires for any of 16 images, over all seeds."""
     network = UNetConfig(3, 3, depth=4, base_channels=8)
-    data = synthetic(image_size=32, n_train=16, n_val=1, n_test=1)
+    data = smears(image_size=32, n_train=16, n_val=1, n_test=1)
     images = torch.stack(data.train.images).float()
     images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
     dead = 0

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention.ram import Core, RecurrentAttention
 from nas_attn.training import DeviceImages, Recipe, initialise, train_run
@@ -170,7 +170,7 @@ def test_it_looks_anywhere_less_and_less_often_and_learns_no_policy_from_that():
 
 
 def test_in_a_run_each_image_rewards_with_its_own_score_and_the_last_steps_look_nowhere_by_chance():
-    images = pack_sets(synthetic(image_size=16, n_train=8, n_val=1, n_test=1), torch.device("cpu")).train
+    images = pack_sets(smears(image_size=16, n_train=8, n_val=1, n_test=1), torch.device("cpu")).train
     net = nn.Sequential(nn.Conv2d(3, 4, 1), RecurrentAttention(4, glimpses=1, side=4), nn.Conv2d(4, 3, 1))
     initialise(net, 0)
     logits, heard, exploring = [], [], []

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from nas_attn.analysis import Versus, rank
+from nas_attn.analysis.verdict import Decision
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
@@ -262,6 +264,7 @@ def test_where_the_rungs_start_is_part_of_what_a_study_is(studies: Any) -> None:
 
 
 QUIET = {"spread": 0.0, "interaction_share": 0.0, "gap": 0.01}
+LOUD = {"spread": 0.1, "interaction_share": 0.0, "gap": 0.01}
 
 
 def settling(studies: Any, **values: object) -> None:
@@ -273,7 +276,7 @@ def test_a_search_ends_where_nothing_gains_what_matters(studies: Any, space: Any
     settling(studies)
     records = run(studies, InlinePool(LookupEvaluator(space, **QUIET)))
     assert len(records) in range(FIRST_LOOK, 160, LOOK_EVERY)
-    assert studies.agenda().settled_after(records, len(records)) == len(records)
+    assert studies.agenda().settled_after(records, len(records)) == (len(records), Decision.EQUIVALENT)
     assert run(studies, InlinePool(LookupEvaluator(space, **QUIET))) == records, "the same command adds nothing"
 
     studies.change(stop=False)
@@ -283,9 +286,28 @@ def test_a_search_ends_where_nothing_gains_what_matters(studies: Any, space: Any
     assert further[: len(records)] == records
 
 
-def test_a_search_goes_on_where_something_does(studies: Any, space: Any) -> None:
+def test_a_search_goes_on_where_something_may(studies: Any, space: Any) -> None:
+    """About as much as matters, so that it is neither more than that nor surely less."""
+    settling(studies, worth=0.01)
+    assert len(run(studies, InlinePool(LookupEvaluator(space, spread=0.01, gap=0.01)))) == 160
+
+
+def test_a_search_ends_where_a_gain_beyond_what_matters_is_shown(studies: Any, space: Any) -> None:
+    """By the finals, which begin before all proposals are made; a study that shall not stop proposes on."""
     settling(studies)
-    assert len(run(studies, InlinePool(LookupEvaluator(space, spread=0.03, gap=0.01)))) == 160
+    records = run(studies, InlinePool(LookupEvaluator(space, **LOUD)))
+    assert len(records) in range(FIRST_LOOK, 160, LOOK_EVERY)
+    assert studies.agenda().settled_after(records, len(records)) == (len(records), Decision.BETTER)
+    assert records[-1].role is Role.FINALIST
+    assert rank(records).rows[0].better_than_plain is Versus.BETTER
+    assert run(studies, InlinePool(LookupEvaluator(space, **LOUD))) == records, "the same command adds nothing"
+
+    studies.change(stop=False)
+    studies.ledger().write_plan(studies.settings.plan())
+    further = run(studies, InlinePool(LookupEvaluator(space, **LOUD)))
+    assert len(further) == 160
+    assert further[: len(records)] == records
+    assert further[len(records)].role is Role.PROPOSAL
 
 
 def test_a_search_goes_on_where_runs_are_too_short(studies: Any, space: Any) -> None:
@@ -302,5 +324,5 @@ def test_several_workers_end_by_the_same_trials(studies: Any, space: Any) -> Non
     unseen = studies.settings.plan().unseen
     settled = agenda.settled_after(records, len(records))
     assert settled is not None
-    assert len(records) == settled + unseen
+    assert len(records) == settled.n_trials + unseen
     assert not agenda.is_over(records, len(records) - 1)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.errors import MachineError, StudyError
 from nas_attn.models.network import UNetConfig
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator, pack_sets, read_sets, write_sets
@@ -53,7 +53,7 @@ def test_files_are_written_once_and_those_of_other_data_are_removed(tmp_path: Pa
     assert write_sets(data, tmp_path / "packed") == folder
     assert (folder / "train" / "pixels.npy").stat().st_mtime_ns == stamp
 
-    other = write_sets(synthetic(image_size=16, seed=1, n_train=6, n_val=4, n_test=4), tmp_path / "packed")
+    other = write_sets(smears(image_size=16, seed=1, n_train=6, n_val=4, n_test=4), tmp_path / "packed")
     assert other != folder
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == [other.name, "CACHEDIR.TAG"]
 
@@ -74,7 +74,7 @@ def test_what_others_put_beside_the_packed_sets_is_kept(name: str, tmp_path: Pat
     (tmp_path / "theirs" / "1.png").write_bytes(b"mine")
     old = write_sets(SOURCE.load(), tmp_path / "packed")
     (tmp_path / "packed" / name).symlink_to(tmp_path / "theirs")
-    write_sets(synthetic(image_size=16, seed=1, n_train=6, n_val=4, n_test=4), tmp_path / "packed")
+    write_sets(smears(image_size=16, seed=1, n_train=6, n_val=4, n_test=4), tmp_path / "packed")
 
     assert not old.exists()
     assert (tmp_path / "packed" / name).is_symlink()
@@ -87,7 +87,7 @@ def test_a_linked_folder_elsewhere_is_filled_and_never_emptied(tmp_path: Path) -
     folder = tmp_path / "study" / "packed"
     folder.symlink_to(tmp_path / "elsewhere")
     old = write_sets(SOURCE.load(), folder)
-    write_sets(synthetic(image_size=16, seed=1, n_train=6, n_val=4, n_test=4), folder)
+    write_sets(smears(image_size=16, seed=1, n_train=6, n_val=4, n_test=4), folder)
 
     assert (old / "train" / "pixels.npy").is_file()
 

@@ -1,7 +1,7 @@
 import pytest
 
 from nas_attn.architecture import Architecture
-from nas_attn.data import Dataset, synthetic
+from nas_attn.data import Dataset, smears
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
 
@@ -13,7 +13,7 @@ def always_one_thread(one_thread: None) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_data() -> Dataset:
-    return synthetic(image_size=32, n_train=10, n_val=4, n_test=4)
+    return smears(image_size=32, n_train=10, n_val=4, n_test=4)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nas_attn.architecture import Architecture
-from nas_attn.data import Dataset, synthetic, synthetic_clips
+from nas_attn.data import Dataset, smears, synthetic_clips
 from nas_attn.errors import TrainingError, UsageError
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
@@ -127,7 +127,7 @@ def test_what_is_no_clip_is_refused(architecture: Architecture, run: Path, clips
 
 def test_still_images_and_short_clips_are_refused(architecture: Architecture, film: Dataset) -> None:
     still = dataclasses.replace(
-        synthetic(image_size=16, n_train=1, n_val=1, n_test=1), in_channels=1, classes=film.classes
+        smears(image_size=16, n_train=1, n_val=1, n_test=1), in_channels=1, classes=film.classes
     )
     short = synthetic_clips(image_size=16, length=2, n_train=1, n_val=1, n_test=1)
     with pytest.raises(

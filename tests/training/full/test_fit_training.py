@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from nas_attn.architecture import Found, read_architecture
 from nas_attn.budget import Budget
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.errors import DivergedError, TrainingError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location
@@ -222,7 +222,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from nas_attn.models.catalogue import catalogue
-from nas_attn.data import synthetic
+from nas_attn.data import smears
 from nas_attn.architecture import Found, read_architecture
 from nas_attn.training.full import FitSettings, EpochRecord, train
 from nas_attn.training.full.lightning_shell import SegmentationModule
@@ -234,7 +234,7 @@ def training_step(self, batch, batch_idx):
     return step(self, batch, batch_idx)
 SegmentationModule.training_step = training_step
 
-data = synthetic(image_size=32, n_train=10, n_val=4, n_test=4)
+data = smears(image_size=32, n_train=10, n_val=4, n_test=4)
 architecture = read_architecture(sys.argv[1], catalogue())
 train(architecture, data, FitSettings(epochs=3, batch_size=4, accelerator="cpu"), Path(sys.argv[2]))
 """
@@ -324,7 +324,7 @@ def test_a_folder_of_another_run_is_left_alone(undisturbed, tiny_architecture, t
     ):
         train(tiny_architecture, tiny_data, other, undisturbed[0])
     with pytest.raises(TrainingError, match=r"holds a run with fingerprint '\w+', not"):
-        train(tiny_architecture, synthetic(image_size=32, n_train=9, n_val=4, n_test=4), SETTINGS, undisturbed[0])
+        train(tiny_architecture, smears(image_size=32, n_train=9, n_val=4, n_test=4), SETTINGS, undisturbed[0])
 
 
 def test_a_run_of_an_unknown_recipe_is_left_alone(undisturbed, tmp_path, tiny_architecture, tiny_data):
@@ -410,6 +410,6 @@ def test_statistics_are_those_of_the_data_unless_a_person_wrote_others(
 
 @pytest.mark.parametrize("n_train", [1, 3])
 def test_a_training_set_smaller_than_a_batch_is_enough(tmp_path, tiny_architecture, n_train):
-    data = synthetic(image_size=32, n_train=n_train, n_val=1, n_test=1)
+    data = smears(image_size=32, n_train=n_train, n_val=1, n_test=1)
     result = train(tiny_architecture, data, dataclasses.replace(SETTINGS, epochs=1), tmp_path / "run")
     assert 0 <= result.trained.test_iou <= 1

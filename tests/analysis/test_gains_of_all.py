@@ -1,0 +1,33 @@
+"""Where nearly every placement gains the same, and much, it is the baseline that lies apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_attn.analysis.gains import gains_of
+
+Make = Callable[..., Any]
+GAIN, NOISE = 0.1, 0.002
+PLACES = ("skip_0", "skip_1", "bottleneck")
+
+
+def test_a_gain_that_nearly_all_placements_have_is_not_taken_for_a_collapse_of_the_baseline(place: Make) -> None:
+    """Any squeeze-and-excitation brings it, and a second one adds nothing; the gate brings nothing."""
+    placements = [
+        place(**dict(zip(PLACES, kinds, strict=True))) for kinds in product(("none", "se", "gate"), repeat=3)
+    ]
+    draw = np.random.default_rng(0)
+    truth = [GAIN * any(str(spec) == "se" for _, spec in placement) for placement in placements]
+    n_seeds = [3 if not placement.attended else 1 for placement in placements]
+    table = [
+        {seed: 0.8 + gain + NOISE * draw.standard_normal() for seed in range(number)}
+        for gain, number in zip(truth, n_seeds, strict=True)
+    ]
+    found = gains_of(placements, table)
+    assert found.mean == pytest.approx(truth, abs=0.04)
+    assert np.quantile(found.best_gains(), 0.025) > GAIN / 2

@@ -1,12 +1,9 @@
-"""A Bayesian linear model of IoU: what each attention adds at each location, and what pairs of them add."""
+"""A Bayesian linear model of IoU: what attentions add at their locations, in pairs and with seeds."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy.linalg
@@ -14,33 +11,46 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.local_scales import Draw, EffectEvidence, local_scales
 
+Numbers = NDArray[np.int64]
 Codes = NDArray[np.int64]
+"""(n, L): for each placement and location the number of its attention; 0 is ``none``."""
 Choice = tuple[int, int]
 """Number of a location, and code of the attention there."""
-Setting = Choice
-"""A location that holds one attention, or with code 0 none, in all placements of an average."""
-Estimate = tuple[float, float]
-"""Mean and standard deviation."""
 
-MOST_RUNS = 1500
-"""Of more runs the earliest are taken: time grows with the cube of their number."""
-_MOST_FOR_VARIANCES = 400
 LEVEL_VARIANCE = 100.0
 """Of the level, and of each seed's effect on all placements: wide."""
-PRIOR_LOG_SDS = np.array([4.0, 4.0, 4.0, 1.5, 1.5, 4.0])
-"""Of each part's variance. Single runs cannot tell a rest from noise, nor a single seed luck from effects:
-without a prior these might be all or nothing."""
+SHOWN = ("kind", "location", "pair", "rest", "by_seed")
+"""Parts that a short run shows more or less of."""
+PARTS = (*SHOWN, "noise")
+PRIOR_LOG_SDS = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
+"""Of each part's variance, and of a gain. Single runs cannot tell a rest from noise, nor a single seed luck from
+effects: without a prior these might be all or nothing."""
+WIDE_LOG_SD = 4.0
 _MOST_LOG = 9.0
-PARTS = ("kind", "location", "pair", "rest", "by_seed", "noise")
-_OTHERS = tuple(name for name in PARTS if name != "location")
-_STEP, _DRAWS, _MOST_PARTS = 1.0, 128, 16
+
+
+@dataclass(frozen=True)
+class Short:
+    """What the runs of a rung below the top show, for scores of variance 1.
+
+    Args:
+        gain: factor of what the top shows of a placement.
+        bias: variance of what attentions add on this rung, with every seed, and not at the top: a module that
+            disturbs trained weights, or learns slowly.
+        noise: of one run.
+    """
+
+    gain: float = 0.7
+    bias: float = 0.3
+    noise: float = 0.4
 
 
 @dataclass(frozen=True)
 class Variances:
     """How much each part explains in a placement that attends everywhere, for scores of variance 1.
+
+    By default the middle of the prior.
 
     Args:
         kind: of the attentions, wherever they stand.
@@ -48,7 +58,8 @@ class Variances:
         pair: of all pairs together.
         rest: of what a placement has by itself, beyond its attentions and their pairs.
         by_seed: of what the attentions at their own locations add under one seed and not under others.
-        noise: of one run.
+        noise: of one run of the top budget.
+        short: of the rungs below the top, the longest first.
     """
 
     kind: float = 0.2
@@ -57,58 +68,60 @@ class Variances:
     rest: float = 0.05
     by_seed: float = 0.1
     noise: float = 0.4
+    short: tuple[Short, ...] = ()
+
+    def gains(self, rungs: Numbers) -> Array:
+        """By which each run shows its placement, (n,)."""
+        return np.array([1.0, *(rung.gain for rung in self.short)])[rungs]
+
+    def noises(self, rungs: Numbers) -> Array:
+        """Of each run's own noise, (n,)."""
+        return np.array([self.noise, *(rung.noise for rung in self.short)])[rungs]
+
+    def biases(self, rungs: Numbers) -> Array:
+        """Of what each run's attentions add on its rung only, (n,)."""
+        return np.array([0.0, *(rung.bias for rung in self.short)])[rungs]
 
 
+@dataclass(frozen=True)
+class Prior:
+    """What to expect of the variances before the runs.
+
+    Args:
+        middle: the most likely ones.
+        own: of all own effects together; the density of their usual variance is highest at twelve times that.
+        at_milestones: the variances are learned anew only when the runs have grown by half, since a search asks
+            after each of them.
+    """
+
+    middle: Variances
+    own: float
+    at_milestones: bool
+
+
+USUAL = Prior(Variances(), own=0.3, at_milestones=True)
+"""Of the effects that are told, and of those that proposals are drawn from."""
+SCEPTICAL = Prior(Variances(0.03, 0.05, 0.03, noise=0.8), own=0.001, at_milestones=False)
+"""Of the gains that are ranked and bounded: attentions do little, until runs say otherwise. What is reported of
+the first of many is not to be what a prior hoped for, and a study in which nothing matters is to say so."""
 NOTHING = Variances(kind=0.0, location=0.0, pair=0.0, rest=0.0, by_seed=0.0, noise=0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """What the model learns from.
+    """What the model learns from::
 
-    Args:
-        codes: (n, L) attention at each location; 0 is ``none``.
-        seeds: (n,) number of each run's seed, from 0.
-        scores: (n,) about 0 with a spread of about 1.
-        n_choices: (L,) how many attentions each location may hold, ``none`` included.
-    """
-
-    codes: Codes
-    seeds: NDArray[np.int64]
-    scores: Array
-    n_choices: tuple[int, ...]
-
-    def first(self, number: int) -> Runs:
-        """The earliest of the runs."""
-        return Runs(self.codes[:number], self.seeds[:number], self.scores[:number], self.n_choices)
-
-    def holds(self, choice: Choice) -> Array:
-        """Which runs have an attention at a location, (n,) of 0 and 1."""
-        location, code = choice
-        held: Array = (self.codes[:, location] == code).astype(float)
-        return held
-
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        """All attentions that the runs hold."""
-        columns = enumerate(self.codes.T.tolist())
-        return tuple((location, code) for location, column in columns for code in sorted({*column} - {0}))
-
-
-@dataclass(frozen=True, eq=False)
-class EffectModel:
-    """The posterior, given some runs::
-
-        score = level + seed + gain(placement) + sum of luck(seed, location, attention) + noise
-        gain(placement) = sum of effect(location, attention) + sum of pair(location, attention, ...)
-                          + rest(placement)
+        score = level + seed + gain * (placement + sum of luck(seed, location, attention))
+                + sum of bias(rung, location, attention) + noise
+        placement = sum of effect(location, attention) + sum of pair(location, attention, ...) + rest(placement)
         effect(location, attention) = kind(attention) + own(location, attention)
 
     The luck of an attention with a seed is what all placements that hold it show under this seed and not under
-    others: only further seeds average it out, not further placements. All terms are normal around 0. Their
-    variances are not known either: the posterior is a mixture over those that are likely given the runs. Each own
-    effect has one of its own, next to nothing, usual or large, so that a few effects that matter are not shrunken
-    like many that do not, nor these told as if they were like the few (``local_scales``).
+    others: only further seeds average it out, not further placements. What the short runs of a rung hold for or
+    against an attention (bias) only long runs tell. At the top gain is 1 and bias 0; on a rung below it they are
+    found from the runs: two autoregressive levels of fidelity, as in Kennedy and O'Hagan (2000, Biometrika 87(1)),
+    with an additive discrepancy. All terms are normal around 0 but the own effects, each of which is next to
+    nothing, usual or large (``local_scales``), so that a few that matter are not shrunken like many that do not.
 
     The posterior does not ask why a placement was tried. A search chooses its trials by the scores before them and
     by nothing else that bears on the effects, so the probability of its choices is a factor of the likelihood
@@ -117,198 +130,45 @@ class EffectModel:
     tried again.
 
     Args:
-        runs: what it has learned from.
-        parts: the posterior without own effects for each likely set of variances.
-        draws: of the variances of the own effects of all choices that the runs hold.
+        codes: (n, L) attention at each location; 0 is ``none``.
+        seeds: (n,) number of each run's seed, from 0; another one on each rung, since it brings other luck.
+        rungs: (n,) 0 for a run of the top budget, 1 for one of the budget below it, and so on.
+        scores: (n,) about 0 with a spread of about 1 on each rung.
     """
 
-    runs: Runs
-    parts: tuple[_Part, ...]
-    draws: tuple[Draw, ...]
+    codes: Codes
+    seeds: Numbers
+    rungs: Numbers
+    scores: Array
 
-    @classmethod
-    def learn(cls, runs: Runs) -> EffectModel:
-        """The posterior of the earliest ``MOST_RUNS`` runs."""
-        taken = runs.first(MOST_RUNS)
-        likely = _likely_variances(taken.first(_MOST_FOR_VARIANCES))
-        kernels = score_kernels(taken)
-        nothing = dict.fromkeys(taken.choices, 0.0)
-        parts = tuple(
-            _Part(taken, variances, nothing, cholesky(covariance_of(kernels, replace(variances, location=0.0))))
-            for variances in likely
-        )
-        if not taken.choices:
-            return cls(taken, parts, ())
-        evidence = [part.evidence(weight) for part, weight in zip(parts, likely.values(), strict=True)]
-        n_locations = len(taken.n_choices)
-        start = parts[0].variances.location / n_locations
-        return cls(taken, parts, local_scales(evidence, Variances().location / n_locations, start))
+    def first(self, number: int) -> Runs:
+        """The earliest of the runs."""
+        return Runs(*(getattr(self, field.name)[:number] for field in fields(self)))
 
-    def added(self, choices: Sequence[Choice]) -> list[Estimate]:
-        """What each attention adds, compared with none at its location.
+    def without(self, number: int) -> Runs:
+        """All but the earliest."""
+        return Runs(*(getattr(self, field.name)[number:] for field in fields(self)))
 
-        It is the average over placements that draw each other location's attention evenly from its choices.
-
-        Args:
-            choices: the attentions.
-        """
-        if not choices:
-            return []
-        reaches = {number: self.parts[number].reach(choices) for number in {draw.part for draw in self.draws}}
-        given = [reaches[draw.part].given(draw) for draw in self.draws]
-        means, variances = (np.stack(rows) for rows in zip(*given, strict=True))
-        deviations = np.sqrt(variances.mean(0) + means.var(0))
-        return list(zip(means.mean(0).tolist(), deviations.tolist(), strict=True))
-
-    def pairs(self, choices: Sequence[tuple[Choice, Choice]]) -> list[Estimate]:
-        """What two attentions add beyond the sum of both, by the likeliest variances alone.
-
-        Args:
-            choices: pairs at different locations.
-        """
-        if not choices:
-            return []
-        together = np.stack([self.runs.holds(one) * self.runs.holds(other) for one, other in choices], axis=1)
-        return self._likeliest.pairs(together)
-
-    def beside(self, choice: Choice, other: Choice) -> tuple[Estimate, Estimate]:
-        """What an attention adds where another's location has none, and what it adds beside the other.
-
-        Their pair may matter as much as a single effect here: shrunken like all pairs, it would hide that the one
-        adds nothing beside the other.
-        """
-        likeliest = self._likeliest
-        together = (self.runs.holds(choice) * self.runs.holds(other))[:, None]
-        louder, more = likeliest.with_loud_pair(together)
-        alone = louder.posterior(*likeliest.single([choice], (other[0], 0)))[0]
-        covariance, prior = likeliest.single([choice], other)
-        return alone, louder.posterior(covariance + more * together, prior + more)[0]
-
-    @cached_property
-    def _likeliest(self) -> _Part:
-        """With the set of variances that most draws have, and the mean variance of each own effect."""
-        part = self.parts[Counter(draw.part for draw in self.draws).most_common(1)[0][0]]
-        return part.with_own(np.mean([draw.variances for draw in self.draws], axis=0))
-
-
-@dataclass(frozen=True, eq=False)
-class _Reach:
-    """What m attentions add, by the own effects of the choices that the runs hold.
-
-    Args:
-        own: weights of the own effects, (p, m).
-        mean: what remains where all own effects are 0, (m,).
-        variance: of that, (m,).
-        unseen: which attentions no run holds, (m,) of 0 and 1.
-    """
-
-    own: Array
-    mean: Array
-    variance: Array
-    unseen: Array
-
-    def given(self, draw: Draw) -> tuple[Array, Array]:
-        """Mean and variance, each (m,)."""
-        own = ((draw.covariance @ self.own) * self.own).sum(0)
-        return self.mean + draw.mean @ self.own, self.variance + own + self.unseen * draw.variances.mean()
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """The posterior for one set of variances, with that of each own effect, and the lower Cholesky factor of the
-    scores' covariance, (n, n)."""
-
-    runs: Runs
-    variances: Variances
-    own: dict[Choice, float]
-    factor: Array
-
-    def evidence(self, log_weight: float) -> EffectEvidence:
-        """What the runs say of the own effects of all choices that they hold."""
-        held = self._white_held
-        white = self._white_scores
-        log_likelihood = -float(white @ white / 2 + np.log(np.diag(self.factor)).sum())
-        return EffectEvidence(held.T @ held, held.T @ white, log_likelihood + log_weight)
-
-    def reach(self, choices: Sequence[Choice]) -> _Reach:
-        """How what attentions add hangs on the own effects."""
-        covariance, prior = self.single(choices, None)
-        white = solve(self.factor, covariance)
-        own = np.array([[float(one == choice) for choice in choices] for one in self.own])
-        return _Reach(
-            own=own - self._white_held.T @ white,
-            mean=white.T @ self._white_scores,
-            variance=(prior - (white**2).sum(0)).clip(min=0),
-            unseen=1 - own.sum(0),
-        )
-
-    def with_own(self, variances: Array) -> _Part:
-        """The same with variances of the own effects, (p,)."""
-        held = self._held * np.sqrt(variances)
-        covariance = self.factor @ self.factor.T + held @ held.T
-        return replace(self, own=dict(zip(self.own, variances.tolist(), strict=True)), factor=cholesky(covariance))
-
-    def single(self, choices: Sequence[Choice], setting: Setting | None) -> tuple[Array, Array]:
-        """Covariance with the scores, (n, m), and prior variance, (m,), of what each of m attentions adds."""
-        runs, pair = self.runs, self._pair_variance
-        kind = self.variances.kind / len(runs.n_choices)
-        likely = 1 / np.asarray(runs.n_choices, dtype=float)
-        evenly = (runs.codes > 0) * likely
-        columns, priors = [], []
-        for location, code in choices:
-            mine, own = runs.holds((location, code)), self.own.get((location, code), 0.0)
-            free = np.ones(len(likely), dtype=bool)
-            free[[location] if setting is None else [location, setting[0]]] = False
-            beside = np.zeros(len(mine)) if setting is None or setting[1] == 0 else runs.holds(setting)
-            columns.append(
-                kind * (runs.codes == code).sum(1) + mine * (own + pair * (evenly[:, free].sum(1) + beside))
-            )
-            also = 0.0 if setting is None or setting[1] == 0 else 1.0
-            priors.append(kind + own + pair * (float((likely[free] * (1 - likely[free])).sum()) + also))
-        return np.stack(columns, axis=1), np.array(priors)
-
-    def pairs(self, together: Array) -> list[Estimate]:
-        """Of pairs, by which runs have them, (n, m)."""
-        return self.posterior(self._pair_variance * together, np.full(together.shape[1], self._pair_variance))
-
-    def with_loud_pair(self, together: Array) -> tuple[_Part, float]:
-        """The same with a pair whose variance is a single effect's, and how much more that is."""
-        more = max(0.0, self.variances.location / len(self.runs.n_choices) - self._pair_variance)
-        covariance = self.factor @ self.factor.T + more * (together @ together.T)
-        return replace(self, factor=cholesky(covariance)), more
-
-    def posterior(self, covariance: Array, prior: Array) -> list[Estimate]:
-        """Of sums of terms, by their covariance with the scores, (n, m), and their prior variance, (m,)."""
-        white = solve(self.factor, covariance)
-        means = white.T @ self._white_scores
-        deviations = np.sqrt((prior - (white**2).sum(0)).clip(min=0))
-        return list(zip(means.tolist(), deviations.tolist(), strict=True))
-
-    @cached_property
-    def _white_scores(self) -> Array:
-        return solve(self.factor, self.runs.scores)
-
-    @cached_property
-    def _white_held(self) -> Array:
-        return solve(self.factor, self._held)
+    def holds(self, choices: Sequence[Choice]) -> Array:
+        """Which runs hold which attentions at their locations, (n, p) of 0 and 1."""
+        return holds(self.codes, choices)
 
     @property
-    def _held(self) -> Array:
-        """Which runs hold each choice, (n, p)."""
-        return np.stack([self.runs.holds(choice) for choice in self.own], axis=1)
-
-    @property
-    def _pair_variance(self) -> float:
-        """Of one pair."""
-        return self.variances.pair / n_pairs(len(self.runs.n_choices))
+    def n_locations(self) -> int:
+        """L."""
+        return int(self.codes.shape[1])
 
 
-def within_groups(values: Array, groups: NDArray[np.int64]) -> Array:
-    """Values less the median of their group, (n,)."""
-    left = values.copy()
-    for group in np.unique(groups):
-        left[groups == group] -= np.median(values[groups == group])
-    return left
+def holds(codes: Codes, choices: Sequence[Choice]) -> Array:
+    """Which placements hold which choices, (m, p) of 0 and 1."""
+    held = [codes[:, location] == code for location, code in choices]
+    return np.stack(held, axis=1).astype(float) if held else np.zeros((len(codes), 0))
+
+
+def choices_of(codes: Codes) -> list[Choice]:
+    """All attentions that placements hold, with their locations."""
+    columns = enumerate(codes.T.tolist())
+    return [(location, code) for location, column in columns for code in sorted({*column} - {0})]
 
 
 def gain_kernels(codes: Codes, others: Codes) -> dict[str, Array]:
@@ -342,64 +202,95 @@ def gain_kernels(codes: Codes, others: Codes) -> dict[str, Array]:
     }
 
 
+def gain_covariance(codes: Codes, others: Codes, variances: Variances) -> Array:
+    """Of the gains of placements with those of others, (m, n)."""
+    kernels = gain_kernels(codes, others)
+    return sum((getattr(variances, name) * kernel for name, kernel in kernels.items()), np.zeros(1))
+
+
 def n_pairs(n_locations: int) -> float:
     """How many pairs of locations there are; at least 1."""
     return max(1.0, n_locations * (n_locations - 1) / 2)
 
 
-def score_kernels(runs: Runs) -> dict[str, Array]:
-    """Covariance of the scores by each part alone, for a variance of 1: each (n, n)."""
-    gains = gain_kernels(runs.codes, runs.codes)
-    same_seed = runs.seeds[:, None] == runs.seeds
-    return {
-        **gains,
-        "level": LEVEL_VARIANCE * (1.0 + same_seed),
-        "by_seed": same_seed * gains["location"],
-        "noise": np.eye(len(runs.codes)),
-    }
-
-
-def covariance_of(kernels: Mapping[str, Array], variances: Variances, known: Variances = NOTHING) -> Array:
-    """Of the scores, (n, n).
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """Covariance of the scores of m runs with those of n by each part alone, for a variance of 1, without noise.
 
     Args:
-        kernels: of each part alone.
-        variances: of the parts.
-        known: variances that come on top.
+        parts: name of the part to what it gives at the top, each (m, n).
+        level: with what each seed adds to all, (m, n).
+        rungs: of the m runs, (m,).
+        others: rungs of the n runs, (n,).
     """
-    total: Array = kernels["level"].copy()
-    for part in PARTS:
-        total += (getattr(variances, part) + getattr(known, part)) * kernels[part]
+
+    parts: dict[str, Array]
+    level: Array
+    rungs: Numbers
+    others: Numbers
+
+    @classmethod
+    def of(cls, runs: Runs, others: Runs | None = None) -> Kernels:
+        """Of runs with others; with themselves where none are given."""
+        others = runs if others is None else others
+        parts = gain_kernels(runs.codes, others.codes)
+        same_seed = runs.seeds[:, None] == others.seeds
+        parts["by_seed"] = same_seed * parts["location"]
+        return cls(parts, LEVEL_VARIANCE * (1.0 + same_seed), runs.rungs, others.rungs)
+
+    def some(self, runs: Sequence[int]) -> Kernels:
+        """Those among some of the runs."""
+        some = np.ix_(runs, runs)
+        parts = {name: kernel[some] for name, kernel in self.parts.items()}
+        return Kernels(parts, self.level[some], self.rungs[runs], self.others[runs])
+
+    def shown(self, variances: Variances, known: Variances = NOTHING) -> Array:
+        """What the runs show of their placements and their luck, (m, n)."""
+        total = np.zeros_like(self.level)
+        for part in SHOWN:
+            total += (getattr(variances, part) + getattr(known, part)) * self.parts[part]
+        if variances.short:
+            total *= np.outer(variances.gains(self.rungs), variances.gains(self.others))
+        return total
+
+    def bias(self, rung: int) -> Array:
+        """What a rung alone shows, (m, n)."""
+        return np.outer(self.rungs == rung, self.others == rung) * self.parts["location"]
+
+    def covariance(self, variances: Variances, known: Variances = NOTHING) -> Array:
+        """Of the scores without their noise, (m, n).
+
+        Args:
+            variances: of the parts.
+            known: variances that come on top.
+        """
+        total = self.level + self.shown(variances, known)
+        for rung, short in enumerate(variances.short, start=1):
+            total += short.bias * self.bias(rung)
+        return total
+
+
+def covariance_of(kernels: Kernels, variances: Variances, known: Variances = NOTHING) -> Array:
+    """Of the scores of n runs, (n, n)."""
+    total = kernels.covariance(variances, known)
+    total[np.diag_indices_from(total)] += variances.noises(kernels.rungs) + known.noise
     return total
 
 
-def _likely_variances(runs: Runs) -> dict[Variances, float]:
-    """Sets of variances, and by how much the prior of each is above the density with which it was drawn: draws
-    around the likeliest, of which the most important are kept. Both are without the variance of the location,
-    and logarithms."""
-    kernels = score_kernels(runs)
-    best, least = likeliest_variances(kernels, runs.scores[:, None])
-    drawn = np.random.default_rng(0).normal(0, _STEP, (_DRAWS, len(PARTS)))
-    surprises, weights = {best: least}, {best: -_away(best, _OTHERS)}
-    for steps in drawn:
-        tried = Variances(*(getattr(best, name) * math.exp(step) for name, step in zip(PARTS, steps, strict=True)))
-        surprises[tried] = _surprise(tried, kernels, runs.scores) - float(steps @ steps) / (2 * _STEP**2)
-        others = steps[[name in _OTHERS for name in PARTS]]
-        weights[tried] = float(others @ others) / (2 * _STEP**2) - _away(tried, _OTHERS)
-    kept = sorted(surprises, key=lambda variances: surprises[variances])[:_MOST_PARTS]
-    return {variances: weights[variances] for variances in kept}
+_Part = tuple[int, str]
+"""A rung, 0 for the top, and the name of one of its values."""
 
 
 def likeliest_variances(
-    kernels: Mapping[str, Array],
+    kernels: Kernels,
     scores: Array,
     *,
-    usual: Variances | None = None,
-    log_sds: Array = PRIOR_LOG_SDS,
+    usual: Variances,
+    log_sds: dict[str, float] = PRIOR_LOG_SDS,
     draws: int = 1,
     known: Variances = NOTHING,
-) -> tuple[Variances, float]:
-    """Those that make the scores most likely, with a wide prior around the usual ones, and their surprise.
+) -> Variances:
+    """Those that make the scores most likely, with a wide prior around the usual ones.
 
     The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
     explains, another one can, too, and changing one after another ends far from the top.
@@ -407,50 +298,74 @@ def likeliest_variances(
     Args:
         kernels: of the scores.
         scores: (n, R), whose columns are together as good as so many draws.
-        usual: the middle of the prior; the default where left out.
-        log_sds: standard deviations of the prior of the logarithms, (6,).
+        usual: the middle of the prior, with as many short rungs as there are.
+        log_sds: standard deviations of the prior of the logarithms where it is not wide.
         draws: how many.
         known: variances that come on top.
     """
-    centre = np.log([getattr(usual or Variances(), part) for part in PARTS])
+    parts: list[_Part] = [(0, name) for name in PARTS]
+    parts += [(rung, field.name) for rung in range(1, len(usual.short) + 1) for field in fields(Short)]
+    centre = np.log([_value(usual, part) for part in parts])
+    sds = np.array([log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
 
     def surprise(logs: Array) -> tuple[float, Array]:
-        away = (logs - centre) / log_sds
-        value, slope = _surprise_and_slope(Variances(*np.exp(logs).tolist()), kernels, scores, draws, known)
-        return value + float(away @ away) / 2, slope + away / log_sds
+        away = (logs - centre) / sds
+        tried = _with(usual, parts, np.exp(logs).tolist())
+        value, slope = _surprise_and_slope(tried, parts, kernels, scores, draws, known)
+        return value + float(away @ away) / 2, slope + away / sds
 
     bounds = [(log - _MOST_LOG, log + _MOST_LOG) for log in centre]
     found = scipy.optimize.minimize(surprise, centre, jac=True, method="L-BFGS-B", bounds=bounds)
-    return Variances(*np.exp(found.x).tolist()), float(found.fun)
+    return _with(usual, parts, np.exp(found.x).tolist())
+
+
+def _value(variances: Variances, part: _Part) -> float:
+    rung, name = part
+    value: float = getattr(variances.short[rung - 1] if rung else variances, name)
+    return value
+
+
+def _with(usual: Variances, parts: Sequence[_Part], values: Sequence[float]) -> Variances:
+    """The same with other values of the parts."""
+    by_rung: list[dict[str, float]] = [{} for _ in range(len(usual.short) + 1)]
+    for (rung, name), value in zip(parts, values, strict=True):
+        by_rung[rung][name] = value
+    return replace(usual, **by_rung[0], short=tuple(Short(**values) for values in by_rung[1:]))
 
 
 def _surprise_and_slope(
-    variances: Variances, kernels: Mapping[str, Array], scores: Array, draws: int, known: Variances
+    variances: Variances, parts: Sequence[_Part], kernels: Kernels, scores: Array, draws: int, known: Variances
 ) -> tuple[float, Array]:
-    """Minus the logarithm of the likelihood, and its derivatives by the logarithms of the variances."""
+    """Minus the logarithm of the likelihood, and its derivatives by the logarithms of the parts."""
     factor = cholesky(covariance_of(kernels, variances, known))
     inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     explained = inverse @ scores
     left = draws * inverse - explained @ explained.T
-    slope = [getattr(variances, part) * float((left * kernels[part]).sum()) / 2 for part in PARTS]
+    gains = variances.gains(kernels.rungs)
+    at_the_top = left * np.outer(gains, gains) if variances.short else left
+    by_run = (left * kernels.shown(variances, known)).sum(1) if variances.short else np.zeros(len(left))
+
+    def slope(part: _Part) -> float:
+        rung, name = part
+        here = kernels.rungs == rung
+        if name == "gain":  # of both runs of each pair
+            return float(by_run[here].sum())
+        if name == "noise":
+            return _value(variances, part) * float(np.diag(left)[here].sum()) / 2
+        kernel = kernels.bias(rung) if rung else kernels.parts[name]
+        return _value(variances, part) * float(((left if rung else at_the_top) * kernel).sum()) / 2
+
     value = float((scores * explained).sum()) / 2 + draws * float(np.log(np.diag(factor)).sum())
-    return value, np.array(slope)
+    return value, np.array([slope(part) for part in parts])
 
 
-def _surprise(variances: Variances, kernels: dict[str, Array], scores: Array) -> float:
-    """Minus the logarithm of the likelihood and of the prior."""
-    factor = cholesky(covariance_of(kernels, variances))
-    white = solve(factor, scores)
-    return float(white @ white / 2 + np.log(np.diag(factor)).sum()) + _away(variances, PARTS)
-
-
-def _away(variances: Variances, names: Sequence[str]) -> float:
-    """Minus the logarithm of the prior of some of them."""
-    sds = dict(zip(PARTS, PRIOR_LOG_SDS.tolist(), strict=True))
-    usual = Variances()
-    logs = {name: math.log(getattr(variances, name) / getattr(usual, name)) / sds[name] for name in names}
-    return math.fsum(log**2 for log in logs.values()) / 2
+def within_groups(values: Array, groups: Numbers) -> Array:
+    """Values less the median of their group, (n,)."""
+    left = values.copy()
+    for group in np.unique(groups):
+        left[groups == group] -= np.median(values[groups == group])
+    return left
 
 
 def cholesky(covariance: Array) -> Array:
@@ -459,7 +374,9 @@ def cholesky(covariance: Array) -> Array:
     return factor
 
 
-def solve(triangle: Array, right: Array) -> Array:
-    """The solution of a lower triangular system."""
-    solution: Array = scipy.linalg.solve_triangular(triangle, right, lower=True, check_finite=False)
+def solve(triangle: Array, right: Array, *, transposed: bool = False) -> Array:
+    """The solution of a lower triangular system, or of that with its transpose."""
+    solution: Array = scipy.linalg.solve_triangular(
+        triangle, right, lower=True, trans=1 if transposed else 0, check_finite=False
+    )
     return solution

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
 from nas_attn.analysis.by_metric import metric_of
-from nas_attn.analysis.effect_model import MOST_RUNS, Choice, EffectModel, Runs, within_groups
-from nas_attn.analysis.images import Array
+from nas_attn.analysis.effect_estimates import Estimate, added, beside, pairs
+from nas_attn.analysis.effect_model import Choice, choices_of
+from nas_attn.analysis.gains import Gains
+from nas_attn.analysis.posterior import Posterior
 from nas_attn.analysis.result import Interval
-from nas_attn.analysis.runs import LeftOut, comparable_iou, select_runs
+from nas_attn.analysis.runs import LeftOut, select_runs
 from nas_attn.analysis.student import two_sided_quantile
-from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
+from nas_attn.analysis.study_gains import study_gains
+from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import TrialRecord
 
 LEAST_RUNS = 16
 """With fewer runs no effects are told."""
 _LEAST_TOGETHER = 3
-_FAR = 5.0
 
 Module = tuple[Location, AttentionSpec]
 """An attention at a location."""
@@ -105,8 +105,8 @@ class StudyEffects:
         n_runs: that they rest on.
         left_out: trials that the ranking does not rest on either.
         n_complete: runs that they could rest on; below ``LEAST_RUNS`` there are no effects.
-        n_raised: of these, collapsed ones that count as ``least_iou``.
-        least_iou: None where there are no effects.
+        n_collapsed: of these, those that are left out since they collapsed.
+        n_raised: of these, those that count as higher than they are, since they are far below the others.
         word: what the values are called.
     """
 
@@ -118,8 +118,8 @@ class StudyEffects:
     n_runs: int
     left_out: LeftOut
     n_complete: int
+    n_collapsed: int = 0
     n_raised: int = 0
-    least_iou: float | None = None
     word: str = "IoU"
 
     def at(self, location: Location, attention: AttentionSpec) -> Effect | None:
@@ -130,26 +130,22 @@ class StudyEffects:
 def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -> StudyEffects:
     """The effects in all complete runs of one budget, the one that is ranked.
 
-    They are the posterior of ``effect_model.EffectModel``, for which it does not matter that most trials were
-    chosen for the scores before them.
+    They are those of the posterior (``study_gains.study_gains``) from which the search draws its proposals. It
+    does not matter that most trials were chosen for the scores before them.
 
     Args:
         records: of one study, in any order.
         confidence: of the intervals, above 0 and below 1.
     """
     selected, word = select_runs(records), metric_of(records).word
-    runs = [
-        record
-        for record in sorted(records, key=lambda record: record.number)
-        if record.budget == selected.budget and comparable_iou(record) is not None
-    ]
-    if len(runs) < LEAST_RUNS:
-        few = len(selected.runs), len(runs), selected.left_out, len(runs)
+    n_complete = sum(len(run.scores) for run in selected.runs)
+    if n_complete < LEAST_RUNS:
+        few = len(selected.runs), n_complete, selected.left_out, n_complete
         return StudyEffects((), (), (), confidence, *few, word=word)
-    ious, least, n_raised = _tamed(np.array([comparable_iou(record) for record in runs], dtype=float))
-    table = _Table.of(runs, ious)
+    gains, _ = study_gains(records)
+    table = _Table.of(gains, [run.placement for run in selected.runs])
     # The effects' own spread is told by no more effects than there are.
-    z = two_sided_quantile(confidence, len(table.held))
+    z = two_sided_quantile(confidence, max(1, len(table.held)))
     effects = table.effects(z)
     interactions = table.interactions(z)
     return StudyEffects(
@@ -157,79 +153,48 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
         interactions=tuple(pair for pair in interactions if pair.interval.excludes(0.0)),
         redundancies=table.redundancies(effects, interactions, z),
         confidence=confidence,
-        n_placements=len({record.placement for record in runs[:MOST_RUNS]}),
-        n_runs=min(len(runs), MOST_RUNS),
+        n_placements=len(selected.runs),
+        n_runs=gains.n_runs,
         left_out=selected.left_out,
-        n_complete=len(runs),
-        n_raised=n_raised,
-        least_iou=least,
+        n_complete=n_complete,
+        n_collapsed=n_complete - gains.n_known,
+        n_raised=gains.n_raised,
         word=word,
     )
 
 
-def _tamed(ious: Array) -> tuple[Array, float, int]:
-    """Collapsed runs raised to five spreads below the median, or a linear model would explain little else.
-
-    Returns:
-        the IoUs, the least of them, and how many were raised to it.
-    """
-    low, middle, high = np.quantile(ious, (0.25, 0.5, 0.75))
-    least = float(middle - _FAR * max((high - low) / 1.349, 1e-6))
-    return ious.clip(min=least), least, int((ious < least).sum())
-
-
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """A model with the names of its codes, in units of IoU."""
+    """A posterior with the names of its codes, in units of IoU."""
 
     locations: tuple[Location, ...]
-    specs: tuple[AttentionSpec, ...]
     held: Counter[Choice]
     held_pairs: Counter[tuple[Choice, Choice]]
-    model: EffectModel
-    scale: float
+    gains: Gains
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord], ious: Array) -> _Table:
-        locations = tuple(location for location, _ in records[0].placement)
-        specs = (NONE, *sorted({spec for r in records for _, spec in r.placement} - {NONE}, key=str))
-        codes = {spec: code for code, spec in enumerate(specs)}
-        seeds = {seed: number for number, seed in enumerate(dict.fromkeys(r.seed for r in records))}
-        table = {r.placement: [codes[spec] for _, spec in r.placement] for r in records}
-        every = np.array([table[r.placement] for r in records])
-        numbers = np.array([seeds[r.seed] for r in records])
-        scale = max(float(within_groups(ious, numbers).std()), 1e-6)
-        runs = Runs(
-            codes=every,
-            seeds=numbers,
-            scores=(ious - ious.mean()) / scale,
-            n_choices=tuple(len({0, *column}) for column in every.T.tolist()),
-        )
-        used: dict[Placement, list[Choice]] = {
-            r.placement: [(place, code) for place, code in enumerate(table[r.placement]) if code]
-            for r in records[:MOST_RUNS]
-        }
-        held = Counter(choice for choices in used.values() for choice in choices)
-        pairs = Counter(pair for choices in used.values() for pair in combinations(choices, 2))
-        return cls(locations, specs, held, pairs, EffectModel.learn(runs), scale)
+    def of(cls, gains: Gains, placements: Sequence[Placement]) -> _Table:
+        rows = [choices_of(codes[None]) for codes in gains.codes]
+        held = Counter(choice for choices in rows for choice in choices)
+        pairs = Counter(pair for choices in rows for pair in combinations(choices, 2))
+        return cls(tuple(location for location, _ in placements[0]), held, pairs, gains)
 
     def module(self, choice: Choice) -> Module:
-        return self.locations[choice[0]], self.specs[choice[1]]
+        return self.locations[choice[0]], self.gains.specs[choice[1]]
 
     def effects(self, z: float) -> tuple[Effect, ...]:
         """Of all attentions that the study tried."""
         choices = sorted(self.held)
-        estimates = zip(choices, self.model.added(choices), strict=True)
         return tuple(
             Effect(*self.module(choice), *self._scaled(estimate, z), self.held[choice])
-            for choice, estimate in estimates
+            for choice, estimate in zip(choices, added(self._posterior, choices), strict=True)
         )
 
     def interactions(self, z: float) -> list[Interaction]:
         """All pairs that occur often enough, the strongest first."""
-        pairs = sorted(pair for pair, number in self.held_pairs.items() if number >= _LEAST_TOGETHER)
+        often = sorted(pair for pair, number in self.held_pairs.items() if number >= _LEAST_TOGETHER)
         found = []
-        for pair, estimate in zip(pairs, self.model.pairs(pairs), strict=True):
+        for pair, estimate in zip(often, pairs(self._posterior, often), strict=True):
             mean, interval = self._scaled(estimate, z)
             one, other = (self.module(choice) for choice in pair)
             found.append(Interaction(one, other, mean, interval, self.held_pairs[pair]))
@@ -244,25 +209,28 @@ class _Table:
         for pair in interactions:
             if pair.interval.high >= 0:
                 continue
-            for module, beside in ((pair.one, pair.other), (pair.other, pair.one)):
-                if module in helps and beside in helps and (redundant := self._redundancy(module, beside, z)):
+            for module, other in ((pair.one, pair.other), (pair.other, pair.one)):
+                if module in helps and other in helps and (redundant := self._redundancy(module, other, z)):
                     found.append(redundant)
         return tuple(found)
 
-    def _redundancy(self, module: Module, beside: Module, z: float) -> Redundancy | None:
-        choice, other = self._choice(module), self._choice(beside)
-        (alone, without), (together, interval) = (
-            self._scaled(estimate, z) for estimate in self.model.beside(choice, other)
-        )
+    def _redundancy(self, module: Module, other: Module, z: float) -> Redundancy | None:
+        both = beside(self._posterior, self._choice(module), self._choice(other))
+        (alone, without), (together, interval) = (self._scaled(estimate, z) for estimate in both)
         if without.low <= 0 or interval.low > 0:
             return None
-        return Redundancy(module, beside, alone, together, interval)
+        return Redundancy(module, other, alone, together, interval)
+
+    @property
+    def _posterior(self) -> Posterior:
+        assert self.gains.posterior is not None
+        return self.gains.posterior
 
     def _choice(self, module: Module) -> Choice:
-        return self.locations.index(module[0]), self.specs.index(module[1])
+        return self.locations.index(module[0]), self.gains.specs.index(module[1])
 
-    def _scaled(self, estimate: tuple[float, float], z: float) -> tuple[float, Interval]:
-        mean, deviation = (self.scale * value for value in estimate)
+    def _scaled(self, estimate: Estimate, z: float) -> tuple[float, Interval]:
+        mean, deviation = (self.gains.spread * value for value in estimate)
         return mean, Interval(mean - z * deviation, mean + z * deviation)
 
 

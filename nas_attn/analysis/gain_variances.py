@@ -1,35 +1,98 @@
-"""How much of what scores show lies in attentions, pairs and placements, with or without what is known of it."""
+"""How much of what scores show lies in attentions, pairs, placements, seeds, short runs and images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from nas_attn.analysis.effect_model import NOTHING, PARTS, Variances, likeliest_variances
+from nas_attn.analysis.effect_model import (
+    NOTHING,
+    SCEPTICAL,
+    Kernels,
+    Prior,
+    Runs,
+    Short,
+    Variances,
+    likeliest_variances,
+)
 from nas_attn.analysis.images import Array
 
-SCEPTICAL = Variances(kind=0.03, location=0.05, pair=0.03, rest=0.05, by_seed=0.1, noise=0.8)
-"""The middle of the prior: attentions do little, until runs say otherwise. What is reported of the first of many
-is not to be what a prior hoped for."""
-_WIDE_LOG_SDS = np.full(len(PARTS), 4.0)
-"""Of the prior of what images give, of which each image tells anew."""
+MOST_FOR_VARIANCES = 400
+_LEAST_COUNTED = 3
+"""Runs whose images must be counted, to tell what the images gave."""
 
 
-def gain_variances(kernels: Mapping[str, Array], scores: Array, by_images: Variances = NOTHING) -> Variances:
-    """The variances that make the scores of n runs most likely, beside what the images gave them.
+@dataclass(frozen=True)
+class GainVariances:
+    """How much each part explains, for scores of variance 1.
 
     Args:
-        kernels: covariance of the scores by each part alone, each (n, n).
-        scores: of the runs, (n,).
-        by_images: variances of what the images gave the placements in all of their runs: known.
+        by_runs: of all parts of the scores.
+        by_images: what of these the images gave, which is no gain.
     """
-    variances, _ = likeliest_variances(kernels, scores[:, None], usual=SCEPTICAL, known=by_images)
-    return variances
+
+    by_runs: Variances
+    by_images: Variances
+
+    @classmethod
+    def of(cls, runs: Runs, influences: Mapping[int, Array], n_short: int, prior: Prior) -> GainVariances:
+        """Those that make the first ``MOST_FOR_VARIANCES`` runs most likely; looked up where they are those of the
+        last time.
+
+        Args:
+            runs: at least one.
+            influences: of the images on some of the runs, in units of their scores.
+            n_short: how many rungs there are below the top; the usual values of those that have no runs.
+            prior: of the variances.
+        """
+        first = runs.first(MOST_FOR_VARIANCES)
+        counted = tuple((run, held.tobytes()) for run, held in influences.items() if run < MOST_FOR_VARIANCES)
+        parts = (first.codes, first.seeds, first.rungs, first.scores)
+        return _likely(*(part.tobytes() for part in parts), runs.n_locations, n_short, prior, counted)
 
 
-def image_variances(kernels: Mapping[str, Array], influences: Array) -> Variances:
+@lru_cache(maxsize=8)
+def _likely(
+    codes: bytes,
+    seeds: bytes,
+    rungs: bytes,
+    scores: bytes,
+    n_locations: int,
+    n_short: int,
+    prior: Prior,
+    counted: tuple[tuple[int, bytes], ...],
+) -> GainVariances:
+    runs = Runs(
+        np.frombuffer(codes, dtype=np.int64).reshape(-1, n_locations),
+        np.frombuffer(seeds, dtype=np.int64),
+        np.frombuffer(rungs, dtype=np.int64),
+        np.frombuffer(scores),
+    )
+    kernels = Kernels.of(runs)
+    by_images = _by_images(kernels, {run: np.frombuffer(held) for run, held in counted})
+    usual = replace(prior.middle, short=(Short(),) * n_short)
+    by_runs = likeliest_variances(kernels, runs.scores[:, None], usual=usual, known=by_images)
+    return GainVariances(by_runs, by_images)
+
+
+def milestone(number: int) -> int:
+    """The largest of 8, 12, 18, 27, ... that is not above a number."""
+    found = 8
+    while (following := found * 3 // 2) <= number:
+        found = following
+    return min(found, number)
+
+
+def _by_images(kernels: Kernels, influences: Mapping[int, Array]) -> Variances:
+    if len(influences) < _LEAST_COUNTED:
+        return NOTHING
+    return image_variances(kernels.some(list(influences)), np.stack(list(influences.values())))
+
+
+def image_variances(kernels: Kernels, influences: Array) -> Variances:
     """How much the images that happen to be in the set give to attentions, pairs and placements.
 
     What a placement gains on one image more than on the others varies from image to image, and each image shows it
@@ -38,12 +101,12 @@ def image_variances(kernels: Mapping[str, Array], influences: Array) -> Variance
     as the scores (Efron and Stein 1981, doi:10.1214/aos/1176345462: the jackknife's variance).
 
     Args:
-        kernels: covariance of the runs by each part alone, each (n, n).
+        kernels: covariance of the runs by each part alone.
         influences: of each group of images on each run, (n, G), G above 1.
     Returns:
         variances; none of a seed and of the noise, which the scores' own hold already.
     """
     groups = influences.shape[1]
     centred = groups**0.5 * (influences - influences.mean(0))
-    found, _ = likeliest_variances(kernels, centred, usual=SCEPTICAL, log_sds=_WIDE_LOG_SDS, draws=groups - 1)
+    found = likeliest_variances(kernels, centred, usual=SCEPTICAL.middle, log_sds={}, draws=groups - 1)
     return replace(found, by_seed=0.0, noise=0.0)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from nas_attn.analysis.gain_variances import SCEPTICAL
+from nas_attn.analysis.effect_model import cholesky, solve
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.local_scales import Draw, EffectEvidence, local_scales
-
-_EXPECTED = SCEPTICAL.location / 50
-"""The density of the usual variance is highest at twelve times what is expected: so at a quarter of the sceptical
-one, and a study in which nothing matters says so."""
-_LEAST = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,58 +16,65 @@ class OwnEffects:
     """The posterior of p effects: a mixture over which of them are large, usual or next to nothing.
 
     Args:
-        draws: of these scales, and what the effects are given each of them; none where there are no effects.
+        scales: prior variances of the effects in each of d draws of these, (d, p).
+        precision: of the effects by the runs alone, (p, p).
+        pull: the runs' precision times their scores, (p,).
     """
 
-    draws: Sequence[Draw]
+    scales: Array
+    precision: Array
+    pull: Array
 
-    @classmethod
-    def of(cls, held: Array, white: Array, location: float, n_locations: int) -> OwnEffects:
-        """Learn from n scores.
+    def draw(self, generator: np.random.Generator, number: int | None = None) -> Array:
+        """The effects, once, (p,).
 
         Args:
-            held: which runs hold each of p choices, whitened, (n, p).
-            white: scores, whitened, (n,).
-            location: the likeliest variance of the attentions of a placement at their own locations.
-            n_locations: L.
+            generator: of the draw.
+            number: of the draw of the scales; any where left out.
         """
-        if not held.shape[1]:
-            return NO_EFFECTS
-        evidence = EffectEvidence(held.T @ held, held.T @ white, 0.0)
-        return cls(local_scales([evidence], _EXPECTED / n_locations, location / n_locations))
+        if not len(self.scales):
+            return np.zeros(len(self.pull))
+        scales = self.scales[generator.integers(len(self.scales)) if number is None else number]
+        factor = self._factor(scales)
+        white = solve(factor, self.pull) + generator.standard_normal(len(self.pull))
+        return solve(factor, white, transposed=True)
+
+    def draw_unseen(self, number: int, generator: np.random.Generator) -> Array:
+        """Effects of choices that no run holds: each like any of the others, (number,)."""
+        if not self.scales.size:
+            return np.zeros(number)
+        scales = generator.choice(self.scales.ravel(), number)
+        drawn: Array = np.sqrt(scales) * generator.standard_normal(number)
+        return drawn
+
+    def drawn(self, number: int, generator: np.random.Generator) -> Array:
+        """The effects: from each draw of the scales as often as from all others, (number, p)."""
+        drawn = [self.draw(generator, turn % max(1, len(self.scales))) for turn in range(number)]
+        return np.array(drawn).reshape(number, -1)
 
     @cached_property
     def mean(self) -> Array:
         """(p,)."""
-        mean: Array = self._means.mean(0)
+        mean: Array = self._moments[0].mean(0) if len(self.scales) else np.zeros(len(self.pull))
         return mean
 
     @cached_property
     def covariance(self) -> Array:
         """(p, p), over the scales, too."""
-        away = self._means - self.mean
-        within: Array = sum((draw.covariance for draw in self.draws), np.zeros((len(self.mean),) * 2))
-        return (within + away.T @ away) / max(1, len(self.draws))
-
-    def drawn(self, number: int, generator: np.random.Generator) -> Array:
-        """The effects, drawn: from each draw of the scales as often as from all others, (number, p)."""
-        turns = np.arange(number) % max(1, len(self.draws))
-        found = self._means[turns]
-        for turn, draw in enumerate(self.draws):
-            mine = turns == turn
-            normals = generator.standard_normal((int(mine.sum()), len(draw.mean)))
-            found[mine] += normals @ _root(draw.covariance).T
-        return found
+        means, within = self._moments
+        away = means - self.mean
+        return within + away.T @ away / max(1, len(means))
 
     @cached_property
-    def _means(self) -> Array:
-        means: Array = np.array([draw.mean for draw in self.draws]) if self.draws else np.zeros((1, 0))
-        return means
+    def _moments(self) -> tuple[Array, Array]:
+        """Means given each draw of the scales, (d, p), and the mean of the covariances, (p, p)."""
+        p = len(self.pull)
+        means, total = np.zeros((len(self.scales), p)), np.zeros((p, p))
+        for number, scales in enumerate(self.scales):
+            inverse = solve(self._factor(scales), np.eye(p))
+            means[number] = inverse.T @ (inverse @ self.pull)
+            total += inverse.T @ inverse
+        return means, total / max(1, len(self.scales))
 
-
-NO_EFFECTS = OwnEffects(())
-
-
-def _root(covariance: Array) -> Array:
-    least = _LEAST * float(np.diag(covariance).mean())
-    return np.asarray(np.linalg.cholesky(covariance + least * np.eye(len(covariance))), dtype=np.float64)
+    def _factor(self, scales: Array) -> Array:
+        return cholesky(self.precision + np.diag(1 / scales))

@@ -272,7 +272,7 @@ def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
     """What no placement gains more than, in units of IoU; None where too few runs tell the noise.
 
     It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
-    (``attainable.Learned.best_gains``), so that it does not matter how often it is looked at, nor which placements
+    (``attainable.best_gains``), so that it does not matter how often it is looked at, nor which placements
     were tried. Of these maxima it is the upper end of the two-sided interval: variances taken as known make the
     draws a little narrow.
     """

@@ -1,30 +1,31 @@
-"""What the model of effects expects of placements: a run of one tells of all that share an attention with it."""
+"""What is expected of placements: a run of one tells of all that share an attention with it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas_attn.analysis.gains import Gains
+from nas_attn.analysis.study_gains import study_gains
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.space import SearchSpace
-from nas_attn.strategy.effects import Effects
-from nas_attn.strategy.encoding import Encoding
 from nas_attn.strategy.question import Question
-from nas_attn.strategy.runs import RungRuns
 
 LEAST_RUNS = 16
 LEAST_AT_THE_TOP = 2
 """With fewer runs, or fewer of the top budget, nothing is expected."""
 
 
-def learned(question: Question) -> tuple[Effects, Encoding]:
-    """The model of effects, given all that a strategy may know.
+def learned(question: Question) -> tuple[Gains, dict[Placement, int]]:
+    """The posterior given all that a strategy may know, and the row of each placement that ran.
+
+    Where no run failed and there is one budget, it is the one that ``nas-attn effects`` tells.
 
     Args:
         question: with one record at least.
     """
-    return _learned(question.space, question.shown or question.records, question.ladder)
+    return study_gains(question.shown or question.records, ladder=question.ladder, with_failed=True)
 
 
 def expected_ious(
@@ -47,16 +48,5 @@ def expected_ious(
     at_the_top = sum(not ladder or budget == ladder[-1] for budget in complete)
     if not placements or len(complete) < LEAST_RUNS or at_the_top < LEAST_AT_THE_TOP:
         return {}
-    effects, encoding = _learned(space, records, ladder, placements)
-    return dict(zip(placements, effects.ious(encoding.encode(placements)).tolist(), strict=True))
-
-
-def _learned(
-    space: SearchSpace,
-    records: Sequence[TrialRecord],
-    ladder: tuple[Budget, ...],
-    others: Sequence[Placement] = (),
-) -> tuple[Effects, Encoding]:
-    ordered = sorted(records, key=lambda record: record.number)
-    encoding = Encoding.of(space, (*(record.placement for record in ordered), *others))
-    return Effects.learn(RungRuns.of(ordered, encoding, ladder)), encoding
+    gains, rows = study_gains(records, ladder=ladder, with_failed=True, others=placements)
+    return {placement: gains.level + float(gains.mean[rows[placement]]) for placement in placements}

@@ -9,18 +9,18 @@ from itertools import pairwise
 
 import numpy as np
 
+from nas_attn.analysis.images import Array
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategy.expectation import learned
 from nas_attn.strategy.generators import array_generator, generator
 from nas_attn.strategy.question import Proposal, Question, Strategy
-from nas_attn.strategy.robust_scale import Array
 from nas_attn.strategy.rung_validation import MOST_TWINS, lowest_rung
 from nas_attn.strategy.rungs import Rungs
 from nas_attn.strategy.seed_effects import freed
 
-DRAWS = 64
+DRAWS = 128
 """Of the posterior, by which the placements to promote are chosen."""
 BY_LOT = 3
 """One of so many promotions is drawn by lot: what short runs are worth is seen on placements that they did not
@@ -164,8 +164,8 @@ class _Climb:
         """Of all that ran, on any rung: the probability of lying on their front, and the score to expect, at the
         top."""
         ran = dict.fromkeys(record.placement for record in self.question.shown if record.outcome is not None)
-        effects, encoding = learned(self.question)
-        draws = effects.draws(encoding.encode(ran), DRAWS, array_generator(self.question))
+        gains, rows = learned(self.question)
+        draws = gains.draws([rows[placement] for placement in ran], DRAWS, array_generator(self.question))
         costs = np.array([self.question.cost(placement) for placement in ran])
         on_front = (draws >= _best_within(draws, costs)).mean(0)
         return dict(zip(ran, on_front.tolist(), strict=True)), dict(zip(ran, draws.mean(0).tolist(), strict=True))

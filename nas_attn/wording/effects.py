@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas_attn.analysis.effects import LEAST_RUNS, Module, Redundancy, StudyEffects
+from nas_attn.analysis.scores import FAR
 from nas_attn.wording.numbers import bounds, counted, points
 from nas_attn.wording.rankings import left_out_notes
 
@@ -38,12 +39,13 @@ def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
     if effects.n_complete < LEAST_RUNS:
         few = counted(effects.n_complete, "complete run")
         return (*notes, f"{few}: too few to tell effects; it takes {LEAST_RUNS}.")
+    if effects.n_collapsed:
+        notes.append(f"{counted(effects.n_collapsed, 'collapsed run')} left out.")
     if effects.n_raised:
-        notes.append(
-            f"{counted(effects.n_raised, 'collapsed run')} counted as {effects.word} {effects.least_iou:.3f}."
-        )
-    if effects.n_complete > effects.n_runs:
-        notes.append(f"Of {effects.n_complete} runs the first {effects.n_runs} were used.")
+        raised = counted(effects.n_raised, "run")
+        notes.append(f"{raised} far below the others of the same seed counted as {FAR:g} spreads below them.")
+    if effects.n_complete - effects.n_collapsed > effects.n_runs:
+        notes.append(f"Of {effects.n_complete} runs {effects.n_runs} were used.")
     return tuple(notes)
 
 

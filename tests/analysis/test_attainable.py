@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_attn.analysis.attainable import Learned
+from nas_attn.analysis.attainable import best_gains
 from nas_attn.analysis.gains import Gains, gains_of
+from nas_attn.analysis.posterior import Posterior
 from nas_attn.models.placement import Placement
 
 Make = Callable[..., Any]
@@ -30,32 +31,26 @@ def truth(placement: Placement) -> float:
     return sum(gain for choice, gain in EFFECT.items() if choice in held)
 
 
-def learned(placements: list[Placement], n_seeds: int, noise: float, seed: int = 0) -> tuple[Gains, Learned]:
+def learned(placements: list[Placement], n_seeds: int, noise: float, seed: int = 0) -> tuple[Gains, Posterior]:
     draw = np.random.default_rng(seed)
     scores = [{s: 0.7 + truth(p) + noise * draw.standard_normal() for s in range(n_seeds)} for p in placements]
     gains = gains_of(placements, scores)
-    assert gains.learned is not None
-    return gains, gains.learned
+    assert gains.posterior is not None
+    return gains, gains.posterior
 
 
 def test_drawn_gains_have_the_posteriors_mean_and_spread(everything: list[Placement]) -> None:
     """Drawn by Matheron's rule, part by part; the posterior is solved in closed form."""
     placements = everything[:40]
     gains, known = learned(placements, 2, 0.01)
-    drawn = []
-    for singles, pairs, rests in known.draws(1500):
-        together = np.einsum("mp,pq,mq->m", known.tried, pairs, known.tried) / 2
-        drawn.append(known.tried @ singles + together + rests)
-    found = gains.spread * np.array(drawn)
-    codes = [tuple(row) for row in gains.codes.tolist()]
-    held = [[float(code[place] == kind) for place, kind in known.choices] for code in codes]
-    rows = [[list(row) for row in known.tried.tolist()].index(one) for one in held]
+    found = np.array([drawn.gains_tried(gains.codes) for drawn in known.draws(1500, np.random.default_rng(5))])
+    found *= gains.spread
     sd = np.sqrt(np.diag(gains.covariance(range(len(placements)))))
     some = sd > 0
     assert some.sum() == len(placements) - 1
-    away = (found[:, rows].mean(0) - gains.mean)[some] / (sd[some] / 1500**0.5)
+    away = (found.mean(0) - gains.mean)[some] / (sd[some] / 1500**0.5)
     assert np.abs(away).max() < 4.5
-    np.testing.assert_allclose(found[:, rows].std(0)[some], sd[some], rtol=0.12)
+    np.testing.assert_allclose(found.std(0)[some], sd[some], rtol=0.12)
 
 
 def test_each_draws_maximum_is_that_of_all_placements(everything: list[Placement]) -> None:
@@ -63,14 +58,14 @@ def test_each_draws_maximum_is_that_of_all_placements(everything: list[Placement
     whole = np.array(
         [[float(any(c == choice for c in held)) for choice in known.choices] for held in _codes(known)]
     )
-    best = known.best_gains(40)
-    for number, (singles, pairs, rests) in enumerate(known.draws(40)):
-        by_all = whole @ singles + np.einsum("mp,pq,mq->m", whole, pairs, whole) / 2
-        tried = known.tried @ singles + np.einsum("mp,pq,mq->m", known.tried, pairs, known.tried) / 2 + rests
+    best = best_gains(known, 40)
+    for number, drawn in enumerate(known.draws(40, np.random.default_rng(5))):
+        by_all = whole @ drawn.singles + np.einsum("mp,pq,mq->m", whole, drawn.pairs, whole) / 2
+        tried = drawn.of_held(known.holds_tried) + drawn.rests
         assert best[number] == pytest.approx(max(0.0, by_all.max(), tried.max()))
 
 
-def _codes(known: Learned) -> list[tuple[tuple[int, int], ...]]:
+def _codes(known: Posterior) -> list[tuple[tuple[int, int], ...]]:
     """The choices of every placement that can be made."""
     places = sorted({place for place, _ in known.choices})
     at = [[None, *[choice for choice in known.choices if choice[0] == place]] for place in places]

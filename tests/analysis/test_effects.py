@@ -161,7 +161,8 @@ def test_a_collapsed_run_does_not_drown_the_others(record: Make) -> None:
     records = random_search(Task(3), record, 80)
     before = study_effects(records)
     effects = study_effects([*records, record(900, placed((1, 2, 3, 1, 2, 0, 0)[: len(LOCATIONS)]), 0, 0.05)])
-    assert any("1 collapsed run counted as IoU" in note for note in effect_notes(effects))
+    assert effects.n_raised == before.n_raised + 1
+    assert any("far below the others of the same seed" in note for note in effect_notes(effects))
     for effect in before.effects:
         same = effects.at(effect.location, effect.attention)
         assert same is not None

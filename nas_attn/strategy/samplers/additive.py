@@ -8,18 +8,18 @@ from functools import lru_cache
 
 import numpy as np
 
+from nas_attn.analysis.images import Array
+from nas_attn.analysis.posterior import Posterior
 from nas_attn.models.placement import Placement
 from nas_attn.space import SearchSpace
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.balanced_design import balanced_blocks
-from nas_attn.strategy.effects import Effects
 from nas_attn.strategy.encoding import Codes, Encoding
 from nas_attn.strategy.expectation import learned
 from nas_attn.strategy.generators import array_generator, generator
 from nas_attn.strategy.new_placements import LISTABLE, IsNew, affordable, cheapest_placement, nearest_new, newness
 from nas_attn.strategy.pareto_dp import exact_front, undominated
 from nas_attn.strategy.question import Proposal, Question
-from nas_attn.strategy.robust_scale import Array
 
 DRAWS = 4
 CANDIDATES = 256
@@ -82,25 +82,28 @@ def _affordable_blocks(
 
 
 def _from_model(question: Question, is_new: IsNew) -> Placement | None:
-    effects, encoding = learned(question)
+    gains, _ = learned(question)
+    draws, wanted = array_generator(question), question.space.plain
+    if gains.posterior is None:
+        return nearest_new(question, is_new, wanted, generator(question))
+    encoding = Encoding.of(question.space, gains.specs)
     costs = encoding.costs(question)
-    draws = array_generator(question)
-    wanted: Placement | None = None
-    for _ in range(DRAWS):
-        for placement in _drawn_front(question, effects, encoding, costs, draws):
-            if is_new(placement):
-                return placement
-            wanted = wanted or placement
-    return nearest_new(question, is_new, wanted or question.space.plain, generator(question))
+    for number in range(DRAWS):
+        front = _drawn_front(question, gains.posterior, encoding, costs, draws)
+        if (found := next(filter(is_new, front), None)) is not None:
+            return found
+        wanted = front[0] if front and not number else wanted
+    return nearest_new(question, is_new, wanted, generator(question))
 
 
 def _drawn_front(
-    question: Question, effects: Effects, encoding: Encoding, costs: Array, draws: np.random.Generator
+    question: Question, posterior: Posterior, encoding: Encoding, costs: Array, draws: np.random.Generator
 ) -> list[Placement]:
     """What one draw of the effects has on its front, by distance to a random cost."""
-    terms = effects.draw(draws)
-    codes, cost = _candidates(question, effects.values(terms), encoding, costs)
-    front = undominated(effects.score(codes, terms, draws), cost)
+    held = {*posterior.choices}
+    drawn = posterior.draw(draws, [choice for choice in encoding.choices if choice not in held])
+    codes, cost = _candidates(question, encoding.values(drawn), encoding, costs)
+    front = undominated(drawn.gains(codes), cost)
     found = [(cost[index], encoding.decode(codes[index])) for index in front]
     allowed = [(dear, placement) for dear, placement in found if question.allowed(placement)]
     target = draws.uniform(*((allowed[0][0], allowed[-1][0]) if allowed else (0.0, 1.0)))

@@ -1,0 +1,128 @@
+"""What attentions add on average, alone, in pairs and beside each other, read off the posterior of all gains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas_attn.analysis.effect_model import Choice, cholesky, n_pairs, solve
+from nas_attn.analysis.images import Array
+from nas_attn.analysis.posterior import Posterior
+
+Setting = Choice
+"""A location that holds one attention, or with code 0 none, in all placements of an average."""
+Estimate = tuple[float, float]
+"""Mean and standard deviation, in units of the posterior."""
+
+
+def added(posterior: Posterior, choices: Sequence[Choice]) -> list[Estimate]:
+    """What each attention adds, compared with none at its location.
+
+    It is the average over placements that draw each other location's attention evenly from its choices.
+
+    Args:
+        posterior: of all gains.
+        choices: attentions of it.
+    """
+    covariance, prior = _single(posterior, choices, None)
+    white = solve(posterior.factor, covariance)
+    mine = np.array([[float(one == choice) for choice in choices] for one in posterior.choices])
+    reach = mine - posterior.held.T @ white
+    means = white.T @ posterior.left + mine.T @ posterior.own.mean
+    within = (prior - (white**2).sum(0)).clip(min=0)
+    deviations = np.sqrt(within + ((posterior.own.covariance @ reach) * reach).sum(0))
+    return list(zip(means.tolist(), deviations.tolist(), strict=True))
+
+
+def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> list[Estimate]:
+    """What two attentions add beyond the sum of both, with the mean variance of each own effect.
+
+    Args:
+        posterior: of all gains.
+        choices: pairs at different locations.
+    """
+    if not choices:
+        return []
+    together = np.stack([_together(posterior, *pair) for pair in choices], axis=1)
+    variance = _pair_variance(posterior)
+    return _Normal.of(posterior).estimates(variance * together, np.full(together.shape[1], variance))
+
+
+def beside(posterior: Posterior, choice: Choice, other: Choice) -> tuple[Estimate, Estimate]:
+    """What an attention adds where another's location has none, and what it adds beside the other.
+
+    Their pair may matter as much as a single effect here: shrunken like all pairs, it would hide that the one
+    adds nothing beside the other.
+    """
+    together = _together(posterior, choice, other)[:, None]
+    own = posterior.scales.mean(0)
+    more = max(0.0, float(own.mean()) - _pair_variance(posterior))
+    louder = _Normal.of(posterior, more * (together @ together.T))
+    mean_own = dict(zip(posterior.choices, own.tolist(), strict=True))[choice]
+    mine = mean_own * posterior.gains[:, None] * posterior.runs.holds([choice])
+    alone, prior = _single(posterior, [choice], (other[0], 0))
+    both, prior_both = _single(posterior, [choice], other)
+    return (
+        louder.estimates(alone + mine, prior + mean_own)[0],
+        louder.estimates(both + mine + more * together, prior_both + mean_own + more)[0],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Normal:
+    """The same posterior with own effects that are normal, each with its mean variance.
+
+    Args:
+        posterior: of all gains.
+        factor: lower Cholesky factor of the scores' covariance with own effects, (n, n).
+    """
+
+    posterior: Posterior
+    factor: Array
+
+    @classmethod
+    def of(cls, posterior: Posterior, more: Array | float = 0.0) -> _Normal:
+        """With a covariance that comes on top, (n, n)."""
+        shown = posterior.gains[:, None] * posterior.runs.holds(posterior.choices)
+        held = shown * np.sqrt(posterior.scales.mean(0))
+        return cls(posterior, cholesky(posterior.factor @ posterior.factor.T + held @ held.T + more))
+
+    def estimates(self, covariance: Array, prior: Array) -> list[Estimate]:
+        """Of sums of terms, by their covariance with the scores, (n, m), and their prior variance, (m,)."""
+        white = solve(self.factor, covariance)
+        means = white.T @ solve(self.factor, self.posterior.runs.scores)
+        deviations = np.sqrt((prior - (white**2).sum(0)).clip(min=0))
+        return list(zip(means.tolist(), deviations.tolist(), strict=True))
+
+
+def _together(posterior: Posterior, one: Choice, other: Choice) -> Array:
+    """How much of what two attentions add together each run shows, (n,)."""
+    together: Array = posterior.gains * posterior.runs.holds([one, other]).prod(1)
+    return together
+
+
+def _single(posterior: Posterior, choices: Sequence[Choice], setting: Setting | None) -> tuple[Array, Array]:
+    """Covariance with the scores, (n, m), and prior variance, (m,), of what each of m attentions adds besides its
+    own effect."""
+    runs, pair = posterior.runs, _pair_variance(posterior)
+    kind = posterior.variances.kind / runs.n_locations
+    numbers = np.bincount([location for location, _ in posterior.choices], minlength=runs.n_locations)
+    likely = 1 / (numbers + 1.0)
+    evenly = (runs.codes > 0) * likely
+    also = 0.0 if setting is None or setting[1] == 0 else 1.0
+    besides = np.zeros(len(evenly)) if setting is None or not also else runs.holds([setting])[:, 0]
+    columns, priors = [], []
+    for location, code in choices:
+        free = np.ones(len(likely), dtype=bool)
+        free[[location] if setting is None else [location, setting[0]]] = False
+        mine = runs.holds([(location, code)])[:, 0]
+        columns.append(kind * (runs.codes == code).sum(1) + mine * pair * (evenly[:, free].sum(1) + besides))
+        priors.append(kind + pair * (float((likely[free] * (1 - likely[free])).sum()) + also))
+    return posterior.gains[:, None] * np.stack(columns, axis=1), np.array(priors)
+
+
+def _pair_variance(posterior: Posterior) -> float:
+    """Of one pair."""
+    return posterior.variances.pair / n_pairs(posterior.runs.n_locations)

@@ -1,0 +1,367 @@
+"""What runs say of all placements of their attentions: the one posterior that is proposed from and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from nas_attn.analysis.effect_model import (
+    LEVEL_VARIANCE,
+    Choice,
+    Codes,
+    Kernels,
+    Numbers,
+    Prior,
+    Runs,
+    Variances,
+    cholesky,
+    covariance_of,
+    gain_covariance,
+    holds,
+    n_pairs,
+    solve,
+)
+from nas_attn.analysis.gain_variances import GainVariances
+from nas_attn.analysis.images import Array
+from nas_attn.analysis.local_scales import EffectEvidence, local_scales
+from nas_attn.analysis.own_effects import OwnEffects
+
+_BLOCK = 64
+"""Runs by which the covariance is factored: those of a full block are not factored again when others follow."""
+_BYTES = np.dtype(np.int64).itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Given n runs, in units of the scores' spread.
+
+    Args:
+        runs: n of them.
+        choices: p attentions with their locations: at least all that the runs hold.
+        variances: of all parts but the own effects of attentions at their locations.
+        by_images: what of these the images gave, which is no gain.
+        scales: variances of the choices' own effects, in each of d draws of these, (d, p).
+        factor: lower Cholesky factor of the scores' covariance without own effects, (n, n).
+        held: which runs hold which choices, as they show it, whitened by it, (n, p).
+    """
+
+    runs: Runs
+    choices: tuple[Choice, ...]
+    variances: Variances
+    by_images: Variances
+    scales: Array
+    factor: Array
+    held: Array
+
+    @classmethod
+    def learn(
+        cls,
+        runs: Runs,
+        choices: tuple[Choice, ...],
+        first: Runs,
+        influences: Mapping[int, Array],
+        n_short: int,
+        prior: Prior,
+    ) -> Posterior:
+        """Given all runs, with the variances that the first of them have told.
+
+        Args:
+            runs: at least one.
+            choices: all that the runs hold, and others.
+            first: the first of the runs, as they were scored by themselves.
+            influences: of the images on some of these, in units of their scores.
+            n_short: how many rungs there are below the top.
+            prior: of the variances.
+        """
+        likely = GainVariances.of(first, influences, n_short, prior)
+        variances = replace(likely.by_runs, location=0.0)
+        prefix = _Prefix.of(runs, choices, variances, likely.by_images)
+        factor, held = _whitened(prefix)
+        start = likely.by_runs.location / runs.n_locations
+        scales = _scales(
+            prefix.first(len(first.scores)), first.scores.tobytes(), prior.own / runs.n_locations, start
+        )
+        return cls(runs, choices, variances, likely.by_images, scales, factor, held)
+
+    @cached_property
+    def white(self) -> Array:
+        """The scores, whitened, (n,)."""
+        return solve(self.factor, self.runs.scores)
+
+    @cached_property
+    def own(self) -> OwnEffects:
+        """The choices' own effects."""
+        return OwnEffects(self.scales, self.held.T @ self.held, self.held.T @ self.white)
+
+    @cached_property
+    def left(self) -> Array:
+        """What the own effects leave of the whitened scores, (n,)."""
+        left: Array = self.white - self.held @ self.own.mean
+        return left
+
+    @cached_property
+    def gains(self) -> Array:
+        """By which each run shows its placement, (n,)."""
+        return self.variances.gains(self.runs.rungs)
+
+    @property
+    def level(self) -> float:
+        """Score to expect of the plain U-Net over the top's seeds, by its covariance with the scores."""
+        top = self.runs.rungs == 0
+        n_seeds = max(1, len(np.unique(self.runs.seeds[top])))
+        return float(solve(self.factor, LEVEL_VARIANCE * (1 + top / n_seeds)) @ self.left)
+
+    def known(self, codes: Codes) -> Array:
+        """Covariance of placements' gains with the scores, whitened, (n, m)."""
+        across = gain_covariance(self.runs.codes, codes, self.variances)
+        return solve(self.factor, self.gains[:, None] * across)
+
+    def draw(self, generator: np.random.Generator, further: Sequence[Choice] = ()) -> Drawn:
+        """All effects, once.
+
+        Args:
+            generator: of the draw.
+            further: choices that no run holds.
+        """
+        own = [self.own.draw(generator), self.own.draw_unseen(len(further), generator)]
+        return self._drawn(np.concatenate(own), generator, (*self.choices, *further))
+
+    def draws(self, number: int, generator: np.random.Generator) -> Iterator[Drawn]:
+        """All effects, from each draw of the own effects' scales as often as from all others."""
+        for own in self.own.drawn(number, generator):
+            yield self._drawn(own, generator, self.choices)
+
+    def _drawn(self, own: Array, generator: np.random.Generator, choices: tuple[Choice, ...]) -> Drawn:
+        """One draw, given the own effects: one from the prior, corrected by what the runs say of its difference to
+        them (Matheron's rule; Wilson et al. 2020, arXiv:2002.09309, eq. 7)."""
+        held, here = self.runs.holds(choices), slice(len(self.choices))
+        design = _Design(
+            held, np.array([code for _, code in choices], dtype=np.int64), _apart(choices), self._rows
+        )
+        n_locations = self.runs.n_locations
+        terms = design.drawn(self.variances, n_locations, generator)
+        shown = self.gains * (design.sums(terms) + self._beside(design, generator)) + self._noise(held, generator)
+        white = self.white - self.held @ own[here] - solve(self.factor, shown)
+        pull = self.gains * solve(self.factor, white, transposed=True)
+        terms = design.corrected(terms, self.variances, n_locations, pull)
+        rests = terms.rests * self.tried.any(1)
+        return Drawn(choices, terms.kinds[design.kinds] + own, terms.pairs, rests, self.tried)
+
+    def _beside(self, design: _Design, generator: np.random.Generator) -> Array:
+        """Luck with seeds, and what the images give, as the top shows them, drawn, (n,)."""
+        n_locations, by_images = self.runs.n_locations, self.by_images
+        luck = _by_group(design.held, self.runs.seeds, self.variances.by_seed / n_locations, generator)
+        if not any((by_images.kind, by_images.location, by_images.pair, by_images.rest)):
+            return luck
+        own = (by_images.location / n_locations) ** 0.5 * generator.standard_normal(design.held.shape[1])
+        luck += design.sums(design.drawn(by_images, n_locations, generator)) + design.held @ own
+        return luck
+
+    def _noise(self, held: Array, generator: np.random.Generator) -> Array:
+        """Level, seeds, biases of short runs and noise, drawn, (n,)."""
+        runs, variances = self.runs, self.variances
+        noise = np.sqrt(variances.noises(runs.rungs)) * generator.standard_normal(len(held))
+        wide = LEVEL_VARIANCE**0.5
+        noise += wide * (generator.standard_normal() + generator.standard_normal(runs.seeds.max() + 1)[runs.seeds])
+        if variances.short:
+            noise += _by_group(held, runs.rungs, variances.biases(runs.rungs) / runs.n_locations, generator)
+        return noise
+
+    @cached_property
+    def _unique(self) -> tuple[Codes, Numbers]:
+        tried, row = np.unique(self.runs.codes, axis=0, return_inverse=True)
+        return tried, row.reshape(-1)
+
+    @property
+    def tried(self) -> Codes:
+        """Every placement of the runs, (t, L)."""
+        return self._unique[0]
+
+    @property
+    def holds_tried(self) -> Array:
+        """Which of the choices each of them holds, (t, p)."""
+        return holds(self.tried, self.choices)
+
+    @property
+    def _rows(self) -> Numbers:
+        """Number of each run's placement, (n,)."""
+        return self._unique[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One draw of all effects.
+
+    Args:
+        choices: p attentions with their locations.
+        singles: what each adds, (p,).
+        pairs: what each two add together, (p, p) and symmetric.
+        rests: what each placement that was tried has by itself, (t,).
+        tried: these placements, (t, L).
+    """
+
+    choices: tuple[Choice, ...]
+    singles: Array
+    pairs: Array
+    rests: Array
+    tried: Codes
+
+    def gains(self, codes: Codes) -> Array:
+        """Of placements of the choices, without what they have by themselves, (m,)."""
+        return self.of_held(holds(codes, self.choices))
+
+    def gains_tried(self, codes: Codes) -> Array:
+        """The same with what those that were tried have by themselves, (m,)."""
+        rests = {tried.tobytes(): rest for tried, rest in zip(self.tried, self.rests.tolist(), strict=True)}
+        gains: Array = self.gains(codes) + [rests.get(one.tobytes(), 0.0) for one in codes]
+        return gains
+
+    def of_held(self, held: Array) -> Array:
+        """Of placements, by which of the choices they hold, (m, p) -> (m,)."""
+        gains: Array = held @ self.singles + ((held @ self.pairs) * held).sum(1) / 2
+        return gains
+
+
+class _Terms(NamedTuple):
+    """What kinds add wherever they stand, pairs of choices, (p, p), and placements by themselves, (t,)."""
+
+    kinds: Array
+    pairs: Array
+    rests: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Design:
+    """Which terms n runs hold.
+
+    Args:
+        held: which choices, (n, p).
+        kinds: attention of each choice, (p,).
+        apart: which choices stand at different locations, (p, p) of 0 and 1.
+        rows: which placement, (n,).
+    """
+
+    held: Array
+    kinds: Numbers
+    apart: Array
+    rows: Numbers
+
+    def drawn(self, variances: Variances, n_locations: int, generator: np.random.Generator) -> _Terms:
+        """From the prior."""
+        upper = np.triu(generator.standard_normal(self.apart.shape), 1)
+        return _Terms(
+            (variances.kind / n_locations) ** 0.5 * generator.standard_normal(self.kinds.max(initial=0) + 1),
+            (variances.pair / n_pairs(n_locations)) ** 0.5 * self.apart * (upper + upper.T),
+            variances.rest**0.5 * generator.standard_normal(self.rows.max(initial=0) + 1),
+        )
+
+    def sums(self, terms: _Terms) -> Array:
+        """What they add in each run, (n,)."""
+        pairs = ((self.held @ terms.pairs) * self.held).sum(1) / 2
+        attends = self.held.any(1)
+        added: Array = self.held @ terms.kinds[self.kinds] + pairs + attends * terms.rests[self.rows]
+        return added
+
+    def corrected(self, terms: _Terms, variances: Variances, n_locations: int, pull: Array) -> _Terms:
+        """By what the runs say, (n,)."""
+        by_choice = self.held.T @ pull
+        pairs = self.held.T @ (pull[:, None] * self.held)
+        by_row = np.bincount(self.rows, pull * self.held.any(1), len(terms.rests))
+        return _Terms(
+            terms.kinds + variances.kind / n_locations * np.bincount(self.kinds, by_choice, len(terms.kinds)),
+            terms.pairs + variances.pair / n_pairs(n_locations) * self.apart * pairs,
+            terms.rests + variances.rest * by_row,
+        )
+
+
+def _apart(choices: Sequence[Choice]) -> Array:
+    where = np.array([location for location, _ in choices], dtype=np.int64)
+    apart: Array = (where[:, None] != where).astype(float)
+    return apart
+
+
+def _by_group(held: Array, groups: Numbers, variance: float | Array, generator: np.random.Generator) -> Array:
+    """What the choices of each run add in its group and in no other, drawn, (n,).
+
+    Args:
+        held: which choices, (n, p).
+        groups: (n,).
+        variance: of one choice, of all runs or of each, (n,).
+        generator: of the draw.
+    """
+    drawn = generator.standard_normal((groups.max(initial=0) + 1, held.shape[1]))
+    total: Array = np.sqrt(variance) * (held * drawn[groups]).sum(1)
+    return total
+
+
+@dataclass(frozen=True)
+class _Prefix:
+    """The first of some runs, as bytes that can be looked up."""
+
+    codes: bytes
+    seeds: bytes
+    rungs: bytes
+    n_locations: int
+    choices: tuple[Choice, ...]
+    variances: Variances
+    by_images: Variances
+
+    @classmethod
+    def of(cls, runs: Runs, choices: tuple[Choice, ...], variances: Variances, by_images: Variances) -> _Prefix:
+        """All of the runs."""
+        codes, seeds, rungs = (part.tobytes() for part in (runs.codes, runs.seeds, runs.rungs))
+        return cls(codes, seeds, rungs, runs.n_locations, choices, variances, by_images)
+
+    @property
+    def number(self) -> int:
+        """Of runs."""
+        return len(self.seeds) // _BYTES
+
+    def first(self, number: int) -> _Prefix:
+        """The earliest of them."""
+        end = _BYTES * number
+        codes = self.codes[: end * self.n_locations]
+        return replace(self, codes=codes, seeds=self.seeds[:end], rungs=self.rungs[:end])
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Without their scores."""
+        codes, seeds, rungs = (
+            np.frombuffer(part, dtype=np.int64) for part in (self.codes, self.seeds, self.rungs)
+        )
+        return Runs(codes.reshape(-1, self.n_locations), seeds, rungs, np.zeros(len(seeds)))
+
+
+@lru_cache(maxsize=3)
+def _whitened(prefix: _Prefix) -> tuple[Array, Array]:
+    """Lower Cholesky factor of the scores' covariance, (n, n), and what choices the runs hold, whitened, (n, p).
+
+    Those of all full blocks a search has looked up before; the rows of the others are added.
+    """
+    runs, variances = prefix.runs, prefix.variances
+    n_before = (prefix.number - 1) // _BLOCK * _BLOCK
+    before, last = runs.first(n_before), runs.without(n_before)
+    shown = variances.gains(last.rungs)[:, None] * last.holds(prefix.choices)
+    covariance = covariance_of(Kernels.of(last), variances, prefix.by_images)
+    if not n_before:
+        factor = cholesky(covariance)
+        return factor, solve(factor, shown)
+    above, held = _whitened(prefix.first(n_before))
+    across = solve(above, Kernels.of(before, last).covariance(variances, prefix.by_images))
+    corner = cholesky(covariance - across.T @ across)
+    factor = np.block([[above, np.zeros(across.shape)], [across.T, corner]])
+    return factor, np.vstack([held, solve(corner, shown - across.T @ held)])
+
+
+@lru_cache(maxsize=3)
+def _scales(prefix: _Prefix, scores: bytes, expected: float, start: float) -> Array:
+    """Draws of the variances of the choices' own effects by some runs, (d, p)."""
+    if not prefix.choices:
+        return np.zeros((0, 0))
+    factor, held = _whitened(prefix)
+    evidence = EffectEvidence(held.T @ held, held.T @ solve(factor, np.frombuffer(scores)))
+    return local_scales(evidence, expected, start)

@@ -1,0 +1,71 @@
+"""The gains of a study's placements, from its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nas_attn.analysis.additive import SeedScores
+from nas_attn.analysis.collapse import find_collapses
+from nas_attn.analysis.effect_model import USUAL
+from nas_attn.analysis.gains import Gains, gains_of
+from nas_attn.analysis.images import influences
+from nas_attn.analysis.runs import comparable_iou, select_runs
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import TrialRecord
+
+_FAILED = float("-inf")
+
+
+def study_gains(
+    records: Sequence[TrialRecord],
+    *,
+    ladder: Sequence[Budget] = (),
+    with_failed: bool = False,
+    others: Iterable[Placement] = (),
+) -> tuple[Gains, dict[Placement, int]]:
+    """The posterior of all placements' gains, and the row of each placement.
+
+    Effects are told by it and proposals drawn from it. It rests on what a ranking rests on: the complete runs of
+    one budget without those that collapsed (``Evidence.gains`` is the same with a more sceptical prior). What else
+    a search may know comes on top: the short runs of a ladder, and which runs failed.
+
+    Args:
+        records: of one study, in any order.
+        ladder: budgets, the shortest first, of which the last is ranked; empty for that which a ranking takes.
+        with_failed: a run that failed counts as one far below the others.
+        others: placements that are only predicted.
+    """
+    top = [record for record in records if not ladder or record.budget == ladder[-1]]
+    selected = select_runs(top).runs
+    plain = next((row for row, run in enumerate(selected) if run.is_plain), None)
+    collapses = find_collapses([run.scores for run in selected], plain)
+    tables = {run.placement: collapses.clean(row, run.scores) for row, run in enumerate(selected)}
+    short = [_table(record for record in records if record.budget == budget) for budget in reversed(ladder[:-1])]
+    failed = _failed(top) if with_failed else {}
+    rows = dict.fromkeys([*tables, *failed, *(placement for table in short for placement in table), *others])
+    found = gains_of(
+        list(rows),
+        [{**failed.get(placement, {}), **tables.get(placement, {})} for placement in rows],
+        [*influences([run.counts for run in selected]), *({} for _ in range(len(rows) - len(selected)))],
+        [[table.get(placement, {}) for placement in rows] for table in short],
+        prior=USUAL,
+    )
+    return found, {placement: row for row, placement in enumerate(rows)}
+
+
+def _table(records: Iterable[TrialRecord]) -> dict[Placement, dict[int, float]]:
+    """The complete runs of one budget; of equal seeds the first."""
+    found: dict[Placement, dict[int, float]] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if (iou := comparable_iou(record)) is not None:
+            found.setdefault(record.placement, {}).setdefault(record.seed, iou)
+    return found
+
+
+def _failed(records: Iterable[TrialRecord]) -> dict[Placement, SeedScores]:
+    found: dict[Placement, SeedScores] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if record.failure is not None:
+            found[record.placement] = {**found.get(record.placement, {}), record.seed: _FAILED}
+    return found

@@ -1,0 +1,245 @@
+"""The posterior of all gains against Gaussian-process regression written out, and planted effects."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_attn.analysis import effect_model
+from nas_attn.analysis import posterior as posterior_module
+from nas_attn.analysis.effect_model import (
+    NOTHING,
+    USUAL,
+    Kernels,
+    Runs,
+    Short,
+    Variances,
+    choices_of,
+    likeliest_variances,
+)
+from nas_attn.analysis.gain_variances import GainVariances
+from nas_attn.analysis.gains import gains_of
+from nas_attn.analysis.posterior import Posterior
+from nas_attn.models.placement import Placement
+
+Make = Callable[..., Any]
+N_LOCATIONS, N_SPECS = 3, 3
+VARIANCES = Variances(
+    kind=0.3,
+    location=0.5,
+    pair=2.0,
+    rest=0.4,
+    by_seed=0.8,
+    noise=0.25,
+    short=(Short(0.6, 0.7, 0.5), Short(1.3, 0.4, 0.1)),
+)
+ASKED = [(1, 1, 1), (1, 2, 1), (2, 2, 2), (0, 1, 2)]
+
+
+def runs_of(number: int, rungs: Sequence[int] = (0,), n_seeds: int = 2) -> Runs:
+    """Random ones in which every attention stands everywhere, and the placements that are asked for come last."""
+    random = np.random.default_rng(0)
+    codes = random.integers(0, N_SPECS, (number, N_LOCATIONS))
+    codes[:2], codes[-4:] = [[1, 1, 1], [2, 2, 2]], ASKED
+    seeds, rung = random.integers(0, n_seeds, number), np.resize(rungs, number)
+    return Runs(codes, seeds + n_seeds * rung, rung, random.normal(size=number))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, or the mean over seeds of a placement at the top (seed -1)."""
+
+    codes: tuple[int, ...]
+    seed: int
+    rung: int
+
+
+def seen_by(runs: Runs) -> list[Run]:
+    columns = zip(runs.codes.tolist(), runs.seeds.tolist(), runs.rungs.tolist(), strict=True)
+    return [Run(tuple(codes), seed, rung) for codes, seed, rung in columns]
+
+
+def slow_kernel(one: Run, other: Run, variances: Variances) -> float:
+    """The covariance of two scores, term by term as the model is stated, without their noise."""
+    gain, other_gain = ([1.0, *(rung.gain for rung in variances.short)][run.rung] for run in (one, other))
+    level = 100.0 + 100.0 * (one.seed == other.seed)
+    total = bias = 0.0
+    shared = 0
+    for (i, a), (j, b) in itertools.product(enumerate(one.codes), enumerate(other.codes)):
+        if a == b != 0:
+            total += variances.kind / 3
+            total += variances.location / 3 if i == j else 0.0
+            shared += i == j
+    total += variances.pair * shared * (shared - 1) / 6
+    total += variances.rest if one.codes == other.codes and any(one.codes) else 0.0
+    total += variances.by_seed * shared / 3 if one.seed == other.seed else 0.0
+    if one.rung == other.rung > 0:
+        bias = variances.short[one.rung - 1].bias * shared / 3
+    return level + gain * other_gain * total + bias
+
+
+def noise_of(run: Run, variances: Variances) -> float:
+    return variances.noise if run.rung == 0 else variances.short[run.rung - 1].noise
+
+
+def covariance_of(runs: Runs, variances: Variances) -> np.ndarray:
+    seen = seen_by(runs)
+    kernel = np.array([[slow_kernel(one, other, variances) for other in seen] for one in seen])
+    return kernel + np.diag([noise_of(run, variances) for run in seen])
+
+
+def less_plain(one: Run, other: Run, variances: Variances) -> float:
+    """Covariance with a placement's score less the plain U-Net's: it holds nothing of level and seed."""
+    return slow_kernel(one, other, variances) - slow_kernel(replace(one, codes=(0, 0, 0)), other, variances)
+
+
+def gains_by_regression(runs: Runs, variances: Variances) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the gains that are asked for."""
+    asked = [Run(codes, -1, 0) for codes in ASKED]
+    kernel = covariance_of(runs, variances)
+    across = np.array([[less_plain(one, other, variances) for other in seen_by(runs)] for one in asked])
+    own = [
+        [
+            less_plain(one, other, variances) - less_plain(one, replace(other, codes=(0, 0, 0)), variances)
+            for other in (replace(one, seed=-2) for one in asked)
+        ]
+        for one in asked
+    ]
+    return across @ np.linalg.solve(kernel, runs.scores), own - across @ np.linalg.solve(kernel, across.T)
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runs, Variances], Posterior]:
+    """The posterior for given variances, in which all own effects are usual ones."""
+
+    def learn(runs: Runs, variances: Variances) -> Posterior:
+        choices = tuple(choices_of(runs.codes))
+        scales = np.full((1, len(choices)), variances.location / N_LOCATIONS)
+        known = GainVariances(variances, NOTHING)
+        monkeypatch.setattr(GainVariances, "of", classmethod(lambda cls, *given: known))
+        monkeypatch.setattr(posterior_module, "_scales", lambda *given: scales)
+        posterior_module._whitened.cache_clear()
+        return Posterior.learn(runs, choices, runs, {}, len(variances.short), USUAL)
+
+    return learn
+
+
+@pytest.mark.parametrize("rungs", [(0,), (0, 1), (2, 0, 0, 1)], ids=["one budget", "one rung", "two rungs"])
+@pytest.mark.parametrize("block", [64, 4], ids=["at once", "in blocks"])
+def test_gains_are_drawn_from_the_posterior_of_gaussian_process_regression(
+    monkeypatch: pytest.MonkeyPatch, learned: Make, rungs: Sequence[int], block: int
+) -> None:
+    """Mean, spread and correlation over many draws of all terms, against the formula written out."""
+    monkeypatch.setattr(posterior_module, "_BLOCK", block)
+    runs = runs_of(14, rungs)
+    known = learned(runs, VARIANCES)
+    codes = np.array(ASKED)
+    draws = np.array([drawn.gains_tried(codes) for drawn in known.draws(4000, np.random.default_rng(3))])
+    mean, covariance = gains_by_regression(runs, VARIANCES)
+    sd = np.sqrt(np.diag(covariance))
+
+    assert np.abs((draws.mean(0) - mean) / sd).max() < 0.07
+    assert draws.std(0) / sd == pytest.approx(np.ones(4), abs=0.06)
+    assert np.corrcoef(draws.T) == pytest.approx(covariance / np.outer(sd, sd), abs=0.06)
+    in_closed_form = known.known(codes).T @ known.left + known.runs.holds(known.choices)[-4:] @ known.own.mean
+    assert in_closed_form == pytest.approx(mean, abs=1e-6)
+
+
+def test_what_no_run_holds_is_as_uncertain_as_the_prior(learned: Make) -> None:
+    known, further = learned(runs_of(14), VARIANCES), (2, 7)
+    drawn = [known.draw(np.random.default_rng(seed), [further]) for seed in range(3000)]
+    draws = [one.gains(np.array([[0, 0, 7]])) for one in drawn]
+    assert np.mean(draws) == pytest.approx(0.0, abs=0.03)
+    assert np.var(draws) == pytest.approx((VARIANCES.kind + VARIANCES.location) / 3, rel=0.1)
+
+
+def test_the_slope_that_the_variances_climb_is_that_of_finite_differences() -> None:
+    runs = runs_of(30, (0, 1, 2))
+    parts = [(0, name) for name in effect_model.PARTS]
+    parts += [(rung, name) for rung in (1, 2) for name in ("gain", "bias", "noise")]
+    logs = np.log([effect_model._value(VARIANCES, part) for part in parts])
+
+    def surprise(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        tried = effect_model._with(VARIANCES, parts, np.exp(logs).tolist())
+        kernels = Kernels.of(runs)
+        return effect_model._surprise_and_slope(tried, parts, kernels, runs.scores[:, None], 1, NOTHING)
+
+    steps = 1e-5 * np.eye(len(parts))
+    numeric = [(surprise(logs + step)[0] - surprise(logs - step)[0]) / 2e-5 for step in steps]
+    assert surprise(logs)[1] == pytest.approx(np.array(numeric), abs=1e-5)
+    kernel = covariance_of(runs, VARIANCES)
+    by_hand = (np.linalg.slogdet(kernel)[1] + runs.scores @ np.linalg.solve(kernel, runs.scores)) / 2
+    assert surprise(logs)[0] == pytest.approx(by_hand)
+
+
+def test_variances_of_rungs_without_runs_are_the_usual_ones() -> None:
+    runs = runs_of(12)
+    usual = Variances(short=(Short(), Short()))
+    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
+    assert found.short == pytest.approx(usual.short)
+    assert found.noise != usual.noise
+
+
+@pytest.fixture(scope="module")
+def two_rungs(numbered: Make) -> Callable[..., tuple[Any, ...]]:
+    """Nine of ten runs are short ones, with little noise, that show the effects times a gain and their own."""
+
+    def make(gain: float, bias: float, seed: int = 7) -> tuple[list[Placement], Any, Any, np.ndarray]:
+        random = np.random.default_rng(seed)
+        placements = [numbered(0), *(numbered(int(random.integers(1, 4**7))) for _ in range(199))]
+        placements = list(dict.fromkeys(placements))
+        table, short, truths = [], [], []
+        effects: dict[Any, tuple[float, float]] = {}
+        for number, placement in enumerate(placements):
+            pairs = [effects.setdefault(one, tuple(random.normal(0, 0.01, 2))) for one in placement.attended]
+            truth, own = (sum(pair[side] for pair in pairs) for side in (0, 1))
+            full, quick = 0.02 * random.normal(), 0.004 * random.normal()
+            is_top = number % 10 == 0
+            table.append({0: 0.8 + truth + full} if is_top else {})
+            short.append({} if is_top else {0: 0.6 + gain * truth + bias * own + quick})
+            truths.append(truth)
+        return placements, table, short, np.array(truths)
+
+    return make
+
+
+def test_short_runs_that_show_the_truth_are_believed(two_rungs: Make) -> None:
+    found = []
+    for seed in range(7, 10):
+        placements, table, short, truth = two_rungs(gain=0.5, bias=0.0, seed=seed)
+        means = (gains_of(placements, table, short=rungs, prior=USUAL).mean for rungs in ([short], []))
+        found.append([np.corrcoef(mean, truth)[0, 1] for mean in means])
+    pooled, alone = np.mean(found, axis=0)
+    assert pooled > 0.9
+    assert alone < 0.75
+
+
+def test_what_short_runs_hold_against_a_module_passes_for_no_knowledge(
+    two_rungs: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They show half of each effect and as much of their own: errors are about as large as the posterior says."""
+
+    def surprise() -> float:
+        """Root mean square of errors over their standard deviations; 1 where the posterior is right."""
+        found = []
+        for seed in range(8):
+            placements, table, short, truth = two_rungs(gain=0.5, bias=0.5, seed=seed)
+            gains = gains_of(placements, table, short=[short], prior=USUAL)
+            sd = np.sqrt(np.diag(gains.covariance(range(len(placements)))))
+            found.append(np.mean(((gains.mean - truth)[1:] / sd[1:]) ** 2))
+        return float(np.mean(found) ** 0.5)
+
+    assert surprise() < 1.4
+    likely = GainVariances.of
+
+    def without_bias(*given: Any) -> GainVariances:
+        found = likely(*given)
+        return replace(found, by_runs=replace(found.by_runs, short=(Short(0.7, 1e-6, 0.2),)))
+
+    monkeypatch.setattr(GainVariances, "of", without_bias)
+    assert surprise() > 2

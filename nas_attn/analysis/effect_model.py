@@ -28,6 +28,7 @@ PRIOR_LOG_SDS = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
 effects: without a prior these might be all or nothing."""
 WIDE_LOG_SD = 4.0
 _MOST_LOG = 9.0
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -203,9 +204,13 @@ def gain_kernels(codes: Codes, others: Codes) -> dict[str, Array]:
 
 
 def gain_covariance(codes: Codes, others: Codes, variances: Variances) -> Array:
-    """Of the gains of placements with those of others, (m, n)."""
-    kernels = gain_kernels(codes, others)
-    return sum((getattr(variances, name) * kernel for name, kernel in kernels.items()), np.zeros(1))
+    """Of the gains of placements with those of others, (m, n); some rows at a time, to save memory."""
+    total = np.zeros((len(codes), len(others)))
+    for start in range(0, len(codes), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        for name, kernel in gain_kernels(codes[rows], others).items():
+            total[rows] += getattr(variances, name) * kernel
+    return total
 
 
 def n_pairs(n_locations: int) -> float:

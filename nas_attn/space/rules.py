@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from nas_attn.commands import command
 from nas_attn.errors import AttentionError, did_you_mean
 from nas_attn.models.kind import GATED_STAGES, START, AttentionKind, part_problem
 from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
@@ -56,7 +57,7 @@ def replacing_problem(kinds: Iterable[AttentionKind], network: str) -> str | Non
     verb, them = ("replaces or wraps", "it") if len(names) == 1 else ("replace or wrap", "them")
     return (
         f"{_listed(names, 'and')} {verb} a part of the network, and {network} has none of their shape where the "
-        f"file names {them}; leave {them} out, or look where there is one: nas-attn network"
+        f"file names {them}; leave {them} out, or look where there is one: {command('network')}"
     )
 
 

@@ -64,7 +64,12 @@ def test_trials_have_notes_and_the_study_has_charts(server):
     assert "<title>baseline (plain U-Net)</title>" in fetched(server, path)
     assert study["note"]["body"].startswith("**")
     charts = {chart["id"]: json.loads(chart["graph_object"]) for chart in study["plotly_graph_objects"]}
-    assert list(charts)[:3] == ["nas-attn-differences", "nas-attn-front", "nas-attn-curves"]
+    assert list(charts)[:4] == [
+        "nas-attn-differences",
+        "nas-attn-timed-front",
+        "nas-attn-front",
+        "nas-attn-curves",
+    ]
     assert all(set(chart) == {"data", "layout"} for chart in charts.values())
     assert json.loads(fetched(server, "/api/meta"))["artifact_is_available"] is True
 

@@ -216,7 +216,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nas_attn.study.run.ProcessPool", pool)
     few_images = replace(CPU_SYNTHETIC, n_train=4, n_val=4)
-    monkeypatch.setattr("nas_attn.study.setup.resolve.preset_for", lambda device, **_: few_images)
+    monkeypatch.setattr("nas_attn.study.setup.resolve.preset_for", lambda device, data, **_: few_images)
     return tmp_path
 
 

@@ -117,6 +117,7 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "rank": (["rank", "hostile"], []),
     "rank --csv": (["rank", "hostile", "--csv"], []),
     "effects": (["effects", "hostile"], []),
+    "latency": (["latency", "hostile"], []),
     "verify": (["verify", "hostile", "--seeds", "2", "--pick", "WINNER"], []),
     "report": (["report", "hostile", "-o", "[red]r<b>.html"], ["[red]r<b>.html: report of 'hostile'"]),
     "export": (

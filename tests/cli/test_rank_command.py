@@ -71,7 +71,7 @@ def test_json_has_exactly_the_promised_keys(printed):
     rows = json.loads(printed("--json"))
 
     assert all(list(row) == [*KEYS, "iou_per_class"] for row in rows)
-    assert all(set(row["iou_per_class"]) == {"background", "yellow", "blue"} for row in rows)
+    assert all(set(row["iou_per_class"]) == {"background", "warm", "cold"} for row in rows)
     assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
     assert len({row["placement_id"] for row in rows}) == len(rows) >= 6
     plain = next(row for row in rows if set(row["placement"].values()) == {"none"})

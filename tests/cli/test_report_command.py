@@ -85,7 +85,7 @@ def test_the_page_holds_the_settings_the_data_and_how_to_repeat_it(page):
         "10: 10 complete; ",
         "strategy</th><td>random",
         "data set</th><td>synthetic",
-        *(f"class {index}, {name}</th><td>" for index, name in enumerate(("background", "yellow", "blue"))),
+        *(f"class {index}, {name}</th><td>" for index, name in enumerate(("background", "warm", "cold"))),
         "nas-attn search --config studies/tiny/study.yaml --study tiny-again",
     ):
         assert expected in text

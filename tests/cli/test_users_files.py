@@ -202,6 +202,7 @@ WALK = (
     "verdict mine",
     "rank mine",
     "effects mine",
+    "latency mine",
     "retry mine",
     RESCUED,
     "verify mine --seeds 2 --workers 1",

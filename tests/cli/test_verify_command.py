@@ -44,7 +44,7 @@ def test_the_json_carries_the_verdict(winner, capsys):
     assert main(["verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2", "--json"]) == 0
     written = json.loads(capsys.readouterr().out)
     of_classes = written["iou_per_class"]["winner"]
-    assert set(of_classes) == {"background", "yellow", "blue"}
+    assert set(of_classes) == {"background", "warm", "cold"}
     assert sum(of_classes.values()) / 3 == pytest.approx(written["iou_winner"])
     assert written["verdict"] in ("confirmed", "not shown", "refuted")
     assert written["collapsed"] == dict.fromkeys(written["runs"], 0)

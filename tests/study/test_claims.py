@@ -104,5 +104,5 @@ def test_searches_that_stop_say_equivalent_where_nothing_helps_and_never_where_s
 
     telling = [play(WORLDS["sparse"], number, 100, stop=True) for number in range(4)]
     assert {one.answer for one in telling} <= {"better", "undecided"}
-    assert all(one.trials == 100 for one in telling)
+    assert all(one.answer == "better" for one in telling if one.trials < 100)
     assert sum(one.largest is not None and one.attainable <= one.largest for one in telling) >= 3

@@ -66,7 +66,7 @@ def test_a_search_ends_with_the_leading_placements_timed_together() -> None:
     table, ranking = kept(), result.ranking
 
     assert set(table.single) == set(table.batched) == {one.id for one in leading_placements(ranking)}
-    assert (table.height, table.width, table.batch) == (16, 16, 8)
+    assert (table.height, table.width, table.batch) == (16, 16, 4)
     assert ranking.latencies == table
     for row in ranking.rows:
         if row.on_front or row.tested or row.is_plain or row.rank <= 10:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,9 +192,9 @@ def test_a_database_that_goes_after_the_last_trial_is_noticed_before_the_search_
 def test_a_database_that_goes_while_the_trials_are_ranked_is_noticed(
     resolved: Resolved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rank_and_lose(records: Sequence[TrialRecord], *, cost: str) -> Ranking:
+    def rank_and_lose(records: Sequence[TrialRecord], **given: Any) -> Ranking:
         delete()
-        return rank(records, cost=cost)
+        return rank(records, **given)
 
     monkeypatch.setattr(run, "rank", rank_and_lose)
     with pytest.raises(LostStorageError, match=f"all {ASK.trials} trials that are known here were written to"):

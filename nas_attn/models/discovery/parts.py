@@ -30,7 +30,7 @@ def with_parts(tape: Tape, ghost: nn.Module, sites: Iterable[FoundSite]) -> tupl
         ghost: the network on the meta device, in eval mode.
         sites: without them.
     """
-    finder, in_channels = _Finder(tape, ghost), int(tape.image.shape[1])
+    finder, in_channels = _PartFinder(tape, ghost), int(tape.image.shape[1])
     found: list[FoundSite] = []
     for site in sites:
         found.append(_without_taken(finder.with_parts(site), found))
@@ -48,7 +48,7 @@ class _Part:
     leaving: int
 
 
-class _Finder:
+class _PartFinder:
     """Looks for the parts of one network.
 
     Args:

@@ -131,7 +131,7 @@ def test_still_images_and_short_clips_are_refused(architecture: Architecture, fi
     )
     short = synthetic_clips(image_size=16, length=2, n_train=1, n_val=1, n_test=1)
     with pytest.raises(
-        TrainingError, match=r"^the architecture looks at clips of 3 frames, the images of synthetic a"
+        TrainingError, match=r"^the architecture looks at clips of 3 frames, the images of smears a"
     ):
         check_fit(architecture, still, FitSettings())
     with pytest.raises(

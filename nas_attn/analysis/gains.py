@@ -159,7 +159,7 @@ def gains_of(
     names = {luck: number for number, luck in enumerate(dict.fromkeys((rung, seed) for rung, _, seed, _ in held))}
     seeds = np.array([names[rung, seed] for rung, _, seed, _ in held], dtype=np.int64)
     n_first = milestone(len(held)) if prior.at_milestones else len(held)
-    plain = np.all(codes[rows] == 0, axis=1, keepdims=True)[:, 0]
+    plain = np.asarray((codes[rows] == 0).all(axis=1))
     scale = Scale.of(ious, seeds, rungs, plain, len(short) + 1, n_first)
     runs = Runs(codes[rows], seeds, rungs, scale.scores(ious, seeds, rungs))
     first = runs.first(n_first)

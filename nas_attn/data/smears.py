@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 
-import numpy as np
-import torch
-
-from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.dataset import Dataset, LabelledImages, assemble
+from nas_attn.data.made import MIN_IMAGE_SIZE, drawn, number_problems, packed_images
 from nas_attn.data.scene import CLASSES, Difficulty, draw
 from nas_attn.errors import DataError
 
-MIN_IMAGE_SIZE = 16
-_SPLITS = ("train", "val", "test")
 _SHARES = ("clutter", "lookalikes", "shells", "marked")
 
 
@@ -69,25 +65,11 @@ def smears(
 
 
 def _split(split: int, count: int, size: int, seed: int, difficulty: Difficulty) -> LabelledImages:
-    scenes = [
-        draw(size, difficulty, np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, split, index)))))
-        for index in range(count)
-    ]
-    return pack(
-        [torch.from_numpy(image) for image, _ in scenes],
-        [torch.from_numpy(mask) for _, mask in scenes],
-        [f"{_SPLITS[split]}-{index:04d}" for index in range(count)],
-    )
+    return packed_images(drawn(lambda random: draw(size, difficulty, random), seed, split, count), split)
 
 
 def _problems(image_size: int, seed: int, counts: tuple[int, ...], difficulty: Difficulty) -> list[str]:
-    numbers = {"image_size": (image_size, MIN_IMAGE_SIZE), "seed": (seed, 0)}
-    numbers |= {f"n_{split}": (count, 1) for split, count in zip(_SPLITS, counts, strict=True)}
-    found = [
-        f"{name} is {value!r}; it must be a whole number of at least {least}"
-        for name, (value, least) in numbers.items()
-        if not isinstance(value, int) or isinstance(value, bool) or value < least
-    ]
+    found = number_problems({"image_size": (image_size, MIN_IMAGE_SIZE), "seed": (seed, 0)}, counts)
     for field in fields(difficulty):
         value, most = getattr(difficulty, field.name), 1 if field.name in _SHARES else math.inf
         if not 0 <= value <= most or math.isinf(value):

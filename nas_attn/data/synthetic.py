@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.dataset import Dataset, LabelledImages, assemble
 from nas_attn.data.drawing import Body, blurred, bodies_of, inside, rim_width, smooth
+from nas_attn.data.made import MIN_IMAGE_SIZE, drawn, number_problems, packed_images
 from nas_attn.data.outlines import Field
 from nas_attn.errors import DataError
 
@@ -29,8 +29,6 @@ _HUE = np.array([1.0, 0.0, -1.0]).reshape(3, 1, 1)
 _BRIGHTNESS, _CONTRAST, _NOISE, _BLUR = 0.4, 0.25, 0.05, 0.4
 _REGIONS = 1
 """Of the ground: its hue is drawn at so many steps along a side, and smooth in between."""
-_MIN_IMAGE_SIZE = 16
-_SPLITS = ("train", "val", "test")
 
 
 def synthetic(
@@ -70,29 +68,14 @@ def synthetic_null(
 
 
 def _made(name: str, light: float, size: int, seed: int, counts: tuple[int, int, int]) -> Dataset:
-    wanted = {"image_size": (size, _MIN_IMAGE_SIZE), "seed": (seed, 0)}
-    wanted |= {f"n_{split}": (count, 1) for split, count in zip(_SPLITS, counts, strict=True)}
-    found = [
-        f"{name}: {what} is {value!r}; it must be a whole number of at least {least}"
-        for what, (value, least) in wanted.items()
-        if not isinstance(value, int) or isinstance(value, bool) or value < least
-    ]
-    if found:
-        raise DataError(found)
+    if found := number_problems({"image_size": (size, MIN_IMAGE_SIZE), "seed": (seed, 0)}, counts):
+        raise DataError([f"{name}: {problem}" for problem in found])
     train, val, test = (_split(at, count, size, seed, light) for at, count in enumerate(counts))
     return assemble(name, CLASSES, train, val, test)
 
 
 def _split(split: int, count: int, size: int, seed: int, light: float) -> LabelledImages:
-    drawn = [
-        _draw(size, light, np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, split, index)))))
-        for index in range(count)
-    ]
-    return pack(
-        [torch.from_numpy(image) for image, _ in drawn],
-        [torch.from_numpy(mask) for _, mask in drawn],
-        [f"{_SPLITS[split]}-{index:04d}" for index in range(count)],
-    )
+    return packed_images(drawn(lambda random: _draw(size, light, random), seed, split, count), split)
 
 
 def _draw(
@@ -132,5 +115,5 @@ def _with_body(canvas: Field, body: Body, sign: int, random: np.random.Generator
     cover = inside(depth)
     fill = _BRIGHTNESS + random.uniform(0.8, 1.2) * _CONTRAST + sign * random.uniform(0.7, 1.3) * STAIN * _HUE
     rim = cover * inside(rim_width(size) - depth) * random.uniform(1.5, 2.1) * _CONTRAST
-    drawn: Field = canvas * (1 - cover) + cover * fill - rim
-    return drawn
+    covered: Field = canvas * (1 - cover) + cover * fill - rim
+    return covered

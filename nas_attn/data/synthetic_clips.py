@@ -10,12 +10,11 @@ import numpy.typing as npt
 import torch
 
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.made import MIN_IMAGE_SIZE, SPLITS, drawn, number_problems
 from nas_attn.data.outlines import OUTLINES, Field, Outline, local_coordinates
 from nas_attn.errors import DataError
 
 CLASSES = ("background", "resting", "moving")
-MIN_IMAGE_SIZE = 16
-_SPLITS = ("train", "val", "test")
 _CONTRAST = 0.3
 
 
@@ -91,14 +90,11 @@ class _MovingBody:
 
 
 def _split(split: int, count: int, shape: _Shape, seed: int) -> LabelledImages:
-    clips = [
-        _draw(shape, np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, split, index)))))
-        for index in range(count)
-    ]
+    clips = drawn(lambda random: _draw(shape, random), seed, split, count)
     return pack(
         [torch.from_numpy(image) for images, _ in clips for image in images],
         [torch.from_numpy(mask) for _, masks in clips for mask in masks],
-        [f"{_SPLITS[split]}-{index:04d}/{frame:04d}" for index in range(count) for frame in range(shape.length)],
+        [f"{SPLITS[split]}-{index:04d}/{frame:04d}" for index in range(count) for frame in range(shape.length)],
         [shape.length] * count,
     )
 
@@ -156,13 +152,8 @@ def _reflected(place: float, low: float, high: float) -> float:
 def _problems(
     image_size: int, length: int, seed: int, counts: tuple[int, ...], amounts: dict[str, float]
 ) -> list[str]:
-    numbers = {"image_size": (image_size, MIN_IMAGE_SIZE), "length": (length, 2), "seed": (seed, 0)}
-    numbers |= {f"n_{split}": (count, 1) for split, count in zip(_SPLITS, counts, strict=True)}
-    found = [
-        f"{name} is {value!r}; it must be a whole number of at least {least}"
-        for name, (value, least) in numbers.items()
-        if not isinstance(value, int) or isinstance(value, bool) or value < least
-    ]
+    least = {"image_size": (image_size, MIN_IMAGE_SIZE), "length": (length, 2), "seed": (seed, 0)}
+    found = number_problems(least, counts)
     found += [
         f"{name} is {value!r}; it must be from 0 to below 1"
         for name, value in amounts.items()

@@ -26,7 +26,8 @@ class Preset:
         n_train: number of synthetic training images.
         n_val: number of synthetic validation images.
         frames: T, where images are the frames of clips.
-        depth: of a U-Net whose space leaves it open.
+        depth: of a U-Net whose space leaves it open; the synthetic tasks are made for one that sees a part of the
+            image, and so is not deep.
     """
 
     name: str
@@ -56,7 +57,6 @@ CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0, 4)
 GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, 8, depth=2)
 GPU_BUILT_IN = Preset("gpu, other built-in data", 32, 128, 16, 2000, None, 1024, 256, 8)
 GPU_FOLDER = Preset("gpu, own data", 32, 256, 16, 3000, 1024, 0, 0, 8)
-"""The synthetic tasks are made for a network that sees a part of the image, and so is not deep."""
 
 CPU_THEIRS_SYNTHETIC = Preset("cpu, your network, built-in data", 8, 64, 8, 150, None, 256, 96, 4)
 CPU_THEIRS_FOLDER = Preset("cpu, your network, own data", 8, 96, 8, 300, 192, 0, 0, 4)

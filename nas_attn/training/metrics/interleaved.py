@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from nas_attn.latencies import Latency
+from nas_attn.training.metrics.latency import gpu_times_ms
 from nas_attn.training.metrics.pinned import pinned
 
 Step = Callable[[], object]
@@ -98,7 +99,7 @@ def _standard_error(values: Sequence[float]) -> float:
 
 
 def _passes_ms(step: Step, device: torch.device, number: int) -> list[float]:
-    return _gpu_ms(step, device, number) if device.type == "cuda" else _thread_ms(step, number)
+    return gpu_times_ms(step, device, number) if device.type == "cuda" else _thread_ms(step, number)
 
 
 def _thread_ms(step: Step, number: int) -> list[float]:
@@ -109,18 +110,3 @@ def _thread_ms(step: Step, number: int) -> list[float]:
         step()
         found.append((time.thread_time_ns() - start) / 1e6)
     return found
-
-
-def _gpu_ms(step: Step, device: torch.device, number: int) -> list[float]:
-    marks = [(_mark(), _mark()) for _ in range(number)]
-    stream = torch.cuda.current_stream(device)
-    for start, end in marks:
-        start.record(stream)
-        step()
-        end.record(stream)
-    torch.cuda.synchronize(device)
-    return [start.elapsed_time(end) for start, end in marks]
-
-
-def _mark() -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -28,7 +28,7 @@ def measure_latency_ms(
     with torch.inference_mode():
         for _ in range(warmups):
             double(image)
-        times = _gpu_times if device.type == "cuda" else _clock_times
+        times = gpu_times_ms if device.type == "cuda" else _clock_times
         return statistics.median(times(lambda: double(image), device, repeats))
 
 
@@ -43,7 +43,8 @@ def _clock_times(step: Callable[[], object], device: torch.device, repeats: int)
     return times
 
 
-def _gpu_times(step: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
+def gpu_times_ms(step: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
+    """What a step takes by the GPU's own clock, in milliseconds, so many times."""
     stream = torch.cuda.current_stream(device)
     marks = [(_mark(), _mark()) for _ in range(repeats)]
     torch.cuda.synchronize(device)

@@ -191,27 +191,64 @@ def verdict_of(
     )
 
 
-def settled(
-    records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95
-) -> Decision | None:
-    """What is settled: what a search may stop for, at any time; None where it is open.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The evidence of a study whose runs are long enough and whose noise is known.
 
-    Better is settled by more than it takes to be claimed: the whole interval of a finalist must lie beyond what
-    matters, not beyond 0 alone. That is what may be looked at again and again. A reference architecture that gains
-    so much settles nothing: what the search is for has not been compared yet.
+    Args:
+        evidence: of its records.
+        worth: smallest gain that matters, in units of IoU.
+        confidence: above 0 and below 1.
+    """
+
+    evidence: Evidence
+    worth: float
+    confidence: float
+
+    @property
+    def decision(self) -> Decision | None:
+        """What is settled: what a search may stop for, at any time; None where it is open.
+
+        Better is settled by more than it takes to be claimed: the whole interval of a finalist must lie beyond
+        what matters, not beyond 0 alone. That is what may be looked at again and again. A reference architecture
+        that gains so much settles nothing: what the search is for has not been compared yet.
+        """
+        if any(low > self.worth for low in _least_gains(self.evidence, self.confidence)):
+            return Decision.BETTER
+        largest = _largest_gain(self.evidence, self.confidence)
+        return Decision.EQUIVALENT if largest is not None and largest <= self.worth else None
+
+    def finals_pay(self, earlier: Sequence[TrialRecord]) -> bool:
+        """Whether finals would show that a placement gains more than what matters, and search finds little more.
+
+        The leader by the posterior of all runs must gain so much, with the confidence, that finals tell it from
+        what matters (``default_worth``); and it must not have got better by more than what matters since the
+        earlier runs.
+
+        Args:
+            earlier: the first of the records, which hold no finals.
+        """
+        mean, low = _leading_gain(self.evidence, self.confidence)
+        before, _ = _leading_gain(Evidence.of(earlier), self.confidence)
+        enough = self.worth + default_worth(self.evidence.noise, self.confidence)
+        return low >= enough and mean - before <= self.worth
+
+
+def judged(records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95) -> Judged | None:
+    """The evidence, and what matters; None where the noise is not known, or the runs are too short.
 
     Args:
         records: of one study.
         worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
         confidence: above 0 and below 1.
     """
-    if (known := _judged(records, worth, confidence)) is None:
+    evidence = Evidence.of(records)
+    budget = evidence.selected.budget
+    if evidence.noise.pair is None or evidence.plain is None or budget is None:
         return None
-    evidence, worth = known
-    if any(low > worth for low in _least_gains(evidence, confidence)):
-        return Decision.BETTER
-    largest = _largest_gain(evidence, confidence)
-    return Decision.EQUIVALENT if largest is not None and largest <= worth else None
+    worth = default_worth(evidence.noise, confidence) if worth is None else worth
+    curve = plain_convergence(records, budget, evidence.noise, worth)
+    return None if curve.converged is False else Judged(evidence, worth, confidence)
 
 
 def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
@@ -223,41 +260,6 @@ def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
             continue
         if (interval := evidence.together(estimate, confidence)) is not None:
             yield interval.low
-
-
-def finals_pay(
-    records: Sequence[TrialRecord], earlier: Sequence[TrialRecord], worth: float | None, confidence: float = 0.95
-) -> bool:
-    """Whether finals would show that a placement gains more than what matters, and search finds little more.
-
-    The leader by the posterior of all runs must gain so much, with the confidence, that finals tell it from what
-    matters (``default_worth``); and it must not have got better by more than what matters since the earlier runs.
-
-    Args:
-        records: of one study, without finals.
-        earlier: the first of them.
-        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
-        confidence: above 0 and below 1.
-    """
-    if (known := _judged(records, worth, confidence)) is None:
-        return False
-    evidence, worth = known
-    mean, low = _leading_gain(evidence, confidence)
-    before, _ = _leading_gain(Evidence.of(earlier), confidence)
-    return low >= worth + default_worth(evidence.noise, confidence) and mean - before <= worth
-
-
-def _judged(
-    records: Sequence[TrialRecord], worth: float | None, confidence: float
-) -> tuple[Evidence, float] | None:
-    """The evidence, and what matters; None where the noise is not known, or the runs are too short."""
-    evidence = Evidence.of(records)
-    budget = evidence.selected.budget
-    if evidence.noise.pair is None or evidence.plain is None or budget is None:
-        return None
-    worth = default_worth(evidence.noise, confidence) if worth is None else worth
-    curve = plain_convergence(records, budget, evidence.noise, worth)
-    return None if curve.converged is False else (evidence, worth)
 
 
 def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:

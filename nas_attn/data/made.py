@@ -1,4 +1,4 @@
-"""What data sets that the program makes have in common: numbers to check, and images each of which is drawn alone."""
+"""What data sets that the program makes have in common: numbers to check, images each of which is drawn alone."""
 
 from __future__ import annotations
 

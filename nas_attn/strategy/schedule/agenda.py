@@ -10,7 +10,7 @@ from statistics import fmean
 
 from nas_attn.analysis import COSTS, collapsed_seeds
 from nas_attn.analysis.detection import n_places
-from nas_attn.analysis.verdict import Decision, Settled, finals_pay, settled
+from nas_attn.analysis.verdict import Decision, Settled, judged
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Role, TrialRecord
@@ -216,10 +216,12 @@ class Agenda:
         return known[1]
 
     def _looked_at(self, records: Sequence[TrialRecord]) -> Look:
-        worth, screening = self._settings.worth, all(record.role is not Role.FINALIST for record in records)
-        if (decision := settled(records, worth)) is not None or not screening:
+        if (known := judged(records, self._settings.worth)) is None:
+            return Look(None)
+        decision = known.decision
+        if decision is not None or any(record.role is Role.FINALIST for record in records):
             return Look(decision)
-        return Look(None, finals_pay(records, records[:-_LAST_WITHOUT_GAIN], worth))
+        return Look(None, known.finals_pay(records[:-_LAST_WITHOUT_GAIN]))
 
     def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
         """How many of the first trials must have ended before the next one can be decided.

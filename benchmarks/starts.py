@@ -1,6 +1,6 @@
 """What the defaults of widths, starts and the first answer are worth: old against new, paired by seed.
 
-Each attention stands everywhere it may, in complete runs of the built-in task or of a folder. Old are the
+Each attention stands everywhere it may, in complete runs of a built-in task or of a folder. Old are the
 published widths and starts, a coarse gating signal, and a head whose bias is drawn; paper is the published start
 alone, all else as new; new is what the library does where nobody says otherwise. A class is lost where its IoU is
 below 10. A hidden unit is dead where what its rectifier gives has no gradient for any validation image after
@@ -8,7 +8,7 @@ training (``ca`` has a hard swish, which ends below -3); an attention is dead wh
 is a line of JSON in ``--out``, and what is there is not run again.
 
     python benchmarks/starts.py --out starts.jsonl
-    python benchmarks/starts.py --out starts.jsonl --base-channels 32 --steps 60 --seeds 2
+    python benchmarks/starts.py --out starts.jsonl --base-channels 32 --steps 60
     python benchmarks/starts.py --out starts.jsonl --data path/to/folder --steps 450 --attention plain,cbam
     python benchmarks/starts.py --out starts.jsonl --defaults paper,new --attention se,cbam
     python benchmarks/starts.py --out starts.jsonl --table
@@ -32,6 +32,7 @@ from scipy.stats import t as student_t
 from torch import nn
 
 from nas_attn.budget import Budget
+from nas_attn.config.settings import BUILT_IN, SYNTHETIC
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
 from nas_attn.models.attention._perceptron import ChannelPerceptron
 from nas_attn.models.attention.bam import BottleneckAttention
@@ -41,7 +42,7 @@ from nas_attn.models.attention.sk import SelectiveKernel
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, Placement
-from nas_attn.study.setup.preset import CPU_BUILT_IN, CPU_FOLDER
+from nas_attn.study.setup.preset import CPU_FOLDER, CPU_SYNTHETIC, preset_for
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
@@ -125,12 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, metavar="FILE", help="where the runs are kept, a line each")
     parser.add_argument("--table", action="store_true", help="only print what is there")
-    parser.add_argument("--data", metavar="FOLDER", help="images and masks; the built-in task where left out")
+    parser.add_argument("--data", default=SYNTHETIC, help="a built-in task, or a folder (%(default)s)")
     parser.add_argument("--attention", default=",".join(THE_EIGHT), metavar="KINDS", help="which (%(default)s)")
     parser.add_argument("--defaults", default="old,new", help="which of old, paper, new (%(default)s)")
     parser.add_argument("--seeds", type=int, default=4, help="runs of each (%(default)s)")
-    parser.add_argument("--base-channels", type=int, default=CPU_BUILT_IN.base_channels, help="C (%(default)s)")
-    parser.add_argument("--steps", type=int, default=CPU_BUILT_IN.steps, help="of a run (%(default)s)")
+    parser.add_argument("--base-channels", type=int, default=CPU_FOLDER.base_channels, help="C (%(default)s)")
+    parser.add_argument("--steps", type=int, default=CPU_SYNTHETIC.steps, help="of a run (%(default)s)")
     parser.add_argument(
         "--share", type=float, default=1.0, help="of the recipe's peak learning rate (%(default)s)"
     )
@@ -145,23 +146,27 @@ def _read(path: Path) -> list[Run]:
 
 
 def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iterator[Run]:
-    preset = CPU_FOLDER if asked.data else CPU_BUILT_IN
+    preset = preset_for("cpu", asked.data)
+    built_in = asked.data in BUILT_IN
     source = DataSource(
-        folder=asked.data,
+        folder=None if built_in else asked.data,
         longest_side=preset.longest_side,
         image_size=preset.image_size,
         n_train=preset.n_train,
         n_val=preset.n_val,
+        task=asked.data if built_in else SYNTHETIC,
     )
     data = source.load()
-    network = UNetConfig(data.in_channels, len(data.classes), depth=4, base_channels=asked.base_channels)
+    network = UNetConfig(
+        data.in_channels, len(data.classes), depth=preset.depth, base_channels=asked.base_channels
+    )
     budget = Budget(asked.steps, preset.image_size, preset.batch_size)
     peak = asked.share * Recipe().peak_learning_rate
     recipes = {
         name: Recipe(peak_learning_rate=peak, class_prior=name != OLD) for name in (OLD, START_OF_PAPER, NEW)
     }
     evaluators = {name: TrainingEvaluator(network, source, recipe=recipe) for name, recipe in recipes.items()}
-    name = Path(asked.data).name if asked.data else "built-in"
+    name = asked.data if built_in else Path(asked.data).name
     for seed in range(asked.seeds):
         for attention in asked.attention.split(","):
             for defaults in asked.defaults.split(","):

@@ -150,7 +150,8 @@ class StudyRequest:
     budget: _Auto | None = _setting(
         None, _BUDGET,
         "how the steps are found; auto doubles them until differences between placements have settled, as long as "
-        "a search of so many takes no longer than the timeout, or 12 hours", "as given")
+        "a search of so many takes no longer than the timeout, or 12 hours",
+        "auto for your own data where no steps are given, else as given")
     ladder: _Ladder | None = _setting(
         None, _BUDGET,
         "steps of short, longer and full trials; auto takes a ninth and a third once they are shown to predict "

@@ -18,7 +18,7 @@ from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.evaluation import Evaluation, run_key
 from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.question import Question
-from nas_attn.strategy.schedule.budget_search import BudgetSearch, Doublings, TimeLimit
+from nas_attn.strategy.schedule.budget_search import BudgetSearch, Doublings
 from nas_attn.strategy.schedule.common import N_COMPARED, common_evaluations, n_common_seeds
 from nas_attn.strategy.schedule.finals import Finals, Screened
 from nas_attn.strategy.schedule.history import History
@@ -251,14 +251,15 @@ class Agenda:
             found = converged_budget(first, records)
             return None if found is None else self._course_of(*found, old=True)
         search = self._budget_search(records)
-        # Once placements are proposed, no other worth and no other time move the budget.
+        # Once placements are proposed, no other worth, time or number of trials moves the budget.
         proposed = next((record.budget for record in records if record.role is Role.PROPOSAL), None)
         top = proposed or search.top
         if top is None:
             return None
         opening = {run_key(one) for one in self._course_of(top, 0).opening}
-        n_probes = sum(run_key(one) not in opening for one in search.wanted)
-        return self._course_of(top, n_probes, settled=search.settled)
+        probes = {run_key(one) for one in search.wanted} & {run_key(one) for one in records}
+        settled = search.settled if search.top == top else None
+        return self._course_of(top, len(probes - opening), settled=settled)
 
     def _has_old_probes(self, records: Sequence[TrialRecord]) -> bool:
         """Whether a study looks for its budget by the baseline alone, as studies did before."""
@@ -292,8 +293,7 @@ class Agenda:
         plain, *_ = controls
         cheapest = compared_references(controls, settings.budget, self.known_cost)
         references = [control for control in cheapest if control.placement.attended][:N_COMPARED]
-        limit = TimeLimit.of(settings.trials, settings.timeout, settings.parallel)
-        return Doublings(settings.budget, plain, tuple(references), settings.worth, limit)
+        return Doublings.of(settings, plain, references)
 
     def n_controls(self, course: Course) -> int:
         """How many trials are controls."""

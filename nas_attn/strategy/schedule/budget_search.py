@@ -12,10 +12,10 @@ from nas_attn.analysis.evidence import Evidence
 from nas_attn.budget import Budget
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation, RunKey, run_key
-from nas_attn.strategy.schedule.opening import PROBED
+from nas_attn.strategy.schedule.opening import PROBED, n_doubled_seeds
 from nas_attn.strategy.schedule.probe import MOST_DOUBLINGS, MOST_NOISE
+from nas_attn.strategy.settings import StudySettings
 
-SEEDS = 3
 MOST_SECONDS = 12 * 3600.0
 """A search without a limit of its own may take so long; its budget is not doubled beyond."""
 LEAST_TRIALS = 100
@@ -83,7 +83,7 @@ class BudgetSearch:
 @dataclass(frozen=True)
 class Doublings:
     """How a budget is looked for: the baseline alone while it gains more than five points by a doubling, then also
-    the compared reference architectures, with three seeds each.
+    the compared reference architectures, with some seeds each. A tiny study can afford the baseline's curve alone.
 
     Args:
         first: the budget with which the doubling begins.
@@ -91,6 +91,7 @@ class Doublings:
         references: runs of the compared reference architectures with this seed.
         worth: smallest gain that matters, in units of IoU; None where the noise decides.
         limit: of the time.
+        n_seeds: with which differences are compared; 0 compares none.
     """
 
     first: Budget
@@ -98,6 +99,20 @@ class Doublings:
     references: tuple[Evaluation, ...]
     worth: float | None
     limit: TimeLimit
+    n_seeds: int
+
+    @classmethod
+    def of(cls, settings: StudySettings, plain: Evaluation, references: Sequence[Evaluation]) -> Doublings:
+        """Of a study, with as many seeds as its trials can afford.
+
+        Args:
+            settings: of the study.
+            plain: the baseline's run with the first seed.
+            references: runs of the compared reference architectures with this seed.
+        """
+        limit = TimeLimit.of(settings.trials, settings.timeout, settings.parallel)
+        n_seeds = n_doubled_seeds(settings.trials)
+        return cls(settings.budget, plain, tuple(references), settings.worth, limit, n_seeds)
 
     def search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
         """How far it has come: a function of the trials that it has asked for, once these have ended.
@@ -132,7 +147,7 @@ class Doublings:
 
     def _runs(self, budget: Budget) -> list[Evaluation]:
         compared = (self.plain, *self.references)
-        return [self._run(one, budget, seed) for seed in range(SEEDS) for one in compared]
+        return [self._run(one, budget, seed) for seed in range(self.n_seeds) for one in compared]
 
     def _is_unfinished(self, lower: Budget, upper: Budget, by_key: dict[RunKey, TrialRecord]) -> bool:
         """The baseline gains so much that nothing else counts; so it is where it fails."""

@@ -270,16 +270,22 @@ def _looked_at(asked: AskedNetwork | None, dataset: Dataset) -> DescribedNetwork
 def _filled(request: StudyRequest, preset: Preset, *, ours: bool) -> StudyRequest:
     """The request with the preset's sizes where it leaves them open."""
     written = written_sizes(request.space)
-    finds = request.budget == AUTO
-    if request.ladder is None and request.steps is None and not finds:
+    if request.ladder is None and request.steps is None and request.budget != AUTO:
         request = replace(request, ladder=written.ladder)
+    finds = request.budget == AUTO or _leaves_its_length_open(request)
     return replace(
         request,
         base_channels=(request.base_channels or written.base_channels or preset.base_channels) if ours else None,
         image_size=request.image_size or written.image_size or preset.image_size,
         steps=request.steps or _last_rung(request.ladder) or preset.steps // (_FIRST if finds else 1),
+        budget=AUTO if finds else None,
         longest_side=request.longest_side or preset.longest_side or FULL,
     )
+
+
+def _leaves_its_length_open(request: StudyRequest) -> bool:
+    """Whether nothing tells how long a trial has to be: nobody knows that of images that nobody has trained on."""
+    return request.data not in BUILT_IN and request.steps is None and _last_rung(request.ladder) is None
 
 
 def _measured(

@@ -52,7 +52,7 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
     if name in ("ladder", "ladder start", "budget.steps"):
         return _steps(difference, begun.identity)
     if name == "find budget":
-        return "give --budget auto" if before else "leave out --budget"
+        return "give --budget auto" if before else f"{_steps(difference, begun.identity)} and leave out --budget"
     if name in _READ:
         return _data(_READ[name], begun, asked)
     if name == "metric" and before not in METRICS:
@@ -75,7 +75,7 @@ def _steps(difference: Difference, begun: Mapping[str, Any]) -> str:
     ladder, steps = begun.get("ladder"), begun["budget"]["steps"]
     start = begun.get("ladder start", SCRATCH)
     if ladder is None:
-        out = "" if difference.name == "budget.steps" else " and leave out --ladder"
+        out = "" if difference.name in ("budget.steps", "find budget") else " and leave out --ladder"
         return _give({"steps": steps}) + out
     if difference.name == "ladder start":
         return _give({"ladder_start": start})

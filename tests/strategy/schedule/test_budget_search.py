@@ -105,6 +105,28 @@ def test_a_time_limit_has_to_hold_a_hundred_trials(studies: Any, evaluator: Look
     assert studies.agenda().course(records).top.steps == 400
 
 
+def test_a_study_of_few_trials_finds_its_budget_by_the_baseline_alone(
+    studies: Any, evaluator: LookupEvaluator
+) -> None:
+    """Differences, which settle at 400 steps here, would take more runs than it has."""
+    records = run(studies, Task(evaluator, 0.0, 400), trials=30)
+    assert tops(records) == {100}
+    assert [record.placement for record in records if record.budget.steps > 100] == [studies.settings.space.plain]
+    assert verdict_of(records, worth=0.01).converged is not False
+
+
+def test_a_study_that_grows_keeps_the_budget_that_it_found_with_few_trials(
+    studies: Any, evaluator: LookupEvaluator
+) -> None:
+    task = Task(evaluator, 0.0, 400)
+    few = run(studies, task, trials=30)
+    many = run(studies, task, trials=120)
+    assert many[: len(few)] == few
+    assert tops(many) == {100}
+    assert len(many) == 120
+    assert len({(record.placement, record.budget, record.seed) for record in many}) == 120
+
+
 def test_another_worth_does_not_move_the_budget_of_a_study_that_proposes(
     studies: Any, evaluator: LookupEvaluator
 ) -> None:

@@ -105,6 +105,8 @@ CHANGES = {
     "precision": ("", "--precision float32+channels_last"),
     "budget to be found": ("--budget auto --ladder auto", "--steps 100"),
     "budget not to be found": ("--steps 100", "--budget auto --ladder auto"),
+    "budget not to be found for own data": ("--steps 100 --data colour", "--data colour"),
+    "budget to be found for own data": ("--data colour", "--data colour --steps 100"),
     "no ladder before": ("--steps 540", "--ladder 60,180,600"),
     "no ladder before, the same last rung": ("--steps 540", "--ladder 60,180,540"),
     "no ladder now": ("--ladder 60,180,540 --ladder-start scratch", "--steps 540"),
@@ -154,7 +156,7 @@ def test_each_difference_says_what_to_type(here: Path) -> None:
         "budget.steps was 540 and is now 150; give --ladder 60,180,540 --steps 540",
         "ladder was [60, 180] and is now nothing; give --ladder 60,180,540 --steps 540",
         "ladder start was plain and is now scratch; give --ladder-start plain",
-        "find budget was False and is now True; leave out --budget",
+        "find budget was False and is now True; give --ladder 60,180,540 --steps 540 and leave out --budget",
     ]
 
 

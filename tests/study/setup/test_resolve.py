@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -261,6 +262,24 @@ def test_the_doubling_begins_with_a_quarter_of_the_preset() -> None:
 
     assert settings.find_budget
     assert settings.budget.steps == CPU_SYNTHETIC.steps // 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "finds"),
+    [
+        ({}, True),
+        ({"ladder": "auto"}, True),
+        ({"steps": 90}, False),
+        ({"ladder": "20,60,180"}, False),
+    ],
+    ids=["nothing said", "a ladder of shares", "steps", "a ladder of steps"],
+)
+def test_own_images_are_trained_for_as_long_as_it_takes_unless_somebody_says_how_long(
+    make_data: Callable[..., Path], asked: dict[str, Any], finds: bool
+) -> None:
+    settings = resolve(replace(ASK, data=str(make_data(20, 20)), image_size=16, **asked)).settings
+
+    assert settings.find_budget is finds
 
 
 def test_with_a_timeout_the_trials_are_not_counted() -> None:

@@ -49,8 +49,16 @@ class OwnEffects:
 
     def drawn(self, number: int, generator: np.random.Generator) -> Array:
         """The effects: from each draw of the scales as often as from all others, (number, p)."""
-        drawn = [self.draw(generator, turn % max(1, len(self.scales))) for turn in range(number)]
-        return np.array(drawn).reshape(number, -1)
+        drawn = np.zeros((number, len(self.pull)))
+        if not len(self.scales):
+            return drawn
+        noise = generator.standard_normal(drawn.shape)
+        for turn, scales in enumerate(self.scales[:number]):
+            mine = slice(turn, None, len(self.scales))
+            factor = self._factor(scales)
+            white = solve(factor, self.pull) + noise[mine]
+            drawn[mine] = solve(factor, white.T, transposed=True).T
+        return drawn
 
     @cached_property
     def mean(self) -> Array:

@@ -40,5 +40,6 @@ def initialise(module: nn.Module, seed: int, *, prefix: str = "") -> None:
         raise TrainingError(f"no reset_parameters() in {', '.join(silent)}; its start cannot be drawn from a seed")
     with torch.random.fork_rng(devices=[]):
         for name, child in owners:
-            torch.manual_seed(keyed_seed("initialise", seed, name))
+            # The stream of the CPU alone: torch.manual_seed also notes for each GPU where it was called from.
+            torch.default_generator.manual_seed(keyed_seed("initialise", seed, name))
             draw_anew(child)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nas_attn.data.colours import coded, decoded
 from nas_attn.data.raster import Unreadable, Values
 
 Colour = tuple[int, int, int]
@@ -58,20 +59,18 @@ class MaskReading:
         Raises:
             Unreadable: a colour is no declared one.
         """
-        flat = colours.reshape(-1, 3).astype(np.int32)
-        codes = (flat[:, 0] << 16) | (flat[:, 1] << 8) | flat[:, 2]
-        distinct, places = np.unique(codes, return_inverse=True)
+        codes = coded(colours)
+        distinct = np.unique(codes)
         values = np.empty(len(distinct), np.uint8)
         known = np.array([colour for colour, _ in self.colours], np.int32)
         classes = np.array([value for _, value in self.colours], np.uint8)
         for start in range(0, len(distinct), 4096):
-            part = distinct[start : start + 4096]
-            found = np.stack([part >> 16, (part >> 8) & 255, part & 255], 1)
+            found = decoded(distinct[start : start + 4096])
             apart = np.abs(found[:, None] - known[None]).max(2)
             if (apart.min(1) > self.tolerance).any():
                 raise Unreadable(self._strange(found[apart.min(1) > self.tolerance]))
             values[start : start + 4096] = classes[apart.argmin(1)]
-        return values[places].reshape(colours.shape[:2])
+        return values[np.searchsorted(distinct, codes)].reshape(colours.shape[:2])
 
     def _strange(self, colours: npt.NDArray[np.int32]) -> str:
         shown = ", ".join(str(tuple(colour)) for colour in colours[:_COLOURS_SHOWN].tolist())

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nas_attn.data.colours import counted_colours
 from nas_attn.data.mask_reading import Colour, MaskReading
 from nas_attn.data.problem import printable
 from nas_attn.data.raster import Raster, Unreadable, Values, read_raster
@@ -196,7 +197,7 @@ def _varies(raster: Raster) -> bool:
 
 
 def _colours(values: Values) -> str:
-    colours = np.unique(values.reshape(-1, 3), axis=0)
+    colours, _ = counted_colours(values)
     shown = ", ".join(str(tuple(colour)) for colour in colours[:_COLOURS_SHOWN].tolist())
     more = len(colours) - _COLOURS_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown

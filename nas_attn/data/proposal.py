@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_attn.data.colours import counted_colours
 from nas_attn.data.declaration import JSON_NAME, YAML_NAME, Declaration, declared_by
 from nas_attn.data.folder import Survey, survey_folder
 from nas_attn.data.listing import ListedFile
@@ -209,7 +210,7 @@ def _colours_of(path: Path) -> Counter[tuple[int, ...]]:
     if raster.palette is not None:
         values = raster.palette[values[..., 0].clip(0, len(raster.palette) - 1)]
     values = values[..., :3] if values.shape[2] >= 3 else np.repeat(values[..., :1], 3, axis=2)
-    colours, counts = np.unique(values.reshape(-1, 3), axis=0, return_counts=True)
+    colours, counts = counted_colours(values)
     return Counter(dict(zip(map(tuple, colours.tolist()), counts.tolist(), strict=True)))
 
 

@@ -16,12 +16,9 @@ def coded(values: Values) -> npt.NDArray[np.unsignedinteger]:
     Args:
         values: (H, W, 3), of 8 or 16 bits.
     """
-    red, green, blue = values.reshape(-1, 3).T
     kind, bits = (np.uint32, 8) if values.dtype == np.uint8 else (np.uint64, 16)
-    codes: npt.NDArray[np.unsignedinteger] = (
-        (red.astype(kind) << kind(2 * bits)) | (green.astype(kind) << kind(bits)) | blue.astype(kind)
-    )
-    return codes
+    wide: npt.NDArray[np.unsignedinteger] = values.reshape(-1, 3).astype(kind)
+    return wide[:, 0] << 2 * bits | wide[:, 1] << bits | wide[:, 2]
 
 
 def decoded(codes: npt.NDArray[np.unsignedinteger]) -> Colours:

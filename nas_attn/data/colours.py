@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from nas_attn.data.raster import Values
 
 Colours = npt.NDArray[np.int64]
+Codes = npt.NDArray[Any]
 
 
-def coded(values: Values) -> npt.NDArray[np.unsignedinteger]:
+def coded(values: Values) -> Codes:
     """One number for each pixel, in the order of red, green and blue, (H x W,).
 
     Args:
         values: (H, W, 3), of 8 or 16 bits.
     """
     kind, bits = (np.uint32, 8) if values.dtype == np.uint8 else (np.uint64, 16)
-    wide: npt.NDArray[np.unsignedinteger] = values.reshape(-1, 3).astype(kind)
+    wide: Codes = values.reshape(-1, 3).astype(kind)
     return wide[:, 0] << 2 * bits | wide[:, 1] << bits | wide[:, 2]
 
 
-def decoded(codes: npt.NDArray[np.unsignedinteger]) -> Colours:
+def decoded(codes: Codes) -> Colours:
     """The colours of numbers of ``coded``, (n, 3)."""
     bits = 2 * codes.dtype.itemsize
     numbers = codes.astype(np.int64)

@@ -14,6 +14,7 @@ from nas_attn.analysis.images import Array
 
 SCALES = (0.01, 1.0, 30.0)
 """Variance of an effect that is next to nothing, of a usual one and of a large one, by that of a usual one."""
+_SCALES = np.array(SCALES)
 UNEVEN = (0.3, 1.0)
 """Beta distribution of the share of effects that are not usual: most likely none or few."""
 SLIGHT = (9.0, 1.0)
@@ -23,6 +24,8 @@ RISE, FALL, TURN = 1.5, 2.0, 4.0
 _SWEEPS, _SETTLING, _APART = 160, 40, 2
 _STEP = 0.7
 _NOTHING, _USUAL, _LARGE = range(3)
+_MOST = 600.0
+"""Logarithm of a weight beyond which no other counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,7 @@ class _Chain:
     @property
     def variances(self) -> Array:
         """Of the effects, as it is, (p,)."""
-        return self._state.usual * np.array(SCALES)[self._scales]
+        return self._state.usual * _SCALES[self._scales]
 
     def move(self) -> None:
         """Try two other usual variances."""
@@ -113,23 +116,31 @@ class _Chain:
         """Draw the scale of each effect, given those of all others."""
         mean, covariance = self._state.moments()
         chances = self._generator.random(len(self._scales)).tolist()
+        changes = self._changes()
+        for effect in self._generator.permutation(len(self._scales)).tolist():
+            variance, square = covariance.item(effect, effect), mean.item(effect) ** 2
+            before = int(self._scales[effect])
+            weights = []
+            for change, log in changes[before]:
+                gain = 1 + change * variance
+                weights.append(math.exp(min(_MOST, log - change * square / gain / 2)) / math.sqrt(gain))
+            scale = _drawn(weights, chances[effect])
+            if scale != before:
+                self._scales[effect] = scale
+                change, _ = changes[before][scale]
+                _follow(mean, covariance, effect, change / (1 + change * variance))
+
+    def _changes(self) -> list[list[tuple[float, float]]]:
+        """From each scale to each: by how much an effect's precision changes, and the logarithm of how much likelier
+        the other is, whatever the runs say."""
         precisions = [1 / (self._state.usual * scale) for scale in SCALES]
         alone = [
             math.log(share) + math.log(wanted) / 2 for share, wanted in zip(self._shares, precisions, strict=True)
         ]
-        changes = [[wanted - held for wanted in precisions] for held in precisions]
-        for effect in self._generator.permutation(len(self._scales)).tolist():
-            variance, square = covariance.item(effect, effect), mean.item(effect) ** 2
-            before = int(self._scales[effect])
-            logs = []
-            for log, change in zip(alone, changes[before], strict=True):
-                gain = 1 + change * variance
-                logs.append(log - math.log(gain) / 2 - change * square / gain / 2)
-            scale = _drawn(logs, chances[effect])
-            if scale != before:
-                self._scales[effect] = scale
-                by = changes[before][scale] / (1 + changes[before][scale] * variance)
-                _follow(mean, covariance, effect, by)
+        return [
+            [(wanted - held, log - before) for wanted, log in zip(precisions, alone, strict=True)]
+            for held, before in zip(precisions, alone, strict=True)
+        ]
 
     def reshare(self) -> None:
         """Draw how many effects are of each scale."""
@@ -141,7 +152,7 @@ class _Chain:
 
     def _given(self, usual: float) -> _State:
         """The effects given their scales, with the logarithm of the likelihood and the prior of the rest."""
-        evidence, wanted = self._evidence, 1 / (usual * np.array(SCALES)[self._scales])
+        evidence, wanted = self._evidence, 1 / (usual * _SCALES[self._scales])
         precision = evidence.precision.copy()
         precision.flat[:: len(wanted) + 1] += wanted
         factor, _ = dpotrf(precision.T, lower=1, overwrite_a=1)  # called directly: this runs a thousand times
@@ -161,10 +172,8 @@ def _log_prior(usual: float) -> float:
     return RISE * math.log(usual) - FALL * math.log1p(usual / TURN)
 
 
-def _drawn(logs: list[float], chance: float) -> int:
-    """Which of some, by the logarithms of their weights and a number between 0 and 1."""
-    most = max(logs)
-    weights = [math.exp(log - most) for log in logs]
+def _drawn(weights: list[float], chance: float) -> int:
+    """Which of some, by their weights and a number between 0 and 1."""
     left = chance * sum(weights)
     for number, weight in enumerate(weights[:-1]):
         left -= weight

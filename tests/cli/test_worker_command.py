@@ -88,8 +88,9 @@ def test_a_server_without_its_driver_names_what_to_install(here, refused, monkey
     assert "secret" not in found
 
 
-def test_a_server_that_is_away_is_named_without_its_password(here, refused):
+def test_a_server_that_is_away_is_named_without_its_password(here, refused, monkeypatch):
     pytest.importorskip("psycopg")
+    monkeypatch.setattr("nas_attn.study.database.patience.START_SECONDS", 1.0)
     (found,) = refused("worker", "s", "--storage", "postgresql://me:secret@127.0.0.1:1/x")
 
     assert found.startswith("postgresql://me:***@127.0.0.1:1/x: the storage cannot be used: ")

@@ -131,8 +131,8 @@ class _Chain:
                 _follow(mean, covariance, effect, change / (1 + change * variance))
 
     def _changes(self) -> list[list[tuple[float, float]]]:
-        """From each scale to each: by how much an effect's precision changes, and the logarithm of how much likelier
-        the other is, whatever the runs say."""
+        """From each scale to each: by how much an effect's precision changes, and the logarithm of how much
+        likelier the other is, whatever the runs say."""
         precisions = [1 / (self._state.usual * scale) for scale in SCALES]
         alone = [
             math.log(share) + math.log(wanted) / 2 for share, wanted in zip(self._shares, precisions, strict=True)

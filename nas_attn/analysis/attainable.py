@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.posterior import Drawn, Posterior
 
-DRAWS = 256
+DRAWS = 512
 _MOST_SWEEPS = 20
 
 

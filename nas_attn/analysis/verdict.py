@@ -22,6 +22,8 @@ from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.verification import Comparison, Verdict, Verification
 from nas_attn.record import TrialRecord
 
+_BEYOND = 0.2
+"""Share of what a confidence leaves that the bound on the best gain leaves."""
 LEAST_TO_STOP = 3
 """Fresh seeds of a finalist before a search stops for it."""
 
@@ -275,12 +277,12 @@ def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
 
     It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
     (``attainable.best_gains``), so that it does not matter how often it is looked at, nor which placements
-    were tried. Of these maxima it is the upper end of the two-sided interval: variances taken as known make the
-    draws a little narrow.
+    were tried. Of these maxima a fifth of what the confidence leaves may lie beyond: variances taken as known make
+    the draws narrow, and a search ends where the bound happens to be low.
     """
     if evidence.noise.pair is None or evidence.plain is None:
         return None
-    return float(np.quantile(evidence.gains.best_gains(), (1 + confidence) / 2))
+    return float(np.quantile(evidence.gains.best_gains(), 1 - _BEYOND * (1 - confidence)))
 
 
 def _mean_seconds(records: Sequence[TrialRecord], ranking: Ranking) -> float:

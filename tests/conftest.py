@@ -32,14 +32,6 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def hasty_latencies() -> None:
-    """Searches end with the fewest rounds of timing: beside other tests more of them would tell nothing more."""
-    from nas_attn.study import latencies
-
-    latencies.SECONDS = 0.0
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets: full/, mini/ and raw/, each with three sets."""

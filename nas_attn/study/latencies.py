@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.claimed import claimed_row
@@ -12,6 +13,7 @@ from nas_attn.errors import UsageError
 from nas_attn.latencies import LatencyTable
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
+from nas_attn.record import TrialRecord
 from nas_attn.space.read import space_from_dict
 from nas_attn.steps import step
 from nas_attn.study.database.ledger import Ledger
@@ -23,6 +25,8 @@ MOST = 32
 """Placements that are timed together."""
 SECONDS = 8.0
 """For one image, and as long for a batch, after which no further round begins; a quiet machine needs less."""
+_SHARE = 0.02
+"""Of the time that its trials took, which a search spends on each of the two at most."""
 _MOST_PARAMETERS = 250_000_000
 """Of all their networks, which are in memory at once."""
 
@@ -48,14 +52,17 @@ def keep_latencies(ledger: Ledger, ranking: Ranking, bench: LatencyBench, top: i
     return table
 
 
-def latencies_at_end(ledger: Ledger, ranking: Ranking, device: str) -> LatencyTable | None:
+def latencies_at_end(
+    ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, device: str
+) -> LatencyTable | None:
     """The latencies of the leading placements, timed now unless all of them are known.
 
     A search that is stopped meanwhile has all its trials; the same command times again.
 
     Args:
         ledger: of the study.
-        ranking: of its trials.
+        records: its trials; the longer they took, the more exactly is timed.
+        ranking: of them.
         device: where to time.
     Returns:
         None where nothing is ranked or memory has run out: then the trials' own latencies are all that is known.
@@ -66,7 +73,8 @@ def latencies_at_end(ledger: Ledger, ranking: Ranking, device: str) -> LatencyTa
     if not wanted or (known is not None and all(map(known.of, wanted))):
         return known
     try:
-        return keep_latencies(ledger, ranking, bench_of(ledger, device))
+        seconds = min(SECONDS, _SHARE * sum(one.outcome.seconds for one in records if one.outcome is not None))
+        return keep_latencies(ledger, ranking, replace(bench_of(ledger, device), seconds=seconds))
     except (RuntimeError, MemoryError) as error:
         log.warning("the leading placements were not timed: %s", error)
         return known

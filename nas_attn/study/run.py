@@ -129,7 +129,7 @@ def run_study(
             latencies = ledger.latencies
             if pool is None:
                 found = rank(records, cost=settings.cost)
-                latencies = latencies_at_end(ledger, found, settings.devices[0])
+                latencies = latencies_at_end(ledger, records, found, settings.devices[0])
             ranking = rank(records, cost=settings.cost, latencies=latencies)
             answer = answer_by(ledger, records, ranking, read_verifications(ledger))
             exported = _export(ledger, records, answer, folder)

@@ -151,8 +151,8 @@ class EffectsTable(_Tabular):
                 "location": str(one.location),
                 "attention": str(one.attention),
                 "effect": one.mean,
-                "ci_low": one.interval.low,
-                "ci_high": one.interval.high,
+                "ci_low": one.interval and one.interval.low,
+                "ci_high": one.interval and one.interval.high,
                 "is_sure": one.is_sure,
                 "n_placements": one.n_placements,
             }

@@ -9,6 +9,7 @@ from functools import cached_property
 from statistics import fmean
 
 from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.noise import LEAST_FREEDOM
 from nas_attn.analysis.result import Interval
 from nas_attn.analysis.student import two_sided_quantile
 from nas_attn.budget import Budget
@@ -74,11 +75,11 @@ class Doubling:
         return max(abs(change.value) for change in self.changes)
 
     def interval(self, confidence: float) -> Interval | None:
-        """Of the mean change, by Student's t; None where the noise is not known.
+        """Of the mean change, by Student's t; None where the noise is not known, or by too few degrees of freedom.
 
         All m changes share the n runs of the baseline, so that their mean has the variance (1 + 1 / m) v / n.
         """
-        return self._interval(self.value, 1 + 1 / len(self.changes), self.n_seeds, confidence)
+        return self._of_mean(confidence) if self.degrees_of_freedom >= LEAST_FREEDOM else None
 
     def is_settled(self, worth: float) -> bool:
         """Whether no reference architecture changes by more than what matters, by what was measured."""
@@ -89,12 +90,13 @@ class Doubling:
         known.
 
         It does where the mean change surely lies within what matters and no single change exceeds it. It does not
-        where the mean change, or that of a reference architecture, surely exceeds it.
+        where the mean change, or that of a reference architecture, surely exceeds it. Few degrees of freedom are
+        no reason to leave it open: they only make the interval wide.
 
         Args:
             worth: smallest gain that matters, in units of IoU.
         """
-        mean = self.interval(LONG_ENOUGH)
+        mean = self._of_mean(LONG_ENOUGH)
         if mean is None:
             return None
         if self.is_settled(worth) and -worth <= mean.low and mean.high <= worth:
@@ -106,7 +108,11 @@ class Doubling:
         """Of the mean and of each change, which hold together."""
         apart = 1 - (1 - TOO_SHORT) / len(self.changes)
         found = [self._interval(change.value, 2.0, change.n_seeds, apart) for change in self.changes]
-        return [one for one in (self.interval(TOO_SHORT), *found) if one is not None]
+        return [one for one in (self._of_mean(TOO_SHORT), *found) if one is not None]
+
+    def _of_mean(self, confidence: float) -> Interval | None:
+        """Of however few degrees of freedom."""
+        return self._interval(self.value, 1 + 1 / len(self.changes), self.n_seeds, confidence)
 
     def _interval(self, value: float, runs: float, n_seeds: int, confidence: float) -> Interval | None:
         if self.variance is None:

@@ -12,6 +12,7 @@ from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.effect_estimates import Estimate, added, beside, pairs
 from nas_attn.analysis.effect_model import Choice, choices_of
 from nas_attn.analysis.gains import Gains
+from nas_attn.analysis.noise import LEAST_FREEDOM
 from nas_attn.analysis.posterior import Posterior
 from nas_attn.analysis.result import Interval
 from nas_attn.analysis.runs import LeftOut, select_runs
@@ -38,20 +39,21 @@ class Effect:
         location: where.
         attention: what.
         mean: in units of IoU.
-        interval: of that, credible.
+        interval: of that, credible; None where so few effects (fewer than ``LEAST_FREEDOM``) do not tell how much
+            effects differ.
         n_placements: how many placements of the study have it.
     """
 
     location: Location
     attention: AttentionSpec
     mean: float
-    interval: Interval
+    interval: Interval | None
     n_placements: int
 
     @property
     def is_sure(self) -> bool:
         """The interval excludes 0."""
-        return self.interval.excludes(0.0)
+        return self.interval is not None and self.interval.excludes(0.0)
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
     # The effects' own spread is told by no more effects than there are.
     z = two_sided_quantile(confidence, max(1, len(table.held)))
     effects = table.effects(z)
-    interactions = table.interactions(z)
+    interactions = table.interactions(z) if table.tells_spread else []
     return StudyEffects(
         effects=effects,
         interactions=tuple(pair for pair in interactions if pair.interval.excludes(0.0)),
@@ -182,13 +184,19 @@ class _Table:
     def module(self, choice: Choice) -> Module:
         return self.locations[choice[0]], self.gains.specs[choice[1]]
 
+    @property
+    def tells_spread(self) -> bool:
+        """There are enough effects to tell how much effects differ."""
+        return len(self.held) >= LEAST_FREEDOM
+
     def effects(self, z: float) -> tuple[Effect, ...]:
         """Of all attentions that the study tried."""
-        choices = sorted(self.held)
-        return tuple(
-            Effect(*self.module(choice), *self._scaled(estimate, z), self.held[choice])
-            for choice, estimate in zip(choices, added(self._posterior, choices), strict=True)
-        )
+        choices, found = sorted(self.held), []
+        for choice, estimate in zip(choices, added(self._posterior, choices), strict=True):
+            mean, interval = self._scaled(estimate, z)
+            told = interval if self.tells_spread else None
+            found.append(Effect(*self.module(choice), mean, told, self.held[choice]))
+        return tuple(found)
 
     def interactions(self, z: float) -> list[Interaction]:
         """All pairs that occur often enough, the strongest first."""
@@ -204,7 +212,7 @@ class _Table:
         self, effects: Sequence[Effect], interactions: Sequence[Interaction], z: float
     ) -> tuple[Redundancy, ...]:
         """Of pairs that surely stand in each other's way, those of which one then adds nothing."""
-        helps = {(effect.location, effect.attention) for effect in effects if effect.interval.low > 0}
+        helps = {(effect.location, effect.attention) for effect in effects if effect.is_sure and effect.mean > 0}
         found = []
         for pair in interactions:
             if pair.interval.high >= 0:
@@ -235,7 +243,9 @@ class _Table:
 
 
 def effects_json(effects: StudyEffects, notes: Sequence[str]) -> str:
-    """An object with the lists ``effects``, ``interactions`` and ``redundancies``; IoU is a fraction of 1.
+    """An object with the lists ``effects``, ``interactions`` and ``redundancies``.
+
+    IoU is a fraction of 1; what is not known is null.
 
     Args:
         effects: of a study.
@@ -272,10 +282,11 @@ def _parts(module: Module) -> dict[str, str]:
     return {"location": str(module[0]), "attention": str(module[1])}
 
 
-def _estimate(found: Effect | Interaction) -> dict[str, float | int]:
+def _estimate(found: Effect | Interaction) -> dict[str, float | int | None]:
+    interval = found.interval
     return {
         "effect": found.mean,
-        "ci_low": found.interval.low,
-        "ci_high": found.interval.high,
+        "ci_low": None if interval is None else interval.low,
+        "ci_high": None if interval is None else interval.high,
         "n_placements": found.n_placements,
     }

@@ -56,11 +56,18 @@ class Estimate:
     seed_freedom: float = 0.0
 
     def interval(self, confidence: float) -> Interval | None:
-        """Student's interval; None where the noise is not known."""
-        if self.error is None:
-            return None
-        half = two_sided_quantile(confidence, self.degrees_of_freedom) * self.error
-        return Interval(self.value - half, self.value + half)
+        """Student's interval; None where the noise is not known, or by too few degrees of freedom."""
+        reach = self.reach(confidence)
+        return None if reach is None else Interval.around(self.value, reach, self.fewest)
+
+    def reach(self, confidence: float) -> float | None:
+        """Half of Student's interval, of however few degrees of freedom; None where the noise is not known."""
+        return None if self.error is None else two_sided_quantile(confidence, self.degrees_of_freedom) * self.error
+
+    @property
+    def fewest(self) -> float:
+        """Degrees of freedom of what of the error is known the least."""
+        return min(self.degrees_of_freedom, self.seed_freedom)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +197,8 @@ class Evidence:
         Args:
             estimate: a difference between two of them, or to the plain U-Net.
             confidence: that all of the differences to the plain U-Net lie in their intervals.
+        Returns:
+            None where the noise is not known, or by too few degrees of freedom.
         """
         if estimate.error is None:
             return None
@@ -197,8 +206,9 @@ class Evidence:
         number = max(1, len(self.tested))
         seeds = math.sqrt(max(0.0, estimate.error**2 - estimate.image_error**2))
         half = seeds * simultaneous_quantile(confidence, estimate.seed_freedom, number, correlation)
-        half = math.hypot(half, self._image_reach(estimate, confidence))
-        return Interval(estimate.value - half, estimate.value + half)
+        images = self._image_reach(estimate, confidence)
+        fewest = min(estimate.seed_freedom, self._image_freedom) if images else estimate.seed_freedom
+        return Interval.around(estimate.value, math.hypot(half, images), fewest)
 
     def _image_reach(self, estimate: Estimate, confidence: float) -> float:
         """Half an interval over images alone, which holds for all placements that were tried.
@@ -208,9 +218,13 @@ class Evidence:
         if self.image_groups is None or estimate.image_error == self.image_variance == 0:
             return 0.0
         error = max(estimate.image_error, math.sqrt(self.image_variance))
-        freedom = (self.image_groups - 1) * max(1, len(self.tested))
         n_tried = max(1, sum(not run.is_plain for run in self.selected.runs))
-        return error * simultaneous_quantile(confidence, freedom, n_tried, 0.5)
+        return error * simultaneous_quantile(confidence, self._image_freedom, n_tried, 0.5)
+
+    @property
+    def _image_freedom(self) -> int:
+        """Degrees of freedom of the images' part; 0 where images were not counted."""
+        return 0 if self.image_groups is None else (self.image_groups - 1) * max(1, len(self.tested))
 
     @cached_property
     def image_variance(self) -> float:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from nas_attn.analysis.additive import SeedScores, connected_groups, seed_effects, squares
 from nas_attn.analysis.variance_components import Squares, effective_degrees_of_freedom
 
+LEAST_FREEDOM = 3
+"""Degrees of freedom of its noise that an interval must rest on to be told."""
+
 
 @dataclass(frozen=True)
 class PooledSd:
@@ -21,6 +24,11 @@ class PooledSd:
 
     sd: float
     degrees_of_freedom: float
+
+    @property
+    def tells_intervals(self) -> bool:
+        """It rests on enough for an interval (``Interval.around``)."""
+        return self.degrees_of_freedom >= LEAST_FREEDOM
 
 
 @dataclass(frozen=True)

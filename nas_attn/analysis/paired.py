@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from nas_attn.analysis.additive import mean, squares
 from nas_attn.analysis.evidence import Estimate, Evidence, estimate_of
 from nas_attn.analysis.images import ImagePart, image_part, pooled_repeated
-from nas_attn.analysis.noise import PooledSd
+from nas_attn.analysis.noise import LEAST_FREEDOM, PooledSd
 from nas_attn.analysis.power import ratio_shown, seeds_needed
+
+LEAST_SEEDS = LEAST_FREEDOM + 1
+"""That tell the noise of one pair well enough for an interval."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,16 @@ class Pair:
         return self._estimate(len(self.one))
 
     def gain_shown(self, confidence: float) -> float | None:
-        """The gain that as many seeds show with a power of 80 %; None where the noise is not known."""
+        """The gain that as many seeds show with a power of 80 %; None for fewer than ``LEAST_SEEDS``."""
         estimate = self.estimate
-        if estimate.error is None:
+        if estimate.error is None or len(self.one) < LEAST_SEEDS:
             return None
         return estimate.error * ratio_shown(estimate.degrees_of_freedom, confidence)
 
     def seeds_needed(self, gain: float, confidence: float) -> int | None:
-        """How many seeds show a gain with a power of 80 %, were the noise as measured; None where none do.
+        """How many seeds show a gain with a power of 80 %, were the noise as measured.
+
+        None where none do, or where fewer than ``LEAST_SEEDS`` have run.
 
         Args:
             gain: above 0, in units of IoU.
@@ -70,7 +75,8 @@ class Pair:
             estimate = self._estimate(n_seeds)
             return estimate.error or 0.0, estimate.degrees_of_freedom
 
-        return None if self._sd is None else seeds_needed(gain, error, confidence)
+        needed = None if len(self.one) < LEAST_SEEDS else seeds_needed(gain, error, confidence)
+        return None if needed is None else max(needed, LEAST_SEEDS)
 
     @property
     def _sd(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nas_attn.analysis.noise import Noise
+from nas_attn.analysis.noise import LEAST_FREEDOM, Noise
 from nas_attn.analysis.runs import LeftOut
 from nas_attn.budget import Budget
 from nas_attn.latencies import Latency, LatencyTable
@@ -34,6 +34,20 @@ class Interval:
         """The value lies outside."""
         return not self.low <= value <= self.high
 
+    @classmethod
+    def around(cls, value: float, reach: float, degrees_of_freedom: float) -> Interval | None:
+        """The interval that reaches so far to both sides; None below ``LEAST_FREEDOM`` degrees of freedom.
+
+        By one or two, Student's quantiles are so large (12.7 and 4.3) that such intervals say nothing but that the
+        noise is not known: -128.8 to 131.5 points.
+
+        Args:
+            value: in the middle.
+            reach: half its width.
+            degrees_of_freedom: the fewest of what the reach rests on.
+        """
+        return cls(value - reach, value + reach) if degrees_of_freedom >= LEAST_FREEDOM else None
+
 
 @dataclass(frozen=True)
 class RankedPlacement:
@@ -48,14 +62,15 @@ class RankedPlacement:
         fresh: these runs had no say in the choice of the placement.
         tested: it shares at least two of these seeds with the plain U-Net; else it was only tried.
         iou_mean: mean IoU over the seeds, without collapsed runs.
-        iou_interval: of that mean; None where no placement was run with several seeds.
+        iou_interval: of that mean; None where no placement was run with several seeds, or with too few to tell the
+            noise (``LEAST_FREEDOM``).
         iou_expected: mean IoU to expect, given all runs of the study, with the risk of collapsing.
         gain: by how much that exceeds the plain U-Net's: the figure to go by; None where the plain U-Net was
             not run.
         delta: mean difference to the plain U-Net as it was measured, paired by seed; 0 for the plain U-Net; None
             where they share no seed.
         delta_interval: of that difference, together with those of all that was tested; None for what was only
-            tried, or where the noise is not known.
+            tried, or where the noise is not known, or by too few runs.
         better_than_plain: what that interval says, and ``gain`` too.
         tied_with_best: not distinguishable from the first of the ranking; None where the noise is not known.
         on_front: no other placement is expected to have at least its IoU at no more than its cost.

@@ -280,7 +280,8 @@ def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
     were tried. Of these maxima a fifth of what the confidence leaves may lie beyond: variances taken as known make
     the draws narrow, and a search ends where the bound happens to be low.
     """
-    if evidence.noise.pair is None or evidence.plain is None:
+    pair = evidence.noise.pair
+    if pair is None or not pair.tells_intervals or evidence.plain is None:
         return None
     return float(np.quantile(evidence.gains.best_gains(), 1 - _BEYOND * (1 - confidence)))
 

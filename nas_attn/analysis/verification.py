@@ -32,7 +32,7 @@ class Comparison:
 
     Args:
         delta: mean over the seeds that both have, in units of IoU.
-        interval: over seeds and images; None where the noise is not known.
+        interval: over seeds and images; None where the noise is not known, or by too few runs.
         n_seeds: how many seeds.
         word: what the units are called.
     """
@@ -90,7 +90,7 @@ class Verification:
         budget: of the runs; None where none is complete.
         expected: gain over the plain U-Net that the search expects, above 0; None where it expects none.
         gain_shown: gain that as many seeds show with a power of 80 %, at the noise measured; None where that is
-            not known.
+            not known, or by too few seeds.
         seeds_needed: how many seeds show the expected gain so; None where none is expected, the noise is not
             known, or 10,000 seeds do not.
         collapsed: of ``winner``, ``plain`` and ``control`` how often they collapsed; these runs are in no

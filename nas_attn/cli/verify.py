@@ -36,7 +36,9 @@ _SETTINGS = ("storage", "data", "device", "workers")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"fresh seeds of each [{SEEDS}]")
+    parser.add_argument(
+        "--seeds", type=int, default=SEEDS, metavar="N", help=f"fresh seeds of each; an interval takes 4 [{SEEDS}]"
+    )
     parser.add_argument("--pick", metavar="HOW", help="the winner, as in an export [the best claim]")
     parser.add_argument("--ablate", action="store_true", help="also run the winner without each of its modules")
     add_settings(parser, _SETTINGS, defaults=JOINING)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nas_attn import __version__
+from nas_attn.analysis import Interval
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.replacing import write_text
 from nas_attn.architecture.write import network_name
@@ -167,12 +168,12 @@ def _results(subject: Subject, evidence: CardEvidence) -> Iterator[str]:
         yield "Nothing was measured."
 
 
-def _with_bounds(value: float | None, interval: object, *, sign: bool) -> str:
+def _with_bounds(value: float | None, interval: Interval | None, *, sign: bool) -> str:
     if value is None:
         return ""
     shown = f"{100 * value:+.2f}" if sign else f"{100 * value:.2f}"
-    low, high = getattr(interval, "low", None), getattr(interval, "high", None)
-    return shown if low is None or high is None else f"{shown} ({100 * low:.2f} to {100 * high:.2f})"
+    known = "not known" if interval is None else f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"
+    return f"{shown} ({known})"
 
 
 def _pooled(architecture: Architecture) -> str:

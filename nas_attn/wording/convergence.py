@@ -55,7 +55,8 @@ def changed(doubling: Doubling, curve: Convergence) -> str:
     verb = "gains" if len(doubling.changes) == 1 else "gain on average"
     confidence = TOO_SHORT if curve.converged is False else LONG_ENOUGH
     interval, seeds = doubling.interval(confidence), counted(doubling.n_seeds, "seed")
-    known = seeds if interval is None else f"{100 * confidence:.0f} % interval {bounds(interval)}, {seeds}"
+    sure = "" if interval is None else f"{100 * confidence:.0f} % "
+    known = f"{sure}interval {bounds(interval)}, {seeds}"
     each = ""
     if len(doubling.changes) > 1 and doubling.largest > curve.worth:
         each = f", each by {', '.join(points(change.value) for change in doubling.changes)}"

@@ -44,6 +44,9 @@ def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
     if effects.n_raised:
         raised = counted(effects.n_raised, "run")
         notes.append(f"{raised} far below the others of the same seed counted as {FAR:g} spreads below them.")
+    if any(effect.interval is None for effect in effects.effects):
+        few = counted(len(effects.effects), "effect")
+        notes.append(f"Intervals are not known: {few} do not tell how much effects differ.")
     if effects.n_complete - effects.n_collapsed > effects.n_runs:
         notes.append(f"Of {effects.n_complete} runs {effects.n_runs} were used.")
     return tuple(notes)

@@ -20,9 +20,9 @@ def size(gain: float) -> str:
     return f"{100 * gain:.1f}" if gain >= 0.0005 else f"{100 * gain:.2g}"
 
 
-def bounds(interval: Interval) -> str:
-    """A confidence interval in IoU points: ``0.4 to 1.4``."""
-    return f"{_bound(interval.low)} to {_bound(interval.high)}"
+def bounds(interval: Interval | None) -> str:
+    """A confidence interval in IoU points: ``0.4 to 1.4``, or ``not known``."""
+    return "not known" if interval is None else f"{_bound(interval.low)} to {_bound(interval.high)}"
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas_attn.analysis.gains import MOST_RUNS
+from nas_attn.analysis.noise import LEAST_FREEDOM
 from nas_attn.analysis.order import COSTS
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.runs import LeftOut
@@ -15,7 +16,8 @@ from nas_attn.wording.placements import describe, in_words
 _FEW_GROUPS = 5
 _MOST_COLLAPSED = 3
 _MOST_TIED = 8
-_UNDECIDED = "no placement has been tested with several fresh seeds yet."
+_UNTESTED = "no placement has been tested with several fresh seeds yet."
+_UNKNOWN_NOISE = "so few runs do not tell the noise, so no gain of theirs is shown."
 
 
 def ranking_verdict(ranking: Ranking) -> str:
@@ -32,9 +34,10 @@ def ranking_verdict(ranking: Ranking) -> str:
     if better:
         return f"Better than the baseline: {_claim(better[0], ranking)}{_more(better)}{_ties(rows)}."
     tested = [row for row in others if row.tested]
-    if not tested or all(row.delta_interval is None for row in tested):
+    if all(row.delta_interval is None for row in tested):
         promising = max(others, key=lambda row: row.iou_expected)
-        return f"Not decided: {_UNDECIDED} Most promising is {_claim(promising, ranking)}."
+        why = _UNKNOWN_NOISE if tested else _UNTESTED
+        return f"Not decided: {why} Most promising is {_claim(promising, ranking)}."
     return (
         f"No placement is shown to be better than the baseline{_ties(rows)}. "
         f"First with attention is {_claim(tested[0], ranking)}."
@@ -68,10 +71,13 @@ def left_out_notes(left_out: LeftOut) -> tuple[str, ...]:
 
 
 def measured(row: RankedPlacement) -> str:
-    """The measured difference to the plain U-Net of what was tested: ``+0.9 (0.4 to 1.4)``; ``-`` of all else."""
+    """The measured difference to the plain U-Net of what was tested: ``+0.9 (0.4 to 1.4)``; ``-`` of all else.
+
+    Where too few runs tell the noise, ``+0.9 (not known)``.
+    """
     if row.is_plain or not row.tested or row.delta is None:
         return "-"
-    return points(row.delta) + ("" if row.delta_interval is None else f" ({bounds(row.delta_interval)})")
+    return f"{points(row.delta)} ({bounds(row.delta_interval)})"
 
 
 def gained(row: RankedPlacement) -> str:
@@ -125,8 +131,17 @@ def _comparison(ranking: Ranking) -> list[str]:
         notes.append("The baseline was not evaluated at this budget: no differences to it are known.")
     elif apart := sum(row.delta is None for row in rows):
         notes.append(f"{apart} of {len(rows)} placements share no seed with the baseline: no difference known.")
-    if ranking.noise.pair is None:
+    pair, run = ranking.noise.pair, ranking.noise.run
+    if pair is None:
         notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
+    elif not pair.tells_intervals:
+        known = f"{counted(round(pair.degrees_of_freedom), 'degree')} of freedom"
+        notes.append(f"The noise rests on {known}: below {LEAST_FREEDOM} of them, intervals are not known.")
+    elif run is not None and not run.tells_intervals:
+        notes.append(
+            f"What a seed does to all placements alike rests on fewer than {LEAST_FREEDOM} degrees of freedom: "
+            f"the interval of a placement's {ranking.metric.word} by itself is not known."
+        )
     if unstable := sum(row.unstable for row in rows):
         notes.append(
             f"!  unstable: {unstable} of {len(rows)} placements scatter far more from seed to seed than the "
@@ -162,8 +177,11 @@ def _collapses(ranking: Ranking) -> list[str]:
 
 
 def _images(ranking: Ranking) -> list[str]:
-    """A warning where a class occurs in so few images that the intervals over images are too narrow."""
+    """A warning where there are too few images for intervals, or where a class occurs in so few of them that the
+    intervals are too narrow."""
     groups, fewest = ranking.image_groups, ranking.fewest_groups_of_a_class
+    if groups is not None and groups <= LEAST_FREEDOM:
+        return [f"Only {groups} groups of validation images: an interval over images takes {LEAST_FREEDOM + 1}."]
     if groups is None or fewest is None or fewest >= min(_FEW_GROUPS, groups):
         return []
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas_attn.analysis.paired import LEAST_SEEDS
 from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verification import CollapsedRuns, Comparison, Verdict, Verification
 from nas_attn.wording.numbers import bounds, counted, points, size
@@ -49,10 +50,10 @@ def ablation_sentences(verification: Verification) -> tuple[str, ...]:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """``+0.9 IoU points (0.4 to 1.4, 5 seeds)``."""
-    known = [] if comparison.interval is None else [bounds(comparison.interval)]
+    """``+0.9 IoU points (0.4 to 1.4, 5 seeds)``, or ``(interval not known, 2 seeds)``."""
+    known = f"{'interval ' if comparison.interval is None else ''}{bounds(comparison.interval)}"
     seeds = counted(comparison.n_seeds, "seed")
-    return f"{points(comparison.delta)} {comparison.word} points ({', '.join([*known, seeds])})"
+    return f"{points(comparison.delta)} {comparison.word} points ({known}, {seeds})"
 
 
 def collapsed_text(collapsed: CollapsedRuns) -> str:
@@ -77,7 +78,10 @@ def _not_shown(verification: Verification) -> str:
     if to_plain is None:
         return f"Not shown: {name} and the baseline have no seed in common with which both trained."
     if to_plain.interval is None:
-        return f"Not shown: {comparison_text(to_plain)} tell nothing of the noise; two seeds are the least."
+        return (
+            f"Not shown: {name} beside the baseline, {_WHERE}: {comparison_text(to_plain)}. So few seeds do not "
+            f"tell the noise; {LEAST_SEEDS} are the least."
+        )
     said = f"Not shown: {name} is not distinguishable from the baseline {_WHERE}: {comparison_text(to_plain)}."
     if verification.gain_shown is None:
         return said
@@ -99,6 +103,8 @@ def _refuted(verification: Verification) -> str:
 def _proposal(verification: Verification, command: str) -> str:
     """How many seeds could show what the search expects, where it was not shown."""
     expected, to_plain = verification.expected, verification.to_plain
+    if to_plain is not None and to_plain.interval is None:
+        return f"'{command} --seeds {LEAST_SEEDS}' adds what is missing."
     shown = verification.verdict is not Verdict.NOT_SHOWN or verification.gain_shown is None
     if shown or expected is None or to_plain is None:
         return ""

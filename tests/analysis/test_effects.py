@@ -26,6 +26,30 @@ def placed(codes: tuple[int, ...]) -> Placement:
     return Placement(tuple(zip(LOCATIONS, (KINDS[code] for code in codes), strict=True)))
 
 
+def test_two_effects_do_not_tell_how_much_effects_differ(record: Make) -> None:
+    """Their spread would be known by two degrees of freedom; a third is enough."""
+    attended = [(0, 1), (1, 2), (2, 3)]
+    for number in (2, 3):
+        draw, records = np.random.default_rng(4), list[TrialRecord]()
+        for held, seed in itertools.product(itertools.product((0, 1), repeat=number), range(8)):
+            codes = [0] * len(LOCATIONS)
+            for (place, code), here in zip(attended, held, strict=False):
+                codes[place] = code * here
+            iou = 0.6 + 0.02 * held[0] + float(draw.normal(0, NOISE))
+            records.append(record(len(records), placed(tuple(codes)), seed, iou))
+        found = study_effects(records)
+        told = json.loads(effects_json(found, ()))["effects"]
+        assert len(found.effects) == number
+        known = number == 3
+        assert all((effect.interval is not None) == known for effect in found.effects)
+        assert all((one["ci_low"] is not None) == known for one in told)
+        assert any(effect.is_sure for effect in found.effects) == known
+        if not known:
+            assert (found.interactions, found.redundancies) == ((), ())
+            assert effect_sentences(found) == ["No effect is distinguishable from 0."]
+            assert "Intervals are not known: 2 effects do not tell how much effects differ." in effect_notes(found)
+
+
 class Task:
     """IoU as a sum of effects, of pairs, of an attention's luck with a seed and of noise; all that is not given is
     drawn. Placements take four seeds in turn."""

@@ -17,7 +17,7 @@ from nas_attn.analysis import Evidence, Interval, Versus, rank
 from nas_attn.counts import ImageCounts
 from nas_attn.errors import UsageError
 from nas_attn.record import Role, State, TrialRecord
-from nas_attn.wording.rankings import ranking_notes, ranking_verdict
+from nas_attn.wording.rankings import measured, ranking_notes, ranking_verdict
 
 Make = Callable[..., Any]
 
@@ -33,28 +33,28 @@ def dunnett(correlation: float, freedom: int) -> float:
 
 
 def test_mean_difference_and_intervals_by_hand(table: Make, numbered: Make) -> None:
-    """Three placements, all with seeds 0, 1 and 2, against SciPy and NumPy."""
-    y = np.array([[0.50, 0.60, 0.56], [0.53, 0.62, 0.61], [0.49, 0.63, 0.55]])
+    """Three placements, all with seeds 0 to 3, against SciPy and NumPy."""
+    y = np.array([[0.50, 0.60, 0.56, 0.52], [0.53, 0.62, 0.61, 0.55], [0.49, 0.63, 0.55, 0.50]])
     ranking = rank(table({numbered(p): dict(enumerate(y[p])) for p in range(3)}))
     residual = y - y.mean(axis=1, keepdims=True) - y.mean(axis=0) + y.mean()
-    sigma2 = (residual**2).sum() / 4
+    sigma2 = (residual**2).sum() / 6
     ratio = Evidence.of(table({numbered(p): dict(enumerate(y[p])) for p in range(3)})).shared_ratio
-    half = dunnett((1 + ratio) / (2 + ratio), 4) * math.sqrt((2 + ratio) * sigma2 / 3)
+    half = dunnett((1 + ratio) / (2 + ratio), 6) * math.sqrt((2 + ratio) * sigma2 / 4)
     row = next(row for row in ranking.rows if row.placement == numbered(1))
-    assert row.delta == pytest.approx((0.03 + 0.02 + 0.05) / 3)
+    assert row.delta == pytest.approx((0.03 + 0.02 + 0.05 + 0.03) / 4)
     assert row.delta_interval is not None
     assert row.delta_interval.low == pytest.approx(row.delta - half, abs=2e-4)
     assert row.delta_interval.high == pytest.approx(row.delta + half, abs=2e-4)
     assert row.iou_mean == pytest.approx(y[1].mean())
-    assert row.n_seeds == 3
-    # The noise of a mean: what the seeds do to all, seen with 2 degrees of freedom, and the rest with 4.
+    assert row.n_seeds == 4
+    # The noise of a mean: what the seeds do to all, seen with 3 degrees of freedom, and the rest with 6.
     seeds, rest = 3 * ((y.mean(axis=0) - y.mean()) ** 2).sum(), (residual**2).sum()
     levels = (np.arange(1000) + 0.5) / 1000
-    alone = rest / stats.chi2.ppf(levels, 4)[None, :]
-    shared = np.maximum(0, seeds / stats.chi2.ppf(levels, 2)[:, None] - alone) / 3
+    alone = rest / stats.chi2.ppf(levels, 6)[None, :]
+    shared = np.maximum(0, seeds / stats.chi2.ppf(levels, 3)[:, None] - alone) / 3
     assert row.iou_interval is not None
     half = row.iou_interval.high - row.iou_mean
-    assert (2 * stats.norm.sf(half / np.sqrt((shared + alone) / 3))).mean() == pytest.approx(0.05, abs=0.003)
+    assert (2 * stats.norm.sf(half / np.sqrt((shared + alone) / 4))).mean() == pytest.approx(0.05, abs=0.003)
 
 
 def test_the_order_is_by_expected_iou_and_ranks_count_from_one(table: Make, numbered: Make) -> None:
@@ -165,7 +165,8 @@ def test_a_study_without_a_complete_trial_has_an_empty_ranking(
 
 
 def test_without_the_plain_u_net_there_are_no_differences_and_a_note_says_so(table: Make, numbered: Make) -> None:
-    ranking = rank(table({numbered(1): {0: 0.5, 1: 0.6}, numbered(2): {0: 0.55, 1: 0.64}}))
+    scores = [[0.5, 0.6, 0.52, 0.57, 0.54], [0.55, 0.64, 0.56, 0.62, 0.58]]
+    ranking = rank(table({numbered(1): dict(enumerate(scores[0])), numbered(2): dict(enumerate(scores[1]))}))
     assert [row.placement for row in ranking.rows] == [numbered(2), numbered(1)]
     assert all(row.delta is None and row.delta_interval is None for row in ranking.rows)
     assert all(row.better_than_plain is Versus.UNKNOWN for row in ranking.rows)
@@ -196,6 +197,50 @@ def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbe
     assert ranking_verdict(ranking).startswith(
         "Not decided: no placement has been tested with several fresh seeds yet."
     )
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "note"),
+    [
+        (2, "The noise rests on 1 degree of freedom: below 3 of them, intervals are not known."),
+        (3, "The noise rests on 2 degrees of freedom: below 3 of them, intervals are not known."),
+        (4, None),
+    ],
+)
+def test_below_three_degrees_of_freedom_no_interval_is_known(
+    table: Make, numbered: Make, n_seeds: int, note: str | None
+) -> None:
+    """Two placements with n seeds tell the noise of their difference by n - 1 degrees of freedom."""
+    scores = [[0.5, 0.6, 0.52, 0.57], [0.7, 0.81, 0.73, 0.76]]
+    ranking = rank(table({numbered(p): dict(enumerate(scores[p][:n_seeds])) for p in range(2)}))
+    (row,) = (row for row in ranking.rows if not row.is_plain)
+    assert row.tested
+    if note is None:
+        assert row.delta_interval is not None
+        assert row.better_than_plain is Versus.BETTER
+        return
+    assert row.delta_interval is None
+    assert row.iou_interval is None
+    assert row.better_than_plain is Versus.UNKNOWN
+    assert row.tied_with_best in (True, None)
+    assert note in ranking_notes(ranking)
+    assert measured(row) == f"{100 * (row.delta or 0):+.1f} (not known)"
+    assert ranking_verdict(ranking).startswith(
+        "Not decided: so few runs do not tell the noise, so no gain of theirs is shown. Most promising is "
+    )
+
+
+def test_what_three_seeds_do_to_all_placements_tells_no_interval_of_an_iou(table: Make, numbered: Make) -> None:
+    """The differences of four placements are known by six degrees of freedom, the seeds' effects by two."""
+    wobble = [0.001, -0.002, 0.003, -0.001, 0.002]
+    scores = {numbered(p): {s: 0.5 + 0.05 * s + wobble[(s + 2 * p) % 5] for s in range(3)} for p in range(4)}
+    ranking = rank(table(scores))
+    assert all(row.delta_interval is not None for row in ranking.rows)
+    assert all(row.iou_interval is None for row in ranking.rows)
+    assert (
+        "What a seed does to all placements alike rests on fewer than 3 degrees of freedom: the interval of a "
+        "placement's IoU by itself is not known."
+    ) in ranking_notes(ranking)
 
 
 def test_the_plain_u_net_differs_from_itself_by_nothing(table: Make, numbered: Make) -> None:
@@ -263,7 +308,7 @@ def test_runs_with_two_common_seeds_tell_of_the_noise(table: Make, numbered: Mak
 
 def test_a_placement_below_the_plain_u_net_is_called_worse(table: Make, numbered: Make) -> None:
     wobble = [0.001, -0.001, 0.002]
-    scores = {numbered(p): {s: 0.6 - 0.1 * p + wobble[(s + p) % 3] for s in range(3)} for p in range(2)}
+    scores = {numbered(p): {s: 0.6 - 0.1 * p + wobble[(s + p) % 3] for s in range(4)} for p in range(2)}
     ranking = rank(table(scores))
     assert ranking.rows[1].better_than_plain is Versus.WORSE
     assert ranking_verdict(ranking).startswith(
@@ -322,7 +367,8 @@ def test_wrong_arguments_are_named_together() -> None:
 
 
 def test_higher_confidence_widens_the_intervals(table: Make, numbered: Make) -> None:
-    records = table({numbered(0): {0: 0.5, 1: 0.6}, numbered(1): {0: 0.55, 1: 0.64}})
+    scores = [[0.5, 0.6, 0.52, 0.57], [0.55, 0.64, 0.56, 0.62]]
+    records = table({numbered(p): dict(enumerate(by_seed)) for p, by_seed in enumerate(scores)})
     widths = []
     for confidence in (0.5, 0.9, 0.99):
         interval = rank(records, confidence=confidence).rows[0].delta_interval
@@ -333,8 +379,9 @@ def test_higher_confidence_widens_the_intervals(table: Make, numbered: Make) -> 
 
 
 def test_iou_intervals_stay_between_0_and_1(table: Make, numbered: Make) -> None:
-    ranking = rank(table({numbered(0): {0: 0.1, 1: 0.9}, numbered(1): {0: 0.9, 1: 0.2}}))
-    for row in ranking.rows:
+    scores = [[0.1, 0.9, 0.2, 0.8, 0.5], [0.2, 0.8, 0.1, 0.9, 0.4]]
+    records = table({numbered(p): dict(enumerate(by_seed)) for p, by_seed in enumerate(scores)})
+    for row in rank(records, confidence=0.999).rows:
         assert row.iou_interval == Interval(0.0, 1.0)
 
 

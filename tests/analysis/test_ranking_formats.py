@@ -46,10 +46,12 @@ def records_fixture(record: Make, numbered: Make, place: Make) -> list[Any]:
     gate = place(skip_1="gate(variant=oktay, start=identity)")
     return [
         record(0, numbered(0), 0, 0.5, control="plain"),
-        record(1, numbered(0), 1, 0.6),
-        record(2, gate, 0, 0.55, macs=1200, latency_ms=2.5),
-        record(3, gate, 1, 0.64, macs=1200, latency_ms=2.5),
-        record(4, numbered(2), 0, None),
+        *(record(1 + n, numbered(0), 1 + n, iou) for n, iou in enumerate((0.6, 0.52, 0.57, 0.54))),
+        *(
+            record(5 + n, gate, n, iou, macs=1200, latency_ms=2.5)
+            for n, iou in enumerate((0.55, 0.64, 0.56, 0.62, 0.58))
+        ),
+        record(10, numbered(2), 0, None),
     ]
 
 
@@ -63,12 +65,12 @@ def test_json_gives_the_values_of_the_rows(records: list[Any], place: Make) -> N
     first, plain = json.loads(ranking_json(rank(records)))
     assert first["placement_id"] == gate.id
     assert Placement.from_dict(first["placement"]) == gate
-    assert first["iou_mean"] == pytest.approx(0.595)
-    assert first["delta_iou_mean"] == pytest.approx(0.045)
-    assert first["delta_ci_low"] < 0.045 < first["delta_ci_high"]
-    assert first["iou_ci_low"] < 0.595 < first["iou_ci_high"]
-    assert (first["n_seeds"], first["macs"], first["parameters"], first["latency_ms"]) == (2, 1200, 100, 2.5)
-    assert (first["tested"], first["n_collapsed"], first["n_runs"]) == (True, 0, 2)
+    assert first["iou_mean"] == pytest.approx(0.59)
+    assert first["delta_iou_mean"] == pytest.approx(0.044)
+    assert first["delta_ci_low"] < 0.044 < first["delta_ci_high"]
+    assert first["iou_ci_low"] < 0.59 < first["iou_ci_high"]
+    assert (first["n_seeds"], first["macs"], first["parameters"], first["latency_ms"]) == (5, 1200, 100, 2.5)
+    assert (first["tested"], first["n_collapsed"], first["n_runs"]) == (True, 0, 5)
     assert first["iou_expected"] - plain["iou_expected"] == pytest.approx(first["gain"])
     assert (first["on_front"], first["is_control"]) == (True, False)
     assert (plain["rank"], plain["is_control"], plain["latency_ms"]) == (2, True, None)

@@ -18,7 +18,12 @@ from nas_attn.record import TrialRecord
 from nas_attn.wording.verifications import ablation_sentences, verification_sentences
 
 Make = Callable[..., Any]
-WOBBLE = [[0.0, 0.002, -0.001], [0.001, -0.002, 0.0], [-0.002, 0.001, 0.003], [0.002, 0.0, -0.002]]
+WOBBLE = [
+    [0.0, 0.002, -0.001, 0.001],
+    [0.001, -0.002, 0.0, 0.0],
+    [-0.002, 0.001, 0.003, -0.001],
+    [0.002, 0.0, -0.002, 0.001],
+]
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ def verified(record: Make, place: Make) -> Callable[..., Verification]:
     def verify(
         gain: float,
         control_gain: float = 0.0,
-        n_seeds: int = 3,
+        n_seeds: int = 4,
         failures: int = 0,
         expected: float | None = None,
     ) -> Verification:
@@ -64,8 +69,8 @@ def test_the_difference_is_paired_and_its_noise_is_its_own(verified: Callable[..
     known = stats.ttest_1samp(0.02 + np.array(WOBBLE[1]) - np.array(WOBBLE[0]), 0).confidence_interval(0.95)
     assert result.to_plain.interval.low == pytest.approx(known.low)
     assert result.to_plain.interval.high == pytest.approx(known.high)
-    assert result.to_plain.n_seeds == 3
-    assert result.iou == pytest.approx((0.67 + np.mean(WOBBLE[1]), 0.65 + np.mean(WOBBLE[0])))
+    assert result.to_plain.n_seeds == 4
+    assert result.iou == pytest.approx((0.695 + np.mean(WOBBLE[1]), 0.675 + np.mean(WOBBLE[0])))
 
 
 @pytest.mark.parametrize(
@@ -125,17 +130,17 @@ def test_what_is_not_shown_names_what_could_have_been_and_how_many_seeds_could(
     result = verified(0.001, expected=0.004)
     differences = 0.001 + np.array(WOBBLE[1]) - np.array(WOBBLE[0])
     assert result.gain_shown is not None
-    error = differences.std(ddof=1) / 3**0.5
-    assert stats.nct.sf(stats.t.ppf(0.975, 2), 2, result.gain_shown / error) == pytest.approx(0.8, abs=1e-3)
+    error = differences.std(ddof=1) / 4**0.5
+    assert stats.nct.sf(stats.t.ppf(0.975, 3), 3, result.gain_shown / error) == pytest.approx(0.8, abs=1e-3)
 
     def share(n: int) -> float:
         ratio = 0.004 / (differences.std(ddof=1) / n**0.5)
         return float(stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, ratio))
 
-    needed = next(n for n in range(2, 100) if share(n) >= 0.8)
+    needed = next(n for n in range(4, 100) if share(n) >= 0.8)
     assert result.seeds_needed == needed
     told = sentences(result)
-    assert f"3 seeds could have shown about {100 * result.gain_shown:.1f}." in told[0]
+    assert f"4 seeds could have shown about {100 * result.gain_shown:.1f}." in told[0]
     assert told[1] == f"{needed} seeds could show the +0.4 that the search expected: 'COMMAND --seeds {needed}'."
 
 
@@ -144,7 +149,7 @@ def test_what_is_not_shown_names_what_could_have_been_and_how_many_seeds_could(
     [
         (240, "It would take about 240 seeds to show the +0.4 that the search expected"),
         (None, "No number of seeds could show the +0.4 that the search expected"),
-        (3, "in four of five verifications, if it is true; twice as many tell more: 'COMMAND --seeds 6'"),
+        (4, "in four of five verifications, if it is true; twice as many tell more: 'COMMAND --seeds 8'"),
     ],
 )
 def test_it_is_said_where_more_seeds_do_not_help(
@@ -181,6 +186,25 @@ def test_one_seed_tells_nothing_of_the_noise(verified: Callable[..., Verificatio
     assert sentences(result)[0].startswith("Not shown: ")
 
 
+@pytest.mark.parametrize("n_seeds", [1, 2, 3])
+def test_fewer_than_four_seeds_tell_no_interval_and_ask_for_four(
+    verified: Callable[..., Verification], n_seeds: int
+) -> None:
+    result = verified(0.03, n_seeds=n_seeds, expected=0.02)
+    assert result.to_plain is not None
+    assert result.to_plain.interval is None
+    assert (result.gain_shown, result.seeds_needed) == (None, None)
+    first, second, *_ = sentences(result)
+    assert f"(interval not known, {n_seeds} seed" in first
+    assert first.endswith("So few seeds do not tell the noise; 4 are the least.")
+    assert second == "'COMMAND --seeds 4' adds what is missing."
+    assert json.loads(result.to_json())["to_plain"]["interval"] is None
+
+
+def test_a_gain_that_two_seeds_would_show_takes_four(verified: Callable[..., Verification]) -> None:
+    assert verified(0.5, expected=0.5).seeds_needed == 4
+
+
 def test_without_runs_nothing_is_known(place: Make) -> None:
     result = verification([], winner=place(skip_0="se"), plain=place(), control=None, without={}, found=None)
     assert str(result.verdict) == "not shown"
@@ -196,7 +220,7 @@ def test_the_json_says_the_same(verified: Callable[..., Verification]) -> None:
     assert written["modules"].keys() == {"skip.0"}
     assert written["found_by_search"]["delta"] == 0.03
     assert written["collapsed"] == {"winner": 0, "plain": 0, "control": 0}
-    assert written["runs"] == {"winner": 3, "plain": 3, "control": 3}
+    assert written["runs"] == {"winner": 4, "plain": 4, "control": 4}
     weak = verified(0.001, expected=0.004)
     written = json.loads(weak.to_json())
     assert written["verdict"] == "not shown"

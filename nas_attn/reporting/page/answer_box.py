@@ -50,8 +50,8 @@ def _cards(facts: StudyFacts) -> Iterator[tuple[str, str, str]]:
 def _gain(verdict: StudyVerdict, row: RankedPlacement) -> tuple[str, str]:
     found = None if verdict.verification is None else verdict.verification.to_plain
     if found is not None:
-        interval = "" if found.interval is None else f" ({bounds(found.interval)})"
-        return f"{points(found.delta)}{interval}", f"by {found.n_seeds} fresh seeds on the test data"
+        known = bounds(found.interval)
+        return f"{points(found.delta)} ({known})", f"by {found.n_seeds} fresh seeds on the test data"
     seeds = counted(row.n_seeds, "seed")
     if row.tested:
         return delta(row), f"measured, {seeds}"

@@ -29,8 +29,8 @@ def cost_title(cost: str, input_name: str) -> str:
 
 
 def iou(value: float, interval: Interval | None) -> str:
-    """IoU x100: ``86.4 (85.9 to 86.9)``."""
-    return f"{100 * value:.1f}" + ("" if interval is None else f" ({bounds(interval)})")
+    """IoU x100: ``86.4 (85.9 to 86.9)``, or ``86.4 (not known)``."""
+    return f"{100 * value:.1f} ({bounds(interval)})"
 
 
 def delta(row: RankedPlacement) -> str:

@@ -76,7 +76,8 @@ def _table(effects: Sequence[Effect]) -> Table:
 
 
 def _cell(effect: Effect) -> Text:
-    """The effect with half the width of its interval."""
-    half = 50 * (effect.interval.high - effect.interval.low)
+    """The effect with half the width of its interval, where that is known."""
+    interval = effect.interval
+    half = "" if interval is None else f" ±{50 * (interval.high - interval.low):.1f}"
     style = "" if not effect.is_sure else "green" if effect.mean > 0 else "red"
-    return Text(f"{points(effect.mean)}{'*' if effect.is_sure else ''} ±{half:.1f}", style=style)
+    return Text(f"{points(effect.mean)}{'*' if effect.is_sure else ''}{half}", style=style)

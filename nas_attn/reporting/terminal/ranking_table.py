@@ -165,7 +165,7 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
         notes.append("=  not distinguishable from the first.")
     if any(row.n_collapsed for row in rows):
         notes.append("c  some of its runs collapsed.")
-    if ranking.noise.pair is not None:
+    if ranking.noise.pair is not None and ranking.noise.pair.tells_intervals:
         notes.append(_intervals(ranking, ranking.noise.pair))
     if ranking.n_tested:
         notes.append("Order: what was tested, by gain; then what was only tried.")

@@ -278,12 +278,20 @@ def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
     It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
     (``attainable.best_gains``), so that it does not matter how often it is looked at, nor which placements
     were tried. Of these maxima a fifth of what the confidence leaves may lie beyond: variances taken as known make
-    the draws narrow, and a search ends where the bound happens to be low.
+    the draws narrow, and a search ends where the bound happens to be low. The model does not know that a metric ends
+    at 1, so that a gain beyond what the baseline leaves is cut.
     """
     pair = evidence.noise.pair
     if pair is None or not pair.tells_intervals or evidence.plain is None:
         return None
-    return float(np.quantile(evidence.gains.best_gains(), 1 - _BEYOND * (1 - confidence)))
+    drawn = float(np.quantile(evidence.gains.best_gains(), 1 - _BEYOND * (1 - confidence)))
+    return min(drawn, 1 - _least_value(evidence, evidence.plain, confidence))
+
+
+def _least_value(evidence: Evidence, row: int, confidence: float) -> float:
+    """Lower end of Student's interval of a row's mean metric, of however few degrees of freedom; at least 0."""
+    mean = evidence.mean(row)
+    return max(0.0, mean.value - (mean.reach(confidence) or 0.0))
 
 
 def _mean_seconds(records: Sequence[TrialRecord], ranking: Ranking) -> float:

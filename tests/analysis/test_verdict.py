@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nas_attn.analysis.detection import default_worth
+from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
@@ -84,6 +85,25 @@ def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(st
     more = narrow.further_runs
     assert more is not None
     assert f"About {more} more trials" in " ".join(answer_sentences("s", narrow))
+
+
+def test_nothing_gains_more_than_the_baseline_leaves_of_the_metric(record: Make, numbered: Make) -> None:
+    """Attentions at three locations gain two points each beside a baseline of 95; all three, by the model, six."""
+    draw, effects = np.random.default_rng(2), (0.0, 0.02, -0.03, 0.0)
+    records: list[TrialRecord] = []
+    for row, seed in product(range(40), range(5)):
+        gain = sum(effects[row // 4**location % 4] for location in range(3))
+        iou = 0.95 + gain + 0.001 * seed + 0.001 * float(draw.standard_normal())
+        records.append(record(len(records), numbered(row), seed, iou, steps=STEPS))
+    evidence = Evidence.of(records)
+    assert evidence.plain is not None
+    mean = evidence.mean(evidence.plain)
+    interval = mean.interval(0.95)
+    assert interval is not None
+    largest = verdict_of(records).largest
+    assert largest == pytest.approx(1 - interval.low)
+    assert largest > 1 - mean.value, "the true baseline may be lower than it was measured"
+    assert largest < np.quantile(evidence.gains.best_gains(), 0.975)
 
 
 @pytest.mark.parametrize(("gain", "worth"), [(0.02, None), (0.0, 0.02)])

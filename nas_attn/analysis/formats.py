@@ -36,6 +36,8 @@ COLUMNS = (
     "is_control",
     "front_probability",
 )
+COSTS_OF_A_ROW = ("macs", "parameters", "latency_ms", "latency_ratio", "batch_latency_ratio")
+"""Of these columns those that tell what a placement costs."""
 
 
 def ranking_json(
@@ -59,6 +61,17 @@ def ranking_json(
 def ranking_rows(ranking: Ranking) -> list[dict[str, object]]:
     """A row for each placement, best first, as plain values by the names of ``COLUMNS``."""
     return [_row(row, ranking) for row in ranking.rows]
+
+
+def cost_values(row: RankedPlacement | None, ranking: Ranking) -> dict[str, object]:
+    """What a row costs, by the names of ``COSTS_OF_A_ROW``; None what is not known.
+
+    Args:
+        row: of the ranking; None where there is no such row.
+        ranking: to which it belongs.
+    """
+    values = {} if row is None else _row(row, ranking)
+    return {name: values.get(name) for name in COSTS_OF_A_ROW}
 
 
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:

@@ -15,8 +15,10 @@ import numpy as np
 
 from nas_attn.analysis.claimed import claimed_row, verification_of
 from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
+from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
 from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.formats import cost_values
 from nas_attn.analysis.rank import rank
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.verification import Comparison, Verdict, Verification
@@ -303,12 +305,15 @@ def _mean_seconds(records: Sequence[TrialRecord], ranking: Ranking) -> float:
 def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) -> str:
     """One object; gains are in points of the metric, and what is not known is null.
 
+    Costs are those of the placement, by the names of the ranking's columns, and those of the baseline likewise;
+    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names.
+
     Args:
         study: its name.
         verdict: of it.
         sentences: that say it.
     """
-    measured, row = verdict.measured, verdict.row
+    measured, row, ranking = verdict.measured, verdict.row, verdict.ranking
     interval = None if measured is None else measured.interval
     written = {
         "study": study,
@@ -321,13 +326,23 @@ def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) ->
         "high": _points(None if interval is None else interval.high),
         "largest_possible_gain_points": _points(verdict.largest),
         "worth_points": _points(verdict.worth),
-        "confidence": verdict.ranking.confidence,
+        "confidence": ranking.confidence,
         "verified": verdict.verified,
         "converged": verdict.converged,
-        "metric": verdict.ranking.metric.name,
+        "metric": ranking.metric.name,
+        "cost": ranking.cost,
+        "cost_ratio": None if row is None else cost_ratio(row, ranking, ranking.cost),
+        **cost_values(row, ranking),
+        **{f"baseline_{name}": value for name, value in _baseline_costs(ranking).items()},
         "sentences": list(sentences),
     }
     return json.dumps(written, indent=2, allow_nan=False)
+
+
+def _baseline_costs(ranking: Ranking) -> dict[str, object]:
+    """Without its ratios to itself."""
+    costs = cost_values(ranking.plain, ranking)
+    return {name: value for name, value in costs.items() if not name.endswith("_ratio")}
 
 
 def _gain(verdict: StudyVerdict) -> float | None:

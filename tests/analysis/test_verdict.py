@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas_attn.analysis import rank, ranking_json
 from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
-from nas_attn.record import PROBE, Role, TrialRecord
+from nas_attn.record import PROBE, Cost, Role, TrialRecord
 from nas_attn.wording.verdicts import answer_sentences, answer_text
 
 Make = Callable[..., Any]
@@ -210,5 +211,31 @@ def test_the_object_has_what_programs_need(study: Make) -> None:
     assert set(told) == {
         "study", "verdict", "reason", "placement_id", "placement", "gain_points", "low", "high",
         "largest_possible_gain_points", "worth_points", "confidence", "verified", "converged", "metric",
-        "sentences",
+        "cost", "cost_ratio", "macs", "parameters", "latency_ms", "latency_ratio", "batch_latency_ratio",
+        "baseline_macs", "baseline_parameters", "baseline_latency_ms", "sentences",
     }  # fmt: skip
+
+
+def test_the_object_has_the_costs_of_the_placement_and_the_baseline(study: Make, numbered: Make) -> None:
+    """As the ranking's JSON has them."""
+    records = [
+        replace(one, outcome=replace(one.outcome, cost=Cost(100, 1000 + 500 * len(one.placement.attended), 2.0)))
+        for one in study(gain=0.02)
+    ]
+    verdict = verdict_of(records, ranking=rank(records, cost="macs"))
+    told = json.loads(verdict_json("s", verdict, ()))
+    (row,) = (one for one in json.loads(ranking_json(verdict.ranking)) if one["placement_id"] == numbered(1).id)
+    for name in ("macs", "parameters", "latency_ms", "latency_ratio", "batch_latency_ratio"):
+        assert told[name] == row[name]
+    assert (told["cost"], told["cost_ratio"], told["macs"]) == ("macs", 1.5, 1500)
+    assert (told["baseline_macs"], told["baseline_parameters"], told["baseline_latency_ms"]) == (1000, 100, 2.0)
+    assert told["latency_ratio"] is None, "they were not timed together"
+
+
+def test_of_costs_that_are_not_known_the_object_has_null(record: Make, numbered: Make) -> None:
+    told = json.loads(verdict_json("s", verdict_of([record(0, numbered(1), 0, 0.5)]), ()))
+    assert told["macs"] == 1000
+    assert [name for name, value in told.items() if "ratio" in name and value is not None] == []
+    assert [told[f"baseline_{name}"] for name in ("macs", "parameters", "latency_ms")] == [None] * 3
+    nothing = json.loads(verdict_json("s", verdict_of([]), ()))
+    assert [nothing[name] for name in ("macs", "parameters", "latency_ms", "cost_ratio")] == [None] * 4

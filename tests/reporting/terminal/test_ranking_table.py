@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from nas_attn.analysis import Ranking, rank
+from nas_attn.analysis import Ranking, rank, ranking_json
 from nas_attn.budget import Budget
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
@@ -54,6 +55,18 @@ def test_a_row_shows_rank_id_placement_iou_difference_seeds_and_costs(ranking: R
     first = next(line for line in printed(ranking).splitlines() if SE.id in line)
     for part in ("1", "se at skip.1", "62.0 ±", "+2.0 (1.", "3", "2.45G 1.04x", "1.23M", "4.25"):
         assert part in first
+
+
+def test_the_table_has_the_ious_and_the_gains_of_the_json(ranking: Ranking) -> None:
+    lines = printed(ranking).splitlines()
+    rows = json.loads(ranking_json(ranking))
+    (plain,) = (row for row in rows if row["gain"] == 0)
+    for row in rows:
+        line = next(line for line in lines if row["placement_id"] in line)
+        assert f" {100 * row['iou_mean']:.1f} ±" in line
+        gain = row["iou_expected"] - plain["iou_expected"]
+        assert gain == pytest.approx(row["gain"])
+        assert row is plain or f" {100 * gain:+.1f} " in line
 
 
 def test_marks_tell_the_front_and_the_ties_without_colour(ranking: Ranking) -> None:

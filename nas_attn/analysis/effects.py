@@ -109,6 +109,8 @@ class StudyEffects:
         n_complete: runs that they could rest on; below ``LEAST_RUNS`` there are no effects.
         n_collapsed: of these, those that are left out since they collapsed.
         n_raised: of these, those that count as higher than they are, since they are far below the others.
+        most_below: by how much a run of the ranked budget counts as below the median of its seed at most, in units
+            of IoU.
         word: what the values are called.
     """
 
@@ -122,6 +124,7 @@ class StudyEffects:
     n_complete: int
     n_collapsed: int = 0
     n_raised: int = 0
+    most_below: float = 0.0
     word: str = "IoU"
 
     def at(self, location: Location, attention: AttentionSpec) -> Effect | None:
@@ -161,6 +164,7 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
         n_complete=n_complete,
         n_collapsed=n_complete - gains.n_known,
         n_raised=gains.n_raised,
+        most_below=gains.most_below,
         word=word,
     )
 

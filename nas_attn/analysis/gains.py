@@ -51,6 +51,11 @@ class Gains:
         """By which the model's units are multiplied to get IoU."""
         return float(self.scale.spreads[0])
 
+    @property
+    def most_below(self) -> float:
+        """By how much a run counts as below the median of its seed at most, in units of IoU."""
+        return -self.spread * float(self.scale.least[0])
+
     @cached_property
     def level(self) -> float:
         """IoU to expect of the plain U-Net over the seeds seen."""

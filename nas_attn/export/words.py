@@ -8,6 +8,7 @@ from nas_attn.architecture import Architecture, Verified
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.training.full.prediction import frames_together
 from nas_attn.training.full.weights import WeightsInfo
+from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.confirmation import looks_sentences
 from nas_attn.wording.verifications import comparison_text
 
@@ -51,7 +52,7 @@ def labels_code(architecture: Architecture) -> str:
 
 def _collapses(verified: Verified) -> tuple[str, ...]:
     """How often it collapsed, where it did."""
-    return (f"But it collapsed in {verified.collapsed} of its runs.",) if verified.collapsed else ()
+    return (f"But it collapsed in {verified.collapsed} of its runs ({COLLAPSED}).",) if verified.collapsed else ()
 
 
 def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nas_attn.analysis.effects import LEAST_RUNS, Module, Redundancy, StudyEffects
-from nas_attn.analysis.scores import FAR
-from nas_attn.wording.numbers import bounds, counted, points
+from nas_attn.wording.collapses import COLLAPSED
+from nas_attn.wording.numbers import bounds, counted, points, size
 from nas_attn.wording.rankings import left_out_notes
 
 MOST = 8
@@ -40,10 +40,13 @@ def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
         few = counted(effects.n_complete, "complete run")
         return (*notes, f"{few}: too few to tell effects; it takes {LEAST_RUNS}.")
     if effects.n_collapsed:
-        notes.append(f"{counted(effects.n_collapsed, 'collapsed run')} left out.")
+        notes.append(f"{counted(effects.n_collapsed, 'collapsed run')} left out ({COLLAPSED}).")
     if effects.n_raised:
-        raised = counted(effects.n_raised, "run")
-        notes.append(f"{raised} far below the others of the same seed counted as {FAR:g} spreads below them.")
+        notes.append(
+            f"{counted(effects.n_raised, 'run')} far below the others of the same seed: each counts as "
+            f"{size(effects.most_below)} {effects.word} points below them, so that one failed training does not "
+            "decide what an attention adds."
+        )
     if any(effect.interval is None for effect in effects.effects):
         few = counted(len(effects.effects), "effect")
         notes.append(f"Intervals are not known: {few} do not tell how much effects differ.")

@@ -9,6 +9,7 @@ from nas_attn.analysis.noise import LEAST_FREEDOM
 from nas_attn.analysis.order import COSTS
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.runs import LeftOut
+from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.costs import cost_text, latency_notes
 from nas_attn.wording.numbers import bounds, counted, points, ranges
 from nas_attn.wording.placements import describe, in_words
@@ -161,7 +162,10 @@ def _collapses(ranking: Ranking) -> list[str]:
     notes = []
     if seeds := ranking.collapsed_seeds:
         which = f"seed{'' if len(seeds) == 1 else 's'} {ranges(seeds)}"
-        notes.append(f"The baseline collapsed with {which}: nothing is compared under {_it(seeds)}.")
+        notes.append(
+            f"The baseline collapsed with {which} ({COLLAPSED}): nothing is compared under {_it(seeds)}, since a "
+            "difference to a failed training says nothing."
+        )
     collapsed = [row for row in ranking.rows if row.n_collapsed]
     named = [
         f"{in_words(row.placement)} in {row.n_collapsed} of {row.n_runs}" for row in collapsed[:_MOST_COLLAPSED]
@@ -170,8 +174,8 @@ def _collapses(ranking: Ranking) -> list[str]:
         more = len(collapsed) - len(named)
         others = f"; {counted(more, 'more placement')}" if more else ""
         notes.append(
-            f"Collapsed runs are no part of the {ranking.metric.word}, but count against a placement in the "
-            f"order: {'; '.join(named)}{others}."
+            f"Collapsed runs ({COLLAPSED}) are no part of the {ranking.metric.word}: they tell how often a "
+            f"training fails, and that counts against a placement in the order: {'; '.join(named)}{others}."
         )
     return notes
 

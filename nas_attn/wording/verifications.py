@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas_attn.analysis.paired import LEAST_SEEDS
 from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verification import CollapsedRuns, Comparison, Verdict, Verification
+from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.numbers import bounds, counted, points, size
 from nas_attn.wording.placements import in_words
 
@@ -133,7 +134,7 @@ def _caution(verification: Verification) -> str:
     beside = f", the baseline in {collapsed_text(plain)}" if plain else ""
     delta = verification.delta_all
     counting = "" if delta is None else f"; with its collapsed runs the difference is {points(delta)}"
-    return f" But it collapsed in {collapsed_text(winner)}{beside}{counting}."
+    return f" But it collapsed in {collapsed_text(winner)}{beside}{counting} ({COLLAPSED})."
 
 
 def _collapses(verification: Verification) -> str:
@@ -145,7 +146,7 @@ def _collapses(verification: Verification) -> str:
         for name, collapsed in verification.collapsed.items()
         if collapsed.number and name not in told
     ]
-    return f"Collapsed runs are left out: {', '.join(found)}." if found else ""
+    return f"Collapsed runs ({COLLAPSED}) are left out: {', '.join(found)}." if found else ""
 
 
 def _versus_control(verification: Verification) -> str:

@@ -67,9 +67,10 @@ def searched(tmp_path, monkeypatch, capsys):
 
 def test_neither_a_collapsed_seed_nor_a_harmful_kind_becomes_a_gain(searched, capsys):
     assert "Equivalent: no placement of what was tried gains more than" in searched
-    assert "The baseline collapsed with seed 2: nothing is compared under it." in searched
+    assert "The baseline collapsed with seed 2 (a run collapsed where it ended far below" in searched
+    assert "nothing is compared under it, since a difference to a failed training says nothing." in searched
     assert "best.yaml, which is the baseline: nothing is shown to be better" in searched
-    assert "Collapsed runs are no part of the IoU" in searched
+    assert "are no part of the IoU: they tell how often a training fails, and that counts against" in searched
 
     main(["rank", "world", "--json"])
     rows = json.loads(capsys.readouterr().out)

@@ -13,6 +13,7 @@ from rich.text import Text
 from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
 from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.metric import MEAN_IOU
+from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.costs import BY_TRIALS
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ranking_verdict
@@ -164,7 +165,7 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     if any(row.tied_with_best and row.rank > 1 for row in rows):
         notes.append("=  not distinguishable from the first.")
     if any(row.n_collapsed for row in rows):
-        notes.append("c  some of its runs collapsed.")
+        notes.append(f"c  some of its runs collapsed: {COLLAPSED}.")
     if ranking.noise.pair is not None and ranking.noise.pair.tells_intervals:
         notes.append(_intervals(ranking, ranking.noise.pair))
     if ranking.n_tested:

@@ -280,8 +280,8 @@ def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
     It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
     (``attainable.best_gains``), so that it does not matter how often it is looked at, nor which placements
     were tried. Of these maxima a fifth of what the confidence leaves may lie beyond: variances taken as known make
-    the draws narrow, and a search ends where the bound happens to be low. The model does not know that a metric ends
-    at 1, so that a gain beyond what the baseline leaves is cut.
+    the draws narrow, and a search ends where the bound happens to be low. The model does not know that a metric
+    ends at 1, so that a gain beyond what the baseline leaves is cut.
     """
     pair = evidence.noise.pair
     if pair is None or not pair.tells_intervals or evidence.plain is None:

@@ -23,7 +23,6 @@ from nas_attn.strategy.schedule.common import N_COMPARED, common_evaluations, n_
 from nas_attn.strategy.schedule.finals import Finals, Screened
 from nas_attn.strategy.schedule.history import History
 from nas_attn.strategy.schedule.opening import compared_references, opening_evaluations
-from nas_attn.strategy.schedule.probe import converged_budget, needs_all, probe
 from nas_attn.strategy.schedule.reference_architectures import PLAIN, control_evaluations
 from nas_attn.strategy.schedule.room import Fits
 from nas_attn.strategy.schedule.turns import affordable_proposals, turn
@@ -232,8 +231,6 @@ class Agenda:
         """
         course = self.course(records)
         if course is None:
-            if self._has_old_probes(records):
-                return len(records) if needs_all(len(records)) else 0
             return len(records) if self._probe(records) is None else 0
         return n_visible if self._unopened(course, records) is None else 0
 
@@ -244,12 +241,8 @@ class Agenda:
 
     def course(self, records: Sequence[TrialRecord]) -> Course | None:
         """What the trials so far have settled; None while the top budget is looked for."""
-        first = self._settings.budget
         if not self._settings.find_budget:
-            return self._course_of(first, 0)
-        if self._has_old_probes(records):
-            found = converged_budget(first, records)
-            return None if found is None else self._course_of(*found, old=True)
+            return self._course_of(self._settings.budget, 0)
         search = self._budget_search(records)
         # Once placements are proposed, no other worth, time or number of trials moves the budget.
         proposed = next((record.budget for record in records if record.role is Role.PROPOSAL), None)
@@ -261,20 +254,12 @@ class Agenda:
         settled = search.settled if search.top == top else None
         return self._course_of(top, len(probes - opening), settled=settled)
 
-    def _has_old_probes(self, records: Sequence[TrialRecord]) -> bool:
-        """Whether a study looks for its budget by the baseline alone, as studies did before."""
-        first = self._settings.budget
-        return len(records) > 1 and records[1].budget == first and not records[1].placement.attended
-
     def _probe(self, records: Sequence[TrialRecord]) -> Evaluation | None:
         """The next evaluation that finds the budget; None where all that was asked for has begun.
 
         Args:
             records: all that were begun.
         """
-        settings = self._settings
-        if self._has_old_probes(records):
-            return probe(settings.space.plain, settings.budget, settings.seed, len(records))
         begun = {run_key(one) for one in records}
         wanted = self._budget_search(records).wanted
         return next((one for one in wanted if run_key(one) not in begun), None)
@@ -347,24 +332,14 @@ class Agenda:
         ceiling = history.room.ceiling
         return self.allowed if ceiling is None else Fits(self.allowed, self.memory, ceiling)
 
-    def _build_course(
-        self, top: Budget, n_probes: int, *, old: bool = False, settled: bool | None = None
-    ) -> Course:
+    def _build_course(self, top: Budget, n_probes: int, *, settled: bool | None = None) -> Course:
         settings = self._settings
         ladder = settings.ladder_below(top)
         compared = ladder[:: len(ladder) - 1] if settings.on_proof and len(ladder) > 1 else ladder
         controls = control_evaluations(settings.space, compared, settings.seed, self.allowed)
         plain = settings.space.plain
-        n_old = n_probes if old else 0
-        probed = (probe(plain, settings.budget, settings.seed, number) for number in range(n_old))
-        known = {(evaluation.budget, evaluation.seed) for evaluation in probed}
-        missing = (
-            control
-            for control in controls
-            if control.placement != plain or (control.budget, control.seed) not in known
-        )
         opening = opening_evaluations(plain, controls, ladder[-1], self.known_cost, settings.trials)
-        return Course(ladder, n_probes, tuple(missing), opening, settled)
+        return Course(ladder, n_probes, tuple(controls), opening, settled)
 
     def _unopened(self, course: Course, records: Sequence[TrialRecord]) -> Evaluation | None:
         """The next evaluation before the first proposal, whatever others show; None where all have begun.

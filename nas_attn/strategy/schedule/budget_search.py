@@ -13,9 +13,12 @@ from nas_attn.budget import Budget
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation, RunKey, run_key
 from nas_attn.strategy.schedule.opening import PROBED, n_doubled_seeds
-from nas_attn.strategy.schedule.probe import MOST_DOUBLINGS, MOST_NOISE
 from nas_attn.strategy.settings import StudySettings
 
+MOST_DOUBLINGS = 7
+"""Where 128 times the first budget still gains, that is taken."""
+MOST_NOISE = 0.02
+"""IoU; where seeds differ by more, some runs have not yet found the task."""
 MOST_SECONDS = 12 * 3600.0
 """A search without a limit of its own may take so long; its budget is not doubled beyond."""
 LEAST_TRIALS = 100

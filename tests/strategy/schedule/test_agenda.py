@@ -17,7 +17,6 @@ from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.strategy.rung_validation import MOST_TWINS
 from nas_attn.strategy.schedule.agenda import FIRST_LOOK, LOOK_EVERY
 from nas_attn.strategy.schedule.finals import FURTHER_SEEDS
-from nas_attn.strategy.schedule.probe import probe
 from nas_attn.strategy.settings import differences, ladder_of
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import InlinePool, Pool
@@ -155,27 +154,6 @@ def test_short_runs_of_the_proof_take_no_seed_out_of_turn(studies: Any, evaluato
 @pytest.fixture
 def quiet(evaluator: LookupEvaluator) -> LookupEvaluator:
     return replace(evaluator, seed_noise=0.001, run_noise=0.001)
-
-
-def test_the_budget_is_doubled_until_the_plain_unet_gains_nothing(studies: Any, quiet: LookupEvaluator) -> None:
-    """As studies did before; one that was begun so goes on so.
-
-    Its shortfall is 0.3 * 2^(-steps / 300): 0.007 after 1600 steps, and 0.00019 after twice as many.
-    """
-    studies.change(budget=Budget(100, 32, 8), find_budget=True, trials=60)
-    ledger = studies.ledger()
-    for number in range(2):
-        one = probe(studies.settings.space.plain, Budget(100, 32, 8), 0, number)
-        begun = ledger.begin(one, studies.settings.space, version="0", number=number)
-        ledger.complete(begun, quiet(one.placement, one.budget, one.seed), "macs", "w")
-    records = run(studies, InlinePool(quiet))
-
-    probes = [(record.budget.steps, record.seed) for record in records[:12]]
-    assert probes == [(100 * 2**doubling, seed) for doubling in range(6) for seed in (0, 1)]
-    assert not any(record.placement.attended for record in records[:12])
-    assert studies.agenda().course(records).top.steps == 1600
-    assert set(steps_of(records, Role.PROPOSAL)) == {1600} == set(steps_of(records, Role.FINALIST))
-    assert len({(record.placement, record.budget, record.seed) for record in records}) == 60
 
 
 def test_with_the_budget_found_the_rungs_are_shares_of_it(studies: Any, quiet: LookupEvaluator) -> None:

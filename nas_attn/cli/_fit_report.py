@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_attn.commands import command
+from nas_attn.wording.numbers import duration
 
 if TYPE_CHECKING:
     from nas_attn.training.full import Announcement, EpochRecord, FitResult, StepRecord
@@ -59,15 +60,8 @@ class FitReporter:
             f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  train loss {record.train_loss:.4f}  "
             f"val loss {record.val_loss:.4f}  val IoU x100 {100 * record.val_iou:.2f} "
             f"(best {100 * record.best_val_iou:.2f})  {record.seconds:.1f} s, "
-            f"about {_duration((epochs - record.epoch) * record.seconds)} left"
+            f"about {duration((epochs - record.epoch) * record.seconds)} left"
         )
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{round(seconds)} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def show_result(result: FitResult, output: Path, console: Console) -> None:

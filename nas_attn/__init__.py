@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nas_attn.api import insert, load, open_study, predict, read_space, remove, save, search, train
+    from nas_attn.api import insert, load, predict, read_space, remove, save, search, train
     from nas_attn.models.placement import AttentionSpec, Location, Placement
+    from nas_attn.opened import open_study
     from nas_attn.space import SearchSpace
 
 __all__ = [
@@ -36,22 +37,15 @@ _HOMES = {
     "Location": "nas_attn.models.placement",
     "Placement": "nas_attn.models.placement",
     "SearchSpace": "nas_attn.space",
-    "insert": "nas_attn.api",
-    "load": "nas_attn.api",
-    "open_study": "nas_attn.api",
-    "predict": "nas_attn.api",
-    "read_space": "nas_attn.api",
-    "remove": "nas_attn.api",
-    "save": "nas_attn.api",
-    "search": "nas_attn.api",
-    "train": "nas_attn.api",
+    "open_study": "nas_attn.opened",
 }
+"""Modules of those that are not in ``nas_attn.api``."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'nas_attn' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_HOMES.get(name, "nas_attn.api")), name)
 
 
 def __dir__() -> list[str]:

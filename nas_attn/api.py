@@ -33,7 +33,6 @@ from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.notebook_progress import progress_bar
-from nas_attn.opened import OpenedStudy, open_study
 from nas_attn.reporting.progress.first_look import FirstLook
 from nas_attn.reporting.progress.pace import Pace
 from nas_attn.space import SearchSpace
@@ -52,23 +51,6 @@ from nas_attn.training.full.run_folder import RunFolder
 if TYPE_CHECKING:
     from nas_attn.record import TrialRecord
     from nas_attn.study.loop import Listener
-
-__all__ = [
-    "FitResult",
-    "OpenedStudy",
-    "PredictionReport",
-    "Saved",
-    "StudyResult",
-    "insert",
-    "load",
-    "open_study",
-    "predict",
-    "read_space",
-    "remove",
-    "save",
-    "search",
-    "train",
-]
 
 
 @with_settings

@@ -17,7 +17,7 @@ from nas_attn.analysis.formats import ranking_rows
 from nas_attn.analysis.per_class import ranked_ious
 from nas_attn.analysis.verdict import StudyVerdict
 from nas_attn.analysis.verification import Verification
-from nas_attn.architecture import BEST, Architecture, pick
+from nas_attn.architecture import BEST, Architecture
 from nas_attn.config.settings import AUTO
 from nas_attn.errors import MissingPackageError, StudyError
 from nas_attn.export.formats import known_formats, targets
@@ -34,7 +34,7 @@ from nas_attn.reporting.page.front import front_chart, front_data
 from nas_attn.reporting.page.html_table import html_table
 from nas_attn.reporting.page.markup import safe
 from nas_attn.reporting.presentation.report_facts import study_space
-from nas_attn.study.answer import answer_by, ranking_of
+from nas_attn.study.answer import answer_by, picked, ranking_of
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.find import open_study as open_ledger
@@ -291,8 +291,7 @@ class OpenedStudy:
         """
         if not self._ranking.rows:
             raise StudyError(f"study '{self.name}': no trial is complete yet, so there is nothing to pick")
-        row = pick(self._ranking, how)
-        row = (self.answer.winner or row) if how == BEST else row
+        row = picked(self._ranking, how, lambda: self.answer)
         return Picked(architecture_of(self._ledger, self.records, self._ranking, row), row)
 
     def draw(self, how: str = "first") -> Drawing:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas_attn.architecture import BEST, pick, read_architecture
+from nas_attn.architecture import BEST, read_architecture
 from nas_attn.commands import command
 from nas_attn.errors import ExportError, UsageError
 from nas_attn.export.subject import Subject
 from nas_attn.models.catalogue import catalogue
-from nas_attn.study.answer import answer_by, ranking_of
+from nas_attn.study.answer import answer_by, picked, ranking_of
 from nas_attn.study.setup.find import folder_of, is_path, open_study
 from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import architecture_of
@@ -57,9 +57,7 @@ def _from_study(study: str, how: str, storage: str | None) -> Subject:
     ledger = open_study(study, storage)
     records = ledger.records()
     ranking = ranking_of(ledger, records)
-    row = pick(ranking, how)
-    if how == BEST:
-        row = answer_by(ledger, records, ranking, read_verifications(ledger)).winner or row
+    row = picked(ranking, how, lambda: answer_by(ledger, records, ranking, read_verifications(ledger)))
     settings = folder_of(study).settings
     return Subject(
         architecture_of(ledger, records, ranking, row),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from nas_attn.analysis import Ranking, judged_by, rank
+from nas_attn.analysis import RankedPlacement, Ranking, judged_by, rank
 from nas_attn.analysis.verdict import StudyVerdict, verdict_of
 from nas_attn.analysis.verification import Verification
+from nas_attn.architecture import BEST, pick
 from nas_attn.record import TrialRecord
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.verified import read_verifications
@@ -38,6 +39,21 @@ def ranking_of(ledger: Ledger, records: Sequence[TrialRecord], cost: str | None 
         cost: second axis of the front; that of the study where left out.
     """
     return rank(records, cost=cost or ledger.identity["cost"], latencies=ledger.latencies)
+
+
+def picked(ranking: Ranking, how: str, answer: Callable[[], StudyVerdict]) -> RankedPlacement:
+    """A placement of a study, as ``pick`` reads it; its best is that by all that was searched and verified.
+
+    Args:
+        ranking: of the study.
+        how: as in ``pick``.
+        answer: of the study; asked for the best only.
+    Raises:
+        UsageError: as ``pick``.
+        ExportError: as ``pick``.
+    """
+    best = answer().winner if how == BEST else None
+    return best or pick(ranking, how)
 
 
 def answer_by(

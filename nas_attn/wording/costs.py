@@ -31,7 +31,7 @@ def cost_text(row: RankedPlacement, ranking: Ranking) -> str:
 
 
 def latency_text(row: RankedPlacement, ranking: Ranking) -> str:
-    """Milliseconds of one image, and what they are over the baseline's: ``1.52 1.23x``.
+    """Milliseconds of one image, and what they are over the baseline's: ``1.52 (1.23x)``.
 
     ``~1.61``, without a ratio, is what the trials of a placement timed by themselves, beside other work.
 
@@ -40,7 +40,7 @@ def latency_text(row: RankedPlacement, ranking: Ranking) -> str:
         ranking: with the baseline.
     """
     if (timed := ranking.latency_of(row)) is not None:
-        return f"{timed.ms:.3g} {timed.ratio:.2f}x"
+        return f"{timed.ms:.3g} ({timed.ratio:.2f}x)"
     return "-" if row.cost.latency_ms is None else f"{BY_TRIALS}{row.cost.latency_ms:.3g}"
 
 

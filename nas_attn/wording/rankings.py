@@ -155,6 +155,11 @@ def _comparison(ranking: Ranking) -> list[str]:
         )
     if any(row.fresh for row in rows):
         notes.append("Finalists are reported by their runs in the finals, whose seeds chose nothing.")
+    if ranking.plain is not None and any(row.seeds != ranking.plain.seeds for row in rows):
+        notes.append(
+            f"{ranking.metric.word} x100 is over a placement's own seeds, which differ: the gain and what was "
+            "measured compare under the same seeds, these values do not."
+        )
     return notes
 
 

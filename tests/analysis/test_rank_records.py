@@ -94,6 +94,23 @@ def test_a_finalist_is_reported_from_its_runs_in_the_finals(table: Make, numbere
     assert "reported by their runs in the finals" in " ".join(ranking_notes(ranking))
 
 
+@pytest.mark.parametrize("seeds", [(0, 1, 2), (0, 1)], ids=["the baseline's seeds", "fewer seeds"])
+def test_values_over_different_seeds_are_said_not_to_compare(
+    table: Make, numbered: Make, seeds: tuple[int, ...]
+) -> None:
+    """Seed 2 adds 0.1: without it a placement that gains 0.01 has a mean that is lower than the baseline's."""
+    scores = {numbered(0): {0: 0.50, 1: 0.51, 2: 0.61}}
+    scores[numbered(1)] = {seed: scores[numbered(0)][seed] + 0.01 for seed in seeds}
+    ranking = rank(table(scores))
+    row = next(row for row in ranking.rows if not row.is_plain)
+    assert ranking.plain is not None
+    assert row.delta == pytest.approx(0.01)
+    differ = len(seeds) < 3
+    assert (row.iou_mean < ranking.plain.iou_mean) == differ
+    said = "IoU x100 is over a placement's own seeds, which differ"
+    assert any(said in note for note in ranking_notes(ranking)) == differ
+
+
 def test_earlier_finals_had_a_say_in_who_is_in_the_last_ones(record: Make, numbered: Make) -> None:
     """Of a study that went on: seeds 1 and 2 came before further proposals."""
     finals = [(p, seed) for seed in (1, 2) for p in (0, 1, 2)]

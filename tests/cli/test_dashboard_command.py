@@ -104,6 +104,39 @@ def test_the_dashboard_draws_the_placement_of_a_trial(server, chromium):
     assert said == []
 
 
+BOXES = """selector => Array.from(document.querySelectorAll(selector), element => {
+  const { left, right, top, bottom } = element.getBoundingClientRect();
+  return { left, right, top, bottom };
+})"""
+CARDS = "main > .MuiBox-root > .MuiCard-root, main > .MuiBox-root > .MuiGrid-container > * > .MuiCard-root"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "n_columns"), [(420, 1), (900, 1), (1400, 2)])
+def test_cards_have_one_gap_and_stand_in_a_row_only_where_there_is_room(server, chromium, width, n_columns):
+    page = chromium.new_page(viewport={"width": width, "height": 900})
+    page.set_default_timeout(120_000)
+    page.goto(f"http://127.0.0.1:{server.server_port}/dashboard/studies/1")
+    page.wait_for_selector("[id='user-defined-plot:nas-attn-front'] .main-svg", state="attached")
+    page.wait_for_selector("#plot-history .main-svg", state="attached")
+    cards = sorted(page.evaluate(BOXES, CARDS), key=lambda card: (card["top"], card["left"]))
+    (bar, main) = page.evaluate(BOXES, "header, main")
+    charts = page.evaluate(BOXES, ".js-plotly-plot, .js-plotly-plot .main-svg")
+    titles = page.evaluate(BOXES, ".js-plotly-plot .gtitle")
+    page.close()
+
+    assert len({card["left"] for card in cards}) == n_columns
+    assert cards[0]["top"] == pytest.approx(bar["bottom"] + 16)
+    assert {round(card["left"] - main["left"]) for card in cards if card["left"] < width / 2} == {16}
+    assert max(card["right"] for card in cards) == pytest.approx(width - 16)
+    for card in cards:
+        below = [other["top"] for other in cards if other["left"] == card["left"] and other["top"] > card["top"]]
+        assert not below or min(below) - card["bottom"] >= 15.5
+    for shown in (*charts, *titles):
+        inside = (card for card in cards if card["left"] <= shown["left"] and shown["right"] <= card["right"])
+        assert any(card["top"] <= shown["top"] and shown["bottom"] <= card["bottom"] + 1 for card in inside)
+
+
 @pytest.mark.browser
 def test_charts_follow_the_system_and_the_dashboards_own_switch(server, chromium):
     page = chromium.new_page(color_scheme="dark")

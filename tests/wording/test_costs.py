@@ -62,7 +62,7 @@ def test_what_only_trials_have_timed_is_marked() -> None:
     ranking = ranked()
     texts = [latency_text(row_of(ranking, placement), ranking) for placement in (PLAIN, SE, ECA)]
 
-    assert texts == ["1.5 1.00x", "1.84 1.23x", "~1.2"]
+    assert texts == ["1.5 (1.00x)", "1.84 (1.23x)", "~1.2"]
     assert latency_text(row_of(ranked(timed=False), SE), ranked(timed=False)) == "~9"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nas_attn.analysis import RankedPlacement, cost_of
 from nas_attn.analysis.cost_ratios import cost_ratio
-from nas_attn.analysis.detection import default_worth
+from nas_attn.analysis.detection import rounded_up
 from nas_attn.analysis.verdict import Decision, StudyVerdict
 from nas_attn.analysis.verification import Verdict
 from nas_attn.architecture.pick import UNITS
@@ -81,7 +81,9 @@ def _verified(verdict: StudyVerdict) -> tuple[str, str]:
 def _visible(verdict: StudyVerdict) -> tuple[str, str]:
     """The least gain that its runs show, most of the time."""
     shown = None if verdict.verification is None else verdict.verification.gain_shown
-    known = shown if shown is not None else default_worth(verdict.ranking.noise, verdict.ranking.confidence)
-    if verdict.ranking.noise.pair is None and shown is None:
-        return "-", "the noise from seed to seed is not known yet"
-    return f"a gain of {size(known)}", f"{verdict.ranking.metric.word} points or more, in four of five studies"
+    if shown is None and verdict.sight is not None:
+        shown = rounded_up(verdict.sight.gain)
+    if shown is None:
+        known = verdict.ranking.noise.pair is not None
+        return "-", "it has no finals" if known else "the noise from seed to seed is not known yet"
+    return f"a gain of {size(shown)}", f"{verdict.ranking.metric.word} points or more, in four of five studies"

@@ -12,7 +12,7 @@ from nas_attn.reporting.page.heat_map import GROWING, heat_map, logarithm
 from nas_attn.wording.numbers import amount
 
 _LEAST_SHARE = 0.01
-_TICKS = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
+_TICKS = (0.01, 1, 100)
 
 
 def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
@@ -42,7 +42,7 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
             ticks=[(logarithm(share), f"{share:g}") for share in _TICKS],
         ),
         table=Table.of(
-            ("place", "attention", "MACs added", "% of plain", "parameters added"),
+            ("place", "attention", "MACs added", "% of the baseline", "parameters added"),
             [
                 (
                     str(cost.location),

@@ -75,9 +75,9 @@ def curves_chart(data: CurveData) -> Chart:
         name="curves",
         title="Learning curves",
         caption=(
-            "Training loss, averaged since the point before and over the runs of a placement. The band holds the "
-            f"middle 80 % of all {counted(data.n_runs, 'run')} of this budget. Steps whose learning rate was not "
-            "yet annealed say nothing about the end."
+            "Training loss, averaged since the point before and over the runs of a placement, each with its own "
+            f"seeds. The band holds the middle 80 % of all {counted(data.n_runs, 'run')} of this budget. Steps "
+            "whose learning rate was not yet annealed say nothing about the end."
         ),
         figure=_figure(data),
         table=_table(data),

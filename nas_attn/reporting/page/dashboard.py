@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
+from html import escape
 from importlib.resources import files
 
 from nas_attn.analysis import RankedPlacement
@@ -23,6 +25,9 @@ from nas_attn.wording.verdicts import answer_text
 _MOST_POINTS = 300
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")
 _HEIGHT = 450  # of the dashboard's cards; what is higher is cut off
+_TITLE, _TITLE_AND_LEGEND = 48, 116  # pixels above a chart; a legend has four lines on a narrow screen
+_AXIS_TITLE = 12
+_NAME_LETTERS, _NAME_SIZE = 18, 11
 
 
 def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
@@ -109,11 +114,23 @@ def _picture(facts: StudyFacts) -> Iterator[str]:
 
 def _self_contained(chart: Chart) -> str:
     figure = chart.figure
+    above = any(trace.type == "heatmap" for trace in figure.data) or len(figure.data) > 1
     figure.update_layout(
         title={"text": chart.title, "x": 0.02, "y": 0.99, "yanchor": "top"},
         height=_HEIGHT,
-        margin={"t": 116},
+        margin={"t": _TITLE_AND_LEGEND if above else _TITLE},
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
     )
+    figure.update_xaxes(title={"font": {"size": _AXIS_TITLE}})
+    if names := figure.layout.yaxis.categoryarray:
+        figure.update_yaxes(
+            tickvals=list(names), ticktext=[_folded(name) for name in names], tickfont={"size": _NAME_SIZE}
+        )
     return figure.to_json() or "{}"
+
+
+def _folded(name: str) -> str:
+    """A name at an axis in two short lines, since a card may be as narrow as a telephone."""
+    lines = textwrap.wrap(name, _NAME_LETTERS, max_lines=2, placeholder="…")
+    return "<br>".join(map(escape, lines))

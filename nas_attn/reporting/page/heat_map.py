@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence, Set
 
 import plotly.graph_objects as go
@@ -13,6 +14,9 @@ from nas_attn.reporting.page.chart import INK, figure
 Cell = tuple[Location, AttentionSpec]
 
 _ROW_PIXELS = 30
+_UPRIGHT_LETTERS = 8
+"""What is longer stands on its end below a narrow column."""
+_LINE_LETTERS, _LETTER_PIXELS = 20, 6.5
 _FADED = 0.15
 """What is left of the colour of a faint cell."""
 # Light enough for dark text in every cell, and told apart with every common kind of colour blindness.
@@ -20,6 +24,21 @@ DIVERGING = ((0.0, "#ee7733"), (0.5, "#dfe3e8"), (1.0, "#5aa9e6"))
 """From loss over nothing, which is grey, to gain."""
 GROWING = ((0.0, "#dfe3e8"), (1.0, "#ee7733"))
 """From little to much."""
+_COLOUR_BAR = {
+    "orientation": "h",
+    "thickness": 10,
+    "outlinewidth": 0,
+    "x": 0.5,
+    "y": 1.02,
+    "yanchor": "bottom",
+    "len": 1.0,
+    "tickangle": 0,
+    "tickfont": {"size": 11},
+    "nticks": 4,
+}
+"""Above the cells: beside them it would take a third of a narrow screen."""
+_BAR_PIXELS = 40
+"""From the cells to the bar's title."""
 
 
 def heat_map(
@@ -62,15 +81,28 @@ def heat_map(
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
         colorscale=[list(stop) for stop in scale],
-        colorbar={"title": {"text": bar, "side": "right"}, "thickness": 12, "outlinewidth": 0, **_marked(ticks)},
+        colorbar={**_COLOUR_BAR, **_marked(ticks)},
         xgap=2,
         ygap=2,
         **limits,
     )
-    made = figure([trace], x="", y="", height=150 + _ROW_PIXELS * len(locations), left=96)
+    lines = [_lines(str(spec)) for spec in specs]
+    longest = max((len(line) for label in lines for line in label), default=0)
+    below = {"tickangle": -90} if longest > _UPRIGHT_LETTERS else {}
+    height = 130 + _ROW_PIXELS * len(locations) + (_LETTER_PIXELS * longest if below else 0)
+    made = figure([trace], x="", y="", height=round(height))
+    made.update_layout(margin={"t": 76})
+    above = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 1.0, "yshift": _BAR_PIXELS, "yanchor": "bottom"}
+    made.add_annotation(text=bar, showarrow=False, **above)
     made.update_yaxes(autorange="reversed", type="category", showgrid=False)
-    made.update_xaxes(type="category", showgrid=False)
+    made.update_xaxes(type="category", showgrid=False, tickfont={"size": 11}, **below)
+    made.update_xaxes(tickvals=[str(spec) for spec in specs], ticktext=["<br>".join(label) for label in lines])
     return made
+
+
+def _lines(attention: str) -> list[str]:
+    """The name of an attention, and below it its options, in lines of a length that leaves room for the cells."""
+    return textwrap.wrap(attention.replace("(", " (", 1), _LINE_LETTERS, max_lines=2, placeholder="…") or [""]
 
 
 def _faded(value: float, middle: float | None) -> float:

@@ -24,8 +24,8 @@ def table_markup(table: Table, caption: str) -> str:
     head = "".join(f'<th scope="col">{safe(header)}</th>' for header in table.headers)
     rows = "".join(f"<tr>{''.join(map(cell_markup, row))}</tr>" for row in table.rows)
     return (
-        f'<div class="wide"><table><caption>{safe(caption + left_out)}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<div class="wide"><table><caption><span>{safe(caption + left_out)}</span></caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

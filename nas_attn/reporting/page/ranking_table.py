@@ -42,7 +42,7 @@ def ranking_markup(ranking: Ranking) -> str:
     if any(row.cost.latency_ms is not None and ranking.latency_of(row) is None for row in rows):
         signs += f", {BY_TRIALS} timed by the trials themselves, beside other work"
     return (
-        f'<div class="wide"><table><caption>{more}{signs}</caption><thead><tr>{head}</tr></thead>'
+        f'<div class="wide"><table><caption><span>{more}{signs}</span></caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{list_markup(ranking_notes(ranking))}"
     )
 

@@ -13,11 +13,13 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from nas_attn.analysis import Interval, rank
+from nas_attn.analysis.detection import Sight
 from nas_attn.analysis.effects import study_effects
 from nas_attn.analysis.verification import Comparison, Verification
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import Cost, State, TrialRecord
 from nas_attn.reporting.page import AddedCost, Panel, Panels, Picture, StudyFacts, report_page
+from nas_attn.wording.detection import sight_sentence
 
 Facts = Callable[..., StudyFacts]
 VOID = {"meta", "img", "br", "link", "input"}
@@ -286,6 +288,16 @@ def test_the_answer_stands_first_in_figures(facts_of: Facts) -> None:
     assert row is not None
     assert plain is not None
     assert found["Cost"] == f"{100 * (row.cost.macs / plain.cost.macs - 1):+.1f} % MACs"
+
+
+def test_what_the_study_would_show_is_what_its_own_trials_can_tell(facts_of: Facts) -> None:
+    """Not what a search of the default length could."""
+    facts, sight = facts_of(40), Sight(0.05, 30, 0.25, 0.95)
+    said = sight_sentence(sight, "IoU")
+    shown = cards(report_page(replace(facts, verdict=replace(facts.verdict, sight=sight))))[
+        "This study would show"
+    ]
+    assert f"can tell {shown} IoU points from none" in said
 
 
 def test_a_verified_gain_replaces_what_the_search_measured(facts_of: Facts) -> None:

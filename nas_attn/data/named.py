@@ -35,6 +35,12 @@ def read_data(source: str, image_size: int, *, longest_side: int | None = None) 
     return BUILT_IN[source](image_size=image_size)
 
 
-def plain_name(name: str) -> str:
-    """A name in which nothing means something to a file system, and which is not too long for one."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:_MOST_LETTERS]
+def plain_name(name: str, also: str = "") -> str:
+    """A name in which nothing means something to a file system, and which is not too long for one.
+
+    Args:
+        name: any.
+        also: characters that may stay besides letters, digits, ``-`` and ``_``.
+    """
+    kept = f"-_{also}"
+    return "".join(letter if letter.isalnum() or letter in kept else "_" for letter in name)[:_MOST_LETTERS]

@@ -12,6 +12,7 @@ from PIL import Image
 from nas_attn.commands import command
 from nas_attn.data.declaration import YAML_NAME
 from nas_attn.data.listing import ENDINGS, in_words
+from nas_attn.data.named import plain_name
 from nas_attn.data.problem import printable
 from nas_attn.errors import UsageError, did_you_mean
 
@@ -39,11 +40,10 @@ def class_folders(classes: Sequence[str]) -> tuple[str, ...]:
     >>> class_folders(("disc", "cup/rim"))
     ('disc', '1-cup_rim')
     """
-    safe = ["".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in name) for name in classes]
-    alone = [name == given and len(name) <= 80 for name, given in zip(safe, classes, strict=True)]
+    plain = (plain_name(given, also=" ") for given in classes)
     return tuple(
-        name if kept else f"{index}-{name[:80]}"
-        for index, (name, kept) in enumerate(zip(safe, alone, strict=True))
+        name if name == given else f"{index}-{name}"
+        for index, (name, given) in enumerate(zip(plain, classes, strict=True))
     )
 
 

@@ -87,7 +87,7 @@ def play(world: World, number: int, trials: int, *, verify: bool = False, stop: 
     start = time.process_time()
     truth, records = searched(world, number, trials, stop=stop)
     ranking = rank(records)
-    verdict = verdict_of(records, ranking=ranking)
+    verdict = verdict_of(records, ranking=ranking, trials=trials)
     seconds = time.process_time() - start
     leader = ranking.rows[0]
     claims = [row for row in ranking.rows if row.better_than_plain is Versus.BETTER]

@@ -181,12 +181,16 @@ def verdict_of(
     ranking = rank(records) if ranking is None else ranking
     row, pair = claimed_row(ranking), ranking.noise.pair
     worth = default_worth(ranking.noise, ranking.confidence) if worth is None else worth
+    largest = _largest_gain(Evidence.of(records), ranking.confidence)
+    if largest is not None and len(records) < (trials or 0):
+        # Looked at until it lay within what matters, it is the lower by chance: what holds then is what matters.
+        largest = max(largest, worth)
     return StudyVerdict(
         ranking=ranking,
         row=row,
         verification=None if row is None else verification_of(row, ranking, verifications),
         curve=ranked_convergence(records, ranking, worth),
-        largest=_largest_gain(Evidence.of(records), ranking.confidence),
+        largest=largest,
         worth=worth,
         run_seconds=_mean_seconds(records, ranking),
         sight=None

@@ -88,6 +88,15 @@ def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(st
     assert f"About {more} more trials" in " ".join(answer_sentences("s", narrow))
 
 
+def test_a_search_that_ended_since_nothing_gains_what_matters_tells_no_lower_bound(study: Make) -> None:
+    """It looks until the bound lies within that, and so it is the lower by chance."""
+    records = study()
+    ended, whole = (verdict_of(records, worth=0.02, trials=len(records) + more) for more in (10, 0))
+    assert ended.answer is whole.answer is Decision.EQUIVALENT
+    assert whole.largest is not None
+    assert whole.largest < ended.largest == 0.02
+
+
 def test_nothing_gains_more_than_the_baseline_leaves_of_the_metric(record: Make, numbered: Make) -> None:
     """Attentions at three locations gain two points each beside a baseline of 95; all three, by the model, six."""
     draw, effects = np.random.default_rng(2), (0.0, 0.02, -0.03, 0.0)

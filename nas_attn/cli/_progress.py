@@ -137,12 +137,12 @@ class SearchProgress:
         table = Table.grid(padding=(0, 2))
         for _ in range(3):
             table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column()  # the only one that may shrink, so that the numbers stay whole
         running = self._pace.running(self._records)
         for number, seconds in list(running.items())[:_WORKER_ROWS]:
             steps = self._steps.get(number)  # of a trial that runs elsewhere, nothing is known
             shown = f"{steps.taken}/{steps.total} steps" if steps is not None and steps.total else ""
-            placement = Text(describe(self._records[number].placement))
+            placement = Text(describe(self._records[number].placement), no_wrap=True, overflow="ellipsis")
             table.add_row(Text(f"trial {number}"), Text(duration(seconds)), Text(shown), placement)
         if len(running) > _WORKER_ROWS:
             return Group(table, Text(f"and {len(running) - _WORKER_ROWS} more"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
+from nas_attn.record import Role
 from nas_attn.wording.numbers import ranges
 
 
@@ -25,6 +26,11 @@ def in_words(placement: Placement) -> str:
     """The same within a sentence: ``scse at skip.1 and eca at decoder.0-2``."""
     *others, last = describe(placement).split("; ")
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def role_word(role: Role) -> str:
+    """Why a placement was run: ``reference architecture``, ``proposal``, ``finalist``."""
+    return "reference architecture" if role is Role.CONTROL else str(role)
 
 
 def _places(locations: Sequence[Location]) -> str:

@@ -150,6 +150,24 @@ def test_the_display_fits_a_narrow_terminal(records):
     assert "about 7 min left" in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_of_a_trial_under_way_the_placement_is_shortened_and_not_its_steps(records, width):
+    file = io.StringIO()
+    kinds = ("se(reduction=4)", "cbam(reduction=4)")
+    mixed = records[11].placement
+    for number, (location, _) in enumerate(mixed):
+        mixed = mixed.replace(location, AttentionSpec.parse(kinds[number % 2]))
+    running = replace(records[11], placement=mixed)
+    with SearchProgress(Console(file=file, force_terminal=True, width=width), pace(), cost="macs") as progress:
+        progress([*records[:11], running])
+        progress.follow(11, StepCount(120, 200))
+        file.truncate(0)
+        progress._live.refresh()
+        drawn = file.getvalue()
+    assert "trial 11" in drawn
+    assert "120/200 steps" in drawn
+
+
 def test_what_was_found_so_far_is_told_when_a_search_is_stopped(records):
     console = Console(file=io.StringIO(), width=120)
     progress = SearchProgress(console, pace(), cost="macs")

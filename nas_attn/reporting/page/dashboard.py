@@ -18,7 +18,7 @@ from nas_attn.reporting.page.labels import delta, iou
 from nas_attn.reporting.page.sections import charts_of
 from nas_attn.reporting.page.verification import holding_line
 from nas_attn.wording.numbers import amount, counted
-from nas_attn.wording.placements import describe
+from nas_attn.wording.placements import describe, role_word
 from nas_attn.wording.rankings import gained, named, ranking_notes
 from nas_attn.wording.verdicts import answer_text
 
@@ -26,7 +26,7 @@ _MOST_POINTS = 300
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")
 _HEIGHT = 450  # of the dashboard's cards; what is higher is cut off
 _TITLE, _TITLE_AND_LEGEND = 48, 116  # pixels above a chart; a legend has four lines on a narrow screen
-_AXIS_TITLE = 12
+_AXIS_TITLE, _MOST_TICKS = 12, 7
 _NAME_LETTERS, _NAME_SIZE = 18, 11
 
 
@@ -62,7 +62,7 @@ def trial_note(record: TrialRecord, row: RankedPlacement | None = None, word: st
     lines = [
         drawn(record.placement.id, describe(record.placement)),
         f"**{describe(record.placement)}**",
-        f"{record.role}{control}; seed {record.seed}; {record.budget}; {record.state}",
+        f"{role_word(record.role)}{control}; seed {record.seed}; {record.budget}; {record.state}",
     ]
     if record.state is State.FAILED:
         lines.append(f"It failed: {literal(record.failure or 'no reason is known')}.")
@@ -122,7 +122,7 @@ def _self_contained(chart: Chart) -> str:
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
     )
-    figure.update_xaxes(title={"font": {"size": _AXIS_TITLE}})
+    figure.update_xaxes(nticks=_MOST_TICKS, title={"font": {"size": _AXIS_TITLE}, "standoff": 10})
     if names := figure.layout.yaxis.categoryarray:
         figure.update_yaxes(
             tickvals=list(names), ticktext=[_folded(name) for name in names], tickfont={"size": _NAME_SIZE}

@@ -32,6 +32,7 @@ from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.verified import read_verifications
 from nas_attn.wording.convergence import convergence_sentence
 from nas_attn.wording.numbers import counted
+from nas_attn.wording.placements import role_word
 
 _UNTOLD = ("space", "data", "data fingerprint")
 _HOUR = 3600
@@ -144,7 +145,7 @@ def _trials(records: Sequence[TrialRecord]) -> str:
     states = Counter(record.state for record in records)
     roles = Counter(record.role for record in records)
     by_state = ", ".join(f"{states[state]:,} {state}" for state in State if states[state])
-    by_role = ", ".join(counted(number, str(role)) for role, number in roles.items())
+    by_role = ", ".join(counted(number, role_word(role)) for role, number in roles.items())
     return f"{len(records):,}: {by_state or 'none yet'}" + (f"; {by_role}" if by_role else "")
 
 

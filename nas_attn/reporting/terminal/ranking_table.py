@@ -1,4 +1,4 @@
-"""A ranking as a table for the terminal: all columns from 110 on, below that those that decide."""
+"""A ranking as a table for the terminal: all columns from 110 on, below that those that decide and fit."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ra
 
 WIDE = 110
 """Columns of a terminal from which all of the table's fit."""
+_WITH_COSTS = 72
+"""Columns from which score and costs leave room for the placement's words."""
 _PLACEMENT_WIDTH = 34
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
 
@@ -49,7 +51,12 @@ class _Rows:
     rows: Sequence[RankedPlacement]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield (_wide if options.max_width >= WIDE else _narrow)(self.ranking, self.rows)
+        if options.max_width >= WIDE:
+            yield _wide(self.ranking, self.rows)
+        elif options.max_width >= _WITH_COSTS:
+            yield _narrow(self.ranking, self.rows)
+        else:
+            yield _narrowest(self.ranking, self.rows)
 
 
 def _wide(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
@@ -79,6 +86,18 @@ def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
         score, macs = Text(f"{100 * row.iou_mean:.1f}"), Text(_ratio(row, ranking.plain) or amount(row.cost.macs))
         latency = [_latency(row, ranking)] * timed
         table.add_row(rank, placement, score, gain, tested, *latency, macs, _marks(row))
+    return table
+
+
+def _narrowest(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
+    """Rank, placement, difference and marks alone."""
+    table = _empty()
+    table.add_column("placement", overflow="fold")
+    _add_numbers(table, "gain", "measured")
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        rank, _, placement, _, gain, tested, *_ = _cells(row, ranking)
+        table.add_row(rank, placement, gain, tested, _marks(row))
     return table
 
 

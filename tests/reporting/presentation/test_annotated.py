@@ -106,7 +106,7 @@ def test_every_trial_gets_a_note_with_its_placement_drawn() -> None:
     plain, gated, failed, younger = (trial["note"]["body"] for trial in study["trials"])
     assert f"![gate at skip.0](/nas-attn/placements/{GATED.id}.svg)" in gated
     assert "proposal; seed 0; 10 steps of 2 crops of 16 px; complete" in gated
-    assert "control, plain" in plain
+    assert "reference architecture, plain" in plain
     assert "It failed: nan." in failed
     assert "finalist; seed 5; 10 steps of 2 crops of 16 px; running" in younger
     assert f"/nas-attn/placements/{GATED.id}.svg" in younger

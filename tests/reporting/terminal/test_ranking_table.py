@@ -140,7 +140,17 @@ def test_an_empty_ranking_says_so() -> None:
     assert printed(rank([])).strip() == "Nothing to rank: no trial is complete."
 
 
-@pytest.mark.parametrize("width", [64, 80, 109])
+@pytest.mark.parametrize("width", [60, 71])
+def test_a_narrower_one_drops_score_and_costs_and_breaks_no_word(ranking: Ranking, width: int) -> None:
+    file = io.StringIO()
+    Console(file=file, width=width).print(ranking_table(ranking))
+    lines = file.getvalue().splitlines()
+    header = next(line for line in lines if "placement" in line and line.lstrip().startswith("#"))
+    assert header.split() == ["#", "placement", "gain", "measured"]
+    assert any("everywhere" in line and line.lstrip()[0].isdigit() for line in lines)
+
+
+@pytest.mark.parametrize("width", [74, 80, 109])
 def test_a_narrow_terminal_keeps_rank_placement_difference_and_marks(ranking: Ranking, width: int) -> None:
     file = io.StringIO()
     Console(file=file, width=width).print(ranking_table(ranking))

@@ -38,7 +38,7 @@ def ranking_verdict(ranking: Ranking) -> str:
     if all(row.delta_interval is None for row in tested):
         promising = max(others, key=lambda row: row.iou_expected)
         why = _UNKNOWN_NOISE if tested else _UNTESTED
-        return f"Not decided: {why} Most promising is {_claim(promising, ranking)}."
+        return f"Undecided: {why} Most promising is {_claim(promising, ranking)}."
     return (
         f"No placement is shown to be better than the baseline{_ties(rows)}. "
         f"First with attention is {_claim(tested[0], ranking)}."

@@ -212,7 +212,7 @@ def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbe
     assert other.better_than_plain is Versus.UNKNOWN
     assert any("the noise is not known" in note for note in ranking_notes(ranking))
     assert ranking_verdict(ranking).startswith(
-        "Not decided: no placement has been tested with several fresh seeds yet."
+        "Undecided: no placement has been tested with several fresh seeds yet."
     )
 
 
@@ -243,7 +243,7 @@ def test_below_three_degrees_of_freedom_no_interval_is_known(
     assert note in ranking_notes(ranking)
     assert measured(row) == f"{100 * (row.delta or 0):+.1f} (not known)"
     assert ranking_verdict(ranking).startswith(
-        "Not decided: so few runs do not tell the noise, so no gain of theirs is shown. Most promising is "
+        "Undecided: so few runs do not tell the noise, so no gain of theirs is shown. Most promising is "
     )
 
 

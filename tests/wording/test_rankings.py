@@ -96,7 +96,7 @@ def test_a_placement_with_one_run_is_no_claim(table: Make, numbered: Make) -> No
 def test_before_the_finals_the_most_promising_is_named_as_that(table: Make, numbered: Make) -> None:
     ranking = rank(table({numbered(p): {0: 0.5 + 0.01 * p} for p in range(4)}))
     assert ranking_verdict(ranking) == (
-        "Not decided: no placement has been tested with several fresh seeds yet. Most promising is "
+        "Undecided: no placement has been tested with several fresh seeds yet. Most promising is "
         "cbam at encoder.0, expected gain "
         f"{points(ranking.rows[1].gain or 0)} IoU points (1 run and those of similar placements) for 1.03x MACs."
     )
@@ -124,7 +124,7 @@ def test_a_lead_of_the_plain_unet_by_single_runs_is_not_taken_for_more(
 ) -> None:
     ranking = rank([record(0, place(), 0, 0.7), record(1, place(skip_0="se"), 0, 0.6)])
     assert ranking_verdict(ranking).startswith(
-        "Not decided: no placement has been tested with several fresh seeds yet."
+        "Undecided: no placement has been tested with several fresh seeds yet."
     )
 
 

@@ -310,7 +310,8 @@ def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) ->
     """One object; gains are in points of the metric, and what is not known is null.
 
     Costs are those of the placement, by the names of the ranking's columns, and those of the baseline likewise;
-    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names.
+    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names. The interval is
+    that of what was measured, not of what is expected.
 
     Args:
         study: its name.
@@ -326,6 +327,7 @@ def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) ->
         "placement_id": None if row is None else row.placement.id,
         "placement": None if row is None else {str(place): str(spec) for place, spec in row.placement},
         "gain_points": _points(_gain(verdict)),
+        "measured_points": _points(None if measured is None else measured.delta),
         "low": _points(None if interval is None else interval.low),
         "high": _points(None if interval is None else interval.high),
         "largest_possible_gain_points": _points(verdict.largest),

@@ -137,7 +137,7 @@ def test_once_verified_the_verified_figure_is_the_figure(study: Make, numbered: 
     assert verdict.measured.delta == pytest.approx(0.011)
     assert answer_text(verdict).startswith("Confirmed: ")
     told = json.loads(verdict_json("s", verdict, ()))
-    assert told["gain_points"] == pytest.approx(1.1)
+    assert told["gain_points"] == told["measured_points"] == pytest.approx(1.1)
     assert told["low"] < 1.1 < told["high"]
 
 
@@ -218,7 +218,7 @@ def test_the_object_has_what_programs_need(study: Make) -> None:
     assert told["converged"] is True
     assert told["sentences"] == ["one", "two"]
     assert set(told) == {
-        "study", "verdict", "reason", "placement_id", "placement", "gain_points", "low", "high",
+        "study", "verdict", "reason", "placement_id", "placement", "gain_points", "measured_points", "low", "high",
         "largest_possible_gain_points", "worth_points", "confidence", "verified", "converged", "metric",
         "cost", "cost_ratio", "macs", "parameters", "latency_ms", "latency_ratio", "batch_latency_ratio",
         "baseline_macs", "baseline_parameters", "baseline_latency_ms", "sentences",

@@ -310,8 +310,8 @@ def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) ->
     """One object; gains are in points of the metric, and what is not known is null.
 
     Costs are those of the placement, by the names of the ranking's columns, and those of the baseline likewise;
-    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names. The interval is
-    that of what was measured, not of what is expected.
+    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names. The
+    interval is that of what was measured, not of what is expected.
 
     Args:
         study: its name.

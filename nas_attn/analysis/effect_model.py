@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -28,6 +29,10 @@ PRIOR_LOG_SDS = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
 effects: without a prior these might be all or nothing."""
 WIDE_LOG_SD = 4.0
 _MOST_LOG = 9.0
+_FAR_MORE = 2.0
+"""Variance of scores beyond which few of them lie far from all others."""
+_WHERE_SPREAD = {"kind": 1.0, "location": 1.0, "pair": 1.0, "noise": -1.0}
+"""Powers of that variance by which the second climb begins elsewhere."""
 _ROWS_AT_ONCE = 256
 
 
@@ -298,7 +303,9 @@ def likeliest_variances(
     """Those that make the scores most likely, with a wide prior around the usual ones.
 
     The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
-    explains, another one can, too, and changing one after another ends far from the top.
+    explains, another one can, too, and changing one after another ends far from the top. Where scores vary far
+    more than they usually do, it has two tops, and a climb from the usual variances ends on the one where all of
+    that is noise: another one starts where attentions explain it.
 
     Args:
         kernels: of the scores.
@@ -320,7 +327,14 @@ def likeliest_variances(
         return value + float(away @ away) / 2, slope + away / sds
 
     bounds = [(log - _MOST_LOG, log + _MOST_LOG) for log in centre]
-    found = scipy.optimize.minimize(surprise, centre, jac=True, method="L-BFGS-B", bounds=bounds)
+    starts = [centre]
+    spread = float(scores.var(0).sum()) / draws
+    if spread > _FAR_MORE:
+        starts.append(centre + [math.log(spread) * _WHERE_SPREAD.get(name, 0.0) for _, name in parts])
+    climbs = [
+        scipy.optimize.minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=bounds) for start in starts
+    ]
+    found = min(climbs, key=lambda climb: float(climb.fun))
     return _with(usual, parts, np.exp(found.x).tolist())
 
 

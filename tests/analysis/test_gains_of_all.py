@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas_attn.analysis import rank
 from nas_attn.analysis.gains import gains_of
 
 Make = Callable[..., Any]
 GAIN, NOISE = 0.1, 0.002
 PLACES = ("skip_0", "skip_1", "bottleneck")
+SINGLE = (1, 4, 16, 64, 256, 2, 8, 32)
+"""Numbers of placements of one attention each, at one location after the other."""
 
 
 def test_a_gain_that_nearly_all_placements_have_is_not_taken_for_a_collapse_of_the_baseline(place: Make) -> None:
@@ -31,3 +34,21 @@ def test_a_gain_that_nearly_all_placements_have_is_not_taken_for_a_collapse_of_t
     found = gains_of(placements, table)
     assert found.mean == pytest.approx(truth, abs=0.04)
     assert np.quantile(found.best_gains(), 0.025) > GAIN / 2
+
+
+@pytest.mark.parametrize("gain", [0.01, 0.03])
+@pytest.mark.parametrize("number", [2, 3, 5, 8])
+def test_what_few_placements_all_gain_is_expected_of_them(
+    record: Make, numbered: Make, number: int, gain: float
+) -> None:
+    """Five seeds, whose runs move by a tenth of a point."""
+    random = np.random.default_rng(0)
+    records = []
+    for row, seed in np.ndindex(number + 1, 5):
+        placement = numbered(SINGLE[row - 1] if row else 0)
+        iou = 0.8 + (gain if row else 0.0) + 0.001 * random.standard_normal()
+        records.append(record(len(records), placement, seed, iou))
+
+    expected = [row.gain for row in rank(records).rows if not row.is_plain]
+
+    assert expected == pytest.approx([gain] * number, abs=0.15 * gain)

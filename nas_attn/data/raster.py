@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 Values = npt.NDArray[Any]
 """An array of uint8 or uint16."""
 
+_PARSING = threading.Lock()
+"""NumPy parses an array's header as Python, which two threads of Python 3.11 cannot do at once: now and then one of
+them is told that its recursion depth is wrong (python/cpython#106905)."""
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -172,12 +176,13 @@ def _is_lossy_webp(path: Path) -> bool:
 
 def _read_array(path: Path, key: str) -> Raster:
     """A NumPy array of (H, W), (H, W, C) or (C, H, W); the shortest axis has the channels."""
-    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        values = loaded
-    else:
-        with loaded:
-            values = _member(loaded, key)
+    with _PARSING:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            values = loaded
+        else:
+            with loaded:
+                values = _member(loaded, key)
     if values.ndim not in (2, 3):
         raise Unreadable(f"holds an array of {values.ndim} axes; save (H, W), (H, W, C) or (C, H, W)")
     if values.ndim == 3 and values.shape[0] < values.shape[2]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -12,6 +15,7 @@ import torch
 from PIL import Image, ImageOps
 
 from nas_attn.data import check_folder, read_folder, read_image
+from nas_attn.data.raster import read_raster
 from nas_attn.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -354,3 +358,24 @@ def test_signed_numbers_below_0_are_refused_with_what_to_save(tmp_path: Path) ->
 
     with pytest.raises(DataError, match=r"from -5 to 100; .*add one number to all images, as 32768"):
         read_image(path)
+
+
+def test_headers_of_arrays_are_parsed_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 parses in two threads at once what it then calls damaged."""
+    paths = [tmp_path / f"{number}.npy" for number in range(8)]
+    for path in paths:
+        np.save(path, np.zeros((4, 4), np.uint8))
+    load, inside, most = np.load, [], []
+
+    def watched(*given: Any, **named: Any) -> Any:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return load(*given, **named)
+
+    monkeypatch.setattr(np, "load", watched)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read_raster, paths))
+
+    assert max(most) == 1

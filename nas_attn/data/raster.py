@@ -20,8 +20,8 @@ Values = npt.NDArray[Any]
 """An array of uint8 or uint16."""
 
 _PARSING = threading.Lock()
-"""NumPy parses an array's header as Python, which two threads of Python 3.11 cannot do at once: now and then one of
-them is told that its recursion depth is wrong (python/cpython#106905)."""
+"""NumPy parses an array's header as Python, which two threads of Python 3.11 cannot do at once: now and then one
+of them is told that its recursion depth is wrong (python/cpython#106905)."""
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",

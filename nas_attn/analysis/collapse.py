@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -23,6 +24,8 @@ _CHANCE = 1e-3
 _MOST_SHARE = 0.25
 _PRIOR_RUNS = 10
 _LEAST_FOR_SEEDS = 3
+_MANY = 30
+"""Runs that tell how far apart those of a seed lie."""
 _ROWS_AT_ONCE = 100
 _NORMAL_PER_MEDIAN = 1.4826
 _NO_FREEDOM = 1e-9
@@ -63,7 +66,9 @@ def find_collapses(table: Sequence[SeedScores], plain: int | None) -> Collapses:
     """Compare each run with the other runs of its seed and with the other seeds of its placement.
 
     First the seeds under which the plain U-Net itself fell: by more than a tenth of its median over the seeds, and
-    by more than six robust standard deviations of its scores. Then, among the other seeds, single runs: the
+    by more than six robust standard deviations of its scores. Then, among the other seeds, single runs. Where there
+    are many runs, those that lie as far below the others of their seed and below the best run of their placement:
+    placements with one seed tell how far apart runs lie, where few others do. Of the rest, those of the
     generalised extreme studentised deviate test (Rosner 1983, doi:10.1080/00401706.1983.10487848) of the residuals
     of score = placement + seed, downwards only. It takes the lowest run away, refits, and goes on for a quarter of
     all runs; as many have collapsed as the last of these steps says that lies beyond chance. Several collapsed
@@ -77,9 +82,11 @@ def find_collapses(table: Sequence[SeedScores], plain: int | None) -> Collapses:
     left = [{seed: iou for seed, iou in scores.items() if seed not in seeds} for scores in table]
     found: list[set[int]] = [set() for _ in table]
     judged = [row for row, scores in enumerate(left) if len(scores) > 1]
+    for row, seed in _far_from_all(left, judged):
+        found[row].add(seed)
     for start in range(0, len(judged), _ROWS_AT_ONCE):
         rows = judged[start : start + _ROWS_AT_ONCE]
-        runs = [(row, seed, iou) for row in rows for seed, iou in left[row].items()]
+        runs = [(row, seed, iou) for row in rows for seed, iou in left[row].items() if seed not in found[row]]
         for run in _far_below(runs):
             found[runs[run][0]].add(runs[run][1])
     return Collapses(tuple(map(frozenset, found)), seeds, tuple(map(len, left)), _losses(left, found, judged))
@@ -113,6 +120,27 @@ def collapsed_seeds(plain: SeedScores) -> frozenset[int]:
     scale = _NORMAL_PER_MEDIAN * median(abs(iou - middle) for iou in plain.values())
     least = middle - max(SEED_DROP * middle, FAR * scale)
     return frozenset(seed for seed, iou in plain.items() if iou < least)
+
+
+def _far_from_all(table: Sequence[SeedScores], judged: Sequence[int]) -> list[tuple[int, int]]:
+    """Row and seed of runs far below both the others of their seed and the best of their own row."""
+    of_seeds: dict[int, list[float]] = defaultdict(list)
+    for scores in table:
+        for seed, iou in scores.items():
+            of_seeds[seed].append(iou)
+    if sum(map(len, of_seeds.values())) < _MANY:
+        return []
+    middles = {seed: median(ious) for seed, ious in of_seeds.items()}
+    apart = [abs(iou - middles[seed]) for seed, ious in of_seeds.items() for iou in ious if len(ious) > 1]
+    if not apart:
+        return []
+    far = max(SEED_DROP * median(middles.values()), FAR * _NORMAL_PER_MEDIAN * median(apart))
+    return [
+        (row, seed)
+        for row in judged
+        for seed, iou in table[row].items()
+        if min(middles[seed], max(table[row].values())) - iou > far
+    ]
 
 
 def _far_below(runs: Sequence[tuple[int, int, float]]) -> list[int]:

@@ -119,3 +119,25 @@ def test_equal_scores_but_for_one_are_a_collapse() -> None:
     table = [dict.fromkeys(range(4), 0.5) for _ in range(4)]
     table[2][1] = 0.2
     assert find_collapses(table, 0).runs[2] == {1}
+
+
+def few_and_many(n_single: int) -> list[dict[int, float]]:
+    """The baseline and two references with three seeds, of which one reference fell with two; then single runs."""
+    draw = np.random.default_rng(0)
+    near = [{seed: 0.8 + 0.003 * draw.standard_normal() for seed in range(3)} for _ in range(2)]
+    fell = {0: 0.37, 1: 0.59, 2: 0.79}
+    single = [{number % 4: 0.8 + 0.003 * draw.standard_normal()} for number in range(n_single)]
+    return [*near, fell, *single]
+
+
+def test_two_collapsed_runs_of_three_are_known_by_the_single_runs() -> None:
+    assert find_collapses(few_and_many(40), 0).runs[:3] == (frozenset(), frozenset(), frozenset({0, 1}))
+    assert find_collapses(few_and_many(4), 0).runs[2] == frozenset()
+
+
+def test_a_placement_that_is_low_with_every_seed_has_not_collapsed() -> None:
+    """Nearly all others gain fifteen points, and under one seed only some of them ran."""
+    draw = np.random.default_rng(1)
+    gaining = [{number % 4: 0.97 + 0.003 * draw.standard_normal()} for number in range(40)]
+    plain, useless = ({seed: 0.82 + 0.003 * draw.standard_normal() for seed in range(6)} for _ in range(2))
+    assert find_collapses([plain, useless, *gaining], 0).runs[:2] == (frozenset(), frozenset())

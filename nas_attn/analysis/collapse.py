@@ -66,9 +66,9 @@ def find_collapses(table: Sequence[SeedScores], plain: int | None) -> Collapses:
     """Compare each run with the other runs of its seed and with the other seeds of its placement.
 
     First the seeds under which the plain U-Net itself fell: by more than a tenth of its median over the seeds, and
-    by more than six robust standard deviations of its scores. Then, among the other seeds, single runs. Where there
-    are many runs, those that lie as far below the others of their seed and below the best run of their placement:
-    placements with one seed tell how far apart runs lie, where few others do. Of the rest, those of the
+    by more than six robust standard deviations of its scores. Then, among the other seeds, single runs. Where
+    there are many runs, those that lie as far below the others of their seed and below the best run of their
+    placement: placements with one seed tell how far apart runs lie, where few others do. Of the rest, those of the
     generalised extreme studentised deviate test (Rosner 1983, doi:10.1080/00401706.1983.10487848) of the residuals
     of score = placement + seed, downwards only. It takes the lowest run away, refits, and goes on for a quarter of
     all runs; as many have collapsed as the last of these steps says that lies beyond chance. Several collapsed

@@ -42,7 +42,7 @@ from nas_attn.models.attention.sk import SelectiveKernel
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, Placement
-from nas_attn.study.setup.preset import CPU_FOLDER, CPU_SYNTHETIC, preset_for
+from nas_attn.study.setup.preset import CPU_SYNTHETIC, preset_for
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--attention", default=",".join(THE_EIGHT), metavar="KINDS", help="which (%(default)s)")
     parser.add_argument("--defaults", default="old,new", help="which of old, paper, new (%(default)s)")
     parser.add_argument("--seeds", type=int, default=4, help="runs of each (%(default)s)")
-    parser.add_argument("--base-channels", type=int, default=CPU_FOLDER.base_channels, help="C (%(default)s)")
+    parser.add_argument("--base-channels", type=int, default=CPU_SYNTHETIC.base_channels, help="C (%(default)s)")
     parser.add_argument("--steps", type=int, default=CPU_SYNTHETIC.steps, help="of a run (%(default)s)")
     parser.add_argument(
         "--share", type=float, default=1.0, help="of the recipe's peak learning rate (%(default)s)"

@@ -117,9 +117,18 @@ def collapsed_seeds(plain: SeedScores) -> frozenset[int]:
     if len(plain) < _LEAST_FOR_SEEDS:
         return frozenset()
     middle = median(plain.values())
-    scale = _NORMAL_PER_MEDIAN * median(abs(iou - middle) for iou in plain.values())
-    least = middle - max(SEED_DROP * middle, FAR * scale)
+    least = middle - _far(middle, [abs(iou - middle) for iou in plain.values()])
     return frozenset(seed for seed, iou in plain.items() if iou < least)
+
+
+def _far(middle: float, apart: Sequence[float]) -> float:
+    """How much less is far less than the others: a tenth of them, or six robust standard deviations.
+
+    Args:
+        middle: of the others.
+        apart: how far each lies from their middle.
+    """
+    return max(SEED_DROP * middle, FAR * _NORMAL_PER_MEDIAN * median(apart))
 
 
 def _far_from_all(table: Sequence[SeedScores], judged: Sequence[int]) -> list[tuple[int, int]]:
@@ -134,7 +143,7 @@ def _far_from_all(table: Sequence[SeedScores], judged: Sequence[int]) -> list[tu
     apart = [abs(iou - middles[seed]) for seed, ious in of_seeds.items() for iou in ious if len(ious) > 1]
     if not apart:
         return []
-    far = max(SEED_DROP * median(middles.values()), FAR * _NORMAL_PER_MEDIAN * median(apart))
+    far = _far(median(middles.values()), apart)
     return [
         (row, seed)
         for row in judged

@@ -25,19 +25,12 @@ class OwnEffects:
     precision: Array
     pull: Array
 
-    def draw(self, generator: np.random.Generator, number: int | None = None) -> Array:
-        """The effects, once, (p,).
-
-        Args:
-            generator: of the draw.
-            number: of the draw of the scales; any where left out.
-        """
+    def draw(self, generator: np.random.Generator) -> Array:
+        """The effects, once, (p,), from any draw of the scales."""
         if not len(self.scales):
             return np.zeros(len(self.pull))
-        scales = self.scales[generator.integers(len(self.scales)) if number is None else number]
-        factor = self._factor(scales)
-        white = solve(factor, self.pull) + generator.standard_normal(len(self.pull))
-        return solve(factor, white, transposed=True)
+        scales = self.scales[generator.integers(len(self.scales))]
+        return self._given(scales, generator.standard_normal(len(self.pull)))
 
     def draw_unseen(self, number: int, generator: np.random.Generator) -> Array:
         """Effects of choices that no run holds: each like any of the others, (number,)."""
@@ -55,9 +48,7 @@ class OwnEffects:
         noise = generator.standard_normal(drawn.shape)
         for turn, scales in enumerate(self.scales[:number]):
             mine = slice(turn, None, len(self.scales))
-            factor = self._factor(scales)
-            white = solve(factor, self.pull) + noise[mine]
-            drawn[mine] = solve(factor, white.T, transposed=True).T
+            drawn[mine] = self._given(scales, noise[mine])
         return drawn
 
     @cached_property
@@ -83,6 +74,12 @@ class OwnEffects:
             means[number] = inverse.T @ (inverse @ self.pull)
             total += inverse.T @ inverse
         return means, total / max(1, len(self.scales))
+
+    def _given(self, scales: Array, noise: Array) -> Array:
+        """The effects with some scales, of standard normal numbers, (p,) or (k, p)."""
+        factor = self._factor(scales)
+        white = solve(factor, self.pull) + noise
+        return solve(factor, white.T, transposed=True).T
 
     def _factor(self, scales: Array) -> Array:
         return cholesky(self.precision + np.diag(1 / scales))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from nas_attn.data.colours import coded, decoded
+from nas_attn.data.colours import Colours, coded, decoded
 from nas_attn.data.raster import Unreadable, Values
 
 Colour = tuple[int, int, int]
@@ -72,7 +71,7 @@ class MaskReading:
             values[start : start + 4096] = classes[apart.argmin(1)]
         return values[np.searchsorted(distinct, codes)].reshape(colours.shape[:2])
 
-    def _strange(self, colours: npt.NDArray[np.int32]) -> str:
+    def _strange(self, colours: Colours) -> str:
         shown = ", ".join(str(tuple(colour)) for colour in colours[:_COLOURS_SHOWN].tolist())
         more = f" and {len(colours) - _COLOURS_SHOWN} more" if len(colours) > _COLOURS_SHOWN else ""
         return f"has colours that mask_colors lacks: {shown}{more}; add them, or raise color_tolerance"

@@ -123,6 +123,13 @@ def test_a_long_placement_is_shortened_and_the_numbers_stay_whole():
     assert "gain" in text
 
 
+def drawn_anew(progress, file):
+    """What the display shows now, without all that it has shown before."""
+    file.truncate(0)
+    progress._live.refresh()
+    return file.getvalue()
+
+
 def test_the_display_is_drawn_anew_between_trials(records):
     clock, file = Clock(), io.StringIO()
     console = Console(file=file, force_terminal=True, width=120, highlight=False)
@@ -135,9 +142,7 @@ def test_the_display_is_drawn_anew_between_trials(records):
 
         clock.now = 55.0  # no trial has ended meanwhile
         progress.follow(11, StepCount(180, 200))
-        file.truncate(0)
-        progress._live.refresh()
-        drawn = file.getvalue()
+        drawn = drawn_anew(progress, file)
     assert "55 s so far" in drawn
     assert "180/200 steps" in drawn
     assert "trial 11" in drawn
@@ -161,9 +166,7 @@ def test_of_a_trial_under_way_the_placement_is_shortened_and_not_its_steps(recor
     with SearchProgress(Console(file=file, force_terminal=True, width=width), pace(), cost="macs") as progress:
         progress([*records[:11], running])
         progress.follow(11, StepCount(120, 200))
-        file.truncate(0)
-        progress._live.refresh()
-        drawn = file.getvalue()
+        drawn = drawn_anew(progress, file)
     assert "trial 11" in drawn
     assert "120/200 steps" in drawn
 

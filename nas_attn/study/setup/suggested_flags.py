@@ -75,7 +75,7 @@ def _steps(difference: Difference, begun: Mapping[str, Any]) -> str:
     ladder, steps = begun.get("ladder"), begun["budget"]["steps"]
     start = begun.get("ladder start", SCRATCH)
     if ladder is None:
-        out = "" if difference.name in ("budget.steps", "find budget") else " and leave out --ladder"
+        out = " and leave out --ladder" if difference.name.startswith("ladder") else ""
         return _give({"steps": steps}) + out
     if difference.name == "ladder start":
         return _give({"ladder_start": start})

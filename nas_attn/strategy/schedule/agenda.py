@@ -30,8 +30,9 @@ from nas_attn.strategy.settings import StudySettings
 from nas_attn.strategy.successive_halving import next_step
 from nas_attn.training.evaluation import CostTable, MemoryTable
 
-FIRST_LOOK, LOOK_EVERY = 60, 10
-"""After how many trials it is first looked at whether the question is settled, and how often from then on."""
+FIRST_LOOK, LOOK_EVERY, LOOK_EVERY_FINAL = 60, 10, 5
+"""After how many trials it is first looked at whether the question is settled, how often from then on, and how
+often once the finals have begun."""
 _LAST_WITHOUT_GAIN = 20
 """Trials in which the leader must not have got better by what matters, before the finals begin early."""
 
@@ -168,6 +169,7 @@ class Agenda:
             ladder=course.ladder,
             cost=settings.cost,
             n_trials=self._n_finals(course, settings.trials - n_before, records),
+            worth=settings.worth,
         )
 
     def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
@@ -185,7 +187,8 @@ class Agenda:
     def settled_after(self, records: Sequence[TrialRecord], n_started: int) -> Settled | None:
         """After how many trials the question was settled, and how; None where it is not.
 
-        It is looked at after every ``LOOK_EVERY`` trials, and always by the same trials, whoever looks.
+        It is looked at after every ``LOOK_EVERY`` trials, in the finals more often, and always by the same trials,
+        whoever looks.
 
         Args:
             records: all trials that may be looked at.
@@ -201,10 +204,14 @@ class Agenda:
         looks = self._looked(records, n_started)
         return any(self._look(records[:n_trials]).finals_pay for n_trials in looks)
 
-    def _looked(self, records: Sequence[TrialRecord], n_started: int) -> range:
+    def _looked(self, records: Sequence[TrialRecord], n_started: int) -> list[int]:
         """After how many trials it was looked at what is settled."""
+        if not self._settings.stop:
+            return []
         n_seen = min(len(records), n_started - self._settings.plan().unseen)
-        return range(FIRST_LOOK, n_seen + 1 if self._settings.stop else 0, LOOK_EVERY)
+        finals = next((n for n, record in enumerate(records) if record.role is Role.FINALIST), n_seen)
+        looks = range(FIRST_LOOK, n_seen + 1, LOOK_EVERY_FINAL)
+        return [n for n in looks if n > finals or (n - FIRST_LOOK) % LOOK_EVERY == 0]
 
     def _look(self, records: Sequence[TrialRecord]) -> Look:
         """What the first trials say; found out once, as long as they are the same."""

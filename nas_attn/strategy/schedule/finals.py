@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 from nas_attn.analysis import Evidence, expected_ious, front_of
-from nas_attn.analysis.detection import FINALISTS, FRESH_SEEDS, n_places
+from nas_attn.analysis.detection import FINALISTS, FRESH_SEEDS, default_worth, n_places
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
@@ -18,6 +19,8 @@ FURTHER_SEEDS = FRESH_SEEDS
 """Fresh seeds of each finalist; those that stay undecided get more where trials are left."""
 MOST_PLACES = FINALISTS + 1
 """In the finals, the plain U-Net's among them: of more finalists each would have to be further ahead."""
+LEAST_FIELD = 3
+"""Finalists with which finals begin early: the first two, and the best of those that no other beats at its cost."""
 _CONFIDENCE = 0.95
 _MARK = "finals"
 
@@ -70,6 +73,7 @@ class Finals:
         ladder: tuple[Budget, ...],
         cost: str,
         n_trials: int,
+        worth: float | None = None,
     ) -> Evaluation:
         """The next run.
 
@@ -79,6 +83,10 @@ class Finals:
         under which the plain U-Net collapses is replaced by the next. After ``FURTHER_SEEDS`` seeds only those go
         on that are not surely worse than the first.
 
+        Finals that begin early have a leader that is expected to win them, so they run first what decides soonest:
+        the leader and those that may yet gain more than it by what matters. Where that settles nothing in
+        ``FURTHER_SEEDS`` seeds, the others of the field follow with the same seeds.
+
         Args:
             records: finished trials that may be looked at.
             pending: trials whose results must not be looked at.
@@ -86,13 +94,22 @@ class Finals:
             ladder: budgets of the search, the shortest first; runs of the last are compared.
             cost: the second objective.
             n_trials: how many trials the finals have in all.
+            worth: smallest gain that matters, in units of IoU; ``default_worth`` where it is None.
         """
         screening = [record for record in records if not self.holds(record)]
         runs = [record for record in (*records, *pending) if self.holds(record)]
         course = _Course.of(records, runs, space.plain, ladder[-1])
-        if len(course.seeds) == 1 and len(course.members) < n_places(n_trials) - 1:
+
+        def candidate(*, contends: bool) -> Placement | None:
             evidence = self.screened([record for record in screening if record.budget == ladder[-1]])
-            chosen = next(_candidates(evidence, screening, course, ladder, space, cost), None)
+            following = next(_candidates(evidence, screening, course, ladder, space, cost), None)
+            if following is None or not contends or len(course.members) < LEAST_FIELD:
+                return following
+            return following if _contends(evidence, following, course.members[0], worth) else None
+
+        n_finalists = n_places(n_trials) - 1
+        if len(course.seeds) == 1 and len(course.members) < n_finalists:
+            chosen = candidate(contends=self.early)
             if chosen is not None:
                 return self._evaluation(chosen, ladder[-1], course.seeds[0])
         members = course.members if len(course.seeds) <= FURTHER_SEEDS else course.undecided()
@@ -100,6 +117,10 @@ class Finals:
             for member in members:
                 if (member, seed) not in course.begun:
                     return self._evaluation(member, ladder[-1], seed)
+        if self.early and len(course.seeds) == FURTHER_SEEDS and len(course.members) < n_finalists:
+            chosen = candidate(contends=False)
+            if chosen is not None:
+                return self._evaluation(chosen, ladder[-1], course.seeds[0])
         following = 1 + max((record.seed for record in (*records, *pending)), default=-1)
         return self._evaluation(space.plain, ladder[-1], following)
 
@@ -186,6 +207,16 @@ def _candidates(
     front = front_of(evidence, ious, cost) if by_front else frozenset()
     for row in sorted(open_, key=lambda row: (row not in front, -ious[row], placements[row].id)):
         yield placements[row]
+
+
+def _contends(evidence: Evidence, placement: Placement, leader: Placement, worth: float | None) -> bool:
+    """Whether a placement may yet gain more than the leader by what matters, with all runs before the finals."""
+    row, first = evidence.row_of(placement), evidence.row_of(leader)
+    if row is None or first is None:
+        return True
+    worth = default_worth(evidence.noise, _CONFIDENCE) if worth is None else worth
+    ahead = float(evidence.gains.mean[row] - evidence.gains.mean[first])
+    return ahead + NormalDist().inv_cdf(_CONFIDENCE) * evidence.gains.difference_sd(row, first) > worth
 
 
 def _expected(

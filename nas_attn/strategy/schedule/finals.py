@@ -20,7 +20,7 @@ FURTHER_SEEDS = FRESH_SEEDS
 MOST_PLACES = FINALISTS + 1
 """In the finals, the plain U-Net's among them: of more finalists each would have to be further ahead."""
 LEAST_FIELD = 3
-"""Finalists with which finals begin early: the first two, and the best of those that no other beats at its cost."""
+"""With which finals begin early at least: the first two, and the best that no other beats at its cost."""
 _CONFIDENCE = 0.95
 _MARK = "finals"
 

@@ -16,7 +16,7 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.schedule.finals import FURTHER_SEEDS, MOST_PLACES, Finals, Screened
+from nas_attn.strategy.schedule.finals import FURTHER_SEEDS, LEAST_FIELD, MOST_PLACES, Finals, Screened
 from nas_attn.training.evaluation import LookupEvaluator
 
 BUDGET = Budget(400, 32, 8)
@@ -50,16 +50,31 @@ def screened(space: SearchSpace, others: Sequence[Placement], judge: Judge) -> l
 
 
 def following(
-    records: Sequence[TrialRecord], space: SearchSpace, n_trials: int, pending: Sequence[TrialRecord] = ()
+    records: Sequence[TrialRecord],
+    space: SearchSpace,
+    n_trials: int,
+    pending: Sequence[TrialRecord] = (),
+    *,
+    early: bool = False,
+    worth: float | None = None,
 ) -> Evaluation:
-    return Finals(200).next(records, pending, space=space, ladder=(BUDGET,), cost="macs", n_trials=n_trials)
+    asked = Finals(200, early=early)
+    return asked.next(records, pending, space=space, ladder=(BUDGET,), cost="macs", n_trials=n_trials, worth=worth)
 
 
-def finals(records: list[TrialRecord], space: SearchSpace, n_trials: int, judge: Judge) -> list[TrialRecord]:
+def finals(
+    records: list[TrialRecord],
+    space: SearchSpace,
+    n_trials: int,
+    judge: Judge,
+    *,
+    early: bool = False,
+    worth: float | None = None,
+) -> list[TrialRecord]:
     """So many trials of the finals."""
     played = list(records)
     for _ in range(n_trials):
-        one = following(played, space, n_trials)
+        one = following(played, space, n_trials, early=early, worth=worth)
         played.append(ended(len(played), one, judge(one.placement, one.seed)))
     return played[len(records) :]
 
@@ -219,3 +234,41 @@ def test_runs_before_the_finals_are_weighed_once_and_anew_where_they_are_others(
     assert weighed(runs[:2]).selected.runs[0].scores == {0: 0.5, 1: 0.5}
     others = [ended(n, Evaluation(Placement(()), BUDGET, n, Role.PROPOSAL), 0.6) for n in range(2)]
     assert weighed(others).selected.runs[0].scores == {0: 0.6, 1: 0.6}
+
+
+def fields(runs: Sequence[TrialRecord], space: SearchSpace) -> Counter[Placement]:
+    """How many runs each finalist has."""
+    return Counter(run.placement for run in runs if run.placement != space.plain)
+
+
+def test_early_finals_begin_with_few_where_none_but_the_leader_can_be_the_best(
+    space: SearchSpace, others: list[Placement]
+) -> None:
+    """The others of the field follow, with the same seeds, where that settles nothing."""
+    best = others[7]
+    truth = {space.plain: 0.7, **dict.fromkeys(others, 0.7), best: 0.8}
+    judge = judge_of(truth, noise=0.001)
+    records = screened(space, others, judge)
+    first = finals(records, space, (LEAST_FIELD + 1) * FURTHER_SEEDS, judge, early=True, worth=0.02)
+
+    assert fields(first, space) == dict.fromkeys(fields(first, space), FURTHER_SEEDS)
+    assert len(fields(first, space)) == LEAST_FIELD
+    assert best in fields(first, space)
+
+    n_trials = MOST_PLACES * FURTHER_SEEDS
+    runs = finals(records, space, n_trials, judge, early=True, worth=0.02)
+    whole = finals(records, space, n_trials, judge)
+    assert runs[: len(first)] == first
+    assert fields(runs, space) == fields(whole, space), "as finals in their time have it"
+    assert {run.seed for run in runs} == {run.seed for run in whole}
+
+
+def test_early_finals_have_all_that_may_be_better_by_what_matters(
+    space: SearchSpace, others: list[Placement]
+) -> None:
+    """Half of all gain alike, and runs scatter by several times what matters."""
+    truth = {space.plain: 0.7, **{other: 0.7 + 0.1 * (n < 20) for n, other in enumerate(others)}}
+    judge = judge_of(truth, noise=0.02)
+    n_trials = MOST_PLACES * FURTHER_SEEDS
+    runs = finals(screened(space, others, judge), space, n_trials, judge, early=True, worth=0.003)
+    assert len(fields(runs[:MOST_PLACES], space)) == MOST_PLACES - 1

@@ -19,8 +19,9 @@ from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.python.imports import import_lines
 from nas_attn.export.python.prose import paragraph
 from nas_attn.export.words import holding_sentence, origin_sentence
-from nas_attn.models.attention import attention_at
+from nas_attn.models.attention import Fade, attention_at
 from nas_attn.models.catalogue import KINDS
+from nas_attn.models.kind import Family
 from nas_attn.models.placement import AttentionSpec, Location, Site
 from nas_attn.wording.placements import describe
 
@@ -28,7 +29,8 @@ TRAINER = "nnUNetTrainerAttention"
 BASELINE = f"{TRAINER}Baseline"
 
 _PLANNED = "nas_attn.export.nnunet.planned"
-_ATTEND, _PLACED = Definition(_PLANNED, "attend"), Definition(_PLANNED, "Placed")
+_ATTEND = Definition(_PLANNED, "attend")
+_PLACED, _PLACED_INSTEAD = Definition(_PLANNED, "Placed"), Definition(_PLANNED, "PlacedInstead")
 _FOLLOWING = Definition("nas_attn.export.nnunet.training", "FollowingTrainer")
 _ALWAYS = (
     Import("__future__", "annotations", "annotations"),
@@ -36,7 +38,7 @@ _ALWAYS = (
     Import("typing", "Any", "Any"),
 )
 _NNUNET = Import("nnunetv2.training.nnUNetTrainer.nnUNetTrainer", "nnUNetTrainer", "nnUNetTrainer")
-_SIZES = ("channels", "gate_channels", "classes")
+_SIZES = ("channels", "gate_channels", "block_channels", "classes")
 _SOME_CHANNELS = 64
 """Those of a module whose construction is only written down."""
 
@@ -129,13 +131,11 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
     kinds = list(dict.fromkeys(kind for module in modules.values() for kind in writer.classes(module)))
     follows = wants_hooks(nn.ModuleList(modules.values()))
     ours = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
-    copied = carried([*ours, _PLACED, _ATTEND, *([_FOLLOWING] if follows else [])], _taken(architecture))
+    holders = dict.fromkeys(_holder(spec) for spec in placed.values())
+    copied = carried([*ours, *holders, _ATTEND, *([_FOLLOWING] if follows else [])], _taken(architecture))
     names = copied.names
     others = imports_of(kinds)
-    table = [
-        _entry(str(at), modules[str(at)], KINDS[spec.kind].kind.needs_gate, writer, names[_PLACED])
-        for at, spec in placed.items()
-    ]
+    table = [_entry(str(at), spec, modules[str(at)], writer, names[_holder(spec)]) for at, spec in placed.items()]
     trainers = _TRAINERS.format(
         trainer=trainer_name(architecture),
         baseline=BASELINE,
@@ -165,12 +165,7 @@ def _check(placed: Mapping[Location, AttentionSpec]) -> None:
     problems = []
     for location, spec in placed.items():
         kind = KINDS[spec.kind].kind
-        if kind.replaces:
-            problems.append(
-                f"{location}: {kind.name} {kind.replaces}, and in the network that nnU-Net plans modules are only "
-                "inserted; take --format python"
-            )
-        elif kind.needs_clip:
+        if kind.needs_clip:
             problems.append(f"{location}: {kind.name} looks at the frames of a clip, and nnU-Net has still images")
     if problems:
         raise ExportError([f"nnunet: {problem}" for problem in problems])
@@ -184,6 +179,7 @@ def _some_module(spec: AttentionSpec, location: Location, classes: int) -> nn.Mo
         width=_SOME_CHANNELS,
         gate_channels=_SOME_CHANNELS,
         gate_size=(_SOME_CHANNELS, _SOME_CHANNELS),
+        block_channels=_SOME_CHANNELS,
     )
     return attention_at(spec, site, classes)
 
@@ -199,10 +195,20 @@ def _named(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: Name(name) if name in _SIZES else value for name, value in options.items()}
 
 
-def _entry(location: str, module: nn.Module, gated: bool, writer: Writer, placed: str) -> str:
+def _holder(spec: AttentionSpec) -> Definition:
+    """What holds an attention in the table."""
+    return _PLACED_INSTEAD if KINDS[spec.kind].kind.replaces else _PLACED
+
+
+def _entry(location: str, spec: AttentionSpec, module: nn.Module, writer: Writer, holder: str) -> str:
     """A line, or some, of the table of attention."""
-    opening = f'    "{location}": {placed}(lambda {", ".join(_SIZES)}: '
-    ending = ", gated=True" if gated else ""
+    kind = KINDS[spec.kind].kind
+    second = "block_channels" if kind.family is Family.BLOCK else "gate_channels"
+    opening = f'    "{location}": {holder}(lambda channels, {second}, classes: '
+    ending = ", gated=True" if kind.needs_gate else ""
+    if kind.replaces:
+        around = kind.family is Family.BLOCK or isinstance(module, Fade)
+        ending = f', part="{kind.family}"{", around=True" if around else ""}'
     return f"{opening}{writer.write(module, '    ', len(opening + ending) + 2)}{ending}),\n"
 
 

@@ -10,11 +10,12 @@ from torch import nn
 
 from nas_attn.models.insertion.hooks import Argument, AttendInput, AttendOutput
 from nas_attn.models.insertion.insert import CONTAINER, Attentions
+from nas_attn.models.insertion.stand_in import StandIn
 
 
 @dataclass(frozen=True)
 class Placed:
-    """The attention at one location.
+    """The attention at one location, through which its feature goes.
 
     Args:
         make: gives the module for C channels, a gating signal of Cg channels, and K classes.
@@ -24,9 +25,62 @@ class Placed:
     make: Callable[[int, int, int], nn.Module]
     gated: bool = False
 
+    def put(self, network: Any, stage: str, level: int) -> tuple[nn.Module, Any]:
+        """Put the module into a network; gives it, and what takes it away."""
+        width = network.encoder.output_channels[level]
+        module = self.make(width, width, network.decoder.num_classes)
+        block = stage_of(network, stage, level)
+        if stage in ("encoder", "bottleneck"):
+            return module, block.register_forward_hook(AttendOutput(module, None), with_kwargs=True)
+        # What enters a block of the decoder is the up-convolved feature, then the skip.
+        gate = Argument(0, None, (0, width)) if self.gated else None
+        if stage == "skip":
+            before = AttendInput(module, Argument(0, None, (width, 2 * width)), gate)
+            return module, block.register_forward_pre_hook(before, with_kwargs=True)
+        return module, block.register_forward_hook(AttendOutput(module, gate), with_kwargs=True)
+
+
+@dataclass(frozen=True)
+class PlacedInstead(Placed):
+    """The attention at one location, in the place of a part of the network or around it.
+
+    Args:
+        make: gives the module for C channels, Cb that enter the block, and K classes.
+        gated: False; no such attention takes a gating signal.
+        part: ``block``, the location's stage, or the last block of one that halves its map; or ``convolution``,
+            the block's last one of 3x3.
+        around: whether the module is given the part as a function, or the part lies idle.
+    """
+
+    part: str = "convolution"
+    around: bool = False
+
+    def put(self, network: Any, stage: str, level: int) -> tuple[nn.Module, Any]:
+        """Put the module into a network; gives it, and what takes it away.
+
+        Raises:
+            ValueError: the location has no such part.
+        """
+        width, block = network.encoder.output_channels[level], stage_of(network, stage, level)
+        if _convolutions(block)[0].stride != (1, 1):
+            while not hasattr(block, "convs") and not hasattr(block, "blocks"):
+                block = block[-1]
+            block = (block.convs if hasattr(block, "convs") else block.blocks)[-1]
+        within = _convolutions(block)
+        module = self.make(width, within[0].in_channels, network.decoder.num_classes)
+        fitting = [one for one in within if _fits(one, width)]
+        if within[0].stride != (1, 1) or (self.part == "convolution" and not fitting):
+            raise ValueError(
+                f"nnU-Net planned no {self.part} at {stage}.{level} that keeps the size of its map, and the "
+                "attention is for one; export a placement that has none there"
+            )
+        instead = StandIn(module, block if self.part == "block" else fitting[-1], self.around)
+        instead.begin()
+        return module, instead
+
 
 def attend(network: Any, placed: Mapping[str, Placed]) -> Any:
-    """Put attention into a network that nnU-Net has planned; its outputs and the names of its weights stay.
+    """Put attention into a network that nnU-Net has planned; the names of its weights stay.
 
     Level N of a location is stage N of the network, from the finest; the deepest stage is the bottleneck.
 
@@ -34,19 +88,34 @@ def attend(network: Any, placed: Mapping[str, Placed]) -> Any:
         network: a PlainConvUNet or ResidualEncoderUNet of two dimensions.
         placed: location, such as ``skip.3``, to what stands there.
     Raises:
-        ValueError: the network is of another form, or lacks a location.
+        ValueError: the network is of another form, or lacks a location or a part of one.
     """
     _check(network, placed)
     attentions = Attentions()
     for place, one in placed.items():
         stage, _, level = place.partition(".")
-        depth = int(level) if level else _deepest(network)
-        width = network.encoder.output_channels[depth]
-        module = one.make(width, width, network.decoder.num_classes)
+        module, handle = one.put(network, stage, int(level) if level else _deepest(network))
         attentions[place.replace(".", "_")] = module
-        attentions.handles.append(_hooked(network, stage, depth, module, one.gated))
+        attentions.handles.append(handle)
     network.add_module(CONTAINER, attentions)
     return network
+
+
+def stage_of(network: Any, stage: str, level: int) -> Any:
+    """The submodule that gives the feature of a location, and at a skip the one that it enters."""
+    if stage in ("encoder", "bottleneck"):
+        return network.encoder.stages[level]
+    return network.decoder.stages[_deepest(network) - 1 - level]
+
+
+def _convolutions(block: nn.Module) -> list[nn.Conv2d]:
+    """Those within it, in the order in which they are called; beside a residual block's own its shortcut's."""
+    return [one for one in block.modules() if isinstance(one, nn.Conv2d)]
+
+
+def _fits(convolution: nn.Conv2d, width: int) -> bool:
+    shape = (convolution.in_channels, convolution.out_channels, convolution.kernel_size, convolution.stride)
+    return shape == (width, width, (3, 3), (1, 1))
 
 
 def _check(network: Any, placed: Mapping[str, Placed]) -> None:
@@ -64,18 +133,3 @@ def _check(network: Any, placed: Mapping[str, Placed]) -> None:
 
 def _deepest(network: Any) -> int:
     return len(network.encoder.output_channels) - 1
-
-
-def _hooked(network: Any, stage: str, level: int, module: nn.Module, gated: bool) -> Any:
-    """Send the feature at a location through the module; gives what takes the hook away."""
-    if stage in ("encoder", "bottleneck"):
-        after = AttendOutput(module, None)
-        return network.encoder.stages[level].register_forward_hook(after, with_kwargs=True)
-    width = network.encoder.output_channels[level]
-    block = network.decoder.stages[_deepest(network) - 1 - level]
-    # What enters a block of the decoder is the up-convolved feature, then the skip.
-    gate = Argument(0, None, (0, width)) if gated else None
-    if stage == "skip":
-        before = AttendInput(module, Argument(0, None, (width, 2 * width)), gate)
-        return block.register_forward_pre_hook(before, with_kwargs=True)
-    return block.register_forward_hook(AttendOutput(module, gate), with_kwargs=True)

@@ -19,12 +19,15 @@ import nas_attn.export.nnunet.write as writing
 from nas_attn.architecture import Architecture
 from nas_attn.errors import ExportError
 from nas_attn.export.nnunet.file import trainer_name
-from nas_attn.export.nnunet.planned import Placed, attend
+from nas_attn.export.nnunet.planned import Placed, PlacedInstead, attend
 from nas_attn.export.nnunet.training import AddedLoss, FollowingTrainer
 from nas_attn.export.nnunet.write import write_trainers
 from nas_attn.export.subject import Subject
+from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.attention.gate import AttentionGate
 from nas_attn.models.attention.se import SqueezeExcite
+from nas_attn.models.discovery import build_fresh, look_at
+from nas_attn.models.insertion import remove_modules
 
 Make = Callable[..., Architecture]
 MIXED = {"encoder.1": "se", "bottleneck": "encnet", "skip.0": "gate(start=identity)", "decoder.0": "gate"}
@@ -161,6 +164,78 @@ def test_the_file_is_compared_in_nnunets_network(
     assert "from nas_attn" not in text
 
 
+REPLACING = {
+    "encoder.0": "ran",
+    "encoder.1": "dcn",
+    "bottleneck": "stn",
+    "skip.0": "se",
+    "decoder.0": "sk(start=identity)",
+    "decoder.1": "ran(start=identity)",
+}
+
+
+def test_what_takes_the_place_of_a_convolution_or_goes_around_a_block(
+    unet: type[nn.Module], make_architecture: Make, tmp_path: Path
+) -> None:
+    said = write_trainers(Subject(make_architecture(REPLACING)), tmp_path / "best_nnunet.py")
+    assert "PlainConvUNet equal to the bit" in said
+
+    text = (tmp_path / "best_nnunet.py").read_text(encoding="utf-8")
+    assert 'part="convolution")' in text
+    assert 'part="convolution", around=True)' in text
+    assert 'part="block", around=True)' in text
+    write_trainers(Subject(make_architecture({"skip.0": "se"})), tmp_path / "simple.py")
+    assert "PlacedInstead" not in (tmp_path / "simple.py").read_text(encoding="utf-8"), "where nothing needs it"
+
+
+@pytest.mark.parametrize("name", ["PlainConvUNet", "ResidualEncoderUNet"])
+@pytest.mark.parametrize("part", ["convolution", "block"])
+def test_the_part_of_a_planned_network_is_the_one_that_a_search_replaces(
+    part: str, name: str, unet: type[nn.Module]
+) -> None:
+    asked = AskedNetwork("nnunet", name, {"n_stages": 3, "features_per_stage": (4, 8, 8), "strides": (1, 2, 2)})
+    found = {str(site.location): site for site in look_at(asked, 1, 2).network.found if site.block}
+    network = build_fresh(asked, 1, 2, seed=0)
+    entering = {}
+
+    def make(place: str) -> Callable[[int, int, int], nn.Module]:
+        def scale(_: int, block_channels: int, __: int) -> nn.Module:
+            entering[place] = block_channels
+            return Scale(1.0)
+
+        return scale
+
+    attend(network, {place: PlacedInstead(make(place), part=part, around=True) for place in found})
+    replaced = {name for name, module in network.named_modules() if "forward" in vars(module)}
+    assert replaced == {site.block if part == "block" else site.convolution for site in found.values()}
+    assert entering == {place: site.block_channels for place, site in found.items()}
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("part", ["convolution", "block"])
+def test_a_planned_network_without_the_part_is_refused(part: str, unet: type[nn.Module]) -> None:
+    """Each of its stages is one convolution, which halves the map."""
+    with pytest.raises(ValueError, match=f"nnU-Net planned no {part} at encoder.1 that keeps the size of its map"):
+        attend(planned(unet, "PlainConvUNet"), {"encoder.1": PlacedInstead(lambda *_: Scale(1.0), part=part)})
+
+
+def test_a_convolution_that_is_replaced_trains_no_more_and_comes_back(unet: type[nn.Module]) -> None:
+    network = planned(unet, "PlainConvUNet", n_conv_per_stage=2)
+    keys, images = list(network.state_dict()), torch.randn(2, 1, 32, 32)
+    n_parameters = len(list(network.parameters()))
+    with torch.no_grad():
+        before = network(images)
+    attend(network, {"encoder.1": PlacedInstead(lambda c, *_: nn.Conv2d(c, c, 3, padding=1, bias=False))})
+    assert len(list(network.parameters())) == n_parameters, "one idle, one new"
+    assert {*keys} < {*network.state_dict()}
+    assert not torch.equal(network(images)[0], before[0])
+
+    assert remove_modules(network)
+    with torch.no_grad():
+        assert all(torch.equal(one, other) for one, other in zip(network(images), before, strict=True))
+    assert {*network.state_dict()} == {*keys}
+
+
 def test_attention_that_differs_is_not_written(
     unet: type[nn.Module], make_architecture: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,13 +254,9 @@ def test_attention_that_differs_is_not_written(
     ("placed", "problems"),
     [
         ({}, ["nnunet: this placement has no attention, and the baseline is nnU-Net's own trainer"]),
-        (
-            {"encoder.0": "dcn", "decoder.1": "ran"},
-            ["nnunet: encoder.0: dcn takes a convolution's place", "nnunet: decoder.1: ran goes around a block"],
-        ),
         ({"bottleneck": "tam"}, ["nnunet: bottleneck: tam looks at the frames of a clip"]),
     ],
-    ids=["none", "replacing", "clips"],
+    ids=["none", "clips"],
 )
 def test_what_cannot_stand_in_a_planned_network_is_refused(
     placed: dict[str, str], problems: list[str], make_architecture: Make, tmp_path: Path
@@ -295,7 +366,7 @@ def test_nnunet_plans_trains_and_predicts_with_it(make_architecture: Make, tmp_p
     pytest.importorskip("nnunetv2", reason="needs pip install nnunetv2")
     raw, trainers = tmp_path / "raw", tmp_path / "trainers"
     _toy(raw / f"Dataset{DATASET}_Toy")
-    architecture = make_architecture({**MIXED, "decoder.1": "hard"})
+    architecture = make_architecture({**MIXED, "encoder.0": "dcn", "decoder.1": "hard", "decoder.2": "ran"})
     trainers.mkdir()
     write_trainers(Subject(architecture), trainers / "best_nnunet.py")
     (trainers / "short.py").write_text(SHORT.format(trainer=trainer_name(architecture)), encoding="utf-8")
@@ -323,7 +394,7 @@ def test_nnunet_plans_trains_and_predicts_with_it(make_architecture: Make, tmp_p
     attended, plain = kept["ShortAttention"]["network_weights"], kept["ShortBaseline"]["network_weights"]
     assert [name for name in attended if not name.startswith("nas_attention.")] == list(plain)
     assert {name.split(".")[1] for name in attended if name not in plain} == {
-        "encoder_1", "bottleneck", "skip_0", "decoder_0", "decoder_1",
+        "encoder_0", "encoder_1", "bottleneck", "skip_0", "decoder_0", "decoder_1", "decoder_2",
     }  # fmt: skip
     assert all(len(one["logging"]["train_losses"]) == 2 for one in kept.values())
     assert all(np.isfinite(one["logging"]["train_losses"]).all() for one in kept.values())

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from nas_attn.analysis.claimed import claimed_row
 from nas_attn.analysis.rank import cost_of
-from nas_attn.analysis.result import RankedPlacement, Ranking
+from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.latencies import Latency
 
 _APART = 0.1
-"""Of the baseline's cost: what latency and MACs differ by where that is worth a word."""
+"""Of the baseline's cost: what latency and MACs, or two placements, differ by where that is worth a word."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,44 @@ def cost_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> float | Non
     base = None if ranking.plain is None else cost_of(ranking.plain, cost)
     value = cost_of(row, cost)
     return None if value is None or not base else value / base
+
+
+def as_good_for_less(row: RankedPlacement, ranking: Ranking, worth: float) -> RankedPlacement | None:
+    """The cheapest placement that is as good as another within what matters; None where none is clearly cheaper.
+
+    It is shown to be better than the baseline, not distinguishable from the first of the ranking, expected to gain
+    less by no more than what matters, and cheaper by a tenth of the baseline's cost or more: by latency where both
+    were timed together with the baseline, or else by the cost that the study weighs.
+
+    Args:
+        row: of the ranking.
+        ranking: with the baseline.
+        worth: smallest gain that matters, in units of IoU.
+    """
+    cost = compared_cost(row, ranking)
+    own = _compared_ratio(row, ranking, cost)
+    if own is None or row.gain is None:
+        return None
+    as_good = [
+        (ratio, one.rank, one)
+        for one in ranking.rows
+        if one.better_than_plain is Versus.BETTER and one.tied_with_best
+        if one.gain is not None and one.gain >= row.gain - worth
+        if (ratio := _compared_ratio(one, ranking, cost)) is not None and ratio <= own - _APART
+    ]
+    return min(as_good, default=(0.0, 0, None))[2]
+
+
+def compared_cost(row: RankedPlacement, ranking: Ranking) -> str:
+    """By which cost others are cheaper than a row: latency where it was timed, or else what the study weighs."""
+    return ranking.cost if ranking.latency_of(row) is None else "latency"
+
+
+def _compared_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> float | None:
+    if cost == "latency" and ranking.latencies is not None:
+        timed = ranking.latency_of(row)
+        return None if timed is None else timed.ratio
+    return cost_ratio(row, ranking, cost)
 
 
 def disagreements(ranking: Ranking) -> tuple[Disagreement, ...]:

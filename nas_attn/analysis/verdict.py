@@ -15,7 +15,7 @@ import numpy as np
 
 from nas_attn.analysis.claimed import claimed_row, verification_of
 from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
-from nas_attn.analysis.cost_ratios import cost_ratio
+from nas_attn.analysis.cost_ratios import as_good_for_less, compared_cost, cost_ratio
 from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.formats import cost_values
@@ -133,6 +133,14 @@ class StudyVerdict:
     def verified(self) -> bool | None:
         """The placement's gain was confirmed; None where it was not verified."""
         return None if self.verification is None else self.verification.verdict is Verdict.CONFIRMED
+
+    @cached_property
+    def as_good_for_less(self) -> RankedPlacement | None:
+        """What is as good as the placement within what matters and clearly cheaper; None where nothing is, or no
+        placement is better."""
+        if self.answer is not Decision.BETTER or self.row is None:
+            return None
+        return as_good_for_less(self.row, self.ranking, self.worth)
 
     @property
     def measured(self) -> Comparison | None:
@@ -339,10 +347,24 @@ def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) ->
         "cost": ranking.cost,
         "cost_ratio": None if row is None else cost_ratio(row, ranking, ranking.cost),
         **cost_values(row, ranking),
+        "as_good_for_less": _alternative(verdict),
         **{f"baseline_{name}": value for name, value in _baseline_costs(ranking).items()},
         "sentences": list(sentences),
     }
     return json.dumps(written, indent=2, allow_nan=False)
+
+
+def _alternative(verdict: StudyVerdict) -> dict[str, object] | None:
+    """What is as good and cheaper; its cost by the name of that by which it is."""
+    row, one, ranking = verdict.row, verdict.as_good_for_less, verdict.ranking
+    if row is None or one is None:
+        return None
+    return {
+        "placement_id": one.placement.id,
+        "gain_points": _points(one.gain),
+        "cost": compared_cost(row, ranking),
+        **cost_values(one, ranking),
+    }
 
 
 def _baseline_costs(ranking: Ranking) -> dict[str, object]:

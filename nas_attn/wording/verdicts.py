@@ -9,15 +9,17 @@ from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict
 from nas_attn.commands import command
 from nas_attn.wording.convergence import changed
+from nas_attn.wording.costs import cost_text
 from nas_attn.wording.detection import sight_sentence
 from nas_attn.wording.numbers import counted, duration, points, size
 from nas_attn.wording.placements import in_words
-from nas_attn.wording.rankings import measured, ranking_verdict
+from nas_attn.wording.rankings import gained, measured, ranking_verdict
 from nas_attn.wording.verifications import verdict_sentence
 
 
 def answer_text(verdict: StudyVerdict) -> str:
-    """The answer, in one to three sentences: what was verified comes before what was only searched.
+    """The answer, in one to four sentences: what was verified comes before what was only searched, and what is as
+    good for less comes last.
 
     Args:
         verdict: of a study.
@@ -27,8 +29,8 @@ def answer_text(verdict: StudyVerdict) -> str:
     if verdict.reason is Open.NOT_CONVERGED:
         return " ".join((_too_short(verdict), *_verified(verdict)))
     if verdict.verification is None:
-        return ranking_verdict(verdict.ranking)
-    return " ".join((*_verified(verdict), *_withdrawn(verdict)))
+        return " ".join((ranking_verdict(verdict.ranking), *_for_less(verdict)))
+    return " ".join((*_verified(verdict), *_withdrawn(verdict), *_for_less(verdict)))
 
 
 def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
@@ -91,6 +93,15 @@ def _why(curve: Convergence | None) -> str:
 def _verified(verdict: StudyVerdict) -> Iterator[str]:
     if verdict.verification is not None:
         yield verdict_sentence(verdict.verification)
+
+
+def _for_less(verdict: StudyVerdict) -> Iterator[str]:
+    """What is as good and cheaper, where anything is."""
+    if (row := verdict.as_good_for_less) is not None:
+        yield (
+            f"As good within the {size(verdict.worth)} points that matter, and cheaper: "
+            f"{in_words(row.placement)}, expected gain {gained(row)} for {cost_text(row, verdict.ranking)}."
+        )
 
 
 def _withdrawn(verdict: StudyVerdict) -> Iterator[str]:

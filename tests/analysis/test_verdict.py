@@ -17,6 +17,7 @@ from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
+from nas_attn.latencies import Latency, LatencyTable
 from nas_attn.record import PROBE, Cost, Role, TrialRecord
 from nas_attn.wording.verdicts import answer_sentences, answer_text
 
@@ -221,7 +222,7 @@ def test_the_object_has_what_programs_need(study: Make) -> None:
         "study", "verdict", "reason", "placement_id", "placement", "gain_points", "measured_points", "low", "high",
         "largest_possible_gain_points", "worth_points", "confidence", "verified", "converged", "metric",
         "cost", "cost_ratio", "macs", "parameters", "latency_ms", "latency_ratio", "batch_latency_ratio",
-        "baseline_macs", "baseline_parameters", "baseline_latency_ms", "sentences",
+        "baseline_macs", "baseline_parameters", "baseline_latency_ms", "as_good_for_less", "sentences",
     }  # fmt: skip
 
 
@@ -239,6 +240,68 @@ def test_the_object_has_the_costs_of_the_placement_and_the_baseline(study: Make,
     assert (told["cost"], told["cost_ratio"], told["macs"]) == ("macs", 1.5, 1500)
     assert (told["baseline_macs"], told["baseline_parameters"], told["baseline_latency_ms"]) == (1000, 100, 2.0)
     assert told["latency_ratio"] is None, "they were not timed together"
+
+
+GAINS = (0.0, 0.05, 0.0495, 0.0493, 0.03)
+"""Of the baseline and four placements; the third and the fourth are as good as the second."""
+RATIOS = (1.0, 1.6, 1.55, 1.2, 1.05)
+
+
+@pytest.fixture
+def alike(record: Make, numbered: Make) -> Callable[..., StudyVerdict]:
+    """The verdict of runs that scatter by a tenth of a point, and of latencies by the baseline's."""
+
+    def make(worth: float = 0.005, ratios: Sequence[float] | None = RATIOS, cost: str = "macs") -> StudyVerdict:
+        draw = np.random.default_rng(0)
+        records = [
+            record(
+                len(GAINS) * seed + number, numbered(number), seed,
+                0.8 + gain + 0.001 * float(draw.standard_normal()), macs=int(1000 * RATIOS[number]),
+            )
+            for seed in range(5)
+            for number, gain in enumerate(GAINS)
+        ]  # fmt: skip
+        single = {numbered(n).id: Latency(2 * ratio, ratio, ratio, ratio) for n, ratio in enumerate(ratios or ())}
+        table = LatencyTable("cpu: x, 1 thread", 32, 32, 8, 40, single, single) if ratios else None
+        return verdict_of(records, ranking=rank(records, cost=cost, latencies=table), worth=worth)
+
+    return make
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_what_is_as_good_and_clearly_cheaper_is_told(
+    timed: bool, alike: Callable[..., StudyVerdict], numbered: Make
+) -> None:
+    """By latency, or by the study's cost where nothing was timed."""
+    verdict = alike(ratios=RATIOS if timed else None)
+    assert verdict.row is not None
+    assert verdict.row.placement == numbered(1)
+    cheaper = verdict.as_good_for_less
+    assert cheaper is not None
+    assert cheaper.placement == numbered(3)
+
+    text = answer_text(verdict)
+    assert "As good within the 0.5 points that matter, and cheaper: " in text
+    assert text.endswith("1.20x latency, 1.20x MACs." if timed else "1.20x MACs.")
+    told = json.loads(verdict_json("s", verdict, ()))["as_good_for_less"]
+    assert (told["placement_id"], told["cost"]) == (numbered(3).id, "latency" if timed else "macs")
+
+
+def test_what_gains_less_or_is_hardly_cheaper_is_no_alternative(
+    alike: Callable[..., StudyVerdict], numbered: Make
+) -> None:
+    """At a worth of three points the fourth is distinguishable from the first all the same."""
+    cheaper = alike(worth=0.03).as_good_for_less
+    assert cheaper is not None
+    assert cheaper.placement == numbered(3)
+    hardly = alike(ratios=(1.0, 1.3, 1.25, 1.21, 1.05))
+    assert hardly.as_good_for_less is None
+    assert json.loads(verdict_json("s", hardly, ()))["as_good_for_less"] is None
+    assert alike(worth=0.0001).as_good_for_less is None
+
+
+def test_where_nothing_is_better_nothing_is_as_good(study: Make) -> None:
+    assert verdict_of(study(), worth=0.02).as_good_for_less is None
 
 
 def test_of_costs_that_are_not_known_the_object_has_null(record: Make, numbered: Make) -> None:

@@ -195,11 +195,17 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
         command("rank", study, storage=storage),
         command("verify", study, storage=storage),
         command("report", study, o="report.html", storage=storage),
-        command("export", study, pick="knee", o="best.yaml", storage=storage),
+        command("export", study, pick=_other_pick(result), o="best.yaml", storage=storage),
         command("train", result.best, data=resolved.request.data, against_plain=_takes_attention(result)),
         command("dashboard", study, storage=storage),
     ):
         console.print(f"  {following}", soft_wrap=True)
+
+
+def _other_pick(result: StudyResult) -> str:
+    """Which placement to export in place of the best: what is as good for less, else the front's knee."""
+    cheaper = result.answer.as_good_for_less
+    return "knee" if cheaper is None else f"id:{cheaper.placement.id}"
 
 
 def _takes_attention(result: StudyResult) -> bool:

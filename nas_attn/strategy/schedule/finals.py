@@ -100,27 +100,24 @@ class Finals:
         runs = [record for record in (*records, *pending) if self.holds(record)]
         course = _Course.of(records, runs, space.plain, ladder[-1])
 
-        def candidate(*, contends: bool) -> Placement | None:
+        def chosen(*, contending: bool) -> Placement | None:
             evidence = self.screened([record for record in screening if record.budget == ladder[-1]])
             following = next(_candidates(evidence, screening, course, ladder, space, cost), None)
-            if following is None or not contends or len(course.members) < LEAST_FIELD:
+            if following is None or not contending or len(course.members) < LEAST_FIELD:
                 return following
             return following if _contends(evidence, following, course.members[0], worth) else None
 
-        n_finalists = n_places(n_trials) - 1
-        if len(course.seeds) == 1 and len(course.members) < n_finalists:
-            chosen = candidate(contends=self.early)
-            if chosen is not None:
-                return self._evaluation(chosen, ladder[-1], course.seeds[0])
+        lacks_members = len(course.members) < n_places(n_trials) - 1
+        if lacks_members and len(course.seeds) == 1 and (member := chosen(contending=self.early)):
+            return self._evaluation(member, ladder[-1], course.seeds[0])
         members = course.members if len(course.seeds) <= FURTHER_SEEDS else course.undecided()
         for seed in course.seeds:
             for member in members:
                 if (member, seed) not in course.begun:
                     return self._evaluation(member, ladder[-1], seed)
-        if self.early and len(course.seeds) == FURTHER_SEEDS and len(course.members) < n_finalists:
-            chosen = candidate(contends=False)
-            if chosen is not None:
-                return self._evaluation(chosen, ladder[-1], course.seeds[0])
+        have_all_seeds = len(course.seeds) == FURTHER_SEEDS
+        if lacks_members and self.early and have_all_seeds and (member := chosen(contending=False)):
+            return self._evaluation(member, ladder[-1], course.seeds[0])
         following = 1 + max((record.seed for record in (*records, *pending)), default=-1)
         return self._evaluation(space.plain, ladder[-1], following)
 

@@ -29,10 +29,10 @@ PRIOR_LOG_SDS = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
 effects: without a prior these might be all or nothing."""
 WIDE_LOG_SD = 4.0
 _MOST_LOG = 9.0
-_FAR_MORE = 2.0
-"""Variance of scores beyond which few of them lie far from all others."""
-_WHERE_SPREAD = {"kind": 1.0, "location": 1.0, "pair": 1.0, "noise": -1.0}
-"""Powers of that variance by which the second climb begins elsewhere."""
+_ELSEWHERE = math.exp(2)
+"""Factor by which the second climb begins elsewhere, at least: or else the variance of the scores."""
+_POWERS = {"kind": 1.0, "location": 1.0, "pair": 1.0, "noise": -1.0}
+"""Of that factor, by which the variances of these parts are multiplied."""
 _ROWS_AT_ONCE = 256
 
 
@@ -303,9 +303,9 @@ def likeliest_variances(
     """Those that make the scores most likely, with a wide prior around the usual ones.
 
     The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
-    explains, another one can, too, and changing one after another ends far from the top. Where scores vary far
-    more than they usually do, it has two tops, and a climb from the usual variances ends on the one where all of
-    that is noise: another one starts where attentions explain it.
+    explains, another one can, too, and changing one after another ends far from the top. It may have two tops,
+    most of all where few runs lie far from all others, and a climb from the usual variances ends on the one where
+    all of that is noise: another one starts where attentions explain it.
 
     Args:
         kernels: of the scores.
@@ -327,10 +327,8 @@ def likeliest_variances(
         return value + float(away @ away) / 2, slope + away / sds
 
     bounds = [(log - _MOST_LOG, log + _MOST_LOG) for log in centre]
-    starts = [centre]
-    spread = float(scores.var(0).sum()) / draws
-    if spread > _FAR_MORE:
-        starts.append(centre + [math.log(spread) * _WHERE_SPREAD.get(name, 0.0) for _, name in parts])
+    elsewhere = math.log(max(float(scores.var(0).sum()) / draws, _ELSEWHERE))
+    starts = [centre, centre + [elsewhere * _POWERS.get(name, 0.0) for _, name in parts]]
     climbs = [
         scipy.optimize.minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=bounds) for start in starts
     ]

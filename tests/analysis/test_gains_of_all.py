@@ -52,3 +52,18 @@ def test_what_few_placements_all_gain_is_expected_of_them(
     expected = [row.gain for row in rank(records).rows if not row.is_plain]
 
     assert expected == pytest.approx([gain] * number, abs=0.15 * gain)
+
+
+@pytest.mark.parametrize("number", [5, 8])
+def test_a_gain_of_twice_the_noise_is_not_taken_for_noise(record: Make, numbered: Make, number: int) -> None:
+    """It is shrunken, as all that is expected is."""
+    random = np.random.default_rng(0)
+    records = []
+    for row, seed in np.ndindex(number + 1, 5):
+        placement = numbered(SINGLE[row - 1] if row else 0)
+        iou = 0.8 + (0.002 if row else 0.0) + 0.001 * random.standard_normal()
+        records.append(record(len(records), placement, seed, iou))
+
+    expected = [row.gain for row in rank(records).rows if not row.is_plain]
+
+    assert expected == pytest.approx([0.002] * number, abs=0.001)

@@ -47,6 +47,7 @@ class Played:
 
     Args:
         claimed: placements that were said to be better than the plain U-Net, each with its true gain.
+        answered: true gain of what the answer says is better; None where it does not say so.
         leader_gain: true gain of the first of the ranking; of the plain U-Net 0.
         reported: what was said of it.
         interval: of its measured difference; None where the plain U-Net leads.
@@ -61,6 +62,7 @@ class Played:
     """
 
     claimed: tuple[float, ...]
+    answered: float | None
     leader_gain: float
     reported: float
     interval: Interval | None
@@ -93,6 +95,9 @@ def play(world: World, number: int, trials: int, *, verify: bool = False, stop: 
     claims = [row for row in ranking.rows if row.better_than_plain is Versus.BETTER]
     return Played(
         claimed=tuple(100 * truth.gain(row.placement) for row in claims),
+        answered=None
+        if verdict.answer is not Decision.BETTER or verdict.row is None
+        else 100 * truth.gain(verdict.row.placement),
         leader_gain=100 * truth.gain(leader.placement),
         reported=100 * (leader.gain or 0.0),
         interval=None if leader.is_plain else leader.delta_interval,
@@ -137,6 +142,7 @@ def summary(world: World, played: Sequence[Played]) -> dict[str, float | int | s
     ]
     figures = {
         "false_claim_rate": [float(any(gain <= 0 for gain in one.claimed)) for one in played],
+        "false_answer_rate": [float(one.answered is not None and one.answered <= 0) for one in played],
         "leader_coverage": covered,
         "bias_points": [one.reported - one.leader_gain for one in played],
         "power": [float(any(gain > 0 for gain in one.claimed)) for one in played],
@@ -274,7 +280,8 @@ def _text(found: dict[str, float | int | str]) -> str:
 
     verified = "".join(f"; {name} {value}" for name, value in found.items() if name.startswith("verify"))
     return (
-        f"{found['world']:18} {found['studies']} studies: false claims {share('false_claim_rate')}, "
+        f"{found['world']:18} {found['studies']} studies: false claims {share('false_claim_rate')} "
+        f"(in the answer {share('false_answer_rate')}), "
         f"leader covered {share('leader_coverage')}, bias {points('bias_points')}, power {share('power')} "
         f"of {share('power_bound')}, gain {points('leader_gain_points')} of {points('best_gain_points')}, "
         f"{found['trials']:.0f} trials, equivalent {share('equivalent_rate')} (falsely "

@@ -67,7 +67,8 @@ class StudyVerdict:
 
     Better is a placement whose interval, by runs that had no say in its choice, lies above 0; once it was
     verified, only what the verification confirms. Equivalent is a space whose best placement gains no more than
-    what matters, with the confidence of the intervals. A study whose runs are too short claims neither.
+    what matters, with the confidence of the intervals: also where a gain above 0 is shown, which then is less than
+    what matters, or luck, unless verification confirms it. A study whose runs are too short claims neither.
 
     Args:
         ranking: of the study.
@@ -95,10 +96,10 @@ class StudyVerdict:
         """Better, equivalent or undecided."""
         if self.converged is False or self.ranking.plain is None:
             return Decision.UNDECIDED
-        if self._is_better:
+        within = self.row is not None and self.largest is not None and self.largest <= self.worth
+        if self._is_better and (self.verified or not within):
             return Decision.BETTER
-        within = self.largest is not None and self.largest <= self.worth
-        return Decision.EQUIVALENT if within and self.row is not None else Decision.UNDECIDED
+        return Decision.EQUIVALENT if within else Decision.UNDECIDED
 
     @property
     def reason(self) -> Open | None:

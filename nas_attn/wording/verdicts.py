@@ -134,7 +134,8 @@ def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:
         runs, seconds = verdict.further_runs, verdict.run_seconds
         time = f", {duration(runs * seconds)} of one worker" if seconds else ""
         yield f"About {counted(runs, 'more trial')} like those so far would decide{time}: search on with --trials."
-    if verdict.verification is None and verdict.row is not None and verdict.row.better_than_plain is Versus.BETTER:
+    claimed = verdict.row is not None and verdict.row.better_than_plain is Versus.BETTER
+    if claimed and verdict.verification is None and verdict.answer is not Decision.EQUIVALENT:
         yield f"Verify it on the test data: '{command('verify', study)}'."
 
 

@@ -15,6 +15,7 @@ from nas_attn.analysis import rank, ranking_json
 from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.noise import Noise, PooledSd
+from nas_attn.analysis.result import Versus
 from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
 from nas_attn.latencies import Latency, LatencyTable
@@ -87,6 +88,22 @@ def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(st
     more = narrow.further_runs
     assert more is not None
     assert f"About {more} more trials" in " ".join(answer_sentences("s", narrow))
+
+
+def test_a_gain_that_is_shown_and_matters_to_nobody_is_no_answer(
+    study: Make, numbered: Make, record: Make
+) -> None:
+    """A gain of two points where five matter, until it is verified."""
+    records = study(gain=0.02)
+    verdict = verdict_of(records, worth=0.05)
+    assert verdict.row is not None
+    assert verdict.row.better_than_plain is Versus.BETTER
+    assert verdict.answer is Decision.EQUIVALENT
+    assert verdict.winner is verdict.ranking.plain
+    assert "verify" not in " ".join(answer_sentences("s", verdict))
+
+    confirmed = verified(records, numbered(1), 0.02, record)
+    assert verdict_of(records, [confirmed], worth=0.05).answer is Decision.BETTER
 
 
 def test_a_search_that_ended_since_nothing_gains_what_matters_tells_no_lower_bound(study: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -28,7 +29,8 @@ PRIOR_LOG_SDS = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
 """Of each part's variance, and of a gain. Single runs cannot tell a rest from noise, nor a single seed luck from
 effects: without a prior these might be all or nothing."""
 WIDE_LOG_SD = 4.0
-_MOST_LOG = 9.0
+_MOST_LOG, _MOST_SDS = 9.0, 6.0
+"""How far from the usual ones the logarithms of variances may lie, and in standard deviations of their prior."""
 _ELSEWHERE = math.exp(2)
 """Factor by which the second climb begins elsewhere, at least: or else the variance of the scores."""
 _POWERS = {"kind": 1.0, "location": 1.0, "pair": 1.0, "noise": -1.0}
@@ -326,14 +328,16 @@ def likeliest_variances(
         value, slope = _surprise_and_slope(tried, parts, kernels, scores, draws, known)
         return value + float(away @ away) / 2, slope + away / sds
 
-    bounds = [(log - _MOST_LOG, log + _MOST_LOG) for log in centre]
+    reach = np.minimum(_MOST_LOG, _MOST_SDS * sds)
+    bounds = list(zip(centre - reach, centre + reach, strict=True))
     elsewhere = math.log(max(float(scores.var(0).sum()) / draws, _ELSEWHERE))
     starts = [centre, centre + [elsewhere * _POWERS.get(name, 0.0) for _, name in parts]]
-    climbs = [
-        scipy.optimize.minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=bounds) for start in starts
-    ]
-    found = min(climbs, key=lambda climb: float(climb.fun))
-    return _with(usual, parts, np.exp(found.x).tolist())
+    tops: list[tuple[float, list[float]]] = []
+    for start in starts:
+        with suppress(np.linalg.LinAlgError):  # a step to where numbers are too far apart to be added
+            climb = scipy.optimize.minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=bounds)
+            tops.append((float(climb.fun), np.exp(climb.x).tolist()))
+    return _with(usual, parts, min(tops)[1]) if tops else usual
 
 
 def _value(variances: Variances, part: _Part) -> float:

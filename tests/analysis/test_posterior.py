@@ -187,6 +187,24 @@ def test_variances_of_rungs_without_runs_are_the_usual_ones() -> None:
     assert found.noise != usual.noise
 
 
+@pytest.mark.parametrize("broken", ["the second", "both"])
+def test_a_climb_to_where_numbers_are_too_far_apart_is_left_out(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, usual = runs_of(12), Variances()
+    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
+    original = effect_model._surprise_and_slope
+
+    def fails(tried: Variances, *others: Any) -> Any:
+        if broken == "both" or tried.noise == pytest.approx(usual.noise / effect_model._ELSEWHERE):
+            raise np.linalg.LinAlgError
+        return original(tried, *others)
+
+    monkeypatch.setattr(effect_model, "_surprise_and_slope", fails)
+    left = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
+    assert left == usual if broken == "both" else left.noise == pytest.approx(found.noise, rel=0.01)
+
+
 @pytest.fixture(scope="module")
 def two_rungs(numbered: Make) -> Callable[..., tuple[Any, ...]]:
     """Nine of ten runs are short ones, with little noise, that show the effects times a gain and their own."""

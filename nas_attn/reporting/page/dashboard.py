@@ -25,7 +25,7 @@ from nas_attn.wording.verdicts import answer_text
 _MOST_POINTS = 300
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~!&]")
 _HEIGHT = 450  # of the dashboard's cards; what is higher is cut off
-_TITLE, _TITLE_AND_LEGEND = 48, 116  # pixels above a chart; a legend has four lines on a narrow screen
+_TITLE, _TITLE_AND_LEGEND = 48, 148  # pixels above a chart; a legend has five lines on a narrow screen
 _AXIS_TITLE, _MOST_TICKS = 12, 7
 _NAME_LETTERS, _NAME_SIZE = 18, 11
 

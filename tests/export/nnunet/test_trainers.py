@@ -366,7 +366,7 @@ def test_nnunet_plans_trains_and_predicts_with_it(make_architecture: Make, tmp_p
     pytest.importorskip("nnunetv2", reason="needs pip install nnunetv2")
     raw, trainers = tmp_path / "raw", tmp_path / "trainers"
     _toy(raw / f"Dataset{DATASET}_Toy")
-    architecture = make_architecture({**MIXED, "encoder.0": "dcn", "decoder.1": "hard", "decoder.2": "ran"})
+    architecture = make_architecture({**MIXED, "encoder.0": "dcn", "encoder.1": "ran", "decoder.1": "hard"})
     trainers.mkdir()
     write_trainers(Subject(architecture), trainers / "best_nnunet.py")
     (trainers / "short.py").write_text(SHORT.format(trainer=trainer_name(architecture)), encoding="utf-8")
@@ -394,7 +394,7 @@ def test_nnunet_plans_trains_and_predicts_with_it(make_architecture: Make, tmp_p
     attended, plain = kept["ShortAttention"]["network_weights"], kept["ShortBaseline"]["network_weights"]
     assert [name for name in attended if not name.startswith("nas_attention.")] == list(plain)
     assert {name.split(".")[1] for name in attended if name not in plain} == {
-        "encoder_0", "encoder_1", "bottleneck", "skip_0", "decoder_0", "decoder_1", "decoder_2",
+        "encoder_0", "encoder_1", "bottleneck", "skip_0", "decoder_0", "decoder_1",
     }  # fmt: skip
     assert all(len(one["logging"]["train_losses"]) == 2 for one in kept.values())
     assert all(np.isfinite(one["logging"]["train_losses"]).all() for one in kept.values())

@@ -94,15 +94,18 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
 
 
 def _point(kind: AttentionKind, module: nn.Module, found: FoundSite) -> str:
-    """Where a module goes: behind the location's feature, in the place of its convolution, or around its block.
-
-    What fades in from the convolution needs it, and goes around it.
-    """
-    if kind.family is Family.BLOCK:
-        return str(HookPoint(found.block, way=Way.AROUND))
-    if kind.family is not Family.CONVOLUTION:
+    """Where a module goes: behind the location's feature, in the place of its convolution, or around a part."""
+    way = way_of(kind, module)
+    if way is Way.BEHIND:
         return found.at
-    return str(HookPoint(found.convolution, way=Way.AROUND if isinstance(module, Fade) else Way.INSTEAD))
+    return str(HookPoint(found.block if kind.family is Family.BLOCK else found.convolution, way=way))
+
+
+def way_of(kind: AttentionKind, module: nn.Module) -> Way:
+    """How a module of a kind goes in. What fades in from a convolution needs it, and goes around it."""
+    if not kind.replaces:
+        return Way.BEHIND
+    return Way.AROUND if kind.family is Family.BLOCK or isinstance(module, Fade) else Way.INSTEAD
 
 
 def attention_modules(module: nn.Module) -> dict[str, nn.Module]:

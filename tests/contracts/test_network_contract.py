@@ -8,26 +8,19 @@ import pytest
 from torch import nn
 
 from nas_attn.cli.main import main
-from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.discovery import look_at
 from nas_attn.study.setup.find import open_study
-from tests.models.discovery.test_sites import NETWORKS, installed
+from tests.models.discovery.test_sites import ANY_NETWORK, installed
 from tests.searching import search_here
 
-QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18", "monai:UNet", "nnunet:PlainConvUNet")
-"""One network of each family."""
 
-
-@pytest.mark.parametrize(
-    "text", [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in NETWORKS if one not in QUICK)]
-)
+@pytest.mark.parametrize("text", ANY_NETWORK)
 def test_a_stopped_search_in_a_network_of_any_family_goes_on(
     text: str, small_unet: type[nn.Module], one_thread: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     search_here(monkeypatch, n_train=2, n_val=2, name="CPU_THEIRS_SYNTHETIC")
-    asked = AskedNetwork.parse(text) if "small" in text else installed(text)
-    side = max(16, look_at(asked, 3, 3).network.least_size)
+    side = max(16, look_at(installed(text), 3, 3).network.least_size)
 
     def search(study: str, trials: int) -> None:
         size = ("--image-size", str(side), "--batch-size", "2", "--steps", "2", "--precision", "float32")

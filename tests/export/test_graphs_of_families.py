@@ -14,28 +14,23 @@ from nas_attn.export.agreement import stirred
 from nas_attn.export.onnx_file import write_onnx
 from nas_attn.export.program import write_program
 from nas_attn.export.subject import Subject
-from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.discovery import look_at
 from nas_attn.models.placement import AttentionSpec
 from tests.export.conftest import answers_of
-from tests.models.discovery.test_sites import NETWORKS, installed
+from tests.models.discovery.test_sites import ANY_NETWORK, installed
 
 WRITERS = {"network.onnx": write_onnx, "network.pt2": write_program}
-QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18", "monai:UNet", "nnunet:PlainConvUNet")
-"""One network of each family; tracing all of them takes minutes."""
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("file", WRITERS)
-@pytest.mark.parametrize(
-    "text", [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in NETWORKS if one not in QUICK)]
-)
+@pytest.mark.parametrize("text", ANY_NETWORK)
 def test_a_network_of_any_family_is_written(
     text: str, file: str, small_unet: type[nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if file == "network.onnx":
         pytest.importorskip("onnx", reason="needs pip install 'nas-attn[onnx]'")
-    network = look_at(AskedNetwork.parse(text) if "small" in text else installed(text), 3, 2).network
+    network = look_at(installed(text), 3, 2).network
     gated = [one.location for one in network.found if one.gate][:1]
     placement = network.plain.replace(network.found[0].location, AttentionSpec("se"))
     for location in gated:

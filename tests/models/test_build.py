@@ -38,7 +38,7 @@ def everywhere(network: DescribedNetwork, kind: str, options: tuple[tuple[str, s
 
 @pytest.mark.parametrize("text", ["small_unet:SmallUNet", *NETWORKS])
 def test_a_network_of_any_family_keeps_its_contract(text: str, small_unet: type[nn.Module]) -> None:
-    network = look_at(AskedNetwork.parse(text) if "small" in text else installed(text), 3, 2).network
+    network = look_at(installed(text), 3, 2).network
     plain, attended = network.plain, everywhere(network, "se", IDENTITY)
     alone, with_attention = (fresh_network(network, one, seed=1).eval() for one in (plain, attended))
     side = network.least_size

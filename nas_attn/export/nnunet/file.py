@@ -19,8 +19,10 @@ from nas_attn.export.python.hooks import wants_hooks
 from nas_attn.export.python.imports import import_lines
 from nas_attn.export.python.prose import paragraph
 from nas_attn.export.words import holding_sentence, origin_sentence
-from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.attention import attention_at
+from nas_attn.models.build import way_of
 from nas_attn.models.catalogue import KINDS
+from nas_attn.models.insertion import Way
 from nas_attn.models.kind import Family
 from nas_attn.models.placement import AttentionSpec, Location, Site
 from nas_attn.wording.placements import describe
@@ -206,9 +208,8 @@ def _entry(location: str, spec: AttentionSpec, module: nn.Module, writer: Writer
     second = "block_channels" if kind.family is Family.BLOCK else "gate_channels"
     opening = f'    "{location}": {holder}(lambda channels, {second}, classes: '
     ending = ", gated=True" if kind.needs_gate else ""
-    if kind.replaces:
-        around = kind.family is Family.BLOCK or isinstance(module, Fade)
-        ending = f', part="{kind.family}"{", around=True" if around else ""}'
+    if (way := way_of(kind, module)) is not Way.BEHIND:
+        ending = f', part="{kind.family}"{", around=True" if way is Way.AROUND else ""}'
     return f"{opening}{writer.write(module, '    ', len(opening + ending) + 2)}{ending}),\n"
 
 

@@ -29,7 +29,7 @@ class Placed:
         """Put the module into a network; gives it, and what takes it away."""
         width = network.encoder.output_channels[level]
         module = self.make(width, width, network.decoder.num_classes)
-        block = stage_of(network, stage, level)
+        block = _stage_of(network, stage, level)
         if stage in ("encoder", "bottleneck"):
             return module, block.register_forward_hook(AttendOutput(module, None), with_kwargs=True)
         # What enters a block of the decoder is the up-convolved feature, then the skip.
@@ -61,9 +61,9 @@ class PlacedInstead(Placed):
         Raises:
             ValueError: the location has no such part.
         """
-        width, block = network.encoder.output_channels[level], stage_of(network, stage, level)
+        width, block = network.encoder.output_channels[level], _stage_of(network, stage, level)
         if _convolutions(block)[0].stride != (1, 1):
-            while not hasattr(block, "convs") and not hasattr(block, "blocks"):
+            while isinstance(block, nn.Sequential):
                 block = block[-1]
             block = (block.convs if hasattr(block, "convs") else block.blocks)[-1]
         within = _convolutions(block)
@@ -101,7 +101,7 @@ def attend(network: Any, placed: Mapping[str, Placed]) -> Any:
     return network
 
 
-def stage_of(network: Any, stage: str, level: int) -> Any:
+def _stage_of(network: Any, stage: str, level: int) -> Any:
     """The submodule that gives the feature of a location, and at a skip the one that it enters."""
     if stage in ("encoder", "bottleneck"):
         return network.encoder.stages[level]

@@ -211,9 +211,17 @@ def test_the_places_of_known_networks(text: str) -> None:
     assert network.least_size % network.divisor == 0
 
 
+QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18", "monai:UNet", "nnunet:PlainConvUNet")
+"""One network of each family."""
+ANY_NETWORK = [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in NETWORKS if one not in QUICK)]
+"""For tests that take minutes with all of them."""
+
+
 def installed(text: str) -> AskedNetwork:
-    """The network, where its library is installed."""
+    """The network, where its library is installed; one of a user's own is."""
     asked: Any = AskedNetwork.parse(text)
+    if asked.family not in LIBRARIES:
+        return AskedNetwork.parse(text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # theirs, not ours
         pytest.importorskip(LIBRARIES[asked.family])

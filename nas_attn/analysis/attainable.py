@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,8 @@ from nas_attn.analysis.posterior import Drawn, Posterior
 
 DRAWS = 512
 _MOST_SWEEPS = 20
+_AT_ONCE = 64
+"""Draws that are maximised together."""
 
 
 def best_gains(posterior: Posterior, number: int = DRAWS) -> Array:
@@ -27,27 +31,49 @@ def best_gains(posterior: Posterior, number: int = DRAWS) -> Array:
         return np.zeros(number)
     where = np.array([location for location, _ in posterior.choices])
     groups = [np.flatnonzero(where == location) for location in np.unique(where)]
-    held = posterior.holds_tried
-    return np.array([_best(drawn, held, groups) for drawn in posterior.draws(number, np.random.default_rng(5))])
+    draws, held = posterior.draws(number, np.random.default_rng(5)), posterior.holds_tried
+    found = []
+    while some := list(islice(draws, _AT_ONCE)):
+        found.append(_best(some, held, groups))
+    return np.concatenate(found)
 
 
-def _best(drawn: Drawn, held: Array, groups: list[NDArray[np.int64]]) -> float:
-    tried = drawn.of_held(held)
-    starts = (np.zeros(len(drawn.singles)), held[int(np.argmax(tried))])
-    climbed = max(_climbed(start, drawn.singles, drawn.pairs, groups) for start in starts)
-    return max(0.0, climbed, float((tried + drawn.rests).max()))
+def _best(draws: list[Drawn], held: Array, groups: list[NDArray[np.int64]]) -> Array:
+    """Of each of d draws, (d,)."""
+    singles = np.stack([drawn.singles for drawn in draws])
+    pairs = np.stack([drawn.pairs for drawn in draws])
+    tried = np.stack([drawn.of_held(held) for drawn in draws])
+    with_rests = tried + np.stack([drawn.rests for drawn in draws])
+    starts = (np.zeros_like(singles), held[tried.argmax(1)])
+    climbed = [_climbed(start, singles, pairs, groups) for start in starts]
+    best: Array = np.maximum.reduce([*climbed, with_rests.max(1)])
+    return best.clip(min=0)
 
 
-def _climbed(start: Array, singles: Array, pairs: Array, groups: list[NDArray[np.int64]]) -> float:
-    """The gain that is reached from a placement, (p,) of 0 and 1, by changing one location after the other."""
-    held = start.copy()
+def _climbed(held: Array, singles: Array, pairs: Array, groups: list[NDArray[np.int64]]) -> Array:
+    """The gains that d draws reach from a placement each by changing one location after the other, (d,).
+
+    Args:
+        held: the placements, (d, p) of 0 and 1; changed to those that are reached.
+        singles: what each choice adds, (d, p).
+        pairs: what each two add together, (d, p, p); nothing where both stand at one location.
+        groups: the choices of each location.
+    """
+    beside = (pairs @ held[:, :, None])[:, :, 0]
+    draws = np.arange(len(held))
     for _ in range(_MOST_SWEEPS):
-        before = held.copy()
+        moved = False
         for group in groups:
-            held[group] = 0.0
-            added = singles[group] + pairs[group] @ held
-            best = int(added.argmax())
-            held[group[best]] = float(added[best] > 0)
-        if (held == before).all():
+            added = singles[:, group] + beside[:, group]
+            wanted = np.zeros_like(added)
+            best = added.argmax(1)
+            wanted[draws, best] = added[draws, best] > 0
+            change = wanted - held[:, group]
+            changed = np.flatnonzero(change.any(1))
+            held[:, group] = wanted
+            beside[changed] += (change[changed, None] @ pairs[np.ix_(changed, group)])[:, 0]
+            moved = moved or changed.size > 0
+        if not moved:
             break
-    return float(held @ singles + held @ pairs @ held / 2)
+    gains: Array = (held * (singles + beside / 2)).sum(1)
+    return gains

@@ -128,28 +128,28 @@ class Posterior:
             further: choices that no run holds.
         """
         own = [self.own.draw(generator), self.own.draw_unseen(len(further), generator)]
-        return self._drawn(np.concatenate(own), generator, (*self.choices, *further))
+        return self._drawn(np.concatenate(own), generator, self._design((*self.choices, *further)))
 
     def draws(self, number: int, generator: np.random.Generator) -> Iterator[Drawn]:
         """All effects, from each draw of the own effects' scales as often as from all others."""
+        design = self._design(self.choices)
         for own in self.own.drawn(number, generator):
-            yield self._drawn(own, generator, self.choices)
+            yield self._drawn(own, generator, design)
 
-    def _drawn(self, own: Array, generator: np.random.Generator, choices: tuple[Choice, ...]) -> Drawn:
+    def _design(self, choices: tuple[Choice, ...]) -> _Design:
+        return _Design(choices, self.runs.holds(choices), self._rows)
+
+    def _drawn(self, own: Array, generator: np.random.Generator, design: _Design) -> Drawn:
         """One draw, given the own effects: one from the prior, corrected by what the runs say of its difference to
         them (Matheron's rule; Wilson et al. 2020, arXiv:2002.09309, eq. 7)."""
-        held, here = self.runs.holds(choices), slice(len(self.choices))
-        design = _Design(
-            held, np.array([code for _, code in choices], dtype=np.int64), _apart(choices), self._rows
-        )
-        n_locations = self.runs.n_locations
+        held, here, n_locations = design.held, slice(len(self.choices)), self.runs.n_locations
         terms = design.drawn(self.variances, n_locations, generator)
         shown = self.gains * (design.sums(terms) + self._beside(design, generator)) + self._noise(held, generator)
         white = self.white - self.held @ own[here] - solve(self.factor, shown)
         pull = self.gains * solve(self.factor, white, transposed=True)
         terms = design.corrected(terms, self.variances, n_locations, pull)
         rests = terms.rests * self.tried.any(1)
-        return Drawn(choices, terms.kinds[design.kinds] + own, terms.pairs, rests, self.tried)
+        return Drawn(design.choices, terms.kinds[design.kinds] + own, terms.pairs, rests, self.tried)
 
     def _beside(self, design: _Design, generator: np.random.Generator) -> Array:
         """Luck with seeds, and what the images give, as the top shows them, drawn, (n,)."""
@@ -239,16 +239,26 @@ class _Design:
     """Which terms n runs hold.
 
     Args:
-        held: which choices, (n, p).
-        kinds: attention of each choice, (p,).
-        apart: which choices stand at different locations, (p, p) of 0 and 1.
+        choices: p attentions with their locations.
+        held: which of them, (n, p).
         rows: which placement, (n,).
     """
 
+    choices: tuple[Choice, ...]
     held: Array
-    kinds: Numbers
-    apart: Array
     rows: Numbers
+
+    @cached_property
+    def kinds(self) -> Numbers:
+        """Attention of each choice, (p,)."""
+        return np.array([code for _, code in self.choices], dtype=np.int64)
+
+    @cached_property
+    def apart(self) -> Array:
+        """Which choices stand at different locations, (p, p) of 0 and 1."""
+        where = np.array([location for location, _ in self.choices], dtype=np.int64)
+        apart: Array = (where[:, None] != where).astype(float)
+        return apart
 
     def drawn(self, variances: Variances, n_locations: int, generator: np.random.Generator) -> _Terms:
         """From the prior."""
@@ -276,12 +286,6 @@ class _Design:
             terms.pairs + variances.pair / n_pairs(n_locations) * self.apart * pairs,
             terms.rests + variances.rest * by_row,
         )
-
-
-def _apart(choices: Sequence[Choice]) -> Array:
-    where = np.array([location for location, _ in choices], dtype=np.int64)
-    apart: Array = (where[:, None] != where).astype(float)
-    return apart
 
 
 def _by_group(held: Array, groups: Numbers, variance: float | Array, generator: np.random.Generator) -> Array:

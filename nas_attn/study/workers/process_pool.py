@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import platform
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +20,7 @@ from nas_attn.study.database.watch import Watch
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.blame import CRASH, DEVICE
 from nas_attn.study.workers.death import Death, death_of, n_memory_kills
+from nas_attn.study.workers.forked import start_process
 from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
 from nas_attn.study.workers.turns import Turns
 from nas_attn.study.workers.worker_process import READY, WorkerLog, work
@@ -143,19 +142,12 @@ class ProcessPool(Workers):
         self._workers.clear()
 
     def _start(self, index: int) -> _Worker:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
+        ours, theirs = multiprocessing.Pipe()
         worker_log = self._logs[index] if self._logs else None
-        process = context.Process(target=work, args=(theirs, worker_log, self._sign_seconds), daemon=True)
-        # A worker ignores Ctrl-C from its first instruction: the main process decides what happens then.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
-        try:
-            process.start()
+        try:  # it ignores Ctrl-C: the main process decides what happens then
+            process = start_process(work, theirs, worker_log, self._sign_seconds)
         except OSError as error:
             raise StudyError(f"a worker cannot be started: {error.strerror}; try fewer --workers") from None
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
         theirs.close()
         with suppress(OSError):  # it is already dead, which is found when it is given a task
             ours.send(self._evaluators[index])
@@ -265,7 +257,3 @@ class ProcessPool(Workers):
             if one := self._replace(index, hung):
                 finished.append(one)
         return finished
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,77 @@
+"""Processes for workers: forked from one that has loaded PyTorch, so that they start at once and share it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+
+_PRELOADED = "nas_attn.study.workers.preloaded"
+
+
+def start_process(target: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Call a function in another process, with the environment of this one; it ends with this one.
+
+    On Linux it is forked from a server that has loaded what all workers need, and nothing else: no thread runs
+    there, and no device has been touched. The first process waits for the server, some seconds. Elsewhere each
+    process loads it anew. Ctrl-C is ignored from its first instruction.
+
+    Args:
+        target: what to call; found by its name.
+        arguments: plain values, and ends of pipes.
+    Raises:
+        OSError: no process can be started.
+    """
+    with _ctrl_c_ignored():
+        context = _context()
+    process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+        target=_with_environment, args=(dict(os.environ), target, *arguments), daemon=True
+    )
+    try:
+        if isinstance(context, multiprocessing.context.ForkServerContext):
+            process.start()
+        else:
+            with _ctrl_c_ignored():
+                process.start()
+    except EOFError:
+        raise OSError(0, "the process that workers are forked from has ended") from None
+    return process
+
+
+def _context() -> BaseContext:
+    if sys.platform == "linux":
+        forked = multiprocessing.get_context("forkserver")
+        forked.set_forkserver_preload([_PRELOADED])
+        try:
+            forkserver.ensure_running()
+        except OSError:  # there is no folder for its socket
+            return multiprocessing.get_context("spawn")
+        return forked
+    return multiprocessing.get_context("spawn")
+
+
+def _with_environment(environment: dict[str, str], target: Callable[..., object], *arguments: object) -> None:
+    """Call, with the environment of the process that asked: the server has that of when it was started."""
+    os.environ.clear()
+    os.environ.update(environment)
+    target(*arguments)
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """As a process that is started here inherits it; signals can be set in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,78 @@
+"""Processes for workers: forked from one that has loaded PyTorch, wherever that can be."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+
+import pytest
+
+from nas_attn.study.workers.forked import start_process
+
+
+def tell(link: Connection, name: str) -> None:
+    """What a process has of the one that started it, and what it was born with."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    link.send((os.environ.get(name), "torch" in sys.modules, ignored, os.getppid()))
+
+
+def told(name: str = "NAS_ATTN_TEST") -> tuple[str | None, bool, bool, int]:
+    ours, theirs = multiprocessing.Pipe()
+    process = start_process(tell, theirs, name)
+    try:
+        assert ours.poll(100)
+        found: tuple[str | None, bool, bool, int] = ours.recv()
+        return found
+    finally:
+        process.join()
+        ours.close()
+        theirs.close()
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No folder for the server's socket."""
+
+    def refuse(family: str) -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forkserver, "_forkserver", forkserver.ForkServer())
+        patch.setattr(forkserver, "ensure_running", forkserver._forkserver.ensure_running)
+        patch.setattr(forkserver.connection, "arbitrary_address", refuse)  # type: ignore[attr-defined]
+        yield
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_workers_have_pytorch_when_they_are_born_and_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is that of now, not of when the first worker was started; Ctrl-C does not reach them."""
+    monkeypatch.setenv("NAS_ATTN_TEST", "first")
+    first = told()
+    monkeypatch.setenv("NAS_ATTN_TEST", "second")
+    second = told()
+    monkeypatch.delenv("NAS_ATTN_TEST")
+    third = told()
+
+    assert [found[:3] for found in (first, second, third)] == [
+        (value, True, True) for value in ("first", "second", None)
+    ]
+    assert len({found[3] for found in (first, second, third)} - {os.getpid()}) == 1
+
+
+def test_without_a_folder_for_a_socket_each_worker_loads_it_anew(nowhere: None) -> None:
+    _, has_torch, ignored, parent = told()
+    assert (has_torch, ignored, parent) == (False, True, os.getpid())
+
+
+def test_a_package_that_cannot_be_loaded_is_met_by_the_worker_that_needs_it() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; import nas_attn.study.workers.preloaded; "
+        "import nas_attn.study.workers.forked"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

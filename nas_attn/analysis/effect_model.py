@@ -17,6 +17,8 @@ from nas_attn.analysis.images import Array
 Numbers = NDArray[np.int64]
 Codes = NDArray[np.int64]
 """(n, L): for each placement and location the number of its attention; 0 is ``none``."""
+Pairs = tuple[Numbers, ...]
+"""Rows and columns of a matrix, as of ``numpy.ix_``."""
 Choice = tuple[int, int]
 """Number of a location, and code of the attention there."""
 
@@ -35,6 +37,8 @@ _ELSEWHERE = math.exp(2)
 """Factor by which the second climb begins elsewhere, at least: or else the variance of the scores."""
 _POWERS = {"kind": 1.0, "location": 1.0, "pair": 1.0, "noise": -1.0}
 """Of that factor, by which the variances of these parts are multiplied."""
+_FLAT = 1e-7
+"""Share of the surprise that a step must save, or else the climb has ended."""
 _ROWS_AT_ONCE = 256
 
 
@@ -230,13 +234,13 @@ class Kernels:
     """Covariance of the scores of m runs with those of n by each part alone, for a variance of 1, without noise.
 
     Args:
-        parts: name of the part to what it gives at the top, each (m, n).
+        parts: what each of ``SHOWN`` gives at the top, (5, m, n).
         level: with what each seed adds to all, (m, n).
         rungs: of the m runs, (m,).
         others: rungs of the n runs, (n,).
     """
 
-    parts: dict[str, Array]
+    parts: Array
     level: Array
     rungs: Numbers
     others: Numbers
@@ -248,26 +252,27 @@ class Kernels:
         parts = gain_kernels(runs.codes, others.codes)
         same_seed = runs.seeds[:, None] == others.seeds
         parts["by_seed"] = same_seed * parts["location"]
-        return cls(parts, LEVEL_VARIANCE * (1.0 + same_seed), runs.rungs, others.rungs)
+        stacked = np.stack([parts[name] for name in SHOWN])
+        return cls(stacked, LEVEL_VARIANCE * (1.0 + same_seed), runs.rungs, others.rungs)
 
     def some(self, runs: Sequence[int]) -> Kernels:
         """Those among some of the runs."""
         some = np.ix_(runs, runs)
-        parts = {name: kernel[some] for name, kernel in self.parts.items()}
+        parts = self.parts[:, some[0], some[1]]
         return Kernels(parts, self.level[some], self.rungs[runs], self.others[runs])
 
     def shown(self, variances: Variances, known: Variances = NOTHING) -> Array:
         """What the runs show of their placements and their luck, (m, n)."""
-        total = np.zeros_like(self.level)
-        for part in SHOWN:
-            total += (getattr(variances, part) + getattr(known, part)) * self.parts[part]
+        weights = [getattr(variances, part) + getattr(known, part) for part in SHOWN]
+        total: Array = np.tensordot(weights, self.parts, 1)
         if variances.short:
             total *= np.outer(variances.gains(self.rungs), variances.gains(self.others))
         return total
 
-    def bias(self, rung: int) -> Array:
-        """What a rung alone shows, (m, n)."""
-        return np.outer(self.rungs == rung, self.others == rung) * self.parts["location"]
+    def of_rung(self, rung: int) -> tuple[Pairs, Array]:
+        """Which pairs of runs are of one rung, and what they have in common there alone."""
+        pairs = np.ix_(self.rungs == rung, self.others == rung)
+        return pairs, self.parts[SHOWN.index("location")][pairs]
 
     def covariance(self, variances: Variances, known: Variances = NOTHING) -> Array:
         """Of the scores without their noise, (m, n).
@@ -278,7 +283,8 @@ class Kernels:
         """
         total = self.level + self.shown(variances, known)
         for rung, short in enumerate(variances.short, start=1):
-            total += short.bias * self.bias(rung)
+            pairs, shared = self.of_rung(rung)
+            total[pairs] += short.bias * shared
         return total
 
 
@@ -335,7 +341,9 @@ def likeliest_variances(
     tops: list[tuple[float, list[float]]] = []
     for start in starts:
         with suppress(np.linalg.LinAlgError):  # a step to where numbers are too far apart to be added
-            climb = scipy.optimize.minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=bounds)
+            climb = scipy.optimize.minimize(
+                surprise, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _FLAT}
+            )
             tops.append((float(climb.fun), np.exp(climb.x).tolist()))
     return _with(usual, parts, min(tops)[1]) if tops else usual
 
@@ -360,22 +368,25 @@ def _surprise_and_slope(
     """Minus the logarithm of the likelihood, and its derivatives by the logarithms of the parts."""
     factor = cholesky(covariance_of(kernels, variances, known))
     inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    inverse += np.tril(inverse, -1).T
     explained = inverse @ scores
     left = draws * inverse - explained @ explained.T
     gains = variances.gains(kernels.rungs)
     at_the_top = left * np.outer(gains, gains) if variances.short else left
+    by_part = dict(zip(SHOWN, kernels.parts.reshape(len(SHOWN), -1) @ at_the_top.ravel(), strict=True))
     by_run = (left * kernels.shown(variances, known)).sum(1) if variances.short else np.zeros(len(left))
 
     def slope(part: _Part) -> float:
         rung, name = part
+        if name in by_part and not rung:
+            return _value(variances, part) * float(by_part[name]) / 2
         here = kernels.rungs == rung
         if name == "gain":  # of both runs of each pair
             return float(by_run[here].sum())
         if name == "noise":
             return _value(variances, part) * float(np.diag(left)[here].sum()) / 2
-        kernel = kernels.bias(rung) if rung else kernels.parts[name]
-        return _value(variances, part) * float(((left if rung else at_the_top) * kernel).sum()) / 2
+        pairs, shared = kernels.of_rung(rung)
+        return _value(variances, part) * float((left[pairs] * shared).sum()) / 2
 
     value = float((scores * explained).sum()) / 2 + draws * float(np.log(np.diag(factor)).sum())
     return value, np.array([slope(part) for part in parts])

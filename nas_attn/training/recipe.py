@@ -26,7 +26,7 @@ class Recipe:
         clip_norm: largest L2 norm of the gradient.
         brightness: largest shift of an image, in standard deviations.
         contrast: largest relative change of an image's contrast.
-        recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation.
+        recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation, at most.
         class_prior: an untrained network begins with the frequencies of the classes as its answer.
         encoder_share: of the learning rate, for an encoder that begins with trained weights.
         loss: name of the loss, one of ``LOSSES``.
@@ -49,6 +49,10 @@ class Recipe:
     class_weights: tuple[float, ...] = ()
     foreground: float = 0.0
     multi_label: bool = False
+
+    def n_recalibration_batches(self, steps: int) -> int:
+        """Batches over which BatchNorm statistics are averaged after a run: no more than its steps."""
+        return min(self.recalibration_batches, steps)
 
     @property
     def after_pretraining(self) -> Recipe:

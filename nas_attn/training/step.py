@@ -61,7 +61,7 @@ class TrainingStep:
         device, steps = images.device, budget.steps
         plan = BatchPlan.of(
             images,
-            steps + recipe.recalibration_batches,
+            steps + recipe.n_recalibration_batches(steps),
             budget,
             seed,
             rank,
@@ -152,7 +152,7 @@ class TrainingStep:
 
     def _further_inputs(self) -> Iterator[Tensor]:
         steps = len(self.losses)
-        for number in range(steps, steps + self._recipe.recalibration_batches):
+        for number in range(steps, steps + self._recipe.n_recalibration_batches(steps)):
             self.prepare(number)
             self.go_to(number)
             yield self.inputs_and_masks()[0]

@@ -201,7 +201,7 @@ def test_two_placements_of_one_seed_see_the_same_batches() -> None:
         trained(module)
         seen.append(inputs)
 
-    assert len(seen[0]) == SHORT.steps + Recipe().recalibration_batches
+    assert len(seen[0]) == SHORT.steps + Recipe().n_recalibration_batches(SHORT.steps)
     assert all(torch.equal(one, other) for one, other in zip(*seen, strict=True))
 
 

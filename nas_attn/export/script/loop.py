@@ -142,7 +142,7 @@ def train(
         optimiser.step()
         if (step + 1) % max(1, steps // 20) == 0:
             print(f"step {step + 1} of {steps}: loss {loss.item():.4f}", flush=True)
-    more = (normalise(next(batches)[0].to(device)) for _ in range(recipe.recalibration_batches))
+    more = (normalise(next(batches)[0].to(device)) for _ in range(recipe.n_recalibration_batches(steps)))
     recalibrate_batchnorm(network, more, network)
 
 

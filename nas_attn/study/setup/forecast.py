@@ -21,5 +21,6 @@ def forecast_seconds(resolved: Resolved) -> float:
     images = judged_images(settings, resolved.dataset)
     pixels = sum(height * width for height, width in zip(images.heights, images.widths, strict=True))
     judged = pixels / (budget.batch_size * budget.image_size**2)
-    steps = settings.n_folds * (budget.steps + settings.recipe.recalibration_batches / 3) + judged / 3
+    forward = settings.recipe.n_recalibration_batches(budget.steps)
+    steps = settings.n_folds * (budget.steps + forward / 3) + judged / 3
     return seconds * steps * _ATTENTION_SHARE

@@ -2,16 +2,17 @@
 
 Each attention stands everywhere it may, in complete runs of a built-in task or of a folder. Old are the
 published widths and starts, a coarse gating signal, and a head whose bias is drawn; paper is the published start
-alone, all else as new; new is what the library does where nobody says otherwise. A class is lost where its IoU is
-below 10. A hidden unit is dead where what its rectifier gives has no gradient for any validation image after
-training (``ca`` has a hard swish, which ends below -3); an attention is dead where all of its units are. Each run
-is a line of JSON in ``--out``, and what is there is not run again.
+alone and identity a start that is faded in, all else as new; new is what the library does where nobody says
+otherwise. A class is lost where its IoU is below 10. A hidden unit is dead where what its rectifier gives has no
+gradient for any validation image after training (``ca`` has a hard swish, which ends below -3); an attention is
+dead where all of its units are. Each run is a line of JSON in ``--out``, and what is there is not run again.
 
     python benchmarks/starts.py --out starts.jsonl
     python benchmarks/starts.py --out starts.jsonl --base-channels 32 --steps 60
     python benchmarks/starts.py --out starts.jsonl --data path/to/folder --steps 450 --attention plain,cbam
     python benchmarks/starts.py --out starts.jsonl --defaults paper,new --attention se,cbam
     python benchmarks/starts.py --out starts.jsonl --table
+    python benchmarks/starts.py --out starts.jsonl --table --against identity
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ PLAIN = "plain"
 THE_EIGHT = (PLAIN, "se", "eca", "cbam", "scse", "ca", "gate", "pam")
 PUBLISHED = {"start": "paper", "min_hidden": 1, "signal": "coarse"}
 """Options with which a kind is as it was; ``ca`` has a least width of its authors'."""
-OLD, START_OF_PAPER, NEW = "old", "paper", "new"
+OLD, START_OF_PAPER, START_AT_IDENTITY, NEW = DEFAULTS = ("old", "paper", "identity", "new")
 HARD_SWISH_ENDS = -3.0
 COLUMNS = (
-    *("data", "C", "rate", "steps", "attention", "compared", "runs", "IoU, of it", "new", "new - it"),
-    *("class lost, of it", "new", "dead, of it", "new", "dead units, of it", "new"),
+    *("data", "C", "rate", "steps", "attention", "compared", "runs", "IoU, of it", "{0}", "{0} - it"),
+    *("class lost, of it", "{0}", "dead, of it", "{0}", "dead units, of it", "{0}"),
 )
 
 
@@ -70,7 +71,7 @@ class Run:
         share: of the recipe's peak learning rate.
         steps: of the run.
         attention: everywhere it may stand.
-        defaults: old, paper or new.
+        defaults: old, paper, identity or new.
         seed: of the run; runs of one seed are a pair.
         iou: mean IoU of the validation images.
         lowest: IoU of the worst class.
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NasAttnError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for line in _table(list(runs.values())):
+    for line in _table(list(runs.values()), asked.against):
         print(line)
     return 0
 
@@ -128,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--table", action="store_true", help="only print what is there")
     parser.add_argument("--data", default=SYNTHETIC, help="a built-in task, or a folder (%(default)s)")
     parser.add_argument("--attention", default=",".join(THE_EIGHT), metavar="KINDS", help="which (%(default)s)")
-    parser.add_argument("--defaults", default="old,new", help="which of old, paper, new (%(default)s)")
+    parser.add_argument("--defaults", default="old,new", help=f"which of {', '.join(DEFAULTS)} (%(default)s)")
+    parser.add_argument(
+        "--against", default=NEW, choices=DEFAULTS, help="what the others are compared with (%(default)s)"
+    )
     parser.add_argument("--seeds", type=int, default=4, help="runs of each (%(default)s)")
     parser.add_argument("--base-channels", type=int, default=CPU_SYNTHETIC.base_channels, help="C (%(default)s)")
     parser.add_argument("--steps", type=int, default=CPU_SYNTHETIC.steps, help="of a run (%(default)s)")
@@ -162,9 +166,7 @@ def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iter
     )
     budget = Budget(asked.steps, preset.image_size, preset.batch_size)
     peak = asked.share * Recipe().peak_learning_rate
-    recipes = {
-        name: Recipe(peak_learning_rate=peak, class_prior=name != OLD) for name in (OLD, START_OF_PAPER, NEW)
-    }
+    recipes = {name: Recipe(peak_learning_rate=peak, class_prior=name != OLD) for name in DEFAULTS}
     evaluators = {name: TrainingEvaluator(network, source, recipe=recipe) for name, recipe in recipes.items()}
     name = asked.data if built_in else Path(asked.data).name
     for seed in range(asked.seeds):
@@ -249,31 +251,32 @@ def _everywhere(attention: str, network: UNetConfig, defaults: str) -> Placement
         del options["min_hidden"]
     if kind.starts_as_identity:
         del options["start"]
-    paper = {name: value for name, value in options.items() if name == "start"}
-    spec = kind.spec({OLD: options, START_OF_PAPER: paper, NEW: {}}[defaults])
+    starts = {START_OF_PAPER: {"start": "paper"}, START_AT_IDENTITY: {"start": "identity"}}
+    start = starts.get(defaults, {}) if "start" in known else {}
+    spec = kind.spec(options if defaults == OLD else start)
     return Placement.of({at: spec if at.stage in kind.stages else NONE for at in network.locations})
 
 
-def _table(runs: list[Run]) -> Iterator[str]:
+def _table(runs: list[Run], reference: str) -> Iterator[str]:
     """In Markdown, a row for each attention in each setting."""
     rows: dict[tuple[object, ...], dict[str, dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
         rows[run.group][run.defaults][run.seed] = run
-    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"| {' | '.join(COLUMNS)} |".format(reference)
     yield f"|{' --- |' * len(COLUMNS)}"
     for group, found in rows.items():
-        for compared in (OLD, START_OF_PAPER):
-            if compared in found:
-                yield f"| {' | '.join(_cells(group, compared, found[compared], found.get(NEW, {})))} |"
+        for compared in DEFAULTS:
+            if compared in found and compared != reference:
+                yield f"| {' | '.join(_cells(group, compared, found[compared], found.get(reference, {})))} |"
 
 
-def _cells(group: tuple[object, ...], compared: str, old: dict[int, Run], new: dict[int, Run]) -> list[str]:
+def _cells(group: tuple[object, ...], compared: str, one: dict[int, Run], other: dict[int, Run]) -> list[str]:
     data, channels, share, steps, attention = group
-    pairs = [100 * (new[seed].iou - old[seed].iou) for seed in old.keys() & new.keys()]
-    setting = [data, channels, f"{share}x", steps, attention, compared, f"{len(old)}, {len(new)}"]
-    cells = [_iou(old), _iou(new), _difference(pairs), _lost(old), _lost(new)]
-    dead = [_share([run.dead for run in runs.values()]) for runs in (old, new)]
-    units = [_share([run.units for run in runs.values()]) for runs in (old, new)]
+    pairs = [100 * (other[seed].iou - one[seed].iou) for seed in one.keys() & other.keys()]
+    setting = [data, channels, f"{share}x", steps, attention, compared, f"{len(one)}, {len(other)}"]
+    cells = [_iou(one), _iou(other), _difference(pairs), _lost(one), _lost(other)]
+    dead = [_share([run.dead for run in runs.values()]) for runs in (one, other)]
+    units = [_share([run.units for run in runs.values()]) for runs in (one, other)]
     return [*map(str, setting), *cells, *dead, *units]
 
 

@@ -10,6 +10,7 @@ import pytest
 from nas_attn.study import latencies, run
 from nas_attn.study.setup import known_latency, preset
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training.metrics import interleaved
 
 TINY = {
     "space": "unet_attention_small",
@@ -35,6 +36,7 @@ def search_here(
     """
     patch.setattr(latencies, "SECONDS", 0.0)
     patch.setattr(known_latency, "SECONDS", 0.0)
+    patch.setattr(interleaved, "LEAST_ROUNDS", 2)
     patch.setattr(preset, name, replace(getattr(preset, name), n_train=n_train, n_val=n_val))
     patch.setattr(
         run,

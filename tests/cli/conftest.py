@@ -35,17 +35,9 @@ class TinyStudy:
 
 def search_here(patch: pytest.MonkeyPatch) -> None:
     """Searches of this test have few images and evaluate in this process."""
-    from nas_attn.study import latencies, run
-    from nas_attn.study.setup import known_latency, preset
-    from nas_attn.study.workers.pool import InlinePool
+    from tests import searching  # whose imports take PyTorch
 
-    def pool(evaluators, logs, **_):
-        return contextlib.nullcontext(InlinePool(evaluators[0], size=len(evaluators)))
-
-    patch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=8, n_val=4))
-    patch.setattr(latencies, "SECONDS", 0.0)
-    patch.setattr(known_latency, "SECONDS", 0.0)
-    patch.setattr(run, "ProcessPool", pool)
+    searching.search_here(patch)
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,15 @@ from torch import nn
 from nas_attn.cli.main import main
 from nas_attn.models.discovery import look_at
 from nas_attn.study.setup.find import open_study
-from tests.models.discovery.test_sites import ANY_NETWORK, installed
+from tests.models.discovery.test_sites import EVERY_NETWORK, installed, slow_unless
 from tests.searching import search_here
 
+QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18")
 
-@pytest.mark.parametrize("text", ANY_NETWORK)
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(one, marks=slow_unless(quick=one in QUICK)) for one in EVERY_NETWORK]
+)
 def test_a_stopped_search_in_a_network_of_any_family_goes_on(
     text: str, small_unet: type[nn.Module], one_thread: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

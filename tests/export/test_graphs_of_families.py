@@ -17,14 +17,25 @@ from nas_attn.export.subject import Subject
 from nas_attn.models.discovery import look_at
 from nas_attn.models.placement import AttentionSpec
 from tests.export.conftest import answers_of
-from tests.models.discovery.test_sites import ANY_NETWORK, installed
+from tests.models.discovery.test_sites import EVERY_NETWORK, installed, slow_unless
 
 WRITERS = {"network.onnx": write_onnx, "network.pt2": write_program}
+QUICK = {
+    "network.onnx": ("small_unet:SmallUNet", "nnunet:PlainConvUNet"),
+    "network.pt2": ("smp:Unet/resnet18", "monai:UNet"),
+}
+"""Each family once; both writers go through the same program."""
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("file", WRITERS)
-@pytest.mark.parametrize("text", ANY_NETWORK)
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        pytest.param(file, text, marks=slow_unless(quick=text in QUICK[file]))
+        for file in WRITERS
+        for text in EVERY_NETWORK
+    ],
+)
 def test_a_network_of_any_family_is_written(
     text: str, file: str, small_unet: type[nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,6 @@ from nas_attn.models.placement import Placement
 from nas_attn.models.unet import build_unet
 from nas_attn.record import Outcome, State, TrialRecord, n_ended
 from nas_attn.study.run import StudyResult, run_study, trials_so_far
-from nas_attn.study.setup import known_latency
 from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.find import open_study
@@ -55,7 +54,6 @@ ASK = StudyRequest(
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(presets, "CPU_SYNTHETIC", replace(CPU_SYNTHETIC, n_train=4, n_val=2))
-    monkeypatch.setattr(known_latency, "SECONDS", 0.0)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

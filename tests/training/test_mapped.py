@@ -96,21 +96,21 @@ def mapped_bytes(path: Path) -> int:
 def test_a_process_holds_little_of_what_it_has_read_of_the_files(
     reading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """64 images of 512 x 512 pixels: 67 MB, of which 4 may be held."""
+    """24 images of 512 x 512 pixels: 25 MB, of which 4 may be held."""
     monkeypatch.setattr("nas_attn.training.mapped.MappedPages", partial(MappedPages, most_bytes=2**22))
     image, mask = torch.full((3, 512, 512), 7, dtype=torch.uint8), torch.ones(512, 512, dtype=torch.uint8)
     write_mapped(
-        pack([image] * 64, [mask] * 64, [str(number) for number in range(64)]), BLACK, WHITE, tmp_path / "set"
+        pack([image] * 24, [mask] * 24, [str(number) for number in range(24)]), BLACK, WHITE, tmp_path / "set"
     )
     images, most = read_mapped(tmp_path / "set", CPU), 0
-    for number in range(64):
+    for number in range(24):
         if reading == "images":
             assert images.images_of([number])[0].sum() == 7 * image.numel()
         elif reading == "crops":
             pixels, _ = cut_crops(images, torch.tensor([number] * 2), torch.rand(2, 6), 256)
             assert pixels.sum() == 7 * pixels.numel()
         elif number == 0:
-            assert images.label_counts[1] == 64 * 512**2
+            assert images.label_counts[1] == 24 * 512**2
         most = max(most, sum(mapped_bytes(tmp_path / "set" / name) for name in ("pixels.npy", "masks.npy")))
     assert 0 < most < 2**23
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 
 import pytest
@@ -140,8 +141,13 @@ def test_hidden_units_fire_at_the_neutral_start(spec: str, channels: int) -> Non
     assert dead <= 0.1 * units
 
 
-@pytest.mark.parametrize("channels", [128, 512], ids=["bottleneck_of_8", "bottleneck_of_32"])
-@pytest.mark.parametrize("spec", HIDDEN)
+@pytest.mark.parametrize(
+    ("spec", "channels"),
+    [
+        pytest.param(spec, channels, marks=[pytest.mark.slow] * (channels == 512 and spec == "dynamic"))
+        for spec, channels in itertools.product(HIDDEN, (128, 512))  # bottlenecks of 8 and of 32 base channels
+    ],
+)
 def test_large_steps_kill_no_hidden_units_at_either_width(spec: str, channels: int) -> None:
     counted = [_shaken(spec, channels, seed) for seed in range(3)]
     dead, units = (sum(one[place] for one in counted) for place in (0, 1))

@@ -211,10 +211,12 @@ def test_the_places_of_known_networks(text: str) -> None:
     assert network.least_size % network.divisor == 0
 
 
-QUICK = ("small_unet:SmallUNet", "smp:Unet/resnet18", "monai:UNet", "nnunet:PlainConvUNet")
-"""One network of each family."""
-ANY_NETWORK = [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in NETWORKS if one not in QUICK)]
-"""For tests that take minutes with all of them."""
+EVERY_NETWORK = ("small_unet:SmallUNet", *NETWORKS)
+
+
+def slow_unless(quick: bool) -> list[pytest.MarkDecorator]:
+    """The mark of a test that takes minutes with every network."""
+    return [] if quick else [pytest.mark.slow]
 
 
 def installed(text: str) -> AskedNetwork:

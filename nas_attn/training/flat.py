@@ -13,9 +13,6 @@ from nas_attn.training.optimiser import kernels_and_others, trained_kernels_and_
 
 _ALIGNMENT = 16
 """Parameters begin at multiples of 64 bytes, where vector loads are fast."""
-_LARGE = 2**18
-"""Numbers of a parameter that stays alone on a CPU: to add its gradient to a buffer takes longer than an operation
-of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +22,14 @@ class FlatParameters:
 
     The module's own parameters and gradients become views of these two; whoever changes one changes the other.
     An optimiser, a norm or a reset then takes one operation per buffer instead of one per parameter. Between
-    two parameters stand zeros, whose gradient is 0 and which stay 0. On a CPU large parameters stay what they are,
-    and take over their gradients as these come.
+    two parameters stand zeros, whose gradient is 0 and which stay 0.
 
     Args:
-        kernels: what decays, in one flat parameter, and what of it stays alone; empty where there is nothing.
+        kernels: what decays, in one flat parameter; empty where there is nothing.
         others: what does not, likewise.
         gradients: each of the module's parameters with its part of a flat gradient.
         slow_kernels: what decays in the part that begins with trained weights.
         slow_others: what does not.
-        alone: what of all stays alone.
     """
 
     kernels: tuple[nn.Parameter, ...]
@@ -42,7 +37,6 @@ class FlatParameters:
     gradients: tuple[tuple[nn.Parameter, Tensor], ...]
     slow_kernels: tuple[nn.Parameter, ...] = ()
     slow_others: tuple[nn.Parameter, ...] = ()
-    alone: tuple[nn.Parameter, ...] = ()
 
     @classmethod
     def of(cls, module: nn.Module) -> FlatParameters:
@@ -51,10 +45,9 @@ class FlatParameters:
         known = {id(one) for part in slow for one in part}
         fast = [[one for one in part if id(one) not in known] for part in kernels_and_others(module)]
         parts = (*fast, *slow)
-        kernels, others, slow_kernels, slow_others = map(_join, parts)
-        alone = tuple(one for part in parts for one in part if _is_alone(one))
+        kernels, others, *slow_joined = map(_join, parts)
         gradients = tuple((one, one.grad) for part in parts for one in part if one.grad is not None)
-        return cls(kernels, others, gradients, slow_kernels, slow_others, alone)
+        return cls(kernels, others, gradients, *slow_joined)
 
     @property
     def slow(self) -> tuple[tuple[nn.Parameter, ...], tuple[nn.Parameter, ...]]:
@@ -63,7 +56,7 @@ class FlatParameters:
 
     @property
     def both(self) -> tuple[nn.Parameter, ...]:
-        """The buffers that there are, and what stays alone."""
+        """The buffers that there are."""
         return (*self.kernels, *self.others, *self.slow_kernels, *self.slow_others)
 
     def bind_gradients(self) -> None:
@@ -72,27 +65,13 @@ class FlatParameters:
             parameter.grad = gradient
 
     def zero_gradients(self) -> None:
-        """Set all gradients to 0, or to none where they stay alone; the views stay what they are."""
-        for one in self.alone:
-            one.grad = None
+        """Set all gradients to 0; the views stay what they are."""
         for flat in self.both:
             if flat.grad is not None:
                 flat.grad.zero_()
 
 
-def _is_alone(parameter: nn.Parameter) -> bool:
-    return parameter.device.type == "cpu" and parameter.numel() >= _LARGE
-
-
 def _join(parameters: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
-    alone = tuple(one for one in parameters if _is_alone(one))
-    joined = [one for one in parameters if not _is_alone(one)]
-    for one in alone:
-        one.grad = None
-    return (*_flat(joined), *alone)
-
-
-def _flat(parameters: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
     if not parameters:
         return ()
     sizes = [-(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT for parameter in parameters]

@@ -12,7 +12,6 @@ from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Placement
 from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe, initialise
-from nas_attn.training import flat as flat_module
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.optimiser import build_optimiser, kernels_and_others
 
@@ -82,31 +81,6 @@ def test_training_over_the_buffers_equals_training_each_parameter() -> None:
 
     for (name, mine), (_, theirs) in zip(alone.named_parameters(), joined.named_parameters(), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-6), name
-
-
-def test_large_parameters_stay_alone_on_a_cpu_and_are_trained_as_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Their gradients are taken over as they come; the optimiser has them beside the buffers."""
-    whole, parted = network(torch.channels_last), network(torch.channels_last)
-    flat = FlatParameters.of(whole)
-    sizes = sorted(parameter.numel() for parameter in parted.parameters())
-    monkeypatch.setattr(flat_module, "_LARGE", sizes[-4])
-    some = FlatParameters.of(parted)
-    assert [len(flat.both), len(some.both)] == [2, 2 + len(some.alone)]
-    assert len(some.alone) >= 4
-    optimisers = [build_optimiser(one.kernels, one.others, Recipe()) for one in (flat, some)]
-    random = torch.Generator().manual_seed(0)
-    for _ in range(3):
-        inputs = torch.randn(2, 3, 16, 16, generator=random)
-        for module, buffers, optimiser in zip((whole, parted), (flat, some), optimisers, strict=True):
-            buffers.zero_gradients()
-            module(inputs).square().mean().backward()
-            optimiser.step()
-
-    for (name, mine), (_, theirs) in zip(whole.named_parameters(), parted.named_parameters(), strict=True):
-        assert torch.equal(mine, theirs), name
-        assert mine.stride() == theirs.stride(), name
 
 
 def test_a_module_without_kernels_or_without_parameters_is_flattened_too() -> None:

@@ -35,7 +35,7 @@ def start_process(target: Callable[..., object], *arguments: object) -> BaseProc
         target=_with_environment, args=(dict(os.environ), target, *arguments), daemon=True
     )
     try:
-        if isinstance(context, multiprocessing.context.ForkServerContext):
+        if context.get_start_method() == "forkserver":
             process.start()
         else:
             with _ctrl_c_ignored():

@@ -1,7 +1,12 @@
-"""What every worker needs, loaded once by the process that workers are forked from."""
+"""What every worker needs, loaded once by the process that workers are forked from.
 
+No thread may run there: libraries that start theirs when they are loaded are told to have one, as workers have.
+"""
+
+import os
 from contextlib import suppress
 
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 with suppress(Exception):  # whatever a broken package raises: a worker that needs it meets it again, and says so
     import nas_attn.models.build
     import nas_attn.study.workers.worker_process

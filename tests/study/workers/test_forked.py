@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,20 @@ def test_workers_have_pytorch_when_they_are_born_and_share_it(monkeypatch: pytes
         (value, True, True) for value in ("first", "second", None)
     ]
     assert len({found[3] for found in (first, second, third)} - {os.getpid()}) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_no_thread_runs_where_workers_are_forked_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that another thread holds would stay locked in the worker for ever."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(forkserver, "_forkserver", forkserver.ForkServer())
+        patch.setattr(forkserver, "ensure_running", forkserver._forkserver.ensure_running)
+        patch.setattr(forkserver, "connect_to_new_process", forkserver._forkserver.connect_to_new_process)
+        server = told()[3]
+        status = Path(f"/proc/{server}/status").read_text(encoding="utf-8")
+    assert "\nThreads:\t1\n" in status
 
 
 def test_without_a_folder_for_a_socket_each_worker_loads_it_anew(nowhere: None) -> None:

@@ -45,7 +45,7 @@ def tiny_study_made(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     from nas_attn.cli.main import main
 
     folder = tmp_path_factory.mktemp("tiny")
-    arguments = ("search", *TINY, "--trials", "10", "--study", "tiny", "--strategy", "random")
+    arguments = ("search", *TINY, "--trials", "10", "--study", "tiny", "--strategy", "random", "--seed", "2")
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.chdir(folder)

@@ -122,7 +122,7 @@ def test_flags_override_the_study_file(tiny_study, refused):
 
     assert lines[:2] == [
         "study 'tiny': budget.steps was 4 and is now 8; give --steps 4",
-        "study 'tiny': seed was 0 and is now 3; give --seed 0",
+        "study 'tiny': seed was 2 and is now 3; give --seed 2",
     ]
 
 

@@ -85,6 +85,17 @@ def test_without_a_folder_for_a_socket_each_worker_loads_it_anew(nowhere: None) 
     assert (has_torch, ignored, parent) == (False, True, os.getpid())
 
 
+def test_no_gpu_is_touched_where_workers_are_forked_from() -> None:
+    """CUDA cannot be used by a process that was forked from one that has used it."""
+    code = (
+        "import torch\n"
+        "def touched(*_): raise SystemExit('touched')\n"
+        "for name in ('is_available', 'device_count', '_lazy_init'): setattr(torch.cuda, name, touched)\n"
+        "import nas_attn.study.workers.preloaded, nas_attn.training.evaluation"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_a_package_that_cannot_be_loaded_is_met_by_the_worker_that_needs_it() -> None:
     code = (
         "import sys; sys.modules['torch'] = None; import nas_attn.study.workers.preloaded; "

@@ -251,9 +251,8 @@ def _everywhere(attention: str, network: UNetConfig, defaults: str) -> Placement
         del options["min_hidden"]
     if kind.starts_as_identity:
         del options["start"]
-    starts = {START_OF_PAPER: {"start": "paper"}, START_AT_IDENTITY: {"start": "identity"}}
-    start = starts.get(defaults, {}) if "start" in known else {}
-    spec = kind.spec(options if defaults == OLD else start)
+    chosen = "start" in options and defaults in (START_OF_PAPER, START_AT_IDENTITY)
+    spec = kind.spec(options if defaults == OLD else {"start": defaults} if chosen else {})
     return Placement.of({at: spec if at.stage in kind.stages else NONE for at in network.locations})
 
 

@@ -23,6 +23,13 @@ TINY = {
 }
 
 
+def time_briefly(patch: pytest.MonkeyPatch) -> None:
+    """Let latencies be timed as briefly as can be, where what they are is no matter."""
+    patch.setattr(latencies, "SECONDS", 0.0)
+    patch.setattr(known_latency, "SECONDS", 0.0)
+    patch.setattr(interleaved, "LEAST_ROUNDS", 2)
+
+
 def search_here(
     patch: pytest.MonkeyPatch, *, n_train: int = 8, n_val: int = 4, name: str = "CPU_SYNTHETIC"
 ) -> None:
@@ -34,9 +41,7 @@ def search_here(
         n_val: validation images.
         name: of the preset that is searched by.
     """
-    patch.setattr(latencies, "SECONDS", 0.0)
-    patch.setattr(known_latency, "SECONDS", 0.0)
-    patch.setattr(interleaved, "LEAST_ROUNDS", 2)
+    time_briefly(patch)
     patch.setattr(preset, name, replace(getattr(preset, name), n_train=n_train, n_val=n_val))
     patch.setattr(
         run,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
@@ -269,10 +270,12 @@ class Kernels:
             total *= np.outer(variances.gains(self.rungs), variances.gains(self.others))
         return total
 
-    def of_rung(self, rung: int) -> tuple[Pairs, Array]:
-        """Which pairs of runs are of one rung, and what they have in common there alone."""
-        pairs = np.ix_(self.rungs == rung, self.others == rung)
-        return pairs, self.parts[SHOWN.index("location")][pairs]
+    @cached_property
+    def by_rung(self) -> dict[int, tuple[Pairs, Array]]:
+        """Of each rung below the top that has runs, which pairs are of it, and what they share there alone."""
+        numbers = {*self.rungs.tolist(), *self.others.tolist()} - {0}
+        pairs = {rung: np.ix_(self.rungs == rung, self.others == rung) for rung in sorted(numbers)}
+        return {rung: (one, self.parts[SHOWN.index("location")][one]) for rung, one in pairs.items()}
 
     def covariance(self, variances: Variances, known: Variances = NOTHING) -> Array:
         """Of the scores without their noise, (m, n).
@@ -282,9 +285,8 @@ class Kernels:
             known: variances that come on top.
         """
         total = self.level + self.shown(variances, known)
-        for rung, short in enumerate(variances.short, start=1):
-            pairs, shared = self.of_rung(rung)
-            total[pairs] += short.bias * shared
+        for rung, (pairs, shared) in self.by_rung.items():
+            total[pairs] += variances.short[rung - 1].bias * shared
         return total
 
 
@@ -378,14 +380,16 @@ def _surprise_and_slope(
 
     def slope(part: _Part) -> float:
         rung, name = part
-        if name in by_part and not rung:
+        if name in by_part:
             return _value(variances, part) * float(by_part[name]) / 2
         here = kernels.rungs == rung
         if name == "gain":  # of both runs of each pair
             return float(by_run[here].sum())
         if name == "noise":
             return _value(variances, part) * float(np.diag(left)[here].sum()) / 2
-        pairs, shared = kernels.of_rung(rung)
+        if rung not in kernels.by_rung:
+            return 0.0
+        pairs, shared = kernels.by_rung[rung]
         return _value(variances, part) * float((left[pairs] * shared).sum()) / 2
 
     value = float((scores * explained).sum()) / 2 + draws * float(np.log(np.diag(factor)).sum())

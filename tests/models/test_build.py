@@ -19,7 +19,7 @@ from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.training import ModuleHooks, fresh_network
 from nas_attn.training.evaluation import CostTable
 from nas_attn.training.metrics import count_macs, count_parameters
-from tests.models.discovery.test_sites import NETWORKS, installed
+from tests.models.discovery.test_sites import EVERY_NETWORK, installed
 
 IDENTITY = (("start", "identity"),)
 
@@ -36,7 +36,7 @@ def everywhere(network: DescribedNetwork, kind: str, options: tuple[tuple[str, s
     )
 
 
-@pytest.mark.parametrize("text", ["small_unet:SmallUNet", *NETWORKS])
+@pytest.mark.parametrize("text", EVERY_NETWORK)
 def test_a_network_of_any_family_keeps_its_contract(text: str, small_unet: type[nn.Module]) -> None:
     network = look_at(installed(text), 3, 2).network
     plain, attended = network.plain, everywhere(network, "se", IDENTITY)

@@ -13,10 +13,9 @@ from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.setup import known_latency
 from nas_attn.training import Precision, Recipe
 from nas_attn.training.evaluation import CostTable, DataSource, LookupEvaluator
-from nas_attn.training.metrics import interleaved
+from tests.searching import time_briefly
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +25,7 @@ def quiet_optuna() -> None:
 
 @pytest.fixture(autouse=True)
 def brief_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Latencies are timed as briefly as can be: what they are is no matter here."""
-    monkeypatch.setattr(known_latency, "SECONDS", 0.0)
-    monkeypatch.setattr(interleaved, "LEAST_ROUNDS", 2)
+    time_briefly(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -29,17 +29,13 @@ def start_process(target: Callable[..., object], *arguments: object) -> BaseProc
     Raises:
         OSError: no process can be started.
     """
-    with _ctrl_c_ignored():
-        context = _context()
+    context = _context()
     process: BaseProcess = context.Process(  # type: ignore[attr-defined]
         target=_with_environment, args=(dict(os.environ), target, *arguments), daemon=True
     )
-    try:
-        if context.get_start_method() == "forkserver":
+    try:  # what the server forks ignores Ctrl-C as the server does
+        with nullcontext() if context.get_start_method() == "forkserver" else _ctrl_c_ignored():
             process.start()
-        else:
-            with _ctrl_c_ignored():
-                process.start()
     except EOFError:
         raise OSError(0, "the process that workers are forked from has ended") from None
     return process
@@ -47,13 +43,11 @@ def start_process(target: Callable[..., object], *arguments: object) -> BaseProc
 
 def _context() -> BaseContext:
     if sys.platform == "linux":
-        forked = multiprocessing.get_context("forkserver")
-        forked.set_forkserver_preload([_PRELOADED])
-        try:
+        with suppress(OSError), _ctrl_c_ignored():  # there may be no folder for the server's socket
+            forked = multiprocessing.get_context("forkserver")
+            forked.set_forkserver_preload([_PRELOADED])
             forkserver.ensure_running()
-        except OSError:  # there is no folder for its socket
-            return multiprocessing.get_context("spawn")
-        return forked
+            return forked
     return multiprocessing.get_context("spawn")
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -37,17 +36,22 @@ def told(name: str = "NAS_ATTN_TEST") -> tuple[str | None, bool, bool, int]:
 
 
 @pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None has been started yet."""
+    server = forkserver.ForkServer()
+    monkeypatch.setattr(forkserver, "_forkserver", server)
+    monkeypatch.setattr(forkserver, "ensure_running", server.ensure_running)
+    monkeypatch.setattr(forkserver, "connect_to_new_process", server.connect_to_new_process)
+
+
+@pytest.fixture
+def nowhere(no_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """No folder for the server's socket."""
 
     def refuse(family: str) -> str:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(forkserver, "_forkserver", forkserver.ForkServer())
-        patch.setattr(forkserver, "ensure_running", forkserver._forkserver.ensure_running)
-        patch.setattr(forkserver.connection, "arbitrary_address", refuse)  # type: ignore[attr-defined]
-        yield
+    monkeypatch.setattr(forkserver.connection, "arbitrary_address", refuse)  # type: ignore[attr-defined]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
@@ -67,16 +71,12 @@ def test_workers_have_pytorch_when_they_are_born_and_share_it(monkeypatch: pytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
-def test_no_thread_runs_where_workers_are_forked_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_thread_runs_where_workers_are_forked_from(no_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that another thread holds would stay locked in the worker for ever."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    with monkeypatch.context() as patch:
-        patch.setattr(forkserver, "_forkserver", forkserver.ForkServer())
-        patch.setattr(forkserver, "ensure_running", forkserver._forkserver.ensure_running)
-        patch.setattr(forkserver, "connect_to_new_process", forkserver._forkserver.connect_to_new_process)
-        server = told()[3]
-        status = Path(f"/proc/{server}/status").read_text(encoding="utf-8")
+    server = told()[3]
+    status = Path(f"/proc/{server}/status").read_text(encoding="utf-8")
     assert "\nThreads:\t1\n" in status
 
 

@@ -1,14 +1,15 @@
-"""All parameters of a network in two buffers, so that a step costs a few operations instead of hundreds."""
+"""All parameters of a network in a few buffers, so that a step costs few operations instead of hundreds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import torch
 from torch import Tensor, nn
 
+from nas_attn.training.muon import is_matrix
 from nas_attn.training.optimiser import kernels_and_others, trained_kernels_and_others
 
 _ALIGNMENT = 16
@@ -18,9 +19,9 @@ _ALIGNMENT = 16
 @dataclass(frozen=True, eq=False)
 class FlatParameters:
     """The trainable parameters of a module: what decays in one buffer, all others in a second; of a part that
-    begins with trained weights likewise in two more.
+    begins with trained weights likewise in two more, and what Muon trains in one of its own.
 
-    The module's own parameters and gradients become views of these two; whoever changes one changes the other.
+    The module's own parameters and gradients become views of these; whoever changes one changes the other.
     An optimiser, a norm or a reset then takes one operation per buffer instead of one per parameter. Between
     two parameters stand zeros, whose gradient is 0 and which stay 0.
 
@@ -30,6 +31,8 @@ class FlatParameters:
         gradients: each of the module's parameters with its part of a flat gradient.
         slow_kernels: what decays in the part that begins with trained weights.
         slow_others: what does not.
+        matrices: what Muon trains.
+        stacks: the same again, all of one shape together, (B, m, n).
     """
 
     kernels: tuple[nn.Parameter, ...]
@@ -37,17 +40,27 @@ class FlatParameters:
     gradients: tuple[tuple[nn.Parameter, Tensor], ...]
     slow_kernels: tuple[nn.Parameter, ...] = ()
     slow_others: tuple[nn.Parameter, ...] = ()
+    matrices: tuple[nn.Parameter, ...] = ()
+    stacks: tuple[nn.Parameter, ...] = ()
 
     @classmethod
-    def of(cls, module: nn.Module) -> FlatParameters:
-        """Move a module's trainable parameters into flat buffers, their values and memory formats kept."""
+    def of(cls, module: nn.Module, *, muon: bool = False) -> FlatParameters:
+        """Move a module's trainable parameters into flat buffers, their values and memory formats kept.
+
+        Args:
+            module: which they are of.
+            muon: let the kernels that it can train have a buffer of their own.
+        """
         slow = trained_kernels_and_others(module)
         known = {id(one) for part in slow for one in part}
         fast = [[one for one in part if id(one) not in known] for part in kernels_and_others(module)]
-        parts = (*fast, *slow)
-        kernels, others, *slow_joined = map(_join, parts)
+        matrices = sorted((one for one in fast[0] if muon and is_matrix(one)), key=_sides)
+        chosen = {id(one) for one in matrices}
+        fast[0] = [one for one in fast[0] if id(one) not in chosen]
+        parts = (*fast, *slow, matrices)
+        kernels, others, slow_kernels, slow_others, joined = map(_join, parts)
         gradients = tuple((one, one.grad) for part in parts for one in part if one.grad is not None)
-        return cls(kernels, others, gradients, *slow_joined)
+        return cls(kernels, others, gradients, slow_kernels, slow_others, joined, _stacked(matrices))
 
     @property
     def slow(self) -> tuple[tuple[nn.Parameter, ...], tuple[nn.Parameter, ...]]:
@@ -57,7 +70,7 @@ class FlatParameters:
     @property
     def both(self) -> tuple[nn.Parameter, ...]:
         """The buffers that there are."""
-        return (*self.kernels, *self.others, *self.slow_kernels, *self.slow_others)
+        return (*self.kernels, *self.others, *self.slow_kernels, *self.slow_others, *self.matrices)
 
     def bind_gradients(self) -> None:
         """Let the gradients be views again, where somebody (``module.zero_grad()``) has taken them away."""
@@ -74,8 +87,7 @@ class FlatParameters:
 def _join(parameters: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
     if not parameters:
         return ()
-    sizes = [-(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT for parameter in parameters]
-    starts = [0, *accumulate(sizes)]
+    starts = [0, *accumulate(map(_room, parameters))]
     values = parameters[0].detach().new_zeros(starts[-1])
     gradients = torch.zeros_like(values)
     for parameter, start in zip(parameters, starts, strict=False):
@@ -87,6 +99,29 @@ def _join(parameters: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
     flat = nn.Parameter(values)
     flat.grad = gradients
     return (flat,)
+
+
+def _sides(kernel: nn.Parameter) -> tuple[int, int]:
+    """Of the matrix that a kernel is: its outputs, and all that each of them takes."""
+    return kernel.shape[0], kernel.numel() // kernel.shape[0]
+
+
+def _stacked(matrices: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
+    """Views of parameters that lie one after another, those of one shape together."""
+    stacks = []
+    for (rows, columns), group in groupby(matrices, key=_sides):
+        first, *others = group
+        size, strides = (1 + len(others), rows, columns), (_room(first), columns, 1)
+        stack = nn.Parameter(first.detach().as_strided(size, strides))
+        assert first.grad is not None
+        stack.grad = first.grad.as_strided(size, strides)
+        stacks.append(stack)
+    return tuple(stacks)
+
+
+def _room(parameter: nn.Parameter) -> int:
+    """How many values lie between the beginnings of this parameter and the next."""
+    return -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
 
 
 def _dense_strides(tensor: Tensor) -> tuple[int, ...]:

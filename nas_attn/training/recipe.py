@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nas_attn.losses import CE_DICE, UNASKED
+from nas_attn.optimisers import MUON, UNSAID_OPTIMISER
 
 PRETRAINED_RATE = 0.25
 """Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""
@@ -19,7 +20,8 @@ class Recipe:
     placement would rank placements by how well it suits them.
 
     Args:
-        peak_learning_rate: of AdamW, reached after ``warm_up`` (OneCycle, cosine down to the end).
+        peak_learning_rate: reached after ``warm_up`` (OneCycle, cosine down to the end).
+        optimiser: ``muon`` for kernels that are matrices and AdamW for all else, or ``adamw`` for everything.
         weight_decay: of convolution kernels; norms, biases and scales have none.
         momentum: beta_1 of AdamW; below its usual 0.9 short runs end higher.
         warm_up: share of the steps in which the learning rate rises.
@@ -36,6 +38,7 @@ class Recipe:
     """
 
     peak_learning_rate: float = 2e-2
+    optimiser: str = MUON
     weight_decay: float = 1e-2
     momentum: float = 0.85
     warm_up: float = 0.2
@@ -62,4 +65,5 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what nobody asked for is left out, so that older studies are the same studies."""
         plain = {**asdict(self), "class_weights": list(self.class_weights)}
-        return {name: value for name, value in plain.items() if value != UNASKED.get(name)}
+        unsaid = {**UNASKED, "optimiser": UNSAID_OPTIMISER}
+        return {name: value for name, value in plain.items() if value != unsaid.get(name)}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.budget import Budget
+from nas_attn.optimisers import MUON
 from nas_attn.training.batches import BatchPlan, tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.crop_loader import crop_loader
@@ -17,13 +18,14 @@ from nas_attn.training.gradients import add_gradients, clip_gradients
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import loss_of
 from nas_attn.training.module_hooks import DrawsGlobally, ModuleHooks
+from nas_attn.training.muon import Muon
 from nas_attn.training.optimiser import build_optimiser, learning_rates
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 
 
 class TrainingStep:
-    """The next step of a run: its batch, forward, loss, backward, clipping, AdamW, schedule.
+    """The next step of a run: its batch, forward, loss, backward, clipping, optimisers, schedule.
 
     Which step is the next stands in a tensor on the device, and with it the batch and the learning rate are
     looked up there: no call depends on anything that Python knows, so that a CUDA graph of one call is every
@@ -75,22 +77,14 @@ class TrainingStep:
         self._loader = crop_loader(images, plan, budget.image_size)
         self._hooks = ModuleHooks(module, steps, seed, loss, multi_label=recipe.multi_label)
         self._draws = plan.draws.to(device)
-        self._parameters = FlatParameters.of(module)
+        self._parameters = FlatParameters.of(module, muon=recipe.optimiser == MUON)
         self._next = torch.zeros(1, dtype=torch.long, device=device)
         rates = learning_rates(recipe, steps)
         self.learning_rates: list[float] = rates.tolist()
         self._rates = rates.to(device)
         self._rate, self._slow_rate = torch.zeros((), device=device), torch.zeros((), device=device)
         self._key = seed if isinstance(module, DrawsGlobally) else None
-        self.optimiser = build_optimiser(
-            self._parameters.kernels,
-            self._parameters.others,
-            recipe,
-            slow=self._parameters.slow,
-            rate=self._rate,
-            slow_rate=self._slow_rate,
-            capturable=capturable,
-        )
+        self.optimisers = self._built_optimisers(capturable)
 
     def __call__(self) -> None:
         """Take the next step; its loss is then in ``losses``."""
@@ -109,9 +103,30 @@ class TrainingStep:
         )
         clip_gradients(self._parameters.both, self._recipe.clip_norm)
         self._set_rates()
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.losses.index_copy_(0, self._next, loss.view(1))
         self._next.add_(1)
+
+    def _built_optimisers(self, capturable: bool) -> list[torch.optim.Optimizer]:
+        """AdamW where anything is left for it, and Muon where the recipe has it."""
+        flat, recipe = self._parameters, self._recipe
+        built: list[torch.optim.Optimizer] = []
+        if len(flat.both) > len(flat.matrices):
+            built.append(
+                build_optimiser(
+                    flat.kernels,
+                    flat.others,
+                    recipe,
+                    slow=flat.slow,
+                    rate=self._rate,
+                    slow_rate=self._slow_rate,
+                    capturable=capturable,
+                )
+            )
+        if flat.stacks:
+            built.append(Muon(flat.stacks, lr=self._rate, weight_decay=recipe.weight_decay))
+        return built
 
     def _set_rates(self) -> None:
         self._rate.copy_(self._rates.index_select(0, self._next)[0])
@@ -119,10 +134,11 @@ class TrainingStep:
             self._slow_rate.copy_(self._rate * self._recipe.encoder_share)
 
     def state(self) -> list[Tensor]:
-        """Every tensor that a step changes, by reference; the optimiser's moments, which the first step makes,
+        """Every tensor that a step changes, by reference; the optimisers' moments, which the first step makes,
         come last and begin as 0."""
         weights = [flat.detach() for flat in self._parameters.both]
-        moments = [tensor for state in self.optimiser.state.values() for tensor in state.values()]
+        states = [state for optimiser in self.optimisers for state in optimiser.state.values()]
+        moments = [tensor for state in states for tensor in state.values()]
         return [*weights, *self._module.buffers(), self._next, self.losses, *moments]
 
     def prepare(self, step: int) -> None:
@@ -138,11 +154,12 @@ class TrainingStep:
         return self._precision.arrange(tint(self._images.normalise(pixels), draws, self._recipe)), masks
 
     def go_to(self, step: int) -> None:
-        """Let a step be the next, with its batch, whatever a Trainer has done to gradients and optimiser."""
+        """Let a step be the next, with its batch, whatever a Trainer has done to gradients and optimisers."""
         self._next.fill_(step)
         self._parameters.bind_gradients()
         slow = {id(one) for part in self._parameters.slow for one in part}
-        for group in self.optimiser.param_groups:  # a loaded state brings a tensor of its own
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
+            # a loaded state brings a tensor of its own
             group["lr"] = self._slow_rate if id(group["params"][0]) in slow else self._rate
 
     def recalibrate(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.networks import Network
+from nas_attn.optimisers import ADAMW
 from nas_attn.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 _WHITE = {torch.uint8: 255.0}
 _WHITE_OF_MORE = 65535.0
-_FROM_SCRATCH = Recipe(peak_learning_rate=4e-3)
-_FROM_WEIGHTS = Recipe(peak_learning_rate=4e-3, encoder_share=0.1)
+_FROM_SCRATCH = Recipe(peak_learning_rate=4e-3, optimiser=ADAMW)
+_FROM_WEIGHTS = replace(_FROM_SCRATCH, encoder_share=0.1)
 
 
 def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -37,8 +39,8 @@ def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...
 def recipe_for(network: Network) -> Recipe:
     """The recipe of a network's runs, the same for all of its placements.
 
-    Networks of other libraries are deeper and wider than nas-attn's own, and take a lower learning rate; an
-    encoder with trained weights learns at a tenth of it.
+    Networks of other libraries are deeper and wider than nas-attn's own, and take AdamW with a lower learning
+    rate; an encoder with trained weights learns at a tenth of it.
     """
     if not isinstance(network, DescribedNetwork):
         return Recipe()

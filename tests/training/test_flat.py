@@ -13,6 +13,7 @@ from nas_attn.models.placement import AttentionSpec, Placement
 from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe, initialise
 from nas_attn.training.flat import FlatParameters
+from nas_attn.training.muon import Muon, is_matrix
 from nas_attn.training.optimiser import build_optimiser, kernels_and_others
 
 NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)
@@ -81,6 +82,57 @@ def test_training_over_the_buffers_equals_training_each_parameter() -> None:
 
     for (name, mine), (_, theirs) in zip(alone.named_parameters(), joined.named_parameters(), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-6), name
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
+def test_stacks_are_views_of_all_matrices_of_a_shape(layout: torch.memory_format) -> None:
+    module, before = network(layout), network(layout)
+    flat = FlatParameters.of(module, muon=True)
+    matrices = [parameter for parameter in module.parameters() if is_matrix(parameter)]
+
+    assert len(matrices) > len(flat.stacks) > 3
+    assert sum(len(stack) for stack in flat.stacks) == len(matrices)
+    for parameter, old in zip(module.parameters(), before.parameters(), strict=True):
+        assert torch.equal(parameter, old)
+    for number, stack in enumerate(flat.stacks, start=1):
+        assert stack.grad is not None
+        with torch.no_grad():
+            stack.fill_(number)
+            stack.grad.fill_(-number)
+    numbers = {(len(stack[0]), len(stack[0, 0])): number for number, stack in enumerate(flat.stacks, start=1)}
+    for parameter in matrices:
+        number = numbers[parameter.shape[0], parameter.numel() // parameter.shape[0]]
+        assert (parameter == number).all()
+        assert (parameter.grad == -number).all()
+    assert all(parameter.storage_offset() % 16 == 0 for parameter in module.parameters())
+
+
+def test_muon_over_stacks_equals_muon_over_each_matrix() -> None:
+    alone, joined = network(torch.channels_last), network(torch.channels_last)
+    flat = FlatParameters.of(joined, muon=True)
+    kernels = [parameter for parameter in alone.parameters() if is_matrix(parameter)]
+    views = [nn.Parameter(_as_matrix(kernel.detach())) for kernel in kernels]
+    separate, together = (Muon(stacks, lr=0.1, weight_decay=0.1) for stacks in (views, flat.stacks))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        flat.zero_gradients()
+        alone.zero_grad()
+        inputs = torch.randn(2, 3, 16, 16, generator=random)
+        for module in (alone, joined):
+            module(inputs).square().mean().backward()
+        for view, kernel in zip(views, kernels, strict=True):
+            assert kernel.grad is not None
+            view.grad = _as_matrix(kernel.grad)
+        separate.step()
+        together.step()
+
+    for (name, mine), (_, theirs) in zip(alone.named_parameters(), joined.named_parameters(), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5), name
+
+
+def _as_matrix(kernel: torch.Tensor) -> torch.Tensor:
+    columns = kernel.numel() // len(kernel)
+    return kernel.as_strided((1, len(kernel), columns), (kernel.numel(), columns, 1))
 
 
 def test_a_module_without_kernels_or_without_parameters_is_flattened_too() -> None:

@@ -51,7 +51,7 @@ class Preset:
 
 
 _LEAST_CLIPS = 4
-CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 64, 4, 240, None, 256, 96, 4, depth=2)
+CPU_SYNTHETIC = Preset("cpu, built-in data", 8, 64, 4, 160, None, 256, 96, 4, depth=2)
 CPU_BUILT_IN = Preset("cpu, other built-in data", 8, 32, 8, 240, None, 256, 96, 4)
 CPU_FOLDER = Preset("cpu, own data", 8, 48, 8, 600, 96, 0, 0, 4)
 GPU_SYNTHETIC = Preset("gpu, built-in data", 32, 128, 16, 2000, None, 1024, 256, 8, depth=2)

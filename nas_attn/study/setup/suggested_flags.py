@@ -63,6 +63,8 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
         return "leave out --folds"
     if name == "recipe.class_weights":
         return _give({"class_weights": ",".join(map(str, before or ())) or NONE})  # type: ignore[call-overload]  # a list
+    if name == "recipe.optimiser":
+        return "this version of nas-attn trains otherwise, so begin another study"
     if name.startswith(NEUTRAL_START_OF):
         return "this version of nas-attn trains it otherwise, so begin another study"
     if name in _SAID:

@@ -81,8 +81,8 @@ class SegmentationModule(lightning.LightningModule):
         self._step: TrainingStep
         self._val: DeviceImages
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The step's own optimiser, so that checkpoints hold its state; the network is on its device by now."""
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """The step's own optimisers, so that checkpoints hold their state; the network is on its device by now."""
         self._val = self._packed(self._dataset.val)
         self._step = TrainingStep(
             self.module,
@@ -95,7 +95,7 @@ class SegmentationModule(lightning.LightningModule):
             world_size=self.trainer.world_size,
             backward=self.manual_backward,
         )
-        return self._step.optimiser
+        return self._step.optimisers
 
     def train_dataloader(self) -> range:
         """The steps of an epoch; each finds its crops by its number."""

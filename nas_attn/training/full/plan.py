@@ -15,6 +15,7 @@ from nas_attn.data import Dataset
 from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
 from nas_attn.losses import CE_DICE, loss_text
+from nas_attn.optimisers import MUON
 from nas_attn.training import Recipe
 
 STEPS = 3000
@@ -82,6 +83,7 @@ class FitPlan:
         longest_side: the size to which larger images were reduced on reading; None where they were not.
         frames: T of the windows of clips; 1 where images are still.
         encoder_share: of the learning rate, for an encoder that begins with trained weights.
+        optimiser: that of the recipe.
         loss: name of the loss.
         class_weights: of each class in it; empty where all count alike.
         foreground: share of the crops that are centred on foreground.
@@ -98,6 +100,7 @@ class FitPlan:
     longest_side: int | None
     frames: int = 1
     encoder_share: float = 1.0
+    optimiser: str = MUON
     loss: str = CE_DICE
     class_weights: tuple[float, ...] = ()
     foreground: float = 0.0
@@ -119,6 +122,7 @@ class FitPlan:
         return Recipe(
             peak_learning_rate=self.learning_rate,
             encoder_share=self.encoder_share,
+            optimiser=self.optimiser,
             loss=self.loss,
             class_weights=self.class_weights,
             foreground=self.foreground,
@@ -176,6 +180,7 @@ def plan_fit(
         longest_side=settings.longest_side,
         frames=frames,
         encoder_share=recipe.encoder_share,
+        optimiser=recipe.optimiser,
         loss=recipe.loss,
         class_weights=recipe.class_weights,
         foreground=recipe.foreground,

@@ -31,8 +31,15 @@ def identity(**asked: Any) -> dict[str, Any]:
 def test_what_nobody_asked_for_is_not_said_so_that_older_studies_go_on() -> None:
     assert set(identity()["recipe"]) == {
         "peak_learning_rate", "weight_decay", "momentum", "warm_up", "clip_norm", "brightness", "contrast",
-        "recalibration_batches", "class_prior", "encoder_share",
+        "recalibration_batches", "class_prior", "encoder_share", "optimiser",
     }  # fmt: skip
+
+
+def test_a_study_that_was_trained_by_adamw_alone_is_another_study() -> None:
+    before = identity()
+    del before["recipe"]["optimiser"]
+
+    assert [str(one) for one in differences(before, identity())] == ["recipe.optimiser was adamw and is now muon"]
 
 
 @pytest.mark.parametrize(

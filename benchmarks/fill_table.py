@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(asked: argparse.Namespace) -> None:
     """Seed by seed, so that a table that was stopped compares all placements with the seeds that it has."""
     done = frozenset(cell.key for cell in read_cells(asked.table))
-    numbers = range(_sized(asked).size)
+    numbers = range(read_sized(asked).size)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.workers, mp_context=context) as workers:
         jobs = [
@@ -107,8 +107,13 @@ def _iou(evaluator: TrainingEvaluator, placement: Placement, budget: Budget, see
     return evaluator.score(evaluator.trained(placement, budget, seed)).iou
 
 
-def _sized(asked: argparse.Namespace) -> SearchSpace:
-    dataset = _source(asked).load()
+def read_sized(asked: argparse.Namespace) -> SearchSpace:
+    """The space, with the sizes that the data and the settings give it.
+
+    Args:
+        asked: ``space``, ``base_channels`` and ``image_size``, and what ``source_of`` takes.
+    """
+    dataset = source_of(asked).load()
     return read_space(
         asked.space,
         catalogue(),
@@ -119,7 +124,8 @@ def _sized(asked: argparse.Namespace) -> SearchSpace:
     )
 
 
-def _source(asked: argparse.Namespace) -> DataSource:
+def source_of(asked: argparse.Namespace) -> DataSource:
+    """The data: ``data`` and ``longest_side``."""
     if asked.data == "synthetic":
         return DataSource(image_size=asked.longest_side, n_train=256, n_val=96)
     if asked.data == "clips":
@@ -134,8 +140,8 @@ _KEPT: dict[str, Any] = {}
 def _evaluator(asked: argparse.Namespace) -> TrainingEvaluator:
     if "evaluator" not in _KEPT:
         precision = Precision(channels_last=True)
-        network = _sized(asked).network
-        _KEPT["evaluator"] = TrainingEvaluator(network, _source(asked), asked.device, precision)
+        network = read_sized(asked).network
+        _KEPT["evaluator"] = TrainingEvaluator(network, source_of(asked), asked.device, precision)
     kept: TrainingEvaluator = _KEPT["evaluator"]
     return kept
 
@@ -143,7 +149,7 @@ def _evaluator(asked: argparse.Namespace) -> TrainingEvaluator:
 def _placements(asked: argparse.Namespace) -> list[Placement]:
     """All of the space, in its own order: a placement's number is its place in it."""
     if "placements" not in _KEPT:
-        _KEPT["placements"] = list(_sized(asked).placements())
+        _KEPT["placements"] = list(read_sized(asked).placements())
     kept: list[Placement] = _KEPT["placements"]
     return kept
 

@@ -42,8 +42,9 @@ from nas_attn.models.attention.dynamic import DynamicConvolution
 from nas_attn.models.attention.sk import SelectiveKernel
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
+from nas_attn.models.networks import Network
 from nas_attn.models.placement import NONE, Placement
-from nas_attn.study.setup.preset import CPU_SYNTHETIC, preset_for
+from nas_attn.study.setup.preset import CPU_SYNTHETIC, Preset, preset_for
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
@@ -151,24 +152,12 @@ def _read(path: Path) -> list[Run]:
 
 def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iterator[Run]:
     preset = preset_for("cpu", asked.data)
-    built_in = asked.data in BUILT_IN
-    source = DataSource(
-        folder=None if built_in else asked.data,
-        longest_side=preset.longest_side,
-        image_size=preset.image_size,
-        n_train=preset.n_train,
-        n_val=preset.n_val,
-        task=asked.data if built_in else SYNTHETIC,
-    )
-    data = source.load()
-    network = UNetConfig(
-        data.in_channels, len(data.classes), depth=preset.depth, base_channels=asked.base_channels
-    )
     budget = Budget(asked.steps, preset.image_size, preset.batch_size)
     peak = asked.share * Recipe().peak_learning_rate
     recipes = {name: Recipe(peak_learning_rate=peak, class_prior=name != OLD) for name in DEFAULTS}
-    evaluators = {name: TrainingEvaluator(network, source, recipe=recipe) for name, recipe in recipes.items()}
-    name = asked.data if built_in else Path(asked.data).name
+    usual = evaluator_of(asked.data, preset, asked.base_channels)
+    evaluators = {name: replace(usual, recipe=recipe) for name, recipe in recipes.items()}
+    name = name_of(asked.data)
     for seed in range(asked.seeds):
         for attention in asked.attention.split(","):
             for defaults in asked.defaults.split(","):
@@ -186,8 +175,31 @@ def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iter
                     (0, 0),
                 )
                 if run.key not in known:
-                    placement = _everywhere(attention, network, defaults)
+                    placement = everywhere(attention, usual.network, defaults)
                     yield _measured(run, evaluators[defaults], placement, budget)
+
+
+def evaluator_of(data: str, preset: Preset, base_channels: int) -> TrainingEvaluator:
+    """Who trains the plain network of a search, or one with attention, on a folder or a built-in task."""
+    built_in = data in BUILT_IN
+    source = DataSource(
+        folder=None if built_in else data,
+        longest_side=preset.longest_side,
+        image_size=preset.image_size,
+        n_train=preset.n_train,
+        n_val=preset.n_val,
+        task=data if built_in else SYNTHETIC,
+    )
+    dataset = source.load()
+    network = UNetConfig(
+        dataset.in_channels, len(dataset.classes), depth=preset.depth, base_channels=base_channels
+    )
+    return TrainingEvaluator(network, source)
+
+
+def name_of(data: str) -> str:
+    """What a built-in task or a folder is called in a table."""
+    return data if data in BUILT_IN else Path(data).name
 
 
 def _measured(run: Run, evaluator: TrainingEvaluator, placement: Placement, budget: Budget) -> Run:
@@ -238,7 +250,12 @@ def _hidden_layers(module: nn.Module) -> Iterator[tuple[str, tuple[nn.Module, fl
                         yield f"{name}.{branch}.{place}", (before, 0.0, 1)
 
 
-def _everywhere(attention: str, network: UNetConfig, defaults: str) -> Placement:
+def everywhere(attention: str, network: Network, defaults: str) -> Placement:
+    """An attention everywhere it may stand, with one of ``DEFAULTS``.
+
+    Raises:
+        SpaceError: there is no such attention.
+    """
     kinds = catalogue()
     if attention == PLAIN:
         return network.plain

@@ -39,7 +39,15 @@ def _specs() -> list[AttentionSpec]:
     return sorted(set(found), key=str)
 
 
-every_spec = pytest.mark.parametrize("spec", _specs(), ids=str)
+def _marks(spec: AttentionSpec) -> tuple[pytest.MarkDecorator, ...]:
+    """What differs from the defaults both in an option and in the start is slow."""
+    options = dict(spec.options)
+    return (pytest.mark.slow,) if "start" in options and len(options) > 1 else ()
+
+
+every_spec = pytest.mark.parametrize(
+    "spec", [pytest.param(spec, marks=_marks(spec), id=str(spec)) for spec in _specs()]
+)
 every_kind = pytest.mark.parametrize("name", list(KINDS))
 every_half = pytest.mark.parametrize(
     ("dtype", "share"), [(torch.bfloat16, 0.05), (torch.float16, 0.01)], ids=["bfloat16", "float16"]

@@ -27,11 +27,18 @@ STARTS = {"paper": (), "identity": (("start", "identity"),)}
 NETWORK = UNetConfig(2, 3, depth=2, base_channels=8)
 SIZE, FRAMES = (21, 26), 2
 STANDS = [
-    pytest.param(name, stage, start, id=f"{name}-{stage}-{start}")
+    pytest.param(
+        name,
+        stage,
+        start,
+        id=f"{name}-{stage}-{start}",
+        marks=pytest.mark.slow if start != "paper" and stage is not kind.stages[-1] else (),
+    )
     for name, kind in KINDS.items()
     for stage in kind.stages
     for start in (STARTS if name != "none" else ["paper"])
 ]
+"""Each kind at every stage, and with its second start at the last of them; the others are slow."""
 
 
 def network(name: str) -> UNetConfig:

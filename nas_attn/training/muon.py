@@ -22,9 +22,12 @@ _EPSILON = 1e-7
 
 
 def is_matrix(kernel: nn.Parameter) -> bool:
-    """Whether Muon can and shall train a kernel: (outputs, inputs, ...), its outputs one after another in memory,
-    at least 4 wide and 64 at most, by the narrower side."""
-    if kernel.ndim < 2 or kernel.numel() == 0:
+    """Whether Muon shall train a kernel: of a convolution that sees neighbours, (outputs, inputs, height, width),
+    its outputs one after another in memory, by its narrower side at least 4 wide and at most 64.
+
+    What sees one position, as the layers of a gate do, learns as well by AdamW.
+    """
+    if kernel.ndim != 4 or kernel.shape[2:].numel() <= 1 or kernel.numel() == 0:
         return False
     rows = kernel.shape[0]
     columns = kernel.numel() // rows

@@ -21,7 +21,7 @@ class Recipe:
 
     Args:
         peak_learning_rate: reached after ``warm_up`` (OneCycle, cosine down to the end).
-        optimiser: ``muon`` for kernels that are matrices and AdamW for all else, or ``adamw`` for everything.
+        optimiser: ``muon`` for kernels that see neighbours and AdamW for all else, or ``adamw`` for everything.
         weight_decay: of convolution kernels; norms, biases and scales have none.
         momentum: beta_1 of AdamW; below its usual 0.9 short runs end higher.
         warm_up: share of the steps in which the learning rate rises.

@@ -12,7 +12,6 @@ again.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from kept_runs import keep, kept
 
 from nas_attn.budget import Budget
 from nas_attn.errors import NasAttnError
@@ -64,12 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     out = Path(asked.out)
-    runs = _read(out)
+    runs = [Run(Setting(**{key: one[key] for key in one if key != "iou"}), one["iou"]) for one in kept(out)]
     try:
-        for run in () if asked.table else _new_runs(asked, {run.setting for run in runs}):
-            runs.append(run)
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**asdict(run.setting), "iou": run.iou}) + "\n")
+        if not asked.table:
+            new = _new_runs(asked, {run.setting for run in runs})
+            runs += keep(out, new, lambda run: {**asdict(run.setting), "iou": run.iou})
     except NasAttnError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -100,13 +99,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(one) for one in text.split(","))
-
-
-def _read(path: Path) -> list[Run]:
-    if not path.exists():
-        return []
-    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Run(Setting(**{key: one[key] for key in one if key != "iou"}), one["iou"]) for one in found]
 
 
 def _new_runs(asked: argparse.Namespace, known: set[Setting]) -> Iterator[Run]:

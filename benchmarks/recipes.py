@@ -12,7 +12,6 @@ CPU. Each run is a line of JSON in ``--out``, and what is there is not run again
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -26,6 +25,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from kept_runs import keep, kept
 from scipy.stats import ttest_1samp
 from starts import NEW, PLAIN, evaluator_of, everywhere, name_of
 
@@ -75,16 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.data, asked.recipe = asked.data or [SYNTHETIC], asked.recipe or [USUAL]
     out = Path(asked.out)
     try:
-        runs = {run.key: run for run in _read(out)}
+        runs = [Run(**line) for line in kept(out)]
         if not asked.table:
-            for run in _new_runs(asked, set(runs)):
-                runs[run.key] = run
-                with out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(run)) + "\n")
+            runs += keep(out, _new_runs(asked, {run.key for run in runs}), asdict)
     except NasAttnError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for line in _table(list(runs.values()), asked.recipe[0]):
+    for line in _table(runs, asked.recipe[0]):
         print(line)
     return 0
 
@@ -100,12 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (%(default)s)")
     return parser
-
-
-def _read(path: Path) -> list[Run]:
-    if not path.exists():
-        return []
-    return [Run(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def recipe_of(changes: str) -> Recipe:

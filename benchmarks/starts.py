@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
 import statistics
 import sys
@@ -29,6 +28,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from kept_runs import keep, kept
 from scipy.stats import t as student_t
 from torch import nn
 
@@ -110,16 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_flush_denormal(True)
     out = Path(asked.out)
     try:
-        runs = {run.key: run for run in _read(out)}
+        runs = [Run(**{**one, "dead": tuple(one["dead"]), "units": tuple(one["units"])}) for one in kept(out)]
         if not asked.table:
-            for run in _new_runs(asked, set(runs)):
-                runs[run.key] = run
-                with out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(run)) + "\n")
+            runs += keep(out, _new_runs(asked, {run.key for run in runs}), asdict)
     except NasAttnError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for line in _table(list(runs.values()), asked.against):
+    for line in _table(runs, asked.against):
         print(line)
     return 0
 
@@ -141,13 +138,6 @@ def _parser() -> argparse.ArgumentParser:
         "--share", type=float, default=1.0, help="of the recipe's peak learning rate (%(default)s)"
     )
     return parser
-
-
-def _read(path: Path) -> list[Run]:
-    if not path.exists():
-        return []
-    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Run(**{**one, "dead": tuple(one["dead"]), "units": tuple(one["units"])}) for one in found]
 
 
 def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iterator[Run]:

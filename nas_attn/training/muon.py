@@ -65,7 +65,7 @@ def _polynomial(grams: Tensor) -> Tensor:
 
     Shape: (B, m, m) -> (B, m, m).
     """
-    one = product = torch.eye(grams.shape[-1], device=grams.device)
+    one = product = torch.eye(grams.shape[-1], dtype=grams.dtype, device=grams.device)
     for number, (a, b, c) in enumerate(_ROUNDS):
         factor = torch.baddbmm(grams, grams, grams, beta=b, alpha=c) + a * one
         product = factor @ product if number else factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -34,51 +35,37 @@ def is_matrix(kernel: nn.Parameter) -> bool:
     return _LEAST_SIDE <= min(rows, columns) <= _WIDEST_SIDE and kernel.stride(0) == columns
 
 
-def orthogonal(stacks: Sequence[Tensor]) -> list[Tensor]:
-    """Each matrix with its singular values brought near to 1, but for the smallest of them.
+def left_factors(grams: Tensor) -> Tensor:
+    """What matrices X are multiplied by from the left, so that their singular values come near to 1.
 
-    The first three rounds of Polar Express (Amsel et al. 2025, arXiv:2505.16932, algorithm 1). Each multiplies a
-    matrix X from the left by a polynomial in X X^T, so all are multiplied before X is, and for all stacks of one
-    height together: a step then takes few operations, and only the first product and the last are as long as a
-    kernel has inputs. Singular values between a thousandth of the norm and the norm come out between 0.13 and 1.9.
-    More rounds bring them nearer to 1, and networks no further. A matrix of zeros stays one.
+    The first three rounds of Polar Express (Amsel et al. 2025, arXiv:2505.16932, algorithm 1), each of which
+    multiplies X / |X| by a polynomial in X X^T; here the polynomials are multiplied before X is, so that no product
+    is as long as a kernel has inputs. Singular values between a thousandth of the norm and the norm come out between
+    0.13 and 1.9; more rounds bring them nearer to 1, and networks no further. For a matrix of zeros it is finite.
 
     Args:
-        stacks: of matrices, (B, m, n) each.
-    Returns:
-        the same shapes.
-    """
-    wide = [stack.mT if stack.shape[-2] > stack.shape[-1] else stack for stack in stacks]
-    wide = [stack / (stack.norm(dim=(-2, -1), keepdim=True) + _EPSILON) for stack in wide]
-    found: list[Tensor] = list(wide)
-    for height in {stack.shape[-2] for stack in wide}:
-        places = [place for place, stack in enumerate(wide) if stack.shape[-2] == height]
-        grams = torch.cat([wide[place] @ wide[place].mT for place in places])
-        factors = torch.split(_polynomial(grams), [len(wide[place]) for place in places])
-        for place, factor in zip(places, factors, strict=True):
-            found[place] = factor @ wide[place]
-    return [one.mT if stack.shape[-2] > stack.shape[-1] else one for one, stack in zip(found, stacks, strict=True)]
-
-
-def _polynomial(grams: Tensor) -> Tensor:
-    """What all rounds together multiply a matrix X by, from X X^T.
-
+        grams: X X^T of each matrix.
     Shape: (B, m, m) -> (B, m, m).
     """
+    norms = grams.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None].sqrt() + _EPSILON
+    grams = grams / norms.square()
     one = product = torch.eye(grams.shape[-1], dtype=grams.dtype, device=grams.device)
     for number, (a, b, c) in enumerate(_ROUNDS):
         factor = torch.baddbmm(grams, grams, grams, beta=b, alpha=c) + a * one
         product = factor @ product if number else factor
         if number + 1 < len(_ROUNDS):
             grams = factor @ grams @ factor
-    return product
+    return product / norms
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum with Nesterov's look-ahead, made orthogonal (Jordan et al. 2024), with decoupled weight decay.
+    """Momentum with Nesterov's look-ahead, made orthogonal (Jordan et al. 2024,
+    https://kellerjordan.github.io/posts/muon), with decoupled weight decay.
 
     An update has about the root mean square of one of AdamW (Liu et al. 2025, arXiv:2502.16982, eq. 4), 0.2 times
-    the learning rate, so that both optimisers of a network share learning rate and weight decay.
+    the learning rate, so that both optimisers of a network share learning rate and weight decay. Matrices of one
+    height are made orthogonal together, so that a step takes few operations; besides the momentum it holds little
+    more than one of the stacks.
 
     Args:
         stacks: matrices of one shape each, (B, m, n).
@@ -88,7 +75,7 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, stacks: Iterable[nn.Parameter], *, lr: float | Tensor, weight_decay: float, momentum: float = 0.95
+        self, stacks: Iterable[nn.Parameter], *, lr: float | Tensor, weight_decay: float, momentum: float
     ) -> None:
         super().__init__(stacks, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
@@ -96,18 +83,44 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # no loss is evaluated again
         """Take a step along the gradients that there are."""
         for group in self.param_groups:
-            rate, momentum = group["lr"], group["momentum"]
-            learning = [stack for stack in group["params"] if stack.grad is not None]
-            ahead = [stack.grad.lerp(self._mean(stack, momentum), momentum) for stack in learning]
-            for stack, update in zip(learning, orthogonal(ahead), strict=True):
-                stack.mul_(1 - rate * group["weight_decay"])
-                stack.sub_(update * (rate * _RMS_OF_ADAM * max(stack.shape[1:]) ** 0.5))
+            by_height: dict[int, list[nn.Parameter]] = defaultdict(list)
+            for stack in group["params"]:
+                if stack.grad is not None:
+                    self._mean(stack).lerp_(stack.grad, 1 - group["momentum"])
+                    by_height[min(stack.shape[1:])].append(stack)
+            for stacks in by_height.values():
+                self._turn(stacks, group["lr"], group["weight_decay"], group["momentum"])
 
-    def _mean(self, stack: nn.Parameter, momentum: float) -> Tensor:
-        """Its mean gradient, that of now among them."""
+    def _turn(self, stacks: Sequence[nn.Parameter], rate: float | Tensor, decay: float, momentum: float) -> None:
+        """A step of stacks of one height."""
+        grams = torch.cat([_gram(self._ahead(stack, momentum)) for stack in stacks])
+        factors = torch.split(left_factors(grams), [len(stack) for stack in stacks])
+        for stack, factor in zip(stacks, factors, strict=True):
+            factor, ahead = (
+                factor * (rate * _RMS_OF_ADAM * max(stack.shape[1:]) ** 0.5),
+                self._ahead(stack, momentum),
+            )
+            pair = (ahead, factor) if _is_tall(stack) else (factor, ahead)
+            stack.mul_(1 - rate * decay).baddbmm_(*pair, alpha=-1)
+
+    def _mean(self, stack: nn.Parameter) -> Tensor:
+        """Its mean gradient, zeros before the first step."""
         state = self.state[stack]
         if not state:
             state["mean_gradient"] = torch.zeros_like(stack)
         mean: Tensor = state["mean_gradient"]
+        return mean
+
+    def _ahead(self, stack: nn.Parameter, momentum: float) -> Tensor:
+        """Where its mean gradient goes, were the gradient to stay what it is."""
         assert stack.grad is not None
-        return mean.lerp_(stack.grad, 1 - momentum)
+        return stack.grad.lerp(self._mean(stack), momentum)
+
+
+def _is_tall(stack: Tensor) -> bool:
+    return stack.shape[-2] > stack.shape[-1]
+
+
+def _gram(stack: Tensor) -> Tensor:
+    """X X^T, or X^T X where that is smaller."""
+    return stack.mT @ stack if _is_tall(stack) else stack @ stack.mT

@@ -23,7 +23,7 @@ class Recipe:
         peak_learning_rate: reached after ``warm_up`` (OneCycle, cosine down to the end).
         optimiser: ``muon`` for kernels that see neighbours and AdamW for all else, or ``adamw`` for everything.
         weight_decay: of convolution kernels; norms, biases and scales have none.
-        momentum: beta_1 of AdamW; below its usual 0.9 short runs end higher.
+        momentum: of Muon, and beta_1 of AdamW; below their usual 0.95 and 0.9 short runs end higher.
         warm_up: share of the steps in which the learning rate rises.
         clip_norm: largest L2 norm of the gradient.
         brightness: largest shift of an image, in standard deviations.

@@ -125,7 +125,9 @@ class TrainingStep:
                 )
             )
         if flat.stacks:
-            built.append(Muon(flat.stacks, lr=self._rate, weight_decay=recipe.weight_decay))
+            built.append(
+                Muon(flat.stacks, lr=self._rate, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
+            )
         return built
 
     def _set_rates(self) -> None:

@@ -20,6 +20,7 @@ from nas_attn.errors import StudyError
 from nas_attn.models.attention import _attend
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location, Placement
+from nas_attn.optimisers import ADAMW
 from nas_attn.record import Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy.evaluation import Evaluation
@@ -27,6 +28,7 @@ from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.attempt import attempt
 from nas_attn.study.workers.pool import InlinePool
+from nas_attn.training import Recipe
 from nas_attn.training.evaluation import CostTable, DataSource, LookupEvaluator, MemoryTable, TrainingEvaluator
 from nas_attn.training.metrics import machine_bytes
 from tests.scarce import MIB, Scarce, scarce
@@ -121,7 +123,7 @@ def test_real_trainings_on_a_small_device_are_recorded_as_infeasible(
     pam = next(spec for location, specs in space.choices for spec in specs if spec.kind == "pam")
     dear = space.plain.replace(Location.parse("encoder.0"), pam)
     limit = (held(space.plain) + held(dear)) / 2 / MIB
-    evaluator = Scarce(trained(space), limit)
+    evaluator = Scarce(trained(space, recipe=Recipe(optimiser=ADAMW)), limit)  # two moments, as is estimated
     plain, short = (attempt(evaluator, Evaluation(one, BUDGET, 0, Role.PROPOSAL)) for one in (space.plain, dear))
 
     assert isinstance(plain, Outcome)

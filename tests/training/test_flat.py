@@ -112,7 +112,7 @@ def test_muon_over_stacks_equals_muon_over_each_matrix() -> None:
     flat = FlatParameters.of(joined, muon=True)
     kernels = [parameter for parameter in alone.parameters() if is_matrix(parameter)]
     views = [nn.Parameter(_as_matrix(kernel.detach())) for kernel in kernels]
-    separate, together = (Muon(stacks, lr=0.1, weight_decay=0.1) for stacks in (views, flat.stacks))
+    separate, together = (Muon(stacks, lr=0.1, weight_decay=0.1, momentum=0.9) for stacks in (views, flat.stacks))
     random = torch.Generator().manual_seed(0)
     for _ in range(2):
         flat.zero_gradients()

@@ -21,7 +21,7 @@ from nas_attn.training.evaluation.cost_table import CostTable
 from nas_attn.training.metrics import LiveBytes
 
 _STATE_BYTES = 16
-"""Of each parameter: its value, its gradient and two moments, in float32."""
+"""Of each parameter at most: its value, its gradient and two moments, in float32; what Muon trains has one moment."""
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,10 @@ def left_factors(grams: Tensor) -> Tensor:
     """What matrices X are multiplied by from the left, so that their singular values come near to 1.
 
     The first three rounds of Polar Express (Amsel et al. 2025, arXiv:2505.16932, algorithm 1), each of which
-    multiplies X / |X| by a polynomial in X X^T; here the polynomials are multiplied before X is, so that no product
-    is as long as a kernel has inputs. Singular values between a thousandth of the norm and the norm come out between
-    0.13 and 1.9; more rounds bring them nearer to 1, and networks no further. For a matrix of zeros it is finite.
+    multiplies X / |X| by a polynomial in X X^T; here the polynomials are multiplied before X is, so that no
+    product is as long as a kernel has inputs. Singular values between a thousandth of the norm and the norm come
+    out between 0.13 and 1.9; more rounds bring them nearer to 1, and networks no further. For a matrix of zeros
+    it is finite.
 
     Args:
         grams: X X^T of each matrix.
@@ -96,11 +97,9 @@ class Muon(torch.optim.Optimizer):
         grams = torch.cat([_gram(self._ahead(stack, momentum)) for stack in stacks])
         factors = torch.split(left_factors(grams), [len(stack) for stack in stacks])
         for stack, factor in zip(stacks, factors, strict=True):
-            factor, ahead = (
-                factor * (rate * _RMS_OF_ADAM * max(stack.shape[1:]) ** 0.5),
-                self._ahead(stack, momentum),
-            )
-            pair = (ahead, factor) if _is_tall(stack) else (factor, ahead)
+            scaled = factor * (rate * _RMS_OF_ADAM * max(stack.shape[1:]) ** 0.5)
+            ahead = self._ahead(stack, momentum)
+            pair = (ahead, scaled) if _is_tall(stack) else (scaled, ahead)
             stack.mul_(1 - rate * decay).baddbmm_(*pair, alpha=-1)
 
     def _mean(self, stack: nn.Parameter) -> Tensor:

@@ -44,10 +44,8 @@ def test_matrices_of_a_stack_do_not_mix_and_their_size_does_not_matter() -> None
 
 def test_stacks_do_not_mix() -> None:
     random = torch.Generator().manual_seed(5)
-    stacks = [
-        nn.Parameter(torch.randn(shape, generator=random))
-        for shape in [(2, 8, 20), (1, 20, 8), (1, 4, 9), (3, 8, 8)]
-    ]
+    shapes = [(2, 8, 20), (1, 20, 8), (1, 4, 9), (3, 8, 8)]
+    stacks = [nn.Parameter(torch.randn(shape, generator=random)) for shape in shapes]
     alone = [nn.Parameter(stack.detach().clone()) for stack in stacks]
     for stack, other in zip(stacks, alone, strict=True):
         stack.grad = torch.randn(stack.shape, generator=random)

@@ -21,7 +21,7 @@ from nas_attn.training.evaluation.cost_table import CostTable
 from nas_attn.training.metrics import LiveBytes
 
 _STATE_BYTES = 16
-"""Of each parameter at most: its value, its gradient and two moments, in float32; what Muon trains has one moment."""
+"""Of each parameter at most, in float32: its value, its gradient and two moments; what Muon trains has one."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,6 @@ from nas_attn.models.placement import NONE, AttentionSpec
 from nas_attn.models.unet import UNet
 from nas_attn.space import SearchSpace
 from nas_attn.training import Precision, Recipe, Segmenter, initialise, score_images, start_at_frequencies
-from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.evaluation import pack_sets
 from nas_attn.training.evaluation.packed_sets import PackedSets
 from nas_attn.training.generator import keyed_generator
@@ -205,8 +204,7 @@ def _read(asked: argparse.Namespace, seed: int) -> Reading:
         shared.become(choices[placement])
         step()
     trained = time.process_time()
-    batches = list(_inputs(step, asked.steps, recipe.n_recalibration_batches(asked.steps)))
-    ious = np.array([100 * _iou(shared, one, batches, sets, precision, space) for one in choices])
+    ious = np.array([100 * _iou(shared, one, step, sets, precision, space) for one in choices])
     effects = _effects(step.losses.numpy().astype(float), choices[drawn], choices)
     return Reading(ious, effects, (trained - began, time.process_time() - trained))
 
@@ -219,24 +217,16 @@ def _balanced(placements: int, steps: int, seed: int) -> NDArray[np.int64]:
     return drawn
 
 
-def _inputs(step: TrainingStep, begin: int, count: int) -> Iterator[Tensor]:
-    """The batches after the last step."""
-    for number in range(begin, begin + count):
-        step.prepare(number)
-        step.go_to(number)
-        yield step.inputs_and_masks()[0]
-
-
 def _iou(
     shared: SharedNetwork,
     choices: Sequence[int],
-    batches: Sequence[Tensor],
+    step: TrainingStep,
     sets: PackedSets,
     precision: Precision,
     space: SearchSpace,
 ) -> float:
     shared.become(choices)
-    recalibrate_batchnorm(shared.unet, batches, shared.unet)
+    step.recalibrate()
     least, classes = space.network.min_image_size, space.network.classes
     segmenter = Segmenter(shared.unet, sets.val.mean, sets.val.std, least, precision)
     return score_images(segmenter, sets.val, classes).iou

@@ -1,8 +1,12 @@
-"""The optimisers by name."""
+"""The optimisers by name, and what holds of a training whose files do not say it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from nas_attn.losses import UNASKED
+
 MUON = "muon"
 ADAMW = "adamw"
-UNSAID_OPTIMISER = ADAMW
-"""Of a training whose files name none."""
+UNSAID: Mapping[str, object] = {**UNASKED, "optimiser": ADAMW}
+"""Settings of a recipe that its plain values leave out."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
-from nas_attn.losses import UNASKED
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.start_versions import start_versions, unsaid_version
-from nas_attn.optimisers import UNSAID_OPTIMISER
+from nas_attn.optimisers import UNSAID
 from nas_attn.strategy.plan import Plan
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
@@ -209,8 +208,7 @@ _UNSAID = {
     "screening seeds": 1,
     "out of memory": "fail",
     "space.network.frames": 1,
-    "recipe.optimiser": UNSAID_OPTIMISER,
-    **{f"recipe.{name}": value for name, value in UNASKED.items()},
+    **{f"recipe.{name}": value for name, value in UNSAID.items()},
 }
 """What holds where an identity does not say it."""
 

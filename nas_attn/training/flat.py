@@ -9,7 +9,7 @@ from itertools import accumulate, groupby
 import torch
 from torch import Tensor, nn
 
-from nas_attn.training.muon import is_matrix
+from nas_attn.training.muon import is_matrix, sides
 from nas_attn.training.optimiser import kernels_and_others, trained_kernels_and_others
 
 _ALIGNMENT = 16
@@ -54,7 +54,7 @@ class FlatParameters:
         slow = trained_kernels_and_others(module)
         known = {id(one) for part in slow for one in part}
         fast = [[one for one in part if id(one) not in known] for part in kernels_and_others(module)]
-        matrices = sorted((one for one in fast[0] if muon and is_matrix(one)), key=_sides)
+        matrices = sorted((one for one in fast[0] if muon and is_matrix(one)), key=sides)
         chosen = {id(one) for one in matrices}
         fast[0] = [one for one in fast[0] if id(one) not in chosen]
         parts = (*fast, *slow, matrices)
@@ -101,15 +101,10 @@ def _join(parameters: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
     return (flat,)
 
 
-def _sides(kernel: nn.Parameter) -> tuple[int, int]:
-    """Of the matrix that a kernel is: its outputs, and all that each of them takes."""
-    return kernel.shape[0], kernel.numel() // kernel.shape[0]
-
-
 def _stacked(matrices: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
     """Views of parameters that lie one after another, those of one shape together."""
     stacks = []
-    for (rows, columns), group in groupby(matrices, key=_sides):
+    for (rows, columns), group in groupby(matrices, key=sides):
         first, *others = group
         size, strides = (1 + len(others), rows, columns), (_room(first), columns, 1)
         stack = nn.Parameter(first.detach().as_strided(size, strides))

@@ -30,9 +30,13 @@ def is_matrix(kernel: nn.Parameter) -> bool:
     """
     if kernel.ndim != 4 or kernel.shape[2:].numel() <= 1 or kernel.numel() == 0:
         return False
-    rows = kernel.shape[0]
-    columns = kernel.numel() // rows
+    rows, columns = sides(kernel)
     return _LEAST_SIDE <= min(rows, columns) <= _WIDEST_SIDE and kernel.stride(0) == columns
+
+
+def sides(kernel: nn.Parameter) -> tuple[int, int]:
+    """Of the matrix that a kernel is: its outputs, and all that each of them takes."""
+    return kernel.shape[0], kernel.numel() // kernel.shape[0]
 
 
 def left_factors(grams: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from nas_attn.losses import CE_DICE, UNASKED
-from nas_attn.optimisers import MUON, UNSAID_OPTIMISER
+from nas_attn.losses import CE_DICE
+from nas_attn.optimisers import MUON, UNSAID
 
 PRETRAINED_RATE = 0.25
 """Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""
@@ -65,5 +65,4 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what nobody asked for is left out, so that older studies are the same studies."""
         plain = {**asdict(self), "class_weights": list(self.class_weights)}
-        unsaid = {**UNASKED, "optimiser": UNSAID_OPTIMISER}
-        return {name: value for name, value in plain.items() if value != unsaid.get(name)}
+        return {name: value for name, value in plain.items() if value != UNSAID.get(name)}

@@ -16,9 +16,8 @@ from nas_attn.architecture import Architecture
 from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
-from nas_attn.losses import UNASKED
 from nas_attn.models.start_versions import unsaid_version
-from nas_attn.optimisers import UNSAID_OPTIMISER
+from nas_attn.optimisers import UNSAID
 from nas_attn.training.full.plan import FitPlan
 from nas_attn.training.full.result import TrainedNetwork
 from nas_attn.whole_file import whole_file
@@ -108,11 +107,10 @@ class RunFolder:
                 f"{self.path}: holds a run of another version of nas-attn, whose recipe is not known; "
                 "give another folder with -o, or delete this one"
             )
-        unsaid = {**UNASKED, "optimiser": UNSAID_OPTIMISER}
         differences = [
             f"{name} {before!r}, not {value!r}"
             for name, value in identity.to_dict().items()
-            if (before := there.get(name, unsaid.get(name, unsaid_version(name)))) != value
+            if (before := there.get(name, UNSAID.get(name, unsaid_version(name)))) != value
         ]
         if differences:
             raise TrainingError(

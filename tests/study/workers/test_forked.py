@@ -96,6 +96,17 @@ def test_no_gpu_is_touched_where_workers_are_forked_from() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_an_optimiser_loads_nothing_that_workers_would_each_have_for_themselves() -> None:
+    """PyTorch loads its compiler when the first optimiser is made: seconds, and 70 MB."""
+    code = (
+        "import sys, torch, nas_attn.study.workers.preloaded\n"
+        "before = set(sys.modules)\n"
+        "torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))])\n"
+        "assert set(sys.modules) == before, set(sys.modules) - before"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_a_package_that_cannot_be_loaded_is_met_by_the_worker_that_needs_it() -> None:
     code = (
         "import sys; sys.modules['torch'] = None; import nas_attn.study.workers.preloaded; "

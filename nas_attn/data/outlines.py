@@ -64,7 +64,7 @@ def local_coordinates(size: int, centre: tuple[float, float], radius: float, tur
         radius: of the shape in pixels.
         turn: in radians.
     """
-    y, x = np.mgrid[:size, :size].astype(np.float64)
+    y, x = np.ogrid[:size, :size]
     y, x = (y - centre[0]) / radius, (x - centre[1]) / radius
     return np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x
 

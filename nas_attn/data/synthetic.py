@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble
-from nas_attn.data.drawing import Body, blurred, bodies_of, inside, rim_width, smooth
+from nas_attn.data.drawing import blurred, bodies_of, inside, rim_width, smooth
 from nas_attn.data.made import MIN_IMAGE_SIZE, drawn, number_problems, packed_images
 from nas_attn.data.outlines import Field
 from nas_attn.errors import DataError
@@ -89,31 +89,31 @@ def _draw(
         random: from which everything is drawn.
     """
     bodies, shift = bodies_of(size, random), light * random.normal()
-    canvas = _ground(size, bodies, random)
+    depths = [body.depth(size) for body in bodies]
+    canvas = _ground(depths, random)
     mask = np.zeros((size, size), dtype=np.uint8)
-    for body in bodies:
+    for depth in depths:
         label = 1 + int(random.integers(2))
-        canvas = _with_body(canvas, body, 1 if label == 1 else -1, random)
-        mask[body.depth(size) >= 0] = label
+        canvas = _with_body(canvas, depth, 1 if label == 1 else -1, random)
+        mask[depth >= 0] = label
     seen = blurred(canvas + shift * _HUE, _BLUR) + random.normal(0, _NOISE, canvas.shape)
     return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8), mask
 
 
-def _ground(size: int, bodies: list[Body], random: np.random.Generator) -> Field:
+def _ground(depths: list[Field], random: np.random.Generator) -> Field:
     """What bodies lie on, (3, size, size): warm and cold regions, whose hue is 0 on average where no body lies."""
-    free = np.all([body.depth(size) < 0 for body in bodies], axis=0)
+    size = len(depths[0])
+    free = np.all([depth < 0 for depth in depths], axis=0)
     hue = smooth(size, 1, random, cells=_REGIONS)[0]
     hue = GROUND * (hue - hue[free].mean()) / hue[free].std()
     ground: Field = _BRIGHTNESS + 0.02 * smooth(size, 1, random, cells=3) + hue * _HUE
     return ground
 
 
-def _with_body(canvas: Field, body: Body, sign: int, random: np.random.Generator) -> Field:
+def _with_body(canvas: Field, depth: Field, sign: int, random: np.random.Generator) -> Field:
     """A body over the canvas, brighter than the ground within a dark rim, warm (1) or cold (-1)."""
-    size = canvas.shape[-1]
-    depth = body.depth(size)
     cover = inside(depth)
     fill = _BRIGHTNESS + random.uniform(0.8, 1.2) * _CONTRAST + sign * random.uniform(0.7, 1.3) * STAIN * _HUE
-    rim = cover * inside(rim_width(size) - depth) * random.uniform(1.5, 2.1) * _CONTRAST
+    rim = cover * inside(rim_width(len(depth)) - depth) * random.uniform(1.5, 2.1) * _CONTRAST
     covered: Field = canvas * (1 - cover) + cover * fill - rim
     return covered

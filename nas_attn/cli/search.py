@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from importlib.resources import files as files_of
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from nas_attn.analysis.verdict import StudyVerdict
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.record import TrialRecord
     from nas_attn.reporting.progress.pace import Pace
@@ -75,23 +77,42 @@ def run(arguments: argparse.Namespace) -> int:
 
     resolved = resolve(request)
     resolved = with_known_latency(as_new(resolved) if arguments.as_new else resolved)
-    status = _search(resolved, wide_console(), dry=arguments.dry_run, logger=arguments.logger)
-    if arguments.dry_run:
-        return status
-    return _verify(resolved) if arguments.verify and status == 0 else status
+    console = wide_console()
+    result = _search(resolved, console, dry=arguments.dry_run, logger=arguments.logger)
+    if result is None:
+        return 0
+    _show(result, resolved, console)
+    if arguments.verify:
+        result = replace(result, answer=_verified(resolved))
+    _show_next(result, resolved, console, verified=arguments.verify)
+    return 0
 
 
-def _verify(resolved: Resolved) -> int:
-    """What ``nas-attn verify`` does, with the workers of the search; then the answer, by what it found."""
-    from nas_attn.cli import verdict, verify
+def _verified(resolved: Resolved) -> StudyVerdict:
+    """What ``nas-attn verify`` does, with the workers of the search; the answer, by what it found, is printed."""
+    from nas_attn.cli import verify
+    from nas_attn.cli.verdict import sentences_of
+    from nas_attn.study.answer import answer_of
+    from nas_attn.study.setup.find import open_study
 
-    asked = resolved.request
-    study = {"study": resolved.settings.study, "storage": asked.storage, "json": False}
-    run_on = {"data": asked.data, "device": asked.device, "workers": str(asked.workers)}
+    asked, study = resolved.request, resolved.settings.study
     say("")
-    verify.run(argparse.Namespace(**study, **run_on, seeds=verify.SEEDS, pick=None, ablate=False))
-    say("")
-    return verdict.run(argparse.Namespace(**study, worth=None, metric=None))
+    verify.run(
+        argparse.Namespace(
+            study=study,
+            storage=asked.storage,
+            data=asked.data,
+            device=asked.device,
+            workers=str(asked.workers),
+            seeds=verify.SEEDS,
+            pick=None,
+            ablate=False,
+            json=False,
+        )
+    )
+    answer = answer_of(open_study(study, asked.storage))
+    say("\n" + "\n".join(sentences_of(study, answer)))
+    return answer
 
 
 def _request(arguments: argparse.Namespace) -> StudyRequest:
@@ -101,8 +122,8 @@ def _request(arguments: argparse.Namespace) -> StudyRequest:
     return StudyRequest(**{**written, **given_settings(arguments, FIELDS)})
 
 
-def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | None) -> int:
-    """Show the plan; unless that was all that was asked for, search."""
+def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | None) -> StudyResult | None:
+    """Show the plan; search, unless that was all that was asked for."""
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.reporting.progress.first_look import FirstLook
@@ -117,12 +138,11 @@ def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | No
     console.print(plan_table(resolved, agenda, records, pace))
     if dry:
         console.print("\nNothing was begun (--dry-run).")
-        return 0
+        return None
     console.print()
     first_look = FirstLook(resolved.settings, agenda, pace)
     progress = SearchProgress(console, pace, cost=resolved.settings.cost, first_look=first_look)
-    _show(_run(resolved, progress, console, logger), resolved, console)
-    return 0
+    return _run(resolved, progress, console, logger)
 
 
 def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) -> Pace:
@@ -169,9 +189,9 @@ def _stopped(resolved: Resolved, progress: SearchProgress) -> str:
 
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
+    """What was found."""
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.ranking_table import ranking_table
-    from nas_attn.study.database.storage import url_without_password
     from nas_attn.wording.verdicts import answer_sentences, settled_text
 
     if result.settled is not None:
@@ -186,6 +206,12 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(budget_text(result.records, result.ranking, ladder, on_proof=proof, worth=worth))
     if others:
         console.print("\n".join(others), soft_wrap=True)
+
+
+def _show_next(result: StudyResult, resolved: Resolved, console: Console, *, verified: bool) -> None:
+    """The best architecture, and what can be done with it; nothing where there is none."""
+    from nas_attn.study.database.storage import url_without_password
+
     if result.best is None:
         return
     study, stored = result.study, resolved.request.storage
@@ -193,7 +219,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     console.print(f"\n{_best(result)}\n\nNext:", soft_wrap=True)
     for following in (
         command("rank", study, storage=storage),
-        command("verify", study, storage=storage),
+        *(() if verified else (command("verify", study, storage=storage),)),
         command("report", study, o="report.html", storage=storage),
         command("export", study, pick=_other_pick(result), o="best.yaml", storage=storage),
         command("train", result.best, data=resolved.request.data, against_plain=_takes_attention(result)),

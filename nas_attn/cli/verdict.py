@@ -8,9 +8,13 @@ nas-attn verdict nuclei --json
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
 from nas_attn.cli._say import say
+
+if TYPE_CHECKING:
+    from nas_attn.analysis.verdict import StudyVerdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +29,23 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.analysis.verdict import verdict_json
     from nas_attn.study.answer import answer_of
     from nas_attn.study.setup.find import open_study
-    from nas_attn.wording.costs import disagreement_notes
-    from nas_attn.wording.verdicts import answer_sentences
 
     given = given_settings(arguments, ("worth", "metric"))
     ledger = open_study(arguments.study, arguments.storage)
     verdict = answer_of(ledger, **given)  # type: ignore[arg-type]  # given_settings has judged both
-    sentences = (*answer_sentences(ledger.name, verdict), *disagreement_notes(verdict.ranking))
+    sentences = sentences_of(ledger.name, verdict)
     say(verdict_json(ledger.name, verdict, sentences) if arguments.json else "\n".join(sentences))
     return 0
+
+
+def sentences_of(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
+    """The answer, and where what it rests on is not what it seems.
+
+    Args:
+        study: its name.
+        verdict: of it.
+    """
+    from nas_attn.wording.costs import disagreement_notes
+    from nas_attn.wording.verdicts import answer_sentences
+
+    return (*answer_sentences(study, verdict), *disagreement_notes(verdict.ranking))

@@ -8,7 +8,7 @@ The winner is the first placement that the search found better than the baseline
 first with attention. The seeds are fresh and the test data had no say in the search: nothing here chose the
 winner. Stopped, the same command goes on; with more --seeds, those are added that have not run. A seed with which
 the winner or the baseline collapsed or failed is replaced by a further one, for at most half of the seeds (two
-in any case). The search's own trials stay as they are.
+in any case). The search's own trials stay as they are; its best.yaml becomes the best by all that is then known.
 """
 
 from __future__ import annotations
@@ -148,6 +148,7 @@ def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: 
     from nas_attn.analysis.by_metric import metric_of
     from nas_attn.wording.classes import classes_sentence
     from nas_attn.wording.confirmation import looks_sentences
+    from nas_attn.wording.placements import describe
     from nas_attn.wording.verifications import ablation_sentences, verification_sentences
 
     result = verified.result
@@ -160,3 +161,5 @@ def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: 
     ):
         if sentence:
             console.print(sentence, soft_wrap=True)
+    if (best := verified.best) is not None and best.is_new:
+        console.print(f"\nBest architecture: {best.path}, now {describe(best.placement)}", soft_wrap=True)

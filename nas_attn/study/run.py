@@ -16,11 +16,9 @@ import optuna
 
 from nas_attn.analysis import Ranking, rank
 from nas_attn.analysis.verdict import Settled, StudyVerdict
-from nas_attn.architecture import write_architecture
 from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
-from nas_attn.models.catalogue import catalogue
 from nas_attn.record import State, TrialRecord
 from nas_attn.step_count import StepCount
 from nas_attn.strategy.schedule.agenda import Agenda, Course
@@ -38,7 +36,7 @@ from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.known_latency import as_begun, with_known_latency
 from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.verified import read_verifications
-from nas_attn.study.winner import architecture_of
+from nas_attn.study.winner import write_best
 from nas_attn.study.workers.pool import Pool
 from nas_attn.study.workers.process_pool import Follow, ProcessPool
 from nas_attn.study.workers.ray_pool import RayPool
@@ -132,7 +130,7 @@ def run_study(
                 latencies = latencies_at_end(ledger, records, found, settings.devices[0])
             ranking = rank(records, cost=settings.cost, latencies=latencies)
             answer = answer_by(ledger, records, ranking, read_verifications(ledger))
-            exported = _export(ledger, records, answer, folder)
+            exported = write_best(ledger, records, answer, folder)
         except LostStorageError as error:
             raise LostStorageError(f"{error}; {rescue(records)}") from error
     agenda = Agenda(settings, resolved.costs)
@@ -256,13 +254,3 @@ def trials_so_far(resolved: Resolved) -> tuple[TrialRecord, ...]:
 
 def _unfinished(records: Sequence[TrialRecord], agenda: Agenda) -> bool:
     return not agenda.is_over(records, len(records)) or any(record.state is State.RUNNING for record in records)
-
-
-def _export(
-    ledger: Ledger, records: Sequence[TrialRecord], answer: StudyVerdict, folder: StudyFolder
-) -> Path | None:
-    if answer.winner is None:
-        return None
-    found = architecture_of(ledger, records, answer.ranking, answer.winner)
-    write_architecture(found, folder.best, catalogue())
-    return folder.best

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 
 from nas_attn.analysis.verification import Verification, lost_seeds, verification
+from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord, n_ended
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.claim import Claim
@@ -17,6 +19,21 @@ _LEAST_REPLACED = 2
 
 
 @dataclass(frozen=True)
+class Best:
+    """A study's best architecture after a verification.
+
+    Args:
+        path: of its file.
+        placement: that the study's answer names.
+        is_new: whether the file had another before.
+    """
+
+    path: Path
+    placement: Placement
+    is_new: bool
+
+
+@dataclass(frozen=True)
 class VerifiedClaim:
     """A verification with what it rests on.
 
@@ -24,11 +41,14 @@ class VerifiedClaim:
         result: what it says.
         records: its runs, judged on the test data.
         n_looks: how many placements of the study were judged on the test data so far, this one included.
+        best: the study's best architecture by all that is now known, as its file in the study's folder has it;
+            None where there is no such file of the search.
     """
 
     result: Verification
     records: tuple[TrialRecord, ...]
     n_looks: int
+    best: Best | None = None
 
 
 def verification_name(study: str, claim: Claim) -> str:

@@ -10,11 +10,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nas_attn import __version__
+from nas_attn.architecture import read_architecture
 from nas_attn.data import without_validation
 from nas_attn.errors import DataError, StudyError
 from nas_attn.metric import METRICS
+from nas_attn.models.catalogue import catalogue
 from nas_attn.record import State, TrialRecord, n_ended
 from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.study.answer import answer_of
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.claims import alone
 from nas_attn.study.database.ledger import Ledger
@@ -22,8 +25,17 @@ from nas_attn.study.loop import end_trial, evaluation_of
 from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import is_own_best
 from nas_attn.study.setup.resolve import Resolved, is_judged
-from nas_attn.study.verified import VerifiedClaim, n_looks, verification_name, verified_claim, wanted_evaluations
+from nas_attn.study.verified import (
+    Best,
+    VerifiedClaim,
+    n_looks,
+    verification_name,
+    verified_claim,
+    wanted_evaluations,
+)
+from nas_attn.study.winner import write_best
 from nas_attn.study.workers.pool import Pool
 
 Listener = Callable[[int, int], None]
@@ -45,7 +57,8 @@ def verify(
     The runs are a study of their own in the same storage, named after the study and the winner: the search's
     trials stay as they are, and what was stopped goes on. A placement is judged on the test data with each seed
     once: further seeds are added to those that ran. A seed with which the winner or the plain U-Net collapsed or
-    failed is replaced by a further one, for at most half of the seeds (two in any case).
+    failed is replaced by a further one, for at most half of the seeds (two in any case). The best architecture in
+    the study's folder becomes that by all that is then known, unless it was changed by hand.
 
     Args:
         resolved: the search.
@@ -74,7 +87,20 @@ def verify(
                     _run(resolved, ledger, records, work, workers, listener)
                     work = _Work.left(records, kept, n_seeds, ablate)
     result = verified_claim(records, kept, ablated=ablate)
-    return VerifiedClaim(result, tuple(records), n_looks(ledger, resolved.settings.study))
+    looks = n_looks(ledger, resolved.settings.study)
+    return VerifiedClaim(result, tuple(records), looks, _best(resolved, folder))
+
+
+def _best(resolved: Resolved, folder: StudyFolder) -> Best | None:
+    """Write the best by all that is now known, in the place of what the search has written; nothing else's."""
+    ledger = Ledger.open(study_url(resolved), resolved.settings.study)
+    if not is_own_best(folder, ledger):
+        return None
+    before = read_architecture(folder.best, catalogue()).placement
+    answer = answer_of(ledger)
+    if answer.winner is None or write_best(ledger, ledger.records(), answer, folder) is None:
+        return None
+    return Best(folder.best, answer.winner.placement, answer.winner.placement != before)
 
 
 def _check_test_data(resolved: Resolved) -> None:

@@ -1,21 +1,25 @@
-"""An architecture file's contents from a study and a row of its ranking."""
+"""Architecture files of a study: of any row of its ranking, and of its best."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from nas_attn import __version__
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.claimed import verification_of
 from nas_attn.analysis.convergence import ranked_convergence
-from nas_attn.architecture import Architecture, Found, Results, Verified
+from nas_attn.analysis.verdict import StudyVerdict
+from nas_attn.architecture import Architecture, Found, Results, Verified, write_architecture
 from nas_attn.budget import Budget
 from nas_attn.losses import ASKED
+from nas_attn.models.catalogue import catalogue
 from nas_attn.models.networks import network_from_dict
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.verified import read_verifications
 
 
@@ -63,6 +67,26 @@ def architecture_of(
         results=Results.of(row, ranking.latencies),
         verified=Verified.of(verified, len(verifications)) if verified else None,
     )
+
+
+def write_best(
+    ledger: Ledger, records: Sequence[TrialRecord], answer: StudyVerdict, folder: StudyFolder
+) -> Path | None:
+    """Write what a study's answer names, else the plain U-Net, into the study's folder.
+
+    Args:
+        ledger: of the study.
+        records: its trials.
+        answer: by these, and by what was verified.
+        folder: of the study.
+    Returns:
+        The file; None where no trial is complete, and then none is written.
+    """
+    if answer.winner is None:
+        return None
+    found = architecture_of(ledger, records, answer.ranking, answer.winner)
+    write_architecture(found, folder.best, catalogue())
+    return folder.best
 
 
 def _training(recipe: Mapping[str, Any]) -> dict[str, Any]:

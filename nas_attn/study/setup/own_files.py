@@ -81,7 +81,7 @@ def _judged(folder: StudyFolder, ledger: Ledger | None, begins: bool) -> Iterato
     if begins:
         yield folder.settings, _lines(folder.settings)[0].startswith(_COMMAND)
         yield folder.space, _is_own_space(folder)
-    yield folder.best, _is_own_best(folder, ledger)
+    yield folder.best, is_own_best(folder, ledger)
 
 
 def _is_own_space(folder: StudyFolder) -> bool:
@@ -90,8 +90,15 @@ def _is_own_space(folder: StudyFolder) -> bool:
     return from_before_marks or _lines(folder.space)[0] == SPACE_MARK
 
 
-def _is_own_best(folder: StudyFolder, ledger: Ledger | None) -> bool:
-    """Whether it is of this study, and of one of its trials: not one that was changed by hand."""
+def is_own_best(folder: StudyFolder, ledger: Ledger | None) -> bool:
+    """Whether a best architecture lies there that is of this study, and of one of its trials.
+
+    One that was changed by hand is not.
+
+    Args:
+        folder: of the study.
+        ledger: of the study; None where it is yet to begin.
+    """
     try:
         best = read_architecture(folder.best, catalogue())
     except NasAttnError:

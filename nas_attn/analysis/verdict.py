@@ -156,8 +156,9 @@ class StudyVerdict:
     @property
     def further_runs(self) -> int | None:
         """About how many more runs would tell whether any placement gains what matters; None where that is not
-        known. The reach of the best gain falls with the root of the runs."""
-        if self.reason is not Open.TOO_FEW or self.largest is None:
+        known. The reach of the best gain falls with the root of the runs. A claim that was not confirmed tells
+        nothing of the others."""
+        if self.reason not in (Open.TOO_FEW, Open.NOT_CONFIRMED, Open.REFUTED) or self.largest is None:
             return None
         return math.ceil(self.ranking.n_runs * ((self.largest / self.worth) ** 2 - 1))
 

@@ -133,7 +133,10 @@ def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:
     elif verdict.further_runs:
         runs, seconds = verdict.further_runs, verdict.run_seconds
         time = f", {duration(runs * seconds)} of one worker" if seconds else ""
-        yield f"About {counted(runs, 'more trial')} like those so far would decide{time}: search on with --trials."
+        yield (
+            f"About {counted(runs, 'more trial')} like those so far would decide whether any placement gains "
+            f"{size(verdict.worth)} {_word(verdict)} points{time}: search on with --trials."
+        )
     claimed = verdict.row is not None and verdict.row.better_than_plain is Versus.BETTER
     if claimed and verdict.verification is None and verdict.answer is not Decision.EQUIVALENT:
         yield f"Verify it on the test data: '{command('verify', study)}'."

@@ -90,6 +90,22 @@ def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(st
     assert f"About {more} more trials" in " ".join(answer_sentences("s", narrow))
 
 
+@pytest.mark.parametrize("gain", [-0.01, 0.0, 0.001])
+def test_where_a_claim_is_not_confirmed_others_may_gain_what_matters(
+    study: Make, numbered: Make, record: Make, gain: float
+) -> None:
+    """Refuted or not shown, one placement has been judged; what decides of all of them is told."""
+    records = study(gain=0.02)
+    verdict = verdict_of(records, [verified(records, numbered(1), gain, record)], worth=0.01)
+    assert verdict.largest is not None
+    assert verdict.largest > 0.01
+    n_runs, reach = verdict.ranking.n_runs, verdict.largest / verdict.worth
+    assert verdict.further_runs == pytest.approx(n_runs * (reach**2 - 1), abs=1)
+    last = answer_sentences("s", verdict)[-1]
+    assert last.startswith(f"About {verdict.further_runs} more trials like those so far would decide whether any ")
+    assert "gains 1.0 IoU points" in last
+
+
 def test_a_gain_that_is_shown_and_matters_to_nobody_is_no_answer(
     study: Make, numbered: Make, record: Make
 ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,14 @@ class _Completeness:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for nodeid in sorted(self._lost):
             terminalreporter.write_line(f"LOST {nodeid} - skipped by the run before, and not run now", red=True)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file of which nothing was skipped need not be imported, and its tests not be made."""
+    if not config.getoption("last_skipped") or collection_path.is_dir():
+        return None
+    files = {nodeid.partition("::")[0] for nodeid in _noted(config) or ()}
+    return None if collection_path.relative_to(config.rootpath).as_posix() in files else True
 
 
 @pytest.hookimpl(tryfirst=True)

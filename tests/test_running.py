@@ -82,6 +82,12 @@ def test_what_is_skipped_without_a_package_runs_with_it(run: Run, tmp_path: Path
     assert "test_always" not in second
 
 
+def test_a_file_of_which_nothing_was_skipped_is_not_even_read_again(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "test_all_ran.py").write_text("print('READ')\ndef test_it(): pass\n", encoding="utf-8")
+    assert "READ" in run("-n", "0", "-s")
+    assert "READ" not in run("-n", "0", "-s", "--last-skipped")
+
+
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_what_still_lacks_a_package_fails(run: Run, tmp_path: Path, workers: str) -> None:
     run("-n", workers)

@@ -106,17 +106,26 @@ def play(world: World, number: int, trials: int, *, verify: bool = False, stop: 
         answer=str(verdict.answer),
         largest=None if verdict.largest is None else 100 * verdict.largest,
         worth=100 * verdict.worth,
-        attainable=100 * truth.attainable(_allowed),
+        attainable=100 * truth.attainable(allowed),
         trials=len(records),
         seconds=seconds,
     )
 
 
-def searched(world: World, number: int, trials: int, *, stop: bool = False) -> tuple[Truth, list[TrialRecord]]:
-    """What is true in one study of a world, and the study's trials."""
-    space, costs = _space()
+def searched(
+    world: World, number: int, trials: int, **settings: bool | str | float | None
+) -> tuple[Truth, list[TrialRecord]]:
+    """What is true in one study of a world, and the study's trials.
+
+    Args:
+        world: what is true.
+        number: of the study: its effects and its noise.
+        trials: of the study.
+        settings: of the search that are other than a benchmark's.
+    """
+    space, costs = study_space()
     truth = world.draw(space, number)
-    agenda = Agenda(replace(_settings(space, trials, number), stop=stop), costs)
+    agenda = Agenda(replace(_settings(space, trials, number), **settings), costs)  # type: ignore[arg-type]
     records: list[TrialRecord] = []
     while (evaluation := agenda.next(records, ())) is not None:
         records.append(_record(len(records), truth.outcome(evaluation, _cost(evaluation.placement)), evaluation))
@@ -190,19 +199,25 @@ def _bound(world: World, gain: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def _space() -> tuple[SearchSpace, CostTable]:
+def study_space() -> tuple[SearchSpace, CostTable]:
+    """What all studies search, and what placements of it cost."""
     space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
     return space, CostTable(space.network, space.height, space.width)
 
 
-def _allowed(placement: Placement) -> bool:
-    space, costs = _space()
+def allowed(placement: Placement) -> bool:
+    """Whether a placement keeps the limits of the space.
+
+    Args:
+        placement: of the space.
+    """
+    space, costs = study_space()
     return not space.limits.reasons(costs(placement), costs.plain)
 
 
 @lru_cache(maxsize=4096)
 def _cost(placement: Placement) -> Cost:
-    return _space()[1](placement)
+    return study_space()[1](placement)
 
 
 def _settings(space: SearchSpace, trials: int, number: int) -> StudySettings:

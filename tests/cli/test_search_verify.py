@@ -15,19 +15,8 @@ from nas_attn.study.workers.pool import InlinePool
 from tests.cli.conftest import search_here
 
 SEARCH = (
-    *(
-        "search",
-        "--space",
-        "unet_attention_small",
-        "--study",
-        "world",
-        "--trials",
-        "24",
-        "--no-stop",
-        "--worth",
-        "1",
-    ),
-    *("--base-channels", "4", "--image-size", "16", "--batch-size", "2", "--steps", "4", "--device", "cpu"),
+    "search --space unet_attention_small --study world --trials 24 --no-stop --worth 1 "
+    "--base-channels 4 --image-size 16 --batch-size 2 --steps 4 --device cpu"
 )
 FIRST_FRESH_SEED = 1_000_000
 
@@ -50,7 +39,7 @@ def search(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(
             run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge))
         )
-        assert main([*SEARCH, *more]) == 0
+        assert main([*SEARCH.split(), *more]) == 0
         return capsys.readouterr().out
 
     return searched

@@ -82,10 +82,25 @@ def run(arguments: argparse.Namespace) -> int:
     if result is None:
         return 0
     _show(result, resolved, console)
-    if arguments.verify:
-        result = replace(result, answer=_verified(resolved))
-    _show_next(result, resolved, console, verified=arguments.verify)
+    verified = False
+    try:
+        if arguments.verify and _is_worth_verifying(result, console):
+            result, verified = replace(result, answer=_verified(resolved)), True
+    finally:  # what was found is found, whatever becomes of its verification
+        _show_next(result, resolved, console, verified=verified)
     return 0
+
+
+def _is_worth_verifying(result: StudyResult, console: Console) -> bool:
+    """Whether a verification can change the answer; where it cannot, that is said."""
+    from nas_attn.analysis.verdict import Open
+
+    if result.answer.reason is not Open.NOT_CONVERGED:
+        return True
+    console.print(
+        "\nNot verified: runs that are too short claim nothing, whatever fresh seeds show.", soft_wrap=True
+    )
+    return False
 
 
 def _verified(resolved: Resolved) -> StudyVerdict:

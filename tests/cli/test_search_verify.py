@@ -18,6 +18,7 @@ SEARCH = (
     "search --space unet_attention_small --study world --trials 24 --no-stop --worth 1 "
     "--base-channels 4 --image-size 16 --batch-size 2 --steps 4 --device cpu"
 )
+STEPS = 4
 FIRST_FRESH_SEED = 1_000_000
 
 
@@ -29,18 +30,18 @@ def search(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     search_here(monkeypatch)
 
-    def searched(*more, gain, gain_on_test):
+    def searched(*more, gain, gain_on_test, gain_of_twice_the_steps=0, status=0):
         def judge(placement, budget, seed):
             points = gain_on_test if seed >= FIRST_FRESH_SEED else gain
-            draw = random.Random(f"{placement.id} {seed}")
-            iou = 0.8 + 0.01 * points * bool(placement.attended) + 0.002 * draw.gauss(0, 1)
+            points = points * bool(placement.attended) + gain_of_twice_the_steps * (budget.steps > STEPS)
+            iou = 0.8 + 0.01 * points + 0.002 * random.Random(f"{placement.id} {seed}").gauss(0, 1)
             return Outcome(Score(iou, (iou, iou, iou), 0.5), Cost(1000, 1000 + len(placement.attended)), (), 0.01)
 
         monkeypatch.setattr(
             run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge))
         )
-        assert main([*SEARCH.split(), *more]) == 0
-        return capsys.readouterr().out
+        assert main([*SEARCH.split(), *more]) == status
+        return "".join(capsys.readouterr())
 
     return searched
 
@@ -83,6 +84,30 @@ def test_once_verified_nobody_is_told_to_verify(search):
     command = "\n  nas-attn verify world\n"
     assert command in search(gain=5, gain_on_test=5)
     assert command not in search("--verify", gain=5, gain_on_test=5)
+
+
+def test_what_claims_nothing_is_not_verified(search):
+    printed = search("--verify", gain=0, gain_on_test=5, gain_of_twice_the_steps=9)
+
+    assert "Not verified: runs that are too short claim nothing" in printed
+    assert "fresh seeds of each" not in printed
+    assert "\n  nas-attn verify world\n" in printed, "whoever wants it all the same"
+    assert best_kinds() == {"none"}
+
+
+def test_where_verification_cannot_be_the_search_has_found_its_best_all_the_same(search, monkeypatch):
+    from nas_attn.errors import DataError
+    from nas_attn.study import verify
+
+    def refuse(resolved):
+        raise DataError("no test mask holds a cell")
+
+    monkeypatch.setattr(verify, "_check_test_data", refuse)
+    printed = search("--verify", gain=5, gain_on_test=5, status=2)
+
+    assert "nas-attn: error: no test mask holds a cell" in printed
+    assert "\nBest architecture: studies/world/best.yaml\n" in printed
+    assert "\n  nas-attn verify world\n" in printed
 
 
 def test_a_best_architecture_that_was_changed_by_hand_stays(search, tmp_path):

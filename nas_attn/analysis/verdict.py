@@ -154,6 +154,13 @@ class StudyVerdict:
         return Comparison(self.row.delta, self.row.delta_interval, self.row.n_seeds, self.ranking.metric.word)
 
     @property
+    def gains_too_little(self) -> bool:
+        """The placement is better, and by less than what matters, as its whole interval says."""
+        if self.answer is not Decision.BETTER or self.measured is None or self.measured.interval is None:
+            return False
+        return self.measured.interval.high < self.worth
+
+    @property
     def further_runs(self) -> int | None:
         """About how many more runs would tell whether any placement gains what matters; None where that is not
         known. The reach of the best gain falls with the root of the runs. A claim that was not confirmed tells

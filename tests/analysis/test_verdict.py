@@ -118,8 +118,11 @@ def test_a_gain_that_is_shown_and_matters_to_nobody_is_no_answer(
     assert verdict.winner is verdict.ranking.plain
     assert "verify" not in " ".join(answer_sentences("s", verdict))
 
-    confirmed = verified(records, numbered(1), 0.02, record)
-    assert verdict_of(records, [confirmed], worth=0.05).answer is Decision.BETTER
+    confirmed = [verified(records, numbered(1), 0.02, record)]
+    little, enough = (verdict_of(records, confirmed, worth=worth) for worth in (0.05, 0.02))
+    assert little.answer is enough.answer is Decision.BETTER
+    assert (little.gains_too_little, enough.gains_too_little) == (True, False)
+    assert not verdict.gains_too_little
 
 
 def test_a_search_that_ended_since_nothing_gains_what_matters_tells_no_lower_bound(study: Make) -> None:

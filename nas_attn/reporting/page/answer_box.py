@@ -39,12 +39,18 @@ def answer_box(facts: StudyFacts) -> str:
 def _cards(facts: StudyFacts) -> Iterator[tuple[str, str, str]]:
     """Name, figure, and what belongs to it."""
     verdict, row = facts.verdict, facts.verdict.row or leading(facts)
-    yield "Is attention worth it?", _ANSWERS[verdict.answer], str(verdict.reason or "")
+    yield "Is attention worth it?", *_worth_it(verdict)
     if row is not None and not row.is_plain:
         yield f"Gain over the baseline, {facts.ranking.metric.word} points", *_gain(verdict, row)
         yield "Cost", *_cost(facts, row)
     yield "Verified on test data?", *_verified(verdict)
     yield "This study would show", *_visible(verdict)
+
+
+def _worth_it(verdict: StudyVerdict) -> tuple[str, str]:
+    if verdict.gains_too_little:
+        return "A little", f"less than the {size(verdict.worth)} points taken for the least that matters"
+    return _ANSWERS[verdict.answer], str(verdict.reason or "")
 
 
 def _gain(verdict: StudyVerdict, row: RankedPlacement) -> tuple[str, str]:

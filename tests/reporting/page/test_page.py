@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from plotly.offline import get_plotlyjs
 
-from nas_attn.analysis import Interval, rank
+from nas_attn.analysis import Interval, Versus, rank
 from nas_attn.analysis.detection import Sight
 from nas_attn.analysis.effects import study_effects
 from nas_attn.analysis.verification import Comparison, Verification
@@ -288,6 +288,22 @@ def test_the_answer_stands_first_in_figures(facts_of: Facts) -> None:
     assert row is not None
     assert plain is not None
     assert found["Cost"] == f"{100 * (row.cost.macs / plain.cost.macs - 1):+.1f} % MACs"
+
+
+def test_a_gain_of_less_than_what_matters_is_a_little(facts_of: Facts) -> None:
+    facts = facts_of(40)
+    row = facts.verdict.row
+    assert row is not None
+    shown = replace(
+        row, better_than_plain=Versus.BETTER, tested=True, delta=0.004, delta_interval=Interval(0.001, 0.007)
+    )
+    found = {}
+    for worth in (0.005, 0.01):
+        verdict = replace(facts.verdict, row=shown, verification=None, curve=None, largest=0.02, worth=worth)
+        page = report_page(replace(facts, verdict=verdict))
+        found[worth] = cards(page)["Is attention worth it?"]
+    assert found == {0.005: "Yes", 0.01: "A little"}
+    assert "less than the 1.0 points taken for the least that matters" in page
 
 
 def test_what_the_study_would_show_is_what_its_own_trials_can_tell(facts_of: Facts) -> None:

@@ -16,11 +16,11 @@ from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, verdict_json, verdict_of
+from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
 from nas_attn.latencies import Latency, LatencyTable
 from nas_attn.record import PROBE, Cost, Role, TrialRecord
-from nas_attn.wording.verdicts import answer_sentences, answer_text
+from nas_attn.wording.verdicts import answer_sentences, answer_text, settled_text
 
 Make = Callable[..., Any]
 STEPS = 100
@@ -347,3 +347,16 @@ def test_of_costs_that_are_not_known_the_object_has_null(record: Make, numbered:
     assert [told[f"baseline_{name}"] for name in ("macs", "parameters", "latency_ms")] == [None] * 3
     nothing = json.loads(verdict_json("s", verdict_of([]), ()))
     assert [nothing[name] for name in ("macs", "parameters", "latency_ms", "cost_ratio")] == [None] * 4
+
+
+def test_why_a_search_ends_early_agrees_with_its_answer() -> None:
+    """Two workers have five trials beyond the look that settled it."""
+    nothing, better = Settled(290, Decision.EQUIVALENT), Settled(70, Decision.BETTER)
+    for reason in (None, Open.REFUTED):
+        assert settled_text(nothing, 25, reason).startswith("Nothing gains what matters, so the search ends 25 ")
+        assert settled_text(better, 25, reason).startswith("A gain beyond what matters is shown, so the search ")
+    assert settled_text(nothing, 25, Open.TOO_FEW) == (
+        "By its first 290 trials nothing gains what matters, so the search ends 25 trials early; with those that "
+        "still ran then it is open again (--no-stop goes on)."
+    )
+    assert "By its first 70 trials a gain beyond" in settled_text(better, 130, Open.TOO_FEW)

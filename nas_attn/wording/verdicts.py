@@ -46,7 +46,7 @@ def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
     return (said, *_reach(verdict), *_sees(verdict), *_decides(study, verdict))
 
 
-def settled_text(settled: Settled, saved: int, reason: Open | None = None) -> str:
+def settled_text(settled: Settled, saved: int, *, reopened: bool = False) -> str:
     """Why a search ends before it has its trials, and what goes on with it.
 
     The latest trials that were running when it was settled have no say in that, and may leave it open again.
@@ -54,10 +54,10 @@ def settled_text(settled: Settled, saved: int, reason: Open | None = None) -> st
     Args:
         settled: how.
         saved: trials that were not run.
-        reason: why the study is undecided, by all of its trials.
+        reopened: whether they do.
     """
     early = f"so the search ends {counted(saved, 'trial')} early"
-    if reason is Open.TOO_FEW:
+    if reopened:
         is_better = settled.decision is Decision.BETTER
         found = "a gain beyond what matters is shown" if is_better else "nothing gains what matters"
         return (

@@ -38,7 +38,7 @@ from nas_attn.study.verified import verified_claim
 from nas_attn.training import Precision, Recipe
 from nas_attn.training.evaluation import CostTable, DataSource
 
-_BUDGET = Budget(steps=150, image_size=32, batch_size=8)
+BUDGET = Budget(steps=150, image_size=32, batch_size=8)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _settings(space: SearchSpace, trials: int, number: int) -> StudySettings:
         mean=(0.0,) * 3,
         std=(1.0,) * 3,
         fingerprint="none",
-        budget=_BUDGET,
+        budget=BUDGET,
         strategy="additive",
         cost="macs",
         seed=0,

@@ -28,7 +28,7 @@ from multiprocessing import get_context
 from statistics import fmean, median, stdev
 
 import optuna
-from claims import allowed, searched, study_space
+from claims import BUDGET, allowed, searched, study_space
 from optuna.samplers import TPESampler
 from worlds import WORLDS, Truth, World
 
@@ -36,12 +36,10 @@ from nas_attn.analysis import rank
 from nas_attn.analysis.claimed import claimed_row
 from nas_attn.analysis.student import two_sided_quantile
 from nas_attn.analysis.verdict import Decision, judged
-from nas_attn.budget import Budget
-from nas_attn.models.placement import AttentionSpec, Location, Placement
+from nas_attn.models.placement import AttentionSpec, Placement
 from nas_attn.record import Cost, Role
 from nas_attn.strategy.evaluation import Evaluation
 
-_BUDGET = Budget(steps=150, image_size=32, batch_size=8)
 _FREE = Cost(0, 0)
 _LEAST_PAIRS, _MOST_PAIRS = 5, 40
 _TRIALS_BY_HAND = (25, 50, 100, 200)
@@ -74,10 +72,10 @@ def by_product(world: World, number: int, *, worth: float, trials: int, strategy
         strategy: that proposes.
     """
     truth, records = searched(world, number, trials, stop=True, worth=worth / 100, strategy=strategy)
-    runs = sum(record.budget.steps / _BUDGET.steps for record in records)
+    runs = sum(record.budget.steps / BUDGET.steps for record in records)
     known = judged(records, worth / 100)
-    decision, row = None if known is None else known.decision, claimed_row(rank(records))
-    if decision is Decision.BETTER and row is not None:
+    decision = None if known is None else known.decision
+    if decision is Decision.BETTER and (row := claimed_row(rank(records))) is not None:
         return _better(truth, row.placement, runs, worth)
     return Decided(runs, None if decision is None else 100 * truth.attainable(allowed) <= worth)
 
@@ -111,7 +109,7 @@ def _better(truth: Truth, placement: Placement, runs: float, worth: float) -> De
 
 def _best_by_tpe(truth: Truth, number: int, trials: int) -> Placement:
     """The placement whose run scored highest."""
-    placements: list[Placement] = []
+    scored: list[tuple[float, Placement]] = []
 
     def objective(trial: optuna.Trial) -> float:
         chosen = {
@@ -121,22 +119,18 @@ def _best_by_tpe(truth: Truth, number: int, trials: int) -> Placement:
         placement = Placement.of(chosen)
         if not allowed(placement):
             raise optuna.TrialPruned
-        placements.append(placement)
-        return _iou(truth, placement, len(placements))
+        scored.append((_iou(truth, placement, 1 + len(scored)), placement))
+        return scored[-1][0]
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=number))
-    while len(placements) < trials:
+    while len(scored) < trials:
         study.optimize(objective, n_trials=1)
-    return _placement(study.best_params)
-
-
-def _placement(chosen: dict[str, str]) -> Placement:
-    return Placement.of({Location.parse(place): AttentionSpec.parse(spec) for place, spec in chosen.items()})
+    return max(scored, key=lambda pair: pair[0])[1]
 
 
 def _iou(truth: Truth, placement: Placement, seed: int) -> float:
-    return truth.outcome(Evaluation(placement, _BUDGET, seed, Role.PROPOSAL), _FREE).score.iou
+    return truth.outcome(Evaluation(placement, BUDGET, seed, Role.PROPOSAL), _FREE).score.iou
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:

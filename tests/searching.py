@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import Outcome
 from nas_attn.study import latencies, run
 from nas_attn.study.setup import known_latency, preset
 from nas_attn.study.workers.pool import InlinePool
@@ -48,3 +52,13 @@ def search_here(
         "ProcessPool",
         lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
     )
+
+
+def evaluate_by(patch: pytest.MonkeyPatch, judge: Callable[[Placement, Budget, int], Outcome]) -> None:
+    """Let whatever runs be judged here, one after the other, instead of trained.
+
+    Args:
+        patch: of the test.
+        judge: what a placement with a seed gives.
+    """
+    patch.setattr(run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge)))

@@ -161,5 +161,5 @@ def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: 
     ):
         if sentence:
             console.print(sentence, soft_wrap=True)
-    if (best := verified.best) is not None and best.is_new:
+    if (best := verified.new_best) is not None:
         console.print(f"\nBest architecture: {best.path}, now {describe(best.placement)}", soft_wrap=True)

@@ -19,18 +19,16 @@ _LEAST_REPLACED = 2
 
 
 @dataclass(frozen=True)
-class Best:
-    """A study's best architecture after a verification.
+class NewBest:
+    """What has become a study's best architecture by a verification.
 
     Args:
-        path: of its file.
+        path: of its file, which had another before.
         placement: that the study's answer names.
-        is_new: whether the file had another before.
     """
 
     path: Path
     placement: Placement
-    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,13 @@ class VerifiedClaim:
         result: what it says.
         records: its runs, judged on the test data.
         n_looks: how many placements of the study were judged on the test data so far, this one included.
-        best: the study's best architecture by all that is now known, as its file in the study's folder has it;
-            None where there is no such file of the search.
+        new_best: what has become the study's best architecture by it; None where nothing has.
     """
 
     result: Verification
     records: tuple[TrialRecord, ...]
     n_looks: int
-    best: Best | None = None
+    new_best: NewBest | None = None
 
 
 def verification_name(study: str, claim: Claim) -> str:

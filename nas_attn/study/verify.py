@@ -28,7 +28,7 @@ from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import is_own_best
 from nas_attn.study.setup.resolve import Resolved, is_judged
 from nas_attn.study.verified import (
-    Best,
+    NewBest,
     VerifiedClaim,
     n_looks,
     verification_name,
@@ -88,19 +88,20 @@ def verify(
                     work = _Work.left(records, kept, n_seeds, ablate)
     result = verified_claim(records, kept, ablated=ablate)
     looks = n_looks(ledger, resolved.settings.study)
-    return VerifiedClaim(result, tuple(records), looks, _best(resolved, folder))
+    return VerifiedClaim(result, tuple(records), looks, _new_best(resolved, folder))
 
 
-def _best(resolved: Resolved, folder: StudyFolder) -> Best | None:
+def _new_best(resolved: Resolved, folder: StudyFolder) -> NewBest | None:
     """Write the best by all that is now known, in the place of what the search has written; nothing else's."""
     ledger = Ledger.open(study_url(resolved), resolved.settings.study)
     if not is_own_best(folder, ledger):
         return None
     before = read_architecture(folder.best, catalogue()).placement
     answer = answer_of(ledger)
-    if answer.winner is None or write_best(ledger, ledger.records(), answer, folder) is None:
+    path = write_best(ledger, ledger.records(), answer, folder)
+    if path is None or answer.winner is None or answer.winner.placement == before:
         return None
-    return Best(folder.best, answer.winner.placement, answer.winner.placement != before)
+    return NewBest(path, answer.winner.placement)
 
 
 def _check_test_data(resolved: Resolved) -> None:

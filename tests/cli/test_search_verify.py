@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from pathlib import Path
 
@@ -11,22 +10,19 @@ import yaml
 
 from nas_attn.cli.main import main
 from nas_attn.record import Cost, Outcome, Score
-from nas_attn.study.workers.pool import InlinePool
-from tests.cli.conftest import search_here
+from tests.searching import evaluate_by, search_here
 
+STEPS = 4
 SEARCH = (
     "search --space unet_attention_small --study world --trials 24 --no-stop --worth 1 "
-    "--base-channels 4 --image-size 16 --batch-size 2 --steps 4 --device cpu"
+    f"--base-channels 4 --image-size 16 --batch-size 2 --steps {STEPS} --device cpu"
 )
-STEPS = 4
 FIRST_FRESH_SEED = 1_000_000
 
 
 @pytest.fixture
 def search(tmp_path, monkeypatch, capsys):
     """A search in which any attention gains so many points, and so many on the test data; what it prints."""
-    from nas_attn.study import run
-
     monkeypatch.chdir(tmp_path)
     search_here(monkeypatch)
 
@@ -37,9 +33,7 @@ def search(tmp_path, monkeypatch, capsys):
             iou = 0.8 + 0.01 * points + 0.002 * random.Random(f"{placement.id} {seed}").gauss(0, 1)
             return Outcome(Score(iou, (iou, iou, iou), 0.5), Cost(1000, 1000 + len(placement.attended)), (), 0.01)
 
-        monkeypatch.setattr(
-            run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge))
-        )
+        evaluate_by(monkeypatch, judge)
         assert main([*SEARCH.split(), *more]) == status
         return "".join(capsys.readouterr())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 
@@ -10,7 +9,7 @@ import pytest
 
 from nas_attn.cli.main import main
 from nas_attn.record import Cost, Outcome, Score
-from nas_attn.study.workers.pool import InlinePool
+from tests.searching import evaluate_by
 
 SPACE = """
 version: 1
@@ -42,13 +41,9 @@ def judge(placement, budget, seed):
 @pytest.fixture
 def searched(tmp_path, monkeypatch, capsys):
     """What the search prints, below a folder with its study."""
-    from nas_attn.study import run
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "harmful.yaml").write_text(SPACE)
-    monkeypatch.setattr(
-        run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge))
-    )
+    evaluate_by(monkeypatch, judge)
     words = [
         "search",
         "--space",

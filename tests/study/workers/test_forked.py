@@ -85,6 +85,11 @@ def test_without_a_folder_for_a_socket_each_worker_loads_it_anew(nowhere: None) 
     assert (has_torch, ignored, parent) == (False, True, os.getpid())
 
 
+def runs(code: str) -> bool:
+    """Whether a new process runs it to its end."""
+    return subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_no_gpu_is_touched_where_workers_are_forked_from() -> None:
     """CUDA cannot be used by a process that was forked from one that has used it."""
     code = (
@@ -93,7 +98,7 @@ def test_no_gpu_is_touched_where_workers_are_forked_from() -> None:
         "for name in ('is_available', 'device_count', '_lazy_init'): setattr(torch.cuda, name, touched)\n"
         "import nas_attn.study.workers.preloaded, nas_attn.training.evaluation"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert runs(code)
 
 
 def test_an_optimiser_loads_nothing_that_workers_would_each_have_for_themselves() -> None:
@@ -104,7 +109,7 @@ def test_an_optimiser_loads_nothing_that_workers_would_each_have_for_themselves(
         "torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))])\n"
         "assert set(sys.modules) == before, set(sys.modules) - before"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert runs(code)
 
 
 def test_a_package_that_cannot_be_loaded_is_met_by_the_worker_that_needs_it() -> None:
@@ -112,4 +117,4 @@ def test_a_package_that_cannot_be_loaded_is_met_by_the_worker_that_needs_it() ->
         "import sys; sys.modules['torch'] = None; import nas_attn.study.workers.preloaded; "
         "import nas_attn.study.workers.forked"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert runs(code)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from statistics import NormalDist, fmean, stdev
 
@@ -76,7 +76,9 @@ class Played:
     seconds: float
 
 
-def play(world: World, number: int, trials: int, *, verify: bool = False, stop: bool = False) -> Played:
+def play(
+    world: World, number: int, trials: int, *, verify: bool = False, stop: bool = False, at_once: int = 1
+) -> Played:
     """One study of a world, from the first trial to the verdict.
 
     Args:
@@ -85,9 +87,10 @@ def play(world: World, number: int, trials: int, *, verify: bool = False, stop: 
         trials: of the study.
         verify: whether the first is verified, too.
         stop: whether the study may end before, where its question is settled.
+        at_once: for how many trials at once it is laid out: a trial is decided without those that may still run.
     """
     start = time.process_time()
-    truth, records = searched(world, number, trials, stop=stop)
+    truth, records = searched(world, number, trials, stop=stop, parallel=at_once)
     ranking = rank(records)
     verdict = verdict_of(records, ranking=ranking, trials=trials)
     seconds = time.process_time() - start
@@ -127,9 +130,14 @@ def searched(
     truth = world.draw(space, number)
     agenda = Agenda(replace(_settings(space, trials, number), **settings), costs)  # type: ignore[arg-type]
     records: list[TrialRecord] = []
-    while (evaluation := agenda.next(records, ())) is not None:
+    while (evaluation := _following(agenda, records)) is not None:
         records.append(_record(len(records), truth.outcome(evaluation, _cost(evaluation.placement)), evaluation))
     return truth, records
+
+
+def _following(agenda: Agenda, records: Sequence[TrialRecord]) -> Evaluation | None:
+    visible = agenda.n_visible(records)
+    return agenda.next(records[:visible], records[visible:])
 
 
 def _verified(truth: Truth, records: Sequence[TrialRecord], ranking: Ranking) -> str | None:
@@ -258,9 +266,9 @@ def _record(number: int, outcome: Outcome, evaluation: Evaluation) -> TrialRecor
     )
 
 
-def _play(task: tuple[str, int, int, bool, bool]) -> Played:
-    name, number, trials, verify, stop = task
-    return play(WORLDS[name], number, trials, verify=verify, stop=stop)
+def _play(number: int, asked: argparse.Namespace, name: str) -> Played:
+    given = {"verify": asked.verify, "stop": asked.stop, "at_once": asked.at_once}
+    return play(WORLDS[name], number, asked.trials, **given)
 
 
 def main() -> None:
@@ -272,15 +280,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="number of the first study [0]")
     parser.add_argument("--verify", action="store_true", help="also verify the first placement of each study")
     parser.add_argument("--stop", action="store_true", help="let each study end once its question is settled")
+    parser.add_argument("--at-once", type=int, default=1, help="trials for which each study is laid out [1]")
     parser.add_argument("--workers", type=int, default=2, help="processes [2]")
     parser.add_argument("--json", action="store_true", help="an object for each world")
     arguments = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes that play
     for name in WORLDS if arguments.world == "all" else [arguments.world]:
         numbers = range(arguments.seed, arguments.seed + arguments.studies)
-        tasks = [(name, number, arguments.trials, arguments.verify, arguments.stop) for number in numbers]
+        played = partial(_play, asked=arguments, name=name)
         with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
-            found = summary(WORLDS[name], list(pool.map(_play, tasks)))
+            found = summary(WORLDS[name], list(pool.map(played, numbers)))
         print(json.dumps(found) if arguments.json else _text(found), flush=True)
 
 

@@ -82,7 +82,10 @@ class FixedAgenda:
     def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
         return n_started >= len(self._placements)
 
-    def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
+    def n_visible(self, records: Sequence[TrialRecord]) -> int:
+        return len(records)
+
+    def n_decisive(self, records: Sequence[TrialRecord]) -> int:
         return 0
 
     def heeding(self, plan: Plan) -> FixedAgenda:

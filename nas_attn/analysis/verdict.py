@@ -160,16 +160,6 @@ class StudyVerdict:
             return False
         return self.measured.interval.high < self.worth
 
-    def reopens(self, settled: Settled) -> bool:
-        """Whether all trials together leave open what a search has ended for.
-
-        Args:
-            settled: by those that had a say.
-        """
-        if settled.decision is Decision.EQUIVALENT:
-            return bool(self.further_runs)
-        return self.reason is Open.TOO_FEW
-
     @property
     def further_runs(self) -> int | None:
         """About how many more runs would tell whether any placement gains what matters; None where that is not

@@ -211,8 +211,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
 
     if result.settled is not None:
         saved = resolved.settings.trials - len(result.records)
-        reopened = result.answer.reopens(result.settled)
-        console.print(settled_text(result.settled, saved, reopened=reopened), soft_wrap=True)
+        console.print(settled_text(result.settled, saved), soft_wrap=True)
     said, *others = answer_sentences(result.study, result.answer)
     console.print(ranking_table(result.ranking, _TOP, said=said))
     console.print()

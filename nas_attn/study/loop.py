@@ -42,8 +42,8 @@ def run_trials(
 ) -> tuple[TrialRecord, ...]:
     """Bring a study to its number of trials, alone or together with other processes that do the same.
 
-    A trial is decided by all trials before it but a fixed number of the latest, and by nothing else: not by
-    which worker was faster, nor by who decides it. So the same settings give the same study with any timing and
+    A trial is decided by all trials before it but a fixed number of the latest, or by all where these settle the
+    question, and by nothing else: not by which worker was faster, nor by who decides it. So the same settings give the same study with any timing and
     any workers, and a study that was killed goes on as if nothing had happened: a trial that was under way is
     evaluated again in its place.
 
@@ -177,16 +177,13 @@ class _Search:
         return None
 
     def _may_decide(self, number: int) -> bool:
-        visible = self._n_visible(number)
-        if self._agenda.is_over(self._records[:visible], number):
+        if self._first_running() < self._agenda.n_decisive(self._records):
             return False
-        return self._first_running() >= self._agenda.n_decisive(self._records, visible)
-
-    def _n_visible(self, number: int) -> int:
-        return max(0, number - self._plan.unseen)
+        visible = self._agenda.n_visible(self._records)
+        return not self._agenda.is_over(self._records[:visible], number)
 
     def _decide(self, number: int) -> TrialRecord | None:
-        visible = self._n_visible(number)
+        visible = self._agenda.n_visible(self._records)
         evaluation = self._agenda.next(self._records[:visible], self._records[visible:])
         if evaluation is None:
             return None

@@ -46,24 +46,14 @@ def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
     return (said, *_reach(verdict), *_sees(verdict), *_decides(study, verdict))
 
 
-def settled_text(settled: Settled, saved: int, *, reopened: bool = False) -> str:
+def settled_text(settled: Settled, saved: int) -> str:
     """Why a search ends before it has its trials, and what goes on with it.
-
-    The latest trials that were running when it was settled have no say in that, and may leave it open again.
 
     Args:
         settled: how.
         saved: trials that were not run.
-        reopened: whether they do.
     """
     early = f"so the search ends {counted(saved, 'trial')} early"
-    if reopened:
-        is_better = settled.decision is Decision.BETTER
-        found = "a gain beyond what matters is shown" if is_better else "nothing gains what matters"
-        return (
-            f"By its first {counted(settled.n_trials, 'trial')} {found}, {early}; with those that still ran then "
-            "it is open again (--no-stop goes on)."
-        )
     if settled.decision is Decision.BETTER:
         return f"A gain beyond what matters is shown, {early} (--no-stop looks on for a larger one)."
     return f"Nothing gains what matters, {early} (--no-stop goes on)."

@@ -350,24 +350,6 @@ def test_of_costs_that_are_not_known_the_object_has_null(record: Make, numbered:
 
 
 def test_why_a_search_ends_early_agrees_with_its_answer() -> None:
-    """Two workers have five trials beyond the look that settled it."""
     nothing, better = Settled(290, Decision.EQUIVALENT), Settled(70, Decision.BETTER)
     assert settled_text(nothing, 25).startswith("Nothing gains what matters, so the search ends 25 trials early")
     assert settled_text(better, 25).startswith("A gain beyond what matters is shown, so the search ends 25 trials")
-    assert settled_text(nothing, 25, reopened=True) == (
-        "By its first 290 trials nothing gains what matters, so the search ends 25 trials early; with those that "
-        "still ran then it is open again (--no-stop goes on)."
-    )
-    assert "By its first 70 trials a gain beyond" in settled_text(better, 130, reopened=True)
-
-
-def test_what_all_trials_say_reopens_what_some_had_settled(study: Make, numbered: Make, record: Make) -> None:
-    nothing, better = Settled(290, Decision.EQUIVALENT), Settled(70, Decision.BETTER)
-    still, gaining = study(), study(gain=0.02)
-    refuted = [verified(gaining, numbered(1), -0.01, record)]
-    equivalent, undecided = (verdict_of(still, worth=worth) for worth in (0.02, 0.0001))
-    assert (equivalent.reopens(nothing), undecided.reopens(nothing)) == (False, True)
-    assert verdict_of(gaining, refuted, worth=0.01).reopens(nothing), "the bound on all others has not changed"
-    assert not verdict_of(gaining, refuted, worth=0.01).reopens(better), "that is the verification's doing"
-    assert not verdict_of(gaining, worth=0.01).reopens(better)
-    assert undecided.reopens(better)

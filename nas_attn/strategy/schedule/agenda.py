@@ -176,7 +176,7 @@ class Agenda:
         """Whether no further trial begins: the study has its trials, its time is up, or its question is settled.
 
         Args:
-            records: all trials that may be looked at.
+            records: all trials that may be looked at, at least the visible ones.
             n_started: how many there are in all.
         """
         timeout = self._settings.timeout
@@ -188,16 +188,23 @@ class Agenda:
         """After how many trials the question was settled, and how; None where it is not.
 
         It is looked at after every ``LOOK_EVERY`` trials, in the finals more often, and always by the same trials,
-        whoever looks.
+        whoever looks. Where these settle it, no trial begins before those that run have ended; they must settle it
+        too, or the study goes on.
 
         Args:
-            records: all trials that may be looked at.
+            records: all trials that may be looked at, at least the visible ones.
             n_started: how many there are in all.
         """
-        looks = (
-            (n_trials, self._look(records[:n_trials]).decision) for n_trials in self._looked(records, n_started)
-        )
-        return next((Settled(n_trials, decision) for n_trials, decision in looks if decision is not None), None)
+        n_trials = self._n_confirming(records, n_started)
+        decision = self._look(records[:n_trials]).decision if n_trials else None
+        return None if decision is None else Settled(n_trials, decision)
+
+    def _n_confirming(self, records: Sequence[TrialRecord], n_started: int) -> int:
+        """By how many trials the question must be settled too; 0 where it was not when last looked at."""
+        looks = self._looked(records, n_started)
+        if not looks or self._look(records[: looks[-1]]).decision is None:
+            return 0
+        return looks[-1] + self._unseen
 
     def _finals_pay(self, records: Sequence[TrialRecord], n_started: int) -> bool:
         """Whether the finals begin before all proposals are made."""
@@ -208,7 +215,7 @@ class Agenda:
         """After how many trials it was looked at what is settled."""
         if not self._settings.stop:
             return []
-        n_seen = min(len(records), n_started - self._settings.plan().unseen)
+        n_seen = min(len(records), n_started - self._unseen)
         finals = next((n for n, record in enumerate(records) if record.role is Role.FINALIST), n_seen)
         looks = range(FIRST_LOOK, n_seen + 1, LOOK_EVERY_FINAL)
         return [n for n in looks if n > finals or (n - FIRST_LOOK) % LOOK_EVERY == 0]
@@ -229,17 +236,34 @@ class Agenda:
             return Look(decision)
         return Look(None, known.finals_pay(records[:-_LAST_WITHOUT_GAIN]))
 
-    def n_decisive(self, records: Sequence[TrialRecord], n_visible: int) -> int:
-        """How many of the first trials must have ended before the next one can be decided.
+    def n_visible(self, records: Sequence[TrialRecord]) -> int:
+        """How many of the first trials have a say in the next one: all but the latest, which others may still run;
+        all where what is before these settles the question.
 
         Args:
-            records: all trials.
-            n_visible: how many of them have a say in a trial whose place is not fixed beforehand.
+            records: all that were begun.
         """
+        n_ended = max(0, len(records) - self._unseen)
+        return max(n_ended, self._n_confirming(records[:n_ended], len(records)))
+
+    def n_decisive(self, records: Sequence[TrialRecord]) -> int:
+        """How many of the first trials must have ended before the next one can be decided: those that are visible;
+        none where its place is fixed beforehand.
+
+        Args:
+            records: all that were begun.
+        """
+        n_visible = self.n_visible(records)
+        if n_visible > max(0, len(records) - self._unseen):
+            return n_visible
         course = self.course(records)
         if course is None:
             return len(records) if self._probe(records) is None else 0
         return n_visible if self._unopened(course, records) is None else 0
+
+    @property
+    def _unseen(self) -> int:
+        return self._settings.plan().unseen
 
     def spent(self, records: Sequence[TrialRecord]) -> float:
         """Seconds that finished trials took the workers together."""

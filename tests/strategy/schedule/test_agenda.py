@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nas_attn.analysis import Versus, rank
-from nas_attn.analysis.verdict import Decision
+from nas_attn.analysis.verdict import Decision, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
@@ -294,13 +294,49 @@ def test_a_search_goes_on_where_runs_are_too_short(studies: Any, space: Any) -> 
     assert len(run(studies, InlinePool(LookupEvaluator(space, **{**QUIET, "gap": 0.3})))) == 80
 
 
-def test_several_workers_end_by_the_same_trials(studies: Any, space: Any) -> None:
-    """Whoever looks, and whatever has ended by then: what has no say in the next trial has none in this."""
+def test_several_workers_end_by_all_trials(studies: Any, space: Any) -> None:
+    """What has no say in the next trial has none in whether it is looked at, and one in what is seen then."""
     settling(studies, parallel=2)
-    agenda = studies.agenda()
+    agenda, unseen = studies.agenda(), studies.settings.plan().unseen
     records = run(studies, InlinePool(LookupEvaluator(space, **QUIET)))
-    unseen = studies.settings.plan().unseen
-    settled = agenda.settled_after(records, len(records))
-    assert settled is not None
-    assert len(records) == settled.n_trials + unseen
+    assert len(records) - unseen in range(FIRST_LOOK, 160, LOOK_EVERY)
+    assert agenda.settled_after(records, len(records)) == (len(records), Decision.EQUIVALENT)
     assert not agenda.is_over(records, len(records) - 1)
+    assert run(studies, InlinePool(LookupEvaluator(space, **QUIET))) == records, "the same command adds nothing"
+
+    before = records[:-unseen]
+    assert agenda.n_visible(records) == agenda.n_decisive(records) == len(records), "nothing begins before they end"
+    assert agenda.n_visible(records[:-1]) == agenda.n_decisive(records[:-1]) == len(before) - 1
+
+
+def test_a_search_goes_on_where_the_last_of_several_workers_open_it_again(studies: Any, space: Any) -> None:
+    settling(studies, parallel=2, worth=0.01)
+    unseen = studies.settings.plan().unseen
+    ended = len(run(studies, InlinePool(LookupEvaluator(space, **QUIET))))
+    studies.forget()
+    records = run(studies, InlinePool(Awakened(LookupEvaluator(space, **QUIET), ended - unseen)))
+
+    assert len(records) > ended
+    settled = studies.agenda().settled_after(records, len(records))
+    assert settled is None or verdict_of(records, worth=studies.settings.worth).answer is settled.decision
+    assert run(studies, InlinePool(LookupEvaluator(space, **QUIET))) == records, "the same command adds nothing"
+
+
+class Awakened:
+    """From some trial on every attention is worth five points.
+
+    Args:
+        evaluate: what holds before.
+        asleep: trials before it.
+    """
+
+    def __init__(self, evaluate: LookupEvaluator, asleep: int) -> None:
+        self._evaluate, self._asleep = evaluate, asleep
+
+    def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
+        self._asleep -= 1
+        outcome = self._evaluate(placement, budget, seed)
+        if self._asleep >= 0 or not placement.attended:
+            return outcome
+        return replace(outcome, score=replace(outcome.score, iou=outcome.score.iou + 0.05))
+

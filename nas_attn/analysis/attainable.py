@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -16,8 +17,8 @@ _AT_ONCE = 64
 """Draws that are maximised together."""
 
 
-def best_gains(posterior: Posterior, number: int = DRAWS) -> Array:
-    """The gain of the best placement, drawn from the posterior, (number,); 0 or more.
+def best_gains(posterior: Posterior, number: int = DRAWS) -> Iterator[Array]:
+    """The gain of the best placement, drawn from the posterior, some at a time, (number,) in all; 0 or more.
 
     In each draw every attention has its effect at every location, every pair of them what they add together,
     and every placement that was tried what it has by itself. The best is sought among all placements that
@@ -28,14 +29,13 @@ def best_gains(posterior: Posterior, number: int = DRAWS) -> Array:
     the same at every call.
     """
     if not posterior.choices:
-        return np.zeros(number)
+        yield np.zeros(number)
+        return
     where = np.array([location for location, _ in posterior.choices])
     groups = [np.flatnonzero(where == location) for location in np.unique(where)]
     draws, held = posterior.draws(number, np.random.default_rng(5)), posterior.holds_tried
-    found = []
     while some := list(islice(draws, _AT_ONCE)):
-        found.append(_best(some, held, groups))
-    return np.concatenate(found)
+        yield _best(some, held, groups)
 
 
 def _best(draws: list[Drawn], held: Array, groups: list[NDArray[np.int64]]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from nas_attn.analysis.additive import SeedScores
-from nas_attn.analysis.attainable import best_gains
+from nas_attn.analysis.attainable import DRAWS, best_gains
 from nas_attn.analysis.effect_model import SCEPTICAL, Codes, Prior, Runs, choices_of, gain_covariance, holds
 from nas_attn.analysis.gain_variances import milestone
 from nas_attn.analysis.images import Array, Influences
@@ -108,7 +109,22 @@ class Gains:
     def best_gains(self) -> Array:
         """Draws of the gain of the best placement that could be made of the attentions tried, in units of IoU; one
         draw of infinity where nothing is known."""
-        return np.array([np.inf]) if self.posterior is None else self.spread * best_gains(self.posterior)
+        if self.posterior is None:
+            return np.array([np.inf])
+        return self.spread * np.concatenate([*best_gains(self.posterior)])
+
+    def best_gain(self, share: float, most: float = np.inf) -> float | None:
+        """What a share of these draws does not exceed; None where that is more than ``most``, which a few of the
+        draws tell."""
+        if self.posterior is None:
+            return None if most < np.inf else np.inf
+        found: list[Array] = []
+        for drawn in best_gains(self.posterior):
+            found.append(self.spread * drawn)
+            if sum((some > most).sum() for some in found) >= DRAWS - math.floor(share * (DRAWS - 1)):
+                return None
+        quantile = float(np.quantile(np.concatenate(found), share))
+        return quantile if quantile <= most else None
 
     def difference_sd(self, one: int, other: int) -> float:
         """Standard deviation of the difference between two gains."""

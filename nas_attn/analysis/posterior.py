@@ -361,7 +361,7 @@ def _whitened(prefix: _Prefix) -> tuple[Array, Array]:
     return factor, np.vstack([held, solve(corner, shown - across.T @ held)])
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=8)
 def _scales(prefix: _Prefix, scores: bytes, expected: float, start: float) -> Array:
     """Draws of the variances of the choices' own effects by some runs, (d, p)."""
     if not prefix.choices:

@@ -240,7 +240,7 @@ class Judged:
         """
         if any(low > self.worth for low in _least_gains(self.evidence, self.confidence)):
             return Decision.BETTER
-        largest = _largest_gain(self.evidence, self.confidence)
+        largest = _largest_gain(self.evidence, self.confidence, most=self.worth)
         return Decision.EQUIVALENT if largest is not None and largest <= self.worth else None
 
     def finals_pay(self, earlier: Sequence[TrialRecord]) -> bool:
@@ -254,9 +254,10 @@ class Judged:
             earlier: the first of the records, which hold no finals.
         """
         mean, low = _leading_gain(self.evidence, self.confidence)
+        if low < self.worth + default_worth(self.evidence.noise, self.confidence):
+            return False
         before, _ = _leading_gain(Evidence.of(earlier), self.confidence)
-        enough = self.worth + default_worth(self.evidence.noise, self.confidence)
-        return low >= enough and mean - before <= self.worth
+        return mean - before <= self.worth
 
 
 def judged(records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95) -> Judged | None:
@@ -295,8 +296,9 @@ def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:
     return float(gains.mean[best]), float(gains.mean[best]) - NormalDist().inv_cdf(confidence) * sd
 
 
-def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
-    """What no placement gains more than, in units of IoU; None where too few runs tell the noise.
+def _largest_gain(evidence: Evidence, confidence: float, most: float = math.inf) -> float | None:
+    """What no placement gains more than, in units of IoU; None where too few runs tell the noise, or where it is
+    more than asked for.
 
     It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
     (``attainable.best_gains``), so that it does not matter how often it is looked at, nor which placements
@@ -307,8 +309,10 @@ def _largest_gain(evidence: Evidence, confidence: float) -> float | None:
     pair = evidence.noise.pair
     if pair is None or not pair.tells_intervals or evidence.plain is None:
         return None
-    drawn = float(np.quantile(evidence.gains.best_gains(), 1 - _BEYOND * (1 - confidence)))
-    return min(drawn, 1 - _least_value(evidence, evidence.plain, confidence))
+    left = 1 - _least_value(evidence, evidence.plain, confidence)
+    share = 1 - _BEYOND * (1 - confidence)
+    drawn = evidence.gains.best_gain(share, math.inf if left <= most else most)
+    return None if drawn is None else min(drawn, left)
 
 
 def _least_value(evidence: Evidence, row: int, confidence: float) -> float:

@@ -42,10 +42,10 @@ def run_trials(
 ) -> tuple[TrialRecord, ...]:
     """Bring a study to its number of trials, alone or together with other processes that do the same.
 
-    A trial is decided by all trials before it but a fixed number of the latest, or by all where these settle the
-    question, and by nothing else: not by which worker was faster, nor by who decides it. So the same settings give the same study with any timing and
-    any workers, and a study that was killed goes on as if nothing had happened: a trial that was under way is
-    evaluated again in its place.
+    A trial is decided by all trials before it but a fixed number of the latest, or by these too where the others
+    settle the question, and by nothing else: not by which worker was faster, nor by who decides it. So the same
+    settings give the same study with any timing and any workers, and a study that was killed goes on as if nothing
+    had happened: a trial that was under way is evaluated again in its place.
 
     Who decides or evaluates a trial has taken its number before. A process that has ended loses what it has taken.
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_attn.analysis.attainable import best_gains
+from nas_attn.analysis import attainable
+from nas_attn.analysis.attainable import DRAWS, best_gains
 from nas_attn.analysis.gains import Gains, gains_of
 from nas_attn.analysis.posterior import Posterior
 from nas_attn.models.placement import Placement
@@ -58,7 +59,7 @@ def test_each_draws_maximum_is_that_of_all_placements(everything: list[Placement
     whole = np.array(
         [[float(any(c == choice for c in held)) for choice in known.choices] for held in _codes(known)]
     )
-    best = best_gains(known, 40)
+    best = np.concatenate([*best_gains(known, 40)])
     for number, drawn in enumerate(known.draws(40, np.random.default_rng(5))):
         by_all = whole @ drawn.singles + np.einsum("mp,pq,mq->m", whole, drawn.pairs, whole) / 2
         tried = drawn.of_held(known.holds_tried) + drawn.rests
@@ -94,3 +95,21 @@ def test_equal_runs_give_equal_draws_and_none_give_no_bound(everything: list[Pla
     np.testing.assert_array_equal(gains.best_gains(), gains.best_gains())
     assert np.isinf(gains_of(everything, [{} for _ in everything]).best_gains()).all()
     assert gains_of(everything[:1], [{0: 0.7, 1: 0.71}]).best_gains().max() == 0
+
+
+def test_a_bound_is_told_up_to_what_is_asked_for(
+    everything: list[Placement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few of the draws tell that it lies far beyond."""
+    gains, _ = learned(everything[:20], 2, 0.01)
+    bound = float(np.quantile(gains.best_gains(), 0.99))
+    assert gains.best_gain(0.99) == gains.best_gain(0.99, bound) == bound
+    assert gains.best_gain(0.99, np.nextafter(bound, 0)) is None
+
+    drawn = []
+    whole = attainable._best
+    monkeypatch.setattr(attainable, "_best", lambda some, *others: drawn.append(len(some)) or whole(some, *others))
+    assert gains.best_gain(0.99, bound / 10) is None
+    assert sum(drawn) < DRAWS / 4
+    nothing = gains_of(everything, [{} for _ in everything])
+    assert (nothing.best_gain(0.99), nothing.best_gain(0.99, 1.0)) == (np.inf, None)

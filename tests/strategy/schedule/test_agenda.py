@@ -305,7 +305,9 @@ def test_several_workers_end_by_all_trials(studies: Any, space: Any) -> None:
     assert run(studies, InlinePool(LookupEvaluator(space, **QUIET))) == records, "the same command adds nothing"
 
     before = records[:-unseen]
-    assert agenda.n_visible(records) == agenda.n_decisive(records) == len(records), "nothing begins before they end"
+    assert agenda.n_visible(records) == agenda.n_decisive(records) == len(records), (
+        "nothing begins before they end"
+    )
     assert agenda.n_visible(records[:-1]) == agenda.n_decisive(records[:-1]) == len(before) - 1
 
 
@@ -339,4 +341,3 @@ class Awakened:
         if self._asleep >= 0 or not placement.attended:
             return outcome
         return replace(outcome, score=replace(outcome.score, iou=outcome.score.iou + 0.05))
-

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.last_skipped", "tests.sharing"]
@@ -62,6 +64,23 @@ def small_unet(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Any]]:
     monkeypatch.setenv("PYTHONPATH", folder)
     yield importlib.import_module("small_unet").SmallUNet
     sys.modules.pop("small_unet", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_migrations_once() -> Iterator[None]:
+    """Whenever a storage is opened Optuna reads all scripts that ever changed its tables; here, once a process."""
+    read: dict[str | None, ScriptDirectory] = {}
+    from_config = ScriptDirectory.from_config
+
+    def read_once(config: Config) -> ScriptDirectory:
+        location = config.get_main_option("script_location")
+        if location not in read:
+            read[location] = from_config(config)
+        return read[location]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", staticmethod(read_once))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

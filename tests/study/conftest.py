@@ -43,7 +43,7 @@ def evaluator(space: SearchSpace) -> LookupEvaluator:
     return LookupEvaluator(space)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings(space: SearchSpace) -> StudySettings:
     return StudySettings(
         study="small",

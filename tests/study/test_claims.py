@@ -25,7 +25,7 @@ def n_covered(played: list[Played]) -> int:
     )
 
 
-@pytest.mark.parametrize("world", ["null", "null-loud", "null-collapse-5"])
+@pytest.mark.parametrize("world", ["null", "null-collapse-5", pytest.param("null-loud", marks=pytest.mark.slow)])
 def test_where_nothing_helps_no_gain_is_claimed(world: str) -> None:
     """Claiming from the scores that chose the placements, half of such studies claim one."""
     played = studies(world)

@@ -129,15 +129,15 @@ class Doublings:
             lower, upper = self._level(number - 1), self._level(number)
             if not _ended([self._run(self.plain, one, 0) for one in (lower, upper)], found, by_key):
                 return found
-            settled = False
+            quiet, settled = False, False
             if not self._is_unfinished(lower, upper, by_key):
                 if not _ended([*self._runs(lower), *self._runs(upper)], found, by_key):
                     return found
                 quiet, settled = self._judge(lower, [by_key[run_key(one)] for one in found.wanted])
-                found.settled = settled and (quiet or settled_before)
+            sure = settled and (quiet or settled_before)
             ended = [by_key[run_key(one)] for one in found.wanted]
-            if found.settled or number == MOST_DOUBLINGS or not self.limit.allows(upper, ended):
-                found.top = lower
+            if sure or number == MOST_DOUBLINGS or not self.limit.allows(upper, ended):
+                found.top, found.settled = lower, settled
                 return found
             settled_before = settled
         return found

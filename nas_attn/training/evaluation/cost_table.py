@@ -40,11 +40,9 @@ class CostTable:
         self._sites = {site.location: site for site in network.sites(height, width)}
         self._classes = network.classes
         self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
-        plain = ghost_of(network)
-        images = (network.frames, network.in_channels, height, width)
-        self.plain = Cost(
-            count_parameters(plain), count_macs(plain, images), None if latency is None else latency.plain_ms
-        )
+        counted = _counted if isinstance(network, DescribedNetwork) else _counted_once  # their code may change
+        parameters, macs = counted(network, height, width)
+        self.plain = Cost(parameters, macs, None if latency is None else latency.plain_ms)
 
     def __call__(self, placement: Placement) -> Cost:
         """What the whole network costs with this placement."""
@@ -76,6 +74,15 @@ def ghost_of(network: Network) -> nn.Module:
         return build_network(network, network.plain).to("meta")
     with torch.device("meta"):
         return build_network(network, network.plain)
+
+
+def _counted(network: Network, height: int, width: int) -> tuple[int, int]:
+    """Parameters and MACs of a network without attention, for an image or a clip."""
+    plain = ghost_of(network)
+    return count_parameters(plain), count_macs(plain, (network.frames, network.in_channels, height, width))
+
+
+_counted_once = functools.cache(_counted)
 
 
 @functools.cache

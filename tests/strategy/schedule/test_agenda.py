@@ -17,10 +17,11 @@ from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.strategy.rung_validation import MOST_TWINS
 from nas_attn.strategy.schedule.agenda import FIRST_LOOK, LOOK_EVERY
 from nas_attn.strategy.schedule.finals import FURTHER_SEEDS
-from nas_attn.strategy.settings import differences, ladder_of
+from nas_attn.strategy.settings import StudySettings, differences, ladder_of
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import InlinePool, Pool
-from nas_attn.training.evaluation import LookupEvaluator
+from nas_attn.training.evaluation import CostTable, LookupEvaluator
+from tests.study.conftest import Studies
 
 RUNGS = (200, 600, 1800)
 
@@ -38,34 +39,37 @@ def steps_of(records: Sequence[TrialRecord], role: Role) -> Counter[int]:
     return Counter(record.budget.steps for record in records if record.role is role)
 
 
-def test_on_a_ladder_about_a_third_of_each_rung_climbs(studies: Any, evaluator: LookupEvaluator) -> None:
-    """But for the last proposals."""
+@pytest.fixture(scope="module")
+def climbed(settings: StudySettings, costs: CostTable, evaluator: LookupEvaluator) -> tuple[TrialRecord, ...]:
+    """A study on a ladder."""
+    studies = Studies(settings, costs)
     climbing(studies)
-    records = run(studies, InlinePool(evaluator))
-    last = sum(record.role is Role.FINALIST for record in records) // FURTHER_SEEDS
-    proposals = steps_of([record for record in records if record.role is Role.PROPOSAL][:-last], Role.PROPOSAL)
+    return run(studies, InlinePool(evaluator))
+
+
+def test_on_a_ladder_about_a_third_of_each_rung_climbs(climbed: Sequence[TrialRecord]) -> None:
+    """But for the last proposals."""
+    last = sum(record.role is Role.FINALIST for record in climbed) // FURTHER_SEEDS
+    proposals = steps_of([record for record in climbed if record.role is Role.PROPOSAL][:-last], Role.PROPOSAL)
 
     assert proposals[200] >= 3 * proposals[600] >= 9 * proposals[1800]
     assert proposals[600] >= proposals[200] // 6
     assert proposals[1800] > 0
 
 
-def test_a_placement_climbs_rung_by_rung(studies: Any, evaluator: LookupEvaluator) -> None:
-    climbing(studies)
+def test_a_placement_climbs_rung_by_rung(climbed: Sequence[TrialRecord]) -> None:
     seen: dict[Placement, list[int]] = {}
-    for record in run(studies, InlinePool(evaluator)):
+    for record in climbed:
         if record.role is Role.PROPOSAL:
             seen.setdefault(record.placement, []).append(record.budget.steps)
 
     assert {tuple(steps) for steps in seen.values()} == {RUNGS[:1], RUNGS[:2], RUNGS}
 
 
-def test_the_last_proposals_let_placements_climb(studies: Any, evaluator: LookupEvaluator) -> None:
+def test_the_last_proposals_let_placements_climb(climbed: Sequence[TrialRecord]) -> None:
     """As many as the race has places: what begins on the lowest rung now would not reach the top."""
-    climbing(studies)
-    records = run(studies, InlinePool(evaluator))
-    finalists = sum(record.role is Role.FINALIST for record in records)
-    proposals = [record.budget.steps for record in records if record.role is Role.PROPOSAL]
+    finalists = sum(record.role is Role.FINALIST for record in climbed)
+    proposals = [record.budget.steps for record in climbed if record.role is Role.PROPOSAL]
 
     assert min(proposals[-(finalists // FURTHER_SEEDS) :]) > RUNGS[0]
     assert min(proposals[-(finalists // FURTHER_SEEDS) - 6 :]) == RUNGS[0]
@@ -83,15 +87,13 @@ def test_a_placement_climbs_with_the_seed_that_it_began_with(studies: Any, evalu
     assert {seed for taken in seeds.values() for seed in taken} == {0, 1, 2}
 
 
-def test_controls_run_on_every_rung_and_the_race_on_the_top_only(studies: Any, evaluator: LookupEvaluator) -> None:
-    climbing(studies)
-    records = run(studies, InlinePool(evaluator))
-    controls = [record for record in records if record.role is Role.CONTROL and not record.is_probe]
+def test_controls_run_on_every_rung_and_the_race_on_the_top_only(climbed: Sequence[TrialRecord]) -> None:
+    controls = [record for record in climbed if record.role is Role.CONTROL and not record.is_probe]
     ran = {(record.control, record.budget) for record in controls}
     named = Counter(name for name, _ in ran)
 
     assert {named[name] for name in ("scse everywhere", "gate everywhere")} == {3}
-    assert set(steps_of(records, Role.FINALIST)) == {1800}
+    assert set(steps_of(climbed, Role.FINALIST)) == {1800}
 
 
 def misleading(evaluator: LookupEvaluator) -> Any:

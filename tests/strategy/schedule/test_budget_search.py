@@ -29,12 +29,14 @@ class Task:
         doubling: what each doubling brings the baseline.
         settles: steps from which on differences stay; before, they grow by three points with each doubling.
         seconds: that a step takes.
+        noise: standard deviation of a run's IoU from seed to seed.
     """
 
     evaluator: LookupEvaluator
     doubling: float
     settles: int
     seconds: float = 1.0
+    noise: float = 0.001
 
     def __call__(self, placement: Placement, budget: Budget, seed: int) -> Outcome:
         found = self.evaluator(placement, budget, seed)
@@ -43,7 +45,7 @@ class Task:
             (self.settles // budget.steps).bit_length() - 1,
         )
         gain = 0.02 - 0.03 * max(0, lacking) if placement.attended else 0.0
-        noise = 0.001 * self.evaluator._normal("own", budget.steps, seed, placement)
+        noise = self.noise * self.evaluator._normal("own", budget.steps, seed, placement)
         iou = 0.5 + 0.002 * seed + self.doubling * doublings + gain + noise
         return replace(found, score=replace(found.score, iou=iou), seconds=self.seconds * budget.steps)
 
@@ -98,6 +100,20 @@ def test_it_is_not_doubled_beyond_the_time_of_the_search(studies: Any, evaluator
     assert tops(records) == {200}
     assert studies.agenda().course(records).settled is False
     assert verdict_of(records, worth=0.01).converged is False
+
+
+def test_what_loud_seeds_show_of_the_last_doubling_that_there_is_time_for_counts(
+    studies: Any, evaluator: LookupEvaluator
+) -> None:
+    """A second doubling would have to show it again."""
+    loud = Task(evaluator, 0.0, 100, noise=0.03)
+    short = run(studies, loud, worth=0.3, timeout=100 * 200 * 0.9)
+    assert studies.agenda().course(short).settled is True
+    assert tops(short) == {100}
+    studies.forget()
+    longer = run(studies, loud, worth=0.3, timeout=100 * 400 * 1.1)
+    assert studies.agenda().course(longer).settled is True
+    assert tops(longer) == {200}
 
 
 def test_a_time_limit_has_to_hold_a_hundred_trials(studies: Any, evaluator: LookupEvaluator) -> None:

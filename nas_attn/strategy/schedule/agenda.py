@@ -37,17 +37,31 @@ _LAST_WITHOUT_GAIN = 20
 """Trials in which the leader must not have got better by what matters, before the finals begin early."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
-    """What some of the first trials say.
+    """What some of the first trials say, found out once it is asked.
 
     Args:
-        decision: what they have settled; None where it is open.
-        finals_pay: whether the finals may begin, however many proposals are left.
+        records: these trials.
+        worth: smallest gain that matters, in units of the metric; None where the noise decides.
     """
 
-    decision: Decision | None
-    finals_pay: bool = False
+    records: list[TrialRecord]
+    worth: float | None
+
+    @cached_property
+    def decision(self) -> Decision | None:
+        """What they have settled; None where it is open."""
+        known = judged(self.records, self.worth)
+        return None if known is None else known.decision
+
+    @cached_property
+    def finals_pay(self) -> bool:
+        """Whether the finals may begin, however many proposals are left; False where they have begun."""
+        if any(record.role is Role.FINALIST for record in self.records):
+            return False
+        known = judged(self.records, self.worth)
+        return known is not None and known.finals_pay(self.records[:-_LAST_WITHOUT_GAIN])
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,7 @@ class Agenda:
         self._history_of = lru_cache(History)
         self._screened = Screened()
         self._searched: tuple[list[TrialRecord], BudgetSearch] | None = None
-        self._looks: dict[int, tuple[list[TrialRecord], Look]] = {}
+        self._looks: dict[int, Look] = {}
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
@@ -223,18 +237,9 @@ class Agenda:
     def _look(self, records: Sequence[TrialRecord]) -> Look:
         """What the first trials say; found out once, as long as they are the same."""
         known = self._looks.get(len(records))
-        if known is None or list(records) != known[0]:
-            known = list(records), self._looked_at(records)
-            self._looks[len(records)] = known
-        return known[1]
-
-    def _looked_at(self, records: Sequence[TrialRecord]) -> Look:
-        if (known := judged(records, self._settings.worth)) is None:
-            return Look(None)
-        decision = known.decision
-        if decision is not None or any(record.role is Role.FINALIST for record in records):
-            return Look(decision)
-        return Look(None, known.finals_pay(records[:-_LAST_WITHOUT_GAIN]))
+        if known is None or list(records) != known.records:
+            known = self._looks[len(records)] = Look(list(records), self._settings.worth)
+        return known
 
     def n_visible(self, records: Sequence[TrialRecord]) -> int:
         """How many of the first trials have a say in the next one: all but the latest, which others may still run;

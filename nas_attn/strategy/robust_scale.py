@@ -52,18 +52,3 @@ class Bend:
         """The IoU of a score: the inverse of ``scores``."""
         straight = score if score >= -_BEND else -_BEND - math.expm1(-score - _BEND)
         return self.middle + self.spread * straight
-
-
-def bent(ious: Array) -> Array:
-    """The scores of IoUs; a run that failed counts as one spread below the worst.
-
-    Args:
-        ious: nan where a run failed, (n,).
-    Returns:
-        (n,); 0 where no run succeeded.
-    """
-    if not np.isfinite(ious).any():
-        return np.zeros(len(ious))
-    scores = Bend.of(ious).scores(ious)
-    scores[np.isnan(scores)] = np.nanmin(scores) - 1
-    return scores

@@ -19,10 +19,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from kept_runs import keep, kept
+from kept_runs import keeping_parser, train_and_print
 
 from nas_attn.budget import Budget
-from nas_attn.errors import NasAttnError
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.discovery import look_at
 from nas_attn.training import Precision
@@ -63,24 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    out = Path(asked.out)
-    runs = [Run(Setting(**{key: one[key] for key in one if key != "iou"}), one["iou"]) for one in kept(out)]
-    try:
-        if not asked.table:
-            new = _new_runs(asked, {run.setting for run in runs})
-            runs += keep(out, new, lambda run: {**asdict(run.setting), "iou": run.iou})
-    except NasAttnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for line in _table(runs, asked.against):
-        print(line)
-    return 0
+    return train_and_print(
+        asked,
+        lambda iou, **setting: Run(Setting(**setting), iou),
+        lambda runs: _new_runs(asked, {run.setting for run in runs}),
+        lambda runs: _table(runs, asked.against),
+        lambda run: {**asdict(run.setting), "iou": run.iou},
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True, metavar="FILE", help="where the runs are kept, a line each")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser = keeping_parser(__doc__)
     parser.add_argument("--network", default="smp:Unet/tu-tf_efficientnet_lite0", help="(%(default)s)")
     parser.add_argument("--weights", default="imagenet", help="imagenet, or a file (%(default)s)")
     parser.add_argument("--data", action="append", default=[], metavar="FOLDER", help="images and masks")

@@ -18,20 +18,19 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
 from multiprocessing import get_context
-from pathlib import Path
 
 import torch
-from kept_runs import keep, kept
+from kept_runs import keeping_parser, train_and_print
 from scipy.stats import ttest_1samp
 from starts import NEW, PLAIN, evaluator_of, everywhere, name_of
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import SYNTHETIC
-from nas_attn.errors import NasAttnError, UsageError, did_you_mean
+from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.optimisers import ADAMW, MUON
 from nas_attn.study.setup.preset import preset_for
 from nas_attn.training import Recipe
@@ -73,23 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, write, and print the table."""
     asked = _parser().parse_args(arguments)
     asked.data, asked.recipe = asked.data or [SYNTHETIC], asked.recipe or [USUAL]
-    out = Path(asked.out)
-    try:
-        runs = [Run(**line) for line in kept(out)]
-        if not asked.table:
-            runs += keep(out, _new_runs(asked, {run.key for run in runs}), asdict)
-    except NasAttnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for line in _table(runs, asked.recipe[0]):
-        print(line)
-    return 0
+    return train_and_print(
+        asked,
+        Run,
+        lambda runs: _new_runs(asked, {run.key for run in runs}),
+        lambda runs: _table(runs, asked.recipe[0]),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True, metavar="FILE", help="where the runs are kept, a line each")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser = keeping_parser(__doc__)
     parser.add_argument("--data", action="append", help=f"a folder, or a built-in task ({SYNTHETIC})")
     parser.add_argument("--recipe", action="append", metavar="CHANGES", help=f"name=value,... ({USUAL})")
     parser.add_argument("--attention", default=f"{PLAIN},se,scse", metavar="KINDS", help="which (%(default)s)")

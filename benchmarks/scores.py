@@ -18,22 +18,20 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import torch
-from kept_runs import keep, kept
+from kept_runs import keeping_parser, train_and_print
 from numpy.typing import NDArray
 from starts import evaluator_of, name_of
 from torch import Tensor
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import SYNTHETIC
-from nas_attn.errors import NasAttnError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
 from nas_attn.space import read_space
@@ -79,23 +77,12 @@ class Run:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, write, and print the table."""
     asked = _parser().parse_args(arguments)
-    asked.data, out = asked.data or [SYNTHETIC], Path(asked.out)
-    try:
-        runs = [Run(**line) for line in kept(out)]
-        if not asked.table:
-            runs += keep(out, _new_runs(asked, {run.key for run in runs}), asdict)
-    except NasAttnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for line in _table(runs):
-        print(line)
-    return 0
+    asked.data = asked.data or [SYNTHETIC]
+    return train_and_print(asked, Run, lambda runs: _new_runs(asked, {run.key for run in runs}), _table)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True, metavar="FILE", help="where the runs are kept, a line each")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser = keeping_parser(__doc__)
     parser.add_argument("--data", action="append", help=f"a folder, or a built-in task ({SYNTHETIC})")
     parser.add_argument("--placements", type=int, default=20, help="the baseline and random ones (%(default)s)")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each (%(default)s)")

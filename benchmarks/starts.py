@@ -24,17 +24,17 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from kept_runs import keep, kept
+from kept_runs import keeping_parser, train_and_print
 from scipy.stats import t as student_t
 from torch import nn
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import BUILT_IN, SYNTHETIC
-from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
+from nas_attn.errors import SpaceError, did_you_mean
 from nas_attn.models.attention._perceptron import ChannelPerceptron
 from nas_attn.models.attention.bam import BottleneckAttention
 from nas_attn.models.attention.ca import CoordinateAttention
@@ -108,23 +108,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    out = Path(asked.out)
-    try:
-        runs = [Run(**{**one, "dead": tuple(one["dead"]), "units": tuple(one["units"])}) for one in kept(out)]
-        if not asked.table:
-            runs += keep(out, _new_runs(asked, {run.key for run in runs}), asdict)
-    except NasAttnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for line in _table(runs, asked.against):
-        print(line)
-    return 0
+    return train_and_print(
+        asked,
+        lambda dead, units, **others: Run(dead=tuple(dead), units=tuple(units), **others),
+        lambda runs: _new_runs(asked, {run.key for run in runs}),
+        lambda runs: _table(runs, asked.against),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True, metavar="FILE", help="where the runs are kept, a line each")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser = keeping_parser(__doc__)
     parser.add_argument("--data", default=SYNTHETIC, help="a built-in task, or a folder (%(default)s)")
     parser.add_argument("--attention", default=",".join(THE_EIGHT), metavar="KINDS", help="which (%(default)s)")
     parser.add_argument("--defaults", default="old,new", help=f"which of {', '.join(DEFAULTS)} (%(default)s)")

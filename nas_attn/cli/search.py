@@ -209,8 +209,8 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
     from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.wording.verdicts import answer_sentences, settled_text
 
-    if result.settled is not None:
-        saved = resolved.settings.trials - len(result.records)
+    saved = resolved.settings.trials - len(result.records)
+    if result.settled is not None and saved:
         console.print(settled_text(result.settled, saved), soft_wrap=True)
     said, *others = answer_sentences(result.study, result.answer)
     console.print(ranking_table(result.ranking, _TOP, said=said))

@@ -243,7 +243,7 @@ class Agenda:
 
     def n_visible(self, records: Sequence[TrialRecord]) -> int:
         """How many of the first trials have a say in the next one: all but the latest, which others may still run;
-        all where what is before these settles the question.
+        these too where what is before them settles the question.
 
         Args:
             records: all that were begun.

@@ -124,7 +124,7 @@ class _Search:
 
     def _is_over(self) -> bool:
         number = len(self._records)
-        return self._first_running() == number and self._agenda.is_over(self._records, number)
+        return self._first_running() == number and self._agenda.is_over(self._visible, number)
 
     def _first_running(self) -> int:
         """The number of the first trial that has not ended; what has ended never changes again."""
@@ -179,12 +179,16 @@ class _Search:
     def _may_decide(self, number: int) -> bool:
         if self._first_running() < self._agenda.n_decisive(self._records):
             return False
-        visible = self._agenda.n_visible(self._records)
-        return not self._agenda.is_over(self._records[:visible], number)
+        return not self._agenda.is_over(self._visible, number)
+
+    @property
+    def _visible(self) -> Sequence[TrialRecord]:
+        """The trials that have a say in the next one."""
+        return self._records[: self._agenda.n_visible(self._records)]
 
     def _decide(self, number: int) -> TrialRecord | None:
-        visible = self._agenda.n_visible(self._records)
-        evaluation = self._agenda.next(self._records[:visible], self._records[visible:])
+        visible = self._visible
+        evaluation = self._agenda.next(visible, self._records[len(visible) :])
         if evaluation is None:
             return None
         return self._ledger.begin(evaluation, self._settings.space, version=__version__, number=number)

@@ -253,4 +253,5 @@ def trials_so_far(resolved: Resolved) -> tuple[TrialRecord, ...]:
 
 
 def _unfinished(records: Sequence[TrialRecord], agenda: Agenda) -> bool:
-    return not agenda.is_over(records, len(records)) or any(record.state is State.RUNNING for record in records)
+    visible = records[: agenda.n_visible(records)]
+    return not agenda.is_over(visible, len(records)) or any(record.state is State.RUNNING for record in records)

@@ -166,7 +166,7 @@ class Agenda:
             return common
         final = Finals(settings.trials, settings.timeout, self._finals_pay(records, number), self._screened)
         n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
-        time_left = settings.timeout is None or self.spent(records) < self._proposal_seconds
+        time_left = settings.timeout is None or self.spent(records, len(pending)) < self._proposal_seconds
         if (
             time_left
             and not final.early
@@ -193,8 +193,10 @@ class Agenda:
             records: all trials that may be looked at, at least the visible ones.
             n_started: how many there are in all.
         """
-        timeout = self._settings.timeout
-        if n_started >= self._settings.trials or (timeout is not None and self.spent(records) >= timeout):
+        timeout, n_running = self._settings.timeout, n_started - len(records)
+        if n_started >= self._settings.trials or (
+            timeout is not None and self.spent(records, n_running) >= timeout
+        ):
             return True
         return self.settled_after(records, n_started) is not None
 
@@ -270,10 +272,16 @@ class Agenda:
     def _unseen(self) -> int:
         return self._settings.plan().unseen
 
-    def spent(self, records: Sequence[TrialRecord]) -> float:
-        """Seconds that finished trials took the workers together."""
-        outcomes = (record.outcome for record in records if record.outcome is not None)
-        return sum(outcome.seconds for outcome in outcomes) / self._settings.parallel
+    def spent(self, records: Sequence[TrialRecord], n_running: int = 0) -> float:
+        """Seconds that trials take the workers together.
+
+        Args:
+            records: those that have ended.
+            n_running: how many others were begun; each counts as long as the latest of these.
+        """
+        seconds = [record.outcome.seconds for record in records if record.outcome is not None]
+        lately = fmean(seconds[-n_running:]) if n_running and seconds else 0.0
+        return (sum(seconds) + n_running * lately) / self._settings.parallel
 
     def course(self, records: Sequence[TrialRecord]) -> Course | None:
         """What the trials so far have settled; None while the top budget is looked for."""
@@ -429,11 +437,13 @@ class Agenda:
             return n_left
         return min(n_left, max(2, self._n_full(timeout - self._proposal_seconds, course, records)))
 
-    def _only_promote(self, course: Course, n_proposals: int, records: Sequence[TrialRecord]) -> bool:
+    def _only_promote(
+        self, course: Course, n_proposals: int, records: Sequence[TrialRecord], n_running: int
+    ) -> bool:
         """Whether no more proposals are left, or no more time, than it takes to fill the race's places."""
         n_left, n_finalists = self.n_proposals(course) - n_proposals, self.n_finalists(course)
         if self._settings.timeout is not None:
-            time_left = self._proposal_seconds - self.spent(records)
+            time_left = self._proposal_seconds - self.spent(records, n_running)
             n_left = min(n_left, self._n_full(time_left, course, records))
             n_finalists = min(n_finalists, self._n_finals(course, n_finalists, records))
         return n_left <= n_places(n_finalists)
@@ -478,7 +488,7 @@ class Agenda:
             question,
             course.ladder,
             running,
-            only_promote=self._only_promote(course, n_proposals, records),
+            only_promote=self._only_promote(course, n_proposals, records, len(pending)),
             on_proof=settings.on_proof,
         )
         if step is None:

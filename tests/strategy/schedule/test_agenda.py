@@ -178,6 +178,16 @@ def test_when_the_time_is_up_no_trial_begins(studies: Any, evaluator: LookupEval
     assert len(run(studies, InlinePool(slow(evaluator, 10.0)))) == 30
 
 
+def test_trials_that_run_count_before_the_time_is_up(studies: Any, evaluator: LookupEvaluator) -> None:
+    """Several workers have begun some that nobody has looked at yet: a search by four ended eleven trials late."""
+    studies.change(timeout=300.0, trials=1_000_000, parallel=4)
+    records = run(studies, InlinePool(slow(evaluator, 10.0)))
+
+    assert len(records) == 4 * 30
+    assert run(studies, InlinePool(slow(evaluator, 10.0))) == records, "the same command adds nothing"
+    assert studies.agenda().spent(records[:-3], 3) == studies.agenda().spent(records) == 300.0
+
+
 def test_finalists_get_their_share_of_the_time(studies: Any, evaluator: LookupEvaluator) -> None:
     studies.change(timeout=400.0, trials=1_000_000)
     roles = Counter(record.role for record in run(studies, InlinePool(slow(evaluator, 10.0))))

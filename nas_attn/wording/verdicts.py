@@ -135,7 +135,8 @@ def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:
         time = f", {duration(runs * seconds)} of one worker" if seconds else ""
         yield (
             f"About {counted(runs, 'more trial')} like those so far would decide whether any placement gains "
-            f"{size(verdict.worth)} {_word(verdict)} points{time}: search on with --trials."
+            f"{size(verdict.worth)} {_word(verdict)} points{time}: search on with more --trials or a longer "
+            "--timeout."
         )
     claimed = verdict.row is not None and verdict.row.better_than_plain is Versus.BETTER
     if claimed and verdict.verification is None and verdict.answer is not Decision.EQUIVALENT:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -74,15 +75,7 @@ class Task:
     def placement(self, number: int, start: str) -> Placement:
         """The plain U-Net for 0, then different ones within the limits, the same for both starts."""
         space = self.sized(start)
-        if number == 0:
-            return space.plain
-        costs, random_ = CostTable(space.network, space.height, space.width), random.Random(0)
-        chosen: list[Placement] = []
-        while len(chosen) < number:
-            placement = space.sample(random_)
-            if placement not in chosen and not space.limits.reasons(costs(placement), costs.plain):
-                chosen.append(placement)
-        return chosen[-1]
+        return space.plain if number == 0 else next(islice(random_placements(space), number - 1, None))
 
     def train(
         self, placement: Placement, steps: int, seed: int, warm: Mapping[str, Tensor] | None, rate: float
@@ -121,6 +114,17 @@ class Task:
         images = self.sets.val
         segmenter = Segmenter(module, images.mean, images.std, precision=_PRECISION)
         return score_images(segmenter, images, self.sized("paper").network.classes).iou
+
+
+def random_placements(space: SearchSpace) -> Iterator[Placement]:
+    """Different ones within the limits of a space, the same in the same order at every call; it does not end."""
+    costs, drawn = CostTable(space.network, space.height, space.width), random.Random(0)
+    found: set[Placement] = set()
+    while True:
+        placement = space.sample(drawn)
+        if placement not in found and not space.limits.reasons(costs(placement), costs.plain):
+            found.add(placement)
+            yield placement
 
 
 @dataclass(frozen=True)

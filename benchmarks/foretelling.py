@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_attn.analysis.collapse import find_collapses
+from nas_attn.analysis.effect_model import within_groups
 from nas_attn.analysis.runs import select_runs
 from nas_attn.analysis.study_gains import study_gains
 from nas_attn.errors import NasAttnError
@@ -73,7 +74,8 @@ def by_loss(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The same runs with what their loss says in place of their IoU."""
     seeds = np.array([record.seed for record in records])
     ious, losses = _of(records, lambda score: score.iou), _of(records, lambda score: -score.loss)
-    told = ious - _within(ious, seeds) + _within(losses, seeds) * _spread(ious, seeds) / _spread(losses, seeds)
+    scale = _spread(ious, seeds) / _spread(losses, seeds)
+    told = ious - within_groups(ious, seeds) + scale * within_groups(losses, seeds)
     return [_with_iou(record, iou) for record, iou in zip(records, told.tolist(), strict=True)]
 
 
@@ -99,9 +101,10 @@ def foretold(records: Sequence[TrialRecord], parts: int) -> Array:
 
 def _row(records: Sequence[TrialRecord], parts: int) -> str:
     seeds = np.array([record.seed for record in records])
-    ious, told = _of(records, lambda score: score.iou), _of(by_loss(records), lambda score: score.iou)
-    found, together = _near(ious, seeds), float(np.corrcoef(_near(ious, seeds), _near(told, seeds))[0, 1])
-    by = [foretold(known, parts) for known in (_without_counts(records), by_loss(records))]
+    learned = _without_counts(records), by_loss(records)
+    found, told = (_near(_of(known, lambda score: score.iou), seeds) for known in learned)
+    together = float(np.corrcoef(found, told)[0, 1])
+    by = [foretold(known, parts) for known in learned]
     names = list(dict.fromkeys(record.placement for record in records))
     rows_of = [np.flatnonzero([record.placement == name for record in records]) for name in names]
 
@@ -128,16 +131,11 @@ def _of(records: Sequence[TrialRecord], value: Callable[..., float]) -> Array:
 def _near(values: Array, seeds: NDArray[np.int64]) -> Array:
     """How far above the middle of their seed, the far ones nearer, (n,)."""
     reach = FAR * _spread(values, seeds)
-    return _within(values, seeds).clip(-reach, reach)
-
-
-def _within(values: Array, seeds: NDArray[np.int64]) -> Array:
-    """Less the median of their seed, (n,)."""
-    return values - np.array([np.median(values[seeds == seed]) for seed in seeds])
+    return within_groups(values, seeds).clip(-reach, reach)
 
 
 def _spread(values: Array, seeds: NDArray[np.int64]) -> float:
-    low, high = np.quantile(_within(values, seeds), (0.25, 0.75))
+    low, high = np.quantile(within_groups(values, seeds), (0.25, 0.75))
     return float(high - low) / 1.349
 
 

@@ -14,17 +14,17 @@ placements. Each run is a line of JSON in ``--out``, and what is there is not ru
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import chain, islice, product
 from multiprocessing import get_context
 
 import numpy as np
 import torch
+from fidelity_runs import random_placements
 from kept_runs import keeping_parser, train_and_print
 from numpy.typing import NDArray
 from starts import evaluator_of, name_of
@@ -36,7 +36,7 @@ from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
 from nas_attn.space import read_space
 from nas_attn.study.setup.preset import Preset, preset_for
-from nas_attn.training.evaluation import CostTable, TrainingEvaluator
+from nas_attn.training.evaluation import TrainingEvaluator
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import loss_of
 from nas_attn.training.metrics.iou import IGNORED
@@ -108,8 +108,7 @@ def _run(data: str, steps: int, number: int, seed: int) -> Run:
     preset, evaluator = _task(data)
     budget = Budget(steps, preset.image_size, preset.batch_size)
     module = evaluator.trained(_placement(data, number), budget, seed)
-    scores = {IOU: evaluator.score(module).iou, **_scores(evaluator, evaluator.segmenter(module))}
-    return Run(name_of(data), steps, number, seed, scores)
+    return Run(name_of(data), steps, number, seed, _scores(evaluator, evaluator.segmenter(module)))
 
 
 @cache
@@ -130,28 +129,22 @@ def _placement(data: str, number: int) -> Placement:
         base_channels=plain.base_channels,
         image_size=max(size),
     )
-    costs, drawn = CostTable(space.network, space.height, space.width), random.Random(0)
-    chosen = [space.plain]
-    while len(chosen) <= number:
-        placement = space.sample(drawn)
-        if placement not in chosen and not space.limits.reasons(costs(placement), costs.plain):
-            chosen.append(placement)
-    return chosen[number]
+    attended = (placement for placement in random_placements(space) if placement.attended)
+    return next(islice(chain([space.plain], attended), number, None))
 
 
 @torch.no_grad()
 def _scores(evaluator: TrainingEvaluator, segmenter: Segmenter) -> dict[str, float]:
-    """All but the IoU itself: as they are, and with probabilities averaged over flips and turns."""
+    """By the answers as they are, and by probabilities averaged over flips and turns."""
     images, found = evaluator.validation, {}
     loss = loss_of(evaluator.recipe, images.device)
     for name, turns in (("", _TURNS[:1]), (", 8 turns", _TURNS)):
         pairs = [(_probabilities(segmenter, pixels, turns), masks) for pixels, masks in _batches(images)]
         sizes = np.array([masks.numel() for _, masks in pairs])
         losses = [float(loss(probabilities.log(), masks)) for probabilities, masks in pairs]
+        found[f"{IOU}{name}"] = _overlap(pairs, soft=False)
         found[f"loss{name}"] = -float(np.average(losses, weights=sizes))
         found[f"soft IoU{name}"] = _overlap(pairs, soft=True)
-        if len(turns) > 1:
-            found[f"{IOU}{name}"] = _overlap(pairs, soft=False)
     return found
 
 

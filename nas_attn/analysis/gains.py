@@ -119,9 +119,11 @@ class Gains:
         if self.posterior is None:
             return None if most < np.inf else np.inf
         found: list[Array] = []
+        n_beyond, most_beyond = 0, DRAWS - 1 - math.floor(share * (DRAWS - 1))
         for drawn in best_gains(self.posterior):
             found.append(self.spread * drawn)
-            if sum((some > most).sum() for some in found) >= DRAWS - math.floor(share * (DRAWS - 1)):
+            n_beyond += int((found[-1] > most).sum())
+            if n_beyond > most_beyond:
                 return None
         quantile = float(np.quantile(np.concatenate(found), share))
         return quantile if quantile <= most else None

@@ -241,7 +241,7 @@ class Judged:
         if any(low > self.worth for low in _least_gains(self.evidence, self.confidence)):
             return Decision.BETTER
         largest = _largest_gain(self.evidence, self.confidence, most=self.worth)
-        return Decision.EQUIVALENT if largest is not None and largest <= self.worth else None
+        return None if largest is None else Decision.EQUIVALENT
 
     def finals_pay(self, earlier: Sequence[TrialRecord]) -> bool:
         """Whether finals would show that a placement gains more than what matters, and search finds little more.

@@ -7,9 +7,11 @@ import pytest
 import scores
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import SYNTHETIC
+from nas_attn.training.evaluation import TrainingEvaluator
 from tests.searching import search_here
 
 
@@ -37,13 +39,22 @@ def test_a_score_with_half_the_noise_is_worth_four_runs() -> None:
     assert scores.worth(table(other, 0.1, 3), iou) < 0.1
 
 
-def test_what_a_network_says_is_judged_as_the_search_judges_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> tuple[TrainingEvaluator, nn.Module]:
+    """Who has trained a network for two steps, and this network."""
     search_here(monkeypatch)
     preset, evaluator = scores._task.__wrapped__(SYNTHETIC)
     budget = Budget(2, preset.image_size, preset.batch_size)
-    module = evaluator.trained(evaluator.network.plain, budget, 0)
+    return evaluator, evaluator.trained(evaluator.network.plain, budget, 0)
+
+
+def test_what_a_network_says_is_judged_as_the_search_judges_it(
+    trained: tuple[TrainingEvaluator, nn.Module],
+) -> None:
+    evaluator, module = trained
     segmenter, expected = evaluator.segmenter(module), evaluator.score(module)
     found = scores._scores(evaluator, segmenter)
+    assert found["IoU"] == pytest.approx(expected.iou, abs=1e-6)
     assert found["loss"] == pytest.approx(-expected.loss, rel=1e-4)
 
     pairs = [
@@ -55,10 +66,8 @@ def test_what_a_network_says_is_judged_as_the_search_judges_it(monkeypatch: pyte
     assert scores._overlap(certain, soft=True) == pytest.approx(expected.iou, abs=1e-6)
 
 
-def test_turned_images_are_answered_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    search_here(monkeypatch)
-    preset, evaluator = scores._task.__wrapped__(SYNTHETIC)
-    module = evaluator.trained(evaluator.network.plain, Budget(2, preset.image_size, preset.batch_size), 0)
+def test_turned_images_are_answered_alike(trained: tuple[TrainingEvaluator, nn.Module]) -> None:
+    evaluator, module = trained
     segmenter = evaluator.segmenter(module)
     pixels, _ = next(scores._batches(evaluator.validation))
     said, turned = (

@@ -1,9 +1,9 @@
-"""What should a search learn from, the IoU of its runs or their validation loss? Told by studies that are over.
+"""What should a search learn from: the IoU of its runs, or another of their scores? Told by studies that are over.
 
-The placements of a study are parted; each part is foretold by the product's own model of all others' runs, once
-learned from their IoU and once from their loss, put on the scale of the IoU by the spreads of both within seeds.
-What is foretold is compared with the IoU of the runs that were left out: their correlation, seeds apart. Intervals
-are of resampled placements.
+The placements of a study are parted; each part is foretold by the product's own model of all others' runs, learned
+from one score after the other, each put on the scale of the IoU by the spreads of both within seeds. What is
+foretold is compared with the IoU of the runs that were left out: their correlation, seeds apart. Intervals are of
+resampled placements.
 
     python benchmarks/foretelling.py studies/nuclei studies/leaf
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from nas_attn.analysis.runs import select_runs
 from nas_attn.analysis.study_gains import study_gains
 from nas_attn.errors import NasAttnError
 from nas_attn.models.placement import Placement
-from nas_attn.record import TrialRecord
+from nas_attn.record import Score, TrialRecord
 from nas_attn.study.setup.find import open_study
 
 Array = NDArray[np.float64]
@@ -41,16 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="folders of studies")
     parser.add_argument("--parts", type=int, default=10, help="into which placements are parted (%(default)s)")
     asked = parser.parse_args(arguments)
-    print("| study | steps | runs | loss with IoU of a run | foretold by IoU | by loss | by loss less by IoU |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("| study | steps | runs | foretold by IoU | another score | with the IoU of a run | by it | more |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for folder in asked.studies:
         try:
             records = usable(open_study(folder).records())
         except NasAttnError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        steps, row = records[0].budget.steps, _row(records, asked.parts)
-        print(f"| {Path(folder).name} | {steps} | {len(records)} | {row} |", flush=True)
+        start = f"| {Path(folder).name} | {records[0].budget.steps} | {len(records)} |"
+        for row in _rows(records, asked.parts):
+            print(start, row, flush=True)
     return 0
 
 
@@ -70,16 +71,43 @@ def usable(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [record for record in found.values() if seeds.count(record.seed) >= 4]
 
 
-def by_loss(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The same runs with what their loss says in place of their IoU."""
+def negative_loss(record: TrialRecord) -> float:
+    """The higher, the better."""
+    return -_score(record).loss
+
+
+def mean_over_images(record: TrialRecord) -> float:
+    """IoU of each group of images and class, averaged: no class and no image counts by its size."""
+    counts = _score(record).counts
+    assert counts is not None
+    intersections, unions = counts.unpack()
+    held = np.where(unions > 0, intersections / np.maximum(unions, 1), np.nan)
+    return float(np.nanmean(np.nanmean(held, axis=0)))
+
+
+def told_by(records: Sequence[TrialRecord], value: Callable[[TrialRecord], float]) -> list[TrialRecord]:
+    """The same runs with what another score says in place of their IoU."""
     seeds = np.array([record.seed for record in records])
-    ious, losses = _of(records, lambda score: score.iou), _of(records, lambda score: -score.loss)
-    scale = _spread(ious, seeds) / _spread(losses, seeds)
-    told = ious - within_groups(ious, seeds) + scale * within_groups(losses, seeds)
-    return [_with_iou(record, iou) for record, iou in zip(records, told.tolist(), strict=True)]
+    ious, values = ious_of(records), np.array([value(record) for record in records])
+    scale = spread(ious, seeds) / spread(values, seeds)
+    told = ious - within_groups(ious, seeds) + scale * within_groups(values, seeds)
+    return [with_iou(record, iou) for record, iou in zip(records, told.tolist(), strict=True)]
 
 
-def _with_iou(record: TrialRecord, iou: float) -> TrialRecord:
+def learned_from(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    """The same runs by what a search might learn from, the IoU first; what single images gave is known of none."""
+    ious, loss = ious_of(records), told_by(records, negative_loss)
+    both = [with_iou(record, iou) for record, iou in zip(records, (ious + ious_of(loss)) / 2, strict=True)]
+    return {
+        "IoU": [with_iou(record, iou) for record, iou in zip(records, ious.tolist(), strict=True)],
+        "loss": loss,
+        "IoU and loss": both,
+        "mean over images": told_by(records, mean_over_images),
+    }
+
+
+def with_iou(record: TrialRecord, iou: float) -> TrialRecord:
+    """The same run with another IoU, and without what each image gave."""
     assert record.outcome is not None
     score = replace(record.outcome.score, iou=iou, counts=None)
     return replace(record, outcome=replace(record.outcome, score=score))
@@ -99,42 +127,54 @@ def foretold(records: Sequence[TrialRecord], parts: int) -> Array:
     return np.array([gain_of.get(record.placement, 0.0) for record in records])
 
 
-def _row(records: Sequence[TrialRecord], parts: int) -> str:
+def _rows(records: Sequence[TrialRecord], parts: int) -> Iterator[str]:
+    """One for each score beside the IoU: how it goes with the IoU of a run, and how well each foretells that."""
     seeds = np.array([record.seed for record in records])
-    learned = _without_counts(records), by_loss(records)
-    found, told = (_near(_of(known, lambda score: score.iou), seeds) for known in learned)
-    together = float(np.corrcoef(found, told)[0, 1])
-    by = [foretold(known, parts) for known in learned]
+    learned = learned_from(records)
+    found = near(ious_of(learned["IoU"]), seeds)
+    foreseen = {name: foretold(known, parts) for name, known in learned.items()}
+    agrees = {name: _correlation(gains, found) for name, gains in foreseen.items()}
+    drawn = [*resampled(records)]
+    by_iou = [_correlation(foreseen["IoU"][rows], found[rows]) for rows in drawn]
+    for name in [name for name in learned if name != "IoU"]:
+        together = _correlation(found, near(ious_of(learned[name]), seeds))
+        by_it = [_correlation(foreseen[name][rows], found[rows]) for rows in drawn]
+        low, high = np.nanquantile(np.subtract(by_it, by_iou), (0.025, 0.975))
+        more = f"{agrees[name] - agrees['IoU']:+.3f} ({low:+.3f} to {high:+.3f})"
+        yield f"{agrees['IoU']:.3f} | {name} | {together:.2f} | {agrees[name]:.3f} | {more} |"
+
+
+def resampled(records: Sequence[TrialRecord]) -> Iterator[NDArray[np.int64]]:
+    """Rows of runs whose placements are drawn with replacement, ``RESAMPLES`` times."""
     names = list(dict.fromkeys(record.placement for record in records))
     rows_of = [np.flatnonzero([record.placement == name for record in records]) for name in names]
-
-    def agreements(drawn: Sequence[int]) -> Array:
-        rows = np.concatenate([rows_of[number] for number in drawn])
-        return np.array([np.corrcoef(foreseen[rows], found[rows])[0, 1] for foreseen in by])
-
     generator = np.random.default_rng(1)
-    drawn = [agreements(generator.integers(0, len(names), len(names)).tolist()) for _ in range(RESAMPLES)]
-    iou, loss = agreements(range(len(names)))
-    low, high = np.nanquantile([two - one for one, two in drawn], (0.025, 0.975))
-    return f"{together:.2f} | {iou:.2f} | {loss:.2f} | {loss - iou:+.2f} ({low:+.2f} to {high:+.2f})"
+    for _ in range(RESAMPLES):
+        yield np.concatenate([rows_of[name] for name in generator.integers(0, len(names), len(names))])
 
 
-def _without_counts(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """What the images gave is not known of a loss: neither score has it."""
-    return [_with_iou(record, iou) for record, iou in zip(records, _of(records, lambda s: s.iou), strict=True)]
+def _correlation(one: Array, other: Array) -> float:
+    return float(np.corrcoef(one, other)[0, 1])
 
 
-def _of(records: Sequence[TrialRecord], value: Callable[..., float]) -> Array:
-    return np.array([value(record.outcome.score) for record in records if record.outcome is not None])
+def ious_of(records: Sequence[TrialRecord]) -> Array:
+    """IoU of each run, (n,)."""
+    return np.array([_score(record).iou for record in records])
 
 
-def _near(values: Array, seeds: NDArray[np.int64]) -> Array:
+def _score(record: TrialRecord) -> Score:
+    assert record.outcome is not None
+    return record.outcome.score
+
+
+def near(values: Array, seeds: NDArray[np.int64]) -> Array:
     """How far above the middle of their seed, the far ones nearer, (n,)."""
-    reach = FAR * _spread(values, seeds)
+    reach = FAR * spread(values, seeds)
     return within_groups(values, seeds).clip(-reach, reach)
 
 
-def _spread(values: Array, seeds: NDArray[np.int64]) -> float:
+def spread(values: Array, seeds: NDArray[np.int64]) -> float:
+    """Of values within their seeds, as robust as quartiles are."""
     low, high = np.quantile(within_groups(values, seeds), (0.25, 0.75))
     return float(high - low) / 1.349
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -31,6 +32,37 @@ class SplitReport:
     class_images: tuple[int, ...]
     ignored_share: float
     clips: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        split: str,
+        sizes: Sequence[tuple[int, int]],
+        counted: Sequence[tuple[Sequence[int], int]],
+        labelled: int,
+        clips: tuple[int, ...],
+    ) -> Self:
+        """Sum up what was counted in each image.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+            sizes: height and width of each image.
+            counted: of each image the pixels of each class, and those that are ignored; empty where classes are
+                unclear.
+            labelled: pixels of all images that are not ignored.
+            clips: number of frames of each clip.
+        """
+        ignored = sum(of_image for _, of_image in counted)
+        of_classes = list(zip(*(pixels for pixels, _ in counted), strict=True))
+        return cls(
+            split=split,
+            images=len(sizes),
+            sizes=tuple((*size, number) for size, number in Counter(sizes).most_common()),
+            class_shares=tuple(sum(pixels) / max(1, labelled) for pixels in of_classes),
+            class_images=tuple(sum(one > 0 for one in pixels) for pixels in of_classes),
+            ignored_share=ignored / max(1, ignored + labelled),
+            clips=clips,
+        )
 
     @property
     def in_clips(self) -> str:

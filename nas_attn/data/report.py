@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,17 +60,7 @@ def report_splits(examined: Sequence[Examined], meaning: Meaning | Overlapping |
 
 
 def _report(split: str, examined: Sequence[Examined], meaning: Meaning | Overlapping | None) -> SplitReport:
-    sizes = Counter((each.height, each.width) for each in examined)
+    sizes = [(each.height, each.width) for each in examined]
     counted = [meaning.count(each.counts) for each in examined] if meaning else []
-    pixels = [sum(of_class) for of_class in zip(*(classes for classes, _ in counted), strict=True)]
-    ignored = sum(ignored for _, ignored in counted)
     labelled = sum(meaning.labelled(each.counts) for each in examined) if meaning else 0
-    return SplitReport(
-        split=split,
-        images=len(examined),
-        sizes=tuple((*size, count) for size, count in sizes.most_common()),
-        class_shares=tuple(count / max(1, labelled) for count in pixels),
-        class_images=tuple(sum(c > 0 for c in of) for of in zip(*(c for c, _ in counted), strict=True)),
-        ignored_share=ignored / max(1, ignored + labelled),
-        clips=clip_lengths(examined),
-    )
+    return SplitReport.of(split, sizes, counted, labelled, clip_lengths(examined))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from nas_attn.data.declaration import YAML_NAME, Declaration
 from nas_attn.data.examine import Examined
 from nas_attn.data.picture import can_have_channels
-from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.problem import Problem, Sort, first_few
 
 _GREY, _RGB = 1, 3
 _EXAMPLES = 3
@@ -26,24 +26,13 @@ def find_channels(
     if not counts:
         return None, [], []
     wanted = declaration.in_channels or (_RGB if set(counts) == {_GREY, _RGB} else counts.most_common(1)[0][0])
-    misfits = [each for each in examined if not _fits(each, wanted)]
-    found = [Problem(Sort.CHANNELS, _misfit(misfits, channels, wanted)) for channels in _kinds(misfits)]
-    found += _mixed_depths(examined)
+    misfits = [each for each in examined if not can_have_channels(each.channels, each.is_grey, wanted)]
+    alike: dict[int, list[Examined]] = defaultdict(list)
+    for each in misfits:
+        alike[each.channels].append(each)
+    lines = [f"{_examples(alike[channels])}: {channels} channels, not {wanted}" for channels in sorted(alike)]
+    found = [*(Problem(Sort.CHANNELS, line) for line in lines), *_mixed_depths(examined)]
     return (None if misfits else wanted), found, [] if misfits else _notes(examined, wanted)
-
-
-def _fits(each: Examined, wanted: int) -> bool:
-    return can_have_channels(each.channels, each.is_grey, wanted)
-
-
-def _kinds(misfits: Sequence[Examined]) -> list[int]:
-    return sorted({each.channels for each in misfits})
-
-
-def _misfit(misfits: Sequence[Examined], channels: int, wanted: int) -> str:
-    return (
-        f"{_examples([each for each in misfits if each.channels == channels])}: {channels} channels, not {wanted}"
-    )
 
 
 def _mixed_depths(examined: Sequence[Examined]) -> list[Problem]:
@@ -68,6 +57,4 @@ def _notes(examined: Sequence[Examined], wanted: int) -> list[str]:
 
 
 def _examples(examined: Sequence[Examined]) -> str:
-    names = ", ".join(printable(each.pair.image) for each in examined[:_EXAMPLES])
-    more = len(examined) - _EXAMPLES
-    return f"{names} and {more} more" if more > 0 else names
+    return first_few([each.pair.image for each in examined], _EXAMPLES)

@@ -11,6 +11,7 @@ from nas_attn.data.raster import Values
 
 Colours = npt.NDArray[np.int64]
 Codes = npt.NDArray[Any]
+_SHOWN = 4
 
 
 def coded(values: Values) -> Codes:
@@ -42,3 +43,9 @@ def counted_colours(values: Values) -> tuple[Colours, npt.NDArray[np.int64]]:
         return found, counts
     codes, counts = np.unique(coded(values), return_counts=True)
     return decoded(codes), counts
+
+
+def shown_colours(colours: Colours) -> str:
+    """The first four of some colours, (n, 3), and how many more there are."""
+    shown = ", ".join(str(tuple(colour)) for colour in colours[:_SHOWN].tolist())
+    return f"{shown} and {len(colours) - _SHOWN} more" if len(colours) > _SHOWN else shown

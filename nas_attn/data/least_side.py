@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nas_attn.data.problem import printable
+from nas_attn.data.problem import first_few
 
 _SHOWN = 3
 
@@ -29,14 +29,11 @@ class LeastSide:
             images: (name, height, width) of each that is validated or tested, shrunk as the search shrinks it.
         """
         small = [
-            f"{printable(name)} is {height}x{width}"
-            for name, height, width in images
-            if min(height, width) < self.pixels
+            f"{name} is {height}x{width}" for name, height, width in images if min(height, width) < self.pixels
         ]
         if not small:
             return None
-        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
         return (
             f"images too small for {self.title}, which needs {self.pixels} pixels "
-            f"a side: {', '.join(small[:_SHOWN])}{more}; use a space of a smaller depth or a larger --longest-side"
+            f"a side: {first_few(small, _SHOWN)}; use a space of a smaller depth or a larger --longest-side"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas_attn.data.globs import matches
 from nas_attn.data.layout import FLAT, Layout, has_wildcard
-from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.problem import Problem, Sort, first_few, printable
 from nas_attn.data.reach import is_file, is_folder, names_in, why_closed
 from nas_attn.errors import did_you_mean
 
@@ -344,8 +344,7 @@ def _missing(folder: Path, missing: list[str], layout: Layout) -> str:
 
 def _contents(folder: Path) -> str:
     names = sorted(name + "/" * is_folder(folder / name) for name in names_in(folder) if name[0] != ".")
-    listed = ", ".join(map(printable, names[:6])) or "only hidden files"
-    return f"{listed} and {len(names) - 6} more" if len(names) > 6 else listed
+    return first_few(names, 6) or "only hidden files"
 
 
 def _nested(folder: Path) -> Path | None:

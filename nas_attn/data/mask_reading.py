@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas_attn.data.colours import Colours, coded, decoded
+from nas_attn.data.colours import coded, decoded, shown_colours
 from nas_attn.data.raster import Unreadable, Values
 
 Colour = tuple[int, int, int]
-_COLOURS_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,12 @@ class MaskReading:
             found = decoded(distinct[start : start + 4096])
             apart = np.abs(found[:, None] - known[None]).max(2)
             if (apart.min(1) > self.tolerance).any():
-                raise Unreadable(self._strange(found[apart.min(1) > self.tolerance]))
+                strange = shown_colours(found[apart.min(1) > self.tolerance])
+                raise Unreadable(
+                    f"has colours that mask_colors lacks: {strange}; add them, or raise color_tolerance"
+                )
             values[start : start + 4096] = classes[apart.argmin(1)]
         return values[np.searchsorted(distinct, codes)].reshape(colours.shape[:2])
-
-    def _strange(self, colours: Colours) -> str:
-        shown = ", ".join(str(tuple(colour)) for colour in colours[:_COLOURS_SHOWN].tolist())
-        more = f" and {len(colours) - _COLOURS_SHOWN} more" if len(colours) > _COLOURS_SHOWN else ""
-        return f"has colours that mask_colors lacks: {shown}{more}; add them, or raise color_tolerance"
 
 
 def merged(masks: list[Values]) -> Values:

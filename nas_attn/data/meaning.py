@@ -13,7 +13,7 @@ from nas_attn.data.declaration import YAML_NAME, Declaration
 from nas_attn.data.examine import Examined
 from nas_attn.data.objects import look_like_objects
 from nas_attn.data.overlap_meaning import Overlapping, find_overlapping
-from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.problem import Problem, Sort, first_few, printable
 from nas_attn.data.raster import Values
 
 _VALUES_SHOWN = 10
@@ -124,12 +124,10 @@ def _inferred(values: set[int], ignore_index: int | None) -> tuple[Meaning | Non
             f"the training masks hold the values {shown}; class indices run from 0 without a gap; "
             f"if the values are meant, name them in {YAML_NAME}, as mask_values: {{0: background, 128: nucleus}}"
         )
-    names = ("background", "foreground") if len(values) == 2 else _numbered(len(values))
+    names: tuple[str, ...] = ("background", "foreground")
+    if len(values) > 2:
+        names = ("background", *(f"class{index}" for index in range(1, len(values))))
     return Meaning(names, tuple((index, index) for index in range(len(values))), ignore_index), ""
-
-
-def _numbered(count: int) -> tuple[str, ...]:
-    return ("background", *(f"class{index}" for index in range(1, count)))
 
 
 def _rarest(training: Sequence[Examined]) -> str:
@@ -218,6 +216,4 @@ def _totals(examined: Iterable[Examined], meaning: Meaning) -> tuple[int, ...]:
 
 
 def _listed(values: Iterable[int]) -> str:
-    ordered = sorted(values)
-    shown = ", ".join(map(str, ordered[:_VALUES_SHOWN]))
-    return f"{shown} and {len(ordered) - _VALUES_SHOWN} more" if len(ordered) > _VALUES_SHOWN else shown
+    return first_few(sorted(values), _VALUES_SHOWN)

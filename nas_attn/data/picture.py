@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_attn.data.colours import counted_colours
+from nas_attn.data.colours import counted_colours, shown_colours
 from nas_attn.data.mask_reading import Colour, MaskReading
 from nas_attn.data.problem import printable
 from nas_attn.data.raster import Raster, Unreadable, Values, read_raster
@@ -17,7 +17,6 @@ from nas_attn.errors import DataError
 _GREY, _RGB = 1, 3
 Palette = tuple[tuple[int, Colour], ...]
 """(index, colour) pairs."""
-_COLOURS_SHOWN = 4
 _MOST = 65535
 _AS_STORED = MaskReading()
 _CONSTANT = "which is constant"
@@ -118,9 +117,10 @@ def mask_values(path: Path, reading: MaskReading = _AS_STORED) -> tuple[Values, 
         mask = _whole(np.ascontiguousarray(values[..., 0]), reading)
         return reading.of_values(mask), _used(raster.palette, mask)
     if values.shape[2] == 3:
+        colours, _ = counted_colours(values)
         raise Unreadable(
-            f"is coded in colours ({_colours(values)}); name them as mask_colors in dataset.yaml, or save one "
-            "channel of class indices"
+            f"is coded in colours ({shown_colours(colours)}); name them as mask_colors in dataset.yaml, or save "
+            "one channel of class indices"
         )
     raise Unreadable(f"has {values.shape[2]} channels; a mask has one, of class indices 0, 1, 2 ...")
 
@@ -194,10 +194,3 @@ def _opaque(raster: Raster, mend: str) -> Values:
 def _varies(raster: Raster) -> bool:
     alpha = raster.values[..., -1]
     return bool((alpha != alpha.flat[0]).any())
-
-
-def _colours(values: Values) -> str:
-    colours, _ = counted_colours(values)
-    shown = ", ".join(str(tuple(colour)) for colour in colours[:_COLOURS_SHOWN].tolist())
-    more = len(colours) - _COLOURS_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown

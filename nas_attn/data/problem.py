@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from nas_attn.printable import printable
 
-__all__ = ["MOST_OF_A_SORT", "Problem", "Sort", "folded", "printable"]
+__all__ = ["MOST_OF_A_SORT", "Problem", "Sort", "first_few", "folded", "printable"]
 
 MOST_OF_A_SORT = 30
 MOST_ALIKE = 5
@@ -46,6 +46,16 @@ class Problem:
 
     sort: Sort
     line: str
+
+
+def first_few(names: Sequence[object], most: int) -> str:
+    """Names that are safe to print, and how many more there are.
+
+    >>> first_few(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
+    shown = ", ".join(map(printable, names[:most]))
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def folded(problems: Iterable[Problem]) -> tuple[str, ...]:

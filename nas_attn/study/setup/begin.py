@@ -11,7 +11,7 @@ from typing import Any
 
 from nas_attn import __version__
 from nas_attn.data import card_of
-from nas_attn.data.changes import changes, file_digests
+from nas_attn.data.changes import changes
 from nas_attn.errors import StudyError
 from nas_attn.steps import step
 from nas_attn.strategy.settings import Difference, differences
@@ -108,7 +108,7 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
     if not Ledger.exists(url, settings.study):
         write_settings(resolved, folder)
         with suppress(OSError):  # it only tells which files have changed
-            write_whole(folder.data_files, json.dumps(file_digests(resolved.dataset)))
+            write_whole(folder.data_files, json.dumps(dict(resolved.dataset.digests)))
         context = {
             **settings.context(),
             "version": __version__,
@@ -147,7 +147,7 @@ def _changed_files(resolved: Resolved) -> str:
     """Which images are others than when the study began; empty where that was not kept here."""
     try:
         before = json.loads(StudyFolder.of(resolved.settings.study).data_files.read_text("utf-8"))
-        return f" ({changes(before, file_digests(resolved.dataset))})"
+        return f" ({changes(before, dict(resolved.dataset.digests))})"
     except (OSError, ValueError, AttributeError, TypeError):
         return ""
 

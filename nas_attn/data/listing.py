@@ -84,14 +84,13 @@ class Listing:
         return f"{self.places}, split into {', '.join(map(printable, folders))}{clips}"
 
 
-def list_folder(folder: Path, layout: Layout | None = None) -> tuple[Listing, list[Problem], list[str]]:
+def list_folder(folder: Path, layout: Layout) -> tuple[Listing, list[Problem], list[str]]:
     """The files of a folder, what is wrong with how they lie, and notes on what was left out.
 
     Args:
         folder: of the data set.
-        layout: where images and masks are; the usual one where left out.
+        layout: where images and masks are.
     """
-    layout = layout or Layout()
     if closed := why_closed(folder):
         return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {closed}")], []
     if not is_folder(folder):

@@ -48,9 +48,7 @@ class ImagePair:
         return (self.mask, *self.more)
 
 
-def pair_up(
-    listing: Listing, layout: Layout | None = None, *, all_masked: bool = True
-) -> tuple[list[ImagePair], list[Problem]]:
+def pair_up(listing: Listing, layout: Layout, *, all_masked: bool = True) -> tuple[list[ImagePair], list[Problem]]:
     """All pairs in the order of their images, and which files have no partner or several.
 
     An image without a mask is a problem only where ``all_masked`` says that each must have one.
@@ -58,7 +56,6 @@ def pair_up(
     The mask of ``a.jpg`` is ``a``, ``a_mask``, ``a_seg`` or ``a_label`` with any ending, or what the layout says.
     Names are compared in Unicode's composed form (NFC): what was packed on macOS has them decomposed.
     """
-    layout = layout or Layout()
     pairs: list[ImagePair] = []
     found: list[Problem] = []
     images, masks = _by_home(listing.images), _by_home(listing.masks)

@@ -18,7 +18,6 @@ _GREY, _RGB = 1, 3
 Palette = tuple[tuple[int, Colour], ...]
 """(index, colour) pairs."""
 _MOST = 65535
-_AS_STORED = MaskReading()
 _CONSTANT = "which is constant"
 _LOSSY = (
     "is compressed with loss (JPEG), which changes class indices: for two classes of grey values write "
@@ -96,7 +95,7 @@ def image_values(path: Path, channels: int | None = None, key: str = "") -> tupl
     return np.ascontiguousarray(np.moveaxis(values, -1, 0)), tuple(notes)
 
 
-def mask_values(path: Path, reading: MaskReading = _AS_STORED) -> tuple[Values, Palette]:
+def mask_values(path: Path, reading: MaskReading) -> tuple[Values, Palette]:
     """A mask (H, W) of class values, and the colours of those that are indices into a palette.
 
     Args:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nas_attn.data.declaration import Declaration
-from nas_attn.data.layout import FLAT
+from nas_attn.data.layout import FLAT, has_wildcard
 from nas_attn.data.listing import SPLITS, in_words
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.problem import Problem, Sort, printable
@@ -179,7 +179,9 @@ def _declared(
     homes: dict[str, list[str]] = defaultdict(list)
     for split, patterns in declaration.splits or ():
         for pattern in patterns:
-            named = {pattern} if pattern in stems else {stem for stem in stems if _fits(stem, pattern)}
+            named = {pattern} & stems
+            if not named and has_wildcard(pattern):
+                named = {stem for stem in stems if fnmatchcase(stem, pattern)}
             if not named:
                 line = f"splits: {split}: '{printable(pattern)}' names no image that has a mask"
                 found.append(Problem(Sort.SPLIT, f"{place('splits', split)}: {line}"))
@@ -197,7 +199,3 @@ def _declared(
     lost = len(stems - homes.keys())
     notes = [f"left out: {lost} images that no split of {declaration.source} names"] if lost else []
     return [replace(pair, split=homes[pair.name][0]) for pair in pairs if pair.name in homes], notes
-
-
-def _fits(stem: str, pattern: str) -> bool:
-    return any(letter in pattern for letter in "*?[") and fnmatchcase(stem, pattern)

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nas_attn.data.dataset import LabelledImages, pack
+from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
+from nas_attn.data.listing import SPLITS
 
 MIN_IMAGE_SIZE = 16
-SPLITS = ("train", "val", "test")
 Drawn = TypeVar("Drawn")
 Bytes = npt.NDArray[np.uint8]
+Draw = Callable[[np.random.Generator], tuple[Bytes, Bytes]]
 
 
 def number_problems(least: Mapping[str, tuple[int, int]], counts: Sequence[int]) -> list[str]:
@@ -38,10 +39,16 @@ def drawn(draw: Callable[[np.random.Generator], Drawn], seed: int, split: int, c
     return [draw(np.random.Generator(np.random.Philox(sequence))) for sequence in sequences]
 
 
-def packed_images(pairs: Sequence[tuple[Bytes, Bytes]], split: int) -> LabelledImages:
-    """Still images, (C, H, W) each, and their masks, (H, W) each, under the names of their split."""
+def drawn_dataset(name: str, classes: Sequence[str], draw: Draw, seed: int, counts: Sequence[int]) -> Dataset:
+    """Still images, (C, H, W) each, with their masks, (H, W) each, so many of each split."""
+    train, val, test = (_images(draw, seed, split, count) for split, count in enumerate(counts))
+    return assemble(name, classes, train, val, test)
+
+
+def _images(draw: Draw, seed: int, split: int, count: int) -> LabelledImages:
+    pairs = drawn(draw, seed, split, count)
     return pack(
         [torch.from_numpy(image) for image, _ in pairs],
         [torch.from_numpy(mask) for _, mask in pairs],
-        [f"{SPLITS[split]}-{index:04d}" for index in range(len(pairs))],
+        [f"{SPLITS[split]}-{index:04d}" for index in range(count)],
     )

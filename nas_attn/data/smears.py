@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from functools import partial
 
-from nas_attn.data.dataset import Dataset, LabelledImages, assemble
-from nas_attn.data.made import MIN_IMAGE_SIZE, drawn, number_problems, packed_images
+from nas_attn.data.dataset import Dataset
+from nas_attn.data.made import MIN_IMAGE_SIZE, drawn_dataset, number_problems
 from nas_attn.data.scene import CLASSES, Difficulty, draw
 from nas_attn.errors import DataError
 
@@ -60,12 +61,7 @@ def smears(
     difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, cast, contrast, texture, hand, shells, marked)
     if found := _problems(image_size, seed, counts, difficulty):
         raise DataError([f"smears: {problem}" for problem in found])
-    train, val, test = (_split(at, count, image_size, seed, difficulty) for at, count in enumerate(counts))
-    return assemble("smears", CLASSES, train, val, test)
-
-
-def _split(split: int, count: int, size: int, seed: int, difficulty: Difficulty) -> LabelledImages:
-    return packed_images(drawn(lambda random: draw(size, difficulty, random), seed, split, count), split)
+    return drawn_dataset("smears", CLASSES, partial(draw, image_size, difficulty), seed, counts)
 
 
 def _problems(image_size: int, seed: int, counts: tuple[int, ...], difficulty: Difficulty) -> list[str]:

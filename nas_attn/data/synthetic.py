@@ -9,12 +9,14 @@ has to guess. In the task without light there is nothing to guess, and no attent
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
-from nas_attn.data.dataset import Dataset, LabelledImages, assemble
+from nas_attn.data.dataset import Dataset
 from nas_attn.data.drawing import blurred, bodies_of, inside, rim_width, smooth
-from nas_attn.data.made import MIN_IMAGE_SIZE, drawn, number_problems, packed_images
+from nas_attn.data.made import MIN_IMAGE_SIZE, drawn_dataset, number_problems
 from nas_attn.data.outlines import Field
 from nas_attn.errors import DataError
 
@@ -55,14 +57,7 @@ def synthetic_null(
 ) -> Dataset:
     """The same under one light: what is warm and what is cold is seen on the spot, and no attention helps.
 
-    Args:
-        image_size: H and W in pixels, at least 16.
-        seed: of everything random, at least 0.
-        n_train: number of training images.
-        n_val: number of validation images.
-        n_test: number of test images.
-    Raises:
-        DataError: a value is out of its range; all such are named together.
+    Takes what ``synthetic`` takes, and refuses what it refuses.
     """
     return _made("synthetic-null", 0.0, image_size, seed, (n_train, n_val, n_test))
 
@@ -70,12 +65,7 @@ def synthetic_null(
 def _made(name: str, light: float, size: int, seed: int, counts: tuple[int, int, int]) -> Dataset:
     if found := number_problems({"image_size": (size, MIN_IMAGE_SIZE), "seed": (seed, 0)}, counts):
         raise DataError([f"{name}: {problem}" for problem in found])
-    train, val, test = (_split(at, count, size, seed, light) for at, count in enumerate(counts))
-    return assemble(name, CLASSES, train, val, test)
-
-
-def _split(split: int, count: int, size: int, seed: int, light: float) -> LabelledImages:
-    return packed_images(drawn(lambda random: _draw(size, light, random), seed, split, count), split)
+    return drawn_dataset(name, CLASSES, partial(_draw, size, light), seed, counts)
 
 
 def _draw(

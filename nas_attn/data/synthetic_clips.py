@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
-from nas_attn.data.made import MIN_IMAGE_SIZE, SPLITS, drawn, number_problems
+from nas_attn.data.listing import SPLITS
+from nas_attn.data.made import MIN_IMAGE_SIZE, drawn, number_problems
 from nas_attn.data.outlines import OUTLINES, Field, Outline, local_coordinates
 from nas_attn.errors import DataError
 

@@ -30,15 +30,20 @@ _LEAST_ALIKE = 3
 
 Place = Mapping[str, object]
 """Fields ``images`` and ``masks`` of ``dataset.yaml``."""
+_Pairs = dict[str, tuple[Path, tuple[str, str]]]
+"""Of a split the folder that holds both, and the names of the folders of images and of masks in it."""
 
 
 def likely_places(folder: Path) -> Iterator[Place]:
     """Where they may be, the likeliest first: by the names that folders usually have."""
     for home in _folders(folder):
-        if pair := _pair(folder, home):
-            yield _with_splits(folder, home, pair)
-        if found := _by_split(folder, home):
-            yield found
+        pair, splits = _pair(folder, home), _pairs_of_splits(folder, home)
+        if pair and splits and "train" not in splits:  # other splits beside it, such as test/images
+            yield _split_places({"train": (home, pair)} | splits)
+        elif pair:
+            yield _place(home, pair)
+        if "train" in splits:
+            yield _split_places(splits)
         if found := _each_apart(folder, home):
             yield found
 
@@ -83,35 +88,25 @@ def _pair(folder: Path, home: Path) -> tuple[str, str] | None:
     return (images, masks) if images and masks else None
 
 
-def _with_splits(folder: Path, home: Path, pair: tuple[str, str]) -> Place:
-    """The pair, and those of other splits in folders beside it, such as test/images."""
-    beside = {
-        SPLIT_FOLDERS[name.lower()]: (home / name, other)
-        for name in names_in(folder / home)
-        if name.lower() in SPLIT_FOLDERS and (other := _pair(folder, home / name))
-    }
-    images, masks = ((home / part).as_posix() for part in pair)
-    if not beside or "train" in beside:
-        return {"images": images, "masks": masks}
+def _pairs_of_splits(folder: Path, home: Path) -> _Pairs:
+    """The pairs in folders named after splits: train/images, train/masks, val/images ..."""
     return {
-        "images": {"train": images} | {split: (at / of[0]).as_posix() for split, (at, of) in beside.items()},
-        "masks": {"train": masks} | {split: (at / of[1]).as_posix() for split, (at, of) in beside.items()},
-    }
-
-
-def _by_split(folder: Path, home: Path) -> Place | None:
-    """train/images, train/masks, val/images ..."""
-    found = {
         SPLIT_FOLDERS[name.lower()]: (home / name, pair)
         for name in names_in(folder / home)
         if name.lower() in SPLIT_FOLDERS and (pair := _pair(folder, home / name))
     }
-    if "train" not in found:
-        return None
+
+
+def _split_places(pairs: _Pairs) -> Place:
     return {
-        part: {split: (at / pair[index]).as_posix() for split, (at, pair) in found.items()}
+        part: {split: (home / pair[index]).as_posix() for split, (home, pair) in pairs.items()}
         for index, part in enumerate(("images", "masks"))
     }
+
+
+def _place(home: Path, pair: tuple[str, str]) -> Place:
+    images, masks = ((home / part).as_posix() for part in pair)
+    return {"images": images, "masks": masks}
 
 
 def _each_apart(folder: Path, home: Path) -> Place | None:
@@ -119,5 +114,4 @@ def _each_apart(folder: Path, home: Path) -> Place | None:
     pairs = [pair for name in names_in(folder / home)[:_MOST_FOLDERS] if (pair := _pair(folder, home / name))]
     if len(pairs) < _LEAST_ALIKE or len(set(pairs)) != 1:
         return None
-    images, masks = ((home / "*" / part).as_posix() for part in pairs[0])
-    return {"images": images, "masks": masks}
+    return _place(home / "*", pairs[0])

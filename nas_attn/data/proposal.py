@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +68,6 @@ def _starts(folder: Path, written: str) -> Iterator[Fields]:
         yield from likely_places(folder)
 
 
-@dataclass(frozen=True, eq=False)
-class _Glance:
-    """A look at a folder with some fields."""
-
-    folder: Path
-    declaration: Declaration
-    survey: Survey
-
-    def tells(self, *words: str) -> bool:
-        """Whether a problem holds all of the words."""
-        return any(all(word in problem.line for word in words) for problem in self.survey.problems)
-
-    def has(self, sort: Sort) -> bool:
-        return any(problem.sort is sort for problem in self.survey.problems)
-
-
 def _completed(folder: Path, written: str, fields: Fields, longest_side: int | None) -> str | None:
     """The text in which one constant after the other is added, until nothing is wrong."""
     found = dict(fields)
@@ -95,8 +78,7 @@ def _completed(folder: Path, written: str, fields: Fields, longest_side: int | N
         if not survey.problems:
             whole = survey_folder(folder, longest_side, declared)
             return None if whole.problems else text
-        look = _Glance(folder, declared[0] if declared else Declaration(), survey)
-        new = next((more for cure in _CURES if (more := cure(look)) and not more.keys() <= found.keys()), None)
+        new = next((more for cure in _CURES if (more := cure(survey)) and not more.keys() <= found.keys()), None)
         if new is None:
             return None
         found |= new
@@ -118,19 +100,28 @@ def _value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _stills(look: _Glance) -> Fields | None:
+def _tells(survey: Survey, *words: str) -> bool:
+    """Whether a problem holds all of the words."""
+    return any(all(word in problem.line for word in words) for problem in survey.problems)
+
+
+def _has(survey: Survey, sort: Sort) -> bool:
+    return any(problem.sort is sort for problem in survey.problems)
+
+
+def _stills(survey: Survey) -> Fields | None:
     """Folders that are no clips."""
-    nested = look.tells("unknown split folder") or look.tells("is a folder, where an image file")
-    clips = look.tells("frames of one clip differ in size") or look.tells("is a frame of a clip and")
-    clips = clips or (look.has(Sort.PAIRING) and any(entry.clip for entry in look.survey.listing.images))
-    return {"clips": False} if (nested or clips) and look.declaration.layout.clips is None else None
+    nested = _tells(survey, "unknown split folder") or _tells(survey, "is a folder, where an image file")
+    clips = _tells(survey, "frames of one clip differ in size") or _tells(survey, "is a frame of a clip and")
+    clips = clips or (_has(survey, Sort.PAIRING) and any(entry.clip for entry in survey.listing.images))
+    return {"clips": False} if (nested or clips) and survey.declaration.layout.clips is None else None
 
 
-def _suffixes(look: _Glance) -> Fields | None:
+def _suffixes(survey: Survey) -> Fields | None:
     """What names of images and masks have behind what they share."""
-    if not look.has(Sort.PAIRING):
+    if not _has(survey, Sort.PAIRING):
         return None
-    listing, tails = look.survey.listing, Counter[tuple[str, str]]()
+    listing, tails = survey.listing, Counter[tuple[str, str]]()
     masks: dict[tuple[str, str, str], list[str]] = {}
     for entry in listing.masks:
         masks.setdefault(_home(entry), []).append(entry.name)
@@ -163,22 +154,20 @@ def _shared(one: str, other: str) -> int:
     return length - 1 if both_go_on and length and not one[length - 1].isalnum() else length
 
 
-def _instances(look: _Glance) -> Fields | None:
+def _instances(survey: Survey) -> Fields | None:
     """Numbers of objects, or a mask for each object."""
-    objects = look.tells("look like numbers of objects") or look.tells("if they number objects")
-    several = look.tells("several masks") or look.tells("mask without image", "no image is named")
-    return {"instances": True} if objects or (several and _apart(look)) else None
+    objects = _tells(survey, "look like numbers of objects") or _tells(survey, "if they number objects")
+    several = _tells(survey, "several masks")
+    if _tells(survey, "mask without image", "no image is named"):
+        several = several or any(entry.home for entry in survey.listing.masks)
+    return {"instances": True} if objects or several else None
 
 
-def _apart(look: _Glance) -> bool:
-    return look.tells("several masks") or any(entry.home for entry in look.survey.listing.masks)
-
-
-def _alpha(look: _Glance) -> Fields | None:
+def _alpha(survey: Survey) -> Fields | None:
     """A channel of opacity: dropped from PNG and the like, kept as a band of TIFF."""
-    for entry in look.survey.listing.images if look.tells("alpha channel that varies") else ():
+    for entry in survey.listing.images if _tells(survey, "alpha channel that varies") else ():
         try:
-            raster = read_raster(look.folder / entry.path)
+            raster = read_raster(Path(survey.report.folder) / entry.path)
         except (Unreadable, OSError):
             continue
         if raster.has_alpha:
@@ -187,13 +176,13 @@ def _alpha(look: _Glance) -> Fields | None:
     return None
 
 
-def _colours(look: _Glance) -> Fields | None:
+def _colours(survey: Survey) -> Fields | None:
     """The colours of masks, the most frequent one the background."""
-    if not (look.tells("coded in colours") or look.has(Sort.PALETTE)):
+    if not (_tells(survey, "coded in colours") or _has(survey, Sort.PALETTE)):
         return None
     counted: Counter[tuple[int, ...]] = Counter()
-    for entry in look.survey.listing.masks:
-        counted.update(_colours_of(look.folder / entry.path))
+    for entry in survey.listing.masks:
+        counted.update(_colours_of(Path(survey.report.folder) / entry.path))
         if len(counted) > _MOST_COLOURS:
             return None
     names = ["background", *(f"class{number}" for number in range(1, len(counted)))]
@@ -214,12 +203,12 @@ def _colours_of(path: Path) -> Counter[tuple[int, ...]]:
     return Counter(dict(zip(map(tuple, colours.tolist()), counts.tolist(), strict=True)))
 
 
-def _threshold(look: _Glance) -> Fields | None:
+def _threshold(survey: Survey) -> Fields | None:
     """Grey masks of two classes whose edges, or whose compression, left values between."""
-    if look.tells("is compressed with loss") or look.tells("the mask of a class has two"):
+    if _tells(survey, "is compressed with loss") or _tells(survey, "the mask of a class has two"):
         return {"threshold": 127}
-    counts = _counts(look)
-    if not look.has(Sort.CLASSES) or len(counts) <= 2 or max(counts) > 255:
+    counts = _counts(survey)
+    if not _has(survey, Sort.CLASSES) or len(counts) <= 2 or max(counts) > 255:
         return None
     dark = sum(number for value, number in counts.items() if value <= 32)
     light = sum(number for value, number in counts.items() if value >= 223)
@@ -228,26 +217,26 @@ def _threshold(look: _Glance) -> Fields | None:
     return {"threshold": 127} if both and (middle or len(counts) > _MOST_VALUES) else None
 
 
-def _values(look: _Glance) -> Fields | None:
+def _values(survey: Survey) -> Fields | None:
     """Values with gaps, and 255 for what is ignored."""
-    if look.tells("if 255 marks pixels to ignore"):
+    if _tells(survey, "if 255 marks pixels to ignore"):
         return {"ignore_index": 255}
-    counts = _counts(look)
-    if not look.tells("class indices run from 0 without a gap") or not 2 <= len(counts) <= _MOST_VALUES:
+    counts = _counts(survey)
+    if not _tells(survey, "class indices run from 0 without a gap") or not 2 <= len(counts) <= _MOST_VALUES:
         return None
     first, *others = sorted(counts)
     return {"mask_values": {first: "background"} | {value: f"class{value}" for value in others}}
 
 
-def _counts(look: _Glance) -> Counter[int]:
+def _counts(survey: Survey) -> Counter[int]:
     """Pixels of each value over the training masks."""
     counts: Counter[int] = Counter()
-    for each in look.survey.examined:
+    for each in survey.examined:
         if each.pair.split == "train":
             counts.update(dict(each.counts))
     return counts
 
 
-_CURES: tuple[Callable[[_Glance], Fields | None], ...] = (
+_CURES: tuple[Callable[[Survey], Fields | None], ...] = (
     _stills, _instances, _suffixes, _alpha, _colours, _threshold, _values,
 )  # fmt: skip

@@ -63,13 +63,9 @@ def check_folder(
     """
     survey = survey_folder(Path(folder), longest_side)
     judged = [each for each in survey.examined if each.pair.split in ("val", "test")]
-    sizes = ((each.pair.name, *_size(each, longest_side)) for each in judged)
+    sizes = ((each.pair.name, *shrunk_size(each.height, each.width, longest_side)) for each in judged)
     problem = least_side.problem(sizes) if least_side is not None else None
     return replace(survey.report, problems=(*survey.report.problems, *([problem] if problem else [])))
-
-
-def _size(each: Examined, longest_side: int | None) -> tuple[int, int]:
-    return shrunk_size(each.height, each.width, longest_side) or (each.height, each.width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +108,13 @@ def survey_folder(
     declaration, declared_wrong, said = declared or read_declaration(folder)
     listing, found, notes = list_folder(folder, declaration.layout)
     found += declared_wrong
-    pairs, unmatched = pairs_of(listing, declaration.layout)
-    pairs, split_wrong, split_notes = split_pairs(pairs, _given_splits(listing, declaration), declaration)
+    paired, unmatched = pairs_of(listing, declaration.layout)
+    # those that have a folder, or a place of their own
+    given = {entry.split for entry in listing.images} | {split for split, _ in declaration.layout.images}
+    pairs, split_wrong, split_notes = split_pairs(paired, given, declaration)
     pairs = pairs[:: max(1, len(pairs) // most)] if most is not None else pairs
     examined, unreadable = _examined(folder, pairs, declaration, longest_side)
-    examined, twins, twin_notes = reunite(examined, _drawn(listing, declaration))
+    examined, twins, twin_notes = reunite(examined, _drawn(paired, given - {FLAT}, declaration))
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
     found += [
@@ -161,17 +159,10 @@ def survey_folder(
     return Survey(report, tuple(examined), meaning, listing, tuple(found), declaration)
 
 
-def _given_splits(listing: Listing, declaration: Declaration) -> set[str]:
-    """Those that have a folder, or a place of their own."""
-    return {entry.split for entry in listing.images} | {split for split, _ in declaration.layout.images}
-
-
-def _drawn(listing: Listing, declaration: Declaration) -> set[Path]:
+def _drawn(pairs: Sequence[ImagePair], given: set[str], declaration: Declaration) -> set[Path]:
     """The images that neither a folder nor a declaration has put into a split, of no clip and no group."""
-    given = _given_splits(listing, declaration) - {FLAT}
     if declaration.splits is not None or declaration.layout.group or set(SPLITS) <= given:
         return set()
-    pairs, _ = pairs_of(listing, declaration.layout)
     return {pair.image for pair in pairs if pair.split in (FLAT, "train") and not pair.clip}
 
 
@@ -235,7 +226,7 @@ def _on_demand(
         meaning,
         chosen,
     )
-    sizes = [_size(each, longest_side) for each in chosen]
+    sizes = [shrunk_size(each.height, each.width, longest_side) for each in chosen]
     names, group = tuple(each.pair.name for each in chosen), survey.declaration.layout.group
     return LabelledImages(
         OnDemand(reader.image, len(chosen)),

@@ -17,7 +17,7 @@ def shrink_image(image: Values, longest_side: int | None) -> Values:
         longest_side: in pixels; None for any.
     """
     size = shrunk_size(image.shape[1], image.shape[2], longest_side)
-    if size is None:
+    if size == image.shape[1:]:
         return image
     values = torch.from_numpy(image.astype(np.float32))[None]
     smaller = F.interpolate(values, size=size, mode="bilinear", antialias=True)[0]
@@ -29,7 +29,7 @@ def shrink_image(image: Values, longest_side: int | None) -> Values:
 def shrink_mask(mask: Values, longest_side: int | None) -> Values:
     """A mask (H, W) whose longer side is at most ``longest_side``: at each place the nearest value."""
     size = shrunk_size(mask.shape[0], mask.shape[1], longest_side)
-    if size is None:
+    if size == mask.shape:
         return mask
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(size, mask.shape, strict=True)
@@ -38,10 +38,10 @@ def shrink_mask(mask: Values, longest_side: int | None) -> Values:
     return shrunk
 
 
-def shrunk_size(height: int, width: int, longest_side: int | None) -> tuple[int, int] | None:
-    """Height and width after shrinking; None where an image is left as it is."""
+def shrunk_size(height: int, width: int, longest_side: int | None) -> tuple[int, int]:
+    """Height and width of an image after shrinking; those that it has where it is small enough."""
     longer = max(height, width)
     if longest_side is None or longer <= longest_side:
-        return None
+        return height, width
     scale = longest_side / longer
     return max(1, round(height * scale)), max(1, round(width * scale))

@@ -39,7 +39,10 @@ def reunite(
             continue
         home = (given or group)[0].pair.split
         moved |= {id(each): home for each in group if each.pair.split != home}
-    placed = [_in(each, moved.get(id(each), each.pair.split)) for each in examined]
+    placed = [
+        replace(each, pair=replace(each.pair, split=moved[id(each)])) if id(each) in moved else each
+        for each in examined
+    ]
     blank = sum(len(group) for group in apart if group[0].is_constant)
     notes = [f"{len(moved)} images moved to the split of another with the same pixels"] if moved else []
     notes += [f"{blank} images of one colour, in several splits, have the same pixels"] if blank else []
@@ -54,10 +57,6 @@ def few_notes(examined: Sequence[Examined]) -> list[str]:
         for split, count in counts.items()
         if 0 < count < _FEW
     ]
-
-
-def _in(each: Examined, split: str) -> Examined:
-    return each if each.pair.split == split else replace(each, pair=replace(each.pair, split=split))
 
 
 def _twins(group: Sequence[Examined]) -> Problem:

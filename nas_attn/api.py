@@ -167,7 +167,11 @@ def predict(
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
     """
-    architecture, weights = run if isinstance(run, tuple) else _files_of(Path(run))
+    if isinstance(run, tuple):
+        architecture, weights = run
+    else:
+        folder = RunFolder(Path(run))
+        architecture, weights = folder.architecture, folder.weights
     paths = [Path(images)] if isinstance(images, (str, Path)) else list(map(Path, images))
     network = read_architecture(architecture, catalogue())
     return segment(network, Path(weights), paths, Path(output), tile=tile, accelerator=accelerator)
@@ -312,12 +316,6 @@ def _both(bar: Listener, other: Listener | None) -> Listener:
 def _data(data: object) -> str:
     """A folder or a word as it is; what is in memory is written down, and named by its folder."""
     return str(data) if isinstance(data, (str, Path)) else str(folder_of_data(data))
-
-
-def _files_of(run: Path) -> tuple[Path, Path]:
-    """The architecture and the weights of a training."""
-    folder = RunFolder(run)
-    return folder.architecture, folder.weights
 
 
 def _fit_settings(settings: dict[str, Any]) -> FitSettings:

@@ -38,13 +38,7 @@ class LatencyModel:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         added = [[str(location), str(spec), ms] for (location, spec), ms in self.added_ms.items()]
-        return {
-            "device": self.device,
-            "height": self.height,
-            "width": self.width,
-            "plain_ms": self.plain_ms,
-            "added_ms": added,
-        }
+        return {**vars(self), "added_ms": added}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LatencyModel:

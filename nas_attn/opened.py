@@ -225,7 +225,7 @@ class Picked:
 
     def draw(self) -> Drawing:
         """The U-Net with its modules."""
-        return _drawn(self.architecture.network, self.placement)
+        return Drawing(draw_unet(self.architecture.network, self.placement), describe(self.placement))
 
     def __repr__(self) -> str:
         return f"<{named(self.row)}, rank {self.row.rank}>"
@@ -402,7 +402,3 @@ def open_study(name: str | Path, storage: str | None = None) -> OpenedStudy:
     opened = OpenedStudy(str(name), storage)
     opened.check()
     return opened
-
-
-def _drawn(network: Network, placement: Placement) -> Drawing:
-    return Drawing(draw_unet(network, placement), describe(placement))

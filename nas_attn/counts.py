@@ -94,9 +94,7 @@ class ImageCounts:
 
     def unpack(self) -> tuple[Pixels, Pixels]:
         """Intersections and unions, each (G, K)."""
-        import numpy as np
-
-        counts = np.ascontiguousarray(_planes(self.packed, 8)).view("<i8").reshape(2, self.groups, self.classes)
+        counts = _unzipped(self.packed, "<i8").reshape(2, self.groups, self.classes)
         return counts[0], counts[0] + counts[1]
 
     def unpack_per_image(self, metric: str) -> tuple[Sums, Sums]:
@@ -105,10 +103,8 @@ class ImageCounts:
         Args:
             metric: name of one that is taken per image; ``per_image`` was kept.
         """
-        import numpy as np
-
-        sums = np.ascontiguousarray(_planes(self.per_image, 4)).view("<f4")
-        found = sums.reshape(len(_PER_IMAGE), 2, self.groups)[[one.name for one in _PER_IMAGE].index(metric)]
+        sums = _unzipped(self.per_image, "<f4").reshape(len(_PER_IMAGE), 2, self.groups)
+        found = sums[[one.name for one in _PER_IMAGE].index(metric)]
         return found[0], found[1]
 
 
@@ -123,8 +119,9 @@ def _zipped(values: NDArray[Any]) -> str:
     return base64.b64encode(zlib.compress(planes, 9)).decode()
 
 
-def _planes(packed: str, size: int) -> NDArray[np.uint8]:
-    """The bytes of each value, (values, size)."""
+def _unzipped(packed: str, kind: str) -> NDArray[Any]:
+    """The inverse of ``_zipped``, (values, 1), of a kind of numbers such as ``<i8``."""
     import numpy as np
 
-    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype=np.uint8).reshape(size, -1).T
+    planes = np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype=np.uint8)
+    return np.ascontiguousarray(planes.reshape(np.dtype(kind).itemsize, -1).T).view(kind)

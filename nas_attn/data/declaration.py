@@ -216,7 +216,7 @@ def declared_by(text: str) -> Declared:
     return *_declared(document, problems), []
 
 
-def _read_json(path: Path) -> tuple[Declaration, list[Problem], list[str]]:
+def _read_json(path: Path) -> Declared:
     try:
         values = json.loads(read_text(path, _KIND, where=path.name))
     except (DataError, ValueError, RecursionError) as error:

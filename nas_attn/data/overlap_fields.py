@@ -48,31 +48,18 @@ def overlap_problems(
     """
     if not multi_label:
         if isinstance(masks, ByClass):
-            name = printable(masks.places[0][0])
-            yield (
-                "masks",
-                (
-                    f"'{name}' is no split; splits are {', '.join(SPLITS)}; where it is a class with masks of its "
-                    "own, write 'multi_label: true' too"
-                ),
-            )
+            line = f"'{printable(masks.places[0][0])}' is no split; splits are {', '.join(SPLITS)}"
+            yield "masks", f"{line}; where it is a class with masks of its own, write 'multi_label: true' too"
         return
     if classes is None:
-        yield (
-            "multi_label",
-            (
-                "needs the names of the classes: as masks: {vessel: masks/vessel, disc: masks/disc}, or as "
-                "classes, in the order of the channels of each mask"
-            ),
+        line = (
+            "needs the names of the classes: as masks: {vessel: masks/vessel, disc: masks/disc}, or as classes, "
+            "in the order of the channels of each mask"
         )
+        yield "multi_label", line
     elif not 2 <= len(classes) <= MOST_OVERLAPPING:
-        yield (
-            "multi_label",
-            (
-                f"{len(classes)} classes; from 2 to {MOST_OVERLAPPING} may overlap; a single one is class 1 of "
-                "plain masks"
-            ),
-        )
+        line = f"{len(classes)} classes; from 2 to {MOST_OVERLAPPING} may overlap"
+        yield "multi_label", f"{line}; a single one is class 1 of plain masks"
     for way in ways:
         if way in _OF_INDICES:
             yield way, "is for masks in which a pixel has one class; take it away, or multi_label"

@@ -40,25 +40,25 @@ def sqlite_url(path: Path) -> str:
 
 
 def is_sqlite(url: str) -> bool:
-    """Whether a URL names a SQLite file: then it holds no password."""
+    """Whether a URL is one of SQLite: then it holds no password."""
     return make_url(url).get_backend_name() == "sqlite"
+
+
+def sqlite_file(url: str | URL) -> Path | None:
+    """The file of a SQLite database, be it there or not; None where a URL names none."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def is_missing(url: str) -> bool:
     """Whether a URL names a SQLite file that is not there, and could be made: then no study is in it."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        return False
-    path = Path(parsed.database)
-    return not path.exists() and path.parent.is_dir()
+    path = sqlite_file(url)
+    return path is not None and not path.exists() and path.parent.is_dir()
 
 
 def describe_storage(url: str) -> str:
     """A storage as errors and plans name it: a file's path, or the URL without its password."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return parsed.database
-    return url_without_password(url)
+    return str(make_url(url).database) if sqlite_file(url) else url_without_password(url)
 
 
 def url_without_password(url: str) -> str:
@@ -81,7 +81,7 @@ def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBSt
         storage = _made(url, _options(url))
     except RuntimeError as error:  # Optuna's word for tables of another version of its own
         raise StudyError(f"{describe_storage(url)}: {' '.join(str(error).split())}") from None
-    if make_url(url).get_backend_name() == "sqlite" and _read_only_file(url) is None:
+    if is_sqlite(url) and _read_only_file(url) is None:
         _speed_up(storage.engine)
     return storage
 
@@ -90,17 +90,13 @@ def _options(url: str) -> dict[str, Any]:
     """How connections are made."""
     if (file := _read_only_file(url)) is not None:
         return {"creator": partial(connect_read_only, file)}
-    is_file = make_url(url).get_backend_name() == "sqlite"
-    return {"connect_args": {"timeout": _BUSY_SECONDS}} if is_file else {"pool_pre_ping": True}
+    return {"connect_args": {"timeout": _BUSY_SECONDS}} if is_sqlite(url) else {"pool_pre_ping": True}
 
 
 def _read_only_file(url: str) -> Path | None:
     """The SQLite file of a URL, if it is there and can only be read."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        return None
-    file = Path(parsed.database)
-    return file if is_read_only(file) else None
+    file = sqlite_file(url)
+    return file if file is not None and is_read_only(file) else None
 
 
 def with_driver(url: str) -> str:
@@ -153,10 +149,11 @@ def keep_watch(engine: sqlalchemy.Engine) -> None:
     Raises:
         LostStorageError: the file is gone already; later from any use of the engine.
     """
-    if engine.url.get_backend_name() != "sqlite" or not engine.url.database:
+    path = sqlite_file(engine.url)
+    if path is None:
         return
     engine.connect().close()  # it goes back to the pool, open
-    file = SameFile(Path(engine.url.database))
+    file = SameFile(path)
 
     def check(*_: object) -> None:
         file.check()
@@ -185,10 +182,9 @@ def check_url(url: str) -> URL:
 
 
 def _check(url: str, must_exist: bool) -> None:
-    parsed = check_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    path = sqlite_file(check_url(url))
+    if path is None:
         return
-    path = Path(parsed.database)
     if must_exist and not path.is_file():
         raise StudyError(f"{path}: there is no such study file")
     if not path.parent.is_dir():

@@ -14,7 +14,7 @@ from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.storage import describe_storage, is_sqlite
+from nas_attn.study.database.storage import describe_storage, is_sqlite, sqlite_file
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
 
@@ -159,12 +159,8 @@ def _is_here(url: str, folder: StudyFolder) -> bool:
 
 
 def _is_file(url: str, path: str) -> bool:
-    parsed = make_url(url)
-    return (
-        parsed.get_backend_name() == "sqlite"
-        and bool(parsed.database)
-        and os.path.realpath(str(parsed.database)) == os.path.realpath(path)
-    )
+    file = sqlite_file(url)
+    return file is not None and os.path.realpath(file) == os.path.realpath(path)
 
 
 def _place(url: str) -> tuple[object, ...] | None:

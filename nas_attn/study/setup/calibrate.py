@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from nas_attn.budget import Budget
 from nas_attn.models.networks import Network
 from nas_attn.study.memory import default_memory, described, recall, remember
 from nas_attn.training import DeviceImages, Precision, Recipe, fresh_network
-from nas_attn.training.metrics import device_name
+from nas_attn.training.metrics import device_name, one_thread
 from nas_attn.training.precision import PRECISIONS
 from nas_attn.training.step import TrainingStep
 
@@ -45,17 +43,6 @@ def fastest_precision(
             known[key] = str(_measure(network, budget, device))
             remember(memory, known)
     return Precision.parse(known[key])
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """As the workers compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _measure(network: Network, budget: Budget, device: torch.device) -> Precision:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from nas_attn.steps import step
-from nas_attn.study.setup.calibrate import one_thread, step_seconds
+from nas_attn.study.setup.calibrate import step_seconds
 from nas_attn.study.setup.resolve import Resolved, judged_images
+from nas_attn.training.metrics import one_thread
 
 _ATTENTION_SHARE = 1.2
 """A placement of the usual spaces takes about a fifth more time than the plain U-Net."""

@@ -9,7 +9,7 @@ from nas_attn.training.metrics.iou import IGNORED, IOU_DEFINITION, IntersectionO
 from nas_attn.training.metrics.latency import measure_latency_ms
 from nas_attn.training.metrics.memory import MIB, LiveBytes, measure_peak_memory_mib
 from nas_attn.training.metrics.out_of_memory import begin_watch, is_out_of_memory, machine_bytes, out_of_memory_of
-from nas_attn.training.metrics.pinned import pinned
+from nas_attn.training.metrics.pinned import one_thread, pinned
 
 __all__ = [
     "IGNORED",
@@ -27,6 +27,7 @@ __all__ = [
     "machine_bytes",
     "measure_latency_ms",
     "measure_peak_memory_mib",
+    "one_thread",
     "out_of_memory_of",
     "pinned",
 ]

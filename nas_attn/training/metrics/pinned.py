@@ -19,11 +19,17 @@ def pinned(device: torch.device) -> Iterator[None]:
     if device.type != "cpu":
         yield
         return
+    with one_thread(), _one_core():
+        yield
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with a single thread, as the workers do."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with _one_core():
-            yield
+        yield
     finally:
         torch.set_num_threads(threads)
 

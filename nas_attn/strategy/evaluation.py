@@ -34,6 +34,11 @@ class Evaluation:
     control: str | None = None
     memory: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, record: TrialRecord) -> Evaluation:
+        """What a trial that was begun is to find out."""
+        return cls(record.placement, record.budget, record.seed, record.role, record.control, record.memory)
+
 
 def run_key(one: Evaluation | TrialRecord) -> RunKey:
     """Placement, budget and seed of an evaluation, or of a trial."""

@@ -136,7 +136,7 @@ class _Search:
         while len(self._mine) < self._pool.size and (record := self._left_by_others() or self._new()):
             self._mine.add(record.number)
             self._pause = _FIRST_PAUSE
-            self._pool.submit(record.number, evaluation_of(record))
+            self._pool.submit(record.number, Evaluation.of(record))
             self._listener(self._records)
 
     def _seconds_to_wait(self) -> float:
@@ -243,13 +243,8 @@ def _check_known(known: Sequence[TrialRecord], found: Sequence[TrialRecord]) -> 
         )
     for one, other in zip(known, found, strict=False):
         begun_again = one.state is not State.RUNNING and other.state is State.RUNNING
-        if begun_again or evaluation_of(one) != evaluation_of(other):
+        if begun_again or Evaluation.of(one) != Evaluation.of(other):
             raise LostStorageError(f"the storage has another trial {one.number} than this search has written")
-
-
-def evaluation_of(record: TrialRecord) -> Evaluation:
-    """What a trial that was begun is to find out."""
-    return Evaluation(record.placement, record.budget, record.seed, record.role, record.control, record.memory)
 
 
 def end_trial(

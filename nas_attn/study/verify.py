@@ -21,7 +21,7 @@ from nas_attn.study.answer import answer_of
 from nas_attn.study.claim import Claim
 from nas_attn.study.database.claims import alone
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.loop import end_trial, evaluation_of
+from nas_attn.study.loop import end_trial
 from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
 from nas_attn.study.setup.folder import StudyFolder
@@ -148,7 +148,7 @@ def _run(
             record = work.interrupted.pop(0) if work.interrupted else _begin(resolved, ledger, work.new.pop(0))
             if record.number == len(records):
                 records.append(record)
-            pool.submit(record.number, evaluation_of(record))
+            pool.submit(record.number, Evaluation.of(record))
             running += 1
         for finished in pool.wait():
             running -= 1

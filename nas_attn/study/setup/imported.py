@@ -100,7 +100,7 @@ def _missing(ledger: Ledger, rescued: Rescued, path: Path) -> list[TrialRecord]:
     """The trials that the study lacks, or knows only as begun."""
     there = ledger.records()
     for one, other in zip(there, rescued.records, strict=False):
-        if _evaluation(one) != _evaluation(other):
+        if Evaluation.of(one) != Evaluation.of(other):
             raise StudyError(f"study '{ledger.name}': trial {one.number} is not that of {path}; give --study NAME")
     running = State.RUNNING
     return [
@@ -112,13 +112,9 @@ def _missing(ledger: Ledger, rescued: Rescued, path: Path) -> list[TrialRecord]:
 
 def _bring(ledger: Ledger, record: TrialRecord, space: SearchSpace) -> None:
     """Write one trial."""
-    begun = ledger.begin(_evaluation(record), space, version=record.version, number=record.number)
+    begun = ledger.begin(Evaluation.of(record), space, version=record.version, number=record.number)
     begun = begun or ledger.records(record.number)[0]  # it was there, though it had not ended
     if record.outcome is not None:
         ledger.complete(begun, record.outcome, ledger.identity["cost"], record.worker)
     elif record.state is State.FAILED:
         ledger.fail(begun, Failure(record.failure or "", record.shortage), record.worker)
-
-
-def _evaluation(record: TrialRecord) -> Evaluation:
-    return Evaluation(record.placement, record.budget, record.seed, record.role, record.control, record.memory)

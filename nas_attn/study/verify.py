@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from nas_attn import __version__
 from nas_attn.architecture import read_architecture
@@ -24,7 +21,7 @@ from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import end_trial
 from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
-from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.folder import StudyFolder, alone_with
 from nas_attn.study.setup.own_files import is_own_best
 from nas_attn.study.setup.resolve import Resolved, is_judged
 from nas_attn.study.verified import (
@@ -75,10 +72,12 @@ def verify(
     _check_test_data(resolved)
     beside = StudyFolder(folder.path / "verify")
     beside.make()
+    lock = beside.path / "lock"
+    taken = f"study '{resolved.settings.study}' is being verified by another process; wait for it"
     with ExitStack() as stack:
-        stack.enter_context(_alone(beside.path / "lock", resolved.settings.study))
+        stack.enter_context(alone_with(lock, taken, f"{lock}: cannot be written"))
         ledger = _ledger(resolved, claim)
-        stack.enter_context(alone(ledger.claims(), _taken(resolved.settings.study)))
+        stack.enter_context(alone(ledger.claims(), taken))
         kept = Claim.from_dict(ledger.identity["claim"])
         records = list(ledger.records())
         if (work := _Work.left(records, kept, n_seeds, ablate)).number:
@@ -182,22 +181,3 @@ def _judged_on_test(resolved: Resolved) -> Resolved:
         settings = replace(resolved.settings, folds=())
         return replace(resolved, dataset=without_validation(resolved.dataset), settings=settings)
     return replace(resolved, dataset=replace(resolved.dataset, val=resolved.dataset.test))
-
-
-def _taken(study: str) -> str:
-    return f"study '{study}' is being verified by another process; wait for it"
-
-
-@contextmanager
-def _alone(path: Path, study: str) -> Iterator[None]:
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise StudyError(_taken(study)) from None
-    except OSError as error:
-        raise StudyError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -106,17 +106,33 @@ class StudyFolder:
         Raises:
             StudyError: another process searches this study.
         """
-        lock = FileLock(self.path / "lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise StudyError(
-                f"{self.path}: another process searches this study; help it with {command('worker', self.name)}, "
-                "wait for it, or use another --study"
-            ) from None
-        except OSError as error:
-            raise StudyError(f"{self.path}: the study's folder cannot be written: {error.strerror}") from None
-        try:
+        taken = (
+            f"{self.path}: another process searches this study; help it with {command('worker', self.name)}, "
+            "wait for it, or use another --study"
+        )
+        with alone_with(self.path / "lock", taken, f"{self.path}: the study's folder cannot be written"):
             yield
-        finally:
-            lock.release()
+
+
+@contextmanager
+def alone_with(path: Path, taken: str, unwritable: str) -> Iterator[None]:
+    """Hold the lock of a file, without waiting for it; it is gone when this process is, however that ends.
+
+    Args:
+        path: of the file.
+        taken: what is wrong where another process holds it.
+        unwritable: what is wrong where there can be no such file.
+    Raises:
+        StudyError: one of the two.
+    """
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StudyError(taken) from None
+    except OSError as error:
+        raise StudyError(f"{unwritable}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()

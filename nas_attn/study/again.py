@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from nas_attn.record import TrialRecord
 from nas_attn.study.database.ledger import Ledger
@@ -21,16 +20,13 @@ def begun_again(ledger: Ledger) -> tuple[TrialRecord, ...]:
     Args:
         ledger: of the study.
     """
-    short = _to_repeat(ledger.records())
+    records = ledger.records()
+    if not records or records[0].shortage is None:
+        return records
+    short = [record for record in records if record.shortage is not None]
     # The plain U-Net comes last: where this is stopped before, it is all done again.
     reopened = [record for record in reversed(short) if ledger.reopen(record)]
     if reopened:
         beside = f", with {len(reopened) - 1} more that did so beside it" if len(reopened) > 1 else ""
         log.warning("the baseline ran out of memory before, so it is tried again%s", beside)
     return ledger.records()
-
-
-def _to_repeat(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    if not records or records[0].shortage is None:
-        return []
-    return [record for record in records if record.shortage is not None]

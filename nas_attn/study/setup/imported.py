@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def _ledger(rescued: Rescued, url: str, name: str) -> Ledger:
     if not Ledger.exists(url, name):
         return Ledger.create(url, name, rescued.identity, rescued.context, rescued.identity["cost"])
     ledger = Ledger.open(url, name)
-    if found := differences(ledger.identity, json.loads(json.dumps(rescued.identity))):
+    if found := differences(ledger.identity, rescued.identity):
         raise StudyError(
             [
                 *(f"study '{name}': {difference}" for difference in found),

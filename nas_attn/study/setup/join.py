@@ -101,16 +101,17 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
             f"take the same version on all machines, or go on with {command('search')}"
         )
     data = request.data or written["data"]
+    url = request.storage or folder.default_url
     check_apart(data, folder)
-    check_storage(folder, request.storage or folder.default_url, ledger)
+    check_storage(folder, url, ledger)
     folder.make()
-    _write_missing(folder, ledger, written, request.storage or folder.default_url)
+    _write_missing(folder, ledger, written, url)
     return replace(
         kept_request(written),
         study=ledger.name,
         space=str(folder.space),
         data=data,
-        storage=request.storage or folder.default_url,
+        storage=url,
         device=request.device,
         workers=request.workers,
         log_level=request.log_level,

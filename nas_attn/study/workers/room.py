@@ -17,7 +17,7 @@ def crowded(workers: int, machine_bytes: int | None) -> str | None:
     Returns:
         None where they have room.
     """
-    if machine_bytes is None or workers * WORKER_BYTES <= _SHARE * machine_bytes:
+    if machine_bytes is None:
         return None
     most = max(1, int(_SHARE * machine_bytes / WORKER_BYTES))
     if workers <= most:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from nas_attn.study.setup.find import find_folder, open_study
@@ -38,20 +37,11 @@ def retry(study: str, storage: str | None = None, *, all_of_them: bool = False) 
     Raises:
         StudyError: there is no such study, another process searches it, or it cannot be written.
     """
-    with _alone(study, storage):
+    # No search of this folder runs meanwhile; those of other machines are known by their claims.
+    with find_folder(study).locked() if storage is None else nullcontext():
         ledger = open_study(study, storage)
         failed = ledger.failures()
         again = [one for one in failed if all_of_them or not one.is_own]
         if again:
             ledger.begin_anew([one.number for one in again])
     return Retried(tuple(Counter(one.reason for one in again).most_common()), len(failed) - len(again))
-
-
-@contextmanager
-def _alone(study: str, storage: str | None) -> Iterator[None]:
-    """No search of this folder runs meanwhile; those of other machines are known by their claims."""
-    if storage is not None:
-        yield
-        return
-    with find_folder(study).locked():
-        yield

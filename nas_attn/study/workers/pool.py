@@ -61,11 +61,15 @@ class Task:
     faults: list[Failure] = field(default_factory=list)
     alone: bool = False
 
-    def mourn(self, death: Death) -> Failure | None:
-        """Note the death of its worker; why it is given up, or None where it is to be begun again."""
+    def mourn(self, death: Death, worker: str) -> Finished | None:
+        """Note the death of its worker; its end where it is given up, None where it is to be begun again."""
         self.deaths.append(replace(death, alone=self.alone))
         self.alone = needs_solitude(self.deaths)
-        return hopeless(self.deaths)
+        failure = hopeless(self.deaths)
+        if failure is None:
+            return None
+        log.error("trial %d is given up: %s", self.number, failure.reason)
+        return Finished.of(self.number, failure, worker)
 
     def excuse(self, fault: Failure) -> None:
         """Note a failure that was the machine's.

@@ -217,9 +217,8 @@ class ProcessPool(Workers):
         death = self._bury(index, known)
         if task is None:
             return None
-        if (was_ready or not death.own) and (failure := task.mourn(death)):
-            log.error("trial %d is given up: %s", task.number, failure.reason)
-            return Finished.of(task.number, failure, name)
+        if (was_ready or not death.own) and (given_up := task.mourn(death, name)):
+            return given_up
         again = f"begun again{' alone' if task.alone else ''}"
         log.warning("trial %d is %s, since its worker %s ended by %s", task.number, again, name, death.how)
         if death.own:

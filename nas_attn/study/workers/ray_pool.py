@@ -129,9 +129,8 @@ class RayPool(Workers):
 
     def _replace(self, index: int, task: Task, death: Death) -> Finished | None:
         self._restart(index)
-        if failure := task.mourn(death):
-            log.error("trial %d is given up: %s", task.number, failure.reason)
-            return Finished.of(task.number, failure, "ray")
+        if given_up := task.mourn(death, "ray"):
+            return given_up
         log.warning("trial %d is begun again, since its worker ended: %s", task.number, death.how)
         self._turns.add(task)
         return None

@@ -22,7 +22,7 @@ from nas_attn.study.workers.blame import CRASH, DEVICE
 from nas_attn.study.workers.death import Death, death_of, n_memory_kills
 from nas_attn.study.workers.forked import start_process
 from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
-from nas_attn.study.workers.turns import Turns
+from nas_attn.study.workers.turns import take_turn
 from nas_attn.study.workers.worker_process import READY, WorkerLog, work
 
 SIGN_SECONDS = 2.0
@@ -87,7 +87,7 @@ class ProcessPool(Workers):
         self._watch: Watch[int] = Watch(patience, sign_seconds)
         self._looked = time.monotonic()
         self._deaths_in_a_row = self._stillborn_in_a_row = 0
-        self._turns = Turns()
+        self._waiting: list[Task] = []
         self._workers: list[_Worker] = []
         try:
             for index in range(len(evaluators)):
@@ -107,7 +107,7 @@ class ProcessPool(Workers):
         Raises:
             StudyError: workers keep dying.
         """
-        self._turns.add(Task(number, evaluation))
+        self._waiting.append(Task(number, evaluation))
         self._begin()
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
@@ -158,7 +158,7 @@ class ProcessPool(Workers):
         for index, worker in enumerate(self._workers):
             if worker.task is not None:
                 continue
-            task = self._turns.next([one.task for one in self._workers if one.task is not None])
+            task = take_turn(self._waiting, [one.task for one in self._workers if one.task is not None])
             if task is None:
                 return
             self._give(index, task)
@@ -208,7 +208,7 @@ class ProcessPool(Workers):
             self._workers[index].process.kill()
             self._bury(index)
         self._mend()
-        self._turns.add(task)
+        self._waiting.append(task)
 
     def _replace(self, index: int, known: Death | None = None) -> Finished | None:
         """A new worker in the place of a dead one; its task is begun again unless that is hopeless."""
@@ -223,7 +223,7 @@ class ProcessPool(Workers):
         log.warning("trial %d is %s, since its worker %s ended by %s", task.number, again, name, death.how)
         if death.own:
             self._mend()
-        self._turns.add(task)
+        self._waiting.append(task)
         return None
 
     def _bury(self, index: int, known: Death | None = None) -> Death:

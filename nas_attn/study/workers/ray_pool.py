@@ -20,7 +20,7 @@ from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.blame import CRASH, DEVICE
 from nas_attn.study.workers.death import Death
 from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
-from nas_attn.study.workers.turns import Turns
+from nas_attn.study.workers.turns import take_turn
 from nas_attn.study.workers.worker_process import WorkerLog, logged_attempt
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class RayPool(Workers):
             (evaluator, fingerprint, logs[index] if logs else None) for index, evaluator in enumerate(evaluators)
         ]
         self._actors = [self._worker.remote(*start) for start in self._starts]
-        self._turns = Turns()
+        self._waiting: list[Task] = []
         self._tasks: dict[int, Task] = {}
         self._answers: dict[Any, int] = {}
 
@@ -66,7 +66,7 @@ class RayPool(Workers):
 
     def submit(self, number: int, evaluation: Evaluation) -> None:
         """Begin an evaluation as soon as one may; there must be a worker that has none."""
-        self._turns.add(Task(number, evaluation))
+        self._waiting.append(Task(number, evaluation))
         self._begin()
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
@@ -96,7 +96,7 @@ class RayPool(Workers):
         for index in range(self.size):
             if index in self._tasks:
                 continue
-            task = self._turns.next(list(self._tasks.values()))
+            task = take_turn(self._waiting, list(self._tasks.values()))
             if task is None:
                 return
             self._give(index, task)
@@ -124,7 +124,7 @@ class RayPool(Workers):
         task.excuse(found)
         if found.cause == DEVICE:
             self._restart(index)
-        self._turns.add(task)
+        self._waiting.append(task)
         return None
 
     def _replace(self, index: int, task: Task, death: Death) -> Finished | None:
@@ -132,7 +132,7 @@ class RayPool(Workers):
         if given_up := task.mourn(death, "ray"):
             return given_up
         log.warning("trial %d is begun again, since its worker ended: %s", task.number, death.how)
-        self._turns.add(task)
+        self._waiting.append(task)
         return None
 
     def _restart(self, index: int) -> None:

@@ -75,12 +75,11 @@ def answer_by(
     """
     plan = ledger.plan
     matters = plan.worth if plan else None
-    limited = plan is not None and plan.timeout is None
     return verdict_of(
         records,
         verifications,
         ranking=ranking,
         worth=matters if worth is None else worth / 100,
-        trials=plan.trials if plan is not None and limited else None,
+        trials=plan.trials if plan and plan.timeout is None else None,
         share=ledger.identity["finalists"],
     )

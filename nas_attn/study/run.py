@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -120,9 +120,7 @@ def run_study(
         ledger = begin_or_go_on(resolved, folder)
         resolved = as_begun(resolved, ledger)
         rescue = _rescue(ledger, resolved, folder)
-        records = _searched(
-            resolved, folder, ledger, listener, partial(_workers, resolved, folder, "worker", follow, pool)
-        )
+        records = _searched(resolved, folder, ledger, listener, "worker", follow, pool)
         try:
             latencies = ledger.latencies
             if pool is None:
@@ -161,9 +159,7 @@ def run_joined(
     """
     name = f"{platform.node()}-{os.getpid()}"
     with logging_to(folder.log(name), resolved.request.log_level):
-        return _searched(
-            resolved, folder, ledger, listener, partial(_workers, resolved, folder, f"{name}-worker", follow, pool)
-        )
+        return _searched(resolved, folder, ledger, listener, f"{name}-worker", follow, pool)
 
 
 def _searched(
@@ -171,7 +167,9 @@ def _searched(
     folder: StudyFolder,
     ledger: Ledger,
     listener: Listener,
-    start: Callable[[], AbstractContextManager[Pool]],
+    log_name: str,
+    follow: Follow,
+    pool: AbstractContextManager[Pool] | None,
 ) -> tuple[TrialRecord, ...]:
     settings, records, url = resolved.settings, begun_again(ledger), study_url(resolved)
     storage = describe_storage(url)
@@ -179,7 +177,7 @@ def _searched(
     agenda = Agenda(settings, resolved.costs)
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
-    with start() as workers:
+    with pool or _workers(resolved, folder, log_name, follow) as workers:
         return run_trials(settings, ledger, agenda, workers, listener, _rescue(ledger, resolved, folder))
 
 
@@ -204,16 +202,10 @@ def _rescued(study: Rescued, folder: StudyFolder, url: str, records: Sequence[Tr
 
 
 def _workers(
-    resolved: Resolved,
-    folder: StudyFolder,
-    log_name: str,
-    follow: Follow,
-    given: AbstractContextManager[Pool] | None,
+    resolved: Resolved, folder: StudyFolder, log_name: str, follow: Follow
 ) -> AbstractContextManager[Pool]:
-    """Those that were given, else new ones."""
+    """Of the engine that was asked for."""
     request, settings = resolved.request, resolved.settings
-    if given is not None:
-        return given
     if request.engine != RAY:
         return processes(resolved, folder, log_name, follow)
     # Ray gives a worker its GPU, which is then the only one that it sees.

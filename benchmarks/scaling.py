@@ -21,7 +21,7 @@ import torch
 
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import NasAttnError
-from nas_attn.record import Role
+from nas_attn.record import Failure, Role
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.study.setup.resolve import Resolved, resolve
@@ -112,7 +112,7 @@ def _trials(resolved: Resolved, pool: ProcessPool, count: int) -> tuple[str, ...
             given, running = given + 1, running + 1
         finished = pool.wait()
         running -= len(finished)
-        failures += [one.failure.reason for one in finished if one.failure]
+        failures += [one.answer.reason for one in finished if isinstance(one.answer, Failure)]
     return tuple(failures)
 
 

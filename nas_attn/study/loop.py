@@ -10,14 +10,14 @@ from dataclasses import replace
 from nas_attn import __version__
 from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.metric import METRICS
-from nas_attn.record import Failure, State, TrialRecord
+from nas_attn.record import Failure, Outcome, State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.claims import Claims, NoClaims, alive
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.workers.blame import CRASH, stop_if_out_of_order
-from nas_attn.study.workers.pool import Finished, Pool
+from nas_attn.study.workers.blame import stop_if_out_of_order
+from nas_attn.study.workers.pool import Finished, Pool, is_fault
 
 Rescue = Callable[[Sequence[TrialRecord]], str]
 """Puts all records out of harm's way where their database is lost, and says where they are."""
@@ -255,27 +255,24 @@ def end_trial(
     Raises:
         StudyError: it failed for a reason that is not its own, so it has not ended; or the storage fails.
     """
-    if (failure := finished.failure) is not None and failure.cause not in (None, CRASH):
-        stop_if_out_of_order(record.number, [failure, failure])
-    if finished.outcome is None:
-        return ledger.fail(record, finished.failure or Failure("no reason was given"), finished.worker)
-    if not math.isfinite(finished.outcome.score.iou):
-        return ledger.fail(
-            record,
-            Failure(f"the {METRICS[settings.metric].word} is {finished.outcome.score.iou}"),
-            finished.worker,
-        )
-    return ledger.complete(record, finished.outcome, settings.cost, finished.worker)
+    answer = finished.answer
+    if is_fault(answer):
+        stop_if_out_of_order(record.number, [answer, answer])
+    if isinstance(answer, Outcome) and not math.isfinite(answer.score.iou):
+        answer = Failure(f"the {METRICS[settings.metric].word} is {answer.score.iou}")
+    if isinstance(answer, Failure):
+        return ledger.fail(record, answer, finished.worker)
+    return ledger.complete(record, answer, settings.cost, finished.worker)
 
 
 def ended(record: TrialRecord, finished: Finished) -> TrialRecord:
     """The record of a trial that has ended, though nobody has written that down."""
-    if finished.outcome is not None and math.isfinite(finished.outcome.score.iou):
-        return replace(record, state=State.COMPLETE, outcome=finished.outcome, worker=finished.worker)
-    if finished.failure is None or finished.failure.cause not in (None, CRASH):
+    answer, worker = finished.answer, finished.worker
+    if is_fault(answer) or (isinstance(answer, Outcome) and not math.isfinite(answer.score.iou)):
         return record
-    reason, shortage = finished.failure.reason, finished.failure.shortage
-    return replace(record, state=State.FAILED, failure=reason, shortage=shortage, worker=finished.worker)
+    if isinstance(answer, Outcome):
+        return replace(record, state=State.COMPLETE, outcome=answer, worker=worker)
+    return replace(record, state=State.FAILED, failure=answer.reason, shortage=answer.shortage, worker=worker)
 
 
 def _stop_if_hopeless(records: Sequence[TrialRecord]) -> None:

@@ -59,7 +59,7 @@ class ShufflingPool:
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         number, one = self._given.pop(self._random.randrange(len(self._given)))
-        return [Finished(number, self._evaluator(one.placement, one.budget, one.seed), None, "shuffling")]
+        return [Finished(number, self._evaluator(one.placement, one.budget, one.seed), "shuffling")]
 
 
 class MortalPool(ShufflingPool):
@@ -308,7 +308,7 @@ def test_a_pool_that_hands_on_a_fault_writes_no_trial_down(studies: Any, evaluat
     class Honest(ShufflingPool):
         def wait(self, seconds: float | None = None) -> list[Finished]:
             number, _ = self._given.pop()
-            return [Finished(number, None, Failure("the disk is gone", cause="disk"), "honest")]
+            return [Finished(number, Failure("the disk is gone", cause="disk"), "honest")]
 
     with pytest.raises(StudyError, match=r"not to blame, but the disk here: the disk is gone"):
         run(studies, Honest(evaluator, 1, 0))

@@ -25,22 +25,13 @@ class Finished:
 
     Args:
         number: of its trial.
-        outcome: what it measured; None where it failed.
-        failure: why it failed; None where it did not.
+        answer: what it measured, or why it failed.
         worker: who did it.
     """
 
     number: int
-    outcome: Outcome | None
-    failure: Failure | None
+    answer: Outcome | Failure
     worker: str
-
-    @classmethod
-    def of(cls, number: int, answer: Outcome | Failure, worker: str) -> Finished:
-        """From an outcome, or why there is none."""
-        if isinstance(answer, Outcome):
-            return cls(number, answer, None, worker)
-        return cls(number, None, answer, worker)
 
 
 @dataclass
@@ -69,7 +60,7 @@ class Task:
         if failure is None:
             return None
         log.error("trial %d is given up: %s", self.number, failure.reason)
-        return Finished.of(self.number, failure, worker)
+        return Finished(self.number, failure, worker)
 
     def excuse(self, fault: Failure) -> None:
         """Note a failure that was the machine's.
@@ -148,7 +139,7 @@ class InlinePool:
         while is_fault(answer := attempt(self._evaluator, task.evaluation)):
             task.excuse(answer)
             self._mend()
-        return [Finished.of(task.number, answer, "inline")]
+        return [Finished(task.number, answer, "inline")]
 
 
 def is_fault(answer: Outcome | Failure) -> TypeGuard[Failure]:

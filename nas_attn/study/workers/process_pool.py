@@ -198,7 +198,7 @@ class ProcessPool(Workers):
             return None
         task, worker.task = worker.task, None
         self._deaths_in_a_row = 0
-        return Finished.of(task.number, answer, worker.name)
+        return Finished(task.number, answer, worker.name)
 
     def _repeat(self, index: int, task: Task, fault: Failure) -> None:
         """Put right what can be, and begin an evaluation again whose failure was not its own."""

@@ -120,7 +120,7 @@ class RayPool(Workers):
         if isinstance(found, Failure) and found.cause == CRASH:
             return self._replace(index, task, Death(found.reason, own=True))
         if not is_fault(found):
-            return Finished.of(task.number, found, worker)
+            return Finished(task.number, found, worker)
         task.excuse(found)
         if found.cause == DEVICE:
             self._restart(index)

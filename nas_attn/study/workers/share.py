@@ -13,7 +13,7 @@ import torch
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
 from nas_attn.models.networks import Network
-from nas_attn.record import Role
+from nas_attn.record import Failure, Role
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.memory import default_memory, described, recall, remember
 from nas_attn.study.workers.pool import Finished
@@ -99,4 +99,4 @@ def _round(pool: ProcessPool, evaluator: TrainingEvaluator, budget: Budget) -> i
     finished: list[Finished] = []
     while len(finished) < pool.size:
         finished += pool.wait()
-    return sum(one.outcome is None for one in finished)
+    return sum(isinstance(one.answer, Failure) for one in finished)

@@ -89,7 +89,7 @@ def test_processes_give_what_the_evaluator_gives(
     done = {finished.number: finished for finished in all_finished(pool, 2)}
 
     for number, one in enumerate(todo):
-        assert done[number].outcome == evaluator(one.placement, one.budget, one.seed)
+        assert done[number].answer == evaluator(one.placement, one.budget, one.seed)
     assert done[0].worker != done[1].worker
 
 
@@ -98,9 +98,8 @@ def test_a_failure_comes_back_as_its_reason(pool: ProcessPool, space: SearchSpac
     (finished,) = all_finished(pool, 1)
 
     assert finished.number == 7
-    assert finished.outcome is None
-    assert finished.failure is not None
-    assert "became nan" in finished.failure.reason
+    assert isinstance(finished.answer, Failure)
+    assert "became nan" in finished.answer.reason
 
 
 def test_waiting_ends_after_its_time(pool: ProcessPool, space: SearchSpace, bell: Path) -> None:
@@ -178,7 +177,7 @@ def test_an_evaluation_whose_worker_dies_is_done_by_another(
         pool.submit(5, one)
         (finished,) = all_finished(pool, 1)
 
-    assert finished.outcome == evaluator(one.placement, one.budget, one.seed)
+    assert finished.answer == evaluator(one.placement, one.budget, one.seed)
     assert len(list(tmp_path.iterdir())) == lives
 
 
@@ -200,10 +199,10 @@ def test_an_evaluation_that_crashes_its_worker_alone_too_is_given_up(
         (finished,) = all_finished(pool, 1)
 
     assert given_up.number == 5
-    assert given_up.failure is not None
+    assert isinstance(given_up.answer, Failure)
     told = "its worker ended 3 times, the last time, when it ran alone, by "
-    assert re.fullmatch(told + how, given_up.failure.reason)
-    assert finished.outcome == evaluator(second.placement, second.budget, second.seed)
+    assert re.fullmatch(told + how, given_up.answer.reason)
+    assert finished.answer == evaluator(second.placement, second.budget, second.seed)
 
 
 @dataclass(frozen=True)
@@ -246,9 +245,8 @@ def test_what_crashes_only_beside_others_is_repeated_alone_and_kept(
                 number += 1
             finished |= {one.number: one for one in pool.wait()}
 
-    assert finished[0].failure is None
-    assert finished[0].outcome == replace(evaluator, seconds=0.3)(first.placement, first.budget, 1)
-    assert all(one.outcome for one in finished.values())
+    assert finished[0].answer == replace(evaluator, seconds=0.3)(first.placement, first.budget, 1)
+    assert all(isinstance(one.answer, Outcome) for one in finished.values())
 
 
 @dataclass(frozen=True)
@@ -297,7 +295,7 @@ def test_what_fails_for_the_machine_is_mended_and_begun_again_and_the_second_tim
     with ProcessPool([Faulty(evaluator, fault, error)], mend=mend) as pool:
         pool.submit(5, one)
         (finished,) = all_finished(pool, 1)
-        assert finished.outcome == evaluator(one.placement, one.budget, one.seed)
+        assert finished.answer == evaluator(one.placement, one.budget, one.seed)
         assert mended == [1]
 
         fault.write_text(text, encoding="utf-8")
@@ -315,7 +313,7 @@ def test_a_fault_that_many_workers_meet_at_once_is_one_fault(
     with ProcessPool([slow, slow], mend=lambda: fault.unlink(missing_ok=True)) as pool:
         for number, one in enumerate(todo):
             pool.submit(number, one)
-        assert all(finished.outcome for finished in all_finished(pool, 2))
+        assert all(isinstance(finished.answer, Outcome) for finished in all_finished(pool, 2))
 
 
 def test_a_kernel_that_fails_ends_its_worker_and_only_alone_too_its_evaluation(
@@ -334,12 +332,12 @@ def test_a_kernel_that_fails_ends_its_worker_and_only_alone_too_its_evaluation(
         (next_,) = all_finished(pool, 1)
 
     assert len(workers) >= 3
-    assert finished[0].failure is not None
-    assert finished[0].failure.cause is None
+    assert isinstance(finished[0].answer, Failure)
+    assert finished[0].answer.cause is None
     assert "ended 3 times, the last time, when it ran alone, by RuntimeError: CUDA error" in (
-        finished[0].failure.reason
+        finished[0].answer.reason
     )
-    assert next_.outcome is not None
+    assert isinstance(next_.answer, Outcome)
 
 
 class Unimportable:
@@ -366,7 +364,7 @@ def test_an_idle_worker_that_was_killed_is_replaced(space: SearchSpace, evaluato
         pool.submit(5, one)
         (finished,) = all_finished(pool, 1)
 
-    assert finished.outcome == evaluator(one.placement, one.budget, one.seed)
+    assert finished.answer == evaluator(one.placement, one.budget, one.seed)
 
 
 def test_a_worker_that_hangs_is_replaced(space: SearchSpace, evaluator: LookupEvaluator) -> None:
@@ -385,7 +383,7 @@ def test_a_worker_that_hangs_is_replaced(space: SearchSpace, evaluator: LookupEv
         os.kill(stopped.pid or 0, signal.SIGSTOP)
         (finished,) = all_finished(pool, 1)
 
-    assert finished.outcome is not None
+    assert isinstance(finished.answer, Outcome)
     assert finished.worker != f"{platform.node()}:{stopped.pid}"
     assert stopped.exitcode == -signal.SIGKILL
 
@@ -434,7 +432,7 @@ def test_an_evaluation_that_hangs_alone_too_is_given_up(space: SearchSpace) -> N
         pool.submit(5, evaluations(space)[1])
         (finished,) = all_finished(pool, 1)
 
-    assert finished.failure == Failure(
+    assert finished.answer == Failure(
         "its worker ended 3 times, the last time, when it ran alone, by hanging: no sign of life for 6 s"
     )
 
@@ -447,7 +445,7 @@ def test_a_slow_evaluation_is_no_hanging_one(space: SearchSpace, evaluator: Look
         first = pool._workers[0].process.pid
         (finished,) = all_finished(pool, 1)
 
-    assert finished.outcome is not None
+    assert isinstance(finished.answer, Outcome)
     assert finished.worker == f"{platform.node()}:{first}"
 
 
@@ -515,7 +513,7 @@ def test_a_log_that_cannot_be_written_ends_no_worker(space: SearchSpace, tmp_pat
         pool.submit(5, evaluations(space)[0])
         (finished,) = all_finished(pool, 1)
 
-    assert finished.outcome is not None
+    assert isinstance(finished.answer, Outcome)
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from nas_attn.budget import Budget
 from nas_attn.errors import MissingPackageError, StudyError
 from nas_attn.models.placement import Placement
-from nas_attn.record import Outcome, Role
+from nas_attn.record import Failure, Outcome, Role
 from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.loop import run_trials
@@ -98,7 +98,7 @@ class TestOnACluster:
 
         for number in (0, 1):
             one = todo[number]
-            assert done[number].outcome == evaluator(one.placement, one.budget, one.seed)
+            assert done[number].answer == evaluator(one.placement, one.budget, one.seed)
         assert len(list((tmp_path / "nodes").iterdir())) == 2, "both nodes"
         for index in (0, 1):
             logged = logs[index].path.read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ class TestOnACluster:
             pool.submit(7, one)
             (finished,) = all_finished(pool, 1)
 
-        assert finished.outcome == evaluator(one.placement, one.budget, one.seed)
+        assert finished.answer == evaluator(one.placement, one.budget, one.seed)
         assert len(list(tmp_path.glob("death-*"))) == 2
 
     def test_a_study_is_the_one_of_one_process(
@@ -145,8 +145,8 @@ class TestOnACluster:
         with RayPool([replace(evaluator, failure_share=1.0)], address=cluster.address) as pool:
             pool.submit(3, evaluations(space)[3])
             (finished,) = all_finished(pool, 1)
-        assert finished.failure is not None
-        assert "became nan" in finished.failure.reason
+        assert isinstance(finished.answer, Failure)
+        assert "became nan" in finished.answer.reason
 
 
 class WithData:

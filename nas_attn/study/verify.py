@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nas_attn import __version__
 from nas_attn.architecture import read_architecture
@@ -80,11 +80,11 @@ def verify(
         stack.enter_context(alone(ledger.claims(), taken))
         kept = Claim.from_dict(ledger.identity["claim"])
         records = list(ledger.records())
-        if (work := _Work.left(records, kept, n_seeds, ablate)).number:
+        if work := _left(records, kept, n_seeds, ablate):
             with pool or processes(_judged_on_test(resolved), beside, "worker") as workers:
-                while work.number:
+                while work:
                     _run(resolved, ledger, records, work, workers, listener)
-                    work = _Work.left(records, kept, n_seeds, ablate)
+                    work = _left(records, kept, n_seeds, ablate)
     result = verified_claim(records, kept, ablated=ablate)
     looks = n_looks(ledger, resolved.settings.study)
     return VerifiedClaim(result, tuple(records), looks, _new_best(resolved, folder))
@@ -117,34 +117,24 @@ def _check_test_data(resolved: Resolved) -> None:
         )
 
 
-@dataclass
-class _Work:
-    """What is to be done: runs that were interrupted, in their places, and runs that were not begun."""
+_Work = list[TrialRecord | Evaluation]
+"""Runs that were interrupted, and runs that are to begin."""
 
-    interrupted: list[TrialRecord]
-    new: list[Evaluation]
 
-    @classmethod
-    def left(cls, records: Sequence[TrialRecord], claim: Claim, n_seeds: int, ablate: bool) -> _Work:
-        wanted = wanted_evaluations(records, claim, n_seeds, ablate=ablate)
-        begun = {(record.placement, record.seed) for record in records}
-        return cls(
-            [record for record in records if record.state is State.RUNNING],
-            [evaluation for evaluation in wanted if (evaluation.placement, evaluation.seed) not in begun],
-        )
-
-    @property
-    def number(self) -> int:
-        return len(self.interrupted) + len(self.new)
+def _left(records: Sequence[TrialRecord], claim: Claim, n_seeds: int, ablate: bool) -> _Work:
+    wanted = wanted_evaluations(records, claim, n_seeds, ablate=ablate)
+    begun = {(record.placement, record.seed) for record in records}
+    interrupted = (record for record in records if record.state is State.RUNNING)
+    return [*interrupted, *(one for one in wanted if (one.placement, one.seed) not in begun)]
 
 
 def _run(
     resolved: Resolved, ledger: Ledger, records: list[TrialRecord], work: _Work, pool: Pool, listener: Listener
 ) -> None:
-    n_wanted, running = len(records) + len(work.new), 0
-    while work.number or running:
-        while running < pool.size and work.number:
-            record = work.interrupted.pop(0) if work.interrupted else _begin(resolved, ledger, work.new.pop(0))
+    n_wanted, running = len(records) + sum(isinstance(one, Evaluation) for one in work), 0
+    while work or running:
+        while running < pool.size and work:
+            record = _begun(resolved, ledger, work.pop(0))
             if record.number == len(records):
                 records.append(record)
             pool.submit(record.number, Evaluation.of(record))
@@ -158,8 +148,11 @@ def _run(
             listener(n_ended(records), n_wanted)
 
 
-def _begin(resolved: Resolved, ledger: Ledger, evaluation: Evaluation) -> TrialRecord:
-    record = ledger.begin(evaluation, resolved.settings.space, version=__version__)
+def _begun(resolved: Resolved, ledger: Ledger, one: TrialRecord | Evaluation) -> TrialRecord:
+    """A run under way, in its place where it was interrupted."""
+    if isinstance(one, TrialRecord):
+        return one
+    record = ledger.begin(one, resolved.settings.space, version=__version__)
     if record is None:
         raise StudyError("another process writes to the verification")
     return record

@@ -334,8 +334,8 @@ class Ledger:
             for number, told in failed
         )
 
-    def begin_anew(self, numbers: Sequence[int]) -> int:
-        """Let failed trials run again with the next search; how many these are.
+    def begin_anew(self, numbers: Sequence[int]) -> None:
+        """Let failed trials run again with the next search.
 
         Raises:
             StudyError: another process searches the study, or the storage cannot be written.
@@ -345,7 +345,7 @@ class Ledger:
             self._do(claims.release_the_dead)
         if claims.held_by_others():
             raise StudyError(f"another process searches study '{self.name}'; stop it first")
-        return self._do(lambda: self._trials.reopen(numbers, (_FAILURE, _INFEASIBLE)))
+        self._do(lambda: self._trials.reopen(numbers, (_FAILURE, _INFEASIBLE)))
 
     def _end(
         self, record: TrialRecord, state: TrialState, notes: Mapping[str, Any], values: list[float] | None = None
@@ -383,12 +383,6 @@ class Ledger:
         """
         self._attributes()
 
-    def _gone(self) -> LostStorageError:
-        return LostStorageError(
-            f"{describe_storage(self._url)}: the study '{self.name}' is gone: somebody deleted it while it was in "
-            "use, or exchanged its database"
-        )
-
     def _damaged(self, what: str, error: Exception) -> StudyError:
         told = f"{type(error).__name__}: {error}"
         return StudyError(
@@ -401,7 +395,10 @@ class Ledger:
             with _clear_errors(self._url):
                 return patiently(act, self._url)
         except (KeyError, StudyGoneError):  # Optuna's word for a study that it does not find, and ours
-            raise self._gone() from None
+            raise LostStorageError(
+                f"{describe_storage(self._url)}: the study '{self.name}' is gone: somebody deleted it while it "
+                "was in use, or exchanged its database"
+            ) from None
 
 
 @contextmanager

@@ -121,9 +121,9 @@ def resolve(request: StudyRequest) -> Resolved:
         lambda: check_url(request.storage) if request.storage else None,
         lambda: check_ray() if request.engine == RAY else None,
         lambda: check_cluster(request.address) if request.engine == RAY else None,
+        lambda: _check_data(request.data),
     )
     problems = [problem for check in checks for problem in _problems_of(check)]
-    problems += _problems_of(lambda: _check_data(request.data))
     problems += _contradictions(request)
     if problems:
         raise UsageError(problems)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.latency_model import LatencyModel
-from nas_attn.models.attention import Fade, attention_at, gate_shape
-from nas_attn.models.build import build_network
+from nas_attn.models.attention import attention_at, gate_shape
+from nas_attn.models.build import build_network, way_of
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.insertion import Way
 from nas_attn.models.kind import Family
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site, Stage
@@ -68,17 +69,17 @@ class CostTable:
         return self._increments[location, spec]
 
 
-def ghost_of(network: Network) -> nn.Module:
-    """The network without its attention on the meta device, where nothing is computed."""
+def ghost_of(network: Network, placement: Placement) -> nn.Module:
+    """The network on the meta device, where nothing is computed and nothing held."""
     if isinstance(network, DescribedNetwork):  # somebody else's code may not know that device when it is built
-        return build_network(network, network.plain).to("meta")
+        return build_network(network, placement).to("meta")
     with torch.device("meta"):
-        return build_network(network, network.plain)
+        return build_network(network, placement)
 
 
 def _counted(network: Network, height: int, width: int) -> tuple[int, int]:
     """Parameters and MACs of a network without attention, for an image or a clip."""
-    plain = ghost_of(network)
+    plain = ghost_of(network, network.plain)
     return count_parameters(plain), count_macs(plain, (network.frames, network.in_channels, height, width))
 
 
@@ -126,14 +127,14 @@ def standalone(spec: AttentionSpec, site: Site, classes: int) -> tuple[nn.Module
     """
     kind = KINDS[spec.kind].kind
     module = attention_at(spec, site, classes)
-    shapes = [(site.frames, site.channels, site.height, site.width)]
+    shapes: list[tuple[int, ...]] = [(site.frames, site.channels, site.height, site.width)]
     if kind.needs_gate and (gate := gate_shape(spec, site)) is not None:
         shapes.append((site.frames, *gate))
     if kind.family is Family.BLOCK and site.block_channels is not None:
         shapes = [(site.frames, site.block_channels, site.height, site.width)]
-    if kind.family is Family.BLOCK or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
-        return _Around(module, site.channels), list(shapes)
-    return module, list(shapes)
+    if way_of(kind, module) is Way.AROUND:
+        module = _Around(module, site.channels)
+    return module, shapes
 
 
 def alike(site: Site, spec: AttentionSpec) -> Site:

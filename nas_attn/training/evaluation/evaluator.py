@@ -19,8 +19,6 @@ from nas_attn.data import Dataset
 from nas_attn.data.folds import parted
 from nas_attn.errors import MachineError
 from nas_attn.metric import MEAN_IOU
-from nas_attn.models.build import build_network
-from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, CurvePoint, Outcome, Score
@@ -40,7 +38,7 @@ from nas_attn.training import (
     train_run,
     why_whole,
 )
-from nas_attn.training.evaluation.cost_table import CostTable
+from nas_attn.training.evaluation.cost_table import CostTable, ghost_of
 from nas_attn.training.evaluation.data_source import DataSource
 from nas_attn.training.evaluation.packed_sets import PackedSets, pack_sets, read_sets
 from nas_attn.training.evaluation.pretrained import Weights, kept_weights, start_from
@@ -115,7 +113,7 @@ class TrainingEvaluator:
             cost = self._cost(placement, module, budget, parts)
         except (RuntimeError, MemoryError) as error:
             if self.split and is_out_of_memory(error) and 2 * parts <= budget.batch_size:
-                if (why := self._why_whole(placement)) is None:
+                if (why := why_whole(ghost_of(self.network, placement))) is None:
                     return None
                 error.add_note(f"its batch was not split, since {why}")
             raise
@@ -287,12 +285,6 @@ class TrainingEvaluator:
     @cached_property
     def _plain(self) -> dict[tuple[Budget, int], Weights]:
         return {}
-
-    def _why_whole(self, placement: Placement) -> str | None:
-        if isinstance(self.network, DescribedNetwork):  # somebody else's code may not know the meta device
-            return why_whole(build_network(self.network, placement))
-        with torch.device("meta"):  # memory has just run out
-            return why_whole(build_network(self.network, placement))
 
     def _module(self, placement: Placement, seed: int) -> nn.Module:
         module = fresh_network(self.network, placement, seed)

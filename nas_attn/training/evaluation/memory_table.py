@@ -9,15 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.budget import Budget
-from nas_attn.models.attention import Fade, attention_at, gate_shape
 from nas_attn.models.attention._attend import as_computed
 from nas_attn.models.build import with_modules
-from nas_attn.models.catalogue import KINDS
-from nas_attn.models.kind import Family
 from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site
 from nas_attn.training import ModuleHooks
-from nas_attn.training.evaluation.cost_table import CostTable
+from nas_attn.training.evaluation.cost_table import CostTable, standalone
 from nas_attn.training.metrics import LiveBytes
 
 _STATE_BYTES = 16
@@ -35,19 +32,6 @@ class _Own:
 
     kept: int
     peak: int
-
-
-@dataclass(frozen=True)
-class _Reached:
-    """A location on the way through the plain U-Net.
-
-    Args:
-        name: of the location.
-        held: the most bytes that are alive when it is reached, forwards or backwards.
-    """
-
-    name: str
-    held: int
 
 
 class MemoryTable:
@@ -76,12 +60,12 @@ class MemoryTable:
         return _STATE_BYTES * self._costs(placement).parameters + self._step_bytes(own)
 
     def _step_bytes(self, own: dict[str, _Own]) -> int:
-        plain, reached = self._plain
+        plain, visited = self._plain
         most, kept = plain + sum(one.kept for one in own.values()), 0
-        for place in reached:
-            if place.name in own:
-                most = max(most, place.held + kept + own[place.name].peak)
-                kept += own[place.name].kept
+        for probe in visited:
+            if probe.name in own:
+                most = max(most, probe.held + kept + own[probe.name].peak)
+                kept += own[probe.name].kept
         return most
 
     def _own_of(self, location: Location, spec: AttentionSpec) -> _Own:
@@ -92,8 +76,8 @@ class MemoryTable:
         return self._own[location, spec]
 
     @cached_property
-    def _plain(self) -> tuple[int, tuple[_Reached, ...]]:
-        """Bytes of the plain step, and all locations in the order of the forward pass."""
+    def _plain(self) -> tuple[int, list[_Probe]]:
+        """Bytes of the plain step, and what was seen at all locations, in the order of the forward pass."""
         network, budget, live = self._network, self._budget, LiveBytes()
         visited: list[_Probe] = []
         images = budget.batch_size * network.frames
@@ -106,7 +90,7 @@ class MemoryTable:
         hooks = ModuleHooks(module, steps=1, seed=0)
         with live:
             hooks.loss(module(inputs), masks).backward()  # type: ignore[no-untyped-call]
-        return live.peak, tuple(_Reached(probe.name, max(probe.forwards, probe.backwards)) for probe in visited)
+        return live.peak, visited
 
 
 class _Probe(nn.Module):
@@ -121,32 +105,30 @@ class _Probe(nn.Module):
     def __init__(self, name: str, live: LiveBytes, visited: list[_Probe]) -> None:
         super().__init__()
         self.name = name
-        self.forwards = self.backwards = 0
+        self._forwards = self._backwards = 0
         self._live, self._visited = live, visited
+
+    @property
+    def held(self) -> int:
+        """The most bytes that were alive when it was reached, forwards or backwards."""
+        return max(self._forwards, self._backwards)
 
     def forward(self, x: Tensor) -> Tensor:
         self._visited.append(self)
-        self.forwards = self._live.now
+        self._forwards = self._live.now
         passed = x.view_as(x)
         passed.register_hook(self._come_back)  # type: ignore[no-untyped-call]
         return passed
 
     def _come_back(self, gradient: Tensor) -> None:
-        self.backwards = self._live.now
+        self._backwards = self._live.now
 
 
 def _measured(spec: AttentionSpec, site: Site, batch: int, classes: int) -> _Own:
     """Forward and backward pass of one attention on the meta device, for a batch of images or clips."""
-    images, kind = batch * site.frames, KINDS[spec.kind].kind
-    around = kind.family is Family.BLOCK
-    channels = site.block_channels if around and site.block_channels is not None else site.channels
     with torch.device("meta"):
-        module = attention_at(spec, site, classes)
-        given: list[object] = [torch.zeros(images, channels, site.height, site.width, requires_grad=True)]
-        if kind.needs_gate and (gate := gate_shape(spec, site)) is not None:
-            given.append(torch.zeros(images, *gate, requires_grad=True))
-        if around or (kind.family is Family.CONVOLUTION and isinstance(module, Fade)):
-            given.append(lambda entering: entering[:, :1].expand(-1, site.channels, -1, -1))
+        module, shapes = standalone(spec, site, classes)
+        given = [torch.zeros(batch * frames, *size, requires_grad=True) for frames, *size in shapes]
     _allocate_gradients(module)
     live = LiveBytes()
     with as_computed(), live:

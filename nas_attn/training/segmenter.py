@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -66,15 +66,7 @@ class Segmenter:
 
         Shape: (N, C, H, W) raw values -> (N, K, H, W).
         """
-        if self._tile(pixels, None) is None:
-            return self._whole(pixels)
-        logits = None
-        for part in self.parts(pixels):
-            if logits is None:
-                logits = part.logits.new_empty(*part.logits.shape[:2], *pixels.shape[2:])
-            logits[:, :, part.rows, part.columns] = part.logits
-        assert logits is not None
-        return logits
+        return self._joined(pixels, None, lambda logits: logits)
 
     @torch.no_grad()
     def parts(self, pixels: Tensor, tile: int | None = None) -> Iterator[Part]:
@@ -92,7 +84,7 @@ class Segmenter:
         margin = tile_margin(tile, self.min_image_size)
         for rows in _spans(pixels.shape[2], tile, margin, self.min_image_size):
             for columns in _spans(pixels.shape[3], tile, margin, self.min_image_size):
-                piece = self._whole(pixels[:, :, rows.start : rows.end, columns.start : columns.end])
+                piece = self._whole(pixels[:, :, rows.tile, columns.tile])
                 yield Part(rows.kept, columns.kept, piece[:, :, rows.within, columns.within])
 
     @torch.inference_mode()
@@ -116,18 +108,22 @@ class Segmenter:
         """
         size = (height or pixels.shape[2], width or pixels.shape[3])
         if self._tile(pixels, tile) is not None:
-            labels = None
-            for part in self.parts(pixels, tile):
-                found = self._answers(part.logits)
-                if labels is None:
-                    labels = found.new_empty(pixels.shape[0], *pixels.shape[2:])
-                labels[:, part.rows, part.columns] = found
-            assert labels is not None
-            return _enlarged_labels(labels, size)
+            return _enlarged_labels(self._joined(pixels, tile, self._answers), size)
         logits = self._whole(pixels)
         if logits.shape[2:] != size:
             logits = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
         return self._answers(logits)
+
+    def _joined(self, pixels: Tensor, tile: int | None, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is made of the scores of each part, (N, ..., h, w), put together to whole images."""
+        joined = None
+        for part in self.parts(pixels, tile):
+            made = of(part.logits)
+            if joined is None:
+                joined = made.new_empty(*made.shape[:-2], *pixels.shape[2:])
+            joined[..., part.rows, part.columns] = made
+        assert joined is not None
+        return joined
 
     def _answers(self, logits: Tensor) -> Tensor:
         found = answers(logits, self.multi_label)
@@ -191,31 +187,19 @@ def tile_margin(tile: int, grid: int) -> int:
 
 @dataclass(frozen=True)
 class _Span:
-    """A tile along one axis: where it lies, and which part of its labels is kept."""
+    """A tile along one axis: where it lies, which part of its labels is kept, and where this is within it."""
 
-    start: int
-    end: int
-    kept_from: int
-    kept_to: int
-
-    @property
-    def kept(self) -> slice:
-        return slice(self.kept_from, self.kept_to)
-
-    @property
-    def within(self) -> slice:
-        return slice(self.kept_from - self.start, self.kept_to - self.start)
+    tile: slice
+    kept: slice
+    within: slice
 
 
 def _spans(length: int, tile: int, margin: int, grid: int) -> Iterator[_Span]:
-    if length <= tile:
-        yield _Span(0, length, 0, length)
-        return
     start = kept_from = 0
     while True:
         end = min(start + tile, length)
         kept_to = length if end == length else end - margin
-        yield _Span(start, end, kept_from, kept_to)
+        yield _Span(slice(start, end), slice(kept_from, kept_to), slice(kept_from - start, kept_to - start))
         if end == length:
             return
         kept_from = kept_to

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Lt
@@ -14,14 +14,15 @@ from nas_attn.config.settings import ACCELERATORS, ClassWeights, Count, Foregrou
 from nas_attn.data import Dataset
 from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
-from nas_attn.losses import CE_DICE, loss_text
-from nas_attn.optimisers import MUON
+from nas_attn.losses import loss_text
 from nas_attn.training import Recipe
 
 STEPS = 3000
 _LEAST_EPOCHS = 20
 _CROP = 256
 _Count = Annotated[int, Ge(1)]
+_BESIDE_THE_RECIPE = ("encoder_share", "optimiser", "loss", "class_weights", "foreground", "multi_label")
+"""What of it stands beside it in ``run.json``."""
 
 
 @dataclass(frozen=True)
@@ -77,34 +78,22 @@ class FitPlan:
         steps_per_epoch: optimiser steps of one of them.
         batch_size: crops of one step, those of all devices together.
         crop: side of the crops, in pixels.
-        learning_rate: peak of the one-cycle schedule.
+        recipe: that of the search, with what was asked for.
         seed: of the starting weights, the order and the crops.
         patience: epochs without a better validation IoU after which training stops; None to train to the end.
         longest_side: the size to which larger images were reduced on reading; None where they were not.
         frames: T of the windows of clips; 1 where images are still.
-        encoder_share: of the learning rate, for an encoder that begins with trained weights.
-        optimiser: that of the recipe.
-        loss: name of the loss.
-        class_weights: of each class in it; empty where all count alike.
-        foreground: share of the crops that are centred on foreground.
-        multi_label: whether the classes may overlap.
     """
 
     epochs: int
     steps_per_epoch: int
     batch_size: int
     crop: int
-    learning_rate: float
+    recipe: Recipe
     seed: int
     patience: int | None
     longest_side: int | None
-    frames: int = 1
-    encoder_share: float = 1.0
-    optimiser: str = MUON
-    loss: str = CE_DICE
-    class_weights: tuple[float, ...] = ()
-    foreground: float = 0.0
-    multi_label: bool = False
+    frames: int
 
     @property
     def steps(self) -> int:
@@ -116,25 +105,23 @@ class FitPlan:
         """The same as a search's run has it."""
         return Budget(self.steps, self.crop, self.batch_size)
 
-    @property
-    def recipe(self) -> Recipe:
-        """That of the search, with what was asked for."""
-        return Recipe(
-            peak_learning_rate=self.learning_rate,
-            encoder_share=self.encoder_share,
-            optimiser=self.optimiser,
-            loss=self.loss,
-            class_weights=self.class_weights,
-            foreground=self.foreground,
-            multi_label=self.multi_label,
-        )
-
     def to_dict(self) -> dict[str, object]:
-        """Plain values, for JSON; the recipe among them, so that a run goes on under its own only."""
-        asked = {**asdict(self), "class_weights": list(self.class_weights)}
-        told = {*asked, "peak_learning_rate"}
-        recipe = {name: value for name, value in asdict(self.recipe).items() if name not in told}
-        return {**asked, "recipe": recipe}
+        """Plain values, for JSON; the whole recipe among them, so that a run goes on under its own only."""
+        recipe = {**asdict(self.recipe), "class_weights": list(self.recipe.class_weights)}
+        beside = {name: recipe.pop(name) for name in _BESIDE_THE_RECIPE}
+        return {
+            "epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+            "batch_size": self.batch_size,
+            "crop": self.crop,
+            "learning_rate": recipe.pop("peak_learning_rate"),
+            "seed": self.seed,
+            "patience": self.patience,
+            "longest_side": self.longest_side,
+            "frames": self.frames,
+            **beside,
+            "recipe": recipe,
+        }
 
     def __str__(self) -> str:
         return (
@@ -145,7 +132,8 @@ class FitPlan:
     @property
     def loss_text(self) -> str:
         """What it minimises, on which crops."""
-        return loss_text(self.loss, self.class_weights, self.foreground, self.multi_label)
+        recipe = self.recipe
+        return loss_text(recipe.loss, recipe.class_weights, recipe.foreground, recipe.multi_label)
 
 
 def plan_fit(
@@ -174,17 +162,11 @@ def plan_fit(
         steps_per_epoch=steps_per_epoch,
         batch_size=settings.batch_size,
         crop=settings.crop or _suitable_crop(dataset, least),
-        learning_rate=settings.learning_rate or recipe.peak_learning_rate,
+        recipe=replace(recipe, peak_learning_rate=settings.learning_rate or recipe.peak_learning_rate),
         seed=settings.seed,
         patience=settings.patience,
         longest_side=settings.longest_side,
         frames=frames,
-        encoder_share=recipe.encoder_share,
-        optimiser=recipe.optimiser,
-        loss=recipe.loss,
-        class_weights=recipe.class_weights,
-        foreground=recipe.foreground,
-        multi_label=recipe.multi_label,
     )
 
 

@@ -63,9 +63,9 @@ def train(
     folder = RunFolder(output)
     run = Run("architecture", subject, dataset, plan, hardware, folder)
     plain_run = Run("plain", plain, dataset, plan, hardware, folder.plain)
-    run.check_folder()
+    run.folder.check(run.identity)
     if settings.against_plain:
-        plain_run.check_folder()
+        plain_run.folder.check(plain_run.identity)
     result = FitResult(
         architecture=architecture_id(architecture),
         data=dataset.name,
@@ -74,7 +74,7 @@ def train(
         device=device_name(hardware.device),
         weights=folder.weights,
         trained=run.trained(report),
-        plain=plain_run.trained(report) if settings.against_plain else plain_run.finished(),
+        plain=plain_run.trained(report) if settings.against_plain else folder.plain.finished(),
     )
     from nas_attn.training.full.lightning_shell import is_chief  # Lightning takes seconds to import
 

@@ -27,7 +27,7 @@ from nas_attn.training.full.hardware import Hardware
 from nas_attn.training.full.loaded import bits_of
 from nas_attn.training.full.plan import FitPlan
 from nas_attn.training.full.result import TrainedNetwork
-from nas_attn.training.full.run_folder import RunFolder, RunIdentity, architecture_id, write_json
+from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
 from nas_attn.training.full.weights import WeightsInfo, load_weights, write_weights
 from nas_attn.wording.placements import describe
 
@@ -71,27 +71,15 @@ class Run:
     folder: RunFolder
 
     @property
-    def identity(self) -> RunIdentity:
-        """What makes it this run and no other."""
-        return RunIdentity(
-            architecture_id(self.architecture),
-            self.dataset.name,
-            self.dataset.fingerprint,
-            self.plan,
-            start_versions((spec for _, spec in self.architecture.placement), catalogue()),
-        )
-
-    def check_folder(self) -> None:
-        """Make sure that the folder is free for this run.
-
-        Raises:
-            TrainingError: it is not.
-        """
-        self.folder.check(self.identity)
-
-    def finished(self) -> TrainedNetwork | None:
-        """What the run found out, if it was made to its end."""
-        return self.folder.finished()
+    def identity(self) -> dict[str, object]:
+        """What must be the same for the training to go on in a folder: plain values, for JSON."""
+        return {
+            "architecture": architecture_id(self.architecture),
+            "data": self.dataset.name,
+            "fingerprint": self.dataset.fingerprint,
+            **start_versions((spec for _, spec in self.architecture.placement), catalogue()),
+            **self.plan.to_dict(),
+        }
 
     def trained(self, report: Report) -> TrainedNetwork:
         """What the run found out, after training whatever is left of it.
@@ -100,8 +88,7 @@ class Run:
             report: called, in one process only, before the training and after each of its steps and
                 epochs.
         """
-        finished = self.finished()
-        if finished is not None:
+        if (finished := self.folder.finished()) is not None:
             return finished
         from nas_attn.training.full.lightning_shell import CheckpointCallback, SegmentationModule, fit, is_chief
 

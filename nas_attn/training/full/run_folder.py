@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
 from nas_attn.models.start_versions import unsaid_version
 from nas_attn.optimisers import UNSAID
-from nas_attn.training.full.plan import FitPlan
 from nas_attn.training.full.result import TrainedNetwork
 from nas_attn.whole_file import whole_file
 
@@ -28,30 +27,6 @@ def architecture_id(architecture: Architecture) -> str:
     network = architecture.network
     clips = f" frames={network.frames}" if network.frames > 1 else ""
     return hashlib.sha256(f"{network!r}{clips} {architecture.placement}".encode()).hexdigest()[:10]
-
-
-@dataclass(frozen=True)
-class RunIdentity:
-    """What must be the same for a training to go on in a folder.
-
-    Args:
-        architecture: id of the network.
-        data: name of the data set.
-        fingerprint: of the data set.
-        plan: of the training.
-        starts: versions of the neutral starts in the network (see ``start_versions``).
-    """
-
-    architecture: str
-    data: str
-    fingerprint: str
-    plan: FitPlan
-    starts: Mapping[str, int] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, flat, for JSON."""
-        of = {"architecture": self.architecture, "data": self.data, "fingerprint": self.fingerprint}
-        return {**of, **self.starts, **self.plan.to_dict()}
 
 
 _METRICS = FileKind("the result of a run", "trained", TrainingError)
@@ -88,7 +63,7 @@ class RunFolder:
         """The run of the plain U-Net beside this one."""
         return RunFolder(self.path / "plain")
 
-    def check(self, identity: RunIdentity) -> None:
+    def check(self, identity: dict[str, object]) -> None:
         """Make sure that a run of this identity may go on, or begin, here.
 
         Raises:
@@ -109,7 +84,7 @@ class RunFolder:
             )
         differences = [
             f"{name} {before!r}, not {value!r}"
-            for name, value in identity.to_dict().items()
+            for name, value in identity.items()
             if (before := there.get(name, UNSAID.get(name, unsaid_version(name)))) != value
         ]
         if differences:
@@ -118,7 +93,7 @@ class RunFolder:
                 "give another folder with -o, or delete this one"
             )
 
-    def claim(self, identity: RunIdentity) -> None:
+    def claim(self, identity: dict[str, object]) -> None:
         """Write the identity down.
 
         Raises:
@@ -126,7 +101,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.identity, identity.to_dict())
+            write_json(self.identity, identity)
         except OSError as error:
             raise TrainingError(
                 f"{self.path}: cannot be written to ({error.strerror}); give another folder with -o"

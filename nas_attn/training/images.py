@@ -129,14 +129,10 @@ class DeviceImages:
         """The smallest height or width of all; a crop of this size fits into every image."""
         return min(map(min, self.sizes))
 
-    @property
-    def label_counts(self) -> Tensor:
-        """How many pixels have each label, or class where these may overlap, (256,), on the CPU."""
-        return self.class_counts[0]
-
     @cached_property
     def class_counts(self) -> tuple[Tensor, int | None]:
-        """These, and, where classes may overlap, how many pixels are not ignored."""
+        """How many pixels have each label, or class where these may overlap, (256,), on the CPU; and, where they
+        may, how many pixels are not ignored."""
         return class_counts(OnDemand(self.mask, len(self)), self.multi_label)
 
     @cached_property

@@ -23,7 +23,7 @@ def test_labels_are_counted_over_all_masks_whatever_their_size():
 def test_a_set_on_a_device_counts_as_its_images_do():
     data = smears(image_size=16, n_train=5, n_val=1, n_test=1)
     packed = pack_images(data.train, data.mean, data.std, torch.device("cpu"), 1)
-    assert torch.equal(packed.label_counts, label_counts(data.train.labels))
+    assert torch.equal(packed.class_counts[0], label_counts(data.train.labels))
 
 
 def test_without_features_the_network_answers_with_the_frequencies():

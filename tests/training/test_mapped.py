@@ -110,7 +110,7 @@ def test_a_process_holds_little_of_what_it_has_read_of_the_files(
             pixels, _ = cut_crops(images, torch.tensor([number] * 2), torch.rand(2, 6), 256)
             assert pixels.sum() == 7 * pixels.numel()
         elif number == 0:
-            assert images.label_counts[1] == 24 * 512**2
+            assert images.class_counts[0][1] == 24 * 512**2
         most = max(most, sum(mapped_bytes(tmp_path / "set" / name) for name in ("pixels.npy", "masks.npy")))
     assert 0 < most < 2**23
 

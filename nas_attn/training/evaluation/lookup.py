@@ -105,7 +105,7 @@ class LookupEvaluator:
 
     def cost(self, placement: Placement) -> Cost:
         """What the placement costs: the plain network's cost and, for each location, its attention's."""
-        costs = [self._cost_at(site, placement[site.location]) for site in self._sites]
+        costs = [self._cost_at(site, placement[site.location]) for site in self.space.sites]
         parameters, macs = (sum(column) for column in zip(*costs, strict=True))
         return Cost(parameters, macs, latency_ms=macs / 1e8, peak_memory_mib=macs / 1e5, device="lookup")
 
@@ -140,10 +140,6 @@ class LookupEvaluator:
         given, wanted = list(placement.to_dict()), [str(location) for location, _ in self.space.choices]
         if given != wanted:
             raise SpaceError(f"placement {placement.id} is for the locations {given}; the network has {wanted}")
-
-    @property
-    def _sites(self) -> tuple[Site, ...]:
-        return self.space.sites
 
     def _normal(self, *what: str | int | Location | AttentionSpec | Placement) -> float:
         return NormalDist().inv_cdf(self._uniform(*what))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas_attn.training.metrics.complexity import count_macs, count_parameters
 from nas_attn.training.metrics.device import device_name
 from nas_attn.training.metrics.interleaved import interleaved_times, latencies_of
-from nas_attn.training.metrics.iou import IGNORED, IOU_DEFINITION, IntersectionOverUnion
+from nas_attn.training.metrics.iou import IGNORED, IntersectionOverUnion
 from nas_attn.training.metrics.latency import measure_latency_ms
 from nas_attn.training.metrics.memory import MIB, LiveBytes, measure_peak_memory_mib
 from nas_attn.training.metrics.out_of_memory import begin_watch, is_out_of_memory, machine_bytes, out_of_memory_of
@@ -13,7 +13,6 @@ from nas_attn.training.metrics.pinned import one_thread, pinned
 
 __all__ = [
     "IGNORED",
-    "IOU_DEFINITION",
     "MIB",
     "IntersectionOverUnion",
     "LiveBytes",

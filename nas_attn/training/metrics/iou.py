@@ -6,12 +6,10 @@ import torch
 from torch import Tensor
 
 from nas_attn.errors import DataError, UsageError
-from nas_attn.metric import MEAN_IOU, METRICS, Overlaps
+from nas_attn.metric import Overlaps
 
 IGNORED = 255
 """Label of a pixel that is left out."""
-
-IOU_DEFINITION = METRICS[MEAN_IOU].definition
 
 
 class IntersectionOverUnion:

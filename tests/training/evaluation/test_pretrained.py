@@ -46,7 +46,7 @@ def test_it_is_a_gentle_run_from_the_plain_unets_weights(evaluator: TrainingEval
     sets = pack_sets(evaluator.dataset, cpu)
     plain, attended = (build_unet(NETWORK, placement) for placement in (NETWORK.plain, SE))
     initialise(plain, 5)
-    start_at_frequencies(plain, sets.train.label_counts)
+    start_at_frequencies(plain, *sets.train.class_counts)
     train_run(plain, sets.train, LONG, 5, recipe=recipe, precision=Precision())
     initialise(attended, 5)
     attended.load_state_dict(plain.state_dict(), strict=False)

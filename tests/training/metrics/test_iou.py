@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from nas_attn.errors import DataError, UsageError
-from nas_attn.training.metrics import IOU_DEFINITION, IntersectionOverUnion
+from nas_attn.metric import MEAN_IOU, METRICS
+from nas_attn.training.metrics import IntersectionOverUnion
 
 CLASSES = 4
 
@@ -151,4 +152,4 @@ def test_the_number_of_classes_has_a_range(classes: int) -> None:
 
 def test_the_definition_says_what_is_pooled_counted_and_left_out() -> None:
     for word in ("pooled", "background included", "ignored", "classes that occur"):
-        assert word in IOU_DEFINITION
+        assert word in METRICS[MEAN_IOU].definition

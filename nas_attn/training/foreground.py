@@ -45,19 +45,11 @@ def centre_on_foreground(
     chosen = numbers[..., 0] < share
     for image in torch.unique(first[chosen]).tolist():
         of_image = chosen & (first == image)
-        places = _centred(images, image, numbers[of_image][:, 1:], size)
+        labels = torch.stack([images.mask(image + frame) for frame in range(images.frames)]).cpu()
+        places = centred_places(labels, numbers[of_image][:, 1:], size, images.multi_label)
         if places is not None:
             moved[..., :2][of_image] = places.to(moved)
     return moved
-
-
-def _centred(images: DeviceImages, image: int, numbers: Tensor, size: int) -> Tensor | None:
-    """Where crops of an image, or of the clip that it begins, are placed; None where it has no foreground.
-
-    Shape: (n, 2) -> (n, 2) in [0, 1).
-    """
-    labels = torch.stack([images.mask(image + frame) for frame in range(images.frames)]).cpu()
-    return centred_places(labels, numbers, size, images.multi_label)
 
 
 def centred_places(labels: Tensor, numbers: Tensor, size: int, multi_label: bool = False) -> Tensor | None:

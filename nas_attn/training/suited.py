@@ -15,8 +15,6 @@ from nas_attn.training.recipe import Recipe
 if TYPE_CHECKING:
     from nas_attn.data import Dataset
 
-_WHITE = {torch.uint8: 255.0}
-_WHITE_OF_MORE = 65535.0
 _FROM_SCRATCH = Recipe(peak_learning_rate=4e-3, optimiser=ADAMW)
 _FROM_WEIGHTS = replace(_FROM_SCRATCH, encoder_share=0.1)
 
@@ -32,7 +30,7 @@ def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...
     wanted = network.normalisation if isinstance(network, DescribedNetwork) else None
     if wanted is None:
         return dataset.mean, dataset.std
-    white = _WHITE.get(dataset.train.image(0).dtype, _WHITE_OF_MORE)
+    white = 255.0 if dataset.train.image(0).dtype == torch.uint8 else 65535.0
     return tuple(white * one for one in wanted.mean), tuple(white * one for one in wanted.std)
 
 

@@ -195,7 +195,8 @@ class TrainingEvaluator:
     @cached_property
     def _sets(self) -> PackedSets:
         try:
-            return self._read_sets()
+            sets = self._read_sets()
+            return sets if self.statistics is None else sets.normalised(*self.statistics)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -218,15 +219,11 @@ class TrainingEvaluator:
     def _read_sets(self) -> PackedSets:
         device = torch.device(self.device)
         if not self.packed:
-            return self._normalised(pack_sets(self.dataset, device, self.network.frames))
+            return pack_sets(self.dataset, device, self.network.frames)
         stamp = Stamp(Path(self.packed))
         sets = read_sets(Path(self.packed), device)
         self._stamps.append(stamp)
-        return self._normalised(sets)
-
-    def _normalised(self, sets: PackedSets) -> PackedSets:
-        """With the statistics that the network wants, where it wants others than the data's."""
-        return sets if self.statistics is None else sets.normalised(*self.statistics)
+        return sets
 
     def _check_files(self) -> None:
         """What was computed from files that have changed meanwhile counts for nothing; they are opened anew."""
@@ -270,16 +267,9 @@ class TrainingEvaluator:
 
     def _plain_name(self, budget: Budget, seed: int) -> str:
         """Of the file: all that decides the weights but the data, which have a folder of their own."""
-        device, network = torch.device(self.device).type, asdict(self.network)
-        decisive: tuple[object, ...] = (
-            network,
-            budget.to_dict(),
-            self.recipe.to_dict(),
-            str(self.precision),
-            device,
-            seed,
-        )
-        decisive = (*decisive, self.held_out) if self.held_out else decisive
+        settings = asdict(self.network), budget.to_dict(), self.recipe.to_dict(), str(self.precision)
+        held_out = (self.held_out,) if self.held_out else ()
+        decisive = (*settings, torch.device(self.device).type, seed, *held_out)
         return f"plain-{sha256(repr(decisive).encode()).hexdigest()[:16]}.safetensors"
 
     @cached_property

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PROJECT = "nas-attn"
 """Under which Weights & Biases lists the runs, unless WANDB_PROJECT names another."""
 LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
-_PACKAGES = {"wandb": "wandb", "mlflow": "mlflow"}
+_PACKAGES = ("wandb", "mlflow")
+"""Loggers that are packages of their own, by the same name."""
 
 
 def check_logger(name: str) -> None:
@@ -34,7 +35,7 @@ def check_logger(name: str) -> None:
     """
     if name not in LOGGERS:
         raise UsageError(f"--logger: unknown '{name}'; {did_you_mean(name, LOGGERS)}")
-    if name in _PACKAGES and find_spec(_PACKAGES[name]) is None:
+    if name in _PACKAGES and find_spec(name) is None:
         raise MissingPackageError(f"--logger {name}: its package is not installed: pip install 'nas-attn[{name}]'")
 
 

@@ -33,6 +33,7 @@ from nas_attn.study.setup.own_files import check_storage
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.training.evaluation import TrainingEvaluator, attention_maps
+from nas_attn.training.metrics import one_thread
 from nas_attn.wording.placements import describe
 
 MOST_MAPS = 6
@@ -169,14 +170,12 @@ def _maps(network: nn.Module, index: int, evaluator: TrainingEvaluator) -> dict[
 @contextmanager
 def _as_a_worker() -> Iterator[None]:
     """On a CPU the order of additions, and so the last digit, depends on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
+    with one_thread():
+        torch.set_flush_denormal(True)
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(False)
 
 
 def _predictions(dataset: Dataset, index: int, winner: Tensor, plain: Tensor, caption: str) -> list[Picture]:

@@ -96,13 +96,9 @@ class JudgedImages:
 
 
 def score_images(
-    segmenter: Segmenter,
-    images: DeviceImages,
-    classes: int,
-    metric: str = MEAN_IOU,
-    loss: Loss = segmentation_loss,
+    segmenter: Segmenter, images: DeviceImages, classes: int, *, loss: Loss = segmentation_loss
 ) -> Score:
-    """Segment whole images at their true sizes and compare them with their masks.
+    """Segment whole images at their true sizes and compare them with their masks; the score is their mean IoU.
 
     Where several processes train together, each segments its share and all get the score of the whole.
 
@@ -110,12 +106,11 @@ def score_images(
         segmenter: the network in eval mode, on the device of the images.
         images: the validation or the test set.
         classes: K.
-        metric: whose value is the score, one of ``METRICS``; all are in it.
         loss: whose mean is beside it.
     Raises:
         DataError: no mask has a class that the metric judges.
     """
-    return judge_images(segmenter, images, classes, loss).score(images.lengths, metric)
+    return judge_images(segmenter, images, classes, loss).score(images.lengths, MEAN_IOU)
 
 
 def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss: Loss) -> JudgedImages:

@@ -33,15 +33,7 @@ class OverlapCounts(Metric):
         self.add_state("counts", torch.zeros(images, 3 * classes + 2, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, labels: Tensor, masks: Tensor, numbers: Tensor | None = None) -> None:
-        """Count the pixels of a batch, where the tensors are.
-
-        Args:
-            labels: predicted classes, (B, H, W), whole numbers.
-            masks: true classes, (B, H, W), whole numbers; pixels of 255 are left out.
-            numbers: of each image, (B,), from 0 to below N; None counts all as the first.
-        Raises:
-            UsageError: the two differ in shape, or are no whole numbers.
-        """
+        """Count the pixels of a batch, where the tensors are; as ``IntersectionOverUnion.update``."""
         _check(labels, masks)
         if self.multi_label:
             self._add_planes(labels, masks, numbers)

@@ -68,7 +68,7 @@ class FlatParameters:
         return self.slow_kernels, self.slow_others
 
     @property
-    def both(self) -> tuple[nn.Parameter, ...]:
+    def buffers(self) -> tuple[nn.Parameter, ...]:
         """The buffers that there are."""
         return (*self.kernels, *self.others, *self.slow_kernels, *self.slow_others, *self.matrices)
 
@@ -79,7 +79,7 @@ class FlatParameters:
 
     def zero_gradients(self) -> None:
         """Set all gradients to 0; the views stay what they are."""
-        for flat in self.both:
+        for flat in self.buffers:
             if flat.grad is not None:
                 flat.grad.zero_()
 

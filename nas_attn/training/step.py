@@ -101,7 +101,7 @@ class TrainingStep:
             frames=self._images.frames,
             backward=self._backward,
         )
-        clip_gradients(self._parameters.both, self._recipe.clip_norm)
+        clip_gradients(self._parameters.buffers, self._recipe.clip_norm)
         self._set_rates()
         for optimiser in self.optimisers:
             optimiser.step()
@@ -112,7 +112,7 @@ class TrainingStep:
         """AdamW where anything is left for it, and Muon where the recipe has it."""
         flat, recipe = self._parameters, self._recipe
         built: list[torch.optim.Optimizer] = []
-        if len(flat.both) > len(flat.matrices):
+        if len(flat.buffers) > len(flat.matrices):
             built.append(
                 build_optimiser(
                     flat.kernels,
@@ -138,7 +138,7 @@ class TrainingStep:
     def state(self) -> list[Tensor]:
         """Every tensor that a step changes, by reference; the optimisers' moments, which the first step makes,
         come last and begin as 0."""
-        weights = [flat.detach() for flat in self._parameters.both]
+        weights = [flat.detach() for flat in self._parameters.buffers]
         states = [state for optimiser in self.optimisers for state in optimiser.state.values()]
         moments = [tensor for state in states for tensor in state.values()]
         return [*weights, *self._module.buffers(), self._next, self.losses, *moments]

@@ -42,7 +42,7 @@ def test_parameters_and_gradients_are_views_of_the_buffers() -> None:
     module = network()
     flat = FlatParameters.of(module)
     with torch.no_grad():
-        for buffer in flat.both:
+        for buffer in flat.buffers:
             buffer.fill_(3.0)
             buffer.grad.fill_(4.0)
 
@@ -58,7 +58,7 @@ def test_every_parameter_begins_at_a_multiple_of_64_bytes() -> None:
 
     starts = [parameter.storage_offset() for parameter in module.parameters()]
     assert all(start % 16 == 0 for start in starts)
-    assert sum(buffer.numel() for buffer in flat.both) < 16 * len(starts) + sum(
+    assert sum(buffer.numel() for buffer in flat.buffers) < 16 * len(starts) + sum(
         parameter.numel() for parameter in module.parameters()
     )
 
@@ -76,7 +76,7 @@ def test_training_over_the_buffers_equals_training_each_parameter() -> None:
             flat.zero_gradients()
             separate.zero_grad()
             module(inputs).square().mean().backward()
-            norm = nn.utils.clip_grad_norm_(module.parameters() if module is alone else flat.both, 0.05)
+            norm = nn.utils.clip_grad_norm_(module.parameters() if module is alone else flat.buffers, 0.05)
             assert norm > 0.05
             optimiser.step()
 
@@ -136,7 +136,7 @@ def _as_matrix(kernel: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_module_without_kernels_or_without_parameters_is_flattened_too() -> None:
-    assert FlatParameters.of(nn.ReLU()).both == ()
+    assert FlatParameters.of(nn.ReLU()).buffers == ()
     assert FlatParameters.of(nn.BatchNorm2d(3)).kernels == ()
 
 

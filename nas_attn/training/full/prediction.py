@@ -124,12 +124,12 @@ def predict(
         # As the reader of data sets does it: damage is told of by errors, a decompression bomb is one.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        done, in_channels = 0, architecture.network.in_channels
+        done = 0
         for clip in targets:
             try:
                 for window in covering_windows([len(clip)], frames):
                     shown = clip[window.first : window.first + frames]
-                    predictions += _predicted(shown, window.seen, segmenter, info, in_channels, tile)
+                    predictions += _predicted(shown, window.seen, segmenter, info, tile)
             except DataError as error:
                 problems += error.problems
             done += len(clip)
@@ -166,18 +166,13 @@ def _load(architecture: Architecture, weights: Path, device: torch.device) -> tu
 
 
 def _predicted(
-    targets: Sequence[Target],
-    seen: int,
-    segmenter: Segmenter,
-    info: WeightsInfo,
-    in_channels: int,
-    tile: int | None,
+    targets: Sequence[Target], seen: int, segmenter: Segmenter, info: WeightsInfo, tile: int | None
 ) -> list[Prediction]:
     """Images that go through the network together, less those of the first that were predicted before.
 
     Raises DataError where they cannot be segmented.
     """
-    images = [load_image(target.image, in_channels, info.bits, info.longest_side) for target in targets]
+    images = [load_image(target.image, len(info.mean), info.bits, info.longest_side) for target in targets]
     for target, image in zip(targets, images, strict=True):
         if image.full.shape != images[0].full.shape:
             raise DataError(f"{printable(target.image)}: has another size than the frames of its clip before it")

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
 from nas_attn.errors import AttentionError
 from nas_attn.models.kind import AttentionKind
+
+SIZES = ("channels", "gate_channels", "block_channels", "classes", "frames")
+"""What a constructor may be told of its place, beside the options of its kind."""
+
+
+def checking(kind: AttentionKind, construct: Callable[..., None]) -> Callable[..., None]:
+    """A module's ``__init__`` that first refuses what its kind does not allow, by ``check_arguments``.
+
+    Args:
+        kind: of the module.
+        construct: its own ``__init__``.
+    """
+    _, *parameters = inspect.signature(construct).parameters.values()
+    defaults = {one.name: one.default for one in parameters}
+    options = {option.name for option in kind.options}
+
+    @functools.wraps(construct)
+    def init(module: object, *args: Any, **keywords: Any) -> None:
+        given = dict(zip(defaults, args, strict=False)) | keywords
+        # In the constructor's order, less what is left at its default: None are no classes.
+        judged = {name: given[name] for name, usual in defaults.items() if given.get(name, usual) is not usual}
+        sizes = {name: value for name, value in judged.items() if name in SIZES}
+        check_arguments(kind, sizes, {name: value for name, value in judged.items() if name in options})
+        construct(module, *args, **keywords)
+
+    return init
 
 
 def check_arguments(kind: AttentionKind, sizes: Mapping[str, int], options: Mapping[str, object]) -> None:

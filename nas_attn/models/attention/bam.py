@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
@@ -71,8 +71,6 @@ class BottleneckAttention(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "dilation": dilation, "variant": variant, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, options)
         hidden = hidden_width(channels, reduction, min_hidden)
         by_paper = variant == "paper"
         self.added = by_paper

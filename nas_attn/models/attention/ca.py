@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._registry import attention
@@ -42,7 +41,6 @@ class CoordinateAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 32, min_hidden: int = 8, neutral: bool = False) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "min_hidden": min_hidden})
         hidden = hidden_width(channels, reduction, min_hidden)
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.norm = nn.BatchNorm2d(hidden)

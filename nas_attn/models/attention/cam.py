@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._precise import precise, without_autocast
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
@@ -65,7 +64,6 @@ class ChannelAttention(nn.Module):
         compare: Literal["sum", "mean"] = "sum",
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"energy": energy, "compare": compare})
         self.averaged = compare == "mean"
         self.sign = 1 if energy == "product" else -1
         self.beta = nn.Parameter(torch.empty(()))

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
@@ -69,8 +69,6 @@ class ConvolutionalBlockAttention(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "kernel_size": kernel_size, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, {**options, "bias": bias, "norm": norm, "parts": parts})
         self.parts = parts
         self.normalised = norm and parts != "channel"
         gain = 2.0 if neutral else 1.0

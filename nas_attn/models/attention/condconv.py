@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._kernel_bank import KernelBank
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
@@ -39,7 +38,6 @@ class ConditionalConvolution(nn.Module):
 
     def __init__(self, channels: int, experts: int = 4) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"experts": experts})
         self.routing = nn.Linear(channels, experts)
         self.bank = KernelBank(channels, experts)
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.attention.cam import COMPARE, ENERGY, ChannelAttention
 from nas_attn.models.attention.pam import PositionAttention
@@ -52,8 +51,6 @@ class DualAttention(nn.Module):
         compare: Literal["sum", "mean"] = "sum",
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "energy": energy, "compare": compare}
-        check_arguments(KIND, {"channels": channels}, options)
         self.position = PositionAttention(channels, reduction)
         self.channel = ChannelAttention(channels, energy, compare)
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._layout import in_layout_of
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
@@ -47,7 +46,6 @@ class DeformableConvolution(nn.Module):
 
     def __init__(self, channels: int, modulated: bool = True) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"modulated": modulated})
         self.modulated = modulated
         self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.field = SlowStartConvolution(channels, (3 if modulated else 2) * TAPS, 3)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._kernel_bank import KernelBank
 from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._registry import attention
@@ -68,13 +67,6 @@ class DynamicConvolution(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {
-            "kernels": kernels,
-            "reduction": reduction,
-            "temperature": temperature,
-            "min_hidden": min_hidden,
-        }
-        check_arguments(KIND, {"channels": channels}, options)
         hidden = hidden_width(channels, reduction, min_hidden)
         self.bias = nn.Parameter(torch.empty(kernels, channels))
         self.register_buffer("temperature", torch.empty(()))

@@ -7,7 +7,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Option
@@ -52,7 +51,6 @@ class EfficientChannelAttention(nn.Module):
         self, channels: int, kernel_size: Literal["auto", 3, 5, 7, 9] = "auto", neutral: bool = False
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size})
         size = _kernel_size(channels) if kernel_size == "auto" else kernel_size
         self.conv = from_zero(nn.Conv1d(1, 1, size, padding=size // 2, bias=False), neutral)
         self.gain = 2.0 if neutral else 1.0

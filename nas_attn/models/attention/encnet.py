@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.errors import AttentionError
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._forward_cache import ForwardCache
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._precise import as_weights_of, precise, without_autocast
@@ -76,9 +76,6 @@ class ContextEncoding(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        sizes = {"channels": channels} if classes is None else {"channels": channels, "classes": classes}
-        options = {"codewords": codewords, "variant": variant, "loss_weight": loss_weight}
-        check_arguments(KIND, sizes, options)
         self.conv = nn.Conv2d(channels, channels, 1, bias=False)
         self.conv_norm = nn.BatchNorm2d(channels)
         self.encoding = CodewordEncoding(channels, codewords)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
@@ -76,8 +75,6 @@ class FrequencyChannelAttention(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"frequencies": frequencies, "size": size, "reduction": reduction, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, options)
         self.size = size
         self.perceptron = ChannelPerceptron(
             channels, hidden_width(channels, reduction, min_hidden), bias=False, neutral=neutral

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
@@ -73,8 +72,6 @@ class GlobalLocalAttention(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "variant": variant, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, options)
         hidden = hidden_width(channels, reduction, min_hidden)
         self.by_paper = variant == "paper"
         self.local = nn.Sequential(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.errors import AttentionError
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import GATED_STAGES, AttentionKind, Option
@@ -78,8 +78,6 @@ class AttentionGate(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"variant": variant, "signal": signal, "align_corners": align_corners}
-        check_arguments(KIND, {"channels": channels, "gate_channels": gate_channels}, options)
         kind = CommonGate if variant == "common" else OktayGate
         self.gate = kind(channels, gate_channels, align_corners, neutral)
 

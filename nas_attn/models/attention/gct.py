@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Option
@@ -45,7 +44,6 @@ class GatedChannelTransformation(nn.Module):
 
     def __init__(self, channels: int, norm: Literal["l2", "l1"] = "l2") -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"norm": norm})
         self.norm = norm
         self.alpha = nn.Parameter(torch.empty(channels))
         self.gamma = nn.Parameter(torch.empty(channels))

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.errors import AttentionError
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
@@ -80,8 +79,6 @@ class GatherExcite(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"extent": extent, "parameters": parameters, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, options)
         if extent == "global" and parameters != "none":
             raise AttentionError(
                 f"ge: extent=global needs parameters=none and not {parameters}: a convolution over the whole map "

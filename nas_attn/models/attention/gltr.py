@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments, check_clips
+from nas_attn.models.attention._check import check_clips
 from nas_attn.models.attention._clip import as_clips
 from nas_attn.models.attention._precise import as_weights_of, precise
 from nas_attn.models.attention._registry import attention
@@ -64,8 +64,6 @@ class GlobalLocalTemporal(nn.Module):
         self, channels: int, frames: int, branches: int = 3, reduction: int = 4, query_reduction: int = 8
     ) -> None:
         super().__init__()
-        options = {"branches": branches, "reduction": reduction, "query_reduction": query_reduction}
-        check_arguments(KIND, {"channels": channels, "frames": frames}, options)
         self.frames = frames
         width = max(1, channels // reduction)
         wide = branches * width

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._precise import as_weights_of, precise, without_autocast
 from nas_attn.models.attention._registry import attention
@@ -54,7 +54,6 @@ class GlobalSecondOrderPooling(nn.Module):
 
     def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1, neutral: bool = False) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"hidden": hidden, "stride": stride})
         hidden = min(hidden, max(2, channels))
         self.reduce = nn.Conv2d(channels, hidden, 1, stride=stride)
         self.reduce_norm = nn.BatchNorm2d(hidden)

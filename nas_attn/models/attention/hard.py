@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._forward_cache import ForwardCache
 from nas_attn.models.attention._noise import StepNoise
 from nas_attn.models.attention._precise import precise, precisely, without_autocast
@@ -84,8 +83,6 @@ class HardAttention(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        options = {"estimator": estimator, "grid": grid, "keep": keep, "temperature": temperature}
-        check_arguments(KIND, {"channels": channels}, options)
         self.by_reward = estimator == "reinforce"
         self.grid, self.keep, self.temperature = grid, keep, temperature
         self.bias = nn.Parameter(torch.empty(1))

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
 
@@ -39,7 +38,6 @@ class Highway(nn.Module):
 
     def __init__(self, channels: int, bias: float = -2.0) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"bias": bias})
         self.transform = nn.Conv2d(channels, channels, 3, padding=1)
         self.gate = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.gate_bias = nn.Parameter(torch.empty(channels))

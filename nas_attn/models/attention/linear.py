@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
@@ -53,7 +52,6 @@ class EfficientAttention(nn.Module):
         self, channels: int, heads: Literal[1, 2, 4, 8] = 1, reduction: int = 2, neutral: bool = False
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"heads": heads, "reduction": reduction})
         hidden = heads * max(2, channels // reduction // heads)
         self.query = nn.Conv2d(channels, hidden, 1)
         self.key = nn.Conv2d(channels, hidden, 1)

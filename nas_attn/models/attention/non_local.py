@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._attend import attend
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
 
@@ -78,8 +78,6 @@ class NonLocalBlock(nn.Module):
         pairing: Literal["embedded", "gaussian", "dot", "concat"] = "embedded",
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "pool": pool, "scale": scale, "pairing": pairing}
-        check_arguments(KIND, {"channels": channels}, options)
         hidden = max(1, channels // reduction)
         embedded = pairing != "gaussian"
         self.query = nn.Conv2d(channels, hidden, 1) if embedded else nn.Identity()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind
 
@@ -24,7 +23,6 @@ class NoAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {})
 
     def forward(self, x: Tensor) -> Tensor:
         return x

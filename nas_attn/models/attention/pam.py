@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._attend import attend
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
 
@@ -57,7 +56,6 @@ class PositionAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8, pool: Literal[1, 2, 4] = 1) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction, "pool": pool})
         hidden = max(1, channels // reduction)
         self.query = nn.Conv2d(channels, hidden, 1)
         self.key = nn.Conv2d(channels, hidden, 1)

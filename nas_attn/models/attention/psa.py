@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
@@ -80,8 +80,6 @@ class PointwiseSpatialAttention(nn.Module):
         normalise: Normaliser = "count",
     ) -> None:
         super().__init__()
-        options = {"mode": mode, "reduction": reduction, "grid": grid, "normalise": normalise}
-        check_arguments(KIND, {"channels": channels}, options)
         hidden = max(1, channels // reduction)
         modes = ("collect", "distribute") if mode == "both" else (mode,)
         self.branches = nn.ModuleDict({name: Branch(channels, hidden, grid, name, normalise) for name in modes})

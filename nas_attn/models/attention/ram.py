@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._equalised import EqualisedLinear
 from nas_attn.models.attention._forward_cache import ForwardCache
 from nas_attn.models.attention._layout import in_layout_of
@@ -97,8 +96,6 @@ class RecurrentAttention(nn.Module):
         self, channels: int, glimpses: int = 4, side: int = 8, scales: int = 3, explore: float = 0.4
     ) -> None:
         super().__init__()
-        options = {"glimpses": glimpses, "side": side, "scales": scales, "explore": explore}
-        check_arguments(KIND, {"channels": channels}, options)
         self.glimpses, self.side, self.scales, self.explore = glimpses, side, scales, explore
         self.reduce = nn.Conv2d(channels, REDUCED, 1)
         self.see = EqualisedLinear(scales * REDUCED * side**2, HIDDEN, gain=math.sqrt(2))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
@@ -48,8 +47,6 @@ class ResidualAttention(nn.Module):
 
     def __init__(self, channels: int, block_channels: int, depth: int = 2, align_corners: bool = False) -> None:
         super().__init__()
-        options = {"depth": depth, "align_corners": align_corners}
-        check_arguments(KIND, {"channels": channels, "block_channels": block_channels}, options)
         self.enter = nn.Conv2d(block_channels, channels, 1, bias=False)
         self.mask = SoftMask(channels, depth, align_corners)
 

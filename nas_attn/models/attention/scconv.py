@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
@@ -46,7 +46,6 @@ class SelfCalibratedConvolution(nn.Module):
 
     def __init__(self, channels: int, pooling: int = 4) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"pooling": pooling})
         self.pooling = pooling
         calibrated = max(1, channels // 2)
         self.parts = (calibrated, channels - calibrated)

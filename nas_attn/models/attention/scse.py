@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
@@ -76,8 +75,6 @@ class SpatialChannelSqueezeExcite(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "fusion": fusion, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, {**options, "parts": parts})
         if parts != "spatial":
             hidden = hidden_width(channels, reduction, min_hidden)
             self.perceptron = ChannelPerceptron(channels, hidden, neutral=neutral)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
 from nas_attn.models.attention._registry import attention
@@ -52,8 +51,6 @@ class SqueezeExcite(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"reduction": reduction, "bias": bias, "min_hidden": min_hidden}
-        check_arguments(KIND, {"channels": channels}, options)
         self.perceptron = ChannelPerceptron(channels, hidden_width(channels, reduction, min_hidden), bias, neutral)
         self.gain = 2.0 if neutral else 1.0
 

@@ -6,7 +6,6 @@ import math
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import scaled
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
@@ -41,7 +40,6 @@ class SimpleAttention(nn.Module):
 
     def __init__(self, channels: int, regulariser: float = 1e-4, neutral: bool = False) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"regulariser": regulariser})
         self.regulariser = regulariser
         self.gain = 1 + math.exp(-0.75) if neutral else 1.0
 

@@ -7,7 +7,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
@@ -66,14 +66,6 @@ class SelectiveKernel(nn.Module):
         mix: bool = True,
     ) -> None:
         super().__init__()
-        options = {
-            "branches": branches,
-            "groups": groups,
-            "reduction": reduction,
-            "min_hidden": min_hidden,
-            "mix": mix,
-        }
-        check_arguments(KIND, {"channels": channels}, options)
         hidden = hidden_width(channels, reduction, min_hidden)
         shared = _groups(channels, groups)
         self.branches = nn.ModuleList(_branch(channels, apart, shared) for apart in range(1, branches + 1))

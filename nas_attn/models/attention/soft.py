@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Option
@@ -41,7 +40,6 @@ class SoftAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"reduction": reduction})
         hidden = max(1, channels // reduction)
         self.project = nn.Conv2d(channels, hidden, 1)
         self.score = nn.Parameter(torch.empty(1, hidden, 1, 1))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.attention._spatial_gate import SpatialGate
 from nas_attn.models.kind import AttentionKind, Option
@@ -47,7 +47,6 @@ class SpatialAttention(nn.Module):
         self, channels: int, kernel_size: Literal[1, 3, 7] = 7, norm: bool = True, neutral: bool = False
     ) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size, "norm": norm})
         self.gate = SpatialGate(kernel_size, norm, neutral)
         self.normalised = norm
 

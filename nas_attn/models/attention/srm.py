@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import scaled
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._precise import as_weights_of, precise
@@ -45,7 +44,6 @@ class StyleRecalibration(nn.Module):
 
     def __init__(self, channels: int, unbiased: bool = False, neutral: bool = False) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"unbiased": unbiased})
         self.unbiased = unbiased
         self.gain = 2.0 if neutral else 1.0
         self.style = nn.Parameter(torch.empty(channels, 2))

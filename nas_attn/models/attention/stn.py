@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._equalised import EqualisedLinear
 from nas_attn.models.attention._layout import in_layout_of
 from nas_attn.models.attention._precise import precise
@@ -57,7 +56,6 @@ class SpatialTransformer(nn.Module):
 
     def __init__(self, channels: int, block_channels: int) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels, "block_channels": block_channels}, {})
         self.locate = nn.Sequential(
             nn.Conv2d(block_channels, VIEW_CHANNELS, 1),
             nn.ReLU(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._registry import attention
@@ -40,7 +39,6 @@ class StripPooling(nn.Module):
 
     def __init__(self, channels: int, neutral: bool = False) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {})
         self.rows = _strip(channels, (3, 1))
         self.columns = _strip(channels, (1, 3))
         self.mix = from_zero(nn.Conv2d(channels, channels, 1), neutral)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_arguments, check_clips
+from nas_attn.models.attention._check import check_clips
 from nas_attn.models.attention._clip import as_clips
 from nas_attn.models.attention._layout import in_layout_of
 from nas_attn.models.attention._pooled_norm import PooledNorm
@@ -55,8 +55,6 @@ class TemporalAdaptive(nn.Module):
         self, channels: int, frames: int, kernel: int = 3, expansion: int = 2, reduction: int = 4
     ) -> None:
         super().__init__()
-        options = {"kernel": kernel, "expansion": expansion, "reduction": reduction}
-        check_arguments(KIND, {"channels": channels, "frames": frames}, options)
         self.frames = frames
         self.weigh = FrameWeights(channels, max(1, channels // reduction), kernel)
         self.kernels = FrameKernels(frames, expansion * frames, kernel)

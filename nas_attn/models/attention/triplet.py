@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_arguments, check_batch_statistics
+from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._registry import attention
 from nas_attn.models.attention._spatial_gate import SpatialGate
 from nas_attn.models.kind import AttentionKind, Option
@@ -42,7 +42,6 @@ class TripletAttention(nn.Module):
 
     def __init__(self, channels: int, kernel_size: Literal[3, 7] = 7, neutral: bool = False) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"kernel_size": kernel_size})
         self.over_height = SpatialGate(kernel_size, neutral=neutral)
         self.over_width = SpatialGate(kernel_size, neutral=neutral)
         self.over_channels = SpatialGate(kernel_size, neutral=neutral)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._attend import attend
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._neutral import from_zero
 from nas_attn.models.attention._precise import precise
 from nas_attn.models.attention._registry import attention
@@ -83,8 +82,6 @@ class TransformerBlock(nn.Module):
         neutral: bool = False,
     ) -> None:
         super().__init__()
-        options = {"heads": heads, "mlp_ratio": mlp_ratio, "position": position}
-        check_arguments(KIND, {"channels": channels}, options)
         self.heads = _heads(channels, max(1, channels // HEAD_CHANNELS) if heads == "auto" else heads)
         self.position = _position(position, channels, neutral)
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)

@@ -30,7 +30,9 @@ class _Scaled(nn.Module):
         destination[f"{prefix}weight"] = self.share * destination[f"{prefix}weight"]
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        super()._load_from_state_dict(as_stored(state_dict, f"{prefix}weight", self.share), prefix, *rest)
+        name = f"{prefix}weight"
+        stored = {name: state_dict[name] / self.share} if name in state_dict else {}
+        super()._load_from_state_dict({**state_dict, **stored}, prefix, *rest)
 
 
 class SteadyLinear(_Scaled, nn.Linear):
@@ -93,17 +95,6 @@ class SteadyConv2d(_Scaled, nn.Conv2d):
         return functional.conv2d(
             x, self.share * self.weight, self.bias, padding=self.reach, dilation=self.dilation
         )
-
-
-def as_stored(state: dict[str, Any], name: str, share: float) -> dict[str, Any]:
-    """The same state with V in place of W, where there is one.
-
-    Args:
-        state: of a whole network.
-        name: of W.
-        share: s.
-    """
-    return {**state, name: state[name] / share} if name in state else state
 
 
 @torch.no_grad()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nas_attn.models.attention._layout import in_layout_of
 from nas_attn.models.attention._precise import precise
@@ -48,7 +47,7 @@ class DeformableConvolution(nn.Module):
         super().__init__()
         self.modulated = modulated
         self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.field = SlowStartConvolution(channels, (3 if modulated else 2) * TAPS, 3)
+        self.field = SlowStartConvolution(channels, (3 if modulated else 2) * TAPS)
 
     def forward(self, x: Tensor) -> Tensor:
         field = self.field(x)
@@ -75,8 +74,8 @@ def _taps(offsets: Tensor) -> tuple[Tensor, Tensor]:
     return offsets[:, 0::2] + rows + tap // 3 - 1, offsets[:, 1::2] + columns + tap % 3 - 1
 
 
-class SlowStartConvolution(nn.Module):
-    """A convolution that starts at zero and learns at a tenth of the learning rate: y = 0.1 (W * x + b).
+class SlowStartConvolution(nn.Conv2d):
+    """A 3x3 convolution that starts at zero and learns at a tenth of the learning rate: y = 0.1 (W * x + b).
 
     What decides where others look must not jump. An optimiser with normalised steps, such as Adam, moves the
     factor's product a tenth as fast as any other weight.
@@ -84,20 +83,16 @@ class SlowStartConvolution(nn.Module):
     Args:
         in_channels: C of the input.
         out_channels: C of the output.
-        kernel_size: side of the kernel, odd.
     Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.empty(out_channels))
-        self.reset_parameters()
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
 
     def reset_parameters(self) -> None:
         """Set all weights to 0."""
-        nn.init.zeros_(self.weight)
-        nn.init.zeros_(self.bias)
+        for weights in self.parameters():
+            nn.init.zeros_(weights)
 
     def forward(self, x: Tensor) -> Tensor:
-        return PACE * functional.conv2d(x, self.weight, self.bias, padding=self.weight.shape[-1] // 2)
+        return PACE * super().forward(x)

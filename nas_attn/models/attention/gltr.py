@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nas_attn.models.attention._check import check_clips
 from nas_attn.models.attention._clip import as_clips
@@ -92,7 +91,7 @@ def _branch(entering: int, leaving: int, kernel: int, dilation: int = 1) -> nn.S
     return nn.Sequential(conv, nn.BatchNorm1d(leaving), nn.ReLU())
 
 
-class ZeroStartMap(nn.Module):
+class ZeroStartMap(nn.Conv1d):
     """A linear map of the channels that starts at zero: what it ends adds nothing at first.
 
     Args:
@@ -102,15 +101,9 @@ class ZeroStartMap(nn.Module):
     """
 
     def __init__(self, entering: int, leaving: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(leaving, entering, 1))
-        self.bias = nn.Parameter(torch.empty(leaving))
-        self.reset_parameters()
+        super().__init__(entering, leaving, 1)
 
     def reset_parameters(self) -> None:
         """Set all weights to 0."""
-        nn.init.zeros_(self.weight)
-        nn.init.zeros_(self.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.conv1d(x, self.weight, self.bias)
+        for weights in self.parameters():
+            nn.init.zeros_(weights)

@@ -24,16 +24,7 @@ def network_from_dict(values: Mapping[str, Any]) -> Network:
     if values.get("family") not in family_names():
         return UNetConfig(**{one.name: values[one.name] for one in fields(UNetConfig) if one.name in values})
     problems = Problems("network", FileKind("a network", "family: smp", NetworkError))
-    kept = {name: value for name, value in values.items() if name != "image_size"}
-    return described_in(Entry.of(kept), problems)
-
-
-def described_in(entry: Entry, problems: Problems) -> DescribedNetwork:
-    """A network of somebody else's that was looked at.
-
-    Raises:
-        NasAttnError: as ``problems`` are raised, where it is wrong.
-    """
+    entry = Entry.of({name: value for name, value in values.items() if name != "image_size"})
     written = read_model(entry, WrittenDescription, problems)
     if written is not None and not written.sites:
         problems.add(entry, "the field 'sites' is missing: this network has not been looked at")

@@ -75,7 +75,9 @@ class _PartFinder:
             return site
         convolution, block = self._convolution(maker, site.channels), self._block(maker)
         if convolution:
-            site = replace(site, convolution=convolution, convolution_bias=self._has_bias(convolution))
+            site = replace(
+                site, convolution=convolution, convolution_bias=self._modules[convolution].bias is not None
+            )
         return replace(site, block=block[0], block_channels=block[1]) if block else site
 
     def _convolution(self, maker: Call, channels: int) -> str:
@@ -93,10 +95,7 @@ class _PartFinder:
 
     def _block(self, maker: Call) -> tuple[str, int] | None:
         """The outermost that fits of the submodules that give the feature, and the channels that enter it."""
-        changed = max(
-            (one.at for one in self._tape.operations if one.output is maker.output and one.at < maker.end),
-            default=0,
-        )
+        changed = self._tape.last_given(maker.output, before=maker.end)
         for call in sorted(self._tape.calls, key=lambda call: call.begin):
             gives = call.output is maker.output and changed < call.end <= maker.end
             if call.name and gives and self._times[call.name] == 1 and _is_block(self._modules[call.name]):
@@ -135,9 +134,6 @@ class _PartFinder:
             and not self._shared & {id(parameter) for parameter in own.values()}
             and "forward" not in vars(module)
         )
-
-    def _has_bias(self, convolution: str) -> bool:
-        return self._modules[convolution].bias is not None
 
 
 def _is_block(module: nn.Module) -> bool:

@@ -8,7 +8,7 @@ one its gating signal. Where a feature that comes up leaves a resolution, or ent
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -66,7 +66,7 @@ class _Finder:
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
-        self._times = _calls_by_name(tape)
+        self._times = Counter(call.name for call in tape.calls)
         self.unclear: list[str] = []
         depths = [feature.stride for call in tape.calls if (feature := tape.feature(call.output))]
         self._deepest = max(depths, default=1)
@@ -142,16 +142,13 @@ class _Finder:
                 self._doubt(skip, "the encoder's feature meets no deeper one in a submodule's arguments")
 
     def _meetings(self) -> Iterator[_Meeting]:
-        joined = {id(one.output): one for one in self._tape.operations if one.joins}
         for call in self._tape.calls:
             if not call.name:
                 continue
             given = {name: tensor for name, tensor in call.given.items() if self._tape.feature(tensor)}
             yield from self._met(call, {f"({name})": tensor for name, tensor in given.items()})
             for name, tensor in given.items():
-                join = joined.get(id(tensor))
-                if join is not None and call.begin > join.at:
-                    yield from self._met(call, dict(_parts(name, join)))
+                yield from self._met(call, dict(_parts(name, self._tape.parts(tensor))))
 
     def _met(self, call: Call, parts: dict[str, Tensor]) -> Iterator[_Meeting]:
         """The meeting of what a submodule is given; None where all of it goes down, or comes up."""
@@ -190,15 +187,9 @@ class _Finder:
 
     def _deeper_part(self, tensor: Tensor) -> Tensor:
         """Of a concatenation with a skip what came up; any other feature as it is."""
-        for join in self._tape.operations:
-            if join.joins and join.output is tensor:
-                features = [self._tape.feature(part) for part in join.joins]
-                deeper = [
-                    part for part, one in zip(join.joins, features, strict=True) if one and not one.goes_down
-                ]
-                if len(deeper) == 1 and len(features) > 1:
-                    return deeper[0]
-        return tensor
+        parts = self._tape.parts(tensor)
+        deeper = [part for part in parts if (one := self._tape.feature(part)) and not one.goes_down]
+        return deeper[0] if len(deeper) == 1 and len(parts) > 1 else tensor
 
     def _before_head(self) -> tuple[Tensor, int] | None:
         """What the last submodule is given: the outermost that ends with what the network gives back."""
@@ -218,9 +209,7 @@ class _Finder:
         used.
         """
         feature = self._tape.feature(tensor)
-        touched = max(
-            (one.at for one in self._tape.operations if one.output is tensor and one.at < before), default=0
-        )
+        touched = self._tape.last_given(tensor, before)
         makers = [call for call in self._tape.calls if call.output is tensor and call.name and call.end < before]
         makers = [call for call in makers if call.end > touched]
         if feature is None or not makers:
@@ -236,16 +225,14 @@ class _Finder:
 
     def _gate_of(self, call: Call, output: Feature) -> tuple[str, Feature] | None:
         """The deeper feature that a block is given, and where it is among the arguments."""
-        joined = {id(one.output): one for one in self._tape.operations if one.joins and one.at < call.begin}
         for name, tensor in call.given.items():
             feature = self._tape.feature(tensor)
             if feature is None or feature.deepest <= output.stride:
                 continue
-            if join := joined.get(id(tensor)):
-                for part, of in _parts(name, join):
-                    deeper = self._tape.feature(of)
-                    if deeper is not None and deeper.deepest > output.stride:
-                        return part, deeper
+            for part, of in _parts(name, self._tape.parts(tensor)):
+                deeper = self._tape.feature(of)
+                if deeper is not None and deeper.deepest > output.stride:
+                    return part, deeper
             if feature.stride > output.stride:
                 return f"({name})", feature
         return None
@@ -260,20 +247,13 @@ class _Finder:
         self.unclear.append(f"{location}: {reason}")
 
 
-def _parts(name: str, join: Operation) -> Iterator[tuple[str, Tensor]]:
+def _parts(name: str, joined: tuple[Tensor, ...]) -> Iterator[tuple[str, Tensor]]:
     """The channels of an argument that a concatenation has made, each with the feature that they were."""
     first = 0
-    for part in join.joins:
+    for part in joined:
         last = first + int(part.shape[1])
         yield f"({name})[{first}:{last}]", part
         first = last
-
-
-def _calls_by_name(tape: Tape) -> dict[str, int]:
-    times: dict[str, int] = defaultdict(int)
-    for call in tape.calls:
-        times[call.name] += 1
-    return times
 
 
 def _level(stride: int) -> int:

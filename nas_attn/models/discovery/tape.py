@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
 HEIGHT, WIDTH = 256, 384
 """Of the image: sides that differ, so that a map of one pixel is not taken for one that was reduced by a
@@ -103,6 +105,14 @@ class Tape:
         """What is known of a tensor; None where it is no map of the image."""
         return None if tensor is None else self._features.get(id(tensor))
 
+    def parts(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """Of a concatenation along the channels what it joins; empty of any other tensor."""
+        return next((one.joins for one in self.operations if one.joins and one.output is tensor), ())
+
+    def last_given(self, tensor: Tensor | None, before: int) -> int:
+        """When an operation gave a tensor, or changed it in place, the last time before an event; 0 for never."""
+        return max((one.at for one in self.operations if one.output is tensor and one.at < before), default=0)
+
     def note(self, tensor: Tensor, made_of: Iterable[Tensor]) -> None:
         """Write down a tensor and what it was made of; one that was changed in place is written down anew."""
         stride = _stride(tensor)
@@ -180,21 +190,18 @@ class _Recorder(TorchFunctionMode):
             self.tape.operations.append(Operation(self.tick(), tuple(self.stack), inputs, result, joins))
 
 
-class _watched:
-    """Tells a recorder of the calls of all submodules, as long as it lasts."""
-
-    def __init__(self, network: nn.Module, recorder: _Recorder) -> None:
-        self._network, self._recorder = network, recorder
-        self._handles: list[Any] = []
-
-    def __enter__(self) -> None:
-        for name, module in self._network.named_modules():
-            watcher = _Watcher(name, module, self._recorder)
-            self._handles.append(module.register_forward_pre_hook(watcher.begin, with_kwargs=True))
-            self._handles.append(module.register_forward_hook(watcher.end))
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
+@contextmanager
+def _watched(network: nn.Module, recorder: _Recorder) -> Iterator[None]:
+    """A context in which a recorder is told of the calls of all submodules."""
+    handles: list[RemovableHandle] = []
+    for name, module in network.named_modules():
+        watcher = _Watcher(name, module, recorder)
+        handles.append(module.register_forward_pre_hook(watcher.begin, with_kwargs=True))
+        handles.append(module.register_forward_hook(watcher.end))
+    try:
+        yield
+    finally:
+        for handle in handles:
             handle.remove()
 
 

@@ -43,19 +43,13 @@ def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
     """
     if not ranking.rows:
         raise ExportError("nothing to pick from: no trial of the study is complete")
-    if how == BEST:
-        return best(ranking)
-    if how == "first":
-        return _first(ranking)
-    if how == "knee":
-        return _knee(ranking)
-    if how == "one-se":
-        return _one_standard_error(ranking)
+    rules = {BEST: best, "first": _first, "knee": _knee, "one-se": _one_standard_error}
+    if how in rules:
+        return rules[how](ranking)
     rule, colon, rest = how.partition(":")
-    if colon and rule == "under":
-        return _under(ranking, rest)
-    if colon and rule == "id":
-        return _by_id(ranking, rest)
+    rules_of_text = {"under": _under, "id": _by_id}
+    if colon and rule in rules_of_text:
+        return rules_of_text[rule](ranking, rest)
     raise UsageError(f"unknown pick '{how}'; {did_you_mean(how, RULES)}")
 
 

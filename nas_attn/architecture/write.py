@@ -82,12 +82,8 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
             "std": list(architecture.std),
         },
     }
-    if architecture.found:
-        values["found"] = _plain(architecture.found)
-    if architecture.results:
-        values["results"] = _plain(architecture.results)
-    if architecture.verified:
-        values["verified"] = _plain(architecture.verified)
+    known = {"found": architecture.found, "results": architecture.results, "verified": architecture.verified}
+    values |= {name: _plain(value) for name, value in known.items() if value}
     sections = [_COMMENTS.get(name, "") + _dump({name: value}) for name, value in values.items()]
     shown = name if name.isprintable() else "FILE"  # a line break would end the comment
     title = f"{network_name(architecture)}: {describe(architecture.placement)}"

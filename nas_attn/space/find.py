@@ -36,11 +36,7 @@ class SpaceSummary:
 
 def list_spaces() -> list[SpaceSummary]:
     """Every search space that can be named, the nearest of each name, sorted by name."""
-    paths: dict[str, Path] = {}
-    for folder in search_folders():
-        for path in sorted(folder.glob("*.yaml")):
-            paths.setdefault(path.stem, path)
-    return [_summary(name, paths[name]) for name in sorted(paths)]
+    return [_summary(name, path) for name, path in sorted(_by_name().items())]
 
 
 def find_space(source: str | Path) -> Path:
@@ -53,7 +49,7 @@ def find_space(source: str | Path) -> Path:
     """
     if isinstance(source, Path) or re.search(r"[/\\]", source) or source.endswith(_SUFFIXES):
         return Path(source)
-    names = {path.stem: path for folder in reversed(search_folders()) for path in folder.glob("*.yaml")}
+    names = _by_name()
     if source not in names:
         mend = did_you_mean(source, names)
         raise SpaceError(f"unknown search space '{source}'; {mend} (a file of your own is named by its path)")
@@ -72,6 +68,11 @@ def search_folders() -> list[Path]:
     schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
     folders += [Path(sysconfig.get_path("data", scheme), "share", "nas-attn", FOLDER) for scheme in schemes]
     return [folder for folder in folders if os.path.isdir(folder)]  # no error where one is closed
+
+
+def _by_name() -> dict[str, Path]:
+    """The nearest file of each name."""
+    return {path.stem: path for folder in reversed(search_folders()) for path in folder.glob("*.yaml")}
 
 
 def _summary(name: str, path: Path) -> SpaceSummary:

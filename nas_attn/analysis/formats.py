@@ -5,37 +5,39 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from nas_attn.analysis.result import RankedPlacement, Ranking
+from nas_attn.latencies import Latency
 
-COLUMNS = (
-    "rank",
-    "placement_id",
-    "placement",
-    "iou_mean",
-    "iou_ci_low",
-    "iou_ci_high",
-    "iou_expected",
-    "gain",
-    "delta_iou_mean",
-    "delta_ci_low",
-    "delta_ci_high",
-    "tested",
-    "better_than_plain",
-    "n_seeds",
-    "n_collapsed",
-    "n_runs",
-    "macs",
-    "parameters",
-    "latency_ms",
-    "latency_ratio",
-    "batch_latency_ratio",
-    "on_front",
-    "is_control",
-    "front_probability",
-)
+COLUMNS: Mapping[str, Callable[[RankedPlacement, Ranking], object]] = {
+    "rank": lambda row, _: row.rank,
+    "placement_id": lambda row, _: row.placement.id,
+    "placement": lambda row, _: row.placement.to_dict(),
+    "iou_mean": lambda row, _: row.iou_mean,
+    "iou_ci_low": lambda row, _: row.iou_interval and row.iou_interval.low,
+    "iou_ci_high": lambda row, _: row.iou_interval and row.iou_interval.high,
+    "iou_expected": lambda row, _: row.iou_expected,
+    "gain": lambda row, _: row.gain,
+    "delta_iou_mean": lambda row, _: row.delta,
+    "delta_ci_low": lambda row, _: row.delta_interval and row.delta_interval.low,
+    "delta_ci_high": lambda row, _: row.delta_interval and row.delta_interval.high,
+    "tested": lambda row, _: row.tested,
+    "better_than_plain": lambda row, _: str(row.better_than_plain),
+    "n_seeds": lambda row, _: row.n_seeds,
+    "n_collapsed": lambda row, _: row.n_collapsed,
+    "n_runs": lambda row, _: row.n_runs,
+    "macs": lambda row, _: row.cost.macs,
+    "parameters": lambda row, _: row.cost.parameters,
+    "latency_ms": lambda row, _: row.cost.latency_ms,
+    "latency_ratio": lambda row, ranking: _ratio(ranking.latency_of(row)),
+    "batch_latency_ratio": lambda row, ranking: _ratio(ranking.batch_latency_of(row)),
+    "on_front": lambda row, _: row.on_front,
+    "is_control": lambda row, _: row.control is not None,
+    "front_probability": lambda row, _: row.front_probability,
+}
+"""What each column tells; ratios of latencies are of what was timed together with the baseline."""
 COSTS_OF_A_ROW = ("macs", "parameters", "latency_ms", "latency_ratio", "batch_latency_ratio")
 """Of these columns those that tell what a placement costs."""
 
@@ -70,8 +72,7 @@ def cost_values(row: RankedPlacement | None, ranking: Ranking) -> dict[str, obje
         row: of the ranking; None where there is no such row.
         ranking: to which it belongs.
     """
-    values = {} if row is None else _row(row, ranking)
-    return {name: values.get(name) for name in COSTS_OF_A_ROW}
+    return {name: None if row is None else COLUMNS[name](row, ranking) for name in COSTS_OF_A_ROW}
 
 
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
@@ -85,46 +86,18 @@ def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in ranking.rows[:top]:
-        values = dict(zip(COLUMNS, _values(row, ranking), strict=True)) | {"placement": str(row.placement)}
+        values = _row(row, ranking) | {"placement": str(row.placement)}
         writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values.values()])
     return file.getvalue()
 
 
 def _row(row: RankedPlacement, ranking: Ranking) -> dict[str, object]:
-    return dict(zip(COLUMNS, _values(row, ranking), strict=True))
+    return {name: value(row, ranking) for name, value in COLUMNS.items()}
+
+
+def _ratio(latency: Latency | None) -> float | None:
+    return None if latency is None else latency.ratio
 
 
 def _of_classes(ious: Mapping[str, float | None] | None) -> dict[str, object]:
     return {} if ious is None else {"iou_per_class": dict(ious)}
-
-
-def _values(row: RankedPlacement, ranking: Ranking) -> tuple[object, ...]:
-    """In the order of ``COLUMNS``; ratios of latencies are of what was timed together with the baseline."""
-    iou, delta = row.iou_interval, row.delta_interval
-    single, batched = ranking.latency_of(row), ranking.batch_latency_of(row)
-    return (
-        row.rank,
-        row.placement.id,
-        row.placement.to_dict(),
-        row.iou_mean,
-        iou and iou.low,
-        iou and iou.high,
-        row.iou_expected,
-        row.gain,
-        row.delta,
-        delta and delta.low,
-        delta and delta.high,
-        row.tested,
-        str(row.better_than_plain),
-        row.n_seeds,
-        row.n_collapsed,
-        row.n_runs,
-        row.cost.macs,
-        row.cost.parameters,
-        row.cost.latency_ms,
-        single and single.ratio,
-        batched and batched.ratio,
-        row.on_front,
-        row.control is not None,
-        row.front_probability,
-    )

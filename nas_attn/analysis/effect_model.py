@@ -154,6 +154,17 @@ class Runs:
     rungs: Numbers
     scores: Array
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Runs) and self._bytes == other._bytes
+
+    def __hash__(self) -> int:
+        return hash(self._bytes)
+
+    @cached_property
+    def _bytes(self) -> tuple[object, ...]:
+        """By which equal runs are found again in a cache."""
+        return self.codes.shape, *(getattr(self, field.name).tobytes() for field in fields(self))
+
     def first(self, number: int) -> Runs:
         """The earliest of the runs."""
         return Runs(*(getattr(self, field.name)[:number] for field in fields(self)))
@@ -161,6 +172,11 @@ class Runs:
     def without(self, number: int) -> Runs:
         """All but the earliest."""
         return Runs(*(getattr(self, field.name)[number:] for field in fields(self)))
+
+    @property
+    def unscored(self) -> Runs:
+        """The same with a score of 0 each."""
+        return replace(self, scores=np.zeros(len(self.scores)))
 
     def holds(self, choices: Sequence[Choice]) -> Array:
         """Which runs hold which attentions at their locations, (n, p) of 0 and 1."""

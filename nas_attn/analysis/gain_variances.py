@@ -48,29 +48,12 @@ class GainVariances:
             n_short: how many rungs there are below the top; the usual values of those that have no runs.
             prior: of the variances.
         """
-        first = runs.first(MOST_FOR_VARIANCES)
         counted = tuple((run, held.tobytes()) for run, held in influences.items() if run < MOST_FOR_VARIANCES)
-        parts = (first.codes, first.seeds, first.rungs, first.scores)
-        return _likely(*(part.tobytes() for part in parts), runs.n_locations, n_short, prior, counted)
+        return _likely(runs.first(MOST_FOR_VARIANCES), counted, n_short, prior)
 
 
 @lru_cache(maxsize=8)
-def _likely(
-    codes: bytes,
-    seeds: bytes,
-    rungs: bytes,
-    scores: bytes,
-    n_locations: int,
-    n_short: int,
-    prior: Prior,
-    counted: tuple[tuple[int, bytes], ...],
-) -> GainVariances:
-    runs = Runs(
-        np.frombuffer(codes, dtype=np.int64).reshape(-1, n_locations),
-        np.frombuffer(seeds, dtype=np.int64),
-        np.frombuffer(rungs, dtype=np.int64),
-        np.frombuffer(scores),
-    )
+def _likely(runs: Runs, counted: tuple[tuple[int, bytes], ...], n_short: int, prior: Prior) -> GainVariances:
     kernels = Kernels.of(runs)
     by_images = _by_images(kernels, {run: np.frombuffer(held) for run, held in counted})
     usual = replace(prior.middle, short=(Short(),) * n_short)

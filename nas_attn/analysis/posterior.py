@@ -32,7 +32,6 @@ from nas_attn.analysis.own_effects import OwnEffects
 
 _BLOCK = 64
 """Runs by which the covariance is factored: those of a full block are not factored again when others follow."""
-_BYTES = np.dtype(np.int64).itemsize
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +78,9 @@ class Posterior:
         """
         likely = GainVariances.of(first, influences, n_short, prior)
         variances = replace(likely.by_runs, location=0.0)
-        prefix = _Prefix.of(runs, choices, variances, likely.by_images)
-        factor, held = _whitened(prefix)
-        start = likely.by_runs.location / runs.n_locations
-        scales = _scales(
-            prefix.first(len(first.scores)), first.scores.tobytes(), prior.own / runs.n_locations, start
-        )
+        factor, held = _whitened(runs.unscored, choices, variances, likely.by_images)
+        expected, start = prior.own / runs.n_locations, likely.by_runs.location / runs.n_locations
+        scales = _scales(first, choices, variances, likely.by_images, expected, start)
         return cls(runs, choices, variances, likely.by_images, scales, factor, held)
 
     @cached_property
@@ -302,70 +298,46 @@ def _by_group(held: Array, groups: Numbers, variance: float | Array, generator: 
     return total
 
 
-@dataclass(frozen=True)
-class _Prefix:
-    """The first of some runs, as bytes that can be looked up."""
-
-    codes: bytes
-    seeds: bytes
-    rungs: bytes
-    n_locations: int
-    choices: tuple[Choice, ...]
-    variances: Variances
-    by_images: Variances
-
-    @classmethod
-    def of(cls, runs: Runs, choices: tuple[Choice, ...], variances: Variances, by_images: Variances) -> _Prefix:
-        """All of the runs."""
-        codes, seeds, rungs = (part.tobytes() for part in (runs.codes, runs.seeds, runs.rungs))
-        return cls(codes, seeds, rungs, runs.n_locations, choices, variances, by_images)
-
-    @property
-    def number(self) -> int:
-        """Of runs."""
-        return len(self.seeds) // _BYTES
-
-    def first(self, number: int) -> _Prefix:
-        """The earliest of them."""
-        end = _BYTES * number
-        codes = self.codes[: end * self.n_locations]
-        return replace(self, codes=codes, seeds=self.seeds[:end], rungs=self.rungs[:end])
-
-    @cached_property
-    def runs(self) -> Runs:
-        """Without their scores."""
-        codes, seeds, rungs = (
-            np.frombuffer(part, dtype=np.int64) for part in (self.codes, self.seeds, self.rungs)
-        )
-        return Runs(codes.reshape(-1, self.n_locations), seeds, rungs, np.zeros(len(seeds)))
-
-
 @lru_cache(maxsize=3)
-def _whitened(prefix: _Prefix) -> tuple[Array, Array]:
+def _whitened(
+    runs: Runs, choices: tuple[Choice, ...], variances: Variances, by_images: Variances
+) -> tuple[Array, Array]:
     """Lower Cholesky factor of the scores' covariance, (n, n), and what choices the runs hold, whitened, (n, p).
 
     Those of all full blocks a search has looked up before; the rows of the others are added.
+
+    Args:
+        runs: unscored.
+        choices: p of them.
+        variances: of all parts but own effects.
+        by_images: what of these the images gave.
     """
-    runs, variances = prefix.runs, prefix.variances
-    n_before = (prefix.number - 1) // _BLOCK * _BLOCK
+    n_before = (len(runs.seeds) - 1) // _BLOCK * _BLOCK
     before, last = runs.first(n_before), runs.without(n_before)
-    shown = variances.gains(last.rungs)[:, None] * last.holds(prefix.choices)
-    covariance = covariance_of(Kernels.of(last), variances, prefix.by_images)
+    shown = variances.gains(last.rungs)[:, None] * last.holds(choices)
+    covariance = covariance_of(Kernels.of(last), variances, by_images)
     if not n_before:
         factor = cholesky(covariance)
         return factor, solve(factor, shown)
-    above, held = _whitened(prefix.first(n_before))
-    across = solve(above, Kernels.of(before, last).covariance(variances, prefix.by_images))
+    above, held = _whitened(before, choices, variances, by_images)
+    across = solve(above, Kernels.of(before, last).covariance(variances, by_images))
     corner = cholesky(covariance - across.T @ across)
     factor = np.block([[above, np.zeros(across.shape)], [across.T, corner]])
     return factor, np.vstack([held, solve(corner, shown - across.T @ held)])
 
 
 @lru_cache(maxsize=8)
-def _scales(prefix: _Prefix, scores: bytes, expected: float, start: float) -> Array:
+def _scales(
+    runs: Runs,
+    choices: tuple[Choice, ...],
+    variances: Variances,
+    by_images: Variances,
+    expected: float,
+    start: float,
+) -> Array:
     """Draws of the variances of the choices' own effects by some runs, (d, p)."""
-    if not prefix.choices:
+    if not choices:
         return np.zeros((0, 0))
-    factor, held = _whitened(prefix)
-    evidence = EffectEvidence(held.T @ held, held.T @ solve(factor, np.frombuffer(scores)))
+    factor, held = _whitened(runs.unscored, choices, variances, by_images)
+    evidence = EffectEvidence(held.T @ held, held.T @ solve(factor, runs.scores))
     return local_scales(evidence, expected, start)

@@ -28,20 +28,7 @@ _MOST = 600.0
 """Logarithm of a weight beyond which no other counts."""
 
 
-@dataclass(frozen=True, eq=False)
-class EffectEvidence:
-    """What runs say of p effects, with the variances of all else given.
-
-    Args:
-        precision: of the effects by the runs alone, X' C^-1 X, (p, p).
-        pull: X' C^-1 y, (p,).
-    """
-
-    precision: Array
-    pull: Array
-
-
-def local_scales(evidence: EffectEvidence, expected: float, start: float, *, sweeps: int = _SWEEPS) -> Array:
+def local_scales(precision: Array, pull: Array, expected: float, start: float, *, sweeps: int = _SWEEPS) -> Array:
     """Draws of the variance of each effect, which is next to nothing, usual or large, (d, p).
 
     Each effect is normal around 0 with the usual variance times one of ``SCALES`` (a mixture of spike and slab:
@@ -50,12 +37,13 @@ def local_scales(evidence: EffectEvidence, expected: float, start: float, *, swe
     out (Gibbs), then the usual variance (Metropolis). Equal evidence gives equal draws.
 
     Args:
-        evidence: of the effects.
+        precision: of the effects by the runs alone, X' C^-1 X with the variances of all else given, (p, p).
+        pull: X' C^-1 y, (p,).
         expected: usual variance to expect of an effect.
         start: where its draws start.
         sweeps: through all effects; the first quarter settles, and of the others every second is kept.
     """
-    chain = _Chain(evidence, expected, start)
+    chain = _Chain(precision, pull, expected, start)
     kept = []
     for sweep in range(sweeps):
         chain.move()
@@ -91,10 +79,10 @@ class _State:
 class _Chain:
     """A Markov chain whose draws in the long run are those of the posterior."""
 
-    def __init__(self, evidence: EffectEvidence, expected: float, start: float) -> None:
-        self._evidence, self._expected = evidence, expected
+    def __init__(self, precision: Array, pull: Array, expected: float, start: float) -> None:
+        self._precision, self._pull, self._expected = precision, pull, expected
         self._generator = np.random.default_rng(0)
-        self._scales: NDArray[np.int64] = np.full(len(evidence.pull), _USUAL)
+        self._scales: NDArray[np.int64] = np.full(len(pull), _USUAL)
         self._shares = (0.2, 0.6, 0.2)
         self._state = self._given(start)
 
@@ -152,11 +140,11 @@ class _Chain:
 
     def _given(self, usual: float) -> _State:
         """The effects given their scales, with the logarithm of the likelihood and the prior of the rest."""
-        evidence, wanted = self._evidence, 1 / (usual * _SCALES[self._scales])
-        precision = evidence.precision.copy()
+        wanted = 1 / (usual * _SCALES[self._scales])
+        precision = self._precision.copy()
         precision.flat[:: len(wanted) + 1] += wanted
         factor, _ = dpotrf(precision.T, lower=1, overwrite_a=1)  # called directly: this runs a thousand times
-        white, _ = dtrtrs(factor, evidence.pull, lower=1)
+        white, _ = dtrtrs(factor, self._pull, lower=1)
         log = float(np.log(wanted).sum() / 2 - np.log(np.diag(factor)).sum() + white @ white / 2)
         return _State(usual, factor, white, log + _log_prior(usual / self._expected))
 

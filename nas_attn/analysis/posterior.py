@@ -27,7 +27,7 @@ from nas_attn.analysis.effect_model import (
 )
 from nas_attn.analysis.gain_variances import GainVariances
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.local_scales import EffectEvidence, local_scales
+from nas_attn.analysis.local_scales import local_scales
 from nas_attn.analysis.own_effects import OwnEffects
 
 _BLOCK = 64
@@ -339,5 +339,4 @@ def _scales(
     if not choices:
         return np.zeros((0, 0))
     factor, held = _whitened(runs.unscored, choices, variances, by_images)
-    evidence = EffectEvidence(held.T @ held, held.T @ solve(factor, runs.scores))
-    return local_scales(evidence, expected, start)
+    return local_scales(held.T @ held, held.T @ solve(factor, runs.scores), expected, start)

@@ -11,7 +11,7 @@ from scipy.special import betaln
 
 from nas_attn.analysis.effect_estimates import added
 from nas_attn.analysis.effect_model import USUAL, Runs, choices_of
-from nas_attn.analysis.local_scales import FALL, RISE, SCALES, SLIGHT, TURN, UNEVEN, EffectEvidence, local_scales
+from nas_attn.analysis.local_scales import FALL, RISE, SCALES, SLIGHT, TURN, UNEVEN, local_scales
 from nas_attn.analysis.own_effects import OwnEffects
 from nas_attn.analysis.posterior import Posterior
 
@@ -22,10 +22,8 @@ HELD = (GENERATOR.random((14, 4)) < 0.5).astype(float)
 HELD[:, 3] = HELD[:, 2]  # of these two only the sum is seen
 HELD[0, 3] = 1 - HELD[0, 2]
 SCORES = HELD @ np.array([2.5, 0.1, 0.0, -1.2]) + GENERATOR.normal(0, 0.7, 14)
-
-
-def evidence() -> EffectEvidence:
-    return EffectEvidence(HELD.T @ HELD / NOISE, HELD.T @ SCORES / NOISE)
+EVIDENCE = HELD.T @ HELD / NOISE, HELD.T @ SCORES / NOISE
+"""Precision and pull."""
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +52,8 @@ def exact() -> dict[str, np.ndarray]:
 
 
 def test_draws_have_the_moments_and_chances_of_all_configurations_together(exact: dict[str, np.ndarray]) -> None:
-    scales = local_scales(evidence(), EXPECTED, EXPECTED, sweeps=6000)
-    own = OwnEffects(scales, evidence().precision, evidence().pull)
+    scales = local_scales(*EVIDENCE, EXPECTED, EXPECTED, sweeps=6000)
+    own = OwnEffects(scales, *EVIDENCE)
     assert own.mean == pytest.approx(exact["mean"], abs=0.03)
     assert np.sqrt(np.diag(own.covariance)) == pytest.approx(exact["sd"], abs=0.03)
     assert (scales[:, 0] > scales[:, 1]).mean() == pytest.approx(exact["larger"], abs=0.04)
@@ -65,7 +63,7 @@ def test_draws_have_the_moments_and_chances_of_all_configurations_together(exact
 
 
 def test_equal_evidence_gives_equal_draws() -> None:
-    one, other = (local_scales(evidence(), EXPECTED, EXPECTED) for _ in range(2))
+    one, other = (local_scales(*EVIDENCE, EXPECTED, EXPECTED) for _ in range(2))
     assert np.array_equal(one, other)
 
 

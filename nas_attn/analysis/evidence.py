@@ -72,56 +72,63 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The comparable runs of a study, weighed. Placements go by their row in ``selected.runs``.
+    """The comparable runs of a study, weighed as far as it is asked.
 
     Args:
-        selected: the runs.
-        plain: row of the plain U-Net; None where it was not run.
-        collapses: which of the runs collapsed.
-        clean: seed to IoU of each row, without these.
-        reported: seed to IoU, of the seeds that may be reported.
-        unstable: rows that scatter far more than the others.
-        noise: pooled over the others.
-        noises: of each row.
+        selected: the runs; placements go by their row in ``selected.runs``.
     """
 
     selected: SelectedRuns
-    plain: int | None
-    collapses: Collapses
-    clean: Sequence[SeedScores]
-    reported: Sequence[SeedScores]
-    unstable: frozenset[int]
-    noise: Noise
-    noises: Sequence[Noise]
 
     @classmethod
     def of(cls, records: Sequence[TrialRecord]) -> Evidence:
         """Weigh the records of a study, in any order."""
-        selected = select_runs(records)
-        runs = selected.runs
-        plain = next((row for row, run in enumerate(runs) if run.is_plain), None)
-        collapses = find_collapses([run.scores for run in runs], plain)
-        clean = [collapses.clean(row, run.scores) for row, run in enumerate(runs)]
-        plain_scores = None if plain is None else clean[plain]
-        reported = [
-            scores if row == plain else reported_scores(scores, run.final, plain_scores)
-            for row, (run, scores) in enumerate(zip(runs, clean, strict=True))
+        return cls(select_runs(records))
+
+    @cached_property
+    def plain(self) -> int | None:
+        """Row of the plain U-Net; None where it was not run."""
+        return next((row for row, run in enumerate(self.selected.runs) if run.is_plain), None)
+
+    @cached_property
+    def collapses(self) -> Collapses:
+        """Which of the runs collapsed."""
+        return find_collapses([run.scores for run in self.selected.runs], self.plain)
+
+    @cached_property
+    def clean(self) -> Sequence[SeedScores]:
+        """Seed to IoU of each row, without collapsed runs."""
+        return [self.collapses.clean(row, run.scores) for row, run in enumerate(self.selected.runs)]
+
+    @cached_property
+    def reported(self) -> Sequence[SeedScores]:
+        """Seed to IoU, of the seeds that may be reported."""
+        return [
+            scores if row == self.plain else reported_scores(scores, run.final, self._plain_scores)
+            for row, (run, scores) in enumerate(zip(self.selected.runs, self.clean, strict=True))
         ]
-        unstable = unstable_rows(reported)
-        noise = pooled_noise([scores for row, scores in enumerate(reported) if row not in unstable])
-        return cls(
-            selected=selected,
-            plain=plain,
-            collapses=collapses,
-            clean=clean,
-            reported=reported,
-            unstable=unstable,
-            noise=noise,
-            noises=[
-                own_noise(scores, plain_scores, noise) if row in unstable else noise
-                for row, scores in enumerate(reported)
-            ],
-        )
+
+    @cached_property
+    def unstable(self) -> frozenset[int]:
+        """Rows that scatter far more than the others."""
+        return unstable_rows(self.reported)
+
+    @cached_property
+    def noise(self) -> Noise:
+        """Pooled over the rows that are not unstable."""
+        return pooled_noise([scores for row, scores in enumerate(self.reported) if row not in self.unstable])
+
+    @cached_property
+    def noises(self) -> Sequence[Noise]:
+        """Of each row."""
+        return [
+            own_noise(scores, self._plain_scores, self.noise) if row in self.unstable else self.noise
+            for row, scores in enumerate(self.reported)
+        ]
+
+    @property
+    def _plain_scores(self) -> SeedScores | None:
+        return None if self.plain is None else self.clean[self.plain]
 
     @cached_property
     def gains(self) -> Gains:
@@ -136,19 +143,17 @@ class Evidence:
     @cached_property
     def tested(self) -> tuple[int, ...]:
         """Rows with attention that share at least two reported seeds with the plain U-Net: what can be claimed."""
-        if self.plain is None:
+        if (plain := self._plain_scores) is None:
             return ()
-        plain = self.clean[self.plain]
         rows = (row for row in range(len(self.reported)) if row != self.plain)
         return tuple(row for row in rows if len(self.reported[row].keys() & plain.keys()) >= LEAST_SEEDS)
 
     @cached_property
     def shared_ratio(self) -> float:
         """By how much more than two runs' variance a difference to the plain U-Net varies, over one run's."""
-        if self.plain is None or self.noise.pair is None:
+        if (plain := self._plain_scores) is None or self.noise.pair is None:
             return 0.0
-        table = [self.reported[row] for row in self.tested]
-        return shared_ratio(table, self.clean[self.plain], self.noise.pair.sd**2 / 2)
+        return shared_ratio([self.reported[row] for row in self.tested], plain, self.noise.pair.sd**2 / 2)
 
     @cached_property
     def influences(self) -> Sequence[Influences]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nas_attn.analysis.additive import SeedScores
-from nas_attn.analysis.collapse import find_collapses
 from nas_attn.analysis.effect_model import USUAL
+from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.gains import Gains, gains_of
-from nas_attn.analysis.images import influences
-from nas_attn.analysis.runs import comparable_iou, select_runs
+from nas_attn.analysis.runs import comparable_iou
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
@@ -37,17 +35,15 @@ def study_gains(
         others: placements that are only predicted.
     """
     top = [record for record in records if not ladder or record.budget == ladder[-1]]
-    selected = select_runs(top).runs
-    plain = next((row for row, run in enumerate(selected) if run.is_plain), None)
-    collapses = find_collapses([run.scores for run in selected], plain)
-    tables = {run.placement: collapses.clean(row, run.scores) for row, run in enumerate(selected)}
+    evidence = Evidence.of(top)
+    tables = {run.placement: scores for run, scores in zip(evidence.selected.runs, evidence.clean, strict=True)}
     short = [_table(record for record in records if record.budget == budget) for budget in reversed(ladder[:-1])]
     failed = _failed(top) if with_failed else {}
     rows = dict.fromkeys([*tables, *failed, *(placement for table in short for placement in table), *others])
     found = gains_of(
         list(rows),
         [{**failed.get(placement, {}), **tables.get(placement, {})} for placement in rows],
-        [*influences([run.counts for run in selected]), *({} for _ in range(len(rows) - len(selected)))],
+        [*evidence.influences, *({} for _ in range(len(rows) - len(tables)))],
         [[table.get(placement, {}) for placement in rows] for table in short],
         prior=USUAL,
     )
@@ -63,9 +59,9 @@ def _table(records: Iterable[TrialRecord]) -> dict[Placement, dict[int, float]]:
     return found
 
 
-def _failed(records: Iterable[TrialRecord]) -> dict[Placement, SeedScores]:
-    found: dict[Placement, SeedScores] = {}
+def _failed(records: Iterable[TrialRecord]) -> dict[Placement, dict[int, float]]:
+    found: dict[Placement, dict[int, float]] = {}
     for record in sorted(records, key=lambda record: record.number):
         if record.failure is not None:
-            found[record.placement] = {**found.get(record.placement, {}), record.seed: _FAILED}
+            found.setdefault(record.placement, {})[record.seed] = _FAILED
     return found

@@ -14,12 +14,12 @@ from nas_attn.analysis.collapse import Collapses, find_collapses
 from nas_attn.analysis.front import DRAWS, front_probabilities, nearest_to_front
 from nas_attn.analysis.gains import Gains, gains_of
 from nas_attn.analysis.images import (
-    Array,
     ImagePart,
     Influences,
     groups_of_rarest_class,
     image_part,
     influences,
+    paired_influences,
     pooled_repeated,
 )
 from nas_attn.analysis.noise import Noise, PooledSd, pooled_noise
@@ -162,9 +162,15 @@ class Evidence:
 
     @cached_property
     def repeated(self) -> tuple[float, float]:
-        """Variance over images that one run has by itself, and that a pair of runs has."""
+        """Variance over images that one run has by itself, and that a pair of runs has: without the plain U-Net
+        twice that of one."""
         stable = [held for row, held in enumerate(self.influences) if row not in self.unstable]
-        return _repeated(stable, self.influences, self.plain)
+        single = pooled_repeated([list(held.values()) for held in stable])
+        if self.plain is None:
+            return single, 2 * single
+        plain = self.influences[self.plain]
+        pairs = [paired_influences(held, plain, list(held)) for held in stable if held is not plain]
+        return single, pooled_repeated(pairs)
 
     def row_of(self, placement: Placement) -> int | None:
         """The row of a placement; None where it has no comparable run."""
@@ -191,7 +197,7 @@ class Evidence:
         shared = [seed for seed in first if seed in second]
         if not shared:
             return None
-        images = _pairs(self.influences[one], self.influences[other], shared)
+        images = paired_influences(self.influences[one], self.influences[other], shared)
         part = image_part(images, self.repeated[1]) if len(images) == len(shared) else None
         value = mean(first[seed] - second[seed] for seed in shared)
         return estimate_of(value, self._pair_noise(one, other), len(shared), part)
@@ -313,16 +319,3 @@ def estimate_of(value: float, noise: PooledSd | None, n_seeds: int, images: Imag
     freedom = max(least, variance**2 / doubt)
     apart = math.sqrt(variance - seeds)
     return Estimate(value, math.sqrt(variance), freedom, n_seeds, apart, noise.degrees_of_freedom)
-
-
-def _repeated(stable: Sequence[Influences], found: Sequence[Influences], plain: int | None) -> tuple[float, float]:
-    """For single runs and for pairs; without pairs to the plain U-Net twice that of single runs."""
-    single = pooled_repeated([list(held.values()) for held in stable])
-    if plain is None:
-        return single, 2 * single
-    pairs = [_pairs(held, found[plain], list(held)) for held in stable if held is not found[plain]]
-    return single, pooled_repeated(pairs)
-
-
-def _pairs(one: Influences, other: Influences, seeds: Sequence[int]) -> list[Array]:
-    return [one[seed] - other[seed] for seed in seeds if seed in one and seed in other]

@@ -72,6 +72,11 @@ def influences(placements: Sequence[Mapping[int, ImageCounts]]) -> tuple[Influen
     )
 
 
+def paired_influences(one: Influences, other: Influences, seeds: Iterable[int]) -> list[Array]:
+    """What images add to the difference of two runs with one seed, of those seeds with which both were counted."""
+    return [one[seed] - other[seed] for seed in seeds if seed in one and seed in other]
+
+
 @dataclass(frozen=True)
 class ImagePart:
     """The images' part in the variance of a mean over seeds.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nas_attn.analysis.additive import mean, squares
 from nas_attn.analysis.evidence import Estimate, Evidence, estimate_of
-from nas_attn.analysis.images import ImagePart, image_part, pooled_repeated
+from nas_attn.analysis.images import ImagePart, image_part, paired_influences, pooled_repeated
 from nas_attn.analysis.noise import LEAST_FREEDOM, PooledSd
 from nas_attn.analysis.power import ratio_shown, seeds_needed
 
@@ -39,8 +39,7 @@ class Pair:
         seeds = [seed for seed in first if seed in second]
         if not seeds:
             return None
-        held = evidence.influences[one], evidence.influences[other]
-        images = [held[0][seed] - held[1][seed] for seed in seeds if seed in held[0] and seed in held[1]]
+        images = paired_influences(evidence.influences[one], evidence.influences[other], seeds)
         part = image_part(images, pooled_repeated([images])) if len(images) == len(seeds) else None
         return cls([first[seed] for seed in seeds], [second[seed] for seed in seeds], part)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from nas_attn.analysis.noise import Noise
-from nas_attn.analysis.power import POWER, power_beyond
+from nas_attn.analysis.power import POWER, fewest, power_beyond
 from nas_attn.analysis.simultaneous import simultaneous_quantile
 
 FRESH_SEEDS, FINALISTS = 5, 9
@@ -130,14 +130,7 @@ def trials_needed(gain: float, noise: float, share: float, confidence: float) ->
         share: of the trials that the finals get.
         confidence: of the intervals.
     """
-    if FinalsSize.of(_MOST_TRIALS, share).gain_shown(noise, confidence) > gain:
-        return None
-    low, high = 1, _MOST_TRIALS
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = FinalsSize.of(middle, share).gain_shown(noise, confidence) <= gain
-        low, high = (low, middle) if enough else (middle, high)
-    return high
+    return fewest(lambda trials: FinalsSize.of(trials, share).gain_shown(noise, confidence) <= gain, _MOST_TRIALS)
 
 
 def default_worth(noise: Noise, confidence: float = 0.95) -> float:

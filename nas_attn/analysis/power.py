@@ -75,9 +75,19 @@ def seeds_needed(gain: float, error: Callable[[int], tuple[float, float]], confi
         sd, degrees_of_freedom = error(n_seeds)
         return sd == 0 or power(gain / sd, degrees_of_freedom, confidence) >= POWER
 
-    if not enough(MOST_SEEDS):
+    return fewest(enough, MOST_SEEDS)
+
+
+def fewest(enough: Callable[[int], bool], most: int) -> int | None:
+    """The smallest number above 1 that is enough, by bisection; None where not even the largest is.
+
+    Args:
+        enough: whether a number is; where one is, all above it are.
+        most: the largest number.
+    """
+    if not enough(most):
         return None
-    low, high = 1, MOST_SEEDS
+    low, high = 1, most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_attn.analysis.additive import SeedScores
+from nas_attn.analysis.images import Array
 from nas_attn.analysis.student import two_sided_tail
 
 FAR = 6.0
@@ -30,8 +31,6 @@ _ROWS_AT_ONCE = 100
 _NORMAL_PER_MEDIAN = 1.4826
 _NO_FREEDOM = 1e-9
 _LEAST_FREEDOM = 3  # of the others: fewer may agree by chance
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas_attn.analysis.additive import adjusted_mean, seed_effects, squares
+from nas_attn.analysis.images import Array
 from nas_attn.analysis.noise import residual_square
 from nas_attn.analysis.result import Interval
 from nas_attn.analysis.runs import comparable_iou
@@ -191,9 +191,9 @@ def _rows(cells: Cells) -> list[dict[int, float]]:
     return list(rows.values())
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ranks(values: Array) -> Array:
     """Ranks from 1, (n,) -> (n,); equal values share their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
+    ranks: Array = (last - (counts - 1) / 2)[inverse]
     return ranks

@@ -6,15 +6,13 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas_attn.analysis.images import Array
 from nas_attn.analysis.student import two_sided_quantile
 
 _NODES = 64
 _MOST_DEVIATIONS = 8.0
 _BISECTIONS = 40
-
-Array = NDArray[np.float64]
 
 
 @lru_cache(maxsize=256)

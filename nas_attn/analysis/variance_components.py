@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas_attn.analysis.images import Array
 from nas_attn.analysis.student import two_sided_tail
 
 _DRAWS = 20_000
 _CONFIDENCE = 0.95
 _BISECTIONS = 40
 _MOST = 1e6
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas_attn.analysis.effect_model import Codes, Numbers
+from nas_attn.analysis.images import Array
 from nas_attn.analysis.posterior import Drawn
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
 from nas_attn.space import SearchSpace
 from nas_attn.strategy.new_placements import cheapest_placement
 from nas_attn.strategy.question import Question
-
-Codes = NDArray[np.int64]
-"""(n, L): for each placement and location the number of its attention in ``Encoding.specs``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +49,19 @@ class Encoding:
         """Every placement of the space, (size, L)."""
         return _all_codes(self.options)
 
-    def decode(self, codes: NDArray[np.int64]) -> Placement:
+    def decode(self, codes: Numbers) -> Placement:
         """The placement of one row, (L,)."""
         pairs = zip(self.space.choices, codes.tolist(), strict=True)
         return Placement(tuple((location, self.specs[code]) for (location, _), code in pairs))
 
-    def values(self, drawn: Drawn) -> NDArray[np.float64]:
+    def values(self, drawn: Drawn) -> Array:
         """What each choice adds by itself, (L, S)."""
         values = np.zeros((len(self.options), len(self.specs)))
         for (location, code), single in zip(drawn.choices, drawn.singles.tolist(), strict=True):
             values[location, code] = single
         return values
 
-    def costs(self, question: Question) -> NDArray[np.float64]:
+    def costs(self, question: Question) -> Array:
         """What each choice adds to the cost of the cheapest placement, (L, S); infinite where a location does not
         offer it. Costs add up over the locations."""
         base = cheapest_placement(question)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_attn.analysis.images import Array
+
 MOST_POINTS = 20_000
 """A front of more points is thinned out evenly over its costs; only then is it not exact."""
 
@@ -22,11 +24,11 @@ class Front:
     """
 
     codes: NDArray[np.int64]
-    values: NDArray[np.float64]
-    costs: NDArray[np.float64]
+    values: Array
+    costs: Array
 
 
-def exact_front(values: NDArray[np.float64], costs: NDArray[np.float64]) -> Front:
+def exact_front(values: Array, costs: Array) -> Front:
     """All choices of one option per location that are optimal for some cost.
 
     A multiple-choice knapsack for every capacity at once, by dynamic programming: what is beaten among the first
@@ -49,7 +51,7 @@ def exact_front(values: NDArray[np.float64], costs: NDArray[np.float64]) -> Fron
     return Front(codes, value, cost)
 
 
-def undominated(values: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[np.int64]:
+def undominated(values: Array, costs: Array) -> NDArray[np.int64]:
     """Which points no other one beats, by growing cost; of equal ones the first."""
     order = np.lexsort((np.arange(len(values)), -values, costs))
     best_before = np.concatenate([[-np.inf], np.maximum.accumulate(values[order])[:-1]])

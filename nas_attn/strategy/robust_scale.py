@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from nas_attn.analysis.images import Array
 
 _BEND = 2.0
 _LEAST_SPREAD = 1e-6

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nas_attn.analysis.images import Array
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
-from nas_attn.strategy.robust_scale import Array, Bend
+from nas_attn.strategy.robust_scale import Bend
 
 _PRIOR_SLOPE, _PRIOR_SLOPE_SD = 0.5, 0.3
 """Until placements were seen on both rungs half of what tells them apart in short runs is taken to be true."""

@@ -8,13 +8,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from nas_attn.analysis.effect_model import Codes
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.posterior import Posterior
 from nas_attn.models.placement import Placement
 from nas_attn.space import SearchSpace
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.balanced_design import balanced_blocks
-from nas_attn.strategy.encoding import Codes, Encoding
+from nas_attn.strategy.encoding import Encoding
 from nas_attn.strategy.expectation import learned
 from nas_attn.strategy.generators import array_generator, generator
 from nas_attn.strategy.new_placements import LISTABLE, IsNew, affordable, cheapest_placement, nearest_new, newness

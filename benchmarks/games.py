@@ -285,7 +285,7 @@ def _scores(
 ) -> Mapping[Placement, float]:
     """By which each placement is judged."""
     placements = list(dict.fromkeys(run.placement for run in runs))
-    if pooled and (expected := expected_ious(game.space, runs, placements, ladder)):
+    if pooled and (expected := expected_ious(runs, placements, ladder)):
         return expected
     highest = max(run.budget for run in runs)
     judged = known_placements([run for run in runs if run.budget == highest])

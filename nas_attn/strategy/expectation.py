@@ -9,7 +9,6 @@ from nas_attn.analysis.study_gains import study_gains
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
-from nas_attn.space import SearchSpace
 from nas_attn.strategy.question import Question
 
 LEAST_RUNS = 16
@@ -29,7 +28,6 @@ def learned(question: Question) -> tuple[Gains, dict[Placement, int]]:
 
 
 def expected_ious(
-    space: SearchSpace,
     records: Sequence[TrialRecord],
     placements: Sequence[Placement],
     ladder: tuple[Budget, ...] = (),
@@ -39,7 +37,6 @@ def expected_ious(
     It need not be the mean of the placement's own runs: a single one says less of it than all others together.
 
     Args:
-        space: of the study.
         records: finished evaluations, of one budget or of a ladder's.
         placements: which, run or not.
         ladder: budgets of the records, the shortest first; may be left out where they have one only.

@@ -36,7 +36,7 @@ def test_placements_that_never_ran_are_expected_where_their_attentions_put_them(
     task = LookupEvaluator(space, 3, interaction_share=0.0, run_noise=1e-4, seed_noise=0.02)
     draw = random.Random(0)
     tried, new = [space.sample(draw) for _ in range(120)], [space.sample(draw) for _ in range(20)]
-    expected = expected_ious(space, runs(task, tried), new)
+    expected = expected_ious(runs(task, tried), new)
     away = [expected[placement] - task.truth(placement) for placement in new]
     assert max(away) - min(away) < 0.002  # of placements that differ by several points
 
@@ -51,11 +51,11 @@ def test_what_failed_is_expected_to_be_worse_than_its_like(space: SearchSpace) -
         else r
         for r in records
     ]
-    assert expected_ious(space, failed, [bad])[bad] < expected_ious(space, records, [bad])[bad]
+    assert expected_ious(failed, [bad])[bad] < expected_ious(records, [bad])[bad]
 
 
 def test_few_runs_let_nothing_be_expected(space: SearchSpace) -> None:
     draw = random.Random(0)
     records = runs(LookupEvaluator(space), [space.sample(draw) for _ in range(15)])
-    assert expected_ious(space, records, [space.plain]) == {}
-    assert expected_ious(space, (), [space.plain]) == {}
+    assert expected_ious(records, [space.plain]) == {}
+    assert expected_ious((), [space.plain]) == {}

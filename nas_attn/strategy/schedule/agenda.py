@@ -179,7 +179,7 @@ class Agenda:
         return final.next(
             records,
             pending,
-            space=settings.space,
+            plain=settings.space.plain,
             ladder=course.ladder,
             cost=settings.cost,
             n_trials=self._n_finals(course, settings.trials - n_before, records),

@@ -11,7 +11,6 @@ from nas_attn.analysis.detection import FINALISTS, FRESH_SEEDS, default_worth, n
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
-from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.expectation import expected_ious as expected_on_ladder
 
@@ -69,7 +68,7 @@ class Finals:
         records: Sequence[TrialRecord],
         pending: Sequence[TrialRecord],
         *,
-        space: SearchSpace,
+        plain: Placement,
         ladder: tuple[Budget, ...],
         cost: str,
         n_trials: int,
@@ -90,7 +89,7 @@ class Finals:
         Args:
             records: finished trials that may be looked at.
             pending: trials whose results must not be looked at.
-            space: of the study.
+            plain: the plain U-Net.
             ladder: budgets of the search, the shortest first; runs of the last are compared.
             cost: the second objective.
             n_trials: how many trials the finals have in all.
@@ -98,11 +97,11 @@ class Finals:
         """
         screening = [record for record in records if not self.holds(record)]
         runs = [record for record in (*records, *pending) if self.holds(record)]
-        course = _Course.of(records, runs, space.plain, ladder[-1])
+        course = _Course.of(records, runs, plain, ladder[-1])
 
         def chosen(*, contending: bool) -> Placement | None:
             evidence = self.screened([record for record in screening if record.budget == ladder[-1]])
-            following = next(_candidates(evidence, screening, course, ladder, space, cost), None)
+            following = next(_candidates(evidence, screening, course, ladder, cost), None)
             if following is None or not contending or len(course.members) < LEAST_FIELD:
                 return following
             return following if _contends(evidence, following, course.members[0], worth) else None
@@ -119,7 +118,7 @@ class Finals:
         if lacks_members and self.early and have_all_seeds and (member := chosen(contending=False)):
             return self._evaluation(member, ladder[-1], course.seeds[0])
         following = 1 + max((record.seed for record in (*records, *pending)), default=-1)
-        return self._evaluation(space.plain, ladder[-1], following)
+        return self._evaluation(plain, ladder[-1], following)
 
     @property
     def _mark(self) -> list[float | str | None]:
@@ -191,13 +190,12 @@ def _candidates(
     screening: Sequence[TrialRecord],
     course: _Course,
     ladder: tuple[Budget, ...],
-    space: SearchSpace,
     cost: str,
 ) -> Iterator[Placement]:
     """Who may be the next finalist, the best first: by the IoU to expect, and for each third place the best of
     those that no other one beats at its cost."""
     placements = [run.placement for run in evidence.selected.runs]
-    ious = _expected(evidence, placements, screening, ladder, space)
+    ious = _expected(evidence, placements, screening, ladder)
     open_ = [row for row, placement in enumerate(placements) if placement.attended]
     open_ = [row for row in open_ if placements[row] not in course.excluded]
     by_front = len(course.members) % 3 == 2
@@ -221,9 +219,8 @@ def _expected(
     placements: Sequence[Placement],
     records: Sequence[TrialRecord],
     ladder: tuple[Budget, ...],
-    space: SearchSpace,
 ) -> Sequence[float]:
     """The IoU to expect at the top budget; on a ladder its lower rungs tell of it, too."""
     ious = expected_ious(evidence)
-    pooled = expected_on_ladder(space, records, placements, ladder) if len(ladder) > 1 else {}
+    pooled = expected_on_ladder(records, placements, ladder) if len(ladder) > 1 else {}
     return [pooled.get(placement, iou) for placement, iou in zip(placements, ious, strict=True)]

@@ -59,7 +59,9 @@ def following(
     worth: float | None = None,
 ) -> Evaluation:
     asked = Finals(200, early=early)
-    return asked.next(records, pending, space=space, ladder=(BUDGET,), cost="macs", n_trials=n_trials, worth=worth)
+    return asked.next(
+        records, pending, plain=space.plain, ladder=(BUDGET,), cost="macs", n_trials=n_trials, worth=worth
+    )
 
 
 def finals(
@@ -203,7 +205,7 @@ def test_a_study_that_goes_on_further_has_finals_of_its_own(
     further = Finals(300)
     assert Finals(200).begun(records)
     assert not further.begun(records)
-    one = further.next(records, (), space=space, ladder=(BUDGET,), cost="macs", n_trials=50)
+    one = further.next(records, (), plain=space.plain, ladder=(BUDGET,), cost="macs", n_trials=50)
     assert (one.placement, one.seed) == (space.plain, 8)
 
 

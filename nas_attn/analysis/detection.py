@@ -53,21 +53,20 @@ class FinalsSize:
         places = n_places(n_runs)
         return cls(places - 1, n_runs / places, REFERENCES if n_trials >= _LEAST_WITH_REFERENCES else 0)
 
-    def gain_shown(self, noise: float, confidence: float, power: float = POWER) -> float:
+    def gain_shown(self, noise: float, confidence: float) -> float:
         """The smallest true gain of a finalist that is told from none, in units of IoU.
 
         Its interval holds together with those of the other finalists and references, by Dunnett's quantile q with
         the degrees of freedom of them all, m (n - 1) and two for each reference. With the noise sigma of a paired
         difference its mean difference varies by sigma / sqrt(n)::
 
-            gain = (q + z(power)) sigma / sqrt(n)
+            gain = (q + z(POWER)) sigma / sqrt(n)
 
         Args:
             noise: sigma, in units of IoU.
             confidence: of the intervals.
-            power: how often the gain is to be told.
         """
-        return (self._quantile(confidence) + NormalDist().inv_cdf(power)) * noise / math.sqrt(self.seeds)
+        return (self._quantile(confidence) + NormalDist().inv_cdf(POWER)) * noise / math.sqrt(self.seeds)
 
     def detection_rate(self, gain: float, noise: float, confidence: float) -> float:
         """How often a finalist with a true gain is told from none.

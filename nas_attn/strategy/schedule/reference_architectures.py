@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -55,9 +55,9 @@ def control_evaluations(
 
 def _named_placements(space: SearchSpace) -> list[tuple[str, Placement]]:
     specs = dict.fromkeys(spec for _, choices in space.choices for spec in choices if spec != NONE)
-    named = [(f"{spec} everywhere", _fill(space, _always(spec))) for spec in specs]
+    named = [(f"{spec} everywhere", _fill(space, spec)) for spec in specs]
     gate = _common_gate(specs)
-    attention_unet = _fill(space, lambda location: gate if location.stage is Stage.SKIP else None)
+    attention_unet = _fill(space, gate or NONE, (Stage.SKIP,))
     return [*named, (SMP_NAME, _smp(space)), (_attention_unet_name(gate), attention_unet)]
 
 
@@ -104,15 +104,11 @@ def _departures(gate: AttentionSpec) -> list[str]:
     return [text.format(options[name]) for name, text in named.items() if name in options]
 
 
-def _fill(space: SearchSpace, wanted: Callable[[Location], AttentionSpec | None]) -> Placement:
-    """The wanted attention at each location that offers it, none elsewhere."""
+def _fill(space: SearchSpace, spec: AttentionSpec, stages: Container[Stage] = tuple(Stage)) -> Placement:
+    """An attention at each location of some stages that offers it, none elsewhere."""
     return Placement(
         tuple(
-            (location, spec if (spec := wanted(location)) in choices and spec is not None else NONE)
+            (location, spec if location.stage in stages and spec in choices else NONE)
             for location, choices in space.choices
         )
     )
-
-
-def _always(spec: AttentionSpec) -> Callable[[Location], AttentionSpec]:
-    return lambda _: spec

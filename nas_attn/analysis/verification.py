@@ -10,7 +10,7 @@ from enum import StrEnum
 from nas_attn.analysis.additive import mean
 from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.collapse import collapsed_seeds
-from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.evidence import Estimate, Evidence
 from nas_attn.analysis.paired import Pair
 from nas_attn.analysis.result import Interval, Versus
 from nas_attn.budget import Budget
@@ -189,18 +189,22 @@ def verification(
     """
     evidence, word = Evidence.of(records), metric_of(records).word
 
-    def compare(other: Placement) -> Comparison | None:
-        one, two = evidence.row_of(winner), evidence.row_of(other)
-        if one is None or two is None or (estimate := evidence.difference(one, two)) is None:
+    def told(estimate: Estimate | None) -> Comparison | None:
+        if estimate is None:
             return None
         return Comparison(estimate.value, estimate.interval(confidence), estimate.n_seeds, word)
 
-    pair = _pair(evidence, winner, plain)
+    def compare(other: Placement) -> Comparison | None:
+        both = _rows(evidence, winner, other)
+        return told(evidence.difference(*both)) if both else None
+
+    rows = _rows(evidence, winner, plain)
+    pair = Pair.of(evidence, *rows) if rows else None
     judged = {"winner": winner, "plain": plain, **({"control": control[1]} if control else {})}
     return Verification(
         winner=winner,
-        iou=pair.means if pair else _means(evidence, winner, plain),
-        to_plain=_to_plain(pair, confidence, word),
+        iou=pair.means if pair else _means(evidence, rows),
+        to_plain=told(pair.estimate) if pair else None,
         control=control[0] if control else "",
         to_control=compare(control[1]) if control else None,
         modules={place: comparison for place, other in without.items() if (comparison := compare(other))},
@@ -212,7 +216,7 @@ def verification(
         gain_shown=pair.gain_shown(confidence) if pair else None,
         seeds_needed=pair.seeds_needed(expected, confidence) if pair and expected else None,
         collapsed={name: _collapsed_runs(evidence, placement) for name, placement in judged.items()},
-        delta_all=_delta_all(evidence, winner, plain),
+        delta_all=_delta_all(evidence, rows),
     )
 
 
@@ -229,27 +233,20 @@ def lost_seeds(records: Sequence[TrialRecord], winner: Placement, plain: Placeme
     return frozenset(failed.union(_collapsed(evidence, winner), _collapsed(evidence, plain)))
 
 
-def _pair(evidence: Evidence, winner: Placement, plain: Placement) -> Pair | None:
-    one, other = evidence.row_of(winner), evidence.row_of(plain)
-    return None if one is None or other is None else Pair.of(evidence, one, other)
+def _rows(evidence: Evidence, one: Placement, other: Placement) -> tuple[int, int] | None:
+    """Of two placements; None where one of them has no comparable run."""
+    first, second = evidence.row_of(one), evidence.row_of(other)
+    return None if first is None or second is None else (first, second)
 
 
-def _to_plain(pair: Pair | None, confidence: float, word: str) -> Comparison | None:
-    if pair is None:
+def _means(evidence: Evidence, rows: tuple[int, int] | None) -> tuple[float, float] | None:
+    return (evidence.mean(rows[0]).value, evidence.mean(rows[1]).value) if rows else None
+
+
+def _delta_all(evidence: Evidence, rows: tuple[int, int] | None) -> float | None:
+    if rows is None:
         return None
-    return Comparison(pair.estimate.value, pair.estimate.interval(confidence), pair.estimate.n_seeds, word)
-
-
-def _means(evidence: Evidence, winner: Placement, plain: Placement) -> tuple[float, float] | None:
-    one, other = evidence.row_of(winner), evidence.row_of(plain)
-    return None if one is None or other is None else (evidence.mean(one).value, evidence.mean(other).value)
-
-
-def _delta_all(evidence: Evidence, winner: Placement, plain: Placement) -> float | None:
-    one, other = evidence.row_of(winner), evidence.row_of(plain)
-    if one is None or other is None:
-        return None
-    first, second = (evidence.selected.runs[row].scores for row in (one, other))
+    first, second = (evidence.selected.runs[row].scores for row in rows)
     differences = [first[seed] - second[seed] for seed in first if seed in second]
     return mean(differences) if differences else None
 

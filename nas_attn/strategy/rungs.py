@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,59 +55,41 @@ class Relation:
         return self.top.iou(self.slope * float(self.short.scores(np.array([iou]))[0]))
 
 
-@dataclass(frozen=True)
-class Rungs:
-    """The runs of a ladder, made comparable.
+def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tuple[TrialRecord, ...]:
+    """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+
+    What failed on any rung stays failed.
 
     Args:
+        records: of any budgets.
         ladder: budgets, the shortest first.
-        relations: of each budget below the top, to the top.
     """
+    relations = relations_to_top(records, ladder)
+    highest: dict[tuple[Placement, int], TrialRecord] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if record.budget in ladder:
+            held = highest.get((record.placement, record.seed))
+            if held is None or record.budget > held.budget:
+                highest[record.placement, record.seed] = record
+    return tuple(_translated(record, relations.get(record.budget)) for record in highest.values())
 
-    ladder: tuple[Budget, ...]
-    relations: Mapping[Budget, Relation]
 
-    @classmethod
-    def learn(cls, records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> Rungs:
-        """The relations that finished evaluations show.
+def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> dict[Budget, Relation]:
+    """Of each budget below the top, as finished evaluations show them."""
+    top = _cells(records, ladder[-1])
+    found = {}
+    for budget in ladder[:-1]:
+        cells = _cells(records, budget)
+        pairs = [(iou, top[cell]) for cell, iou in cells.items() if cell in top]
+        found[budget] = Relation.learn(np.array(list(cells.values())), np.array(list(top.values())), pairs)
+    return found
 
-        Args:
-            records: of any budgets.
-            ladder: budgets, the shortest first.
-        """
-        cells = {budget: _cells(records, budget) for budget in ladder}
-        top = cells[ladder[-1]]
-        return cls(
-            ladder,
-            {
-                budget: Relation.learn(
-                    np.array(list(cells[budget].values())),
-                    np.array(list(top.values())),
-                    [(iou, top[cell]) for cell, iou in cells[budget].items() if cell in top],
-                )
-                for budget in ladder[:-1]
-            },
-        )
 
-    def at_the_top(self, records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-        """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
-
-        What failed on any rung stays failed.
-        """
-        highest: dict[tuple[Placement, int], TrialRecord] = {}
-        for record in sorted(records, key=lambda record: record.number):
-            if record.budget in self.ladder:
-                held = highest.get((record.placement, record.seed))
-                if held is None or record.budget > held.budget:
-                    highest[record.placement, record.seed] = record
-        return tuple(map(self._translated, highest.values()))
-
-    def _translated(self, record: TrialRecord) -> TrialRecord:
-        relation, outcome = self.relations.get(record.budget), record.outcome
-        if relation is None or outcome is None:
-            return record
-        score = replace(outcome.score, iou=relation.expected(outcome.score.iou))
-        return replace(record, outcome=replace(outcome, score=score))
+def _translated(record: TrialRecord, relation: Relation | None) -> TrialRecord:
+    if relation is None or record.outcome is None:
+        return record
+    score = replace(record.outcome.score, iou=relation.expected(record.outcome.score.iou))
+    return replace(record, outcome=replace(record.outcome, score=score))
 
 
 def _cells(records: Sequence[TrialRecord], budget: Budget) -> dict[tuple[Placement, int], float]:

@@ -17,7 +17,7 @@ from nas_attn.strategy.expectation import learned
 from nas_attn.strategy.generators import array_generator, generator
 from nas_attn.strategy.question import Proposal, Question, Strategy
 from nas_attn.strategy.rung_validation import MOST_TWINS, lowest_rung
-from nas_attn.strategy.rungs import Rungs
+from nas_attn.strategy.rungs import at_the_top
 from nas_attn.strategy.seed_effects import freed
 
 DRAWS = 128
@@ -103,13 +103,12 @@ class _Climb:
         Args:
             lowest: the rung on which new placements begin; what ran on those below it only is new once more.
         """
-        records = freed(self.question.shown)
-        rungs = Rungs.learn(records, self.question.ladder)
+        records = at_the_top(freed(self.question.shown), self.question.ladder)
         known = self.question.known
         if lowest > 0:
             begun = self.question.ladder[lowest:]
             known = {record.placement for record in self.question.shown if record.budget in begun}
-        return replace(self.question, records=rungs.at_the_top(records), known=known)
+        return replace(self.question, records=records, known=known)
 
     def twin(self) -> Step | None:
         """The first rung's run of what has run at the top; None where there are enough."""

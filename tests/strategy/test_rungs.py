@@ -17,7 +17,7 @@ from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy import Proposal, Question, next_step
 from nas_attn.strategy.robust_scale import Bend
-from nas_attn.strategy.rungs import Relation, Rungs
+from nas_attn.strategy.rungs import Relation, at_the_top, relations_to_top
 from nas_attn.strategy.successive_halving import _best_within
 
 SHORT, LONG = Budget(100, 32, 8), Budget(300, 32, 8)
@@ -83,14 +83,13 @@ def test_each_placement_is_told_once_by_its_highest_rung(space: SearchSpace) -> 
         record(2, one, LONG, 0.8),
         record(3, broken, SHORT, None),
     ]
-    rungs = Rungs.learn(records, LADDER)
-    told = {held.placement: held for held in rungs.at_the_top(records)}
+    told = {held.placement: held for held in at_the_top(records, LADDER)}
 
     assert len(told) == 3
     assert told[one] == records[2]
     assert told[broken].outcome is None
     assert told[other].outcome is not None
-    assert told[other].outcome.score.iou == rungs.relations[SHORT].expected(0.6)
+    assert told[other].outcome.score.iou == relations_to_top(records, LADDER)[SHORT].expected(0.6)
 
 
 def question(space: SearchSpace, records: Sequence[TrialRecord], costs: dict[Placement, float]) -> Question:

@@ -141,7 +141,7 @@ def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
     if settings.timeout is not None and pace.expected(records) < settings.trials:
         return f"{duration(needed)}, and until what runs is finished ({each})"
     if agenda.course(records) is None:
-        limit = duration(TimeLimit.of(settings.trials, settings.timeout, settings.parallel).seconds)
+        limit = duration(TimeLimit.of(settings).seconds)
         return f"at least {duration(needed)}, more with each doubling of the steps, at most about {limit} ({each})"
     return f"about {duration(needed)} ({each})"
 

@@ -83,7 +83,7 @@ class FirstLook:
         yield f"Found: trials of {steps} steps; {n_trials} of them take about {duration(seconds)} here."
         if course.settled is not False:
             return
-        limit = TimeLimit.of(self._settings.trials, self._settings.timeout, self._settings.parallel)
+        limit = TimeLimit.of(self._settings)
         longer = duration(2 * seconds * limit.n_trials / n_trials)
         yield (
             f"Differences between placements still change by twice the steps. {limit.n_trials} trials of "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import count, islice, takewhile
 from statistics import fmean
@@ -136,14 +136,7 @@ class Agenda:
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
-        settings = replace(
-            self._settings,
-            trials=plan.trials,
-            parallel=plan.parallel,
-            timeout=plan.timeout,
-            stop=plan.stop,
-            worth=plan.worth,
-        )
+        settings = replace(self._settings, **asdict(plan))
         return self if settings == self._settings else Agenda(settings, self._costs)
 
     def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
@@ -153,29 +146,29 @@ class Agenda:
             records: all trials that may be looked at: finished, numbered from 0 without gaps.
             pending: the trials after them, whose results must not be looked at, finished or not.
         """
-        settings, number = self._settings, len(records) + len(pending)
-        if self.is_over(records, number):
+        settings, begun = self._settings, [*records, *pending]
+        if self.is_over(records, len(begun)):
             return None
-        if (course := self.course([*records, *pending])) is None:
-            return self._probe([*records, *pending])
-        if (opening := self._unopened(course, [*records, *pending])) is not None:
+        if (course := self.course(begun)) is None:
+            return self._probe(begun)
+        if (opening := self._unopened(course, begun)) is not None:
             return opening
         history = self._history_of(course.ladder, self.memory)
         history.follow(records)
         if (common := self._common(course, history, pending)) is not None:
             return common
-        final = Finals(settings.trials, settings.timeout, self._finals_pay(records, number), self._screened)
+        final = Finals(settings.trials, settings.timeout, self._finals_pay(records, len(begun)), self._screened)
         n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
         time_left = settings.timeout is None or self.spent(records, len(pending)) < self._proposal_seconds
         if (
             time_left
             and not final.early
-            and not final.begun((*records, *pending))
+            and not final.begun(begun)
             and n_proposals < self.n_proposals(course)
             and (following := self._screen(course, history, records, pending, n_proposals))
         ):
             return following
-        n_before = sum(not final.holds(record) for record in (*records, *pending))
+        n_before = sum(not final.holds(record) for record in begun)
         return final.next(
             records,
             pending,
@@ -322,7 +315,7 @@ class Agenda:
         plain, *_ = controls
         cheapest = compared_references(controls, settings.budget, self.known_cost)
         references = [control for control in cheapest if control.placement.attended][:N_COMPARED]
-        return Doublings.of(settings, plain, references)
+        return Doublings(settings, plain, references)
 
     def n_controls(self, course: Course) -> int:
         """How many trials are controls."""

@@ -40,17 +40,11 @@ class TimeLimit:
     parallel: int
 
     @classmethod
-    def of(cls, n_trials: int, timeout: float | None, parallel: int) -> TimeLimit:
-        """Of a search.
-
-        Args:
-            n_trials: the most that it may have.
-            timeout: seconds of all its trials; None without a limit.
-            parallel: trials at once.
-        """
-        if timeout is None:
-            return cls(MOST_SECONDS, n_trials, parallel)
-        return cls(timeout, min(n_trials, LEAST_TRIALS), parallel)
+    def of(cls, settings: StudySettings) -> TimeLimit:
+        """Of a search with these settings."""
+        if settings.timeout is None:
+            return cls(MOST_SECONDS, settings.trials, settings.parallel)
+        return cls(settings.timeout, min(settings.trials, LEAST_TRIALS), settings.parallel)
 
     def allows(self, budget: Budget, ended: Sequence[TrialRecord]) -> bool:
         """Whether there is time for the trials of a budget, as fast as others were.
@@ -89,33 +83,14 @@ class Doublings:
     the compared reference architectures, with some seeds each. A tiny study can afford the baseline's curve alone.
 
     Args:
-        first: the budget with which the doubling begins.
+        settings: of the study, with the budget with which the doubling begins.
         plain: the baseline's run with the first seed.
         references: runs of the compared reference architectures with this seed.
-        worth: smallest gain that matters, in units of IoU; None where the noise decides.
-        limit: of the time.
-        n_seeds: with which differences are compared; 0 compares none.
     """
 
-    first: Budget
+    settings: StudySettings
     plain: Evaluation
-    references: tuple[Evaluation, ...]
-    worth: float | None
-    limit: TimeLimit
-    n_seeds: int
-
-    @classmethod
-    def of(cls, settings: StudySettings, plain: Evaluation, references: Sequence[Evaluation]) -> Doublings:
-        """Of a study, with as many seeds as its trials can afford.
-
-        Args:
-            settings: of the study.
-            plain: the baseline's run with the first seed.
-            references: runs of the compared reference architectures with this seed.
-        """
-        limit = TimeLimit.of(settings.trials, settings.timeout, settings.parallel)
-        n_seeds = n_doubled_seeds(settings.trials)
-        return cls(settings.budget, plain, tuple(references), settings.worth, limit, n_seeds)
+    references: Sequence[Evaluation]
 
     def search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
         """How far it has come: a function of the trials that it has asked for, once these have ended.
@@ -124,7 +99,7 @@ class Doublings:
             records: of the study that were begun, in order.
         """
         found, by_key = BudgetSearch(), {run_key(record): record for record in reversed(records)}
-        settled_before = False
+        limit, settled_before = TimeLimit.of(self.settings), False
         for number in range(1, MOST_DOUBLINGS + 1):
             lower, upper = self._level(number - 1), self._level(number)
             if not _ended([self._run(self.plain, one, 0) for one in (lower, upper)], found, by_key):
@@ -136,21 +111,21 @@ class Doublings:
                 quiet, settled = self._judge(lower, [by_key[run_key(one)] for one in found.wanted])
             sure = settled and (quiet or settled_before)
             ended = [by_key[run_key(one)] for one in found.wanted]
-            if sure or number == MOST_DOUBLINGS or not self.limit.allows(upper, ended):
+            if sure or number == MOST_DOUBLINGS or not limit.allows(upper, ended):
                 found.top, found.settled = lower, settled
                 return found
             settled_before = settled
         return found
 
     def _level(self, number: int) -> Budget:
-        return replace(self.first, steps=self.first.steps * 2**number)
+        return replace(self.settings.budget, steps=self.settings.budget.steps * 2**number)
 
     def _run(self, one: Evaluation, budget: Budget, seed: int) -> Evaluation:
         return Evaluation(one.placement, budget, one.seed + seed, Role.CONTROL, one.control, memory=PROBED)
 
     def _runs(self, budget: Budget) -> list[Evaluation]:
-        compared = (self.plain, *self.references)
-        return [self._run(one, budget, seed) for seed in range(self.n_seeds) for one in compared]
+        n_seeds = n_doubled_seeds(self.settings.trials)
+        return [self._run(one, budget, seed) for seed in range(n_seeds) for one in (self.plain, *self.references)]
 
     def _is_unfinished(self, lower: Budget, upper: Budget, by_key: dict[RunKey, TrialRecord]) -> bool:
         """The baseline gains so much that nothing else counts; so it is where it fails."""
@@ -165,7 +140,7 @@ class Doublings:
         pairs = [evidence.noise.pair for evidence in levels]
         quiet = all(pair is not None and pair.sd <= MOST_NOISE for pair in pairs)
         if (doubling := doubling_of(records, lower)) is not None:
-            worth = default_worth(levels[0].noise) if self.worth is None else self.worth
+            worth = default_worth(levels[0].noise) if self.settings.worth is None else self.settings.worth
             return quiet, doubling.is_settled(worth)
         means = [one.mean(one.plain).value if one.plain is not None else 0.0 for one in levels]
         return True, means[1] - means[0] <= LEAST_GAIN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist
@@ -14,9 +14,8 @@ from nas_attn.analysis.additive import adjusted_mean, seed_effects, squares
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.noise import residual_square
 from nas_attn.analysis.result import Interval
-from nas_attn.analysis.runs import comparable_iou
+from nas_attn.analysis.runs import Cells, by_placement, cells_by_budget
 from nas_attn.budget import Budget
-from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 
 LEAST_REPEATS = 3
@@ -25,9 +24,6 @@ LEAST_PLACEMENTS = 4
 """With fewer placements a rank correlation has no interval."""
 WORTHWHILE = 0.5
 """A correlation that is surely below this is of no use: the best of the short runs is hardly that of the long."""
-
-Cells = Mapping[tuple[Placement, int], float]
-"""IoU by placement and seed."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95)
         confidence: of the intervals.
     """
     records = tuple(records)
-    rungs = _cells_by_budget(records)
+    rungs = cells_by_budget(records)
     searched = {record.budget for record in records if record.placement.attended and not record.is_probe}
     rungs = {budget: cells for budget, cells in rungs.items() if budget in searched}
     ladder = sorted(budget for budget, cells in rungs.items() if len({placement for placement, _ in cells}) > 2)
@@ -102,17 +98,8 @@ def compared_rungs(
         upper: the longer one.
         confidence: of the interval.
     """
-    cells = _cells_by_budget(records)
+    cells = cells_by_budget(records)
     return _compare(lower, upper, cells.get(lower, {}), cells.get(upper, {}), confidence)
-
-
-def _cells_by_budget(records: Iterable[TrialRecord]) -> dict[Budget, dict[tuple[Placement, int], float]]:
-    """The first comparable run of each placement and seed."""
-    cells: dict[Budget, dict[tuple[Placement, int], float]] = {}
-    for record in sorted(records, key=lambda record: record.number):
-        if (iou := comparable_iou(record)) is not None:
-            cells.setdefault(record.budget, {}).setdefault((record.placement, record.seed), iou)
-    return cells
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
@@ -169,7 +156,7 @@ def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float 
         levels: of the placements.
         n_seeds: behind each level, on average.
     """
-    residual, degrees_of_freedom = residual_square([row for row in _rows(cells) if len(row) > 1])
+    residual, degrees_of_freedom = residual_square([row for row in by_placement(cells).values() if len(row) > 1])
     variance = squares(levels) / (len(levels) - 1)
     if degrees_of_freedom < LEAST_REPEATS or variance == 0:
         return None
@@ -178,17 +165,9 @@ def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float 
 
 def _levels(cells: Cells) -> tuple[float, ...]:
     """Each placement's mean over its seeds, freed of the seeds' effects."""
-    rows = _rows(cells)
+    rows = list(by_placement(cells).values())
     effects = seed_effects(rows, [len(scores) / (len(scores) + 1.0) for scores in rows])
     return tuple(adjusted_mean(scores, effects) for scores in rows)
-
-
-def _rows(cells: Cells) -> list[dict[int, float]]:
-    """Seed to IoU for each placement, in the order in which the placements come."""
-    rows: dict[Placement, dict[int, float]] = {}
-    for (placement, seed), iou in cells.items():
-        rows.setdefault(placement, {})[seed] = iou
-    return list(rows.values())
 
 
 def _ranks(values: Array) -> Array:

@@ -12,6 +12,9 @@ from nas_attn.counts import ImageCounts
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Role, Score, State, TrialRecord
 
+Cells = Mapping[tuple[Placement, int], float]
+"""IoU by placement and seed."""
+
 
 @dataclass(frozen=True)
 class PlacementRuns:
@@ -144,3 +147,20 @@ def comparable_iou(record: TrialRecord) -> float | None:
         return None
     iou = record.outcome.score.iou
     return iou if math.isfinite(iou) else None
+
+
+def cells_by_budget(records: Iterable[TrialRecord]) -> dict[Budget, dict[tuple[Placement, int], float]]:
+    """IoU of the first comparable run of each placement and seed, by budget."""
+    cells: dict[Budget, dict[tuple[Placement, int], float]] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if (iou := comparable_iou(record)) is not None:
+            cells.setdefault(record.budget, {}).setdefault((record.placement, record.seed), iou)
+    return cells
+
+
+def by_placement(cells: Cells) -> dict[Placement, dict[int, float]]:
+    """Seed to IoU for each placement, in the order in which the placements come."""
+    rows: dict[Placement, dict[int, float]] = {}
+    for (placement, seed), iou in cells.items():
+        rows.setdefault(placement, {})[seed] = iou
+    return rows

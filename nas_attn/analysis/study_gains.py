@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from nas_attn.analysis.effect_model import USUAL
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.gains import Gains, gains_of
-from nas_attn.analysis.runs import comparable_iou
+from nas_attn.analysis.runs import by_placement, cells_by_budget
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
@@ -37,7 +37,8 @@ def study_gains(
     top = [record for record in records if not ladder or record.budget == ladder[-1]]
     evidence = Evidence.of(top)
     tables = {run.placement: scores for run, scores in zip(evidence.selected.runs, evidence.clean, strict=True)}
-    short = [_table(record for record in records if record.budget == budget) for budget in reversed(ladder[:-1])]
+    cells = cells_by_budget(record for record in records if record.budget in ladder[:-1])
+    short = [by_placement(cells.get(budget, {})) for budget in reversed(ladder[:-1])]
     failed = _failed(top) if with_failed else {}
     rows = dict.fromkeys([*tables, *failed, *(placement for table in short for placement in table), *others])
     found = gains_of(
@@ -48,15 +49,6 @@ def study_gains(
         prior=USUAL,
     )
     return found, {placement: row for row, placement in enumerate(rows)}
-
-
-def _table(records: Iterable[TrialRecord]) -> dict[Placement, dict[int, float]]:
-    """The complete runs of one budget; of equal seeds the first."""
-    found: dict[Placement, dict[int, float]] = {}
-    for record in sorted(records, key=lambda record: record.number):
-        if (iou := comparable_iou(record)) is not None:
-            found.setdefault(record.placement, {}).setdefault(record.seed, iou)
-    return found
 
 
 def _failed(records: Iterable[TrialRecord]) -> dict[Placement, dict[int, float]]:

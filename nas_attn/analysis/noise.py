@@ -57,7 +57,7 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
 
     A single score varies with the seed's effect too. Its variance is the mean square within placements; its
     degrees of freedom are few, since an effect that all placements share is seen only once
-    (``two_parts.effective_degrees_of_freedom``).
+    (``variance_components.effective_degrees_of_freedom``).
 
     Args:
         table: seed to IoU for each placement; placements with one seed say nothing here.

@@ -30,7 +30,7 @@ def rank(
     - The order is by the IoU to expect (``gains.gains_of``): one posterior of all runs, less what a placement's
       risk of collapsing costs. What was tested comes before what was only tried.
     - Tested is what shares two seeds with the plain U-Net. Of a finalist only its runs as such are reported
-      (``fresh.reported_scores``): they had no say in its choice.
+      (``selection_bias.reported_scores``): they had no say in its choice.
     - Differences to the plain U-Net are paired: seed by seed, which removes what a seed does to both. Their
       intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``) and what
       finalists share (``shared_luck``), and over images (``evidence``). They hold together for all that was

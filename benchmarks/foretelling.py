@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_attn.analysis.collapse import find_collapses
-from nas_attn.analysis.effect_model import within_groups
 from nas_attn.analysis.runs import select_runs
+from nas_attn.analysis.scores import within_groups
 from nas_attn.analysis.study_gains import study_gains
 from nas_attn.errors import NasAttnError
 from nas_attn.models.placement import Placement

@@ -412,14 +412,6 @@ def _surprise_and_slope(
     return value, np.array([slope(part) for part in parts])
 
 
-def within_groups(values: Array, groups: Numbers) -> Array:
-    """Values less the median of their group, (n,)."""
-    left = values.copy()
-    for group in np.unique(groups):
-        left[groups == group] -= np.median(values[groups == group])
-    return left
-
-
 def cholesky(covariance: Array) -> Array:
     """The lower factor."""
     factor: Array = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_attn.analysis.effect_model import Numbers, within_groups
+from nas_attn.analysis.effect_model import Numbers
 from nas_attn.analysis.images import Array
 
 FAR = 5.0
@@ -95,3 +95,11 @@ def _middle_and_spread(ious: Array, seeds: Numbers) -> tuple[float, float]:
     left = ious - middle if few else within_groups(ious[together], seeds[together])
     low, high = np.quantile(left, (0.25, 0.75))
     return middle, max(float(high - low) / _IQR_PER_SD, _LEAST_SPREAD)
+
+
+def within_groups(values: Array, groups: Numbers) -> Array:
+    """Values less the median of their group, (n,)."""
+    left = values.copy()
+    for group in np.unique(groups):
+        left[groups == group] -= np.median(values[groups == group])
+    return left

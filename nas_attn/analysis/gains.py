@@ -106,16 +106,11 @@ class Gains:
         drawn = self.posterior.draws(number, generator)
         return self.spread * np.array([draw.gains_tried(self.codes[rows]) for draw in drawn])
 
-    def best_gains(self) -> Array:
-        """Draws of the gain of the best placement that could be made of the attentions tried, in units of IoU; one
-        draw of infinity where nothing is known."""
-        if self.posterior is None:
-            return np.array([np.inf])
-        return self.spread * np.concatenate([*best_gains(self.posterior)])
-
     def best_gain(self, share: float, most: float = np.inf) -> float | None:
-        """What a share of these draws does not exceed; None where that is more than ``most``, which a few of the
-        draws tell."""
+        """What a share of the draws of the best gain does not exceed (``attainable.best_gains``), in units of IoU.
+
+        Infinity where nothing is known. None where it is more than ``most``, which a few of the draws tell.
+        """
         if self.posterior is None:
             return None if most < np.inf else np.inf
         found: list[Array] = []

@@ -40,6 +40,11 @@ def learned(placements: list[Placement], n_seeds: int, noise: float, seed: int =
     return gains, gains.posterior
 
 
+def drawn(gains: Gains, known: Posterior) -> np.ndarray:
+    """The best gain, as it is drawn, in units of IoU."""
+    return gains.spread * np.concatenate([*best_gains(known)])
+
+
 def test_drawn_gains_have_the_posteriors_mean_and_spread(everything: list[Placement]) -> None:
     """Drawn by Matheron's rule, part by part; the posterior is solved in closed form."""
     placements = everything[:40]
@@ -76,40 +81,38 @@ def _codes(known: Posterior) -> list[tuple[tuple[int, int], ...]]:
 def test_the_best_that_was_never_tried_is_within_the_bound(everything: list[Placement]) -> None:
     """It needs two attentions that no placement of the study holds together."""
     apart = [one for one in everything if truth(one) < 0.03]
-    gains, _ = learned(apart, 3, 0.004)
-    found = gains.best_gains()
-    low, high = np.quantile(found, (0.025, 0.975))
+    low, high = np.quantile(drawn(*learned(apart, 3, 0.004)), (0.025, 0.975))
     assert low < 0.035 < high
     assert low > max(truth(one) for one in apart)
 
 
 def test_where_nothing_helps_the_bound_falls_with_the_runs(place: Make, everything: list[Placement]) -> None:
     harmless = [one for one in everything if truth(one) == 0]
-    bounds = [np.quantile(learned(harmless, n_seeds, 0.01)[0].best_gains(), 0.975) for n_seeds in (2, 20)]
+    bounds = [np.quantile(drawn(*learned(harmless, n_seeds, 0.01)), 0.975) for n_seeds in (2, 20)]
     assert bounds[1] < bounds[0] / 1.5
     assert bounds[1] < 0.01
 
 
 def test_equal_runs_give_equal_draws_and_none_give_no_bound(everything: list[Placement]) -> None:
-    gains, _ = learned(everything[:20], 2, 0.01)
-    np.testing.assert_array_equal(gains.best_gains(), gains.best_gains())
-    assert np.isinf(gains_of(everything, [{} for _ in everything]).best_gains()).all()
-    assert gains_of(everything[:1], [{0: 0.7, 1: 0.71}]).best_gains().max() == 0
+    known = learned(everything[:20], 2, 0.01)
+    np.testing.assert_array_equal(drawn(*known), drawn(*known))
+    assert gains_of(everything, [{} for _ in everything]).best_gain(0.0) == np.inf
+    assert gains_of(everything[:1], [{0: 0.7, 1: 0.71}]).best_gain(1.0) == 0
 
 
 def test_a_bound_is_told_up_to_what_is_asked_for(
     everything: list[Placement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few of the draws tell that it lies far beyond."""
-    gains, _ = learned(everything[:20], 2, 0.01)
-    bound = float(np.quantile(gains.best_gains(), 0.99))
+    gains, known = learned(everything[:20], 2, 0.01)
+    bound = float(np.quantile(drawn(gains, known), 0.99))
     assert gains.best_gain(0.99) == gains.best_gain(0.99, bound) == bound
     assert gains.best_gain(0.99, np.nextafter(bound, 0)) is None
 
-    drawn = []
+    asked = []
     whole = attainable._best
-    monkeypatch.setattr(attainable, "_best", lambda some, *others: drawn.append(len(some)) or whole(some, *others))
+    monkeypatch.setattr(attainable, "_best", lambda some, *others: asked.append(len(some)) or whole(some, *others))
     assert gains.best_gain(0.99, bound / 10) is None
-    assert sum(drawn) < DRAWS / 4
+    assert sum(asked) < DRAWS / 4
     nothing = gains_of(everything, [{} for _ in everything])
     assert (nothing.best_gain(0.99), nothing.best_gain(0.99, 1.0)) == (np.inf, None)

@@ -171,8 +171,8 @@ class StudyVerdict:
 
     @property
     def _is_better(self) -> bool:
-        if self.verification is not None:
-            return self.verification.verdict is Verdict.CONFIRMED
+        if self.verified is not None:
+            return self.verified
         return self.row is not None and self.row.better_than_plain is Versus.BETTER
 
 

@@ -181,7 +181,7 @@ class Evidence:
         scores = self.reported[row] or self.selected.runs[row].scores
         held = self.influences[row]
         images = [held[seed] for seed in scores if seed in held]
-        part = image_part(images, self.repeated[0]) if len(images) == len(scores) else None
+        part = image_part(images, len(scores), self.repeated[0])
         return estimate_of(mean(scores.values()), self.noises[row].run, len(scores), part)
 
     def to_plain(self, row: int) -> Estimate | None:
@@ -198,7 +198,7 @@ class Evidence:
         if not shared:
             return None
         images = paired_influences(self.influences[one], self.influences[other], shared)
-        part = image_part(images, self.repeated[1]) if len(images) == len(shared) else None
+        part = image_part(images, len(shared), self.repeated[1])
         value = mean(first[seed] - second[seed] for seed in shared)
         return estimate_of(value, self._pair_noise(one, other), len(shared), part)
 

@@ -92,13 +92,18 @@ class ImagePart:
     groups: int
 
 
-def image_part(runs: Sequence[Array], repeated: float) -> ImagePart:
+def image_part(runs: Sequence[Array], n_seeds: int, repeated: float) -> ImagePart | None:
     """The bootstrap over images, in closed form: what infinitely many draws with replacement converge to.
 
     Args:
-        runs: influences of each run, or of each pair of runs their difference; at least one, each (G,).
+        runs: influences of each run, or of each pair of runs their difference, each (G,).
+        n_seeds: with which there are runs, at least one.
         repeated: ``pooled_repeated`` for one run.
+    Returns:
+        None where the images of a run were not counted.
     """
+    if len(runs) < n_seeds:
+        return None
     groups = len(runs[0])
     mean = np.mean(runs, axis=0)
     return ImagePart(groups / (groups - 1) * float(mean @ mean), repeated / len(runs), groups)

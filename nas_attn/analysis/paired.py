@@ -40,7 +40,7 @@ class Pair:
         if not seeds:
             return None
         images = paired_influences(evidence.influences[one], evidence.influences[other], seeds)
-        part = image_part(images, pooled_repeated([images])) if len(images) == len(seeds) else None
+        part = image_part(images, len(seeds), pooled_repeated([images]))
         return cls([first[seed] for seed in seeds], [second[seed] for seed in seeds], part)
 
     @property

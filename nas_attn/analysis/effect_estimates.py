@@ -11,8 +11,6 @@ from nas_attn.analysis.effect_model import Choice, cholesky, n_pairs, solve
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.posterior import Posterior
 
-Setting = Choice
-"""A location that holds one attention, or with code 0 none, in all placements of an average."""
 Estimate = tuple[float, float]
 """Mean and standard deviation, in units of the posterior."""
 
@@ -26,7 +24,7 @@ def added(posterior: Posterior, choices: Sequence[Choice]) -> list[Estimate]:
         posterior: of all gains.
         choices: attentions of it.
     """
-    covariance, prior = _single(posterior, choices, None)
+    covariance, prior = _single(posterior, choices)
     white = solve(posterior.factor, covariance)
     mine = np.array([[float(one == choice) for choice in choices] for one in posterior.choices])
     reach = mine - posterior.held.T @ white
@@ -62,8 +60,8 @@ def beside(posterior: Posterior, choice: Choice, other: Choice) -> tuple[Estimat
     louder = _Normal.of(posterior, more * (together @ together.T))
     mean_own = dict(zip(posterior.choices, own.tolist(), strict=True))[choice]
     mine = mean_own * posterior.gains[:, None] * posterior.runs.holds([choice])
-    alone, prior = _single(posterior, [choice], (other[0], 0))
-    both, prior_both = _single(posterior, [choice], other)
+    alone, prior = _single(posterior, [choice], [(other[0], 0)])
+    both, prior_both = _single(posterior, [choice], [other])
     return (
         louder.estimates(alone + mine, prior + mean_own)[0],
         louder.estimates(both + mine + more * together, prior_both + mean_own + more)[0],
@@ -103,23 +101,29 @@ def _together(posterior: Posterior, one: Choice, other: Choice) -> Array:
     return together
 
 
-def _single(posterior: Posterior, choices: Sequence[Choice], setting: Setting | None) -> tuple[Array, Array]:
+def _single(posterior: Posterior, choices: Sequence[Choice], fixed: Sequence[Choice] = ()) -> tuple[Array, Array]:
     """Covariance with the scores, (n, m), and prior variance, (m,), of what each of m attentions adds besides its
-    own effect."""
+    own effect.
+
+    Args:
+        posterior: of all gains.
+        choices: the attentions.
+        fixed: what other locations hold in all placements of the average; with code 0 none.
+    """
     runs, pair = posterior.runs, _pair_variance(posterior)
     kind = posterior.variances.kind / runs.n_locations
     numbers = np.bincount([location for location, _ in posterior.choices], minlength=runs.n_locations)
     likely = 1 / (numbers + 1.0)
     evenly = (runs.codes > 0) * likely
-    also = 0.0 if setting is None or setting[1] == 0 else 1.0
-    besides = np.zeros(len(evenly)) if setting is None or not also else runs.holds([setting])[:, 0]
+    others = [choice for choice in fixed if choice[1] > 0]
+    besides = runs.holds(others).sum(1)
     columns, priors = [], []
     for location, code in choices:
         free = np.ones(len(likely), dtype=bool)
-        free[[location] if setting is None else [location, setting[0]]] = False
+        free[[location, *(place for place, _ in fixed)]] = False
         mine = runs.holds([(location, code)])[:, 0]
         columns.append(kind * (runs.codes == code).sum(1) + mine * pair * (evenly[:, free].sum(1) + besides))
-        priors.append(kind + pair * (float((likely[free] * (1 - likely[free])).sum()) + also))
+        priors.append(kind + pair * (float((likely[free] * (1 - likely[free])).sum()) + len(others)))
     return posterior.gains[:, None] * np.stack(columns, axis=1), np.array(priors)
 
 

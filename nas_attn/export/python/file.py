@@ -106,14 +106,17 @@ class Addition:
         ending: from what each definition is called, and from how values are written, to the end of the file.
     """
 
-    wanted: tuple[Definition, ...]
-    imports: tuple[Import, ...]
-    how: str
-    ending: Callable[[Mapping[Definition, str], Writer], str]
+    wanted: tuple[Definition, ...] = ()
+    imports: tuple[Import, ...] = ()
+    how: str = ""
+    ending: Callable[[Mapping[Definition, str], Writer], str] = lambda names, writer: ""
+
+
+_NO_ADDITION = Addition()
 
 
 def python_source(
-    architecture: Architecture, trained: WeightsInfo | None, weights: str, addition: Addition | None = None
+    architecture: Architecture, trained: WeightsInfo | None, weights: str, addition: Addition = _NO_ADDITION
 ) -> str:
     """A Python file that builds the network of an architecture, with nothing but PyTorch, and the library that has
     the network where it is not nas-attn's own.
@@ -125,26 +128,23 @@ def python_source(
         architecture: what to write.
         trained: what is known of its weights; None where there are none.
         weights: name of the file with the weights, for the example in the head.
-        addition: what else the file shall have; None for the network alone.
+        addition: what else the file shall have.
     """
     with constructions() as made:
         network = build_network(architecture.network, architecture.placement)
     theirs = _builder_of(architecture.network)
     if theirs is not None and isinstance(network, AdaptedNetwork):
         made[network.network] = Construction(theirs.function, (), dict(theirs.arguments))
-    elsewhere = {} if theirs is None else {theirs.function: theirs.name.rpartition(".")[2]}
+    elsewhere = {} if theirs is None else {theirs.function: _imported(theirs)}
 
     def name_of(kind: Any) -> str:
-        if kind in elsewhere:
-            return elsewhere[kind]
-        return written_name(kind, names)
+        return elsewhere[kind].name if kind in elsewhere else written_name(kind, names)
 
     writer = Writer(made, name_of)
     kinds = [kind for kind in dict.fromkeys(writer.classes(network)) if kind not in elsewhere]
     hooked = wants_hooks(network)
     wanted = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
-    more = addition.wanted if addition is not None else ()
-    copied = carried([*wanted, _READER, *([_HOOKS] if hooked else []), *more], _TAKEN)
+    copied = carried([*wanted, _READER, *([_HOOKS] if hooked else []), *addition.wanted], _TAKEN)
     names = copied.names
     plain = names[definition_of(type(network))]
     returned = _HOOKED if hooked else plain
@@ -156,19 +156,17 @@ def python_source(
         construction=writer.write(network, "    ", len("    return ")).replace(f"{plain}(", f"{returned}(", 1),
         read=names[_READER],
     )
-    others = imports_of(kinds)
-    if theirs is not None:
-        module, _, name = theirs.name.rpartition(".")
-        others.append(Import(module, name, name))
-    if addition is not None:
-        others += addition.imports
-    imports = import_lines([*_ALWAYS, *others, *copied.imports])
+    imports = import_lines([*_ALWAYS, *imports_of(kinds), *elsewhere.values(), *addition.imports, *copied.imports])
     hooks = names[_HOOKS] if hooked else ""
-    ending = _SUBCLASS.format(network=_HOOKED, hooks=hooks, plain=plain) if hooked else ""
-    if addition is not None:
-        ending += addition.ending(names, writer)
-    head = _head(architecture, trained, weights, hooks, "" if addition is None else addition.how)
-    return f"{head}\n{imports}\n{body}{copied.text}{ending}"
+    subclass = _SUBCLASS.format(network=_HOOKED, hooks=hooks, plain=plain) if hooked else ""
+    needed = "nothing else" if theirs is None else theirs.name.partition(".")[0]
+    head = _head(architecture, trained, weights, needed, hooks, addition.how)
+    return f"{head}\n{imports}\n{body}{copied.text}{subclass}{addition.ending(names, writer)}"
+
+
+def _imported(builder: Builder) -> Import:
+    module, _, name = builder.name.rpartition(".")
+    return Import(module, name, name)
 
 
 def _builder_of(network: Network) -> Builder | None:
@@ -178,10 +176,10 @@ def _builder_of(network: Network) -> Builder | None:
     return FAMILIES[network.asked.family].plan(network.asked, network.in_channels, network.classes)
 
 
-def _head(architecture: Architecture, trained: WeightsInfo | None, weights: str, hooks: str, how: str) -> str:
+def _head(
+    architecture: Architecture, trained: WeightsInfo | None, weights: str, needed: str, hooks: str, how: str
+) -> str:
     network = architecture.network
-    theirs = _builder_of(network)
-    needed = "nothing else" if theirs is None else theirs.name.partition(".")[0]
     taken = f"{input_sentence(architecture, trained)} This file needs PyTorch and {needed}."
     return _HEAD.format(
         title=paragraph(f"{network_name(architecture)}: {describe(architecture.placement)}.", opening='"""'),

@@ -84,7 +84,7 @@ def _write(subject: Subject, name: str, path: Path, image_size: int | None) -> s
     from nas_attn.export.nnunet.write import write_trainers
     from nas_attn.export.onnx_file import write_onnx
     from nas_attn.export.program import write_program
-    from nas_attn.export.script.write import write_script
+    from nas_attn.export.script.file import write_script
     from nas_attn.export.smp import write_smp
 
     if name == "onnx":

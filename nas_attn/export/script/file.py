@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 
 from nas_attn.architecture import Architecture
 from nas_attn.commands import command
@@ -13,6 +14,8 @@ from nas_attn.export.python.definitions import Definition, Import
 from nas_attn.export.python.expression import Writer
 from nas_attn.export.python.file import Addition, python_source
 from nas_attn.export.python.prose import paragraph
+from nas_attn.export.python.write import write_compared
+from nas_attn.export.subject import Subject
 from nas_attn.losses import loss_text
 from nas_attn.models.asked_network import ALL, IMAGENET, NO_WEIGHTS
 from nas_attn.models.described_network import DescribedNetwork
@@ -89,6 +92,17 @@ _FROM_FILE = """\
     print("tensors that fit:", {fit}(network.network, {read}(asked.weights)))
 """
 _FROM_LIBRARY = "    {fit}(network.network, pretrained().state_dict())\n"
+
+
+def write_script(subject: Subject, path: Path) -> str:
+    """Write a script that trains the network of an architecture from its start; its weights are left alone.
+
+    Returns:
+        in words, how the script's network compares with that of nas-attn.
+    Raises:
+        ExportError: the script cannot train it as a search did, or the path cannot be written.
+    """
+    return write_compared(subject, path, script_source(subject.architecture, path.name, subject.longest_side))
 
 
 def script_source(architecture: Architecture, name: str, longest_side: int | None = None) -> str:

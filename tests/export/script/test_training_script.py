@@ -21,9 +21,8 @@ from torch import nn
 from nas_attn.architecture import Architecture, Found
 from nas_attn.budget import Budget
 from nas_attn.errors import ExportError
-from nas_attn.export.script.file import script_source
+from nas_attn.export.script.file import script_source, write_script
 from nas_attn.export.script.loop import class_ious, crops, read_pairs, train
-from nas_attn.export.script.write import write_script
 from nas_attn.export.subject import Subject
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.described_network import DescribedNetwork

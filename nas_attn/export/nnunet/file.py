@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from torch import nn
 
@@ -134,9 +133,9 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
     follows = wants_hooks(nn.ModuleList(modules.values()))
     ours = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
     holders = dict.fromkeys(_holder(spec) for spec in placed.values())
-    copied = carried([*ours, *holders, _ATTEND, *([_FOLLOWING] if follows else [])], _taken(architecture))
+    taken = ("ATTENTION", trainer_name(architecture), BASELINE, "nnUNetTrainer", *_SIZES)
+    copied = carried([*ours, *holders, _ATTEND, *([_FOLLOWING] if follows else [])], taken)
     names = copied.names
-    others = imports_of(kinds)
     table = [_entry(str(at), spec, modules[str(at)], writer, names[_holder(spec)]) for at, spec in placed.items()]
     trainers = _TRAINERS.format(
         trainer=trainer_name(architecture),
@@ -147,15 +146,11 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
     )
     return TrainerSource(
         _head(architecture),
-        (*_ALWAYS, *others, *copied.imports),
+        (*_ALWAYS, *imports_of(kinds), *copied.imports),
         f"{copied.text}\n\nATTENTION = {{\n{''.join(table)}}}\n",
         trainers,
         names[_ATTEND],
     )
-
-
-def _taken(architecture: Architecture) -> tuple[str, ...]:
-    return ("ATTENTION", trainer_name(architecture), BASELINE, "nnUNetTrainer", *_SIZES)
 
 
 def _check(placed: Mapping[Location, AttentionSpec]) -> None:
@@ -164,13 +159,12 @@ def _check(placed: Mapping[Location, AttentionSpec]) -> None:
             "nnunet: this placement has no attention, and the baseline is nnU-Net's own trainer: nnUNetv2_train "
             "DATASET 2d FOLD; --pick first takes the first with attention"
         )
-    problems = []
-    for location, spec in placed.items():
-        kind = KINDS[spec.kind].kind
-        if kind.needs_clip:
-            problems.append(f"{location}: {kind.name} looks at the frames of a clip, and nnU-Net has still images")
-    if problems:
-        raise ExportError([f"nnunet: {problem}" for problem in problems])
+    if problems := [
+        f"nnunet: {location}: {spec.kind} looks at the frames of a clip, and nnU-Net has still images"
+        for location, spec in placed.items()
+        if KINDS[spec.kind].kind.needs_clip
+    ]:
+        raise ExportError(problems)
 
 
 def _some_module(spec: AttentionSpec, location: Location, classes: int) -> nn.Module:
@@ -190,11 +184,8 @@ def _name_sizes(module: nn.Module, made: dict[nn.Module, Construction]) -> None:
     """Write variables for the sizes that only the planned network tells, also of a module within its start."""
     within = [one for one in made[module].args if isinstance(one, nn.Module)]
     for part in (module, *within):
-        made[part] = replace(made[part], options=_named(made[part].options))
-
-
-def _named(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: Name(name) if name in _SIZES else value for name, value in options.items()}
+        sizes = {name: Name(name) for name in made[part].options if name in _SIZES}
+        made[part] = replace(made[part], options=made[part].options | sizes)
 
 
 def _holder(spec: AttentionSpec) -> Definition:

@@ -16,6 +16,7 @@ from nas_attn.record import TrialRecord
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, SHADE, VERMILLION, Chart, Table, figure
 from nas_attn.wording.numbers import counted
 from nas_attn.wording.placements import describe
+from nas_attn.wording.shortened import shortened
 
 _BAND = (10, 90)
 _LETTERS = 40
@@ -92,8 +93,7 @@ def _told(ranking: Ranking) -> list[RankedPlacement]:
 
 
 def _name(row: RankedPlacement) -> str:
-    words = describe(row.placement)
-    short = words if len(words) <= _LETTERS else f"{words[: _LETTERS - 1]}…"
+    short = shortened(describe(row.placement), _LETTERS)
     return short if row.is_plain else f"{row.rank}. {short}"
 
 

@@ -17,6 +17,7 @@ from nas_attn.reporting.page.geometry import (
 )
 from nas_attn.reporting.page.kind_colours import colour_of_kind
 from nas_attn.wording.placements import describe
+from nas_attn.wording.shortened import shortened
 
 _LETTERS = 16
 _FONT = 'font-family="system-ui,sans-serif" text-anchor="middle"'
@@ -158,11 +159,11 @@ def _module(middle: Point, location: Location, spec: AttentionSpec) -> str:
     # Where no arrow leaves the module: from the encoder's they go down, from the decoder's up.
     side = -1 if location.stage is Stage.ENCODER else 1
     beside = Point(middle.x, middle.y + side * (MODULE_HEIGHT // 2 + 7))
-    small = f'<g font-size="9" fill="{_INK}">{_text(beside, _shortened(options, _LETTERS))}</g>'
+    small = f'<g font-size="9" fill="{_INK}">{_text(beside, shortened(options, _LETTERS))}</g>'
     return (
         f"<g><title>{location}: {escape(str(spec))}</title>"
         f'{_box(middle, MODULE_WIDTH, MODULE_HEIGHT, 11)} fill="{colour_of_kind(spec.kind)}"/>'
-        f"{_text(middle, _shortened(spec.kind, 9))}{small if options else ''}</g>"
+        f"{_text(middle, shortened(spec.kind, 9))}{small if options else ''}</g>"
     )
 
 
@@ -174,7 +175,3 @@ def _box(middle: Point, width: int, height: int, radius: int) -> str:
 
 def _text(middle: Point, text: str) -> str:
     return f'<text x="{middle.x}" y="{middle.y}" dy=".35em">{escape(text)}</text>'
-
-
-def _shortened(text: str, letters: int) -> str:
-    return text if len(text) <= letters else f"{text[: letters - 1]}…"

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from nas_attn.analysis import Interval, Versus
 from nas_attn.reporting.page.chart import BLUE, GREY, VERMILLION, figure
+from nas_attn.wording.shortened import shortened
 
 _LETTERS = 44
 _ROW_PIXELS = 30
@@ -49,32 +50,30 @@ def whiskers_figure(whiskers: Sequence[Whisker], x: str) -> go.Figure:
         whiskers: at least one, their names' beginnings all different.
         x: title of the axis, in IoU points.
     """
-    names = [_shortened(one.name) for one in whiskers]
-    named = list(zip(names, whiskers, strict=True))
     traces = [
         _trace(chosen, versus)
         for versus in _LOOKS
-        if (chosen := [(name, one) for name, one in named if one.versus is versus])
+        if (chosen := [one for one in whiskers if one.versus is versus])
     ]
+    names = [shortened(one.name, _LETTERS) for one in whiskers]
     made = figure(traces, x=x, y="", height=120 + _ROW_PIXELS * len(whiskers))
     made.update_yaxes(categoryorder="array", categoryarray=names[::-1], type="category")
     made.update_xaxes(zeroline=True, zerolinewidth=2, rangemode="tozero")
     return made
 
 
-def _trace(named: Sequence[tuple[str, Whisker]], versus: Versus) -> go.Scatter:
+def _trace(whiskers: Sequence[Whisker], versus: Versus) -> go.Scatter:
     colour, symbol = _LOOKS[versus]
-    chosen = [one for _, one in named]
     return go.Scatter(
         name=str(versus),
         mode="markers",
-        x=[100 * one.middle for one in chosen],
-        y=[name for name, _ in named],
+        x=[100 * one.middle for one in whiskers],
+        y=[shortened(one.name, _LETTERS) for one in whiskers],
         marker={"color": colour, "symbol": symbol, "size": 11},
-        error_x=_error_bars(chosen, colour),
-        text=[one.hover for one in chosen],
+        error_x=_error_bars(whiskers, colour),
+        text=[one.hover for one in whiskers],
         hovertemplate="%{text}<extra></extra>",
-        customdata=[one.placement for one in chosen],
+        customdata=[one.placement for one in whiskers],
     )
 
 
@@ -90,7 +89,3 @@ def _error_bars(whiskers: Sequence[Whisker], colour: str) -> dict[str, Any] | No
     above, below = zip(*reaches, strict=True)
     bars = {"array": list(above), "arrayminus": list(below), "symmetric": False}
     return {"type": "data", "color": colour, "thickness": 2, **bars}
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"

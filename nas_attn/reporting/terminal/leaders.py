@@ -12,6 +12,7 @@ from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.models.placement import NONE, Location, Placement, Stage
 from nas_attn.record import TrialRecord
 from nas_attn.wording.rankings import gained, measured
+from nas_attn.wording.shortened import shortened
 
 N_DRAWN = 3
 _NAME = 8
@@ -40,8 +41,7 @@ def draw_placement(placement: Placement) -> list[str]:
     depth = sum(location.stage is Stage.ENCODER for location, _ in placement)
 
     def shown(stage: Stage, level: int = 0) -> str:
-        kind = kinds.get(Location(stage, level), _NOTHING)
-        return kind if len(kind) <= _NAME else kind[: _NAME - 1] + "…"
+        return shortened(kinds.get(Location(stage, level), _NOTHING), _NAME)
 
     lines = [
         f"{level}  {shown(Stage.ENCODER, level):>{_NAME}} ─ {shown(Stage.SKIP, level):^{_NAME}} ─ "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.resources import files
 
 from plotly.offline import get_plotlyjs
@@ -21,13 +21,6 @@ from nas_attn.wording.verdicts import answer_text
 _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-@dataclass(frozen=True)
-class _Parts:
-    title: str
-    sections: tuple[PageSection, ...]
-    facts: str
-
-
 def report_page(facts: StudyFacts) -> str:
     """The whole page, as HTML.
 
@@ -37,27 +30,27 @@ def report_page(facts: StudyFacts) -> str:
     Args:
         facts: of the study.
     """
-    parts = _Parts(f"{facts.study}: where attention belongs", tuple(sections(facts)), _json(_drawings(facts)))
+    title, parts = f"{facts.study}: where attention belongs", list(sections(facts))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{safe(parts.title)}</title><style>{_text('page.css')}</style></head><body>"
-        f'{_header(facts, parts)}<main id="content">{"".join(map(_markup, parts.sections))}</main>'
+        f"<title>{safe(title)}</title><style>{_text('page.css')}</style></head><body>"
+        f'{_header(facts, title, parts)}<main id="content">{"".join(map(_markup, parts))}</main>'
         f'<footer class="soft">Made by nas-attn.</footer>'
-        f'<script type="application/json" id="facts">{parts.facts}</script>'
+        f'<script type="application/json" id="facts">{_json(_drawings(facts))}</script>'
         f"<script>{get_plotlyjs()}</script><script>{_text('page.js')}</script></body></html>\n"
     )
 
 
-def _header(facts: StudyFacts, parts: _Parts) -> str:
-    links = "".join(f'<li><a href="#{part.name}">{safe(part.title)}</a></li>' for part in parts.sections)
+def _header(facts: StudyFacts, title: str, parts: Sequence[PageSection]) -> str:
+    links = "".join(f'<li><a href="#{part.name}">{safe(part.title)}</a></li>' for part in parts)
     remarks = "".join(f'<p class="remark">{safe(remark)}</p>' for remark in facts.remarks)
     said, line = answer_text(facts.verdict), holding_line(facts)
     holding = f"<p>{safe(line)}</p>" if line and line not in said else ""
     return (
         '<a class="skip" href="#content">to the content</a><header><div class="bar">'
-        f'<h1>{safe(parts.title)}</h1><button type="button" id="theme">light or dark</button></div>'
+        f'<h1>{safe(title)}</h1><button type="button" id="theme">light or dark</button></div>'
         f'{answer_box(facts)}<p class="verdict">{safe(said)}</p>{holding}{remarks}'
         f'<nav aria-label="sections"><ul>{links}</ul></nav></header>'
     )

@@ -54,9 +54,7 @@ class Chart:
     table: Table
 
 
-def figure(
-    traces: Sequence[Any], *, x: str, y: str, height: int = 420, left: int = 64, **layout: Any
-) -> go.Figure:
+def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 420, **layout: Any) -> go.Figure:
     """A figure without a ground and a title of its own.
 
     Args:
@@ -64,14 +62,13 @@ def figure(
         x: title of the horizontal axis.
         y: title of the vertical axis.
         height: in pixels.
-        left: margin in pixels.
         layout: whatever else Plotly is to be told.
     """
     made = go.Figure(list(traces))
     made.update_layout(
         template="none",
         height=height,
-        margin={"l": left, "r": 16, "t": 16, "b": 56},
+        margin={"l": 64, "r": 16, "t": 16, "b": 56},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},

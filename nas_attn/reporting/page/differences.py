@@ -13,12 +13,12 @@ from nas_attn.wording.rankings import gained, named
 _MOST = 12
 
 
-def compared_rows(ranking: Ranking, most: int = _MOST) -> tuple[RankedPlacement, ...]:
+def compared_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
     """The first of the ranking and the best controls, as far as they were tested beside the plain U-Net."""
     known = [row for row in ranking.rows if row.tested]
-    leaders = known[:most]
+    leaders = known[:_MOST]
     controls = [row for row in known if row.control is not None and row not in leaders]
-    return (*leaders, *controls[: most // 2])
+    return (*leaders, *controls[: _MOST // 2])
 
 
 def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:

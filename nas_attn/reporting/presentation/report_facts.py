@@ -24,7 +24,7 @@ from nas_attn.metric import MEAN_IOU
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import State, TrialRecord
-from nas_attn.reporting.page import AddedCost, Panels, StudyFacts
+from nas_attn.reporting.page import AddedCost, StudyFacts
 from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
 from nas_attn.study.answer import answer_by, ranking_of
@@ -43,8 +43,6 @@ def report_facts(
     *,
     cost: str | None = None,
     study_file: Path | None = None,
-    panels: Panels | None = None,
-    remarks: Sequence[str] = (),
 ) -> StudyFacts:
     """All that a report says of a study.
 
@@ -52,8 +50,6 @@ def report_facts(
         ledger: of the study.
         cost: second axis of the front; that of the study where left out.
         study_file: that repeats the search; None where it is not known.
-        panels: predictions, where there are some.
-        remarks: what the reader has to know besides.
     Raises:
         StudyError: the study cannot be read.
         UsageError: the cost is unknown.
@@ -62,7 +58,7 @@ def report_facts(
     ranking, verifications = ranking_of(ledger, records, cost), read_verifications(ledger)
     space = study_space(ledger)
     verdict = answer_by(ledger, records, ranking, verifications)
-    budget = ranking.budget or study_budget(ledger)
+    budget = ranking.budget or Budget.from_dict(ledger.identity["budget"])
     curve = verdict.curve or plain_convergence(records, budget, ranking.noise, verdict.worth)
     return StudyFacts(
         study=ledger.name,
@@ -77,8 +73,7 @@ def report_facts(
         data=tuple(_data(ledger)),
         commands=tuple(_commands(ledger.name, study_file)),
         verifications=verifications,
-        panels=panels,
-        remarks=(*_metric(ranking), *remarks),
+        remarks=_metric(ranking),
         classes=tuple(ledger.context.get("classes", ())),
     )
 
@@ -86,11 +81,6 @@ def report_facts(
 def study_space(ledger: Ledger) -> SearchSpace:
     """The search space of a study, as it was resolved."""
     return space_from_dict(ledger.identity["space"], catalogue(), where=f"study '{ledger.name}'")
-
-
-def study_budget(ledger: Ledger) -> Budget:
-    """What every trial that is ranked was meant to get."""
-    return Budget.from_dict(ledger.identity["budget"])
 
 
 def _added_costs(ledger: Ledger) -> tuple[AddedCost, ...]:
@@ -101,11 +91,11 @@ def _added_costs(ledger: Ledger) -> tuple[AddedCost, ...]:
     )
 
 
-def _metric(ranking: Ranking) -> list[str]:
+def _metric(ranking: Ranking) -> tuple[str, ...]:
     """What the reader has to know where the study was not led by mean IoU."""
     if ranking.metric.name == MEAN_IOU:
-        return []
-    return [f"{ranking.metric.heading} on this page is the {ranking.metric.title}. {ranking.metric.definition}."]
+        return ()
+    return (f"{ranking.metric.heading} on this page is the {ranking.metric.title}. {ranking.metric.definition}.",)
 
 
 def _settings(

@@ -6,9 +6,10 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 from nas_attn.analysis import RankedPlacement
@@ -58,17 +59,6 @@ class View:
     facts: StudyFacts
     figures: Mapping[str, str]
     artifacts: Mapping[str, Artifact]
-    _rows: Mapping[Placement, RankedPlacement] = field(init=False, repr=False)
-    _records: Mapping[int, TrialRecord] = field(init=False, repr=False)
-    _placements: Mapping[str, Placement] = field(init=False, repr=False)
-    _standing: Set[int] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        records = self.facts.records
-        object.__setattr__(self, "_rows", {row.placement: row for row in self.facts.ranking.rows})
-        object.__setattr__(self, "_records", {record.number: record for record in records})
-        object.__setattr__(self, "_placements", {record.placement.id: record.placement for record in records})
-        object.__setattr__(self, "_standing", frozenset(_first_runs(self.facts)))
 
     def note(self) -> str:
         """Of the study, in Markdown."""
@@ -101,14 +91,26 @@ class View:
         placement = self._placements.get(placement_id)
         return None if placement is None else unet_image(self.facts.network, placement)
 
+    @cached_property
+    def _rows(self) -> Mapping[Placement, RankedPlacement]:
+        return {row.placement: row for row in self.facts.ranking.rows}
 
-def _first_runs(facts: StudyFacts) -> Iterator[int]:
-    """Number of the first complete run of each placement with the budget that is ranked."""
-    first: dict[Placement, int] = {}
-    for record in facts.records:
-        if record.outcome is not None and record.budget == facts.ranking.budget:
-            first.setdefault(record.placement, record.number)
-    yield from first.values()
+    @cached_property
+    def _records(self) -> Mapping[int, TrialRecord]:
+        return {record.number: record for record in self.facts.records}
+
+    @cached_property
+    def _placements(self) -> Mapping[str, Placement]:
+        return {record.placement.id: record.placement for record in self.facts.records}
+
+    @cached_property
+    def _standing(self) -> Set[int]:
+        """Numbers of the first complete runs of each placement with the budget that is ranked."""
+        first: dict[Placement, int] = {}
+        for record in self.facts.records:
+            if record.outcome is not None and record.budget == self.facts.ranking.budget:
+                first.setdefault(record.placement, record.number)
+        return frozenset(first.values())
 
 
 class Watcher:
@@ -164,11 +166,8 @@ class Watcher:
 
     def _state(self) -> tuple[object, ...]:
         """Equal as long as there is nothing new."""
-        return (*_counts(self._ledger.records()), n_runs(self._ledger), _changed_at(self._folder))
-
-
-def _counts(records: Sequence[TrialRecord]) -> tuple[int, int]:
-    return len(records), n_ended(records)
+        records = self._ledger.records()
+        return len(records), n_ended(records), n_runs(self._ledger), _changed_at(self._folder)
 
 
 def _changed_at(folder: StudyFolder) -> float:

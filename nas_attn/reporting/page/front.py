@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from nas_attn.analysis import RankedPlacement, Ranking, cost_of, pareto_front
 from nas_attn.metric import Metric
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, VERMILLION, Chart, Table, figure
-from nas_attn.reporting.page.labels import cost, cost_title, delta, hover, iou, milliseconds
+from nas_attn.reporting.page.labels import chance, cost, cost_title, delta, hover, iou, milliseconds
 from nas_attn.wording.rankings import gained, named
 
 MOST_POINTS = 600
@@ -155,15 +155,6 @@ def _height(data: FrontData, row: RankedPlacement) -> float:
     return 100 * (row.iou_expected if row.gain is None or not _has_gains(data) else row.gain)
 
 
-def _is_timed(data: FrontData) -> bool:
-    """Whether the table has a column for the latency beside that of the cost."""
-    return data.cost != "latency" and any(row.cost.latency_ms is not None for row in data.rows)
-
-
-def _latency(data: FrontData, row: RankedPlacement) -> list[str]:
-    return [milliseconds(row.cost.latency_ms)] if _is_timed(data) else []
-
-
 def _line(data: FrontData) -> go.Scatter:
     return go.Scatter(
         name="Pareto front",
@@ -176,6 +167,7 @@ def _line(data: FrontData) -> go.Scatter:
 
 
 def _table(data: FrontData) -> Table:
+    timed = data.cost != "latency" and any(row.cost.latency_ms is not None for row in data.rows)
     rows = [
         (
             str(row.rank),
@@ -185,9 +177,9 @@ def _table(data: FrontData) -> Table:
             delta(row),
             str(row.n_seeds),
             cost(cost_of(row, data.cost)),
-            *_latency(data, row),
+            *([milliseconds(row.cost.latency_ms)] * timed),
             "yes" if row in data.front else "",
-            "-" if row.front_probability is None else f"{row.front_probability:.0%}",
+            chance(row),
         )
         for row in sorted(data.rows, key=lambda row: (row not in data.front, row.rank))
     ]
@@ -199,7 +191,7 @@ def _table(data: FrontData) -> Table:
         "measured x100",
         "seeds",
         data.cost,
-        *(["ms"] * _is_timed(data)),
+        *(["ms"] * timed),
         "on the Pareto front",
         "with a chance of",
     )

@@ -53,6 +53,11 @@ def milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
+def chance(row: RankedPlacement) -> str:
+    """With which a placement is on the Pareto front: ``64%``."""
+    return "-" if row.front_probability is None else f"{row.front_probability:.0%}"
+
+
 def hover(row: RankedPlacement, word: str) -> str:
     """What a chart tells over a placement's mark, in Plotly's few tags.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from nas_attn.analysis import RankedPlacement, Ranking
-from nas_attn.reporting.page.labels import delta, iou
+from nas_attn.reporting.page.labels import chance, delta, iou
 from nas_attn.reporting.page.markup import cell_markup, list_markup
 from nas_attn.wording.costs import BY_TRIALS, latency_text
 from nas_attn.wording.numbers import amount
@@ -71,6 +71,6 @@ def _ranking_row(row: RankedPlacement, ranking: Ranking, *, timed: bool) -> str:
         *([latency_text(row, ranking)] * timed),
         amount(row.cost.macs),
         amount(row.cost.parameters),
-        "-" if row.front_probability is None else f"{row.front_probability:.0%}",
+        chance(row),
     )
     return f"<tr>{''.join(map(cell_markup, cells))}<td>{button}</td></tr>"

@@ -20,7 +20,7 @@ from nas_attn.reporting.page.drawing import draw_unet
 from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.front import front_chart, front_data, timed_front_data
-from nas_attn.reporting.page.labels import cost_title, delta, iou, percent
+from nas_attn.reporting.page.labels import chance, cost_title, delta, iou, percent
 from nas_attn.reporting.page.markup import (
     chart_markup,
     commands_markup,
@@ -58,15 +58,15 @@ def sections(facts: StudyFacts) -> Iterator[PageSection]:
     """All parts for which there are data."""
     parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
         ("winner", "The leading placement", _winner),
-        ("predictions", "Predictions", _predictions),
+        ("predictions", "Predictions", lambda facts: panels_markup(facts.panels) if facts.panels else ""),
         ("holds", "Is the gain confirmed?", _holds),
-        ("differences", "Against the baseline", _charts(_differences_charts)),
+        ("differences", "Against the baseline", lambda facts: _drawn(_differences_charts(facts))),
         ("front", "Gain against cost", _front),
         ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
         ("effects", "What matters where", _effects),
-        ("learning", "Learning curves", _charts(_learning_charts)),
-        ("budget", "Is the budget long enough?", _charts(_budget_charts)),
-        ("costs", "What each place costs", _charts(_costs_charts)),
+        ("learning", "Learning curves", lambda facts: _drawn(_learning_charts(facts))),
+        ("budget", "Is the budget long enough?", lambda facts: _drawn(_budget_charts(facts))),
+        ("costs", "What each place costs", lambda facts: _drawn(_costs_charts(facts))),
         ("failures", "What failed", _failures),
         ("made", "How it was made", _made),
         ("repeat", "How to repeat it", lambda facts: commands_markup(facts.commands)),
@@ -111,9 +111,8 @@ def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]
         (cost_title("latency", facts.network.input_name), latency_text(row, facts.ranking)),
         (cost_title("macs", facts.network.input_name), amount(row.cost.macs) + ratio),
         ("parameters", amount(row.cost.parameters)),
+        ("on the Pareto front with a chance of", chance(row)),
     ]
-    if row.front_probability is not None:
-        found.append(("on the Pareto front with a chance of", f"{row.front_probability:.0%}"))
     return [(name, text) for name, text in found if text != "-"]
 
 
@@ -147,8 +146,7 @@ def _class_table(row: RankedPlacement, facts: StudyFacts) -> str:
 
 
 def _holds(facts: StudyFacts) -> str:
-    charts = "".join(map(chart_markup, _ablation_charts(facts)))
-    return f"{list_markup(holding_lines(facts))}{charts}"
+    return list_markup(holding_lines(facts)) + _drawn(_ablation_charts(facts))
 
 
 def _ablation_charts(facts: StudyFacts) -> Iterator[Chart]:
@@ -158,8 +156,8 @@ def _ablation_charts(facts: StudyFacts) -> Iterator[Chart]:
         yield ablation_chart(found)
 
 
-def _charts(charts: Callable[[StudyFacts], Iterator[Chart]]) -> Callable[[StudyFacts], str]:
-    return lambda facts: "".join(map(chart_markup, charts(facts)))
+def _drawn(charts: Iterator[Chart]) -> str:
+    return "".join(map(chart_markup, charts))
 
 
 def _differences_charts(facts: StudyFacts) -> Iterator[Chart]:
@@ -177,7 +175,7 @@ def _front_charts(facts: StudyFacts) -> Iterator[Chart]:
 
 
 def _front(facts: StudyFacts) -> str:
-    charts = "".join(map(chart_markup, _front_charts(facts)))
+    charts = _drawn(_front_charts(facts))
     return charts and (
         f'{charts}<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
         "<p>Click a mark, or a button of the ranking below, to see its placement drawn here.</p></div>"
@@ -190,7 +188,7 @@ def _effects_charts(facts: StudyFacts) -> Iterator[Chart]:
 
 
 def _effects(facts: StudyFacts) -> str:
-    charts = "".join(map(chart_markup, _effects_charts(facts)))
+    charts = _drawn(_effects_charts(facts))
     if facts.effects is None or not charts:
         return ""
     said = ranking_notes(facts.ranking)
@@ -226,10 +224,6 @@ def _costs_charts(facts: StudyFacts) -> Iterator[Chart]:
     plain = facts.ranking.plain
     if plain is not None and any(cost.spec.kind != "none" for cost in facts.added_costs):
         yield costs_chart(facts.added_costs, plain.cost)
-
-
-def _predictions(facts: StudyFacts) -> str:
-    return panels_markup(facts.panels) if facts.panels else ""
 
 
 def _failures(facts: StudyFacts) -> str:

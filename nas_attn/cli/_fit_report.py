@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_attn.commands import command
+from nas_attn.reporting.terminal.tables import add_numbers
 from nas_attn.wording.numbers import duration
 
 if TYPE_CHECKING:
@@ -73,14 +75,15 @@ def show_result(result: FitResult, output: Path, console: Console) -> None:
     )
     table = Table(title="test IoU x100", title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("class", overflow="fold")
-    table.add_column("architecture", justify="right", no_wrap=True)
+    add_numbers(table, "architecture")
+    ours = [*trained.test_iou_per_class, trained.test_iou]
+    columns: list[Iterable[str]] = [[*result.classes, "mean"], map(_hundredths, ours)]
     if plain is not None:
-        table.add_column("baseline", justify="right", no_wrap=True)
-        table.add_column("difference", justify="right", no_wrap=True)
-    rows = [*zip(result.classes, trained.test_iou_per_class, strict=True), ("mean", trained.test_iou)]
-    others = [] if plain is None else [*plain.test_iou_per_class, plain.test_iou]
-    for number, (name, iou) in enumerate(rows):
-        table.add_row(name, _hundredths(iou), *_compared(iou, others[number : number + 1]))
+        add_numbers(table, "baseline", "difference")
+        theirs = [*plain.test_iou_per_class, plain.test_iou]
+        columns += [map(_hundredths, theirs), map(_difference, ours, theirs)]
+    for row in zip(*columns, strict=True):
+        table.add_row(*row)
     console.print(table)
     if plain is not None:
         console.print(_caution(result.seed))
@@ -100,13 +103,5 @@ def _hundredths(iou: float | None) -> str:
     return "not in the masks" if iou is None else f"{100 * iou:.2f}"
 
 
-def _compared(iou: float | None, others: list[float | None]) -> list[str]:
-    """The cells of the plain U-Net and of the difference; none without it."""
-    return [
-        cell
-        for other in others
-        for cell in (
-            _hundredths(other),
-            "" if iou is None or other is None else f"{100 * (iou - other):+.2f}",
-        )
-    ]
+def _difference(iou: float | None, other: float | None) -> str:
+    return "" if iou is None or other is None else f"{100 * (iou - other):+.2f}"

@@ -17,6 +17,7 @@ from nas_attn.analysis import COSTS, RankedPlacement, Ranking, rank
 from nas_attn.cli._console import Harmless
 from nas_attn.record import Role, State, TrialRecord, n_ended
 from nas_attn.reporting.progress.pace import Pace
+from nas_attn.reporting.terminal.tables import add_numbers
 from nas_attn.step_count import StepCount
 from nas_attn.wording.numbers import amount, duration
 from nas_attn.wording.placements import describe
@@ -183,8 +184,7 @@ def _front(ranking: Ranking) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     # Only the first column may shrink: it is shortened, and the numbers stay whole.
     table.add_column("front")
-    for title in (f"{ranking.metric.word} x100", "gain", "seeds", ranking.cost):
-        table.add_column(title, justify="right", no_wrap=True)
+    add_numbers(table, f"{ranking.metric.word} x100", "gain", "seeds", ranking.cost)
     front = sorted((row for row in ranking.rows if row.on_front), key=lambda row: row.iou_expected, reverse=True)
     for row in front[:_FRONT_ROWS]:
         gain = "" if row.is_plain else gained(row)

@@ -151,13 +151,14 @@ def _table(network: DescribedNetwork) -> Table:
     from rich.table import Table
 
     from nas_attn.models.catalogue import catalogue
+    from nas_attn.reporting.terminal.tables import add_numbers
 
     table = Table(box=None, pad_edge=False)
-    for title, justify in (("location", "left"), ("C", "right"), ("stride", "right"), ("HxW", "right")):
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # one of rich's words
+    table.add_column("location", no_wrap=True)
+    add_numbers(table, "C", "stride", "HxW")
     table.add_column("place", overflow="fold")
     table.add_column("gating signal", overflow="fold")
-    table.add_column("kinds", justify="right", no_wrap=True)
+    add_numbers(table, "kinds")
     for found, site in zip(network.found, _sites(network), strict=True):
         gate = f"{found.gate} ({found.gate_channels} at 1/{found.gate_stride})" if found.gate else "-"
         sizes = map(str, (found.channels, found.stride, f"{site.height}x{site.width}"))

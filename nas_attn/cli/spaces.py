@@ -23,6 +23,7 @@ from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.document import shown_path
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
+from nas_attn.reporting.terminal.tables import add_numbers
 from nas_attn.space import SearchSpace, list_spaces, read_space
 from nas_attn.space.find import SpaceSummary
 
@@ -147,8 +148,7 @@ def _choices_table(space: SearchSpace, has_signs: bool) -> Table:
     """Locations x kinds; a check mark is the kind with its defaults, other options are written out."""
     table = Table(box=None, pad_edge=False)
     table.add_column("location", no_wrap=True)
-    table.add_column("C", justify="right", no_wrap=True)
-    table.add_column("HxW", justify="right", no_wrap=True)
+    add_numbers(table, "C", "HxW")
     kinds = _kinds_in(space)
     for kind in kinds:
         table.add_column(kind, justify="center")
@@ -194,8 +194,7 @@ def _limit_lines(space: SearchSpace) -> list[str]:
 def _cost_table(found: Extremes) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for title in ("parameters", "x plain", "MACs", "x plain"):
-        table.add_column(title, justify="right", no_wrap=True)
+    add_numbers(table, "parameters", "x plain", "MACs", "x plain")
     table.add_column("attention", overflow="fold")
     rows = {"baseline": found.plain, "cheapest": found.cheapest, "dearest": found.dearest}
     for title, costed in rows.items():

@@ -91,10 +91,9 @@ def _show(found: Sequence[_Study], problems: Sequence[str]) -> None:
 
 def _table(found: Sequence[_Study], *, wide: bool) -> Table:
     """All columns, or those that a narrow terminal has room for."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from nas_attn.reporting.terminal.tables import slim_table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    table = slim_table()
     names = ["study", "space", "data", "strategy", "cost", "trials", "failed", "baseline", "best"]
     names = names if wide else ["study", "data", "trials", "baseline", "best"]
     for name in names:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from nas_attn.analysis.effects import Effect, StudyEffects
 from nas_attn.models.placement import AttentionSpec
+from nas_attn.reporting.terminal.tables import add_numbers, slim_table
 from nas_attn.wording.effects import effect_notes, effect_sentences
 from nas_attn.wording.numbers import points
 
@@ -64,11 +64,10 @@ class _Blocks:
 
 
 def _table(effects: Sequence[Effect]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True, show_edge=False)
+    table = slim_table()
     table.add_column("location", no_wrap=True)
     attentions = sorted({effect.attention for effect in effects}, key=str)
-    for attention in attentions:
-        table.add_column(str(attention), justify="right", no_wrap=True)
+    add_numbers(table, *map(str, attentions))
     cells = {(effect.location, effect.attention): _cell(effect) for effect in effects}
     for location in sorted({effect.location for effect in effects}):
         table.add_row(str(location), *(cells.get((location, attention), Text("-")) for attention in attentions))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from nas_attn.analysis import Ranking
 from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.latencies import Latency, LatencyTable
+from nas_attn.reporting.terminal.tables import add_numbers, slim_table
 from nas_attn.wording.costs import latency_notes
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, named
@@ -22,11 +21,10 @@ def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
         latencies: of the placements.
         ranking: of their study, with these latencies.
     """
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
-    table.add_column("#", justify="right", no_wrap=True)
+    table = slim_table()
+    add_numbers(table, "#")
     table.add_column("placement", overflow="fold")
-    for title in ("gain", "ms", "ratio", f"ms of {latencies.batch}", "ratio", "MACs", "params"):
-        table.add_column(title, justify="right", no_wrap=True)
+    add_numbers(table, "gain", "ms", "ratio", f"ms of {latencies.batch}", "ratio", "MACs", "params")
     for row in ranking.rows:
         single, batched = ranking.latency_of(row), ranking.batch_latency_of(row)
         if single is not None and batched is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from rich.text import Text
 from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
 from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.metric import MEAN_IOU
+from nas_attn.reporting.terminal.tables import add_numbers, slim_table
 from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.costs import BY_TRIALS
 from nas_attn.wording.numbers import amount
@@ -62,10 +62,12 @@ class _Rows:
 def _wide(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     timed = any(row.cost.latency_ms is not None for row in rows)
     remembered = ranking.cost == "memory"
-    table = _empty("id")
+    table = slim_table()
+    add_numbers(table, "#")
+    table.add_column("id", no_wrap=True)
     table.add_column("placement", max_width=_PLACEMENT_WIDTH, overflow="fold")
-    _add_numbers(table, f"{ranking.metric.word} x100", "gain", "measured", "seeds")
-    _add_numbers(table, *[_latency_title(ranking)] * timed, "MACs", "params", *["MiB"] * remembered)
+    add_numbers(table, f"{ranking.metric.word} x100", "gain", "measured", "seeds")
+    add_numbers(table, *[_latency_title(ranking)] * timed, "MACs", "params", *["MiB"] * remembered)
     table.add_column("", no_wrap=True)
     for row in rows:
         *cells, macs, parameters = _cells(row, ranking)
@@ -77,9 +79,10 @@ def _wide(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
 
 def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     """Rank, placement, difference and marks, with the score and the cost in the fewest letters."""
-    table, timed = _empty(), ranking.latencies is not None
+    table, timed = slim_table(), ranking.latencies is not None
+    add_numbers(table, "#")
     table.add_column("placement", overflow="fold")
-    _add_numbers(table, ranking.metric.word, "gain", "measured", *[_latency_title(ranking)] * timed, "MACs")
+    add_numbers(table, ranking.metric.word, "gain", "measured", *[_latency_title(ranking)] * timed, "MACs")
     table.add_column("", no_wrap=True)
     for row in rows:
         rank, _, placement, _, gain, tested, *_ = _cells(row, ranking)
@@ -91,28 +94,15 @@ def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
 
 def _narrowest(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     """Rank, placement, difference and marks alone."""
-    table = _empty()
+    table = slim_table()
+    add_numbers(table, "#")
     table.add_column("placement", overflow="fold")
-    _add_numbers(table, "gain", "measured")
+    add_numbers(table, "gain", "measured")
     table.add_column("", no_wrap=True)
     for row in rows:
         rank, _, placement, _, gain, tested, *_ = _cells(row, ranking)
         table.add_row(rank, placement, gain, tested, _marks(row))
     return table
-
-
-def _empty(*titles: str) -> Table:
-    """Without rows, with a column for the rank and others that are never cut off."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
-    table.add_column("#", justify="right", no_wrap=True)
-    for title in titles:
-        table.add_column(title, no_wrap=True)
-    return table
-
-
-def _add_numbers(table: Table, *titles: str) -> None:
-    for title in titles:
-        table.add_column(title, justify="right", no_wrap=True)
 
 
 def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:

@@ -39,6 +39,7 @@ from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import DataError
+from nas_attn.printable import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,13 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
         DataError: the folder cannot be used; all problems are named together.
     """
     from nas_attn.data import check_folder
+    from nas_attn.data.proposal import propose
 
     side, least = _as_in_a_search(arguments)
     report = check_folder(arguments.folder, longest_side=side, least_side=least)
     if arguments.json:
         say(json.dumps(asdict(report), indent=2, ensure_ascii=False))
         return 0 if report.usable else UNUSABLE_STATUS
-    proposed = None if report.usable else _proposed(arguments.folder, side)
+    proposed = None if report.usable else propose(arguments.folder, side)
     if proposed is not None and arguments.write:
         _write(arguments.folder, proposed)
         report, proposed = check_folder(arguments.folder, longest_side=side, least_side=least), None
@@ -93,22 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _proposed(folder: Path, longest_side: int | None) -> str | None:
-    """The text of a dataset.yaml that would read the folder; None where none was found."""
-    from nas_attn.data.proposal import propose
-
-    return propose(folder, longest_side)
-
-
 def _hints(folder: Path, proposed: str | None) -> list[str]:
     """What to write, in a line; none where nothing is known to help."""
     from nas_attn.data.proposal import added_lines
 
     if proposed is None:
         return []
-    lines = "', '".join(map(_printable, added_lines(folder, proposed)))
+    lines = "', '".join(map(printable, added_lines(folder, proposed)))
     return [
-        f"{_printable(folder / YAML_NAME)} with '{lines}' would read it; "
+        f"{printable(folder / YAML_NAME)} with '{lines}' would read it; "
         f"'{command('data', 'check', folder)} --write' writes that"
     ]
 
@@ -126,8 +121,8 @@ def _write(folder: Path, text: str) -> None:
         with whole_file(path) as part:
             part.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{_printable(path)}: cannot be written: {error.strerror}") from None
-    say(f"{_printable(path)} was written:\n{text}")
+        raise DataError(f"{printable(path)}: cannot be written: {error.strerror}") from None
+    say(f"{printable(path)} was written:\n{text}")
 
 
 def _as_in_a_search(arguments: argparse.Namespace) -> tuple[int | None, LeastSide]:
@@ -152,7 +147,7 @@ def _show(report: FolderReport) -> None:
 
     console = wide_console(soft_wrap=True)
     facts = {
-        "folder": _printable(report.folder),
+        "folder": printable(report.folder),
         "layout": report.layout,
         "declared in": report.declared_in or "nothing declared (no dataset.yaml)",
         "files": ", ".join(f"{count} {ending}" for ending, count in report.endings),
@@ -173,13 +168,14 @@ def _shares(report: FolderReport) -> Table:
     """Share of each class among the labelled pixels, and in how many images it is."""
     from rich.table import Table
 
+    from nas_attn.reporting.terminal.tables import add_numbers
+
     table = Table("class", show_edge=False, pad_edge=False)
     for split in report.splits:
-        table.add_column(split.split, justify="right", no_wrap=True)
-        table.add_column("in images", justify="right", no_wrap=True)
+        add_numbers(table, split.split, "in images")
     for index, name in enumerate(report.classes):
         cells = [(f"{split.class_shares[index]:.2%}", str(split.class_images[index])) for split in report.splits]
-        table.add_row(_printable(name), *(cell for pair in cells for cell in pair))
+        table.add_row(printable(name), *(cell for pair in cells for cell in pair))
     ignored = [(f"{split.ignored_share:.2%}", "") for split in report.splits]
     table.add_row("(ignored)", *(cell for pair in ignored for cell in pair))
     return table
@@ -195,9 +191,3 @@ def _sizes(split: SplitReport) -> str:
     more = sum(count for _, _, count in split.sizes[_SIZES_SHOWN:])
     others = f", {more} of other sizes" if more else ""
     return f"{split.images} images{split.in_clips} (width x height): {shown}{others}"
-
-
-def _printable(name: object) -> str:
-    from nas_attn.data.problem import printable
-
-    return printable(name)

@@ -24,6 +24,7 @@ from nas_attn.cli._output import check_folder
 from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.losses import ASKED
+from nas_attn.wording.numbers import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -154,7 +155,7 @@ def _devices(text: str) -> int | None:
 
 
 def _in_words(dataset: Dataset) -> str:
-    channels = f"{dataset.in_channels} channel{'s' if dataset.in_channels > 1 else ''}"
+    channels = counted(dataset.in_channels, "channel")
     counts = " / ".join(str(len(split)) for split in (dataset.train, dataset.val, dataset.test))
     images = f"{counts} {dataset.units} to train / validate / test"
     return f"{dataset.name}: {images}, {channels}, {len(dataset.classes)} classes"

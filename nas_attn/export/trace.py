@@ -40,16 +40,6 @@ pixel, or one that a module pools into 1 pixel, for a case apart."""
 MAX_REASON = 160
 """Letters of a reason."""
 
-ANY_NUMBER = 2**30
-
-
-def any_number_of_positions(channels: int) -> int:
-    """Attention takes the plain form, whatever the size."""
-    return ANY_NUMBER
-
-
-"""Of positions: more than fit into any memory."""
-
 
 @dataclass(frozen=True)
 class Attempt:
@@ -145,8 +135,6 @@ class Unpadded(nn.Module):
 
     A graph keeps how far an image was continued when it was traced; here none is.
 
-    Args:
-        adapted: whose network.
     Shape: (N, C, H, W) -> (N, K, H, W).
     """
 
@@ -222,6 +210,11 @@ def _general_forms(any_size: bool, in_clips: bool, fixed_groups: bool) -> Iterat
         if fixed_groups:
             patches.enter_context(mock.patch.object(KernelBank, "forward", mixed_afterwards))
         yield
+
+
+def any_number_of_positions(channels: int) -> int:
+    """More than fit into any memory: attention takes the plain form, whatever the size."""
+    return 2**30
 
 
 def mixed_afterwards(bank: KernelBank, x: Tensor, mix: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from nas_attn.training.full.prediction import frames_together
 from nas_attn.training.full.weights import WeightsInfo
 from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.confirmation import looks_sentences
+from nas_attn.wording.numbers import counted
 from nas_attn.wording.verifications import comparison_text
 
 
@@ -58,7 +59,7 @@ def _collapses(verified: Verified) -> tuple[str, ...]:
 def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> str:
     """Which images it takes, and which classes it gives."""
     network = architecture.network
-    channels = f"{network.in_channels} channel{'' if network.in_channels == 1 else 's'}"
+    channels = counted(network.in_channels, "channel")
     bits = "" if trained is None else f" of {trained.bits} bits"
     reduced = (
         ""

@@ -33,11 +33,7 @@ def wide_console(*, soft_wrap: bool = False, quiet: bool = False) -> Console:
 
 @dataclass(frozen=True)
 class Harmless:
-    """The same without control characters; rich's own, for colours and the cursor, stay.
-
-    Args:
-        shown: what rich can render.
-    """
+    """The same without control characters; rich's own, for colours and the cursor, stay."""
 
     shown: RenderableType
 

@@ -32,14 +32,7 @@ _ON_PROOF = "once they are validated"
 
 
 def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> Table:
-    """A search in a dozen lines.
-
-    Args:
-        resolved: the search.
-        agenda: what its trials will be.
-        records: trials that the study has already.
-        pace: how long it will take.
-    """
+    """A search in a dozen lines: what it is, what the study has already, and how long it will take."""
     from nas_attn.study.database.storage import describe_storage
     from nas_attn.study.setup.begin import study_url
 

@@ -16,11 +16,7 @@ _under_way: list[str] = []
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Name a step once it has lasted a while, unless something else was printed meanwhile.
-
-    Args:
-        what: the step does.
-    """
+    """Name a step by what it does, once it has lasted a while, unless something else was printed meanwhile."""
     if not STDERR.isatty():
         yield
         return

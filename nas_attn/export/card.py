@@ -59,9 +59,6 @@ _FILL_IN = (
 def write_card(subject: Subject, path: Path) -> str:
     """Write a model card; what only its author can know is marked FILL IN.
 
-    Args:
-        subject: what to describe.
-        path: of the file.
     Returns:
         in words, how the costs that were counted now compare with those of the search.
     Raises:

@@ -10,12 +10,7 @@ _NO_PLACE = ""
 
 
 def draw_in_letters(network: Network, placement: Placement) -> str:
-    """The network as lines of text, level by level, with each location's attention at its place.
-
-    Args:
-        network: which has the levels.
-        placement: one attention for each of the network's locations.
-    """
+    """The network as lines of text, level by level, with each location's attention at its place."""
     specs = dict(placement)
     cells = [[_cell(specs, Location(stage, level)) for stage in _COLUMNS] for level in range(network.depth)]
     widths = [max(len(str(stage)), *(len(row[column]) for row in cells)) for column, stage in enumerate(_COLUMNS)]

@@ -15,14 +15,7 @@ from nas_attn.wording.verifications import ablation_sentences, verification_sent
 def confirmation_sentences(
     study: str, row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
 ) -> tuple[str, ...]:
-    """The figure to report of a placement, or the command that finds it; nothing of the plain U-Net.
-
-    Args:
-        study: its name.
-        row: the placement.
-        ranking: to which it belongs.
-        verifications: of the study.
-    """
+    """The figure to report of a placement, or the command that finds it; nothing of the plain U-Net."""
     if row.is_plain:
         return ()
     found, verify = verification_of(row, ranking, verifications), _command(study, row, ranking)
@@ -34,14 +27,7 @@ def confirmation_sentences(
 def module_sentences(
     study: str, row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
 ) -> tuple[str, ...]:
-    """What each module of a verified placement adds to it, or the command that finds it out.
-
-    Args:
-        study: its name.
-        row: the placement.
-        ranking: to which it belongs.
-        verifications: of the study.
-    """
+    """What each module of a verified placement adds to it, or the command that finds it out."""
     found = verification_of(row, ranking, verifications)
     if found is None or len(row.placement.attended) < 2:
         return ()
@@ -52,21 +38,12 @@ def module_sentences(
 
 
 def verify_command(study: str, placement: Placement | None = None) -> str:
-    """The command that verifies a placement of a study.
-
-    Args:
-        study: its name.
-        placement: that is verified; None for what is verified without being named.
-    """
+    """The command that verifies a placement of a study; None is what is verified without being named."""
     return command("verify", study, pick=None if placement is None else f"id:{placement.id}")
 
 
 def unverified_sentence(verify: str) -> str:
-    """That a placement was not verified yet, and the command that does it.
-
-    Args:
-        verify: that command.
-    """
+    """That a placement was not verified yet, and the command ``verify`` that does it."""
     return (
         f"Not verified yet: '{verify}' runs it, the baseline and the best reference architecture with fresh seeds "
         "and judges them on the test data. That is the figure to report."
@@ -78,11 +55,7 @@ def _command(study: str, row: RankedPlacement, ranking: Ranking) -> str:
 
 
 def looks_sentences(n_looks: int) -> tuple[str, ...]:
-    """What it means that several placements were judged on the test data; nothing where it was one.
-
-    Args:
-        n_looks: how many placements of a study.
-    """
+    """What it means that so many placements of a study were judged on the test data; nothing where it was one."""
     if n_looks < 2:
         return ()
     return (

@@ -8,11 +8,7 @@ from nas_attn.wording.numbers import bounds, counted, points, size
 
 
 def convergence_sentence(curve: Convergence) -> str:
-    """The baseline's metric at growing budgets, and whether the search's budget is long enough.
-
-    Args:
-        curve: of the baseline, with what doubling the budget changes.
-    """
+    """The baseline's metric at growing budgets, and whether the search's budget is long enough."""
     if not curve.points:
         return "The baseline's curve is not known."
     known = ", ".join(f"{100 * iou:.1f} after {steps} steps" for steps, iou in curve.points)
@@ -28,11 +24,7 @@ def convergence_sentence(curve: Convergence) -> str:
 
 
 def doubling_sentence(curve: Convergence) -> str:
-    """What doubling the budget changes in what reference architectures gain, and what follows.
-
-    Args:
-        curve: with such a doubling.
-    """
+    """What doubling the budget changes in what reference architectures gain, and what follows."""
     doubling, converged = curve.doubling, curve.converged
     if doubling is None:
         return ""
@@ -45,12 +37,7 @@ def doubling_sentence(curve: Convergence) -> str:
 
 
 def changed(doubling: Doubling, curve: Convergence) -> str:
-    """``changes what se everywhere gains by +0.1 IoU points (80 % interval -0.3 to 0.5)``.
-
-    Args:
-        doubling: of the budget.
-        curve: that it belongs to.
-    """
+    """``changes what se everywhere gains by +0.1 IoU points (80 % interval -0.3 to 0.5)``."""
     names = " and ".join(change.name for change in doubling.changes)
     verb = "gains" if len(doubling.changes) == 1 else "gain on average"
     confidence = TOO_SHORT if curve.converged is False else LONG_ENOUGH

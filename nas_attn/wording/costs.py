@@ -19,10 +19,6 @@ def cost_text(row: RankedPlacement, ranking: Ranking) -> str:
 
     Latency stands first where the row was timed together with the baseline, then the cost that the study weighs,
     and MACs in any case.
-
-    Args:
-        row: of the ranking.
-        ranking: with the baseline.
     """
     timed = ranking.latency_of(row) is not None
     names = dict.fromkeys([*(["latency"] * timed), ranking.cost, "macs"])
@@ -34,10 +30,6 @@ def latency_text(row: RankedPlacement, ranking: Ranking) -> str:
     """Milliseconds of one image, and what they are over the baseline's: ``1.52 (1.23x)``.
 
     ``~1.61``, without a ratio, is what the trials of a placement timed by themselves, beside other work.
-
-    Args:
-        row: of the ranking.
-        ranking: with the baseline.
     """
     if (timed := ranking.latency_of(row)) is not None:
         return f"{timed.ms:.3g} ({timed.ratio:.2f}x)"

@@ -20,9 +20,6 @@ from nas_attn.wording.verifications import verdict_sentence
 def answer_text(verdict: StudyVerdict) -> str:
     """The answer, in one to four sentences: what was verified comes before what was only searched, and what is as
     good for less comes last.
-
-    Args:
-        verdict: of a study.
     """
     if verdict.answer is Decision.EQUIVALENT:
         return " ".join((_equivalent(verdict), *_verified(verdict)))
@@ -34,12 +31,7 @@ def answer_text(verdict: StudyVerdict) -> str:
 
 
 def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
-    """The answer, how much the best placement may gain, and what would decide, a sentence or two each.
-
-    Args:
-        study: its name.
-        verdict: of it.
-    """
+    """The answer, how much the best placement may gain, and what would decide, a sentence or two each."""
     head = f"{str(verdict.answer).capitalize()}."
     text = answer_text(verdict)
     said = text if text.startswith(head[:-1]) else f"{head} {text}"

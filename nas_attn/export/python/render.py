@@ -89,19 +89,15 @@ def _shorten(kept: dict[int, str], docstring: ast.stmt) -> None:
     start, end = docstring.lineno, docstring.end_lineno or docstring.lineno
     text = "".join(kept[number] for number in range(start, end + 1))
     indent = text[: len(text) - len(text.lstrip())]
-    shortened = short_docstring(text.strip().strip('"'))
+    shortened = _short_docstring(text.strip().strip('"'))
     for number in range(start, end + 1):
         del kept[number]
     lines = [line and indent + line for line in shortened.split("\n")]
     kept[start] = "\n".join(lines) + "\n"
 
 
-def short_docstring(text: str) -> str:
-    """A docstring with its quotes: the first paragraph, the equations below it, and the line of shapes.
-
-    Args:
-        text: the whole of it, without quotes.
-    """
+def _short_docstring(text: str) -> str:
+    """A docstring with its quotes: the first paragraph, the equations below it, and the line of shapes."""
     paragraphs = inspect.cleandoc(text).split("\n\n")
     parts = paragraphs[:1]
     for paragraph in paragraphs[1:]:

@@ -12,11 +12,7 @@ from nas_attn.wording.verifications import comparison_text
 
 
 def ablation_chart(verification: Verification) -> Chart:
-    """One line for each module that the winner was run without.
-
-    Args:
-        verification: with at least one such module.
-    """
+    """One line for each module that the winner was run without; there is at least one."""
     modules = [
         (f"{verification.winner[location]} at {location}", comparison)
         for location, comparison in verification.modules.items()

@@ -16,12 +16,7 @@ _TICKS = (0.01, 1, 100)
 
 
 def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
-    """MACs that each choice adds at its place, as a share of the plain U-Net's.
-
-    Args:
-        added: costs of the choices; those of ``none`` are left out.
-        plain: cost of the plain U-Net.
-    """
+    """MACs that each choice but ``none`` adds at its place, as a share of the plain U-Net's."""
     told = [cost for cost in added if cost.spec != NONE]
     shares = {(cost.location, cost.spec): 100 * cost.macs / max(1, plain.macs) for cost in told}
     return Chart(

@@ -50,12 +50,7 @@ def draw_unet(network: Network, placement: Placement) -> str:
 
 
 def unet_image(network: Network, placement: Placement) -> str:
-    """The same drawing as a file: dark on white, or light on near-black where its reader prefers the dark.
-
-    Args:
-        network: what is drawn.
-        placement: one attention for each of the network's locations.
-    """
+    """The same drawing as a file: dark on white, or light on near-black where its reader prefers the dark."""
     variables = "".join(f"--{name}:{colour};" for name, colour in _DARK.items())
     style = f"<style>@media (prefers-color-scheme: dark) {{ svg {{ {variables} }} }}</style>"
     return _drawing(network, placement, style)

@@ -10,11 +10,7 @@ from nas_attn.wording.numbers import bounds, counted, points
 
 
 def effects_chart(effects: StudyEffects) -> Chart:
-    """A cell for each attention at each location, in points of the study's metric.
-
-    Args:
-        effects: of a study; at least one.
-    """
+    """A cell for each attention at each location, in points of the study's metric; there is at least one."""
     cells = {(effect.location, effect.attention): effect for effect in effects.effects}
     return Chart(
         name="effects",

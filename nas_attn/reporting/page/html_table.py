@@ -8,13 +8,7 @@ from nas_attn.reporting.page.markup import safe
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> str:
-    """Rows below their titles.
-
-    Args:
-        head: titles of the columns.
-        rows: the first ones.
-        total: how many there are.
-    """
+    """Rows below the titles of their columns, and how many there are in total where these are only the first."""
     titles = "".join(f"<th>{safe(title)}</th>" for title in head)
     body = "".join(f"<tr>{''.join(f'<td>{safe(cell)}</td>' for cell in row)}</tr>" for row in rows)
     more = f"<p>{len(rows)} of {total}</p>" if len(rows) < total else ""

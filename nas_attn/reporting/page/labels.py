@@ -13,12 +13,7 @@ _HOVER_LETTERS = 60
 
 
 def cost_title(cost: str, input_name: str) -> str:
-    """What a cost is of, for an axis or a table: ``MACs of one image``.
-
-    Args:
-        cost: its name.
-        input_name: of the network.
-    """
+    """What a cost of this name is of, for an axis or a table: ``MACs of one image``."""
     titles = {
         "macs": f"MACs of one {input_name}",
         "parameters": "trainable parameters",

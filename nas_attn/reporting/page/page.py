@@ -26,9 +26,6 @@ def report_page(facts: StudyFacts) -> str:
 
     It says what the ranking says, in words, figures and tables; what is not known is left out. Its size is bounded
     however many trials there are, and all that a reader may do with a pointer can be done with the keyboard.
-
-    Args:
-        facts: of the study.
     """
     title, parts = f"{facts.study}: where attention belongs", list(sections(facts))
     return (

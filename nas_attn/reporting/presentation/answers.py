@@ -28,12 +28,7 @@ class Answer:
 
     @classmethod
     def of_kind(cls, kind: str, body: bytes) -> Answer:
-        """A file.
-
-        Args:
-            kind: its media type.
-            body: its contents.
-        """
+        """The contents of a file of some media type."""
         return cls(body, (("Content-Type", kind),))
 
     @property
@@ -54,12 +49,7 @@ class Answer:
 
 
 def answer_of(application: Application, environ: Environ) -> Answer:
-    """Ask an application, and wait for all that it says.
-
-    Args:
-        application: to ask.
-        environ: the request.
-    """
+    """Ask an application, and wait for all that it says."""
     begun: list[tuple[str, list[tuple[str, str]]]] = []
 
     def remember(status: str, headers: list[tuple[str, str]], *_: Any) -> None:

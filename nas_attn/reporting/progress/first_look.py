@@ -20,13 +20,7 @@ from nas_attn.wording.numbers import duration, points
 
 
 class FirstLook:
-    """Call it with all records whenever one of them changes: it returns what is new to tell.
-
-    Args:
-        settings: of the study.
-        agenda: of the study.
-        pace: of the search.
-    """
+    """Call it with all records whenever one of them changes: it returns what is new to tell."""
 
     def __init__(self, settings: StudySettings, agenda: Agenda, pace: Pace) -> None:
         self._settings, self._agenda, self._pace = settings, agenda, pace

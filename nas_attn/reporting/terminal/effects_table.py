@@ -19,11 +19,7 @@ _MOST_COLUMNS = 8
 
 
 def effects_table(effects: StudyEffects) -> RenderableType:
-    """The effects, what is sure about them, the pairs that matter, and what is redundant.
-
-    Args:
-        effects: of a study.
-    """
+    """The effects, what is sure about them, the pairs that matter, and what is redundant."""
     notes = [Text(note, style="dim") for note in effect_notes(effects)]
     if not effects.effects:
         return Group(*notes)

@@ -15,12 +15,7 @@ from nas_attn.wording.rankings import gained, named
 
 
 def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
-    """A row for each placement that was timed, best first, with its gain, MACs and parameters.
-
-    Args:
-        latencies: of the placements.
-        ranking: of their study, with these latencies.
-    """
+    """A row for each placement that was timed, best first, with its gain, MACs and parameters."""
     table = slim_table()
     add_numbers(table, "#")
     table.add_column("placement", overflow="fold")

@@ -22,12 +22,7 @@ _NOTHING = "·"
 
 
 def leaders(ranking: Ranking, records: Sequence[TrialRecord]) -> RenderableType:
-    """The first placements of a ranking that have attention, side by side.
-
-    Args:
-        ranking: of a study.
-        records: of the study.
-    """
+    """The first placements of a ranking that have attention, side by side."""
     rows = [row for row in ranking.rows if not row.is_plain][:N_DRAWN]
     return Columns([_card(row, ranking, records) for row in rows], padding=(0, 4))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_attn.analysis.cost_ratios import Disagreement, cost_ratio, disagreements
+from nas_attn.analysis.rank import cost_of
 from nas_attn.analysis.result import RankedPlacement, Ranking
+from nas_attn.wording.numbers import amount
 from nas_attn.wording.placements import in_words
 
 COST_WORDS = {"macs": "MACs", "parameters": "parameters", "latency": "latency", "memory": "memory"}
@@ -24,6 +26,12 @@ def cost_text(row: RankedPlacement, ranking: Ranking) -> str:
     names = dict.fromkeys([*(["latency"] * timed), ranking.cost, "macs"])
     ratios = ((COST_WORDS[name], cost_ratio(row, ranking, name)) for name in names)
     return ", ".join(f"{ratio:.2f}x {word}" for word, ratio in ratios if ratio is not None)
+
+
+def cost_with_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> str:
+    """A cost that is always known, with its ratio to the baseline's where there is one: ``1.23G 1.05x``."""
+    ratio, shown = cost_ratio(row, ranking, cost), amount(cost_of(row, cost) or 0.0)
+    return shown if ratio is None else f"{shown} {ratio:.2f}x"
 
 
 def latency_text(row: RankedPlacement, ranking: Ranking) -> str:

@@ -6,11 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nas_attn.analysis import Ranking
-from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.latencies import Latency, LatencyTable
 from nas_attn.reporting.terminal.tables import add_numbers, slim_table
-from nas_attn.wording.costs import latency_notes
-from nas_attn.wording.numbers import amount
+from nas_attn.wording.costs import cost_with_ratio, latency_notes
 from nas_attn.wording.rankings import gained, named
 
 
@@ -23,9 +21,7 @@ def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
     for row in ranking.rows:
         single, batched = ranking.latency_of(row), ranking.batch_latency_of(row)
         if single is not None and batched is not None:
-            ratios = (cost_ratio(row, ranking, name) for name in ("macs", "parameters"))
-            costs = (row.cost.macs, row.cost.parameters)
-            beside = (_beside(cost, ratio) for cost, ratio in zip(costs, ratios, strict=True))
+            beside = (cost_with_ratio(row, ranking, name) for name in ("macs", "parameters"))
             table.add_row(str(row.rank), named(row), gained(row), *_cells(single), *_cells(batched), *beside)
     return Group(table, *(Text(note, style="dim") for note in latency_notes(ranking)))
 
@@ -33,7 +29,3 @@ def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
 def _cells(latency: Latency) -> tuple[str, str]:
     """Milliseconds; the ratio to the baseline with its quartiles."""
     return f"{latency.ms:.3g}", f"{latency.ratio:.2f}x ({latency.low:.2f}-{latency.high:.2f})"
-
-
-def _beside(cost: float, ratio: float | None) -> str:
-    return amount(cost) if ratio is None else f"{amount(cost)} {ratio:.2f}x"

@@ -14,7 +14,7 @@ from nas_attn.analysis.cost_ratios import cost_ratio
 from nas_attn.metric import MEAN_IOU
 from nas_attn.reporting.terminal.tables import add_numbers, slim_table
 from nas_attn.wording.collapses import COLLAPSED
-from nas_attn.wording.costs import BY_TRIALS
+from nas_attn.wording.costs import BY_TRIALS, cost_with_ratio
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ranking_verdict
 
@@ -86,7 +86,8 @@ def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
     table.add_column("", no_wrap=True)
     for row in rows:
         rank, _, placement, _, gain, tested, *_ = _cells(row, ranking)
-        score, macs = Text(f"{100 * row.iou_mean:.1f}"), Text(_ratio(row, ranking.plain) or amount(row.cost.macs))
+        score, ratio = Text(f"{100 * row.iou_mean:.1f}"), cost_ratio(row, ranking, "macs")
+        macs = Text(amount(row.cost.macs) if ratio is None else f"{ratio:.2f}x")
         latency = [_latency(row, ranking)] * timed
         table.add_row(rank, placement, score, gain, tested, *latency, macs, _marks(row))
     return table
@@ -114,7 +115,7 @@ def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
         Text(gained(row), style="bold"),
         Text(measured(row), style=_STYLES[row.better_than_plain]),
         Text(str(row.n_seeds)),
-        Text(_macs(row, ranking.plain)),
+        Text(cost_with_ratio(row, ranking, "macs")),
         Text(amount(row.cost.parameters)),
     ]
 
@@ -124,16 +125,6 @@ def _plus_minus(value: float, interval: Interval | None) -> str:
     if interval is None:
         return f"{100 * value:.1f}"
     return f"{100 * value:.1f} ±{100 * max(value - interval.low, interval.high - value):.1f}"
-
-
-def _macs(row: RankedPlacement, plain: RankedPlacement | None) -> str:
-    """With the ratio to the plain U-Net's."""
-    return f"{amount(row.cost.macs)} {_ratio(row, plain)}".rstrip()
-
-
-def _ratio(row: RankedPlacement, plain: RankedPlacement | None) -> str:
-    """Of the MACs to the plain U-Net's; empty where these are not known."""
-    return f"{row.cost.macs / plain.cost.macs:.2f}x" if plain and plain.cost.macs else ""
 
 
 def _latency_title(ranking: Ranking) -> str:

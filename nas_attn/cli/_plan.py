@@ -14,7 +14,7 @@ from nas_attn.losses import loss_text
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.record import n_ended
-from nas_attn.wording.numbers import amount, counted, duration
+from nas_attn.wording.numbers import amount, counted, duration, power_of_ten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,10 +158,7 @@ def _sees(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
 
 def placements(size: int) -> str:
     """A number of placements: ``576``, ``2.9 x 10^10``."""
-    if size < 10**6:
-        return f"{size:,}"
-    digits = len(str(size)) - 1
-    return f"{size / 10**digits:.1f} x 10^{digits}"
+    return f"{size:,}" if size < 10**6 else power_of_ten(size)
 
 
 def _data(resolved: Resolved) -> str:

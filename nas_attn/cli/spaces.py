@@ -26,6 +26,7 @@ from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.reporting.terminal.tables import add_numbers
 from nas_attn.space import SearchSpace, list_spaces, read_space
 from nas_attn.space.find import SpaceSummary
+from nas_attn.wording.numbers import power_of_ten
 
 if TYPE_CHECKING:
     from nas_attn.cli._costs import Costed, Extremes
@@ -106,8 +107,7 @@ def count_text(number: int) -> str:
     >>> count_text(185045876736)
     '185,045,876,736 (1.9 x 10^11)'
     """
-    digits = len(str(number)) - 1
-    return f"{number:,}" if digits < 6 else f"{number:,} ({number / 10**digits:.1f} x 10^{digits})"
+    return f"{number:,}" if number < 10**6 else f"{number:,} ({power_of_ten(number)})"
 
 
 def _print_list(console: Console) -> None:

@@ -55,6 +55,12 @@ def amount(value: float) -> str:
     return f"{value:.3g}"
 
 
+def power_of_ten(number: int) -> str:
+    """A large count in two digits: ``2.9 x 10^10``."""
+    digits = len(str(number)) - 1
+    return f"{number / 10**digits:.1f} x 10^{digits}"
+
+
 def _bound(value: float) -> str:
     """With a second digit where the first would hide on which side of 0 it lies."""
     return f"{100 * value:.{2 if 0 < abs(100 * value) < 0.05 else 1}f}"

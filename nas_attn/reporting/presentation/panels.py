@@ -27,7 +27,6 @@ from nas_attn.strategy.settings import differences
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.packed import packed_if_writable
 from nas_attn.study.setup.apart import check_apart
-from nas_attn.study.setup.calibrate import one_thread
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import check_storage

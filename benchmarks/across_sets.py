@@ -21,15 +21,13 @@ from foretelling import Array, foretold, ious_of, near, resampled, spread, usabl
 from numpy.typing import NDArray
 
 from nas_attn.analysis.study_gains import study_gains
-from nas_attn.errors import NasAttnError
+from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.models.placement import NONE, Placement
 from nas_attn.record import TrialRecord
 from nas_attn.study.setup.find import open_study
 
 PARTS = 10
 MIDDLE, POINT = 0.5, 0.01
-APART = 10_000
-"""Added to the numbers and the seeds of each further study of a set, and of each further set."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,10 @@ class DataSet:
         Args:
             words: ``name=folder,folder``.
         Raises:
-            NasAttnError: a folder holds no study.
+            NasAttnError: a folder holds no study, or one with no seed that four runs share.
         """
         name, _, folders = words.partition("=")
-        return cls(name, joined([_in_spreads(usable(open_study(one).records())) for one in folders.split(",")]))
+        return cls(name, joined([_in_spreads(_records(folder)) for folder in folders.split(",")]))
 
     @property
     def seeds(self) -> NDArray[np.int64]:
@@ -74,13 +72,15 @@ def of_one_network(sets: Sequence[DataSet]) -> list[DataSet]:
 
 
 def joined(studies: Sequence[Sequence[TrialRecord]]) -> tuple[TrialRecord, ...]:
-    """The runs of several studies as if one had made them all, no two with a seed in common."""
-    budget = studies[0][0].budget
-    return tuple(
-        replace(record, number=record.number + APART * place, seed=record.seed + APART * place, budget=budget)
-        for place, records in enumerate(studies)
-        for record in records
-    )
+    """The runs of several studies as if one had made them all, no two studies with a seed in common."""
+    budget, found = studies[0][0].budget, list[TrialRecord]()
+    for records in studies:
+        start = 1 + max((max(record.number, record.seed) for record in found), default=-1)
+        found += [
+            replace(record, number=start + record.number, seed=start + record.seed, budget=budget)
+            for record in records
+        ]
+    return tuple(found)
 
 
 def foretold_by(others: Sequence[TrialRecord], its: DataSet) -> Array:
@@ -103,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", metavar="NAME=STUDY[,STUDY]", help="a set and folders of its studies")
     asked = parser.parse_args(arguments)
+    if len(asked.sets) < 2:
+        parser.error("give two sets at least")
     try:
         sets = of_one_network([DataSet.read(words) for words in asked.sets])
     except NasAttnError as error:
@@ -121,6 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _told(by: DataSet, its: DataSet) -> str:
     return agreement(foretold(its.records, PARTS) if by is its else foretold_by(by.records, its), its)
+
+
+def _records(folder: str) -> list[TrialRecord]:
+    if records := usable(open_study(folder).records()):
+        return records
+    raise StudyError(f"{folder}: no seed was run with four placements; nothing can be foretold")
 
 
 def _in_spreads(records: Sequence[TrialRecord]) -> list[TrialRecord]:

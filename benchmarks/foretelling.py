@@ -11,6 +11,7 @@ resampled placements.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -79,7 +80,8 @@ def negative_loss(record: TrialRecord) -> float:
 def mean_over_images(record: TrialRecord) -> float:
     """IoU of each group of images and class, averaged: no class and no image counts by its size."""
     counts = _score(record).counts
-    assert counts is not None
+    if counts is None:
+        return math.nan
     intersections, unions = counts.unpack()
     held = np.where(unions > 0, intersections / np.maximum(unions, 1), np.nan)
     return float(np.nanmean(np.nanmean(held, axis=0)))
@@ -98,12 +100,10 @@ def learned_from(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]
     """The same runs by what a search might learn from, the IoU first; what single images gave is known of none."""
     ious, loss = ious_of(records), told_by(records, negative_loss)
     both = [with_iou(record, iou) for record, iou in zip(records, (ious + ious_of(loss)) / 2, strict=True)]
-    return {
-        "IoU": [with_iou(record, iou) for record, iou in zip(records, ious.tolist(), strict=True)],
-        "loss": loss,
-        "IoU and loss": both,
-        "mean over images": told_by(records, mean_over_images),
-    }
+    usual = [with_iou(record, iou) for record, iou in zip(records, ious.tolist(), strict=True)]
+    found = {"IoU": usual, "loss": loss, "IoU and loss": both}
+    counted = all(_score(record).counts is not None for record in records)
+    return found | ({"mean over images": told_by(records, mean_over_images)} if counted else {})
 
 
 def with_iou(record: TrialRecord, iou: float) -> TrialRecord:

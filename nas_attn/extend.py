@@ -2,7 +2,7 @@
 
 An attention is a module with the facts of its kind, a strategy a function, a reader likewise:
 
-    from nas_attn.extend import AttentionKind, Option, attention, check_arguments
+    from nas_attn.extend import AttentionKind, Option, attention
     from nas_attn.extend import Proposal, Question, strategy
     from nas_attn.extend import Dataset, assemble, pack, reader
     from nas_attn.extend import Builder, network_family

@@ -27,7 +27,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas_attn.extend import AttentionKind, Option, attention, check_arguments
+from nas_attn.extend import AttentionKind, Option, attention
 
 from .swing import HALF, swing
 
@@ -51,7 +51,6 @@ class MyAttention(nn.Module):
 
     def __init__(self, channels: int, amount: float = HALF) -> None:
         super().__init__()
-        check_arguments(KIND, {"channels": channels}, {"amount": amount})
         self.amount = amount
         self.weight = nn.Parameter(torch.ones(1, channels, 1, 1))
 

@@ -57,7 +57,14 @@ def synthetic_null(
 ) -> Dataset:
     """The same under one light: what is warm and what is cold is seen on the spot, and no attention helps.
 
-    Takes what ``synthetic`` takes, and refuses what it refuses.
+    Args:
+        image_size: H and W in pixels, at least 16.
+        seed: of everything random, at least 0.
+        n_train: number of training images.
+        n_val: number of validation images.
+        n_test: number of test images.
+    Raises:
+        DataError: a value is out of its range; all such are named together.
     """
     return _made("synthetic-null", 0.0, image_size, seed, (n_train, n_val, n_test))
 

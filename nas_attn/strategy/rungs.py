@@ -75,7 +75,7 @@ def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tu
 
 
 def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> dict[Budget, Relation]:
-    """Of each budget below the top, as finished evaluations show them."""
+    """Of each budget below the top of a ladder, the shortest first, as finished evaluations show them."""
     top = _cells(records, ladder[-1])
     found = {}
     for budget in ladder[:-1]:

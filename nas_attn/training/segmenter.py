@@ -66,6 +66,8 @@ class Segmenter:
 
         Shape: (N, C, H, W) raw values -> (N, K, H, W).
         """
+        if self._tile(pixels, None) is None:
+            return self._whole(pixels)
         return self._joined(pixels, None, lambda logits: logits)
 
     @torch.no_grad()

@@ -100,7 +100,8 @@ def test_the_check_of_everything_runs_the_command_of_the_readme_before_it_instal
     assert found.strip() == TWO_COMMANDS[1]
     assert "set -euo pipefail" in script
     assert script.index(readmes) < min(n for n, line in enumerate(script) if line.startswith("pip install"))
-    assert "pytest --last-skipped -rs" in script[script.index(readmes) :]
+    assert "pytest --last-skipped -rs && tested=0 || tested=$?" in script[script.index(readmes) :]
+    assert script[-1] == "exit $((tested || checked))"
 
 
 def test_the_check_of_everything_has_all_packages_that_tests_are_skipped_without() -> None:

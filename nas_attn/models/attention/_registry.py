@@ -15,7 +15,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def attention(kind: AttentionKind) -> Callable[[type[M]], type[M]]:
-    """A class decorator that registers an ``nn.Module`` under the name of its kind.
+    """A class decorator that registers an ``nn.Module`` under the name of its kind, once for each class.
 
     Its constructor refuses sizes below 1 and options that the kind does not allow, with an AttentionError.
     """

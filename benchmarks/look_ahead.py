@@ -1,0 +1,207 @@
+"""Would finals that look ahead decide sooner than finals in which all have the same seeds?
+
+In the product's finals a seed is run by the baseline and by every finalist before the next seed is. Here the field
+is the same, and so is the seed that all begin with; then the finalist comes next whose further seeds are the most
+likely, for each run that they take, to settle that it gains what matters: the knowledge gradient of several equal
+measurements, KG(*), with the verdict in place of the best mean (Frazier and Powell 2010,
+doi:10.1287/deca.1100.0190). Seeds stay common: one that the baseline lacks is run by it first.
+
+Both play the same studies of worlds whose truth is known (``worlds.py``) until they stop by themselves.
+
+    python benchmarks/look_ahead.py --world sparse --studies 16
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+from multiprocessing import get_context
+from statistics import NormalDist, fmean, stdev
+from unittest.mock import patch
+
+from claims import Played, play
+from worlds import WORLDS
+
+from nas_attn.analysis import Evidence
+from nas_attn.analysis.detection import default_worth
+from nas_attn.analysis.simultaneous import simultaneous_quantile
+from nas_attn.analysis.verdict import LEAST_TO_STOP, Decision
+from nas_attn.budget import Budget
+from nas_attn.models.placement import Placement
+from nas_attn.record import TrialRecord
+from nas_attn.strategy.evaluation import Evaluation
+from nas_attn.strategy.schedule import agenda
+from nas_attn.strategy.schedule.finals import Finals, _Course
+
+_CONFIDENCE = 0.95
+_FURTHEST = 12
+"""Seeds of a finalist that are looked ahead at most."""
+_LEAST_CHANCE = 0.002
+"""For each run; where no finalist has more, all go on with the same seeds."""
+_PLAYED = ("sparse", "sparse-loud", "dense", "risky", "leaf", "null-loud")
+
+
+class LookingAhead(Finals):
+    """Finals in which what is the most likely to settle the question comes next."""
+
+    def next(
+        self,
+        records: Sequence[TrialRecord],
+        pending: Sequence[TrialRecord],
+        *,
+        plain: Placement,
+        ladder: tuple[Budget, ...],
+        cost: str,
+        n_trials: int,
+        worth: float | None = None,
+    ) -> Evaluation:
+        """The next run, as that of ``Finals`` as long as the field and its first seed are not complete."""
+        in_turn = super().next(
+            records, pending, plain=plain, ladder=ladder, cost=cost, n_trials=n_trials, worth=worth
+        )
+        runs = [record for record in (*records, *pending) if self.holds(record)]
+        course = _Course.of(records, runs, plain, ladder[-1])
+        if not course.seeds or not course.members or in_turn.seed == course.seeds[0]:
+            return in_turn
+        evidence = Evidence.of([record for record in records if record.budget == ladder[-1]])
+        chances = {member: _chance(member, course, evidence, worth) for member in course.members}
+        likeliest = max(chances, key=lambda member: chances[member])
+        if chances[likeliest] < _LEAST_CHANCE:
+            return in_turn
+        seed = next((seed for seed in course.seeds if (likeliest, seed) not in course.begun), None)
+        if seed is not None:
+            return self._evaluation(likeliest, ladder[-1], seed)
+        following = 1 + max(record.seed for record in (*records, *pending))
+        return self._evaluation(plain, ladder[-1], following)
+
+
+def _chance(member: Placement, course: _Course, evidence: Evidence, worth: float | None) -> float:
+    """That further seeds settle that a finalist gains what matters, for each run that they take: at its best."""
+    row, pair = evidence.row_of(member), evidence.noise.pair
+    if row is None or pair is None:
+        return 0.0
+    worth = default_worth(evidence.noise, _CONFIDENCE) if worth is None else worth
+    number = max(len(course.members), len(evidence.tested))
+    quantile = simultaneous_quantile(_CONFIDENCE, pair.degrees_of_freedom, number, 0.5)
+    finalist = _Finalist.of(row, evidence)
+    n_free = sum((member, seed) not in course.begun for seed in course.seeds)
+    return max(
+        finalist.chance(further, worth, quantile, pair.sd) / (further + max(0, further - n_free))
+        for further in range(1, _FURTHEST + 1)
+    )
+
+
+@dataclass(frozen=True)
+class _Finalist:
+    """What is known of a finalist's gain, in units of IoU.
+
+    Args:
+        n_fresh: seeds by which it is measured.
+        measured: by these; 0 without any.
+        mean: to expect, by all runs of all placements.
+        variance: of this.
+    """
+
+    n_fresh: int
+    measured: float
+    mean: float
+    variance: float
+
+    @classmethod
+    def of(cls, row: int, evidence: Evidence) -> _Finalist:
+        """By its fresh runs, and by all."""
+        estimate, fresh = evidence.to_plain(row), evidence.reported[row].keys()
+        is_fresh = estimate is not None and fresh <= evidence.selected.runs[row].final
+        mean, variance = evidence.gains.mean[row], evidence.gains.covariance([row])[0, 0]
+        if estimate is None or not is_fresh:
+            return cls(0, 0.0, float(mean), float(variance))
+        return cls(estimate.n_seeds, estimate.value, float(mean), float(variance))
+
+    def chance(self, further: int, worth: float, quantile: float, noise: float) -> float:
+        """That the lower end of its interval lies beyond what matters after some further seeds."""
+        number = self.n_fresh + further
+        if number < LEAST_TO_STOP:
+            return 0.0
+        low = (self.n_fresh * self.measured + further * self.mean) / number - quantile * noise / sqrt(number)
+        scatter = sqrt(further**2 * self.variance + further * noise**2) / number
+        return NormalDist().cdf((low - worth) / scatter)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same study, played by both."""
+
+    in_turn: Played
+    ahead: Played
+
+
+def play_both(number: int, *, world: str, trials: int) -> Pair:
+    """One study of a world.
+
+    Args:
+        number: of the study.
+        world: its name.
+        trials: at most.
+    """
+    in_turn = play(WORLDS[world], number, trials, stop=True)
+    with patch.object(agenda, "Finals", LookingAhead):
+        return Pair(in_turn, play(WORLDS[world], number, trials, stop=True))
+
+
+def main() -> None:
+    """Play and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", choices=[*_PLAYED, "all"], default="all")
+    parser.add_argument("--studies", type=int, default=16, help="of each world (%(default)s)")
+    parser.add_argument("--trials", type=int, default=200, help="of each study at most (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1000, help="number of the first study (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (%(default)s)")
+    asked = parser.parse_args()
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes that play
+    print("| world | trials in turn | looking ahead | saved | gain in turn | looking ahead | better | false |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for world in _PLAYED if asked.world == "all" else (asked.world,):
+        numbers = range(asked.seed, asked.seed + asked.studies)
+        with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
+            pairs = list(pool.map(partial(play_both, world=world, trials=asked.trials), numbers))
+        print(f"| {world} | {_row(pairs)} |", flush=True)
+
+
+def _row(pairs: Sequence[Pair]) -> str:
+    saved = [one.in_turn.trials - one.ahead.trials for one in pairs]
+    gained = [one.ahead.leader_gain - one.in_turn.leader_gain for one in pairs]
+    columns = [
+        f"{fmean(one.in_turn.trials for one in pairs):.0f}",
+        f"{fmean(one.ahead.trials for one in pairs):.0f}",
+        _mean(saved, ".1f"),
+        f"{fmean(one.in_turn.leader_gain for one in pairs):.2f}",
+        f"{fmean(one.ahead.leader_gain for one in pairs):.2f} ({_mean(gained, '+.2f')})",
+        ", ".join(str(_n_better(part)) for part in _parts(pairs)),
+        ", ".join(str(_n_false(part)) for part in _parts(pairs)),
+    ]
+    return " | ".join(columns)
+
+
+def _parts(pairs: Sequence[Pair]) -> tuple[list[Played], list[Played]]:
+    return [one.in_turn for one in pairs], [one.ahead for one in pairs]
+
+
+def _n_better(studies: Sequence[Played]) -> int:
+    return sum(one.answer == Decision.BETTER for one in studies)
+
+
+def _n_false(studies: Sequence[Played]) -> int:
+    return sum(one.answered is not None and one.answered <= 0 for one in studies)
+
+
+def _mean(values: Sequence[float], form: str) -> str:
+    return f"{fmean(values):{form}} ±{stdev(values) / len(values) ** 0.5:{form.lstrip('+')}}"
+
+
+if __name__ == "__main__":
+    main()

@@ -17,14 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from foretelling import Array, foretold, ious_of, near, resampled, spread, usable, with_iou
-from numpy.typing import NDArray
+from foretelling import Array, correlation, foretold, ious_of, near, resampled, runs_of, seeds_of, spread, with_iou
 
 from nas_attn.analysis.study_gains import study_gains
-from nas_attn.errors import NasAttnError, StudyError
+from nas_attn.errors import NasAttnError
 from nas_attn.models.placement import NONE, Placement
 from nas_attn.record import TrialRecord
-from nas_attn.study.setup.find import open_study
 
 PARTS = 10
 MIDDLE, POINT = 0.5, 0.01
@@ -52,12 +50,7 @@ class DataSet:
             NasAttnError: a folder holds no study, or one with no seed that four runs share.
         """
         name, _, folders = words.partition("=")
-        return cls(name, joined([_in_spreads(_records(folder)) for folder in folders.split(",")]))
-
-    @property
-    def seeds(self) -> NDArray[np.int64]:
-        """Of each run, (n,)."""
-        return np.array([record.seed for record in self.records])
+        return cls(name, joined([_in_spreads(runs_of(folder)) for folder in folders.split(",")]))
 
 
 def of_one_network(sets: Sequence[DataSet]) -> list[DataSet]:
@@ -91,11 +84,11 @@ def foretold_by(others: Sequence[TrialRecord], its: DataSet) -> Array:
 
 def agreement(foreseen: Array, its: DataSet) -> str:
     """Correlation of what was foretold with what was found, with a 95 % interval of resampled placements."""
-    found = near(ious_of(its.records), its.seeds)
-    foreseen = near(foreseen, its.seeds)
-    drawn = [np.corrcoef(foreseen[rows], found[rows])[0, 1] for rows in resampled(its.records)]
+    seeds = seeds_of(its.records)
+    found, foreseen = near(ious_of(its.records), seeds), near(foreseen, seeds)
+    drawn = [correlation(foreseen[rows], found[rows]) for rows in resampled(its.records)]
     low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return f"{np.corrcoef(foreseen, found)[0, 1]:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{correlation(foreseen, found):+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,14 +118,8 @@ def _told(by: DataSet, its: DataSet) -> str:
     return agreement(foretold(its.records, PARTS) if by is its else foretold_by(by.records, its), its)
 
 
-def _records(folder: str) -> list[TrialRecord]:
-    if records := usable(open_study(folder).records()):
-        return records
-    raise StudyError(f"{folder}: no seed was run with four placements; nothing can be foretold")
-
-
 def _in_spreads(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    seeds = np.array([record.seed for record in records])
+    seeds = seeds_of(records)
     distances = near(ious_of(records), seeds)
     scores = MIDDLE + POINT * distances / spread(distances, seeds)
     return [with_iou(record, score) for record, score in zip(records, scores.tolist(), strict=True)]

@@ -24,7 +24,7 @@ from nas_attn.analysis.collapse import find_collapses
 from nas_attn.analysis.runs import select_runs
 from nas_attn.analysis.scores import within_groups
 from nas_attn.analysis.study_gains import study_gains
-from nas_attn.errors import NasAttnError
+from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Score, TrialRecord
 from nas_attn.study.setup.find import open_study
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for folder in asked.studies:
         try:
-            records = usable(open_study(folder).records())
+            records = runs_of(folder)
         except NasAttnError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -54,6 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in _rows(records, asked.parts):
             print(start, row, flush=True)
     return 0
+
+
+def runs_of(folder: str) -> list[TrialRecord]:
+    """The usable runs of a study.
+
+    Raises:
+        NasAttnError: the folder holds no study, or one with no seed that four runs share.
+    """
+    if records := usable(open_study(folder).records()):
+        return records
+    raise StudyError(f"{folder}: no seed was run with four placements; nothing can be foretold")
 
 
 def usable(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -89,7 +100,7 @@ def mean_over_images(record: TrialRecord) -> float:
 
 def told_by(records: Sequence[TrialRecord], value: Callable[[TrialRecord], float]) -> list[TrialRecord]:
     """The same runs with what another score says in place of their IoU."""
-    seeds = np.array([record.seed for record in records])
+    seeds = seeds_of(records)
     ious, values = ious_of(records), np.array([value(record) for record in records])
     scale = spread(ious, seeds) / spread(values, seeds)
     told = ious - within_groups(ious, seeds) + scale * within_groups(values, seeds)
@@ -129,16 +140,16 @@ def foretold(records: Sequence[TrialRecord], parts: int) -> Array:
 
 def _rows(records: Sequence[TrialRecord], parts: int) -> Iterator[str]:
     """One for each score beside the IoU: how it goes with the IoU of a run, and how well each foretells that."""
-    seeds = np.array([record.seed for record in records])
+    seeds = seeds_of(records)
     learned = learned_from(records)
     found = near(ious_of(learned["IoU"]), seeds)
     foreseen = {name: foretold(known, parts) for name, known in learned.items()}
-    agrees = {name: _correlation(gains, found) for name, gains in foreseen.items()}
+    agrees = {name: correlation(gains, found) for name, gains in foreseen.items()}
     drawn = [*resampled(records)]
-    by_iou = [_correlation(foreseen["IoU"][rows], found[rows]) for rows in drawn]
+    by_iou = [correlation(foreseen["IoU"][rows], found[rows]) for rows in drawn]
     for name in [name for name in learned if name != "IoU"]:
-        together = _correlation(found, near(ious_of(learned[name]), seeds))
-        by_it = [_correlation(foreseen[name][rows], found[rows]) for rows in drawn]
+        together = correlation(found, near(ious_of(learned[name]), seeds))
+        by_it = [correlation(foreseen[name][rows], found[rows]) for rows in drawn]
         low, high = np.nanquantile(np.subtract(by_it, by_iou), (0.025, 0.975))
         more = f"{agrees[name] - agrees['IoU']:+.3f} ({low:+.3f} to {high:+.3f})"
         yield f"{agrees['IoU']:.3f} | {name} | {together:.2f} | {agrees[name]:.3f} | {more} |"
@@ -153,8 +164,14 @@ def resampled(records: Sequence[TrialRecord]) -> Iterator[NDArray[np.int64]]:
         yield np.concatenate([rows_of[name] for name in generator.integers(0, len(names), len(names))])
 
 
-def _correlation(one: Array, other: Array) -> float:
+def correlation(one: Array, other: Array) -> float:
+    """Pearson's."""
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def seeds_of(records: Sequence[TrialRecord]) -> NDArray[np.int64]:
+    """Seed of each run, (n,)."""
+    return np.array([record.seed for record in records])
 
 
 def ious_of(records: Sequence[TrialRecord]) -> Array:

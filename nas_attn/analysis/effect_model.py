@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -28,15 +28,12 @@ LEVEL_VARIANCE = 100.0
 SHOWN = ("kind", "location", "pair", "rest", "by_seed")
 """Parts that a short run shows more or less of."""
 PARTS = (*SHOWN, "noise")
-PRIOR_LOG_SDS = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
-"""Of each part's variance, and of a gain. Single runs cannot tell a rest from noise, nor a single seed luck from
-effects: without a prior these might be all or nothing."""
 WIDE_LOG_SD = 4.0
 _MOST_LOG, _MOST_SDS = 9.0, 6.0
 """How far from the usual ones the logarithms of variances may lie, and in standard deviations of their prior."""
 _ELSEWHERE = math.exp(2)
 """Factor by which the second climb begins elsewhere, at least: or else the variance of the scores."""
-_POWERS = {"kind": 1.0, "location": 1.0, "pair": 1.0, "noise": -1.0}
+_POWERS = {"kind": 1.0, "location": 1.0, "pair": 1.0, "rest": 1.0, "by_seed": -1.0, "noise": -1.0}
 """Of that factor, by which the variances of these parts are multiplied."""
 _FLAT = 1e-7
 """Share of the surprise that a step must save, or else the climb has ended."""
@@ -96,27 +93,49 @@ class Variances:
         return np.array([0.0, *(rung.bias for rung in self.short)])[rungs]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prior:
-    """What to expect of the variances before the runs.
+    """What to expect of the variances before the runs: their logarithms are normal around a middle.
+
+    Single runs cannot tell a rest from noise, nor a single seed luck from effects: without a prior these might be
+    all or nothing.
 
     Args:
         middle: the most likely ones.
         own: of all own effects together; the density of their usual variance is highest at twelve times that.
         at_milestones: the variances are learned anew only when the runs have grown by half, since a search asks
             after each of them.
+        log_sds: standard deviations of the logarithm of each part's variance, and of a gain, where these are not
+            wide.
+        beside_noise: parts of which the middle says how large they are beside the noise, whatever that is. Where
+            few attentions are worth ten times the noise, scores spread so far that a small share of their
+            variance is larger than the noise: what runs scatter then passes for what placements have by
+            themselves, and the luckiest of them for better than it is.
     """
 
     middle: Variances
     own: float
     at_milestones: bool
+    log_sds: Mapping[str, float]
+    beside_noise: tuple[str, ...] = ()
 
 
-USUAL = Prior(Variances(), own=0.3, at_milestones=True)
+_NARROW = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
+USUAL = Prior(Variances(), own=0.3, at_milestones=True, log_sds=_NARROW)
 """Of the effects that are told, and of those that proposals are drawn from."""
-SCEPTICAL = Prior(Variances(0.03, 0.05, 0.03, noise=0.8), own=0.001, at_milestones=False)
+SCEPTICAL = Prior(
+    Variances(kind=0.024, location=0.05, pair=0.008, rest=0.008, by_seed=0.1, noise=0.8),
+    own=0.001,
+    at_milestones=False,
+    log_sds={**_NARROW, "rest": 2.5, "pair": 3.0},
+    beside_noise=("kind", "pair", "rest", "by_seed"),
+)
 """Of the gains that are ranked and bounded: attentions do little, until runs say otherwise. What is reported of
 the first of many is not to be what a prior hoped for, and a study in which nothing matters is to say so."""
+IMAGES = Prior(
+    Variances(kind=0.03, location=0.05, pair=0.03, noise=0.8), own=0.001, at_milestones=False, log_sds={}
+)
+"""Of what the images that happen to be in the set give."""
 NOTHING = Variances(kind=0.0, location=0.0, pair=0.0, rest=0.0, by_seed=0.0, noise=0.0)
 
 
@@ -147,12 +166,15 @@ class Runs:
         seeds: (n,) number of each run's seed, from 0; another one on each rung, since it brings other luck.
         rungs: (n,) 0 for a run of the top budget, 1 for one of the budget below it, and so on.
         scores: (n,) about 0 with a spread of about 1 on each rung.
+        doubts: (n,) variance that each run's noise has on top: of one that may have collapsed, or be what its
+            placement is worth.
     """
 
     codes: Codes
     seeds: Numbers
     rungs: Numbers
     scores: Array
+    doubts: Array
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Runs) and self._bytes == other._bytes
@@ -255,12 +277,14 @@ class Kernels:
         level: with what each seed adds to all, (m, n).
         rungs: of the m runs, (m,).
         others: rungs of the n runs, (n,).
+        doubts: variance that the noise of the m runs has on top, (m,).
     """
 
     parts: Array
     level: Array
     rungs: Numbers
     others: Numbers
+    doubts: Array
 
     @classmethod
     def of(cls, runs: Runs, others: Runs | None = None) -> Kernels:
@@ -270,13 +294,13 @@ class Kernels:
         same_seed = runs.seeds[:, None] == others.seeds
         parts["by_seed"] = same_seed * parts["location"]
         stacked = np.stack([parts[name] for name in SHOWN])
-        return cls(stacked, LEVEL_VARIANCE * (1.0 + same_seed), runs.rungs, others.rungs)
+        return cls(stacked, LEVEL_VARIANCE * (1.0 + same_seed), runs.rungs, others.rungs, runs.doubts)
 
     def some(self, runs: Sequence[int]) -> Kernels:
         """Those among some of the runs."""
         some = np.ix_(runs, runs)
         parts = self.parts[:, some[0], some[1]]
-        return Kernels(parts, self.level[some], self.rungs[runs], self.others[runs])
+        return Kernels(parts, self.level[some], self.rungs[runs], self.others[runs], self.doubts[runs])
 
     def shown(self, variances: Variances, known: Variances = NOTHING) -> Array:
         """What the runs show of their placements and their luck, (m, n)."""
@@ -309,7 +333,7 @@ class Kernels:
 def covariance_of(kernels: Kernels, variances: Variances, known: Variances = NOTHING) -> Array:
     """Of the scores of n runs, (n, n)."""
     total = kernels.covariance(variances, known)
-    total[np.diag_indices_from(total)] += variances.noises(kernels.rungs) + known.noise
+    total[np.diag_indices_from(total)] += variances.noises(kernels.rungs) + kernels.doubts + known.noise
     return total
 
 
@@ -321,12 +345,12 @@ def likeliest_variances(
     kernels: Kernels,
     scores: Array,
     *,
-    usual: Variances,
-    log_sds: dict[str, float] = PRIOR_LOG_SDS,
+    prior: Prior,
+    n_short: int = 0,
     draws: int = 1,
     known: Variances = NOTHING,
 ) -> Variances:
-    """Those that make the scores most likely, with a wide prior around the usual ones.
+    """Those that make the scores most likely, together with their prior.
 
     The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
     explains, another one can, too, and changing one after another ends far from the top. It may have two tops,
@@ -336,26 +360,31 @@ def likeliest_variances(
     Args:
         kernels: of the scores.
         scores: (n, R), whose columns are together as good as so many draws.
-        usual: the middle of the prior, with as many short rungs as there are.
-        log_sds: standard deviations of the prior of the logarithms where it is not wide.
+        prior: of the variances.
+        n_short: how many rungs there are below the top.
         draws: how many.
         known: variances that come on top.
     """
+    usual = replace(prior.middle, short=(Short(),) * n_short)
     parts: list[_Part] = [(0, name) for name in PARTS]
-    parts += [(rung, field.name) for rung in range(1, len(usual.short) + 1) for field in fields(Short)]
+    parts += [(rung, field.name) for rung in range(1, n_short + 1) for field in fields(Short)]
     centre = np.log([_value(usual, part) for part in parts])
-    sds = np.array([log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
+    sds = np.array([prior.log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
+    beside_noise, noise = np.array([name in prior.beside_noise for _, name in parts]), parts.index((0, "noise"))
 
     def surprise(logs: Array) -> tuple[float, Array]:
-        away = (logs - centre) / sds
+        away = logs - centre
+        away = (away - beside_noise * away[noise]) / sds
         tried = _with(usual, parts, np.exp(logs).tolist())
         value, slope = _surprise_and_slope(tried, parts, kernels, scores, draws, known)
-        return value + float(away @ away) / 2, slope + away / sds
+        slope += away / sds
+        slope[noise] -= (away / sds)[beside_noise].sum()
+        return value + float(away @ away) / 2, slope
 
     reach = np.minimum(_MOST_LOG, _MOST_SDS * sds)
     bounds = list(zip(centre - reach, centre + reach, strict=True))
     elsewhere = math.log(max(float(scores.var(0).sum()) / draws, _ELSEWHERE))
-    starts = [centre, centre + [elsewhere * _POWERS.get(name, 0.0) for _, name in parts]]
+    starts = [centre, centre + elsewhere * np.array([_POWERS.get(name, 0.0) for _, name in parts])]
     tops: list[tuple[float, list[float]]] = []
     for start in starts:
         with suppress(np.linalg.LinAlgError):  # a step to where numbers are too far apart to be added

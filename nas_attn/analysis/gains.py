@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from nas_attn.analysis.additive import SeedScores
 from nas_attn.analysis.attainable import DRAWS, best_gains
-from nas_attn.analysis.effect_model import SCEPTICAL, Codes, Prior, Runs, choices_of, gain_covariance, holds
+from nas_attn.analysis.effect_model import (
+    SCEPTICAL,
+    Codes,
+    Numbers,
+    Prior,
+    Runs,
+    choices_of,
+    gain_covariance,
+    holds,
+)
 from nas_attn.analysis.gain_variances import milestone
 from nas_attn.analysis.images import Array, Influences
 from nas_attn.analysis.posterior import Posterior
-from nas_attn.analysis.scores import Scale
+from nas_attn.analysis.scores import FAR, Scale
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
 
 MOST_RUNS = 1200
@@ -179,16 +188,30 @@ def gains_of(
     n_first = milestone(len(held)) if prior.at_milestones else len(held)
     plain = np.asarray((codes[rows] == 0).all(axis=1))
     scale = Scale.of(ious, seeds, rungs, plain, len(short) + 1, n_first)
-    runs = Runs(codes[rows], seeds, rungs, scale.scores(ious, seeds, rungs))
-    first = runs.first(n_first)
-    first = replace(first, scores=scale.scores(ious[:n_first], first.seeds, first.rungs))
+    runs, first = (
+        _runs(codes, rows[:number], ious[:number], seeds[:number], rungs[:number], scale)
+        for number in (len(held), n_first)
+    )
     by_images = {
         number: influences[row][seed] / scale.spreads[0]
         for number, (rung, row, seed, _) in enumerate(held[:n_first])
         if influences and rung == 0 and seed in influences[row]
     }
     posterior = Posterior.learn(runs, tuple(choices_of(codes)), first, by_images, len(short), prior)
-    return Gains(specs, codes, scale, posterior, len(known), scale.n_raised(ious, seeds, rungs))
+    n_raised = int(scale.raised(ious, seeds, rungs).sum())
+    return Gains(specs, codes, scale, posterior, len(known), n_raised)
+
+
+def _runs(codes: Codes, rows: Numbers, ious: Array, seeds: Numbers, rungs: Numbers, scale: Scale) -> Runs:
+    """What the model learns from.
+
+    A run far below the others of its seed that is the only one of its placement may have collapsed: by itself it
+    tells next to nothing, and several that hold the same attention tell that this harms.
+    """
+    _, cells, n_runs = np.unique(np.stack([rungs, rows]), axis=1, return_inverse=True, return_counts=True)
+    is_alone = n_runs[cells.reshape(-1)] == 1
+    doubts = FAR**2 * (scale.raised(ious, seeds, rungs) & is_alone)
+    return Runs(codes[rows], seeds, rungs, scale.scores(ious, seeds, rungs), doubts)
 
 
 def _codes(placements: Sequence[Placement]) -> tuple[tuple[AttentionSpec, ...], Codes]:

@@ -160,7 +160,7 @@ class Posterior:
     def _noise(self, held: Array, generator: np.random.Generator) -> Array:
         """Level, seeds, biases of short runs and noise, drawn, (n,)."""
         runs, variances = self.runs, self.variances
-        noise = np.sqrt(variances.noises(runs.rungs)) * generator.standard_normal(len(held))
+        noise = np.sqrt(variances.noises(runs.rungs) + runs.doubts) * generator.standard_normal(len(held))
         wide = LEVEL_VARIANCE**0.5
         noise += wide * (generator.standard_normal() + generator.standard_normal(runs.seeds.max() + 1)[runs.seeds])
         if variances.short:

@@ -71,10 +71,11 @@ class Scale:
         scores: Array = medians + left.clip(min=self.least[rungs])
         return scores
 
-    def n_raised(self, ious: Array, seeds: Numbers, rungs: Numbers) -> int:
-        """How many of the runs that succeeded are."""
+    def raised(self, ious: Array, seeds: Numbers, rungs: Numbers) -> NDArray[np.bool_]:
+        """Which of the runs that succeeded are, (n,)."""
         _, left = self._within_seeds(ious, seeds, rungs)
-        return int((left < self.least[rungs])[np.isfinite(ious)].sum())
+        raised: NDArray[np.bool_] = (left < self.least[rungs]) & np.isfinite(ious)
+        return raised
 
     def _within_seeds(self, ious: Array, seeds: Numbers, rungs: Numbers) -> tuple[Array, Array]:
         """Medians of the runs' seeds, and how far above these the runs are, each (n,)."""

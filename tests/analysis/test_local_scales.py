@@ -74,7 +74,9 @@ def sparse_runs(seed: int) -> tuple[Runs, np.ndarray]:
     effects = np.zeros((8, 4))
     effects[2, 1], effects[5, 3] = 2.0, -1.2
     scores = effects[np.arange(8), codes].sum(1) + generator.normal(0, 0.6, 120)
-    return Runs(codes, np.arange(120) % 4, np.zeros(120, dtype=np.int64), scores - scores.mean()), effects
+    return Runs(
+        codes, np.arange(120) % 4, np.zeros(120, dtype=np.int64), scores - scores.mean(), np.zeros(120)
+    ), effects
 
 
 def test_few_effects_that_matter_are_told_in_full_and_the_others_are_next_to_nothing() -> None:

@@ -47,7 +47,8 @@ def runs_of(number: int, rungs: Sequence[int] = (0,), n_seeds: int = 2) -> Runs:
     codes = random.integers(0, N_SPECS, (number, N_LOCATIONS))
     codes[:2], codes[-4:] = [[1, 1, 1], [2, 2, 2]], ASKED
     seeds, rung = random.integers(0, n_seeds, number), np.resize(rungs, number)
-    return Runs(codes, seeds + n_seeds * rung, rung, random.normal(size=number))
+    doubts = np.where(np.arange(number) == 3, 0.7, 0.0)
+    return Runs(codes, seeds + n_seeds * rung, rung, random.normal(size=number), doubts)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def noise_of(run: Run, variances: Variances) -> float:
 def covariance_of(runs: Runs, variances: Variances) -> np.ndarray:
     seen = seen_by(runs)
     kernel = np.array([[slow_kernel(one, other, variances) for other in seen] for one in seen])
-    return kernel + np.diag([noise_of(run, variances) for run in seen])
+    return kernel + np.diag([noise_of(run, variances) for run in seen]) + np.diag(runs.doubts)
 
 
 def less_plain(one: Run, other: Run, variances: Variances) -> float:
@@ -179,20 +180,17 @@ def test_the_slope_that_the_variances_climb_is_that_of_finite_differences() -> N
 
 def test_variances_of_rungs_without_runs_are_the_usual_ones() -> None:
     runs = runs_of(12)
-    usual = Variances(short=(Short(), Short()))
-    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
-    assert [astuple(short) for short in found.short] == [
-        pytest.approx(astuple(short), rel=1e-4) for short in usual.short
-    ]
-    assert found.noise != usual.noise
+    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL, n_short=2)
+    assert [astuple(short) for short in found.short] == [pytest.approx(astuple(Short()), rel=1e-4)] * 2
+    assert found.noise != USUAL.middle.noise
 
 
 @pytest.mark.parametrize("broken", ["the second", "both"])
 def test_a_climb_to_where_numbers_are_too_far_apart_is_left_out(
     broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs, usual = runs_of(12), Variances()
-    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
+    runs, usual = runs_of(12), USUAL.middle
+    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL)
     original = effect_model._surprise_and_slope
 
     def fails(tried: Variances, *others: Any) -> Any:
@@ -201,7 +199,7 @@ def test_a_climb_to_where_numbers_are_too_far_apart_is_left_out(
         return original(tried, *others)
 
     monkeypatch.setattr(effect_model, "_surprise_and_slope", fails)
-    left = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
+    left = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL)
     assert left == usual if broken == "both" else left.noise == pytest.approx(found.noise, rel=0.01)
 
 

@@ -14,6 +14,7 @@ from nas_attn.analysis import effect_model
 from nas_attn.analysis import posterior as posterior_module
 from nas_attn.analysis.effect_model import (
     NOTHING,
+    SCEPTICAL,
     USUAL,
     Kernels,
     Runs,
@@ -183,6 +184,19 @@ def test_variances_of_rungs_without_runs_are_the_usual_ones() -> None:
     found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL, n_short=2)
     assert [astuple(short) for short in found.short] == [pytest.approx(astuple(Short()), rel=1e-4)] * 2
     assert found.noise != USUAL.middle.noise
+
+
+def test_where_one_attention_is_worth_many_times_the_noise_the_noise_is_still_told_as_such() -> None:
+    """A share of what scores spread would be more than it, and be told of what placements have by themselves."""
+    random = np.random.default_rng(2)
+    codes, seeds = random.integers(0, N_SPECS, (90, 6)), np.arange(90) % 3
+    scores = 4.0 * (codes[:, 1] == 1) - 3.0 * (codes[:, 4] == 2) + 0.2 * random.normal(size=90)
+    runs = Runs(codes, seeds, np.zeros(90, dtype=np.int64), scores, np.zeros(90))
+    found = likeliest_variances(Kernels.of(runs), scores[:, None], prior=SCEPTICAL)
+
+    assert found.noise == pytest.approx(0.04, rel=0.3)
+    assert found.rest < 0.1 * found.noise
+    assert found.location / 6 > 0.5
 
 
 @pytest.mark.parametrize("broken", ["the second", "both"])

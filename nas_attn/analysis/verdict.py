@@ -278,13 +278,24 @@ def judged(records: Sequence[TrialRecord], worth: float | None = None, confidenc
 
 
 def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
-    """Lower ends of the intervals of finalists that gain by the model too, in units of IoU."""
-    for row in evidence.tested:
-        estimate = evidence.to_plain(row)
-        of_finals = evidence.reported[row].keys() <= evidence.selected.runs[row].final
-        if not of_finals or evidence.gains.mean[row] <= 0 or estimate is None or estimate.n_seeds < LEAST_TO_STOP:
-            continue
-        if (interval := evidence.together(estimate, confidence)) is not None:
+    """Lower ends of the intervals of finalists that gain by the model too, in units of IoU.
+
+    None while the one that leads has too few seeds to stop for: the answer names it, and of some finalists with two
+    seeds the luckiest leads.
+    """
+    estimates = {
+        row: estimate
+        for row in evidence.tested
+        if evidence.reported[row].keys() <= evidence.selected.runs[row].final
+        and evidence.gains.mean[row] > 0
+        and (estimate := evidence.to_plain(row)) is not None
+    }
+    leader = max(estimates, key=lambda row: float(evidence.gains.mean[row]), default=None)
+    if leader is None or estimates[leader].n_seeds < LEAST_TO_STOP:
+        return
+    for estimate in estimates.values():
+        interval = evidence.together(estimate, confidence) if estimate.n_seeds >= LEAST_TO_STOP else None
+        if interval is not None:
             yield interval.low
 
 

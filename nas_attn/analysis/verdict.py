@@ -280,8 +280,8 @@ def judged(records: Sequence[TrialRecord], worth: float | None = None, confidenc
 def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
     """Lower ends of the intervals of finalists that gain by the model too, in units of IoU.
 
-    None while the one that leads has too few seeds to stop for: the answer names it, and of some finalists with two
-    seeds the luckiest leads.
+    None while the one that leads has too few seeds to stop for: the answer names it, and of several finalists with
+    two seeds the luckiest leads.
     """
     estimates = {
         row: estimate

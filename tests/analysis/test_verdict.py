@@ -16,7 +16,7 @@ from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict, verdict_json, verdict_of
+from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict, judged, verdict_json, verdict_of
 from nas_attn.analysis.verification import Verification, verification
 from nas_attn.latencies import Latency, LatencyTable
 from nas_attn.record import PROBE, Cost, Role, TrialRecord
@@ -61,6 +61,31 @@ def verified(records: Sequence[TrialRecord], winner: Any, gain: float, record: M
     runs = [record(seed, plain, 50 + seed, 0.75, steps=STEPS) for seed in range(5)]
     runs += [record(5 + seed, winner, 50 + seed, 0.75 + gain + wobble[seed], steps=STEPS) for seed in range(5)]
     return verification(runs, winner=winner, plain=plain, control=None, without={}, found=None, expected=0.02)
+
+
+def test_better_is_settled_only_once_the_finalist_that_leads_has_three_fresh_seeds(
+    study: Make, record: Make, numbered: Make
+) -> None:
+    """Another one has them and gains as much as matters: the answer would name the luckier of two seeds."""
+    draw = np.random.default_rng(3)
+
+    def with_finals(seeds_of_leader: int) -> list[TrialRecord]:
+        gains = {0: 0.0, 6: 0.03, 7: 0.036}
+        records = [one for one in study() if one.placement not in (numbered(6), numbered(7))]
+        runs = [(row, seed, Role.PROPOSAL) for row in (6, 7) for seed in range(2)]
+        runs += [(row, seed, Role.FINALIST) for row in (0, 6) for seed in (20, 21, 22)]
+        runs += [(7, seed, Role.FINALIST) for seed in (20, 21, 22)[:seeds_of_leader]]
+        for row, seed, role in runs:
+            iou = 0.8 + gains[row] + 0.002 * float(draw.standard_normal())
+            records.append(record(1000 + len(records), numbered(row), seed, iou, steps=STEPS, role=role))
+        return records
+
+    open_, settled = (judged(with_finals(number)) for number in (2, 3))
+    assert open_ is not None
+    assert settled is not None
+    leader = max(open_.evidence.tested, key=lambda row: open_.evidence.gains.mean[row])
+    assert open_.evidence.selected.runs[leader].placement == numbered(7)
+    assert (open_.decision, settled.decision) == (None, Decision.BETTER)
 
 
 def test_a_gain_that_runs_show_is_better(study: Make, numbered: Make) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -17,7 +17,7 @@ from nas_attn.analysis.claimed import claimed_row, verification_of
 from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
 from nas_attn.analysis.cost_ratios import as_good_for_less, compared_cost, cost_ratio
 from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
-from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.evidence import Estimate, Evidence
 from nas_attn.analysis.formats import cost_values
 from nas_attn.analysis.rank import rank
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
@@ -280,8 +280,8 @@ def judged(records: Sequence[TrialRecord], worth: float | None = None, confidenc
 def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
     """Lower ends of the intervals of finalists that gain by the model too, in units of IoU.
 
-    None while the one that leads has too few seeds to stop for: the answer names it, and of several finalists with
-    two seeds the luckiest leads.
+    None while the one that leads has too few seeds to stop for, unless it is not run any more, since a run of it
+    failed: the answer names it, and of several finalists with two seeds the luckiest leads.
     """
     estimates = {
         row: estimate
@@ -291,12 +291,18 @@ def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
         and (estimate := evidence.to_plain(row)) is not None
     }
     leader = max(estimates, key=lambda row: float(evidence.gains.mean[row]), default=None)
-    if leader is None or estimates[leader].n_seeds < LEAST_TO_STOP:
+    if leader is None or _is_waited_for(estimates[leader], estimates.values()):
         return
     for estimate in estimates.values():
         interval = evidence.together(estimate, confidence) if estimate.n_seeds >= LEAST_TO_STOP else None
         if interval is not None:
             yield interval.low
+
+
+def _is_waited_for(leader: Estimate, finalists: Iterable[Estimate]) -> bool:
+    """Finalists take their seeds in turns, so that one who is two behind gets no more of them."""
+    furthest = max(estimate.n_seeds for estimate in finalists)
+    return leader.n_seeds < LEAST_TO_STOP and furthest - leader.n_seeds < 2
 
 
 def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:

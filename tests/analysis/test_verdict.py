@@ -69,12 +69,12 @@ def test_better_is_settled_only_once_the_finalist_that_leads_has_three_fresh_see
     """Another one has them and gains as much as matters: the answer would name the luckier of two seeds."""
     draw = np.random.default_rng(3)
 
-    def with_finals(seeds_of_leader: int) -> list[TrialRecord]:
+    def with_finals(seeds_of_leader: int, seeds_of_others: int = 3) -> list[TrialRecord]:
         gains = {0: 0.0, 6: 0.03, 7: 0.036}
         records = [one for one in study() if one.placement not in (numbered(6), numbered(7))]
         runs = [(row, seed, Role.PROPOSAL) for row in (6, 7) for seed in range(2)]
-        runs += [(row, seed, Role.FINALIST) for row in (0, 6) for seed in (20, 21, 22)]
-        runs += [(7, seed, Role.FINALIST) for seed in (20, 21, 22)[:seeds_of_leader]]
+        runs += [(row, 20 + seed, Role.FINALIST) for row in (0, 6) for seed in range(seeds_of_others)]
+        runs += [(7, 20 + seed, Role.FINALIST) for seed in range(seeds_of_leader)]
         for row, seed, role in runs:
             iou = 0.8 + gains[row] + 0.002 * float(draw.standard_normal())
             records.append(record(1000 + len(records), numbered(row), seed, iou, steps=STEPS, role=role))
@@ -86,6 +86,9 @@ def test_better_is_settled_only_once_the_finalist_that_leads_has_three_fresh_see
     leader = max(open_.evidence.tested, key=lambda row: open_.evidence.gains.mean[row])
     assert open_.evidence.selected.runs[leader].placement == numbered(7)
     assert (open_.decision, settled.decision) == (None, Decision.BETTER)
+    failed = judged(with_finals(2, seeds_of_others=4))
+    assert failed is not None
+    assert failed.decision is Decision.BETTER, "one whose third run failed is not waited for"
 
 
 def test_a_gain_that_runs_show_is_better(study: Make, numbered: Make) -> None:

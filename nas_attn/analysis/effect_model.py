@@ -60,7 +60,7 @@ class Short:
 class Variances:
     """How much each part explains in a placement that attends everywhere, for scores of variance 1.
 
-    By default the middle of the prior.
+    By default the middle of ``USUAL``.
 
     Args:
         kind: of the attentions, wherever they stand.
@@ -369,19 +369,14 @@ def likeliest_variances(
     parts: list[_Part] = [(0, name) for name in PARTS]
     parts += [(rung, field.name) for rung in range(1, n_short + 1) for field in fields(Short)]
     centre = np.log([_value(usual, part) for part in parts])
-    sds = np.array([prior.log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
-    beside_noise, noise = np.array([name in prior.beside_noise for _, name in parts]), parts.index((0, "noise"))
 
     def surprise(logs: Array) -> tuple[float, Array]:
-        away = logs - centre
-        away = (away - beside_noise * away[noise]) / sds
         tried = _with(usual, parts, np.exp(logs).tolist())
         value, slope = _surprise_and_slope(tried, parts, kernels, scores, draws, known)
-        slope += away / sds
-        slope[noise] -= (away / sds)[beside_noise].sum()
-        return value + float(away @ away) / 2, slope
+        by_prior, slope_by_prior = _surprise_by_prior(logs - centre, parts, prior)
+        return value + by_prior, slope + slope_by_prior
 
-    reach = np.minimum(_MOST_LOG, _MOST_SDS * sds)
+    reach = np.minimum(_MOST_LOG, _MOST_SDS * _log_sds(parts, prior))
     bounds = list(zip(centre - reach, centre + reach, strict=True))
     elsewhere = math.log(max(float(scores.var(0).sum()) / draws, _ELSEWHERE))
     starts = [centre, centre + elsewhere * np.array([_POWERS.get(name, 0.0) for _, name in parts])]
@@ -393,6 +388,26 @@ def likeliest_variances(
             )
             tops.append((float(climb.fun), np.exp(climb.x).tolist()))
     return _with(usual, parts, min(tops)[1]) if tops else usual
+
+
+def _log_sds(parts: Sequence[_Part], prior: Prior) -> Array:
+    return np.array([prior.log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
+
+
+def _surprise_by_prior(away: Array, parts: Sequence[_Part], prior: Prior) -> tuple[float, Array]:
+    """Minus the logarithm of the prior's density, and its derivatives.
+
+    Args:
+        away: how far the logarithm of each part is from its middle.
+        parts: the parts.
+        prior: of their variances.
+    """
+    beside_noise, noise = np.array([name in prior.beside_noise for _, name in parts]), parts.index((0, "noise"))
+    sds = _log_sds(parts, prior)
+    scaled = (away - beside_noise * away[noise]) / sds
+    slope = scaled / sds
+    slope[noise] -= slope[beside_noise].sum()
+    return float(scaled @ scaled) / 2, slope
 
 
 def _value(variances: Variances, part: _Part) -> float:

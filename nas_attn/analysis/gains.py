@@ -24,7 +24,7 @@ from nas_attn.analysis.effect_model import (
 from nas_attn.analysis.gain_variances import milestone
 from nas_attn.analysis.images import Array, Influences
 from nas_attn.analysis.posterior import Posterior
-from nas_attn.analysis.scores import FAR, Scale
+from nas_attn.analysis.scores import Scale
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
 
 MOST_RUNS = 1200
@@ -164,8 +164,9 @@ def gains_of(
     The model is that of ``effect_model.Runs``, with the variances that make the runs most likely: what its
     attentions and their pairs add in all placements, and a rest of the placement's own, which its own runs tell
     the better, the more of them there are. A placement with one run so stands where the others that share its
-    attentions put it, and one with many where its own runs do. Runs far below the others of their seed, and those
-    that failed, count as five spreads below them.
+    attentions put it, and one with many where its own runs do. Runs far below the others of their seed and below
+    the plain U-Net, and those that failed, count as five spreads below both; one that is the only run of its
+    placement tells next to nothing of it.
 
     Args:
         placements: of each row; all of one network.
@@ -205,12 +206,13 @@ def gains_of(
 def _runs(codes: Codes, rows: Numbers, ious: Array, seeds: Numbers, rungs: Numbers, scale: Scale) -> Runs:
     """What the model learns from.
 
-    A run far below the others of its seed that is the only one of its placement may have collapsed: by itself it
-    tells next to nothing, and several that hold the same attention tell that this harms.
+    A run far below the others of its seed that is the only one of its placement on its rung may have collapsed: it
+    is taken to be off by as much as it lies below. By itself it tells next to nothing, and several that hold the
+    same attention tell that this harms.
     """
     _, cells, n_runs = np.unique(np.stack([rungs, rows]), axis=1, return_inverse=True, return_counts=True)
     is_alone = n_runs[cells.reshape(-1)] == 1
-    doubts = FAR**2 * (scale.raised(ious, seeds, rungs) & is_alone)
+    doubts = np.where(scale.raised(ious, seeds, rungs) & is_alone, scale.least[rungs] ** 2, 0.0)
     return Runs(codes[rows], seeds, rungs, scale.scores(ious, seeds, rungs), doubts)
 
 

@@ -72,7 +72,7 @@ class Scale:
         return scores
 
     def raised(self, ious: Array, seeds: Numbers, rungs: Numbers) -> NDArray[np.bool_]:
-        """Which of the runs that succeeded are, (n,)."""
+        """Which runs, of those that succeeded, count as higher than they are, (n,)."""
         _, left = self._within_seeds(ious, seeds, rungs)
         raised: NDArray[np.bool_] = (left < self.least[rungs]) & np.isfinite(ious)
         return raised

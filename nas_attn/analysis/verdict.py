@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -17,12 +17,14 @@ from nas_attn.analysis.claimed import claimed_row, verification_of
 from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
 from nas_attn.analysis.cost_ratios import as_good_for_less, compared_cost, cost_ratio
 from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
-from nas_attn.analysis.evidence import Estimate, Evidence
+from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.formats import cost_values
+from nas_attn.analysis.order import expected_ious
 from nas_attn.analysis.rank import rank
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.verification import Comparison, Verdict, Verification
-from nas_attn.record import TrialRecord
+from nas_attn.models.placement import Placement
+from nas_attn.record import Role, TrialRecord
 
 _BEYOND = 0.2
 """Share of what a confidence leaves that the bound on the best gain leaves."""
@@ -222,11 +224,13 @@ class Judged:
 
     Args:
         evidence: of its records.
+        racing: finalists that may get further seeds.
         worth: smallest gain that matters, in units of IoU.
         confidence: above 0 and below 1.
     """
 
     evidence: Evidence
+    racing: frozenset[Placement]
     worth: float
     confidence: float
 
@@ -236,9 +240,10 @@ class Judged:
 
         Better is settled by more than it takes to be claimed: the whole interval of a finalist must lie beyond
         what matters, not beyond 0 alone. That is what may be looked at again and again. A reference architecture
-        that gains so much settles nothing: what the search is for has not been compared yet.
+        that gains so much settles nothing: what the search is for has not been compared yet. And the finalist that
+        leads must have as many seeds as one takes to be stopped for, if it gets them.
         """
-        if any(low > self.worth for low in _least_gains(self.evidence, self.confidence)):
+        if any(low > self.worth for low in _least_gains(self.evidence, self.racing, self.confidence)):
             return Decision.BETTER
         largest = _largest_gain(self.evidence, self.confidence, most=self.worth)
         return None if largest is None else Decision.EQUIVALENT
@@ -274,35 +279,36 @@ def judged(records: Sequence[TrialRecord], worth: float | None = None, confidenc
         return None
     worth = default_worth(evidence.noise, confidence) if worth is None else worth
     curve = plain_convergence(records, budget, evidence.noise, worth)
-    return None if curve.converged is False else Judged(evidence, worth, confidence)
+    return None if curve.converged is False else Judged(evidence, _racing(records), worth, confidence)
 
 
-def _least_gains(evidence: Evidence, confidence: float) -> Iterator[float]:
+def _least_gains(evidence: Evidence, racing: Set[Placement], confidence: float) -> Iterator[float]:
     """Lower ends of the intervals of finalists that gain by the model too, in units of IoU.
 
-    None while the one that leads has too few seeds to stop for, unless it is not run any more, since a run of it
-    failed: the answer names it, and of several finalists with two seeds the luckiest leads.
+    None while the one that leads has too few fresh seeds to stop for and gets more of them: the answer names it,
+    and of several finalists with two seeds the luckiest leads.
     """
-    estimates = {
-        row: estimate
-        for row in evidence.tested
-        if evidence.reported[row].keys() <= evidence.selected.runs[row].final
-        and evidence.gains.mean[row] > 0
-        and (estimate := evidence.to_plain(row)) is not None
-    }
-    leader = max(estimates, key=lambda row: float(evidence.gains.mean[row]), default=None)
-    if leader is None or _is_waited_for(estimates[leader], estimates.values()):
-        return
-    for estimate in estimates.values():
-        interval = evidence.together(estimate, confidence) if estimate.n_seeds >= LEAST_TO_STOP else None
-        if interval is not None:
+    runs, ious = evidence.selected.runs, expected_ious(evidence)
+    leader = max((row for row in evidence.tested if runs[row].final), key=lambda row: ious[row], default=None)
+    if leader is not None and runs[leader].placement in racing:
+        fresh = evidence.reported[leader].keys() & runs[leader].final
+        if len(fresh) < LEAST_TO_STOP:
+            return
+    for row in evidence.tested:
+        estimate = evidence.to_plain(row)
+        of_finals = evidence.reported[row].keys() <= runs[row].final
+        if not of_finals or evidence.gains.mean[row] <= 0 or estimate is None or estimate.n_seeds < LEAST_TO_STOP:
+            continue
+        if (interval := evidence.together(estimate, confidence)) is not None:
             yield interval.low
 
 
-def _is_waited_for(leader: Estimate, finalists: Iterable[Estimate]) -> bool:
-    """Finalists take their seeds in turns, so that one who is two behind gets no more of them."""
-    furthest = max(estimate.n_seeds for estimate in finalists)
-    return leader.n_seeds < LEAST_TO_STOP and furthest - leader.n_seeds < 2
+def _racing(records: Sequence[TrialRecord]) -> frozenset[Placement]:
+    """Finalists of the finals that are under way; one of which a run failed gets no further ones."""
+    last = max((record.number for record in records if record.role is Role.PROPOSAL), default=-1)
+    failed = {record.placement for record in records if record.failure is not None}
+    begun = {one.placement for one in records if one.role is Role.FINALIST and one.number > last}
+    return frozenset(begun - failed)
 
 
 def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:

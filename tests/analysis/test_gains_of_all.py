@@ -52,7 +52,7 @@ def test_a_gain_that_nearly_all_placements_have_is_not_taken_for_a_collapse_of_t
 def test_of_single_runs_a_part_of_such_a_gain_is_believed(
     nearly_all: Callable[[int], tuple[Gains, list[float]]],
 ) -> None:
-    """What each seed shows of 26 placements may be noise as well as what they have together."""
+    """That is what the prior costs, to which kinds and pairs fifty times as large as the noise are not likely."""
     found, truth = nearly_all(1)
     helps = np.array(truth) > 0
     assert found.mean[helps].min() > GAIN / 3

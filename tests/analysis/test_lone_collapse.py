@@ -67,3 +67,29 @@ def test_an_attention_whose_runs_are_all_far_below_is_told_to_harm(learned: Make
     assert found.mean[harmed].max() < found.mean[fine].min()
     assert found.mean[harmed].mean() < -0.5 * found.most_below
     assert np.abs(found.mean - truth)[fine].mean() < 2 * NOISE
+
+
+def test_where_the_plain_unet_lies_far_below_a_lone_collapse_is_doubted_as_much(numbered: Make) -> None:
+    """Nearly all gain 60 times the noise, so that five spreads below the others is above the plain U-Net."""
+    draw = np.random.default_rng(4)
+    placements = [numbered(0), *(numbered(int(n)) for n in draw.choice(4**7, 60, replace=False) if n)]
+
+    def learn(drop: float) -> Gains:
+        table = [
+            {seed: 0.6 + 0.2 * bool(one.attended) + NOISE * draw_of(number, seed) for seed in seeds(number)}
+            for number, one in enumerate(placements)
+        ]
+        table[30][0] -= drop
+        return gains_of(placements, table)
+
+    def draw_of(number: int, seed: int) -> float:
+        return float(np.random.default_rng([number, seed]).standard_normal())
+
+    def seeds(number: int) -> range:
+        return range(3 if number < 6 else 1)
+
+    lost, none = learn(0.5), learn(0.0)
+    assert lost.posterior is not None
+    assert lost.posterior.runs.doubts.max() > 20**2
+    others = [number for number in range(len(placements)) if number != 30]
+    assert lost.mean[others] == pytest.approx(none.mean[others], abs=NOISE)

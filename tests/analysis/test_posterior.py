@@ -17,6 +17,7 @@ from nas_attn.analysis.effect_model import (
     SCEPTICAL,
     USUAL,
     Kernels,
+    Prior,
     Runs,
     Short,
     Variances,
@@ -48,7 +49,7 @@ def runs_of(number: int, rungs: Sequence[int] = (0,), n_seeds: int = 2) -> Runs:
     codes = random.integers(0, N_SPECS, (number, N_LOCATIONS))
     codes[:2], codes[-4:] = [[1, 1, 1], [2, 2, 2]], ASKED
     seeds, rung = random.integers(0, n_seeds, number), np.resize(rungs, number)
-    doubts = np.where(np.arange(number) == 3, 0.7, 0.0)
+    doubts = np.where(np.arange(number) == number - 2, 3.0, 0.0)
     return Runs(codes, seeds + n_seeds * rung, rung, random.normal(size=number), doubts)
 
 
@@ -177,6 +178,26 @@ def test_the_slope_that_the_variances_climb_is_that_of_finite_differences() -> N
     kernel = covariance_of(runs, VARIANCES)
     by_hand = (np.linalg.slogdet(kernel)[1] + runs.scores @ np.linalg.solve(kernel, runs.scores)) / 2
     assert surprise(logs)[0] == pytest.approx(by_hand)
+
+
+def test_the_slope_of_the_prior_is_that_of_finite_differences() -> None:
+    parts = [(0, name) for name in effect_model.PARTS] + [(1, "noise")]
+    away = np.random.default_rng(0).normal(size=len(parts))
+    value, slope = effect_model._surprise_by_prior(away, parts, SCEPTICAL)
+    steps = 1e-5 * np.eye(len(parts))
+    numeric = [
+        (_prior(away + step, parts, SCEPTICAL) - _prior(away - step, parts, SCEPTICAL)) / 2e-5 for step in steps
+    ]
+    assert slope == pytest.approx(np.array(numeric), abs=1e-6)
+    louder = np.zeros(len(parts))
+    louder[: len(effect_model.PARTS)] = 1.0
+    louder[parts.index((0, "location"))] = 0.0
+    assert _prior(louder, parts, SCEPTICAL) == pytest.approx(1 / 4.0**2 / 2), "all grow with the noise"
+    assert value == _prior(away, parts, SCEPTICAL)
+
+
+def _prior(away: np.ndarray, parts: Any, prior: Prior) -> float:
+    return effect_model._surprise_by_prior(away, parts, prior)[0]
 
 
 def test_variances_of_rungs_without_runs_are_the_usual_ones() -> None:

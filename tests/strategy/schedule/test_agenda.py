@@ -15,7 +15,7 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.strategy.rung_validation import MOST_TWINS
-from nas_attn.strategy.schedule.agenda import FIRST_LOOK, LOOK_EVERY
+from nas_attn.strategy.schedule.agenda import FIRST_LOOK, LOOK_EVERY, LOOK_EVERY_FINAL
 from nas_attn.strategy.schedule.finals import FURTHER_SEEDS
 from nas_attn.strategy.settings import StudySettings, differences, ladder_of
 from nas_attn.study.loop import run_trials
@@ -286,7 +286,7 @@ def test_a_search_ends_where_a_gain_beyond_what_matters_is_shown(studies: Any, s
     """By the finals, which begin before all proposals are made; a study that shall not stop proposes on."""
     settling(studies)
     records = run(studies, InlinePool(LookupEvaluator(space, **LOUD)))
-    assert len(records) in range(FIRST_LOOK, 160, LOOK_EVERY)
+    assert len(records) in range(FIRST_LOOK, 160, LOOK_EVERY_FINAL)
     assert studies.agenda().settled_after(records, len(records)) == (len(records), Decision.BETTER)
     assert records[-1].role is Role.FINALIST
     assert rank(records).rows[0].better_than_plain is Versus.BETTER

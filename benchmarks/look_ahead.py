@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from functools import partial
 from math import sqrt
 from multiprocessing import get_context
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean
+from typing import Any
 from unittest.mock import patch
 
-from claims import Played, play
+from claims import Played, _mean, play
 from worlds import WORLDS
 
 from nas_attn.analysis import Evidence
@@ -56,14 +57,11 @@ class LookingAhead(Finals):
         *,
         plain: Placement,
         ladder: tuple[Budget, ...],
-        cost: str,
-        n_trials: int,
         worth: float | None = None,
+        **others: Any,
     ) -> Evaluation:
         """The next run, as that of ``Finals`` as long as the field and its first seed are not complete."""
-        in_turn = super().next(
-            records, pending, plain=plain, ladder=ladder, cost=cost, n_trials=n_trials, worth=worth
-        )
+        in_turn = super().next(records, pending, plain=plain, ladder=ladder, worth=worth, **others)
         runs = [record for record in (*records, *pending) if self.holds(record)]
         course = _Course.of(records, runs, plain, ladder[-1])
         if not course.seeds or not course.members or in_turn.seed == course.seeds[0]:
@@ -178,9 +176,9 @@ def _row(pairs: Sequence[Pair]) -> str:
     columns = [
         f"{fmean(one.in_turn.trials for one in pairs):.0f}",
         f"{fmean(one.ahead.trials for one in pairs):.0f}",
-        _mean(saved, ".1f"),
+        _told(saved, ".1f"),
         f"{fmean(one.in_turn.leader_gain for one in pairs):.2f}",
-        f"{fmean(one.ahead.leader_gain for one in pairs):.2f} ({_mean(gained, '+.2f')})",
+        f"{fmean(one.ahead.leader_gain for one in pairs):.2f} ({_told(gained, '+.2f')})",
         ", ".join(str(_n_better(part)) for part in _parts(pairs)),
         ", ".join(str(_n_false(part)) for part in _parts(pairs)),
     ]
@@ -199,8 +197,9 @@ def _n_false(studies: Sequence[Played]) -> int:
     return sum(one.answered is not None and one.answered <= 0 for one in studies)
 
 
-def _mean(values: Sequence[float], form: str) -> str:
-    return f"{fmean(values):{form}} ±{stdev(values) / len(values) ** 0.5:{form.lstrip('+')}}"
+def _told(values: Sequence[float], form: str) -> str:
+    mean, error = _mean(values, is_rate=False)
+    return f"{mean:{form}} ±{error:{form.lstrip('+')}}"
 
 
 if __name__ == "__main__":

@@ -93,9 +93,14 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
     groups: dict[Placement, list[TrialRecord]] = {}
     for record in kept:
         groups.setdefault(record.placement, []).append(record)
-    last = max((record.number for record in ordered if record.role is Role.PROPOSAL), default=-1)
+    last = last_proposal(ordered)
     runs = tuple(_placement_runs(placement, group, last) for placement, group in groups.items())
     return SelectedRuns(runs, LeftOut(budget, n_failed, len(complete) - len(kept)))
+
+
+def last_proposal(records: Iterable[TrialRecord]) -> int:
+    """Number of the last trial that was proposed, after which the last finals come; -1 without any."""
+    return max((record.number for record in records if record.role is Role.PROPOSAL), default=-1)
 
 
 def _budget(complete: Sequence[TrialRecord]) -> Budget:

@@ -22,6 +22,7 @@ from nas_attn.analysis.formats import cost_values
 from nas_attn.analysis.order import expected_ious
 from nas_attn.analysis.rank import rank
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
+from nas_attn.analysis.runs import last_proposal
 from nas_attn.analysis.verification import Comparison, Verdict, Verification
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
@@ -305,7 +306,7 @@ def _least_gains(evidence: Evidence, racing: Set[Placement], confidence: float) 
 
 def _racing(records: Sequence[TrialRecord]) -> frozenset[Placement]:
     """Finalists of the finals that are under way; one of which a run failed gets no further ones."""
-    last = max((record.number for record in records if record.role is Role.PROPOSAL), default=-1)
+    last = last_proposal(records)
     failed = {record.placement for record in records if record.failure is not None}
     begun = {one.placement for one in records if one.role is Role.FINALIST and one.number > last}
     return frozenset(begun - failed)

@@ -115,8 +115,17 @@ class Evidence:
 
     @cached_property
     def noise(self) -> Noise:
-        """Pooled over the rows that are not unstable."""
-        return pooled_noise([scores for row, scores in enumerate(self.reported) if row not in self.unstable])
+        """Pooled over the rows that are not unstable.
+
+        The runs by which a finalist was chosen count by themselves: the choice went by their mean, which says
+        nothing of how they scatter about it.
+        """
+        stable = [row for row in range(len(self.reported)) if row not in self.unstable]
+        chosen_by = [
+            {seed: iou for seed, iou in self.clean[row].items() if seed not in self.reported[row]}
+            for row in stable
+        ]
+        return pooled_noise([*(self.reported[row] for row in stable), *chosen_by])
 
     @cached_property
     def noises(self) -> Sequence[Noise]:

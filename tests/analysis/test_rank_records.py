@@ -323,6 +323,30 @@ def test_runs_with_two_common_seeds_tell_of_the_noise(table: Make, numbered: Mak
     assert ranking.noise.pair.degrees_of_freedom == 1
 
 
+def test_the_runs_by_which_finalists_were_chosen_tell_of_the_noise_by_themselves(
+    table: Make, numbered: Make
+) -> None:
+    """Not together with the finals' own, beside which they are too high: that would pass for noise."""
+    draw, seeds = np.random.default_rng(0), range(6)
+    levels = {numbered(0): 0.5, numbered(1): 0.54, numbered(2): 0.53}
+    luck = {placement: 0.015 if placement.attended else 0.0 for placement in levels}
+    scores = {
+        placement: {s: level + luck[placement] * (s < 3) + 0.002 * draw.standard_normal() for s in seeds}
+        for placement, level in levels.items()
+    }
+    noise = rank(table(scores, finals=frozenset(range(3, 6)))).noise
+    of_finals_alone = {
+        placement: {s: iou for s, iou in held.items() if s > 2 or not placement.attended}
+        for placement, held in scores.items()
+    }
+    alone = rank(table(of_finals_alone, finals=frozenset(range(3, 6)))).noise
+    assert noise.pair is not None
+    assert alone.pair is not None
+    assert noise.pair.degrees_of_freedom == 8  # of 18 runs by five levels and six seeds that hang together
+    assert alone.pair.degrees_of_freedom == 4
+    assert noise.pair.sd < 0.005
+
+
 def test_a_placement_below_the_plain_u_net_is_called_worse(table: Make, numbered: Make) -> None:
     wobble = [0.001, -0.001, 0.002]
     scores = {numbered(p): {s: 0.6 - 0.1 * p + wobble[(s + p) % 3] for s in range(4)} for p in range(2)}

@@ -24,7 +24,8 @@ def best_gains(posterior: Posterior, number: int = DRAWS) -> Iterator[Array]:
     and every placement that was tried what it has by itself. The best is sought among all placements that
     consist of attentions which some run holds at their locations, whatever they cost, the plain U-Net among
     them. Without pairs it is exact; with pairs, one location after the other is set to what is best beside the
-    others, from the best single effects and from the best placement that was tried, until nothing changes.
+    others, from the best single effects and from the best placement that was tried, until nothing changes. A
+    single attention is among them even where it harms by itself, since it brings what all have in common.
     What untried placements have by themselves is left out: nobody finds it but by trying each. The draws are
     the same at every call.
     """
@@ -40,18 +41,20 @@ def best_gains(posterior: Posterior, number: int = DRAWS) -> Iterator[Array]:
 
 def _best(draws: list[Drawn], held: Array, groups: list[NDArray[np.int64]]) -> Array:
     """Of each of d draws, (d,)."""
+    common = np.array([drawn.common for drawn in draws])
     singles = np.stack([drawn.singles for drawn in draws])
     pairs = np.stack([drawn.pairs for drawn in draws])
     tried = np.stack([drawn.of_held(held) for drawn in draws])
     with_rests = tried + np.stack([drawn.rests for drawn in draws])
     starts = (np.zeros_like(singles), held[tried.argmax(1)])
     climbed = [_climbed(start, singles, pairs, groups) for start in starts]
-    best: Array = np.maximum.reduce([*climbed, with_rests.max(1)])
+    best: Array = np.maximum.reduce([*(common + gains for gains in (singles.max(1), *climbed)), with_rests.max(1)])
     return best.clip(min=0)
 
 
 def _climbed(held: Array, singles: Array, pairs: Array, groups: list[NDArray[np.int64]]) -> Array:
-    """The gains that d draws reach from a placement each by changing one location after the other, (d,).
+    """The gains that d draws reach from a placement each by changing one location after the other, without what
+    all have in common, (d,); -inf where that is the plain U-Net.
 
     Args:
         held: the placements, (d, p) of 0 and 1; changed to those that are reached.
@@ -75,5 +78,5 @@ def _climbed(held: Array, singles: Array, pairs: Array, groups: list[NDArray[np.
             moved = moved or changed.size > 0
         if not moved:
             break
-    gains: Array = (held * (singles + beside / 2)).sum(1)
+    gains: Array = np.where(held.any(1), (held * (singles + beside / 2)).sum(1), -np.inf)
     return gains

@@ -37,6 +37,8 @@ def added(posterior: Posterior, choices: Sequence[Choice]) -> list[Estimate]:
 def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> list[Estimate]:
     """What two attentions add beyond the sum of both, with the mean variance of each own effect.
 
+    Where no other location has any, what all placements with attention have in common is twice in that sum.
+
     Args:
         posterior: of all gains.
         choices: pairs at different locations.
@@ -44,8 +46,10 @@ def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> lis
     if not choices:
         return []
     together = np.stack([_together(posterior, *pair) for pair in choices], axis=1)
-    variance = _pair_variance(posterior)
-    return _Normal.of(posterior).estimates(variance * together, np.full(together.shape[1], variance))
+    variance, common = _pair_variance(posterior), posterior.variances.common
+    bare = np.array([_likely_bare(posterior, [place for place, _ in pair]) for pair in choices])
+    covariance = variance * together - common * np.outer(_attended(posterior), bare)
+    return _Normal.of(posterior).estimates(covariance, variance + common * bare**2)
 
 
 def beside(posterior: Posterior, choice: Choice, other: Choice) -> tuple[Estimate, Estimate]:
@@ -110,10 +114,8 @@ def _single(posterior: Posterior, choices: Sequence[Choice], fixed: Sequence[Cho
         choices: the attentions.
         fixed: what other locations hold in all placements of the average; with code 0 none.
     """
-    runs, pair = posterior.runs, _pair_variance(posterior)
-    kind = posterior.variances.kind / runs.n_locations
-    numbers = np.bincount([location for location, _ in posterior.choices], minlength=runs.n_locations)
-    likely = 1 / (numbers + 1.0)
+    runs, pair, common = posterior.runs, _pair_variance(posterior), posterior.variances.common
+    kind, likely = posterior.variances.kind / runs.n_locations, _likely(posterior)
     evenly = (runs.codes > 0) * likely
     others = [choice for choice in fixed if choice[1] > 0]
     besides = runs.holds(others).sum(1)
@@ -122,9 +124,29 @@ def _single(posterior: Posterior, choices: Sequence[Choice], fixed: Sequence[Cho
         free = np.ones(len(likely), dtype=bool)
         free[[location, *(place for place, _ in fixed)]] = False
         mine = runs.holds([(location, code)])[:, 0]
-        columns.append(kind * (runs.codes == code).sum(1) + mine * pair * (evenly[:, free].sum(1) + besides))
-        priors.append(kind + pair * (float((likely[free] * (1 - likely[free])).sum()) + len(others)))
-    return posterior.gains[:, None] * np.stack(columns, axis=1), np.array(priors)
+        bare = 0.0 if others else float(likely[free].prod())
+        by_kind, by_pair = kind * (runs.codes == code).sum(1), mine * pair * (evenly[:, free].sum(1) + besides)
+        columns.append(posterior.gains * (by_kind + by_pair) + common * bare * _attended(posterior))
+        paired = float((likely[free] * (1 - likely[free])).sum()) + len(others)
+        priors.append(kind + pair * paired + common * bare**2)
+    return np.stack(columns, axis=1), np.array(priors)
+
+
+def _likely(posterior: Posterior) -> Array:
+    """How likely each location has no attention, or any one of its own, where it is drawn evenly, (L,)."""
+    places = [location for location, _ in posterior.choices]
+    return 1 / (np.bincount(places, minlength=posterior.runs.n_locations) + 1.0)
+
+
+def _likely_bare(posterior: Posterior, places: Sequence[int]) -> float:
+    """How likely no other location has any attention."""
+    return float(np.delete(_likely(posterior), places).prod())
+
+
+def _attended(posterior: Posterior) -> Array:
+    """How much each run shows of what all placements with attention have in common, (n,)."""
+    attended: Array = posterior.gains * posterior.runs.codes.any(1)
+    return attended
 
 
 def _pair_variance(posterior: Posterior) -> float:

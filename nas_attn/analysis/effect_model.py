@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -25,18 +25,15 @@ Choice = tuple[int, int]
 
 LEVEL_VARIANCE = 100.0
 """Of the level, and of each seed's effect on all placements: wide."""
-SHOWN = ("kind", "location", "pair", "rest", "by_seed")
+SHOWN = ("common", "kind", "location", "pair", "rest", "by_seed")
 """Parts that a short run shows more or less of."""
 PARTS = (*SHOWN, "noise")
-PRIOR_LOG_SDS = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
-"""Of each part's variance, and of a gain. Single runs cannot tell a rest from noise, nor a single seed luck from
-effects: without a prior these might be all or nothing."""
 WIDE_LOG_SD = 4.0
-_MOST_LOG, _MOST_SDS = 9.0, 6.0
+_MOST_LOG, _MOST_SDS = 16.0, 6.0
 """How far from the usual ones the logarithms of variances may lie, and in standard deviations of their prior."""
 _ELSEWHERE = math.exp(2)
 """Factor by which the second climb begins elsewhere, at least: or else the variance of the scores."""
-_POWERS = {"kind": 1.0, "location": 1.0, "pair": 1.0, "noise": -1.0}
+_POWERS = {**dict.fromkeys(PARTS, 1.0), "by_seed": -1.0, "noise": -1.0}
 """Of that factor, by which the variances of these parts are multiplied."""
 _FLAT = 1e-7
 """Share of the surprise that a step must save, or else the climb has ended."""
@@ -63,9 +60,10 @@ class Short:
 class Variances:
     """How much each part explains in a placement that attends everywhere, for scores of variance 1.
 
-    By default the middle of the prior.
+    By default the middle of ``USUAL``.
 
     Args:
+        common: of what every placement with attention gains, whichever and wherever.
         kind: of the attentions, wherever they stand.
         location: of the attentions at their own locations.
         pair: of all pairs together.
@@ -75,6 +73,7 @@ class Variances:
         short: of the rungs below the top, the longest first.
     """
 
+    common: float = 0.002
     kind: float = 0.2
     location: float = 0.3
     pair: float = 0.2
@@ -96,28 +95,53 @@ class Variances:
         return np.array([0.0, *(rung.bias for rung in self.short)])[rungs]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prior:
-    """What to expect of the variances before the runs.
+    """What to expect of the variances before the runs: their logarithms are normal around a middle.
+
+    Single runs cannot tell a rest from noise, nor a single seed luck from effects: without a prior these might be
+    all or nothing.
 
     Args:
         middle: the most likely ones.
         own: of all own effects together; the density of their usual variance is highest at twelve times that.
         at_milestones: the variances are learned anew only when the runs have grown by half, since a search asks
             after each of them.
+        log_sds: standard deviations of the logarithm of each part's variance, and of a gain, where these are not
+            wide.
+        beside_noise: parts of which the middle says how large they are beside the noise, whatever that is. Where
+            few attentions are worth ten times the noise, scores spread so far that a small share of their
+            variance is larger than the noise: what runs scatter then passes for what placements have by
+            themselves, and the luckiest of them for better than it is.
     """
 
     middle: Variances
     own: float
     at_milestones: bool
+    log_sds: Mapping[str, float]
+    beside_noise: tuple[str, ...] = ()
 
 
-USUAL = Prior(Variances(), own=0.3, at_milestones=True)
+_NARROW = {"by_seed": 1.5, "rest": 1.5, "gain": 0.75, "bias": 1.5}
+USUAL = Prior(Variances(), own=0.3, at_milestones=True, log_sds=_NARROW)
 """Of the effects that are told, and of those that proposals are drawn from."""
-SCEPTICAL = Prior(Variances(0.03, 0.05, 0.03, noise=0.8), own=0.001, at_milestones=False)
+SCEPTICAL = Prior(
+    Variances(common=0.002, kind=0.024, location=0.05, pair=0.008, rest=0.008, by_seed=0.1, noise=0.8),
+    own=0.001,
+    at_milestones=False,
+    log_sds={**_NARROW, "rest": 3.0, "pair": 3.0},
+    beside_noise=("kind", "pair", "rest", "by_seed"),
+)
 """Of the gains that are ranked and bounded: attentions do little, until runs say otherwise. What is reported of
 the first of many is not to be what a prior hoped for, and a study in which nothing matters is to say so."""
-NOTHING = Variances(kind=0.0, location=0.0, pair=0.0, rest=0.0, by_seed=0.0, noise=0.0)
+IMAGES = Prior(
+    Variances(common=0.002, kind=0.03, location=0.05, pair=0.03, noise=0.8),
+    own=0.001,
+    at_milestones=False,
+    log_sds={},
+)
+"""Of what the images that happen to be in the set give."""
+NOTHING = Variances(common=0.0, kind=0.0, location=0.0, pair=0.0, rest=0.0, by_seed=0.0, noise=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,15 +150,18 @@ class Runs:
 
         score = level + seed + gain * (placement + sum of luck(seed, location, attention))
                 + sum of bias(rung, location, attention) + noise
-        placement = sum of effect(location, attention) + sum of pair(location, attention, ...) + rest(placement)
+        placement = common + sum of effect(location, attention) + sum of pair(location, attention, ...)
+                    + rest(placement); 0 for the plain U-Net
         effect(location, attention) = kind(attention) + own(location, attention)
 
-    The luck of an attention with a seed is what all placements that hold it show under this seed and not under
-    others: only further seeds average it out, not further placements. What the short runs of a rung hold for or
-    against an attention (bias) only long runs tell. At the top gain is 1 and bias 0; on a rung below it they are
-    found from the runs: two autoregressive levels of fidelity, as in Kennedy and O'Hagan (2000, Biometrika 87(1)),
-    with an additive discrepancy. All terms are normal around 0 but the own effects, each of which is next to
-    nothing, usual or large (``local_scales``), so that a few that matter are not shrunken like many that do not.
+    What is common to all placements with attention tells that it does not matter which and where, as where any
+    attention helps as much as several. The luck of an attention with a seed is what all placements that hold it
+    show under this seed and not under others: only further seeds average it out, not further placements. What the
+    short runs of a rung hold for or against an attention (bias) only long runs tell. At the top gain is 1 and bias
+    0; on a rung below it they are found from the runs: two autoregressive levels of fidelity, as in Kennedy and
+    O'Hagan (2000, Biometrika 87(1)), with an additive discrepancy. All terms are normal around 0 but the own
+    effects, each of which is next to nothing, usual or large (``local_scales``), so that a few that matter are not
+    shrunken like many that do not.
 
     The posterior does not ask why a placement was tried. A search chooses its trials by the scores before them and
     by nothing else that bears on the effects, so the probability of its choices is a factor of the likelihood
@@ -226,11 +253,13 @@ def gain_kernels(codes: Codes, others: Codes) -> dict[str, Array]:
         np.stack([(held == code).sum(1) for code in range(1, most + 2)], axis=1, dtype=float)
         for held in (codes, others)
     )
+    attends = np.outer(codes.any(1), others.any(1))
     return {
+        "common": attends.astype(float),
         "kind": counts @ theirs.T / n_locations,
         "location": shared / n_locations,
         "pair": shared * (shared - 1) / 2 / n_pairs(n_locations),
-        "rest": (equal & (shared > 0)).astype(float),
+        "rest": (equal & attends).astype(float),
     }
 
 
@@ -254,7 +283,7 @@ class Kernels:
     """Covariance of the scores of m runs with those of n by each part alone, for a variance of 1, without noise.
 
     Args:
-        parts: what each of ``SHOWN`` gives at the top, (5, m, n).
+        parts: what each of ``SHOWN`` gives at the top, (6, m, n).
         level: with what each seed adds to all, (m, n).
         rungs: of the m runs, (m,).
         others: rungs of the n runs, (n,).
@@ -326,12 +355,12 @@ def likeliest_variances(
     kernels: Kernels,
     scores: Array,
     *,
-    usual: Variances,
-    log_sds: dict[str, float] = PRIOR_LOG_SDS,
+    prior: Prior,
+    n_short: int = 0,
     draws: int = 1,
     known: Variances = NOTHING,
 ) -> Variances:
-    """Those that make the scores most likely, with a wide prior around the usual ones.
+    """Those that make the scores most likely, together with their prior.
 
     The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
     explains, another one can, too, and changing one after another ends far from the top. It may have two tops,
@@ -341,26 +370,26 @@ def likeliest_variances(
     Args:
         kernels: of the scores.
         scores: (n, R), whose columns are together as good as so many draws.
-        usual: the middle of the prior, with as many short rungs as there are.
-        log_sds: standard deviations of the prior of the logarithms where it is not wide.
+        prior: of the variances.
+        n_short: how many rungs there are below the top.
         draws: how many.
         known: variances that come on top.
     """
+    usual = replace(prior.middle, short=(Short(),) * n_short)
     parts: list[_Part] = [(0, name) for name in PARTS]
-    parts += [(rung, field.name) for rung in range(1, len(usual.short) + 1) for field in fields(Short)]
+    parts += [(rung, field.name) for rung in range(1, n_short + 1) for field in fields(Short)]
     centre = np.log([_value(usual, part) for part in parts])
-    sds = np.array([log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
 
     def surprise(logs: Array) -> tuple[float, Array]:
-        away = (logs - centre) / sds
         tried = _with(usual, parts, np.exp(logs).tolist())
         value, slope = _surprise_and_slope(tried, parts, kernels, scores, draws, known)
-        return value + float(away @ away) / 2, slope + away / sds
+        by_prior, slope_by_prior = _surprise_by_prior(logs - centre, parts, prior)
+        return value + by_prior, slope + slope_by_prior
 
-    reach = np.minimum(_MOST_LOG, _MOST_SDS * sds)
+    reach = np.minimum(_MOST_LOG, _MOST_SDS * _log_sds(parts, prior))
     bounds = list(zip(centre - reach, centre + reach, strict=True))
     elsewhere = math.log(max(float(scores.var(0).sum()) / draws, _ELSEWHERE))
-    starts = [centre, centre + [elsewhere * _POWERS.get(name, 0.0) for _, name in parts]]
+    starts = [centre, centre + elsewhere * np.array([_POWERS.get(name, 0.0) for _, name in parts])]
     tops: list[tuple[float, list[float]]] = []
     for start in starts:
         with suppress(np.linalg.LinAlgError):  # a step to where numbers are too far apart to be added
@@ -369,6 +398,26 @@ def likeliest_variances(
             )
             tops.append((float(climb.fun), np.exp(climb.x).tolist()))
     return _with(usual, parts, min(tops)[1]) if tops else usual
+
+
+def _log_sds(parts: Sequence[_Part], prior: Prior) -> Array:
+    return np.array([prior.log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
+
+
+def _surprise_by_prior(away: Array, parts: Sequence[_Part], prior: Prior) -> tuple[float, Array]:
+    """Minus the logarithm of the prior's density, and its derivatives.
+
+    Args:
+        away: how far the logarithm of each part is from its middle.
+        parts: the parts.
+        prior: of their variances.
+    """
+    beside_noise, noise = np.array([name in prior.beside_noise for _, name in parts]), parts.index((0, "noise"))
+    sds = _log_sds(parts, prior)
+    scaled = (away - beside_noise * away[noise]) / sds
+    slope = scaled / sds
+    slope[noise] -= slope[beside_noise].sum()
+    return float(scaled @ scaled) / 2, slope
 
 
 def _value(variances: Variances, part: _Part) -> float:

@@ -9,12 +9,11 @@ from functools import lru_cache
 import numpy as np
 
 from nas_attn.analysis.effect_model import (
+    IMAGES,
     NOTHING,
-    SCEPTICAL,
     Kernels,
     Prior,
     Runs,
-    Short,
     Variances,
     likeliest_variances,
 )
@@ -56,8 +55,7 @@ class GainVariances:
 def _likely(runs: Runs, counted: tuple[tuple[int, bytes], ...], n_short: int, prior: Prior) -> GainVariances:
     kernels = Kernels.of(runs)
     by_images = _by_images(kernels, {run: np.frombuffer(held) for run, held in counted})
-    usual = replace(prior.middle, short=(Short(),) * n_short)
-    by_runs = likeliest_variances(kernels, runs.scores[:, None], usual=usual, known=by_images)
+    by_runs = likeliest_variances(kernels, runs.scores[:, None], prior=prior, n_short=n_short, known=by_images)
     return GainVariances(by_runs, by_images)
 
 
@@ -91,5 +89,5 @@ def image_variances(kernels: Kernels, influences: Array) -> Variances:
     """
     groups = influences.shape[1]
     centred = groups**0.5 * (influences - influences.mean(0))
-    found = likeliest_variances(kernels, centred, usual=SCEPTICAL.middle, log_sds={}, draws=groups - 1)
+    found = likeliest_variances(kernels, centred, prior=IMAGES, draws=groups - 1)
     return replace(found, by_seed=0.0, noise=0.0)

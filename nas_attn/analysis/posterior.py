@@ -11,6 +11,7 @@ import numpy as np
 
 from nas_attn.analysis.effect_model import (
     LEVEL_VARIANCE,
+    NOTHING,
     Choice,
     Codes,
     Kernels,
@@ -145,13 +146,14 @@ class Posterior:
         pull = self.gains * solve(self.factor, white, transposed=True)
         terms = design.corrected(terms, self.variances, n_locations, pull)
         rests = terms.rests * self.tried.any(1)
-        return Drawn(design.choices, terms.kinds[design.kinds] + own, terms.pairs, rests, self.tried)
+        singles = terms.kinds[design.kinds] + own
+        return Drawn(design.choices, terms.common, singles, terms.pairs, rests, self.tried)
 
     def _beside(self, design: _Design, generator: np.random.Generator) -> Array:
         """Luck with seeds, and what the images give, as the top shows them, drawn, (n,)."""
         n_locations, by_images = self.runs.n_locations, self.by_images
         luck = _by_group(design.held, self.runs.seeds, self.variances.by_seed / n_locations, generator)
-        if not any((by_images.kind, by_images.location, by_images.pair, by_images.rest)):
+        if by_images == NOTHING:
             return luck
         own = (by_images.location / n_locations) ** 0.5 * generator.standard_normal(design.held.shape[1])
         luck += design.sums(design.drawn(by_images, n_locations, generator)) + design.held @ own
@@ -194,6 +196,7 @@ class Drawn:
 
     Args:
         choices: p attentions with their locations.
+        common: what every placement with attention gains.
         singles: what each adds, (p,).
         pairs: what each two add together, (p, p) and symmetric.
         rests: what each placement that was tried has by itself, (t,).
@@ -201,6 +204,7 @@ class Drawn:
     """
 
     choices: tuple[Choice, ...]
+    common: float
     singles: Array
     pairs: Array
     rests: Array
@@ -218,13 +222,16 @@ class Drawn:
 
     def of_held(self, held: Array) -> Array:
         """Of placements, by which of the choices they hold, (m, p) -> (m,)."""
-        gains: Array = held @ self.singles + ((held @ self.pairs) * held).sum(1) / 2
+        pairs = ((held @ self.pairs) * held).sum(1) / 2
+        gains: Array = self.common * held.any(1) + held @ self.singles + pairs
         return gains
 
 
 class _Terms(NamedTuple):
-    """What kinds add wherever they stand, pairs of choices, (p, p), and placements by themselves, (t,)."""
+    """What all placements with attention have in common, what kinds add wherever they stand, pairs of choices,
+    (p, p), and placements by themselves, (t,)."""
 
+    common: float
     kinds: Array
     pairs: Array
     rests: Array
@@ -250,6 +257,12 @@ class _Design:
         return np.array([code for _, code in self.choices], dtype=np.int64)
 
     @cached_property
+    def attends(self) -> Array:
+        """Which runs hold any, (n,) of 0 and 1."""
+        attends: Array = self.held.any(1).astype(float)
+        return attends
+
+    @cached_property
     def apart(self) -> Array:
         """Which choices stand at different locations, (p, p) of 0 and 1."""
         where = np.array([location for location, _ in self.choices], dtype=np.int64)
@@ -260,6 +273,7 @@ class _Design:
         """From the prior."""
         upper = np.triu(generator.standard_normal(self.apart.shape), 1)
         return _Terms(
+            variances.common**0.5 * generator.standard_normal(),
             (variances.kind / n_locations) ** 0.5 * generator.standard_normal(self.kinds.max(initial=0) + 1),
             (variances.pair / n_pairs(n_locations)) ** 0.5 * self.apart * (upper + upper.T),
             variances.rest**0.5 * generator.standard_normal(self.rows.max(initial=0) + 1),
@@ -268,16 +282,17 @@ class _Design:
     def sums(self, terms: _Terms) -> Array:
         """What they add in each run, (n,)."""
         pairs = ((self.held @ terms.pairs) * self.held).sum(1) / 2
-        attends = self.held.any(1)
-        added: Array = self.held @ terms.kinds[self.kinds] + pairs + attends * terms.rests[self.rows]
+        whole = self.attends * (terms.common + terms.rests[self.rows])
+        added: Array = self.held @ terms.kinds[self.kinds] + pairs + whole
         return added
 
     def corrected(self, terms: _Terms, variances: Variances, n_locations: int, pull: Array) -> _Terms:
         """By what the runs say, (n,)."""
         by_choice = self.held.T @ pull
         pairs = self.held.T @ (pull[:, None] * self.held)
-        by_row = np.bincount(self.rows, pull * self.held.any(1), len(terms.rests))
+        by_row = np.bincount(self.rows, pull * self.attends, len(terms.rests))
         return _Terms(
+            terms.common + variances.common * float(self.attends @ pull),
             terms.kinds + variances.kind / n_locations * np.bincount(self.kinds, by_choice, len(terms.kinds)),
             terms.pairs + variances.pair / n_pairs(n_locations) * self.apart * pairs,
             terms.rests + variances.rest * by_row,

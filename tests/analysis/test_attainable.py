@@ -66,7 +66,11 @@ def test_each_draws_maximum_is_that_of_all_placements(everything: list[Placement
     )
     best = np.concatenate([*best_gains(known, 40)])
     for number, drawn in enumerate(known.draws(40, np.random.default_rng(5))):
-        by_all = whole @ drawn.singles + np.einsum("mp,pq,mq->m", whole, drawn.pairs, whole) / 2
+        by_all = (
+            drawn.common * whole.any(1)
+            + whole @ drawn.singles
+            + np.einsum("mp,pq,mq->m", whole, drawn.pairs, whole) / 2
+        )
         tried = drawn.of_held(known.holds_tried) + drawn.rests
         assert best[number] == pytest.approx(max(0.0, by_all.max(), tried.max()))
 

@@ -44,16 +44,18 @@ def learned(numbered: Make) -> Callable[..., tuple[Gains, np.ndarray, list[Any]]
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_two_lone_collapses_are_not_explained_by_pairs_of_attentions(learned: Make, seed: int) -> None:
-    """By pairs they would be, each run having its own: then all that is told of others holds such pairs, too."""
+    """By pairs they would be, each run having its own: then all that is told of others holds such pairs, too.
+
+    Others are told apart as they are; all alike may be told too high or too low, by the plain U-Net's luck.
+    """
     found, truth, _ = learned(lambda number, _: number in (20, 50), seed)
     none, _, _ = learned(lambda number, _: False, seed)
     assert found.posterior is not None
-    assert none.posterior is not None
-    pairs = [one.spread**2 * one.posterior.variances.pair for one in (found, none)]
-    assert pairs[0] < 1.2**2 * pairs[1]
+    assert found.spread**2 * found.posterior.variances.pair < (NOISE / 3) ** 2
     others = [number for number in range(len(truth)) if number not in (20, 50)]
     assert found.mean[others] == pytest.approx(none.mean[others], abs=0.5 * NOISE)
-    assert np.abs(found.mean - truth)[others].mean() < 0.7 * NOISE
+    errors = (found.mean - truth)[others]
+    assert np.abs(errors - errors.mean()).mean() < 0.6 * NOISE
 
 
 def test_an_attention_whose_runs_are_all_far_below_is_told_to_harm(learned: Make) -> None:

@@ -14,8 +14,10 @@ from nas_attn.analysis import effect_model
 from nas_attn.analysis import posterior as posterior_module
 from nas_attn.analysis.effect_model import (
     NOTHING,
+    SCEPTICAL,
     USUAL,
     Kernels,
+    Prior,
     Runs,
     Short,
     Variances,
@@ -30,6 +32,7 @@ from nas_attn.models.placement import Placement
 Make = Callable[..., Any]
 N_LOCATIONS, N_SPECS = 3, 3
 VARIANCES = Variances(
+    common=0.6,
     kind=0.3,
     location=0.5,
     pair=2.0,
@@ -77,6 +80,7 @@ def slow_kernel(one: Run, other: Run, variances: Variances) -> float:
             total += variances.location / 3 if i == j else 0.0
             shared += i == j
     total += variances.pair * shared * (shared - 1) / 6
+    total += variances.common if any(one.codes) and any(other.codes) else 0.0
     total += variances.rest if one.codes == other.codes and any(one.codes) else 0.0
     total += variances.by_seed * shared / 3 if one.seed == other.seed else 0.0
     if one.rung == other.rung > 0:
@@ -154,7 +158,7 @@ def test_gains_are_drawn_from_the_posterior_of_gaussian_process_regression(
 def test_what_no_run_holds_is_as_uncertain_as_the_prior(learned: Make) -> None:
     known, further = learned(runs_of(14), VARIANCES), (2, 7)
     drawn = [known.draw(np.random.default_rng(seed), [further]) for seed in range(3000)]
-    draws = [one.gains(np.array([[0, 0, 7]])) for one in drawn]
+    draws = [one.singles[one.choices.index(further)] for one in drawn]
     assert np.mean(draws) == pytest.approx(0.0, abs=0.03)
     assert np.var(draws) == pytest.approx((VARIANCES.kind + VARIANCES.location) / 3, rel=0.1)
 
@@ -178,22 +182,51 @@ def test_the_slope_that_the_variances_climb_is_that_of_finite_differences() -> N
     assert surprise(logs)[0] == pytest.approx(by_hand)
 
 
+def test_the_slope_of_the_prior_is_that_of_finite_differences() -> None:
+    parts = [(0, name) for name in effect_model.PARTS] + [(1, "noise")]
+    beside_noise = [name in (*SCEPTICAL.beside_noise, "noise") for _, name in parts[:-1]]
+    away = np.random.default_rng(0).normal(size=len(parts))
+    value, slope = effect_model._surprise_by_prior(away, parts, SCEPTICAL)
+    steps = 1e-5 * np.eye(len(parts))
+    numeric = [
+        (_prior(away + step, parts, SCEPTICAL) - _prior(away - step, parts, SCEPTICAL)) / 2e-5 for step in steps
+    ]
+    assert slope == pytest.approx(np.array(numeric), abs=1e-6)
+    louder = np.array([*beside_noise, False], dtype=float)
+    assert _prior(louder, parts, SCEPTICAL) == pytest.approx(1 / 4.0**2 / 2), "all grow with the noise"
+    assert value == _prior(away, parts, SCEPTICAL)
+
+
+def _prior(away: np.ndarray, parts: Any, prior: Prior) -> float:
+    return effect_model._surprise_by_prior(away, parts, prior)[0]
+
+
 def test_variances_of_rungs_without_runs_are_the_usual_ones() -> None:
     runs = runs_of(12)
-    usual = Variances(short=(Short(), Short()))
-    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
-    assert [astuple(short) for short in found.short] == [
-        pytest.approx(astuple(short), rel=1e-4) for short in usual.short
-    ]
-    assert found.noise != usual.noise
+    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL, n_short=2)
+    assert [astuple(short) for short in found.short] == [pytest.approx(astuple(Short()), rel=1e-4)] * 2
+    assert found.noise != USUAL.middle.noise
+
+
+def test_where_one_attention_is_worth_many_times_the_noise_the_noise_is_still_told_as_such() -> None:
+    """A share of what scores spread would be more than it, and be told of what placements have by themselves."""
+    random = np.random.default_rng(2)
+    codes, seeds = random.integers(0, N_SPECS, (90, 6)), np.arange(90) % 3
+    scores = 4.0 * (codes[:, 1] == 1) - 3.0 * (codes[:, 4] == 2) + 0.2 * random.normal(size=90)
+    runs = Runs(codes, seeds, np.zeros(90, dtype=np.int64), scores, np.zeros(90))
+    found = likeliest_variances(Kernels.of(runs), scores[:, None], prior=SCEPTICAL)
+
+    assert found.noise == pytest.approx(0.04, rel=0.3)
+    assert found.rest < 0.1 * found.noise
+    assert found.location / 6 > 0.5
 
 
 @pytest.mark.parametrize("broken", ["the second", "both"])
 def test_a_climb_to_where_numbers_are_too_far_apart_is_left_out(
     broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs, usual = runs_of(12), Variances()
-    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
+    runs, usual = runs_of(12), USUAL.middle
+    found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL)
     original = effect_model._surprise_and_slope
 
     def fails(tried: Variances, *others: Any) -> Any:
@@ -202,7 +235,7 @@ def test_a_climb_to_where_numbers_are_too_far_apart_is_left_out(
         return original(tried, *others)
 
     monkeypatch.setattr(effect_model, "_surprise_and_slope", fails)
-    left = likeliest_variances(Kernels.of(runs), runs.scores[:, None], usual=usual)
+    left = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL)
     assert left == usual if broken == "both" else left.noise == pytest.approx(found.noise, rel=0.01)
 
 

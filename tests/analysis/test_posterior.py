@@ -12,6 +12,7 @@ import pytest
 
 from nas_attn.analysis import effect_model
 from nas_attn.analysis import posterior as posterior_module
+from nas_attn.analysis.effect_estimates import added, pairs
 from nas_attn.analysis.effect_model import (
     NOTHING,
     SCEPTICAL,
@@ -161,6 +162,33 @@ def test_what_no_run_holds_is_as_uncertain_as_the_prior(learned: Make) -> None:
     draws = [one.singles[one.choices.index(further)] for one in drawn]
     assert np.mean(draws) == pytest.approx(0.0, abs=0.03)
     assert np.var(draws) == pytest.approx((VARIANCES.kind + VARIANCES.location) / 3, rel=0.1)
+
+
+def test_what_attentions_and_pairs_add_is_the_average_of_drawn_gains(learned: Make) -> None:
+    """Over all that other locations may hold: where that is nothing, a first attention brings the common gain."""
+    known = learned(runs_of(14), VARIANCES)
+    codes = np.array([*itertools.product(range(N_SPECS), repeat=N_LOCATIONS)])
+    gains = np.array([drawn.gains(codes) for drawn in known.draws(4000, np.random.default_rng(3))])
+    with_none = {code.tobytes(): number for number, code in enumerate(codes)}
+
+    def without(*places: int) -> list[int]:
+        return [with_none[np.where(np.isin(range(N_LOCATIONS), places), 0, code).tobytes()] for code in codes]
+
+    def check(estimates: list[tuple[float, float]], draws: list[np.ndarray]) -> None:
+        for (mean, sd), drawn in zip(estimates, draws, strict=True):
+            assert drawn.mean() == pytest.approx(mean, abs=0.07 * sd)
+            assert drawn.std() == pytest.approx(sd, rel=0.06)
+
+    singles = [(0, 1), (1, 2), (2, 1)]
+    adds = [(gains - gains[:, without(place)])[:, codes[:, place] == code].mean(1) for place, code in singles]
+    check(added(known, singles), adds)
+
+    both = [((0, 1), (2, 1)), ((0, 2), (1, 2))]
+    more = []
+    for (one, first), (other, second) in both:
+        together = gains - gains[:, without(one)] - gains[:, without(other)] + gains[:, without(one, other)]
+        more.append(together[:, (codes[:, one] == first) & (codes[:, other] == second)].mean(1))
+    check(pairs(known, both), more)
 
 
 def test_the_slope_that_the_variances_climb_is_that_of_finite_differences() -> None:

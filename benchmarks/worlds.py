@@ -20,6 +20,7 @@ _STEPS_PER_HALF = 60
 _PIXELS = 4096
 _CLASSES = 2
 _SPARSE_EFFECTS = (1.2, 0.5, 0.5, 0.3, -0.5, -0.8)
+_N_HELPFUL = 3
 
 Choice = tuple[Location, AttentionSpec]
 
@@ -34,6 +35,7 @@ class World:
         sparse: factor of the six effects that are not 0; 0 without them.
         own: standard deviation of what a placement gains by itself, whatever its attentions gain elsewhere.
         rare: what one placement in thirty gains by itself.
+        plateau: what any of three attentions gains, wherever it stands; a second one adds nothing.
         paired_noise: standard deviation of a paired difference.
         seed_noise: of what a seed adds to every run.
         luck: of what the attentions of a placement that attends everywhere gain with a seed, over a run's noise.
@@ -50,6 +52,7 @@ class World:
     sparse: float = 0.0
     own: float = 0.0
     rare: float = 0.0
+    plateau: float = 0.0
     paired_noise: float = 0.4
     seed_noise: float = 0.8
     luck: float = 0.0
@@ -82,6 +85,7 @@ WORLDS = {
         World("dense", dense=0.8),
         World("own", own=0.5, paired_noise=0.85),
         World("rare", rare=1.0, paired_noise=0.85),
+        World("plateau", plateau=5.0),
         World("dense-luck", dense=0.8, luck=0.7),
         World("null-luck", luck=0.7),
         World("null-collapse-1", collapse=0.01),
@@ -120,7 +124,8 @@ class Truth:
     def gain(self, placement: Placement) -> float:
         """True difference to the plain U-Net in units of IoU, without collapsed runs."""
         effects = sum(self._effects.get(choice, 0.0) for choice in placement.attended)
-        return (effects + self._own(placement)) / 100
+        helps = any(spec in self._helpful for _, spec in placement.attended)
+        return (effects + self.world.plateau * helps + self._own(placement)) / 100
 
     def attainable(self, allowed: Callable[[Placement], bool]) -> float:
         """The most that attentions can gain together, in units of IoU: each by itself keeps the limits.
@@ -134,7 +139,7 @@ class Truth:
         for (location, spec), effect in self._effects.items():
             if effect > best.get(location, 0.0) and allowed(self.space.plain.replace(location, spec)):
                 best[location] = effect
-        return sum(best.values()) / 100
+        return (sum(best.values()) + self.world.plateau) / 100
 
     def outcome(self, evaluation: Evaluation, cost: Cost) -> Outcome:
         """What a run shows."""
@@ -151,6 +156,11 @@ class Truth:
         """All attentions at all locations, those first that matter in a sparse world."""
         choices = [(location, spec) for location, specs in self.space.choices for spec in specs if spec != NONE]
         return [choices[index] for index in self._generator("choices").permutation(len(choices))]
+
+    @cached_property
+    def _helpful(self) -> frozenset[AttentionSpec]:
+        """Those of which any brings what all three together do."""
+        return frozenset([*dict.fromkeys(spec for _, spec in self._choices)][:_N_HELPFUL])
 
     @cached_property
     def _effects(self) -> dict[Choice, float]:

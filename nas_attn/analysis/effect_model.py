@@ -365,7 +365,8 @@ def likeliest_variances(
     The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
     explains, another one can, too, and changing one after another ends far from the top. It may have two tops,
     most of all where few runs lie far from all others, and a climb from the usual variances ends on the one where
-    all of that is noise: another one starts where attentions explain it.
+    all of that is noise: another one starts where attentions explain it, and what they have in common as much as
+    all scores vary by.
 
     Args:
         kernels: of the scores.
@@ -390,6 +391,7 @@ def likeliest_variances(
     bounds = list(zip(centre - reach, centre + reach, strict=True))
     elsewhere = math.log(max(float(scores.var(0).sum()) / draws, _ELSEWHERE))
     starts = [centre, centre + elsewhere * np.array([_POWERS.get(name, 0.0) for _, name in parts])]
+    starts[1][parts.index((0, "common"))] = elsewhere
     tops: list[tuple[float, list[float]]] = []
     for start in starts:
         with suppress(np.linalg.LinAlgError):  # a step to where numbers are too far apart to be added

@@ -249,6 +249,21 @@ def test_where_one_attention_is_worth_many_times_the_noise_the_noise_is_still_to
     assert found.location / 6 > 0.5
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_nearly_all_gain_alike_is_told_as_common_also_where_kinds_could_make_it_up(seed: int) -> None:
+    """Any of four attentions brings 40 noises, as far as the images tell; three others bring nothing."""
+    random = np.random.default_rng(seed)
+    codes, seeds = random.integers(0, 8, (60, 7)), np.arange(60) % 3
+    codes[:8] = 0
+    scores = 40.0 * np.isin(codes, (1, 2, 3, 4)).any(1) + 0.7 * random.normal(size=60)
+    scores -= np.median(scores)
+    runs = Runs(codes, seeds, np.zeros(60, dtype=np.int64), scores, np.zeros(60))
+    by_images = replace(NOTHING, common=16.0, kind=1.3, rest=0.9)
+    found = likeliest_variances(Kernels.of(runs), scores[:, None], prior=SCEPTICAL, known=by_images)
+    assert found.common > 300
+    assert found.kind < 50
+
+
 @pytest.mark.parametrize("broken", ["the second", "both"])
 def test_a_climb_to_where_numbers_are_too_far_apart_is_left_out(
     broken: str, monkeypatch: pytest.MonkeyPatch

@@ -8,8 +8,6 @@ from contextlib import suppress
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 with suppress(Exception):  # whatever a broken package raises: a worker that needs it meets it again, and says so
-    import torch._dynamo  # noqa: F401  torch's optimisers load it when the first is made
-
     import nas_attn.models.build
     import nas_attn.study.workers.worker_process
     import nas_attn.training.evaluation  # noqa: F401

@@ -1,4 +1,4 @@
-"""The default run is shared out to all cores; a part of it, chosen by path, mark or name, runs in one process."""
+"""The default run is shared out to more processes than there are cores; a part of it, chosen by path, mark or name, runs in one process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 
 MOST = 8
 """Processes: each of them needs a gigabyte."""
+WAITING = 1
+"""Processes beyond one for each core: some tests wait, for a worker that hangs or a study under fire."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -19,4 +21,4 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if config.option.file_or_dir or config.option.keyword or marked:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST)
+    return min(cores + WAITING, MOST)

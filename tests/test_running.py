@@ -151,4 +151,4 @@ def test_the_default_run_is_shared_out_and_a_part_of_it_is_not(
     workers = sharing.pytest_xdist_auto_num_workers(config)  # type: ignore[arg-type]
 
     assert (workers > 0) == shared
-    assert workers <= min(sharing.MOST, os.cpu_count() or 1)
+    assert workers <= min(sharing.MOST, (os.cpu_count() or 1) + sharing.WAITING)

@@ -1,4 +1,7 @@
-"""The default run is shared out to more processes than there are cores; a part of it, chosen by path, mark or name, runs in one process."""
+"""The default run is shared out to one process more than there are cores; a part of it runs in one process.
+
+A part is chosen by path, mark or name.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
@@ -37,7 +38,8 @@ def _uncompiled(marked: FunctionType, plain: Callable[..., Any]) -> Callable[...
     def run(*arguments: Any, **named: Any) -> Any:
         if _COMPILER not in sys.modules:
             return plain(*arguments, **named)
-        delattr(plain, _KEPT)
+        with suppress(AttributeError):  # another thread was sooner
+            delattr(plain, _KEPT)
         return marked(*arguments, **named)
 
     return run

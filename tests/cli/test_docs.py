@@ -91,27 +91,41 @@ def test_readme_begins_with_the_two_commands() -> None:
     assert len(README.splitlines()) <= 170, "the rest belongs to docs"
 
 
-def test_the_check_of_everything_runs_the_command_of_the_readme_before_it_installs_more() -> None:
-    """Then what was skipped without the other packages, so that every test has run."""
+def test_the_check_of_everything_runs_the_command_of_the_readme_without_any_other_package() -> None:
+    """Then, in a copy with the others, what was skipped without them, so that every test has run."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    (readmes,) = (line for line in script if line.startswith("bash "))
-    taken = shlex.split(shlex.split(readmes)[2].removeprefix("$(").removesuffix(")"))
-    found = subprocess.run(taken, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert found.strip() == TWO_COMMANDS[1]
+    (taken,) = (line for line in script if line.startswith("command="))
+    parts = [line.removeprefix("bash -xc ") for line in script if line.startswith("bash ")]
+    shown = subprocess.run(
+        ["bash", "-c", "\n".join([taken, *(f"echo {part}" for part in parts)])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert " && ".join(line.strip() for line in shown.splitlines()) == TWO_COMMANDS[1]
     assert "set -euo pipefail" in script
-    assert script.index(readmes) < min(n for n, line in enumerate(script) if line.startswith("pip install"))
-    assert "pytest --last-skipped -rs && tested=0 || tested=$?" in script[script.index(readmes) :]
-    assert script[-1] == "exit $((tested || checked))"
+    order = [
+        'enter "$fresh"',
+        *(f"bash -xc {part}" for part in parts),
+        'enter "$all"',
+        "pytest --last-skipped -rs && tested=0 || tested=$?",
+        "exit $((tested || checked))",
+    ]
+    assert [line for line in script if line in order] == order
+    assert script[-1] == order[-1]
+    (install,) = re.findall(r"(?ms)^install_all\(\).*?^}$", "\n".join(script))
+    assert install.index('enter "$all"') < install.index("pip install")
+    assert not [line for line in script if line.startswith("pip install")]
 
 
 def test_the_check_of_everything_has_all_packages_that_tests_are_skipped_without() -> None:
     """But Ray, for which there are tests of minutes only."""
-    (installed,) = re.findall(r"(?m)^pip install .*\[(test,.*)\]'", (ROOT / ".ci" / "run").read_text("utf-8"))
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    (installed,) = re.findall(r"(?m)^ +python - (test .*) > ", script)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    packages = {package for extra in installed.split(",") for package in extras[extra]}
-    packages.update(
-        re.findall(r"(?m)^pip install -qq --no-deps '(.*?)'", (ROOT / ".ci" / "run").read_text("utf-8"))
-    )
+    packages = {package for extra in installed.split() for package in extras[extra]}
+    packages.update(re.findall(r"(?m)^ +pip install -qq --no-deps '(.*?)'", script))
     assert {package for extra in extras for package in extras[extra]} - packages == {*extras["ray"]}
 
 

@@ -46,9 +46,10 @@ def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> lis
     if not choices:
         return []
     together = np.stack([_together(posterior, *pair) for pair in choices], axis=1)
-    variance, common = _pair_variance(posterior), posterior.variances.common
-    bare = np.array([_likely_bare(posterior, [place for place, _ in pair]) for pair in choices])
-    covariance = variance * together - common * np.outer(_attended(posterior), bare)
+    variance, common, likely = _pair_variance(posterior), posterior.variances.common, _likely(posterior)
+    bare = np.array([np.delete(likely, [place for place, _ in pair]).prod() for pair in choices])
+    attended = posterior.gains * posterior.runs.codes.any(1)
+    covariance = variance * together - common * np.outer(attended, bare)
     return _Normal.of(posterior).estimates(covariance, variance + common * bare**2)
 
 
@@ -116,7 +117,7 @@ def _single(posterior: Posterior, choices: Sequence[Choice], fixed: Sequence[Cho
     """
     runs, pair, common = posterior.runs, _pair_variance(posterior), posterior.variances.common
     kind, likely = posterior.variances.kind / runs.n_locations, _likely(posterior)
-    evenly = (runs.codes > 0) * likely
+    attends, evenly = runs.codes.any(1), (runs.codes > 0) * likely
     others = [choice for choice in fixed if choice[1] > 0]
     besides = runs.holds(others).sum(1)
     columns, priors = [], []
@@ -126,27 +127,16 @@ def _single(posterior: Posterior, choices: Sequence[Choice], fixed: Sequence[Cho
         mine = runs.holds([(location, code)])[:, 0]
         bare = 0.0 if others else float(likely[free].prod())
         by_kind, by_pair = kind * (runs.codes == code).sum(1), mine * pair * (evenly[:, free].sum(1) + besides)
-        columns.append(posterior.gains * (by_kind + by_pair) + common * bare * _attended(posterior))
+        columns.append(by_kind + by_pair + common * bare * attends)
         paired = float((likely[free] * (1 - likely[free])).sum()) + len(others)
         priors.append(kind + pair * paired + common * bare**2)
-    return np.stack(columns, axis=1), np.array(priors)
+    return posterior.gains[:, None] * np.stack(columns, axis=1), np.array(priors)
 
 
 def _likely(posterior: Posterior) -> Array:
     """How likely each location has no attention, or any one of its own, where it is drawn evenly, (L,)."""
     places = [location for location, _ in posterior.choices]
     return 1 / (np.bincount(places, minlength=posterior.runs.n_locations) + 1.0)
-
-
-def _likely_bare(posterior: Posterior, places: Sequence[int]) -> float:
-    """How likely no other location has any attention."""
-    return float(np.delete(_likely(posterior), places).prod())
-
-
-def _attended(posterior: Posterior) -> Array:
-    """How much each run shows of what all placements with attention have in common, (n,)."""
-    attended: Array = posterior.gains * posterior.runs.codes.any(1)
-    return attended
 
 
 def _pair_variance(posterior: Posterior) -> float:

@@ -21,7 +21,7 @@ from nas_attn.study.workers.blame import CRASH, DEVICE
 from nas_attn.study.workers.death import Death
 from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
 from nas_attn.study.workers.turns import take_turn
-from nas_attn.study.workers.worker_process import WorkerLog, logged_attempt
+from nas_attn.study.workers.worker_process import WorkerLog, compute_on_one_core, logged_attempt
 
 log = logging.getLogger(__name__)
 
@@ -146,10 +146,7 @@ class _Actor:
     def __init__(self, evaluator: Any, fingerprint: str, worker_log: WorkerLog | None) -> None:
         if worker_log is not None:
             log_for_good(worker_log.path, worker_log.level)
-        import torch
-
-        torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
+        compute_on_one_core()
         self._evaluator = evaluator
         self._fingerprint = fingerprint
         logging.getLogger(__name__).info("worker %d started on %s", os.getpid(), platform.node())

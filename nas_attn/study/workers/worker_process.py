@@ -81,16 +81,25 @@ def _taken(link: Connection) -> Evaluator:
     """The evaluator; where it cannot be loaded, one that says why whenever it is asked."""
     try:
         evaluator: Evaluator = link.recv()
-        import torch
+        compute_on_one_core()
     except (EOFError, ConnectionError):
         raise
     except Exception as error:  # whatever a package that is gone, broken or half replaced raises
         log.exception("worker %d cannot load what it needs", os.getpid())
         return _Unloadable(f"a worker cannot load what it needs: {type(error).__name__}: {error}")
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     log.info("worker %d started", os.getpid())
     return evaluator
+
+
+def compute_on_one_core() -> None:
+    """Load PyTorch and set it up as every worker has it: one thread, which keeps the memory that it frees."""
+    import torch
+
+    from nas_attn.training.heap import keep_freed_memory
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    keep_freed_memory()
 
 
 @dataclass(frozen=True)

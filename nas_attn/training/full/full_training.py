@@ -16,6 +16,7 @@ from nas_attn.training.full.plan import FitSettings, plan_fit
 from nas_attn.training.full.result import FitResult
 from nas_attn.training.full.run import Report, Run
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
+from nas_attn.training.heap import keep_freed_memory
 from nas_attn.training.metrics import device_name
 from nas_attn.training.suited import recipe_for, statistics_for
 
@@ -55,6 +56,7 @@ def train(
     """
     check_fit(architecture, dataset, settings)
     hardware = choose_hardware(settings)
+    keep_freed_memory()
     network = architecture.network
     recipe = _recipe(architecture, settings, dataset)
     plan = plan_fit(settings, dataset, network.min_image_size, network.frames, recipe)

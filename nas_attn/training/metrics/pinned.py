@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
+from nas_attn.training.heap import keep_freed_memory
+
 
 @contextlib.contextmanager
 def pinned(device: torch.device) -> Iterator[None]:
@@ -25,7 +27,8 @@ def pinned(device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with a single thread, as the workers do."""
+    """Compute with a single thread, and keep memory that is freed, as the workers do."""
+    keep_freed_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -15,7 +15,7 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -54,11 +54,13 @@ class Noise:
         space: of the table.
         residuals: of score = level of the placement + effect of the seed, as large as independent noise is.
         pair: standard deviation of a paired difference, in units of IoU.
+        gains: of every placement over the baseline, by its level, likewise.
     """
 
     space: SearchSpace
     residuals: np.ndarray
     pair: float
+    gains: Mapping[Placement, float]
 
     @classmethod
     def of(cls, name: str) -> Noise:
@@ -74,7 +76,9 @@ class Noise:
         known = pooled_noise([dict(enumerate(map(float, row))) for row in scores]).pair
         if known is None:
             raise ValueError(f"{name}: too few seeds")
-        return cls(space, residuals, known.sd)
+        levels = dict(zip(space.placements(), map(float, scores.mean(1)), strict=True))
+        gains = {placement: level - levels[space.plain] for placement, level in levels.items()}
+        return cls(space, residuals, known.sd, gains)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +87,13 @@ class Planted:
 
     Args:
         noise: of its runs.
-        gain: of every placement that holds the planted attention, in units of IoU.
         number: of the study.
+        gain: of every placement that holds the planted attention, in units of IoU.
     """
 
     noise: Noise
-    gain: float
     number: int
+    gain: float
 
     def gain_of(self, placement: Placement) -> float:
         """Over the baseline."""
@@ -110,6 +114,17 @@ class Planted:
     def _generator(self, *what: str | int) -> np.random.Generator:
         digest = hashlib.sha256("|".join(map(str, (self.number, *what))).encode()).digest()
         return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+@dataclass(frozen=True, eq=False)
+class AsMeasured(Planted):
+    """A study in which nothing is planted: placements gain what the table says, averaged over its seeds."""
+
+    gain: float = 0.0
+
+    def gain_of(self, placement: Placement) -> float:
+        """Over the baseline."""
+        return self.noise.gains[placement]
 
 
 @dataclass(frozen=True)
@@ -136,13 +151,10 @@ def play(name: str, times: float, number: int, trials: int) -> Played:
         number: of the study.
         trials: of the study.
     """
-    noise = _noise(name)
+    noise = noise_of(name)
     shown = FinalsSize.of(trials, _SHARE).gain_shown(noise.pair, _CONFIDENCE)
-    truth, costs = Planted(noise, times * shown, number), _costs(name)
-    agenda = Agenda(replace(_settings(noise.space, trials, number), stop=False), costs)
-    records: list[TrialRecord] = []
-    while (one := agenda.next(records, ())) is not None:
-        records.append(_record(len(records), truth.outcome(one, costs(one.placement)), one))
+    truth = Planted(noise, number, times * shown)
+    agenda, records = searched(truth, trials, stop=False)
     ranking = rank(records)
     verdict = verdict_of(records, ranking=ranking)
     rows = [row for row in ranking.rows if row.tested and row.fresh and truth.gain_of(row.placement) > 0]
@@ -155,9 +167,26 @@ def play(name: str, times: float, number: int, trials: int) -> Played:
     )
 
 
+def searched(truth: Planted, trials: int, *, stop: bool) -> tuple[Agenda, list[TrialRecord]]:
+    """The agenda and the trials of one study.
+
+    Args:
+        truth: of the study.
+        trials: at most.
+        stop: whether the study may end before, where its question is settled.
+    """
+    space = truth.noise.space
+    costs = CostTable(space.network, space.height, space.width)
+    agenda = Agenda(replace(_settings(space, trials, truth.number), stop=stop), costs)
+    records: list[TrialRecord] = []
+    while (one := agenda.next(records, ())) is not None:
+        records.append(_record(len(records), truth.outcome(one, costs(one.placement)), one))
+    return agenda, records
+
+
 def summary(name: str, times: float, trials: int, played: Sequence[Played]) -> dict[str, float | int | str | None]:
     """Predicted against found, with standard errors over studies."""
-    noise, finals = _noise(name), FinalsSize.of(trials, _SHARE)
+    noise, finals = noise_of(name), FinalsSize.of(trials, _SHARE)
     shown = finals.gain_shown(noise.pair, _CONFIDENCE)
     found = [one.found for one in played if one.found is not None]
     told = [100 * one.told for one in played if one.told is not None]
@@ -180,14 +209,13 @@ def summary(name: str, times: float, trials: int, played: Sequence[Played]) -> d
 
 
 @lru_cache(maxsize=3)
-def _noise(name: str) -> Noise:
+def noise_of(name: str) -> Noise:
+    """Of a table, read once.
+
+    Args:
+        name: of ``TABLES``.
+    """
     return Noise.of(name)
-
-
-@lru_cache(maxsize=3)
-def _costs(name: str) -> CostTable:
-    space = _noise(name).space
-    return CostTable(space.network, space.height, space.width)
 
 
 def _play(task: tuple[str, float, int, int]) -> Played:

@@ -6,9 +6,11 @@ likely, for each run that they take, to settle that it gains what matters: the k
 measurements, KG(*), with the verdict in place of the best mean (Frazier and Powell 2010,
 doi:10.1287/deca.1100.0190). Seeds stay common: one that the baseline lacks is run by it first.
 
-Both play the same studies of worlds whose truth is known (``worlds.py``) until they stop by themselves.
+Both play the same studies until they stop by themselves: of worlds whose truth is known (``worlds.py``), and of
+the tables of real runs, where the truth of a placement is its mean and a run adds a residual of the table.
 
     python benchmarks/look_ahead.py --world sparse --studies 16
+    python benchmarks/look_ahead.py --world tabulated_clips
 """
 
 from __future__ import annotations
@@ -25,13 +27,15 @@ from statistics import NormalDist, fmean
 from typing import Any
 from unittest.mock import patch
 
-from claims import Played, _mean, play
+import claims
+from claims import _mean
+from detection import TABLES, AsMeasured, noise_of, searched
 from worlds import WORLDS
 
-from nas_attn.analysis import Evidence
+from nas_attn.analysis import Evidence, rank
 from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.simultaneous import simultaneous_quantile
-from nas_attn.analysis.verdict import LEAST_TO_STOP, Decision
+from nas_attn.analysis.verdict import LEAST_TO_STOP, Decision, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
@@ -44,7 +48,7 @@ _FURTHEST = 12
 """Seeds of a finalist that are looked ahead at most."""
 _LEAST_CHANCE = 0.002
 """For each run; where no finalist has more, all go on with the same seeds."""
-_PLAYED = ("sparse", "sparse-loud", "dense", "risky", "leaf", "null-loud")
+_PLAYED = ("sparse", "sparse-loud", "dense", "risky", "leaf", "null-loud", *TABLES)
 
 
 class LookingAhead(Finals):
@@ -131,24 +135,61 @@ class _Finalist:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """How a study ended. Gains in IoU points.
+
+    Args:
+        trials: that it took.
+        leader_gain: true gain of the first of the ranking.
+        answer: better, equivalent or undecided.
+        answered: true gain of what the answer says is better; None where it does not say so.
+    """
+
+    trials: int
+    leader_gain: float
+    answer: str
+    answered: float | None
+
+
+@dataclass(frozen=True)
 class Pair:
     """The same study, played by both."""
 
-    in_turn: Played
-    ahead: Played
+    in_turn: Ended
+    ahead: Ended
 
 
 def play_both(number: int, *, world: str, trials: int) -> Pair:
-    """One study of a world.
+    """One study of a world or of a table.
 
     Args:
         number: of the study.
         world: its name.
         trials: at most.
     """
-    in_turn = play(WORLDS[world], number, trials, stop=True)
+    play = _play_table if world in TABLES else _play_world
+    in_turn = play(world, number, trials)
     with patch.object(agenda, "Finals", LookingAhead):
-        return Pair(in_turn, play(WORLDS[world], number, trials, stop=True))
+        return Pair(in_turn, play(world, number, trials))
+
+
+def _play_world(name: str, number: int, trials: int) -> Ended:
+    played = claims.play(WORLDS[name], number, trials, stop=True)
+    return Ended(played.trials, played.leader_gain, played.answer, played.answered)
+
+
+def _play_table(name: str, number: int, trials: int) -> Ended:
+    truth = AsMeasured(noise_of(name), number)
+    _, records = searched(truth, trials, stop=True)
+    ranking = rank(records)
+    verdict = verdict_of(records, ranking=ranking, trials=trials)
+    named = verdict.row if verdict.answer is Decision.BETTER else None
+    return Ended(
+        len(records),
+        100 * truth.gain_of(ranking.rows[0].placement),
+        str(verdict.answer),
+        100 * truth.gain_of(named.placement) if named else None,
+    )
 
 
 def main() -> None:
@@ -185,15 +226,15 @@ def _row(pairs: Sequence[Pair]) -> str:
     return " | ".join(columns)
 
 
-def _parts(pairs: Sequence[Pair]) -> tuple[list[Played], list[Played]]:
+def _parts(pairs: Sequence[Pair]) -> tuple[list[Ended], list[Ended]]:
     return [one.in_turn for one in pairs], [one.ahead for one in pairs]
 
 
-def _n_better(studies: Sequence[Played]) -> int:
+def _n_better(studies: Sequence[Ended]) -> int:
     return sum(one.answer == Decision.BETTER for one in studies)
 
 
-def _n_false(studies: Sequence[Played]) -> int:
+def _n_false(studies: Sequence[Ended]) -> int:
     return sum(one.answered is not None and one.answered <= 0 for one in studies)
 
 

@@ -45,6 +45,9 @@ _CONFIDENCE = 0.95
 _SHARE = 0.25
 _BASE, _SEED_SD = 0.8, 0.008
 
+Kinds = tuple[str, ...]
+"""Of the attention at each location, in their order."""
+
 
 @dataclass(frozen=True, eq=False)
 class Noise:
@@ -54,13 +57,14 @@ class Noise:
         space: of the table.
         residuals: of score = level of the placement + effect of the seed, as large as independent noise is.
         pair: standard deviation of a paired difference, in units of IoU.
-        gains: of every placement over the baseline, by its level, likewise.
+        gains: of every placement over the baseline, by its level, likewise; by the kinds at its locations, since a
+            reference architecture may have one with other options than the table's.
     """
 
     space: SearchSpace
     residuals: np.ndarray
     pair: float
-    gains: Mapping[Placement, float]
+    gains: Mapping[Kinds, float]
 
     @classmethod
     def of(cls, name: str) -> Noise:
@@ -77,7 +81,7 @@ class Noise:
         if known is None:
             raise ValueError(f"{name}: too few seeds")
         levels = dict(zip(space.placements(), map(float, scores.mean(1)), strict=True))
-        gains = {placement: level - levels[space.plain] for placement, level in levels.items()}
+        gains = {kinds_of(placement): level - levels[space.plain] for placement, level in levels.items()}
         return cls(space, residuals, known.sd, gains)
 
 
@@ -124,7 +128,7 @@ class AsMeasured(Planted):
 
     def gain_of(self, placement: Placement) -> float:
         """Over the baseline."""
-        return self.noise.gains[placement]
+        return self.noise.gains[kinds_of(placement)]
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,11 @@ def summary(name: str, times: float, trials: int, played: Sequence[Played]) -> d
         "told_points": fmean(told) if told else None,
         "told_sd": stdev(told) if len(told) > 1 else None,
     }
+
+
+def kinds_of(placement: Placement) -> Kinds:
+    """What stands where, whatever its options."""
+    return tuple(spec.kind for _, spec in placement)
 
 
 @lru_cache(maxsize=3)

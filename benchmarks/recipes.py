@@ -1,11 +1,14 @@
 """How soon networks converge under one recipe and another: IoU after so many steps, and the seconds they take.
 
-Recipes are changes of the usual one, written as ``name=value``; the first is what the others are compared with, by
-pairs of one data set, attention and seed. The attention stands everywhere it may, in the networks of a search on a
-CPU. Each run is a line of JSON in ``--out``, and what is there is not run again.
+Recipes are changes of the usual one, written as ``name=value``, with ``batch_size=N`` for other batches of as many
+crops in all, or as the name of one of ``variants.py``; the first is what the others are compared with, by pairs of one
+data set, attention and seed. The attention stands everywhere it may, in the networks of a search on a CPU. Each run
+is a line of JSON in ``--out``, and what is there is not run again.
 
     python benchmarks/recipes.py --out recipes.jsonl --data FOLDER --data FOLDER --recipe optimiser=adamw \\
         --recipe optimiser=muon --steps 300,1000 --seeds 2
+    python benchmarks/recipes.py --out recipes.jsonl --data FOLDER --recipe usual --recipe batch_size=16 \\
+        --recipe optimiser=adamw,lion,peak_learning_rate=0.002
     python benchmarks/recipes.py --out recipes.jsonl --table
 """
 
@@ -18,25 +21,28 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, fields, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from itertools import product
 from multiprocessing import get_context
+from typing import Any
 
 import torch
 from kept_runs import keeping_parser, train_and_print
 from scipy.stats import ttest_1samp
 from starts import NEW, PLAIN, evaluator_of, everywhere, name_of
+from variants import VARIANTS
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import SYNTHETIC
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.optimisers import ADAMW, MUON
-from nas_attn.study.setup.preset import preset_for
+from nas_attn.study.setup.preset import Preset, preset_for
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import TrainingEvaluator
 
-USUAL, ALL = "usual", "all"
+USUAL, ALL, BATCH_SIZE = "usual", "all", "batch_size"
 LEAST_PAIRS = 3
 
 
@@ -91,31 +97,61 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def recipe_of(changes: str) -> Recipe:
-    """The usual recipe with ``name=value,...``; ``usual`` changes nothing.
+@dataclass(frozen=True)
+class Raced:
+    """How a run is trained.
 
-    Raises:
-        UsageError: no setting of a recipe has the name, or it cannot have the value.
+    Args:
+        recipe: of the library.
+        batch_size: crops of a batch; None for the preset's. Steps change so that there are as many crops in all.
+        variants: names of those of ``VARIANTS`` that are taken.
     """
-    recipe = Recipe()
-    known = {one.name: getattr(recipe, one.name) for one in fields(Recipe)}
-    for change in [] if changes == USUAL else changes.split(","):
-        name, _, text = change.partition("=")
-        if name not in known:
-            raise UsageError(f"--recipe: no setting is called '{name}'; {did_you_mean(name, known)}")
-        if name == "optimiser" and text not in (MUON, ADAMW):
-            raise UsageError(f"--recipe {change}: must be {MUON} or {ADAMW}")
-        try:
-            recipe = replace(recipe, **{name: type(known[name])(text)})
-        except ValueError:
-            raise UsageError(f"--recipe {change}: must be a {type(known[name]).__name__}") from None
-    return recipe
+
+    recipe: Recipe = field(default_factory=Recipe)
+    batch_size: int | None = None
+    variants: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, changes: str) -> Raced:
+        """The usual recipe with ``name=value,...`` or names of variants; ``usual`` changes nothing.
+
+        Raises:
+            UsageError: nothing has the name, or it cannot have the value.
+        """
+        raced = cls()
+        known: dict[str, Any] = {one.name: getattr(raced.recipe, one.name) for one in fields(Recipe)}
+        known[BATCH_SIZE] = 8
+        for change in [] if changes == USUAL else changes.split(","):
+            name, _, text = change.partition("=")
+            if change in VARIANTS:
+                raced = replace(raced, variants=(*raced.variants, change))
+                continue
+            if name not in known:
+                near = did_you_mean(name, [*known, *VARIANTS])
+                raise UsageError(f"--recipe: no setting and no variant is called '{name}'; {near}")
+            if name == "optimiser" and text not in (MUON, ADAMW):
+                raise UsageError(f"--recipe {change}: must be {MUON} or {ADAMW}")
+            try:
+                value = type(known[name])(text)
+            except ValueError:
+                raise UsageError(f"--recipe {change}: must be a {type(known[name]).__name__}") from None
+            if name == BATCH_SIZE:
+                raced = replace(raced, batch_size=value)
+            else:
+                raced = replace(raced, recipe=replace(raced.recipe, **{name: value}))
+        return raced
+
+    def budget(self, steps: int, preset: Preset) -> Budget:
+        """Of as many crops as so many steps of the preset have."""
+        if self.batch_size is None:
+            return Budget(steps, preset.image_size, preset.batch_size)
+        return Budget(round(steps * preset.batch_size / self.batch_size), preset.image_size, self.batch_size)
 
 
 def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iterator[Run]:
     """Two runs at a time; a pair of recipes is trained one after the other, so that both find the same machine."""
     for changes in asked.recipe:
-        recipe_of(changes)  # before anything is trained
+        Raced.of(changes)  # before anything is trained
     steps = [int(number) for number in asked.steps.split(",")]
     tasks = [
         (data, attention, recipe, number, seed)
@@ -132,19 +168,24 @@ def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iter
 def _run(data: str, attention: str, recipe: str, steps: int, seed: int) -> Run:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    preset, evaluator = preset_for("cpu", data), _evaluator(data, recipe)
+    preset, raced = preset_for("cpu", data), Raced.of(recipe)
+    evaluator = _evaluator(data, raced.recipe)
     placement = everywhere(attention, evaluator.network, NEW)
     assert len(evaluator.validation)  # the data are read before the time is taken
-    began = time.process_time()
-    module = evaluator.trained(placement, Budget(steps, preset.image_size, preset.batch_size), seed)
-    seconds = time.process_time() - began
+    budget = raced.budget(steps, preset)
+    with ExitStack() as patches:
+        for name in raced.variants:
+            patches.enter_context(VARIANTS[name]())
+        began = time.process_time()
+        module = evaluator.trained(placement, budget, seed)
+        seconds = time.process_time() - began
     return Run(name_of(data), attention, recipe, steps, seed, 100 * evaluator.score(module).iou, seconds)
 
 
 @cache
-def _evaluator(data: str, recipe: str) -> TrainingEvaluator:
+def _evaluator(data: str, recipe: Recipe) -> TrainingEvaluator:
     preset = preset_for("cpu", data)
-    return replace(evaluator_of(data, preset, preset.base_channels), recipe=recipe_of(recipe))
+    return replace(evaluator_of(data, preset, preset.base_channels), recipe=recipe)
 
 
 def _table(runs: Sequence[Run], reference: str) -> Iterator[str]:

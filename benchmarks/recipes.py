@@ -1,9 +1,9 @@
 """How soon networks converge under one recipe and another: IoU after so many steps, and the seconds they take.
 
 Recipes are changes of the usual one, written as ``name=value``, with ``batch_size=N`` for other batches of as many
-crops in all, or as the name of one of ``variants.py``; the first is what the others are compared with, by pairs of one
-data set, attention and seed. The attention stands everywhere it may, in the networks of a search on a CPU. Each run
-is a line of JSON in ``--out``, and what is there is not run again.
+crops in all, or as the name of one of ``variants.py``; the first is what the others are compared with, by pairs of
+one data set, attention and seed. The attention stands everywhere it may, in the networks of a search on a CPU.
+Each run is a line of JSON in ``--out``, and what is there is not run again.
 
     python benchmarks/recipes.py --out recipes.jsonl --data FOLDER --data FOLDER --recipe optimiser=adamw \\
         --recipe optimiser=muon --steps 300,1000 --seeds 2

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nas_attn.analysis.additive import SeedScores
 from nas_attn.analysis.images import Array
+from nas_attn.analysis.one_core import on_one_core
 from nas_attn.analysis.student import two_sided_tail
 
 FAR = 6.0
@@ -151,6 +152,7 @@ def _far_from_all(table: Sequence[SeedScores], judged: Sequence[int]) -> list[tu
     ]
 
 
+@on_one_core
 def _far_below(runs: Sequence[tuple[int, int, float]]) -> list[int]:
     """Numbers of the runs that collapsed; each is (row, seed, IoU)."""
     if not runs:

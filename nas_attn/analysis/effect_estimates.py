@@ -9,12 +9,14 @@ import numpy as np
 
 from nas_attn.analysis.effect_model import Choice, cholesky, n_pairs, solve
 from nas_attn.analysis.images import Array
+from nas_attn.analysis.one_core import on_one_core
 from nas_attn.analysis.posterior import Posterior
 
 Estimate = tuple[float, float]
 """Mean and standard deviation, in units of the posterior."""
 
 
+@on_one_core
 def added(posterior: Posterior, choices: Sequence[Choice]) -> list[Estimate]:
     """What each attention adds, compared with none at its location.
 
@@ -34,6 +36,7 @@ def added(posterior: Posterior, choices: Sequence[Choice]) -> list[Estimate]:
     return list(zip(means.tolist(), deviations.tolist(), strict=True))
 
 
+@on_one_core
 def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> list[Estimate]:
     """What two attentions add beyond the sum of both, with the mean variance of each own effect.
 
@@ -53,6 +56,7 @@ def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> lis
     return _Normal.of(posterior).estimates(covariance, variance + common * bare**2)
 
 
+@on_one_core
 def beside(posterior: Posterior, choice: Choice, other: Choice) -> tuple[Estimate, Estimate]:
     """What an attention adds where another's location has none, and what it adds beside the other.
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from nas_attn.analysis.images import Array
+from nas_attn.analysis.one_core import on_one_core
 
 DRAWS = 2000
 MOST = 256
@@ -18,6 +19,7 @@ _AT_ONCE = 200
 _JITTER, _LEAST_JITTER = 1e-8, 1e-18
 
 
+@on_one_core
 def front_probabilities(
     levels: Sequence[float],
     covariance: Array,

@@ -23,6 +23,7 @@ from nas_attn.analysis.effect_model import (
 )
 from nas_attn.analysis.gain_variances import milestone
 from nas_attn.analysis.images import Array, Influences
+from nas_attn.analysis.one_core import on_one_core
 from nas_attn.analysis.posterior import Posterior
 from nas_attn.analysis.scores import Scale
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
@@ -74,6 +75,7 @@ class Gains:
         return float(self.scale.middles[0]) + self.spread * self.posterior.level
 
     @cached_property
+    @on_one_core
     def mean(self) -> Array:
         """Gain of each placement, in units of IoU, (m,); 0 for the plain U-Net."""
         if self.posterior is None:
@@ -82,6 +84,7 @@ class Gains:
         mean: Array = self.spread * (self._known.T @ self.posterior.left + own)
         return mean
 
+    @on_one_core
     def covariance(self, rows: Sequence[int]) -> Array:
         """Of the gains of some placements, (k, k)."""
         if self.posterior is None:
@@ -89,6 +92,7 @@ class Gains:
         reach = self._reach[rows]
         return self.rest_covariance(rows) + self.spread**2 * (reach @ self.posterior.own.covariance @ reach.T)
 
+    @on_one_core
     def rest_covariance(self, rows: Sequence[int]) -> Array:
         """Of the gains of some placements without the own effects of their attentions, (k, k)."""
         if self.posterior is None:
@@ -96,6 +100,7 @@ class Gains:
         codes, known = self.codes[rows], self._known[:, rows]
         return self.spread**2 * (gain_covariance(codes, codes, self.posterior.variances) - known.T @ known)
 
+    @on_one_core
     def own_draws(self, rows: Sequence[int], number: int) -> Array:
         """What own effects add to the gains of some placements beyond the mean, drawn, (number, k).
 
@@ -108,6 +113,7 @@ class Gains:
         drawn = own.drawn(number, np.random.default_rng(3)) - own.mean
         return self.spread * (drawn @ self._reach[rows].T)
 
+    @on_one_core
     def draws(self, rows: Sequence[int], number: int, generator: np.random.Generator) -> Array:
         """The gains of some placements, drawn together, (number, k)."""
         if self.posterior is None:
@@ -115,6 +121,7 @@ class Gains:
         drawn = self.posterior.draws(number, generator)
         return self.spread * np.array([draw.gains_tried(self.codes[rows]) for draw in drawn])
 
+    @on_one_core
     def best_gain(self, share: float, most: float = np.inf) -> float | None:
         """What a share of the draws of the best gain does not exceed (``attainable.best_gains``), in units of IoU.
 
@@ -144,6 +151,7 @@ class Gains:
         return self.posterior.known(self.codes)
 
     @cached_property
+    @on_one_core
     def _reach(self) -> Array:
         """How each gain hangs on the own effects, (m, p), given the runs."""
         assert self.posterior is not None
@@ -151,6 +159,7 @@ class Gains:
         return reach
 
 
+@on_one_core
 def gains_of(
     placements: Sequence[Placement],
     table: Sequence[SeedScores],

@@ -9,6 +9,7 @@ import numpy as np
 
 from nas_attn.analysis.effect_model import cholesky, solve
 from nas_attn.analysis.images import Array
+from nas_attn.analysis.one_core import on_one_core
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ class OwnEffects:
         return mean
 
     @cached_property
+    @on_one_core
     def covariance(self) -> Array:
         """(p, p), over the scales, too."""
         means, within = self._moments
@@ -65,6 +67,7 @@ class OwnEffects:
         return within + away.T @ away / max(1, len(means))
 
     @cached_property
+    @on_one_core
     def _moments(self) -> tuple[Array, Array]:
         """Means given each draw of the scales, (d, p), and the mean of the covariances, (p, p)."""
         p = len(self.pull)
@@ -75,6 +78,7 @@ class OwnEffects:
             total += inverse.T @ inverse
         return means, total / max(1, len(self.scales))
 
+    @on_one_core
     def _given(self, scales: Array, noise: Array) -> Array:
         """The effects with some scales, of standard normal numbers, (p,) or (k, p)."""
         factor = self._factor(scales)

@@ -29,6 +29,7 @@ from nas_attn.analysis.effect_model import (
 from nas_attn.analysis.gain_variances import GainVariances
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.local_scales import local_scales
+from nas_attn.analysis.one_core import on_one_core
 from nas_attn.analysis.own_effects import OwnEffects
 
 _BLOCK = 64
@@ -58,6 +59,7 @@ class Posterior:
     held: Array
 
     @classmethod
+    @on_one_core
     def learn(
         cls,
         runs: Runs,
@@ -85,16 +87,19 @@ class Posterior:
         return cls(runs, choices, variances, likely.by_images, scales, factor, held)
 
     @cached_property
+    @on_one_core
     def white(self) -> Array:
         """The scores, whitened, (n,)."""
         return solve(self.factor, self.runs.scores)
 
     @cached_property
+    @on_one_core
     def own(self) -> OwnEffects:
         """The choices' own effects."""
         return OwnEffects(self.scales, self.held.T @ self.held, self.held.T @ self.white)
 
     @cached_property
+    @on_one_core
     def left(self) -> Array:
         """What the own effects leave of the whitened scores, (n,)."""
         left: Array = self.white - self.held @ self.own.mean
@@ -106,12 +111,14 @@ class Posterior:
         return self.variances.gains(self.runs.rungs)
 
     @property
+    @on_one_core
     def level(self) -> float:
         """Score to expect of the plain U-Net over the top's seeds, by its covariance with the scores."""
         top = self.runs.rungs == 0
         n_seeds = max(1, len(np.unique(self.runs.seeds[top])))
         return float(solve(self.factor, LEVEL_VARIANCE * (1 + top / n_seeds)) @ self.left)
 
+    @on_one_core
     def known(self, codes: Codes) -> Array:
         """Covariance of placements' gains with the scores, whitened, (n, m)."""
         across = gain_covariance(self.runs.codes, codes, self.variances)
@@ -136,6 +143,7 @@ class Posterior:
     def _design(self, choices: tuple[Choice, ...]) -> _Design:
         return _Design(choices, self.runs.holds(choices), self._rows)
 
+    @on_one_core
     def _drawn(self, own: Array, generator: np.random.Generator, design: _Design) -> Drawn:
         """One draw, given the own effects: one from the prior, corrected by what the runs say of its difference to
         them (Matheron's rule; Wilson et al. 2020, arXiv:2002.09309, eq. 7)."""
@@ -220,6 +228,7 @@ class Drawn:
         gains: Array = self.gains(codes) + [rests.get(one.tobytes(), 0.0) for one in codes]
         return gains
 
+    @on_one_core
     def of_held(self, held: Array) -> Array:
         """Of placements, by which of the choices they hold, (m, p) -> (m,)."""
         pairs = ((held @ self.pairs) * held).sum(1) / 2

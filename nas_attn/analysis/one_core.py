@@ -1,0 +1,36 @@
+"""Linear algebra on one core: the others train networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeVar
+
+import numpy as np  # noqa: F401  # loads its BLAS, which is then found
+import scipy.linalg  # noqa: F401  # likewise: it has its own
+from threadpoolctl import ThreadpoolController
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_one_core(function: Callable[P, R]) -> Callable[P, R]:
+    """Let what a function computes with matrices take one thread, whatever BLAS has outside of it.
+
+    The model's matrices have some hundred rows, for which further threads bring little. Where other processes have
+    the cores, as in a search, each product waits for a thread that is not running, and those that wait compute in
+    circles: twenty times as long, in processor time too.
+    """
+
+    @wraps(function)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _threads().limit(limits=1, user_api="blas"):
+            return function(*args, **kwargs)
+
+    return alone
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadpoolController:
+    """Of all BLAS libraries that are loaded."""
+    return ThreadpoolController()

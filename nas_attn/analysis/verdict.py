@@ -81,6 +81,7 @@ class StudyVerdict:
         largest: gain of the best placement that may exist, in units of IoU: no more, with the confidence of the
             intervals; None where nothing is known of it.
         worth: smallest gain that matters, in units of IoU.
+        by_noise: nobody has said what matters, so it is what a search can tell at the noise of these runs.
         run_seconds: that a run of the ranked budget took on average; 0 where that is not known.
         sight: what so many trials can tell; None where the noise is not known, or without finals.
     """
@@ -91,6 +92,7 @@ class StudyVerdict:
     curve: Convergence | None
     largest: float | None
     worth: float
+    by_noise: bool = False
     run_seconds: float = 0.0
     sight: Sight | None = None
 
@@ -199,7 +201,7 @@ def verdict_of(
         share: of them that the finals get.
     """
     ranking = rank(records) if ranking is None else ranking
-    row, pair = claimed_row(ranking), ranking.noise.pair
+    row, pair, by_noise = claimed_row(ranking), ranking.noise.pair, worth is None
     worth = default_worth(ranking.noise, ranking.confidence) if worth is None else worth
     largest = _largest_gain(Evidence.of(records), ranking.confidence)
     if largest is not None and len(records) < (trials or 0):
@@ -212,6 +214,7 @@ def verdict_of(
         curve=ranked_convergence(records, ranking, worth),
         largest=largest,
         worth=worth,
+        by_noise=by_noise,
         run_seconds=_mean_seconds(records, ranking),
         sight=None
         if pair is None or not share

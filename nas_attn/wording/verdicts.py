@@ -54,9 +54,14 @@ def settled_text(settled: Settled, saved: int) -> str:
 def _equivalent(verdict: StudyVerdict) -> str:
     return (
         f"Equivalent: no placement of what was tried gains more than {size(verdict.largest or 0.0)} "
-        f"{_word(verdict)} points over the baseline ({_sure(verdict)}), and {size(verdict.worth)} is the least "
-        "that matters."
+        f"{_word(verdict)} points over the baseline ({_sure(verdict)}), and {_what_matters(verdict)}."
     )
+
+
+def _what_matters(verdict: StudyVerdict) -> str:
+    """The smallest gain that matters, and where it is from unless it was asked for."""
+    said = f"{size(verdict.worth)} is the least that matters"
+    return f"{said}, since a search can tell no less where runs vary as these do" if verdict.by_noise else said
 
 
 def _too_short(verdict: StudyVerdict) -> str:
@@ -108,7 +113,7 @@ def _reach(verdict: StudyVerdict) -> Iterator[str]:
         return
     yield (
         f"The best placement of what was tried gains at most {size(verdict.largest)} {_word(verdict)} points "
-        f"({_sure(verdict)}); {size(verdict.worth)} is taken for the least that matters."
+        f"({_sure(verdict)}); {_what_matters(verdict)}."
     )
 
 

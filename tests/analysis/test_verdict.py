@@ -132,6 +132,9 @@ def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(st
         f"Equivalent: no placement of what was tried gains more than {size} IoU points over the baseline "
         "(95 % sure), and 2.0 is the least that matters."
     )
+    assert answer_text(verdict_of(records)).endswith(
+        "is the least that matters, since a search can tell no less where runs vary as these do."
+    )
     more = narrow.further_runs
     assert more is not None
     assert f"About {more} more trials" in " ".join(answer_sentences("s", narrow))

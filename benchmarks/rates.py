@@ -20,16 +20,10 @@ from pathlib import Path
 
 import torch
 from kept_runs import keeping_parser, train_and_print
+from their_networks import evaluator_in
 
 from nas_attn.budget import Budget
-from nas_attn.models.asked_network import AskedNetwork
-from nas_attn.models.discovery import look_at
-from nas_attn.training import Precision
-from nas_attn.training.evaluation import DataSource, TrainingEvaluator
-from nas_attn.training.suited import recipe_for, statistics_for
-
-CHANNELS = [48, 32, 24, 16, 8]
-"""Of an smp decoder that suits a CPU."""
+from nas_attn.training.evaluation import DataSource
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,10 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 def _new_runs(asked: argparse.Namespace, known: set[Setting]) -> Iterator[Run]:
     """A seed after the other over all sets, so that a list cut short has pairs."""
-    evaluators = {Path(folder).name: _evaluator(asked, folder) for folder in asked.data}
+    evaluators = {
+        Path(folder).name: evaluator_in(asked.network, DataSource(folder, asked.longest_side), asked.weights)
+        for folder in asked.data
+    }
     budget = Budget(asked.steps, asked.image_size, asked.batch_size)
     for seed in range(asked.seeds):
         for data, evaluator in evaluators.items():
@@ -106,22 +103,6 @@ def _new_runs(asked: argparse.Namespace, known: set[Setting]) -> Iterator[Run]:
                         recipe = replace(evaluator.recipe, peak_learning_rate=peak, encoder_share=share)
                         outcome = replace(evaluator, recipe=recipe)(evaluator.network.plain, budget, seed)
                         yield Run(setting, outcome.score.iou)
-
-
-def _evaluator(asked: argparse.Namespace, folder: str) -> TrainingEvaluator:
-    source = DataSource(folder, asked.longest_side)
-    data = source.load()
-    wanted = replace(AskedNetwork.parse(asked.network), weights=asked.weights)
-    if wanted.family == "smp":
-        wanted = replace(wanted, arguments={"decoder_channels": CHANNELS})
-    network = look_at(wanted, data.in_channels, len(data.classes)).network
-    return TrainingEvaluator(
-        network,
-        source,
-        recipe=recipe_for(network),
-        statistics=statistics_for(network, data),
-        precision=Precision.parse("float32+channels_last"),
-    )
 
 
 def _table(runs: Sequence[Run], against: tuple[float, float]) -> Iterator[str]:

@@ -2,13 +2,16 @@
 
 Recipes are changes of the usual one, written as ``name=value``, with ``batch_size=N`` for other batches of as many
 crops in all, or as the name of one of ``variants.py``; the first is what the others are compared with, by pairs of
-one data set, attention and seed. The attention stands everywhere it may, in the networks of a search on a CPU.
+one data set, attention and seed. The attention stands everywhere it may, in the network of a search on a CPU or
+in one of another library.
 Each run is a line of JSON in ``--out``, and what is there is not run again.
 
     python benchmarks/recipes.py --out recipes.jsonl --data FOLDER --data FOLDER --recipe optimiser=adamw \\
         --recipe optimiser=muon --steps 300,1000 --seeds 2
     python benchmarks/recipes.py --out recipes.jsonl --data FOLDER --recipe usual --recipe batch_size=16 \\
         --recipe optimiser=adamw,lion,peak_learning_rate=0.002
+    python benchmarks/recipes.py --out theirs.jsonl --data FOLDER --network smp:Unet/resnet18 --recipe usual \\
+        --recipe optimiser=muon,peak_learning_rate=0.02
     python benchmarks/recipes.py --out recipes.jsonl --table
 """
 
@@ -22,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
 from multiprocessing import get_context
@@ -31,18 +34,20 @@ from typing import Any
 import torch
 from kept_runs import keeping_parser, train_and_print
 from scipy.stats import ttest_1samp
-from starts import NEW, PLAIN, evaluator_of, everywhere, name_of
+from starts import NEW, PLAIN, evaluator_of, everywhere, name_of, source_of
+from their_networks import evaluator_in
 from variants import VARIANTS
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import SYNTHETIC
 from nas_attn.errors import UsageError, did_you_mean
+from nas_attn.models.asked_network import NO_WEIGHTS
 from nas_attn.optimisers import ADAMW, MUON
 from nas_attn.study.setup.preset import Preset, preset_for
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import TrainingEvaluator
 
-USUAL, ALL, BATCH_SIZE = "usual", "all", "batch_size"
+USUAL, ALL, BATCH_SIZE, OURS = "usual", "all", "batch_size", "unet"
 LEAST_PAIRS = 3
 
 
@@ -58,6 +63,7 @@ class Run:
         seed: of the run.
         iou: mean IoU of the validation images, x100.
         seconds: of the processor, for the training.
+        network: that it stands in, and whether it began with weights.
     """
 
     data: str
@@ -67,11 +73,12 @@ class Run:
     seed: int
     iou: float
     seconds: float
+    network: str = OURS
 
     @property
     def key(self) -> tuple[object, ...]:
         """All but what was found."""
-        return self.data, self.attention, self.recipe, self.steps, self.seed
+        return self.network, self.data, self.attention, self.recipe, self.steps, self.seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = keeping_parser(__doc__)
     parser.add_argument("--data", action="append", help=f"a folder, or a built-in task ({SYNTHETIC})")
+    parser.add_argument("--network", default=OURS, help="of another library, such as smp:Unet/resnet18 (ours)")
+    parser.add_argument("--weights", default=NO_WEIGHTS, help="that its encoder begins with: a file (%(default)s)")
     parser.add_argument("--recipe", action="append", metavar="CHANGES", help=f"name=value,... ({USUAL})")
     parser.add_argument("--attention", default=f"{PLAIN},se,scse", metavar="KINDS", help="which (%(default)s)")
     parser.add_argument("--steps", default="300", help="of the runs, several by commas (%(default)s)")
@@ -102,23 +111,23 @@ class Raced:
     """How a run is trained.
 
     Args:
-        recipe: of the library.
+        recipe: of the network.
         batch_size: crops of a batch; None for the preset's. Steps change so that there are as many crops in all.
         variants: names of those of ``VARIANTS`` that are taken.
     """
 
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe
     batch_size: int | None = None
     variants: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, changes: str) -> Raced:
+    def of(cls, changes: str, usual: Recipe) -> Raced:
         """The usual recipe with ``name=value,...`` or names of variants; ``usual`` changes nothing.
 
         Raises:
             UsageError: nothing has the name, or it cannot have the value.
         """
-        raced = cls()
+        raced = cls(usual)
         known: dict[str, Any] = {one.name: getattr(raced.recipe, one.name) for one in fields(Recipe)}
         known[BATCH_SIZE] = 8
         for change in [] if changes == USUAL else changes.split(","):
@@ -151,25 +160,26 @@ class Raced:
 def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iterator[Run]:
     """Two runs at a time; a pair of recipes is trained one after the other, so that both find the same machine."""
     for changes in asked.recipe:
-        Raced.of(changes)  # before anything is trained
+        Raced.of(changes, Recipe())  # before anything is trained
     steps = [int(number) for number in asked.steps.split(",")]
+    name = _name_of(asked.network, asked.weights)
     tasks = [
-        (data, attention, recipe, number, seed)
+        (asked.network, asked.weights, data, attention, recipe, number, seed)
         for number, seed, data, attention, recipe in product(
             steps, range(asked.seeds), asked.data, asked.attention.split(","), asked.recipe
         )
-        if (name_of(data), attention, recipe, number, seed) not in known
+        if (name, name_of(data), attention, recipe, number, seed) not in known
     ]
     with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as workers:
         for job in as_completed([workers.submit(_run, *task) for task in tasks]):
             yield job.result()
 
 
-def _run(data: str, attention: str, recipe: str, steps: int, seed: int) -> Run:
+def _run(network: str, weights: str, data: str, attention: str, recipe: str, steps: int, seed: int) -> Run:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    preset, raced = preset_for("cpu", data), Raced.of(recipe)
-    evaluator = _evaluator(data, raced.recipe)
+    preset = preset_for("cpu", data, ours=network == OURS)
+    raced, evaluator = _raced(network, weights, data, recipe)
     placement = everywhere(attention, evaluator.network, NEW)
     assert len(evaluator.validation)  # the data are read before the time is taken
     budget = raced.budget(steps, preset)
@@ -179,32 +189,41 @@ def _run(data: str, attention: str, recipe: str, steps: int, seed: int) -> Run:
         began = time.process_time()
         module = evaluator.trained(placement, budget, seed)
         seconds = time.process_time() - began
-    return Run(name_of(data), attention, recipe, steps, seed, 100 * evaluator.score(module).iou, seconds)
+    iou = 100 * evaluator.score(module).iou
+    return Run(name_of(data), attention, recipe, steps, seed, iou, seconds, _name_of(network, weights))
+
+
+def _name_of(network: str, weights: str) -> str:
+    return network if weights == NO_WEIGHTS else f"{network} with weights"
 
 
 @cache
-def _evaluator(data: str, recipe: Recipe) -> TrainingEvaluator:
-    preset = preset_for("cpu", data)
-    return replace(evaluator_of(data, preset, preset.base_channels), recipe=recipe)
+def _raced(network: str, weights: str, data: str, recipe: str) -> tuple[Raced, TrainingEvaluator]:
+    """How runs of a recipe are trained, and by whom."""
+    preset = preset_for("cpu", data, ours=network == OURS)
+    if network == OURS:
+        usual = evaluator_of(data, preset, preset.base_channels)
+    else:
+        usual = evaluator_in(network, source_of(data, preset), weights)
+    raced = Raced.of(recipe, usual.recipe)
+    return raced, replace(usual, recipe=raced.recipe)
 
 
 def _table(runs: Sequence[Run], reference: str) -> Iterator[str]:
     """In Markdown: of each recipe and number of steps all sets and attentions together, then each by itself."""
-    yield "| data | attention | recipe | steps | runs | IoU x100 | seconds | less the first recipe | p |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-    groups: dict[tuple[str, str, str, int], list[Run]] = defaultdict(list)
+    yield "| network | data | attention | recipe | steps | runs | IoU x100 | seconds | less the first recipe | p |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    groups: dict[tuple[str, str, str, str, int], list[Run]] = defaultdict(list)
     for run in runs:
         for data, attention in ((ALL, ALL), (run.data, run.attention)):
-            groups[data, attention, run.recipe, run.steps].append(run)
+            groups[run.network, data, attention, run.recipe, run.steps].append(run)
     of_reference = {run.key: run for run in runs if run.recipe == reference}
-    for (data, attention, recipe, steps), found in sorted(groups.items()):
+    for (network, data, attention, recipe, steps), found in sorted(groups.items()):
         pairs = [(run, of_reference.get(replace(run, recipe=reference).key)) for run in found]
         gains = [run.iou - other.iou for run, other in pairs if other is not None and recipe != reference]
         iou, seconds = (statistics.fmean(getattr(run, name) for run in found) for name in ("iou", "seconds"))
-        yield (
-            f"| {data} | {attention} | {recipe} | {steps:,} | {len(found)} | {iou:.1f} | {seconds:.0f} | "
-            f"{' | '.join(_gain(gains))} |"
-        )
+        cells = network, data, attention, recipe, f"{steps:,}", len(found), f"{iou:.1f}", f"{seconds:.0f}"
+        yield f"| {' | '.join(map(str, (*cells, *_gain(gains))))} |"
 
 
 def _gain(gains: Sequence[float]) -> tuple[str, str]:

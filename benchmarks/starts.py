@@ -164,8 +164,18 @@ def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iter
 
 def evaluator_of(data: str, preset: Preset, base_channels: int) -> TrainingEvaluator:
     """Who trains the plain network of a search, or one with attention, on a folder or a built-in task."""
+    source = source_of(data, preset)
+    dataset = source.load()
+    network = UNetConfig(
+        dataset.in_channels, len(dataset.classes), depth=preset.depth, base_channels=base_channels
+    )
+    return TrainingEvaluator(network, source)
+
+
+def source_of(data: str, preset: Preset) -> DataSource:
+    """A folder or a built-in task, as a preset has it."""
     built_in = data in BUILT_IN
-    source = DataSource(
+    return DataSource(
         folder=None if built_in else data,
         longest_side=preset.longest_side,
         image_size=preset.image_size,
@@ -173,11 +183,6 @@ def evaluator_of(data: str, preset: Preset, base_channels: int) -> TrainingEvalu
         n_val=preset.n_val,
         task=data if built_in else SYNTHETIC,
     )
-    dataset = source.load()
-    network = UNetConfig(
-        dataset.in_channels, len(dataset.classes), depth=preset.depth, base_channels=base_channels
-    )
-    return TrainingEvaluator(network, source)
 
 
 def name_of(data: str) -> str:

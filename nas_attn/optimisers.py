@@ -8,5 +8,5 @@ from nas_attn.losses import UNASKED
 
 MUON = "muon"
 ADAMW = "adamw"
-UNSAID: Mapping[str, object] = {**UNASKED, "optimiser": ADAMW}
+UNSAID: Mapping[str, object] = {**UNASKED, "optimiser": ADAMW, "muon_factor": 1.0}
 """Settings of a recipe that its plain values leave out."""

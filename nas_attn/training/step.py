@@ -13,13 +13,13 @@ from nas_attn.training.batches import BatchPlan, tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.crop_loader import crop_loader
 from nas_attn.training.flat import FlatParameters
+from nas_attn.training.flat_optimisers import FlatOptimisers
 from nas_attn.training.generator import keyed_seed
 from nas_attn.training.gradients import add_gradients, clip_gradients
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import loss_of
 from nas_attn.training.module_hooks import DrawsGlobally, ModuleHooks
-from nas_attn.training.muon import Muon
-from nas_attn.training.optimiser import build_optimiser, learning_rates
+from nas_attn.training.optimiser import learning_rates
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 
@@ -82,9 +82,13 @@ class TrainingStep:
         rates = learning_rates(recipe, steps)
         self.learning_rates: list[float] = rates.tolist()
         self._rates = rates.to(device)
-        self._rate, self._slow_rate = torch.zeros((), device=device), torch.zeros((), device=device)
+        self._optimisers = FlatOptimisers(self._parameters, recipe, capturable=capturable)
         self._key = seed if isinstance(module, DrawsGlobally) else None
-        self.optimisers = self._built_optimisers(capturable)
+
+    @property
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """AdamW where anything is left for it, and Muon where the recipe has it."""
+        return self._optimisers.built
 
     def __call__(self) -> None:
         """Take the next step; its loss is then in ``losses``."""
@@ -102,46 +106,15 @@ class TrainingStep:
             backward=self._backward,
         )
         clip_gradients(self._parameters.buffers, self._recipe.clip_norm)
-        self._set_rates()
-        for optimiser in self.optimisers:
-            optimiser.step()
+        self._optimisers.step(self._rates.index_select(0, self._next))
         self.losses.index_copy_(0, self._next, loss.view(1))
         self._next.add_(1)
-
-    def _built_optimisers(self, capturable: bool) -> list[torch.optim.Optimizer]:
-        """AdamW where anything is left for it, and Muon where the recipe has it."""
-        flat, recipe = self._parameters, self._recipe
-        built: list[torch.optim.Optimizer] = []
-        if len(flat.buffers) > len(flat.matrices):
-            built.append(
-                build_optimiser(
-                    flat.kernels,
-                    flat.others,
-                    recipe,
-                    slow=flat.slow,
-                    rate=self._rate,
-                    slow_rate=self._slow_rate,
-                    capturable=capturable,
-                )
-            )
-        if flat.stacks:
-            built.append(
-                Muon(flat.stacks, lr=self._rate, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
-            )
-        return built
-
-    def _set_rates(self) -> None:
-        self._rate.copy_(self._rates.index_select(0, self._next)[0])
-        if any(self._parameters.slow):
-            self._slow_rate.copy_(self._rate * self._recipe.encoder_share)
 
     def state(self) -> list[Tensor]:
         """Every tensor that a step changes, by reference; the optimisers' moments, which the first step makes,
         come last and begin as 0."""
         weights = [flat.detach() for flat in self._parameters.buffers]
-        states = [state for optimiser in self.optimisers for state in optimiser.state.values()]
-        moments = [tensor for state in states for tensor in state.values()]
-        return [*weights, *self._module.buffers(), self._next, self.losses, *moments]
+        return [*weights, *self._module.buffers(), self._next, self.losses, *self._optimisers.state()]
 
     def prepare(self, step: int) -> None:
         """Called before each step with its number, outside of any CUDA graph."""
@@ -159,10 +132,7 @@ class TrainingStep:
         """Let a step be the next, with its batch, whatever a Trainer has done to gradients and optimisers."""
         self._next.fill_(step)
         self._parameters.bind_gradients()
-        slow = {id(one) for part in self._parameters.slow for one in part}
-        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
-            # a loaded state brings a tensor of its own
-            group["lr"] = self._slow_rate if id(group["params"][0]) in slow else self._rate
+        self._optimisers.bind_rates()
 
     def recalibrate(self) -> None:
         """End the run: average BatchNorm statistics over the batches after its last step; leaves eval mode."""

@@ -13,12 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.data.shrink import shrink_image, shrink_mask
+from nas_attn.optimisers import MUON
 from nas_attn.training.batches import tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
+from nas_attn.training.flat import FlatParameters
+from nas_attn.training.flat_optimisers import FlatOptimisers
 from nas_attn.training.foreground import centred_places
+from nas_attn.training.gradients import clip_gradients
 from nas_attn.training.loss import build_loss
 from nas_attn.training.metrics.iou import IGNORED
-from nas_attn.training.optimiser import build_optimiser, learning_rates
+from nas_attn.training.optimiser import learning_rates
 from nas_attn.training.recipe import Recipe
 
 Pair = tuple[Tensor, Tensor]
@@ -125,38 +129,24 @@ def train(
     steps, draw = settings["steps"], torch.Generator().manual_seed(settings["seed"])
     batches = crops(pairs, settings["image_size"], settings["batch_size"], draw, recipe.foreground)
     judge = build_loss(recipe.loss, recipe.class_weights, device)
-    optimiser, shares = _optimiser(network, recipe)
+    parameters = FlatParameters.of(network, muon=recipe.optimiser == MUON)
+    optimisers = FlatOptimisers(parameters, recipe)
     network.train()
-    for step, rate in enumerate(learning_rates(recipe, steps).tolist()):
+    for step, rate in enumerate(learning_rates(recipe, steps).to(device)):
         pixels, masks, draws = (one.to(device) for one in next(batches))
-        for group, share in zip(optimiser.param_groups, shares, strict=True):
-            group["lr"] = rate * share
         if hasattr(network, "begin_step"):
             network.begin_step(step, steps)
         loss = judge(network(tint(normalise(pixels), draws, recipe)), masks)
         if hasattr(network, "own_loss"):
             loss = loss + network.own_loss(masks)
-        optimiser.zero_grad()
+        parameters.zero_gradients()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-        optimiser.step()
+        clip_gradients(parameters.buffers, recipe.clip_norm)
+        optimisers.step(rate)
         if (step + 1) % max(1, steps // 20) == 0:
             print(f"step {step + 1} of {steps}: loss {loss.item():.4f}", flush=True)
     more = (normalise(next(batches)[0].to(device)) for _ in range(recipe.n_recalibration_batches(steps)))
     recalibrate_batchnorm(network, more, network)
-
-
-def _optimiser(network: Any, recipe: Recipe) -> tuple[torch.optim.Optimizer, list[float]]:
-    """AdamW, and the share of the learning rate that each of its groups takes."""
-    slow = {id(one) for one in getattr(network, "trained_part", list)()}
-    parts: list[list[nn.Parameter]] = [[], [], [], []]
-    for parameter in network.parameters():
-        if parameter.requires_grad:
-            parts[2 * (id(parameter) in slow) + (parameter.ndim <= 1)].append(parameter)
-    optimiser = build_optimiser(parts[0], parts[1], recipe, slow=(parts[2], parts[3]))
-    return optimiser, [
-        recipe.encoder_share if id(group["params"][0]) in slow else 1.0 for group in optimiser.param_groups
-    ]
 
 
 @torch.inference_mode()

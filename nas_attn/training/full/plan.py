@@ -21,7 +21,10 @@ STEPS = 3000
 _LEAST_EPOCHS = 20
 _CROP = 256
 _Count = Annotated[int, Ge(1)]
-_BESIDE_THE_RECIPE = ("encoder_share", "optimiser", "loss", "class_weights", "foreground", "multi_label")
+_BESIDE_THE_RECIPE = (
+    *("encoder_share", "optimiser", "muon_factor"),
+    *("loss", "class_weights", "foreground", "multi_label"),
+)
 """What of it stands beside it in ``run.json``."""
 
 

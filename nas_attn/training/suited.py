@@ -9,13 +9,12 @@ import torch
 
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.networks import Network
-from nas_attn.optimisers import ADAMW
 from nas_attn.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from nas_attn.data import Dataset
 
-_FROM_SCRATCH = Recipe(peak_learning_rate=4e-3, optimiser=ADAMW)
+_FROM_SCRATCH = Recipe(peak_learning_rate=4e-3, muon_factor=5.0)
 _FROM_WEIGHTS = replace(_FROM_SCRATCH, encoder_share=0.1)
 
 
@@ -37,8 +36,9 @@ def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...
 def recipe_for(network: Network) -> Recipe:
     """The recipe of a network's runs, the same for all of its placements.
 
-    Networks of other libraries are deeper and wider than nas-attn's own, and take AdamW with a lower learning
-    rate; an encoder with trained weights learns at a tenth of it.
+    Networks of other libraries are deeper and wider than nas-attn's own: what AdamW trains in them takes a lower
+    learning rate, what Muon trains the same. An encoder with trained weights learns by AdamW, at a tenth of its
+    rate.
     """
     if not isinstance(network, DescribedNetwork):
         return Recipe()

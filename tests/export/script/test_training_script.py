@@ -109,9 +109,7 @@ def test_a_script_begins_with_the_users_weights(
     assert f"tensors that fit: {len(model.state_dict())}" in printed
     assert "encoder_share=0.1" in script.read_text(encoding="utf-8")
     # One step of AdamW moves no weight by more than its learning rate, but for what decays.
-    moved = {
-        name: (trained[f"network.{name}"] - one).abs().max().item() for name, one in model.named_parameters()
-    }
+    moved = {name: (trained[f"network.{name}"] - one).abs().max().item() for name, one in model.named_parameters()}
     assert 0 < max(most for name, most in moved.items() if name.startswith("enc")) < 8e-4
     assert moved["dec0.0.weight"] > 8e-3  # by Muon, at five times the rate of all else
 

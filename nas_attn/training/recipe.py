@@ -22,7 +22,7 @@ class Recipe:
     Args:
         peak_learning_rate: reached after ``warm_up`` (OneCycle, cosine down to the end).
         optimiser: ``muon`` for kernels that see neighbours and AdamW for all else, or ``adamw`` for everything.
-        muon_factor: by which the learning rate of what Muon trains is that of all else.
+        muon_factor: learning rate of what Muon trains, as a multiple of that of all else.
         weight_decay: of convolution kernels; norms, biases and scales have none.
         momentum: of Muon, and beta_1 of AdamW; below their usual 0.95 and 0.9 short runs end higher.
         warm_up: share of the steps in which the learning rate rises.

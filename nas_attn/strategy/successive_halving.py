@@ -66,7 +66,8 @@ def next_step(
         question: with the finished evaluations of all rungs, at their own IoU.
         ladder: budgets, the shortest first.
         running: evaluations whose results are not known yet.
-        only_promote: a placement that is new now would not reach the top any more.
+        only_promote: a placement that is new now would not reach the top any more, so whatever is expected to be
+            the best of what has run short is promoted.
         on_proof: new placements begin at the top until the first rung is proven to foretell it.
     Returns:
         None where nothing is left to promote or to try.
@@ -78,7 +79,7 @@ def next_step(
     lowest = lowest_rung(question.records, ladder, on_proof=on_proof)
     if on_proof and lowest > 0 and not only_promote and (twin := climb.twin()) is not None:
         return twin
-    if (promoted := climb.promotion(lowest, due=not only_promote)) is not None:
+    if (promoted := climb.promotion(lowest, due=not only_promote, without_chance=only_promote)) is not None:
         return promoted
     if (proposal := strategy(climb.translated(lowest))) is not None:
         return Step(proposal, ladder[lowest])
@@ -120,12 +121,13 @@ class _Climb:
         earliest = min(at_the_top.values(), key=lambda record: record.number)
         return Step(Proposal(earliest.placement), first, earliest.seed)
 
-    def promotion(self, lowest: int, *, due: bool) -> Step | None:
+    def promotion(self, lowest: int, *, due: bool, without_chance: bool = False) -> Step | None:
         """The most promising placement of the highest rung from which one can be promoted.
 
         Args:
             lowest: the rung on which new placements begin.
             due: only where the rung above has had less compute than this one.
+            without_chance: also one that no draw has on the front.
         """
         for lower, upper in reversed(list(pairwise(self.question.ladder[lowest:]))):
             started = self._placements(self.question.shown, upper) | self._placements(self.running, upper)
@@ -136,7 +138,7 @@ class _Climb:
             if due and runs and len(started) % BY_LOT == BY_LOT - 1:
                 chosen = runs[generator(self.question).choice(list(runs))]
                 return Step(Proposal(chosen.placement), upper, chosen.seed)
-            if (best := self._most_promising(runs)) is not None:
+            if (best := self._most_promising(runs, without_chance)) is not None:
                 return Step(Proposal(best.placement), upper, best.seed)
         return None
 
@@ -151,13 +153,14 @@ class _Climb:
             and record.placement not in others
         }
 
-    def _most_promising(self, runs: Mapping[Placement, TrialRecord]) -> TrialRecord | None:
-        """The run of the placement that enters the front most probably; None where none has a chance."""
+    def _most_promising(self, runs: Mapping[Placement, TrialRecord], without_chance: bool) -> TrialRecord | None:
+        """The run of the placement that enters the front most probably; None where none has a chance, unless that
+        does not matter."""
         if not runs:
             return None
         chances, expected = self._chances()
         best = max(runs, key=lambda placement: (chances[placement], expected[placement]))
-        return runs[best] if chances[best] > 0 else None
+        return runs[best] if chances[best] > 0 or without_chance else None
 
     def _chances(self) -> tuple[dict[Placement, float], dict[Placement, float]]:
         """Of all that ran, on any rung: the probability of lying on their front, and the score to expect, at the

@@ -178,8 +178,7 @@ def _new_runs(asked: argparse.Namespace, known: set[tuple[object, ...]]) -> Iter
 def _run(network: str, weights: str, data: str, attention: str, recipe: str, steps: int, seed: int) -> Run:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    preset = preset_for("cpu", data, ours=network == OURS)
-    raced, evaluator = _raced(network, weights, data, recipe)
+    raced, preset, evaluator = _raced(network, weights, data, recipe)
     placement = everywhere(attention, evaluator.network, NEW)
     assert len(evaluator.validation)  # the data are read before the time is taken
     budget = raced.budget(steps, preset)
@@ -194,19 +193,20 @@ def _run(network: str, weights: str, data: str, attention: str, recipe: str, ste
 
 
 def _name_of(network: str, weights: str) -> str:
+    """What a network is called in a table."""
     return network if weights == NO_WEIGHTS else f"{network} with weights"
 
 
 @cache
-def _raced(network: str, weights: str, data: str, recipe: str) -> tuple[Raced, TrainingEvaluator]:
-    """How runs of a recipe are trained, and by whom."""
+def _raced(network: str, weights: str, data: str, recipe: str) -> tuple[Raced, Preset, TrainingEvaluator]:
+    """How runs of a recipe are trained, at which sizes, and by whom."""
     preset = preset_for("cpu", data, ours=network == OURS)
     if network == OURS:
         usual = evaluator_of(data, preset, preset.base_channels)
     else:
         usual = evaluator_in(network, source_of(data, preset), weights)
     raced = Raced.of(recipe, usual.recipe)
-    return raced, replace(usual, recipe=raced.recipe)
+    return raced, preset, replace(usual, recipe=raced.recipe)
 
 
 def _table(runs: Sequence[Run], reference: str) -> Iterator[str]:

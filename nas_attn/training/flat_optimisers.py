@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -27,7 +25,7 @@ class FlatOptimisers:
         self._shares = torch.tensor(shares, device=flat.buffers[0].device)
         self._rates = torch.zeros_like(self._shares)
         self._flat = flat
-        self.built = list(self._build(recipe, capturable))
+        self.built = self._build(recipe, capturable)
         """One of them, or both."""
 
     def _build(self, recipe: Recipe, capturable: bool) -> list[torch.optim.Optimizer]:
@@ -71,5 +69,5 @@ class FlatOptimisers:
 
     def state(self) -> list[Tensor]:
         """What optimisers remember, by reference: the first step makes these tensors, as 0."""
-        states: list[dict[str, Any]] = [state for optimiser in self.built for state in optimiser.state.values()]
+        states = (state for optimiser in self.built for state in optimiser.state.values())
         return [tensor for state in states for tensor in state.values()]

@@ -8,9 +8,9 @@ from nas_attn.analysis.collapse import collapsed_seeds
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.fidelity import RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.analysis.formats import ranking_csv, ranking_json
+from nas_attn.analysis.front import pareto_front
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.order import COSTS, expected_ious, front_of
-from nas_attn.analysis.pareto import pareto_front
 from nas_attn.analysis.rank import cost_of, rank
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
 

@@ -160,7 +160,7 @@ class Runs:
     short runs of a rung hold for or against an attention (bias) only long runs tell. At the top gain is 1 and bias
     0; on a rung below it they are found from the runs: two autoregressive levels of fidelity, as in Kennedy and
     O'Hagan (2000, Biometrika 87(1)), with an additive discrepancy. All terms are normal around 0 but the own
-    effects, each of which is next to nothing, usual or large (``local_scales``), so that a few that matter are not
+    effects, each of which is next to nothing, usual or large (``own_effects``), so that a few that matter are not
     shrunken like many that do not.
 
     The posterior does not ask why a placement was tried. A search chooses its trials by the scores before them and

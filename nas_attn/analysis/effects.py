@@ -14,9 +14,9 @@ from nas_attn.analysis.effect_model import Choice, choices_of
 from nas_attn.analysis.gains import Gains
 from nas_attn.analysis.noise import LEAST_FREEDOM
 from nas_attn.analysis.posterior import Posterior
+from nas_attn.analysis.quantiles import two_sided_quantile
 from nas_attn.analysis.result import Interval
 from nas_attn.analysis.runs import LeftOut, select_runs
-from nas_attn.analysis.student import two_sided_quantile
 from nas_attn.analysis.study_gains import study_gains
 from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import TrialRecord

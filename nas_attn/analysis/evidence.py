@@ -11,6 +11,7 @@ import numpy as np
 
 from nas_attn.analysis.additive import SeedScores, mean
 from nas_attn.analysis.collapse import Collapses, find_collapses
+from nas_attn.analysis.finalists import LEAST_SEEDS, reported_scores, shared_ratio
 from nas_attn.analysis.front import DRAWS, front_probabilities, nearest_to_front
 from nas_attn.analysis.gains import Gains, gains_of
 from nas_attn.analysis.images import (
@@ -22,14 +23,10 @@ from nas_attn.analysis.images import (
     paired_influences,
     pooled_repeated,
 )
-from nas_attn.analysis.noise import Noise, PooledSd, pooled_noise
+from nas_attn.analysis.noise import Noise, PooledSd, own_noise, pooled_noise, unstable_rows
+from nas_attn.analysis.quantiles import simultaneous_quantile, two_sided_quantile
 from nas_attn.analysis.result import Interval
 from nas_attn.analysis.runs import SelectedRuns, select_runs
-from nas_attn.analysis.selection_bias import LEAST_SEEDS, reported_scores
-from nas_attn.analysis.shared_luck import shared_ratio
-from nas_attn.analysis.simultaneous import simultaneous_quantile
-from nas_attn.analysis.student import two_sided_quantile
-from nas_attn.analysis.unstable import own_noise, unstable_rows
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 

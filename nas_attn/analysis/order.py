@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from nas_attn.analysis.evidence import Evidence
-from nas_attn.analysis.pareto import pareto_front
+from nas_attn.analysis.front import pareto_front
 from nas_attn.record import Cost
 
 COSTS: Mapping[str, Callable[[Cost], float | None]] = {

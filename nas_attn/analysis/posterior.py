@@ -28,9 +28,8 @@ from nas_attn.analysis.effect_model import (
 )
 from nas_attn.analysis.gain_variances import GainVariances
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.local_scales import local_scales
 from nas_attn.analysis.one_core import on_one_core
-from nas_attn.analysis.own_effects import OwnEffects
+from nas_attn.analysis.own_effects import OwnEffects, local_scales
 
 _BLOCK = 64
 """Runs by which the covariance is factored: those of a full block are not factored again when others follow."""

@@ -30,11 +30,11 @@ def rank(
     - The order is by the IoU to expect (``gains.gains_of``): one posterior of all runs, less what a placement's
       risk of collapsing costs. What was tested comes before what was only tried.
     - Tested is what shares two seeds with the plain U-Net. Of a finalist only its runs as such are reported
-      (``selection_bias.reported_scores``): they had no say in its choice.
+      (``finalists.reported_scores``): they had no say in its choice.
     - Differences to the plain U-Net are paired: seed by seed, which removes what a seed does to both. Their
       intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``) and what
-      finalists share (``shared_luck``), and over images (``evidence``). They hold together for all that was
-      tested (``simultaneous``): the best of nine finalists is ahead by luck more often than one would be.
+      finalists share (``finalists.shared_ratio``), and over images (``evidence``). They hold together for all that
+      was tested (``quantiles``): the best of nine finalists is ahead by luck more often than one would be.
     - Better than the plain U-Net is what this interval and the IoU to expect both say to be.
     - Ties are by the same estimate of the pair; what was only tried is tied by the posterior.
 

@@ -1,4 +1,4 @@
-"""Which placements are on the front, and how likely, against a slow definition and cases that can be computed by hand."""
+"""Which placements are on the front, and how likely, against a slow definition and against closed forms."""
 
 from __future__ import annotations
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from nas_attn.analysis.by_metric import metric_of
+from nas_attn.analysis.costs import COSTS, cost_of, timed_by
 from nas_attn.analysis.evidence import Estimate, Evidence
-from nas_attn.analysis.order import COSTS, expected_ious, front_of, order_of
+from nas_attn.analysis.front import pareto_front
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
-from nas_attn.analysis.timed import timed_by
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.latencies import LatencyTable
 from nas_attn.record import TrialRecord
+
+_SAME_DIGITS = 12  # beyond which scores differ by rounding only
 
 
 def rank(
@@ -51,7 +53,7 @@ def rank(
     evidence = Evidence.of(timed_by(records, latencies))
     ious = expected_ious(evidence)
     rows = [_row(evidence, number, ious, confidence) for number in range(len(ious))]
-    front, order = front_of(evidence, ious, cost), order_of(evidence, ious, cost)
+    front, order = front_of(evidence, ious, cost), _order_of(evidence, ious, cost)
     likely = evidence.front_probabilities(ious, [cost_of(row, cost) for row in rows])
     ranked = tuple(
         replace(
@@ -80,9 +82,19 @@ def rank(
     )
 
 
-def cost_of(row: RankedPlacement, cost: str) -> float | None:
-    """The chosen cost of a row; None where it was not measured."""
-    return COSTS[cost](row.cost)
+def expected_ious(evidence: Evidence) -> tuple[float, ...]:
+    """The IoU to expect of each row over the seeds seen, with the risk that a training collapses."""
+    gains, risks = evidence.gains, evidence.collapses.losses
+    return tuple(
+        round(gains.level + float(gain) - risk, _SAME_DIGITS) for gain, risk in zip(gains.mean, risks, strict=True)
+    )
+
+
+def front_of(evidence: Evidence, ious: Sequence[float], cost: str) -> frozenset[int]:
+    """The rows that no other one dominates; those whose cost was not measured are not among them."""
+    costs = [COSTS[cost](run.cost) for run in evidence.selected.runs]
+    known = [(row, value) for row, value in enumerate(costs) if value is not None]
+    return frozenset(known[i][0] for i in pareto_front([(ious[row], v) for row, v in known]))
 
 
 def _check(cost: str, confidence: float) -> None:
@@ -93,6 +105,27 @@ def _check(cost: str, confidence: float) -> None:
         found.append(f"confidence is {confidence!r}; it must be above 0 and below 1, such as 0.95")
     if found:
         raise UsageError(found)
+
+
+def _order_of(evidence: Evidence, ious: Sequence[float], cost: str) -> list[int]:
+    """All rows, the best first; of equal ones the cheapest.
+
+    The plain U-Net and the placements that were tested beside it come before those that only the model
+    knows more of than one run: no placement leads for a single run.
+
+    Args:
+        evidence: of a study.
+        ious: to expect of each row.
+        cost: that decides between equals.
+    """
+    tested = {*evidence.tested, evidence.plain}
+
+    def key(row: int) -> tuple[bool, float, float, str]:
+        run = evidence.selected.runs[row]
+        value = COSTS[cost](run.cost)
+        return (row not in tested, -ious[row], float("inf") if value is None else value, run.placement.id)
+
+    return sorted(range(len(evidence.selected.runs)), key=key)
 
 
 def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: float) -> RankedPlacement:

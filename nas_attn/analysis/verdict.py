@@ -13,17 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nas_attn.analysis.claimed import claimed_row, verification_of
 from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
-from nas_attn.analysis.cost_ratios import as_good_for_less, compared_cost, cost_ratio
+from nas_attn.analysis.costs import as_good_for_less, compared_cost, cost_ratio
 from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.formats import cost_values
-from nas_attn.analysis.order import expected_ious
-from nas_attn.analysis.rank import rank
-from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
+from nas_attn.analysis.rank import expected_ious, rank
+from nas_attn.analysis.result import RankedPlacement, Ranking, Versus, claimed_row
 from nas_attn.analysis.runs import last_proposal
-from nas_attn.analysis.verification import Comparison, Verdict, Verification
+from nas_attn.analysis.verification import Comparison, Verdict, Verification, verification_of
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 

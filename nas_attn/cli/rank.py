@@ -64,7 +64,8 @@ def _judged(ledger: Ledger, arguments: argparse.Namespace) -> Sequence[TrialReco
 
 
 def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metric: str | None, top: int) -> None:
-    from nas_attn.analysis.claimed import claimed_row, verification_of
+    from nas_attn.analysis.result import claimed_row
+    from nas_attn.analysis.verification import verification_of
     from nas_attn.cli._console import wide_console
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.leaders import leaders

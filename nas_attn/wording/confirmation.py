@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas_attn.analysis.claimed import claimed_row, verification_of
-from nas_attn.analysis.result import RankedPlacement, Ranking
-from nas_attn.analysis.verification import Verification
+from nas_attn.analysis.result import RankedPlacement, Ranking, claimed_row
+from nas_attn.analysis.verification import Verification, verification_of
 from nas_attn.commands import command
 from nas_attn.models.placement import Placement
 from nas_attn.wording.verifications import ablation_sentences, verification_sentences

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas_attn.analysis.costs import COSTS
 from nas_attn.analysis.gains import MOST_RUNS
 from nas_attn.analysis.noise import LEAST_FREEDOM
-from nas_attn.analysis.order import COSTS
 from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
 from nas_attn.analysis.runs import LeftOut
 from nas_attn.wording.collapses import COLLAPSED

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
-from nas_attn.analysis.cost_ratios import cost_ratio
+from nas_attn.analysis.costs import cost_ratio
 from nas_attn.metric import MEAN_IOU
 from nas_attn.reporting.terminal.tables import add_numbers, slim_table
 from nas_attn.wording.collapses import COLLAPSED

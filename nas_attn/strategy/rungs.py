@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,42 @@ from nas_attn.analysis.images import Array
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
-from nas_attn.strategy.robust_scale import Bend
 
 _PRIOR_SLOPE, _PRIOR_SLOPE_SD = 0.5, 0.3
 """Until placements were seen on both rungs half of what tells them apart in short runs is taken to be true."""
+_BEND = 2.0
+"""Spreads below the middle, below which a scale is a logarithm."""
+_LEAST_SPREAD = 1e-6
+
+
+def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tuple[TrialRecord, ...]:
+    """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+
+    What failed on any rung stays failed.
+
+    Args:
+        records: of any budgets.
+        ladder: budgets, the shortest first.
+    """
+    relations = relations_to_top(records, ladder)
+    highest: dict[tuple[Placement, int], TrialRecord] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if record.budget in ladder:
+            held = highest.get((record.placement, record.seed))
+            if held is None or record.budget > held.budget:
+                highest[record.placement, record.seed] = record
+    return tuple(_translated(record, relations.get(record.budget)) for record in highest.values())
+
+
+def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> dict[Budget, Relation]:
+    """Of each budget below the top of a ladder, the shortest first, as finished evaluations show them."""
+    top = _cells(records, ladder[-1])
+    found = {}
+    for budget in ladder[:-1]:
+        cells = _cells(records, budget)
+        pairs = [(iou, top[cell]) for cell, iou in cells.items() if cell in top]
+        found[budget] = Relation.learn(np.array(list(cells.values())), np.array(list(top.values())), pairs)
+    return found
 
 
 @dataclass(frozen=True)
@@ -55,34 +88,44 @@ class Relation:
         return self.top.iou(self.slope * float(self.short.scores(np.array([iou]))[0]))
 
 
-def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tuple[TrialRecord, ...]:
-    """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+@dataclass(frozen=True)
+class Bend:
+    """A scale that is linear above two spreads below the middle, and a logarithm below.
 
-    What failed on any rung stays failed.
+    A run that has learned nothing lies tens of points below the others, and a linear model would spend all its
+    effects on it.
 
     Args:
-        records: of any budgets.
-        ladder: budgets, the shortest first.
+        middle: the IoU of score 0.
+        spread: the IoUs' difference of one score.
     """
-    relations = relations_to_top(records, ladder)
-    highest: dict[tuple[Placement, int], TrialRecord] = {}
-    for record in sorted(records, key=lambda record: record.number):
-        if record.budget in ladder:
-            held = highest.get((record.placement, record.seed))
-            if held is None or record.budget > held.budget:
-                highest[record.placement, record.seed] = record
-    return tuple(_translated(record, relations.get(record.budget)) for record in highest.values())
 
+    middle: float
+    spread: float
 
-def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> dict[Budget, Relation]:
-    """Of each budget below the top of a ladder, the shortest first, as finished evaluations show them."""
-    top = _cells(records, ladder[-1])
-    found = {}
-    for budget in ladder[:-1]:
-        cells = _cells(records, budget)
-        pairs = [(iou, top[cell]) for cell, iou in cells.items() if cell in top]
-        found[budget] = Relation.learn(np.array(list(cells.values())), np.array(list(top.values())), pairs)
-    return found
+    @classmethod
+    def of(cls, ious: Array) -> Bend:
+        """By the median and the quartiles of the finite ones; 0 and 1 where there are none.
+
+        Shape: (n,).
+        """
+        known = ious[np.isfinite(ious)]
+        if not len(known):
+            return cls(0.0, 1.0)
+        low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
+        return cls(float(middle), max(float(high - low) / 1.35, _LEAST_SPREAD))
+
+    def scores(self, ious: Array) -> Array:
+        """Shape: (n,) -> (n,); nan stays nan."""
+        scores: Array = (ious - self.middle) / self.spread
+        far = scores < -_BEND
+        scores[far] = -_BEND - np.log1p(-scores[far] - _BEND)
+        return scores
+
+    def iou(self, score: float) -> float:
+        """The IoU of a score: the inverse of ``scores``."""
+        straight = score if score >= -_BEND else -_BEND - math.expm1(-score - _BEND)
+        return self.middle + self.spread * straight
 
 
 def _translated(record: TrialRecord, relation: Relation | None) -> TrialRecord:

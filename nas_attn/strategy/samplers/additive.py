@@ -1,9 +1,12 @@
-"""An additive model of all runs, and the exact front of what it may look like (Thompson sampling)."""
+"""An additive model of all runs, and the exact front of what it may look like (Thompson sampling).
+
+It begins with a balanced design.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -11,10 +14,9 @@ import numpy as np
 from nas_attn.analysis.effect_model import Codes
 from nas_attn.analysis.images import Array
 from nas_attn.analysis.posterior import Posterior
-from nas_attn.models.placement import Placement
+from nas_attn.models.placement import AttentionSpec, Placement
 from nas_attn.space import SearchSpace
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.balanced_design import balanced_blocks
 from nas_attn.strategy.encoding import Encoding
 from nas_attn.strategy.expectation import learned
 from nas_attn.strategy.generators import array_generator, generator
@@ -25,6 +27,8 @@ from nas_attn.strategy.question import Proposal, Question
 DRAWS = 4
 CANDIDATES = 256
 """Points of the linear front that are scored again with the pairs' terms."""
+BLOCKS = 2
+"""Of the first design, in which every choice is tried as often as every other at its location."""
 _LEAST_RUNS = 8
 
 
@@ -80,6 +84,32 @@ def _affordable_blocks(
         )
         for number, block in enumerate(balanced_blocks(space, seed))
     )
+
+
+def balanced_blocks(space: SearchSpace, seed: int) -> Iterator[tuple[Placement, ...]]:
+    """Blocks of placements: within a block each location goes once through its choices, in random order.
+
+    A location with fewer choices than the longest goes through them again. (Latin hypercube sampling: McKay,
+    Beckman and Conover 1979, Technometrics 21(2).)
+
+    Args:
+        space: the placements.
+        seed: of the order.
+    """
+    longest = max(len(kinds) for _, kinds in space.choices)
+    for block in range(BLOCKS):
+        columns = [
+            _shuffled(kinds, longest, random.Random(f"{seed} {block} {location}"))
+            for location, kinds in space.choices
+        ]
+        yield tuple(Placement(tuple(zip(space.locations, run, strict=True))) for run in zip(*columns, strict=True))
+
+
+def _shuffled(kinds: tuple[AttentionSpec, ...], length: int, generator: random.Random) -> list[AttentionSpec]:
+    """So many of these, each as often as every other or once more, in random order."""
+    extra = generator.sample(kinds, length % len(kinds))
+    column = [*kinds] * (length // len(kinds)) + extra
+    return generator.sample(column, length)
 
 
 def _from_model(question: Question, is_new: IsNew) -> Placement | None:

@@ -16,17 +16,20 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Role, TrialRecord
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.evaluation import Evaluation, run_key
-from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.question import Question
 from nas_attn.strategy.schedule.budget_search import BudgetSearch, Doublings
-from nas_attn.strategy.schedule.common import N_COMPARED, common_evaluations, n_common_seeds
 from nas_attn.strategy.schedule.finals import Finals, Screened
-from nas_attn.strategy.schedule.history import History
-from nas_attn.strategy.schedule.opening import compared_references, opening_evaluations
+from nas_attn.strategy.schedule.history import Fits, History
+from nas_attn.strategy.schedule.opening import (
+    N_COMPARED,
+    common_evaluations,
+    compared_references,
+    n_common_seeds,
+    opening_evaluations,
+)
 from nas_attn.strategy.schedule.reference_architectures import PLAIN, control_evaluations
-from nas_attn.strategy.schedule.room import Fits
 from nas_attn.strategy.schedule.turns import affordable_proposals, turn
-from nas_attn.strategy.settings import StudySettings
+from nas_attn.strategy.settings import Plan, StudySettings
 from nas_attn.strategy.successive_halving import next_step
 from nas_attn.training.evaluation import CostTable, MemoryTable
 

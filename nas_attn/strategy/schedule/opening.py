@@ -7,20 +7,25 @@ from dataclasses import replace
 
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
-from nas_attn.record import PROBE
+from nas_attn.record import PROBE, Role
 from nas_attn.strategy.evaluation import Evaluation, run_key
-from nas_attn.strategy.schedule.common import common_evaluations, n_common_seeds
+from nas_attn.strategy.schedule.reference_architectures import PLAIN
 
-_MOST_SEEDS = 3
-_TRIALS_PER_SEED = 40
+_MOST_DOUBLED_SEEDS = 3
+_TRIALS_PER_DOUBLED_SEED = 40
 PROBED = {PROBE: True}
 """Memory of a run that shows whether a budget is long enough."""
+
+N_COMPARED = 2
+"""Controls that run with the common seeds: the cheapest one, and the cheapest of another kind."""
+_MOST_FURTHER_SEEDS = 2
+_TRIALS_PER_FURTHER_SEED = 24
 
 
 def n_doubled_seeds(n_trials: int) -> int:
     """Seeds with which the compared reference architectures run for twice the steps, too: three, two in a small
     study, none in a tiny one."""
-    seeds = min(_MOST_SEEDS, n_trials // _TRIALS_PER_SEED, 1 + n_common_seeds(n_trials))
+    seeds = min(_MOST_DOUBLED_SEEDS, n_trials // _TRIALS_PER_DOUBLED_SEED, 1 + n_common_seeds(n_trials))
     return seeds if seeds > 1 else 0
 
 
@@ -82,3 +87,32 @@ def _kinds(placement: Placement) -> frozenset[str]:
 
 def _doubled(one: Evaluation) -> Evaluation:
     return replace(one, budget=one.budget.doubled, memory=PROBED)
+
+
+def n_common_seeds(n_trials: int) -> int:
+    """Seeds beside the first: two, one in a small study, none in a tiny one."""
+    return min(_MOST_FURTHER_SEEDS, n_trials // _TRIALS_PER_FURTHER_SEED)
+
+
+def common_evaluations(
+    plain: Placement, controls: Sequence[Evaluation], budget: Budget, seed: int, n_trials: int
+) -> list[Evaluation]:
+    """The plain U-Net and two cheap controls with further seeds, seed by seed.
+
+    Two cheap placements are enough: noise is pooled over all placements. They are not chosen for their scores, so
+    that these runs can also be reported.
+
+    Args:
+        plain: the plain U-Net.
+        controls: the study's first ones at this budget, in the order in which they are compared.
+        budget: that is ranked.
+        seed: with which they ran.
+        n_trials: of the study.
+    """
+    names = {control.placement: control.control for control in controls if control.placement.attended}
+    compared = {plain: PLAIN, **dict(list(names.items())[:N_COMPARED])}
+    return [
+        Evaluation(placement, budget, seed + number, Role.CONTROL, name)
+        for number in range(1, 1 + n_common_seeds(n_trials))
+        for placement, name in compared.items()
+    ]

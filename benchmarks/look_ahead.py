@@ -35,7 +35,8 @@ from worlds import WORLDS
 from nas_attn.analysis import Evidence, rank
 from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.quantiles import simultaneous_quantile
-from nas_attn.analysis.verdict import LEAST_TO_STOP, Decision, verdict_of
+from nas_attn.analysis.settled import LEAST_TO_STOP
+from nas_attn.analysis.verdict import Decision, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord

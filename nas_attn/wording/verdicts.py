@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from nas_attn.analysis.convergence import Convergence
 from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict
+from nas_attn.analysis.settled import Settled
+from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
 from nas_attn.commands import command
 from nas_attn.wording.budgets import changed, sight_sentence
 from nas_attn.wording.costs import cost_text

@@ -15,8 +15,8 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
 from nas_attn.strategy.rung_validation import MOST_TWINS
-from nas_attn.strategy.schedule.agenda import FIRST_LOOK, LOOK_EVERY, LOOK_EVERY_FINAL
 from nas_attn.strategy.schedule.finals import FURTHER_SEEDS
+from nas_attn.strategy.schedule.looks import FIRST_LOOK, LOOK_EVERY, LOOK_EVERY_FINAL
 from nas_attn.strategy.settings import StudySettings, differences, ladder_of
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import InlinePool, Pool

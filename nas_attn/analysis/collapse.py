@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nas_attn.analysis.additive import SeedScores
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import on_one_core
 from nas_attn.analysis.quantiles import two_sided_tail
 
 FAR = 6.0

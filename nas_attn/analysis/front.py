@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import on_one_core
 from nas_attn.errors import UsageError
 
 DRAWS = 2000

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dger
 from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 
-from nas_attn.analysis.effect_model import cholesky, solve
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import cholesky, on_one_core, solve
 
 SCALES = (0.01, 1.0, 30.0)
 """Variance of an effect that is next to nothing, of a usual one and of a large one, by that of a usual one."""

@@ -23,11 +23,10 @@ from nas_attn.analysis.effect_model import (
     Short,
     Variances,
     choices_of,
-    likeliest_variances,
 )
-from nas_attn.analysis.gain_variances import GainVariances
 from nas_attn.analysis.gains import gains_of
 from nas_attn.analysis.posterior import Posterior
+from nas_attn.analysis.variances import GainVariances, likeliest_variances
 from nas_attn.models.placement import Placement
 
 Make = Callable[..., Any]

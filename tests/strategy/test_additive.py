@@ -11,9 +11,8 @@ from nas_attn.models.kind import AttentionKind
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec
 from nas_attn.space import Limits, SearchSpace
-from nas_attn.strategy.encoding import Encoding
 from nas_attn.strategy.samplers import additive
-from nas_attn.strategy.samplers.additive import BLOCKS, balanced_blocks
+from nas_attn.strategy.samplers.additive import BLOCKS, Encoding, balanced_blocks
 
 
 def test_every_placement_of_a_small_space_is_considered_at_its_cost(space_of, play) -> None:

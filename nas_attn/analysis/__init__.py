@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nas_attn.analysis.additive import seed_effects
-from nas_attn.analysis.by_metric import judged_by, metric_of
 from nas_attn.analysis.collapse import collapsed_seeds
 from nas_attn.analysis.costs import COSTS, cost_of
 from nas_attn.analysis.evidence import Evidence
@@ -13,6 +12,7 @@ from nas_attn.analysis.front import pareto_front
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.rank import expected_ious, front_of, rank
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.runs import judged_by, metric_of
 
 __all__ = [
     "COSTS",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.effect_estimates import Estimate, added, beside, pairs
 from nas_attn.analysis.effect_model import Choice, choices_of
 from nas_attn.analysis.gains import Gains
@@ -15,7 +14,7 @@ from nas_attn.analysis.noise import LEAST_FREEDOM
 from nas_attn.analysis.posterior import Posterior
 from nas_attn.analysis.quantiles import two_sided_quantile
 from nas_attn.analysis.result import Interval
-from nas_attn.analysis.runs import LeftOut, select_runs
+from nas_attn.analysis.runs import LeftOut, metric_of, select_runs
 from nas_attn.analysis.study_gains import study_gains
 from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import TrialRecord

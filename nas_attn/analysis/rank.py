@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
-from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.costs import COSTS, cost_of, timed_by
 from nas_attn.analysis.evidence import Estimate, Evidence
 from nas_attn.analysis.front import pareto_front
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.runs import metric_of
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.latencies import LatencyTable
 from nas_attn.record import TrialRecord

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from nas_attn.analysis.additive import mean
-from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.collapse import collapsed_seeds
 from nas_attn.analysis.evidence import Estimate, Evidence
 from nas_attn.analysis.paired import Pair
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.runs import metric_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Location, Placement
 from nas_attn.record import State, TrialRecord

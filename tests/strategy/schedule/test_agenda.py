@@ -14,7 +14,7 @@ from nas_attn.analysis.verdict import Decision, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, Role, TrialRecord
-from nas_attn.strategy.rung_validation import MOST_TWINS
+from nas_attn.strategy.rungs import MOST_TWINS
 from nas_attn.strategy.schedule.finals import FURTHER_SEEDS
 from nas_attn.strategy.schedule.looks import FIRST_LOOK, LOOK_EVERY, LOOK_EVERY_FINAL
 from nas_attn.strategy.settings import StudySettings, differences, ladder_of

@@ -12,7 +12,7 @@ from nas_attn.counts import ImageCounts
 from nas_attn.errors import UsageError
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.models.placement import Placement
-from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
+from nas_attn.record import Cost, Role, Score, State, TrialRecord
 
 Cells = Mapping[tuple[Placement, int], float]
 """IoU by placement and seed."""
@@ -150,16 +150,14 @@ def judged_by(records: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     metric = METRICS[metric].of(known.multi_label).name
     if metric == known.name:
         return list(records)
-    lacking = [record.number for record in records if record.outcome and not _has(record.outcome, metric)]
+    judged = [_judged(record, metric) for record in records]
+    lacking = [record.number for record, found in zip(records, judged, strict=True) if found is None]
     if lacking:
         raise UsageError(
             f"--metric {metric}: {len(lacking)} of {len(records)} trials have no {METRICS[metric].title}, trial "
             f"{lacking[0]} among them: the masks hold no class that it judges, or an older version ran the trial"
         )
-    return [
-        record if record.outcome is None else replace(record, outcome=_judged(record.outcome, metric))
-        for record in records
-    ]
+    return [found for found in judged if found is not None]
 
 
 def _budget(complete: Sequence[TrialRecord]) -> Budget:
@@ -205,13 +203,13 @@ def _cost(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def _has(outcome: Outcome, metric: str) -> bool:
-    return outcome.score.metrics.get(metric) is not None and outcome.score.counts is not None
-
-
-def _judged(outcome: Outcome, metric: str) -> Outcome:
-    score = outcome.score
-    value, counts = score.metrics[metric], score.counts
+def _judged(record: TrialRecord, metric: str) -> TrialRecord | None:
+    """With the value of a metric as its score; None where a complete run has none."""
+    if record.outcome is None:
+        return record
+    score = record.outcome.score
+    value, counts = score.metrics.get(metric), score.counts
     if value is None or counts is None:
-        return outcome
-    return replace(outcome, score=replace(score, iou=value, counts=replace(counts, metric=metric)))
+        return None
+    score = replace(score, iou=value, counts=replace(counts, metric=metric))
+    return replace(record, outcome=replace(record.outcome, score=score))

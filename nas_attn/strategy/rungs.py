@@ -1,4 +1,4 @@
-"""What the short runs of a ladder say of the long ones: where new placements begin, and what to expect at the top."""
+"""What the short runs of a ladder are worth: where new placements begin, and what is expected at the top."""
 
 from __future__ import annotations
 

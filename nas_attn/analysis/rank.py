@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
+import numpy as np
+
 from nas_attn.analysis.costs import COSTS, cost_of, timed_by
 from nas_attn.analysis.evidence import Estimate, Evidence
-from nas_attn.analysis.front import pareto_front
+from nas_attn.analysis.front import DRAWS, front_probabilities, nearest_to_front, pareto_front
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
 from nas_attn.analysis.runs import metric_of
 from nas_attn.errors import UsageError, did_you_mean
@@ -54,7 +56,7 @@ def rank(
     ious = expected_ious(evidence)
     rows = [_row(evidence, number, ious, confidence) for number in range(len(ious))]
     front, order = front_of(evidence, ious, cost), _order_of(evidence, ious, cost)
-    likely = evidence.front_probabilities(ious, [cost_of(row, cost) for row in rows])
+    likely = _front_probabilities(evidence, ious, [cost_of(row, cost) for row in rows])
     ranked = tuple(
         replace(
             rows[number],
@@ -126,6 +128,38 @@ def _order_of(evidence: Evidence, ious: Sequence[float], cost: str) -> list[int]
         return (row not in tested, -ious[row], float("inf") if value is None else value, run.placement.id)
 
     return sorted(range(len(evidence.selected.runs)), key=key)
+
+
+def _front_probabilities(
+    evidence: Evidence, ious: Sequence[float], costs: Sequence[float | None]
+) -> tuple[float | None, ...]:
+    """How likely each row is to be on the front; None where its cost or the noise is not known.
+
+    Args:
+        evidence: of a study.
+        ious: to expect of each row.
+        costs: of each row.
+    """
+    known = [row for row, cost in enumerate(costs) if cost is not None]
+    if evidence.noise.pair is None or not known:
+        return (None,) * len(costs)
+    likely = nearest_to_front([ious[row] for row in known], [cost for cost in costs if cost is not None])
+    known = [known[place] for place in likely]
+    groups = evidence.image_groups or 0
+    images = np.zeros((len(known), groups))
+    for place, row in enumerate(known):
+        if held := list(evidence.influences[row].values()):
+            images[place] = np.mean(held, axis=0)
+    shares = front_probabilities(
+        [ious[row] for row in known],
+        evidence.gains.rest_covariance(known),
+        images,
+        [costs[row] or 0.0 for row in known],
+        evidence.noise.pair.degrees_of_freedom,
+        evidence.gains.own_draws(known, DRAWS),
+    )
+    found = dict(zip(known, shares, strict=True))
+    return tuple(None if cost is None else found.get(row, 0.0) for row, cost in enumerate(costs))
 
 
 def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: float) -> RankedPlacement:

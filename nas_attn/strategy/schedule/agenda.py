@@ -45,7 +45,7 @@ class Agenda:
         self._history_of = lru_cache(History)
         self._screened = Screened()
         self._searched: tuple[list[TrialRecord], BudgetSearch] | None = None
-        self._looks = Looks(settings.plan())
+        self._looks, self._unseen = Looks(settings.plan()), settings.plan().unseen
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
@@ -141,10 +141,6 @@ class Agenda:
         if course is None:
             return len(records) if self._probe(records) is None else 0
         return n_visible if self._unopened(course, records) is None else 0
-
-    @property
-    def _unseen(self) -> int:
-        return self._settings.plan().unseen
 
     def spent(self, records: Sequence[TrialRecord], n_running: int = 0) -> float:
         """Seconds that trials take the workers together.

@@ -11,7 +11,6 @@ from nas_attn.analysis.additive import SeedScores
 
 LEAST_SEEDS = 2
 """With fewer paired seeds a placement was tried, not tested: nothing is claimed of it."""
-
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 USUAL_RATIO = 0.35
 """Of the variance of what a seed does to all attentions alike to that of one run: 0.1 to 0.5 in tables of real

@@ -27,7 +27,7 @@ class Looks:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._seen: dict[int, _Look] = {}
+        self._seen: dict[int, Look] = {}
 
     def settled_after(self, records: Sequence[TrialRecord], n_started: int) -> Settled | None:
         """After how many trials the question was settled, and how; None where it is not.
@@ -64,16 +64,16 @@ class Looks:
         looks = range(FIRST_LOOK, n_seen + 1, LOOK_EVERY_FINAL)
         return [n for n in looks if n > finals or (n - FIRST_LOOK) % LOOK_EVERY == 0]
 
-    def _look(self, records: Sequence[TrialRecord]) -> _Look:
+    def _look(self, records: Sequence[TrialRecord]) -> Look:
         """What the first trials say; found out once, as long as they are the same."""
         known = self._seen.get(len(records))
         if known is None or list(records) != known.records:
-            known = self._seen[len(records)] = _Look(list(records), self._plan.worth)
+            known = self._seen[len(records)] = Look(list(records), self._plan.worth)
         return known
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
+class Look:
     """What some of the first trials say, found out once it is asked.
 
     Args:

@@ -26,7 +26,7 @@ from unittest.mock import patch
 from claims import play
 from worlds import WORLDS
 
-from nas_attn.analysis import one_core
+from nas_attn.analysis import linear_algebra
 
 _WARM_UP_TRIALS = 20
 Times = tuple[float, float]
@@ -58,7 +58,7 @@ def main() -> None:
 
 def _times(asked: argparse.Namespace) -> Times:
     as_it_is = SimpleNamespace(limit=lambda **limits: nullcontext())
-    unlimited: Any = patch.object(one_core, "_threads", lambda: as_it_is)
+    unlimited: Any = patch.object(linear_algebra, "_threads", lambda: as_it_is)
     with nullcontext() if asked.threads == "one" else unlimited:
         play(WORLDS[asked.world], 0, _WARM_UP_TRIALS)
         began, began_all = time.monotonic(), time.process_time()

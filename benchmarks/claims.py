@@ -21,7 +21,7 @@ from statistics import NormalDist, fmean, stdev
 from worlds import WORLDS, Truth, World
 
 from nas_attn.analysis import Interval, Ranking, Versus, rank
-from nas_attn.analysis.simultaneous import simultaneous_quantile
+from nas_attn.analysis.quantiles import simultaneous_quantile
 from nas_attn.analysis.verdict import Decision, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError

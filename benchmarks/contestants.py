@@ -15,9 +15,9 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.strategy import STRATEGIES, Proposal, Question, Step, Strategy, next_step
-from nas_attn.strategy.generators import generator, sampler_seed
 from nas_attn.strategy.new_placements import nearest_new, newness
 from nas_attn.strategy.optuna_samplers import ask
+from nas_attn.strategy.question import generator, sampler_seed
 
 POPULATION, SAMPLE = 25, 8
 REDUCTION = 3

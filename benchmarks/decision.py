@@ -33,9 +33,10 @@ from optuna.samplers import TPESampler
 from worlds import WORLDS, Truth, World
 
 from nas_attn.analysis import rank
-from nas_attn.analysis.claimed import claimed_row
-from nas_attn.analysis.student import two_sided_quantile
-from nas_attn.analysis.verdict import Decision, judged
+from nas_attn.analysis.quantiles import two_sided_quantile
+from nas_attn.analysis.result import claimed_row
+from nas_attn.analysis.settled import judged
+from nas_attn.analysis.verdict import Decision
 from nas_attn.models.placement import AttentionSpec, Placement
 from nas_attn.record import Cost, Role
 from nas_attn.strategy.evaluation import Evaluation

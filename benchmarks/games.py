@@ -22,8 +22,8 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy import Proposal, Question, Step, expected_ious
-from nas_attn.strategy.known_placements import known_placements
 from nas_attn.strategy.schedule.turns import turn
+from nas_attn.strategy.seed_effects import known_placements
 from nas_attn.training.evaluation import CostTable, LookupEvaluator
 
 _CONVERGED = Budget(2700, 32, 8)

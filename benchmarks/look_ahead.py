@@ -34,14 +34,15 @@ from worlds import WORLDS
 
 from nas_attn.analysis import Evidence, rank
 from nas_attn.analysis.detection import default_worth
-from nas_attn.analysis.simultaneous import simultaneous_quantile
-from nas_attn.analysis.verdict import LEAST_TO_STOP, Decision, verdict_of
+from nas_attn.analysis.quantiles import simultaneous_quantile
+from nas_attn.analysis.settled import LEAST_TO_STOP
+from nas_attn.analysis.verdict import Decision, verdict_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.schedule import agenda
-from nas_attn.strategy.schedule.finals import Finals, _Course
+from nas_attn.strategy.schedule.finals import Finals, _Standing
 
 _CONFIDENCE = 0.95
 _FURTHEST = 12
@@ -67,31 +68,31 @@ class LookingAhead(Finals):
         """The next run, as that of ``Finals`` as long as the field and its first seed are not complete."""
         in_turn = super().next(records, pending, plain=plain, ladder=ladder, worth=worth, **others)
         runs = [record for record in (*records, *pending) if self.holds(record)]
-        course = _Course.of(records, runs, plain, ladder[-1])
-        if not course.seeds or not course.members or in_turn.seed == course.seeds[0]:
+        standing = _Standing.of(records, runs, plain, ladder[-1])
+        if not standing.seeds or not standing.members or in_turn.seed == standing.seeds[0]:
             return in_turn
         evidence = Evidence.of([record for record in records if record.budget == ladder[-1]])
-        chances = {member: _chance(member, course, evidence, worth) for member in course.members}
+        chances = {member: _chance(member, standing, evidence, worth) for member in standing.members}
         likeliest = max(chances, key=lambda member: chances[member])
         if chances[likeliest] < _LEAST_CHANCE:
             return in_turn
-        seed = next((seed for seed in course.seeds if (likeliest, seed) not in course.begun), None)
+        seed = next((seed for seed in standing.seeds if (likeliest, seed) not in standing.begun), None)
         if seed is not None:
             return self._evaluation(likeliest, ladder[-1], seed)
         following = 1 + max(record.seed for record in (*records, *pending))
         return self._evaluation(plain, ladder[-1], following)
 
 
-def _chance(member: Placement, course: _Course, evidence: Evidence, worth: float | None) -> float:
+def _chance(member: Placement, standing: _Standing, evidence: Evidence, worth: float | None) -> float:
     """That further seeds settle that a finalist gains what matters, for each run that they take: at its best."""
     row, pair = evidence.row_of(member), evidence.noise.pair
     if row is None or pair is None:
         return 0.0
     worth = default_worth(evidence.noise, _CONFIDENCE) if worth is None else worth
-    number = max(len(course.members), len(evidence.tested))
+    number = max(len(standing.members), len(evidence.tested))
     quantile = simultaneous_quantile(_CONFIDENCE, pair.degrees_of_freedom, number, 0.5)
     finalist = _Finalist.of(row, evidence)
-    n_free = sum((member, seed) not in course.begun for seed in course.seeds)
+    n_free = sum((member, seed) not in standing.begun for seed in standing.seeds)
     return max(
         finalist.chance(further, worth, quantile, pair.sd) / (further + max(0, further - n_free))
         for further in range(1, _FURTHEST + 1)

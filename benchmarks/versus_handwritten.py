@@ -37,8 +37,8 @@ from nas_attn.errors import NasAttnError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.settings import Plan
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import run_trials
 from nas_attn.study.setup.resolve import Resolved, resolve

@@ -27,8 +27,8 @@ from nas_attn.models.families import Builder, network_family
 from nas_attn.models.kind import ALL_STAGES, BLOCK_STAGES, GATED_STAGES, AttentionKind, Family, Option
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
 from nas_attn.strategy import STRATEGIES, Proposal, Question, Strategy
-from nas_attn.strategy.generators import generator
 from nas_attn.strategy.new_placements import nearest_new, newness
+from nas_attn.strategy.question import generator
 
 __all__ = [
     "ALL_STAGES",

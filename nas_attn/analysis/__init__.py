@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from nas_attn.analysis.additive import seed_effects
-from nas_attn.analysis.by_metric import judged_by, metric_of
 from nas_attn.analysis.collapse import collapsed_seeds
+from nas_attn.analysis.costs import COSTS, cost_of
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.fidelity import RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.analysis.formats import ranking_csv, ranking_json
+from nas_attn.analysis.front import pareto_front
 from nas_attn.analysis.noise import Noise, PooledSd
-from nas_attn.analysis.order import COSTS, expected_ious, front_of
-from nas_attn.analysis.pareto import pareto_front
-from nas_attn.analysis.rank import cost_of, rank
+from nas_attn.analysis.rank import expected_ious, front_of, rank
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.runs import judged_by, metric_of
 
 __all__ = [
     "COSTS",

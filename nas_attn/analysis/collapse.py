@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nas_attn.analysis.additive import SeedScores
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.one_core import on_one_core
-from nas_attn.analysis.student import two_sided_tail
+from nas_attn.analysis.linear_algebra import on_one_core
+from nas_attn.analysis.quantiles import two_sided_tail
 
 FAR = 6.0
 """A run must lie so many standard deviations below what is expected of it."""

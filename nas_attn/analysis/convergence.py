@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.doubling import Doubling, doubling_of
 from nas_attn.analysis.noise import Noise
 from nas_attn.analysis.result import Ranking
+from nas_attn.analysis.runs import metric_of
 from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
 

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 from nas_attn.analysis.noise import Noise
 from nas_attn.analysis.power import POWER, fewest, power_beyond
-from nas_attn.analysis.simultaneous import simultaneous_quantile
+from nas_attn.analysis.quantiles import simultaneous_quantile
 
 FRESH_SEEDS, FINALISTS = 5, 9
 """Of a default search's finals: what they can show is the smallest gain that is asked for by default."""

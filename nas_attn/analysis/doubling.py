@@ -10,8 +10,8 @@ from statistics import fmean
 
 from nas_attn.analysis.evidence import Evidence
 from nas_attn.analysis.noise import LEAST_FREEDOM
+from nas_attn.analysis.quantiles import two_sided_quantile
 from nas_attn.analysis.result import Interval
-from nas_attn.analysis.student import two_sided_quantile
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord

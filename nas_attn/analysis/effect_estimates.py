@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas_attn.analysis.effect_model import Choice, cholesky, n_pairs, solve
+from nas_attn.analysis.effect_model import Choice, n_pairs
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import cholesky, on_one_core, solve
 from nas_attn.analysis.posterior import Posterior
 
 Estimate = tuple[float, float]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
-import scipy.optimize
 from numpy.typing import NDArray
 
 from nas_attn.analysis.images import Array
@@ -28,15 +24,6 @@ LEVEL_VARIANCE = 100.0
 SHOWN = ("common", "kind", "location", "pair", "rest", "by_seed")
 """Parts that a short run shows more or less of."""
 PARTS = (*SHOWN, "noise")
-WIDE_LOG_SD = 4.0
-_MOST_LOG, _MOST_SDS = 16.0, 6.0
-"""How far from the usual ones the logarithms of variances may lie, and in standard deviations of their prior."""
-_ELSEWHERE = math.exp(2)
-"""Factor by which the second climb begins elsewhere, at least: or else the variance of the scores."""
-_POWERS = {**dict.fromkeys(PARTS, 1.0), "by_seed": -1.0, "noise": -1.0}
-"""Of that factor, by which the variances of these parts are multiplied."""
-_FLAT = 1e-7
-"""Share of the surprise that a step must save, or else the climb has ended."""
 _ROWS_AT_ONCE = 256
 
 
@@ -160,7 +147,7 @@ class Runs:
     short runs of a rung hold for or against an attention (bias) only long runs tell. At the top gain is 1 and bias
     0; on a rung below it they are found from the runs: two autoregressive levels of fidelity, as in Kennedy and
     O'Hagan (2000, Biometrika 87(1)), with an additive discrepancy. All terms are normal around 0 but the own
-    effects, each of which is next to nothing, usual or large (``local_scales``), so that a few that matter are not
+    effects, each of which is next to nothing, usual or large (``own_effects``), so that a few that matter are not
     shrunken like many that do not.
 
     The posterior does not ask why a placement was tried. A search chooses its trials by the scores before them and
@@ -345,138 +332,3 @@ def covariance_of(kernels: Kernels, variances: Variances, known: Variances = NOT
     total = kernels.covariance(variances, known)
     total[np.diag_indices_from(total)] += variances.noises(kernels.rungs) + kernels.doubts + known.noise
     return total
-
-
-_Part = tuple[int, str]
-"""A rung, 0 for the top, and the name of one of its values."""
-
-
-def likeliest_variances(
-    kernels: Kernels,
-    scores: Array,
-    *,
-    prior: Prior,
-    n_short: int = 0,
-    draws: int = 1,
-    known: Variances = NOTHING,
-) -> Variances:
-    """Those that make the scores most likely, together with their prior.
-
-    The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
-    explains, another one can, too, and changing one after another ends far from the top. It may have two tops,
-    most of all where few runs lie far from all others, and a climb from the usual variances ends on the one where
-    all of that is noise: another one starts where attentions explain it, and what they have in common as much as
-    all scores vary by.
-
-    Args:
-        kernels: of the scores.
-        scores: (n, R), whose columns are together as good as so many draws.
-        prior: of the variances.
-        n_short: how many rungs there are below the top.
-        draws: how many.
-        known: variances that come on top.
-    """
-    usual = replace(prior.middle, short=(Short(),) * n_short)
-    parts: list[_Part] = [(0, name) for name in PARTS]
-    parts += [(rung, field.name) for rung in range(1, n_short + 1) for field in fields(Short)]
-    centre = np.log([_value(usual, part) for part in parts])
-
-    def surprise(logs: Array) -> tuple[float, Array]:
-        tried = _with(usual, parts, np.exp(logs).tolist())
-        value, slope = _surprise_and_slope(tried, parts, kernels, scores, draws, known)
-        by_prior, slope_by_prior = _surprise_by_prior(logs - centre, parts, prior)
-        return value + by_prior, slope + slope_by_prior
-
-    reach = np.minimum(_MOST_LOG, _MOST_SDS * _log_sds(parts, prior))
-    bounds = list(zip(centre - reach, centre + reach, strict=True))
-    elsewhere = math.log(max(float(scores.var(0).sum()) / draws, _ELSEWHERE))
-    starts = [centre, centre + elsewhere * np.array([_POWERS.get(name, 0.0) for _, name in parts])]
-    starts[1][parts.index((0, "common"))] = elsewhere
-    tops: list[tuple[float, list[float]]] = []
-    for start in starts:
-        with suppress(np.linalg.LinAlgError):  # a step to where numbers are too far apart to be added
-            climb = scipy.optimize.minimize(
-                surprise, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _FLAT}
-            )
-            tops.append((float(climb.fun), np.exp(climb.x).tolist()))
-    return _with(usual, parts, min(tops)[1]) if tops else usual
-
-
-def _log_sds(parts: Sequence[_Part], prior: Prior) -> Array:
-    return np.array([prior.log_sds.get(name, WIDE_LOG_SD) for _, name in parts])
-
-
-def _surprise_by_prior(away: Array, parts: Sequence[_Part], prior: Prior) -> tuple[float, Array]:
-    """Minus the logarithm of the prior's density, and its derivatives.
-
-    Args:
-        away: how far the logarithm of each part is from its middle.
-        parts: the parts.
-        prior: of their variances.
-    """
-    beside_noise, noise = np.array([name in prior.beside_noise for _, name in parts]), parts.index((0, "noise"))
-    sds = _log_sds(parts, prior)
-    scaled = (away - beside_noise * away[noise]) / sds
-    slope = scaled / sds
-    slope[noise] -= slope[beside_noise].sum()
-    return float(scaled @ scaled) / 2, slope
-
-
-def _value(variances: Variances, part: _Part) -> float:
-    rung, name = part
-    value: float = getattr(variances.short[rung - 1] if rung else variances, name)
-    return value
-
-
-def _with(usual: Variances, parts: Sequence[_Part], values: Sequence[float]) -> Variances:
-    """The same with other values of the parts."""
-    by_rung: list[dict[str, float]] = [{} for _ in range(len(usual.short) + 1)]
-    for (rung, name), value in zip(parts, values, strict=True):
-        by_rung[rung][name] = value
-    return replace(usual, **by_rung[0], short=tuple(Short(**values) for values in by_rung[1:]))
-
-
-def _surprise_and_slope(
-    variances: Variances, parts: Sequence[_Part], kernels: Kernels, scores: Array, draws: int, known: Variances
-) -> tuple[float, Array]:
-    """Minus the logarithm of the likelihood, and its derivatives by the logarithms of the parts."""
-    factor = cholesky(covariance_of(kernels, variances, known))
-    inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True)
-    inverse += np.tril(inverse, -1).T
-    explained = inverse @ scores
-    left = draws * inverse - explained @ explained.T
-    gains = variances.gains(kernels.rungs)
-    at_the_top = left * np.outer(gains, gains) if variances.short else left
-    by_part = dict(zip(SHOWN, kernels.parts.reshape(len(SHOWN), -1) @ at_the_top.ravel(), strict=True))
-    by_run = (left * kernels.shown(variances, known)).sum(1) if variances.short else np.zeros(len(left))
-
-    def slope(part: _Part) -> float:
-        rung, name = part
-        if name in by_part:
-            return _value(variances, part) * float(by_part[name]) / 2
-        here = kernels.rungs == rung
-        if name == "gain":  # of both runs of each pair
-            return float(by_run[here].sum())
-        if name == "noise":
-            return _value(variances, part) * float(np.diag(left)[here].sum()) / 2
-        if rung not in kernels.by_rung:
-            return 0.0
-        pairs, shared = kernels.by_rung[rung]
-        return _value(variances, part) * float((left[pairs] * shared).sum()) / 2
-
-    value = float((scores * explained).sum()) / 2 + draws * float(np.log(np.diag(factor)).sum())
-    return value, np.array([slope(part) for part in parts])
-
-
-def cholesky(covariance: Array) -> Array:
-    """The lower factor."""
-    factor: Array = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
-    return factor
-
-
-def solve(triangle: Array, right: Array, *, transposed: bool = False) -> Array:
-    """The solution of a lower triangular system, or of that with its transpose."""
-    solution: Array = scipy.linalg.solve_triangular(
-        triangle, right, lower=True, trans=1 if transposed else 0, check_finite=False
-    )
-    return solution

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.effect_estimates import Estimate, added, beside, pairs
 from nas_attn.analysis.effect_model import Choice, choices_of
 from nas_attn.analysis.gains import Gains
 from nas_attn.analysis.noise import LEAST_FREEDOM
 from nas_attn.analysis.posterior import Posterior
+from nas_attn.analysis.quantiles import two_sided_quantile
 from nas_attn.analysis.result import Interval
-from nas_attn.analysis.runs import LeftOut, select_runs
-from nas_attn.analysis.student import two_sided_quantile
+from nas_attn.analysis.runs import LeftOut, metric_of, select_runs
 from nas_attn.analysis.study_gains import study_gains
 from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import TrialRecord
@@ -244,53 +242,3 @@ class _Table:
     def _scaled(self, estimate: Estimate, z: float) -> tuple[float, Interval]:
         mean, deviation = (self.gains.spread * value for value in estimate)
         return mean, Interval(mean - z * deviation, mean + z * deviation)
-
-
-def effects_json(effects: StudyEffects, notes: Sequence[str]) -> str:
-    """An object with the lists ``effects``, ``interactions`` and ``redundancies``.
-
-    IoU is a fraction of 1; what is not known is null.
-
-    Args:
-        effects: of a study.
-        notes: sentences that go with them.
-    """
-    written = {
-        "confidence": effects.confidence,
-        "n_placements": effects.n_placements,
-        "n_runs": effects.n_runs,
-        "effects": [
-            {**_parts((effect.location, effect.attention)), **_estimate(effect)} for effect in effects.effects
-        ],
-        "interactions": [
-            {"one": _parts(pair.one), "other": _parts(pair.other), **_estimate(pair)}
-            for pair in effects.interactions
-        ],
-        "redundancies": [
-            {
-                **_parts(redundancy.module),
-                "beside": _parts(redundancy.beside),
-                "effect_alone": redundancy.alone,
-                "effect_beside": redundancy.together,
-                "ci_low": redundancy.interval.low,
-                "ci_high": redundancy.interval.high,
-            }
-            for redundancy in effects.redundancies
-        ],
-        "notes": list(notes),
-    }
-    return json.dumps(written, indent=2, allow_nan=False)
-
-
-def _parts(module: Module) -> dict[str, str]:
-    return {"location": str(module[0]), "attention": str(module[1])}
-
-
-def _estimate(found: Effect | Interaction) -> dict[str, float | int | None]:
-    interval = found.interval
-    return {
-        "effect": found.mean,
-        "ci_low": None if interval is None else interval.low,
-        "ci_high": None if interval is None else interval.high,
-        "n_placements": found.n_placements,
-    }

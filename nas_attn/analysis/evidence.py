@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-
 from nas_attn.analysis.additive import SeedScores, mean
 from nas_attn.analysis.collapse import Collapses, find_collapses
-from nas_attn.analysis.front import DRAWS, front_probabilities, nearest_to_front
+from nas_attn.analysis.finalists import LEAST_SEEDS, reported_scores, shared_ratio
 from nas_attn.analysis.gains import Gains, gains_of
 from nas_attn.analysis.images import (
     ImagePart,
@@ -22,14 +20,10 @@ from nas_attn.analysis.images import (
     paired_influences,
     pooled_repeated,
 )
-from nas_attn.analysis.noise import Noise, PooledSd, pooled_noise
+from nas_attn.analysis.noise import Noise, PooledSd, own_noise, pooled_noise, unstable_rows
+from nas_attn.analysis.quantiles import simultaneous_quantile, two_sided_quantile
 from nas_attn.analysis.result import Interval
 from nas_attn.analysis.runs import SelectedRuns, select_runs
-from nas_attn.analysis.selection_bias import LEAST_SEEDS, reported_scores
-from nas_attn.analysis.shared_luck import shared_ratio
-from nas_attn.analysis.simultaneous import simultaneous_quantile
-from nas_attn.analysis.student import two_sided_quantile
-from nas_attn.analysis.unstable import own_noise, unstable_rows
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 
@@ -262,36 +256,6 @@ class Evidence:
         """In how many groups of images the rarest class occurs; None where that was not counted."""
         counts = next((held for run in self.selected.runs for held in run.counts.values()), None)
         return None if counts is None else groups_of_rarest_class(counts)
-
-    def front_probabilities(
-        self, ious: Sequence[float], costs: Sequence[float | None]
-    ) -> tuple[float | None, ...]:
-        """How likely each row is to be on the front; None where its cost or the noise is not known.
-
-        Args:
-            ious: to expect of each row.
-            costs: of each row.
-        """
-        known = [row for row, cost in enumerate(costs) if cost is not None]
-        if self.noise.pair is None or not known:
-            return (None,) * len(costs)
-        likely = nearest_to_front([ious[row] for row in known], [cost for cost in costs if cost is not None])
-        known = [known[place] for place in likely]
-        groups = self.image_groups or 0
-        images = np.zeros((len(known), groups))
-        for place, row in enumerate(known):
-            if held := list(self.influences[row].values()):
-                images[place] = np.mean(held, axis=0)
-        shares = front_probabilities(
-            [ious[row] for row in known],
-            self.gains.rest_covariance(known),
-            images,
-            [costs[row] or 0.0 for row in known],
-            self.noise.pair.degrees_of_freedom,
-            self.gains.own_draws(known, DRAWS),
-        )
-        found = dict(zip(known, shares, strict=True))
-        return tuple(None if cost is None else found.get(row, 0.0) for row, cost in enumerate(costs))
 
     def _pair_noise(self, one: int, other: int) -> PooledSd | None:
         """The noise of a difference between two placements: the louder one's, and more beside the plain U-Net."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from nas_attn.analysis.additive import adjusted_mean, seed_effects, squares
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.noise import residual_square
+from nas_attn.analysis.noise import residual_squares
 from nas_attn.analysis.result import Interval
 from nas_attn.analysis.runs import Cells, by_placement, cells_by_budget
 from nas_attn.budget import Budget
@@ -156,11 +156,11 @@ def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float 
         levels: of the placements.
         n_seeds: behind each level, on average.
     """
-    residual, degrees_of_freedom = residual_square([row for row in by_placement(cells).values() if len(row) > 1])
+    residual = residual_squares([row for row in by_placement(cells).values() if len(row) > 1])
     variance = squares(levels) / (len(levels) - 1)
-    if degrees_of_freedom < LEAST_REPEATS or variance == 0:
+    if residual.degrees_of_freedom < LEAST_REPEATS or variance == 0:
         return None
-    return math.sqrt(max(0.0, 1 - residual / degrees_of_freedom / n_seeds / variance))
+    return math.sqrt(max(0.0, 1 - residual.total / residual.degrees_of_freedom / n_seeds / variance))
 
 
 def _levels(cells: Cells) -> tuple[float, ...]:

@@ -1,14 +1,17 @@
-"""A ranking as JSON or CSV."""
+"""Rankings, effects and verdicts as JSON, and rankings as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from nas_attn.analysis.costs import compared_cost, cost_ratio
+from nas_attn.analysis.effects import Effect, Interaction, Module, StudyEffects
 from nas_attn.analysis.result import RankedPlacement, Ranking
+from nas_attn.analysis.verdict import StudyVerdict
 from nas_attn.latencies import Latency
 
 COLUMNS: Mapping[str, Callable[[RankedPlacement, Ranking], object]] = {
@@ -65,16 +68,6 @@ def ranking_rows(ranking: Ranking) -> list[dict[str, object]]:
     return [_row(row, ranking) for row in ranking.rows]
 
 
-def cost_values(row: RankedPlacement | None, ranking: Ranking) -> dict[str, object]:
-    """What a row costs, by the names of ``COSTS_OF_A_ROW``; None what is not known.
-
-    Args:
-        row: of the ranking; None where there is no such row.
-        ranking: to which it belongs.
-    """
-    return {name: None if row is None else COLUMNS[name](row, ranking) for name in COSTS_OF_A_ROW}
-
-
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
     """The same columns as CSV with a header; what is not known is empty, ``placement`` is its text.
 
@@ -91,6 +84,82 @@ def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
     return file.getvalue()
 
 
+def effects_json(effects: StudyEffects, notes: Sequence[str]) -> str:
+    """An object with the lists ``effects``, ``interactions`` and ``redundancies``.
+
+    IoU is a fraction of 1; what is not known is null.
+
+    Args:
+        effects: of a study.
+        notes: sentences that go with them.
+    """
+    written = {
+        "confidence": effects.confidence,
+        "n_placements": effects.n_placements,
+        "n_runs": effects.n_runs,
+        "effects": [
+            {**_module((effect.location, effect.attention)), **_found(effect)} for effect in effects.effects
+        ],
+        "interactions": [
+            {"one": _module(pair.one), "other": _module(pair.other), **_found(pair)}
+            for pair in effects.interactions
+        ],
+        "redundancies": [
+            {
+                **_module(redundancy.module),
+                "beside": _module(redundancy.beside),
+                "effect_alone": redundancy.alone,
+                "effect_beside": redundancy.together,
+                "ci_low": redundancy.interval.low,
+                "ci_high": redundancy.interval.high,
+            }
+            for redundancy in effects.redundancies
+        ],
+        "notes": list(notes),
+    }
+    return json.dumps(written, indent=2, allow_nan=False)
+
+
+def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) -> str:
+    """One object; gains are in points of the metric, and what is not known is null.
+
+    Costs are those of the placement, by the names of the ranking's columns, and those of the baseline likewise;
+    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names. The
+    interval is that of what was measured, not of what is expected.
+
+    Args:
+        study: its name.
+        verdict: of it.
+        sentences: that say it.
+    """
+    measured, row, ranking = verdict.measured, verdict.row, verdict.ranking
+    interval = None if measured is None else measured.interval
+    written = {
+        "study": study,
+        "verdict": str(verdict.answer),
+        "reason": None if verdict.reason is None else str(verdict.reason),
+        "placement_id": None if row is None else row.placement.id,
+        "placement": None if row is None else {str(place): str(spec) for place, spec in row.placement},
+        "gain_points": _points(_gain(verdict)),
+        "measured_points": _points(None if measured is None else measured.delta),
+        "low": _points(None if interval is None else interval.low),
+        "high": _points(None if interval is None else interval.high),
+        "largest_possible_gain_points": _points(verdict.largest),
+        "worth_points": _points(verdict.worth),
+        "confidence": ranking.confidence,
+        "verified": verdict.verified,
+        "converged": verdict.converged,
+        "metric": ranking.metric.name,
+        "cost": ranking.cost,
+        "cost_ratio": None if row is None else cost_ratio(row, ranking, ranking.cost),
+        **_cost_values(row, ranking),
+        "as_good_for_less": _alternative(verdict),
+        **{f"baseline_{name}": value for name, value in _baseline_costs(ranking).items()},
+        "sentences": list(sentences),
+    }
+    return json.dumps(written, indent=2, allow_nan=False)
+
+
 def _row(row: RankedPlacement, ranking: Ranking) -> dict[str, object]:
     return {name: value(row, ranking) for name, value in COLUMNS.items()}
 
@@ -101,3 +170,57 @@ def _ratio(latency: Latency | None) -> float | None:
 
 def _of_classes(ious: Mapping[str, float | None] | None) -> dict[str, object]:
     return {} if ious is None else {"iou_per_class": dict(ious)}
+
+
+def _cost_values(row: RankedPlacement | None, ranking: Ranking) -> dict[str, object]:
+    """What a row costs, by the names of ``COSTS_OF_A_ROW``; None what is not known.
+
+    Args:
+        row: of the ranking; None where there is no such row.
+        ranking: to which it belongs.
+    """
+    return {name: None if row is None else COLUMNS[name](row, ranking) for name in COSTS_OF_A_ROW}
+
+
+def _module(module: Module) -> dict[str, str]:
+    return {"location": str(module[0]), "attention": str(module[1])}
+
+
+def _found(found: Effect | Interaction) -> dict[str, float | int | None]:
+    interval = found.interval
+    return {
+        "effect": found.mean,
+        "ci_low": None if interval is None else interval.low,
+        "ci_high": None if interval is None else interval.high,
+        "n_placements": found.n_placements,
+    }
+
+
+def _alternative(verdict: StudyVerdict) -> dict[str, object] | None:
+    """What is as good and cheaper; its cost by the name of that by which it is."""
+    row, one, ranking = verdict.row, verdict.as_good_for_less, verdict.ranking
+    if row is None or one is None:
+        return None
+    return {
+        "placement_id": one.placement.id,
+        "gain_points": _points(one.gain),
+        "cost": compared_cost(row, ranking),
+        **_cost_values(one, ranking),
+    }
+
+
+def _baseline_costs(ranking: Ranking) -> dict[str, object]:
+    """Without its ratios to itself."""
+    costs = _cost_values(ranking.plain, ranking)
+    return {name: value for name, value in costs.items() if not name.endswith("_ratio")}
+
+
+def _gain(verdict: StudyVerdict) -> float | None:
+    """The figure to report: the verified difference, else the gain that is expected."""
+    if verdict.verification is not None and verdict.measured is not None:
+        return verdict.measured.delta
+    return None if verdict.row is None else verdict.row.gain
+
+
+def _points(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 4)

@@ -1,14 +1,16 @@
-"""How likely each placement is to be on the front, all that is not known taken together."""
+"""Which placements are on the front, and how likely each is to be, all that is not known taken together."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import on_one_core
+from nas_attn.errors import UsageError
 
 DRAWS = 2000
 MOST = 256
@@ -17,6 +19,32 @@ NEGLIGIBLE = 5e-4
 """IoU that is not worth any cost: what a tenth of a point is rounded by."""
 _AT_ONCE = 200
 _JITTER, _LEAST_JITTER = 1e-8, 1e-18
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
+    """The points that no other point dominates, in O(n log n).
+
+    A point dominates another when its IoU is at least as high and its cost at most as high, and one of the
+    two is strictly better. Equal points do not dominate each other: all of them are on the front.
+
+    Args:
+        points: (IoU, cost) pairs; infinities are allowed.
+    Returns:
+        indices of the front, ascending.
+    Raises:
+        UsageError: a coordinate is NaN, which is neither better nor worse than anything.
+    """
+    if missing := [index for index, point in enumerate(points) if any(math.isnan(value) for value in point)]:
+        raise UsageError(f"points {', '.join(map(str, missing))} are NaN; leave out what was not measured")
+    front: list[int] = []
+    best_iou = -math.inf
+    last: tuple[float, float] | None = None
+    for index in sorted(range(len(points)), key=lambda index: (points[index][1], -points[index][0])):
+        point = (points[index][0], points[index][1])
+        if last is None or point[0] > best_iou or point == last:
+            front.append(index)
+            best_iou, last = point[0], point
+    return tuple(sorted(front))
 
 
 @on_one_core

@@ -21,11 +21,11 @@ from nas_attn.analysis.effect_model import (
     gain_covariance,
     holds,
 )
-from nas_attn.analysis.gain_variances import milestone
 from nas_attn.analysis.images import Array, Influences
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import on_one_core
 from nas_attn.analysis.posterior import Posterior
 from nas_attn.analysis.scores import Scale
+from nas_attn.analysis.variances import milestone
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
 
 MOST_RUNS = 1200

@@ -1,16 +1,28 @@
-"""How much a score changes with the seed, pooled over all placements that were run with several seeds."""
+"""How much a score changes with the seed: in all placements with several seeds, and in those that stand out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
 
 from nas_attn.analysis.additive import SeedScores, connected_groups, seed_effects, squares
-from nas_attn.analysis.variance_components import Squares, effective_degrees_of_freedom
+from nas_attn.analysis.images import Array
+from nas_attn.analysis.quantiles import two_sided_tail
 
 LEAST_FREEDOM = 3
 """Degrees of freedom of its noise that an interval must rest on to be told."""
+_FAR = 6.0
+"""How many times as much as all others together an unstable placement scatters."""
+_LEAST_OF_OTHERS = 10
+"""Degrees of freedom of the others: fewer say too little to call anything far."""
+_DRAWS = 20_000
+_CONFIDENCE = 0.95
+_BISECTIONS = 40
+_MOST = 1e6
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,19 @@ class Noise:
     run: PooledSd | None
 
 
+@dataclass(frozen=True)
+class Squares:
+    """A sum of squares.
+
+    Args:
+        total: in squared units of IoU.
+        degrees_of_freedom: of it.
+    """
+
+    total: float
+    degrees_of_freedom: int
+
+
 def pooled_noise(table: Sequence[SeedScores]) -> Noise:
     """The noise of paired differences and of single scores, assumed equal for all placements.
 
@@ -57,33 +82,139 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
 
     A single score varies with the seed's effect too. Its variance is the mean square within placements; its
     degrees of freedom are few, since an effect that all placements share is seen only once
-    (``variance_components.effective_degrees_of_freedom``).
+    (``effective_degrees_of_freedom``).
 
     Args:
         table: seed to IoU for each placement; placements with one seed say nothing here.
     """
     rows = [scores for scores in table if len(scores) > 1]
-    within = sum(squares(scores.values()) for scores in rows)
-    within_df = sum(len(scores) - 1 for scores in rows)
+    within, within_df = sum(squares(scores.values()) for scores in rows), sum(len(scores) - 1 for scores in rows)
     if within_df == 0:
         return Noise(None, None)
-    residual, residual_df = residual_square(rows)
-    shared, own = Squares(max(0.0, within - residual), within_df - residual_df), Squares(residual, residual_df)
-    one_part = not shared.degrees_of_freedom or not own.degrees_of_freedom
+    own = residual_squares(rows)
+    own_df = own.degrees_of_freedom
+    shared = Squares(max(0.0, within - own.total), within_df - own_df)
+    one_part = not shared.degrees_of_freedom or not own_df
     run_df = float(within_df) if one_part else effective_degrees_of_freedom(shared, own)
     return Noise(
-        pair=PooledSd(math.sqrt(2 * residual / residual_df), residual_df) if residual_df else None,
+        pair=PooledSd(math.sqrt(2 * own.total / own_df), own_df) if own_df else None,
         run=PooledSd(math.sqrt(within / within_df), run_df),
     )
 
 
-def residual_square(rows: Sequence[SeedScores]) -> tuple[float, int]:
-    """Residual sum of squares of the additive fit, and its degrees of freedom."""
+def own_noise(reported: SeedScores, plain: SeedScores | None, pooled: Noise) -> Noise:
+    """The noise of one placement by itself, never below the pooled one.
+
+    Args:
+        reported: seed to IoU of the placement.
+        plain: seed to IoU of the plain U-Net; None where it was not run.
+        pooled: of all stable placements.
+    """
+    differences = [] if plain is None else [reported[seed] - plain[seed] for seed in reported if seed in plain]
+    return Noise(pair=_wider(differences, pooled.pair), run=_wider(list(reported.values()), pooled.run))
+
+
+def _wider(values: Sequence[float], pooled: PooledSd | None) -> PooledSd | None:
+    if len(values) < 2:
+        return pooled
+    own = PooledSd((squares(values) / (len(values) - 1)) ** 0.5, len(values) - 1)
+    return own if pooled is None or own.sd > pooled.sd else pooled
+
+
+def unstable_rows(table: Sequence[SeedScores]) -> frozenset[int]:
+    """Row numbers of placements with a run that lies far from what placement and seed make expected.
+
+    A training that collapses under one seed of many lies tens of points below. Pooled with the others it would
+    widen every interval of the ranking, although it says something about its own placement only. So the
+    placement that scatters most is compared with all others together, set apart where it scatters more than six
+    times as much (an F test of two variances), and the search begins anew without it. Fewer than ten degrees of
+    freedom in the others say too little to call anything far.
+
+    Args:
+        table: seed to IoU for each placement; those with one seed say nothing here.
+    """
+    left = {number: scores for number, scores in enumerate(table) if len(scores) > 1}
+    apart: set[int] = set()
+    while len(left) > 1:
+        scatter = dict(zip(left, _row_squares(list(left.values())), strict=True))
+        worst = max(scatter, key=lambda number: scatter[number] / (len(left[number]) - 1))
+        others = {number: scores for number, scores in left.items() if number != worst}
+        residual = residual_squares(list(others.values()))
+        if residual.degrees_of_freedom < _LEAST_OF_OTHERS:
+            break
+        if _scatter_beside(left[worst], others) <= _FAR**2 * residual.total / residual.degrees_of_freedom:
+            break
+        apart.add(worst)
+        left = others
+    return frozenset(apart)
+
+
+def _scatter_beside(scores: SeedScores, others: Mapping[int, SeedScores]) -> float:
+    """Mean residual square of a placement, by the seeds' effects as the others have them."""
+    effects = seed_effects(list(others.values()), [1.0] * len(others))
+    known = [score - effects[seed] for seed, score in scores.items() if seed in effects]
+    return squares(known) / (len(known) - 1) if len(known) > 1 else 0.0
+
+
+def residual_squares(rows: Sequence[SeedScores]) -> Squares:
+    """What the additive fit leaves of the scores."""
     groups, seeds = len(connected_groups(rows)), {seed for scores in rows for seed in scores}
-    return sum(row_squares(rows)), sum(map(len, rows)) - len(rows) - len(seeds) + groups
+    return Squares(sum(_row_squares(rows)), sum(map(len, rows)) - len(rows) - len(seeds) + groups)
 
 
-def row_squares(rows: Sequence[SeedScores]) -> list[float]:
+def _row_squares(rows: Sequence[SeedScores]) -> list[float]:
     """Each placement's part in the residual sum of squares of the additive fit."""
     effects = seed_effects(rows, [1.0] * len(rows))
     return [squares(score - effects[seed] for seed, score in scores.items()) for scores in rows]
+
+
+def effective_degrees_of_freedom(shared: Squares, own: Squares) -> float:
+    """Those with which Student's 95 % interval of a run's noise is the generalised confidence interval.
+
+    A run's variance is that of an effect that its seed has on all placements alike, plus that of its own: s + e.
+    Of the squares ``shared`` is (m s + e) V, with m placements for each degree of freedom, and ``own`` is e U; U
+    and V follow chi-square. Solved for s and e, with U and V drawn, both squares give the distribution of s + e,
+    and so the quantile of a normal deviation of that variance (Weerahandi 1993,
+    doi:10.1080/01621459.1993.10476355).
+
+    Satterthwaite's degrees of freedom take the squares for their expectations. Where two seeds happen to be alike,
+    the shared part looks small and the degrees of freedom many: of two loud seeds' means such intervals cover 88 %
+    instead of 95 %. The price is paid with few quiet seeds, whose intervals are wider than they had to be: that
+    they are quiet is what few seeds cannot tell.
+
+    Args:
+        shared: between seeds.
+        own: what is left within placements and seeds.
+    """
+    total = shared.total + own.total
+    if total <= 0:
+        return float(shared.degrees_of_freedom + own.degrees_of_freedom)
+    deviation, between, within = _draws(shared.degrees_of_freedom, own.degrees_of_freedom)
+    number = shared.degrees_of_freedom + own.degrees_of_freedom
+    alone = own.total / within
+    effect = np.maximum(0.0, shared.total / between - alone) * shared.degrees_of_freedom / number
+    reach = float(np.quantile(deviation * np.sqrt(effect + alone), _CONFIDENCE))
+    return _degrees_of_freedom(reach / (total / number) ** 0.5)
+
+
+@lru_cache(maxsize=8)
+def _draws(between: int, within: int) -> tuple[Array, Array, Array]:
+    """Sizes of standard normal deviations, and chi-squares of both degrees of freedom; always the same ones."""
+    generator = np.random.default_rng(0)
+    return (
+        np.abs(generator.standard_normal(_DRAWS)),
+        generator.chisquare(between, _DRAWS),
+        generator.chisquare(within, _DRAWS),
+    )
+
+
+def _degrees_of_freedom(quantile: float) -> float:
+    """Those of the t distribution with this two-sided 95 % quantile."""
+    low, high = 0.5, _MOST
+    for _ in range(_BISECTIONS):
+        middle = (low * high) ** 0.5
+        if two_sided_tail(quantile, middle) > 1 - _CONFIDENCE:
+            low = middle
+        else:
+            high = middle
+    return high

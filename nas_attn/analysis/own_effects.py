@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.blas import dger
+from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 
-from nas_attn.analysis.effect_model import cholesky, solve
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import cholesky, on_one_core, solve
+
+SCALES = (0.01, 1.0, 30.0)
+"""Variance of an effect that is next to nothing, of a usual one and of a large one, by that of a usual one."""
+_SCALES = np.array(SCALES)
+UNEVEN = (0.3, 1.0)
+"""Beta distribution of the share of effects that are not usual: most likely none or few."""
+SLIGHT = (9.0, 1.0)
+"""Beta distribution of the share of those that are next to nothing; the others are large."""
+RISE, FALL, TURN = 1.5, 2.0, 4.0
+"""Density of the logarithm of the usual variance v, by that expected: v**RISE / (1 + v / TURN)**FALL."""
+_SWEEPS, _SETTLING, _APART = 160, 40, 2
+_STEP = 0.7
+_USUAL = SCALES.index(1.0)
+_MOST = 600.0
+"""Logarithm of a weight beyond which no other counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,3 +105,145 @@ class OwnEffects:
 
     def _factor(self, scales: Array) -> Array:
         return cholesky(self.precision + np.diag(1 / scales))
+
+
+def local_scales(precision: Array, pull: Array, expected: float, start: float, *, sweeps: int = _SWEEPS) -> Array:
+    """Draws of the variance of each effect, which is next to nothing, usual or large, (d, p).
+
+    Each effect is normal around 0 with the usual variance times one of ``SCALES`` (a mixture of spike and slab:
+    George and McCulloch 1993, doi:10.1080/01621459.1993.10476353). How many are of which scale is learned, so that
+    nothing is lost where all are usual. The sampler changes one scale after the other with the effects integrated
+    out (Gibbs), then the usual variance (Metropolis). Equal evidence gives equal draws.
+
+    Args:
+        precision: of the effects by the runs alone, X' C^-1 X with the variances of all else given, (p, p).
+        pull: X' C^-1 y, (p,).
+        expected: usual variance to expect of an effect.
+        start: where its draws start.
+        sweeps: through all effects; the first quarter settles, and of the others every second is kept.
+    """
+    chain = _Chain(precision, pull, expected, start)
+    kept = []
+    for sweep in range(sweeps):
+        chain.move()
+        chain.rescale()
+        chain.reshare()
+        if sweep >= sweeps * _SETTLING // _SWEEPS and sweep % _APART == 0:
+            kept.append(chain.variances)
+    return np.array(kept)
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """A usual variance, with the effects' scales.
+
+    Args:
+        usual: variance.
+        factor: lower Cholesky factor of the effects' precision, (p, p).
+        white: what it solves of the pull, (p,).
+        log_density: of the runs, and of the prior of the usual variance.
+    """
+
+    usual: float
+    factor: Array
+    white: Array
+    log_density: float
+
+    def moments(self) -> tuple[Array, Array]:
+        """Mean, (p,), and covariance, (p, p), of the effects."""
+        inverse = dtrtri(self.factor, lower=1)[0]
+        return inverse.T @ self.white, np.ascontiguousarray(inverse.T @ inverse)
+
+
+class _Chain:
+    """A Markov chain whose draws in the long run are those of the posterior."""
+
+    def __init__(self, precision: Array, pull: Array, expected: float, start: float) -> None:
+        self._precision, self._pull, self._expected = precision, pull, expected
+        self._generator = np.random.default_rng(0)
+        self._scales: NDArray[np.int64] = np.full(len(pull), _USUAL)
+        self._shares = (0.2, 0.6, 0.2)
+        self._state = self._given(start)
+
+    @property
+    def variances(self) -> Array:
+        """Of the effects, as it is, (p,)."""
+        return self._state.usual * _SCALES[self._scales]
+
+    def move(self) -> None:
+        """Try two other usual variances."""
+        self._state = self._given(self._state.usual)  # the scales are others now
+        for _ in range(2):
+            usual = self._state.usual * math.exp(_STEP * self._generator.standard_normal())
+            tried = self._given(usual)
+            if math.log(self._generator.random()) < tried.log_density - self._state.log_density:
+                self._state = tried
+
+    def rescale(self) -> None:
+        """Draw the scale of each effect, given those of all others."""
+        mean, covariance = self._state.moments()
+        chances = self._generator.random(len(self._scales)).tolist()
+        changes = self._changes()
+        for effect in self._generator.permutation(len(self._scales)).tolist():
+            variance, square = covariance.item(effect, effect), mean.item(effect) ** 2
+            before = int(self._scales[effect])
+            weights = []
+            for change, log in changes[before]:
+                gain = 1 + change * variance
+                weights.append(math.exp(min(_MOST, log - change * square / gain / 2)) / math.sqrt(gain))
+            scale = _drawn(weights, chances[effect])
+            if scale != before:
+                self._scales[effect] = scale
+                change, _ = changes[before][scale]
+                _follow(mean, covariance, effect, change / (1 + change * variance))
+
+    def _changes(self) -> list[list[tuple[float, float]]]:
+        """From each scale to each: by how much an effect's precision changes, and the logarithm of how much
+        likelier the other is, whatever the runs say."""
+        precisions = [1 / (self._state.usual * scale) for scale in SCALES]
+        alone = [
+            math.log(share) + math.log(wanted) / 2 for share, wanted in zip(self._shares, precisions, strict=True)
+        ]
+        return [
+            [(wanted - held, log - before) for wanted, log in zip(precisions, alone, strict=True)]
+            for held, before in zip(precisions, alone, strict=True)
+        ]
+
+    def reshare(self) -> None:
+        """Draw how many effects are of each scale."""
+        nothing, usual, large = np.bincount(self._scales, minlength=len(SCALES)).tolist()
+        uneven = self._generator.beta(UNEVEN[0] + nothing + large, UNEVEN[1] + usual)
+        slight = self._generator.beta(SLIGHT[0] + nothing, SLIGHT[1] + large)
+        shares = (uneven * slight, 1 - uneven, uneven * (1 - slight))
+        self._shares = tuple(max(share, 1e-300) for share in shares)
+
+    def _given(self, usual: float) -> _State:
+        """The effects given their scales, with the logarithm of the likelihood and the prior of the rest."""
+        wanted = 1 / (usual * _SCALES[self._scales])
+        precision = self._precision.copy()
+        precision.flat[:: len(wanted) + 1] += wanted
+        factor, _ = dpotrf(precision.T, lower=1, overwrite_a=1)  # called directly: this runs a thousand times
+        white, _ = dtrtrs(factor, self._pull, lower=1)
+        log = float(np.log(wanted).sum() / 2 - np.log(np.diag(factor)).sum() + white @ white / 2)
+        return _State(usual, factor, white, log + _log_prior(usual / self._expected))
+
+
+def _follow(mean: Array, covariance: Array, effect: int, by: float) -> None:
+    """Change both as a change of the precision of one effect's prior does."""
+    column = covariance[:, effect].copy()
+    mean -= by * mean[effect] * column
+    dger(-by, column, column, a=covariance.T, overwrite_a=1)  # in place: the transpose is in its order
+
+
+def _log_prior(usual: float) -> float:
+    return RISE * math.log(usual) - FALL * math.log1p(usual / TURN)
+
+
+def _drawn(weights: list[float], chance: float) -> int:
+    """Which of some, by their weights and a number between 0 and 1."""
+    left = chance * sum(weights)
+    for number, weight in enumerate(weights[:-1]):
+        left -= weight
+        if left < 0:
+            return number
+    return len(weights) - 1

@@ -19,18 +19,15 @@ from nas_attn.analysis.effect_model import (
     Prior,
     Runs,
     Variances,
-    cholesky,
     covariance_of,
     gain_covariance,
     holds,
     n_pairs,
-    solve,
 )
-from nas_attn.analysis.gain_variances import GainVariances
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.local_scales import local_scales
-from nas_attn.analysis.one_core import on_one_core
-from nas_attn.analysis.own_effects import OwnEffects
+from nas_attn.analysis.linear_algebra import cholesky, on_one_core, solve
+from nas_attn.analysis.own_effects import OwnEffects, local_scales
+from nas_attn.analysis.variances import GainVariances
 
 _BLOCK = 64
 """Runs by which the covariance is factored: those of a full block are not factored again when others follow."""

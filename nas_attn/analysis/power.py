@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from nas_attn.analysis.student import two_sided_quantile
+from nas_attn.analysis.quantiles import two_sided_quantile
 
 POWER = 0.8
 """A gain can be shown where the interval lies above 0 in this share of all repetitions."""

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
-from nas_attn.analysis.by_metric import metric_of
+import numpy as np
+
+from nas_attn.analysis.costs import COSTS, cost_of, timed_by
 from nas_attn.analysis.evidence import Estimate, Evidence
-from nas_attn.analysis.order import COSTS, expected_ious, front_of, order_of
+from nas_attn.analysis.front import DRAWS, front_probabilities, nearest_to_front, pareto_front
 from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
-from nas_attn.analysis.timed import timed_by
+from nas_attn.analysis.runs import metric_of
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.latencies import LatencyTable
 from nas_attn.record import TrialRecord
+
+_SAME_DIGITS = 12  # beyond which scores differ by rounding only
 
 
 def rank(
@@ -30,11 +34,11 @@ def rank(
     - The order is by the IoU to expect (``gains.gains_of``): one posterior of all runs, less what a placement's
       risk of collapsing costs. What was tested comes before what was only tried.
     - Tested is what shares two seeds with the plain U-Net. Of a finalist only its runs as such are reported
-      (``selection_bias.reported_scores``): they had no say in its choice.
+      (``finalists.reported_scores``): they had no say in its choice.
     - Differences to the plain U-Net are paired: seed by seed, which removes what a seed does to both. Their
       intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``) and what
-      finalists share (``shared_luck``), and over images (``evidence``). They hold together for all that was
-      tested (``simultaneous``): the best of nine finalists is ahead by luck more often than one would be.
+      finalists share (``finalists.shared_ratio``), and over images (``evidence``). They hold together for all that
+      was tested (``quantiles``): the best of nine finalists is ahead by luck more often than one would be.
     - Better than the plain U-Net is what this interval and the IoU to expect both say to be.
     - Ties are by the same estimate of the pair; what was only tried is tied by the posterior.
 
@@ -51,8 +55,8 @@ def rank(
     evidence = Evidence.of(timed_by(records, latencies))
     ious = expected_ious(evidence)
     rows = [_row(evidence, number, ious, confidence) for number in range(len(ious))]
-    front, order = front_of(evidence, ious, cost), order_of(evidence, ious, cost)
-    likely = evidence.front_probabilities(ious, [cost_of(row, cost) for row in rows])
+    front, order = front_of(evidence, ious, cost), _order_of(evidence, ious, cost)
+    likely = _front_probabilities(evidence, ious, [cost_of(row, cost) for row in rows])
     ranked = tuple(
         replace(
             rows[number],
@@ -80,9 +84,19 @@ def rank(
     )
 
 
-def cost_of(row: RankedPlacement, cost: str) -> float | None:
-    """The chosen cost of a row; None where it was not measured."""
-    return COSTS[cost](row.cost)
+def expected_ious(evidence: Evidence) -> tuple[float, ...]:
+    """The IoU to expect of each row over the seeds seen, with the risk that a training collapses."""
+    gains, risks = evidence.gains, evidence.collapses.losses
+    return tuple(
+        round(gains.level + float(gain) - risk, _SAME_DIGITS) for gain, risk in zip(gains.mean, risks, strict=True)
+    )
+
+
+def front_of(evidence: Evidence, ious: Sequence[float], cost: str) -> frozenset[int]:
+    """The rows that no other one dominates; those whose cost was not measured are not among them."""
+    costs = [COSTS[cost](run.cost) for run in evidence.selected.runs]
+    known = [(row, value) for row, value in enumerate(costs) if value is not None]
+    return frozenset(known[i][0] for i in pareto_front([(ious[row], v) for row, v in known]))
 
 
 def _check(cost: str, confidence: float) -> None:
@@ -93,6 +107,59 @@ def _check(cost: str, confidence: float) -> None:
         found.append(f"confidence is {confidence!r}; it must be above 0 and below 1, such as 0.95")
     if found:
         raise UsageError(found)
+
+
+def _order_of(evidence: Evidence, ious: Sequence[float], cost: str) -> list[int]:
+    """All rows, the best first; of equal ones the cheapest.
+
+    The plain U-Net and the placements that were tested beside it come before those that only the model
+    knows more of than one run: no placement leads for a single run.
+
+    Args:
+        evidence: of a study.
+        ious: to expect of each row.
+        cost: that decides between equals.
+    """
+    tested = {*evidence.tested, evidence.plain}
+
+    def key(row: int) -> tuple[bool, float, float, str]:
+        run = evidence.selected.runs[row]
+        value = COSTS[cost](run.cost)
+        return (row not in tested, -ious[row], float("inf") if value is None else value, run.placement.id)
+
+    return sorted(range(len(evidence.selected.runs)), key=key)
+
+
+def _front_probabilities(
+    evidence: Evidence, ious: Sequence[float], costs: Sequence[float | None]
+) -> tuple[float | None, ...]:
+    """How likely each row is to be on the front; None where its cost or the noise is not known.
+
+    Args:
+        evidence: of a study.
+        ious: to expect of each row.
+        costs: of each row.
+    """
+    known = [row for row, cost in enumerate(costs) if cost is not None]
+    if evidence.noise.pair is None or not known:
+        return (None,) * len(costs)
+    likely = nearest_to_front([ious[row] for row in known], [cost for cost in costs if cost is not None])
+    known = [known[place] for place in likely]
+    groups = evidence.image_groups or 0
+    images = np.zeros((len(known), groups))
+    for place, row in enumerate(known):
+        if held := list(evidence.influences[row].values()):
+            images[place] = np.mean(held, axis=0)
+    shares = front_probabilities(
+        [ious[row] for row in known],
+        evidence.gains.rest_covariance(known),
+        images,
+        [costs[row] or 0.0 for row in known],
+        evidence.noise.pair.degrees_of_freedom,
+        evidence.gains.own_draws(known, DRAWS),
+    )
+    found = dict(zip(known, shares, strict=True))
+    return tuple(None if cost is None else found.get(row, 0.0) for row, cost in enumerate(costs))
 
 
 def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: float) -> RankedPlacement:

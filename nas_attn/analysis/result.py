@@ -164,3 +164,16 @@ class Ranking:
     def batch_latency_of(self, row: RankedPlacement) -> Latency | None:
         """The same of a batch."""
         return None if self.latencies is None else self.latencies.batch_of(row.placement)
+
+
+def claimed_row(ranking: Ranking) -> RankedPlacement | None:
+    """What is verified without being named; None where only the plain U-Net was evaluated.
+
+    The first row that is better than the plain U-Net, or else the first with attention.
+
+    Args:
+        ranking: of a study.
+    """
+    attended = [row for row in ranking.rows if not row.is_plain]
+    better = (row for row in attended if row.better_than_plain is Versus.BETTER)
+    return next(better, attended[0] if attended else None)

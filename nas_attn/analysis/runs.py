@@ -1,14 +1,16 @@
-"""The scores of each placement, picked from the records of a study."""
+"""The scores of each placement, picked from the records of a study, and by which metric they are judged."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from nas_attn.budget import Budget
 from nas_attn.counts import ImageCounts
+from nas_attn.errors import UsageError
+from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Role, Score, State, TrialRecord
 
@@ -103,6 +105,61 @@ def last_proposal(records: Iterable[TrialRecord]) -> int:
     return max((record.number for record in records if record.role is Role.PROPOSAL), default=-1)
 
 
+def comparable_iou(record: TrialRecord) -> float | None:
+    """The score of a complete record; None where there is none that can be compared."""
+    if record.state is not State.COMPLETE or record.outcome is None:
+        return None
+    iou = record.outcome.score.iou
+    return iou if math.isfinite(iou) else None
+
+
+def cells_by_budget(records: Iterable[TrialRecord]) -> dict[Budget, dict[tuple[Placement, int], float]]:
+    """IoU of the first comparable run of each placement and seed, by budget."""
+    cells: dict[Budget, dict[tuple[Placement, int], float]] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if (iou := comparable_iou(record)) is not None:
+            cells.setdefault(record.budget, {}).setdefault((record.placement, record.seed), iou)
+    return cells
+
+
+def by_placement(cells: Cells) -> dict[Placement, dict[int, float]]:
+    """Seed to IoU for each placement, in the order in which the placements come."""
+    rows: dict[Placement, dict[int, float]] = {}
+    for (placement, seed), iou in cells.items():
+        rows.setdefault(placement, {})[seed] = iou
+    return rows
+
+
+def metric_of(records: Iterable[TrialRecord]) -> Metric:
+    """By which records are judged; mean IoU where none says."""
+    scores = (record.outcome.score for record in records if record.outcome is not None)
+    counts = next((score.counts for score in scores if score.counts is not None), None)
+    return METRICS[MEAN_IOU] if counts is None else METRICS[counts.metric].of(counts.multi_label)
+
+
+def judged_by(records: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+    """The same records with the value of a metric as their score, which rankings and intervals then rest on.
+
+    Args:
+        records: of one study.
+        metric: name of one of ``METRICS``.
+    Raises:
+        UsageError: a complete run did not keep this metric, or has no value of it.
+    """
+    known = metric_of(records)
+    metric = METRICS[metric].of(known.multi_label).name
+    if metric == known.name:
+        return list(records)
+    judged = [_judged(record, metric) for record in records]
+    lacking = [record.number for record, found in zip(records, judged, strict=True) if found is None]
+    if lacking:
+        raise UsageError(
+            f"--metric {metric}: {len(lacking)} of {len(records)} trials have no {METRICS[metric].title}, trial "
+            f"{lacking[0]} among them: the masks hold no class that it judges, or an older version ran the trial"
+        )
+    return [found for found in judged if found is not None]
+
+
 def _budget(complete: Sequence[TrialRecord]) -> Budget:
     with_plain = [record.budget for record in complete if not record.placement.attended]
     attended = [record for record in complete if record.placement.attended]
@@ -146,26 +203,13 @@ def _cost(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def comparable_iou(record: TrialRecord) -> float | None:
-    """The score of a complete record; None where there is none that can be compared."""
-    if record.state is not State.COMPLETE or record.outcome is None:
+def _judged(record: TrialRecord, metric: str) -> TrialRecord | None:
+    """With the value of a metric as its score; None where a complete run has none."""
+    if record.outcome is None:
+        return record
+    score = record.outcome.score
+    value, counts = score.metrics.get(metric), score.counts
+    if value is None or counts is None:
         return None
-    iou = record.outcome.score.iou
-    return iou if math.isfinite(iou) else None
-
-
-def cells_by_budget(records: Iterable[TrialRecord]) -> dict[Budget, dict[tuple[Placement, int], float]]:
-    """IoU of the first comparable run of each placement and seed, by budget."""
-    cells: dict[Budget, dict[tuple[Placement, int], float]] = {}
-    for record in sorted(records, key=lambda record: record.number):
-        if (iou := comparable_iou(record)) is not None:
-            cells.setdefault(record.budget, {}).setdefault((record.placement, record.seed), iou)
-    return cells
-
-
-def by_placement(cells: Cells) -> dict[Placement, dict[int, float]]:
-    """Seed to IoU for each placement, in the order in which the placements come."""
-    rows: dict[Placement, dict[int, float]] = {}
-    for (placement, seed), iou in cells.items():
-        rows.setdefault(placement, {})[seed] = iou
-    return rows
+    score = replace(score, iou=value, counts=replace(counts, metric=metric))
+    return replace(record, outcome=replace(record.outcome, score=score))

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from statistics import NormalDist, fmean
-from typing import NamedTuple
+from statistics import fmean
 
-import numpy as np
-
-from nas_attn.analysis.claimed import claimed_row, verification_of
-from nas_attn.analysis.convergence import Convergence, plain_convergence, ranked_convergence
-from nas_attn.analysis.cost_ratios import as_good_for_less, compared_cost, cost_ratio
+from nas_attn.analysis.convergence import Convergence, ranked_convergence
+from nas_attn.analysis.costs import as_good_for_less
 from nas_attn.analysis.detection import FINALS_SHARE, Sight, default_worth
 from nas_attn.analysis.evidence import Evidence
-from nas_attn.analysis.formats import cost_values
-from nas_attn.analysis.order import expected_ious
 from nas_attn.analysis.rank import rank
-from nas_attn.analysis.result import RankedPlacement, Ranking, Versus
-from nas_attn.analysis.runs import last_proposal
-from nas_attn.analysis.verification import Comparison, Verdict, Verification
-from nas_attn.models.placement import Placement
-from nas_attn.record import Role, TrialRecord
+from nas_attn.analysis.result import RankedPlacement, Ranking, Versus, claimed_row
+from nas_attn.analysis.verification import Comparison, Verdict, Verification, verification_of
+from nas_attn.record import TrialRecord
 
 _BEYOND = 0.2
 """Share of what a confidence leaves that the bound on the best gain leaves."""
-LEAST_TO_STOP = 3
-"""Fresh seeds of a finalist before a search stops for it."""
 
 
 class Decision(StrEnum):
@@ -39,18 +28,6 @@ class Decision(StrEnum):
     BETTER = "better"
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
-
-
-class Settled(NamedTuple):
-    """What a search ends for before it has its trials.
-
-    Args:
-        n_trials: after which it was settled.
-        decision: that a placement is better by more than what matters, or that none is.
-    """
-
-    n_trials: int
-    decision: Decision
 
 
 class Open(StrEnum):
@@ -203,7 +180,7 @@ def verdict_of(
     ranking = rank(records) if ranking is None else ranking
     row, pair, by_noise = claimed_row(ranking), ranking.noise.pair, worth is None
     worth = default_worth(ranking.noise, ranking.confidence) if worth is None else worth
-    largest = _largest_gain(Evidence.of(records), ranking.confidence)
+    largest = largest_gain(Evidence.of(records), ranking.confidence)
     if largest is not None and len(records) < (trials or 0):
         # Looked at until it lay within what matters, it is the lower by chance: what holds then is what matters.
         largest = max(largest, worth)
@@ -222,108 +199,7 @@ def verdict_of(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """The evidence of a study whose runs are long enough and whose noise is known.
-
-    Args:
-        evidence: of its records.
-        racing: finalists that may get further seeds.
-        worth: smallest gain that matters, in units of IoU.
-        confidence: above 0 and below 1.
-    """
-
-    evidence: Evidence
-    racing: frozenset[Placement]
-    worth: float
-    confidence: float
-
-    @property
-    def decision(self) -> Decision | None:
-        """What is settled: what a search may stop for, at any time; None where it is open.
-
-        Better is settled by more than it takes to be claimed: the whole interval of a finalist must lie beyond
-        what matters, not beyond 0 alone. That is what may be looked at again and again. A reference architecture
-        that gains so much settles nothing: what the search is for has not been compared yet. And the finalist that
-        leads must have as many seeds as one takes to be stopped for, if it gets them.
-        """
-        if any(low > self.worth for low in _least_gains(self.evidence, self.racing, self.confidence)):
-            return Decision.BETTER
-        largest = _largest_gain(self.evidence, self.confidence, most=self.worth)
-        return None if largest is None else Decision.EQUIVALENT
-
-    def finals_pay(self, earlier: Sequence[TrialRecord]) -> bool:
-        """Whether finals would show that a placement gains more than what matters, and search finds little more.
-
-        The leader by the posterior of all runs must gain so much, with the confidence, that finals tell it from
-        what matters (``default_worth``); and it must not have got better by more than what matters since the
-        earlier runs.
-
-        Args:
-            earlier: the first of the records, which hold no finals.
-        """
-        mean, low = _leading_gain(self.evidence, self.confidence)
-        if low < self.worth + default_worth(self.evidence.noise, self.confidence):
-            return False
-        before, _ = _leading_gain(Evidence.of(earlier), self.confidence)
-        return mean - before <= self.worth
-
-
-def judged(records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95) -> Judged | None:
-    """The evidence, and what matters; None where the noise is not known, or the runs are too short.
-
-    Args:
-        records: of one study.
-        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
-        confidence: above 0 and below 1.
-    """
-    evidence = Evidence.of(records)
-    budget = evidence.selected.budget
-    if evidence.noise.pair is None or evidence.plain is None or budget is None:
-        return None
-    worth = default_worth(evidence.noise, confidence) if worth is None else worth
-    curve = plain_convergence(records, budget, evidence.noise, worth)
-    return None if curve.converged is False else Judged(evidence, _racing(records), worth, confidence)
-
-
-def _least_gains(evidence: Evidence, racing: Set[Placement], confidence: float) -> Iterator[float]:
-    """Lower ends of the intervals of finalists that gain by the model too, in units of IoU.
-
-    None while the one that leads has too few fresh seeds to stop for and gets more of them: the answer names it,
-    and of several finalists with two seeds the luckiest leads.
-    """
-    runs, ious = evidence.selected.runs, expected_ious(evidence)
-    leader = max((row for row in evidence.tested if runs[row].final), key=lambda row: ious[row], default=None)
-    if leader is not None and runs[leader].placement in racing:
-        fresh = evidence.reported[leader].keys() & runs[leader].final
-        if len(fresh) < LEAST_TO_STOP:
-            return
-    for row in evidence.tested:
-        estimate = evidence.to_plain(row)
-        of_finals = evidence.reported[row].keys() <= runs[row].final
-        if not of_finals or evidence.gains.mean[row] <= 0 or estimate is None or estimate.n_seeds < LEAST_TO_STOP:
-            continue
-        if (interval := evidence.together(estimate, confidence)) is not None:
-            yield interval.low
-
-
-def _racing(records: Sequence[TrialRecord]) -> frozenset[Placement]:
-    """Finalists of the finals that are under way; one of which a run failed gets no further ones."""
-    last = last_proposal(records)
-    failed = {record.placement for record in records if record.failure is not None}
-    begun = {one.placement for one in records if one.role is Role.FINALIST and one.number > last}
-    return frozenset(begun - failed)
-
-
-def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:
-    """To expect of the placement that leads, and what it gains at least; in units of IoU."""
-    gains = evidence.gains
-    best = int(np.argmax(gains.mean))
-    sd = math.sqrt(max(0.0, float(gains.covariance([best])[0, 0])))
-    return float(gains.mean[best]), float(gains.mean[best]) - NormalDist().inv_cdf(confidence) * sd
-
-
-def _largest_gain(evidence: Evidence, confidence: float, most: float = math.inf) -> float | None:
+def largest_gain(evidence: Evidence, confidence: float, most: float = math.inf) -> float | None:
     """What no placement gains more than, in units of IoU; None where too few runs tell the noise, or where it is
     more than asked for.
 
@@ -352,73 +228,3 @@ def _mean_seconds(records: Sequence[TrialRecord], ranking: Ranking) -> float:
     outcomes = (record.outcome for record in records if record.budget == ranking.budget)
     taken = [outcome.seconds for outcome in outcomes if outcome is not None]
     return fmean(taken) if taken else 0.0
-
-
-def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) -> str:
-    """One object; gains are in points of the metric, and what is not known is null.
-
-    Costs are those of the placement, by the names of the ranking's columns, and those of the baseline likewise;
-    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names. The
-    interval is that of what was measured, not of what is expected.
-
-    Args:
-        study: its name.
-        verdict: of it.
-        sentences: that say it.
-    """
-    measured, row, ranking = verdict.measured, verdict.row, verdict.ranking
-    interval = None if measured is None else measured.interval
-    written = {
-        "study": study,
-        "verdict": str(verdict.answer),
-        "reason": None if verdict.reason is None else str(verdict.reason),
-        "placement_id": None if row is None else row.placement.id,
-        "placement": None if row is None else {str(place): str(spec) for place, spec in row.placement},
-        "gain_points": _points(_gain(verdict)),
-        "measured_points": _points(None if measured is None else measured.delta),
-        "low": _points(None if interval is None else interval.low),
-        "high": _points(None if interval is None else interval.high),
-        "largest_possible_gain_points": _points(verdict.largest),
-        "worth_points": _points(verdict.worth),
-        "confidence": ranking.confidence,
-        "verified": verdict.verified,
-        "converged": verdict.converged,
-        "metric": ranking.metric.name,
-        "cost": ranking.cost,
-        "cost_ratio": None if row is None else cost_ratio(row, ranking, ranking.cost),
-        **cost_values(row, ranking),
-        "as_good_for_less": _alternative(verdict),
-        **{f"baseline_{name}": value for name, value in _baseline_costs(ranking).items()},
-        "sentences": list(sentences),
-    }
-    return json.dumps(written, indent=2, allow_nan=False)
-
-
-def _alternative(verdict: StudyVerdict) -> dict[str, object] | None:
-    """What is as good and cheaper; its cost by the name of that by which it is."""
-    row, one, ranking = verdict.row, verdict.as_good_for_less, verdict.ranking
-    if row is None or one is None:
-        return None
-    return {
-        "placement_id": one.placement.id,
-        "gain_points": _points(one.gain),
-        "cost": compared_cost(row, ranking),
-        **cost_values(one, ranking),
-    }
-
-
-def _baseline_costs(ranking: Ranking) -> dict[str, object]:
-    """Without its ratios to itself."""
-    costs = cost_values(ranking.plain, ranking)
-    return {name: value for name, value in costs.items() if not name.endswith("_ratio")}
-
-
-def _gain(verdict: StudyVerdict) -> float | None:
-    """The figure to report: the verified difference, else the gain that is expected."""
-    if verdict.verification is not None and verdict.measured is not None:
-        return verdict.measured.delta
-    return None if verdict.row is None else verdict.row.gain
-
-
-def _points(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, 4)

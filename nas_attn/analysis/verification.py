@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from nas_attn.analysis.additive import mean
-from nas_attn.analysis.by_metric import metric_of
 from nas_attn.analysis.collapse import collapsed_seeds
 from nas_attn.analysis.evidence import Estimate, Evidence
 from nas_attn.analysis.paired import Pair
-from nas_attn.analysis.result import Interval, Versus
+from nas_attn.analysis.result import Interval, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.runs import metric_of
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Location, Placement
 from nas_attn.record import State, TrialRecord
@@ -217,6 +217,21 @@ def verification(
         seeds_needed=pair.seeds_needed(expected, confidence) if pair and expected else None,
         collapsed={name: _collapsed_runs(evidence, placement) for name, placement in judged.items()},
         delta_all=_delta_all(evidence, rows),
+    )
+
+
+def verification_of(
+    row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
+) -> Verification | None:
+    """The verification of a placement at the budget that is ranked; None where it was not verified.
+
+    Args:
+        row: the placement.
+        ranking: to which it belongs.
+        verifications: of the study.
+    """
+    return next(
+        (one for one in verifications if one.winner == row.placement and one.budget == ranking.budget), None
     )
 
 

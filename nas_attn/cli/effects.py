@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the effects."""
-    from nas_attn.analysis.effects import effects_json, study_effects
+    from nas_attn.analysis.effects import study_effects
+    from nas_attn.analysis.formats import effects_json
     from nas_attn.study.setup.find import open_study
     from nas_attn.wording.effects import effect_notes
 

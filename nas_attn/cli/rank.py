@@ -64,7 +64,8 @@ def _judged(ledger: Ledger, arguments: argparse.Namespace) -> Sequence[TrialReco
 
 
 def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metric: str | None, top: int) -> None:
-    from nas_attn.analysis.claimed import claimed_row, verification_of
+    from nas_attn.analysis.result import claimed_row
+    from nas_attn.analysis.verification import verification_of
     from nas_attn.cli._console import wide_console
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.leaders import leaders
@@ -72,8 +73,8 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metr
     from nas_attn.strategy.settings import is_on_proof, ladder_of
     from nas_attn.study.answer import answer_by
     from nas_attn.study.verified import read_verifications
-    from nas_attn.wording.confirmation import confirmation_sentences
     from nas_attn.wording.verdicts import answer_sentences
+    from nas_attn.wording.verifications import confirmation_sentences
 
     console, verifications = wide_console(), read_verifications(ledger)
     verdict = answer_by(ledger, records, ranking, () if metric else verifications)
@@ -100,7 +101,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metr
 def _classes_text(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking) -> str:
     """The IoU of each class of the first placement with attention, beside the baseline's."""
     from nas_attn.analysis.per_class import paired_ious
-    from nas_attn.wording.classes import classes_sentence
+    from nas_attn.wording.rankings import classes_sentence
 
     first = next((row for row in ranking.rows if not row.is_plain), None)
     if first is None:

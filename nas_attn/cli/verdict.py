@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the answer."""
-    from nas_attn.analysis.verdict import verdict_json
+    from nas_attn.analysis.formats import verdict_json
     from nas_attn.study.answer import answer_of
     from nas_attn.study.setup.find import open_study
 

@@ -145,11 +145,10 @@ def _json(verified: VerifiedClaim, classes: Sequence[str]) -> str:
 
 
 def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: Console) -> None:
-    from nas_attn.analysis.by_metric import metric_of
-    from nas_attn.wording.classes import classes_sentence
-    from nas_attn.wording.confirmation import looks_sentences
+    from nas_attn.analysis.runs import metric_of
     from nas_attn.wording.placements import describe
-    from nas_attn.wording.verifications import ablation_sentences, verification_sentences
+    from nas_attn.wording.rankings import classes_sentence
+    from nas_attn.wording.verifications import ablation_sentences, looks_sentences, verification_sentences
 
     result = verified.result
     console.print()

@@ -17,9 +17,9 @@ from nas_attn.export.words import holding_sentence
 from nas_attn.losses import loss_text
 from nas_attn.reporting.presentation.report_facts import report_facts
 from nas_attn.training.full.run_folder import RunFolder
-from nas_attn.wording.confirmation import confirmation_sentences, module_sentences
 from nas_attn.wording.rankings import ranking_notes
 from nas_attn.wording.verdicts import answer_text
+from nas_attn.wording.verifications import confirmation_sentences, module_sentences
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -8,10 +8,9 @@ from nas_attn.architecture import Architecture, Verified
 from nas_attn.metric import MEAN_IOU, METRICS, Metric
 from nas_attn.training.full.prediction import frames_together
 from nas_attn.training.full.weights import WeightsInfo
-from nas_attn.wording.collapses import COLLAPSED
-from nas_attn.wording.confirmation import looks_sentences
 from nas_attn.wording.numbers import counted
-from nas_attn.wording.verifications import comparison_text
+from nas_attn.wording.rankings import COLLAPSED
+from nas_attn.wording.verifications import comparison_text, looks_sentences
 
 
 def origin_sentence(architecture: Architecture) -> str:

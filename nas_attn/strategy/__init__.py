@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas_attn.registry import Registry
 from nas_attn.strategy.expectation import expected_ious
 from nas_attn.strategy.question import Proposal, Question, Strategy
-from nas_attn.strategy.rung_validation import LEAST_TWINS, PROOF, lowest_rung, twins
+from nas_attn.strategy.rungs import LEAST_TWINS, PROOF, lowest_rung, twins
 from nas_attn.strategy.successive_halving import Step, next_step
 
 __all__ = [

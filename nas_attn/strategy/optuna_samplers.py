@@ -14,10 +14,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas_attn.models.placement import Placement
 from nas_attn.space import SearchSpace
-from nas_attn.strategy.generators import generator
-from nas_attn.strategy.known_placements import Known, known_placements
 from nas_attn.strategy.new_placements import nearest_new, newness
-from nas_attn.strategy.question import Question
+from nas_attn.strategy.question import Question, generator
+from nas_attn.strategy.seed_effects import Known, known_placements
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 

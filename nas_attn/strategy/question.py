@@ -1,10 +1,17 @@
-"""What every strategy is asked and what it answers."""
+"""What every strategy is asked, what it answers, and the randomness that it may use.
+
+This depends on the study's seed and the trial's number, and on nothing else.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.random import SeedSequence
 
 from nas_attn.budget import Budget
 from nas_attn.errors import UsageError
@@ -76,3 +83,23 @@ class Proposal:
 
 Strategy = Callable[[Question], Proposal | None]
 """A pure function: equal questions get equal proposals in every process; None where nothing new is left."""
+
+
+def sampler_seed(question: Question) -> int:
+    """32 bits for an Optuna sampler.
+
+    One seed for the whole study would make a continued study repeat its first trials, and parallel
+    workers one another's.
+    """
+    return int(SeedSequence((question.seed, question.number)).generate_state(1)[0])
+
+
+def generator(question: Question) -> random.Random:
+    """A generator that shares nothing with the one of ``sampler_seed``."""
+    words = SeedSequence((question.seed, question.number), spawn_key=(1,)).generate_state(4)
+    return random.Random(int.from_bytes(words.tobytes(), "little"))
+
+
+def array_generator(question: Question) -> np.random.Generator:
+    """A generator of arrays that shares nothing with the two others."""
+    return np.random.default_rng(SeedSequence((question.seed, question.number), spawn_key=(2,)))

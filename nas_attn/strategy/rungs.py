@@ -1,20 +1,99 @@
-"""What the short runs of a ladder say of the long ones, for strategies that know IoUs of one budget only."""
+"""What the short runs of a ladder are worth: where new placements begin, and what is expected at the top."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nas_attn.analysis import RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.analysis.images import Array
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
-from nas_attn.strategy.robust_scale import Bend
 
+LEAST_CORRELATION = 0.4
+LEAST_PLACEMENTS = 8
+"""With fewer placements on both rungs a rank correlation is not judged."""
+PROOF = 0.8
+"""Confidence of the interval of the rank correlation that has to lie above 0."""
+LEAST_TWINS, MOST_TWINS = 12, 24
+"""Placements that ran in full before their short run: fewer prove nothing, more are not made to prove anything."""
 _PRIOR_SLOPE, _PRIOR_SLOPE_SD = 0.5, 0.3
 """Until placements were seen on both rungs half of what tells them apart in short runs is taken to be true."""
+_BEND = 2.0
+"""Spreads below the middle, below which a scale is a logarithm."""
+_LEAST_SPREAD = 1e-6
+
+
+def lowest_rung(records: Sequence[TrialRecord], ladder: tuple[Budget, ...], *, on_proof: bool = False) -> int:
+    """The number of the rung on which new placements begin, from 0.
+
+    The first whose order foretells the next rung's: a rank correlation of at least ``LEAST_CORRELATION`` of what
+    can be had, or not known yet. On proof it is the first or the last.
+
+    Args:
+        records: finished evaluations.
+        ladder: budgets, the shortest first.
+        on_proof: short runs are left out until they are proven to foretell those of the top.
+    """
+    if on_proof:
+        return 0 if _is_proven(records, ladder) else len(ladder) - 1
+    rungs = ladder_fidelity(record for record in records if record.budget in ladder)
+    useless = {rung.lower for rung in rungs if _is_useless(rung)}
+    return next(index for index, budget in enumerate(ladder) if budget not in useless)
+
+
+def twins(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> RungFidelity | None:
+    """How well the first rung foretells the top by what ran there first; None for fewer than three placements.
+
+    What climbed was chosen by its short run, so that among these the correlation is lower than among all.
+
+    Args:
+        records: finished evaluations.
+        ladder: budgets, the shortest first.
+    """
+    short, long = ladder[0], ladder[-1]
+    full = {(record.placement, record.seed): record.number for record in records if record.budget == long}
+    kept = [
+        record
+        for record in records
+        if record.budget == long
+        or (record.budget == short and full.get((record.placement, record.seed), record.number) < record.number)
+    ]
+    return compared_rungs(kept, short, long, confidence=PROOF)
+
+
+def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tuple[TrialRecord, ...]:
+    """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+
+    What failed on any rung stays failed.
+
+    Args:
+        records: of any budgets.
+        ladder: budgets, the shortest first.
+    """
+    relations = relations_to_top(records, ladder)
+    highest: dict[tuple[Placement, int], TrialRecord] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        if record.budget in ladder:
+            held = highest.get((record.placement, record.seed))
+            if held is None or record.budget > held.budget:
+                highest[record.placement, record.seed] = record
+    return tuple(_translated(record, relations.get(record.budget)) for record in highest.values())
+
+
+def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> dict[Budget, Relation]:
+    """Of each budget below the top of a ladder, the shortest first, as finished evaluations show them."""
+    top = _cells(records, ladder[-1])
+    found = {}
+    for budget in ladder[:-1]:
+        cells = _cells(records, budget)
+        pairs = [(iou, top[cell]) for cell, iou in cells.items() if cell in top]
+        found[budget] = Relation.learn(np.array(list(cells.values())), np.array(list(top.values())), pairs)
+    return found
 
 
 @dataclass(frozen=True)
@@ -55,34 +134,64 @@ class Relation:
         return self.top.iou(self.slope * float(self.short.scores(np.array([iou]))[0]))
 
 
-def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tuple[TrialRecord, ...]:
-    """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+@dataclass(frozen=True)
+class Bend:
+    """A scale that is linear above two spreads below the middle, and a logarithm below.
 
-    What failed on any rung stays failed.
+    A run that has learned nothing lies tens of points below the others, and a linear model would spend all its
+    effects on it.
 
     Args:
-        records: of any budgets.
-        ladder: budgets, the shortest first.
+        middle: the IoU of score 0.
+        spread: the IoUs' difference of one score.
     """
-    relations = relations_to_top(records, ladder)
-    highest: dict[tuple[Placement, int], TrialRecord] = {}
-    for record in sorted(records, key=lambda record: record.number):
-        if record.budget in ladder:
-            held = highest.get((record.placement, record.seed))
-            if held is None or record.budget > held.budget:
-                highest[record.placement, record.seed] = record
-    return tuple(_translated(record, relations.get(record.budget)) for record in highest.values())
+
+    middle: float
+    spread: float
+
+    @classmethod
+    def of(cls, ious: Array) -> Bend:
+        """By the median and the quartiles of the finite ones; 0 and 1 where there are none.
+
+        Shape: (n,).
+        """
+        known = ious[np.isfinite(ious)]
+        if not len(known):
+            return cls(0.0, 1.0)
+        low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
+        return cls(float(middle), max(float(high - low) / 1.35, _LEAST_SPREAD))
+
+    def scores(self, ious: Array) -> Array:
+        """Shape: (n,) -> (n,); nan stays nan."""
+        scores: Array = (ious - self.middle) / self.spread
+        far = scores < -_BEND
+        scores[far] = -_BEND - np.log1p(-scores[far] - _BEND)
+        return scores
+
+    def iou(self, score: float) -> float:
+        """The IoU of a score: the inverse of ``scores``."""
+        straight = score if score >= -_BEND else -_BEND - math.expm1(-score - _BEND)
+        return self.middle + self.spread * straight
 
 
-def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> dict[Budget, Relation]:
-    """Of each budget below the top of a ladder, the shortest first, as finished evaluations show them."""
-    top = _cells(records, ladder[-1])
-    found = {}
-    for budget in ladder[:-1]:
-        cells = _cells(records, budget)
-        pairs = [(iou, top[cell]) for cell, iou in cells.items() if cell in top]
-        found[budget] = Relation.learn(np.array(list(cells.values())), np.array(list(top.values())), pairs)
-    return found
+def _is_proven(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> bool:
+    """By the twins, until all placements together say that it is surely less than it takes."""
+    proof = twins(records, ladder)
+    if proof is None or proof.n_placements < LEAST_TWINS or proof.interval is None or proof.interval.low <= 0:
+        return False
+    known = compared_rungs(records, ladder[0], ladder[-1])
+    return known is None or known.interval is None or known.interval.high >= LEAST_CORRELATION
+
+
+def _is_useless(rung: RungFidelity) -> bool:
+    """Where the noise of the longer runs is not known, it takes certainty, or twice as many placements."""
+    if rung.n_placements < LEAST_PLACEMENTS:
+        return False
+    if rung.attainable is not None:
+        return rung.correlation < LEAST_CORRELATION * rung.attainable
+    if rung.interval is not None and rung.interval.high < LEAST_CORRELATION:
+        return True
+    return rung.n_placements >= 2 * LEAST_PLACEMENTS and rung.correlation < LEAST_CORRELATION
 
 
 def _translated(record: TrialRecord, relation: Relation | None) -> TrialRecord:

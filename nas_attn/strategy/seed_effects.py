@@ -1,9 +1,10 @@
-"""What a seed adds to the IoU of every placement, and records freed of it."""
+"""What a seed adds to the IoU of every placement, and placements and records freed of it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nas_attn.analysis import seed_effects
 from nas_attn.budget import Budget
@@ -38,6 +39,38 @@ def luck(table: Sequence[RungRuns]) -> Mapping[int, float]:
     return {seed: effect - usual for seed, effect in effects.items()}
 
 
+@dataclass(frozen=True)
+class Known:
+    """One placement that has been evaluated.
+
+    Args:
+        placement: the placement.
+        iou: mean over its seeds, each seed's own luck taken off; None where no evaluation succeeded.
+        first: the earliest of its records.
+    """
+
+    placement: Placement
+    iou: float | None
+    first: TrialRecord
+
+
+def known_placements(records: Sequence[TrialRecord]) -> tuple[Known, ...]:
+    """One entry per placement, in the order in which they were first tried.
+
+    Placements are tried with different seeds, and the seed is louder than the placement; so what a seed adds to
+    every placement is estimated and taken off.
+    """
+    first: dict[Placement, TrialRecord] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        first.setdefault(record.placement, record)
+    runs = runs_by_placement(records)
+    added = luck(list(runs.values()))
+    return tuple(
+        Known(placement, _mean([iou - added[seed] for seed, iou in runs[placement].items()]), record)
+        for placement, record in first.items()
+    )
+
+
 def freed(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
     """The records without what their seed has added, which each budget tells by itself.
 
@@ -49,6 +82,10 @@ def freed(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
         by_budget.setdefault(record.budget, []).append(record)
     added = {budget: luck(list(runs_by_placement(held).values())) for budget, held in by_budget.items()}
     return tuple(_without(record, added[record.budget].get(record.seed, 0.0)) for record in records)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 def _without(record: TrialRecord, added: float) -> TrialRecord:

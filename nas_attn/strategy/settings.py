@@ -1,4 +1,4 @@
-"""A search with every question settled: what makes two studies the same study."""
+"""A search with every question settled: what makes two studies the same study, and how far it is to go."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.start_versions import start_versions, unsaid_version
 from nas_attn.optimisers import UNSAID
-from nas_attn.strategy.plan import Plan
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
     from nas_attn.space import Ceiling, SearchSpace
@@ -167,6 +166,34 @@ class StudySettings:
     def context(self) -> dict[str, Any]:
         """What an export of the study needs besides its identity, as plain values."""
         return {"classes": self.classes, "mean": self.mean, "std": self.std, "image_size": self.budget.image_size}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the last search of a study has said.
+
+    Args:
+        trials: how many trials the study shall have in the end.
+        parallel: for how many trials at once, on all machines together, it is laid out.
+        timeout: seconds that its trials may take together, divided by ``parallel``; None for no limit.
+        stop: the study ends once it is settled that a placement gains more than what matters, or none does.
+        worth: smallest gain that matters, in units of the metric; None where the noise decides.
+    """
+
+    trials: int
+    parallel: int
+    timeout: float | None = None
+    stop: bool = False
+    worth: float | None = None
+
+    @property
+    def unseen(self) -> int:
+        """How many of the latest trials have no say in the next one.
+
+        A single worker sees all of them. Of several, one may be busy with a dear placement; the others can finish
+        as many cheap ones meanwhile as this number allows.
+        """
+        return 0 if self.parallel == 1 else 3 * self.parallel - 1
 
 
 def ladder_of(identity: Mapping[str, Any], top: Budget) -> tuple[Budget, ...]:

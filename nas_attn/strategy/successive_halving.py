@@ -14,10 +14,8 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategy.expectation import learned
-from nas_attn.strategy.generators import array_generator, generator
-from nas_attn.strategy.question import Proposal, Question, Strategy
-from nas_attn.strategy.rung_validation import MOST_TWINS, lowest_rung
-from nas_attn.strategy.rungs import at_the_top
+from nas_attn.strategy.question import Proposal, Question, Strategy, array_generator, generator
+from nas_attn.strategy.rungs import MOST_TWINS, at_the_top, lowest_rung
 from nas_attn.strategy.seed_effects import freed
 
 DRAWS = 128

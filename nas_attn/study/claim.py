@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas_attn.analysis import Interval, RankedPlacement, Ranking
-from nas_attn.analysis.claimed import claimed_row
+from nas_attn.analysis.result import claimed_row
 from nas_attn.analysis.verification import Comparison
 from nas_attn.architecture import pick
 from nas_attn.budget import Budget

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nas_attn.analysis import RankedPlacement, Ranking
-from nas_attn.analysis.claimed import claimed_row
+from nas_attn.analysis.result import claimed_row
 from nas_attn.budget import Budget
 from nas_attn.errors import UsageError
 from nas_attn.latencies import LatencyTable

@@ -15,13 +15,15 @@ from pathlib import Path
 import optuna
 
 from nas_attn.analysis import Ranking, rank
-from nas_attn.analysis.verdict import Settled, StudyVerdict
+from nas_attn.analysis.settled import Settled
+from nas_attn.analysis.verdict import StudyVerdict
 from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
 from nas_attn.record import State, TrialRecord
 from nas_attn.step_count import StepCount
-from nas_attn.strategy.schedule.agenda import Agenda, Course
+from nas_attn.strategy.schedule.agenda import Agenda
+from nas_attn.strategy.schedule.opening import Course
 from nas_attn.study.again import begun_again
 from nas_attn.study.answer import answer_by
 from nas_attn.study.database.ledger import Ledger

@@ -9,9 +9,9 @@ from typing import Any
 
 from nas_attn import __version__
 from nas_attn.analysis import RankedPlacement, Ranking
-from nas_attn.analysis.claimed import verification_of
 from nas_attn.analysis.convergence import ranked_convergence
 from nas_attn.analysis.verdict import StudyVerdict
+from nas_attn.analysis.verification import verification_of
 from nas_attn.architecture import Architecture, Found, Results, Verified, write_architecture
 from nas_attn.budget import Budget
 from nas_attn.losses import ASKED

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nas_attn.analysis.cost_ratios import Disagreement, cost_ratio, disagreements
-from nas_attn.analysis.rank import cost_of
+from nas_attn.analysis.costs import Disagreement, cost_of, cost_ratio, disagreements
 from nas_attn.analysis.result import RankedPlacement, Ranking
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.placements import in_words

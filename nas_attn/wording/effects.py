@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from nas_attn.analysis.effects import LEAST_RUNS, Module, Redundancy, StudyEffects
-from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.numbers import bounds, counted, points, size
-from nas_attn.wording.rankings import left_out_notes
+from nas_attn.wording.rankings import COLLAPSED, left_out_notes
 
 MOST = 8
 

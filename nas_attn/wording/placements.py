@@ -1,4 +1,4 @@
-"""Placements in words."""
+"""Placements in words, and words for which there is little room."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def in_words(placement: Placement) -> str:
 def role_word(role: Role) -> str:
     """Why a placement was run: ``reference architecture``, ``proposal``, ``finalist``."""
     return "reference architecture" if role is Role.CONTROL else str(role)
+
+
+def shortened(text: str, letters: int) -> str:
+    """A text of at most so many letters, with an ellipsis in place of what is cut off."""
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
 def _places(locations: Sequence[Location]) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from nas_attn.analysis.convergence import Convergence
 from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict
+from nas_attn.analysis.settled import Settled
+from nas_attn.analysis.verdict import Decision, Open, StudyVerdict
 from nas_attn.commands import command
-from nas_attn.wording.convergence import changed
+from nas_attn.wording.budgets import changed, sight_sentence
 from nas_attn.wording.costs import cost_text
-from nas_attn.wording.detection import sight_sentence
 from nas_attn.wording.numbers import counted, duration, points, size
 from nas_attn.wording.placements import in_words
 from nas_attn.wording.rankings import gained, measured, ranking_verdict

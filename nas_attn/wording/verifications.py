@@ -1,29 +1,81 @@
-"""A verification in sentences."""
+"""What fresh seeds and the test data say of a placement, or the command that finds it out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nas_attn.analysis.paired import LEAST_SEEDS
-from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verification import CollapsedRuns, Comparison, Verdict, Verification
-from nas_attn.wording.collapses import COLLAPSED
+from nas_attn.analysis.result import RankedPlacement, Ranking, Versus, claimed_row
+from nas_attn.analysis.verification import CollapsedRuns, Comparison, Verdict, Verification, verification_of
+from nas_attn.commands import command
+from nas_attn.models.placement import Placement
 from nas_attn.wording.numbers import bounds, counted, points, size
 from nas_attn.wording.placements import in_words
+from nas_attn.wording.rankings import COLLAPSED
 
 MOST_PROPOSED = 100
 """More seeds are named, but not proposed."""
 _WHERE = "on the test data, with seeds that did not choose it"
 
 
-def verification_sentences(verification: Verification, command: str) -> tuple[str, ...]:
+def confirmation_sentences(
+    study: str, row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
+) -> tuple[str, ...]:
+    """The figure to report of a placement, or the command that finds it; nothing of the plain U-Net."""
+    if row.is_plain:
+        return ()
+    found, verify = verification_of(row, ranking, verifications), _command(study, row, ranking)
+    if found is None:
+        return (unverified_sentence(verify),)
+    return (*verification_sentences(found, verify), *looks_sentences(len(verifications)))
+
+
+def module_sentences(
+    study: str, row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
+) -> tuple[str, ...]:
+    """What each module of a verified placement adds to it, or the command that finds it out."""
+    found = verification_of(row, ranking, verifications)
+    if found is None or len(row.placement.attended) < 2:
+        return ()
+    if found.modules:
+        return ablation_sentences(found)
+    verify = f"{_command(study, row, ranking)} --ablate"
+    return (f"What each module adds was not measured: '{verify}' runs the placement without each of them.",)
+
+
+def verify_command(study: str, placement: Placement | None = None) -> str:
+    """The command that verifies a placement of a study; None is what is verified without being named."""
+    return command("verify", study, pick=None if placement is None else f"id:{placement.id}")
+
+
+def unverified_sentence(verify: str) -> str:
+    """That a placement was not verified yet, and the command ``verify`` that does it."""
+    return (
+        f"Not verified yet: '{verify}' runs it, the baseline and the best reference architecture with fresh seeds "
+        "and judges them on the test data. That is the figure to report."
+    )
+
+
+def looks_sentences(n_looks: int) -> tuple[str, ...]:
+    """What it means that so many placements of a study were judged on the test data; nothing where it was one."""
+    if n_looks < 2:
+        return ()
+    return (
+        f"{n_looks} placements of this study were judged on the test data by now: what is picked among them for "
+        "that is no longer verified by these data.",
+    )
+
+
+def verification_sentences(verification: Verification, verify: str) -> tuple[str, ...]:
     """The verdict, and what else is known of the whole winner, a sentence each.
 
     Args:
         verification: of a placement.
-        command: that verifies this placement.
+        verify: command that verifies this placement.
     """
     found = [
         verdict_sentence(verification),
-        _proposal(verification, command),
+        _proposal(verification, verify),
         _collapses(verification),
         _versus_control(verification),
         _ious(verification),
@@ -60,6 +112,10 @@ def comparison_text(comparison: Comparison) -> str:
 def collapsed_text(collapsed: CollapsedRuns) -> str:
     """``1 of 5 runs``."""
     return f"{collapsed.number} of {counted(collapsed.of, 'run')}"
+
+
+def _command(study: str, row: RankedPlacement, ranking: Ranking) -> str:
+    return verify_command(study, None if row == claimed_row(ranking) else row.placement)
 
 
 def _confirmed(verification: Verification) -> str:
@@ -101,11 +157,11 @@ def _refuted(verification: Verification) -> str:
     )
 
 
-def _proposal(verification: Verification, command: str) -> str:
+def _proposal(verification: Verification, verify: str) -> str:
     """How many seeds could show what the search expects, where it was not shown."""
     expected, to_plain = verification.expected, verification.to_plain
     if to_plain is not None and to_plain.interval is None:
-        return f"'{command} --seeds {LEAST_SEEDS}' adds what is missing."
+        return f"'{verify} --seeds {LEAST_SEEDS}' adds what is missing."
     shown = verification.verdict is not Verdict.NOT_SHOWN or verification.gain_shown is None
     if shown or expected is None or to_plain is None:
         return ""
@@ -117,9 +173,9 @@ def _proposal(verification: Verification, command: str) -> str:
     if needed <= to_plain.n_seeds:
         return (
             f"So many seeds show {gain} in four of five verifications, if it is true; twice as many tell more: "
-            f"'{command} --seeds {2 * to_plain.n_seeds}'."
+            f"'{verify} --seeds {2 * to_plain.n_seeds}'."
         )
-    return f"{counted(needed, 'seed')} could show {gain}: '{command} --seeds {needed}'."
+    return f"{counted(needed, 'seed')} could show {gain}: '{verify} --seeds {needed}'."
 
 
 def _on(verification: Verification) -> str:

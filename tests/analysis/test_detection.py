@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas_attn.analysis.detection import FinalsSize, Sight, trials_needed
-from nas_attn.wording.detection import sight_sentence
+from nas_attn.wording.budgets import sight_sentence
 
 NOISE, CONFIDENCE = 0.005, 0.95
 

@@ -16,7 +16,7 @@ from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.runs import select_runs
 from nas_attn.budget import Budget
 from nas_attn.record import PROBE, Role, TrialRecord
-from nas_attn.wording.convergence import convergence_sentence
+from nas_attn.wording.budgets import convergence_sentence
 
 Make = Callable[..., Any]
 BUDGET = Budget(100, 64, 8)

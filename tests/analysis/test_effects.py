@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_attn.analysis.effects import StudyEffects, effects_json, study_effects
+from nas_attn.analysis.effects import StudyEffects, study_effects
+from nas_attn.analysis.formats import effects_json
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.record import TrialRecord

@@ -16,7 +16,7 @@ from scipy import stats
 from nas_attn.analysis import Interval, RungFidelity, ladder_fidelity
 from nas_attn.analysis.fidelity import spearman, spearman_interval
 from nas_attn.record import TrialRecord
-from nas_attn.wording.fidelity import correlation_sentence, fidelity_sentences
+from nas_attn.wording.budgets import correlation_sentence, fidelity_sentences
 
 Make = Callable[..., Any]
 VALUES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=20)

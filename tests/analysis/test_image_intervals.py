@@ -12,8 +12,8 @@ import pytest
 
 from nas_attn.analysis import Versus, rank
 from nas_attn.analysis.evidence import Estimate, Evidence
+from nas_attn.analysis.finalists import USUAL_RATIO
 from nas_attn.analysis.images import influence
-from nas_attn.analysis.shared_luck import USUAL_RATIO
 from nas_attn.counts import ImageCounts
 from nas_attn.metric import METRICS, Overlaps, metric_value
 from nas_attn.record import Cost, Outcome, Score, TrialRecord

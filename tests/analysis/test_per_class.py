@@ -14,7 +14,7 @@ from nas_attn.metric import METRICS
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
-from nas_attn.wording.classes import classes_sentence
+from nas_attn.wording.rankings import classes_sentence
 
 PLAIN = UNetConfig(in_channels=1, classes=3, depth=2).plain
 SE = PLAIN.replace(Location.parse("skip.0"), AttentionSpec("se"))

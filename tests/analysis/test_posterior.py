@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_attn.analysis import effect_model
 from nas_attn.analysis import posterior as posterior_module
+from nas_attn.analysis import variances as variances_module
 from nas_attn.analysis.effect_estimates import added, pairs
 from nas_attn.analysis.effect_model import (
     NOTHING,
+    PARTS,
     SCEPTICAL,
     USUAL,
     Kernels,
@@ -23,11 +24,10 @@ from nas_attn.analysis.effect_model import (
     Short,
     Variances,
     choices_of,
-    likeliest_variances,
 )
-from nas_attn.analysis.gain_variances import GainVariances
 from nas_attn.analysis.gains import gains_of
 from nas_attn.analysis.posterior import Posterior
+from nas_attn.analysis.variances import GainVariances, likeliest_variances
 from nas_attn.models.placement import Placement
 
 Make = Callable[..., Any]
@@ -193,14 +193,14 @@ def test_what_attentions_and_pairs_add_is_the_average_of_drawn_gains(learned: Ma
 
 def test_the_slope_that_the_variances_climb_is_that_of_finite_differences() -> None:
     runs = runs_of(30, (0, 1, 2))
-    parts = [(0, name) for name in effect_model.PARTS]
+    parts = [(0, name) for name in PARTS]
     parts += [(rung, name) for rung in (1, 2) for name in ("gain", "bias", "noise")]
-    logs = np.log([effect_model._value(VARIANCES, part) for part in parts])
+    logs = np.log([variances_module._value(VARIANCES, part) for part in parts])
 
     def surprise(logs: np.ndarray) -> tuple[float, np.ndarray]:
-        tried = effect_model._with(VARIANCES, parts, np.exp(logs).tolist())
+        tried = variances_module._with(VARIANCES, parts, np.exp(logs).tolist())
         kernels = Kernels.of(runs)
-        return effect_model._surprise_and_slope(tried, parts, kernels, runs.scores[:, None], 1, NOTHING)
+        return variances_module._surprise_and_slope(tried, parts, kernels, runs.scores[:, None], 1, NOTHING)
 
     steps = 1e-5 * np.eye(len(parts))
     numeric = [(surprise(logs + step)[0] - surprise(logs - step)[0]) / 2e-5 for step in steps]
@@ -211,10 +211,10 @@ def test_the_slope_that_the_variances_climb_is_that_of_finite_differences() -> N
 
 
 def test_the_slope_of_the_prior_is_that_of_finite_differences() -> None:
-    parts = [(0, name) for name in effect_model.PARTS] + [(1, "noise")]
+    parts = [(0, name) for name in PARTS] + [(1, "noise")]
     beside_noise = [name in (*SCEPTICAL.beside_noise, "noise") for _, name in parts[:-1]]
     away = np.random.default_rng(0).normal(size=len(parts))
-    value, slope = effect_model._surprise_by_prior(away, parts, SCEPTICAL)
+    value, slope = variances_module._surprise_by_prior(away, parts, SCEPTICAL)
     steps = 1e-5 * np.eye(len(parts))
     numeric = [
         (_prior(away + step, parts, SCEPTICAL) - _prior(away - step, parts, SCEPTICAL)) / 2e-5 for step in steps
@@ -226,7 +226,7 @@ def test_the_slope_of_the_prior_is_that_of_finite_differences() -> None:
 
 
 def _prior(away: np.ndarray, parts: Any, prior: Prior) -> float:
-    return effect_model._surprise_by_prior(away, parts, prior)[0]
+    return variances_module._surprise_by_prior(away, parts, prior)[0]
 
 
 def test_variances_of_rungs_without_runs_are_the_usual_ones() -> None:
@@ -270,14 +270,14 @@ def test_a_climb_to_where_numbers_are_too_far_apart_is_left_out(
 ) -> None:
     runs, usual = runs_of(12), USUAL.middle
     found = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL)
-    original = effect_model._surprise_and_slope
+    original = variances_module._surprise_and_slope
 
     def fails(tried: Variances, *others: Any) -> Any:
-        if broken == "both" or tried.noise == pytest.approx(usual.noise / effect_model._ELSEWHERE):
+        if broken == "both" or tried.noise == pytest.approx(usual.noise / variances_module._ELSEWHERE):
             raise np.linalg.LinAlgError
         return original(tried, *others)
 
-    monkeypatch.setattr(effect_model, "_surprise_and_slope", fails)
+    monkeypatch.setattr(variances_module, "_surprise_and_slope", fails)
     left = likeliest_variances(Kernels.of(runs), runs.scores[:, None], prior=USUAL)
     assert left == usual if broken == "both" else left.noise == pytest.approx(found.noise, rel=0.01)
 

@@ -14,9 +14,11 @@ import pytest
 from nas_attn.analysis import rank, ranking_json
 from nas_attn.analysis.detection import default_worth
 from nas_attn.analysis.evidence import Evidence
+from nas_attn.analysis.formats import verdict_json
 from nas_attn.analysis.noise import Noise, PooledSd
 from nas_attn.analysis.result import Versus
-from nas_attn.analysis.verdict import Decision, Open, Settled, StudyVerdict, judged, verdict_json, verdict_of
+from nas_attn.analysis.settled import Settled, judged
+from nas_attn.analysis.verdict import Decision, Open, StudyVerdict, verdict_of
 from nas_attn.analysis.verification import Verification, verification
 from nas_attn.latencies import Latency, LatencyTable
 from nas_attn.record import PROBE, Cost, Role, State, TrialRecord

@@ -21,7 +21,7 @@ TINY = (
 
 
 def test_a_worker_finishes_a_study_and_says_so(tiny_study, capsys):
-    from nas_attn.strategy.plan import Plan
+    from nas_attn.strategy.settings import Plan
     from nas_attn.study.setup.find import open_study
 
     open_study("tiny").write_plan(Plan(12, 2))
@@ -36,7 +36,7 @@ def test_a_worker_finishes_a_study_and_says_so(tiny_study, capsys):
 
 def test_a_study_laid_out_for_one_says_how_to_share_it(tiny_study, capsys):
     """The way out that it names is heeded by the next search of the study."""
-    from nas_attn.strategy.plan import Plan
+    from nas_attn.strategy.settings import Plan
     from nas_attn.study.setup.find import open_study
 
     open_study("tiny").write_plan(Plan(10, 1))

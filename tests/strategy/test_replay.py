@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 from nas_attn.models.placement import AttentionSpec
 from nas_attn.record import State
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.generators import sampler_seed
 from nas_attn.strategy.optuna_samplers import rebuild
+from nas_attn.strategy.question import sampler_seed
 from nas_attn.strategy.samplers.nsga2 import OPTUNA_KEY, POPULATION, generation_of
 
 RANDOM = optuna.samplers.RandomSampler(seed=0)

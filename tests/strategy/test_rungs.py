@@ -16,8 +16,7 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy import Proposal, Question, next_step
-from nas_attn.strategy.robust_scale import Bend
-from nas_attn.strategy.rungs import Relation, at_the_top, relations_to_top
+from nas_attn.strategy.rungs import Bend, Relation, at_the_top, relations_to_top
 from nas_attn.strategy.successive_halving import _best_within
 
 SHORT, LONG = Budget(100, 32, 8), Budget(300, 32, 8)

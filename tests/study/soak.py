@@ -46,9 +46,8 @@ from nas_attn.errors import LostStorageError, NasAttnError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
 from nas_attn.space import SearchSpace
-from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.schedule.agenda import Agenda
-from nas_attn.strategy.settings import StudySettings
+from nas_attn.strategy.settings import Plan, StudySettings
 from nas_attn.study import loop
 from nas_attn.study.database import claims
 from nas_attn.study.database.ledger import Ledger

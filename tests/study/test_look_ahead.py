@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from look_ahead import _Finalist
 
-from nas_attn.analysis.verdict import LEAST_TO_STOP
+from nas_attn.analysis.settled import LEAST_TO_STOP
 
 WORTH, QUANTILE = 0.005, 2.5
 

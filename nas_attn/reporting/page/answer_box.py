@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_attn.analysis import RankedPlacement, cost_of
-from nas_attn.analysis.cost_ratios import cost_ratio
+from nas_attn.analysis.costs import cost_ratio
 from nas_attn.analysis.detection import rounded_up
 from nas_attn.analysis.verdict import Decision, StudyVerdict
 from nas_attn.analysis.verification import Verdict

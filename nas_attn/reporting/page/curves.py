@@ -15,8 +15,7 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, SHADE, VERMILLION, Chart, Table, figure
 from nas_attn.wording.numbers import counted
-from nas_attn.wording.placements import describe
-from nas_attn.wording.shortened import shortened
+from nas_attn.wording.placements import describe, shortened
 
 _BAND = (10, 90)
 _LETTERS = 40

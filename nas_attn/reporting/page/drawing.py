@@ -16,8 +16,7 @@ from nas_attn.reporting.page.geometry import (
     Point,
 )
 from nas_attn.reporting.page.kind_colours import colour_of_kind
-from nas_attn.wording.placements import describe
-from nas_attn.wording.shortened import shortened
+from nas_attn.wording.placements import describe, shortened
 
 _LETTERS = 16
 _FONT = 'font-family="system-ui,sans-serif" text-anchor="middle"'

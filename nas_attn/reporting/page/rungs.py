@@ -15,7 +15,7 @@ from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page.chart import BLUE, GREEN, PURPLE, VERMILLION, Chart, Table, figure
-from nas_attn.wording.fidelity import fidelity_sentences
+from nas_attn.wording.budgets import fidelity_sentences
 from nas_attn.wording.placements import describe
 
 MOST_POINTS = 400

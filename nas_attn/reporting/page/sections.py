@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 from nas_attn.analysis import RankedPlacement, RungFidelity, compared_rungs, ladder_fidelity
-from nas_attn.analysis.claimed import verification_of
 from nas_attn.analysis.per_class import as_compared, paired_ious
+from nas_attn.analysis.verification import verification_of
 from nas_attn.record import State
 from nas_attn.reporting.page.ablation import ablation_chart
 from nas_attn.reporting.page.chart import Chart, Table

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_attn.analysis import RankedPlacement
-from nas_attn.analysis.claimed import verification_of
+from nas_attn.analysis.verification import verification_of
 from nas_attn.reporting.page.facts import StudyFacts
-from nas_attn.wording.confirmation import confirmation_sentences, module_sentences
-from nas_attn.wording.verifications import verdict_sentence
+from nas_attn.wording.verifications import confirmation_sentences, module_sentences, verdict_sentence
 
 
 def leading(facts: StudyFacts) -> RankedPlacement | None:

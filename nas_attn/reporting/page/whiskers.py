@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from nas_attn.analysis import Interval, Versus
 from nas_attn.reporting.page.chart import BLUE, GREY, VERMILLION, figure
-from nas_attn.wording.shortened import shortened
+from nas_attn.wording.placements import shortened
 
 _LETTERS = 44
 _ROW_PIXELS = 30

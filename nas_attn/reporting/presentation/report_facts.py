@@ -30,7 +30,7 @@ from nas_attn.space.read import space_from_dict
 from nas_attn.study.answer import answer_by, ranking_of
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.verified import read_verifications
-from nas_attn.wording.convergence import convergence_sentence
+from nas_attn.wording.budgets import convergence_sentence
 from nas_attn.wording.numbers import counted
 from nas_attn.wording.placements import role_word
 

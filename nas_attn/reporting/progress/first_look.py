@@ -11,11 +11,11 @@ from nas_attn.analysis.result import Ranking
 from nas_attn.record import State, TrialRecord
 from nas_attn.reporting.progress.pace import Pace
 from nas_attn.strategy.evaluation import Evaluation, run_key
-from nas_attn.strategy.schedule.agenda import Agenda, Course
+from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.schedule.budget_search import TimeLimit
+from nas_attn.strategy.schedule.opening import Course
 from nas_attn.strategy.settings import StudySettings
-from nas_attn.wording.convergence import doubling_sentence
-from nas_attn.wording.detection import sight_sentence
+from nas_attn.wording.budgets import doubling_sentence, sight_sentence
 from nas_attn.wording.numbers import duration, points
 
 

@@ -10,8 +10,7 @@ from nas_attn.analysis import Ranking, ladder_fidelity
 from nas_attn.analysis.convergence import ranked_convergence
 from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
-from nas_attn.wording.convergence import convergence_sentence
-from nas_attn.wording.fidelity import correlation_sentence, fidelity_sentences
+from nas_attn.wording.budgets import convergence_sentence, correlation_sentence, fidelity_sentences
 
 
 def budget_text(

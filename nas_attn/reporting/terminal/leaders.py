@@ -11,8 +11,8 @@ from rich.text import Text
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.models.placement import NONE, Location, Placement, Stage
 from nas_attn.record import TrialRecord
+from nas_attn.wording.placements import shortened
 from nas_attn.wording.rankings import gained, measured
-from nas_attn.wording.shortened import shortened
 
 N_DRAWN = 3
 _NAME = 8

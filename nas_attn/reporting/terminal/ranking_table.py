@@ -10,13 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
-from nas_attn.analysis.cost_ratios import cost_ratio
+from nas_attn.analysis.costs import cost_ratio
 from nas_attn.metric import MEAN_IOU
 from nas_attn.reporting.terminal.tables import add_numbers, slim_table
-from nas_attn.wording.collapses import COLLAPSED
 from nas_attn.wording.costs import BY_TRIALS, cost_with_ratio
 from nas_attn.wording.numbers import amount
-from nas_attn.wording.rankings import gained, measured, named, ranking_notes, ranking_verdict
+from nas_attn.wording.rankings import COLLAPSED, gained, measured, named, ranking_notes, ranking_verdict
 
 WIDE = 110
 """Columns of a terminal from which all of the table's fit."""

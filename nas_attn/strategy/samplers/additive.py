@@ -1,30 +1,34 @@
-"""An additive model of all runs, and the exact front of what it may look like (Thompson sampling)."""
+"""An additive model of all runs, and the exact front of what it may look like (Thompson sampling).
+
+It begins with a balanced design.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from nas_attn.analysis.effect_model import Codes
+from nas_attn.analysis.effect_model import Codes, Numbers
 from nas_attn.analysis.images import Array
-from nas_attn.analysis.posterior import Posterior
-from nas_attn.models.placement import Placement
+from nas_attn.analysis.posterior import Drawn, Posterior
+from nas_attn.models.placement import NONE, AttentionSpec, Placement
 from nas_attn.space import SearchSpace
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.balanced_design import balanced_blocks
-from nas_attn.strategy.encoding import Encoding
 from nas_attn.strategy.expectation import learned
-from nas_attn.strategy.generators import array_generator, generator
 from nas_attn.strategy.new_placements import LISTABLE, IsNew, affordable, cheapest_placement, nearest_new, newness
 from nas_attn.strategy.pareto_dp import exact_front, undominated
-from nas_attn.strategy.question import Proposal, Question
+from nas_attn.strategy.question import Proposal, Question, array_generator, generator
 
 DRAWS = 4
 CANDIDATES = 256
 """Points of the linear front that are scored again with the pairs' terms."""
+BLOCKS = 2
+"""Of the first design, in which every choice is tried as often as every other at its location."""
 _LEAST_RUNS = 8
 
 
@@ -82,6 +86,32 @@ def _affordable_blocks(
     )
 
 
+def balanced_blocks(space: SearchSpace, seed: int) -> Iterator[tuple[Placement, ...]]:
+    """Blocks of placements: within a block each location goes once through its choices, in random order.
+
+    A location with fewer choices than the longest goes through them again. (Latin hypercube sampling: McKay,
+    Beckman and Conover 1979, Technometrics 21(2).)
+
+    Args:
+        space: the placements.
+        seed: of the order.
+    """
+    longest = max(len(kinds) for _, kinds in space.choices)
+    for block in range(BLOCKS):
+        columns = [
+            _shuffled(kinds, longest, random.Random(f"{seed} {block} {location}"))
+            for location, kinds in space.choices
+        ]
+        yield tuple(Placement(tuple(zip(space.locations, run, strict=True))) for run in zip(*columns, strict=True))
+
+
+def _shuffled(kinds: tuple[AttentionSpec, ...], length: int, generator: random.Random) -> list[AttentionSpec]:
+    """So many of these, each as often as every other or once more, in random order."""
+    extra = generator.sample(kinds, length % len(kinds))
+    column = [*kinds] * (length // len(kinds)) + extra
+    return generator.sample(column, length)
+
+
 def _from_model(question: Question, is_new: IsNew) -> Placement | None:
     gains, _ = learned(question)
     draws, wanted = array_generator(question), question.space.plain
@@ -122,3 +152,63 @@ def _candidates(question: Question, values: Array, encoding: Encoding, costs: Ar
     linear = exact_front(values, costs)
     spread = np.unique(np.linspace(0, len(linear.costs) - 1, CANDIDATES).round().astype(np.int64))
     return linear.codes[spread], linear.costs[spread]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """The attentions of a space by number.
+
+    Args:
+        space: the space.
+        specs: every attention that a placement may hold anywhere, and others, ``none`` first.
+        options: for each location the numbers of what may stand there.
+    """
+
+    space: SearchSpace
+    specs: tuple[AttentionSpec, ...]
+    options: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, space: SearchSpace, known: Sequence[AttentionSpec] = (NONE,)) -> Encoding:
+        """An encoding in which what is known already keeps its numbers."""
+        specs = dict.fromkeys([*known, *(spec for _, kinds in space.choices for spec in kinds)])
+        number = {spec: index for index, spec in enumerate(specs)}
+        options = tuple(tuple(number[spec] for spec in kinds) for _, kinds in space.choices)
+        return cls(space, tuple(specs), options)
+
+    @property
+    def choices(self) -> list[tuple[int, int]]:
+        """Every attention that may stand at a location, with that location's number."""
+        return [(location, code) for location, codes in enumerate(self.options) for code in codes if code]
+
+    def all_codes(self) -> Codes:
+        """Every placement of the space, (size, L)."""
+        return _all_codes(self.options)
+
+    def decode(self, codes: Numbers) -> Placement:
+        """The placement of one row, (L,)."""
+        pairs = zip(self.space.choices, codes.tolist(), strict=True)
+        return Placement(tuple((location, self.specs[code]) for (location, _), code in pairs))
+
+    def values(self, drawn: Drawn) -> Array:
+        """What each choice adds by itself, (L, S)."""
+        values = np.zeros((len(self.options), len(self.specs)))
+        for (location, code), single in zip(drawn.choices, drawn.singles.tolist(), strict=True):
+            values[location, code] = single
+        return values
+
+    def costs(self, question: Question) -> Array:
+        """What each choice adds to the cost of the cheapest placement, (L, S); infinite where a location does not
+        offer it. Costs add up over the locations."""
+        base = cheapest_placement(question)
+        least = question.cost(base)
+        added = np.full((len(self.options), len(self.specs)), np.inf)
+        for row, (location, _) in enumerate(self.space.choices):
+            for code in self.options[row]:
+                added[row, code] = question.cost(base.replace(location, self.specs[code])) - least
+        return added
+
+
+@lru_cache(maxsize=4)
+def _all_codes(options: tuple[tuple[int, ...], ...]) -> Codes:
+    return np.array(list(itertools.product(*options)), dtype=np.int64)

@@ -6,9 +6,8 @@ from optuna.samplers import GPSampler
 from optuna.trial import TrialState
 
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.generators import sampler_seed
 from nas_attn.strategy.optuna_samplers import ask
-from nas_attn.strategy.question import Proposal, Question
+from nas_attn.strategy.question import Proposal, Question, sampler_seed
 
 ATTEMPTS = 2
 """Each costs another optimisation of the acquisition, about a second."""

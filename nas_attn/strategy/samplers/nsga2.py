@@ -7,10 +7,9 @@ from typing import Any
 from optuna.samplers import NSGAIISampler
 
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.generators import sampler_seed
-from nas_attn.strategy.known_placements import Known
 from nas_attn.strategy.optuna_samplers import ask
-from nas_attn.strategy.question import Proposal, Question
+from nas_attn.strategy.question import Proposal, Question, sampler_seed
+from nas_attn.strategy.seed_effects import Known
 
 ATTEMPTS = 4
 POPULATION = 10

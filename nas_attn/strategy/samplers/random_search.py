@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.generators import generator
 from nas_attn.strategy.new_placements import any_new, newness
-from nas_attn.strategy.question import Proposal, Question
+from nas_attn.strategy.question import Proposal, Question, generator
 
 TRIES = 512
 """Where one placement in a hundred is allowed, all of them miss once in 170 proposals."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from optuna.samplers import TPESampler
 
 from nas_attn.strategy import STRATEGIES
-from nas_attn.strategy.generators import sampler_seed
 from nas_attn.strategy.optuna_samplers import ask
-from nas_attn.strategy.question import Proposal, Question
+from nas_attn.strategy.question import Proposal, Question, sampler_seed
 
 ATTEMPTS = 4
 

@@ -3,117 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property, lru_cache
 from itertools import count, islice, takewhile
 from statistics import fmean
 
 from nas_attn.analysis import COSTS, collapsed_seeds
 from nas_attn.analysis.detection import n_places
-from nas_attn.analysis.verdict import Decision, Settled, judged
+from nas_attn.analysis.settled import Settled
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Role, TrialRecord
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.evaluation import Evaluation, run_key
-from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.question import Question
 from nas_attn.strategy.schedule.budget_search import BudgetSearch, Doublings
-from nas_attn.strategy.schedule.common import N_COMPARED, common_evaluations, n_common_seeds
 from nas_attn.strategy.schedule.finals import Finals, Screened
-from nas_attn.strategy.schedule.history import History
-from nas_attn.strategy.schedule.opening import compared_references, opening_evaluations
+from nas_attn.strategy.schedule.history import Fits, History
+from nas_attn.strategy.schedule.looks import Looks
+from nas_attn.strategy.schedule.opening import Course, compared_references, n_common_seeds
 from nas_attn.strategy.schedule.reference_architectures import PLAIN, control_evaluations
-from nas_attn.strategy.schedule.room import Fits
 from nas_attn.strategy.schedule.turns import affordable_proposals, turn
-from nas_attn.strategy.settings import StudySettings
+from nas_attn.strategy.settings import Plan, StudySettings
 from nas_attn.strategy.successive_halving import next_step
 from nas_attn.training.evaluation import CostTable, MemoryTable
-
-FIRST_LOOK, LOOK_EVERY, LOOK_EVERY_FINAL = 60, 10, 5
-"""After how many trials it is first looked at whether the question is settled, how often from then on, and how
-often once the finals have begun."""
-_LAST_WITHOUT_GAIN = 20
-"""Trials in which the leader must not have got better by what matters, before the finals begin early."""
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What some of the first trials say, found out once it is asked.
-
-    Args:
-        records: these trials.
-        worth: smallest gain that matters, in units of the metric; None where the noise decides.
-    """
-
-    records: list[TrialRecord]
-    worth: float | None
-
-    @cached_property
-    def decision(self) -> Decision | None:
-        """What they have settled; None where it is open."""
-        known = judged(self.records, self.worth)
-        return None if known is None else known.decision
-
-    @cached_property
-    def finals_pay(self) -> bool:
-        """Whether the finals may begin, however many proposals are left; False where they have begun."""
-        if any(record.role is Role.FINALIST for record in self.records):
-            return False
-        known = judged(self.records, self.worth)
-        return known is not None and known.finals_pay(self.records[:-_LAST_WITHOUT_GAIN])
-
-
-@dataclass(frozen=True)
-class Course:
-    """What is settled once the top budget is.
-
-    Args:
-        ladder: budgets, the shortest first; the last is the one that is ranked.
-        n_probes: trials that it took to find the top budget, beside those of the opening.
-        controls: the controls' further evaluations, in order.
-        opening: all evaluations before the first proposal, in order; some may have been probes.
-        settled: False where the budget was not doubled any more though differences had not settled; None where
-            it was given.
-    """
-
-    ladder: tuple[Budget, ...]
-    n_probes: int
-    controls: tuple[Evaluation, ...]
-    opening: tuple[Evaluation, ...]
-    settled: bool | None = None
-
-    @property
-    def top(self) -> Budget:
-        """The budget of all that is ranked."""
-        return self.ladder[-1]
-
-    @property
-    def n_controls(self) -> int:
-        """How many trials are references, or found the budget."""
-        return self.n_probes + len(self.controls)
-
-    @property
-    def n_doubled(self) -> int:
-        """How many trials more tell whether the budget is long enough."""
-        known = {(control.placement, control.seed) for control in self.controls if control.budget == self._double}
-        doubled = [one for one in self.opening if one.budget == self._double]
-        return sum((one.placement, one.seed) not in known for one in doubled)
-
-    @property
-    def for_noise(self) -> tuple[Evaluation, ...]:
-        """The first ones, after which the noise of a paired difference is known."""
-        return tuple(takewhile(lambda one: one.budget != self._double, self.opening))
-
-    @property
-    def for_budget(self) -> tuple[Evaluation, ...]:
-        """Those after which it is known whether the budget is long enough."""
-        longer = [number for number, one in enumerate(self.opening) if one.budget == self._double]
-        return self.opening[: 1 + max(longer, default=-1)]
-
-    @property
-    def _double(self) -> Budget:
-        return self.top.doubled
 
 
 class Agenda:
@@ -132,7 +45,7 @@ class Agenda:
         self._history_of = lru_cache(History)
         self._screened = Screened()
         self._searched: tuple[list[TrialRecord], BudgetSearch] | None = None
-        self._looks: dict[int, Look] = {}
+        self._looks, self._unseen = Looks(settings.plan()), settings.plan().unseen
 
     def heeding(self, plan: Plan) -> Agenda:
         """The agenda of the same study as far as a plan goes."""
@@ -157,7 +70,9 @@ class Agenda:
         history.follow(records)
         if (common := self._common(course, history, pending)) is not None:
             return common
-        final = Finals(settings.trials, settings.timeout, self._finals_pay(records, len(begun)), self._screened)
+        final = Finals(
+            settings.trials, settings.timeout, self._looks.finals_pay(records, len(begun)), self._screened
+        )
         n_proposals = history.n_proposals + sum(record.role is Role.PROPOSAL for record in pending)
         time_left = settings.timeout is None or self.spent(records, len(pending)) < self._proposal_seconds
         if (
@@ -196,45 +111,11 @@ class Agenda:
     def settled_after(self, records: Sequence[TrialRecord], n_started: int) -> Settled | None:
         """After how many trials the question was settled, and how; None where it is not.
 
-        It is looked at after every ``LOOK_EVERY`` trials, in the finals more often, and always by the same trials,
-        whoever looks. Where these settle it, no trial begins before those that run have ended; they must settle it
-        too, or the study goes on.
-
         Args:
             records: all trials that may be looked at, at least the visible ones.
             n_started: how many there are in all.
         """
-        n_trials = self._n_confirming(records, n_started)
-        decision = self._look(records[:n_trials]).decision if n_trials else None
-        return None if decision is None else Settled(n_trials, decision)
-
-    def _n_confirming(self, records: Sequence[TrialRecord], n_started: int) -> int:
-        """By how many trials the question must be settled too; 0 where it was not when last looked at."""
-        looks = self._looked(records, n_started)
-        if not looks or self._look(records[: looks[-1]]).decision is None:
-            return 0
-        return looks[-1] + self._unseen
-
-    def _finals_pay(self, records: Sequence[TrialRecord], n_started: int) -> bool:
-        """Whether the finals begin before all proposals are made."""
-        looks = self._looked(records, n_started)
-        return any(self._look(records[:n_trials]).finals_pay for n_trials in looks)
-
-    def _looked(self, records: Sequence[TrialRecord], n_started: int) -> list[int]:
-        """After how many trials it was looked at what is settled."""
-        if not self._settings.stop:
-            return []
-        n_seen = min(len(records), n_started - self._unseen)
-        finals = next((n for n, record in enumerate(records) if record.role is Role.FINALIST), n_seen)
-        looks = range(FIRST_LOOK, n_seen + 1, LOOK_EVERY_FINAL)
-        return [n for n in looks if n > finals or (n - FIRST_LOOK) % LOOK_EVERY == 0]
-
-    def _look(self, records: Sequence[TrialRecord]) -> Look:
-        """What the first trials say; found out once, as long as they are the same."""
-        known = self._looks.get(len(records))
-        if known is None or list(records) != known.records:
-            known = self._looks[len(records)] = Look(list(records), self._settings.worth)
-        return known
+        return self._looks.settled_after(records, n_started)
 
     def n_visible(self, records: Sequence[TrialRecord]) -> int:
         """How many of the first trials have a say in the next one: all but the latest, which others may still run;
@@ -244,7 +125,7 @@ class Agenda:
             records: all that were begun.
         """
         n_ended = max(0, len(records) - self._unseen)
-        return max(n_ended, self._n_confirming(records[:n_ended], len(records)))
+        return max(n_ended, self._looks.n_confirming(records[:n_ended], len(records)))
 
     def n_decisive(self, records: Sequence[TrialRecord]) -> int:
         """How many of the first trials must have ended before the next one can be decided: those that are visible;
@@ -260,10 +141,6 @@ class Agenda:
         if course is None:
             return len(records) if self._probe(records) is None else 0
         return n_visible if self._unopened(course, records) is None else 0
-
-    @property
-    def _unseen(self) -> int:
-        return self._settings.plan().unseen
 
     def spent(self, records: Sequence[TrialRecord], n_running: int = 0) -> float:
         """Seconds that trials take the workers together.
@@ -310,12 +187,8 @@ class Agenda:
 
     @cached_property
     def _doublings(self) -> Doublings:
-        settings = self._settings
-        controls = control_evaluations(settings.space, (settings.budget,), settings.seed, self.allowed)
-        plain, *_ = controls
-        cheapest = compared_references(controls, settings.budget, self.known_cost)
-        references = [control for control in cheapest if control.placement.attended][:N_COMPARED]
-        return Doublings(settings, plain, references)
+        course = self._course_of(self._settings.budget, 0)
+        return Doublings(self._settings, course.plain, course.references())
 
     def n_controls(self, course: Course) -> int:
         """How many trials are controls."""
@@ -374,9 +247,8 @@ class Agenda:
         ladder = settings.ladder_below(top)
         compared = ladder[:: len(ladder) - 1] if settings.on_proof and len(ladder) > 1 else ladder
         controls = control_evaluations(settings.space, compared, settings.seed, self.allowed)
-        plain = settings.space.plain
-        opening = opening_evaluations(plain, controls, ladder[-1], self.known_cost, settings.trials)
-        return Course(ladder, n_probes, tuple(controls), opening, settled)
+        in_order = compared_references(controls, top, self.known_cost)
+        return Course(ladder, n_probes, controls, in_order, settings.trials, settled)
 
     def _unopened(self, course: Course, records: Sequence[TrialRecord]) -> Evaluation | None:
         """The next evaluation before the first proposal, whatever others show; None where all have begun.
@@ -404,13 +276,8 @@ class Agenda:
 
     def _common(self, course: Course, history: History, pending: Sequence[TrialRecord]) -> Evaluation | None:
         """What is left of the runs that tell how loud the noise is."""
-        controls = compared_references(course.controls, course.top, self.known_cost)
-        controls = [control for control in controls if control.placement not in history.failed]
         begun = history.begun | {(record.placement, record.seed) for record in pending}
-        wanted = common_evaluations(
-            self._settings.space.plain, controls, course.top, self._settings.seed, self._settings.trials
-        )
-        return next((one for one in wanted if (one.placement, one.seed) not in begun), None)
+        return next((one for one in course.common(history.failed) if (one.placement, one.seed) not in begun), None)
 
     @property
     def _proposal_seconds(self) -> float:

@@ -97,26 +97,26 @@ class Finals:
         """
         screening = [record for record in records if not self.holds(record)]
         runs = [record for record in (*records, *pending) if self.holds(record)]
-        course = _Course.of(records, runs, plain, ladder[-1])
+        standing = _Standing.of(records, runs, plain, ladder[-1])
 
         def chosen(*, contending: bool) -> Placement | None:
             evidence = self.screened([record for record in screening if record.budget == ladder[-1]])
-            following = next(_candidates(evidence, screening, course, ladder, cost), None)
-            if following is None or not contending or len(course.members) < LEAST_FIELD:
+            following = next(_candidates(evidence, screening, standing, ladder, cost), None)
+            if following is None or not contending or len(standing.members) < LEAST_FIELD:
                 return following
-            return following if _contends(evidence, following, course.members[0], worth) else None
+            return following if _contends(evidence, following, standing.members[0], worth) else None
 
-        lacks_members = len(course.members) < n_places(n_trials) - 1
-        if lacks_members and len(course.seeds) == 1 and (member := chosen(contending=self.early)):
-            return self._evaluation(member, ladder[-1], course.seeds[0])
-        members = course.members if len(course.seeds) <= FURTHER_SEEDS else course.undecided()
-        for seed in course.seeds:
+        lacks_members = len(standing.members) < n_places(n_trials) - 1
+        if lacks_members and len(standing.seeds) == 1 and (member := chosen(contending=self.early)):
+            return self._evaluation(member, ladder[-1], standing.seeds[0])
+        members = standing.members if len(standing.seeds) <= FURTHER_SEEDS else standing.undecided()
+        for seed in standing.seeds:
             for member in members:
-                if (member, seed) not in course.begun:
+                if (member, seed) not in standing.begun:
                     return self._evaluation(member, ladder[-1], seed)
-        have_all_seeds = len(course.seeds) == FURTHER_SEEDS
+        have_all_seeds = len(standing.seeds) == FURTHER_SEEDS
         if lacks_members and self.early and have_all_seeds and (member := chosen(contending=False)):
-            return self._evaluation(member, ladder[-1], course.seeds[0])
+            return self._evaluation(member, ladder[-1], standing.seeds[0])
         following = 1 + max((record.seed for record in (*records, *pending)), default=-1)
         return self._evaluation(plain, ladder[-1], following)
 
@@ -129,7 +129,7 @@ class Finals:
 
 
 @dataclass(frozen=True, eq=False)
-class _Course:
+class _Standing:
     """How far the finals have come.
 
     Args:
@@ -149,7 +149,7 @@ class _Course:
     @classmethod
     def of(
         cls, records: Sequence[TrialRecord], runs: Sequence[TrialRecord], plain: Placement, budget: Budget
-    ) -> _Course:
+    ) -> _Standing:
         """By all finished trials, and by all trials of the finals that were begun."""
         failed = {record.placement for record in records if record.failure is not None}
         finalists = dict.fromkeys(run.placement for run in runs if run.placement.attended)
@@ -188,7 +188,7 @@ class _Course:
 def _candidates(
     evidence: Evidence,
     screening: Sequence[TrialRecord],
-    course: _Course,
+    standing: _Standing,
     ladder: tuple[Budget, ...],
     cost: str,
 ) -> Iterator[Placement]:
@@ -197,8 +197,8 @@ def _candidates(
     placements = [run.placement for run in evidence.selected.runs]
     ious = _expected(evidence, placements, screening, ladder)
     open_ = [row for row, placement in enumerate(placements) if placement.attended]
-    open_ = [row for row in open_ if placements[row] not in course.excluded]
-    by_front = len(course.members) % 3 == 2
+    open_ = [row for row in open_ if placements[row] not in standing.excluded]
+    by_front = len(standing.members) % 3 == 2
     front = front_of(evidence, ious, cost) if by_front else frozenset()
     for row in sorted(open_, key=lambda row: (row not in front, -ious[row], placements[row].id)):
         yield placements[row]

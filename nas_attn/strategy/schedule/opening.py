@@ -2,31 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice, takewhile
 
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import PROBE
 from nas_attn.strategy.evaluation import Evaluation, run_key
-from nas_attn.strategy.schedule.common import common_evaluations, n_common_seeds
 
-_MOST_SEEDS = 3
-_TRIALS_PER_SEED = 40
+N_COMPARED = 2
+"""Controls that run with the common seeds: the cheapest one, and the cheapest of another kind."""
 PROBED = {PROBE: True}
 """Memory of a run that shows whether a budget is long enough."""
+_MOST_COMMON_SEEDS, _TRIALS_PER_COMMON_SEED = 2, 24
+_MOST_DOUBLED_SEEDS, _TRIALS_PER_DOUBLED_SEED = 3, 40
 
 
-def n_doubled_seeds(n_trials: int) -> int:
-    """Seeds with which the compared reference architectures run for twice the steps, too: three, two in a small
-    study, none in a tiny one."""
-    seeds = min(_MOST_SEEDS, n_trials // _TRIALS_PER_SEED, 1 + n_common_seeds(n_trials))
-    return seeds if seeds > 1 else 0
+@dataclass(frozen=True)
+class Course:
+    """What is settled once the top budget is.
+
+    Args:
+        ladder: budgets, the shortest first; the last is the one that is ranked.
+        n_probes: trials that it took to find the top budget, beside those of the opening.
+        controls: the study's controls with its first seed, in order; the first is the plain U-Net at the top.
+        compared: those of the top budget, in the order in which they are compared (``compared_references``).
+        n_trials: of the study.
+        settled: False where the budget was not doubled any more though differences had not settled; None where
+            it was given.
+    """
+
+    ladder: tuple[Budget, ...]
+    n_probes: int
+    controls: tuple[Evaluation, ...]
+    compared: tuple[Evaluation, ...]
+    n_trials: int
+    settled: bool | None = None
+
+    @property
+    def top(self) -> Budget:
+        """The budget of all that is ranked."""
+        return self.ladder[-1]
+
+    @property
+    def plain(self) -> Evaluation:
+        """The plain U-Net's run at the top with the first seed."""
+        return self.controls[0]
+
+    @property
+    def n_controls(self) -> int:
+        """How many trials are references, or found the budget."""
+        return self.n_probes + len(self.controls)
+
+    def references(self, failed: Set[Placement] = frozenset()) -> list[Evaluation]:
+        """The ``N_COMPARED`` reference architectures that run with common seeds.
+
+        Two cheap placements are enough: noise is pooled over all placements. They are not chosen for their scores,
+        so that these runs can also be reported.
+
+        Args:
+            failed: others take the place of these.
+        """
+        attended = (one for one in self.compared if one.placement.attended and one.placement not in failed)
+        return list(islice(attended, N_COMPARED))
+
+    def common(self, failed: Set[Placement] = frozenset()) -> list[Evaluation]:
+        """The plain U-Net and the compared references with further seeds, seed by seed: from then on it is known
+        how loud the noise is.
+
+        Args:
+            failed: as for ``references``.
+        """
+        further = range(1, 1 + n_common_seeds(self.n_trials))
+        compared = [self.plain, *self.references(failed)]
+        return [replace(one, seed=one.seed + number) for number in further for one in compared]
+
+    @cached_property
+    def opening(self) -> tuple[Evaluation, ...]:
+        """All evaluations before the first proposal, in order; some may have been probes.
+
+        First the baseline and two cheap reference architectures with common seeds: they tell the noise of a
+        paired difference. Then the same for twice the steps, which tell whether the budget is long enough. Then
+        all other controls.
+        """
+        common = self.common()
+        with_first_seed = self.references() if common else []
+        at_top = [self.plain, *with_first_seed, *common]
+        last = self.plain.seed + n_doubled_seeds(self.n_trials)
+        doubled = [replace(one, budget=self._double, memory=PROBED) for one in at_top if one.seed < last]
+        named = {run_key(control): control for control in self.controls}
+        ordered = [named.get(run_key(one), one) for one in (*at_top, *doubled)]
+        return tuple({run_key(one): one for one in (*ordered, *self.controls)}.values())
+
+    @property
+    def n_doubled(self) -> int:
+        """How many trials more tell whether the budget is long enough."""
+        known = {(control.placement, control.seed) for control in self.controls if control.budget == self._double}
+        doubled = [one for one in self.opening if one.budget == self._double]
+        return sum((one.placement, one.seed) not in known for one in doubled)
+
+    @property
+    def for_noise(self) -> tuple[Evaluation, ...]:
+        """The first ones, after which the noise of a paired difference is known."""
+        return tuple(takewhile(lambda one: one.budget != self._double, self.opening))
+
+    @property
+    def for_budget(self) -> tuple[Evaluation, ...]:
+        """Those after which it is known whether the budget is long enough."""
+        longer = [number for number, one in enumerate(self.opening) if one.budget == self._double]
+        return self.opening[: 1 + max(longer, default=-1)]
+
+    @property
+    def _double(self) -> Budget:
+        return self.top.doubled
 
 
 def compared_references(
     controls: Sequence[Evaluation], top: Budget, cost: Callable[[Placement], float]
-) -> list[Evaluation]:
+) -> tuple[Evaluation, ...]:
     """The reference architectures of the ranked budget, in the order in which they are compared: the cheapest of
     each kind of attention, then the others, the cheapest first.
 
@@ -40,45 +135,20 @@ def compared_references(
     found = [control for control in controls if control.budget == top]
     found.sort(key=lambda control: (cost(control.placement), control.placement.id))
     first = {_kinds(control.placement): control.placement for control in reversed(found)}
-    return sorted(found, key=lambda control: first[_kinds(control.placement)] != control.placement)
+    return tuple(sorted(found, key=lambda control: first[_kinds(control.placement)] != control.placement))
 
 
-def opening_evaluations(
-    plain: Placement,
-    controls: Sequence[Evaluation],
-    top: Budget,
-    cost: Callable[[Placement], float],
-    n_trials: int,
-) -> tuple[Evaluation, ...]:
-    """All evaluations before the first proposal.
+def n_common_seeds(n_trials: int) -> int:
+    """Seeds beside the first: two, one in a small study, none in a tiny one."""
+    return min(_MOST_COMMON_SEEDS, n_trials // _TRIALS_PER_COMMON_SEED)
 
-    First the baseline and two cheap reference architectures with common seeds: they tell the noise of a
-    paired difference. Then the same for twice the steps, which tell whether the budget is long enough. Then all
-    other controls.
 
-    Args:
-        plain: the plain U-Net.
-        controls: of the study, the plain U-Net's run at the ranked budget first.
-        top: the budget that is ranked.
-        cost: of a placement.
-        n_trials: of the study.
-    """
-    first = controls[0]
-    cheapest = compared_references(controls, top, cost)
-    common = common_evaluations(plain, cheapest, top, first.seed, n_trials)
-    names = dict.fromkeys(one.placement for one in common if one.placement.attended)
-    with_first_seed = [control for control in cheapest if control.placement in names]
-    at_top = [first, *with_first_seed, *common]
-    last = first.seed + n_doubled_seeds(n_trials)
-    doubled = [_doubled(one) for one in at_top if one.seed < last]
-    named = {run_key(control): control for control in controls}
-    ordered = [named.get(run_key(one), one) for one in (*at_top, *doubled)]
-    return tuple({run_key(one): one for one in (*ordered, *controls)}.values())
+def n_doubled_seeds(n_trials: int) -> int:
+    """Seeds with which the compared reference architectures run for twice the steps, too: three, two in a small
+    study, none in a tiny one."""
+    seeds = min(_MOST_DOUBLED_SEEDS, n_trials // _TRIALS_PER_DOUBLED_SEED, 1 + n_common_seeds(n_trials))
+    return seeds if seeds > 1 else 0
 
 
 def _kinds(placement: Placement) -> frozenset[str]:
     return frozenset(spec.kind for _, spec in placement.attended)
-
-
-def _doubled(one: Evaluation) -> Evaluation:
-    return replace(one, budget=one.budget.doubled, memory=PROBED)

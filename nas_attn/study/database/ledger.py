@@ -23,8 +23,8 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.plan import Plan
 from nas_attn.strategy.schedule.reference_architectures import reference_choices
+from nas_attn.strategy.settings import Plan
 from nas_attn.study.database.asked import AskedTrials
 from nas_attn.study.database.claims import Claims, ClaimTable, NoClaims, right_of_birth
 from nas_attn.study.database.patience import patiently

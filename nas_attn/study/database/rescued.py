@@ -12,7 +12,7 @@ from typing import Any
 
 from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.record import TrialRecord
-from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.settings import Plan
 from nas_attn.whole_file import whole_file
 
 _FORMAT = 1

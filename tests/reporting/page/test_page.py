@@ -19,7 +19,7 @@ from nas_attn.analysis.verification import Comparison, Verification
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import Cost, State, TrialRecord
 from nas_attn.reporting.page import AddedCost, Panel, Panels, Picture, StudyFacts, report_page
-from nas_attn.wording.detection import sight_sentence
+from nas_attn.wording.budgets import sight_sentence
 
 Facts = Callable[..., StudyFacts]
 VOID = {"meta", "img", "br", "link", "input"}

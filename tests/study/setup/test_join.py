@@ -22,7 +22,7 @@ from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome, State, TrialRecord
-from nas_attn.strategy.plan import Plan
+from nas_attn.strategy.settings import Plan
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.run import run_joined, run_study
 from nas_attn.study.setup import join

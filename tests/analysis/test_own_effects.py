@@ -11,8 +11,7 @@ from scipy.special import betaln
 
 from nas_attn.analysis.effect_estimates import added
 from nas_attn.analysis.effect_model import USUAL, Runs, choices_of
-from nas_attn.analysis.local_scales import FALL, RISE, SCALES, SLIGHT, TURN, UNEVEN, local_scales
-from nas_attn.analysis.own_effects import OwnEffects
+from nas_attn.analysis.own_effects import FALL, RISE, SCALES, SLIGHT, TURN, UNEVEN, OwnEffects, local_scales
 from nas_attn.analysis.posterior import Posterior
 
 EXPECTED = 0.5

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from nas_attn.analysis import Ranking, Versus, rank
-from nas_attn.analysis.claimed import claimed_row, verification_of
-from nas_attn.analysis.verification import Verification, verification
-from nas_attn.wording.confirmation import confirmation_sentences, looks_sentences, module_sentences, verify_command
-from nas_attn.wording.verifications import verification_sentences
+from nas_attn.analysis.result import claimed_row
+from nas_attn.analysis.verification import Verification, verification, verification_of
+from nas_attn.wording.verifications import (
+    confirmation_sentences,
+    looks_sentences,
+    module_sentences,
+    verification_sentences,
+    verify_command,
+)
 
 Make = Callable[..., Any]
 

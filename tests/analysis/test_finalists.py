@@ -1,11 +1,30 @@
-"""What a seed does to all finalists alike is seen in the differences to the plain U-Net."""
+"""Finalists are reported by fresh runs; what a seed does to all of them is seen beside the plain U-Net."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nas_attn.analysis.shared_luck import USUAL_RATIO, shared_ratio
+from nas_attn.analysis.finalists import USUAL_RATIO, reported_scores, shared_ratio
+
+
+@pytest.mark.parametrize(
+    ("scores", "final", "plain", "seeds"),
+    [
+        ({0: 0.9, 1: 0.5, 2: 0.6}, {1, 2}, None, {1, 2}),
+        ({0: 0.9, 1: 0.5, 2: 0.6}, {1, 2}, {0: 0.1, 1: 0.1, 2: 0.1}, {1, 2}),
+        ({0: 0.9, 1: 0.5, 2: 0.6}, {1, 2}, {0: 0.1, 1: 0.1}, {0, 1, 2}),
+        ({0: 0.9, 1: 0.5}, {1}, None, {0, 1}),
+        ({0: 0.9}, set(), None, {0}),
+        ({0: 0.9, 1: 0.5, 2: 0.6}, set(), None, {0, 1, 2}),
+        ({0: 0.9, 1: 0.5, 2: 0.6, 3: 0.7}, {1, 2, 7}, None, {1, 2}),
+    ],
+    ids=["finals", "paired", "plain lacks one", "one of the finals", "tried", "never a finalist", "one collapsed"],
+)
+def test_a_finalist_is_reported_by_its_runs_in_the_finals(
+    scores: dict[int, float], final: set[int], plain: dict[int, float] | None, seeds: set[int]
+) -> None:
+    assert reported_scores(scores, final, plain) == {seed: scores[seed] for seed in seeds}
 
 
 def ratio_of(number: int, true: float, n_seeds: int = 5, n_rows: int = 9) -> float:

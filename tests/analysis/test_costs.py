@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from nas_attn.analysis import rank
-from nas_attn.analysis.cost_ratios import cost_ratio, disagreements
-from nas_attn.analysis.timed import timed_by
+from nas_attn.analysis.costs import cost_ratio, disagreements, timed_by
 from nas_attn.latencies import Latency, LatencyTable
 
 Make = Callable[..., Any]

@@ -14,7 +14,7 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy import Proposal, Question, Step, lowest_rung, next_step, twins
-from nas_attn.strategy.rung_validation import LEAST_TWINS, MOST_TWINS, _is_useless
+from nas_attn.strategy.rungs import LEAST_TWINS, MOST_TWINS, _is_useless
 
 SHORT, MIDDLE, LONG = Budget(100, 32, 8), Budget(300, 32, 8), Budget(900, 32, 8)
 LADDER = (SHORT, MIDDLE, LONG)

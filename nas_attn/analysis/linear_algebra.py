@@ -7,8 +7,10 @@ from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 import numpy as np  # noqa: F401  # loads its BLAS, which is then found
-import scipy.linalg  # noqa: F401  # likewise: it has its own
+import scipy.linalg  # has a BLAS of its own
 from threadpoolctl import ThreadpoolController
+
+from nas_attn.analysis.images import Array
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +30,20 @@ def on_one_core(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return alone
+
+
+def cholesky(covariance: Array) -> Array:
+    """The lower factor."""
+    factor: Array = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+    return factor
+
+
+def solve(triangle: Array, right: Array, *, transposed: bool = False) -> Array:
+    """The solution of a lower triangular system, or of that with its transpose."""
+    solution: Array = scipy.linalg.solve_triangular(
+        triangle, right, lower=True, trans=1 if transposed else 0, check_finite=False
+    )
+    return solution
 
 
 @lru_cache(maxsize=1)

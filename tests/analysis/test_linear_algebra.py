@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nas_attn.analysis.one_core import on_one_core
+from nas_attn.analysis.linear_algebra import on_one_core
 
 _BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 _TIMES = """

@@ -1,4 +1,4 @@
-"""Student's t against its closed forms for few degrees of freedom, and against its density, added up."""
+"""Student's t against closed forms and its density, added up; Dunnett's against his tables and draws."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_attn.analysis.student import two_sided_quantile, two_sided_tail
+from nas_attn.analysis.quantiles import simultaneous_quantile, two_sided_quantile, two_sided_tail
 
 
 def central(t: float, df: float) -> float:
@@ -50,3 +50,26 @@ def test_quantiles_and_tails_are_each_others_inverse_far_out() -> None:
 
 def test_an_infinite_t_leaves_no_tail() -> None:
     assert two_sided_tail(1e200, 3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("number", "freedom", "quantile"),
+    [(2, 5, 3.03), (2, 20, 2.38), (5, 20, 2.73), (9, 20, 2.95), (9, 60, 2.77), (9, 1e6, 2.69)],
+)
+def test_quantiles_are_those_of_dunnetts_tables(number: int, freedom: float, quantile: float) -> None:
+    """Dunnett 1964, Biometrics 20:482, table II, two-sided, 95 %."""
+    assert simultaneous_quantile(0.95, freedom, number, 0.5) == pytest.approx(quantile, abs=0.006)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.7])
+def test_so_many_draws_lie_within(correlation: float) -> None:
+    draw, number, freedom = np.random.default_rng(0), 6, 7
+    shared, own = draw.normal(size=(200_000, 1)), draw.normal(size=(200_000, number))
+    scale = np.sqrt(draw.chisquare(freedom, (200_000, 1)) / freedom)
+    t = (correlation**0.5 * shared + (1 - correlation) ** 0.5 * own) / scale
+    quantile = simultaneous_quantile(0.9, freedom, number, correlation)
+    assert float((np.abs(t).max(1) < quantile).mean()) == pytest.approx(0.9, abs=0.004)
+
+
+def test_of_one_comparison_it_is_students() -> None:
+    assert simultaneous_quantile(0.95, 8, 1, 0.5) == two_sided_quantile(0.95, 8)

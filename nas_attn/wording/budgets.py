@@ -1,0 +1,118 @@
+"""What a budget is good for: whether it is long enough, whether shorter ones predict it, and what it can tell."""
+
+from __future__ import annotations
+
+from nas_attn.analysis.convergence import Convergence
+from nas_attn.analysis.detection import Sight, rounded_up
+from nas_attn.analysis.doubling import LONG_ENOUGH, TOO_SHORT, Doubling
+from nas_attn.analysis.fidelity import RungFidelity
+from nas_attn.wording.numbers import bounds, counted, duration, points, size
+
+
+def convergence_sentence(curve: Convergence) -> str:
+    """The baseline's metric at growing budgets, and whether the search's budget is long enough."""
+    if not curve.points:
+        return "The baseline's curve is not known."
+    known = ", ".join(f"{100 * iou:.1f} after {steps} steps" for steps, iou in curve.points)
+    line = f"Baseline, {curve.word} x100: {known}"
+    if curve.gain is None:
+        return f"{line}."
+    line += f"; twice the search's {curve.steps} steps bring {100 * curve.gain:+.1f}"
+    if curve.doubling is not None and not curve.is_unfinished:
+        return f"{line}. {doubling_sentence(curve)}"
+    if curve.converged is None:
+        return f"{line}; what they change in the differences between placements is not known."
+    return f"{line}: it has NOT converged, so {_unfinished(curve)}"
+
+
+def doubling_sentence(curve: Convergence) -> str:
+    """What doubling the budget changes in what reference architectures gain, and what follows."""
+    doubling, converged = curve.doubling, curve.converged
+    if doubling is None:
+        return ""
+    said = f"Doubling the {curve.steps} steps {changed(doubling, curve)}"
+    if converged:
+        return f"{said}: long enough to tell {size(curve.worth)} apart."
+    if converged is None:
+        return f"{said}: whether that is long enough to tell {size(curve.worth)} apart is not known."
+    return f"{said}: too short to tell {size(curve.worth)} apart, so {_unfinished(curve)}"
+
+
+def changed(doubling: Doubling, curve: Convergence) -> str:
+    """``changes what se everywhere gains by +0.1 IoU points (80 % interval -0.3 to 0.5)``."""
+    names = " and ".join(change.name for change in doubling.changes)
+    verb = "gains" if len(doubling.changes) == 1 else "gain on average"
+    confidence = TOO_SHORT if curve.converged is False else LONG_ENOUGH
+    interval, seeds = doubling.interval(confidence), counted(doubling.n_seeds, "seed")
+    sure = "" if interval is None else f"{100 * confidence:.0f} % "
+    known = f"{sure}interval {bounds(interval)}, {seeds}"
+    each = ""
+    if len(doubling.changes) > 1 and doubling.largest > curve.worth:
+        each = f", each by {', '.join(points(change.value) for change in doubling.changes)}"
+    return f"changes what {names} {verb} by {points(doubling.value)} {curve.word} points ({known}){each}"
+
+
+def fidelity_sentences(fidelity: RungFidelity) -> tuple[str, ...]:
+    """The correlation, and a caution where short runs are not shown to predict long ones."""
+    return tuple(filter(None, (correlation_sentence(fidelity), _caution(fidelity))))
+
+
+def correlation_sentence(fidelity: RungFidelity) -> str:
+    """The correlation with its interval, and what perfect short runs would show."""
+    interval, attainable = fidelity.interval, fidelity.attainable
+    known = "" if interval is None else f" ({interval.low:+.2f} to {interval.high:+.2f})"
+    most = (
+        ""
+        if attainable is None
+        else f" A perfect prediction would show {attainable:+.2f}: the longer runs are noisy, too."
+    )
+    rungs = f"From {fidelity.lower.brief} to {fidelity.upper.brief}"
+    return (
+        f"{rungs}: rank correlation {fidelity.correlation:+.2f}{known} "
+        f"over {fidelity.n_placements} placements run at both.{most}"
+    )
+
+
+def sight_sentence(
+    sight: Sight, word: str, *, worth: float | None = None, each: float | None = None, workers: int = 1
+) -> str:
+    """The gain that so many trials tell from none, and how many a smaller one would take.
+
+    Args:
+        sight: of the search.
+        word: what the scores are called.
+        worth: smallest gain that matters, in units of the score; half of what the search tells where left out.
+        each: seconds that a trial takes; None leaves out how long they take.
+        workers: trials at once.
+    """
+    shown = rounded_up(sight.gain)
+    said = f"{sight.n_trials} trials of this length can tell a gain of {size(shown)} {word} points from none"
+    smaller = rounded_up(shown / 2) if worth is None else worth
+    needed = sight.trials_for(smaller)
+    if smaller >= shown or needed is None or needed <= sight.n_trials:
+        return f"{said}, in four of five searches."
+    by = " of one worker" if workers == 1 else ""
+    time = "" if each is None else f", {duration(needed * each / workers)}{by}"
+    return f"{said}, in four of five searches; {size(smaller)} would take about {needed} trials{time}."
+
+
+def _unfinished(curve: Convergence) -> str:
+    return (
+        "this ranking says who learns fast, not who ends best. "
+        f"Search again with --steps {2 * curve.steps} or more."
+    )
+
+
+def _caution(fidelity: RungFidelity) -> str:
+    if fidelity.predicts:
+        return ""
+    short, long = fidelity.lower.brief, fidelity.upper.steps
+    if fidelity.predicts is None:
+        return (
+            f"{fidelity.n_placements} placements run at both are too few to tell whether {short} predict {long}: "
+            "what was dropped for its short run may have been good."
+        )
+    return (
+        f"Runs of {short} did not predict runs of {long}: what was dropped for its short run may have been good; "
+        "a longer first rung may say more."
+    )

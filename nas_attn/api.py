@@ -21,7 +21,7 @@ from nas_attn.budget import PLAIN
 from nas_attn.config.described import with_settings
 from nas_attn.config.settings import FIELDS
 from nas_attn.data.from_memory import folder_of_data
-from nas_attn.data.named import plain_name, read_data
+from nas_attn.data.readers import plain_name, read_data
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.export.formats import known_formats, targets
 from nas_attn.export.insertion import insert_architecture, remove_attention

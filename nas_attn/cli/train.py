@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, show."""
     from nas_attn.architecture import read_architecture
-    from nas_attn.data.named import plain_name, read_data
+    from nas_attn.data.readers import plain_name, read_data
     from nas_attn.models.catalogue import catalogue
     from nas_attn.training.full import train
     from nas_attn.training.full.loggers import check_logger, logged

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.data.on_demand import in_turn
-from nas_attn.data.summary import summarise
-from nas_attn.data.value_counts import value_counts
+from nas_attn.data.summary import summarise, value_counts
 
 IGNORED = 255
 """The mask value of pixels that neither train nor score."""

@@ -10,27 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_attn.data.channels import find_channels
-from nas_attn.data.class_pairing import pairs_of
+from nas_attn.data.agreement import find_channels, palette_problems
 from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble
 from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
 from nas_attn.data.examine import Examined, examine
 from nas_attn.data.layout import FLAT
-from nas_attn.data.least_side import LeastSide
 from nas_attn.data.listing import SPLITS, Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
 from nas_attn.data.on_demand import OnDemand, in_turn
-from nas_attn.data.overlap_meaning import Overlapping
-from nas_attn.data.pairing import ImagePair
-from nas_attn.data.palettes import palette_problems
+from nas_attn.data.overlapping import Overlapping
+from nas_attn.data.pairing import ImagePair, pairs_of
 from nas_attn.data.problem import Problem, Sort, folded
-from nas_attn.data.quiet import quiet_decoders
 from nas_attn.data.report import FolderReport, report_splits
-from nas_attn.data.rereading import Rereader
-from nas_attn.data.shrink import shrunk_size
-from nas_attn.data.splitting import group_of, split_pairs
-from nas_attn.data.twins import few_notes, reunite
+from nas_attn.data.rereading import Rereader, quiet_decoders
+from nas_attn.data.shrink import LeastSide, shrunk_size
+from nas_attn.data.splitting import few_notes, group_of, reunite, split_pairs
 from nas_attn.errors import DataError
 from nas_attn.names import name_problem
 

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nas_attn.data.globs import matches
 from nas_attn.data.layout import FLAT, Layout, has_wildcard
 from nas_attn.data.problem import Problem, Sort, first_few, printable
-from nas_attn.data.reach import is_file, is_folder, names_in, why_closed
+from nas_attn.data.reach import is_file, is_folder, matches, names_in, why_closed
 from nas_attn.errors import did_you_mean
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".npz")

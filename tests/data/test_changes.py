@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nas_attn.data import read_folder
-from nas_attn.data.changes import changes
+from nas_attn.data.summary import changes
 
 
 def test_changed_added_and_lost_images_are_named(make_folder, save) -> None:

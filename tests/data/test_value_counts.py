@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from nas_attn.data.value_counts import byte_counts, value_counts
+from nas_attn.data.summary import byte_counts, value_counts
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])

@@ -15,8 +15,8 @@ from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
 from nas_attn.data import Dataset, LabelledImages, absent_classes, folds_of, may_be_folder
 from nas_attn.data.folds import joined
-from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
+from nas_attn.data.shrink import LeastSide
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.losses import loss_problem, usual_loss
 from nas_attn.metric import METRICS

@@ -12,8 +12,8 @@ from PIL import Image
 from nas_attn.commands import command
 from nas_attn.data.declaration import YAML_NAME
 from nas_attn.data.listing import ENDINGS, in_words
-from nas_attn.data.named import plain_name
 from nas_attn.data.problem import printable
+from nas_attn.data.readers import plain_name
 from nas_attn.errors import UsageError, did_you_mean
 
 SOFTWARE = command("predict")

@@ -1,4 +1,4 @@
-"""How many channels the images of a data set have, where they do not all agree."""
+"""Whether the files of a data set agree: its images in their channels, its masks in their palettes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from nas_attn.data.problem import printable
 from nas_attn.document import Problems
 from nas_attn.errors import did_you_mean
 from nas_attn.label_sets import MOST_OVERLAPPING
-from nas_attn.names import name_problem
+from nas_attn.printable import name_problem
 
 if TYPE_CHECKING:
     from nas_attn.data.declaration import Declaration

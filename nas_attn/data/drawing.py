@@ -1,4 +1,4 @@
-"""What synthetic images are drawn of: bodies, smooth fields, soft edges, and blur."""
+"""Data sets that the program draws: bodies and their outlines, smooth fields, soft edges, blur."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import torch
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.listing import SPLITS
 
+MIN_IMAGE_SIZE = 16
 _RIM_WIDTH = 0.055
 
-MIN_IMAGE_SIZE = 16
 Drawn = TypeVar("Drawn")
 Bytes = npt.NDArray[np.uint8]
 Draw = Callable[[np.random.Generator], tuple[Bytes, Bytes]]
-
 Field = npt.NDArray[np.float64]
 Outline = Callable[[Field, Field], Field]
 """From coordinates in which the shape has a radius of about 1, (H, W) each, to how deep inside a pixel lies.
@@ -70,7 +69,7 @@ def bodies_of(size: int, random: np.random.Generator) -> list[Body]:
     wanted = int(random.integers(3, 6))
     for row, column, share in random.uniform(0, 1, (60, 3)):
         centre, radius = ((0.04 + 0.92 * row) * size, (0.04 + 0.92 * column) * size), (0.17 + 0.06 * share) * size
-        if is_free(centre, 1.2 * radius, bodies, 1.2):
+        if is_free(centre, 1.2 * radius, bodies):
             outline = OUTLINES[int(random.integers(len(OUTLINES)))]
             bodies.append(Body(outline, centre, radius, random.uniform(0, 2 * np.pi)))
         if len(bodies) == wanted:
@@ -78,9 +77,10 @@ def bodies_of(size: int, random: np.random.Generator) -> list[Body]:
     return bodies
 
 
-def is_free(centre: tuple[float, float], radius: float, bodies: list[Body], room: float) -> bool:
+def is_free(centre: tuple[float, float], radius: float, bodies: list[Body]) -> bool:
+    """Whether something round there touches none of the bodies, which keep a fifth of their radius free."""
     return all(
-        np.hypot(centre[0] - body.centre[0], centre[1] - body.centre[1]) > radius + room * body.radius
+        np.hypot(centre[0] - body.centre[0], centre[1] - body.centre[1]) > radius + 1.2 * body.radius
         for body in bodies
     )
 

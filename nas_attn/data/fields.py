@@ -14,7 +14,7 @@ from nas_attn.data.mask_reading import Colour
 from nas_attn.data.problem import printable
 from nas_attn.data.reach import glob_problem
 from nas_attn.document import Read
-from nas_attn.names import name_problem
+from nas_attn.printable import name_problem
 
 Names = tuple[str, ...]
 

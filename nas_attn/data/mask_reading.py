@@ -1,4 +1,4 @@
-"""How the values of a mask file become class values, as ``dataset.yaml`` says."""
+"""How the values and the colours of a mask file become class values, as ``dataset.yaml`` says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class a value in a mask file stands for."""
+"""Which class a value in a mask file stands for, and which classes the masks hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be reached on a disk: asked without an error where a folder on the way is closed to this user."""
+"""What can be reached on a disk, and what globs name there: no error where a folder on the way is closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to get data that are neither a folder of images and masks nor built in, by the word that asks for them."""
+"""Data by the word that names them: a folder, a task that is built in, or what a package's reader gives."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ Reader = Callable[[str], Dataset]
 """Takes what stands behind ``NAME=``, empty where nothing does; equal words give equal data in every process."""
 
 READERS: Registry[Reader] = Registry("nas_attn.data", "data reader", "nas_attn.readers")
-
-_MOST_LETTERS = 80
 
 BUILT_IN: Mapping[str, Callable[..., Dataset]] = {
     "synthetic": synthetic,
@@ -94,14 +92,3 @@ class Asked:
 def reader(name: str) -> Callable[[Reader], Reader]:
     """A decorator that registers a reader, for ``--data NAME`` and ``--data NAME=PLACE``."""
     return READERS.register(name)
-
-
-def plain_name(name: str, also: str = "") -> str:
-    """A name in which nothing means something to a file system, and which is not too long for one.
-
-    Args:
-        name: any.
-        also: characters that may stay besides letters, digits, ``-`` and ``_``.
-    """
-    kept = f"-_{also}"
-    return "".join(letter if letter.isalnum() or letter in kept else "_" for letter in name)[:_MOST_LETTERS]

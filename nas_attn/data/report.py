@@ -1,4 +1,4 @@
-"""What was found in a folder, as a value."""
+"""What was found in a folder, and a data set in numbers, as values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smaller copies of large images and masks; small ones are left alone."""
+"""Sizes of images: smaller copies of large ones and of their masks, and which are too small for a network."""
 
 from __future__ import annotations
 

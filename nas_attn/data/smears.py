@@ -27,9 +27,8 @@ from nas_attn.data.drawing import (
 )
 from nas_attn.errors import DataError
 
-_SHARES = ("clutter", "lookalikes", "shells", "marked")
-
 CLASSES = ("background", "yellow", "blue")
+_SHARES = ("clutter", "lookalikes", "shells", "marked")
 _TINTS = np.array([[1.3, 1.1, 0.5], [0.5, 1.0, 1.6]]).reshape(2, 3, 1, 1)
 
 
@@ -67,23 +66,27 @@ def smears(
         clutter: share of the image under patches of texture, 0 to 1; fibres and specks grow with it.
         lookalikes: probability that a body is one that does not count, 0 to 1.
         shade: largest relative change of brightness across the image.
-        cast: standard deviation of the light's colour between images, relative to each channel.
+        cast: standard deviation of the light's colour between images, relative to each channel; what is yellow
+            can then only be told from the whole image.
         contrast: difference in brightness between a body and what is behind it, as a share of the full range.
         texture: amplitude of stripes, as a share of the full range of brightness.
         hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
         shells: share of the look-alikes that have a rim but are not filled, 0 to 1.
-        marked: share of the look-alikes that only the marker at the image's border gives away, 0 to 1.
+        marked: share of the look-alikes that only the marker at the image's border gives away, 0 to 1; no marker
+            where 0.
     Raises:
         DataError: a value is out of its range; all such are named together.
     """
     counts = (n_train, n_val, n_test)
-    difficulty = Difficulty(noise, blur, clutter, lookalikes, shade, cast, contrast, texture, hand, shells, marked)
+    difficulty = _Difficulty(
+        noise, blur, clutter, lookalikes, shade, cast, contrast, texture, hand, shells, marked
+    )
     if found := _problems(image_size, seed, counts, difficulty):
         raise DataError([f"smears: {problem}" for problem in found])
-    return drawn_dataset("smears", CLASSES, partial(draw, image_size, difficulty), seed, counts)
+    return drawn_dataset("smears", CLASSES, partial(_draw, image_size, difficulty), seed, counts)
 
 
-def _problems(image_size: int, seed: int, counts: tuple[int, ...], difficulty: Difficulty) -> list[str]:
+def _problems(image_size: int, seed: int, counts: tuple[int, ...], difficulty: _Difficulty) -> list[str]:
     found = number_problems({"image_size": (image_size, MIN_IMAGE_SIZE), "seed": (seed, 0)}, counts)
     for field in fields(difficulty):
         value, most = getattr(difficulty, field.name), 1 if field.name in _SHARES else math.inf
@@ -93,23 +96,8 @@ def _problems(image_size: int, seed: int, counts: tuple[int, ...], difficulty: D
 
 
 @dataclass(frozen=True)
-class Difficulty:
-    """How hard a scene is to segment.
-
-    Args:
-        noise: standard deviation of the grain, as a share of the full range of brightness.
-        blur: largest standard deviation of the point spread, in pixels.
-        clutter: share of the image under patches of texture; fibres and specks grow with it.
-        lookalikes: probability that a body is one that does not count.
-        shade: largest relative change of brightness across the image.
-        cast: standard deviation of the light's colour between images, relative to each channel; what is yellow
-            can then only be told from the whole image.
-        contrast: difference in brightness between a body and what is behind it, as a share of the range.
-        texture: amplitude of the stripes, as a share of the full range.
-        hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
-        shells: share of the look-alikes that have a rim but are not filled.
-        marked: share of the look-alikes that only the marker of the image gives away; no marker where 0.
-    """
+class _Difficulty:
+    """How hard an image is to segment, as ``smears`` takes it."""
 
     noise: float
     blur: float
@@ -124,8 +112,8 @@ class Difficulty:
     marked: float
 
 
-def draw(
-    size: int, difficulty: Difficulty, random: np.random.Generator
+def _draw(
+    size: int, difficulty: _Difficulty, random: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """An image (3, size, size) and its mask (size, size), both uint8.
 
@@ -157,7 +145,7 @@ def _backdrop(size: int, random: np.random.Generator) -> Field:
     return 0.4 + tint + 0.04 * smooth(size, 1, random, cells=3) + 0.02 * smooth(size, 3, random, cells=2)
 
 
-def _add_clutter(canvas: Field, difficulty: Difficulty, random: np.random.Generator) -> None:
+def _add_clutter(canvas: Field, difficulty: _Difficulty, random: np.random.Generator) -> None:
     """Lay patches without an edge and fibres as dark as rims over the backdrop."""
     size = canvas.shape[-1]
     field = smooth(size, 1, random, cells=5)[0]
@@ -176,7 +164,7 @@ def _add(
     mask: npt.NDArray[np.uint8],
     body: Body,
     polarity: int,
-    difficulty: Difficulty,
+    difficulty: _Difficulty,
     random: np.random.Generator,
 ) -> None:
     """Draw a body over the canvas, some with a bright core, and label it where it counts."""
@@ -200,12 +188,12 @@ def _add(
         canvas += inside(body.core(random).depth(size)) * difficulty.contrast * random.uniform(0.9, 1.3)
 
 
-def _add_specks(canvas: Field, bodies: list[Body], difficulty: Difficulty, random: np.random.Generator) -> None:
+def _add_specks(canvas: Field, bodies: list[Body], difficulty: _Difficulty, random: np.random.Generator) -> None:
     """Strew specks as bright as cores outside the bodies."""
     size = canvas.shape[-1]
     for _ in range(random.poisson(10 * difficulty.clutter)):
         centre, radius = (random.uniform(0, size), random.uniform(0, size)), random.uniform(0.05, 0.09) * size
-        if is_free(centre, radius, bodies, 1.2):
+        if is_free(centre, radius, bodies):
             speck = inside(Body(disc, centre, radius, 0.0).depth(size))
             canvas += speck * difficulty.contrast * random.uniform(0.9, 1.3)
 
@@ -222,7 +210,7 @@ def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, rando
     mask[bar] = 0
 
 
-def _photograph(canvas: Field, difficulty: Difficulty, random: np.random.Generator) -> npt.NDArray[np.uint8]:
+def _photograph(canvas: Field, difficulty: _Difficulty, random: np.random.Generator) -> npt.NDArray[np.uint8]:
     """The canvas under slanting light, out of focus, with grain, as 8-bit values."""
     size = canvas.shape[-1]
     y, _ = local_coordinates(size, (size / 2, size / 2), size / 2, random.uniform(0, 2 * np.pi))

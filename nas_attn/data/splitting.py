@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nas_attn.data.declaration import Declaration
-from nas_attn.data.examine import Examined
 from nas_attn.data.layout import FLAT, has_wildcard
 from nas_attn.data.listing import SPLITS, in_words
 from nas_attn.data.pairing import ImagePair
@@ -23,8 +22,6 @@ _RULE = (
     "by a hash of the file name, so that new files move no old ones; "
     "say as group or splits in dataset.yaml where images belong together (one patient, one slide)"
 )
-
-_FEW = 5
 
 
 def split_pairs(
@@ -57,6 +54,13 @@ def split_pairs(
     placed.sort(key=place_of)
     found += _parted(placed, declaration)
     return placed, found, notes
+
+
+def drawn_images(pairs: Sequence[ImagePair], folders: Collection[str], declaration: Declaration) -> set[Path]:
+    """The images that neither a folder nor a declaration has put into a split, of no clip and no group."""
+    if declaration.splits is not None or declaration.layout.group or set(SPLITS) <= set(folders):
+        return set()
+    return {pair.image for pair in pairs if pair.split in (FLAT, "train") and not pair.clip}
 
 
 def share_of(name: str) -> float:
@@ -202,56 +206,3 @@ def _declared(
     lost = len(stems - homes.keys())
     notes = [f"left out: {lost} images that no split of {declaration.source} names"] if lost else []
     return [replace(pair, split=homes[pair.name][0]) for pair in pairs if pair.name in homes], notes
-
-
-def reunite(
-    examined: Sequence[Examined], drawn: Collection[Path]
-) -> tuple[list[Examined], list[Problem], list[str]]:
-    """The images, those with the same pixels in one split; which were put into several by hand; and notes.
-
-    Only images that a hash of their names has put into a split are moved: to where an equal one was put by hand,
-    or to where the first of them is. Images of a single colour, such as tiles without data, say nothing and stay.
-
-    Args:
-        examined: in their order.
-        drawn: the images that a hash has put into their splits.
-    """
-    alike: dict[bytes, list[Examined]] = defaultdict(list)
-    for each in examined:
-        alike[each.digest].append(each)
-    apart = [group for group in alike.values() if len({each.pair.split for each in group}) > 1]
-    found: list[Problem] = []
-    moved: dict[int, str] = {}
-    for group in (group for group in apart if not group[0].is_constant):
-        given = [each for each in group if each.pair.image not in drawn]
-        if len({each.pair.split for each in given}) > 1:
-            found.append(_twins(group))
-            continue
-        home = (given or group)[0].pair.split
-        moved |= {id(each): home for each in group if each.pair.split != home}
-    placed = [
-        replace(each, pair=replace(each.pair, split=moved[id(each)])) if id(each) in moved else each
-        for each in examined
-    ]
-    blank = sum(len(group) for group in apart if group[0].is_constant)
-    notes = [f"{len(moved)} images moved to the split of another with the same pixels"] if moved else []
-    notes += [f"{blank} images of one colour, in several splits, have the same pixels"] if blank else []
-    return sorted(placed, key=lambda each: place_of(each.pair)), found, notes
-
-
-def few_notes(examined: Sequence[Examined]) -> list[str]:
-    """Splits that are too small to compare anything on."""
-    counts = {split: sum(each.pair.split == split for each in examined) for split in ("val", "test")}
-    return [
-        f"{split} has only {count} image{'' if count == 1 else 's'}: what is measured there hangs on each of them"
-        for split, count in counts.items()
-        if 0 < count < _FEW
-    ]
-
-
-def _twins(group: Sequence[Examined]) -> Problem:
-    return Problem(
-        Sort.DUPLICATE,
-        f"{' and '.join(f'{printable(each.pair.image)} ({each.pair.split})' for each in group[:4])}: "
-        "the same pixels in different splits; keep one of them",
-    )

@@ -1,4 +1,4 @@
-"""What one walk over the pixels of a data set tells: statistics of the channels, and what makes it this set."""
+"""What the pixels of a data set tell: how many have which value, statistics, and what makes it this set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from nas_attn.data.dataset import LabelledImages
 
 _AT_ONCE = 2**20
-
 _SHOWN = 3
 
 

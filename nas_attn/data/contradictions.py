@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from nas_attn.data.fields import IGNORED_COLOUR, Names, Written
 from nas_attn.data.listing import SPLITS
+from nas_attn.data.overlapping import MOST_OVERLAPPING
 from nas_attn.data.problem import printable
 from nas_attn.document import Problems
 from nas_attn.errors import did_you_mean
-from nas_attn.label_sets import MOST_OVERLAPPING
 from nas_attn.printable import name_problem
 
 if TYPE_CHECKING:

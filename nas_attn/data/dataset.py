@@ -27,7 +27,7 @@ class LabelledImages:
         images: each (C, H, W), uint8, or int32 where a channel has 16 bits; of a folder each is decoded when it is
             asked for.
         labels: the mask of each, (H, W), uint8 class indices; 255 where ignored. Of classes that may overlap the
-            bits of ``label_sets.bit_of``, in int32 where there are more than seven. Likewise.
+            bits of ``overlapping.bit_of``, in int32 where there are more than seven. Likewise.
         heights: of each image.
         widths: of each image.
         names: of each image.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +12,11 @@ from nas_attn.data.dataset import IGNORED
 from nas_attn.data.mask_reading import MaskReading
 from nas_attn.data.picture import mask_values
 from nas_attn.data.raster import Unreadable, Values, read_raster
-from nas_attn.label_sets import MOST_IN_A_BYTE, bit_of
 
-if TYPE_CHECKING:
-    pass
+MOST_OVERLAPPING = 30
+"""Classes that may overlap: so many fit into 31 bits beside the one that stands for 'ignored'."""
+MOST_IN_A_BYTE = 7
+_IGNORED_BIT = 7
 
 
 @dataclass(frozen=True)
@@ -110,3 +110,23 @@ def coded_classes(masks: Iterable[tuple[int, Values]], shape: tuple[int, ...], n
         ignored |= mask == IGNORED
     codes[ignored] = IGNORED
     return codes
+
+
+def bit_of(index: int) -> int:
+    """The bit that says whether a pixel has a class.
+
+    No class has bit 7, so that 255, which marks ignored pixels, is never a set of classes.
+
+    >>> [bit_of(index) for index in (0, 6, 7)]
+    [0, 6, 8]
+    """
+    return index if index < _IGNORED_BIT else index + 1
+
+
+def known_bits(classes: int) -> int:
+    """All bits that sets of K classes may have.
+
+    >>> bin(known_bits(3))
+    '0b111'
+    """
+    return sum(1 << bit_of(index) for index in range(classes))

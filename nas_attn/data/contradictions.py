@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nas_attn.data.fields import IGNORED_COLOUR, Names, Written
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import SPLITS
 from nas_attn.data.overlapping import MOST_OVERLAPPING
 from nas_attn.data.problem import printable
 from nas_attn.document import Problems

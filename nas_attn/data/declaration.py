@@ -9,8 +9,7 @@ from pathlib import Path
 from nas_attn.data.contradictions import report_contradictions
 from nas_attn.data.dataset import IGNORED
 from nas_attn.data.fields import IGNORED_COLOUR, ByClass, Written, classes_problem
-from nas_attn.data.layout import Layout
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import SPLITS, Layout
 from nas_attn.data.mask_reading import MaskReading
 from nas_attn.data.nnunet import declared_by_nnunet
 from nas_attn.data.problem import Problem, Sort, printable

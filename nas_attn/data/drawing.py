@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import SPLITS
 
 MIN_IMAGE_SIZE = 16
 _RIM_WIDTH = 0.055

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from nas_attn.data.dataset import MAX_CLASSES
-from nas_attn.data.layout import FLAT, ClassPlaces, Places, has_wildcard
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import FLAT, SPLITS, ClassPlaces, Places, has_wildcard
 from nas_attn.data.mask_reading import Colour
 from nas_attn.data.problem import printable
 from nas_attn.data.reach import glob_problem

@@ -15,7 +15,8 @@ from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble
 from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
 from nas_attn.data.examine import Examined, examine
-from nas_attn.data.listing import SPLITS, Listing, list_folder
+from nas_attn.data.layout import SPLITS
+from nas_attn.data.listing import Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
 from nas_attn.data.on_demand import OnDemand, in_turn
 from nas_attn.data.overlapping import Overlapping

@@ -32,6 +32,15 @@ def names_in(folder: Path) -> list[str]:
         return []
 
 
+def folders_in(folder: Path) -> list[str]:
+    """The names of the folders in a folder, sorted, links left out; none where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
 def why_closed(folder: Path) -> str | None:
     """Why nothing can be found out of what is in a folder.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nas_attn.data.clip_folders import clip_lengths
 from nas_attn.data.dataset import IGNORED, Dataset, LabelledImages
 from nas_attn.data.examine import Examined
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import SPLITS
 from nas_attn.data.meaning import Meaning
 from nas_attn.data.overlapping import Overlapping
 from nas_attn.data_card import DataCard, SplitReport

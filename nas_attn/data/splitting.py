@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nas_attn.data.declaration import Declaration
-from nas_attn.data.layout import FLAT, has_wildcard
-from nas_attn.data.listing import SPLITS, in_words
+from nas_attn.data.layout import FLAT, SPLITS, has_wildcard
+from nas_attn.data.listing import in_words
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.problem import Problem, Sort, printable
 

@@ -19,7 +19,7 @@ from nas_attn.data.drawing import (
     local_coordinates,
     number_problems,
 )
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import SPLITS
 from nas_attn.errors import DataError
 
 CLASSES = ("background", "resting", "moving")

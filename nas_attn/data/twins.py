@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas_attn.data.examine import Examined
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import SPLITS
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.splitting import place_of

@@ -31,35 +31,6 @@ _KIND = FileKind(
 _START = f"an architecture file starts with 'format: {FORMAT}'"
 
 
-@dataclass(frozen=True)
-class _Input:
-    image_size: Annotated[int, Ge(1)]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class _File:
-    """The fields of the file; the placement is read with the kinds at hand."""
-
-    format: int
-    network: UNetConfig
-    placement: Any
-    classes: tuple[str, ...]
-    input: _Input
-    found: Found | None = None
-    results: Results | None = None
-    verified: Verified | None = None
-    multi_label: bool = False
-
-
-@dataclass(frozen=True)
-class _OtherFile(_File):
-    """The same, of a network that is not nas-attn's own."""
-
-    network: WrittenDescription  # type: ignore[assignment]  # another family, other fields
-
-
 def read_architecture(path: str | Path, kinds: Mapping[str, AttentionKind]) -> Architecture:
     """Read what ``write_architecture`` wrote, or what a person made of it.
 
@@ -88,6 +59,35 @@ def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]
     root = parse_document(text, problems)
     _check_format(root, where)
     return _architecture(root, problems, kinds)
+
+
+@dataclass(frozen=True)
+class _Input:
+    image_size: Annotated[int, Ge(1)]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    """The fields of the file; the placement is read with the kinds at hand."""
+
+    format: int
+    network: UNetConfig
+    placement: Any
+    classes: tuple[str, ...]
+    input: _Input
+    found: Found | None = None
+    results: Results | None = None
+    verified: Verified | None = None
+    multi_label: bool = False
+
+
+@dataclass(frozen=True)
+class _OtherFile(_File):
+    """The same, of a network that is not nas-attn's own."""
+
+    network: WrittenDescription  # type: ignore[assignment]  # another family, other fields
 
 
 def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, AttentionKind]) -> Architecture:

@@ -67,10 +67,7 @@ class LabelledImages:
     @cached_property
     def counts(self) -> tuple[dict[int, int], ...]:
         """Of each mask how many pixels have which value."""
-        return tuple(in_turn(self._counted, len(self)))
-
-    def _counted(self, number: int) -> dict[int, int]:
-        return dict(value_counts(self.mask(number).numpy()))
+        return tuple(in_turn(lambda number: dict(value_counts(self.mask(number).numpy())), len(self)))
 
     @property
     def pixels(self) -> Tensor:

@@ -80,7 +80,7 @@ def list_folder(folder: Path, layout: Layout) -> tuple[Listing, list[Problem], l
         what = "is a file, not a folder" if is_file(folder) else "no such folder"
         return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {what}; {EXPECTED}")], []
     places = [*layout.images, *(place for _, of_class in layout.mask_places for place in of_class)]
-    missing = [place for _, place in places if not _is_there(folder, place)]
+    missing = [place for _, place in places if not has_wildcard(place) and not is_folder(folder / place)]
     if missing:
         return Listing(), [Problem(Sort.LAYOUT, missing_places(folder, list(dict.fromkeys(missing)), layout))], []
     found: list[Problem] = []
@@ -119,10 +119,6 @@ def _places(layout: Layout) -> str:
 def _named(name: str, places: Iterable[str]) -> str:
     """``in masks``, or ``of vessel in masks/vessel``."""
     return f"{f'of {name} ' if name else ''}in {' and '.join(places)}"
-
-
-def _is_there(folder: Path, place: str) -> bool:
-    return has_wildcard(place) or is_folder(folder / place)
 
 
 def _notes(folder: Path, left_out: Counter[str]) -> list[str]:

@@ -253,15 +253,14 @@ def _within_limits(
     dropped: list[Dropped] = []
     for site in sites:
         found = written.at(site.location)
-        reasons = {spec: _why_not(kinds[spec.kind], site, limits) for spec in found.specs}
+        reasons = {
+            spec: site_problem(kinds[spec.kind], site)
+            or position_problem(kinds[spec.kind], site, limits.max_positions)
+            for spec in found.specs
+        }
         kept = tuple(spec for spec, reason in reasons.items() if reason is None)
         dropped += [Dropped(site.location, spec) for spec in found.specs if spec not in kept]
         choices.append((site.location, kept))
         if not kept:
             problems.add(found.entry, f"nothing is left at {site.location}: {next(iter(reasons.values()))}")
     return tuple(choices), tuple(dropped)
-
-
-def _why_not(kind: AttentionKind, site: Site, limits: Limits) -> str | None:
-    """Why a choice of the file cannot be taken at a site; None where it can."""
-    return site_problem(kind, site) or position_problem(kind, site, limits.max_positions)

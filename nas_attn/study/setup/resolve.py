@@ -27,7 +27,7 @@ from nas_attn.models.discovery import check_asked, look_at
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.networks import Network
 from nas_attn.space import Ceiling, SearchSpace, read_space
-from nas_attn.space.first_look import written_sizes
+from nas_attn.space.peek import written_sizes
 from nas_attn.steps import step
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.settings import StudySettings

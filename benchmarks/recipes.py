@@ -41,8 +41,8 @@ from variants import VARIANTS
 from nas_attn.budget import Budget
 from nas_attn.config.settings import SYNTHETIC
 from nas_attn.errors import UsageError, did_you_mean
+from nas_attn.losses import ADAMW, MUON
 from nas_attn.models.asked_network import NO_WEIGHTS
-from nas_attn.optimisers import ADAMW, MUON
 from nas_attn.study.setup.preset import Preset, preset_for
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import TrainingEvaluator

@@ -21,7 +21,7 @@ from nas_attn.budget import PLAIN
 from nas_attn.config.described import with_settings
 from nas_attn.config.settings import FIELDS
 from nas_attn.data.from_memory import folder_of_data
-from nas_attn.data.named import plain_name, read_data
+from nas_attn.data.readers import read_data
 from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.export.formats import known_formats, targets
 from nas_attn.export.insertion import insert_architecture, remove_attention
@@ -33,6 +33,7 @@ from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.notebook_progress import progress_bar
+from nas_attn.printable import plain_name
 from nas_attn.reporting.progress.first_look import FirstLook
 from nas_attn.reporting.progress.pace import Pace
 from nas_attn.space import SearchSpace

@@ -1,4 +1,4 @@
-"""The losses by name, and what a training does about classes that are rare, in words."""
+"""The losses and optimisers by name, and what a training does about classes that are rare, in words."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ ASKED = ("loss", "class_weights", "foreground")
 """What can be asked of a training about rare classes."""
 UNASKED: Mapping[str, object] = {"loss": CE_DICE, "class_weights": [], "foreground": 0.0, "multi_label": False}
 """What a training minimises and on which crops where nobody asked for anything, as plain values."""
+
+MUON = "muon"
+ADAMW = "adamw"
+"""The optimisers."""
+UNSAID: Mapping[str, object] = {**UNASKED, "optimiser": ADAMW, "muon_factor": 1.0}
+"""Settings of a recipe that its plain values leave out."""
 
 
 def usual_loss(multi_label: bool) -> str:

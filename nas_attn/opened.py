@@ -54,184 +54,23 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-class _Tabular:
-    """A table that knows itself as HTML, as text and as a data frame."""
+def open_study(name: str | Path, storage: str | None = None) -> OpenedStudy:
+    """A study that was begun: its ranking, its effects, its figures and its best network.
 
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """A row each, as plain values."""
-        raise NotImplementedError
-
-    def to_pandas(self) -> Any:
-        """A ``pandas.DataFrame``.
-
-        Raises:
-            MissingPackageError: pandas is not installed.
-        """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ImportError:
-            raise MissingPackageError("to_pandas takes pandas: pip install pandas") from None
-        return pandas.DataFrame(self.to_dicts())
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RankingTable(_Tabular):
-    """The ranking of a study.
+    >>> import nas_attn
+    >>> study = nas_attn.open_study("first")  # doctest: +SKIP
+    >>> study.ranking.to_pandas()  # doctest: +SKIP
+    >>> network = study.best.model()  # doctest: +SKIP
 
     Args:
-        ranking: as it was computed.
-        per_class: IoU of each class by the id of each placement.
+        name: of the study, or its folder.
+        storage: SQLAlchemy URL; SQLite in the study's folder where left out.
+    Raises:
+        StudyError: there is no such study, or its storage cannot be read.
     """
-
-    ranking: Ranking
-    per_class: Mapping[str, Mapping[str, float | None]]
-
-    @property
-    def rows(self) -> tuple[RankedPlacement, ...]:
-        """The placements, best first."""
-        return self.ranking.rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[RankedPlacement]:
-        return iter(self.rows)
-
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """What ``nas-attn rank --json`` writes, with a column for the IoU of each class."""
-        return [
-            {**row, "placement": describe(one.placement), **self._of_classes(one)}
-            for row, one in zip(ranking_rows(self.ranking), self.rows, strict=True)
-        ]
-
-    def _of_classes(self, row: RankedPlacement) -> dict[str, float | None]:
-        return {f"iou_{name}": value for name, value in self.per_class.get(row.placement.id, {}).items()}
-
-    def __repr__(self) -> str:
-        first = f", first {named(self.rows[0])}" if self.rows else ""
-        return f"<ranking of {counted(len(self.rows), 'placement')}{first}>"
-
-    def _repr_html_(self) -> str:
-        word = self.ranking.metric.word
-        head = ("rank", "placement", f"{word} x100", "gain", "measured", "seeds", "ms", "MACs", "parameters")
-        rows = [
-            (
-                str(row.rank),
-                named(row),
-                f"{100 * row.iou_mean:.1f}",
-                gained(row),
-                measured(row),
-                str(row.n_seeds),
-                latency_text(row, self.ranking),
-                f"{row.cost.macs:,}",
-                f"{row.cost.parameters:,}",
-            )
-            for row in self.rows[:_SHOWN]
-        ]
-        return html_table(head, rows, len(self.rows))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class EffectsTable(_Tabular):
-    """What each attention adds at each location.
-
-    Args:
-        effects: as they were computed.
-    """
-
-    effects: StudyEffects
-
-    def __len__(self) -> int:
-        return len(self.effects.effects)
-
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """A row for each attention at each location; effects are in units of IoU."""
-        return [
-            {
-                "location": str(one.location),
-                "attention": str(one.attention),
-                "effect": one.mean,
-                "ci_low": one.interval and one.interval.low,
-                "ci_high": one.interval and one.interval.high,
-                "is_sure": one.is_sure,
-                "n_placements": one.n_placements,
-            }
-            for one in self.effects.effects
-        ]
-
-    def __repr__(self) -> str:
-        sure = sum(one.is_sure for one in self.effects.effects)
-        return f"<{counted(len(self), 'effect')}, {sure} distinguishable from 0>"
-
-    def _repr_html_(self) -> str:
-        head = ("location", "attention", f"{self.effects.word} points", "interval", "placements")
-        rows = [
-            (
-                str(one.location),
-                str(one.attention),
-                points(one.mean) + ("*" if one.is_sure else ""),
-                bounds(one.interval),
-                str(one.n_placements),
-            )
-            for one in sorted(self.effects.effects, key=lambda one: (not one.is_sure, -abs(one.mean)))[:_SHOWN]
-        ]
-        return html_table(head, rows, len(self))
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A placement drawn; a notebook shows it.
-
-    Args:
-        svg: the drawing.
-        told: what it shows, in words.
-    """
-
-    svg: str
-    told: str
-
-    def save(self, path: str | Path) -> Path:
-        """Write it to a file such as ``best.svg``."""
-        Path(path).write_text(self.svg, encoding="utf-8")
-        return Path(path)
-
-    def __repr__(self) -> str:
-        return f"<drawing of {self.told}>"
-
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Picked:
-    """A placement of a study.
-
-    Args:
-        architecture: with all that is needed to build it.
-        row: of the ranking.
-    """
-
-    architecture: Architecture
-    row: RankedPlacement
-
-    @property
-    def placement(self) -> Placement:
-        """What stands where."""
-        return self.row.placement
-
-    def model(self) -> nn.Module:
-        """The network with fresh weights, or those that its family begins with, in eval mode."""
-        return Subject(self.architecture).network()
-
-    def draw(self) -> Drawing:
-        """The U-Net with its modules."""
-        return Drawing(draw_unet(self.architecture.network, self.placement), describe(self.placement))
-
-    def __repr__(self) -> str:
-        return f"<{named(self.row)}, rank {self.row.rank}>"
-
-    def _repr_html_(self) -> str:
-        return f"<p><b>{safe(named(self.row))}</b>, rank {self.row.rank}</p>{self.draw().svg}"
+    opened = OpenedStudy(str(name), storage)
+    opened.check()
+    return opened
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -385,20 +224,181 @@ class OpenedStudy:
         return study_space(self._ledger).network
 
 
-def open_study(name: str | Path, storage: str | None = None) -> OpenedStudy:
-    """A study that was begun: its ranking, its effects, its figures and its best network.
-
-    >>> import nas_attn
-    >>> study = nas_attn.open_study("first")  # doctest: +SKIP
-    >>> study.ranking.to_pandas()  # doctest: +SKIP
-    >>> network = study.best.model()  # doctest: +SKIP
+@dataclass(frozen=True, eq=False, repr=False)
+class Picked:
+    """A placement of a study.
 
     Args:
-        name: of the study, or its folder.
-        storage: SQLAlchemy URL; SQLite in the study's folder where left out.
-    Raises:
-        StudyError: there is no such study, or its storage cannot be read.
+        architecture: with all that is needed to build it.
+        row: of the ranking.
     """
-    opened = OpenedStudy(str(name), storage)
-    opened.check()
-    return opened
+
+    architecture: Architecture
+    row: RankedPlacement
+
+    @property
+    def placement(self) -> Placement:
+        """What stands where."""
+        return self.row.placement
+
+    def model(self) -> nn.Module:
+        """The network with fresh weights, or those that its family begins with, in eval mode."""
+        return Subject(self.architecture).network()
+
+    def draw(self) -> Drawing:
+        """The U-Net with its modules."""
+        return Drawing(draw_unet(self.architecture.network, self.placement), describe(self.placement))
+
+    def __repr__(self) -> str:
+        return f"<{named(self.row)}, rank {self.row.rank}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{safe(named(self.row))}</b>, rank {self.row.rank}</p>{self.draw().svg}"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A placement drawn; a notebook shows it.
+
+    Args:
+        svg: the drawing.
+        told: what it shows, in words.
+    """
+
+    svg: str
+    told: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file such as ``best.svg``."""
+        Path(path).write_text(self.svg, encoding="utf-8")
+        return Path(path)
+
+    def __repr__(self) -> str:
+        return f"<drawing of {self.told}>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+class _Tabular:
+    """A table that knows itself as HTML, as text and as a data frame."""
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row each, as plain values."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame``.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError:
+            raise MissingPackageError("to_pandas takes pandas: pip install pandas") from None
+        return pandas.DataFrame(self.to_dicts())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RankingTable(_Tabular):
+    """The ranking of a study.
+
+    Args:
+        ranking: as it was computed.
+        per_class: IoU of each class by the id of each placement.
+    """
+
+    ranking: Ranking
+    per_class: Mapping[str, Mapping[str, float | None]]
+
+    @property
+    def rows(self) -> tuple[RankedPlacement, ...]:
+        """The placements, best first."""
+        return self.ranking.rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[RankedPlacement]:
+        return iter(self.rows)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """What ``nas-attn rank --json`` writes, with a column for the IoU of each class."""
+        return [
+            {**row, "placement": describe(one.placement), **self._of_classes(one)}
+            for row, one in zip(ranking_rows(self.ranking), self.rows, strict=True)
+        ]
+
+    def _of_classes(self, row: RankedPlacement) -> dict[str, float | None]:
+        return {f"iou_{name}": value for name, value in self.per_class.get(row.placement.id, {}).items()}
+
+    def __repr__(self) -> str:
+        first = f", first {named(self.rows[0])}" if self.rows else ""
+        return f"<ranking of {counted(len(self.rows), 'placement')}{first}>"
+
+    def _repr_html_(self) -> str:
+        word = self.ranking.metric.word
+        head = ("rank", "placement", f"{word} x100", "gain", "measured", "seeds", "ms", "MACs", "parameters")
+        rows = [
+            (
+                str(row.rank),
+                named(row),
+                f"{100 * row.iou_mean:.1f}",
+                gained(row),
+                measured(row),
+                str(row.n_seeds),
+                latency_text(row, self.ranking),
+                f"{row.cost.macs:,}",
+                f"{row.cost.parameters:,}",
+            )
+            for row in self.rows[:_SHOWN]
+        ]
+        return html_table(head, rows, len(self.rows))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectsTable(_Tabular):
+    """What each attention adds at each location.
+
+    Args:
+        effects: as they were computed.
+    """
+
+    effects: StudyEffects
+
+    def __len__(self) -> int:
+        return len(self.effects.effects)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each attention at each location; effects are in units of IoU."""
+        return [
+            {
+                "location": str(one.location),
+                "attention": str(one.attention),
+                "effect": one.mean,
+                "ci_low": one.interval and one.interval.low,
+                "ci_high": one.interval and one.interval.high,
+                "is_sure": one.is_sure,
+                "n_placements": one.n_placements,
+            }
+            for one in self.effects.effects
+        ]
+
+    def __repr__(self) -> str:
+        sure = sum(one.is_sure for one in self.effects.effects)
+        return f"<{counted(len(self), 'effect')}, {sure} distinguishable from 0>"
+
+    def _repr_html_(self) -> str:
+        head = ("location", "attention", f"{self.effects.word} points", "interval", "placements")
+        rows = [
+            (
+                str(one.location),
+                str(one.attention),
+                points(one.mean) + ("*" if one.is_sure else ""),
+                bounds(one.interval),
+                str(one.n_placements),
+            )
+            for one in sorted(self.effects.effects, key=lambda one: (not one.is_sure, -abs(one.mean)))[:_SHOWN]
+        ]
+        return html_table(head, rows, len(self))

@@ -1,10 +1,13 @@
-"""Texts from outside made safe to print: nothing in them moves a cursor, hides or breaks a line."""
+"""Names and texts from outside: made safe to print, and which names can be written down, shown and read again."""
 
 from __future__ import annotations
 
 import unicodedata
 
+MOST_LETTERS = 200
 _LAYOUT = "\n\t"
+_SHOWN = 40
+_MOST_OF_A_FILE = 80
 
 
 def printable(name: object) -> str:
@@ -30,6 +33,37 @@ def harmless(text: str) -> str:
     return "".join(letter if _is_seen(letter) else _escaped(letter) for letter in text)
 
 
+def name_problem(name: str) -> str | None:
+    r"""Why a name cannot be used; None where it can.
+
+    One rule for all who take a name and all who write one, so that what a search begins with, an export can end
+    with: brackets, markup and letters of any script are names like others; what cannot be seen is not.
+
+    >>> name_problem("Zellkern [rot]")
+    >>> name_problem("cell\xa0wall")
+    "'cell\\xa0wall' holds characters that cannot be shown (\\xa0); write it without them"
+    """
+    if not name.strip():
+        return "is empty; write a word"
+    if unseen := dict.fromkeys(letter for letter in name if not letter.isprintable()):
+        told = " ".join(map(printable, list(unseen)[:5]))
+        return f"'{printable(_short(name))}' holds characters that cannot be shown ({told}); write it without them"
+    if len(name) > MOST_LETTERS:
+        return f"'{printable(_short(name))}' has {len(name)} letters; at most {MOST_LETTERS} are possible"
+    return None
+
+
+def plain_name(name: str, also: str = "") -> str:
+    """A name in which nothing means something to a file system, and which is not too long for one.
+
+    Args:
+        name: any.
+        also: characters that may stay besides letters, digits, ``-`` and ``_``.
+    """
+    kept = f"-_{also}"
+    return "".join(letter if letter.isalnum() or letter in kept else "_" for letter in name)[:_MOST_OF_A_FILE]
+
+
 def _is_seen(letter: str) -> bool:
     return letter.isprintable() or letter in _LAYOUT
 
@@ -40,3 +74,7 @@ def _is_plain(letter: str) -> bool:
 
 def _escaped(letter: str) -> str:
     return ascii(letter)[1:-1]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."

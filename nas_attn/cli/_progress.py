@@ -18,7 +18,7 @@ from nas_attn.cli._console import Harmless
 from nas_attn.record import Role, State, TrialRecord, n_ended
 from nas_attn.reporting.progress.pace import Pace
 from nas_attn.reporting.terminal.tables import add_numbers
-from nas_attn.step_count import StepCount
+from nas_attn.steps import StepCount
 from nas_attn.wording.numbers import amount, duration
 from nas_attn.wording.placements import describe
 from nas_attn.wording.rankings import gained

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from nas_attn.data import FolderReport
-    from nas_attn.data.least_side import LeastSide
+    from nas_attn.data.shrink import LeastSide
     from nas_attn.data_card import SplitReport
 
 _SIZES_SHOWN = 4
@@ -131,7 +131,7 @@ def _as_in_a_search(arguments: argparse.Namespace) -> tuple[int | None, LeastSid
     Raises:
         SpaceError: there is no such space.
     """
-    from nas_attn.data.least_side import LeastSide
+    from nas_attn.data.shrink import LeastSide
     from nas_attn.models.catalogue import catalogue
     from nas_attn.space import read_space
     from nas_attn.study.setup.preset import find_devices, preset_for

@@ -24,6 +24,7 @@ from nas_attn.cli._output import check_folder
 from nas_attn.cli._say import say
 from nas_attn.commands import command
 from nas_attn.losses import ASKED
+from nas_attn.printable import plain_name
 from nas_attn.wording.numbers import counted
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, show."""
     from nas_attn.architecture import read_architecture
-    from nas_attn.data.named import plain_name, read_data
+    from nas_attn.data.readers import read_data
     from nas_attn.models.catalogue import catalogue
     from nas_attn.training.full import train
     from nas_attn.training.full.loggers import check_logger, logged

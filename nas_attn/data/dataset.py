@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from nas_attn.data.on_demand import in_turn
-from nas_attn.data.summary import summarise
-from nas_attn.data.value_counts import value_counts
+from nas_attn.data.summary import summarise, value_counts
 
 IGNORED = 255
 """The mask value of pixels that neither train nor score."""
@@ -28,7 +27,7 @@ class LabelledImages:
         images: each (C, H, W), uint8, or int32 where a channel has 16 bits; of a folder each is decoded when it is
             asked for.
         labels: the mask of each, (H, W), uint8 class indices; 255 where ignored. Of classes that may overlap the
-            bits of ``label_sets.bit_of``, in int32 where there are more than seven. Likewise.
+            bits of ``overlapping.bit_of``, in int32 where there are more than seven. Likewise.
         heights: of each image.
         widths: of each image.
         names: of each image.
@@ -68,10 +67,7 @@ class LabelledImages:
     @cached_property
     def counts(self) -> tuple[dict[int, int], ...]:
         """Of each mask how many pixels have which value."""
-        return tuple(in_turn(self._counted, len(self)))
-
-    def _counted(self, number: int) -> dict[int, int]:
-        return dict(value_counts(self.mask(number).numpy()))
+        return tuple(in_turn(lambda number: dict(value_counts(self.mask(number).numpy())), len(self)))
 
     @property
     def pixels(self) -> Tensor:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from nas_attn.data.declaration import Declaration
 from nas_attn.data.mask_reading import merged
-from nas_attn.data.overlap_masks import class_masks, coded
+from nas_attn.data.overlapping import class_masks, coded_classes
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.picture import Palette, image_values, is_grey, mask_values
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.raster import Unreadable, Values
 from nas_attn.data.shrink import shrink_image, shrink_mask
-from nas_attn.data.value_counts import value_counts
+from nas_attn.data.summary import value_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ def _overlapping(
         except (Unreadable, OSError) as error:
             found.append(Problem(Sort.FILE, f"{printable(path)}: {printable(error)}"))
     found += _unequal(pair, {mask.shape for _, mask in masks})
-    return (None, ()) if found else (coded(masks, masks[0][1].shape, len(classes)), ())
+    return (None, ()) if found else (coded_classes(masks, masks[0][1].shape, len(classes)), ())
 
 
 def _unequal(pair: ImagePair, shapes: set[tuple[int, ...]]) -> list[Problem]:

@@ -10,29 +10,27 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_attn.data.channels import find_channels
-from nas_attn.data.class_pairing import pairs_of
+from nas_attn.data.agreement import find_channels, palette_problems
 from nas_attn.data.clip_folders import clip_lengths, clip_notes, clip_problems
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble
 from nas_attn.data.declaration import YAML_NAME, Declaration, Declared, read_declaration
 from nas_attn.data.examine import Examined, examine
-from nas_attn.data.layout import FLAT
-from nas_attn.data.least_side import LeastSide
-from nas_attn.data.listing import SPLITS, Listing, list_folder
+from nas_attn.data.layout import SPLITS
+from nas_attn.data.listing import Listing, list_folder
 from nas_attn.data.meaning import Meaning, find_meaning
 from nas_attn.data.on_demand import OnDemand, in_turn
-from nas_attn.data.overlap_meaning import Overlapping
-from nas_attn.data.pairing import ImagePair
-from nas_attn.data.palettes import palette_problems
+from nas_attn.data.overlapping import Overlapping
+from nas_attn.data.pairing import ImagePair, pairs_of
 from nas_attn.data.problem import Problem, Sort, folded
-from nas_attn.data.quiet import quiet_decoders
 from nas_attn.data.report import FolderReport, report_splits
-from nas_attn.data.rereading import Rereader
-from nas_attn.data.shrink import shrunk_size
-from nas_attn.data.splitting import group_of, split_pairs
-from nas_attn.data.twins import few_notes, reunite
+from nas_attn.data.rereading import Rereader, quiet_decoders
+from nas_attn.data.shrink import LeastSide, shrunk_size
+from nas_attn.data.splitting import drawn_images, group_of, split_pairs
+from nas_attn.data.twins import reunite
 from nas_attn.errors import DataError
-from nas_attn.names import name_problem
+from nas_attn.printable import name_problem
+
+_FEW = 5
 
 
 def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
@@ -114,33 +112,13 @@ def survey_folder(
     pairs, split_wrong, split_notes = split_pairs(paired, given, declaration)
     pairs = pairs[:: max(1, len(pairs) // most)] if most is not None else pairs
     examined, unreadable = _examined(folder, pairs, declaration, longest_side)
-    examined, twins, twin_notes = reunite(examined, _drawn(paired, given - {FLAT}, declaration))
+    examined, twins, twin_notes = reunite(examined, pairs, drawn_images(paired, given, declaration))
     channels, channels_wrong, channel_notes = find_channels(examined, declaration)
     meaning, meaning_wrong, meaning_notes = find_meaning(examined, declaration)
-    found += [
-        *unmatched,
-        *split_wrong,
-        *unreadable,
-        *channels_wrong,
-        *meaning_wrong,
-        *twins,
-        *_emptied(pairs, examined),
-    ]
-    found += [
-        *palette_problems(examined, declaration),
-        *clip_problems(examined),
-        *_nameless(folder, declaration),
-    ]
-    notes += [
-        *said,
-        *split_notes,
-        *twin_notes,
-        *few_notes(examined),
-        *clip_notes(examined),
-        *channel_notes,
-        *meaning_notes,
-    ]
-    notes += _reading_notes(examined, longest_side)
+    found += [*unmatched, *split_wrong, *unreadable, *channels_wrong, *meaning_wrong, *twins]
+    found += [*palette_problems(examined, declaration), *clip_problems(examined), *_nameless(folder, declaration)]
+    notes += [*said, *split_notes, *twin_notes, *_few_notes(examined), *clip_notes(examined)]
+    notes += [*channel_notes, *meaning_notes, *_reading_notes(examined, longest_side)]
     report = FolderReport(
         folder=str(folder),
         name=declaration.name or folder.resolve().name,
@@ -159,37 +137,24 @@ def survey_folder(
     return Survey(report, tuple(examined), meaning, listing, tuple(found), declaration)
 
 
-def _drawn(pairs: Sequence[ImagePair], given: set[str], declaration: Declaration) -> set[Path]:
-    """The images that neither a folder nor a declaration has put into a split, of no clip and no group."""
-    if declaration.splits is not None or declaration.layout.group or set(SPLITS) <= given:
-        return set()
-    return {pair.image for pair in pairs if pair.split in (FLAT, "train") and not pair.clip}
-
-
-def _emptied(pairs: Sequence[ImagePair], examined: Sequence[Examined]) -> list[Problem]:
-    """Splits that lost their last image to another one."""
-    before, after = {pair.split for pair in pairs}, {each.pair.split for each in examined}
-    read = {each.pair.image for each in examined}
-    lost = [split for split in SPLITS if split in before - after and all(pair.image in read for pair in pairs)]
-    return [
-        Problem(Sort.SPLIT, f"all images of {split} have the same pixels as others; give more that differ")
-        for split in lost
-    ]
-
-
 def _examined(
     folder: Path, pairs: Sequence[ImagePair], declaration: Declaration, longest_side: int | None
 ) -> tuple[list[Examined], list[Problem]]:
-    examined: list[Examined] = []
-    found: list[Problem] = []
-    look = partial(examine, folder, declaration=declaration, longest_side=longest_side)
     with quiet_decoders():
-        for result in in_turn(lambda number: look(pairs[number]), len(pairs)):
-            if isinstance(result, Examined):
-                examined.append(result)
-            else:
-                found += result
-    return examined, found
+        look = partial(examine, folder, declaration=declaration, longest_side=longest_side)
+        results = list(in_turn(lambda number: look(pairs[number]), len(pairs)))
+    examined = [result for result in results if isinstance(result, Examined)]
+    return examined, [problem for result in results if not isinstance(result, Examined) for problem in result]
+
+
+def _few_notes(examined: Sequence[Examined]) -> list[str]:
+    """Splits that are too small to compare anything on."""
+    counts = {split: sum(each.pair.split == split for each in examined) for split in ("val", "test")}
+    return [
+        f"{split} has only {count} image{'' if count == 1 else 's'}: what is measured there hangs on each of them"
+        for split, count in counts.items()
+        if 0 < count < _FEW
+    ]
 
 
 def _nameless(folder: Path, declaration: Declaration) -> list[Problem]:

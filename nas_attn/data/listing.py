@@ -9,31 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nas_attn.data.globs import matches
-from nas_attn.data.layout import FLAT, Layout, has_wildcard
-from nas_attn.data.problem import Problem, Sort, first_few, printable
-from nas_attn.data.reach import is_file, is_folder, names_in, why_closed
+from nas_attn.data.layout import ENDINGS, FLAT, SPLIT_FOLDERS, SPLITS, Layout, has_wildcard
+from nas_attn.data.places import EXPECTED, missing_places
+from nas_attn.data.problem import Problem, Sort, printable
+from nas_attn.data.reach import folders_in, is_file, is_folder, matches, why_closed
 from nas_attn.errors import did_you_mean
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".npz")
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-EXPECTED = (
-    "expected images/train, images/val, images/test and masks/train, masks/val, masks/test, "
-    "or images/ and masks/ without splits; a mask bears its image's name; the frames of a clip lie "
-    "in a folder of their own: images/train/CLIP/0001.png"
-)
-SPLITS = ("train", "val", "test")
 _SIDECARS = (".txt", ".json", ".csv", ".xml", ".md", ".yaml", ".yml", ".ini", ".db", ".html")
 _OF_THE_SYSTEM = ("Thumbs.db", "lost+found")
-_MOST_FOLDERS_SEARCHED = 200
 
 
 @dataclass(frozen=True)
@@ -97,9 +80,9 @@ def list_folder(folder: Path, layout: Layout) -> tuple[Listing, list[Problem], l
         what = "is a file, not a folder" if is_file(folder) else "no such folder"
         return Listing(), [Problem(Sort.LAYOUT, f"{printable(folder)}: {what}; {EXPECTED}")], []
     places = [*layout.images, *(place for _, of_class in layout.mask_places for place in of_class)]
-    missing = [place for _, place in places if not _is_there(folder, place)]
+    missing = [place for _, place in places if not has_wildcard(place) and not is_folder(folder / place)]
     if missing:
-        return Listing(), [Problem(Sort.LAYOUT, _missing(folder, list(dict.fromkeys(missing)), layout))], []
+        return Listing(), [Problem(Sort.LAYOUT, missing_places(folder, list(dict.fromkeys(missing)), layout))], []
     found: list[Problem] = []
     left_out: Counter[str] = Counter()
     suffixes = (layout.image_suffix, layout.mask_suffix)
@@ -138,13 +121,9 @@ def _named(name: str, places: Iterable[str]) -> str:
     return f"{f'of {name} ' if name else ''}in {' and '.join(places)}"
 
 
-def _is_there(folder: Path, place: str) -> bool:
-    return has_wildcard(place) or is_folder(folder / place)
-
-
 def _notes(folder: Path, left_out: Counter[str]) -> list[str]:
     notes = _left_out(left_out)
-    nested = [name for name in _folders(folder) if is_folder(folder / name / "images")]
+    nested = [name for name in folders_in(folder) if is_folder(folder / name / "images")]
     notes += [
         f"left out: {printable(name)}/, which holds images of its own; its place would be images/{printable(name)}"
         for name in nested
@@ -328,43 +307,3 @@ def in_words(name: str) -> list[tuple[int, str]]:
     """
     parts = re.split(r"([0-9]+)", name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
-def _missing(folder: Path, missing: list[str], layout: Layout) -> str:
-    lacking = " and no ".join(f"{printable(part)}/" for part in missing)
-    if not layout.is_usual:
-        return f"{printable(folder)}: no {lacking}, where dataset.yaml says; found {_contents(folder)}"
-    if not names_in(folder):
-        return f"{printable(folder)}: the folder is empty; {EXPECTED}"
-    nested = _nested(folder)
-    hint = f"; did you mean {printable(nested)}?" if nested else ""
-    return f"{printable(folder)}: no {lacking}; found {_contents(folder)}; {EXPECTED}{hint}"
-
-
-def _contents(folder: Path) -> str:
-    names = sorted(name + "/" * is_folder(folder / name) for name in names_in(folder) if name[0] != ".")
-    return first_few(names, 6) or "only hidden files"
-
-
-def _nested(folder: Path) -> Path | None:
-    """A folder at most three levels down that has images/ and masks/ with image files in both."""
-    level = [folder]
-    for _ in range(3):
-        level = [parent / name for parent in level for name in _folders(parent)][:_MOST_FOLDERS_SEARCHED]
-        for path in level:
-            if all(_holds_images(path / part) for part in ("images", "masks")) and len(level) == 1:
-                return path
-    return None
-
-
-def _folders(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return []
-
-
-def _holds_images(folder: Path) -> bool:
-    """Whether it does; a folder that may not be looked into, such as those in /proc, is no suggestion."""
-    return any(Path(name).suffix.lower() in ENDINGS for name in names_in(folder))

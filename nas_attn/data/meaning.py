@@ -1,4 +1,4 @@
-"""Which class a value in a mask file stands for."""
+"""Which class a value in a mask file stands for, and which classes the masks hold."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import numpy.typing as npt
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES
 from nas_attn.data.declaration import YAML_NAME, Declaration
 from nas_attn.data.examine import Examined
-from nas_attn.data.objects import look_like_objects
-from nas_attn.data.overlap_meaning import Overlapping, find_overlapping
+from nas_attn.data.overlapping import Overlapping
 from nas_attn.data.problem import Problem, Sort, first_few, printable
 from nas_attn.data.raster import Values
 
 _VALUES_SHOWN = 10
 _BINARY = {0, 255}
+_LEAST_IMAGES = 4
+_LEAST_OBJECTS = 6
+_LEAST_COUNTS = 3
+_MANY = 32
+_RARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -63,33 +67,51 @@ def find_meaning(
     With nothing declared, 0 and 255 are background and foreground, and 0..K-1 are K classes; only the
     training masks are asked.
     """
-    if declaration.multi_label:
-        if declaration.classes is None:
-            return None, [], []
-        return find_overlapping(examined, declaration.classes, declaration.ignore_index)
-    training = [each for each in examined if each.pair.split == "train"]
+    training = _of_split(examined, "train")
     values = {value for each in training for value, _ in each.counts}
+    if declaration.multi_label:
+        return _overlapping(examined, declaration)
     if declaration.classes is not None:
         meaning, notes = _declared(declaration, declaration.classes, values)
     else:
         ignored = declaration.ignore_index
-        if look_like_objects(training, ignored):
+        if _look_like_objects(training, ignored):
             return None, [Problem(Sort.CLASSES, _objects(values - {ignored}))], []
         inferred, line = _inferred(values - {ignored}, ignored)
         if inferred is None:
             return None, [Problem(Sort.CLASSES, f"{line}{_rarest(training)}")] if training else [], []
         meaning = inferred
         notes = [f"classes were inferred from the values of the training masks; name them in {YAML_NAME}"]
-    found = [*_strangers(examined, meaning), *_absent(training, meaning), *_unjudged(examined, meaning)]
-    return meaning, found, [*notes, *_absent_elsewhere(examined, meaning)]
+    hint = ""
+    if meaning.ignore_index == 255 and values <= _BINARY:
+        hint = "; 255 is ignored: take away ignore_index if 255 is a class"
+    found = [*_strangers(examined, meaning), *_untrained(training, meaning, hint), *_unjudged(examined, meaning)]
+    for split in ("val", "test"):
+        chosen = _of_split(examined, split)
+        blank = [f"every pixel of the {split} masks is ignored"]
+        notes += blank if _is_blank(chosen, meaning) else _unmeasured(chosen, meaning, split)
+    return meaning, found, notes
 
 
-def _objects(values: set[int]) -> str:
-    return (
-        f"the values of the training masks, {_listed(values)}, look like numbers of objects, not of classes: "
-        f"'instances: true' in {YAML_NAME} makes all objects one class; if they are classes, name them, "
-        f"as classes: [background, cell], {MAX_CLASSES} at most"
-    )
+def _overlapping(
+    examined: Sequence[Examined], declaration: Declaration
+) -> tuple[Overlapping | None, list[Problem], list[str]]:
+    """The same where classes may overlap."""
+    if declaration.classes is None:
+        return None, [], []
+    meaning, training = Overlapping(declaration.classes, declaration.ignore_index), _of_split(examined, "train")
+    found = _untrained(training, meaning)
+    notes = [*_lacking(examined, meaning.classes), *_apart(training)]
+    for split in ("val", "test"):
+        chosen = _of_split(examined, split)
+        line = f"the {split} masks hold no class: nothing can be compared there"
+        if not _is_blank(chosen, meaning):
+            notes += _unmeasured(chosen, meaning, split)
+        elif split == "val":
+            found.append(Problem(Sort.CLASSES, f"{line}; label some"))
+        else:
+            notes.append(line)
+    return meaning, found, notes
 
 
 def _declared(declaration: Declaration, classes: tuple[str, ...], values: set[int]) -> tuple[Meaning, list[str]]:
@@ -100,6 +122,36 @@ def _declared(declaration: Declaration, classes: tuple[str, ...], values: set[in
         indices = ((0, 0), (255, 1))
         notes.append(f"mask value 255 is read as class 1, {printable(classes[1])}")
     return Meaning(classes, indices, declaration.ignore_index), notes
+
+
+def _look_like_objects(training: Sequence[Examined], ignored: int | None) -> bool:
+    """Whether the values look like numbers of objects.
+
+    Objects are numbered from 1 in each image, so that an image holds 1 to as many as it has, and images differ in
+    how many these are; classes have gaps. Or there are very many values, most of them in few images.
+
+    Args:
+        training: the training images.
+        ignored: value of ignored pixels; None for none.
+    """
+    held = [{value for value, _ in each.counts} - {0, ignored} for each in training]
+    values = set().union(*held)
+    if len(held) < _LEAST_IMAGES or len(values) < _LEAST_OBJECTS:
+        return False
+    counted = {len(of_image) for of_image in held if of_image}
+    numbered = all(of_image == set(range(1, len(of_image) + 1)) for of_image in held)
+    if numbered and len(counted) >= _LEAST_COUNTS:
+        return True
+    rare = sum(sum(value in of_image for of_image in held) <= max(1, _RARE * len(held)) for value in values)
+    return len(values) >= _MANY and rare > len(values) / 2
+
+
+def _objects(values: set[int]) -> str:
+    return (
+        f"the values of the training masks, {_listed(values)}, look like numbers of objects, not of classes: "
+        f"'instances: true' in {YAML_NAME} makes all objects one class; if they are classes, name them, "
+        f"as classes: [background, cell], {MAX_CLASSES} at most"
+    )
 
 
 def _inferred(values: set[int], ignore_index: int | None) -> tuple[Meaning | None, str]:
@@ -128,6 +180,10 @@ def _inferred(values: set[int], ignore_index: int | None) -> tuple[Meaning | Non
     if len(values) > 2:
         names = ("background", *(f"class{index}" for index in range(1, len(values))))
     return Meaning(names, tuple((index, index) for index in range(len(values))), ignore_index), ""
+
+
+def _of_split(examined: Sequence[Examined], split: str) -> list[Examined]:
+    return [each for each in examined if each.pair.split == split]
 
 
 def _rarest(training: Sequence[Examined]) -> str:
@@ -170,49 +226,61 @@ def _choice(meaning: Meaning) -> str:
     return f"the {len(meaning.classes)} classes ({', '.join(pairs)})"
 
 
-def _absent(training: Sequence[Examined], meaning: Meaning) -> list[Problem]:
-    totals = _totals(training, meaning)
-    if not training:
-        return []
-    hint = ""
-    if meaning.ignore_index == 255 and {value for each in training for value, _ in each.counts} <= _BINARY:
-        hint = "; 255 is ignored: take away ignore_index if 255 is a class"
+def _absent(examined: Sequence[Examined], meaning: Meaning | Overlapping) -> list[str]:
+    """The classes that no mask holds; none where there is no mask."""
+    totals = map(sum, zip(*(meaning.count(each.counts)[0] for each in examined), strict=True))
+    return [name for name, total in zip(meaning.classes, totals, strict=False) if total == 0]
+
+
+def _is_blank(chosen: Sequence[Examined], meaning: Meaning | Overlapping) -> bool:
+    """Whether there are masks, and none holds any class."""
+    return bool(chosen) and len(_absent(chosen, meaning)) == len(meaning.classes)
+
+
+def _untrained(training: Sequence[Examined], meaning: Meaning | Overlapping, hint: str = "") -> list[Problem]:
     return [
         Problem(Sort.CLASSES, f"class '{printable(name)}' is absent from all training masks{hint}")
-        for name, total in zip(meaning.classes, totals, strict=True)
-        if total == 0
+        for name in _absent(training, meaning)
+    ]
+
+
+def _unmeasured(chosen: Sequence[Examined], meaning: Meaning | Overlapping, split: str) -> list[str]:
+    return [
+        f"class '{printable(name)}' does not occur in {split}; the mean there is without it"
+        for name in _absent(chosen, meaning)
     ]
 
 
 def _unjudged(examined: Sequence[Examined], meaning: Meaning) -> list[Problem]:
     """Validation masks without a pixel to judge by."""
-    chosen = [each for each in examined if each.pair.split == "val"]
-    if not chosen or any(_totals(chosen, meaning)) or meaning.ignore_index is None:
+    if meaning.ignore_index is None or not _is_blank(_of_split(examined, "val"), meaning):
         return []
     line = f"every pixel of the val masks is ignored ({meaning.ignore_index}): nothing can be compared; label some"
     return [Problem(Sort.CLASSES, line)]
 
 
-def _absent_elsewhere(examined: Sequence[Examined], meaning: Meaning) -> list[str]:
-    notes = []
-    for split in ("val", "test"):
-        chosen = [each for each in examined if each.pair.split == split]
-        totals = _totals(chosen, meaning)
-        if chosen and not any(totals):
-            notes.append(f"every pixel of the {split} masks is ignored")
-            continue
-        for name, total in zip(meaning.classes, totals, strict=True):
-            if chosen and total == 0:
-                notes.append(f"class '{printable(name)}' does not occur in {split}; the mean there is without it")
-    return notes
+def _lacking(examined: Sequence[Examined], classes: Sequence[str]) -> list[str]:
+    """Images that have masks of some classes only."""
+    by_class = [each for each in examined if each.pair.of_classes]
+    counted = (
+        (name, sum(index not in each.pair.of_classes for each in by_class)) for index, name in enumerate(classes)
+    )
+    return [
+        f"{number} images have no mask of '{printable(name)}': the class is absent there"
+        for name, number in counted
+        if number
+    ]
 
 
-def _totals(examined: Iterable[Examined], meaning: Meaning) -> tuple[int, ...]:
-    totals = [0] * len(meaning.classes)
-    for each in examined:
-        for index, pixels in enumerate(meaning.count(each.counts)[0]):
-            totals[index] += pixels
-    return tuple(totals)
+def _apart(training: Sequence[Examined]) -> list[str]:
+    """That no pixel has two classes, so that plain masks would say the same."""
+    codes = {code for each in training for code, _ in each.counts} - {IGNORED}
+    if not codes or any(code & (code - 1) for code in codes):
+        return []
+    return [
+        "no pixel of the training masks has two classes: masks of class indices, and a softmax over the classes, "
+        "would do"
+    ]
 
 
 def _listed(values: Iterable[int]) -> str:

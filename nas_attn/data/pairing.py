@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas_attn.data.layout import Layout
@@ -48,7 +48,31 @@ class ImagePair:
         return (self.mask, *self.more)
 
 
-def pair_up(listing: Listing, layout: Layout, *, all_masked: bool = True) -> tuple[list[ImagePair], list[Problem]]:
+def pairs_of(listing: Listing, layout: Layout) -> tuple[list[ImagePair], list[Problem]]:
+    """All images with their masks, and which files have no partner or several.
+
+    Of an image that has no mask of some class this class is absent; one that has no mask at all is a problem.
+    """
+    if not layout.of_classes:
+        return _pair_up(listing, layout)
+    found: dict[Problem, None] = {}
+    parts: dict[Path, list[ImagePair]] = defaultdict(list)
+    for index, (name, _) in enumerate(layout.of_classes):
+        masks = tuple(entry for entry in listing.masks if entry.of_class == name)
+        pairs, problems = _pair_up(replace(listing, masks=masks), layout, all_masked=False)
+        found |= dict.fromkeys(problems)
+        for pair in pairs:
+            parts[pair.image].append(replace(pair, of_classes=(index,) * len(pair.masks)))
+    lonely = [
+        Problem(Sort.PAIRING, _unmatched(image, [], layout)) for image in listing.images if image.path not in parts
+    ]
+    ordered = [_joined(parts[image.path]) for image in listing.images if image.path in parts]
+    return ordered, [*found, *lonely]
+
+
+def _pair_up(
+    listing: Listing, layout: Layout, *, all_masked: bool = True
+) -> tuple[list[ImagePair], list[Problem]]:
     """All pairs in the order of their images, and which files have no partner or several.
 
     An image without a mask is a problem only where ``all_masked`` says that each must have one.
@@ -69,7 +93,7 @@ def pair_up(listing: Listing, layout: Layout, *, all_masked: bool = True) -> tup
                 alone = len(there) == 1
                 pairs.append(_pair(home, entries[0], candidates, alone))
             elif len(entries) == 1 and (candidates or all_masked):
-                found.append(Problem(Sort.PAIRING, unmatched(entries[0], candidates, layout)))
+                found.append(Problem(Sort.PAIRING, _unmatched(entries[0], candidates, layout)))
         taken = {entry.path for candidates in partners.values() for entry in candidates}
         orphans = [entry.path for entries in beside.values() for entry in entries if entry.path not in taken]
         found += [
@@ -81,13 +105,11 @@ def pair_up(listing: Listing, layout: Layout, *, all_masked: bool = True) -> tup
     return pairs, found
 
 
-def _pair(home: _Home, image: ListedFile, masks: list[ListedFile], alone: bool) -> ImagePair:
-    split, clip, folder = home
-    name = f"{clip}/{image.name}" if clip else image.name
-    if folder:
-        name = folder if alone else f"{folder}/{image.name}"
-    first, *more = (entry.path for entry in masks)
-    return ImagePair(split, name, image.path, first, clip, tuple(more))
+def _joined(pairs: list[ImagePair]) -> ImagePair:
+    """The masks of all classes of an image."""
+    first, *others = (mask for pair in pairs for mask in pair.masks)
+    classes = tuple(index for pair in pairs for index in pair.of_classes)
+    return replace(pairs[0], mask=first, more=tuple(others), of_classes=classes)
 
 
 def _by_home(entries: Iterable[ListedFile]) -> dict[_Home, dict[str, list[ListedFile]]]:
@@ -124,6 +146,15 @@ def _parts(images: _Named, masks: _Named) -> dict[str, list[str]]:
     return parts
 
 
+def _pair(home: _Home, image: ListedFile, masks: list[ListedFile], alone: bool) -> ImagePair:
+    split, clip, folder = home
+    name = f"{clip}/{image.name}" if clip else image.name
+    if folder:
+        name = folder if alone else f"{folder}/{image.name}"
+    first, *more = (entry.path for entry in masks)
+    return ImagePair(split, name, image.path, first, clip, tuple(more))
+
+
 def _repeated(images: _Named) -> list[Problem]:
     return [
         Problem(
@@ -135,7 +166,7 @@ def _repeated(images: _Named) -> list[Problem]:
     ]
 
 
-def unmatched(image: ListedFile, candidates: list[ListedFile], layout: Layout) -> str:
+def _unmatched(image: ListedFile, candidates: list[ListedFile], layout: Layout) -> str:
     """Why an image has not its one mask."""
     if candidates:
         masks = ", ".join(printable(entry.path) for entry in candidates[:4])

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_attn.data.colours import counted_colours, shown_colours
-from nas_attn.data.mask_reading import Colour, MaskReading
+from nas_attn.data.mask_reading import Colour, MaskReading, counted_colours, shown_colours
 from nas_attn.data.problem import printable
 from nas_attn.data.raster import Raster, Unreadable, Values, read_raster
 from nas_attn.errors import DataError

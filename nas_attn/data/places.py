@@ -1,13 +1,19 @@
-"""Where images and masks seem to lie in a folder that has no images/ and masks/."""
+"""Where images and masks are expected, and where they seem to lie in a folder that has no images/ and masks/."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nas_attn.data.listing import ENDINGS, SPLIT_FOLDERS
-from nas_attn.data.reach import is_folder, names_in
+from nas_attn.data.layout import ENDINGS, SPLIT_FOLDERS, Layout
+from nas_attn.data.problem import first_few, printable
+from nas_attn.data.reach import folders_in, is_folder, names_in
 
+EXPECTED = (
+    "expected images/train, images/val, images/test and masks/train, masks/val, masks/test, "
+    "or images/ and masks/ without splits; a mask bears its image's name; the frames of a clip lie "
+    "in a folder of their own: images/train/CLIP/0001.png"
+)
 IMAGE_FOLDERS = (
     "images",
     "image",
@@ -62,6 +68,39 @@ def class_places(folder: Path) -> Iterator[Place]:
         if all(_stems(folder / masks / name) & stems for name in classes):
             places = {name: (masks / name).as_posix() for name in classes}
             yield {"images": images.as_posix(), "multi_label": True, "masks": places}
+
+
+def missing_places(folder: Path, missing: list[str], layout: Layout) -> str:
+    """That a folder lacks places, what it has instead, and what was perhaps meant."""
+    lacking = " and no ".join(f"{printable(part)}/" for part in missing)
+    if not layout.is_usual:
+        return f"{printable(folder)}: no {lacking}, where dataset.yaml says; found {_contents(folder)}"
+    if not names_in(folder):
+        return f"{printable(folder)}: the folder is empty; {EXPECTED}"
+    nested = _nested(folder)
+    hint = f"; did you mean {printable(nested)}?" if nested else ""
+    return f"{printable(folder)}: no {lacking}; found {_contents(folder)}; {EXPECTED}{hint}"
+
+
+def _contents(folder: Path) -> str:
+    names = sorted(name + "/" * is_folder(folder / name) for name in names_in(folder) if name[0] != ".")
+    return first_few(names, 6) or "only hidden files"
+
+
+def _nested(folder: Path) -> Path | None:
+    """A folder at most three levels down that has images/ and masks/ with image files in both."""
+    level = [folder]
+    for _ in range(_DEPTH):
+        level = [parent / name for parent in level for name in folders_in(parent)][:_MOST_FOLDERS]
+        for path in level:
+            if all(_holds_images(path / part) for part in ("images", "masks")) and len(level) == 1:
+                return path
+    return None
+
+
+def _holds_images(folder: Path) -> bool:
+    """Whether it does; a folder that may not be looked into, such as those in /proc, is no suggestion."""
+    return any(Path(name).suffix.lower() in ENDINGS for name in names_in(folder))
 
 
 def _stems(folder: Path) -> set[str]:

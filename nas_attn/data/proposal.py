@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from nas_attn.data.colours import counted_colours
 from nas_attn.data.declaration import JSON_NAME, YAML_NAME, Declaration, declared_by
 from nas_attn.data.folder import Survey, survey_folder
 from nas_attn.data.listing import ListedFile
+from nas_attn.data.mask_reading import counted_colours
 from nas_attn.data.places import class_places, likely_places
 from nas_attn.data.problem import Sort
 from nas_attn.data.raster import Unreadable, read_raster

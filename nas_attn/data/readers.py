@@ -1,12 +1,18 @@
-"""Ways to get data that are neither a folder of images and masks nor built in, by the word that asks for them."""
+"""Data by the word that names them: a folder, a task that is built in, or what a package's reader gives."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from nas_attn.data.dataset import Dataset
+from nas_attn.data.folder import read_folder
+from nas_attn.data.smears import smears
+from nas_attn.data.synthetic import synthetic, synthetic_null
+from nas_attn.data.synthetic_clips import synthetic_clips
+from nas_attn.errors import UsageError
 from nas_attn.reference import is_reference
 from nas_attn.registry import Registry
 
@@ -15,10 +21,47 @@ Reader = Callable[[str], Dataset]
 
 READERS: Registry[Reader] = Registry("nas_attn.data", "data reader", "nas_attn.readers")
 
+BUILT_IN: Mapping[str, Callable[..., Dataset]] = {
+    "synthetic": synthetic,
+    "synthetic-null": synthetic_null,
+    "smears": smears,
+    "clips": synthetic_clips,
+}
+"""All take ``image_size``, ``seed``, ``n_train``, ``n_val`` and ``n_test``."""
 
-def reader(name: str) -> Callable[[Reader], Reader]:
-    """A decorator that registers a reader, for ``--data NAME`` and ``--data NAME=PLACE``."""
-    return READERS.register(name)
+
+def read_data(source: str, image_size: int, *, longest_side: int | None = None) -> Dataset:
+    """The data set of a word.
+
+    Args:
+        source: a folder, ``synthetic``, ``clips``, or what a reader takes.
+        image_size: H and W of images that are made up.
+        longest_side: to which larger images of a folder are reduced; None leaves them.
+    Raises:
+        DataError: the folder cannot be used.
+        UsageError: images that are made up are to be reduced.
+    """
+    if asked := asked_reader(source):
+        return asked.load()
+    if source not in BUILT_IN:
+        return read_folder(Path(source), longest_side=longest_side)
+    if longest_side is not None:
+        raise UsageError(
+            "--longest-side is for folders; synthetic images are made in the architecture's image_size"
+        )
+    return BUILT_IN[source](image_size=image_size)
+
+
+def asked_reader(data: str) -> Asked | None:
+    """What ``--data`` asks of a reader; None where it means something else.
+
+    Raises:
+        RegistryError: it names a user's module that cannot be used.
+    """
+    name, _, place = data.partition("=")
+    if is_reference(name) and os.path.isdir(data):
+        return None
+    return Asked(name, place) if name in READERS else None
 
 
 @dataclass(frozen=True)
@@ -46,13 +89,6 @@ class Asked:
         return READERS[self.reader](self.place)
 
 
-def asked_reader(data: str) -> Asked | None:
-    """What ``--data`` asks of a reader; None where it means something else.
-
-    Raises:
-        RegistryError: it names a user's module that cannot be used.
-    """
-    name, _, place = data.partition("=")
-    if is_reference(name) and os.path.isdir(data):
-        return None
-    return Asked(name, place) if name in READERS else None
+def reader(name: str) -> Callable[[Reader], Reader]:
+    """A decorator that registers a reader, for ``--data NAME`` and ``--data NAME=PLACE``."""
+    return READERS.register(name)

@@ -1,4 +1,4 @@
-"""What was found in a folder, as a value."""
+"""What was found in a folder, and a data set in numbers, as values."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_attn.data.clip_folders import clip_lengths
+from nas_attn.data.dataset import IGNORED, Dataset, LabelledImages
 from nas_attn.data.examine import Examined
-from nas_attn.data.listing import SPLITS
+from nas_attn.data.layout import SPLITS
 from nas_attn.data.meaning import Meaning
-from nas_attn.data.overlap_meaning import Overlapping
-from nas_attn.data_card import SplitReport
+from nas_attn.data.overlapping import Overlapping
+from nas_attn.data_card import DataCard, SplitReport
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,32 @@ def _report(split: str, examined: Sequence[Examined], meaning: Meaning | Overlap
     counted = [meaning.count(each.counts) for each in examined] if meaning else []
     labelled = sum(meaning.labelled(each.counts) for each in examined) if meaning else 0
     return SplitReport.of(split, sizes, counted, labelled, clip_lengths(examined))
+
+
+def card_of(dataset: Dataset) -> DataCard:
+    """The data card of a data set, as networks see its images."""
+    splits = (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
+    reports = tuple(_split_report(name, images, dataset.classes) for name, images in splits)
+    return DataCard(dataset.in_channels, dataset.classes, reports, dataset.multi_label)
+
+
+def absent_classes(images: LabelledImages, classes: Sequence[str]) -> tuple[str, ...]:
+    """Names of the classes that no mask holds, which are no part of a mean over classes."""
+    held = zip(*(pixels for pixels, _ in _pixels_of_classes(images, classes)), strict=True)
+    return tuple(name for name, pixels in zip(classes, held, strict=True) if not any(pixels))
+
+
+def _split_report(name: str, images: LabelledImages, classes: Sequence[str]) -> SplitReport:
+    counted = _pixels_of_classes(images, classes)
+    sizes = list(zip(images.heights, images.widths, strict=True))
+    labelled = sum(height * width for height, width in sizes) - sum(ignored for _, ignored in counted)
+    return SplitReport.of(name, sizes, counted, labelled, images.clips)
+
+
+def _pixels_of_classes(images: LabelledImages, classes: Sequence[str]) -> list[tuple[tuple[int, ...], int]]:
+    """Of each image the pixels of each class, and those that are ignored."""
+    meaning: Meaning | Overlapping = Overlapping(tuple(classes), IGNORED)
+    if not images.multi_label:
+        indices = tuple((index, index) for index in range(len(classes)))
+        meaning = Meaning(tuple(classes), indices, IGNORED)
+    return [meaning.count(counts.items()) for counts in images.counts]

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from nas_attn.data.declaration import Declaration
 from nas_attn.data.examine import Examined, read_mask, stamps_of
 from nas_attn.data.meaning import Meaning
-from nas_attn.data.overlap_meaning import Overlapping
+from nas_attn.data.overlapping import Overlapping
 from nas_attn.data.picture import as_tensor, image_values, with_channels
 from nas_attn.data.problem import Problem, printable
-from nas_attn.data.quiet import quiet_decoders
 from nas_attn.data.raster import Unreadable
 from nas_attn.data.shrink import shrink_image, shrink_mask
 from nas_attn.errors import DataError
+
+_LOCK = threading.Lock()
+_INSIDE: list[warnings.catch_warnings[None]] = []
+"""One entry for each thread inside; the first has set the filters, which belong to the whole process."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,3 +97,27 @@ def _in_rows(values: Tensor) -> Tensor:
 
 def _changed(path: Path) -> DataError:
     return DataError(f"{printable(path)}: was changed or taken away while its data set was in use; begin again")
+
+
+@contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """Silence what decoders say of files that they can read; what looks like a decompression bomb is an error.
+
+    ``catch_warnings`` alone is not safe in threads: the last that leaves would leave its filters behind.
+    """
+    with _LOCK:
+        if not _INSIDE:
+            filters = warnings.catch_warnings()
+            filters.__enter__()
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        else:
+            filters = _INSIDE[0]
+        _INSIDE.append(filters)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _INSIDE.pop()
+            if not _INSIDE:
+                filters.__exit__(None, None, None)

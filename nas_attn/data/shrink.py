@@ -1,12 +1,18 @@
-"""Smaller copies of large images and masks; small ones are left alone."""
+"""Sizes of images: smaller copies of large ones and of their masks, and which are too small for a network."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from nas_attn.data.problem import first_few
 from nas_attn.data.raster import Values
+
+_SHOWN = 3
 
 
 def shrink_image(image: Values, longest_side: int | None) -> Values:
@@ -45,3 +51,32 @@ def shrunk_size(height: int, width: int, longest_side: int | None) -> tuple[int,
         return height, width
     scale = longest_side / longer
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+@dataclass(frozen=True)
+class LeastSide:
+    """What a network needs of an image that it judges.
+
+    Args:
+        pixels: of the shorter side, at least.
+        title: of the network, such as ``a U-Net of depth 4``.
+    """
+
+    pixels: int
+    title: str
+
+    def problem(self, images: Iterable[tuple[str, int, int]]) -> str | None:
+        """Which images are too small, in a line; None where none is.
+
+        Args:
+            images: (name, height, width) of each that is validated or tested, shrunk as the search shrinks it.
+        """
+        small = [
+            f"{name} is {height}x{width}" for name, height, width in images if min(height, width) < self.pixels
+        ]
+        if not small:
+            return None
+        return (
+            f"images too small for {self.title}, which needs {self.pixels} pixels "
+            f"a side: {first_few(small, _SHOWN)}; use a space of a smaller depth or a larger --longest-side"
+        )

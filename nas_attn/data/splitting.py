@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nas_attn.data.declaration import Declaration
-from nas_attn.data.layout import FLAT, has_wildcard
-from nas_attn.data.listing import SPLITS, in_words
+from nas_attn.data.layout import FLAT, SPLITS, has_wildcard
+from nas_attn.data.listing import in_words
 from nas_attn.data.pairing import ImagePair
 from nas_attn.data.problem import Problem, Sort, printable
 
@@ -54,6 +54,13 @@ def split_pairs(
     placed.sort(key=place_of)
     found += _parted(placed, declaration)
     return placed, found, notes
+
+
+def drawn_images(pairs: Sequence[ImagePair], folders: Collection[str], declaration: Declaration) -> set[Path]:
+    """The images that neither a folder nor a declaration has put into a split, of no clip and no group."""
+    if declaration.splits is not None or declaration.layout.group or set(SPLITS) <= set(folders):
+        return set()
+    return {pair.image for pair in pairs if pair.split in (FLAT, "train") and not pair.clip}
 
 
 def share_of(name: str) -> float:

@@ -1,4 +1,4 @@
-"""What one walk over the pixels of a data set tells: statistics of the channels, and what makes it this set."""
+"""What the pixels of a data set tell: how many have which value, statistics, and what makes it this set."""
 
 from __future__ import annotations
 
@@ -7,43 +7,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nas_attn.data.on_demand import in_turn
-from nas_attn.data.value_counts import byte_counts
+from nas_attn.data.problem import first_few
 
 if TYPE_CHECKING:
     from nas_attn.data.dataset import LabelledImages
 
-
-@dataclass(frozen=True)
-class Summary:
-    """Of a whole data set.
-
-    Args:
-        mean: of each channel over the training pixels, in pixel units.
-        std: likewise; 1 where the channel is constant.
-        fingerprint: sha256 of all that could change a result.
-        digests: of each image with its mask, by its split and name: ``train/a``.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    fingerprint: str
-    digests: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """One image with its mask; ``sums`` of its values and of their squares, (2, C), float64."""
-
-    image: Tensor
-    mask: Tensor
-    digest: str
-    sums: Tensor
+_AT_ONCE = 2**20
+_SHOWN = 3
 
 
 def summarise(splits: Mapping[str, LabelledImages], classes: Sequence[str], longest_side: int | None) -> Summary:
@@ -70,6 +48,70 @@ def summarise(splits: Mapping[str, LabelledImages], classes: Sequence[str], long
     train = splits["train"]
     mean, std = _statistics(sums, sum(h * w for h, w in zip(train.heights, train.widths, strict=True)))
     return Summary(mean, std, whole.hexdigest(), tuple(digests))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of a whole data set.
+
+    Args:
+        mean: of each channel over the training pixels, in pixel units.
+        std: likewise; 1 where the channel is constant.
+        fingerprint: sha256 of all that could change a result.
+        digests: of each image with its mask, by its split and name: ``train/a``.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    digests: tuple[tuple[str, str], ...]
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Which images changed, were added or are gone, in words.
+
+    Args:
+        before: digest of each image with its mask, by its split and name: ``train/a``.
+        now: likewise.
+    """
+    found = (
+        ("changed", [name for name in now if name in before and now[name] != before[name]]),
+        ("added", [name for name in now if name not in before]),
+        ("gone", [name for name in before if name not in now]),
+    )
+    told = [f"{len(names)} {what}: {first_few(names, _SHOWN)}" for what, names in found if names]
+    return "; ".join(told) or "no image differs, but classes, their names or the shrinking do"
+
+
+def value_counts(values: npt.NDArray[Any]) -> tuple[tuple[int, int], ...]:
+    """(value, number of pixels) pairs of whole numbers, by value.
+
+    >>> value_counts(np.array([[3, 0], [3, 3]], dtype=np.uint8))
+    ((0, 1), (3, 3))
+    """
+    if values.dtype == np.uint8:  # without sorting them all
+        counts = byte_counts(values)
+        return tuple((value, int(counts[value])) for value in counts.nonzero()[0].tolist())
+    held, numbers = np.unique(values, return_counts=True)
+    return tuple(zip(held.tolist(), numbers.tolist(), strict=True))
+
+
+def byte_counts(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Of each value from 0 to 255, (256,); in parts, for NumPy counts in a copy that is eight times as large."""
+    flat, counts = values.reshape(-1), np.zeros(256, dtype=np.int64)
+    for start in range(0, len(flat), _AT_ONCE):
+        counts += np.bincount(flat[start : start + _AT_ONCE], minlength=256)
+    return counts
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """One image with its mask; ``sums`` of its values and of their squares, (2, C), float64."""
+
+    image: Tensor
+    mask: Tensor
+    digest: str
+    sums: Tensor
 
 
 def _look(images: LabelledImages, is_summed: bool, number: int) -> _Seen:

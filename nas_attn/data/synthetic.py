@@ -15,9 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_attn.data.dataset import Dataset
-from nas_attn.data.drawing import blurred, bodies_of, inside, rim_width, smooth
-from nas_attn.data.made import MIN_IMAGE_SIZE, drawn_dataset, number_problems
-from nas_attn.data.outlines import Field
+from nas_attn.data.drawing import (
+    MIN_IMAGE_SIZE,
+    Field,
+    blurred,
+    bodies_of,
+    drawn_dataset,
+    inside,
+    number_problems,
+    rim_width,
+    smooth,
+)
 from nas_attn.errors import DataError
 
 CLASSES = ("background", "warm", "cold")

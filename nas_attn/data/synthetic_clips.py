@@ -10,9 +10,16 @@ import numpy.typing as npt
 import torch
 
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
-from nas_attn.data.listing import SPLITS
-from nas_attn.data.made import MIN_IMAGE_SIZE, drawn, number_problems
-from nas_attn.data.outlines import OUTLINES, Field, Outline, local_coordinates
+from nas_attn.data.drawing import (
+    MIN_IMAGE_SIZE,
+    OUTLINES,
+    Field,
+    Outline,
+    drawn,
+    local_coordinates,
+    number_problems,
+)
+from nas_attn.data.layout import SPLITS
 from nas_attn.errors import DataError
 
 CLASSES = ("background", "resting", "moving")

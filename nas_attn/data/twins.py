@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas_attn.data.examine import Examined
+from nas_attn.data.layout import SPLITS
+from nas_attn.data.pairing import ImagePair
 from nas_attn.data.problem import Problem, Sort, printable
 from nas_attn.data.splitting import place_of
 
-_FEW = 5
-
 
 def reunite(
-    examined: Sequence[Examined], drawn: Collection[Path]
+    examined: Sequence[Examined], pairs: Sequence[ImagePair], drawn: Collection[Path]
 ) -> tuple[list[Examined], list[Problem], list[str]]:
     """The images, those with the same pixels in one split; which were put into several by hand; and notes.
 
@@ -23,7 +23,8 @@ def reunite(
     or to where the first of them is. Images of a single colour, such as tiles without data, say nothing and stay.
 
     Args:
-        examined: in their order.
+        examined: those that could be read, in their order.
+        pairs: all images.
         drawn: the images that a hash has put into their splits.
     """
     alike: dict[bytes, list[Examined]] = defaultdict(list)
@@ -46,17 +47,8 @@ def reunite(
     blank = sum(len(group) for group in apart if group[0].is_constant)
     notes = [f"{len(moved)} images moved to the split of another with the same pixels"] if moved else []
     notes += [f"{blank} images of one colour, in several splits, have the same pixels"] if blank else []
-    return sorted(placed, key=lambda each: place_of(each.pair)), found, notes
-
-
-def few_notes(examined: Sequence[Examined]) -> list[str]:
-    """Splits that are too small to compare anything on."""
-    counts = {split: sum(each.pair.split == split for each in examined) for split in ("val", "test")}
-    return [
-        f"{split} has only {count} image{'' if count == 1 else 's'}: what is measured there hangs on each of them"
-        for split, count in counts.items()
-        if 0 < count < _FEW
-    ]
+    placed.sort(key=lambda each: place_of(each.pair))
+    return placed, [*found, *_emptied(pairs, placed)], notes
 
 
 def _twins(group: Sequence[Examined]) -> Problem:
@@ -65,3 +57,14 @@ def _twins(group: Sequence[Examined]) -> Problem:
         f"{' and '.join(f'{printable(each.pair.image)} ({each.pair.split})' for each in group[:4])}: "
         "the same pixels in different splits; keep one of them",
     )
+
+
+def _emptied(pairs: Sequence[ImagePair], examined: Sequence[Examined]) -> list[Problem]:
+    """Splits that lost their last image to another one."""
+    before, after = {pair.split for pair in pairs}, {each.pair.split for each in examined}
+    read = {each.pair.image for each in examined}
+    lost = [split for split in SPLITS if split in before - after and all(pair.image in read for pair in pairs)]
+    return [
+        Problem(Sort.SPLIT, f"all images of {split} have the same pixels as others; give more that differ")
+        for split in lost
+    ]

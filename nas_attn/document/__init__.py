@@ -2,8 +2,7 @@
 
 from nas_attn.document.entry import Entry, FileKind, Problems, shown
 from nas_attn.document.model import field_problems, hints_of, known_version, problem_of, read_model, read_sound
-from nas_attn.document.parse import parse_document
-from nas_attn.document.source import read_text, shown_path
+from nas_attn.document.parse import parse_document, read_document, read_text, shown_path
 from nas_attn.document.words import Read, allowed, one_of
 
 __all__ = [
@@ -18,6 +17,7 @@ __all__ = [
     "one_of",
     "parse_document",
     "problem_of",
+    "read_document",
     "read_model",
     "read_sound",
     "read_text",

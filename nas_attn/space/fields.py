@@ -43,13 +43,10 @@ def _named(value: object) -> str:
 
 def _ladder(value: object) -> tuple[int, ...]:
     steps = value if isinstance(value, list) else []
-    if len(steps) < 2 or not all(type(one) is int for one in steps) or not _grow(steps):
+    are_whole = len(steps) >= 2 and all(type(one) is int for one in steps)
+    if not are_whole or any(one >= other for one, other in pairwise([0, *steps])):
         raise ValueError(f"{shown(value)} must be {_RUNGS}")
     return tuple(steps)
-
-
-def _grow(steps: list[int]) -> bool:
-    return all(one < other for one, other in pairwise([0, *steps]))
 
 
 _SIDES = f"a whole number from 1 to {MAX_SIZE}, or [H, W] of such"

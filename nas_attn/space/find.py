@@ -8,7 +8,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_attn.document import Problems, parse_document, read_text, shown_path
+from nas_attn.document import read_document
 from nas_attn.errors import SpaceError, did_you_mean
 from nas_attn.space.write import SPACE_FILE
 
@@ -76,13 +76,10 @@ def _by_name() -> dict[str, Path]:
 
 
 def _summary(name: str, path: Path) -> SpaceSummary:
-    where = shown_path(path)
-    problems = Problems(where, SPACE_FILE)
     try:
-        document = parse_document(read_text(path, SPACE_FILE), problems)
+        document, problems = read_document(path, SPACE_FILE)
         problems.raise_if_any()
     except SpaceError as error:
         return SpaceSummary(name, "", path, problem=error.problems[0])
-    fields = document.value if isinstance(document.value, dict) else {}
-    description = fields["description"].value if "description" in fields else ""
+    description = document.fields["description"].value if "description" in document.fields else ""
     return SpaceSummary(name, " ".join(description.split()) if isinstance(description, str) else "", path)

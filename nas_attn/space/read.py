@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -103,7 +103,7 @@ def space_from_text(
     kinds: Mapping[str, AttentionKind],
     *,
     where: str,
-    overrides: Mapping[str, object] = MappingProxyType({}),
+    overrides: Mapping[str, Any] = MappingProxyType({}),
     network: DescribedNetwork | None = None,
 ) -> SearchSpace:
     """The search space that a YAML text describes.
@@ -128,14 +128,22 @@ def space_from_text(
     options = read_options(document.fields.get("options"), str(start), kinds, problems)
     depth = None if other or network else _depth(document)
     choices = read_choices(document.fields.get("choices"), depth, options, kinds, problems)
-    sized = _sized(written, network, asked, document, problems)
-    if written is None or sized is None or problems:
+    if written is None or problems:
         problems.raise_if_any()
         raise AssertionError("a space that cannot be read has a problem")
-    return _space(written, sized, choices, kinds, problems)
+    side = asked.get("image_size")
+    size = (side, side) if side else written.network.image_size
+    try:
+        chosen = network or _network(written, asked)
+        chosen.sites(*size)
+    except NetworkError as error:
+        entry = document.fields["network"]
+        problems.add(entry.fields.get("image_size", entry), str(error))
+        raise SpaceError(problems.lines) from None
+    return _space(written, chosen, size, choices, kinds, problems)
 
 
-def _with_depth(document: Entry, overrides: Mapping[str, object]) -> tuple[Entry, Mapping[str, object]]:
+def _with_depth(document: Entry, overrides: Mapping[str, Any]) -> tuple[Entry, Mapping[str, Any]]:
     """The document with a depth in place of ``auto``, and the overrides without it."""
     others = {name: value for name, value in overrides.items() if name != "depth"}
     network = document.fields.get("network", document)
@@ -153,19 +161,6 @@ def is_other(document: Entry) -> bool:
     return family in family_names()
 
 
-@dataclass(frozen=True)
-class _Sized:
-    """A network, and the H and W of the images for which its sites are computed."""
-
-    network: Network
-    height: int
-    width: int
-
-    @property
-    def sites(self) -> tuple[Site, ...]:
-        return self.network.sites(self.height, self.width)
-
-
 def _is_wrong(name: str, value: object, problems: Problems) -> bool:
     """Whether an override cannot be used; then it is a problem."""
     hint = hints_of(WrittenSpace if name == "start" else WrittenNetwork)[name]
@@ -178,28 +173,6 @@ def _depth(document: Entry) -> int | None:
     """The depth as it is written, whatever else of the network is wrong; None where it is wrong itself."""
     depth = document.fields.get("network", document).fields.get("depth", document).value
     return depth if isinstance(depth, int) and problem_of(Depth, depth) is None else None
-
-
-def _sized(
-    written: WrittenSpace | None,
-    network: DescribedNetwork | None,
-    overrides: Mapping[str, Any],
-    document: Entry,
-    problems: Problems,
-) -> _Sized | None:
-    """The network with what the caller decides; None where there are problems."""
-    if written is None or problems:
-        return None
-    entry = document.fields["network"]
-    side = overrides.get("image_size")
-    size = (side, side) if side else written.network.image_size
-    try:
-        sized = _Sized(network or _network(written, overrides), *size)
-        sized.network.sites(*size)
-    except NetworkError as error:
-        problems.add(entry.fields.get("image_size", entry), str(error))
-        return None
-    return sized
 
 
 def _network(written: WrittenSpace, overrides: Mapping[str, Any]) -> Network:
@@ -221,25 +194,30 @@ def _network(written: WrittenSpace, overrides: Mapping[str, Any]) -> Network:
 
 def _space(
     written: WrittenSpace,
-    sized: _Sized,
+    network: Network,
+    size: tuple[int, int],
     found: WrittenChoices,
     kinds: Mapping[str, AttentionKind],
     problems: Problems,
 ) -> SearchSpace:
-    _check_clips(found, sized, kinds, problems)
-    _check_locations(found, sized.network, problems)
+    sites = network.sites(*size)
+    named = {spec.kind: None for one in found.by_name.values() for spec in one.specs}
+    if problem := clip_problem([kinds[kind] for kind in named], network.frames):
+        problems.add(found.document, problem)  # one line for all kinds
+    _check_locations(found, network, problems)
     if isinstance(written, WrittenOtherSpace) and not written.network.sites:  # as a person writes it, not a study
-        _check_replacing(found, sized, kinds, problems)
+        homeless = [kinds[kind] for kind in _homeless(found, sites, kinds)]
+        if problem := replacing_problem(homeless, network.title):
+            problems.add(found.document, problem)
     problems.raise_if_any()
-    choices, dropped = _within_limits(found, sized, written.limits, kinds, problems)
+    choices, dropped = _within_limits(found, sites, written.limits, kinds, problems)
     problems.raise_if_any()
-    named = {spec.kind for one in found.by_name.values() for spec in one.specs}
     return SearchSpace(
         name=written.name,
         description=written.description,
-        network=sized.network,
-        height=sized.height,
-        width=sized.width,
+        network=network,
+        height=size[0],
+        width=size[1],
         choices=choices,
         limits=written.limits,
         kinds=tuple(kinds[kind] for kind in sorted({*kinds, *named})),
@@ -248,28 +226,11 @@ def _space(
     )
 
 
-def _check_clips(
-    written: WrittenChoices, sized: _Sized, kinds: Mapping[str, AttentionKind], problems: Problems
-) -> None:
-    """One line for all kinds that have no clip to look at."""
-    specs = [spec for one in written.by_name.values() for spec in one.specs]
-    if problem := clip_problem([kinds[spec.kind] for spec in specs], sized.network.frames):
-        problems.add(written.document, problem)
-
-
-def _check_replacing(
-    written: WrittenChoices, sized: _Sized, kinds: Mapping[str, AttentionKind], problems: Problems
-) -> None:
-    """One line for all kinds that the network has no part for, in a file that was written for it."""
-    named: set[str] = set()
-    standing: set[str] = set()
-    for site in sized.sites:
-        here = {spec.kind for spec in written.at(site.location).specs}
-        named |= here
-        standing |= {name for name in here if part_problem(kinds[name], site) is None}
-    homeless = [kinds[name] for name in named - standing]
-    if problem := replacing_problem(homeless, sized.network.title):
-        problems.add(written.document, problem)
+def _homeless(written: WrittenChoices, sites: Sequence[Site], kinds: Mapping[str, AttentionKind]) -> set[str]:
+    """The kinds for which the network has no part anywhere that they are named."""
+    at_sites = [(kind, site) for site in sites for kind in {spec.kind for spec in written.at(site.location).specs}]
+    standing = {kind for kind, site in at_sites if part_problem(kinds[kind], site) is None}
+    return {kind for kind, _ in at_sites} - standing
 
 
 def _check_locations(written: WrittenChoices, network: Network, problems: Problems) -> None:
@@ -282,7 +243,7 @@ def _check_locations(written: WrittenChoices, network: Network, problems: Proble
 
 def _within_limits(
     written: WrittenChoices,
-    sized: _Sized,
+    sites: Sequence[Site],
     limits: Limits,
     kinds: Mapping[str, AttentionKind],
     problems: Problems,
@@ -290,17 +251,16 @@ def _within_limits(
     """What the position limit and the network leave at each location, and what they remove."""
     choices: list[tuple[Location, tuple[AttentionSpec, ...]]] = []
     dropped: list[Dropped] = []
-    for site in sized.sites:
+    for site in sites:
         found = written.at(site.location)
-        reasons = {spec: _why_not(kinds[spec.kind], site, limits) for spec in found.specs}
+        reasons = {
+            spec: site_problem(kinds[spec.kind], site)
+            or position_problem(kinds[spec.kind], site, limits.max_positions)
+            for spec in found.specs
+        }
         kept = tuple(spec for spec, reason in reasons.items() if reason is None)
         dropped += [Dropped(site.location, spec) for spec in found.specs if spec not in kept]
         choices.append((site.location, kept))
         if not kept:
             problems.add(found.entry, f"nothing is left at {site.location}: {next(iter(reasons.values()))}")
     return tuple(choices), tuple(dropped)
-
-
-def _why_not(kind: AttentionKind, site: Site, limits: Limits) -> str | None:
-    """Why a choice of the file cannot be taken at a site; None where it can."""
-    return site_problem(kind, site) or position_problem(kind, site, limits.max_positions)

@@ -21,7 +21,7 @@ from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
 from nas_attn.record import State, TrialRecord
-from nas_attn.step_count import StepCount
+from nas_attn.steps import StepCount
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.schedule.opening import Course
 from nas_attn.study.again import begun_again

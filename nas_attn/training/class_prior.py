@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from nas_attn.label_sets import MOST_OVERLAPPING
+from nas_attn.data.overlapping import MOST_OVERLAPPING
 from nas_attn.training.metrics.iou import IGNORED
 from nas_attn.training.overlap import has_class
 

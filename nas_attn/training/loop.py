@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.errors import DivergedError
 from nas_attn.record import CurvePoint
-from nas_attn.step_count import STEPS
+from nas_attn.steps import STEPS
 from nas_attn.training.graph import Engine, GraphPool, capture, eager
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.module_hooks import DrawsGlobally

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nas_attn.label_sets import MOST_IN_A_BYTE, bit_of
+from nas_attn.data.overlapping import MOST_IN_A_BYTE, bit_of
 from nas_attn.training.metrics.iou import IGNORED
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from nas_attn.losses import CE_DICE
-from nas_attn.optimisers import MUON, UNSAID
+from nas_attn.losses import CE_DICE, MUON, UNSAID
 
 PRETRAINED_RATE = 0.25
 """Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.budget import Budget
-from nas_attn.optimisers import MUON
+from nas_attn.losses import MUON
 from nas_attn.training.batches import BatchPlan, tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.crop_loader import crop_loader

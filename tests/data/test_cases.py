@@ -20,8 +20,8 @@ from PIL import Image
 from nas_attn.data import Dataset, check_folder, read_folder
 from nas_attn.data.declaration import declared_by
 from nas_attn.data.folder import survey_folder
-from nas_attn.data.least_side import LeastSide
 from nas_attn.data.proposal import propose
+from nas_attn.data.shrink import LeastSide
 
 Build = Callable[..., Path]
 Scene = tuple[str, str, np.ndarray, np.ndarray]

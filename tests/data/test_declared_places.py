@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nas_attn.data import check_folder, read_folder
-from nas_attn.data.globs import matches
+from nas_attn.data.reach import matches
 
 MASK = (np.arange(48).reshape(6, 8) % 2).astype(np.uint8)
 

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from nas_attn.data import check_folder, read_folder
-from nas_attn.data.listing import ENDINGS
+from nas_attn.data.layout import ENDINGS
 from nas_attn.data.problem import Problem, Sort, folded
 from nas_attn.data.raster import KINDS
 from nas_attn.errors import DataError

@@ -11,9 +11,9 @@ import tifffile
 import torch
 
 from nas_attn.data import absent_classes, check_folder, read_folder
+from nas_attn.data.overlapping import bit_of
 from nas_attn.data.proposal import propose
 from nas_attn.errors import DataError
-from nas_attn.label_sets import bit_of
 
 Save = Callable[[Path, np.ndarray], Path]
 SPLITS = ("train", "val", "test")

@@ -16,7 +16,7 @@ from PIL import Image
 from nas_attn.data import read_folder
 from nas_attn.data.folds import chosen, joined
 from nas_attn.data.on_demand import OnDemand, in_turn
-from nas_attn.data.quiet import quiet_decoders
+from nas_attn.data.rereading import quiet_decoders
 from nas_attn.errors import DataError
 
 SIDE, NUMBER = 500, 140

@@ -15,7 +15,7 @@ from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.discovery import look_at
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.space.asked import asked_in_space, read_network_file
+from nas_attn.space.peek import asked_in_space, read_network_file
 from nas_attn.space.read import space_from_dict
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nas_attn.config.settings import StudyRequest
-from nas_attn.latency_model import LatencyModel
+from nas_attn.latencies import LatencyModel
 from nas_attn.models.placement import NONE, AttentionSpec, Location
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategy.schedule.agenda import Agenda

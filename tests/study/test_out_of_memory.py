@@ -17,10 +17,10 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
+from nas_attn.losses import ADAMW
 from nas_attn.models.attention import _attend
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location, Placement
-from nas_attn.optimisers import ADAMW
 from nas_attn.record import Outcome, OutOfMemory, Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy.evaluation import Evaluation

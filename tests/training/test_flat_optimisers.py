@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.optimisers import ADAMW, MUON
+from nas_attn.losses import ADAMW, MUON
 from nas_attn.training import Recipe
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.flat_optimisers import FlatOptimisers

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multilabel_jaccard_index
 
-from nas_attn.label_sets import bit_of
+from nas_attn.data.overlapping import bit_of
 from nas_attn.losses import BCE_DICE, loss_problem
 from nas_attn.metric import METRICS, all_metrics
 from nas_attn.training import DeviceImages, ModuleHooks, build_loss, overlap_counts

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.data.shrink import shrink_image, shrink_mask
-from nas_attn.optimisers import MUON
+from nas_attn.losses import MUON
 from nas_attn.training.batches import tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.flat import FlatParameters

@@ -10,7 +10,7 @@ from typing import Self
 from nas_attn.budget import Budget
 from nas_attn.record import State, TrialRecord, n_ended
 from nas_attn.reporting.progress.time_left import seconds_left, slowness, trial_seconds
-from nas_attn.step_count import StepCount
+from nas_attn.steps import StepCount
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.settings import StudySettings
 

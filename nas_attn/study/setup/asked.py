@@ -10,7 +10,7 @@ from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import NasAttnError, UsageError
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.reference import thing_of
-from nas_attn.space.asked import asked_in_space, read_network_file
+from nas_attn.space.peek import asked_in_space, read_network_file
 
 _FILES = (".yaml", ".yml")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from nas_attn import __version__
 from nas_attn.data import card_of
-from nas_attn.data.changes import changes
+from nas_attn.data.summary import changes
 from nas_attn.errors import StudyError
 from nas_attn.steps import step
 from nas_attn.strategy.settings import Difference, differences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nas_attn.latency_model import LatencyModel
+from nas_attn.latencies import LatencyModel
 from nas_attn.steps import step
 from nas_attn.strategy.schedule.reference_architectures import reference_choices
 from nas_attn.study.database.ledger import Ledger

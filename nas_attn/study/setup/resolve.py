@@ -15,8 +15,8 @@ from nas_attn.config.checks import seconds
 from nas_attn.config.settings import AUTO, BUILT_IN, CLIPS, FULL, RAY, SPLIT, SYNTHETIC, StudyRequest
 from nas_attn.data import Dataset, LabelledImages, absent_classes, folds_of, may_be_folder
 from nas_attn.data.folds import joined
-from nas_attn.data.least_side import LeastSide
 from nas_attn.data.readers import READERS, asked_reader
+from nas_attn.data.shrink import LeastSide
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.losses import loss_problem, usual_loss
 from nas_attn.metric import METRICS
@@ -27,7 +27,7 @@ from nas_attn.models.discovery import check_asked, look_at
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.networks import Network
 from nas_attn.space import Ceiling, SearchSpace, read_space
-from nas_attn.space.sizes import written_sizes
+from nas_attn.space.peek import written_sizes
 from nas_attn.steps import step
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.settings import StudySettings

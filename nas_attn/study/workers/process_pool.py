@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 
 from nas_attn.errors import StudyError
 from nas_attn.record import Failure
-from nas_attn.step_count import StepCount
+from nas_attn.steps import StepCount
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.database.watch import Watch
 from nas_attn.study.workers.attempt import Evaluator

@@ -17,7 +17,7 @@ from nas_attn.budget import Budget
 from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, Score
-from nas_attn.step_count import STEPS
+from nas_attn.steps import STEPS
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator, attempt

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nas_attn.latency_model import LatencyModel
+from nas_attn.latencies import LatencyModel
 from nas_attn.models.attention import attention_at, gate_shape
 from nas_attn.models.build import build_network, way_of
 from nas_attn.models.catalogue import KINDS

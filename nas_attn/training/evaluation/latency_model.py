@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 
-from nas_attn.latency_model import LatencyModel
+from nas_attn.latencies import LatencyModel
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Site
 from nas_attn.training.evaluation.cost_table import alike, replaced_convolution, standalone
 from nas_attn.training.evaluation.latency_bench import LatencyBench

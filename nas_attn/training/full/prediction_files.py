@@ -11,10 +11,11 @@ from PIL import Image
 
 from nas_attn.commands import command
 from nas_attn.data.declaration import YAML_NAME
-from nas_attn.data.listing import ENDINGS, in_words
-from nas_attn.data.named import plain_name
+from nas_attn.data.layout import ENDINGS
+from nas_attn.data.listing import in_words
 from nas_attn.data.problem import printable
 from nas_attn.errors import UsageError, did_you_mean
+from nas_attn.printable import plain_name
 
 SOFTWARE = command("predict")
 """Stands in every file that a prediction writes; only such files are written over."""

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from nas_attn.data.overlapping import known_bits
 from nas_attn.errors import DataError, UsageError
-from nas_attn.label_sets import known_bits
 from nas_attn.training.metrics.iou import IGNORED
 
 

@@ -24,7 +24,7 @@ from nas_attn.errors import MachineError, StudyError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome, Role
 from nas_attn.space import SearchSpace
-from nas_attn.step_count import STEPS, StepCount
+from nas_attn.steps import STEPS, StepCount
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.workers import process_pool
 from nas_attn.study.workers.attempt import attempt

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from nas_attn.latency_model import LatencyModel
+from nas_attn.latencies import LatencyModel
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement

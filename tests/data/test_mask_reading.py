@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from nas_attn.data.colours import coded, counted_colours, decoded
+from nas_attn.data.mask_reading import coded, counted_colours, decoded
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3))
 

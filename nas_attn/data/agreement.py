@@ -1,14 +1,15 @@
-"""How many channels the images of a data set have, where they do not all agree."""
+"""Whether the files of a data set agree: its images in their channels, its masks in their palettes."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nas_attn.data.declaration import YAML_NAME, Declaration
 from nas_attn.data.examine import Examined
+from nas_attn.data.mask_reading import Colour
 from nas_attn.data.picture import can_have_channels
-from nas_attn.data.problem import Problem, Sort, first_few
+from nas_attn.data.problem import Problem, Sort, first_few, printable
 
 _GREY, _RGB = 1, 3
 _EXAMPLES = 3
@@ -58,3 +59,26 @@ def _notes(examined: Sequence[Examined], wanted: int) -> list[str]:
 
 def _examples(examined: Sequence[Examined]) -> str:
     return first_few([each.pair.image for each in examined], _EXAMPLES)
+
+
+def palette_problems(examined: Iterable[Examined], declaration: Declaration) -> list[Problem]:
+    """The first index that has two colours, with a file for each; only indices in use are compared.
+
+    Programs that make a palette for each image leave out what the image lacks, and what follows moves up. Where
+    the indices themselves are declared, colours say nothing.
+    """
+    if declaration.mask_values is not None:
+        return []
+    first: dict[int, tuple[Colour, Examined]] = {}
+    for each in examined:
+        for index, colour in each.palette:
+            known, other = first.setdefault(index, (colour, each))
+            if known != colour:
+                files = f"{printable(other.pair.mask)} and {printable(each.pair.mask)}"
+                line = (
+                    f"{files}: palettes differ: index {index} is {known} in the one and {colour} in the other; "
+                    f"name the class of each colour in {YAML_NAME}, as mask_colors: {{background: [0, 0, 0], "
+                    "cell: [220, 20, 60]}, or of each index as mask_values"
+                )
+                return [Problem(Sort.PALETTE, line)]
+    return []

@@ -1,8 +1,9 @@
-"""Masks of classes that may overlap, from files to one number for each pixel."""
+"""Masks of classes that may overlap: from files to one number for each pixel, and what such numbers mean."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,40 @@ from nas_attn.data.dataset import IGNORED
 from nas_attn.data.mask_reading import MaskReading
 from nas_attn.data.picture import mask_values
 from nas_attn.data.raster import Unreadable, Values, read_raster
-from nas_attn.label_sets import MOST_IN_A_BYTE, bit_of
+
+MOST_OVERLAPPING = 30
+"""Classes that may overlap: so many fit into 31 bits beside the one that stands for 'ignored'."""
+MOST_IN_A_BYTE = 7
+_IGNORED_BIT = 7
+
+
+@dataclass(frozen=True)
+class Overlapping:
+    """The meaning of masks whose values are sets of classes.
+
+    Args:
+        classes: names in the order of their indices.
+        ignore_index: value in the mask files of pixels that count for nothing; None where there is none.
+    """
+
+    classes: tuple[str, ...]
+    ignore_index: int | None
+    multi_label = True
+
+    def translate(self, mask: Values) -> Values:
+        """The mask as it is."""
+        return mask
+
+    def count(self, counts: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], int]:
+        """Pixels of each class, and ignored ones."""
+        of_code = dict(counts)
+        ignored = of_code.pop(IGNORED, 0)
+        bits = (1 << bit_of(index) for index in range(len(self.classes)))
+        return tuple(sum(number for code, number in of_code.items() if code & bit) for bit in bits), ignored
+
+    def labelled(self, counts: Iterable[tuple[int, int]]) -> int:
+        """Pixels that are not ignored."""
+        return sum(number for code, number in counts if code != IGNORED)
 
 
 def class_masks(
@@ -59,7 +93,7 @@ def _presence(mask: Values, reading: MaskReading) -> Values:
     return found
 
 
-def coded(masks: Iterable[tuple[int, Values]], shape: tuple[int, ...], n_classes: int) -> Values:
+def coded_classes(masks: Iterable[tuple[int, Values]], shape: tuple[int, ...], n_classes: int) -> Values:
     """The classes of each pixel as bits of one number; 255 where the mask of any class is ignored.
 
     Args:
@@ -76,3 +110,23 @@ def coded(masks: Iterable[tuple[int, Values]], shape: tuple[int, ...], n_classes
         ignored |= mask == IGNORED
     codes[ignored] = IGNORED
     return codes
+
+
+def bit_of(index: int) -> int:
+    """The bit that says whether a pixel has a class.
+
+    No class has bit 7, so that 255, which marks ignored pixels, is never a set of classes.
+
+    >>> [bit_of(index) for index in (0, 6, 7)]
+    [0, 6, 8]
+    """
+    return index if index < _IGNORED_BIT else index + 1
+
+
+def known_bits(classes: int) -> int:
+    """All bits that sets of K classes may have.
+
+    >>> bin(known_bits(3))
+    '0b111'
+    """
+    return sum(1 << bit_of(index) for index in range(classes))

@@ -16,7 +16,7 @@ from nas_attn.errors import StudyError
 from nas_attn.steps import step
 from nas_attn.strategy.settings import Difference, differences
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
-from nas_attn.study.database.storage import is_missing
+from nas_attn.study.database.sqlite import is_missing
 from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.find import refuse_renamed
 from nas_attn.study.setup.folder import StudyFolder

@@ -14,7 +14,8 @@ from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.storage import describe_storage, is_sqlite, sqlite_file
+from nas_attn.study.database.sqlite import is_sqlite, sqlite_file
+from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
 

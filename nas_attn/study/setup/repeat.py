@@ -10,7 +10,7 @@ from typing import Any
 from nas_attn.commands import command
 from nas_attn.errors import StudyError
 from nas_attn.space import space_text
-from nas_attn.study.database.storage import is_sqlite
+from nas_attn.study.database.sqlite import is_sqlite
 from nas_attn.study.setup.config import study_text
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import SPACE_MARK, settings_mark

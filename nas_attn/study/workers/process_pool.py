@@ -16,7 +16,7 @@ from nas_attn.errors import StudyError
 from nas_attn.record import Failure
 from nas_attn.step_count import StepCount
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.study.database.watch import Watch
+from nas_attn.study.database.signs_of_life import Watch
 from nas_attn.study.workers.attempt import Evaluator
 from nas_attn.study.workers.blame import CRASH, DEVICE
 from nas_attn.study.workers.death import Death, death_of, n_memory_kills

@@ -40,7 +40,7 @@ from nas_attn.study.winner import write_best
 from nas_attn.study.workers.pool import Pool
 from nas_attn.study.workers.process_pool import Follow, ProcessPool
 from nas_attn.study.workers.ray_pool import RayPool
-from nas_attn.study.workers.room import crowded
+from nas_attn.study.workers.worker_count import crowded
 from nas_attn.study.workers.worker_process import WorkerLog
 from nas_attn.training.metrics import machine_bytes
 from nas_attn.wording.verdicts import answer_text

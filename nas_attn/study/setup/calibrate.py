@@ -11,7 +11,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.models.networks import Network
-from nas_attn.study.memory import default_memory, described, recall, remember
+from nas_attn.study.memory import described, measured_once
 from nas_attn.training import DeviceImages, Precision, Recipe, fresh_network
 from nas_attn.training.metrics import device_name, one_thread
 from nas_attn.training.precision import PRECISIONS
@@ -35,14 +35,11 @@ def fastest_precision(
         memory: file of what was measured before; None is in the user's cache folder. Where it cannot be written,
             the next call measures again.
     """
-    memory = memory or default_memory("precision")
     with one_thread():
         key = described(device_name(device), network, budget)
-        known = recall(memory, [str(precision) for precision in PRECISIONS])
-        if key not in known:
-            known[key] = str(_measure(network, budget, device))
-            remember(memory, known)
-    return Precision.parse(known[key])
+        allowed = [str(precision) for precision in PRECISIONS]
+        found = measured_once("precision", key, allowed, lambda: _measure(network, budget, device), memory)
+    return Precision.parse(found)
 
 
 def _measure(network: Network, budget: Budget, device: torch.device) -> Precision:

@@ -25,7 +25,6 @@ from nas_attn.models.catalogue import catalogue
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.discovery import check_asked, look_at
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import Network
 from nas_attn.space import Ceiling, SearchSpace, read_space
 from nas_attn.space.sizes import written_sizes
 from nas_attn.steps import step
@@ -35,10 +34,9 @@ from nas_attn.study.database.storage import check_url
 from nas_attn.study.setup.asked import asked_network
 from nas_attn.study.setup.calibrate import fastest_precision
 from nas_attn.study.setup.outside import outside_of
-from nas_attn.study.setup.preset import Preset, find_devices, n_cores, preset_for
-from nas_attn.study.workers.cluster_address import check_cluster
-from nas_attn.study.workers.ray_pool import check_ray
-from nas_attn.study.workers.share import workers_per_gpu
+from nas_attn.study.setup.preset import Preset, find_devices, preset_for
+from nas_attn.study.workers.ray_pool import check_cluster, check_ray
+from nas_attn.study.workers.worker_count import n_workers
 from nas_attn.training import Precision, Recipe, class_weights_of, recipe_for, statistics_for
 from nas_attn.training.evaluation import CostTable, DataSource, TrainingEvaluator
 from nas_attn.training.segmenter import seen_at_once
@@ -301,16 +299,8 @@ def _measured(
         request = replace(request, precision=str(fastest))
     if request.workers == AUTO:
         precision = Precision.parse(request.precision)
-        request = replace(request, workers=_n_workers(devices, example, budget, precision))
+        request = replace(request, workers=n_workers(devices, example, budget, precision))
     return request
-
-
-def _n_workers(devices: tuple[str, ...], example: Network, budget: Budget, precision: Precision) -> int:
-    """One for each core, or as many as a GPU runs fastest."""
-    if devices == ("cpu",):
-        return n_cores()
-    with step("measuring how many trials a GPU runs fastest"):
-        return len(devices) * workers_per_gpu(example, budget, precision, devices[0])
 
 
 def _with_frames(request: StudyRequest, dataset: Dataset, preset: Preset) -> StudyRequest:

@@ -190,7 +190,7 @@ def _folds(resolved: Resolved) -> list[tuple[str, str]]:
 
 def _left_out(resolved: Resolved) -> str:
     """The classes that are no part of the mean, the same for all trials."""
-    from nas_attn.study.setup.resolve import judged_images
+    from nas_attn.study.setup.checks import judged_images
 
     classes = resolved.dataset.classes
     absent = absent_classes(judged_images(resolved.settings, resolved.dataset), classes)
@@ -199,7 +199,7 @@ def _left_out(resolved: Resolved) -> str:
 
 def _unverified(metric: Metric, dataset: Dataset) -> str:
     """That the test data cannot judge by the metric."""
-    from nas_attn.study.setup.resolve import is_judged
+    from nas_attn.study.setup.checks import is_judged
 
     if is_judged(metric.name, dataset.test, dataset.classes):
         return ""

@@ -131,7 +131,7 @@ def _verified(resolved: Resolved) -> StudyVerdict:
 
 
 def _request(arguments: argparse.Namespace) -> StudyRequest:
-    from nas_attn.study.setup.config import read_study_file
+    from nas_attn.study.setup.study_file import read_study_file
 
     written = {} if arguments.config is None else read_study_file(Path(arguments.config))
     return StudyRequest(**{**written, **given_settings(arguments, FIELDS)})
@@ -163,7 +163,7 @@ def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | No
 def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) -> Pace:
     """Where the study has trials already, these tell what one takes; else a few steps are timed."""
     from nas_attn.reporting.progress.pace import Pace
-    from nas_attn.study.setup.forecast import forecast_seconds
+    from nas_attn.study.setup.calibrate import forecast_seconds
 
     settings = resolved.settings
     known = any(record.outcome is not None for record in records)

@@ -59,7 +59,7 @@ def _work(request: JoinRequest, console: Console) -> int:
     from nas_attn.reporting.progress.pace import Pace
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.study.run import run_joined
-    from nas_attn.study.setup.forecast import forecast_seconds
+    from nas_attn.study.setup.calibrate import forecast_seconds
     from nas_attn.study.setup.join import described, hint, resolve_joined
 
     resolved, folder, ledger = resolve_joined(request)

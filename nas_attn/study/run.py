@@ -16,25 +16,24 @@ import optuna
 
 from nas_attn.analysis import Ranking, rank
 from nas_attn.analysis.verdict import Settled, StudyVerdict
-from nas_attn.commands import command
 from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
 from nas_attn.record import State, TrialRecord
 from nas_attn.step_count import StepCount
 from nas_attn.strategy.schedule.agenda import Agenda, Course
-from nas_attn.study.again import begun_again
 from nas_attn.study.answer import answer_by
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.rescued import Rescued, write_rescued
-from nas_attn.study.database.storage import describe_storage, url_without_password
+from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.latencies import latencies_at_end
 from nas_attn.study.log import logging_to
-from nas_attn.study.loop import Listener, Rescue, run_trials
+from nas_attn.study.loop import Listener, run_trials
 from nas_attn.study.packed import packed_images
 from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.known_latency import as_begun, with_known_latency
+from nas_attn.study.setup.rescue import rescuer
 from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.setup.retried import begun_again
 from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import write_best
 from nas_attn.study.workers.pool import Pool
@@ -119,7 +118,7 @@ def run_study(
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
         resolved = as_begun(resolved, ledger)
-        rescue = _rescue(ledger, resolved, folder)
+        rescue = rescuer(ledger, study_url(resolved), folder)
         records = _searched(resolved, folder, ledger, listener, "worker", follow, pool)
         try:
             latencies = ledger.latencies
@@ -178,27 +177,7 @@ def _searched(
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
     with pool or _workers(resolved, folder, log_name, follow) as workers:
-        return run_trials(settings, ledger, agenda, workers, listener, _rescue(ledger, resolved, folder))
-
-
-def _rescue(ledger: Ledger, resolved: Resolved, folder: StudyFolder) -> Rescue:
-    """What writes all that is known where the database is lost; what it needs of that is read now."""
-    study = Rescued(ledger.name, ledger.identity, ledger.context, ledger.plan, ())
-    return partial(_rescued, study, folder, study_url(resolved))
-
-
-def _rescued(study: Rescued, folder: StudyFolder, url: str, records: Sequence[TrialRecord]) -> str:
-    """Write all that is known beside the database that is lost; what to do with it."""
-    try:
-        path = write_rescued(replace(study, records=tuple(records)), folder.path)
-    except OSError as error:
-        return f"what is known of its {len(records)} trials cannot be written to {folder.path}: {error.strerror}"
-    storage = None if url == folder.default_url else url_without_password(url)
-    back = command("import", path, storage=storage)
-    return (
-        f"all {len(records)} trials that are known here were written to {path}; once nothing of the old database "
-        f"is left in its place, {back} brings them back, and the same command goes on"
-    )
+        return run_trials(settings, ledger, agenda, workers, listener, rescuer(ledger, url, folder))
 
 
 def _workers(

@@ -21,9 +21,10 @@ from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import end_trial
 from nas_attn.study.run import processes
 from nas_attn.study.setup.begin import study_url
+from nas_attn.study.setup.checks import is_judged
 from nas_attn.study.setup.folder import StudyFolder, alone_with
 from nas_attn.study.setup.own_files import is_own_best
-from nas_attn.study.setup.resolve import Resolved, is_judged
+from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.verified import (
     NewBest,
     VerifiedClaim,

@@ -33,9 +33,9 @@ from nas_attn.models.placement import Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy import STRATEGIES, Question
-from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import resolve
+from nas_attn.study.setup.study_file import read_study_file
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training.evaluation import LookupEvaluator
 from nas_attn.training.full import architecture_id

@@ -477,9 +477,9 @@ def test_a_dry_run_shows_the_plan_and_begins_nothing(here, capsys):
 
 
 def test_a_study_that_cannot_be_stored_is_refused_before_anything_is_timed(here, refused, monkeypatch):
-    from nas_attn.study.setup import forecast
+    from nas_attn.study.setup import calibrate
 
-    monkeypatch.setattr(forecast, "forecast_seconds", lambda _: pytest.fail("too late"))
+    monkeypatch.setattr(calibrate, "forecast_seconds", lambda _: pytest.fail("too late"))
     Path("studies").write_text("no folder")
 
     (line,) = refused("search", *TINY, "--study", "never")

@@ -26,12 +26,11 @@ from nas_attn.reporting.presentation.pictures import class_colours, draw_errors,
 from nas_attn.strategy.settings import differences
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.packed import packed_if_writable
-from nas_attn.study.setup.apart import check_apart
-from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.own_files import check_storage
+from nas_attn.study.setup.own_files import check_apart, check_storage
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.study.setup.study_file import read_study_file
 from nas_attn.training.evaluation import TrainingEvaluator, attention_maps
 from nas_attn.training.metrics import one_thread
 from nas_attn.wording.placements import describe

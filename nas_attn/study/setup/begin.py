@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from nas_attn import __version__
 from nas_attn.data import card_of
-from nas_attn.data.changes import changes
-from nas_attn.errors import StudyError
 from nas_attn.steps import step
-from nas_attn.strategy.settings import Difference, differences
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.database.sqlite import is_missing
-from nas_attn.study.setup.apart import check_apart
+from nas_attn.study.setup.changed_settings import changed_settings, check_settings
 from nas_attn.study.setup.find import refuse_renamed
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.own_files import check_own
-from nas_attn.study.setup.repeat import study_values, write_settings, write_whole
+from nas_attn.study.setup.own_files import check_apart, check_own
 from nas_attn.study.setup.resolve import Resolved
-from nas_attn.study.setup.suggested_flags import mend
+from nas_attn.study.setup.study_file import study_values, write_settings, write_whole
 
 
 def study_url(resolved: Resolved) -> str:
@@ -63,26 +58,6 @@ def existing(resolved: Resolved) -> Ledger | None:
     return ledger
 
 
-def check_settings(ledger: Ledger, resolved: Resolved) -> None:
-    """A study goes on with the settings that it began with.
-
-    Raises:
-        StudyError: the settings are others; every difference has a line.
-    """
-    name, found = ledger.name, _changed(ledger, resolved)
-    if not found:
-        return
-    version = ledger.context.get("version", "an older version")
-    made = f" (it was begun by nas-attn {version}, and this is {__version__})" if version != __version__ else ""
-    raise StudyError(
-        [
-            *(_told(difference, ledger, resolved) for difference in found),
-            f"study '{name}' goes on with the settings that it began with{made}: repeat them, or begin another "
-            "with --study NAME or --as-new",
-        ]
-    )
-
-
 def as_new(resolved: Resolved) -> Resolved:
     """The same search, as NAME-2, NAME-3 ... where NAME is a study with other settings.
 
@@ -98,7 +73,7 @@ def as_new(resolved: Resolved) -> Resolved:
             settings=replace(resolved.settings, study=study),
         )
         ledger = existing(renamed)
-        if ledger is None or not _changed(ledger, renamed):
+        if ledger is None or not changed_settings(ledger, renamed):
             return renamed
     raise AssertionError("there is always another number")
 
@@ -119,7 +94,7 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
         if (latency := resolved.costs.latency) is not None:
             context["latency model"] = latency.to_dict()
         with suppress(StudyExistsError):  # somebody else has begun it at the same moment
-            return Ledger.create(url, settings.study, _identity(resolved), context, settings.cost)
+            return Ledger.create(url, settings.study, settings.identity(), context, settings.cost)
     ledger = Ledger.open(url, settings.study)
     check_settings(ledger, resolved)
     if not folder.settings.is_file():
@@ -135,27 +110,3 @@ def _added_costs(resolved: Resolved) -> list[list[Any]]:
         for spec in specs
         if spec.kind != "none"
     ]
-
-
-def _told(difference: Difference, ledger: Ledger, resolved: Resolved) -> str:
-    to_type = mend(difference, ledger, resolved)
-    which = _changed_files(resolved) if difference.name == "data fingerprint" else ""
-    return f"study '{ledger.name}': {difference}{which}" + (f"; {to_type}" if to_type else "")
-
-
-def _changed_files(resolved: Resolved) -> str:
-    """Which images are others than when the study began; empty where that was not kept here."""
-    try:
-        before = json.loads(StudyFolder.of(resolved.settings.study).data_files.read_text("utf-8"))
-        return f" ({changes(before, dict(resolved.dataset.digests))})"
-    except (OSError, ValueError, AttributeError, TypeError):
-        return ""
-
-
-def _changed(ledger: Ledger, resolved: Resolved) -> Sequence[Difference]:
-    return differences(ledger.identity, _identity(resolved))
-
-
-def _identity(resolved: Resolved) -> Mapping[str, Any]:
-    identity: dict[str, Any] = json.loads(json.dumps(resolved.settings.identity()))
-    return identity

@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.errors import StudyError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_attn.cli._output import check_writable
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.steps import step
 

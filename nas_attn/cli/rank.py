@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.config.described import described_settings
 from nas_attn.config.settings import FIELDS, GROUPS, StudyRequest
@@ -172,21 +172,19 @@ def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) ->
 
 
 def _run(resolved: Resolved, progress: SearchProgress, console: Console, logger: str | None) -> StudyResult:
-    from nas_attn.cli._stop import stops_as_ctrl_c
-    from nas_attn.cli._warnings import warnings_on
+    from nas_attn.cli._progress import stoppable, warnings_on
     from nas_attn.study.run import run_study
     from nas_attn.study.setup.folder import StudyFolder
     from nas_attn.study.trial_log import TrialLog
 
     folder = StudyFolder.of(resolved.settings.study).path
     listener = progress if logger is None else TrialLog(logger, folder, progress)
-    with stops_as_ctrl_c():
-        try:
-            with progress, warnings_on(console):
-                return run_study(resolved, listener, follow=progress.follow)
-        except KeyboardInterrupt:
-            console.print(_stopped(resolved, progress), soft_wrap=True)
-            raise
+    with (
+        stoppable(lambda: console.print(_stopped(resolved, progress), soft_wrap=True)),
+        progress,
+        warnings_on(console),
+    ):
+        return run_study(resolved, listener, follow=progress.follow)
 
 
 def _stopped(resolved: Resolved, progress: SearchProgress) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.errors import NasAttnError
 

@@ -34,7 +34,6 @@ _ON_PROOF = "once they are validated"
 def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> Table:
     """A search in a dozen lines: what it is, what the study has already, and how long it will take."""
     from nas_attn.study.database.storage import describe_storage
-    from nas_attn.study.setup.begin import study_url
 
     settings, dataset = resolved.settings, resolved.dataset
     recipe = settings.recipe
@@ -43,7 +42,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
     table = Table.grid(padding=(0, 2))
     n_done = n_ended(records)
     rows = (
-        ("study", f"{settings.study}, in {describe_storage(study_url(resolved))}"),
+        ("study", f"{settings.study}, in {describe_storage(resolved.url)}"),
         ("data", _data(resolved)),
         ("classes", f"{', '.join(dataset.classes)}{', which may overlap' if dataset.multi_label else ''}"),
         ("space", f"{space.name}: {_size(space)}{_without(space)}"),

@@ -71,8 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         from nas_attn.training.full.loggers import check_logger
 
         check_logger(arguments.logger)
-    from nas_attn.study.setup.begin import as_new
-    from nas_attn.study.setup.known_latency import with_known_latency
+    from nas_attn.study.setup.begin import as_new, with_known_latency
     from nas_attn.study.setup.resolve import resolve
 
     resolved = resolve(request)

@@ -229,7 +229,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return contextlib.nullcontext(InlinePool(LookupEvaluator(space)))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nas_attn.study.run.ProcessPool", pool)
+    monkeypatch.setattr("nas_attn.study.study_pool.ProcessPool", pool)
     few_images = replace(CPU_SYNTHETIC, n_train=4, n_val=4)
     monkeypatch.setattr("nas_attn.study.setup.resolve.preset_for", lambda device, data, **_: few_images)
     return tmp_path

@@ -10,7 +10,9 @@ from typing import Any
 
 from nas_attn import __version__
 from nas_attn.data import card_of
+from nas_attn.latency_model import LatencyModel
 from nas_attn.steps import step
+from nas_attn.strategy.schedule.reference_architectures import reference_choices
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
 from nas_attn.study.database.sqlite import is_missing
 from nas_attn.study.setup.changed_settings import changed_settings, check_settings
@@ -19,11 +21,10 @@ from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import check_apart, check_own
 from nas_attn.study.setup.resolve import Resolved
 from nas_attn.study.setup.study_file import study_values, write_settings, write_whole
+from nas_attn.training.evaluation import LatencyBench, measure_latency_model
 
-
-def study_url(resolved: Resolved) -> str:
-    """Where the study's trials are stored."""
-    return resolved.request.storage or StudyFolder.of(resolved.settings.study).default_url
+LATENCY_SECONDS = 10.0
+"""So long is measured, at most, before a study's first trial."""
 
 
 def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
@@ -47,7 +48,7 @@ def existing(resolved: Resolved) -> Ledger | None:
         StudyError: the storage cannot be read; the study's folder and the data contain one another; or files in it
             are not this study's own.
     """
-    folder, url = StudyFolder.of(resolved.settings.study), study_url(resolved)
+    folder, url = StudyFolder.of(resolved.settings.study), resolved.url
     check_apart(resolved.request.data, folder)
     is_new = url == folder.default_url and not folder.path.is_dir()
     exists = not is_new and not is_missing(url) and Ledger.exists(url, folder.name)
@@ -79,7 +80,7 @@ def as_new(resolved: Resolved) -> Resolved:
 
 
 def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
-    settings, url = resolved.settings, study_url(resolved)
+    settings, url = resolved.settings, resolved.url
     if not Ledger.exists(url, settings.study):
         write_settings(resolved, folder)
         with suppress(OSError):  # it only tells which files have changed
@@ -110,3 +111,47 @@ def _added_costs(resolved: Resolved) -> list[list[Any]]:
         for spec in specs
         if spec.kind != "none"
     ]
+
+
+def with_known_latency(resolved: Resolved) -> Resolved:
+    """The search with costs that hold the latency, where it is the second objective; else the search as it is.
+
+    A study that was begun has its own, so that it goes on with the same figures; else they are measured now, on
+    the first device.
+
+    Raises:
+        StudyError: the storage cannot be read.
+        RuntimeError: memory has run out; and other errors of torch.
+    """
+    if resolved.settings.cost != "latency":
+        return resolved
+    ledger = existing(resolved)
+    if ledger is not None:
+        return as_begun(resolved, ledger)
+    return resolved if resolved.costs.latency is not None else _with_latency(resolved, _measured_latency(resolved))
+
+
+def as_begun(resolved: Resolved, ledger: Ledger) -> Resolved:
+    """The search with the latencies that its study was begun with; studies begun before have none."""
+    kept = ledger.context.get("latency model")
+    return resolved if kept is None else _with_latency(resolved, LatencyModel.from_dict(kept))
+
+
+def _with_latency(resolved: Resolved, model: LatencyModel) -> Resolved:
+    return replace(resolved, costs=resolved.costs.with_latency(model))
+
+
+def _measured_latency(resolved: Resolved) -> LatencyModel:
+    settings = resolved.settings
+    space = settings.space
+    bench = LatencyBench(
+        space.network,
+        space.height,
+        space.width,
+        settings.budget.batch_size,
+        settings.devices[0],
+        settings.precision,
+        LATENCY_SECONDS,
+    )
+    with step("timing each attention at each place"):
+        return measure_latency_model(bench, reference_choices(space).items())

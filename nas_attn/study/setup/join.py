@@ -18,10 +18,10 @@ from nas_attn.errors import StudyError
 from nas_attn.steps import step
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
+from nas_attn.study.setup.begin import as_begun
 from nas_attn.study.setup.changed_settings import check_settings
 from nas_attn.study.setup.find import find_folder, open_folder
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.known_latency import as_begun
 from nas_attn.study.setup.own_files import check_apart, check_storage
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve

@@ -24,6 +24,7 @@ from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.setup.checks import check_fit, check_request
 from nas_attn.study.setup.choices import filled, measured, with_frames, with_metric_and_loss
+from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.preset import Preset, find_devices, preset_for
 from nas_attn.study.setup.request import asked_network
 from nas_attn.training import Precision, Recipe, class_weights_of, recipe_for, statistics_for
@@ -59,6 +60,11 @@ class Resolved:
     preset: Preset
     dataset: Dataset
     costs: CostTable
+
+    @property
+    def url(self) -> str:
+        """Where the study's trials are stored."""
+        return self.request.storage or StudyFolder.of(self.settings.study).default_url
 
     def evaluators(self, packed: Path | None = None) -> list[TrainingEvaluator]:
         """One for each worker; the devices take turns.

@@ -36,6 +36,10 @@ Follow = Callable[[int, StepCount], None]
 log = logging.getLogger(__name__)
 
 
+def nobody(number: int, steps: StepCount) -> None:
+    """Who follows no steps."""
+
+
 @dataclass
 class _Worker:
     """A process, the link to it, and what it is doing."""
@@ -71,7 +75,7 @@ class ProcessPool(Workers):
         logs: Sequence[WorkerLog] = (),
         *,
         mend: Callable[[], object] = lambda: None,
-        follow: Follow = lambda number, steps: None,
+        follow: Follow = nobody,
         sign_seconds: float = SIGN_SECONDS,
         patience: float = PATIENCE_SECONDS,
     ) -> None:

@@ -1,11 +1,11 @@
-"""From values that somebody gave to a request, or to all that is wrong with them."""
+"""From values to a request, or to all that is wrong with them; what a request says of its network and ladder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nas_attn.config.settings import AUTO, StudyRequest
 from nas_attn.document import field_problems
@@ -96,3 +96,10 @@ def named_network(network: str | Callable[..., object] | None) -> str | None:
 def last_rung(ladder: str | None) -> int | None:
     """Steps of a ladder's last rung; None where nobody has said."""
     return None if ladder in (None, AUTO) else int(str(ladder).rpartition(",")[2])
+
+
+def lower_rungs(ladder: str | None) -> tuple[int, ...] | Literal["auto"]:
+    """Steps of the rungs below the last."""
+    if ladder is None:
+        return ()
+    return "auto" if ladder == AUTO else tuple(int(part) for part in ladder.split(","))[:-1]

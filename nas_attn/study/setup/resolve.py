@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget
 from nas_attn.config.checks import seconds
@@ -26,7 +24,7 @@ from nas_attn.study.setup.checks import check_fit, check_request
 from nas_attn.study.setup.choices import filled, measured, with_frames, with_metric_and_loss
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.preset import Preset, find_devices, preset_for
-from nas_attn.study.setup.request import asked_network
+from nas_attn.study.setup.request import asked_network, lower_rungs
 from nas_attn.training import Precision, Recipe, class_weights_of, recipe_for, statistics_for
 from nas_attn.training.evaluation import CostTable, DataSource, TrainingEvaluator
 from nas_attn.training.segmenter import seen_at_once
@@ -38,9 +36,6 @@ _IMAGES_FOR_A_CLIP = 4
 """The built-in clips are so many times fewer than the built-in images; each has twice as many frames."""
 IDENTITY = "identity"
 """The start of attention in a network with trained weights."""
-
-Outside = tuple[tuple[str, str], ...]
-"""(what, ``module:name``) pairs; two studies are the same only where these are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +139,10 @@ def resolve(request: StudyRequest) -> Resolved:
         split=asked.out_of_memory == SPLIT,
         trials=asked.trials or (TRIALS if asked.timeout is None else ENDLESS),
         find_budget=asked.budget == AUTO,
-        ladder=_lower_rungs(asked.ladder),
+        ladder=lower_rungs(asked.ladder),
         ladder_start=PLAIN if asked.ladder_start == PLAIN else SCRATCH,
         timeout=None if asked.timeout is None else seconds(asked.timeout),
-        outside=outside_of(space, asked.strategy, request.data),
+        outside=_outside_of(space, asked.strategy, request.data),
         stop=asked.stop,
         worth=None if asked.worth is None else asked.worth / 100,
         max_latency=_ceiling(asked.max_cost) if asked.cost == "latency" else None,
@@ -166,13 +161,6 @@ def _recipe(request: StudyRequest, space: SearchSpace, dataset: Dataset) -> Reci
         foreground=request.foreground,
         multi_label=dataset.multi_label,
     )
-
-
-def _lower_rungs(ladder: str | None) -> tuple[int, ...] | Literal["auto"]:
-    """Steps of the rungs below the last."""
-    if ladder is None:
-        return ()
-    return "auto" if ladder == AUTO else tuple(int(part) for part in ladder.split(","))[:-1]
 
 
 def _looked_at(asked: AskedNetwork | None, dataset: Dataset) -> DescribedNetwork | None:
@@ -247,17 +235,11 @@ def _default_name(space: SearchSpace, data: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name, flags=re.ASCII).lstrip("_.-")[:80] or "study"
 
 
-def outside_of(space: SearchSpace, strategy: str, data: str) -> Outside:
-    """What of a study is a user's own."""
-    return tuple(sorted(_found(space, strategy, data)))
-
-
-def _found(space: SearchSpace, strategy: str, data: str) -> Iterator[tuple[str, str]]:
-    for kind in {spec.kind for _, specs in space.choices for spec in specs}:
-        if origin := KINDS.origin(kind):
-            yield f"attention {kind}", origin.reference
-    if origin := STRATEGIES.origin(strategy):
-        yield f"strategy {strategy}", origin.reference
-    asked = asked_reader(data)
-    if asked and (origin := READERS.origin(asked.reader)):
-        yield f"data reader {asked.reader}", origin.reference
+def _outside_of(space: SearchSpace, strategy: str, data: str) -> tuple[tuple[str, str], ...]:
+    """What of a study is a user's own: (what, ``module:name``) pairs, which are the same in studies that are."""
+    kinds = {spec.kind for _, specs in space.choices for spec in specs}
+    origins = {f"attention {kind}": KINDS.origin(kind) for kind in kinds}
+    origins[f"strategy {strategy}"] = STRATEGIES.origin(strategy)
+    if asked := asked_reader(data):
+        origins[f"data reader {asked.reader}"] = READERS.origin(asked.reader)
+    return tuple(sorted((what, origin.reference) for what, origin in origins.items() if origin))

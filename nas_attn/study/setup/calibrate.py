@@ -95,7 +95,7 @@ def step_seconds(
         frames=network.frames,
     )
     steps = _STEPS + 2
-    step = TrainingStep(
+    training_step = TrainingStep(
         precision.place(module, device).train(),
         images,
         replace(budget, steps=steps),
@@ -106,8 +106,8 @@ def step_seconds(
     times: list[float] = []
     for number in range(steps):
         started = time.perf_counter()
-        step.prepare(number)
-        step()
+        training_step.prepare(number)
+        training_step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)

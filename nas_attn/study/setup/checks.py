@@ -9,7 +9,7 @@ from nas_attn.config.settings import AUTO, BUILT_IN, RAY, StudyRequest
 from nas_attn.data import Dataset, LabelledImages, absent_classes, may_be_folder
 from nas_attn.data.folds import joined
 from nas_attn.data.least_side import LeastSide
-from nas_attn.data.readers import READERS, asked_reader
+from nas_attn.data.readers import READERS
 from nas_attn.errors import DataError, NasAttnError, UsageError
 from nas_attn.metric import METRICS
 from nas_attn.models.catalogue import catalogue
@@ -20,6 +20,7 @@ from nas_attn.steps import step
 from nas_attn.strategy import STRATEGIES
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.storage import check_url
+from nas_attn.study.setup.own_files import means_folder
 from nas_attn.study.setup.preset import find_devices
 from nas_attn.study.setup.request import asked_network, last_rung
 from nas_attn.study.workers.ray_pool import check_cluster, check_ray
@@ -72,7 +73,7 @@ def _check_network(request: StudyRequest) -> None:
 
 
 def _check_data(data: str) -> None:
-    if data not in BUILT_IN and asked_reader(data) is None and not may_be_folder(Path(data)):
+    if means_folder(data) and not may_be_folder(Path(data)):
         others = " or ".join([*BUILT_IN, *READERS])
         raise UsageError(f"--data {data}: there is no such folder; give one with images/ and masks/, or {others}")
 

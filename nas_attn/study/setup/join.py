@@ -11,9 +11,8 @@ import optuna
 
 from nas_attn import __version__
 from nas_attn.commands import command
-from nas_attn.config.settings import AUTO, BUILT_IN, FIELDS, StudyRequest
+from nas_attn.config.settings import AUTO, FIELDS, StudyRequest
 from nas_attn.data import may_be_folder
-from nas_attn.data.readers import asked_reader
 from nas_attn.errors import StudyError
 from nas_attn.steps import step
 from nas_attn.study.database.ledger import Ledger
@@ -22,7 +21,7 @@ from nas_attn.study.setup.begin import as_begun
 from nas_attn.study.setup.changed_settings import check_settings
 from nas_attn.study.setup.find import find_folder, open_folder
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.own_files import check_apart, check_storage
+from nas_attn.study.setup.own_files import check_apart, check_storage, means_folder
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.setup.study_file import write_missing_settings
@@ -63,7 +62,7 @@ def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]
     with step(f"looking for the study {request.study}"):
         folder, ledger = _found(request)
     asked = _request(request, folder, ledger)
-    if asked.data not in BUILT_IN and asked_reader(asked.data) is None and not may_be_folder(Path(asked.data)):
+    if means_folder(asked.data) and not may_be_folder(Path(asked.data)):
         raise StudyError(
             f"study '{ledger.name}': its images were in {asked.data}, which is no folder here; "
             "say where they are with --data FOLDER"

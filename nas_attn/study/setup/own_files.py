@@ -174,7 +174,7 @@ def check_apart(data: str, folder: StudyFolder) -> None:
     Raises:
         StudyError: one contains the other.
     """
-    if data in BUILT_IN or asked_reader(data):
+    if not means_folder(data):
         return
     study = os.path.realpath(folder.path)
     for part in _PARTS:
@@ -187,17 +187,17 @@ def check_apart(data: str, folder: StudyFolder) -> None:
             )
 
 
-def _identities(path: str) -> set[tuple[int, int] | None]:
+def means_folder(data: str) -> bool:
+    """Whether ``--data`` means a folder of images and masks, not data that are built in or those of a reader."""
+    return data not in BUILT_IN and asked_reader(data) is None
+
+
+def _identities(path: str) -> set[tuple[int, int]]:
     """Of a path and of all folders above it, as the disk knows them: capitals and mounts make no difference."""
-    return set(map(_identity, _upwards(path))) - {None}
+    return {found for place in (Path(path), *Path(path).parents) if (found := _identity(place))}
 
 
-def _upwards(path: str) -> Iterator[str]:
-    yield path
-    yield from map(str, Path(path).parents)
-
-
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(path: str | Path) -> tuple[int, int] | None:
     """None where there is nothing."""
     try:
         found = os.stat(path)

@@ -40,8 +40,7 @@ from nas_attn.space import SearchSpace
 from nas_attn.space import read_space as _read_space
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.study.run import StudyResult, run_study
-from nas_attn.study.setup.asked import named_network
-from nas_attn.study.setup.request import request_from
+from nas_attn.study.setup.request import named_network, request_from
 from nas_attn.study.setup.resolve import resolve
 from nas_attn.training import fresh_network
 from nas_attn.training.full import FitResult, FitSettings, PredictionReport

@@ -11,8 +11,8 @@ import pytest
 from nas_attn.budget import Budget
 from nas_attn.models.placement import Placement
 from nas_attn.record import Outcome
-from nas_attn.study import latencies, run
-from nas_attn.study.setup import known_latency, preset
+from nas_attn.study import latencies, study_pool
+from nas_attn.study.setup import begin, preset
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training.metrics import interleaved
 
@@ -30,7 +30,7 @@ TINY = {
 def time_briefly(patch: pytest.MonkeyPatch) -> None:
     """Let latencies be timed as briefly as can be, where what they are is no matter."""
     patch.setattr(latencies, "SECONDS", 0.0)
-    patch.setattr(known_latency, "SECONDS", 0.0)
+    patch.setattr(begin, "LATENCY_SECONDS", 0.0)
     patch.setattr(interleaved, "LEAST_ROUNDS", 2)
 
 
@@ -48,7 +48,7 @@ def search_here(
     time_briefly(patch)
     patch.setattr(preset, name, replace(getattr(preset, name), n_train=n_train, n_val=n_val))
     patch.setattr(
-        run,
+        study_pool,
         "ProcessPool",
         lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
     )
@@ -61,4 +61,6 @@ def evaluate_by(patch: pytest.MonkeyPatch, judge: Callable[[Placement, Budget, i
         patch: of the test.
         judge: what a placement with a seed gives.
     """
-    patch.setattr(run, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge)))
+    patch.setattr(
+        study_pool, "ProcessPool", lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(judge))
+    )

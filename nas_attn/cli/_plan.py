@@ -34,7 +34,6 @@ _ON_PROOF = "once they are validated"
 def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> Table:
     """A search in a dozen lines: what it is, what the study has already, and how long it will take."""
     from nas_attn.study.database.storage import describe_storage
-    from nas_attn.study.setup.begin import study_url
 
     settings, dataset = resolved.settings, resolved.dataset
     recipe = settings.recipe
@@ -43,7 +42,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
     table = Table.grid(padding=(0, 2))
     n_done = n_ended(records)
     rows = (
-        ("study", f"{settings.study}, in {describe_storage(study_url(resolved))}"),
+        ("study", f"{settings.study}, in {describe_storage(resolved.url)}"),
         ("data", _data(resolved)),
         ("classes", f"{', '.join(dataset.classes)}{', which may overlap' if dataset.multi_label else ''}"),
         ("space", f"{space.name}: {_size(space)}{_without(space)}"),
@@ -190,7 +189,7 @@ def _folds(resolved: Resolved) -> list[tuple[str, str]]:
 
 def _left_out(resolved: Resolved) -> str:
     """The classes that are no part of the mean, the same for all trials."""
-    from nas_attn.study.setup.resolve import judged_images
+    from nas_attn.study.setup.checks import judged_images
 
     classes = resolved.dataset.classes
     absent = absent_classes(judged_images(resolved.settings, resolved.dataset), classes)
@@ -199,7 +198,7 @@ def _left_out(resolved: Resolved) -> str:
 
 def _unverified(metric: Metric, dataset: Dataset) -> str:
     """That the test data cannot judge by the metric."""
-    from nas_attn.study.setup.resolve import is_judged
+    from nas_attn.study.setup.checks import is_judged
 
     if is_judged(metric.name, dataset.test, dataset.classes):
         return ""

@@ -1,9 +1,12 @@
-"""A search while it runs: a live display on a terminal, plain lines elsewhere."""
+"""A search while it runs: a live display on a terminal, plain lines elsewhere; warnings; how it is stopped."""
 
 from __future__ import annotations
 
+import logging
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +18,7 @@ from rich.text import Text
 
 from nas_attn.analysis import COSTS, RankedPlacement, Ranking, rank
 from nas_attn.cli._console import Harmless
+from nas_attn.cli._stream import OutputError
 from nas_attn.record import Role, State, TrialRecord, n_ended
 from nas_attn.reporting.progress.pace import Pace
 from nas_attn.reporting.terminal.tables import add_numbers
@@ -192,3 +196,49 @@ def _front(ranking: Ranking) -> Table:
         placement = Text(describe(row.placement), no_wrap=True, overflow="ellipsis")
         table.add_row(placement, f"{100 * row.iou_mean:.1f}", gain, str(row.n_seeds), cost)
     return table
+
+
+@contextmanager
+def stoppable(tell: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM, as schedulers send it, ends what is done here as Ctrl-C does.
+
+    Args:
+        tell: says what a stop means, before KeyboardInterrupt goes on.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def warnings_on(console: Console) -> Iterator[None]:
+    """Print what nas-attn logs as a warning or an error; a live display stays below."""
+    handler = _OnConsole(console)
+    logger = logging.getLogger("nas_attn")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _OnConsole(logging.Handler):
+    """A line for each record."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        with suppress(OutputError):  # who logs is not to blame, and what is printed next says so
+            self._console.print(f"{record.levelname.lower()}: {record.getMessage()}", soft_wrap=True)

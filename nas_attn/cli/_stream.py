@@ -1,15 +1,17 @@
-"""Standard output and error as commands write to them: whatever they can take, and one line where they cannot."""
+"""Standard output and error as commands write to them, without rich: what they can take, else one line."""
 
 from __future__ import annotations
 
 import codecs
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal, TextIO, cast
 
 from nas_attn.errors import NasAttnError
+from nas_attn.printable import harmless
 
 _PLAIN = {
     "±": "+-",
@@ -26,9 +28,10 @@ _PLAIN = {
     **dict(zip("▁▂▃▄▅▆▇█", "_.,-~=+#", strict=True)),
 }
 """What is written in place of signs of ours that an encoding lacks; every other letter is escaped."""
-
-
 _TITLES = {"stdout": "standard output", "stderr": "standard error"}
+SECONDS = 1.5
+"""So long a step may last before it is named."""
+_under_way: list[str] = []
 
 
 class OutputError(NasAttnError):
@@ -129,3 +132,51 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("nas-attn-plain", _plain)
 
 STDOUT, STDERR = Output("stdout"), Output("stderr")
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Print a text at once.
+
+    Args:
+        text: of one line or several; what would steer a terminal is escaped.
+        end: what follows it.
+    Raises:
+        OutputError: it cannot be written.
+    """
+    STDOUT.write(harmless(text) + end)
+    STDOUT.flush()
+
+
+def complain(line: str) -> None:
+    """Print an error, in one line whatever it quotes."""
+    STDERR.write(harmless(line).replace("\n", "\\n") + "\n")
+    STDERR.flush()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Name a step by what it does, once it has lasted a while, unless something else was printed meanwhile."""
+    if not STDERR.isatty():
+        yield
+        return
+    before = _written()
+    timer = threading.Timer(SECONDS, lambda: _tell(what, before))
+    timer.daemon = True
+    _under_way.append(what)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        _under_way.pop()
+
+
+def _tell(what: str, before: int) -> None:
+    """A step within this one speaks for itself."""
+    if _written() == before and _under_way[-1:] == [what]:
+        STDERR.write(harmless(f"{what} ...") + "\n")
+        STDERR.flush()
+
+
+def _written() -> int:
+    return STDOUT.n_written + STDERR.n_written

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_attn.cli._attention_costs import DEEP, FRAMES, SHALLOW
 from nas_attn.cli._kind_filter import KindFilter
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.errors import RegistryError, UsageError, did_you_mean
 from nas_attn.models.catalogue import KINDS, catalogue, docstring_of

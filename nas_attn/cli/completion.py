@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import PROGRAM
 from nas_attn.errors import UsageError
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from nas_attn.cli._flags import JOINING, add_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.errors import StudyError, UsageError
 
 if TYPE_CHECKING:

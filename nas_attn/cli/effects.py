@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from nas_attn.cli._flags import JOINING, add_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

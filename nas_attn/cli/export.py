@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._output import check_writable
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.errors import UsageError
 from nas_attn.export.formats import FORMATS, known_formats, targets

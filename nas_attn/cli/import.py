@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the study, and say what is in it."""
-    from nas_attn.cli._say import say
-    from nas_attn.study.setup.imported import import_study
+    from nas_attn.cli._stream import say
+    from nas_attn.study.setup.rescue import import_study
 
     done = import_study(arguments.file, arguments.study, arguments.storage)
     say(

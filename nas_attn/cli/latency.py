@@ -18,14 +18,12 @@ import re
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.errors import StudyError
 
 if TYPE_CHECKING:
     from nas_attn.analysis import Ranking
     from nas_attn.latencies import LatencyTable
-    from nas_attn.study.database.ledger import Ledger
-    from nas_attn.training.evaluation import LatencyBench
 
 _TOP = 10
 _SIDES = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?", re.ASCII)
@@ -44,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Time and print."""
     from nas_attn.study.answer import ranking_of
-    from nas_attn.study.latencies import keep_latencies
+    from nas_attn.study.latencies import bench_of, keep_latencies
     from nas_attn.study.setup.find import open_study
+    from nas_attn.study.setup.preset import find_devices
 
     size = _checked(arguments)
     ledger = open_study(arguments.study, arguments.storage)
@@ -53,7 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     ranking = ranking_of(ledger, records)
     if not ranking.rows:
         raise StudyError(f"study '{ledger.name}': no trial is complete yet, so there is nothing to time")
-    table = keep_latencies(ledger, ranking, _bench(ledger, arguments, size), arguments.top)
+    device = find_devices(arguments.device or "auto")[0]
+    bench = bench_of(ledger, device, size=size, batch=arguments.batch)
+    table = keep_latencies(ledger, ranking, bench, arguments.top)
     _show(table, ranking_of(ledger, records), as_json=arguments.json)
     return 0
 
@@ -76,24 +77,12 @@ def _checked(arguments: argparse.Namespace) -> tuple[int, int] | None:
     return None if found is None else (int(found[1]), int(found[2] or found[1]))
 
 
-def _bench(ledger: Ledger, arguments: argparse.Namespace, size: tuple[int, int] | None) -> LatencyBench:
-    from nas_attn.study.latencies import bench_of
-    from nas_attn.study.setup.preset import find_devices
-
-    device = find_devices(arguments.device or "auto")[0]
-    return bench_of(ledger, device, size=size, batch=arguments.batch)
-
-
 def _show(table: LatencyTable, ranking: Ranking, *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps({**table.to_dict(), "placements": _places(table, ranking)}, indent=2))
+        placements = {row.placement.id: row.placement.to_dict() for row in ranking.rows if table.of(row.placement)}
+        say(json.dumps({**table.to_dict(), "placements": placements}, indent=2))
         return
     from nas_attn.cli._console import wide_console
     from nas_attn.reporting.terminal.latency_table import latency_table
 
     wide_console().print(latency_table(table, ranking))
-
-
-def _places(table: LatencyTable, ranking: Ranking) -> dict[str, object]:
-    """What stands where in each placement that was timed, by its id."""
-    return {row.placement.id: row.placement.to_dict() for row in ranking.rows if table.of(row.placement)}

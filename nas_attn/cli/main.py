@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nas_attn import __version__
-from nas_attn.cli._say import complain
-from nas_attn.cli._stream import STDERR, STDOUT, OutputError
-from nas_attn.cli._waiting import waiting
+from nas_attn.cli._stream import STDERR, STDOUT, OutputError, complain, waiting
 from nas_attn.commands import command
 from nas_attn.errors import NasAttnError, did_you_mean
 from nas_attn.reference import listeners

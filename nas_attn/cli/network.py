@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_attn.cli._output import check_writable
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.steps import step
 
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show what was found, and write it where that is asked for."""
     from nas_attn.models.discovery import look_at
-    from nas_attn.study.setup.asked import network_named
+    from nas_attn.study.setup.request import network_named
 
     _check_numbers(arguments)
     if arguments.output is not None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the ranking."""
     from nas_attn.analysis import ranking_csv, ranking_json
     from nas_attn.analysis.per_class import ranked_ious
-    from nas_attn.study.answer import ranking_of
+    from nas_attn.study.answer import judged_records, ranking_of
     from nas_attn.study.setup.find import open_study
 
     if arguments.top is not None and arguments.top < 1:
         raise UsageError(f"--top: {arguments.top} must be a whole number of at least 1")
     ledger = open_study(arguments.study, arguments.storage)
-    records = _judged(ledger, arguments)
+    given_settings(arguments, ("metric",))
+    records = judged_records(ledger, arguments.metric)
     ranking = ranking_of(ledger, records, arguments.cost)
     if arguments.json:
         classes = ledger.context.get("classes", ())
@@ -54,13 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(ledger, records, ranking, arguments.metric, arguments.top or _TOP)
     return 0
-
-
-def _judged(ledger: Ledger, arguments: argparse.Namespace) -> Sequence[TrialRecord]:
-    from nas_attn.analysis import judged_by
-
-    metric = given_settings(arguments, ("metric",)).get("metric")
-    return judged_by(ledger.records(), str(metric)) if metric else ledger.records()
 
 
 def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metric: str | None, top: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings
 from nas_attn.cli._output import check_writable
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.errors import NasAttnError, UsageError
 from nas_attn.steps import step
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Say how many trials run again, and why they had failed."""
-    from nas_attn.cli._say import say
+    from nas_attn.cli._stream import say
     from nas_attn.study.setup.retried import retry
 
     done = retry(arguments.study, arguments.storage, all_of_them=arguments.all)

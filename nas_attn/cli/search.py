@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.config.described import described_settings
 from nas_attn.config.settings import FIELDS, GROUPS, StudyRequest
@@ -71,8 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         from nas_attn.training.full.loggers import check_logger
 
         check_logger(arguments.logger)
-    from nas_attn.study.setup.begin import as_new
-    from nas_attn.study.setup.known_latency import with_known_latency
+    from nas_attn.study.setup.begin import as_new, with_known_latency
     from nas_attn.study.setup.resolve import resolve
 
     resolved = resolve(request)
@@ -131,7 +130,7 @@ def _verified(resolved: Resolved) -> StudyVerdict:
 
 
 def _request(arguments: argparse.Namespace) -> StudyRequest:
-    from nas_attn.study.setup.config import read_study_file
+    from nas_attn.study.setup.study_file import read_study_file
 
     written = {} if arguments.config is None else read_study_file(Path(arguments.config))
     return StudyRequest(**{**written, **given_settings(arguments, FIELDS)})
@@ -163,7 +162,7 @@ def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | No
 def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) -> Pace:
     """Where the study has trials already, these tell what one takes; else a few steps are timed."""
     from nas_attn.reporting.progress.pace import Pace
-    from nas_attn.study.setup.forecast import forecast_seconds
+    from nas_attn.study.setup.calibrate import forecast_seconds
 
     settings = resolved.settings
     known = any(record.outcome is not None for record in records)
@@ -172,21 +171,19 @@ def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) ->
 
 
 def _run(resolved: Resolved, progress: SearchProgress, console: Console, logger: str | None) -> StudyResult:
-    from nas_attn.cli._stop import stops_as_ctrl_c
-    from nas_attn.cli._warnings import warnings_on
+    from nas_attn.cli._progress import stoppable, warnings_on
     from nas_attn.study.run import run_study
     from nas_attn.study.setup.folder import StudyFolder
     from nas_attn.study.trial_log import TrialLog
 
     folder = StudyFolder.of(resolved.settings.study).path
     listener = progress if logger is None else TrialLog(logger, folder, progress)
-    with stops_as_ctrl_c():
-        try:
-            with progress, warnings_on(console):
-                return run_study(resolved, listener, follow=progress.follow)
-        except KeyboardInterrupt:
-            console.print(_stopped(resolved, progress), soft_wrap=True)
-            raise
+    with (
+        stoppable(lambda: console.print(_stopped(resolved, progress), soft_wrap=True)),
+        progress,
+        warnings_on(console),
+    ):
+        return run_study(resolved, listener, follow=progress.follow)
 
 
 def _stopped(resolved: Resolved, progress: SearchProgress) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -19,17 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_attn.cli._console import wide_console
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.document import shown_path
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
+from nas_attn.record import Cost
 from nas_attn.reporting.terminal.tables import add_numbers
 from nas_attn.space import SearchSpace, list_spaces, read_space
 from nas_attn.space.find import SpaceSummary
 from nas_attn.wording.numbers import power_of_ten
-
-if TYPE_CHECKING:
-    from nas_attn.cli._costs import Costed, Extremes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,10 +76,6 @@ def _summary_facts(summary: SpaceSummary) -> dict[str, Any]:
 
 def _space_facts(space: SearchSpace) -> dict[str, Any]:
     """What is printed of a space, as plain values."""
-    from nas_attn.cli._costs import extremes
-
-    found = extremes(space)
-    ends = {"baseline": found.plain, "cheapest": found.cheapest, "dearest": found.dearest}
     return {
         "name": space.name,
         "description": space.description,
@@ -96,7 +90,7 @@ def _space_facts(space: SearchSpace) -> dict[str, Any]:
                 "macs": one.cost.macs,
                 "attention": _attention(one.placement),
             }
-            for name, one in ends.items()
+            for name, one in extremes(space).titled.items()
         },
     }
 
@@ -124,8 +118,6 @@ def _print_list(console: Console) -> None:
 
 
 def _print_space(console: Console, space: SearchSpace) -> None:
-    from nas_attn.cli._costs import extremes
-
     network = space.network
     console.print(Text(space.name, style="bold"))
     if space.description:
@@ -196,8 +188,7 @@ def _cost_table(found: Extremes) -> Table:
     table.add_column("", no_wrap=True)
     add_numbers(table, "parameters", "x plain", "MACs", "x plain")
     table.add_column("attention", overflow="fold")
-    rows = {"baseline": found.plain, "cheapest": found.cheapest, "dearest": found.dearest}
-    for title, costed in rows.items():
+    for title, costed in found.titled.items():
         table.add_row(title, *_cost_cells(costed, found.plain), Text(_attention(costed.placement)))
     return table
 
@@ -225,3 +216,42 @@ def _ceiling_lines(space: SearchSpace, found: Extremes) -> list[str]:
             relative = f" = {ceiling} the baseline's" if ceiling.kind == "relative" else ""
             lines.append(f"\nceiling: max_{name} {bound:,.0f}{relative}; what costs more is never trained")
     return lines
+
+
+@dataclass(frozen=True)
+class Costed:
+    """A placement with its cost."""
+
+    placement: Placement
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The plain U-Net, and the placements of a space with the fewest and the most operations."""
+
+    plain: Costed
+    cheapest: Costed
+    dearest: Costed
+
+    @property
+    def titled(self) -> dict[str, Costed]:
+        """Each by its title."""
+        return {"baseline": self.plain, "cheapest": self.cheapest, "dearest": self.dearest}
+
+
+def extremes(space: SearchSpace) -> Extremes:
+    """The ends of a space's costs, by MACs, then by parameters.
+
+    Costs add up over the locations, so an end has the cheapest or the dearest choice at each of them.
+    """
+    from nas_attn.training.evaluation import CostTable
+
+    table = CostTable(space.network, space.height, space.width)
+    ends: tuple[dict[Location, AttentionSpec], ...] = ({}, {})
+    for location, specs in space.choices:
+        added = {spec: table.increment(location, spec)[::-1] for spec in specs}
+        ends[0][location] = min(added, key=added.__getitem__)
+        ends[1][location] = max(added, key=added.__getitem__)
+    plain, cheapest, dearest = space.plain, *map(Placement.of, ends)
+    return Extremes(*(Costed(placement, table(placement)) for placement in (plain, cheapest, dearest)))

@@ -9,45 +9,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 from nas_attn.errors import NasAttnError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_Study = dict[str, Any]
+"""A study in a line, by the columns of the table."""
 _WIDE = 110
 """Columns of a terminal from which all of the table's fit."""
-
-
-@dataclass(frozen=True)
-class _Study:
-    """A study in a line.
-
-    Args:
-        study: its name.
-        space: of its placements.
-        data: of its trials.
-        strategy: who proposed.
-        cost: the second objective.
-        trials: that are complete.
-        failed: trials.
-        baseline: mean score of the plain U-Net; None where it has not run.
-        best: the first of its ranking, in words; empty where there is none.
-    """
-
-    study: str
-    space: str
-    data: str
-    strategy: str
-    cost: str
-    trials: int
-    failed: int
-    baseline: float | None
-    best: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         except (KeyError, TypeError, ValueError) as error:  # of a hand, or of a version, that left something out
             problems.append(f"studies/{name}: is damaged ({type(error).__name__}: {error})")
     if arguments.json:
-        say(json.dumps([*map(asdict, found), *({"problem": problem} for problem in problems)], indent=2))
+        say(json.dumps([*found, *({"problem": problem} for problem in problems)], indent=2))
     else:
         _show(found, problems)
     return 0
@@ -100,7 +74,7 @@ def _table(found: Sequence[_Study], *, wide: bool) -> Table:
         title = f"{name} x100" if name == "baseline" else name
         table.add_column(title, no_wrap=name not in ("best", "data"), overflow="fold")
     for one in found:
-        values = asdict(one) | {"baseline": "" if one.baseline is None else f"{100 * one.baseline:.1f}"}
+        values = one | {"baseline": "" if one["baseline"] is None else f"{100 * one['baseline']:.1f}"}
         table.add_row(*(str(values[name]) for name in names))
     return table
 
@@ -115,14 +89,14 @@ def _summary(name: str) -> _Study:
     records, identity = ledger.records(), ledger.identity
     ranking = rank(records, cost=identity["cost"])
     states = [record.state for record in records]
-    return _Study(
-        name,
-        identity["space"]["name"],
-        identity["data"],
-        identity["strategy"],
-        identity["cost"],
-        states.count(State.COMPLETE),
-        states.count(State.FAILED),
-        ranking.plain.iou_mean if ranking.plain else None,
-        describe(ranking.rows[0].placement) if ranking.rows else "",
-    )
+    return {
+        "study": name,
+        "space": identity["space"]["name"],
+        "data": identity["data"],
+        "strategy": identity["strategy"],
+        "cost": identity["cost"],
+        "trials": states.count(State.COMPLETE),
+        "failed": states.count(State.FAILED),
+        "baseline": ranking.plain.iou_mean if ranking.plain else None,
+        "best": describe(ranking.rows[0].placement) if ranking.rows else "",
+    }

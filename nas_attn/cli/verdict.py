@@ -11,7 +11,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 
 if TYPE_CHECKING:
     from nas_attn.analysis.verdict import StudyVerdict

@@ -16,10 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nas_attn.cli._flags import JOINING, add_settings, given_settings
-from nas_attn.cli._say import say
+from nas_attn.cli._stream import say
 from nas_attn.commands import command
 
 if TYPE_CHECKING:
@@ -48,16 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run what is missing, and say whether the claim is confirmed."""
     from nas_attn.cli._console import wide_console
-    from nas_attn.cli._stop import stops_as_ctrl_c
+    from nas_attn.cli._progress import stoppable
 
-    request, console = _request(arguments), wide_console()
-    with stops_as_ctrl_c():
-        try:
-            verified, classes = _verified(arguments, request, console)
-        except KeyboardInterrupt:
-            if not arguments.json:
-                console.print("Stopped. What is finished is kept; the same command goes on with it.")
-            raise
+    request, console = _request(arguments), wide_console(quiet=arguments.json)
+    told = "Stopped. What is finished is kept; the same command goes on with it."
+    with stoppable(lambda: console.print(told)):
+        verified, classes = _verified(arguments, request, console)
     if arguments.json:
         say(_json(verified, classes))
     else:
@@ -86,10 +83,7 @@ def _verified(
     from nas_attn.study.verify import verify
     from nas_attn.wording.placements import describe
 
-    def tell(text: str) -> None:
-        if not arguments.json:
-            console.print(text, soft_wrap=True)
-
+    tell = partial(console.print, soft_wrap=True)
     # What can be wrong with the study is told before its data are read.
     ledger = open_study(request.study, request.storage)
     records = ledger.records()

@@ -32,15 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate until the study has its trials."""
     from nas_attn.cli._console import wide_console
-    from nas_attn.cli._stop import stops_as_ctrl_c
+    from nas_attn.cli._progress import stoppable
 
     request, console = _request(arguments), wide_console()
-    with stops_as_ctrl_c():
-        try:
-            return _work(request, console)
-        except KeyboardInterrupt:
-            console.print(f"Stopped. The trials under way are free for others; study '{request.study}' goes on.")
-            raise
+    told = f"Stopped. The trials under way are free for others; study '{request.study}' goes on."
+    with stoppable(lambda: console.print(told)):
+        return _work(request, console)
 
 
 def _request(arguments: argparse.Namespace) -> JoinRequest:
@@ -53,13 +50,12 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
 
 
 def _work(request: JoinRequest, console: Console) -> int:
-    from nas_attn.cli._progress import SearchProgress
-    from nas_attn.cli._warnings import warnings_on
+    from nas_attn.cli._progress import SearchProgress, warnings_on
     from nas_attn.reporting.progress.first_look import FirstLook
     from nas_attn.reporting.progress.pace import Pace
     from nas_attn.strategy.schedule.agenda import Agenda
     from nas_attn.study.run import run_joined
-    from nas_attn.study.setup.forecast import forecast_seconds
+    from nas_attn.study.setup.calibrate import forecast_seconds
     from nas_attn.study.setup.join import described, hint, resolve_joined
 
     resolved, folder, ledger = resolve_joined(request)

@@ -24,10 +24,20 @@ def answer_of(ledger: Ledger, *, worth: float | None = None, metric: str | None 
         StudyError: the study cannot be read.
         UsageError: the study has no such metric.
     """
-    records = ledger.records() if metric is None else judged_by(ledger.records(), metric)
+    records = judged_records(ledger, metric)
     ranking = ranking_of(ledger, records)
     verifications = read_verifications(ledger) if metric is None else ()
     return answer_by(ledger, records, ranking, verifications, worth=worth)
+
+
+def judged_records(ledger: Ledger, metric: str | None) -> Sequence[TrialRecord]:
+    """The trials of a study, by a metric; by that of the study where it is None.
+
+    Raises:
+        StudyError: the study cannot be read.
+        UsageError: the study has no such metric.
+    """
+    return ledger.records() if metric is None else judged_by(ledger.records(), metric)
 
 
 def ranking_of(ledger: Ledger, records: Sequence[TrialRecord], cost: str | None = None) -> Ranking:

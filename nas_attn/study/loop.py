@@ -16,7 +16,7 @@ from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database.claims import Claims, NoClaims, alive
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.workers.blame import stop_if_out_of_order
+from nas_attn.study.workers.attempt import stop_if_out_of_order
 from nas_attn.study.workers.pool import Finished, Pool, is_fault
 
 Rescue = Callable[[Sequence[TrialRecord]], str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import torch
@@ -12,6 +12,26 @@ import torch
 from nas_attn.budget import Budget
 from nas_attn.models.networks import Network
 from nas_attn.whole_file import whole_file
+
+
+def measured_once(
+    what: str, key: str, allowed: Container[str], measure: Callable[[], object], memory: Path | None
+) -> str:
+    """The word that a measurement gives: what the file says of it, or else what is measured now and written there.
+
+    Args:
+        what: kind of the measurement.
+        key: all that it depends on, in words.
+        allowed: words that it may give; any other in the file does not count.
+        measure: does it.
+        memory: the file; None is in the user's cache folder.
+    """
+    memory = memory or default_memory(what)
+    known = recall(memory, allowed)
+    if key not in known:
+        known[key] = str(measure())
+        remember(memory, known)
+    return known[key]
 
 
 def default_memory(what: str) -> Path | None:

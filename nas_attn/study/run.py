@@ -7,8 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -17,34 +16,26 @@ import optuna
 from nas_attn.analysis import Ranking, rank
 from nas_attn.analysis.settled import Settled
 from nas_attn.analysis.verdict import StudyVerdict
-from nas_attn.commands import command
-from nas_attn.config.settings import LOCAL, RAY
 from nas_attn.errors import LostStorageError
 from nas_attn.record import State, TrialRecord
-from nas_attn.steps import StepCount
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.schedule.opening import Course
-from nas_attn.study.again import begun_again
 from nas_attn.study.answer import answer_by
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.rescued import Rescued, write_rescued
-from nas_attn.study.database.storage import describe_storage, url_without_password
+from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.latencies import latencies_at_end
 from nas_attn.study.log import logging_to
-from nas_attn.study.loop import Listener, Rescue, run_trials
-from nas_attn.study.packed import packed_images
-from nas_attn.study.setup.begin import begin_or_go_on, existing, study_url
+from nas_attn.study.loop import Listener, run_trials
+from nas_attn.study.setup.begin import as_begun, begin_or_go_on, existing, with_known_latency
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.known_latency import as_begun, with_known_latency
+from nas_attn.study.setup.rescue import rescuer
 from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.setup.retried import begun_again
+from nas_attn.study.study_pool import study_pool
 from nas_attn.study.verified import read_verifications
 from nas_attn.study.winner import write_best
 from nas_attn.study.workers.pool import Pool
-from nas_attn.study.workers.process_pool import Follow, ProcessPool
-from nas_attn.study.workers.ray_pool import RayPool
-from nas_attn.study.workers.room import crowded
-from nas_attn.study.workers.worker_process import WorkerLog
-from nas_attn.training.metrics import machine_bytes
+from nas_attn.study.workers.process_pool import Follow, nobody
 from nas_attn.wording.verdicts import answer_text
 
 log = logging.getLogger(__name__)
@@ -89,15 +80,11 @@ class StudyResult:
         return answer_text(self.answer)
 
 
-def _nobody(number: int, steps: StepCount) -> None:
-    """Who follows no steps."""
-
-
 def run_study(
     resolved: Resolved,
     listener: Listener,
     *,
-    follow: Follow = _nobody,
+    follow: Follow = nobody,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> StudyResult:
     """Bring a study to its number of trials; one that was begun before goes on.
@@ -121,7 +108,7 @@ def run_study(
     with folder.locked(), logging_to(folder.log("search"), resolved.request.log_level):
         ledger = begin_or_go_on(resolved, folder)
         resolved = as_begun(resolved, ledger)
-        rescue = _rescue(ledger, resolved, folder)
+        rescue = rescuer(ledger, resolved.url, folder)
         records = _searched(resolved, folder, ledger, listener, "worker", follow, pool)
         try:
             latencies = ledger.latencies
@@ -144,7 +131,7 @@ def run_joined(
     ledger: Ledger,
     listener: Listener,
     *,
-    follow: Follow = _nobody,
+    follow: Follow = nobody,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> tuple[TrialRecord, ...]:
     """Search a study together with those who have begun it, until it has its trials.
@@ -173,66 +160,14 @@ def _searched(
     follow: Follow,
     pool: AbstractContextManager[Pool] | None,
 ) -> tuple[TrialRecord, ...]:
-    settings, records, url = resolved.settings, begun_again(ledger), study_url(resolved)
+    settings, records, url = resolved.settings, begun_again(ledger), resolved.url
     storage = describe_storage(url)
     log.info("study '%s' in %s: %d of %d trials", settings.study, storage, len(records), settings.trials)
     agenda = Agenda(settings, resolved.costs)
     if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
         return records
-    with pool or _workers(resolved, folder, log_name, follow) as workers:
-        return run_trials(settings, ledger, agenda, workers, listener, _rescue(ledger, resolved, folder))
-
-
-def _rescue(ledger: Ledger, resolved: Resolved, folder: StudyFolder) -> Rescue:
-    """What writes all that is known where the database is lost; what it needs of that is read now."""
-    study = Rescued(ledger.name, ledger.identity, ledger.context, ledger.plan, ())
-    return partial(_rescued, study, folder, study_url(resolved))
-
-
-def _rescued(study: Rescued, folder: StudyFolder, url: str, records: Sequence[TrialRecord]) -> str:
-    """Write all that is known beside the database that is lost; what to do with it."""
-    try:
-        path = write_rescued(replace(study, records=tuple(records)), folder.path)
-    except OSError as error:
-        return f"what is known of its {len(records)} trials cannot be written to {folder.path}: {error.strerror}"
-    storage = None if url == folder.default_url else url_without_password(url)
-    back = command("import", path, storage=storage)
-    return (
-        f"all {len(records)} trials that are known here were written to {path}; once nothing of the old database "
-        f"is left in its place, {back} brings them back, and the same command goes on"
-    )
-
-
-def _workers(
-    resolved: Resolved, folder: StudyFolder, log_name: str, follow: Follow
-) -> AbstractContextManager[Pool]:
-    """Of the engine that was asked for."""
-    request, settings = resolved.request, resolved.settings
-    if request.engine != RAY:
-        return processes(resolved, folder, log_name, follow)
-    # Ray gives a worker its GPU, which is then the only one that it sees.
-    on_gpu = settings.device_kind != "cpu"
-    evaluators = [replace(one, device=settings.device_kind) for one in resolved.evaluators()]
-    share = request.gpu_share if on_gpu else 0.0
-    address = None if request.address == LOCAL else request.address
-    logs = _worker_logs(resolved, folder, log_name)
-    return RayPool(evaluators, logs, address=address, gpus=share, fingerprint=settings.fingerprint)
-
-
-def processes(resolved: Resolved, folder: StudyFolder, log_name: str, follow: Follow = _nobody) -> ProcessPool:
-    """Workers that share the decoded images; these are decoded anew where they are damaged meanwhile."""
-    if problem := crowded(resolved.settings.workers, machine_bytes()):
-        log.warning(problem)
-    packed = partial(packed_images, resolved.dataset, resolved.settings.space.network.frames, folder)
-    logs = _worker_logs(resolved, folder, log_name)
-    return ProcessPool(resolved.evaluators(packed()), logs, mend=packed, follow=follow)
-
-
-def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list[WorkerLog]:
-    """A file for each worker; on another machine it has the same path there."""
-    level = resolved.request.log_level
-    paths = (folder.log(f"{log_name}-{index}").absolute() for index in range(resolved.settings.workers))
-    return [WorkerLog(path, level) for path in paths]
+    with pool or study_pool(resolved, folder, log_name, follow) as workers:
+        return run_trials(settings, ledger, agenda, workers, listener, rescuer(ledger, url, folder))
 
 
 def trials_so_far(resolved: Resolved) -> tuple[TrialRecord, ...]:

@@ -19,11 +19,11 @@ from nas_attn.study.claim import Claim
 from nas_attn.study.database.claims import alone
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.loop import end_trial
-from nas_attn.study.run import processes
-from nas_attn.study.setup.begin import study_url
+from nas_attn.study.setup.checks import is_judged
 from nas_attn.study.setup.folder import StudyFolder, alone_with
 from nas_attn.study.setup.own_files import is_own_best
-from nas_attn.study.setup.resolve import Resolved, is_judged
+from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.study_pool import processes
 from nas_attn.study.verified import (
     NewBest,
     VerifiedClaim,
@@ -92,7 +92,7 @@ def verify(
 
 def _new_best(resolved: Resolved, folder: StudyFolder) -> NewBest | None:
     """Write the best by all that is now known, in the place of what the search has written; nothing else's."""
-    ledger = Ledger.open(study_url(resolved), resolved.settings.study)
+    ledger = Ledger.open(resolved.url, resolved.settings.study)
     if not is_own_best(folder, ledger):
         return None
     before = read_architecture(folder.best, catalogue()).placement
@@ -160,7 +160,7 @@ def _begun(resolved: Resolved, ledger: Ledger, one: TrialRecord | Evaluation) ->
 
 def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
     """Of the verification of this winner, which is begun where there is none."""
-    url, study = study_url(resolved), resolved.settings.study
+    url, study = resolved.url, resolved.settings.study
     name = verification_name(study, claim)
     if Ledger.exists(url, name):
         return Ledger.open(url, name)

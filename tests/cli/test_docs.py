@@ -33,9 +33,9 @@ from nas_attn.models.placement import Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.strategy import STRATEGIES, Question
-from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import resolve
+from nas_attn.study.setup.study_file import read_study_file
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training.evaluation import LookupEvaluator
 from nas_attn.training.full import architecture_id
@@ -229,7 +229,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return contextlib.nullcontext(InlinePool(LookupEvaluator(space)))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nas_attn.study.run.ProcessPool", pool)
+    monkeypatch.setattr("nas_attn.study.study_pool.ProcessPool", pool)
     few_images = replace(CPU_SYNTHETIC, n_train=4, n_val=4)
     monkeypatch.setattr("nas_attn.study.setup.resolve.preset_for", lambda device, data, **_: few_images)
     return tmp_path

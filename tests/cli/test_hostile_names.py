@@ -17,8 +17,8 @@ from PIL import Image
 
 from nas_attn.cli.main import VERBS, main
 from nas_attn.record import State
-from nas_attn.study.database.rescued import Rescued, write_rescued
 from nas_attn.study.setup.find import open_study
+from nas_attn.study.setup.rescue import Rescued, write_rescued
 
 DATA = "[/x][red] :bomb: <b>&amp; %s {x}"
 CLASSES = ("[/red]back", "<img src=x onerror=alert(1)> [link=file:///]", "=cmd|' /C calc'!A0")

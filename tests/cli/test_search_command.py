@@ -87,12 +87,12 @@ def test_what_is_printed_to_a_pipe_has_no_control_characters(tiny_study):
 
 
 def test_the_repeated_command_finishes_at_once_and_repeats_nothing(tiny_study, monkeypatch, capsys):
-    from nas_attn.study import run
+    from nas_attn.study import study_pool
 
     def pool(evaluators, logs, **_):
         raise AssertionError("there is nothing to evaluate")
 
-    monkeypatch.setattr(run, "ProcessPool", pool)
+    monkeypatch.setattr(study_pool, "ProcessPool", pool)
     before = trials_of("tiny")
     assert main(tiny_study.arguments) == 0
     printed = capsys.readouterr().out
@@ -341,7 +341,7 @@ def read_until(process, start):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminated"])
 def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, number):
     """The signal itself, in this process: the third evaluation sends it."""
-    from nas_attn.study import run
+    from nas_attn.study import study_pool
 
     class Interrupted(InlinePools):
         def __init__(self, evaluators, logs, **_):
@@ -355,7 +355,7 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
 
             self._pool.wait = wait_or_end
 
-    monkeypatch.setattr(run, "ProcessPool", Interrupted)
+    monkeypatch.setattr(study_pool, "ProcessPool", Interrupted)
     assert main(MORTAL) == 130
     printed, errors = capsys.readouterr()
     assert "Stopped. What is finished is kept in studies/mortal; the same command goes on with it." in printed
@@ -364,7 +364,7 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
     assert printed.endswith("\n  nas-attn search --config studies/mortal/study.yaml\n")
     begun_trials = trials_of("mortal")
 
-    monkeypatch.setattr(run, "ProcessPool", InlinePools)
+    monkeypatch.setattr(study_pool, "ProcessPool", InlinePools)
     assert main(MORTAL) == 0
     assert "done     2 trials; the search goes on after them" in capsys.readouterr().out
     assert trials_of("mortal")[: len(begun_trials)] == begun_trials
@@ -381,7 +381,7 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     here, folder, monkeypatch, capsys, number, workers
 ):
-    from nas_attn.study import run
+    from nas_attn.study import study_pool
 
     process = begun(here, workers, ("-c", HALTING))
     read_until(process, "halted")
@@ -393,7 +393,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
         assert errors == "nas-attn: interrupted\n"
     begun_trials = trials_of("mortal")
 
-    monkeypatch.setattr(run, "ProcessPool", InlinePools)
+    monkeypatch.setattr(study_pool, "ProcessPool", InlinePools)
     assert main([*MORTAL, "--workers", workers]) == 0
     stopped = trials_of("mortal")
     Path("studies/mortal").rename("studies/stopped")
@@ -458,9 +458,9 @@ def test_the_settings_file_is_plain_yaml(tiny_study):
 
 @pytest.mark.parametrize(("memory", "warns"), [(8 * 10**9, True), (64 * 10**9, False), (None, False)])
 def test_more_workers_than_the_memory_holds_are_warned_of(here, monkeypatch, capsys, memory, warns):
-    from nas_attn.study import run
+    from nas_attn.study import study_pool
 
-    monkeypatch.setattr(run, "machine_bytes", lambda: memory)
+    monkeypatch.setattr(study_pool, "machine_bytes", lambda: memory)
     words = [*TINY, "--trials", "3", "--study", "s", "--workers", "64"]
     assert main(["search", *words]) == 0
     shown = capsys.readouterr().out
@@ -477,9 +477,9 @@ def test_a_dry_run_shows_the_plan_and_begins_nothing(here, capsys):
 
 
 def test_a_study_that_cannot_be_stored_is_refused_before_anything_is_timed(here, refused, monkeypatch):
-    from nas_attn.study.setup import forecast
+    from nas_attn.study.setup import calibrate
 
-    monkeypatch.setattr(forecast, "forecast_seconds", lambda _: pytest.fail("too late"))
+    monkeypatch.setattr(calibrate, "forecast_seconds", lambda _: pytest.fail("too late"))
     Path("studies").write_text("no folder")
 
     (line,) = refused("search", *TINY, "--study", "never")

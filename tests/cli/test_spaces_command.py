@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nas_attn.cli._costs import extremes
 from nas_attn.cli.main import main
-from nas_attn.cli.spaces import count_text
+from nas_attn.cli.spaces import count_text, extremes
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.unet import build_unet
 from nas_attn.space import read_space

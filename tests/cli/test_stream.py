@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_attn.cli._say import complain, say
-from nas_attn.cli._stream import STDOUT, OutputError
+from nas_attn.cli._stream import STDOUT, OutputError, complain, say
 
 
 def written(monkeypatch: pytest.MonkeyPatch, encoding: str, text: str) -> str:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from nas_attn.cli.main import VERBS, main
-from nas_attn.study.database.rescued import Rescued, write_rescued
 from nas_attn.study.setup.find import open_study
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.rescue import Rescued, write_rescued
 
 TINY = (
     *("--space", "unet_attention_small", "--base-channels", "4", "--image-size", "16", "--batch-size", "2"),

@@ -93,10 +93,10 @@ def test_runs_are_scored_on_the_test_images(verified, winner):
 
 
 def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
-    from nas_attn.study import run
+    from nas_attn.study import study_pool
     from nas_attn.study.workers.pool import InlinePool
 
-    whole = run.ProcessPool
+    whole = study_pool.ProcessPool
 
     class Stopped(InlinePool):
         def wait(self, seconds=None):
@@ -110,11 +110,11 @@ def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr(run, "ProcessPool", lambda evaluators, logs, **_: Stopped(evaluators[0]))
+    monkeypatch.setattr(study_pool, "ProcessPool", lambda evaluators, logs, **_: Stopped(evaluators[0]))
     assert main(["verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2"]) == 130
     assert "Stopped. What is finished is kept" in capsys.readouterr().out
     assert len(verifying(winner)) == 4
-    monkeypatch.setattr(run, "ProcessPool", whole)
+    monkeypatch.setattr(study_pool, "ProcessPool", whole)
     verified()
     runs = verifying(winner)
     assert len({(run.placement, run.seed) for run in runs}) == len(runs) == 6

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from nas_attn import steps
-from nas_attn.cli import _waiting
-from nas_attn.cli._say import say
+from nas_attn.cli import _stream
+from nas_attn.cli._stream import say
 
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Lines for a terminal."""
     lines: list[str] = []
-    monkeypatch.setattr(_waiting, "SECONDS", 600.0)
-    monkeypatch.setattr(_waiting.STDERR, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(_waiting.STDERR, "write", lines.append, raising=False)
-    monkeypatch.setattr(steps, "shown_by", [_waiting.waiting])
+    monkeypatch.setattr(_stream, "SECONDS", 600.0)
+    monkeypatch.setattr(_stream.STDERR, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(_stream.STDERR, "write", lines.append, raising=False)
+    monkeypatch.setattr(steps, "shown_by", [_stream.waiting])
     return lines
 
 
@@ -67,7 +67,7 @@ def test_a_step_that_ends_leaves_no_timer(told: list[str]) -> None:
 
 
 def test_in_a_log_no_step_is_named(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_waiting.STDERR, "isatty", lambda: False, raising=False)
+    monkeypatch.setattr(_stream.STDERR, "isatty", lambda: False, raising=False)
     with steps.step("reading the images"):
         assert timers() == []
 
@@ -75,7 +75,7 @@ def test_in_a_log_no_step_is_named(told: list[str], monkeypatch: pytest.MonkeyPa
 def test_a_search_at_a_terminal_says_what_it_does_before_its_plan(tmp_path: Path) -> None:
     """Seen by a pseudo-terminal; every step is named, however fast this machine is."""
     code = (
-        "import sys; from nas_attn.cli import _waiting; _waiting.SECONDS = 0.0; "
+        "import sys; from nas_attn.cli import _stream; _stream.SECONDS = 0.0; "
         "from nas_attn.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     words = ["search", "--trials", "1", "--steps", "2", "--base-channels", "4", "--image-size", "16"]

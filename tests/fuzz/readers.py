@@ -30,7 +30,7 @@ from nas_attn.data.folder import check_folder
 from nas_attn.errors import NasAttnError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.space import read_space
-from nas_attn.study.setup.config import read_study_file
+from nas_attn.study.setup.study_file import read_study_file
 
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 10.0

@@ -51,11 +51,10 @@ from nas_attn.strategy.settings import Plan, StudySettings
 from nas_attn.study import loop
 from nas_attn.study.database import claims
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.rescued import Rescued, read_rescued, write_rescued
-from nas_attn.study.database.storage import sqlite_url
+from nas_attn.study.database.sqlite import sqlite_url
 from nas_attn.study.log import logging_to
 from nas_attn.study.loop import run_trials
-from nas_attn.study.setup.imported import import_study
+from nas_attn.study.setup.rescue import Rescued, import_study, read_rescued, write_rescued
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import Precision, Recipe
 from nas_attn.training.evaluation import DataSource, LookupEvaluator

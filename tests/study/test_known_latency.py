@@ -15,11 +15,11 @@ from nas_attn.models.placement import NONE, AttentionSpec, Location
 from nas_attn.record import Role, TrialRecord
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.study.run import StudyResult, run_study
-from nas_attn.study.setup import known_latency
+from nas_attn.study.setup import begin
 from nas_attn.study.setup import preset as presets
+from nas_attn.study.setup.begin import with_known_latency
 from nas_attn.study.setup.find import open_study
 from nas_attn.study.setup.join import JoinRequest, resolve_joined
-from nas_attn.study.setup.known_latency import with_known_latency
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
@@ -53,7 +53,7 @@ class Stopwatch:
 def stopwatch_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     stopwatch = Stopwatch()
     monkeypatch.setattr(presets, "CPU_SYNTHETIC", replace(CPU_SYNTHETIC, n_train=4, n_val=2))
-    monkeypatch.setattr(known_latency, "measure_latency_model", stopwatch)
+    monkeypatch.setattr(begin, "measure_latency_model", stopwatch)
     monkeypatch.chdir(tmp_path)
     return stopwatch
 

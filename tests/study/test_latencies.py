@@ -17,7 +17,7 @@ from nas_attn.latencies import LatencyTable
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
-from nas_attn.study import latencies, run
+from nas_attn.study import latencies, study_pool
 from nas_attn.study.answer import ranking_of
 from nas_attn.study.latencies import bench_of, keep_latencies, leading_placements
 from nas_attn.study.run import StudyResult, run_study
@@ -39,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches look their trials up, and time real networks as briefly as possible."""
     monkeypatch.setattr(presets, "CPU_SYNTHETIC", replace(CPU_SYNTHETIC, n_train=4, n_val=2))
     monkeypatch.setattr(
-        run,
+        study_pool,
         "processes",
         lambda resolved, *_: nullcontext(InlinePool(LookupEvaluator(resolved.settings.space), size=1)),
     )

@@ -20,12 +20,11 @@ from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.record import State, TrialRecord
 from nas_attn.study import run
-from nas_attn.study.database.rescued import read_rescued
 from nas_attn.study.run import StudyResult, run_study
 from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.find import open_study
-from nas_attn.study.setup.imported import import_study
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
+from nas_attn.study.setup.rescue import import_study, read_rescued
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training.evaluation import LookupEvaluator
@@ -245,7 +244,7 @@ def test_where_nothing_can_be_written_that_is_told(resolved: Resolved, monkeypat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nas_attn.study.run.write_rescued", full)
+    monkeypatch.setattr("nas_attn.study.setup.rescue.write_rescued", full)
     with pytest.raises(LostStorageError, match=r"its 8 trials cannot be written to studies/s: No space left"):
         searched(resolved, Saboteur(delete))
 

@@ -17,7 +17,8 @@ from nas_attn.record import Role, State, TrialRecord
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.settings import StudySettings
-from nas_attn.study.database.ledger import Ledger, read_record
+from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.database.records import read_record
 from nas_attn.study.database.trials import WrittenTrial
 from nas_attn.study.loop import run_trials
 from nas_attn.study.workers.pool import Finished, InlinePool

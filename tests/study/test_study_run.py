@@ -27,13 +27,12 @@ from nas_attn.models.unet import build_unet
 from nas_attn.record import Outcome, State, TrialRecord, n_ended
 from nas_attn.study.run import StudyResult, run_study, trials_so_far
 from nas_attn.study.setup import preset as presets
-from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.find import open_study
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
-from nas_attn.study.setup.repeat import write_settings
 from nas_attn.study.setup.request import request_from
 from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.study.setup.study_file import read_study_file, write_settings
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training import initialise
 from nas_attn.training.evaluation import LookupEvaluator

@@ -25,13 +25,12 @@ from nas_attn.reporting.presentation.panel_store import read_panels, write_panel
 from nas_attn.reporting.presentation.pictures import class_colours, draw_errors, draw_labels, draw_map, map_range
 from nas_attn.strategy.settings import differences
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.packed import packed_if_writable
-from nas_attn.study.setup.apart import check_apart
-from nas_attn.study.setup.config import read_study_file
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.own_files import check_storage
+from nas_attn.study.setup.own_files import check_apart, check_storage
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.study.setup.study_file import read_study_file
+from nas_attn.study.study_pool import packed_if_writable
 from nas_attn.training.evaluation import TrainingEvaluator, attention_maps
 from nas_attn.training.metrics import one_thread
 from nas_attn.wording.placements import describe
@@ -128,8 +127,7 @@ def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
 
 def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) -> Panels:
     dataset, settings = resolved.dataset, resolved.settings
-    frames = settings.space.network.frames
-    (evaluator, *_) = resolved.evaluators(packed_if_writable(dataset, frames, folder))
+    (evaluator, *_) = resolved.evaluators(packed_if_writable(resolved, folder))
     if folds := settings.folds:
         dataset, evaluator = fold_dataset(dataset, folds, 0), evaluator.in_folds[0]
     with _as_a_worker():

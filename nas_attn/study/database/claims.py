@@ -28,8 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
 from nas_attn.errors import LostStorageError, StudyError
-from nas_attn.study.database.holder import has_ended, this_process
-from nas_attn.study.database.watch import Watch
+from nas_attn.study.database.signs_of_life import Watch, has_ended, this_process
 
 BEAT_SECONDS = 5.0
 PATIENCE_SECONDS = 60.0

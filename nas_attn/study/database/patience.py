@@ -1,15 +1,17 @@
-"""Waiting for a database server that is away for a while."""
+"""Errors of a database: waited for where they may pass, else told in a line."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
+from nas_attn.errors import LostStorageError, StudyError
 from nas_attn.study.database.storage import describe_storage
 
 Result = TypeVar("Result")
@@ -18,6 +20,8 @@ SECONDS = 600.0
 START_SECONDS = 60.0
 """For a server that has not answered this process yet: perhaps there is none at that address."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_BROKEN = ("malformed", "not a database", "no such table", "disk I/O error")
+"""What SQLite says of a file that somebody else has written to."""
 _BUSY = ("database is locked", "database table is locked")
 _FINAL = (
     "authentication",
@@ -36,6 +40,20 @@ _REACHED: set[str] = set()
 """URLs of the databases that have answered this process."""
 
 log = logging.getLogger(__name__)
+
+
+def reached(act: Callable[[], Result], url: str) -> Result:
+    """Do something with a database patiently; what goes wrong all the same is told in a line.
+
+    Args:
+        act: as for ``patiently``.
+        url: of the database.
+    Raises:
+        StudyError: the database cannot be used.
+        LostStorageError: it is broken.
+    """
+    with clear_errors(url):
+        return patiently(act, url)
 
 
 def patiently(act: Callable[[], Result], url: str, *, seconds: float | None = None) -> Result:
@@ -76,3 +94,17 @@ def _may_pass(error: Exception) -> bool:
     if type(error.orig).__module__.startswith("sqlite3"):
         return any(words in str(error.orig) for words in _BUSY)
     return not any(words in str(error.orig).lower() for words in _FINAL)
+
+
+@contextmanager
+def clear_errors(url: str) -> Iterator[None]:
+    """Errors of the database as one line that says which storage it was."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ or error
+        line = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        if any(sign in line for sign in _BROKEN):
+            raise LostStorageError(f"{describe_storage(url)}: the database is broken: {line}") from error
+        mend = "make room for it, and the same command goes on" if "full" in line else "nothing in it was changed"
+        raise StudyError(f"{describe_storage(url)}: the storage cannot be used: {line}; {mend}") from error

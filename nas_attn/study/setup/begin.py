@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from nas_attn import __version__
 from nas_attn.data import card_of
-from nas_attn.data.summary import changes
-from nas_attn.errors import StudyError
+from nas_attn.latencies import LatencyModel
 from nas_attn.steps import step
-from nas_attn.strategy.settings import Difference, differences
+from nas_attn.strategy.schedule.reference_architectures import reference_choices
 from nas_attn.study.database.ledger import Ledger, StudyExistsError
-from nas_attn.study.database.storage import is_missing
-from nas_attn.study.setup.apart import check_apart
+from nas_attn.study.database.sqlite import is_missing
+from nas_attn.study.setup.changed_settings import changed_settings, check_settings
 from nas_attn.study.setup.find import refuse_renamed
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.own_files import check_own
-from nas_attn.study.setup.repeat import study_values, write_settings, write_whole
+from nas_attn.study.setup.own_files import check_apart, check_own
 from nas_attn.study.setup.resolve import Resolved
-from nas_attn.study.setup.suggested_flags import mend
+from nas_attn.study.setup.study_file import study_values, write_settings, write_whole
+from nas_attn.training.evaluation import LatencyBench, measure_latency_model
 
-
-def study_url(resolved: Resolved) -> str:
-    """Where the study's trials are stored."""
-    return resolved.request.storage or StudyFolder.of(resolved.settings.study).default_url
+LATENCY_SECONDS = 10.0
+"""So long is measured, at most, before a study's first trial."""
 
 
 def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
@@ -52,7 +48,7 @@ def existing(resolved: Resolved) -> Ledger | None:
         StudyError: the storage cannot be read; the study's folder and the data contain one another; or files in it
             are not this study's own.
     """
-    folder, url = StudyFolder.of(resolved.settings.study), study_url(resolved)
+    folder, url = StudyFolder.of(resolved.settings.study), resolved.url
     check_apart(resolved.request.data, folder)
     is_new = url == folder.default_url and not folder.path.is_dir()
     exists = not is_new and not is_missing(url) and Ledger.exists(url, folder.name)
@@ -61,26 +57,6 @@ def existing(resolved: Resolved) -> Ledger | None:
     ledger = Ledger.open(url, folder.name) if exists else None
     check_own(folder, url, ledger)
     return ledger
-
-
-def check_settings(ledger: Ledger, resolved: Resolved) -> None:
-    """A study goes on with the settings that it began with.
-
-    Raises:
-        StudyError: the settings are others; every difference has a line.
-    """
-    name, found = ledger.name, _changed(ledger, resolved)
-    if not found:
-        return
-    version = ledger.context.get("version", "an older version")
-    made = f" (it was begun by nas-attn {version}, and this is {__version__})" if version != __version__ else ""
-    raise StudyError(
-        [
-            *(_told(difference, ledger, resolved) for difference in found),
-            f"study '{name}' goes on with the settings that it began with{made}: repeat them, or begin another "
-            "with --study NAME or --as-new",
-        ]
-    )
 
 
 def as_new(resolved: Resolved) -> Resolved:
@@ -98,13 +74,13 @@ def as_new(resolved: Resolved) -> Resolved:
             settings=replace(resolved.settings, study=study),
         )
         ledger = existing(renamed)
-        if ledger is None or not _changed(ledger, renamed):
+        if ledger is None or not changed_settings(ledger, renamed):
             return renamed
     raise AssertionError("there is always another number")
 
 
 def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
-    settings, url = resolved.settings, study_url(resolved)
+    settings, url = resolved.settings, resolved.url
     if not Ledger.exists(url, settings.study):
         write_settings(resolved, folder)
         with suppress(OSError):  # it only tells which files have changed
@@ -119,7 +95,7 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
         if (latency := resolved.costs.latency) is not None:
             context["latency model"] = latency.to_dict()
         with suppress(StudyExistsError):  # somebody else has begun it at the same moment
-            return Ledger.create(url, settings.study, _identity(resolved), context, settings.cost)
+            return Ledger.create(url, settings.study, settings.identity(), context, settings.cost)
     ledger = Ledger.open(url, settings.study)
     check_settings(ledger, resolved)
     if not folder.settings.is_file():
@@ -137,25 +113,45 @@ def _added_costs(resolved: Resolved) -> list[list[Any]]:
     ]
 
 
-def _told(difference: Difference, ledger: Ledger, resolved: Resolved) -> str:
-    to_type = mend(difference, ledger, resolved)
-    which = _changed_files(resolved) if difference.name == "data fingerprint" else ""
-    return f"study '{ledger.name}': {difference}{which}" + (f"; {to_type}" if to_type else "")
+def with_known_latency(resolved: Resolved) -> Resolved:
+    """The search with costs that hold the latency, where it is the second objective; else the search as it is.
+
+    A study that was begun has its own, so that it goes on with the same figures; else they are measured now, on
+    the first device.
+
+    Raises:
+        StudyError: the storage cannot be read.
+        RuntimeError: memory has run out; and other errors of torch.
+    """
+    if resolved.settings.cost != "latency":
+        return resolved
+    ledger = existing(resolved)
+    if ledger is not None:
+        return as_begun(resolved, ledger)
+    return resolved if resolved.costs.latency is not None else _with_latency(resolved, _measured_latency(resolved))
 
 
-def _changed_files(resolved: Resolved) -> str:
-    """Which images are others than when the study began; empty where that was not kept here."""
-    try:
-        before = json.loads(StudyFolder.of(resolved.settings.study).data_files.read_text("utf-8"))
-        return f" ({changes(before, dict(resolved.dataset.digests))})"
-    except (OSError, ValueError, AttributeError, TypeError):
-        return ""
+def as_begun(resolved: Resolved, ledger: Ledger) -> Resolved:
+    """The search with the latencies that its study was begun with; studies begun before have none."""
+    kept = ledger.context.get("latency model")
+    return resolved if kept is None else _with_latency(resolved, LatencyModel.from_dict(kept))
 
 
-def _changed(ledger: Ledger, resolved: Resolved) -> Sequence[Difference]:
-    return differences(ledger.identity, _identity(resolved))
+def _with_latency(resolved: Resolved, model: LatencyModel) -> Resolved:
+    return replace(resolved, costs=resolved.costs.with_latency(model))
 
 
-def _identity(resolved: Resolved) -> Mapping[str, Any]:
-    identity: dict[str, Any] = json.loads(json.dumps(resolved.settings.identity()))
-    return identity
+def _measured_latency(resolved: Resolved) -> LatencyModel:
+    settings = resolved.settings
+    space = settings.space
+    bench = LatencyBench(
+        space.network,
+        space.height,
+        space.width,
+        settings.budget.batch_size,
+        settings.devices[0],
+        settings.precision,
+        LATENCY_SECONDS,
+    )
+    with step("timing each attention at each place"):
+        return measure_latency_model(bench, reference_choices(space).items())

@@ -1,4 +1,4 @@
-"""Which number format and memory layout trains fastest on this machine: measured once, then remembered."""
+"""What this machine can do: which number format and memory layout trains fastest, and how long a trial takes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from nas_attn.budget import Budget
 from nas_attn.models.networks import Network
-from nas_attn.study.memory import default_memory, described, recall, remember
+from nas_attn.steps import step
+from nas_attn.study.memory import described, measured_once
+from nas_attn.study.setup.checks import judged_images
 from nas_attn.training import DeviceImages, Precision, Recipe, fresh_network
 from nas_attn.training.metrics import device_name, one_thread
 from nas_attn.training.precision import PRECISIONS
 from nas_attn.training.step import TrainingStep
 
+if TYPE_CHECKING:
+    from nas_attn.study.setup.resolve import Resolved
+
 _STEPS = 6
 _HOPELESS = 3.0
 _GAIN = {False: 1.1, True: 1.2}
 """How many times as fast another precision must be, in float32 and in bfloat16, whose rounding is coarser."""
+_ATTENTION_SHARE = 1.2
+"""A placement of the usual spaces takes about a fifth more time than the plain U-Net."""
 
 
 def fastest_precision(
@@ -35,14 +43,11 @@ def fastest_precision(
         memory: file of what was measured before; None is in the user's cache folder. Where it cannot be written,
             the next call measures again.
     """
-    memory = memory or default_memory("precision")
     with one_thread():
         key = described(device_name(device), network, budget)
-        known = recall(memory, [str(precision) for precision in PRECISIONS])
-        if key not in known:
-            known[key] = str(_measure(network, budget, device))
-            remember(memory, known)
-    return Precision.parse(known[key])
+        allowed = [str(precision) for precision in PRECISIONS]
+        found = measured_once("precision", key, allowed, lambda: _measure(network, budget, device), memory)
+    return Precision.parse(found)
 
 
 def _measure(network: Network, budget: Budget, device: torch.device) -> Precision:
@@ -90,7 +95,7 @@ def step_seconds(
         frames=network.frames,
     )
     steps = _STEPS + 2
-    step = TrainingStep(
+    training_step = TrainingStep(
         precision.place(module, device).train(),
         images,
         replace(budget, steps=steps),
@@ -101,11 +106,25 @@ def step_seconds(
     times: list[float] = []
     for number in range(steps):
         started = time.perf_counter()
-        step.prepare(number)
-        step()
+        training_step.prepare(number)
+        training_step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
         if number and times[-1] > hopeless:
             break
     return statistics.median(times[1:])
+
+
+def forecast_seconds(resolved: Resolved) -> float:
+    """The expected time of one trial, in seconds."""
+    settings, budget = resolved.settings, resolved.settings.budget
+    device = torch.device(settings.devices[0])
+    with one_thread(), step("timing a training step"):
+        seconds = step_seconds(settings.space.network, budget, device, settings.precision)
+    images = judged_images(settings, resolved.dataset)
+    pixels = sum(height * width for height, width in zip(images.heights, images.widths, strict=True))
+    judged = pixels / (budget.batch_size * budget.image_size**2)
+    forward = settings.recipe.n_recalibration_batches(budget.steps)
+    steps = settings.n_folds * (budget.steps + forward / 3) + judged / 3
+    return seconds * steps * _ATTENTION_SHARE

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from nas_attn.commands import command
 from nas_attn.errors import StudyError
-from nas_attn.study.database.storage import sqlite_url
+from nas_attn.study.database.sqlite import sqlite_url
 
 STUDIES = Path("studies")
 

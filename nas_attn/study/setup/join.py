@@ -8,27 +8,23 @@ from pathlib import Path
 from typing import Literal
 
 import optuna
-import yaml
 
 from nas_attn import __version__
 from nas_attn.commands import command
-from nas_attn.config.settings import AUTO, BUILT_IN, FIELDS, StudyRequest
+from nas_attn.config.settings import AUTO, FIELDS, StudyRequest
 from nas_attn.data import may_be_folder
-from nas_attn.data.readers import asked_reader
 from nas_attn.errors import StudyError
 from nas_attn.steps import step
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage
-from nas_attn.study.setup.apart import check_apart
-from nas_attn.study.setup.begin import check_settings
-from nas_attn.study.setup.config import study_text
+from nas_attn.study.setup.begin import as_begun
+from nas_attn.study.setup.changed_settings import check_settings
 from nas_attn.study.setup.find import find_folder, open_folder
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.known_latency import as_begun
-from nas_attn.study.setup.own_files import SPACE_MARK, check_storage, settings_mark
-from nas_attn.study.setup.repeat import write_whole
+from nas_attn.study.setup.own_files import check_apart, check_storage, means_folder
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.study.setup.study_file import write_missing_settings
 
 _LOOK_SECONDS = 2.0
 
@@ -66,7 +62,7 @@ def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]
     with step(f"looking for the study {request.study}"):
         folder, ledger = _found(request)
     asked = _request(request, folder, ledger)
-    if asked.data not in BUILT_IN and asked_reader(asked.data) is None and not may_be_folder(Path(asked.data)):
+    if means_folder(asked.data) and not may_be_folder(Path(asked.data)):
         raise StudyError(
             f"study '{ledger.name}': its images were in {asked.data}, which is no folder here; "
             "say where they are with --data FOLDER"
@@ -105,7 +101,7 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
     check_apart(data, folder)
     check_storage(folder, url, ledger)
     folder.make()
-    _write_missing(folder, ledger, written, url)
+    write_missing_settings(folder, ledger, written, url)
     return replace(
         kept_request(written),
         study=ledger.name,
@@ -116,21 +112,6 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
         workers=request.workers,
         log_level=request.log_level,
     )
-
-
-def _write_missing(folder: StudyFolder, ledger: Ledger, written: dict[str, object], url: str) -> None:
-    """The study's space, and the file that repeats the study, as the one who began it has them."""
-    try:
-        if not folder.space.is_file():
-            space = yaml.safe_dump(ledger.identity["space"], sort_keys=False, allow_unicode=True)
-            write_whole(folder.space, f"{SPACE_MARK}\n{space}")
-        if not folder.settings.is_file():
-            repeat = command("search", config=folder.settings, storage="URL")
-            values = {**written, "space": str(folder.space)}
-            text = study_text(values, command=repeat, mark=settings_mark(url, folder))
-            write_whole(folder.settings, text)
-    except OSError as error:
-        raise StudyError(f"{folder.path}: the study's settings cannot be written: {error.strerror}") from None
 
 
 def described(resolved: Resolved, ledger: Ledger) -> str:

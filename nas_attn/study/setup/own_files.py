@@ -1,4 +1,4 @@
-"""The files of a search in its study's folder: which of them it wrote itself, and so may write anew."""
+"""What lies in a study's folder: files that its search wrote itself, and so may write anew; never the data."""
 
 from __future__ import annotations
 
@@ -11,23 +11,20 @@ from sqlalchemy.exc import ArgumentError
 
 from nas_attn.architecture import read_architecture
 from nas_attn.commands import command
+from nas_attn.config.settings import BUILT_IN
+from nas_attn.data.readers import asked_reader
 from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.storage import describe_storage, is_sqlite, sqlite_file
-from nas_attn.study.setup.config import read_study_file
+from nas_attn.study.database.sqlite import is_sqlite
+from nas_attn.study.database.storage import describe_storage
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.study_file import HERE, SPACE_MARK, STORED_MARK, is_stored_in, read_study_file
 
-SPACE_MARK = "# Written by nas-attn: the whole search space of this folder's study."
 _COMMAND = f"# {command('search')} --config "
-_STORED = "# Written by nas-attn, for the study that is stored in "
-_HERE = "this folder"
 _ELSEWHERE = "a storage that it does not name"
-
-
-def settings_mark(url: str, folder: StudyFolder) -> str:
-    """The line by which a study file says whose it is."""
-    return f"{_STORED}{_HERE if _is_here(url, folder) else describe_storage(url)}"
+_PARTS = ("", "images", "masks")
+"""Of a data set; each may be a link to elsewhere."""
 
 
 def check_storage(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
@@ -45,7 +42,7 @@ def check_storage(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
         return
     if "://" in there and not is_sqlite(url) and ledger is not None and _was_begun_so(folder, ledger):
         return  # machines may know one server by different names
-    there = "its study.db" if there == _HERE else there
+    there = "its study.db" if there == HERE else there
     asked = "its study.db" if _is_here(url, folder) else describe_storage(url)
     raise StudyError(
         f"{folder.path}: holds the files of the study in {there}, and the study in {asked} would replace them; "
@@ -86,7 +83,7 @@ def _judged(folder: StudyFolder, ledger: Ledger | None, begins: bool) -> Iterato
 
 def _is_own_space(folder: StudyFolder) -> bool:
     first, second = _lines(folder.settings)
-    from_before_marks = first.startswith(_COMMAND) and not second.startswith(_STORED)
+    from_before_marks = first.startswith(_COMMAND) and not second.startswith(STORED_MARK)
     return from_before_marks or _lines(folder.space)[0] == SPACE_MARK
 
 
@@ -123,16 +120,16 @@ def _stored_in(folder: StudyFolder) -> str | None:
     """The storage of the study whose files a folder holds, as its study file says; None where it says nothing."""
     first, second = _lines(folder.settings)
     if not first.startswith(_COMMAND):
-        return _HERE if folder.has_database and Ledger.exists(folder.default_url, folder.name) else None
-    if second.startswith(_STORED):
-        return second.removeprefix(_STORED)
+        return HERE if folder.has_database and Ledger.exists(folder.default_url, folder.name) else None
+    if second.startswith(STORED_MARK):
+        return second.removeprefix(STORED_MARK)
     if first.endswith(" --storage URL"):  # before the mark, and without the URL of a server
         return _ELSEWHERE
     try:
         storage = read_study_file(folder.settings).get("storage")
     except StudyError:
         return None
-    return _HERE if storage is None else describe_storage(str(storage))
+    return HERE if storage is None else describe_storage(str(storage))
 
 
 def _was_begun_so(folder: StudyFolder, ledger: Ledger) -> bool:
@@ -145,22 +142,17 @@ def _was_begun_so(folder: StudyFolder, ledger: Ledger) -> bool:
 
 def _is_same(there: str, url: str, folder: StudyFolder) -> bool:
     """Whether a storage, as a study file names it, is that of a URL, or is there no more."""
-    if there == _HERE:
+    if there == HERE:
         return _is_here(url, folder) or not folder.has_database
     if there == _ELSEWHERE:
         return not is_sqlite(url)
     if "://" not in there:
-        return _is_file(url, there) or not Path(there).is_file()
+        return is_stored_in(url, Path(there)) or not Path(there).is_file()
     return _place(there) == _place(url)
 
 
 def _is_here(url: str, folder: StudyFolder) -> bool:
-    return _is_file(url, str(folder.path / "study.db"))
-
-
-def _is_file(url: str, path: str) -> bool:
-    file = sqlite_file(url)
-    return file is not None and os.path.realpath(file) == os.path.realpath(path)
+    return is_stored_in(url, folder.path / "study.db")
 
 
 def _place(url: str) -> tuple[object, ...] | None:
@@ -171,3 +163,55 @@ def _place(url: str) -> tuple[object, ...] | None:
         return None
     backend = {"postgres": "postgresql", "mariadb": "mysql"}.get(name := parsed.drivername.partition("+")[0], name)
     return backend, parsed.host, parsed.port, parsed.database
+
+
+def check_apart(data: str, folder: StudyFolder) -> None:
+    """Make sure that the data do not lie in a study's folder, nor this in the data; links are followed.
+
+    Args:
+        data: a folder of images and masks, or one of the built-in data, or those of a reader.
+        folder: of the study; it may be missing yet.
+    Raises:
+        StudyError: one contains the other.
+    """
+    if not means_folder(data):
+        return
+    study = os.path.realpath(folder.path)
+    for part in _PARTS:
+        place = os.path.realpath(Path(data) / part)
+        if _identity(study) in _identities(place) or _identity(place) in _identities(study):
+            raise StudyError(
+                f"--data {data}: {part and f'its {part}/ '}{_relation(place, study)} the study's folder, "
+                f"{folder.path}{_at(folder.path, study)}; keep the two apart: take another --study, or another "
+                "folder for the data"
+            )
+
+
+def means_folder(data: str) -> bool:
+    """Whether ``--data`` means a folder of images and masks, not data that are built in or those of a reader."""
+    return data not in BUILT_IN and asked_reader(data) is None
+
+
+def _identities(path: str) -> set[tuple[int, int]]:
+    """Of a path and of all folders above it, as the disk knows them: capitals and mounts make no difference."""
+    return {found for place in (Path(path), *Path(path).parents) if (found := _identity(place))}
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """None where there is nothing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _relation(place: str, study: str) -> str:
+    if _identity(place) == _identity(study):
+        return "is"
+    return "lies in" if _identity(study) in _identities(place) else "contains"
+
+
+def _at(path: Path, real: str) -> str:
+    """Where links lead elsewhere, where to."""
+    return "" if os.path.abspath(path) == real else f" (which is {real})"

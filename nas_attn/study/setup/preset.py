@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
@@ -99,8 +98,3 @@ def find_devices(asked: str) -> tuple[str, ...]:
     if any(int(one.partition(":")[2]) >= found for one in chosen):
         raise UsageError(f"--device {asked}: there are {found} CUDA devices, counted from cuda:0")
     return chosen
-
-
-def n_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

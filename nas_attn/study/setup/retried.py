@@ -1,12 +1,17 @@
-"""Failed trials of a study that are to be begun anew."""
+"""Failed trials that are begun anew: those of a user, or all that ran out of memory with the plain U-Net."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from nas_attn.record import TrialRecord
+from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.find import find_folder, open_study
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,3 +50,25 @@ def retry(study: str, storage: str | None = None, *, all_of_them: bool = False) 
         if again:
             ledger.begin_anew([one.number for one in again])
     return Retried(tuple(Counter(one.reason for one in again).most_common()), len(failed) - len(again))
+
+
+def begun_again(ledger: Ledger) -> tuple[TrialRecord, ...]:
+    """All trials of a study, where those that ran out of memory together with the plain U-Net are under way again.
+
+    Without the plain U-Net nothing can be compared, and the settings of a study are frozen: it would be lost for
+    good by another program that held the memory at that moment. Where not even the plain U-Net fitted, a shortage
+    of the trials beside it says nothing of their placements.
+
+    Args:
+        ledger: of the study.
+    """
+    records = ledger.records()
+    if not records or records[0].shortage is None:
+        return records
+    short = [record for record in records if record.shortage is not None]
+    # The plain U-Net comes last: where this is stopped before, it is all done again.
+    reopened = [record for record in reversed(short) if ledger.reopen(record)]
+    if reopened:
+        beside = f", with {len(reopened) - 1} more that did so beside it" if len(reopened) > 1 else ""
+        log.warning("the baseline ran out of memory before, so it is tried again%s", beside)
+    return ledger.records()

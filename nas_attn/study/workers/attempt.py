@@ -1,20 +1,44 @@
-"""One evaluation, its outcome or why there is none."""
+"""One evaluation, its outcome or why there is none: for the placement, or for the machine that was to train it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nas_attn.budget import Budget
-from nas_attn.errors import NasAttnError
+from nas_attn.errors import DataError, MachineError, MissingPackageError, NasAttnError, StudyError
 from nas_attn.models.placement import Placement
 from nas_attn.record import Failure, Outcome
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.study.workers.blame import cause_of
 
 Evaluator = Callable[[Placement, Budget, int], Outcome]
 
 _LONGEST = 400
+
+DATA, DISK, SOFTWARE, DEVICE = "data", "disk", "software", "device"
+"""Of the machine, what a failure's cause may be."""
+CRASH = "crash"
+"""A device gave up within a computation: its process is of no use any more. Who is to blame is not known yet."""
+_MOST_FAULTS = 5
+_GONE = (
+    "no CUDA-capable device",
+    "No CUDA GPUs are available",
+    "NVIDIA driver",
+    "CUDA driver",
+    "driver shutting down",
+    "busy or unavailable",
+    "invalid device ordinal",
+    "uncorrectable",
+    "device is lost",
+    "hardware stack error",
+    "system not yet initialized",
+    "CUDA unknown error",
+    "CUDA error: unknown error",
+    "CUDA error: initialization error",
+)
+"""Of errors that no computation brings about."""
+_CRASHED = ("CUDA error:", "HIP error:", "STATUS_EXECUTION_FAILED", "STATUS_INTERNAL_ERROR")
+"""Of errors after which every further call fails, whatever it is."""
 
 log = logging.getLogger(__name__)
 
@@ -52,3 +76,43 @@ def attempt(evaluator: Evaluator, evaluation: Evaluation) -> Outcome | Failure:
 
 def _short(error: BaseException) -> str:
     return " ".join(str(error).split())[:_LONGEST]
+
+
+def cause_of(error: BaseException) -> str | None:
+    """What an error other than a shortage of memory comes from.
+
+    Returns:
+        one of the causes above; None where it is the placement's own.
+    """
+    if isinstance(error, (ImportError, MissingPackageError)):
+        return SOFTWARE
+    if isinstance(error, (DataError, MachineError, EOFError)):
+        return DATA
+    if isinstance(error, OSError):
+        return DISK
+    if not isinstance(error, RuntimeError):
+        return None
+    text = str(error)
+    if any(sign in text for sign in _GONE):
+        return DEVICE
+    return CRASH if any(sign in text for sign in _CRASHED) else None
+
+
+def stop_if_out_of_order(number: int, faults: Sequence[Failure]) -> None:
+    """End the search where an evaluation fails for the second time in a row for the same cause of the machine.
+
+    What fails so is no trial: it stays under way, and is begun anew with the next search.
+
+    Args:
+        number: of the trial.
+        faults: all failures of its evaluation that were not its own, the latest last.
+    Raises:
+        StudyError: it makes no sense to go on.
+    """
+    last = faults[-1]
+    if len(faults) < _MOST_FAULTS and [fault.cause for fault in faults[-2:]] != [last.cause] * 2:
+        return
+    raise StudyError(
+        f"trial {number} has failed {len(faults)} times, and its placement is not to blame, but the {last.cause} "
+        f"here: {last.reason}; it does not count: put that right, and the same command goes on"
+    )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self, TypeGuard
 
 from nas_attn.record import Failure, Outcome
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.study.workers.attempt import Evaluator, attempt
-from nas_attn.study.workers.blame import CRASH, stop_if_out_of_order
+from nas_attn.study.workers.attempt import CRASH, Evaluator, attempt, stop_if_out_of_order
 from nas_attn.study.workers.death import Death, hopeless, needs_solitude
 
 log = logging.getLogger(__name__)
@@ -92,7 +91,44 @@ class Pool(Protocol):
 
 
 class Workers(ABC):
-    """What a ``with`` block begins and ends, however that ends: workers outside this process."""
+    """Workers outside this process, which a ``with`` block begins and ends, however that ends."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Task] = []
+        """For a worker, the oldest first."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many evaluations they take at once."""
+
+    def submit(self, number: int, evaluation: Evaluation) -> None:
+        """Begin an evaluation as soon as one may; there must be a worker that has none.
+
+        Raises:
+            StudyError: workers keep dying.
+        """
+        self._waiting.append(Task(number, evaluation))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Give the workers that have nothing what may begin."""
+        for index in range(self.size):
+            running = self._running()
+            if index in running:
+                continue
+            task = take_turn(self._waiting, list(running.values()))
+            if task is None:
+                return
+            self._give(index, task)
+
+    @abstractmethod
+    def _running(self) -> Mapping[int, Task]:
+        """What each worker does that does something."""
+
+    @abstractmethod
+    def _give(self, index: int, task: Task) -> None:
+        """Let a worker begin."""
 
     @abstractmethod
     def close(self) -> None:
@@ -145,3 +181,21 @@ class InlinePool:
 def is_fault(answer: Outcome | Failure) -> TypeGuard[Failure]:
     """Whether an evaluation has failed for a reason that is the machine's and not its own."""
     return isinstance(answer, Failure) and answer.cause not in (None, CRASH)
+
+
+def take_turn(waiting: list[Task], running: Sequence[Task]) -> Task | None:
+    """The one that may begin now, taken out; None where there is none.
+
+    One that is to run alone waits until no other runs, and none begins meanwhile: what then ends its worker is
+    itself, and not a neighbour that took the memory.
+
+    Args:
+        waiting: for a worker, the oldest first.
+        running: what the workers do.
+    """
+    lonely = [task for task in waiting if task.alone]
+    if any(task.alone for task in running) or (lonely and running) or not waiting:
+        return None
+    task = (lonely or waiting)[0]
+    waiting.remove(task)
+    return task

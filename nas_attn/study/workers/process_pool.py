@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -15,14 +15,11 @@ from multiprocessing.process import BaseProcess
 from nas_attn.errors import StudyError
 from nas_attn.record import Failure
 from nas_attn.steps import StepCount
-from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.study.database.watch import Watch
-from nas_attn.study.workers.attempt import Evaluator
-from nas_attn.study.workers.blame import CRASH, DEVICE
+from nas_attn.study.database.signs_of_life import Watch
+from nas_attn.study.workers.attempt import CRASH, DEVICE, Evaluator
 from nas_attn.study.workers.death import Death, death_of, n_memory_kills
 from nas_attn.study.workers.forked import start_process
 from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
-from nas_attn.study.workers.turns import take_turn
 from nas_attn.study.workers.worker_process import READY, WorkerLog, work
 
 SIGN_SECONDS = 2.0
@@ -37,6 +34,10 @@ Follow = Callable[[int, StepCount], None]
 """Called with the number of a trial and the steps that its training has taken."""
 
 log = logging.getLogger(__name__)
+
+
+def nobody(number: int, steps: StepCount) -> None:
+    """Who follows no steps."""
 
 
 @dataclass
@@ -74,10 +75,11 @@ class ProcessPool(Workers):
         logs: Sequence[WorkerLog] = (),
         *,
         mend: Callable[[], object] = lambda: None,
-        follow: Follow = lambda number, steps: None,
+        follow: Follow = nobody,
         sign_seconds: float = SIGN_SECONDS,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
+        super().__init__()
         self._evaluators = evaluators
         self._logs = logs
         self._mend = mend
@@ -87,7 +89,6 @@ class ProcessPool(Workers):
         self._watch: Watch[int] = Watch(patience, sign_seconds)
         self._looked = time.monotonic()
         self._deaths_in_a_row = self._stillborn_in_a_row = 0
-        self._waiting: list[Task] = []
         self._workers: list[_Worker] = []
         try:
             for index in range(len(evaluators)):
@@ -100,15 +101,6 @@ class ProcessPool(Workers):
     def size(self) -> int:
         """How many evaluations it takes at once."""
         return len(self._evaluators)
-
-    def submit(self, number: int, evaluation: Evaluation) -> None:
-        """Begin an evaluation as soon as one may; there must be a worker that has none.
-
-        Raises:
-            StudyError: workers keep dying.
-        """
-        self._waiting.append(Task(number, evaluation))
-        self._begin()
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
@@ -153,15 +145,8 @@ class ProcessPool(Workers):
             ours.send(self._evaluators[index])
         return _Worker(process, ours, n_memory_kills())
 
-    def _begin(self) -> None:
-        """Give the workers that have nothing what may begin."""
-        for index, worker in enumerate(self._workers):
-            if worker.task is not None:
-                continue
-            task = take_turn(self._waiting, [one.task for one in self._workers if one.task is not None])
-            if task is None:
-                return
-            self._give(index, task)
+    def _running(self) -> Mapping[int, Task]:
+        return {index: worker.task for index, worker in enumerate(self._workers) if worker.task is not None}
 
     def _give(self, index: int, task: Task) -> None:
         """Send a task to a worker; one that has died meanwhile is replaced first."""
@@ -247,7 +232,7 @@ class ProcessPool(Workers):
         if now - self._looked < self._sign_seconds:
             return []
         self._looked = now
-        busy = {index: worker for index, worker in enumerate(self._workers) if worker.task is not None}
+        busy = {index: self._workers[index] for index in self._running()}
         signs = {index: (worker.process.pid, worker.signs) for index, worker in busy.items()}
         finished = []
         for index in self._watch.look(signs):

@@ -7,21 +7,26 @@ import logging
 import os
 import platform
 import signal
+import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from nas_attn.errors import DataError, MissingPackageError, StudyError
 from nas_attn.record import Failure, Outcome
 from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.log import log_for_good
-from nas_attn.study.workers.attempt import Evaluator
-from nas_attn.study.workers.blame import CRASH, DEVICE
+from nas_attn.study.workers.attempt import CRASH, DEVICE, Evaluator
 from nas_attn.study.workers.death import Death
 from nas_attn.study.workers.pool import Finished, Task, Workers, is_fault
-from nas_attn.study.workers.turns import take_turn
 from nas_attn.study.workers.worker_process import WorkerLog, compute_on_one_core, logged_attempt
+
+_CONNECT_SECONDS = 5.0
+_FOUND_BY_RAY = ("auto", "local")
+"""No addresses: Ray finds or starts the cluster on this machine."""
+_MEND = "start a cluster with 'ray start --head' and give the address that it prints, or leave --address out"
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +54,13 @@ class RayPool(Workers):
         gpus: float = 0.0,
         fingerprint: str = "",
     ) -> None:
+        super().__init__()
         self._ray = _connected(address, len(evaluators))
         self._worker = self._ray.remote(num_cpus=1, num_gpus=gpus)(_Actor)
         self._starts = [
             (evaluator, fingerprint, logs[index] if logs else None) for index, evaluator in enumerate(evaluators)
         ]
         self._actors = [self._worker.remote(*start) for start in self._starts]
-        self._waiting: list[Task] = []
         self._tasks: dict[int, Task] = {}
         self._answers: dict[Any, int] = {}
 
@@ -63,11 +68,6 @@ class RayPool(Workers):
     def size(self) -> int:
         """How many evaluations it takes at once."""
         return len(self._actors)
-
-    def submit(self, number: int, evaluation: Evaluation) -> None:
-        """Begin an evaluation as soon as one may; there must be a worker that has none."""
-        self._waiting.append(Task(number, evaluation))
-        self._begin()
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
@@ -91,15 +91,8 @@ class RayPool(Workers):
             self._ray.kill(actor)
         self._ray.shutdown()
 
-    def _begin(self) -> None:
-        """Give the workers that have nothing what may begin."""
-        for index in range(self.size):
-            if index in self._tasks:
-                continue
-            task = take_turn(self._waiting, list(self._tasks.values()))
-            if task is None:
-                return
-            self._give(index, task)
+    def _running(self) -> Mapping[int, Task]:
+        return self._tasks
 
     def _give(self, index: int, task: Task) -> None:
         self._tasks[index] = task
@@ -190,3 +183,41 @@ def _connected(address: str | None, workers: int) -> Any:
 def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else type(error).__name__
+
+
+def check_cluster(address: str, seconds: float = _CONNECT_SECONDS) -> None:
+    """Connect to an address once, and hang up.
+
+    Args:
+        address: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``.
+        seconds: to wait for an answer.
+    Raises:
+        StudyError: it is none, or nobody answers there.
+    """
+    if address in _FOUND_BY_RAY:
+        return
+    host, port = _parts(address)
+    try:
+        socket.create_connection((host, port), seconds).close()
+    except (OSError, UnicodeError) as error:
+        raise StudyError(f"--address {address}: nobody answers there ({_why(error)}); {_MEND}") from None
+
+
+def _parts(address: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(address if "://" in address else f"ray://{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port or parts.scheme != "ray":
+        raise StudyError(
+            f"--address {address}: no address of a Ray cluster; give HOST:PORT, such as 10.0.0.5:6379, or "
+            "ray://HOST:PORT, or auto for the cluster of this machine"
+        )
+    return host, port
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

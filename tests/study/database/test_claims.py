@@ -16,8 +16,8 @@ import sqlalchemy
 from nas_attn.strategy.settings import StudySettings
 from nas_attn.study.database import claims as claims_module
 from nas_attn.study.database.claims import ClaimTable, TrialClaim, alive
-from nas_attn.study.database.holder import has_ended, this_process
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.database.signs_of_life import has_ended, this_process
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_at_the_end_all_is_given_back(engine: sqlalchemy.Engine) -> None:
 
 
 def test_what_a_dead_process_of_this_machine_held_is_free_at_once(engine: sqlalchemy.Engine) -> None:
-    script = "from nas_attn.study.database.holder import this_process; print(this_process())"
+    script = "from nas_attn.study.database.signs_of_life import this_process; print(this_process())"
     dead = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.strip()

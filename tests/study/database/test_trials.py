@@ -17,10 +17,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from nas_attn.study.database import tables
-from nas_attn.study.database.asked import AskedTrials
 from nas_attn.study.database.storage import open_storage
 from nas_attn.study.database.tables import TrialTables
-from nas_attn.study.database.trials import NewTrial, Trials
+from nas_attn.study.database.trials import AskedTrials, NewTrial, Trials
 
 SERVERS = os.environ.get("NAS_ATTN_TEST_DATABASES", "").split()
 """URLs of databases besides SQLite, such as postgresql+psycopg://me@localhost/test; each keeps what it holds."""

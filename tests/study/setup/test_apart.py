@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nas_attn.errors import StudyError
-from nas_attn.study.setup.apart import check_apart
 from nas_attn.study.setup.folder import StudyFolder
+from nas_attn.study.setup.own_files import check_apart
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import PRECISIONS as NAMES
+from nas_attn.config.settings import StudyRequest
 from nas_attn.models.network import UNetConfig
-from nas_attn.study.setup import calibrate
+from nas_attn.study.setup import calibrate, preset
 from nas_attn.study.setup.calibrate import fastest_precision, step_seconds
+from nas_attn.study.setup.preset import CPU_SYNTHETIC
+from nas_attn.study.setup.resolve import resolve
 from nas_attn.training import Precision
 from nas_attn.training.precision import PRECISIONS
 
@@ -102,3 +106,24 @@ def test_a_hopeless_precision_is_given_up_after_its_second_step(monkeypatch: pyt
 
     assert step_seconds(NETWORK, BUDGET, CPU, LAST, hopeless=0.0) > 0
     assert len(calls) == 2
+
+
+def test_a_trial_takes_its_steps_and_a_third_of_them_for_each_batch_without_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(preset, "CPU_SYNTHETIC", replace(CPU_SYNTHETIC, n_train=4, n_val=6))
+    resolved = resolve(StudyRequest(steps=100, batch_size=3, image_size=32, device="cpu", workers=1, trials=12))
+    asked: list[object] = []
+
+    def step_seconds(network: UNetConfig, budget: Budget, device: torch.device, precision: Precision) -> float:
+        asked.append((network, budget, device, precision, torch.get_num_threads()))
+        return 0.5
+
+    monkeypatch.setattr(calibrate, "step_seconds", step_seconds)
+
+    # 100 steps, and without gradients 2 batches of validation images and those that recalibrate BatchNorm
+    batches = resolved.settings.recipe.recalibration_batches + 2
+    assert calibrate.forecast_seconds(resolved) == pytest.approx(1.2 * 0.5 * (100 + batches / 3))
+    settings = resolved.settings
+    assert asked == [(settings.space.network, settings.budget, torch.device("cpu"), settings.precision, 1)]

@@ -19,9 +19,10 @@ from nas_attn.study.setup import preset as presets
 from nas_attn.study.setup.begin import existing
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.join import JoinRequest, resolve_joined
-from nas_attn.study.setup.own_files import check_storage, settings_mark
+from nas_attn.study.setup.own_files import check_storage
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import resolve
+from nas_attn.study.setup.study_file import settings_mark
 from nas_attn.study.workers.pool import InlinePool
 from nas_attn.training.evaluation import LookupEvaluator
 

@@ -9,8 +9,8 @@ import pytest
 from nas_attn.config.checks import seconds
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import StudyError, UsageError
-from nas_attn.study.setup.config import read_study_file, study_text
 from nas_attn.study.setup.request import kept_request, request_from
+from nas_attn.study.setup.study_file import read_study_file, study_text
 
 
 def test_a_study_from_before_a_choice_existed_keeps_what_was_done_then() -> None:

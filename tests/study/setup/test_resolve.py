@@ -16,8 +16,9 @@ from nas_attn.config.settings import PRECISIONS, StudyRequest
 from nas_attn.errors import DataError, UsageError
 from nas_attn.space import Ceiling
 from nas_attn.study.setup import preset as presets
-from nas_attn.study.setup.preset import CPU_FOLDER, CPU_SYNTHETIC, find_devices, n_cores
+from nas_attn.study.setup.preset import CPU_FOLDER, CPU_SYNTHETIC, find_devices
 from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.study.workers.worker_count import n_cores
 
 ASK = StudyRequest(space="unet_attention_small", device="cpu", workers=1)
 

@@ -161,7 +161,7 @@ def test_while_it_is_searched_nothing_is_begun_anew(older: tuple[TrialRecord, ..
 
 def test_a_killed_search_is_not_waited_for(older: tuple[TrialRecord, ...]) -> None:
     from nas_attn.study.database.claims import ClaimTable
-    from nas_attn.study.database.holder import this_process
+    from nas_attn.study.database.signs_of_life import this_process
 
     ledger = open_study("s")
     name, _, machine, _ = this_process().split(":")

@@ -8,8 +8,8 @@ import pytest
 
 from nas_attn.cli.main import main
 from nas_attn.errors import StudyError
-from nas_attn.study.workers import cluster_address
-from nas_attn.study.workers.cluster_address import check_cluster
+from nas_attn.study.workers import ray_pool
+from nas_attn.study.workers.ray_pool import check_cluster
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "localhost:{}"])
@@ -38,7 +38,7 @@ def test_a_machine_that_swallows_what_it_is_sent_is_not_waited_for(monkeypatch: 
         assert 0 < timeout <= 10
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(cluster_address.socket, "create_connection", silent)
+    monkeypatch.setattr(ray_pool.socket, "create_connection", silent)
     with pytest.raises(StudyError, match=r"10\.255\.255\.1:6379: nobody answers there \(no answer in time\)"):
         check_cluster("10.255.255.1:6379")
 

@@ -11,7 +11,7 @@ import pytest
 
 from nas_attn.cli.main import main
 from nas_attn.errors import MissingPackageError, UsageError
-from nas_attn.study import run
+from nas_attn.study import study_pool
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup import preset
 from nas_attn.study.workers.pool import InlinePool
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(preset, "CPU_SYNTHETIC", replace(preset.CPU_SYNTHETIC, n_train=4, n_val=2))
     monkeypatch.setattr(
-        run,
+        study_pool,
         "ProcessPool",
         lambda evaluators, logs, **_: contextlib.nullcontext(InlinePool(evaluators[0], len(evaluators))),
     )

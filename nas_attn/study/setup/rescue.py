@@ -1,24 +1,126 @@
-"""A study brought back from the file that a search has left when its database was lost."""
+"""A study whose database is lost: a search writes all that it knows into a file, from which it is brought back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from os import getpid
 from pathlib import Path
+from typing import Any
 
+from nas_attn.commands import command
 from nas_attn.config.checks import STUDY_NAME
-from nas_attn.errors import StudyError
+from nas_attn.errors import NasAttnError, StudyError
 from nas_attn.models.catalogue import catalogue
 from nas_attn.record import Failure, State, TrialRecord
 from nas_attn.space import SearchSpace
 from nas_attn.space.read import space_from_dict
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.settings import differences
+from nas_attn.strategy.settings import Plan, differences
 from nas_attn.study.database.ledger import Ledger
-from nas_attn.study.database.rescued import Rescued, read_rescued
-from nas_attn.study.database.storage import check_url, describe_storage
-from nas_attn.study.setup.apart import check_apart
+from nas_attn.study.database.storage import check_url, describe_storage, url_without_password
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.own_files import check_storage
+from nas_attn.study.setup.own_files import check_apart, check_storage
+from nas_attn.whole_file import whole_file
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """A study without its database.
+
+    Args:
+        study: its name.
+        identity: what must not change while it goes on, as plain values.
+        context: what an export needs besides, as plain values.
+        plan: how far it is to go; None where nobody has said.
+        records: its trials by number.
+    """
+
+    study: str
+    identity: Mapping[str, Any]
+    context: Mapping[str, Any]
+    plan: Plan | None
+    records: tuple[TrialRecord, ...]
+
+
+def rescuer(ledger: Ledger, url: str, folder: StudyFolder) -> Callable[[Sequence[TrialRecord]], str]:
+    """What writes all that is known where the database is lost, and says what to do with it.
+
+    Args:
+        ledger: of the study; what is needed of it is read now.
+        url: of its storage.
+        folder: of the study.
+    """
+    return partial(_rescued, Rescued(ledger.name, ledger.identity, ledger.context, ledger.plan, ()), url, folder)
+
+
+def _rescued(study: Rescued, url: str, folder: StudyFolder, records: Sequence[TrialRecord]) -> str:
+    try:
+        path = write_rescued(replace(study, records=tuple(records)), folder.path)
+    except OSError as error:
+        return f"what is known of its {len(records)} trials cannot be written to {folder.path}: {error.strerror}"
+    storage = None if url == folder.default_url else url_without_password(url)
+    back = command("import", path, storage=storage)
+    return (
+        f"all {len(records)} trials that are known here were written to {path}; once nothing of the old database "
+        f"is left in its place, {back} brings them back, and the same command goes on"
+    )
+
+
+def write_rescued(rescued: Rescued, folder: Path) -> Path:
+    """Write a study into a folder, which is made where it is gone; other processes write theirs beside it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    values = {
+        "format": _FORMAT,
+        "study": rescued.study,
+        "identity": rescued.identity,
+        "context": rescued.context,
+        "plan": None if rescued.plan is None else asdict(rescued.plan),
+        "records": [record.to_dict() for record in rescued.records],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"rescued-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{getpid()}.json"
+    with whole_file(path) as part:
+        part.write_text(json.dumps(values), encoding="utf-8")
+    return path
+
+
+def read_rescued(path: Path) -> Rescued:
+    """The inverse of ``write_rescued``.
+
+    Raises:
+        StudyError: there is no such file, or it is another thing.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format"] != _FORMAT:
+            raise ValueError(values["format"])
+        records = tuple(map(TrialRecord.from_dict, values["records"]))
+        rescued = Rescued(
+            str(values["study"]),
+            dict(values["identity"]),
+            dict(values["context"]),
+            None if values["plan"] is None else Plan(**values["plan"]),
+            records,
+        )
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, NasAttnError):
+        raise StudyError(
+            f"{path}: no study that a search of this version has rescued; give the file rescued-TIME-NUMBER.json "
+            "in the study's folder"
+        ) from None
+    if [record.number for record in records] != list(range(len(records))):
+        raise StudyError(f"{path}: trials are missing in it")
+    return rescued
 
 
 @dataclass(frozen=True)

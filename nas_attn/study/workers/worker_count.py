@@ -1,4 +1,4 @@
-"""How many workers share a GPU: as many as its memory holds and as its throughput still grows with."""
+"""How many workers a machine runs: one for each core, or as many on a GPU as it runs fastest."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
 from nas_attn.models.networks import Network
 from nas_attn.record import Failure, Role
+from nas_attn.steps import step
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.study.memory import default_memory, described, recall, remember
+from nas_attn.study.memory import described, measured_once
 from nas_attn.study.workers.pool import Finished
 from nas_attn.study.workers.process_pool import ProcessPool
 from nas_attn.training import Precision
@@ -23,13 +24,59 @@ from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 from nas_attn.training.metrics import device_name
 
 MOST = 8
+"""On one GPU."""
 _LEAST_GAIN = 1.1
 _STEPS = 200
-_SHARE_OF_MEMORY = 0.8
+_SHARE_OF_GPU = 0.8
 _DEAREST = 4.0
 """The dearest placement may need so many times the memory of the plain U-Net."""
 _CONTEXT_MIB = 1024
 """What a process takes on a GPU before it has done anything."""
+WORKER_BYTES = 430_000_000
+"""What a worker takes of the machine's memory before it trains, Python and PyTorch."""
+_SHARE_OF_MACHINE = 0.8
+"""Of the memory; the rest is for networks, the search and the system."""
+
+
+def n_workers(devices: tuple[str, ...], network: Network, budget: Budget, precision: Precision) -> int:
+    """How many workers a search has where nobody says: one for each core, or as many as its GPUs run fastest.
+
+    Args:
+        devices: ``("cpu",)``, or GPUs such as ``cuda:0``.
+        network: whose plain U-Net is trained.
+        budget: for the size of the crops and the batch.
+        precision: of the runs.
+    """
+    if devices == ("cpu",):
+        return n_cores()
+    with step("measuring how many trials a GPU runs fastest"):
+        return len(devices) * workers_per_gpu(network, budget, precision, devices[0])
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def crowded(workers: int, machine_bytes: int | None) -> str | None:
+    """Why so many workers are too many, and how many are not.
+
+    Args:
+        workers: processes on this machine.
+        machine_bytes: memory that they may take together; None where it is not known.
+    Returns:
+        None where they have room.
+    """
+    if machine_bytes is None:
+        return None
+    most = max(1, int(_SHARE_OF_MACHINE * machine_bytes / WORKER_BYTES))
+    if workers <= most:
+        return None
+    return (
+        f"{workers} workers take {workers * WORKER_BYTES / 1e9:.1f} GB of memory before they train, "
+        f"{WORKER_BYTES / 1e6:.0f} MB each, and this machine has {machine_bytes / 1e9:.1f} GB: it may end them; "
+        f"--workers {most} or fewer have room"
+    )
 
 
 def workers_per_gpu(
@@ -44,19 +91,17 @@ def workers_per_gpu(
         device: such as ``cuda:0``.
         memory: file of what was measured before; None is in the user's cache folder.
     """
-    memory = memory or default_memory("workers")
     place = torch.device(device)
     key = f"{described(device_name(place), network, budget)}, {precision}"
-    known = recall(memory, [str(number) for number in range(1, MOST + 1)])
-    if key not in known:
-        evaluator = TrainingEvaluator(
-            network, DataSource(image_size=budget.image_size), device=device, precision=precision
-        )
+    allowed = [str(number) for number in range(1, MOST + 1)]
+
+    def measure() -> int:
+        source = DataSource(image_size=budget.image_size)
+        evaluator = TrainingEvaluator(network, source, device=device, precision=precision)
         short = replace(budget, steps=_STEPS)
-        room = _room(evaluator, short, place)
-        known[key] = str(best_number(lambda workers: _rate(evaluator, short, workers), room))
-        remember(memory, known)
-    return int(known[key])
+        return best_number(lambda workers: _rate(evaluator, short, workers), _room(evaluator, short, place))
+
+    return int(measured_once("workers", key, allowed, measure, memory))
 
 
 def best_number(rate: Callable[[int], float], most: int) -> int:
@@ -77,7 +122,7 @@ def _room(evaluator: TrainingEvaluator, budget: Budget, device: torch.device) ->
     outcome = evaluator(evaluator.network.plain, replace(budget, steps=2), 0)
     needed = _CONTEXT_MIB + _DEAREST * (outcome.cost.peak_memory_mib or 0.0)
     total = torch.cuda.get_device_properties(device).total_memory / 2**20
-    return max(1, min(MOST, os.cpu_count() or 1, int(total * _SHARE_OF_MEMORY / needed)))
+    return max(1, min(MOST, os.cpu_count() or 1, int(total * _SHARE_OF_GPU / needed)))
 
 
 def _rate(evaluator: TrainingEvaluator, budget: Budget, workers: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas_attn.study.database.watch import Watch
+from nas_attn.study.database.signs_of_life import Watch
 
 
 class Clock:

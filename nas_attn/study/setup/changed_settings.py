@@ -1,20 +1,25 @@
-"""Which options give a search the settings that its study was begun with."""
+"""How a search differs from the study that it is to go on with, and which options make it the same."""
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nas_attn import __version__
 from nas_attn.budget import SCRATCH
 from nas_attn.config.settings import AUTO, NONE, StudyRequest
+from nas_attn.data.summary import changes
+from nas_attn.errors import StudyError
 from nas_attn.metric import METRICS
 from nas_attn.models.start_versions import NEUTRAL_START_OF
-from nas_attn.strategy.settings import Difference
+from nas_attn.strategy.settings import Difference, differences
 from nas_attn.study.database.ledger import Ledger
+from nas_attn.study.setup.checks import CEILINGS
 from nas_attn.study.setup.folder import StudyFolder
-from nas_attn.study.setup.repeat import study_values
-from nas_attn.study.setup.resolve import CEILINGS, Resolved
+from nas_attn.study.setup.resolve import Resolved
+from nas_attn.study.setup.study_file import study_values
 
 _SAID = {
     "space.network.base_channels": "base_channels",
@@ -38,6 +43,46 @@ _READ = {
     "space.network.image_size": ("data", "longest_side", "image_size"),
 }
 """Settings that are read from the data, and the fields on which they depend."""
+
+
+def check_settings(ledger: Ledger, resolved: Resolved) -> None:
+    """A study goes on with the settings that it began with.
+
+    Raises:
+        StudyError: the settings are others; every difference has a line.
+    """
+    name, found = ledger.name, changed_settings(ledger, resolved)
+    if not found:
+        return
+    version = ledger.context.get("version", "an older version")
+    made = f" (it was begun by nas-attn {version}, and this is {__version__})" if version != __version__ else ""
+    raise StudyError(
+        [
+            *(_told(difference, ledger, resolved) for difference in found),
+            f"study '{name}' goes on with the settings that it began with{made}: repeat them, or begin another "
+            "with --study NAME or --as-new",
+        ]
+    )
+
+
+def changed_settings(ledger: Ledger, resolved: Resolved) -> Sequence[Difference]:
+    """The settings of a search that are not those with which its study began."""
+    return differences(ledger.identity, json.loads(json.dumps(resolved.settings.identity())))
+
+
+def _told(difference: Difference, ledger: Ledger, resolved: Resolved) -> str:
+    to_type = mend(difference, ledger, resolved)
+    which = _changed_files(resolved) if difference.name == "data fingerprint" else ""
+    return f"study '{ledger.name}': {difference}{which}" + (f"; {to_type}" if to_type else "")
+
+
+def _changed_files(resolved: Resolved) -> str:
+    """Which images are others than when the study began; empty where that was not kept here."""
+    try:
+        before = json.loads(StudyFolder.of(resolved.settings.study).data_files.read_text("utf-8"))
+        return f" ({changes(before, dict(resolved.dataset.digests))})"
+    except (OSError, ValueError, AttributeError, TypeError):
+        return ""
 
 
 def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:

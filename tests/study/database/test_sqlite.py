@@ -8,7 +8,8 @@ from pathlib import Path
 
 import optuna
 
-from nas_attn.study.database.storage import open_storage, sqlite_url
+from nas_attn.study.database.sqlite import sqlite_url
+from nas_attn.study.database.storage import open_storage
 
 LOOK = """
 import sys

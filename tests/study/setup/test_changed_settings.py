@@ -18,11 +18,11 @@ from nas_attn.errors import StudyError
 from nas_attn.strategy.settings import Difference
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup import preset as presets
-from nas_attn.study.setup.begin import begin_or_go_on, check_settings
+from nas_attn.study.setup.begin import begin_or_go_on
+from nas_attn.study.setup.changed_settings import check_settings, mend
 from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.preset import CPU_SYNTHETIC
 from nas_attn.study.setup.resolve import Resolved, resolve
-from nas_attn.study.setup.suggested_flags import mend
 
 BASE = (
     "--study s --space unet_attention_small --device cpu --workers 1 --precision float32 --base-channels 4 "

@@ -6,7 +6,7 @@ import pytest
 
 from nas_attn.errors import DataError, DivergedError, MachineError, MissingPackageError, NetworkError, StudyError
 from nas_attn.record import Failure
-from nas_attn.study.workers.blame import cause_of, stop_if_out_of_order
+from nas_attn.study.workers.attempt import cause_of, stop_if_out_of_order
 
 
 @pytest.mark.parametrize(

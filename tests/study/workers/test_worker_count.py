@@ -10,8 +10,8 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.models.network import UNetConfig
-from nas_attn.study.workers import share
-from nas_attn.study.workers.share import best_number, workers_per_gpu
+from nas_attn.study.workers import worker_count
+from nas_attn.study.workers.worker_count import best_number, crowded, workers_per_gpu
 from nas_attn.training import Precision
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 
@@ -39,8 +39,8 @@ def test_the_number_is_doubled_while_that_brings_a_tenth_more(
 
 def test_what_was_measured_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(share, "_room", lambda *_: 4)
-    monkeypatch.setattr(share, "_rate", lambda _, __, workers: asked.append(workers) or float(workers))
+    monkeypatch.setattr(worker_count, "_room", lambda *_: 4)
+    monkeypatch.setattr(worker_count, "_rate", lambda _, __, workers: asked.append(workers) or float(workers))
     memory = tmp_path / "workers.json"
 
     given = (NETWORK, BUDGET, Precision(), "cpu")
@@ -54,15 +54,15 @@ def test_a_rate_counts_the_trials_of_all_workers() -> None:
     """A real process that really trains; where one fails there is no rate."""
     evaluator = TrainingEvaluator(NETWORK, DataSource(image_size=16, n_train=4, n_val=2))
 
-    assert share._rate(evaluator, BUDGET, 1) > 0
-    assert share._rate(evaluator, Budget(steps=2, image_size=1, batch_size=2), 1) == 0
+    assert worker_count._rate(evaluator, BUDGET, 1) > 0
+    assert worker_count._rate(evaluator, Budget(steps=2, image_size=1, batch_size=2), 1) == 0
 
 
 def test_where_the_images_find_no_room_there_is_no_rate(tmp_path: Path) -> None:
     """With so many workers, that is; a search of fewer goes on."""
     evaluator = TrainingEvaluator(NETWORK, DataSource(), packed=str(tmp_path / "nowhere"))
 
-    assert share._rate(evaluator, BUDGET, 1) == 0
+    assert worker_count._rate(evaluator, BUDGET, 1) == 0
 
 
 @pytest.mark.gpu
@@ -70,4 +70,19 @@ def test_where_the_images_find_no_room_there_is_no_rate(tmp_path: Path) -> None:
 def test_a_gpu_is_given_a_number_that_it_has_room_for(tmp_path: Path) -> None:
     number = workers_per_gpu(NETWORK, BUDGET, Precision(), "cuda:0", memory=tmp_path / "workers.json")
 
-    assert 1 <= number <= share.MOST
+    assert 1 <= number <= worker_count.MOST
+
+
+def test_too_many_workers_are_told_how_many_have_room() -> None:
+    """64 x 430 MB are 27.52 GB; 0.8 x 16 GB hold 29 x 430 MB = 12.47 GB, and not 30 x 430 MB = 12.9 GB."""
+    assert crowded(64, 16_000_000_000) == (
+        "64 workers take 27.5 GB of memory before they train, 430 MB each, and this machine has 16.0 GB: it may "
+        "end them; --workers 29 or fewer have room"
+    )
+    assert crowded(29, 16_000_000_000) is None
+    assert crowded(30, 16_000_000_000) is not None
+
+
+@pytest.mark.parametrize(("workers", "memory"), [(64, None), (64, 256_000_000_000), (1, 1_000)])
+def test_where_nothing_could_be_better_nothing_is_said(workers: int, memory: int | None) -> None:
+    assert crowded(workers, memory) is None

@@ -92,3 +92,11 @@ def _panel_markup(panel: Panel) -> str:
         f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f} (baseline {100 * panel.iou_plain:.1f})"
     )
     return f'<div class="panel"><h3>{safe(title)}</h3><div class="pictures">{pictures}</div></div>'
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> str:
+    """Rows below the titles of their columns, and how many there are in total where these are only the first."""
+    titles = "".join(f"<th>{safe(title)}</th>" for title in head)
+    body = "".join(f"<tr>{''.join(f'<td>{safe(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    more = f"<p>{len(rows)} of {total}</p>" if len(rows) < total else ""
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>{more}"

@@ -27,7 +27,7 @@ def ablation_chart(verification: Verification) -> Chart:
             "module out makes no difference that can be told."
         ),
         figure=whiskers_figure(
-            [_whisker(name, comparison) for name, comparison in modules],
+            [_module_whisker(name, comparison) for name, comparison in modules],
             f"{word} points over the winner without it",
         ),
         table=Table.of(
@@ -37,6 +37,6 @@ def ablation_chart(verification: Verification) -> Chart:
     )
 
 
-def _whisker(name: str, comparison: Comparison) -> Whisker:
+def _module_whisker(name: str, comparison: Comparison) -> Whisker:
     told = f"<b>{escape(name)}</b><br>adds {comparison_text(comparison)}<br>{comparison.versus}"
     return Whisker(name, comparison.delta, comparison.interval, comparison.versus, told)

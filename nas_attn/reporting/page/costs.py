@@ -31,7 +31,7 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
         figure=heat_map(
             {cell: logarithm(share) for cell, share in shares.items()},
             {cell: _percent(share) for cell, share in shares.items()},
-            {(cost.location, cost.spec): _tell(cost, plain) for cost in told},
+            {(cost.location, cost.spec): _tell_cost(cost, plain) for cost in told},
             scale=GROWING,
             bar="% of the baseline's MACs",
             ticks=[(logarithm(share), f"{share:g}") for share in _TICKS],
@@ -60,7 +60,7 @@ def _percent(share: float) -> str:
     return f"{share:.2g}" if abs(share) < 10 else f"{share:.0f}"
 
 
-def _tell(cost: AddedCost, plain: Cost) -> str:
+def _tell_cost(cost: AddedCost, plain: Cost) -> str:
     macs, parameters = 100 * cost.macs / max(1, plain.macs), 100 * cost.parameters / max(1, plain.parameters)
     return (
         f"<b>{cost.spec} at {cost.location}</b><br>{amount(cost.macs)} MACs ({_percent(macs)} %)<br>"

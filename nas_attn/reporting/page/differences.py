@@ -37,7 +37,7 @@ def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
             "not shown to differ from the baseline. Expect the gain in the table rather than the measured one: "
             "what leads is ahead by luck, too."
         ),
-        figure=whiskers_figure([_whisker(row, word) for row in rows], f"{word} points over the baseline"),
+        figure=whiskers_figure([_row_whisker(row, word) for row in rows], f"{word} points over the baseline"),
         table=Table.of(
             ("rank", "placement", "gain x100", "measured x100", "seeds", "verdict"),
             [
@@ -55,7 +55,7 @@ def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
     )
 
 
-def _whisker(row: RankedPlacement, word: str) -> Whisker:
+def _row_whisker(row: RankedPlacement, word: str) -> Whisker:
     return Whisker(
         name=f"{row.rank}. {named(row)}",
         middle=row.delta or 0.0,

@@ -23,8 +23,8 @@ def effects_chart(effects: StudyEffects) -> Chart:
         ),
         figure=heat_map(
             {cell: 100 * effect.mean for cell, effect in cells.items()},
-            {cell: _text(effect) for cell, effect in cells.items()},
-            {cell: _tell(effect, effects.word) for cell, effect in cells.items()},
+            {cell: _points(effect) for cell, effect in cells.items()},
+            {cell: _tell_effect(effect, effects.word) for cell, effect in cells.items()},
             scale=DIVERGING,
             bar=f"{effects.word} points",
             middle=0.0,
@@ -36,7 +36,7 @@ def effects_chart(effects: StudyEffects) -> Chart:
                 (
                     str(effect.location),
                     str(effect.attention),
-                    _text(effect),
+                    _points(effect),
                     bounds(effect.interval),
                     str(effect.n_placements),
                 )
@@ -47,11 +47,11 @@ def effects_chart(effects: StudyEffects) -> Chart:
     )
 
 
-def _text(effect: Effect) -> str:
+def _points(effect: Effect) -> str:
     return points(effect.mean) + ("*" if effect.is_sure else "")
 
 
-def _tell(effect: Effect, word: str) -> str:
+def _tell_effect(effect: Effect, word: str) -> str:
     return (
         f"<b>{effect.attention} at {effect.location}</b><br>{points(effect.mean)} {word} points "
         f"({bounds(effect.interval)})<br>tried in {counted(effect.n_placements, 'placement')}"

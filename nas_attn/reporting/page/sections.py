@@ -12,6 +12,7 @@ from nas_attn.analysis.claimed import verification_of
 from nas_attn.analysis.per_class import as_compared, paired_ious
 from nas_attn.record import State
 from nas_attn.reporting.page.ablation import ablation_chart
+from nas_attn.reporting.page.answer import holding_lines
 from nas_attn.reporting.page.chart import Chart, Table
 from nas_attn.reporting.page.costs import costs_chart
 from nas_attn.reporting.page.curves import curve_data, curves_chart
@@ -32,7 +33,6 @@ from nas_attn.reporting.page.markup import (
 )
 from nas_attn.reporting.page.ranking_table import ranking_markup, table_rows
 from nas_attn.reporting.page.rungs import convergence_chart, rungs_chart
-from nas_attn.reporting.page.verification import holding_lines, leading
 from nas_attn.wording.costs import latency_text
 from nas_attn.wording.effects import effect_notes, effect_sentences
 from nas_attn.wording.numbers import amount, points
@@ -117,7 +117,7 @@ def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]
 
 
 def _winner(facts: StudyFacts) -> str:
-    shown = leading(facts)
+    shown = facts.leading
     if shown is None:
         return ""
     before = "" if shown.rank == 1 else "<p>The baseline is first. The best placement with attention:</p>"
@@ -150,7 +150,7 @@ def _holds(facts: StudyFacts) -> str:
 
 
 def _ablation_charts(facts: StudyFacts) -> Iterator[Chart]:
-    first = leading(facts)
+    first = facts.leading
     found = first and verification_of(first, facts.ranking, facts.verifications)
     if found and found.modules:
         yield ablation_chart(found)

@@ -11,16 +11,14 @@ from nas_attn.analysis import RankedPlacement, RungFidelity, compared_rungs, lad
 from nas_attn.analysis.claimed import verification_of
 from nas_attn.analysis.per_class import as_compared, paired_ious
 from nas_attn.record import State
-from nas_attn.reporting.page.ablation import ablation_chart
 from nas_attn.reporting.page.answer import holding_lines
 from nas_attn.reporting.page.chart import Chart, Table
-from nas_attn.reporting.page.costs import costs_chart
 from nas_attn.reporting.page.curves import curve_data, curves_chart
-from nas_attn.reporting.page.differences import compared_rows, differences_chart
+from nas_attn.reporting.page.differences import ablation_chart, compared_rows, differences_chart
 from nas_attn.reporting.page.drawing import draw_unet
-from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.front import front_chart, front_data, timed_front_data
+from nas_attn.reporting.page.heat_maps import costs_chart, effects_chart
 from nas_attn.reporting.page.labels import chance, cost_title, delta, iou, percent
 from nas_attn.reporting.page.markup import (
     chart_markup,

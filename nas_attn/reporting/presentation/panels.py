@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.runs import comparable_iou
 from nas_attn.budget import Budget
+from nas_attn.clips import covering_windows
 from nas_attn.data import Dataset, fold_dataset
 from nas_attn.errors import StudyError
 from nas_attn.metric import METRICS
 from nas_attn.models.placement import Location, Placement
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import Panel, Panels, Picture
-from nas_attn.reporting.presentation.example_images import network_input, segmented, telling_images
 from nas_attn.reporting.presentation.panel_store import read_panels, write_panels
 from nas_attn.reporting.presentation.pictures import class_colours, draw_errors, draw_labels, draw_map, map_range
 from nas_attn.strategy.settings import differences
@@ -32,8 +33,10 @@ from nas_attn.study.setup.folder import StudyFolder
 from nas_attn.study.setup.own_files import check_storage
 from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
+from nas_attn.training import segment_images
 from nas_attn.training.evaluation import TrainingEvaluator, attention_maps
-from nas_attn.training.metrics import one_thread
+from nas_attn.training.metrics import IntersectionOverUnion, one_thread
+from nas_attn.training.overlap import answers
 from nas_attn.wording.placements import describe
 
 MOST_MAPS = 6
@@ -225,3 +228,36 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_fo
         "input, over all channels. Yellow is most and blue is least within a map, grey is where the input is 0. "
         "Kinds that treat all positions alike have none."
     )
+
+
+def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Tensor], list[float]]:
+    """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each alone."""
+    images = evaluator.validation
+    labels = [torch.empty(size, dtype=images.masks.dtype) for size in images.sizes]
+    ious = [IntersectionOverUnion(evaluator.network.classes, multi_label=images.multi_label) for _ in labels]
+    for found in segment_images(evaluator.segmenter(network), images):
+        answered = answers(found.logits, images.multi_label).to(images.masks.dtype).cpu()
+        for number, answer, mask in zip(found.numbers.tolist(), answered, found.masks.cpu(), strict=True):
+            labels[number][found.rows, found.columns] = answer
+            ious[number].update(answer[None], mask[None])
+    return labels, [iou.compute()[0] if iou.overlaps().occurring.any() else math.nan for iou in ious]
+
+
+def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int]:
+    """The window in which a validation image is scored, as a network wants it, and the image's place in it.
+
+    Shape: () -> (T, C, H, W), ().
+    """
+    images = evaluator.validation
+    windows = covering_windows(images.lengths, images.frames)
+    first = next(one.first for one in windows if 0 <= index - one.first < images.frames)
+    pixels, _ = images.images_of(range(first, first + images.frames))
+    return images.normalise(pixels.to(images.device)), index - first
+
+
+def telling_images(ious: Sequence[float], names: Sequence[str]) -> dict[int, str]:
+    """The worst, the median and the best image, as far as there are so many."""
+    known = [index for index, iou in enumerate(ious) if not math.isnan(iou)]
+    order = sorted(known, key=lambda index: (ious[index], names[index]))
+    chosen = {order[0]: "worst", order[len(order) // 2]: "median", order[-1]: "best"}
+    return dict(sorted(chosen.items(), key=lambda item: order.index(item[0])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nas_attn.training.class_prior import label_counts, overlap_counts
+from nas_attn.training.class_frequencies import label_counts, overlap_counts
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.metrics import IGNORED

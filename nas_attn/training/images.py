@@ -14,7 +14,7 @@ from torch import Tensor
 from nas_attn.clips import clip_places
 from nas_attn.data.on_demand import OnDemand, in_turn
 from nas_attn.errors import DataError
-from nas_attn.training.class_prior import class_counts
+from nas_attn.training.class_frequencies import class_counts
 from nas_attn.training.mapped_pages import MappedPages
 from nas_attn.training.metrics import machine_bytes
 

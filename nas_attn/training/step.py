@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from nas_attn.budget import Budget
 from nas_attn.optimisers import MUON
-from nas_attn.training.batches import BatchPlan, tint
+from nas_attn.training.batches import BatchPlan, crop_loader, tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
-from nas_attn.training.crop_loader import crop_loader
 from nas_attn.training.flat import FlatParameters
 from nas_attn.training.flat_optimisers import FlatOptimisers
 from nas_attn.training.generator import keyed_seed

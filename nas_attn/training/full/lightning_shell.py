@@ -34,8 +34,7 @@ from nas_attn.training import (
     score_images,
 )
 from nas_attn.training.full.curve import EpochRecord, StepRecord, out_of_patience, write_curve
-from nas_attn.training.full.hardware import Hardware
-from nas_attn.training.full.plan import FitPlan
+from nas_attn.training.full.plan import FitPlan, Hardware
 from nas_attn.training.full.run_folder import run_file
 
 _FLUSH_SECONDS = 2

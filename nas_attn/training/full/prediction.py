@@ -18,10 +18,9 @@ from nas_attn.data.problem import printable
 from nas_attn.errors import DataError, ExportError, UsageError
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import KINDS
-from nas_attn.training.full.hardware import choose_hardware
 from nas_attn.training.full.loaded import LoadedImage, load_image
 from nas_attn.training.full.overlay import draw_legend, draw_overlapping, draw_overlay
-from nas_attn.training.full.plan import FitSettings
+from nas_attn.training.full.plan import FitSettings, choose_hardware
 from nas_attn.training.full.prediction_files import (
     SOFTWARE,
     Target,

@@ -23,9 +23,8 @@ from nas_attn.training import (
     start_at_frequencies,
 )
 from nas_attn.training.full.curve import EpochRecord, StepRecord
-from nas_attn.training.full.hardware import Hardware
 from nas_attn.training.full.loaded import bits_of
-from nas_attn.training.full.plan import FitPlan
+from nas_attn.training.full.plan import FitPlan, Hardware
 from nas_attn.training.full.result import TrainedNetwork
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
 from nas_attn.training.full.weights import WeightsInfo, load_weights, write_weights

@@ -182,10 +182,10 @@ def _averaged() -> Iterator[None]:
 def _smoothed() -> Iterator[None]:
     """Label smoothing (Szegedy et al. 2016, arXiv:1512.00567, section 7)."""
 
-    def cross_entropy(batch: losses._Judged) -> Tensor:
+    def cross_entropy(batch: losses._Exclusive) -> Tensor:
         uniform = -batch.log_probability.mean(1)
-        truth = -losses._log_of_truth(batch)
-        return batch.mean_of_pixels((1 - _SMOOTHED) * truth + _SMOOTHED * uniform)
+        truth, weight = batch.surprisals()
+        return losses._mean((1 - _SMOOTHED) * truth + _SMOOTHED * uniform, weight, batch)
 
     with patch.object(losses, "_cross_entropy", cross_entropy):
         yield

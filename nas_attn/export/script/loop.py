@@ -17,12 +17,11 @@ from nas_attn.optimisers import MUON
 from nas_attn.training.batches import tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.flat import FlatParameters
-from nas_attn.training.flat_optimisers import FlatOptimisers
 from nas_attn.training.foreground import centred_places
 from nas_attn.training.gradients import clip_gradients
 from nas_attn.training.loss import build_loss
 from nas_attn.training.metrics.iou import IGNORED
-from nas_attn.training.optimiser import learning_rates
+from nas_attn.training.optimiser import FlatOptimisers, learning_rates
 from nas_attn.training.recipe import Recipe
 
 Pair = tuple[Tensor, Tensor]

@@ -192,7 +192,7 @@ def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) ->
     columns = _window(widths, draws[:, 1], draws[:, 3] < 0.5, size)[:, None, :]
     heights, widths = heights[:, None, None], widths[:, None, None]
     starts = source.starts[images][:, None, None]
-    source.pages.will_read(len(images) * size * source.row_bytes)
+    source.will_read(len(images) * size * source.row_bytes)
     places = starts + rows.minimum(heights - 1) * widths + columns.minimum(widths - 1)
     pixels, masks = source.pixels[places].permute(0, 3, 1, 2), source.masks[places]
     if source.least_side < size:

@@ -1,4 +1,4 @@
-"""How long a forward pass takes."""
+"""How long a step takes: by itself, or several in turns, on one core."""
 
 from __future__ import annotations
 
@@ -50,36 +50,7 @@ def measure_latency_ms(
     with torch.inference_mode():
         for _ in range(warmups):
             double(image)
-        times = gpu_times_ms if device.type == "cuda" else _clock_times
-        return statistics.median(times(lambda: double(image), device, repeats))
-
-
-def _clock_times(step: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-        times.append((time.perf_counter() - start) * 1000)
-    return times
-
-
-def gpu_times_ms(step: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
-    """What a step takes by the GPU's own clock, in milliseconds, so many times."""
-    stream = torch.cuda.current_stream(device)
-    marks = [(_mark(), _mark()) for _ in range(repeats)]
-    torch.cuda.synchronize(device)
-    for start, end in marks:
-        start.record(stream)
-        step()
-        end.record(stream)
-    torch.cuda.synchronize(device)
-    return [start.elapsed_time(end) for start, end in marks]
-
-
-def _mark() -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return statistics.median(_times_ms(lambda: double(image), device, repeats, _wall_ms))
 
 
 def interleaved_times(
@@ -102,12 +73,12 @@ def interleaved_times(
     turns = [*steps, *[baseline] * (_TURNS - 1)]
     with torch.inference_mode(), pinned(device):
         for step in steps.values():
-            _passes_ms(step, device, _WARM_UPS)
+            _times_ms(step, device, _WARM_UPS, _thread_ms)
         end = time.monotonic() + seconds
         while not _is_over(times, baseline, end):
             taken: dict[str, list[float]] = {name: [] for name in steps}
             for name in drawn.sample(turns, len(turns)):
-                taken[name] += _passes_ms(steps[name], device, _PASSES)
+                taken[name] += _times_ms(steps[name], device, _PASSES, _thread_ms)
             for name, passes in taken.items():
                 times[name].append(statistics.fmean(passes))
     return times
@@ -137,8 +108,8 @@ def _is_over(times: Times, baseline: str, end: float) -> bool:
         return False
     if rounds >= MOST_ROUNDS or time.monotonic() >= end:
         return True
-    errors = (_standard_error(_log_ratios(times, name, baseline)) for name in times)
-    return rounds % LEAST_ROUNDS == 0 and max(errors) <= _PRECISE
+    spreads = (statistics.stdev(_log_ratios(times, name, baseline)) for name in times)
+    return rounds % LEAST_ROUNDS == 0 and max(spreads) / math.sqrt(rounds) <= _PRECISE
 
 
 def _log_ratios(times: Times, name: str, baseline: str) -> list[float]:
@@ -146,22 +117,43 @@ def _log_ratios(times: Times, name: str, baseline: str) -> list[float]:
     return [math.log(one / other) for one, other in zip(times[name], times[baseline], strict=True)]
 
 
-def _standard_error(values: Sequence[float]) -> float:
-    return statistics.stdev(values) / math.sqrt(len(values))
-
-
-def _passes_ms(step: Step, device: torch.device, number: int) -> list[float]:
-    return gpu_times_ms(step, device, number) if device.type == "cuda" else _thread_ms(step, number)
-
-
-def _thread_ms(step: Step, number: int) -> list[float]:
-    """Time that this thread computes."""
+def _times_ms(step: Step, device: torch.device, number: int, clock: Callable[[], float]) -> list[float]:
+    """What a step takes, in milliseconds, so many times: by a clock, or by the GPU's own."""
+    if device.type == "cuda":
+        return _gpu_times_ms(step, device, number)
     found = []
     for _ in range(number):
-        start = time.thread_time_ns()
+        start = clock()
         step()
-        found.append((time.thread_time_ns() - start) / 1e6)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+        found.append(clock() - start)
     return found
+
+
+def _wall_ms() -> float:
+    return time.perf_counter() * 1000
+
+
+def _thread_ms() -> float:
+    """Time that this thread has computed."""
+    return time.thread_time_ns() / 1e6
+
+
+def _gpu_times_ms(step: Step, device: torch.device, number: int) -> list[float]:
+    stream = torch.cuda.current_stream(device)
+    marks = [(_mark(), _mark()) for _ in range(number)]
+    torch.cuda.synchronize(device)
+    for start, end in marks:
+        start.record(stream)
+        step()
+        end.record(stream)
+    torch.cuda.synchronize(device)
+    return [start.elapsed_time(end) for start, end in marks]
+
+
+def _mark() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""How much memory a step needs."""
+"""How much memory a step needs, whether an error is for want of it, and how much there would have had to be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from nas_attn.record import OutOfMemory
 from nas_attn.training.metrics.device import device_name
 
 MIB = 2**20
-
 _SIGNS = (
     "DefaultCPUAllocator",
     "CUDA error: out of memory",

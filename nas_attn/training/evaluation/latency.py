@@ -1,4 +1,4 @@
-"""What each attention adds to the latency at each place, measured module by module."""
+"""The latency of placements: timed together, or added up from what each attention takes at each place."""
 
 from __future__ import annotations
 

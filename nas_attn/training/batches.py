@@ -10,10 +10,10 @@ from torch import Tensor
 
 from nas_attn.budget import Budget
 from nas_attn.clips import every_window
+from nas_attn.data.dataset import IGNORED
 from nas_attn.training.foreground import centre_on_foreground
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.metrics import IGNORED
 from nas_attn.training.recipe import Recipe
 
 _DRAWS = 6  # top, left, flip rows, flip columns, brightness, contrast

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from nas_attn.config.settings import AUTO, NONE
 from nas_attn.data import Dataset
+from nas_attn.data.dataset import IGNORED
 from nas_attn.errors import UsageError
 from nas_attn.label_sets import MOST_OVERLAPPING
 from nas_attn.losses import weight_problem
-from nas_attn.training.metrics.iou import IGNORED
 from nas_attn.training.overlap import has_class
 
 _LABELS = 256

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nas_attn.data.dataset import IGNORED
 from nas_attn.losses import BCE_DICE, CE_DICE
-from nas_attn.training.metrics import IGNORED
 from nas_attn.training.overlap import planes
 from nas_attn.training.recipe import Recipe
 

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas_attn.data.dataset import IGNORED
 from nas_attn.data.shrink import shrink_image, shrink_mask
 from nas_attn.optimisers import MUON
 from nas_attn.training.batches import tint
@@ -20,7 +21,6 @@ from nas_attn.training.flat import FlatParameters
 from nas_attn.training.foreground import centred_places
 from nas_attn.training.gradients import clip_gradients
 from nas_attn.training.loss import build_loss
-from nas_attn.training.metrics.iou import IGNORED
 from nas_attn.training.optimiser import FlatOptimisers, learning_rates
 from nas_attn.training.recipe import Recipe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas_attn.training.metrics.complexity import count_macs, count_parameters
 from nas_attn.training.metrics.device import device_name
-from nas_attn.training.metrics.iou import IGNORED, IntersectionOverUnion
+from nas_attn.training.metrics.iou import IntersectionOverUnion
 from nas_attn.training.metrics.latency import (
     interleaved_times,
     latencies_of,
@@ -23,7 +23,6 @@ from nas_attn.training.metrics.memory import (
 )
 
 __all__ = [
-    "IGNORED",
     "MIB",
     "IntersectionOverUnion",
     "LiveBytes",

@@ -33,9 +33,9 @@ from nas_attn.training import (
     pack_images,
     score_images,
 )
-from nas_attn.training.full.curve import EpochRecord, StepRecord, out_of_patience, write_curve
 from nas_attn.training.full.plan import FitPlan, Hardware
-from nas_attn.training.full.run_folder import run_file
+from nas_attn.training.full.result import EpochRecord, StepRecord, out_of_patience
+from nas_attn.training.full.run_folder import run_file, write_curve
 
 _FLUSH_SECONDS = 2
 """Ctrl-C can cut TensorBoard's writer off from the message that wakes it; it then ends when this time is over."""

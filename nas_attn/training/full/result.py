@@ -1,4 +1,4 @@
-"""What a full training found out."""
+"""What a full training tells: of its steps and epochs, and in the end of what it found out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,50 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """How far a training is within an epoch.
+
+    Args:
+        epoch: from 1.
+        step: of the epoch, from 1.
+    """
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of the curve.
+
+    Args:
+        epoch: from 1.
+        train_loss: mean over the epoch's steps.
+        val_loss: mean over the validation images, after the epoch.
+        val_iou: mean IoU over the validation set, after the epoch.
+        best_val_iou: the highest so far.
+        learning_rate: of the epoch's last step.
+        seconds: that the epoch took.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_iou: float
+    best_val_iou: float
+    learning_rate: float
+    seconds: float
+
+
+def out_of_patience(records: tuple[EpochRecord, ...], patience: int | None) -> bool:
+    """Whether so many epochs have passed since the best one; never where ``patience`` is None."""
+    if patience is None or not records:
+        return False
+    best = max(records, key=lambda record: record.val_iou)
+    return records[-1].epoch - best.epoch >= patience
 
 
 @dataclass(frozen=True)

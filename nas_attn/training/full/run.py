@@ -22,10 +22,9 @@ from nas_attn.training import (
     score_images,
     start_at_frequencies,
 )
-from nas_attn.training.full.curve import EpochRecord, StepRecord
 from nas_attn.training.full.loaded import bits_of
 from nas_attn.training.full.plan import FitPlan, Hardware
-from nas_attn.training.full.result import TrainedNetwork
+from nas_attn.training.full.result import EpochRecord, StepRecord, TrainedNetwork
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
 from nas_attn.training.full.weights import WeightsInfo, load_weights, write_weights
 from nas_attn.wording.placements import describe

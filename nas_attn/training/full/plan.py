@@ -1,4 +1,4 @@
-"""What a full training is told, and what it will do: decided before it starts."""
+"""What a full training is told, what it will do and where: decided before it starts."""
 
 from __future__ import annotations
 

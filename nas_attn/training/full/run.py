@@ -22,11 +22,10 @@ from nas_attn.training import (
     score_images,
     start_at_frequencies,
 )
-from nas_attn.training.full.loaded import bits_of
 from nas_attn.training.full.plan import FitPlan, Hardware
 from nas_attn.training.full.result import EpochRecord, StepRecord, TrainedNetwork
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
-from nas_attn.training.full.weights import WeightsInfo, load_weights, write_weights
+from nas_attn.training.full.weights import WeightsInfo, bits_of, load_weights, write_weights
 from nas_attn.wording.placements import describe
 
 

@@ -21,11 +21,16 @@ def safe(text: str) -> str:
 def table_markup(table: Table, caption: str) -> str:
     """A table with a caption, which says so where rows are left out."""
     left_out = f": the first {len(table.rows)} of {table.total:,}" if len(table.rows) < table.total else ""
-    head = "".join(f'<th scope="col">{safe(header)}</th>' for header in table.headers)
-    rows = "".join(f"<tr>{''.join(map(cell_markup, row))}</tr>" for row in table.rows)
+    return rows_markup(table.headers, ("".join(map(cell_markup, row)) for row in table.rows), caption + left_out)
+
+
+def rows_markup(headers: Iterable[str], rows: Iterable[str], caption: str) -> str:
+    """A table of rows whose cells are markup already."""
+    head = "".join(f'<th scope="col">{safe(header)}</th>' for header in headers)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
-        f'<div class="wide"><table><caption><span>{safe(caption + left_out)}</span></caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="wide"><table><caption><span>{safe(caption)}</span></caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

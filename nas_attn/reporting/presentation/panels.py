@@ -57,6 +57,11 @@ class PanelPair:
     plain_run: TrialRecord
 
     @property
+    def runs(self) -> tuple[TrialRecord, TrialRecord]:
+        """Both, the winner's first."""
+        return self.winner_run, self.plain_run
+
+    @property
     def key(self) -> dict[str, object]:
         """By which panels that were made before are known again, as plain values."""
         run = self.winner_run
@@ -96,7 +101,7 @@ def make_panels(
     resolved = _resolved(ledger, folder)
     listener(
         "training two networks again for the prediction panels: their trials took "
-        f"{sum(record.outcome.seconds for record in (pair.winner_run, pair.plain_run) if record.outcome):.0f} s"
+        f"{sum(record.outcome.seconds for record in pair.runs if record.outcome):.0f} s"
     )
     made = _trained_panels(resolved, pair, folder)
     try:
@@ -136,9 +141,7 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
     if folds := settings.folds:
         dataset, evaluator = fold_dataset(dataset, folds, 0), evaluator.in_folds[0]
     with _as_a_worker():
-        networks = [
-            evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
-        ]
+        networks = [evaluator.trained(run.placement, run.budget, run.seed) for run in pair.runs]
         scores = [evaluator.score(network).iou for network in networks]
         labels, ious = zip(*(segmented(network, evaluator) for network in networks), strict=True)
         chosen = telling_images(ious[0], dataset.val.names)
@@ -212,7 +215,7 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_fo
         f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the baseline on the validation "
         f"{units} on which the former is worst, median and best; IoU is the mean IoU of the one {units[:-1]}."
     )
-    known = [record.outcome.score.iou for record in (pair.winner_run, pair.plain_run) if record.outcome]
+    known = [record.outcome.score.iou for record in pair.runs if record.outcome]
     again = f"Both were trained again with seed {run.seed} for {run.budget}"
     if n_folds > 1:
         yield f"{again}, without the first of {n_folds} folds, whose {units} these are."

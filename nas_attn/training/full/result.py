@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from nas_attn.training.full.plan import FitPlan
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a training is about to do.
+
+    Args:
+        network: ``architecture`` or ``plain``.
+        plan: of the training.
+        hardware: in words.
+    """
+
+    network: str
+    plan: FitPlan
+    hardware: str
 
 
 @dataclass(frozen=True)
@@ -44,12 +61,8 @@ class EpochRecord:
     seconds: float
 
 
-def out_of_patience(records: tuple[EpochRecord, ...], patience: int | None) -> bool:
-    """Whether so many epochs have passed since the best one; never where ``patience`` is None."""
-    if patience is None or not records:
-        return False
-    best = max(records, key=lambda record: record.val_iou)
-    return records[-1].epoch - best.epoch >= patience
+Report = Callable[[Announcement | StepRecord | EpochRecord], None]
+"""Is told what a training does."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -23,28 +22,10 @@ from nas_attn.training import (
     start_at_frequencies,
 )
 from nas_attn.training.full.plan import FitPlan, Hardware
-from nas_attn.training.full.result import EpochRecord, StepRecord, TrainedNetwork
+from nas_attn.training.full.result import Announcement, EpochRecord, Report, TrainedNetwork
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
 from nas_attn.training.full.weights import WeightsInfo, bits_of, load_weights, write_weights
 from nas_attn.wording.placements import describe
-
-
-@dataclass(frozen=True)
-class Announcement:
-    """What a training is about to do.
-
-    Args:
-        network: ``architecture`` or ``plain``.
-        plan: of the training.
-        hardware: in words.
-    """
-
-    network: str
-    plan: FitPlan
-    hardware: str
-
-
-Report = Callable[[Announcement | StepRecord | EpochRecord], None]
 
 
 @dataclass(frozen=True, eq=False)

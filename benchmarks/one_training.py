@@ -42,7 +42,7 @@ from nas_attn.models.unet import UNet
 from nas_attn.space import SearchSpace
 from nas_attn.training import Precision, Recipe, Segmenter, initialise, score_images, start_at_frequencies
 from nas_attn.training.evaluation import pack_sets
-from nas_attn.training.evaluation.packed_sets import PackedSets
+from nas_attn.training.evaluation.data_source import PackedSets
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.step import TrainingStep
 

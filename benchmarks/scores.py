@@ -32,6 +32,7 @@ from torch import Tensor
 
 from nas_attn.budget import Budget
 from nas_attn.config.settings import SYNTHETIC
+from nas_attn.data.dataset import IGNORED
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
 from nas_attn.space import read_space
@@ -39,7 +40,6 @@ from nas_attn.study.setup.preset import Preset, preset_for
 from nas_attn.training.evaluation import TrainingEvaluator
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import loss_of
-from nas_attn.training.metrics.iou import IGNORED
 from nas_attn.training.segmenter import Segmenter
 
 Array = NDArray[np.float64]

@@ -8,7 +8,7 @@ from nas_attn.models.asked_network import NO_WEIGHTS, AskedNetwork
 from nas_attn.models.discovery import look_at
 from nas_attn.training import Precision
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
-from nas_attn.training.suited import recipe_for, statistics_for
+from nas_attn.training.recipe import recipe_for, statistics_for
 
 _DECODER = [48, 32, 24, 16, 8]
 """Channels of an smp decoder that suits a CPU."""

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_attn.models.unet import UNet
-from nas_attn.training import flat_optimisers
 from nas_attn.training import loss as losses
+from nas_attn.training import optimiser
 from nas_attn.training import step as steps
 from nas_attn.training.evaluation import evaluator
 from nas_attn.training.loss import segmentation_loss
@@ -129,7 +129,7 @@ def _optimised_by(built: Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
         decays = ((kernels, recipe.weight_decay), (others, 0.0))
         return built([{"params": list(part), "lr": rate, "weight_decay": decay} for part, decay in decays if part])
 
-    with patch.object(flat_optimisers, "build_optimiser", build):
+    with patch.object(optimiser, "build_optimiser", build):
         yield
 
 
@@ -142,9 +142,9 @@ def _schedule_free() -> Iterator[None]:
     usual = TrainingStep.recalibrate
 
     def finished(step: TrainingStep) -> None:
-        for optimiser in step.optimisers:
-            if isinstance(optimiser, ScheduleFree):
-                optimiser.finish()
+        for one in step.optimisers:
+            if isinstance(one, ScheduleFree):
+                one.finish()
         usual(step)
 
     with ExitStack() as patches:
@@ -182,10 +182,10 @@ def _averaged() -> Iterator[None]:
 def _smoothed() -> Iterator[None]:
     """Label smoothing (Szegedy et al. 2016, arXiv:1512.00567, section 7)."""
 
-    def cross_entropy(batch: losses._Judged) -> Tensor:
+    def cross_entropy(batch: losses._Exclusive) -> Tensor:
         uniform = -batch.log_probability.mean(1)
-        truth = -losses._log_of_truth(batch)
-        return batch.mean_of_pixels((1 - _SMOOTHED) * truth + _SMOOTHED * uniform)
+        truth, weight = batch.surprisals()
+        return losses._mean((1 - _SMOOTHED) * truth + _SMOOTHED * uniform, weight, batch)
 
     with patch.object(losses, "_cross_entropy", cross_entropy):
         yield

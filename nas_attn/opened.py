@@ -29,10 +29,9 @@ from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import draw_unet
-from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.front import front_chart, front_data
-from nas_attn.reporting.page.html_table import html_table
-from nas_attn.reporting.page.markup import safe
+from nas_attn.reporting.page.heat_maps import effects_chart
+from nas_attn.reporting.page.markup import html_table, safe
 from nas_attn.reporting.presentation.report_facts import study_space
 from nas_attn.study.answer import answer_by, picked, ranking_of
 from nas_attn.study.claim import Claim

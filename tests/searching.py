@@ -14,7 +14,7 @@ from nas_attn.record import Outcome
 from nas_attn.study import latencies, study_pool
 from nas_attn.study.setup import begin, preset
 from nas_attn.study.workers.pool import InlinePool
-from nas_attn.training.metrics import interleaved
+from nas_attn.training.metrics import latency
 
 TINY = {
     "space": "unet_attention_small",
@@ -31,7 +31,7 @@ def time_briefly(patch: pytest.MonkeyPatch) -> None:
     """Let latencies be timed as briefly as can be, where what they are is no matter."""
     patch.setattr(latencies, "SECONDS", 0.0)
     patch.setattr(begin, "LATENCY_SECONDS", 0.0)
-    patch.setattr(interleaved, "LEAST_ROUNDS", 2)
+    patch.setattr(latency, "LEAST_ROUNDS", 2)
 
 
 def search_here(

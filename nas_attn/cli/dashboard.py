@@ -55,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from optuna_dashboard import wsgi
 
     from nas_attn.reporting.presentation.annotated import Annotated
-    from nas_attn.reporting.presentation.guarded import Guarded
-    from nas_attn.reporting.presentation.styled import Styled
+    from nas_attn.reporting.presentation.served import Guarded, Styled
     from nas_attn.reporting.presentation.view import Watcher
     from nas_attn.study.setup.find import folder_of, open_study
 

@@ -83,6 +83,6 @@ def _show(table: LatencyTable, ranking: Ranking, *, as_json: bool) -> None:
         say(json.dumps({**table.to_dict(), "placements": placements}, indent=2))
         return
     from nas_attn.cli._console import wide_console
-    from nas_attn.reporting.terminal.latency_table import latency_table
+    from nas_attn.reporting.terminal.ranking_table import latency_table
 
     wide_console().print(latency_table(table, ranking))

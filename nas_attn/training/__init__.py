@@ -5,24 +5,27 @@ that a run begins with, it has never heard of a placement.
 """
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm
-from nas_attn.training.class_prior import class_counts, label_counts, overlap_counts, start_at_frequencies
-from nas_attn.training.class_weights import class_weights_of
+from nas_attn.training.class_frequencies import (
+    class_counts,
+    class_weights_of,
+    label_counts,
+    overlap_counts,
+    start_at_frequencies,
+)
 from nas_attn.training.gradients import add_gradients, why_whole
 from nas_attn.training.graph import GraphPool
 from nas_attn.training.images import DeviceImages, pack_images
-from nas_attn.training.initialise import initialise
 from nas_attn.training.loop import TrainedRun, train_run
 from nas_attn.training.loss import build_loss, loss_of, segmentation_loss
 from nas_attn.training.mapped import read_mapped, write_mapped
 from nas_attn.training.module_hooks import ModuleHooks
 from nas_attn.training.precision import Precision
-from nas_attn.training.recipe import Recipe
+from nas_attn.training.recipe import Recipe, recipe_for, statistics_for
 from nas_attn.training.scoring import score_images, segment_images
 from nas_attn.training.seal import Stamp, broken_seal
 from nas_attn.training.segmenter import Segmenter
-from nas_attn.training.start import fresh_network
+from nas_attn.training.start import fresh_network, initialise
 from nas_attn.training.step import TrainingStep
-from nas_attn.training.suited import recipe_for, statistics_for
 
 __all__ = [
     "DeviceImages",

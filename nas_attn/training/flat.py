@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from nas_attn.training.muon import is_matrix, sides
-from nas_attn.training.optimiser import kernels_and_others, trained_kernels_and_others
 
 _ALIGNMENT = 16
 """Parameters begin at multiples of 64 bytes, where vector loads are fast."""
@@ -82,6 +82,32 @@ class FlatParameters:
         for flat in self.buffers:
             if flat.grad is not None:
                 flat.grad.zero_()
+
+
+@runtime_checkable
+class HasTrainedPart(Protocol):
+    """A network of which a part begins with trained weights, and learns more slowly."""
+
+    def trained_part(self) -> Iterable[nn.Parameter]:
+        """The parameters of that part."""
+
+
+def kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """What decays, and what does not: the trainable parameters of two dimensions or more, and those of fewer."""
+    return _by_decay(module.parameters())
+
+
+def trained_kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The same of the part of a network that begins with trained weights; nothing where there is none."""
+    return _by_decay(module.trained_part()) if isinstance(module, HasTrainedPart) else ([], [])
+
+
+def _by_decay(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    return (
+        [parameter for parameter in trainable if parameter.ndim > 1],
+        [parameter for parameter in trainable if parameter.ndim <= 1],
+    )
 
 
 def _join(parameters: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:

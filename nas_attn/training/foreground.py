@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nas_attn.training.class_prior import label_counts, overlap_counts
+from nas_attn.data.dataset import IGNORED
+from nas_attn.training.class_frequencies import label_counts, overlap_counts
 from nas_attn.training.generator import keyed_generator
 from nas_attn.training.images import DeviceImages
-from nas_attn.training.metrics import IGNORED
 from nas_attn.training.overlap import has_class
 
 _NUMBERS = 3  # whether, which class, which pixel

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -14,8 +14,7 @@ from torch import Tensor
 from nas_attn.clips import clip_places
 from nas_attn.data.on_demand import OnDemand, in_turn
 from nas_attn.errors import DataError
-from nas_attn.training.class_prior import class_counts
-from nas_attn.training.mapped_pages import MappedPages
+from nas_attn.training.class_frequencies import class_counts
 from nas_attn.training.metrics import machine_bytes
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class DeviceImages:
         clips: number of frames of each clip, in the order of the images; empty where these are still.
         frames: T, so many consecutive frames go through the network together.
         multi_label: whether masks are sets of classes that may overlap.
-        pages: of the files in which the set is, if it is in files.
+        will_read: is told how many bytes of the set are read next, for whoever holds it in files.
     Shape: pixels (P, C), masks (P,), heights and widths (N,), mean and std (C,).
     """
 
@@ -56,7 +55,7 @@ class DeviceImages:
     clips: tuple[int, ...] = ()
     frames: int = 1
     multi_label: bool = False
-    pages: MappedPages = field(default_factory=MappedPages)
+    will_read: Callable[[int], None] = lambda n_bytes: None
 
     @classmethod
     def pack(
@@ -161,7 +160,7 @@ class DeviceImages:
         Shape: (N, C, H, W), (N, H, W).
         """
         height, width = self.sizes[numbers[0]]
-        self.pages.will_read(len(numbers) * height * width * self.pixel_bytes)
+        self.will_read(len(numbers) * height * width * self.pixel_bytes)
         places = [self._positions(number) for number in numbers]
         pixels = torch.stack([self.pixels[place].view(height, width, -1) for place in places])
         masks = torch.stack([self.masks[place].view(height, width) for place in places])
@@ -171,7 +170,7 @@ class DeviceImages:
     def mask(self, number: int) -> Tensor:
         """The mask of an image, (H, W), where the set is kept."""
         height, width = self.sizes[number]
-        self.pages.will_read(height * width * self.masks.element_size())
+        self.will_read(height * width * self.masks.element_size())
         return self.masks[self._positions(number)].view(height, width)
 
     def and_then(self, other: DeviceImages) -> DeviceImages:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas_attn.losses import CE_DICE
-from nas_attn.training.loss_terms import GAMMA, SMOOTH, dice, tversky
-from nas_attn.training.metrics import IGNORED
+from nas_attn.data.dataset import IGNORED
+from nas_attn.losses import BCE_DICE, CE_DICE
 from nas_attn.training.overlap import planes
-from nas_attn.training.overlap_loss import OVERLAP_LOSSES, JudgedPlanes
 from nas_attn.training.recipe import Recipe
+
+_SMOOTH = 1.0
+_GAMMA = 2.0
+_ALPHA, _BETA = 0.3, 0.7
 
 
 class Loss(Protocol):
@@ -55,16 +57,10 @@ def build_loss(
     """
     weights = torch.tensor(class_weights, dtype=torch.float32, device=device) if class_weights else None
     least = min(class_weights, default=1.0)
-
-    def overlap_loss(logits: Tensor, masks: Tensor) -> Tensor:
-        truth = planes(masks, logits.shape[1])
-        return OVERLAP_LOSSES[name](JudgedPlanes.of(logits, truth, weights, least))
-
-    if multi_label:
-        return overlap_loss
+    judged: type[_Overlapping | _Exclusive] = _Overlapping if multi_label else _Exclusive
 
     def loss(logits: Tensor, masks: Tensor) -> Tensor:
-        return _LOSSES[name](_Judged.of(logits, masks, weights, least))
+        return _LOSSES[name](judged(logits, masks, weights, least))
 
     return loss
 
@@ -86,7 +82,113 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
     Shape: (N, K, H, W), (N, H, W) -> ().
         A batch in which every pixel is ignored has the loss 0.
     """
-    return _LOSSES[CE_DICE](_Judged.of(logits, masks))
+    return _LOSSES[CE_DICE](_Exclusive(logits, masks))
+
+
+class _Judged(ABC):
+    """A batch as the losses look at it, in float32.
+
+    Args:
+        weights: of each class, (K,); None where all count alike.
+        least: of the weights; no sum of the weights that occur is below it.
+    """
+
+    def __init__(self, weights: Tensor | None, least: float) -> None:
+        self.weights, self.least = weights, least
+
+    @abstractmethod
+    def surprisals(self) -> tuple[Tensor, Tensor]:
+        """-log of the probability of what is true of each pixel, and how much that counts; 0 where it is ignored.
+
+        Shape: (N, H, W) both, or (N, K, H, W) where each class is judged by itself.
+        """
+
+    @abstractmethod
+    def overlaps(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each class what is predicted and true, what is predicted, and what is true, in pixels, (K,) each."""
+
+
+class _Exclusive(_Judged):
+    """One class to a pixel, by a softmax: scores (N, K, H, W) and classes (N, H, W)."""
+
+    def __init__(self, logits: Tensor, masks: Tensor, weights: Tensor | None = None, least: float = 1.0) -> None:
+        super().__init__(weights, least)
+        self.log_probability = F.log_softmax(logits.float(), dim=1)
+        self.target, self.labelled = _target_and_weight(masks)
+
+    def surprisals(self) -> tuple[Tensor, Tensor]:
+        log_of_truth = self.log_probability.gather(1, self.target.unsqueeze(1)).squeeze(1)
+        weight = self.labelled if self.weights is None else self.labelled * self.weights[self.target]
+        return -log_of_truth, weight
+
+    def overlaps(self) -> tuple[Tensor, Tensor, Tensor]:
+        probability = self.log_probability.exp()
+        truth = _truth(probability, self.target, self.labelled)
+        predicted = (probability * self.labelled.unsqueeze(1)).sum((0, 2, 3))
+        return (probability * truth).sum((0, 2, 3)), predicted, truth.sum((0, 2, 3))
+
+
+class _Overlapping(_Judged):
+    """Each class by a sigmoid of its own: scores (N, K, H, W) and sets of classes (N, H, W)."""
+
+    def __init__(self, logits: Tensor, masks: Tensor, weights: Tensor | None = None, least: float = 1.0) -> None:
+        super().__init__(weights, least)
+        found = planes(masks, logits.shape[1])
+        self.scores = logits.float()
+        self.truth, self.labelled = (found == 1).float(), (found[:, :1] != IGNORED).float()
+
+    def surprisals(self) -> tuple[Tensor, Tensor]:
+        entropies = F.binary_cross_entropy_with_logits(self.scores, self.truth, reduction="none")
+        weight = self.labelled if self.weights is None else self.labelled * self.weights.view(1, -1, 1, 1)
+        return entropies, weight.expand_as(entropies)
+
+    def overlaps(self) -> tuple[Tensor, Tensor, Tensor]:
+        probability = self.scores.sigmoid() * self.labelled
+        return (probability * self.truth).sum((0, 2, 3)), probability.sum((0, 2, 3)), self.truth.sum((0, 2, 3))
+
+
+def _cross_entropy(batch: _Judged) -> Tensor:
+    return _mean(*batch.surprisals(), batch)
+
+
+def _focal(batch: _Judged) -> Tensor:
+    surprisals, weight = batch.surprisals()
+    return _mean((1 - (-surprisals).exp()) ** _GAMMA * surprisals, weight, batch)
+
+
+def _dice(batch: _Judged) -> Tensor:
+    """1 less the soft Dice, averaged over the classes that occur."""
+    overlap, predicted, true = batch.overlaps()
+    return _mean_of_classes(1 - (2 * overlap + _SMOOTH) / (predicted + true + _SMOOTH), true, batch)
+
+
+def _tversky(batch: _Judged) -> Tensor:
+    """1 less the Tversky index likewise, smoothed like Dice, which it is where alpha and beta are 1/2."""
+    overlap, predicted, true = batch.overlaps()
+    wrong = _ALPHA * (predicted - overlap) + _BETA * (true - overlap)
+    return _mean_of_classes(1 - (overlap + _SMOOTH / 2) / (overlap + wrong + _SMOOTH / 2), true, batch)
+
+
+def _mean_of_classes(values: Tensor, size: Tensor, batch: _Judged) -> Tensor:
+    """Of the classes that occur, each with its weight: (K,), (K,) -> ()."""
+    return _mean(values, (size > 0).float() if batch.weights is None else (size > 0) * batch.weights, batch)
+
+
+def _mean(values: Tensor, weight: Tensor, batch: _Judged) -> Tensor:
+    """Of values of one shape with their weights; 0 where none counts."""
+    return (values * weight).sum() / weight.sum().clamp(min=batch.least)
+
+
+_LOSSES: Mapping[str, Callable[[_Judged], Tensor]] = {
+    CE_DICE: lambda batch: _cross_entropy(batch) + _dice(batch),
+    BCE_DICE: lambda batch: _cross_entropy(batch) + _dice(batch),
+    "ce": _cross_entropy,
+    "bce": _cross_entropy,
+    "dice": _dice,
+    "focal": _focal,
+    "tversky": _tversky,
+}
+"""All of them; which suits which masks is known to ``nas_attn.losses``."""
 
 
 def image_scores(logits: Tensor, masks: Tensor) -> Tensor:
@@ -105,69 +207,9 @@ def image_scores(logits: Tensor, masks: Tensor) -> Tensor:
         probability = logits.float().softmax(1) * weight.unsqueeze(1)
         truth = _truth(probability, target, weight)
     size = (probability + truth).sum((2, 3))
-    of_class = (2 * (probability * truth).sum((2, 3)) + SMOOTH) / (size + SMOOTH)
+    of_class = (2 * (probability * truth).sum((2, 3)) + _SMOOTH) / (size + _SMOOTH)
     present = (truth.sum((2, 3)) > 0).float()
     return (of_class * present).sum(1) / present.sum(1).clamp(min=1)
-
-
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """A batch as the losses look at it, in float32.
-
-    Args:
-        log_probability: of each class.
-        target: class indices, 0 where they are ignored.
-        labelled: 1 where a pixel counts, 0 where it is ignored.
-        weights: of each class; None where all count alike.
-        least: of the weights; no sum of the weights that occur is below it.
-    Shape: log_probability (N, K, H, W), target and labelled (N, H, W), weights (K,).
-    """
-
-    log_probability: Tensor
-    target: Tensor
-    labelled: Tensor
-    weights: Tensor | None = None
-    least: float = 1.0
-
-    @classmethod
-    def of(cls, logits: Tensor, masks: Tensor, weights: Tensor | None = None, least: float = 1.0) -> _Judged:
-        target, labelled = _target_and_weight(masks)
-        return cls(F.log_softmax(logits.float(), dim=1), target, labelled, weights, least)
-
-    def mean_of_pixels(self, values: Tensor) -> Tensor:
-        """Of the labelled pixels, each with the weight of its class; 0 where there is none."""
-        weight = self.labelled if self.weights is None else self.labelled * self.weights[self.target]
-        return (values * weight).sum() / weight.sum().clamp(min=self.least)
-
-    def overlaps(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each class what is predicted and true, what is predicted, and what is true, in pixels, (K,) each."""
-        probability = self.log_probability.exp()
-        truth = _truth(probability, self.target, self.labelled)
-        predicted = (probability * self.labelled.unsqueeze(1)).sum((0, 2, 3))
-        return (probability * truth).sum((0, 2, 3)), predicted, truth.sum((0, 2, 3))
-
-
-def _log_of_truth(batch: _Judged) -> Tensor:
-    """The logarithm of the probability of each pixel's class, (N, H, W)."""
-    return batch.log_probability.gather(1, batch.target.unsqueeze(1)).squeeze(1)
-
-
-def _cross_entropy(batch: _Judged) -> Tensor:
-    return batch.mean_of_pixels(-_log_of_truth(batch))
-
-
-def _focal(batch: _Judged) -> Tensor:
-    log_truth = _log_of_truth(batch)
-    return batch.mean_of_pixels(-((1 - log_truth.exp()) ** GAMMA) * log_truth)
-
-
-_LOSSES: Mapping[str, Callable[[_Judged], Tensor]] = {
-    CE_DICE: lambda batch: _cross_entropy(batch) + dice(batch),
-    "ce": _cross_entropy,
-    "dice": dice,
-    "focal": _focal,
-    "tversky": tversky,
-}
 
 
 def _target_and_weight(masks: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from nas_attn.data.on_demand import in_turn
 from nas_attn.training.images import DeviceImages, home_of
-from nas_attn.training.mapped_pages import MappedPages
 from nas_attn.training.seal import check_seal, seal
 from nas_attn.whole_file import whole_file
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from nas_attn.data import LabelledImages
 
 _PIXELS, _MASKS, _FACTS = "pixels.npy", "masks.npy", "facts.json"
+
+_MOST_BYTES = 2**28
 
 
 def write_mapped(
@@ -89,7 +90,7 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
         clips=tuple(facts["clips"]),
         frames=facts["frames"],
         multi_label=facts.get("multi_label", False),
-        pages=MappedPages([pixel_map, mask_map] if home.type == "cpu" else []),
+        will_read=MappedPages([pixel_map, mask_map] if home.type == "cpu" else []).will_read,
     )
 
 
@@ -97,3 +98,27 @@ def _map(path: Path) -> tuple[Tensor, mmap.mmap]:
     """An array whose pages come from the file, and its map; a page that somebody writes to becomes a copy."""
     array = np.load(path, mmap_mode="c", allow_pickle=False)
     return torch.from_numpy(array), array.base
+
+
+class MappedPages:
+    """Lets go of what was read from mapped files, time and again.
+
+    What a process has read of a mapped file counts as its memory until it lets go. It is then still in the
+    system's cache of files, as long as there is room, and comes back without a look at the disk.
+
+    Args:
+        maps: of the files, which nobody writes to; none where the set is not in files.
+        most_bytes: so much may be held.
+    """
+
+    def __init__(self, maps: Sequence[mmap.mmap] = (), most_bytes: int = _MOST_BYTES) -> None:
+        self._maps = tuple(one for one in maps if hasattr(one, "madvise"))  # not on every system
+        self._most, self._held = most_bytes, 0
+
+    def will_read(self, n_bytes: int) -> None:
+        """Make room for what is read next."""
+        self._held += n_bytes
+        if self._held > self._most:
+            self._held = n_bytes
+            for one in self._maps:
+                one.madvise(mmap.MADV_DONTNEED)

@@ -1,14 +1,15 @@
-"""AdamW and its one-cycle schedule."""
+"""The optimisers of a run, AdamW and Muon, and their one-cycle schedule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from nas_attn.training.flat import FlatParameters
+from nas_attn.training.muon import Muon
 from nas_attn.training.recipe import Recipe
 from nas_attn.training.uncompiled import spare_compiler
 
@@ -17,30 +18,66 @@ _FIRST_SHARE = 1 / 25
 _LAST_SHARE = _FIRST_SHARE / 1e4
 
 
-@runtime_checkable
-class HasTrainedPart(Protocol):
-    """A network of which a part begins with trained weights, and learns more slowly."""
+class FlatOptimisers:
+    """Muon for the matrices, where the recipe has it, and AdamW for all else.
 
-    def trained_part(self) -> Iterable[nn.Parameter]:
-        """The parameters of that part."""
+    Args:
+        flat: what is trained.
+        recipe: how.
+        capturable: their steps will be part of a CUDA graph.
+    """
 
+    def __init__(self, flat: FlatParameters, recipe: Recipe, *, capturable: bool = False) -> None:
+        shares = [1.0, recipe.encoder_share, recipe.muon_factor]
+        self._shares = torch.tensor(shares, device=flat.buffers[0].device)
+        self._rates = torch.zeros_like(self._shares)
+        self._flat = flat
+        self.built = self._build(recipe, capturable)
+        """One of them, or both."""
 
-def kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """What decays, and what does not: the trainable parameters of two dimensions or more, and those of fewer."""
-    return _parted(module.parameters())
+    def _build(self, recipe: Recipe, capturable: bool) -> list[torch.optim.Optimizer]:
+        flat, (rate, slow_rate, muon_rate) = self._flat, self._rates
+        built: list[torch.optim.Optimizer] = []
+        if len(flat.buffers) > len(flat.matrices):
+            built.append(
+                build_optimiser(
+                    flat.kernels,
+                    flat.others,
+                    recipe,
+                    slow=flat.slow,
+                    rate=rate,
+                    slow_rate=slow_rate,
+                    capturable=capturable,
+                )
+            )
+        if flat.stacks:
+            built.append(
+                Muon(flat.stacks, lr=muon_rate, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
+            )
+        return built
 
+    def step(self, rate: Tensor) -> None:
+        """Take a step along the gradients that there are.
 
-def trained_kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The same of the part of a network that begins with trained weights; nothing where there is none."""
-    return _parted(module.trained_part()) if isinstance(module, HasTrainedPart) else ([], [])
+        Args:
+            rate: learning rate, of one element.
+        """
+        torch.mul(self._shares, rate, out=self._rates)
+        for optimiser in self.built:
+            optimiser.step()
 
+    def bind_rates(self) -> None:
+        """Let all groups read their rate here again: a loaded state brings tensors of its own."""
+        rate, slow_rate, muon_rate = self._rates
+        rates = {id(one): slow_rate for part in self._flat.slow for one in part}
+        rates |= {id(one): muon_rate for one in self._flat.stacks}
+        for group in (group for optimiser in self.built for group in optimiser.param_groups):
+            group["lr"] = rates.get(id(group["params"][0]), rate)
 
-def _parted(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    return (
-        [parameter for parameter in trainable if parameter.ndim > 1],
-        [parameter for parameter in trainable if parameter.ndim <= 1],
-    )
+    def state(self) -> list[Tensor]:
+        """What optimisers remember, by reference: the first step makes these tensors, as 0."""
+        states = (state for optimiser in self.built for state in optimiser.state.values())
+        return [tensor for state in states for tensor in state.values()]
 
 
 def build_optimiser(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nas_attn.data.dataset import IGNORED
 from nas_attn.data.overlapping import MOST_IN_A_BYTE, bit_of
-from nas_attn.training.metrics.iou import IGNORED
 
 
 def has_class(codes: Tensor, index: int) -> Tensor:

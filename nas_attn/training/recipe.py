@@ -1,11 +1,18 @@
-"""How every run of a search is trained: one recipe, the same for all placements."""
+"""How every run of a search is trained, and its images normalised: alike for all placements of a network."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from nas_attn.losses import CE_DICE, MUON, UNSAID
+from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.networks import Network
+
+if TYPE_CHECKING:
+    from nas_attn.data import Dataset
 
 PRETRAINED_RATE = 0.25
 """Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""
@@ -67,3 +74,30 @@ class Recipe:
         """Plain values; what nobody asked for is left out, so that older studies are the same studies."""
         plain = {**asdict(self), "class_weights": list(self.class_weights)}
         return {name: value for name, value in plain.items() if value != UNSAID.get(name)}
+
+
+def recipe_for(network: Network) -> Recipe:
+    """The recipe of a network's runs, the same for all of its placements.
+
+    Networks of other libraries are deeper and wider than nas-attn's own: what AdamW trains in them takes a lower
+    learning rate, what Muon trains the same. An encoder with trained weights learns by AdamW, at a tenth of its
+    rate.
+    """
+    if not isinstance(network, DescribedNetwork):
+        return Recipe()
+    return Recipe(peak_learning_rate=4e-3, muon_factor=5.0, encoder_share=0.1 if network.weights else 1.0)
+
+
+def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel with which images are normalised, in pixel units: those of the
+    data, or those that the network's weights want.
+
+    Args:
+        network: whose weights may want their own.
+        dataset: the data.
+    """
+    wanted = network.normalisation if isinstance(network, DescribedNetwork) else None
+    if wanted is None:
+        return dataset.mean, dataset.std
+    white = 255.0 if dataset.train.image(0).dtype == torch.uint8 else 65535.0
+    return tuple(white * one for one in wanted.mean), tuple(white * one for one in wanted.std)

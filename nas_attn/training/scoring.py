@@ -123,10 +123,7 @@ def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss:
         loss: whose mean is beside it.
     """
     rank, world_size = _process()
-    iou = IntersectionOverUnion(classes, len(images), multi_label=images.multi_label)
-    if world_size > 1:  # a process without a share has its counts on the device too
-        nothing = torch.zeros(0, 1, 1, dtype=torch.long, device=images.device)
-        iou.update(nothing, nothing)
+    iou = IntersectionOverUnion(classes, len(images), multi_label=images.multi_label, device=images.device)
     losses: list[Tensor] = []
     pixels: list[int] = []
     for found in segment_images(segmenter, images, rank, world_size):

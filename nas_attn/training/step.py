@@ -9,17 +9,15 @@ from torch import Tensor, nn
 
 from nas_attn.budget import Budget
 from nas_attn.losses import MUON
-from nas_attn.training.batches import BatchPlan, tint
+from nas_attn.training.batches import BatchPlan, crop_loader, tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
-from nas_attn.training.crop_loader import crop_loader
 from nas_attn.training.flat import FlatParameters
-from nas_attn.training.flat_optimisers import FlatOptimisers
 from nas_attn.training.generator import keyed_seed
 from nas_attn.training.gradients import add_gradients, clip_gradients
 from nas_attn.training.images import DeviceImages
 from nas_attn.training.loss import loss_of
 from nas_attn.training.module_hooks import DrawsGlobally, ModuleHooks
-from nas_attn.training.optimiser import learning_rates
+from nas_attn.training.optimiser import FlatOptimisers, learning_rates
 from nas_attn.training.precision import Precision
 from nas_attn.training.recipe import Recipe
 

@@ -13,8 +13,7 @@ from nas_attn.cli._progress import SearchProgress
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec
 from nas_attn.record import Role, State, TrialRecord
-from nas_attn.reporting.progress.pace import Pace
-from nas_attn.reporting.progress.time_left import seconds_left, slowness, trial_seconds
+from nas_attn.reporting.progress.pace import Pace, seconds_left, slowness, trial_seconds
 from nas_attn.space import read_space
 from nas_attn.steps import StepCount
 from nas_attn.training.evaluation import LookupEvaluator

@@ -12,9 +12,9 @@ from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Placement
 from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe, initialise
-from nas_attn.training.flat import FlatParameters
+from nas_attn.training.flat import FlatParameters, kernels_and_others
 from nas_attn.training.muon import Muon, is_matrix
-from nas_attn.training.optimiser import build_optimiser, kernels_and_others
+from nas_attn.training.optimiser import build_optimiser
 
 NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)
 

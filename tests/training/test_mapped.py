@@ -15,7 +15,7 @@ from nas_attn.data.dataset import pack
 from nas_attn.errors import DataError
 from nas_attn.training import DeviceImages, pack_images, read_mapped, write_mapped
 from nas_attn.training.batches import cut_crops
-from nas_attn.training.mapped_pages import MappedPages
+from nas_attn.training.mapped import MappedPages
 
 CPU = torch.device("cpu")
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)

@@ -12,7 +12,7 @@ from nas_attn.data.overlapping import bit_of
 from nas_attn.losses import BCE_DICE, loss_problem
 from nas_attn.metric import METRICS, all_metrics
 from nas_attn.training import DeviceImages, ModuleHooks, build_loss, overlap_counts
-from nas_attn.training.class_weights import balanced
+from nas_attn.training.class_frequencies import balanced
 from nas_attn.training.foreground import centre_on_foreground
 from nas_attn.training.metrics import IntersectionOverUnion
 from nas_attn.training.overlap import answers, dtype_of, planes

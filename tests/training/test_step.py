@@ -11,8 +11,7 @@ from torch import nn
 
 from nas_attn.budget import Budget
 from nas_attn.training import DeviceImages, Precision, Recipe, initialise
-from nas_attn.training.batches import BatchPlan
-from nas_attn.training.crop_loader import ResidentCrops, StreamedCrops, crop_loader
+from nas_attn.training.batches import BatchPlan, ResidentCrops, StreamedCrops, crop_loader
 from nas_attn.training.step import TrainingStep
 
 Coordinates = Callable[..., DeviceImages]

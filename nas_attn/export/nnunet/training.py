@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_attn.data.dataset import IGNORED
 from nas_attn.training.loss import image_scores
-from nas_attn.training.metrics.iou import IGNORED
 
 
 class FollowingTrainer:

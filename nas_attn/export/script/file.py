@@ -21,8 +21,7 @@ from nas_attn.models.asked_network import ALL, IMAGENET, NO_WEIGHTS
 from nas_attn.models.described_network import DescribedNetwork
 from nas_attn.models.families import FAMILIES
 from nas_attn.training.full.plan import STEPS, FitSettings
-from nas_attn.training.recipe import Recipe
-from nas_attn.training.suited import recipe_for
+from nas_attn.training.recipe import Recipe, recipe_for
 
 _LOOP = "nas_attn.export.script.loop"
 _PARTS = ("read_pairs", "train", "class_ious")

@@ -12,17 +12,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas_attn.data.dataset import IGNORED
 from nas_attn.data.shrink import shrink_image, shrink_mask
 from nas_attn.losses import MUON
 from nas_attn.training.batches import tint
 from nas_attn.training.batchnorm import recalibrate_batchnorm
 from nas_attn.training.flat import FlatParameters
-from nas_attn.training.flat_optimisers import FlatOptimisers
 from nas_attn.training.foreground import centred_places
 from nas_attn.training.gradients import clip_gradients
 from nas_attn.training.loss import build_loss
-from nas_attn.training.metrics.iou import IGNORED
-from nas_attn.training.optimiser import learning_rates
+from nas_attn.training.optimiser import FlatOptimisers, learning_rates
 from nas_attn.training.recipe import Recipe
 
 Pair = tuple[Tensor, Tensor]

@@ -11,12 +11,12 @@ from importlib.resources import files
 from nas_attn.analysis import RankedPlacement
 from nas_attn.printable import harmless
 from nas_attn.record import State, TrialRecord
+from nas_attn.reporting.page.answer import holding_line
 from nas_attn.reporting.page.chart import PAPER, Chart
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.front import front_chart, front_data
 from nas_attn.reporting.page.labels import delta, iou
 from nas_attn.reporting.page.sections import charts_of
-from nas_attn.reporting.page.verification import holding_line
 from nas_attn.wording.numbers import amount, counted
 from nas_attn.wording.placements import describe, role_word
 from nas_attn.wording.rankings import gained, named, ranking_notes

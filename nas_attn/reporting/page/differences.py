@@ -1,16 +1,32 @@
-"""Paired differences to the plain U-Net, with their intervals."""
+"""Differences with their intervals: of placements to the plain U-Net, of the winner to itself without a module."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
 
-from nas_attn.analysis import RankedPlacement, Ranking
-from nas_attn.reporting.page.chart import Chart, Table
+import plotly.graph_objects as go
+
+from nas_attn.analysis import Interval, RankedPlacement, Ranking, Versus
+from nas_attn.analysis.verification import Comparison, Verification
+from nas_attn.metric import capitalised
+from nas_attn.reporting.page.chart import BLUE, GREY, VERMILLION, Chart, Table, figure
 from nas_attn.reporting.page.labels import delta, hover
-from nas_attn.reporting.page.whiskers import Whisker, whiskers_figure
+from nas_attn.wording.placements import shortened
 from nas_attn.wording.rankings import gained, named
+from nas_attn.wording.verifications import comparison_text
 
 _MOST = 12
+_LETTERS = 44
+_ROW_PIXELS = 30
+_LOOKS = {
+    Versus.BETTER: (BLUE, "triangle-up"),
+    Versus.WORSE: (VERMILLION, "triangle-down"),
+    Versus.NOT_DISTINGUISHABLE: (GREY, "circle"),
+    Versus.UNKNOWN: (GREY, "circle-open"),
+}
 
 
 def compared_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
@@ -37,26 +53,19 @@ def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
             "not shown to differ from the baseline. Expect the gain in the table rather than the measured one: "
             "what leads is ahead by luck, too."
         ),
-        figure=whiskers_figure([_whisker(row, word) for row in rows], f"{word} points over the baseline"),
+        figure=_figure([_row_whisker(row, word) for row in rows], f"{word} points over the baseline"),
         table=Table.of(
             ("rank", "placement", "gain x100", "measured x100", "seeds", "verdict"),
             [
-                (
-                    str(row.rank),
-                    named(row),
-                    gained(row),
-                    delta(row),
-                    str(row.n_seeds),
-                    str(row.better_than_plain),
-                )
+                (str(row.rank), named(row), gained(row), delta(row), str(row.n_seeds), str(row.better_than_plain))
                 for row in rows
             ],
         ),
     )
 
 
-def _whisker(row: RankedPlacement, word: str) -> Whisker:
-    return Whisker(
+def _row_whisker(row: RankedPlacement, word: str) -> _Whisker:
+    return _Whisker(
         name=f"{row.rank}. {named(row)}",
         middle=row.delta or 0.0,
         interval=row.delta_interval,
@@ -64,3 +73,103 @@ def _whisker(row: RankedPlacement, word: str) -> Whisker:
         hover=f"{hover(row, word)}<br>{row.better_than_plain}",
         placement=row.placement.id,
     )
+
+
+def ablation_chart(verification: Verification) -> Chart:
+    """One line for each module that the winner was run without; there is at least one."""
+    modules = [
+        (f"{verification.winner[location]} at {location}", comparison)
+        for location, comparison in verification.modules.items()
+    ]
+    word = modules[0][1].word
+    return Chart(
+        name="ablation",
+        title="What each module adds to the winner",
+        caption=(
+            f"{capitalised(word)} points that the winner has over itself without the one module, on the test data "
+            "with the fresh seeds, with the confidence interval. Where the interval crosses 0, leaving the "
+            "module out makes no difference that can be told."
+        ),
+        figure=_figure(
+            [_module_whisker(name, comparison) for name, comparison in modules],
+            f"{word} points over the winner without it",
+        ),
+        table=Table.of(
+            ("module", "what it adds", "verdict"),
+            [(name, comparison_text(comparison), str(comparison.versus)) for name, comparison in modules],
+        ),
+    )
+
+
+def _module_whisker(name: str, comparison: Comparison) -> _Whisker:
+    told = f"<b>{escape(name)}</b><br>adds {comparison_text(comparison)}<br>{comparison.versus}"
+    return _Whisker(name, comparison.delta, comparison.interval, comparison.versus, told)
+
+
+@dataclass(frozen=True)
+class _Whisker:
+    """One difference.
+
+    Args:
+        name: of what is compared.
+        middle: the difference, in units of IoU.
+        interval: of it; None where the noise is not known.
+        versus: what the interval says.
+        hover: what a pointer is told, in Plotly's few tags.
+        placement: id of the placement that a click draws; None where there is none to draw.
+    """
+
+    name: str
+    middle: float
+    interval: Interval | None
+    versus: Versus
+    hover: str
+    placement: str | None = None
+
+
+def _figure(whiskers: Sequence[_Whisker], x: str) -> go.Figure:
+    """The first on top; colour and shape of a mark say what its interval does.
+
+    Args:
+        whiskers: at least one, their names' beginnings all different.
+        x: title of the axis, in IoU points.
+    """
+    traces = [
+        _trace(chosen, versus)
+        for versus in _LOOKS
+        if (chosen := [one for one in whiskers if one.versus is versus])
+    ]
+    names = [shortened(one.name, _LETTERS) for one in whiskers]
+    made = figure(traces, x=x, y="", height=120 + _ROW_PIXELS * len(whiskers))
+    made.update_yaxes(categoryorder="array", categoryarray=names[::-1], type="category")
+    made.update_xaxes(zeroline=True, zerolinewidth=2, rangemode="tozero")
+    return made
+
+
+def _trace(whiskers: Sequence[_Whisker], versus: Versus) -> go.Scatter:
+    colour, symbol = _LOOKS[versus]
+    return go.Scatter(
+        name=str(versus),
+        mode="markers",
+        x=[100 * one.middle for one in whiskers],
+        y=[shortened(one.name, _LETTERS) for one in whiskers],
+        marker={"color": colour, "symbol": symbol, "size": 11},
+        error_x=_error_bars(whiskers, colour),
+        text=[one.hover for one in whiskers],
+        hovertemplate="%{text}<extra></extra>",
+        customdata=[one.placement for one in whiskers],
+    )
+
+
+def _error_bars(whiskers: Sequence[_Whisker], colour: str) -> dict[str, Any] | None:
+    """From the mean to both ends of its interval; None where there are no intervals."""
+    reaches = [
+        (100 * (one.interval.high - one.middle), 100 * (one.middle - one.interval.low))
+        for one in whiskers
+        if one.interval is not None
+    ]
+    if len(reaches) < len(whiskers):
+        return None
+    above, below = zip(*reaches, strict=True)
+    bars = {"array": list(above), "arrayminus": list(below), "symmetric": False}
+    return {"type": "data", "color": colour, "thickness": 2, **bars}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas_attn.analysis import Ranking
+from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.effects import StudyEffects
 from nas_attn.analysis.verdict import StudyVerdict
 from nas_attn.analysis.verification import Verification
@@ -121,3 +121,9 @@ class StudyFacts:
     def ranking(self) -> Ranking:
         """Of these trials."""
         return self.verdict.ranking
+
+    @property
+    def leading(self) -> RankedPlacement | None:
+        """The first placement with attention, or else the plain U-Net; None where nothing is ranked."""
+        rows = self.ranking.rows
+        return next((row for row in rows if not row.is_plain), rows[0] if rows else None)

@@ -21,11 +21,16 @@ def safe(text: str) -> str:
 def table_markup(table: Table, caption: str) -> str:
     """A table with a caption, which says so where rows are left out."""
     left_out = f": the first {len(table.rows)} of {table.total:,}" if len(table.rows) < table.total else ""
-    head = "".join(f'<th scope="col">{safe(header)}</th>' for header in table.headers)
-    rows = "".join(f"<tr>{''.join(map(cell_markup, row))}</tr>" for row in table.rows)
+    return rows_markup(table.headers, ("".join(map(cell_markup, row)) for row in table.rows), caption + left_out)
+
+
+def rows_markup(headers: Iterable[str], rows: Iterable[str], caption: str) -> str:
+    """A table of rows whose cells are markup already."""
+    head = "".join(f'<th scope="col">{safe(header)}</th>' for header in headers)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
-        f'<div class="wide"><table><caption><span>{safe(caption + left_out)}</span></caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="wide"><table><caption><span>{safe(caption)}</span></caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
@@ -92,3 +97,11 @@ def _panel_markup(panel: Panel) -> str:
         f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f} (baseline {100 * panel.iou_plain:.1f})"
     )
     return f'<div class="panel"><h3>{safe(title)}</h3><div class="pictures">{pictures}</div></div>'
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> str:
+    """Rows below the titles of their columns, and how many there are in total where these are only the first."""
+    titles = "".join(f"<th>{safe(title)}</th>" for title in head)
+    body = "".join(f"<tr>{''.join(f'<td>{safe(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    more = f"<p>{len(rows)} of {total}</p>" if len(rows) < total else ""
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>{more}"

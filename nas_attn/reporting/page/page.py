@@ -9,12 +9,11 @@ from importlib.resources import files
 from plotly.offline import get_plotlyjs
 
 from nas_attn.analysis import RankedPlacement
-from nas_attn.reporting.page.answer_box import answer_box
+from nas_attn.reporting.page.answer import answer_box, holding_line
 from nas_attn.reporting.page.drawing import draw_backbone, draw_modules, opening, tell
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.markup import safe
 from nas_attn.reporting.page.sections import PageSection, drawn_rows, numbers_of, sections
-from nas_attn.reporting.page.verification import holding_line
 from nas_attn.wording.rankings import named
 from nas_attn.wording.verdicts import answer_text
 

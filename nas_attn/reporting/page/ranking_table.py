@@ -6,7 +6,7 @@ from html import escape
 
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.reporting.page.labels import chance, delta, iou
-from nas_attn.reporting.page.markup import cell_markup, list_markup
+from nas_attn.reporting.page.markup import cell_markup, list_markup, rows_markup
 from nas_attn.wording.costs import BY_TRIALS, latency_text
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import gained, named, ranking_notes
@@ -20,31 +20,25 @@ def ranking_markup(ranking: Ranking) -> str:
         return ""
     rows = table_rows(ranking)
     timed = any(row.cost.latency_ms is not None for row in rows)
-    head = "".join(
-        f'<th scope="col">{header}</th>'
-        for header in (
-            "rank",
-            "placement",
-            f"{ranking.metric.word} x100",
-            "gain x100",
-            "measured x100",
-            "seeds",
-            *(["ms"] * timed),
-            "MACs",
-            "parameters",
-            "on the Pareto front",
-            "",
-        )
+    headers = (
+        "rank",
+        "placement",
+        f"{ranking.metric.word} x100",
+        "gain x100",
+        "measured x100",
+        "seeds",
+        *(["ms"] * timed),
+        "MACs",
+        "parameters",
+        "on the Pareto front",
+        "",
     )
-    body = "".join(_ranking_row(row, ranking, timed=timed) for row in rows)
     more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
     signs = "* on the Pareto front, = not distinguishable from the first, ! unstable"
     if any(row.cost.latency_ms is not None and ranking.latency_of(row) is None for row in rows):
         signs += f", {BY_TRIALS} timed by the trials themselves, beside other work"
-    return (
-        f'<div class="wide"><table><caption><span>{more}{signs}</span></caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{list_markup(ranking_notes(ranking))}"
-    )
+    drawn = (_ranking_row(row, ranking, timed=timed) for row in rows)
+    return rows_markup(headers, drawn, more + signs) + list_markup(ranking_notes(ranking))
 
 
 def table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
@@ -73,4 +67,4 @@ def _ranking_row(row: RankedPlacement, ranking: Ranking, *, timed: bool) -> str:
         amount(row.cost.parameters),
         chance(row),
     )
-    return f"<tr>{''.join(map(cell_markup, cells))}<td>{button}</td></tr>"
+    return f"{''.join(map(cell_markup, cells))}<td>{button}</td>"

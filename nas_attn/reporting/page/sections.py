@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 
 from nas_attn.analysis import RankedPlacement, RungFidelity, compared_rungs, ladder_fidelity
 from nas_attn.analysis.per_class import as_compared, paired_ious
 from nas_attn.analysis.verification import verification_of
 from nas_attn.record import State
-from nas_attn.reporting.page.ablation import ablation_chart
+from nas_attn.reporting.page.answer import holding_lines
 from nas_attn.reporting.page.chart import Chart, Table
-from nas_attn.reporting.page.costs import costs_chart
 from nas_attn.reporting.page.curves import curve_data, curves_chart
-from nas_attn.reporting.page.differences import compared_rows, differences_chart
+from nas_attn.reporting.page.differences import ablation_chart, compared_rows, differences_chart
 from nas_attn.reporting.page.drawing import draw_unet
-from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.front import front_chart, front_data, timed_front_data
+from nas_attn.reporting.page.heat_maps import costs_chart, effects_chart
 from nas_attn.reporting.page.labels import chance, cost_title, delta, iou, percent
 from nas_attn.reporting.page.markup import (
     chart_markup,
@@ -32,11 +32,15 @@ from nas_attn.reporting.page.markup import (
 )
 from nas_attn.reporting.page.ranking_table import ranking_markup, table_rows
 from nas_attn.reporting.page.rungs import convergence_chart, rungs_chart
-from nas_attn.reporting.page.verification import holding_lines, leading
 from nas_attn.wording.costs import latency_text
 from nas_attn.wording.effects import effect_notes, effect_sentences
 from nas_attn.wording.numbers import amount, points
 from nas_attn.wording.rankings import gained, named, ranking_notes
+
+_BY_CLICK = (
+    '<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
+    "<p>Click a mark, or a button of the ranking below, to see its placement drawn here.</p></div>"
+)
 
 
 @dataclass(frozen=True)
@@ -56,38 +60,28 @@ class PageSection:
 
 def sections(facts: StudyFacts) -> Iterator[PageSection]:
     """All parts for which there are data."""
-    parts: tuple[tuple[str, str, Callable[[StudyFacts], str]], ...] = (
-        ("winner", "The leading placement", _winner),
-        ("predictions", "Predictions", lambda facts: panels_markup(facts.panels) if facts.panels else ""),
-        ("holds", "Is the gain confirmed?", _holds),
-        ("differences", "Against the baseline", lambda facts: _drawn(_differences_charts(facts))),
-        ("front", "Gain against cost", _front),
-        ("ranking", "Ranking", lambda facts: ranking_markup(facts.ranking)),
-        ("effects", "What matters where", _effects),
-        ("learning", "Learning curves", lambda facts: _drawn(_learning_charts(facts))),
-        ("budget", "Is the budget long enough?", lambda facts: _drawn(_budget_charts(facts))),
-        ("costs", "What each place costs", lambda facts: _drawn(_costs_charts(facts))),
-        ("failures", "What failed", _failures),
-        ("made", "How it was made", _made),
-        ("repeat", "How to repeat it", lambda facts: commands_markup(facts.commands)),
+    drawn = {name: "".join(map(chart_markup, charts(facts))) for name, charts in _CHARTS.items()}
+    parts = (
+        ("winner", "The leading placement", _winner(facts)),
+        ("predictions", "Predictions", panels_markup(facts.panels) if facts.panels else ""),
+        ("holds", "Is the gain confirmed?", list_markup(holding_lines(facts)) + drawn["holds"]),
+        ("differences", "Against the baseline", drawn["differences"]),
+        ("front", "Gain against cost", drawn["front"] and drawn["front"] + _BY_CLICK),
+        ("ranking", "Ranking", ranking_markup(facts.ranking)),
+        ("effects", "What matters where", drawn["effects"] and drawn["effects"] + _effects_said(facts)),
+        ("learning", "Learning curves", drawn["learning"]),
+        ("budget", "Is the budget long enough?", drawn["budget"]),
+        ("costs", "What each place costs", drawn["costs"]),
+        ("failures", "What failed", _failures(facts)),
+        ("made", "How it was made", _made(facts)),
+        ("repeat", "How to repeat it", commands_markup(facts.commands)),
     )
-    for name, title, body in parts:
-        if markup := body(facts):
-            yield PageSection(name, title, markup)
+    return (PageSection(name, title, body) for name, title, body in parts if body)
 
 
 def charts_of(facts: StudyFacts) -> Iterator[Chart]:
     """All charts for which there are data."""
-    for charts in (
-        _ablation_charts,
-        _differences_charts,
-        _front_charts,
-        _effects_charts,
-        _learning_charts,
-        _budget_charts,
-        _costs_charts,
-    ):
-        yield from charts(facts)
+    return chain.from_iterable(charts(facts) for charts in _CHARTS.values())
 
 
 def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
@@ -117,7 +111,7 @@ def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]
 
 
 def _winner(facts: StudyFacts) -> str:
-    shown = leading(facts)
+    shown = facts.leading
     if shown is None:
         return ""
     before = "" if shown.rank == 1 else "<p>The baseline is first. The best placement with attention:</p>"
@@ -145,19 +139,33 @@ def _class_table(row: RankedPlacement, facts: StudyFacts) -> str:
     return table_markup(table, f"{metric.of_class}, over the seeds that both have")
 
 
-def _holds(facts: StudyFacts) -> str:
-    return list_markup(holding_lines(facts)) + _drawn(_ablation_charts(facts))
+def _effects_said(facts: StudyFacts) -> str:
+    if facts.effects is None:
+        return ""
+    said = ranking_notes(facts.ranking)
+    notes = [note for note in effect_notes(facts.effects) if note not in said]
+    return list_markup([*effect_sentences(facts.effects), *notes])
+
+
+def _failures(facts: StudyFacts) -> str:
+    failed = [record for record in facts.records if record.state is State.FAILED]
+    if not failed:
+        return ""
+    reasons = Counter(record.failure or "no reason is known" for record in failed)
+    pairs = [(f"{number:,}", reason) for reason, number in reasons.most_common(20)]
+    return f"<p>{len(failed):,} of {len(facts.records):,} trials failed.</p>{pairs_markup(pairs)}"
+
+
+def _made(facts: StudyFacts) -> str:
+    parts = (("Settings", facts.settings), ("Data", facts.data))
+    return "".join(f"<h3>{title}</h3>{pairs_markup(pairs)}" for title, pairs in parts if pairs)
 
 
 def _ablation_charts(facts: StudyFacts) -> Iterator[Chart]:
-    first = leading(facts)
+    first = facts.leading
     found = first and verification_of(first, facts.ranking, facts.verifications)
     if found and found.modules:
         yield ablation_chart(found)
-
-
-def _drawn(charts: Iterator[Chart]) -> str:
-    return "".join(map(chart_markup, charts))
 
 
 def _differences_charts(facts: StudyFacts) -> Iterator[Chart]:
@@ -174,26 +182,9 @@ def _front_charts(facts: StudyFacts) -> Iterator[Chart]:
         yield front_chart(data, name)
 
 
-def _front(facts: StudyFacts) -> str:
-    charts = _drawn(_front_charts(facts))
-    return charts and (
-        f'{charts}<div class="drawn screen" id="drawn" role="status" aria-live="polite" tabindex="-1">'
-        "<p>Click a mark, or a button of the ranking below, to see its placement drawn here.</p></div>"
-    )
-
-
 def _effects_charts(facts: StudyFacts) -> Iterator[Chart]:
     if facts.effects is not None and facts.effects.effects:
         yield effects_chart(facts.effects)
-
-
-def _effects(facts: StudyFacts) -> str:
-    charts = _drawn(_effects_charts(facts))
-    if facts.effects is None or not charts:
-        return ""
-    said = ranking_notes(facts.ranking)
-    notes = [note for note in effect_notes(facts.effects) if note not in said]
-    return f"{charts}{list_markup([*effect_sentences(facts.effects), *notes])}"
 
 
 def _learning_charts(facts: StudyFacts) -> Iterator[Chart]:
@@ -226,15 +217,13 @@ def _costs_charts(facts: StudyFacts) -> Iterator[Chart]:
         yield costs_chart(facts.added_costs, plain.cost)
 
 
-def _failures(facts: StudyFacts) -> str:
-    failed = [record for record in facts.records if record.state is State.FAILED]
-    if not failed:
-        return ""
-    reasons = Counter(record.failure or "no reason is known" for record in failed)
-    pairs = [(f"{number:,}", reason) for reason, number in reasons.most_common(20)]
-    return f"<p>{len(failed):,} of {len(facts.records):,} trials failed.</p>{pairs_markup(pairs)}"
-
-
-def _made(facts: StudyFacts) -> str:
-    parts = (("Settings", facts.settings), ("Data", facts.data))
-    return "".join(f"<h3>{title}</h3>{pairs_markup(pairs)}" for title, pairs in parts if pairs)
+_CHARTS: Mapping[str, Callable[[StudyFacts], Iterator[Chart]]] = {
+    "holds": _ablation_charts,
+    "differences": _differences_charts,
+    "front": _front_charts,
+    "effects": _effects_charts,
+    "learning": _learning_charts,
+    "budget": _budget_charts,
+    "costs": _costs_charts,
+}
+"""Those of each part that has any."""

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from nas_attn.errors import StudyError
 from nas_attn.reporting.page import chart_id, drawing_path, trial_note
-from nas_attn.reporting.presentation.answers import Answer, Application, Environ, StartResponse, answer_of
+from nas_attn.reporting.presentation.served import Answer, Application, Environ, StartResponse, answer_of
 from nas_attn.reporting.presentation.view import Artifact, View, Watcher
 from nas_attn.study.database.ledger import CONTEXT, OF_STUDIES, PLAN
 from nas_attn.study.database.records import MEASURED, WRITTEN, read_record

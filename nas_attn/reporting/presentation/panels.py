@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.runs import comparable_iou
 from nas_attn.budget import Budget
+from nas_attn.clips import covering_windows
 from nas_attn.data import Dataset, fold_dataset
 from nas_attn.errors import StudyError
 from nas_attn.metric import METRICS
 from nas_attn.models.placement import Location, Placement
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import Panel, Panels, Picture
-from nas_attn.reporting.presentation.example_images import network_input, segmented, telling_images
 from nas_attn.reporting.presentation.panel_store import read_panels, write_panels
 from nas_attn.reporting.presentation.pictures import class_colours, draw_errors, draw_labels, draw_map, map_range
 from nas_attn.strategy.settings import differences
@@ -31,8 +32,10 @@ from nas_attn.study.setup.request import kept_request
 from nas_attn.study.setup.resolve import Resolved, resolve
 from nas_attn.study.setup.study_file import read_study_file
 from nas_attn.study.study_pool import packed_if_writable
+from nas_attn.training import segment_images
 from nas_attn.training.evaluation import TrainingEvaluator, attention_maps
-from nas_attn.training.metrics import one_thread
+from nas_attn.training.metrics import IntersectionOverUnion, one_thread
+from nas_attn.training.overlap import answers
 from nas_attn.wording.placements import describe
 
 MOST_MAPS = 6
@@ -51,6 +54,11 @@ class PanelPair:
     winner: RankedPlacement
     winner_run: TrialRecord
     plain_run: TrialRecord
+
+    @property
+    def runs(self) -> tuple[TrialRecord, TrialRecord]:
+        """Both, the winner's first."""
+        return self.winner_run, self.plain_run
 
     @property
     def key(self) -> dict[str, object]:
@@ -92,7 +100,7 @@ def make_panels(
     resolved = _resolved(ledger, folder)
     listener(
         "training two networks again for the prediction panels: their trials took "
-        f"{sum(record.outcome.seconds for record in (pair.winner_run, pair.plain_run) if record.outcome):.0f} s"
+        f"{sum(record.outcome.seconds for record in pair.runs if record.outcome):.0f} s"
     )
     made = _trained_panels(resolved, pair, folder)
     try:
@@ -131,9 +139,7 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
     if folds := settings.folds:
         dataset, evaluator = fold_dataset(dataset, folds, 0), evaluator.in_folds[0]
     with _as_a_worker():
-        networks = [
-            evaluator.trained(run.placement, run.budget, run.seed) for run in (pair.winner_run, pair.plain_run)
-        ]
+        networks = [evaluator.trained(run.placement, run.budget, run.seed) for run in pair.runs]
         scores = [evaluator.score(network).iou for network in networks]
         labels, ious = zip(*(segmented(network, evaluator) for network in networks), strict=True)
         chosen = telling_images(ious[0], dataset.val.names)
@@ -207,7 +213,7 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_fo
         f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the baseline on the validation "
         f"{units} on which the former is worst, median and best; IoU is the mean IoU of the one {units[:-1]}."
     )
-    known = [record.outcome.score.iou for record in (pair.winner_run, pair.plain_run) if record.outcome]
+    known = [record.outcome.score.iou for record in pair.runs if record.outcome]
     again = f"Both were trained again with seed {run.seed} for {run.budget}"
     if n_folds > 1:
         yield f"{again}, without the first of {n_folds} folds, whose {units} these are."
@@ -223,3 +229,36 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_fo
         "input, over all channels. Yellow is most and blue is least within a map, grey is where the input is 0. "
         "Kinds that treat all positions alike have none."
     )
+
+
+def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Tensor], list[float]]:
+    """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each alone."""
+    images = evaluator.validation
+    labels = [torch.empty(size, dtype=images.masks.dtype) for size in images.sizes]
+    ious = [IntersectionOverUnion(evaluator.network.classes, multi_label=images.multi_label) for _ in labels]
+    for found in segment_images(evaluator.segmenter(network), images):
+        answered = answers(found.logits, images.multi_label).to(images.masks.dtype).cpu()
+        for number, answer, mask in zip(found.numbers.tolist(), answered, found.masks.cpu(), strict=True):
+            labels[number][found.rows, found.columns] = answer
+            ious[number].update(answer[None], mask[None])
+    return labels, [iou.compute()[0] if iou.overlaps().occurring.any() else math.nan for iou in ious]
+
+
+def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int]:
+    """The window in which a validation image is scored, as a network wants it, and the image's place in it.
+
+    Shape: () -> (T, C, H, W), ().
+    """
+    images = evaluator.validation
+    windows = covering_windows(images.lengths, images.frames)
+    first = next(one.first for one in windows if 0 <= index - one.first < images.frames)
+    pixels, _ = images.images_of(range(first, first + images.frames))
+    return images.normalise(pixels.to(images.device)), index - first
+
+
+def telling_images(ious: Sequence[float], names: Sequence[str]) -> dict[int, str]:
+    """The worst, the median and the best image, as far as there are so many."""
+    known = [index for index, iou in enumerate(ious) if not math.isnan(iou)]
+    order = sorted(known, key=lambda index: (ious[index], names[index]))
+    chosen = {order[0]: "worst", order[len(order) // 2]: "median", order[-1]: "best"}
+    return dict(sorted(chosen.items(), key=lambda item: order.index(item[0])))

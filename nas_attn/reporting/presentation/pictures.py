@@ -50,12 +50,15 @@ def draw_labels(
         multi_label: whether classes may overlap.
     """
     if multi_label:
-        return _overlapping(pixels, labels, classes, caption)
-    drawn = torch.where(labels == IGNORED, torch.zeros_like(labels), labels)
-    shares = torch.bincount(drawn.flatten().long(), minlength=len(classes)).double() / drawn.numel()
-    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes[1:], shares[1:].tolist(), strict=False))
-    words = _words(caption, told)
-    return Picture(caption, words, _png(_small(draw_overlay(pixels, drawn))))
+        planes = torch.stack([has_class(labels, index) for index in range(len(classes))])
+        shares, image = planes.double().mean((1, 2)), draw_overlapping(pixels, planes)
+    else:
+        drawn, classes = torch.where(labels == IGNORED, torch.zeros_like(labels), labels), classes[1:]
+        counts = torch.bincount(drawn.flatten().long(), minlength=1 + len(classes))
+        shares, image = counts[1:].double() / drawn.numel(), draw_overlay(pixels, drawn)
+    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, shares.tolist(), strict=False))
+    words = caption if caption == "image" else f"{caption}: {told} of the pixels"
+    return Picture(caption, words, _png(_small(image)))
 
 
 def draw_errors(pixels: Tensor, labels: Tensor, truth: Tensor, *, caption: str) -> Picture:
@@ -76,17 +79,6 @@ def draw_errors(pixels: Tensor, labels: Tensor, truth: Tensor, *, caption: str) 
     words = f"{caption}: {share:.1%} of the pixels are wrong"
     image = Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8), "RGB")
     return Picture(f"{caption}, {share:.1%}", words, _png(_small(image)))
-
-
-def _overlapping(pixels: Tensor, codes: Tensor, classes: Sequence[str], caption: str) -> Picture:
-    found = torch.stack([has_class(codes, index) for index in range(len(classes))])
-    shares = found.double().mean((1, 2)).tolist()
-    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, shares, strict=True))
-    return Picture(caption, _words(caption, told), _png(_small(draw_overlapping(pixels, found))))
-
-
-def _words(caption: str, told: str) -> str:
-    return caption if caption == "image" else f"{caption}: {told} of the pixels"
 
 
 def draw_map(values: Tensor, module: str) -> Picture:

@@ -1,4 +1,4 @@
-"""A ranking as a table for the terminal: all columns from 110 on, below that those that decide and fit."""
+"""A ranking as a table for the terminal, and the latencies of what was timed together."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from rich.text import Text
 
 from nas_attn.analysis import Interval, PooledSd, RankedPlacement, Ranking, Versus
 from nas_attn.analysis.costs import cost_ratio
+from nas_attn.latencies import Latency, LatencyTable
 from nas_attn.metric import MEAN_IOU
 from nas_attn.reporting.terminal.tables import add_numbers, slim_table
-from nas_attn.wording.costs import BY_TRIALS, cost_with_ratio
+from nas_attn.wording.costs import BY_TRIALS, cost_with_ratio, latency_notes
 from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import COLLAPSED, gained, measured, named, ranking_notes, ranking_verdict
 
@@ -199,3 +200,22 @@ def _unit(cost: str) -> str:
 
 def _lines(texts: Sequence[str]) -> list[RenderableType]:
     return [Text(text, style="dim") for text in texts]
+
+
+def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
+    """A row for each placement that was timed, best first, with its gain, MACs and parameters."""
+    table = slim_table()
+    add_numbers(table, "#")
+    table.add_column("placement", overflow="fold")
+    add_numbers(table, "gain", "ms", "ratio", f"ms of {latencies.batch}", "ratio", "MACs", "params")
+    for row in ranking.rows:
+        single, batched = ranking.latency_of(row), ranking.batch_latency_of(row)
+        if single is not None and batched is not None:
+            beside = (cost_with_ratio(row, ranking, name) for name in ("macs", "parameters"))
+            table.add_row(str(row.rank), named(row), gained(row), *_times(single), *_times(batched), *beside)
+    return Group(table, *(Text(note, style="dim") for note in latency_notes(ranking)))
+
+
+def _times(latency: Latency) -> tuple[str, str]:
+    """Milliseconds; the ratio to the baseline with its quartiles."""
+    return f"{latency.ms:.3g}", f"{latency.ratio:.2f}x ({latency.low:.2f}-{latency.high:.2f})"

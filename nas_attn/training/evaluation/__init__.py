@@ -2,13 +2,11 @@
 
 from nas_attn.training.evaluation.attention_maps import attention_maps
 from nas_attn.training.evaluation.cost_table import CostTable, own_cost
-from nas_attn.training.evaluation.data_source import DataSource
+from nas_attn.training.evaluation.data_source import DataSource, PackedSets, pack_sets, read_sets, write_sets
 from nas_attn.training.evaluation.evaluator import TrainingEvaluator
-from nas_attn.training.evaluation.latency_bench import LatencyBench
-from nas_attn.training.evaluation.latency_model import measure_latency_model
+from nas_attn.training.evaluation.latency import LatencyBench, measure_latency_model
 from nas_attn.training.evaluation.lookup import LookupEvaluator
 from nas_attn.training.evaluation.memory_table import MemoryTable
-from nas_attn.training.evaluation.packed_sets import PackedSets, pack_sets, read_sets, write_sets
 
 __all__ = [
     "CostTable",

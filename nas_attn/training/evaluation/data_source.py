@@ -1,17 +1,30 @@
-"""Which data a search uses, as a value that any worker can turn into tensors."""
+"""Which data a search uses, and the sets of images that an evaluation needs of them, packed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from nas_attn.data import BUILT_IN, Dataset, read_folder
+from nas_attn.data.folds import parted
 from nas_attn.data.readers import Asked
+from nas_attn.errors import StudyError
+from nas_attn.own_folder import own_folder, remove_from
+from nas_attn.training import DeviceImages, broken_seal, pack_images, read_mapped, write_mapped
+from nas_attn.training.images import room_for_images
+
+_PACKED = re.compile(r"[0-9a-f]{16}(-\d+)?", re.ASCII)
+"""Names of the folders that ``write_sets`` makes."""
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """A folder of images and masks, a built-in task, or what a reader gives.
+    """A folder of images and masks, a built-in task, or what a reader gives: a value that any worker can turn into
+    tensors.
 
     Args:
         folder: where the images are; None is the built-in task.
@@ -48,3 +61,80 @@ class DataSource:
             make = BUILT_IN[self.task]
             return make(image_size=self.image_size, n_train=self.n_train, n_val=self.n_val, n_test=self.n_val)
         return read_folder(Path(self.folder), longest_side=self.longest_side)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSets:
+    """What a run is trained on and judged by."""
+
+    train: DeviceImages
+    val: DeviceImages
+
+    def in_fold(self, folds: Sequence[int], fold: int) -> PackedSets:
+        """Both together without one fold to train on, and this fold to be judged by.
+
+        Args:
+            folds: the fold of each image or clip, those to train on first.
+            fold: that is held out.
+        """
+        pool = self.train.and_then(self.val)
+        train, val = parted(folds, fold)
+        return PackedSets(pool.chosen(train), pool.chosen(val))
+
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> PackedSets:
+        """The same images, normalised by other statistics of their channels, in pixel units."""
+        means, stds = (torch.tensor(values, device=self.train.device) for values in (mean, std))
+        return PackedSets(*(replace(one, mean=means, std=stds) for one in (self.train, self.val)))
+
+
+def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> PackedSets:
+    """The sets of a data set, on a device that has room for them.
+
+    Args:
+        dataset: the data.
+        device: where batches are wanted.
+        frames: T, so many consecutive frames of a clip go through the network together.
+    """
+    return PackedSets(
+        pack_images(dataset.train, dataset.mean, dataset.std, device, frames),
+        pack_images(dataset.val, dataset.mean, dataset.std, device, frames),
+    )
+
+
+def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
+    """Pack the sets into files below a folder, unless they are there and whole, and remove those of other data.
+
+    Args:
+        dataset: the data.
+        folder: for packed sets only; it is made where it is missing, and marked. What lies there is removed only
+            where the mark, the name and the real place say that it was packed here.
+        frames: as for ``pack_sets``.
+    Returns:
+        the folder that ``read_sets`` wants.
+    Raises:
+        StudyError: the folder holds files of others, or damaged ones in a place where nothing is deleted.
+        OSError: the files cannot be written.
+    """
+    own_folder(folder)
+    packed = folder / f"{dataset.fingerprint[:16]}{f'-{frames}' if frames > 1 else ''}"
+    if not any(broken_seal(packed / name) for name in ("train", "val")):
+        return packed
+    for path in list(folder.iterdir()):
+        if _PACKED.fullmatch(path.name):
+            remove_from(folder, path.name, home=folder.parent)
+    if packed.is_symlink() or any((packed / name).exists() for name in ("train", "val")):
+        raise StudyError(
+            f"{packed}: does not hold what was written, and is not deleted from here; delete it by hand"
+        )
+    packed.mkdir(exist_ok=True)  # a worker that writes there meanwhile keeps the folder from going
+    write_mapped(dataset.train, dataset.mean, dataset.std, packed / "train", frames)
+    write_mapped(dataset.val, dataset.mean, dataset.std, packed / "val", frames)
+    return packed
+
+
+def read_sets(folder: Path, device: torch.device) -> PackedSets:
+    """The sets that ``write_sets`` has packed; on a CPU all processes share one copy in memory."""
+    train, val = (
+        read_mapped(folder / name, device, most_bytes=room_for_images(device)) for name in ("train", "val")
+    )
+    return PackedSets(train, val)

@@ -39,8 +39,7 @@ from nas_attn.training import (
     why_whole,
 )
 from nas_attn.training.evaluation.cost_table import CostTable, ghost_of
-from nas_attn.training.evaluation.data_source import DataSource
-from nas_attn.training.evaluation.packed_sets import PackedSets, pack_sets, read_sets
+from nas_attn.training.evaluation.data_source import DataSource, PackedSets, pack_sets, read_sets
 from nas_attn.training.evaluation.pretrained import Weights, kept_weights, start_from
 from nas_attn.training.metrics import device_name, is_out_of_memory, measure_latency_ms, measure_peak_memory_mib
 from nas_attn.training.scoring import JudgedImages, judge_images

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from nas_attn.training.full.curve import EpochRecord, StepRecord
 from nas_attn.training.full.full_training import train
 from nas_attn.training.full.plan import FitSettings
 from nas_attn.training.full.prediction import Prediction, PredictionReport, predict
-from nas_attn.training.full.result import FitResult, TrainedNetwork
-from nas_attn.training.full.run import Announcement
+from nas_attn.training.full.result import Announcement, EpochRecord, FitResult, StepRecord, TrainedNetwork
 from nas_attn.training.full.run_folder import architecture_id
 
 __all__ = [

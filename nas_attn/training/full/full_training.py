@@ -11,14 +11,13 @@ from nas_attn.errors import TrainingError
 from nas_attn.losses import loss_problem, usual_loss
 from nas_attn.metric import MEAN_IOU, METRICS
 from nas_attn.training import Recipe, class_weights_of
-from nas_attn.training.full.hardware import choose_hardware
-from nas_attn.training.full.plan import FitSettings, plan_fit
-from nas_attn.training.full.result import FitResult
-from nas_attn.training.full.run import Report, Run
+from nas_attn.training.full.plan import FitSettings, choose_hardware, plan_fit
+from nas_attn.training.full.result import FitResult, Report
+from nas_attn.training.full.run import Run
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
 from nas_attn.training.heap import keep_freed_memory
 from nas_attn.training.metrics import device_name
-from nas_attn.training.suited import recipe_for, statistics_for
+from nas_attn.training.recipe import recipe_for, statistics_for
 
 
 def train(

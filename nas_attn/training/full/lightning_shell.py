@@ -33,10 +33,9 @@ from nas_attn.training import (
     pack_images,
     score_images,
 )
-from nas_attn.training.full.curve import EpochRecord, StepRecord, out_of_patience, write_curve
-from nas_attn.training.full.hardware import Hardware
-from nas_attn.training.full.plan import FitPlan
-from nas_attn.training.full.run_folder import run_file
+from nas_attn.training.full.plan import FitPlan, Hardware
+from nas_attn.training.full.result import EpochRecord, StepRecord
+from nas_attn.training.full.run_folder import run_file, write_curve
 
 _FLUSH_SECONDS = 2
 """Ctrl-C can cut TensorBoard's writer off from the message that wakes it; it then ends when this time is over."""
@@ -170,7 +169,7 @@ class CheckpointCallback(Checkpoint):
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """A training that had ended for want of patience ends again at once."""
-        trainer.should_stop = out_of_patience(self.records, self._patience)
+        trainer.should_stop = _out_of_patience(self.records, self._patience)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock."""
@@ -203,7 +202,7 @@ class CheckpointCallback(Checkpoint):
             if record.val_iou > best_so_far:
                 self._keep_best(record)
             write_curve(self._curve, self.records)
-        trainer.should_stop = trainer.should_stop or out_of_patience(self.records, self._patience)
+        trainer.should_stop = trainer.should_stop or _out_of_patience(self.records, self._patience)
         self._save(trainer)
         if trainer.is_global_zero:
             self._report(record)  # last: what is reported can be gone on from
@@ -237,6 +236,14 @@ class CheckpointCallback(Checkpoint):
             learning_rate=module.learning_rate,
             seconds=time.perf_counter() - self._started,
         )
+
+
+def _out_of_patience(records: tuple[EpochRecord, ...], patience: int | None) -> bool:
+    """Whether so many epochs have passed since the best one; never where ``patience`` is None."""
+    if patience is None or not records:
+        return False
+    best = max(records, key=lambda record: record.val_iou)
+    return records[-1].epoch - best.epoch >= patience
 
 
 def fit(

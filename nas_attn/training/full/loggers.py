@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_attn.errors import MissingPackageError, UsageError, did_you_mean
-from nas_attn.training.full.curve import EpochRecord
-from nas_attn.training.full.run import Announcement, Report
+from nas_attn.training.full.result import Announcement, EpochRecord, Report
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-    from nas_attn.training.full.curve import StepRecord
+    from nas_attn.training.full.result import StepRecord
 
 PROJECT = "nas-attn"
 """Under which Weights & Biases lists the runs, unless WANDB_PROJECT names another."""

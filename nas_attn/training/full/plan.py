@@ -1,4 +1,4 @@
-"""What a full training is told, and what it will do: decided before it starts."""
+"""What a full training is told, what it will do and where: decided before it starts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
+import torch
 from annotated_types import Ge, Gt, Lt
 
 from nas_attn.budget import Budget
@@ -15,7 +16,7 @@ from nas_attn.data import Dataset
 from nas_attn.document import field_problems, one_of
 from nas_attn.errors import TrainingError
 from nas_attn.losses import loss_text
-from nas_attn.training import Recipe
+from nas_attn.training import Precision, Recipe
 
 STEPS = 3000
 _LEAST_EPOCHS = 20
@@ -176,3 +177,50 @@ def plan_fit(
 def _suitable_crop(dataset: Dataset, least: int) -> int:
     longest = max(*dataset.train.heights, *dataset.train.widths)
     return max(least, min(_CROP, -(-longest // least) * least))
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The processors of a training.
+
+    Args:
+        accelerator: ``cpu`` or ``cuda``.
+        devices: how many, each with a process of its own.
+        precision: number format and memory layout.
+    """
+
+    accelerator: str
+    devices: int
+    precision: Precision
+
+    @property
+    def device(self) -> torch.device:
+        """Where the results are judged."""
+        return torch.device(self.accelerator)
+
+    def __str__(self) -> str:
+        number = f"{self.devices} x " if self.devices > 1 else ""
+        numbers = "bfloat16" if self.precision.bfloat16 else "float32"
+        return f"{number}{self.accelerator}, {numbers}"
+
+
+def choose_hardware(settings: FitSettings) -> Hardware:
+    """What the settings ask for, if it is there.
+
+    Raises:
+        TrainingError: there is no GPU, or not so many; or the batch cannot be shared out evenly.
+    """
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if settings.accelerator == "cuda" and not n_gpus:
+        raise TrainingError("accelerator is 'cuda', but torch finds no GPU here; leave it out, or give 'cpu'")
+    on_gpu = n_gpus > 0 and settings.accelerator != "cpu"
+    devices = settings.devices or (n_gpus if on_gpu else 1)
+    if on_gpu and devices > n_gpus:
+        raise TrainingError(f"devices is {devices}, but torch finds {n_gpus} GPU{'s' if n_gpus > 1 else ''} here")
+    if settings.batch_size % devices:
+        raise TrainingError(
+            f"batch_size is {settings.batch_size}, which {devices} devices cannot share evenly; "
+            f"give a multiple of {devices}"
+        )
+    bfloat16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    return Hardware("cuda" if on_gpu else "cpu", devices, Precision(bfloat16, channels_last=on_gpu))

@@ -5,36 +5,37 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from nas_attn.architecture import Architecture
 from nas_attn.clips import covering_windows
+from nas_attn.data import read_image
+from nas_attn.data.picture import as_tensor
 from nas_attn.data.problem import printable
-from nas_attn.errors import DataError, ExportError, UsageError
+from nas_attn.data.shrink import shrink_image
+from nas_attn.errors import DataError, ExportError
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import KINDS
-from nas_attn.training.full.hardware import choose_hardware
-from nas_attn.training.full.loaded import LoadedImage, load_image
 from nas_attn.training.full.overlay import draw_legend, draw_overlapping, draw_overlay
-from nas_attn.training.full.plan import FitSettings
+from nas_attn.training.full.plan import FitSettings, choose_hardware
 from nas_attn.training.full.prediction_files import (
-    SOFTWARE,
     Target,
     class_folders,
-    find_clips,
     find_targets,
     legend_in,
+    make_folders,
+    save_png,
 )
 from nas_attn.training.full.run_folder import architecture_id
-from nas_attn.training.full.weights import WeightsInfo, load_weights
+from nas_attn.training.full.weights import WeightsInfo, bits_of, load_weights
 from nas_attn.training.overlap import planes
 from nas_attn.training.segmenter import Segmenter, tile_margin
-from nas_attn.whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -108,16 +109,12 @@ def predict(
     if tile is not None:
         tile_margin(tile, architecture.network.min_image_size)
     frames = frames_together(architecture)
-    targets: Sequence[Sequence[Target]]
     of_classes = class_folders(architecture.classes) if architecture.multi_label else ()
-    if frames > 1:
-        targets = find_clips(images, output, frames, of_classes)
-    else:
-        targets = [(target,) for target in find_targets(images, output, of_classes)]
+    targets = find_targets(images, output, frames, of_classes)
     n_images = sum(map(len, targets))
     device = choose_hardware(FitSettings(accelerator=accelerator)).device
     segmenter, info = _load(architecture, weights, device)
-    _make_folders(output, [target for clip in targets for target in clip])
+    make_folders(output, chain.from_iterable(targets))
     predictions: list[Prediction] = []
     problems: list[str] = []
     with warnings.catch_warnings():
@@ -134,7 +131,7 @@ def predict(
                 problems += error.problems
             done += len(clip)
             report(done, n_images)
-    _save(draw_legend(info.classes, multi_label=info.multi_label), legend_in(output))
+    save_png(draw_legend(info.classes, multi_label=info.multi_label), legend_in(output))
     n_clips = len({prediction.mask.parent for prediction in predictions}) if frames > 1 else None
     return PredictionReport(info.classes, tuple(predictions), tuple(problems), n_clips, info.multi_label)
 
@@ -172,38 +169,35 @@ def _predicted(
 
     Raises DataError where they cannot be segmented.
     """
-    images = [load_image(target.image, len(info.mean), info.bits, info.longest_side) for target in targets]
+    images = [_read(target.image, info) for target in targets]
     for target, image in zip(targets, images, strict=True):
-        if image.full.shape != images[0].full.shape:
+        if image.shape != images[0].shape:
             raise DataError(f"{printable(target.image)}: has another size than the frames of its clip before it")
-    found = _labels(targets[0].image, images, segmenter, tile)
+    found = _labels(targets[0].image, images, segmenter, info, tile)
     shown = zip(targets[seen:], images[seen:], found[seen:], strict=True)
     return [_written(target, image, labels, info) for target, image, labels in shown]
 
 
-def _written(target: Target, image: LoadedImage, labels: Tensor, info: WeightsInfo) -> Prediction:
-    if info.multi_label:
-        return _written_apart(target, image, labels, len(info.classes))
-    _save(Image.fromarray(labels.numpy()), target.mask)
-    _save(draw_overlay(image.full, labels), target.overlay)
-    counts = torch.bincount(labels.flatten().long(), minlength=len(info.classes))
-    return Prediction(target.image, target.mask, target.overlay, tuple((counts / labels.numel()).tolist()))
+def _read(path: Path, info: WeightsInfo) -> Tensor:
+    """An image as those of the training were read, (C, H, W), at the size of the file.
+
+    Raises DataError where it cannot be read, or is of another kind than the training images.
+    """
+    pixels = read_image(path, len(info.mean))
+    if (given := bits_of(pixels)) != info.bits:
+        raise DataError(
+            f"{printable(path)}: has {given} bits a channel, the training images had {info.bits}; "
+            "convert the image"
+        )
+    return pixels
 
 
-def _written_apart(target: Target, image: LoadedImage, codes: Tensor, classes: int) -> Prediction:
-    """A mask for each class."""
-    found = planes(codes[None], classes)[0]
-    for path, plane in zip(target.masks, found, strict=True):
-        _save(Image.fromarray((plane * 255).numpy()), path)
-    _save(draw_overlapping(image.full, found > 0), target.overlay)
-    shares = tuple(found.double().mean((1, 2)).tolist())
-    return Prediction(target.image, target.mask, target.overlay, shares, target.masks)
-
-
-def _labels(path: Path, images: Sequence[LoadedImage], segmenter: Segmenter, tile: int | None) -> Tensor:
-    """(N, H, W) at the size of the files."""
-    height, width = images[0].full.shape[1:]
-    pixels = torch.stack([image.reduced for image in images])
+def _labels(
+    path: Path, images: Sequence[Tensor], segmenter: Segmenter, info: WeightsInfo, tile: int | None
+) -> Tensor:
+    """(N, H, W) at the size of the files; the network sees them at most as large as those of the training."""
+    height, width = images[0].shape[1:]
+    pixels = torch.stack([_reduced(image, info.longest_side) for image in images])
     try:
         return segmenter.labels(pixels, tile=tile, height=height, width=width)
     except RuntimeError as error:
@@ -215,21 +209,25 @@ def _labels(path: Path, images: Sequence[LoadedImage], segmenter: Segmenter, til
         ) from None
 
 
-def _make_folders(output: Path, targets: Sequence[Target]) -> None:
-    files = (path for target in targets for path in (*target.masks, target.overlay))
-    try:
-        for folder in dict.fromkeys(path.parent for path in files):
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{printable(output)}: no folder can be made there ({error.strerror})") from None
+def _reduced(pixels: Tensor, longest_side: int | None) -> Tensor:
+    values = pixels.numpy() if bits_of(pixels) == 8 else pixels.numpy().astype(np.uint16)
+    return as_tensor(shrink_image(values, longest_side))
 
 
-def _save(image: Image.Image, path: Path) -> None:
-    """Write a PNG in one stroke, marked as ours."""
-    mark = PngInfo()
-    mark.add_text("Software", SOFTWARE)
-    try:
-        with whole_file(path) as part:
-            image.save(part, format="PNG", pnginfo=mark)
-    except OSError as error:
-        raise DataError(f"{printable(path)}: cannot be written ({error.strerror or error})") from None
+def _written(target: Target, image: Tensor, labels: Tensor, info: WeightsInfo) -> Prediction:
+    if info.multi_label:
+        return _written_apart(target, image, labels, len(info.classes))
+    save_png(Image.fromarray(labels.numpy()), target.mask)
+    save_png(draw_overlay(image, labels), target.overlay)
+    counts = torch.bincount(labels.flatten().long(), minlength=len(info.classes))
+    return Prediction(target.image, target.mask, target.overlay, tuple((counts / labels.numel()).tolist()))
+
+
+def _written_apart(target: Target, image: Tensor, codes: Tensor, classes: int) -> Prediction:
+    """A mask for each class."""
+    found = planes(codes[None], classes)[0]
+    for path, plane in zip(target.masks, found, strict=True):
+        save_png(Image.fromarray((plane * 255).numpy()), path)
+    save_png(draw_overlapping(image, found > 0), target.overlay)
+    shares = tuple(found.double().mean((1, 2)).tolist())
+    return Prediction(target.image, target.mask, target.overlay, shares, target.masks)

@@ -1,23 +1,25 @@
-"""Which images or clips were meant, and where what is made of them goes."""
+"""Which images or clips were meant, and the files that are made of them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from nas_attn.commands import command
 from nas_attn.data.declaration import YAML_NAME
 from nas_attn.data.layout import ENDINGS
 from nas_attn.data.listing import in_words
 from nas_attn.data.problem import printable
-from nas_attn.errors import UsageError, did_you_mean
+from nas_attn.errors import DataError, UsageError, did_you_mean
 from nas_attn.printable import plain_name
+from nas_attn.whole_file import whole_file
 
-SOFTWARE = command("predict")
+_SOFTWARE = command("predict")
 """Stands in every file that a prediction writes; only such files are written over."""
 
 
@@ -48,45 +50,67 @@ def class_folders(classes: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def find_targets(images: Sequence[Path], output: Path, of_classes: Sequence[str] = ()) -> tuple[Target, ...]:
-    """The images that were named, one by one or by their folder, and where their predictions go.
-
-    Args:
-        images: files, and folders whose image files (not those of folders within) are taken.
-        output: folder for masks/, overlays/ and the legend.
-        of_classes: the folder of each class within masks/, where each has a mask of its own.
-    Raises:
-        UsageError: a path does not exist or holds no image, two images would get the same mask, or a file would
-            be written over that no prediction made; all such are named together.
-    """
-    problems: list[str] = []
-    files = list(dict.fromkeys(file for path in images for file in _files(path, problems)))
-    targets = tuple(_target(file, Path(f"{file.stem}.png"), output, of_classes) for file in files)
-    _check_targets(targets, output, problems)
-    return targets
-
-
-def find_clips(
-    folders: Sequence[Path], output: Path, frames: int, of_classes: Sequence[str] = ()
+def find_targets(
+    named: Sequence[Path], output: Path, frames: int = 1, of_classes: Sequence[str] = ()
 ) -> tuple[tuple[Target, ...], ...]:
-    """The clips that were named, each by its folder of frames, or several by the folder above theirs.
+    """The images that were named and where their predictions go, those of each clip together.
 
     Args:
-        folders: in each of which the frames of a clip lie, or folders with such.
-        output: folder for masks/CLIP/ and overlays/CLIP/.
-        frames: T, which every clip must have at least.
-        of_classes: as for ``find_targets``.
+        named: still images by their files, or by a folder whose image files (not those of folders within) are
+            taken; clips by the folder of their frames, or several by the folder above theirs.
+        output: folder for masks/, overlays/ and the legend; of a clip they go into masks/CLIP/ and overlays/CLIP/.
+        frames: T, which every clip must have at least; 1 where each image is seen by itself.
+        of_classes: the folder of each class within masks/, where each has a mask of its own.
     Returns:
-        the frames of each clip in the order of their numbers.
+        each image alone, or the frames of each clip in the order of their numbers.
     Raises:
-        UsageError: a path is no folder of frames, a clip is too short, two clips have one name, or a file would be
-            written over that no prediction made; all such are named together.
+        UsageError: a path does not exist or holds no image or no clip, a clip is too short, two images would get
+            the same mask, or a file would be written over that no prediction made; all such are named together.
     """
     problems: list[str] = []
-    clips = [clip for path in folders for clip in _clips(path, frames, problems)]
-    found = tuple(tuple(_targets(clip, output, of_classes)) for clip in dict.fromkeys(clips))
-    _check_targets([target for targets in found for target in targets], output, problems)
+    found: tuple[tuple[Target, ...], ...]
+    if frames == 1:
+        files = dict.fromkeys(file for path in named for file in _files(path, problems))
+        found = tuple((_target(file, Path(f"{file.stem}.png"), output, of_classes),) for file in files)
+    else:
+        clips = dict.fromkeys(clip for path in named for clip in _clips(path, frames, problems))
+        found = tuple(tuple(_targets(clip, output, of_classes)) for clip in clips)
+    _check_targets([target for clip in found for target in clip], output, problems)
     return found
+
+
+def legend_in(output: Path) -> Path:
+    """Where the colours of the classes are shown."""
+    return output / "legend.png"
+
+
+def make_folders(output: Path, targets: Iterable[Target]) -> None:
+    """Those in which the files of predictions will lie.
+
+    Raises:
+        UsageError: they cannot be made.
+    """
+    files = (path for target in targets for path in (*target.masks, target.overlay))
+    try:
+        for folder in dict.fromkeys(path.parent for path in files):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{printable(output)}: no folder can be made there ({error.strerror})") from None
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG in one stroke, marked as ours.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    mark = PngInfo()
+    mark.add_text("Software", _SOFTWARE)
+    try:
+        with whole_file(path) as part:
+            image.save(part, format="PNG", pnginfo=mark)
+    except OSError as error:
+        raise DataError(f"{printable(path)}: cannot be written ({error.strerror or error})") from None
 
 
 def _check_targets(targets: Sequence[Target], output: Path, problems: list[str]) -> None:
@@ -119,11 +143,6 @@ def _data_set_around(output: Path) -> Path | None:
         if (folder / YAML_NAME).is_file() or all((folder / part).is_dir() for part in ("images", "masks")):
             return folder
     return None
-
-
-def legend_in(output: Path) -> Path:
-    """Where the colours of the classes are shown."""
-    return output / "legend.png"
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -170,7 +189,7 @@ def _is_ours(path: Path) -> bool:
         if not path.is_file():  # to open a pipe is to wait for it
             return False
         with Image.open(path, formats=["PNG"]) as opened:
-            return opened.info.get("Software") == SOFTWARE
+            return opened.info.get("Software") == _SOFTWARE
     except OSError:
         return False
 

@@ -1,11 +1,68 @@
-"""What a full training found out."""
+"""What a full training tells: of its steps and epochs, and in the end of what it found out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from nas_attn.training.full.plan import FitPlan
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a training is about to do.
+
+    Args:
+        network: ``architecture`` or ``plain``.
+        plan: of the training.
+        hardware: in words.
+    """
+
+    network: str
+    plan: FitPlan
+    hardware: str
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """How far a training is within an epoch.
+
+    Args:
+        epoch: from 1.
+        step: of the epoch, from 1.
+    """
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of the curve.
+
+    Args:
+        epoch: from 1.
+        train_loss: mean over the epoch's steps.
+        val_loss: mean over the validation images, after the epoch.
+        val_iou: mean IoU over the validation set, after the epoch.
+        best_val_iou: the highest so far.
+        learning_rate: of the epoch's last step.
+        seconds: that the epoch took.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_iou: float
+    best_val_iou: float
+    learning_rate: float
+    seconds: float
+
+
+Report = Callable[[Announcement | StepRecord | EpochRecord], None]
+"""Is told what a training does."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -22,32 +21,11 @@ from nas_attn.training import (
     score_images,
     start_at_frequencies,
 )
-from nas_attn.training.full.curve import EpochRecord, StepRecord
-from nas_attn.training.full.hardware import Hardware
-from nas_attn.training.full.loaded import bits_of
-from nas_attn.training.full.plan import FitPlan
-from nas_attn.training.full.result import TrainedNetwork
+from nas_attn.training.full.plan import FitPlan, Hardware
+from nas_attn.training.full.result import Announcement, EpochRecord, Report, TrainedNetwork
 from nas_attn.training.full.run_folder import RunFolder, architecture_id, write_json
-from nas_attn.training.full.weights import WeightsInfo, load_weights, write_weights
+from nas_attn.training.full.weights import WeightsInfo, bits_of, load_weights, write_weights
 from nas_attn.wording.placements import describe
-
-
-@dataclass(frozen=True)
-class Announcement:
-    """What a training is about to do.
-
-    Args:
-        network: ``architecture`` or ``plain``.
-        plan: of the training.
-        hardware: in words.
-    """
-
-    network: str
-    plan: FitPlan
-    hardware: str
-
-
-Report = Callable[[Announcement | StepRecord | EpochRecord], None]
 
 
 @dataclass(frozen=True, eq=False)

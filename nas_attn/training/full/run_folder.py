@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
 from nas_attn.losses import UNSAID
 from nas_attn.models.start_versions import unsaid_version
-from nas_attn.training.full.result import TrainedNetwork
+from nas_attn.training.full.result import EpochRecord, TrainedNetwork
 from nas_attn.whole_file import whole_file
 
 
@@ -146,6 +147,18 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     """
     with run_file(path) as part:
         part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_curve(path: Path, records: tuple[EpochRecord, ...]) -> None:
+    """All epochs so far as CSV, in one stroke.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    with run_file(path) as part, part.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, [field.name for field in fields(EpochRecord)])
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in records)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -53,6 +54,11 @@ class WeightsInfo:
     val_iou: float
     version: str
     multi_label: bool = False
+
+
+def bits_of(pixels: Tensor) -> int:
+    """Of a channel: 8 or 16."""
+    return 8 if pixels.dtype == torch.uint8 else 16
 
 
 def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from nas_attn.training.metrics.complexity import count_macs, count_parameters
 from nas_attn.training.metrics.device import device_name
-from nas_attn.training.metrics.interleaved import interleaved_times, latencies_of
-from nas_attn.training.metrics.iou import IGNORED, IntersectionOverUnion
-from nas_attn.training.metrics.latency import measure_latency_ms
-from nas_attn.training.metrics.memory import MIB, LiveBytes, measure_peak_memory_mib
-from nas_attn.training.metrics.out_of_memory import begin_watch, is_out_of_memory, machine_bytes, out_of_memory_of
-from nas_attn.training.metrics.pinned import one_thread, pinned
+from nas_attn.training.metrics.iou import IntersectionOverUnion
+from nas_attn.training.metrics.latency import (
+    interleaved_times,
+    latencies_of,
+    measure_latency_ms,
+    one_thread,
+    pinned,
+)
+from nas_attn.training.metrics.memory import (
+    MIB,
+    LiveBytes,
+    begin_watch,
+    is_out_of_memory,
+    machine_bytes,
+    measure_peak_memory_mib,
+    out_of_memory_of,
+)
 
 __all__ = [
-    "IGNORED",
     "MIB",
     "IntersectionOverUnion",
     "LiveBytes",

@@ -1,14 +1,36 @@
-"""How long a forward pass takes."""
+"""How long a step takes: by itself, or several in turns, on one core."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import math
+import os
+import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
+
+from nas_attn.latencies import Latency
+from nas_attn.training.heap import keep_freed_memory
+
+Step = Callable[[], object]
+Times = Mapping[str, Sequence[float]]
+
+LEAST_ROUNDS, MOST_ROUNDS = 7, 200
+"""Of a measurement, whatever time it has."""
+_PRECISE = 0.008
+"""Standard error of a ratio beyond which no round is needed: two measurements then differ by less than 3 %."""
+_PASSES = 2
+"""Of a step's turn, of which the mean counts."""
+_WARM_UPS = 3
+_TURNS = 3
+"""Of the baseline in each round: all others are put into relation to it."""
+_TRIMMED = 0.1
+"""Share of the rounds that is left out at each end."""
 
 
 def measure_latency_ms(
@@ -28,25 +50,99 @@ def measure_latency_ms(
     with torch.inference_mode():
         for _ in range(warmups):
             double(image)
-        times = gpu_times_ms if device.type == "cuda" else _clock_times
-        return statistics.median(times(lambda: double(image), device, repeats))
+        return statistics.median(_times_ms(lambda: double(image), device, repeats, _wall_ms))
 
 
-def _clock_times(step: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-        times.append((time.perf_counter() - start) * 1000)
+def interleaved_times(
+    steps: Mapping[str, Step], baseline: str, device: torch.device, *, seconds: float, seed: int = 0
+) -> dict[str, list[float]]:
+    """Milliseconds of each step in each round; a round is a turn of every step, in an order of its own.
+
+    On a CPU one thread computes, kept on one core, and its own time is taken: what other programs take from it in
+    between does not count. A GPU is timed by its own clock.
+
+    Args:
+        steps: by name; each computes on the device.
+        baseline: name of the step that has three turns in each round, of which the mean counts.
+        device: where.
+        seconds: after which no further round begins, once there are ``LEAST_ROUNDS``. There are fewer where all
+            ratios to the baseline are known to a standard error of 0.8 %, and at most ``MOST_ROUNDS``.
+        seed: of the orders.
+    """
+    drawn, times = random.Random(seed), {name: list[float]() for name in steps}
+    turns = [*steps, *[baseline] * (_TURNS - 1)]
+    with torch.inference_mode(), pinned(device):
+        for step in steps.values():
+            _times_ms(step, device, _WARM_UPS, _thread_ms)
+        end = time.monotonic() + seconds
+        while not _is_over(times, baseline, end):
+            taken: dict[str, list[float]] = {name: [] for name in steps}
+            for name in drawn.sample(turns, len(turns)):
+                taken[name] += _times_ms(steps[name], device, _PASSES, _thread_ms)
+            for name, passes in taken.items():
+                times[name].append(statistics.fmean(passes))
     return times
 
 
-def gpu_times_ms(step: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
-    """What a step takes by the GPU's own clock, in milliseconds, so many times."""
+def latencies_of(times: Times, baseline: str) -> dict[str, Latency]:
+    """The latency of each step, as a ratio to the baseline's in the same round.
+
+    Args:
+        times: milliseconds of each step in each round, at least two.
+        baseline: name of a step.
+    """
+    base = statistics.median(times[baseline])
+    found = {}
+    for name in times:
+        logs = sorted(_log_ratios(times, name, baseline))
+        left_out = int(_TRIMMED * len(logs))
+        ratio = math.exp(statistics.fmean(logs[left_out : len(logs) - left_out]))
+        low, _, high = map(math.exp, statistics.quantiles(logs, n=4, method="inclusive"))
+        found[name] = Latency(base * ratio, ratio, low, high)
+    return found
+
+
+def _is_over(times: Times, baseline: str, end: float) -> bool:
+    rounds = len(times[baseline])
+    if rounds < LEAST_ROUNDS:
+        return False
+    if rounds >= MOST_ROUNDS or time.monotonic() >= end:
+        return True
+    spreads = (statistics.stdev(_log_ratios(times, name, baseline)) for name in times)
+    return rounds % LEAST_ROUNDS == 0 and max(spreads) / math.sqrt(rounds) <= _PRECISE
+
+
+def _log_ratios(times: Times, name: str, baseline: str) -> list[float]:
+    """Logarithm of the ratio to the baseline, round by round."""
+    return [math.log(one / other) for one, other in zip(times[name], times[baseline], strict=True)]
+
+
+def _times_ms(step: Step, device: torch.device, number: int, clock: Callable[[], float]) -> list[float]:
+    """What a step takes, in milliseconds, so many times: by a clock, or by the GPU's own."""
+    if device.type == "cuda":
+        return _gpu_times_ms(step, device, number)
+    found = []
+    for _ in range(number):
+        start = clock()
+        step()
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+        found.append(clock() - start)
+    return found
+
+
+def _wall_ms() -> float:
+    return time.perf_counter() * 1000
+
+
+def _thread_ms() -> float:
+    """Time that this thread has computed."""
+    return time.thread_time_ns() / 1e6
+
+
+def _gpu_times_ms(step: Step, device: torch.device, number: int) -> list[float]:
     stream = torch.cuda.current_stream(device)
-    marks = [(_mark(), _mark()) for _ in range(repeats)]
+    marks = [(_mark(), _mark()) for _ in range(number)]
     torch.cuda.synchronize(device)
     for start, end in marks:
         start.record(stream)
@@ -58,3 +154,44 @@ def gpu_times_ms(step: Callable[[], object], device: torch.device, repeats: int)
 
 def _mark() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+
+@contextlib.contextmanager
+def pinned(device: torch.device) -> Iterator[None]:
+    """Compute with a single thread, which stays on one core where the system allows that.
+
+    Args:
+        device: on which is computed; what a GPU takes is left as it is.
+    """
+    if device.type != "cpu":
+        yield
+        return
+    with one_thread(), _one_core():
+        yield
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with a single thread, and keep memory that is freed, as the workers do."""
+    keep_freed_memory()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _one_core() -> Iterator[None]:
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, allowed)

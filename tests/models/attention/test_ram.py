@@ -13,9 +13,10 @@ from nas_attn.errors import AttentionError
 from nas_attn.models.attention.ram import Core, RecurrentAttention
 from nas_attn.training import DeviceImages, Recipe, initialise, train_run
 from nas_attn.training.evaluation import pack_sets
+from nas_attn.training.flat import kernels_and_others
 from nas_attn.training.loss import image_scores
 from nas_attn.training.metrics import count_macs, count_parameters
-from nas_attn.training.optimiser import build_optimiser, kernels_and_others, learning_rates
+from nas_attn.training.optimiser import build_optimiser, learning_rates
 
 
 def begin(module: RecurrentAttention, step: int, steps: int = 10**6, key: int = 11) -> None:

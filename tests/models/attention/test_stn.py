@@ -14,8 +14,9 @@ from nas_attn.models.attention.stn import Pose, SpatialTransformer
 from nas_attn.models.placement import AttentionSpec, Location, Site, Stage
 from nas_attn.training import Recipe, initialise, segmentation_loss
 from nas_attn.training.evaluation.cost_table import added_cost
+from nas_attn.training.flat import kernels_and_others
 from nas_attn.training.metrics import count_parameters
-from nas_attn.training.optimiser import build_optimiser, kernels_and_others, learning_rates
+from nas_attn.training.optimiser import build_optimiser, learning_rates
 
 SIZES = pytest.mark.parametrize("size", [(9, 7), (16, 16), (1, 1), (5, 20)], ids=str)
 

@@ -17,11 +17,10 @@ from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import Cost
 from nas_attn.reporting.page import AddedCost, StudyFacts
 from nas_attn.reporting.page.chart import Table
-from nas_attn.reporting.page.costs import costs_chart
 from nas_attn.reporting.page.curves import curve_data, curves_chart
 from nas_attn.reporting.page.differences import compared_rows, differences_chart
-from nas_attn.reporting.page.effects import effects_chart
 from nas_attn.reporting.page.front import front_chart, front_data
+from nas_attn.reporting.page.heat_maps import costs_chart, effects_chart
 from nas_attn.reporting.page.rungs import rungs_chart
 from nas_attn.reporting.page.sections import charts_of
 

@@ -15,8 +15,8 @@ from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.reporting.page import draw_unet, unet_image
 from nas_attn.reporting.page.chart import BLUE, GREEN, GREY, INK, PAPER, PURPLE, SHADE, VERMILLION
-from nas_attn.reporting.page.heat_map import DIVERGING, GROWING
-from nas_attn.reporting.page.kind_colours import COLOURS, colour_of_kind
+from nas_attn.reporting.page.drawing import COLOURS, colour_of_kind
+from nas_attn.reporting.page.heat_maps import DIVERGING, GROWING
 
 Colour = NDArray[np.float64]
 MARKS = {"blue": BLUE, "green": GREEN, "vermillion": VERMILLION, "purple": PURPLE, "grey": GREY}

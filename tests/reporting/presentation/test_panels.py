@@ -22,9 +22,8 @@ from nas_attn.models.unet import build_unet
 from nas_attn.own_folder import MARK
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.reporting.page import Panel, Panels, Picture
-from nas_attn.reporting.presentation.example_images import network_input, segmented, telling_images
 from nas_attn.reporting.presentation.panel_store import read_panels, write_panels
-from nas_attn.reporting.presentation.panels import find_pair
+from nas_attn.reporting.presentation.panels import find_pair, network_input, segmented, telling_images
 from nas_attn.reporting.presentation.pictures import class_colours, draw_errors, draw_labels, draw_map
 from nas_attn.training import initialise
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator

@@ -11,7 +11,7 @@ from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
 from nas_attn.training import Precision
 from nas_attn.training.evaluation import LatencyBench
-from nas_attn.training.metrics import interleaved
+from nas_attn.training.metrics import latency
 
 NETWORK = UNetConfig(in_channels=3, classes=3, depth=2, base_channels=8)
 CBAM = Placement.of({location: AttentionSpec("cbam") for location in NETWORK.locations})
@@ -45,7 +45,7 @@ def test_it_says_what_was_timed_where(table: LatencyTable) -> None:
     assert (table.height, table.width, table.batch, table.input_name) == (32, 48, 4, "image")
     assert table.device.startswith("cpu: ")
     assert table.device.endswith(", 1 thread")
-    assert table.rounds >= interleaved.LEAST_ROUNDS
+    assert table.rounds >= latency.LEAST_ROUNDS
 
 
 def test_it_is_read_back_as_it_was_written(table: LatencyTable) -> None:

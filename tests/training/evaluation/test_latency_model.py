@@ -12,7 +12,7 @@ from nas_attn.latencies import LatencyModel
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement
-from nas_attn.training.evaluation import LatencyBench, latency_model, measure_latency_model
+from nas_attn.training.evaluation import LatencyBench, latency, measure_latency_model
 
 NETWORK = UNetConfig(in_channels=3, classes=3, depth=2, base_channels=8)
 SE, CBAM, DCN = map(AttentionSpec, ("se", "cbam", "dcn"))
@@ -46,14 +46,14 @@ def test_networks_say_how_much_modules_add_and_modules_how_it_is_split(monkeypat
         return found
 
     networks: dict[str, Placement] = {}
-    fresh = latency_model.fresh_network
+    fresh = latency.fresh_network
 
     def noted(network: UNetConfig, placement: Placement, seed: int) -> object:
         networks[placement.id] = placement
         return fresh(network, placement, seed)
 
-    monkeypatch.setattr(latency_model, "interleaved_times", timed)
-    monkeypatch.setattr(latency_model, "fresh_network", noted)
+    monkeypatch.setattr(latency, "interleaved_times", timed)
+    monkeypatch.setattr(latency, "fresh_network", noted)
     model = measure_latency_model(BENCH, CHOICES)
 
     assert len(networks) == 1 + 2 + 2, "the baseline, each kind everywhere, and two mixtures"

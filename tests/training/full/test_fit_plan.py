@@ -5,8 +5,7 @@ import torch
 
 from nas_attn.errors import TrainingError
 from nas_attn.training.full import FitSettings
-from nas_attn.training.full.hardware import choose_hardware
-from nas_attn.training.full.plan import plan_fit
+from nas_attn.training.full.plan import choose_hardware, plan_fit
 
 
 @pytest.mark.parametrize(

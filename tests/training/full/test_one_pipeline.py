@@ -18,7 +18,7 @@ from nas_attn.record import Score
 from nas_attn.training import Recipe
 from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 from nas_attn.training.full import EpochRecord, FitSettings, StepRecord, train
-from nas_attn.training.full.run import Announcement
+from nas_attn.training.full.result import Announcement
 
 STILL = DataSource(image_size=32, n_train=10, n_val=4)
 CLIPS = DataSource(image_size=16, n_train=3, n_val=2, task="clips")

@@ -6,9 +6,8 @@ import pytest
 from torch import nn
 
 from nas_attn.errors import TrainingError
-from nas_attn.training.full.curve import EpochRecord, write_curve
-from nas_attn.training.full.result import TrainedNetwork
-from nas_attn.training.full.run_folder import RunFolder, write_json
+from nas_attn.training.full.result import EpochRecord, TrainedNetwork
+from nas_attn.training.full.run_folder import RunFolder, write_curve, write_json
 from nas_attn.training.full.weights import WeightsInfo, write_weights
 
 INFO = WeightsInfo("0123456789", "-", ("a", "b"), (0.0,), (1.0,), 8, None, "fingerprint", 3, 7, 0.5, "0.1.0")

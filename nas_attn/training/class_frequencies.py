@@ -1,20 +1,26 @@
-"""The first answer of an untrained network: how often each class occurs."""
+"""How often each class occurs: the first answer of an untrained network, and the weights of classes in a loss."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from nas_attn.config.settings import AUTO, NONE
+from nas_attn.data import Dataset
+from nas_attn.data.dataset import IGNORED
 from nas_attn.data.overlapping import MOST_OVERLAPPING
-from nas_attn.training.metrics.iou import IGNORED
+from nas_attn.errors import UsageError
+from nas_attn.losses import weight_problem
 from nas_attn.training.overlap import has_class
 
 _LABELS = 256
 _RAREST = 1e-3
 """No class begins rarer than this: what it would have to climb from is the logarithm."""
 _AT_ONCE = 2**24
+_SOFTENED = 1.02
 
 
 def label_counts(masks: Iterable[Tensor]) -> Tensor:
@@ -82,3 +88,43 @@ def start_at_frequencies(module: nn.Module, counts: Tensor, labelled: int | None
         return
     frequencies = (known / known.sum().clamp(min=1)).clamp(min=_RAREST)
     head.bias.copy_(frequencies.log())
+
+
+def class_weights_of(asked: str, dataset: Dataset) -> tuple[float, ...]:
+    """The weights that ``--class-weights`` means for a data set; empty where all classes count alike.
+
+    Args:
+        asked: ``none``, ``auto``, or numbers with commas between them.
+        dataset: whose training masks are counted for ``auto``.
+    Raises:
+        UsageError: there are not as many numbers as classes.
+    """
+    if asked == NONE:
+        return ()
+    if asked == AUTO:
+        train = dataset.train
+        counts, labelled = class_counts(train.labels, train.multi_label)
+        return balanced(counts, len(dataset.classes), labelled)
+    weights = tuple(map(float, asked.split(",")))
+    if problem := weight_problem(weights, dataset.classes):
+        raise UsageError(f"--class-weights {asked}: {problem}")
+    return weights
+
+
+def balanced(counts: Tensor, classes: int, labelled: int | None = None) -> tuple[float, ...]:
+    """Weights by frequency, 1 / ln(1.02 + p) with p the share of a class in the labelled pixels (ENet, Paszke et
+    al. 2016, arXiv:1606.02147, section 5.2), divided by their mean.
+
+    They are bounded, unlike 1 / p: the rarest class counts at most 36 times as much as one that has all pixels, so
+    that a handful of pixels does not lead the training. To four digits, so that a study can be repeated by them.
+
+    Args:
+        counts: what ``label_counts`` gives of the training masks.
+        classes: K.
+        labelled: pixels that are not ignored, where classes may overlap; else None.
+    """
+    known = counts[:classes].tolist()
+    whole = max(1, sum(known) if labelled is None else labelled)
+    raw = [1 / math.log(_SOFTENED + number / whole) for number in known]
+    mean = sum(raw) / classes
+    return tuple(float(f"{weight / mean:.4g}") for weight in raw)

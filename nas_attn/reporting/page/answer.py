@@ -1,4 +1,4 @@
-"""The answer of a study in five figures: what a reader sees first."""
+"""The answer of a study, which a reader sees first: in five figures, and whether its gain is confirmed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from nas_attn.analysis import RankedPlacement, cost_of
 from nas_attn.analysis.costs import cost_ratio
 from nas_attn.analysis.detection import rounded_up
 from nas_attn.analysis.verdict import Decision, StudyVerdict
-from nas_attn.analysis.verification import Verdict
+from nas_attn.analysis.verification import Verdict, verification_of
 from nas_attn.architecture.pick import UNITS
 from nas_attn.reporting.page.facts import StudyFacts
 from nas_attn.reporting.page.labels import delta
 from nas_attn.reporting.page.markup import safe
-from nas_attn.reporting.page.verification import leading
 from nas_attn.wording.costs import COST_WORDS, percent_more
 from nas_attn.wording.numbers import amount, bounds, counted, points, size
+from nas_attn.wording.verifications import confirmation_sentences, module_sentences, verdict_sentence
 
 _ANSWERS = {Decision.BETTER: "Yes", Decision.EQUIVALENT: "No", Decision.UNDECIDED: "Not decided"}
 _VERIFIED = {
@@ -38,7 +38,7 @@ def answer_box(facts: StudyFacts) -> str:
 
 def _cards(facts: StudyFacts) -> Iterator[tuple[str, str, str]]:
     """Name, figure, and what belongs to it."""
-    verdict, row = facts.verdict, facts.verdict.row or leading(facts)
+    verdict, row = facts.verdict, facts.verdict.row or facts.leading
     yield "Is attention worth it?", *_worth_it(verdict)
     if row is not None and not row.is_plain:
         yield f"Gain over the baseline, {facts.ranking.metric.word} points", *_gain(verdict, row)
@@ -93,3 +93,27 @@ def _visible(verdict: StudyVerdict) -> tuple[str, str]:
         known = verdict.ranking.noise.pair is not None
         return "-", "it has no finals" if known else "the noise from seed to seed is not known yet"
     return f"a gain of {size(shown)}", f"{verdict.ranking.metric.word} points or more, in four of five studies"
+
+
+def holding_lines(facts: StudyFacts) -> tuple[str, ...]:
+    """Of the leading placement, then of the others that were verified.
+
+    Nothing where the plain U-Net leads and nothing was verified: then nothing is claimed.
+    """
+    first = facts.leading
+    if first is None or (first.rank > 1 and not facts.verifications):
+        return ()
+    held = facts.study, first, facts.ranking, facts.verifications
+    return (*confirmation_sentences(*held), *module_sentences(*held), *_others(facts, first))
+
+
+def holding_line(facts: StudyFacts) -> str:
+    """The first of these, which stands beside the verdict; empty where there is none."""
+    return next(iter(holding_lines(facts)), "")
+
+
+def _others(facts: StudyFacts, first: RankedPlacement) -> Iterator[str]:
+    shown = verification_of(first, facts.ranking, facts.verifications)
+    for other in facts.verifications:
+        if other is not shown:
+            yield f"Verified besides: {verdict_sentence(other)}"

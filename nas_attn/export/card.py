@@ -14,7 +14,7 @@ from nas_attn.architecture.write import network_name
 from nas_attn.commands import command
 from nas_attn.export.card_evidence import CardEvidence, evidence_of
 from nas_attn.export.drawing import draw_in_letters
-from nas_attn.export.python.hooks import wants_hooks
+from nas_attn.export.python.runtime import wants_hooks
 from nas_attn.export.subject import Subject
 from nas_attn.export.words import input_sentence, labels_code, metric_of_search, origin_sentence, weights_sentence
 from nas_attn.training.metrics import count_macs, count_parameters

@@ -65,8 +65,7 @@ def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> It
 
 def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
     """The file, and the weights beside it where there are some."""
-    from nas_attn.export.pair import check_pair
-    from nas_attn.export.python.write import write_python
+    from nas_attn.export.python.write import check_pair, write_python
 
     weights = path.with_suffix(".safetensors")
     if subject.weights is not None:

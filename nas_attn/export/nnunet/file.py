@@ -10,13 +10,12 @@ from torch import nn
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.write import network_name
 from nas_attn.errors import ExportError
-from nas_attn.export.python.carried import carried, definition_of, imports_of, written_name
-from nas_attn.export.python.construction import Construction, constructions
-from nas_attn.export.python.definitions import Definition, Import, is_ours
-from nas_attn.export.python.expression import Name, Writer
-from nas_attn.export.python.hooks import wants_hooks
-from nas_attn.export.python.imports import import_lines
-from nas_attn.export.python.prose import paragraph
+from nas_attn.export.python.carried import carried
+from nas_attn.export.python.definitions import Definition
+from nas_attn.export.python.expression import Construction, Name, Writer, classes_in, constructions
+from nas_attn.export.python.file import paragraph
+from nas_attn.export.python.imports import Import, import_lines
+from nas_attn.export.python.runtime import wants_hooks
 from nas_attn.export.words import holding_sentence, origin_sentence
 from nas_attn.models.attention import attention_at
 from nas_attn.models.build import way_of
@@ -128,14 +127,14 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
         modules = {str(at): _some_module(spec, at, len(architecture.classes)) for at, spec in placed.items()}
     for module in modules.values():
         _name_sizes(module, made)
-    writer = Writer(made, lambda kind: written_name(kind, names))
-    kinds = list(dict.fromkeys(kind for module in modules.values() for kind in writer.classes(module)))
     follows = wants_hooks(nn.ModuleList(modules.values()))
-    ours = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
     holders = dict.fromkeys(_holder(spec) for spec in placed.values())
-    taken = ("ATTENTION", trainer_name(architecture), BASELINE, "nnUNetTrainer", *_SIZES)
-    copied = carried([*ours, *holders, _ATTEND, *([_FOLLOWING] if follows else [])], taken)
-    names = copied.names
+    copied = carried(
+        dict.fromkeys(classes_in(list(modules.values()), made)),
+        [*holders, _ATTEND, *([_FOLLOWING] if follows else [])],
+        ("ATTENTION", trainer_name(architecture), BASELINE, "nnUNetTrainer", *_SIZES),
+    )
+    names, writer = copied.names, Writer(made, copied.name_of)
     table = [_entry(str(at), spec, modules[str(at)], writer, names[_holder(spec)]) for at, spec in placed.items()]
     trainers = _TRAINERS.format(
         trainer=trainer_name(architecture),
@@ -146,7 +145,7 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
     )
     return TrainerSource(
         _head(architecture),
-        (*_ALWAYS, *imports_of(kinds), *copied.imports),
+        (*_ALWAYS, *copied.imports),
         f"{copied.text}\n\nATTENTION = {{\n{''.join(table)}}}\n",
         trainers,
         names[_ATTEND],

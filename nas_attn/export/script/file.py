@@ -10,10 +10,10 @@ from nas_attn.architecture import Architecture
 from nas_attn.commands import command
 from nas_attn.errors import ExportError
 from nas_attn.export.python.carried import NN
-from nas_attn.export.python.definitions import Definition, Import
+from nas_attn.export.python.definitions import Definition
 from nas_attn.export.python.expression import Writer
-from nas_attn.export.python.file import Addition, python_source
-from nas_attn.export.python.prose import paragraph
+from nas_attn.export.python.file import Addition, paragraph, python_source
+from nas_attn.export.python.imports import Import
 from nas_attn.export.python.write import write_compared
 from nas_attn.export.subject import Subject
 from nas_attn.losses import loss_text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
 from nas_attn.metric import MEAN_IOU
-from nas_attn.models.start_versions import start_versions, unsaid_version
+from nas_attn.models.kind import start_versions, unsaid_version
 from nas_attn.optimisers import UNSAID
 from nas_attn.strategy.plan import Plan
 

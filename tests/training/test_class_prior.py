@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from nas_attn.data import smears
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise, label_counts, pack_images, start_at_frequencies
 
 

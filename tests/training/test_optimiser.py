@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe
 from nas_attn.training.optimiser import build_optimiser, kernels_and_others, learning_rates
 

@@ -20,8 +20,8 @@ from nas_attn.export.python.imports import Import
 from nas_attn.export.python.names import eager_names, free_names, loaded
 from nas_attn.models.catalogue import KINDS
 
-LEFT_BEHIND = ("nas_attn.models.attention._registry", "nas_attn.models.attention._check")
-"""Modules whose decorators and calls do nothing that shows in an output."""
+_LEFT_BEHIND = "nas_attn.models.attention._registry"
+"""The module whose decorators and calls do nothing that shows in an output."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _resolve(module: str, name: str) -> Meaning | None:
 def _left_behind(module: str, name: str) -> bool:
     """Whether what bears this name checks arguments or registers classes, for which the file has no use."""
     meaning = _resolve(module, name)
-    return isinstance(meaning, Definition) and meaning.module in LEFT_BEHIND
+    return isinstance(meaning, Definition) and meaning.module == _LEFT_BEHIND
 
 
 def _pruned(statement: ast.stmt, idle: Callable[[str], bool]) -> ast.stmt:

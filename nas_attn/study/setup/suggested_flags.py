@@ -9,7 +9,7 @@ from typing import Any
 from nas_attn.budget import SCRATCH
 from nas_attn.config.settings import AUTO, NONE, StudyRequest
 from nas_attn.metric import METRICS
-from nas_attn.models.start_versions import NEUTRAL_START_OF
+from nas_attn.models.kind import NEUTRAL_START_OF
 from nas_attn.strategy.settings import Difference
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.folder import StudyFolder

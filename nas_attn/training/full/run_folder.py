@@ -16,7 +16,7 @@ from nas_attn.architecture import Architecture
 from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
-from nas_attn.models.start_versions import unsaid_version
+from nas_attn.models.kind import unsaid_version
 from nas_attn.optimisers import UNSAID
 from nas_attn.training.full.result import TrainedNetwork
 from nas_attn.whole_file import whole_file

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from nas_attn.document import Entry, Problems
 from nas_attn.errors import RegistryError, SpaceError, did_you_mean
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.kind import AttentionKind
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Site
 from nas_attn.space.rules import canonical_spec, clip_problem, site_problem, stage_problem
 

@@ -15,10 +15,9 @@ from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, parse_document, read_sound, read_text, shown_path
 from nas_attn.errors import ExportError
 from nas_attn.losses import weight_problem
-from nas_attn.models.described_network import WrittenDescription
+from nas_attn.models.described_network import Network, WrittenDescription
 from nas_attn.models.kind import AttentionKind
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import Network
 
 _KIND = FileKind(
     "an architecture file",

@@ -80,7 +80,7 @@ def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
 def _write(subject: Subject, name: str, path: Path, image_size: int | None) -> str:
     """What the comparison found, in words."""
     from nas_attn.export.card import write_card
-    from nas_attn.export.nnunet.write import write_trainers
+    from nas_attn.export.nnunet.file import write_trainers
     from nas_attn.export.onnx_file import write_onnx
     from nas_attn.export.program import write_program
     from nas_attn.export.script.file import write_script

@@ -10,12 +10,11 @@ from nas_attn.errors import AttentionError, NetworkError, RegistryError, SpaceEr
 from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.attention import Fade, attention_at, takes_upconvolved
 from nas_attn.models.catalogue import KINDS
-from nas_attn.models.described_network import DescribedNetwork, FoundSite
+from nas_attn.models.described_network import DescribedNetwork, FoundSite, Network
 from nas_attn.models.discovery import build_fresh, keys_of
 from nas_attn.models.insertion import CONTAINER, Attentions, HookPoint, Way
 from nas_attn.models.kind import AttentionKind, Family, part_problem
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import Location, Placement, Site, location_problems
 from nas_attn.models.unet import UNet
 

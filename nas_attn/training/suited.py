@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nas_attn.models.described_network import DescribedNetwork
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from nas_attn.errors import NetworkError, SpaceError
 from nas_attn.models.adapted import AdaptedNetwork, scores_of
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.build import attention_modules, build_network, build_unet
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, network_from_dict
 from nas_attn.models.discovery import look_at
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import network_from_dict
 from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.training import ModuleHooks, fresh_network
 from nas_attn.training.evaluation import CostTable

@@ -16,9 +16,8 @@ from nas_attn.export.python.runtime import wants_hooks
 from nas_attn.export.words import holding_sentence, input_sentence, labels_code, origin_sentence
 from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.build import build_network
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.families import FAMILIES, Builder
-from nas_attn.models.networks import Network
 from nas_attn.training.full.weights import WeightsInfo
 from nas_attn.wording.placements import describe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from itertools import pairwise
 
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
 from nas_attn.reporting.page.geometry import (
     BLOCK_HEIGHT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import Location, Stage
 
 BLOCK_WIDTH, BLOCK_HEIGHT = 34, 26

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.study.memory import default_memory, described, recall, remember
 from nas_attn.training import DeviceImages, Precision, Recipe, fresh_network
 from nas_attn.training.metrics import device_name, one_thread

@@ -22,10 +22,9 @@ from nas_attn.losses import loss_problem, usual_loss
 from nas_attn.metric import METRICS
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.discovery import check_asked, look_at
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import Network
 from nas_attn.space import Ceiling, SearchSpace, read_space
 from nas_attn.space.sizes import written_sizes
 from nas_attn.steps import step

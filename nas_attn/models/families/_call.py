@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas_attn.errors import NetworkError, did_you_mean
-from nas_attn.models.families._family import FAMILIES, Builder
+from nas_attn.models.families import FAMILIES, Builder
 
 if TYPE_CHECKING:
     from nas_attn.models.asked_network import AskedNetwork

@@ -157,7 +157,7 @@ def _results(subject: Subject, evidence: CardEvidence) -> Iterator[str]:
     if evidence.modules:
         yield f"### What each module adds\n\n{_list(evidence.modules)}"
     if evidence.tests:
-        yield f"### After full training\n\n{evidence.tests_about}"
+        yield "### After full training\n\nIoU x100 on the test data, of which the training saw nothing:"
         yield _table(evidence.tests)
     if evidence.notes:
         yield f"### What to know of these figures\n\n{_list(evidence.notes)}"

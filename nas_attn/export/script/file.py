@@ -79,10 +79,9 @@ if __name__ == "__main__":
     main()
 '''
 
-
 _PRETRAINED = '''
 
-def pretrained() -> {torch_nn}.Module:
+def pretrained() -> nn.Module:
     """The network with its library's own weights, which may be fetched."""
     return {call}
 '''
@@ -180,7 +179,7 @@ def _ending(
 ) -> str:
     pretrained, flag, weights = "", "", ""
     if network.asked.weights == IMAGENET:
-        pretrained = _PRETRAINED.format(torch_nn="nn", call=_library_call(network, writer))
+        pretrained = _PRETRAINED.format(call=_library_call(network, writer))
         weights = _FROM_LIBRARY.format(fit=names[_FIT])
     elif network.asked.weights != NO_WEIGHTS:
         flag, weights = _FLAG, _FROM_FILE.format(fit=names[_FIT], read=names[_READ])

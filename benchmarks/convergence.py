@@ -26,10 +26,10 @@ import torch
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, read_folder, smears
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement, Stage
-from nas_attn.models.unet import build_unet
 from nas_attn.training import DeviceImages, Precision, Recipe, Segmenter, initialise, score_images, train_run
 from nas_attn.training.evaluation import pack_sets
 

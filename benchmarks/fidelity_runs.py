@@ -16,9 +16,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, read_folder
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.training import Precision, Recipe, Segmenter, TrainingStep, initialise, score_images, train_run
 from nas_attn.training.evaluation import CostTable, PackedSets, pack_sets

@@ -22,9 +22,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import segmentation_loss
 from nas_attn.training.metrics import count_macs
 

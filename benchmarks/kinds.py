@@ -26,10 +26,10 @@ import torch
 from nas_attn.budget import Budget
 from nas_attn.data import smears, synthetic_clips
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import Precision, Recipe, initialise
 from nas_attn.training.evaluation import CostTable, PackedSets, pack_sets
 from nas_attn.training.graph import capture, eager

@@ -41,8 +41,8 @@ from nas_attn.models.attention.ca import CoordinateAttention
 from nas_attn.models.attention.dynamic import DynamicConvolution
 from nas_attn.models.attention.sk import SelectiveKernel
 from nas_attn.models.catalogue import catalogue
+from nas_attn.models.described_network import Network
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import NONE, Placement
 from nas_attn.study.setup.preset import CPU_SYNTHETIC, Preset, preset_for
 from nas_attn.training import Recipe

@@ -28,10 +28,9 @@ from nas_attn.data import Dataset, smears
 from nas_attn.errors import NasAttnError, SpaceError, did_you_mean
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.discovery import build_fresh, look_at
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
 from nas_attn.training import (
     Precision,

@@ -27,7 +27,7 @@ from nas_attn.export.formats import known_formats, targets
 from nas_attn.export.insertion import insert_architecture, remove_attention
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as _save
-from nas_attn.export.source import read_source
+from nas_attn.export.subject import read_source
 from nas_attn.metric import MEAN_IOU
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue

@@ -20,9 +20,9 @@ from collections.abc import Callable
 from nas_attn.data.dataset import Dataset, LabelledImages, assemble, pack
 from nas_attn.data.readers import READERS, Reader, reader
 from nas_attn.models.attention import attention
-from nas_attn.models.attention._check import check_arguments
 from nas_attn.models.attention._forward_cache import ForwardCache
 from nas_attn.models.attention._noise import StepNoise
+from nas_attn.models.attention._registry import check_arguments
 from nas_attn.models.families import Builder, network_family
 from nas_attn.models.kind import ALL_STAGES, BLOCK_STAGES, GATED_STAGES, AttentionKind, Family, Option
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage

@@ -23,9 +23,8 @@ from nas_attn.errors import MissingPackageError, StudyError
 from nas_attn.export.formats import known_formats, targets
 from nas_attn.export.save import Saved
 from nas_attn.export.save import save as save_subject
-from nas_attn.export.source import read_source
-from nas_attn.export.subject import Subject
-from nas_attn.models.networks import Network
+from nas_attn.export.subject import Subject, read_source
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 from nas_attn.reporting.page import draw_unet

@@ -17,7 +17,7 @@ from nas_attn.errors import ExportError
 from nas_attn.latencies import LatencyTable
 from nas_attn.losses import CE_DICE, weight_problem
 from nas_attn.metric import MEAN_IOU
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import Placement
 from nas_attn.printable import name_problem
 from nas_attn.wording.verifications import unverified_sentence, verify_command

@@ -14,10 +14,9 @@ from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, parse_document, read_sound, read_text, shown_path
 from nas_attn.errors import ExportError, RegistryError, SpaceError, did_you_mean
 from nas_attn.losses import weight_problem
-from nas_attn.models.described_network import DescribedNetwork, WrittenDescription
+from nas_attn.models.described_network import DescribedNetwork, Network, WrittenDescription
 from nas_attn.models.kind import AttentionKind
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Site
 from nas_attn.space.rules import canonical_spec, clip_problem, site_problem, stage_problem
 

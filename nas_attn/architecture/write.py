@@ -17,9 +17,8 @@ from nas_attn.architecture.replacing import write_text
 from nas_attn.budget import Budget
 from nas_attn.commands import command
 from nas_attn.errors import AttentionError, ExportError, did_you_mean
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.kind import AttentionKind
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec
 from nas_attn.wording.placements import describe
 

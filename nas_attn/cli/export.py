@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Pick a placement and write it."""
     from nas_attn.cli._console import wide_console
     from nas_attn.export.save import save
-    from nas_attn.export.source import read_source
+    from nas_attn.export.subject import read_source
     from nas_attn.wording.placements import describe
 
     formats = known_formats(arguments.format.split(",")) if arguments.format else None
@@ -86,7 +86,7 @@ def _print(arguments: argparse.Namespace, formats: tuple[str, ...] | None) -> in
     if formats != ("smp",):
         raise UsageError(f"the following arguments are required: -o/--output; see {command('export', help=True)}")
     from nas_attn.export.smp import smp_text
-    from nas_attn.export.source import read_source
+    from nas_attn.export.subject import read_source
 
     text, check = smp_text(read_source(arguments.source, arguments.pick, arguments.storage))
     say(f"{text}# Checked: {check}.")

@@ -14,7 +14,7 @@ from nas_attn.architecture.write import network_name
 from nas_attn.commands import command
 from nas_attn.export.card_evidence import CardEvidence, evidence_of
 from nas_attn.export.drawing import draw_in_letters
-from nas_attn.export.python.hooks import wants_hooks
+from nas_attn.export.python.runtime import wants_hooks
 from nas_attn.export.subject import Subject
 from nas_attn.export.words import input_sentence, labels_code, metric_of_search, origin_sentence, weights_sentence
 from nas_attn.training.metrics import count_macs, count_parameters
@@ -157,7 +157,7 @@ def _results(subject: Subject, evidence: CardEvidence) -> Iterator[str]:
     if evidence.modules:
         yield f"### What each module adds\n\n{_list(evidence.modules)}"
     if evidence.tests:
-        yield f"### After full training\n\n{evidence.tests_about}"
+        yield "### After full training\n\nIoU x100 on the test data, of which the training saw nothing:"
         yield _table(evidence.tests)
     if evidence.notes:
         yield f"### What to know of these figures\n\n{_list(evidence.notes)}"

@@ -44,8 +44,7 @@ class CardEvidence:
         holds: what fresh seeds and the test data say of its gain, or how to find out, one sentence each.
         modules: what each of its modules adds to it, or how to find out, one sentence each.
         notes: what the reader of its figures must know, one sentence each.
-        tests: (name, text) pairs of a training's test.
-        tests_about: what these are.
+        tests: (name, text) pairs of a training's test: IoU x100.
         data: (name, text) pairs.
         made: (name, text) pairs: how it was found and trained.
         commands: (command, what it does) pairs.
@@ -56,7 +55,6 @@ class CardEvidence:
     modules: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tests: Pairs = ()
-    tests_about: str = ""
     data: Pairs = ()
     made: Pairs = ()
     commands: Pairs = ()
@@ -101,7 +99,6 @@ def evidence_of(subject: Subject) -> CardEvidence:
         holds=holds,
         notes=_cautions(metrics),
         tests=tuple(_tests(metrics)),
-        tests_about="IoU x100 on the test data, of which the training saw nothing:",
         data=tuple(data),
         made=(*searched, *_training(metrics, run)),
         commands=tuple(_commands(folder, run)),

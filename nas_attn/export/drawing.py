@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
 
 _COLUMNS = (Stage.ENCODER, Stage.SKIP, Stage.DECODER)

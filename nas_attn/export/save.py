@@ -65,8 +65,7 @@ def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> It
 
 def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
     """The file, and the weights beside it where there are some."""
-    from nas_attn.export.pair import check_pair
-    from nas_attn.export.python.write import write_python
+    from nas_attn.export.python.write import check_pair, write_python
 
     weights = path.with_suffix(".safetensors")
     if subject.weights is not None:
@@ -81,7 +80,7 @@ def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
 def _write(subject: Subject, name: str, path: Path, image_size: int | None) -> str:
     """What the comparison found, in words."""
     from nas_attn.export.card import write_card
-    from nas_attn.export.nnunet.write import write_trainers
+    from nas_attn.export.nnunet.file import write_trainers
     from nas_attn.export.onnx_file import write_onnx
     from nas_attn.export.program import write_program
     from nas_attn.export.script.file import write_script

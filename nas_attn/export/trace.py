@@ -25,8 +25,8 @@ from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.attention import _attend, tam
 from nas_attn.models.attention._kernel_bank import KernelBank
 from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.unet.layers import TransposeUp
 from nas_attn.models.unet.unet import UNet
-from nas_attn.models.unet.up import TransposeUp
 from nas_attn.training.full.prediction import frames_together
 from nas_attn.wording.placements import describe
 

@@ -18,6 +18,8 @@ DATA, IMAGENET = "data", "imagenet"
 NO_WEIGHTS = "none"
 ALL, ATTENTION_AND_HEAD, DECODER_AND_ATTENTION = "all", "attention+head", "decoder+attention"
 TRAINABLE = (ALL, ATTENTION_AND_HEAD, DECODER_AND_ATTENTION)
+_NORMALISE = "data, imagenet or {mean: [...], std: [...]} with one number for each channel"
+_LOCATIONS = "a mapping of locations such as {encoder.1: encoder.layer1}"
 
 
 @dataclass(frozen=True)
@@ -47,42 +49,6 @@ class AskedSite:
     def to_dict(self) -> str | dict[str, str]:
         """As plain values, in the shortest form."""
         return {"at": self.at, "gate": self.gate} if self.gate else self.at
-
-
-def _normalise(value: object) -> str | Normalisation:
-    if value in (DATA, IMAGENET):
-        return str(value)
-    if isinstance(value, dict) and set(value) == {"mean", "std"}:
-        mean, std = (value[name] if isinstance(value[name], list) else [] for name in ("mean", "std"))
-        numbers = all(type(one) in (int, float) for one in (*mean, *std))
-        if numbers and len(mean) == len(std) and mean and all(one > 0 for one in std):
-            return Normalisation(tuple(map(float, mean)), tuple(map(float, std)))
-    raise ValueError(f"must be {_NORMALISE}, not {shown(value)}")
-
-
-def _locations(value: object) -> Mapping[str, AskedSite]:
-    if not isinstance(value, dict):
-        raise ValueError(f"must be {_LOCATIONS}, not {shown(value)}")
-    found = {}
-    for name, site in value.items():
-        Location.parse(str(name))
-        if isinstance(site, str):
-            found[str(name)] = AskedSite(site)
-        elif isinstance(site, dict) and isinstance(site.get("at"), str) and set(site) <= {"at", "gate"}:
-            found[str(name)] = AskedSite(site["at"], str(site.get("gate", "")))
-        else:
-            raise ValueError(f"{name}: must be a place, or {{at: a place, gate: a place}}, not {shown(site)}")
-    return found
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"must be a mapping, not {shown(value)}")
-    return value
-
-
-_NORMALISE = "data, imagenet or {mean: [...], std: [...]} with one number for each channel"
-_LOCATIONS = "a mapping of locations such as {encoder.1: encoder.layer1}"
 
 
 @dataclass(frozen=True)
@@ -139,3 +105,35 @@ class AskedNetwork:
 
     def __str__(self) -> str:
         return self.build if self.family == MODULE else f"{self.family}:{self.build}"
+
+
+def _normalise(value: object) -> str | Normalisation:
+    if value in (DATA, IMAGENET):
+        return str(value)
+    if isinstance(value, dict) and set(value) == {"mean", "std"}:
+        mean, std = (value[name] if isinstance(value[name], list) else [] for name in ("mean", "std"))
+        numbers = all(type(one) in (int, float) for one in (*mean, *std))
+        if numbers and len(mean) == len(std) and mean and all(one > 0 for one in std):
+            return Normalisation(tuple(map(float, mean)), tuple(map(float, std)))
+    raise ValueError(f"must be {_NORMALISE}, not {shown(value)}")
+
+
+def _locations(value: object) -> Mapping[str, AskedSite]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be {_LOCATIONS}, not {shown(value)}")
+    found = {}
+    for name, site in value.items():
+        Location.parse(str(name))
+        if isinstance(site, str):
+            found[str(name)] = AskedSite(site)
+        elif isinstance(site, dict) and isinstance(site.get("at"), str) and set(site) <= {"at", "gate"}:
+            found[str(name)] = AskedSite(site["at"], str(site.get("gate", "")))
+        else:
+            raise ValueError(f"{name}: must be a place, or {{at: a place, gate: a place}}, not {shown(site)}")
+    return found
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a mapping, not {shown(value)}")
+    return value

@@ -8,15 +8,15 @@ from torch import nn
 
 from nas_attn.errors import AttentionError, NetworkError, RegistryError, SpaceError
 from nas_attn.models.adapted import AdaptedNetwork
-from nas_attn.models.attention import Fade, attention_at
+from nas_attn.models.attention import Fade, attention_at, takes_upconvolved
 from nas_attn.models.catalogue import KINDS
-from nas_attn.models.described_network import DescribedNetwork, FoundSite
+from nas_attn.models.described_network import DescribedNetwork, FoundSite, Network
 from nas_attn.models.discovery import build_fresh, keys_of
 from nas_attn.models.insertion import CONTAINER, Attentions, HookPoint, Way
 from nas_attn.models.kind import AttentionKind, Family, part_problem
-from nas_attn.models.networks import Network
-from nas_attn.models.placement import Location, Placement, location_problems
-from nas_attn.models.unet import UNet, build_unet
+from nas_attn.models.network import UNetConfig
+from nas_attn.models.placement import Location, Placement, Site, location_problems
+from nas_attn.models.unet import UNet
 
 
 def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet | AdaptedNetwork:
@@ -43,6 +43,39 @@ def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet
     attention = placed_modules(network, placement)
     trained = network.encoder if network.weights else ()
     return AdaptedNetwork(theirs, network.classes, network.divisor, network.asked.output, attention, trained)
+
+
+def build_unet(network: UNetConfig, placement: Placement) -> UNet:
+    """The network with attention where the placement puts it; ``none`` adds nothing to it.
+
+    Args:
+        network: the U-Net without its attention.
+        placement: one attention for each of the network's locations.
+    Returns:
+        a module: (N, in_channels, H, W) -> logits (N, K, H, W). With attention that needs clips N is a multiple of
+        the network's frames T: T consecutive frames of one clip, then those of the next.
+    Raises:
+        SpaceError: a location is missing, foreign to the network, or given what cannot stand there; all such
+            are named together.
+    """
+    modules = {str(location): module for location, module in _modules(network, placement).items()}
+    kinds = {str(location): KINDS[spec.kind].kind for location, spec in placement.attended}
+    fading = {place for place, module in modules.items() if isinstance(module, Fade)}
+    convolutions = {place for place, kind in kinds.items() if kind.family is Family.CONVOLUTION}
+    return UNet(
+        in_channels=network.in_channels,
+        classes=network.classes,
+        depth=network.depth,
+        base_channels=network.base_channels,
+        norm=network.norm,
+        upsampling=network.upsampling,
+        attention=modules,
+        gated={place for place, kind in kinds.items() if kind.needs_gate},
+        gated_finely={str(location) for location, spec in placement.attended if takes_upconvolved(spec)},
+        instead=convolutions - fading,
+        beside=convolutions & fading,
+        around={place for place, kind in kinds.items() if kind.family is Family.BLOCK},
+    )
 
 
 def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNet | AdaptedNetwork:
@@ -73,24 +106,48 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
     Raises:
         SpaceError: a location is missing, foreign to the network, or given what cannot stand there.
     """
-    known = {site.location: site for site in network.sites(network.least_size, network.least_size)}
+    placed = {}
+    for location, module in _modules(network, placement).items():
+        kind, found = KINDS[placement[location].kind].kind, network.place_of(location)
+        placed[str(location)] = module, _point(kind, module, found), found.gate if kind.needs_gate else ""
+    return placed
+
+
+def _modules(network: Network, placement: Placement) -> dict[Location, nn.Module]:
+    """The module of each location that has one; raises SpaceError with all that cannot stand where it shall."""
+    least = network.min_image_size
+    sites = {site.location: site for site in network.sites(least, least)}
     problems = location_problems(network.locations, placement)
     modules = {}
     for location, spec in placement.attended:
-        if location not in known:
+        if location not in sites:
             continue
-        found = network.place_of(location)
         try:
-            kind = KINDS[spec.kind].kind
-            if problem := part_problem(kind, known[location]):
+            if problem := _place_problem(network, KINDS[spec.kind].kind, sites[location]):
                 raise AttentionError(problem)
-            module = attention_at(spec, known[location], network.classes)
-            modules[str(location)] = module, _point(kind, module, found), found.gate if kind.needs_gate else ""
+            modules[location] = attention_at(spec, sites[location], network.classes)
         except (AttentionError, RegistryError) as error:
             problems += [f"{location}: {problem}" for problem in error.problems]
     if problems:
         raise SpaceError(problems)
     return modules
+
+
+def _place_problem(network: Network, kind: AttentionKind, site: Site) -> str | None:
+    """Why a kind cannot stand at a site: in our U-Net by its stage, in others by what they have there."""
+    if isinstance(network, DescribedNetwork):
+        return part_problem(kind, site)
+    if site.location.stage in kind.stages:
+        return None
+    return f"{kind.name} may stand at {' | '.join(map(str, kind.stages))} only{_reason(kind)}"
+
+
+def _reason(kind: AttentionKind) -> str:
+    if kind.needs_gate:
+        return ", for it needs the decoder feature that enters a level"
+    if kind.family in (Family.CONVOLUTION, Family.BLOCK):
+        return f", for it takes {'a convolution' if kind.family is Family.CONVOLUTION else 'a block'}'s place"
+    return ""
 
 
 def _point(kind: AttentionKind, module: nn.Module, found: FoundSite) -> str:

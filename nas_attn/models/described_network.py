@@ -1,4 +1,4 @@
-"""A network of somebody else's as a value: which locations it has, and how it is built again."""
+"""A network of somebody else's as a value: which locations it has, and how it is built again; and any network."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
-from annotated_types import Ge, Le
-
-from nas_attn.document import Read, shown
+from nas_attn.document import Entry, FileKind, Problems, Read, read_model, shown
 from nas_attn.errors import NetworkError
 from nas_attn.models.asked_network import AskedNetwork, Normalisation
+from nas_attn.models.families import family_names
+from nas_attn.models.network import Classes, Count, UNetConfig
 from nas_attn.models.placement import NONE, Convolution, Location, Placement, Site, Stage
 
-_Count = Annotated[int, Ge(1), Le(65536)]
+_SITES = "{encoder.1: {at: encoder.layer1, channels: 64, stride: 2}}"
 
 
 @dataclass(frozen=True)
@@ -66,29 +66,6 @@ class FoundSite:
         """As plain values, less what is not there, and less the location."""
         values = {name: value for name, value in vars(self).items() if name != "location"}
         return {name: value for name, value in values.items() if value}
-
-
-def _sites(value: object) -> tuple[FoundSite, ...]:
-    if not isinstance(value, dict) or not value:
-        raise ValueError(f"must be {_SITES}, not {shown(value)}")
-    return tuple(sorted((_site(name, site) for name, site in value.items()), key=lambda site: site.location))
-
-
-def _site(name: str, value: object) -> FoundSite:
-    hints = {one.name: _TYPES[str(one.type)] for one in fields(FoundSite)[1:]}
-    given = value if isinstance(value, dict) else {}
-    sound = all(type(one) is hints.get(field) for field, one in given.items())
-    if not sound or not {"at", "channels", "stride"} <= set(given) or min(_numbers(given)) < 1:
-        raise ValueError(f"{name}: must be a place with its sizes, such as {_SITES}, not {shown(value)}")
-    return FoundSite(Location.parse(name), **given)
-
-
-def _numbers(values: Mapping[str, Any]) -> list[int]:
-    return [value for value in values.values() if type(value) is int] or [0]
-
-
-_TYPES: Mapping[str, type] = {"str": str, "int": int, "bool": bool}
-_SITES = "{encoder.1: {at: encoder.layer1, channels: 64, stride: 2}}"
 
 
 @dataclass(frozen=True)
@@ -225,10 +202,10 @@ class DescribedNetwork:
 class WrittenDescription(AskedNetwork):
     """What a file says of a network of somebody else's after it was looked at; without ``sites`` it was not."""
 
-    in_channels: _Count = 3
-    classes: Annotated[int, Ge(2), Le(65536)] = 2
-    divisor: _Count = 1
-    least_size: _Count = 1
+    in_channels: Count = 3
+    classes: Classes = 2
+    divisor: Count = 1
+    least_size: Count = 1
     keys: str = ""
     weights_sha256: str = ""
     normalisation: Normalisation | None = None
@@ -253,3 +230,44 @@ class WrittenDescription(AskedNetwork):
             self.weights_sha256,
             self.normalisation,
         )
+
+
+Network = UNetConfig | DescribedNetwork
+"""Any network that attention is placed in: our U-Net, or one of somebody else's."""
+
+
+def network_from_dict(values: Mapping[str, Any]) -> Network:
+    """The network of a study, from the fields that its space keeps.
+
+    Raises:
+        NetworkError: the values are wrong.
+    """
+    if values.get("family") not in family_names():
+        return UNetConfig(**{one.name: values[one.name] for one in fields(UNetConfig) if one.name in values})
+    problems = Problems("network", FileKind("a network", "family: smp", NetworkError))
+    entry = Entry.of({name: value for name, value in values.items() if name != "image_size"})
+    written = read_model(entry, WrittenDescription, problems)
+    if written is not None and not written.sites:
+        problems.add(entry, "the field 'sites' is missing: this network has not been looked at")
+    problems.raise_if_any()
+    if written is None:
+        raise AssertionError("a network that cannot be read has a problem")
+    return written.network
+
+
+def _sites(value: object) -> tuple[FoundSite, ...]:
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"must be {_SITES}, not {shown(value)}")
+    return tuple(sorted((_site(name, site) for name, site in value.items()), key=lambda site: site.location))
+
+
+def _site(name: str, value: object) -> FoundSite:
+    types = {one.name: one.type for one in fields(FoundSite) if one.name != "location"}
+    given = value if isinstance(value, dict) else {}
+    sound = {"at", "channels", "stride"} <= set(given) and all(
+        type(one).__name__ == types.get(field) and (type(one) is not int or one >= 1)
+        for field, one in given.items()
+    )
+    if not sound:
+        raise ValueError(f"{name}: must be a place with its sizes, such as {_SITES}, not {shown(value)}")
+    return FoundSite(Location.parse(name), **given)

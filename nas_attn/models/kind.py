@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +12,10 @@ from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
 ALL_STAGES: tuple[Stage, ...] = tuple(Stage)
 GATED_STAGES: tuple[Stage, ...] = (Stage.SKIP, Stage.DECODER)
 BLOCK_STAGES: tuple[Stage, ...] = (Stage.ENCODER, Stage.BOTTLENECK, Stage.DECODER)
+
+NEUTRAL_START_OF = "neutral start of "
+"""Before a kind's name, the setting that tells its version of that start: a study or a run must not mix two."""
+_FIRST = 1
 
 
 class Family(StrEnum):
@@ -130,7 +134,7 @@ class AttentionKind:
     quadratic: bool = False
     starts_as_identity: bool = False
     neutral_start: bool = False
-    neutral_version: int = 1
+    neutral_version: int = _FIRST
 
     @property
     def replaces(self) -> str:
@@ -196,6 +200,28 @@ def part_problem(kind: AttentionKind, site: Site) -> str | None:
     return (
         f"{kind.name} {kind.replaces}, and {site.location} has no {missing} in this network" if missing else None
     )
+
+
+def start_versions(specs: Iterable[AttentionSpec], kinds: Mapping[str, AttentionKind]) -> dict[str, int]:
+    """By the name of the setting, as ``neutral start of se``, the version of each kind that starts neutrally.
+
+    What is still the first version is left out, so that older studies are the same studies.
+
+    Args:
+        specs: attentions, some perhaps several times.
+        kinds: the facts of their kinds, by name.
+    """
+    found = {}
+    for spec in specs:
+        kind = kinds[spec.kind]
+        if kind.neutral_version != _FIRST and kind.complete(spec)["start"] == "neutral":
+            found[f"{NEUTRAL_START_OF}{kind.name}"] = kind.neutral_version
+    return dict(sorted(found.items()))
+
+
+def unsaid_version(setting: str) -> int | None:
+    """The version where nobody says one; None for a setting that is none of a start."""
+    return _FIRST if setting.startswith(NEUTRAL_START_OF) else None
 
 
 def _text(value: OptionValue) -> str:

@@ -23,11 +23,10 @@ from nas_attn.document import (
     shown_path,
 )
 from nas_attn.errors import NetworkError, SpaceError, did_you_mean
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.families import family_names
 from nas_attn.models.kind import START, AttentionKind, part_problem
 from nas_attn.models.network import Depth, UNetConfig
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Site, Stage
 from nas_attn.space.ceiling import Limits
 from nas_attn.space.choices import WrittenChoices, read_choices, read_options

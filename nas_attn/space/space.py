@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from nas_attn.errors import SpaceError
+from nas_attn.models.described_network import Network
 from nas_attn.models.kind import AttentionKind
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site
 from nas_attn.record import Cost
 from nas_attn.space.ceiling import Limits

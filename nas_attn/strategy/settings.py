@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nas_attn.budget import PLAIN, SCRATCH, Budget, rungs
 from nas_attn.losses import UNSAID
 from nas_attn.metric import MEAN_IOU
-from nas_attn.models.start_versions import start_versions, unsaid_version
+from nas_attn.models.kind import start_versions, unsaid_version
 
 if TYPE_CHECKING:  # they import torch, and a ranking reads identities only
     from nas_attn.space import Ceiling, SearchSpace

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.whole_file import whole_file
 
 

@@ -16,7 +16,7 @@ from nas_attn.architecture import Architecture, Found, Results, Verified, write_
 from nas_attn.budget import Budget
 from nas_attn.losses import ASKED
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.networks import network_from_dict
+from nas_attn.models.described_network import network_from_dict
 from nas_attn.record import State, TrialRecord
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.folder import StudyFolder

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nas_attn.losses import CE_DICE, MUON, UNSAID
-from nas_attn.models.described_network import DescribedNetwork
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import DescribedNetwork, Network
 
 if TYPE_CHECKING:
     from nas_attn.data import Dataset

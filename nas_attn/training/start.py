@@ -10,9 +10,8 @@ from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.asked_network import ALL, ATTENTION_AND_HEAD
 from nas_attn.models.attention._neutral import draw_anew
 from nas_attn.models.build import attention_prefix, build_network
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.discovery import load_kept
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import Placement
 from nas_attn.models.unet import UNet
 from nas_attn.training.generator import keyed_seed

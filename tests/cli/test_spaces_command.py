@@ -8,8 +8,8 @@ import pytest
 
 from nas_attn.cli.main import main
 from nas_attn.cli.spaces import count_text, extremes
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.unet import build_unet
 from nas_attn.space import read_space
 from nas_attn.training.metrics import count_macs, count_parameters
 

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 
 from nas_attn.errors import SpaceError
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.kind import Family
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
-from nas_attn.models.unet import build_unet
 from nas_attn.record import Cost
 from nas_attn.training import ModuleHooks
 from nas_attn.training.evaluation import CostTable

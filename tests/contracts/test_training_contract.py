@@ -10,10 +10,10 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.data import smears
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement, Stage
-from nas_attn.models.unet import build_unet
 from nas_attn.training import DeviceImages, initialise, train_run
 from nas_attn.training.evaluation import pack_sets
 

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from nas_attn.architecture import Architecture, write_architecture
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.kind import AttentionKind
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
-from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise
 from nas_attn.training.full import architecture_id
 from nas_attn.training.full.weights import WeightsInfo, write_weights

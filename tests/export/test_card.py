@@ -16,8 +16,7 @@ from nas_attn.architecture import Architecture, Found, Results
 from nas_attn.budget import Budget
 from nas_attn.export.card import write_card
 from nas_attn.export.drawing import draw_in_letters
-from nas_attn.export.source import read_source
-from nas_attn.export.subject import Subject
+from nas_attn.export.subject import Subject, read_source
 from nas_attn.models.network import UNetConfig
 from nas_attn.training.metrics import count_macs, count_parameters
 from nas_attn.wording.numbers import amount

@@ -22,9 +22,9 @@ from nas_attn.export.program import write_program
 from nas_attn.export.subject import Subject
 from nas_attn.models.attention import _attend
 from nas_attn.models.attention.tam import mix_frames
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
-from nas_attn.models.unet.up import TransposeUp
+from nas_attn.models.unet.layers import TransposeUp
 from nas_attn.training import initialise
 from nas_attn.training.full.prediction import frames_together
 from tests.export.conftest import answers_of

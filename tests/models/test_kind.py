@@ -1,11 +1,12 @@
-"""Options are checked, completed and dropped where they equal the defaults."""
+"""Options are checked, completed and dropped where they equal the defaults; starts have versions."""
 
 from __future__ import annotations
 
 import pytest
 
 from nas_attn.errors import AttentionError
-from nas_attn.models.kind import START, AttentionKind, Option
+from nas_attn.models.catalogue import catalogue
+from nas_attn.models.kind import START, AttentionKind, Option, start_versions, unsaid_version
 from nas_attn.models.placement import AttentionSpec
 
 KIND = AttentionKind(
@@ -19,6 +20,9 @@ KIND = AttentionKind(
         Option("rate", 0.5, "share", minimum=0),
     ),
 )
+
+SECOND = ("bam", "cbam", "dynamic", "fca", "gala", "ge", "scse", "se")
+"""Kinds whose hidden units learn as slowly as they are wide."""
 
 
 @pytest.mark.parametrize(
@@ -73,3 +77,18 @@ def test_none_has_no_start() -> None:
     none = AttentionKind("none", "nothing", "")
     assert START not in none.all_options
     assert none.problems({"start": "paper"}) == ["none has no option 'start'; it takes none"]
+
+
+def test_kinds_whose_neutral_start_has_changed_are_named_with_its_version() -> None:
+    found = start_versions([AttentionSpec(name) for name in catalogue()], catalogue())
+    assert found == {f"neutral start of {name}": 2 for name in SECOND}
+
+
+@pytest.mark.parametrize("start", ["paper", "identity"])
+def test_another_start_has_no_version(start: str) -> None:
+    specs = [AttentionSpec(name, (("start", start),)) for name in SECOND]
+    assert start_versions(specs, catalogue()) == {}
+
+
+def test_what_says_no_version_has_the_first() -> None:
+    assert (unsaid_version("neutral start of se"), unsaid_version("seed")) == (1, None)

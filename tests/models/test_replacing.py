@@ -18,12 +18,11 @@ from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, network_from_dict
 from nas_attn.models.discovery import build_fresh, look_at
 from nas_attn.models.discovery.describe import locate, on_meta
 from nas_attn.models.insertion import Place, insert_modules
 from nas_attn.models.kind import Family
-from nas_attn.models.networks import network_from_dict
 from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.training import ModuleHooks, fresh_network
 from nas_attn.training.evaluation import CostTable

@@ -21,9 +21,9 @@ from nas_attn.architecture import best, read_architecture
 from nas_attn.budget import Budget
 from nas_attn.config.settings import StudyRequest
 from nas_attn.errors import DivergedError, StudyError
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.record import Outcome, State, TrialRecord, n_ended
 from nas_attn.study.run import StudyResult, run_study, trials_so_far
 from nas_attn.study.setup import preset as presets

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_attn.models.unet.norm import GroupNorm
+from nas_attn.models.unet.layers import GroupNorm
 from nas_attn.training import recalibrate_batchnorm
 
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from nas_attn.data import Dataset, smears
 from nas_attn.errors import UsageError
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise, label_counts, pack_images, start_at_frequencies
 from nas_attn.training.class_frequencies import balanced, class_weights_of
 

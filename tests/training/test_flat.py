@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe, initialise
 from nas_attn.training.flat import FlatParameters, kernels_and_others
 from nas_attn.training.muon import Muon, is_matrix

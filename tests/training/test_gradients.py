@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec
-from nas_attn.models.unet import build_unet
 from nas_attn.training import ModuleHooks, Precision, add_gradients, initialise, why_whole
 from nas_attn.training.gradients import clip_gradients
 from nas_attn.training.metrics import MIB, LiveBytes

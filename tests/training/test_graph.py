@@ -10,10 +10,10 @@ from torch import nn
 
 from nas_attn.budget import Budget
 from nas_attn.losses import LOSSES
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import DeviceImages, GraphPool, Precision, Recipe, TrainedRun, initialise, train_run
 
 GPU = torch.device("cuda")

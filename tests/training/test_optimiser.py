@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from nas_attn.optimisers import ADAMW, MUON
 from torch import nn
 
+from nas_attn.losses import ADAMW, MUON
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe
 from nas_attn.training.flat import FlatParameters, kernels_and_others
 from nas_attn.training.muon import Muon

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
 from nas_attn.record import Score
 from nas_attn.training import DeviceImages, Precision, Segmenter, initialise, score_images, segment_images
 

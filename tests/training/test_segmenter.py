@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from nas_attn.errors import UsageError
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
-from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise, recalibrate_batchnorm
 from nas_attn.training.segmenter import Segmenter, reflect_pad, tile_margin
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from nas_attn.errors import TrainingError
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise
 
 NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)

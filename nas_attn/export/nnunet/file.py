@@ -1,29 +1,38 @@
-"""The file with nnU-Net's trainers: how to train by it, the trainers, then every class that they need."""
+"""The file with nnU-Net's trainers: how to train by it, the trainers, then every class that they need.
+
+Its attention is compared in a network of nnU-Net's before the file is kept.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import nn
 
 from nas_attn.architecture import Architecture
+from nas_attn.architecture.replacing import write_text
 from nas_attn.architecture.write import network_name
 from nas_attn.errors import ExportError
-from nas_attn.export.python.carried import carried, definition_of, imports_of, written_name
-from nas_attn.export.python.construction import Construction, constructions
-from nas_attn.export.python.definitions import Definition, Import, is_ours
-from nas_attn.export.python.expression import Name, Writer
-from nas_attn.export.python.hooks import wants_hooks
-from nas_attn.export.python.imports import import_lines
-from nas_attn.export.python.prose import paragraph
+from nas_attn.export.agreement import Agreement, compare, probes, stirred
+from nas_attn.export.python.carried import carried
+from nas_attn.export.python.definitions import Definition
+from nas_attn.export.python.expression import Construction, Name, Writer, classes_in, constructions
+from nas_attn.export.python.file import paragraph
+from nas_attn.export.python.imports import Import, import_lines
+from nas_attn.export.python.runtime import wants_hooks
+from nas_attn.export.python.write import executed
+from nas_attn.export.subject import Subject
 from nas_attn.export.words import holding_sentence, origin_sentence
+from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.attention import attention_at
-from nas_attn.models.build import way_of
+from nas_attn.models.build import build_network, way_of
 from nas_attn.models.catalogue import KINDS
+from nas_attn.models.discovery import build_fresh, look_at
 from nas_attn.models.insertion import Way
 from nas_attn.models.kind import Family
-from nas_attn.models.placement import AttentionSpec, Location, Site
+from nas_attn.models.placement import AttentionSpec, Location, Placement, Site, Stage
 from nas_attn.wording.placements import describe
 
 TRAINER = "nnUNetTrainerAttention"
@@ -75,6 +84,34 @@ class {trainer}({bases}):
 class {baseline}(nnUNetTrainer):
     """The baseline: the network as nnU-Net plans it."""
 '''
+
+_WIDEST = 128
+"""Channels of the network for the comparison; nnU-Net's own may have more."""
+
+
+def write_trainers(subject: Subject, path: Path) -> str:
+    """Write a file with two trainers for nnU-Net v2: with the attention of an architecture, and without.
+
+    Args:
+        subject: whose attention; nnU-Net trains it anew, from its own start.
+        path: of the file.
+    Returns:
+        in words, what to train by, and how the attention compares with that of nas-attn.
+    Raises:
+        ExportError: the attention cannot stand in a planned network, nnU-Net would not find the file, or the path
+            cannot be written.
+        NetworkError: nnU-Net's networks are not installed, so that nothing can be compared.
+    """
+    if "." in path.stem:
+        other = path.with_stem(path.stem.replace(".", "_"))
+        raise ExportError(f"{path}: nnU-Net finds no file with a dot in its name; write -o {other}")
+    source = trainer_source(subject.architecture)
+    agreement = _agreement(subject.architecture, source, path)
+    if not agreement.exact:
+        raise ExportError(f"{path}: not written: the file's attention is not the same ({agreement})")
+    write_text(path, str(source))
+    trainers = f"trainers {trainer_name(subject.architecture)} and {BASELINE}"
+    return f"{trainers}; in nnU-Net's PlainConvUNet {agreement}"
 
 
 @dataclass(frozen=True)
@@ -128,14 +165,14 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
         modules = {str(at): _some_module(spec, at, len(architecture.classes)) for at, spec in placed.items()}
     for module in modules.values():
         _name_sizes(module, made)
-    writer = Writer(made, lambda kind: written_name(kind, names))
-    kinds = list(dict.fromkeys(kind for module in modules.values() for kind in writer.classes(module)))
     follows = wants_hooks(nn.ModuleList(modules.values()))
-    ours = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
     holders = dict.fromkeys(_holder(spec) for spec in placed.values())
-    taken = ("ATTENTION", trainer_name(architecture), BASELINE, "nnUNetTrainer", *_SIZES)
-    copied = carried([*ours, *holders, _ATTEND, *([_FOLLOWING] if follows else [])], taken)
-    names = copied.names
+    copied = carried(
+        dict.fromkeys(classes_in(list(modules.values()), made)),
+        [*holders, _ATTEND, *([_FOLLOWING] if follows else [])],
+        ("ATTENTION", trainer_name(architecture), BASELINE, "nnUNetTrainer", *_SIZES),
+    )
+    names, writer = copied.names, Writer(made, copied.name_of)
     table = [_entry(str(at), spec, modules[str(at)], writer, names[_holder(spec)]) for at, spec in placed.items()]
     trainers = _TRAINERS.format(
         trainer=trainer_name(architecture),
@@ -146,7 +183,7 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
     )
     return TrainerSource(
         _head(architecture),
-        (*_ALWAYS, *imports_of(kinds), *copied.imports),
+        (*_ALWAYS, *copied.imports),
         f"{copied.text}\n\nATTENTION = {{\n{''.join(table)}}}\n",
         trainers,
         names[_ATTEND],
@@ -216,3 +253,28 @@ def _head(architecture: Architecture) -> str:
         trainer=trainer_name(architecture),
         baseline=BASELINE,
     )
+
+
+def _agreement(architecture: Architecture, source: TrainerSource, path: Path) -> Agreement:
+    """The same network with attention from nas-attn and from the file, with weights that leave no module idle."""
+    levels = [one.level for one, _ in architecture.placement.attended if one.stage is not Stage.BOTTLENECK]
+    stages = max([*levels, 1]) + 2
+    asked = AskedNetwork("nnunet", "PlainConvUNet", _arguments(stages))
+    channels, classes = architecture.network.in_channels, len(architecture.classes)
+    network = look_at(asked, channels, classes).network
+    known = dict(architecture.placement)
+    placement = Placement(tuple((one, known.get(one, none)) for one, none in network.plain))
+    ours = build_network(network, placement).eval()
+    module = executed(source.without_trainers, path)
+    theirs = getattr(module, source.attend)(build_fresh(asked, channels, classes, seed=0), module.ATTENTION)
+    state = stirred(theirs.state_dict())
+    theirs.load_state_dict(state)
+    ours.load_state_dict({f"network.{name}": tensor for name, tensor in state.items()})
+    images = probes(channels, 2**stages, network.least_size, multiple=network.divisor)
+    return compare(ours, theirs.eval(), list(images))
+
+
+def _arguments(stages: int) -> dict[str, object]:
+    """Of a planned network with so many stages."""
+    features = tuple(min(32 * 2**stage, _WIDEST) for stage in range(stages))
+    return {"n_stages": stages, "features_per_stage": features, "strides": (1, *(2,) * (stages - 1))}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from nas_attn.errors import ExportError
 from nas_attn.export.python.definitions import (
     Definition,
-    Import,
     Meaning,
     closure,
     in_order,
@@ -19,7 +22,8 @@ from nas_attn.export.python.definitions import (
     source_lines,
     statement_of,
 )
-from nas_attn.export.python.render import is_constant, rendered
+from nas_attn.export.python.imports import Import
+from nas_attn.export.python.names import free_names
 
 NN = Import("torch", "nn", "nn")
 _PARTIAL = Import("functools", "partial", "partial")
@@ -35,61 +39,70 @@ class Carried:
         names: what each definition is called in the text.
         imports: what the text takes from other packages.
         text: all definitions, each with the empty lines in front of it.
+        elsewhere: how the classes and functions are imported that are not ours.
     """
 
     names: Mapping[Definition, str]
     imports: tuple[Import, ...]
     text: str
+    elsewhere: Mapping[Callable[..., Any], Import]
+
+    def name_of(self, kind: Callable[..., Any]) -> str:
+        """What a class or function is called in the text."""
+        if kind not in self.elsewhere:
+            return self.names[_definition_of(kind)]
+        found = self.elsewhere[kind]
+        return f"nn.{kind.__name__}" if found == NN else found.alias
 
 
-def carried(wanted: Iterable[Definition], taken: Collection[str]) -> Carried:
-    """The sources of some definitions and of all that they need.
+def carried(
+    kinds: Iterable[Callable[..., Any]],
+    wanted: Iterable[Definition],
+    taken: Collection[str],
+    elsewhere: Mapping[Callable[..., Any], Import] = MappingProxyType({}),
+) -> Carried:
+    """The sources of some classes and other definitions, and of all that they need.
 
     Args:
-        wanted: the definitions.
+        kinds: classes and functions; those that are not ours are imported.
+        wanted: the other definitions.
         taken: names that mean something else in the file.
+        elsewhere: how those of other libraries than PyTorch are imported.
     Raises:
         ExportError: a source cannot be read, or one name would have to mean two things.
     """
-    found = closure(wanted)
+    kinds = list(kinds)
+    theirs = {
+        kind: elsewhere.get(kind, _PARTIAL if kind is functools.partial else NN)
+        for kind in kinds
+        if kind in elsewhere or not is_ours(kind.__module__)
+    }
+    found = closure([*(_definition_of(kind) for kind in kinds if kind not in theirs), *wanted])
     names = _names(found, taken)
-    return Carried(names, tuple(_imports(found)), "".join(_texts(found, names)))
+    imports = (*theirs.values(), *_imports(found))
+    return Carried(names, imports, "".join(_texts(found, names)), theirs)
 
 
-def definition_of(thing: Callable[..., Any]) -> Definition:
-    """Where a class or function of ours is defined."""
-    return Definition(thing.__module__, thing.__name__)
-
-
-def written_name(kind: Callable[..., Any], names: Mapping[Definition, str]) -> str:
-    """What a class or function is called in the text: of ours by its name there, else as one of ``torch.nn``."""
-    return names[definition_of(kind)] if is_ours(kind.__module__) else f"nn.{kind.__name__}"
-
-
-def imports_of(kinds: Iterable[Callable[..., Any]]) -> list[Import]:
-    """What those that are not ours are imported by."""
-    return [_PARTIAL if kind is functools.partial else NN for kind in kinds if not is_ours(kind.__module__)]
+def _definition_of(kind: Callable[..., Any]) -> Definition:
+    return Definition(kind.__module__, kind.__name__)
 
 
 def _texts(found: Found, names: Mapping[Definition, str]) -> Iterator[str]:
     before: Definition | None = None
     for definition in in_order(_top_down(found)):
-        meanings = found[definition]
         called = {
             name: names[meaning] if isinstance(meaning, Definition) else "ValueError"
-            for name, meaning in meanings.items()
+            for name, meaning in found[definition].items()
             if not isinstance(meaning, Import)
         }
-        text = rendered(
-            source_lines(definition),
-            original_of(definition),
-            statement_of(definition),
-            called,
-            names[definition],
-        )
-        together = before is not None and all(is_constant(statement_of(one)) for one in (before, definition))
+        text = _text(definition, called, names[definition])
+        together = before is not None and all(_is_constant(one) for one in (before, definition))
         yield text if together else f"\n\n{text}"
         before = definition
+
+
+def _is_constant(definition: Definition) -> bool:
+    return not isinstance(statement_of(definition), ast.ClassDef | ast.FunctionDef)
 
 
 def _top_down(found: Found) -> dict[Definition, Mapping[str, Meaning]]:
@@ -132,3 +145,101 @@ def _imports(found: Found) -> list[Import]:
             f"{by_alias[clashes[0].alias].module}; give one of them another name in the attention's file"
         )
     return imports
+
+
+def _text(definition: Definition, called: Mapping[str, str], own_name: str) -> str:
+    """The lines of a definition's source, less what was pruned, with short docstrings and other names.
+
+    Args:
+        definition: whose.
+        called: what each name in it that means something of ours is called in the text.
+        own_name: what it is called itself.
+    """
+    lines, statement = source_lines(definition), statement_of(definition)
+    kept = {number: lines[number - 1] for number in range(_first(lines, statement), _last(statement) + 1)}
+    _rename(kept, statement, {name: other for name, other in called.items() if name != other})
+    _rename_definition(kept, statement, own_name)
+    for start, end in _spans(original_of(definition)) - _spans(statement):
+        _remove(kept, start, end)
+    for owner in ast.walk(statement):
+        if isinstance(owner, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(owner) is not None:
+            _shorten(kept, owner.body[0])
+    return "".join(kept[number] for number in sorted(kept))
+
+
+def _first(lines: Sequence[str], statement: ast.stmt) -> int:
+    """The first line of a definition: that of its decorators, and of the comment above."""
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+    while first > 1 and lines[first - 2].startswith("#"):
+        first -= 1
+    return first
+
+
+def _last(statement: ast.AST) -> int:
+    """The last line of a statement, which the parser has told."""
+    last: int = statement.end_lineno  # type: ignore[attr-defined]
+    return last
+
+
+def _spans(statement: ast.stmt) -> set[tuple[int, int]]:
+    """First and last line of every statement in it."""
+    inner = [node for node in ast.walk(statement) if isinstance(node, ast.stmt) and node is not statement]
+    return {(node.lineno, _last(node)) for node in inner}
+
+
+def _remove(kept: dict[int, str], start: int, end: int) -> None:
+    while kept.get(start - 1, "").lstrip().startswith("#"):
+        start -= 1
+    for number in range(start, end + 1):
+        kept.pop(number, None)
+
+
+def _rename(kept: dict[int, str], statement: ast.stmt, names: Mapping[str, str]) -> None:
+    nodes = [node for node in free_names(statement) if node.id in names]
+    strings = [node for node in ast.walk(statement) if isinstance(node, ast.JoinedStr)]
+    # Columns of names within an f-string are not to be relied on before Python 3.12.
+    in_strings = {id(name) for string in strings for name in ast.walk(string)}
+    for node in sorted(nodes, key=lambda node: node.col_offset, reverse=True):
+        if id(node) not in in_strings:
+            line = kept[node.lineno].encode()  # columns count bytes
+            before, after = line[: node.col_offset], line[node.end_col_offset :]
+            kept[node.lineno] = before.decode() + names[node.id] + after.decode()
+    for string in strings:
+        for number in range(string.lineno, _last(string) + 1):
+            for name, other in names.items():
+                kept[number] = re.sub(rf"(?<=[{{(]){name}\b", other, kept[number])
+
+
+def _rename_definition(kept: dict[int, str], statement: ast.stmt, name: str) -> None:
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        pattern = rf"^(class|def) {statement.name}\b"
+        kept[statement.lineno] = re.sub(pattern, rf"\1 {name}", kept[statement.lineno])
+    else:
+        kept[statement.lineno] = re.sub(r"^\w+", name, kept[statement.lineno])
+
+
+def _shorten(kept: dict[int, str], docstring: ast.stmt) -> None:
+    """Leave of a docstring what the thing does, by which equation, and between which shapes."""
+    start, end = docstring.lineno, _last(docstring)
+    text = "".join(kept[number] for number in range(start, end + 1))
+    indent = text[: len(text) - len(text.lstrip())]
+    shortened = _short_docstring(text.strip().strip('"'))
+    for number in range(start, end + 1):
+        del kept[number]
+    lines = [line and indent + line for line in shortened.split("\n")]
+    kept[start] = "\n".join(lines) + "\n"
+
+
+def _short_docstring(text: str) -> str:
+    """A docstring with its quotes: the first paragraph, the equations below it, and the line of shapes."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    parts = paragraphs[:1]
+    for paragraph in paragraphs[1:]:
+        if not paragraph.startswith("    "):
+            break
+        parts.append(paragraph)
+    if shape := re.search(r"(?m)^Shape: .*(?:\n[ ]+.*)*", "\n\n".join(paragraphs)):
+        parts.append(shape[0])
+    whole = "\n\n".join(parts)
+    return f'"""{whole}"""' if "\n" not in whole else f'"""{whole}\n"""'

@@ -1,39 +1,27 @@
-"""The definitions that some classes need, found by following the names in their sources."""
+"""The definitions that some classes need, found by following the names in their sources.
+
+What only checks arguments or registers classes is left out: the file that they are copied into has no use for it.
+"""
 
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
 from nas_attn.errors import ExportError, NasAttnError
-from nas_attn.export.python.names import eager_names, free_names
-from nas_attn.export.python.prune import pruned
+from nas_attn.export.python.imports import Import
+from nas_attn.export.python.names import eager_names, free_names, loaded
 from nas_attn.models.catalogue import KINDS
 
-
-def is_ours(module: str) -> bool:
-    """Whether what a module defines is copied: it is nas-attn's, or of a package that adds an attention."""
-    return module.partition(".")[0] in {"nas_attn", *KINDS.packages()}
-
-
-@dataclass(frozen=True, order=True)
-class Import:
-    """``from module import name as alias``, or ``import module as alias`` where the name is empty."""
-
-    module: str
-    name: str
-    alias: str
-
-    def __str__(self) -> str:
-        target = self.name or self.module
-        known_as = "" if self.alias == target else f" as {self.alias}"
-        return f"{target}{known_as}"
+_LEFT_BEHIND = "nas_attn.models.attention._registry"
+"""The module whose decorators and calls do nothing that shows in an output."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +71,15 @@ def in_order(found: Mapping[Definition, Mapping[str, Meaning]]) -> Iterator[Defi
         yield from settle(definition)
 
 
+def is_ours(module: str) -> bool:
+    """Whether what a module defines is copied: it is nas-attn's, or of a package that adds an attention."""
+    return module.partition(".")[0] in {"nas_attn", *KINDS.packages()}
+
+
 @functools.cache
 def statement_of(definition: Definition) -> ast.stmt:
     """The statement that defines it, without what only checks or registers."""
-    return pruned(original_of(definition), lambda name: _left_behind(definition.module, name))
+    return _pruned(original_of(definition), lambda name: _left_behind(definition.module, name))
 
 
 def original_of(definition: Definition) -> ast.stmt:
@@ -103,6 +96,95 @@ def original_of(definition: Definition) -> ast.stmt:
 def source_lines(definition: Definition) -> list[str]:
     """The lines of its module."""
     return _Module.of(definition.module).lines
+
+
+def _meanings(definition: Definition) -> dict[str, Meaning]:
+    names = dict.fromkeys(name.id for name in free_names(statement_of(definition)))
+    resolved = {name: _resolve(definition.module, name) for name in names}
+    return {name: meaning for name, meaning in resolved.items() if meaning is not None}
+
+
+def _resolve(module: str, name: str) -> Meaning | None:
+    """What a name at the top of a module stands for; None for what Python has built in."""
+    home = _Module.of(module)
+    if name in home.statements:
+        value = getattr(importlib.import_module(module), name)
+        if isinstance(value, type) and issubclass(value, NasAttnError):
+            return ValueError
+        return Definition(module, name)
+    if name not in home.imports:
+        return None
+    imported = home.imports[name]
+    if not is_ours(imported.module):
+        return imported
+    return _resolve(imported.module, imported.name)
+
+
+def _left_behind(module: str, name: str) -> bool:
+    """Whether what bears this name checks arguments or registers classes, for which the file has no use."""
+    meaning = _resolve(module, name)
+    return isinstance(meaning, Definition) and meaning.module == _LEFT_BEHIND
+
+
+def _pruned(statement: ast.stmt, idle: Callable[[str], bool]) -> ast.stmt:
+    """A copy of a statement without its idle parts; what remains keeps its place in the source.
+
+    Decorators and calls of idle functions go, then blocks that have become empty, then local values that were
+    only made for such a call.
+
+    Args:
+        statement: a definition.
+        idle: whether a function of that name has no effect but to refuse or to register.
+    """
+    statement = copy.deepcopy(statement)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            node.decorator_list = [one for one in node.decorator_list if not _calls(one, idle)]
+        if isinstance(node, ast.FunctionDef):
+            _prune_function(node, idle)
+    return statement
+
+
+def _prune_function(function: ast.FunctionDef, idle: Callable[[str], bool]) -> None:
+    gone: list[ast.stmt] = []
+    function.body = _without(function.body, lambda statement: _is_idle(statement, idle), gone)
+    fed = loaded(gone)
+    if fed:
+        needed = loaded(function.body)
+        function.body = _without(function.body, lambda one: _only_feeds(one, fed - needed), gone)
+
+
+def _without(body: list[ast.stmt], goes: Callable[[ast.stmt], bool], gone: list[ast.stmt]) -> list[ast.stmt]:
+    kept = []
+    for statement in body:
+        if goes(statement):
+            gone.append(statement)
+            continue
+        if isinstance(statement, ast.If | ast.For) and not statement.orelse:
+            inside = _without(statement.body, goes, gone)
+            if not inside:
+                gone.append(statement)
+                continue
+            statement.body = inside
+        kept.append(statement)
+    return kept
+
+
+def _is_idle(statement: ast.stmt, idle: Callable[[str], bool]) -> bool:
+    return isinstance(statement, ast.Expr) and _calls(statement.value, idle)
+
+
+def _only_feeds(statement: ast.stmt, names: set[str]) -> bool:
+    """It assigns one of these names, which nothing reads any more."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return False
+    target = statement.targets[0]
+    return isinstance(target, ast.Name) and target.id in names
+
+
+def _calls(node: ast.expr, idle: Callable[[str], bool]) -> bool:
+    function = node.func if isinstance(node, ast.Call) else node
+    return isinstance(function, ast.Name) and idle(function.id)
 
 
 class _Module:
@@ -160,35 +242,3 @@ def _source_of(module: ModuleType) -> str:
             f"python: the source of {module.__name__} would be copied and cannot be read; install it with "
             "its .py files"
         ) from None
-
-
-def _meanings(definition: Definition) -> dict[str, Meaning]:
-    names = dict.fromkeys(name.id for name in free_names(statement_of(definition)))
-    resolved = {name: _resolve(definition.module, name) for name in names}
-    return {name: meaning for name, meaning in resolved.items() if meaning is not None}
-
-
-def _resolve(module: str, name: str) -> Meaning | None:
-    """What a name at the top of a module stands for; None for what Python has built in."""
-    home = _Module.of(module)
-    if name in home.statements:
-        value = getattr(importlib.import_module(module), name)
-        if isinstance(value, type) and issubclass(value, NasAttnError):
-            return ValueError
-        return Definition(module, name)
-    if name not in home.imports:
-        return None
-    imported = home.imports[name]
-    if not is_ours(imported.module):
-        return imported
-    return _resolve(imported.module, imported.name)
-
-
-def _left_behind(module: str, name: str) -> bool:
-    """Whether what bears this name checks arguments or registers classes, for which the file has no use."""
-    meaning = _resolve(module, name)
-    return isinstance(meaning, Definition) and meaning.module in LEFT_BEHIND
-
-
-LEFT_BEHIND = ("nas_attn.models.attention._registry", "nas_attn.models.attention._check")
-"""Modules whose decorators and calls do nothing that shows in an output."""

@@ -1,4 +1,4 @@
-"""Values as Python expressions: modules as the constructor calls that made them."""
+"""How the modules of a network were made, and values as Python expressions: modules as those constructor calls."""
 
 from __future__ import annotations
 
@@ -7,21 +7,103 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from nas_attn.errors import ExportError
-from nas_attn.export.python.construction import Construction
+from nas_attn.export.python.definitions import is_ours
+from nas_attn.models.catalogue import KINDS
 
 LINE = 115
 """Columns of a line, as everywhere in nas-attn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Construction:
+    """One call of a constructor.
+
+    Args:
+        made_by: the class, or a function that makes one.
+        args: by position.
+        options: by keyword.
+    """
+
+    made_by: Callable[..., Any]
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+@contextmanager
+def constructions() -> Iterator[dict[nn.Module, Construction]]:
+    """A context that notes how each module is made that is made within it.
+
+    Modules keep what they computed from their arguments, not the arguments. Noting the calls needs no word from
+    the classes, so that a new attention is exported without knowing of it.
+    """
+    len(KINDS)  # every class must be imported by now to be noted
+    made: dict[nn.Module, Construction] = {}
+    originals = [(kind, kind.__dict__["__init__"]) for kind in _module_classes()]
+    try:
+        for kind, original in originals:
+            kind.__init__ = _noting(original, made)  # type: ignore[method-assign]
+        yield made
+    finally:
+        for kind, original in originals:
+            kind.__init__ = original  # type: ignore[method-assign]
+
+
+def _noting(original: Callable[..., None], made: dict[nn.Module, Construction]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def init(module: nn.Module, *args: Any, **options: Any) -> None:
+        # The outermost constructor comes first; those of its base classes are its own affair.
+        made.setdefault(module, Construction(type(module), args, options))
+        original(module, *args, **options)
+
+    return init
+
+
+def _module_classes() -> list[type[nn.Module]]:
+    """Every module class of the recorded packages that has a constructor of its own."""
+    found, waiting = [], [nn.Module]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            waiting.append(kind)
+            recorded = is_ours(kind.__module__) or kind.__module__.startswith("torch.nn.")
+            if recorded and "__init__" in kind.__dict__:
+                found.append(kind)
+    return list(dict.fromkeys(found))
 
 
 class Name(str):
     """The name of a variable, which is written as it is."""
 
     __slots__ = ()
+
+
+def classes_in(value: Any, made: Mapping[nn.Module, Construction]) -> Iterator[Callable[..., Any]]:
+    """The classes and functions that an expression names, the outermost first.
+
+    Args:
+        value: as for ``Writer.write``.
+        made: how each module was made.
+    """
+    if isinstance(value, nn.Module):
+        call = _call_of(value, made)
+        yield call.made_by
+        value = (call.args, call.options)
+    if isinstance(value, type):
+        yield value
+    elif isinstance(value, functools.partial):
+        yield functools.partial
+        yield from classes_in((value.func, value.args, value.keywords), made)
+    elif isinstance(value, Mapping):
+        yield from classes_in(tuple(value.values()), made)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from classes_in(item, made)
 
 
 class Writer:
@@ -36,23 +118,6 @@ class Writer:
         self._made = made
         self._name_of = name_of
 
-    def classes(self, value: Any) -> Iterator[Callable[..., Any]]:
-        """The classes that the expression names, the outermost first."""
-        if isinstance(value, nn.Module):
-            call = self._call(value)
-            yield call.made_by
-            value = (call.args, call.options)
-        if isinstance(value, type):
-            yield value
-        elif isinstance(value, functools.partial):
-            yield functools.partial
-            yield from self.classes((value.func, value.args, value.keywords))
-        elif isinstance(value, Mapping):
-            yield from self.classes(tuple(value.values()))
-        elif isinstance(value, list | tuple):
-            for item in value:
-                yield from self.classes(item)
-
     def write(self, value: Any, indent: str, before: int) -> str:
         """The expression, on as many lines as it needs.
 
@@ -62,7 +127,7 @@ class Writer:
             before: columns that are taken on it before the expression.
         """
         if isinstance(value, nn.Module):
-            call = self._call(value)
+            call = _call_of(value, self._made)
             options = {
                 name: item for name, item in call.options.items() if not _is_left_out(call.made_by, name, item)
             }
@@ -85,14 +150,6 @@ class Writer:
             return self._sequence(value, indent, before)
         return text(value)
 
-    def _call(self, module: nn.Module) -> Construction:
-        if module not in self._made:
-            raise ExportError(
-                f"python: {type(module).__name__} is given to a constructor and was not made with the network; "
-                "let the attention make it"
-            )
-        return self._made[module]
-
     def _call_text(self, name: str, args: Any, options: Mapping[str, Any], indent: str, before: int) -> str:
         items = [("", value) for value in args] + [(f"{key}=", value) for key, value in options.items()]
         return self._wrapped(f"{name}(", items, ")", indent, before)
@@ -112,13 +169,6 @@ class Writer:
         return f"{opening}\n{''.join(lines)}{indent}{closing}"
 
 
-def _is_left_out(made_by: Callable[..., Any], name: str, value: Any) -> bool:
-    """It is as empty as the constructor's own default."""
-    parameter = inspect.signature(made_by).parameters.get(name)
-    default = None if parameter is None else parameter.default
-    return isinstance(value, Collection) and isinstance(default, Collection) and not value and not default
-
-
 def text(value: Any) -> str:
     """A plain value, strings in double quotes.
 
@@ -134,3 +184,19 @@ def text(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     raise ExportError(f"python: a constructor is given {value!r}, which cannot be written down")
+
+
+def _call_of(module: nn.Module, made: Mapping[nn.Module, Construction]) -> Construction:
+    if module not in made:
+        raise ExportError(
+            f"python: {type(module).__name__} is given to a constructor and was not made with the network; "
+            "let the attention make it"
+        )
+    return made[module]
+
+
+def _is_left_out(made_by: Callable[..., Any], name: str, value: Any) -> bool:
+    """It is as empty as the constructor's own default."""
+    parameter = inspect.signature(made_by).parameters.get(name)
+    default = None if parameter is None else parameter.default
+    return isinstance(value, Collection) and isinstance(default, Collection) and not value and not default

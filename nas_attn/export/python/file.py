@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from nas_attn.architecture import Architecture
 from nas_attn.architecture.write import network_name
-from nas_attn.export.python.carried import carried, definition_of, imports_of, written_name
-from nas_attn.export.python.construction import Construction, constructions
-from nas_attn.export.python.definitions import Definition, Import, is_ours
-from nas_attn.export.python.expression import Writer
-from nas_attn.export.python.hooks import wants_hooks
-from nas_attn.export.python.imports import import_lines
-from nas_attn.export.python.prose import escaped, paragraph
+from nas_attn.export.python.carried import carried
+from nas_attn.export.python.definitions import Definition
+from nas_attn.export.python.expression import LINE, Construction, Writer, classes_in, constructions
+from nas_attn.export.python.imports import Import, import_lines
+from nas_attn.export.python.runtime import wants_hooks
 from nas_attn.export.words import holding_sentence, input_sentence, labels_code, origin_sentence
 from nas_attn.models.adapted import AdaptedNetwork
 from nas_attn.models.build import build_network
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.families import FAMILIES, Builder
-from nas_attn.models.networks import Network
 from nas_attn.training.full.weights import WeightsInfo
 from nas_attn.wording.placements import describe
 
 _READER = Definition("nas_attn.export.python.runtime", "read_tensors")
-_HOOKS = Definition("nas_attn.export.python.hooks", "TrainingHooks")
+_HOOKS = Definition("nas_attn.export.python.runtime", "TrainingHooks")
 _HOOKED = "Network"
 
 _ALWAYS = (
@@ -135,18 +132,15 @@ def python_source(
     theirs = _builder_of(architecture.network)
     if theirs is not None and isinstance(network, AdaptedNetwork):
         made[network.network] = Construction(theirs.function, (), dict(theirs.arguments))
-    elsewhere = {} if theirs is None else {theirs.function: _imported(theirs)}
-
-    def name_of(kind: Any) -> str:
-        return elsewhere[kind].name if kind in elsewhere else written_name(kind, names)
-
-    writer = Writer(made, name_of)
-    kinds = [kind for kind in dict.fromkeys(writer.classes(network)) if kind not in elsewhere]
     hooked = wants_hooks(network)
-    wanted = [definition_of(kind) for kind in kinds if is_ours(kind.__module__)]
-    copied = carried([*wanted, _READER, *([_HOOKS] if hooked else []), *addition.wanted], _TAKEN)
-    names = copied.names
-    plain = names[definition_of(type(network))]
+    copied = carried(
+        dict.fromkeys(classes_in(network, made)),
+        [_READER, *([_HOOKS] if hooked else []), *addition.wanted],
+        _TAKEN,
+        {} if theirs is None else {theirs.function: _imported(theirs)},
+    )
+    names, writer = copied.names, Writer(made, copied.name_of)
+    plain = copied.name_of(type(network))
     returned = _HOOKED if hooked else plain
     body = _BODY.format(
         classes=writer.write(architecture.classes, "", len("CLASSES = ")),
@@ -156,12 +150,23 @@ def python_source(
         construction=writer.write(network, "    ", len("    return ")).replace(f"{plain}(", f"{returned}(", 1),
         read=names[_READER],
     )
-    imports = import_lines([*_ALWAYS, *imports_of(kinds), *elsewhere.values(), *addition.imports, *copied.imports])
     hooks = names[_HOOKS] if hooked else ""
     subclass = _SUBCLASS.format(network=_HOOKED, hooks=hooks, plain=plain) if hooked else ""
     needed = "nothing else" if theirs is None else theirs.name.partition(".")[0]
     head = _head(architecture, trained, weights, needed, hooks, addition.how)
+    imports = import_lines([*_ALWAYS, *addition.imports, *copied.imports])
     return f"{head}\n{imports}\n{body}{copied.text}{subclass}{addition.ending(names, writer)}"
+
+
+def paragraph(text: str, opening: str = "") -> str:
+    """Text in lines, fit for a docstring.
+
+    Args:
+        text: on one line.
+        opening: what stands before it on the first line, and is not returned.
+    """
+    filled = textwrap.fill(opening + _escaped(text), LINE, break_long_words=False, break_on_hyphens=False)
+    return filled.removeprefix(opening)
 
 
 def _imported(builder: Builder) -> Import:
@@ -184,7 +189,7 @@ def _head(
     return _HEAD.format(
         title=paragraph(f"{network_name(architecture)}: {describe(architecture.placement)}.", opening='"""'),
         origin=paragraph(f"{origin_sentence(architecture)} {holding_sentence(architecture)}".strip()),
-        weights=escaped(weights),
+        weights=_escaped(weights),
         channels=network.in_channels,
         classes=network.classes,
         labels=labels_code(architecture),
@@ -192,3 +197,8 @@ def _head(
         hooks=_HOOKS_HEAD.format(hooks=hooks) if hooks else "",
         how=how,
     )
+
+
+def _escaped(text: str) -> str:
+    """Text that neither ends a string nor is changed by one."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')

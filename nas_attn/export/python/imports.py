@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from nas_attn.export.python.definitions import Import
+
+@dataclass(frozen=True, order=True)
+class Import:
+    """``from module import name as alias``, or ``import module as alias`` where the name is empty."""
+
+    module: str
+    name: str
+    alias: str
+
+    def __str__(self) -> str:
+        target = self.name or self.module
+        known_as = "" if self.alias == target else f" as {self.alias}"
+        return f"{target}{known_as}"
 
 
 def import_lines(imports: Iterable[Import]) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from nas_attn.training.loss import image_scores
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "I64": torch.int64}
 
@@ -33,3 +35,47 @@ def _tensor(content: bytearray, start: int, entry: dict[str, Any]) -> Tensor:
     begin, end = entry["data_offsets"]
     values = torch.frombuffer(content[start + begin : start + end], dtype=torch.uint8)
     return values.view(_DTYPES[entry["dtype"]]).view(entry["shape"])
+
+
+class TrainingHooks(nn.Module):
+    """Two calls for a training loop, without which some attention never learns.
+
+    Modules that follow the steps lower a temperature or draw anew; those with a loss of their own learn where to
+    look, or which classes are in an image.
+    """
+
+    def forward(self, *inputs: Tensor) -> Any:
+        logits = super().forward(*inputs)
+        if self.training:
+            self.__dict__["latest_logits"] = logits.detach()
+        return logits
+
+    @torch.no_grad()
+    def begin_step(self, step: int, steps: int) -> None:
+        """Tell the modules which step is next.
+
+        Args:
+            step: its number, from 0.
+            steps: of the whole training.
+        """
+        number = torch.tensor([step], device=next(self.parameters()).device)
+        for key, child in enumerate(self.modules()):
+            if child is not self and hasattr(child, "begin_step"):
+                child.begin_step(number, steps, key)  # type: ignore[operator]
+
+    def own_loss(self, masks: Tensor) -> Tensor:
+        """What the modules add to the loss of the latest forward pass in training.
+
+        Shape: class indices, (N, H, W), or 0 and 1 of each class that may overlap, (N, K, H, W) -> ().
+        """
+        scores = image_scores(self.__dict__["latest_logits"], masks)
+        loss = scores.new_zeros(())
+        for child in self.modules():
+            if child is not self and hasattr(child, "own_loss"):
+                loss = loss + child.own_loss(masks, scores)  # type: ignore[operator]
+        return loss
+
+
+def wants_hooks(network: nn.Module) -> bool:
+    """Whether a module of the network follows the steps or has a loss of its own."""
+    return any(hasattr(child, name) for child in network.modules() for name in ("begin_step", "own_loss"))

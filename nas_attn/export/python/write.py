@@ -1,7 +1,9 @@
-"""The Python file of a network, run once and compared before it is kept."""
+"""The Python file of a network, run once and compared before it is kept, and the weights beside it."""
 
 from __future__ import annotations
 
+import filecmp
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,10 @@ from nas_attn.errors import ExportError
 from nas_attn.export.agreement import Agreement, compare, probes, stirred
 from nas_attn.export.python.file import python_source
 from nas_attn.export.subject import Subject
+from nas_attn.training.full.weights import read_info
+
+_HEAD = '"""Attention U-Net: '
+"""With which a Python file of an earlier export begins."""
 
 
 def write_python(subject: Subject, path: Path, weights: str) -> str:
@@ -51,6 +57,24 @@ def executed(source: str, path: Path) -> ModuleType:
     return module
 
 
+def check_pair(source: Path, weights: Path, ours: Path) -> None:
+    """Make sure that weights which lie beside a Python file belong to it, or are those that are to be written.
+
+    Args:
+        source: the Python file that was asked for.
+        weights: the file beside it.
+        ours: what is to be written there.
+    Raises:
+        ExportError: the file is not of an earlier export.
+    """
+    if not os.path.lexists(weights) or _is_copy(weights, ours) or _is_pair(source, weights):
+        return
+    raise ExportError(
+        f"{weights}: the weights of {source.name} would replace it, and it is not of an earlier export there; "
+        "move it elsewhere, or give another -o"
+    )
+
+
 def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
     """Both with the same weights, all of them away from 0, so that no module is idle."""
     module = executed(source, path)
@@ -65,3 +89,19 @@ def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
     images = probes(config.in_channels, subject.architecture.image_size, config.min_image_size, config.frames)
     multi_label = subject.architecture.multi_label
     return compare(network.eval(), copy.eval(), list(images), multi_label=multi_label)
+
+
+def _is_copy(weights: Path, ours: Path) -> bool:
+    return weights.is_file() and (weights.samefile(ours) or filecmp.cmp(weights, ours, shallow=False))
+
+
+def _is_pair(source: Path, weights: Path) -> bool:
+    """Whether an export wrote both: the Python file names the weights, and 'nas-attn train' these."""
+    if not (source.is_file() and weights.is_file()):
+        return False
+    try:
+        text = source.read_text(encoding="utf-8")
+        read_info(weights)
+    except (OSError, ValueError, ExportError):
+        return False
+    return text.startswith(_HEAD) and f'load("{weights.name}")' in text

@@ -10,10 +10,10 @@ from nas_attn.architecture import Architecture
 from nas_attn.commands import command
 from nas_attn.errors import ExportError
 from nas_attn.export.python.carried import NN
-from nas_attn.export.python.definitions import Definition, Import
+from nas_attn.export.python.definitions import Definition
 from nas_attn.export.python.expression import Writer
-from nas_attn.export.python.file import Addition, python_source
-from nas_attn.export.python.prose import paragraph
+from nas_attn.export.python.file import Addition, paragraph, python_source
+from nas_attn.export.python.imports import Import
 from nas_attn.export.python.write import write_compared
 from nas_attn.export.subject import Subject
 from nas_attn.losses import loss_text
@@ -78,10 +78,9 @@ if __name__ == "__main__":
     main()
 '''
 
-
 _PRETRAINED = '''
 
-def pretrained() -> {torch_nn}.Module:
+def pretrained() -> nn.Module:
     """The network with its library's own weights, which may be fetched."""
     return {call}
 '''
@@ -179,7 +178,7 @@ def _ending(
 ) -> str:
     pretrained, flag, weights = "", "", ""
     if network.asked.weights == IMAGENET:
-        pretrained = _PRETRAINED.format(torch_nn="nn", call=_library_call(network, writer))
+        pretrained = _PRETRAINED.format(call=_library_call(network, writer))
         weights = _FROM_LIBRARY.format(fit=names[_FIT])
     elif network.asked.weights != NO_WEIGHTS:
         flag, weights = _FLAG, _FROM_FILE.format(fit=names[_FIT], read=names[_READ])

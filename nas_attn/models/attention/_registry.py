@@ -1,17 +1,24 @@
-"""Where the files of this package put their modules."""
+"""Where the files of this package put their modules, and what these refuse: options outside their range, and maps
+and clips that they cannot take.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
-from nas_attn.models.attention._check import checking
+from nas_attn.errors import AttentionError
 from nas_attn.models.catalogue import KINDS, Attention
 from nas_attn.models.kind import AttentionKind
 
 M = TypeVar("M", bound=nn.Module)
+
+SIZES = ("channels", "gate_channels", "block_channels", "classes", "frames")
+"""What a constructor may be told of its place, beside the options of its kind."""
 
 
 def attention(kind: AttentionKind) -> Callable[[type[M]], type[M]]:
@@ -26,3 +33,80 @@ def attention(kind: AttentionKind) -> Callable[[type[M]], type[M]]:
         return module
 
     return register
+
+
+def checking(kind: AttentionKind, construct: Callable[..., None]) -> Callable[..., None]:
+    """A module's ``__init__`` that first refuses what its kind does not allow, by ``check_arguments``.
+
+    Args:
+        kind: of the module.
+        construct: its own ``__init__``.
+    """
+    _, *parameters = inspect.signature(construct).parameters.values()
+    defaults = {one.name: one.default for one in parameters}
+    options = {option.name for option in kind.options}
+
+    @functools.wraps(construct)
+    def init(module: object, *args: Any, **keywords: Any) -> None:
+        given = dict(zip(defaults, args, strict=False)) | keywords
+        # In the constructor's order, less what is left at its default: None are no classes.
+        judged = {name: given[name] for name, usual in defaults.items() if given.get(name, usual) is not usual}
+        sizes = {name: value for name, value in judged.items() if name in SIZES}
+        check_arguments(kind, sizes, {name: value for name, value in judged.items() if name in options})
+        construct(module, *args, **keywords)
+
+    return init
+
+
+def check_arguments(kind: AttentionKind, sizes: Mapping[str, int], options: Mapping[str, object]) -> None:
+    """Refuse what a constructor cannot use, all of it at once.
+
+    Args:
+        kind: whose constructor was called.
+        sizes: numbers of channels, by keyword.
+        options: values of the kind's own options, by keyword.
+    Raises:
+        AttentionError: a size is no whole number of at least 1, or an option is not allowed.
+    """
+    found = [
+        f"{kind.name}: {name} is {size!r}; it must be a whole number of at least 1"
+        for name, size in sizes.items()
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1
+    ]
+    found += kind.problems(options)
+    if found:
+        raise AttentionError(found)
+
+
+def check_batch_statistics(name: str, x: Tensor, training: bool) -> None:
+    """Refuse to normalise one value by itself: batch normalisation has no variance there.
+
+    Args:
+        name: the kind, as the error shall call it.
+        x: what is about to be normalised over N, H and W; (N, C, H, W).
+        training: whether the statistics come from x; running statistics work for a single value too.
+    Raises:
+        AttentionError: N * H * W is 1 in training.
+    """
+    if training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+        raise AttentionError(
+            f"{name} cannot be trained on a single image with a 1x1 map: batch normalisation needs more than "
+            "one value; use at least 2 images in a batch or a larger image"
+        )
+
+
+def check_clips(name: str, x: Tensor, frames: int) -> None:
+    """Refuse a batch that holds a part of a clip.
+
+    Args:
+        name: the kind, as the error shall call it.
+        x: T consecutive frames of one clip, then those of the next; (B * T, C, H, W).
+        frames: T.
+    Raises:
+        AttentionError: the number of images is no multiple of T.
+    """
+    if x.shape[0] % frames:
+        raise AttentionError(
+            f"{name} takes whole clips of {frames} frames, and was given {x.shape[0]} images; give it a multiple "
+            f"of {frames}, consecutive frames of one clip after another"
+        )

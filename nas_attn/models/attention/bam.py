@@ -6,11 +6,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import hidden_width
 from nas_attn.models.attention._pooled_norm import PooledNorm
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_batch_statistics
 from nas_attn.models.attention._steady import SteadyConv2d
 from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 

@@ -7,10 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._perceptron import ChannelPerceptron, hidden_width
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_batch_statistics
 from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 KIND = AttentionKind(

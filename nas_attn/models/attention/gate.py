@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.errors import AttentionError
-from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_batch_statistics
 from nas_attn.models.kind import GATED_STAGES, AttentionKind, Option
 
 KIND = AttentionKind(

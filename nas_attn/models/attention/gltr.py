@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_clips
 from nas_attn.models.attention._clip import as_clips
 from nas_attn.models.attention._precise import as_weights_of, precise
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_clips
 from nas_attn.models.kind import AttentionKind, Family, Option
 
 _LEAST_COMPARED = 4

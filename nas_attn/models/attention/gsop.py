@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._neutral import from_zero, scaled
 from nas_attn.models.attention._precise import as_weights_of, precise, without_autocast
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_batch_statistics
 from nas_attn.models.kind import AttentionKind, Option
 
 PER_ROW = 4

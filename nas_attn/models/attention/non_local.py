@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_attn.models.attention._attend import attend
-from nas_attn.models.attention._check import check_batch_statistics
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_batch_statistics
 from nas_attn.models.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_batch_statistics
 from nas_attn.models.attention._pooled_norm import PooledNorm
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_batch_statistics
 from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
 
 KIND = AttentionKind(

@@ -6,8 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_attn.models.attention._check import check_batch_statistics
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_batch_statistics
 from nas_attn.models.attention._spatial_gate import SpatialGate
 from nas_attn.models.kind import AttentionKind, Option
 

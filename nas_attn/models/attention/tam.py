@@ -6,12 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_attn.models.attention._check import check_clips
 from nas_attn.models.attention._clip import as_clips
 from nas_attn.models.attention._layout import in_layout_of
 from nas_attn.models.attention._pooled_norm import PooledNorm
 from nas_attn.models.attention._precise import as_weights_of, precise
-from nas_attn.models.attention._registry import attention
+from nas_attn.models.attention._registry import attention, check_clips
 from nas_attn.models.kind import AttentionKind, Family, Option
 
 KIND = AttentionKind(

@@ -1,6 +1,7 @@
 """What a network of somebody else's is: its locations, its weights, the sizes that it takes."""
 
-from nas_attn.models.discovery.describe import Looked, build_fresh, check_asked, check_places, keys_of, look_at
+from nas_attn.models.discovery.describe import Looked, check_asked, check_places, keys_of, look_at
 from nas_attn.models.discovery.weights import load_kept
+from nas_attn.models.families._call import build_fresh
 
 __all__ = ["Looked", "build_fresh", "check_asked", "check_places", "keys_of", "load_kept", "look_at"]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
-import socket
-import warnings
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +19,14 @@ from nas_attn.models.described_network import DescribedNetwork, FoundSite
 from nas_attn.models.discovery.parts import with_parts
 from nas_attn.models.discovery.sites import find_sites
 from nas_attn.models.discovery.tape import HEIGHT, WIDTH, record
-from nas_attn.models.discovery.weights import FittedWeights, fit_weights, keep_weights, read_tensors
-from nas_attn.models.families import FAMILIES, Builder
-from nas_attn.models.families._call import built, first_line
+from nas_attn.models.discovery.weights import FittedWeights, asked_weights, keep_weights
+from nas_attn.models.families._call import build_fresh, first_line
 from nas_attn.models.insertion import Place, insert_modules
 from nas_attn.models.placement import Location
 
 IMAGENET_STATISTICS = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _LARGEST_LEAST = 8
 """The smallest image is sought up to so many times the divisor."""
-_HUB = ("huggingface.co", 443)
-_HUB_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2, *, mult
     ghost = on_meta(network)
     found, unclear = locate(asked, ghost, in_channels, classes, multi_label=multi_label)
     divisor = max(site.stride for site in found)
-    fitted = _weights(asked, network, in_channels, classes)
+    fitted = asked_weights(asked, network, in_channels, classes)
     described = DescribedNetwork(
         asked=asked,
         in_channels=in_channels,
@@ -174,15 +168,6 @@ def _difference(seen: FoundSite, wanted: FoundSite, title: str, replaced: Collec
     return ""
 
 
-def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) -> nn.Module:
-    """The network with weights drawn from a seed; the global random stream is left as it was.
-
-    Raises:
-        NetworkError: it cannot be built as asked.
-    """
-    return _drawn(FAMILIES[asked.family].plan(asked, in_channels, classes), seed)
-
-
 def on_meta(network: nn.Module) -> nn.Module:
     """A copy that has sizes and no values, in eval mode."""
     ghost, shared = copy.deepcopy(network).to("meta").eval(), dict[int, nn.Parameter]()
@@ -197,13 +182,6 @@ def keys_of(network: nn.Module) -> str:
     """Digest of the names and shapes of a network's parameters and buffers."""
     lines = [f"{name} {tuple(tensor.shape)}" for name, tensor in network.state_dict().items()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _drawn(builder: Builder, seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of libraries, about their own past
-        torch.manual_seed(seed)
-        return built(builder)
 
 
 def _check_scores(asked: AskedNetwork, given: object, classes: int, multi_label: bool) -> None:
@@ -307,64 +285,6 @@ def _least_size(ghost: nn.Module, asked: AskedNetwork, in_channels: int, divisor
     raise NetworkError(
         f"{asked}: fails in training on images of {_LARGEST_LEAST * divisor} pixels a side and less"
     )
-
-
-def _weights(asked: AskedNetwork, network: nn.Module, in_channels: int, classes: int) -> FittedWeights | None:
-    if asked.weights == NO_WEIGHTS:
-        return None
-    if asked.weights == IMAGENET:
-        return FittedWeights(_of_the_hub(asked, in_channels, classes), (), ())
-    path = Path(asked.weights).expanduser()
-    return fit_weights(network, read_tensors(path), str(path))
-
-
-def _of_the_hub(asked: AskedNetwork, in_channels: int, classes: int) -> dict[str, Tensor]:
-    """The library's own weights: from its cache, or fetched where there is a connection."""
-    plan = FAMILIES[asked.family].plan_pretrained
-    if plan is None:
-        raise NetworkError(
-            f"weights: {asked.family} has no weights of its own; give a file, such as trained.safetensors, or none"
-        )
-    try:
-        with _offline():
-            pretrained = _drawn(plan(asked, in_channels, classes), seed=0)
-    except NetworkError as error:
-        if not _is_connected():
-            raise NetworkError(
-                f"{asked}: weights: imagenet: they are not in this machine's cache, and there is no connection "
-                f"to {_HUB[0]}; give a file of weights, or none"
-            ) from error
-        pretrained = _drawn(plan(asked, in_channels, classes), seed=0)
-    state = pretrained.state_dict()
-    other = build_fresh(asked, in_channels, classes, seed=0).state_dict()
-    # Only what the library brings: what it draws is the run's to draw.
-    return {name: one for name, one in state.items() if name not in other or not torch.equal(one, other[name])}
-
-
-@contextmanager
-def _offline() -> Iterator[None]:
-    """Hugging Face's hub looks into its cache only."""
-    try:
-        from huggingface_hub import constants
-    except ImportError:
-        yield
-        return
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _is_connected() -> bool:
-    if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
-        return False
-    try:
-        with socket.create_connection(_HUB, timeout=_HUB_SECONDS):
-            return True
-    except OSError:
-        return False
 
 
 def _normalisation(asked: AskedNetwork, in_channels: int) -> Normalisation | None:

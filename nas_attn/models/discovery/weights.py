@@ -1,14 +1,17 @@
-"""Trained weights: read from any file of them, fitted to a network, and kept for all runs of a search."""
+"""Trained weights: the library's own or those of a file; fitted to a network, kept for all runs of a search."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import math
+import os
 import pickle
+import socket
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nas_attn.errors import NetworkError
+from nas_attn.models.asked_network import IMAGENET, NO_WEIGHTS, AskedNetwork
+from nas_attn.models.families import FAMILIES
+from nas_attn.models.families._call import build_fresh, drawn
 from nas_attn.whole_file import whole_file
 
 _LEAST_SHARE = 0.5
 """Of a network's tensors must be in a file, or the weights are of another network."""
 _NESTED = ("state_dict", "model_state_dict", "network_weights", "model", "net", "weights")
 """Under which checkpoints keep the weights beside other things."""
+_HUB = ("huggingface.co", 443)
+_HUB_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,25 @@ class FittedWeights:
         missing = f"; drawn anew: {_some(self.missing)}" if self.missing else ""
         unused = f"; of no use: {_some(self.unused)}" if self.unused else ""
         return f"{found}{adapted}{missing}{unused}"
+
+
+def asked_weights(asked: AskedNetwork, network: nn.Module, in_channels: int, classes: int) -> FittedWeights | None:
+    """The trained weights that a network was asked for with; None where it starts without.
+
+    Args:
+        asked: which network, with which weights.
+        network: that network.
+        in_channels: channels of an image.
+        classes: K.
+    Raises:
+        NetworkError: they are not there, cannot be read, or are of another network.
+    """
+    if asked.weights == NO_WEIGHTS:
+        return None
+    if asked.weights == IMAGENET:
+        return FittedWeights(_of_the_hub(asked, in_channels, classes), (), ())
+    path = Path(asked.weights).expanduser()
+    return fit_weights(network, read_tensors(path), str(path))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -143,6 +170,55 @@ def load_kept(network: nn.Module, digest: str, asked: str) -> None:
             "run the search again, which fetches them anew"
         )
     network.load_state_dict(load_file(path), strict=False)
+
+
+def _of_the_hub(asked: AskedNetwork, in_channels: int, classes: int) -> dict[str, Tensor]:
+    """The library's own weights: from its cache, or fetched where there is a connection."""
+    plan = FAMILIES[asked.family].plan_pretrained
+    if plan is None:
+        raise NetworkError(
+            f"weights: {asked.family} has no weights of its own; give a file, such as trained.safetensors, or none"
+        )
+    try:
+        with _offline():
+            pretrained = drawn(plan(asked, in_channels, classes), seed=0)
+    except NetworkError as error:
+        if not _is_connected():
+            raise NetworkError(
+                f"{asked}: weights: imagenet: they are not in this machine's cache, and there is no connection "
+                f"to {_HUB[0]}; give a file of weights, or none"
+            ) from error
+        pretrained = drawn(plan(asked, in_channels, classes), seed=0)
+    state = pretrained.state_dict()
+    other = build_fresh(asked, in_channels, classes, seed=0).state_dict()
+    # Only what the library brings: what it draws is the run's to draw.
+    return {name: one for name, one in state.items() if name not in other or not torch.equal(one, other[name])}
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Hugging Face's hub looks into its cache only."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        yield
+        return
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _is_connected() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
+        return False
+    try:
+        with socket.create_connection(_HUB, timeout=_HUB_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 @functools.lru_cache(maxsize=64)

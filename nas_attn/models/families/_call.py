@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from nas_attn.errors import NetworkError, did_you_mean
-from nas_attn.models.families._family import Builder
+from nas_attn.models.families import FAMILIES, Builder
+
+if TYPE_CHECKING:
+    from nas_attn.models.asked_network import AskedNetwork
+
+
+def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) -> nn.Module:
+    """The network with weights drawn from a seed; the global random stream is left as it was.
+
+    Raises:
+        NetworkError: it cannot be built as asked.
+    """
+    return drawn(FAMILIES[asked.family].plan(asked, in_channels, classes), seed)
+
+
+def drawn(builder: Builder, seed: int) -> nn.Module:
+    """What a call builds, with weights drawn from a seed; the global random stream is left as it was.
+
+    Raises:
+        NetworkError: it takes other arguments, fails, or gives no module.
+    """
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, about their own past
+        torch.manual_seed(seed)
+        return _built(builder)
 
 
 def library(name: str, extra: str) -> ModuleType:
@@ -45,14 +71,22 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     return same[0]
 
 
-def built(builder: Builder) -> nn.Module:
-    """The network with fresh weights, drawn from torch's global generator.
+def parameters_of(builder: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What a class or a function can be given, by name; nothing where Python cannot tell."""
+    try:
+        return inspect.signature(builder).parameters
+    except (TypeError, ValueError):
+        return {}
 
-    Args:
-        builder: the call that gives it.
-    Raises:
-        NetworkError: it takes other arguments, fails, or gives no module.
-    """
+
+def first_line(error: Exception) -> str:
+    """What an error says first, shortened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else ""
+
+
+def _built(builder: Builder) -> nn.Module:
+    """The network with fresh weights, drawn from torch's global generator."""
     what = builder.title
     if problem := _argument_problem(builder.function, builder.arguments):
         raise NetworkError(f"{what}: {problem}")
@@ -63,14 +97,6 @@ def built(builder: Builder) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{what} gives {type(network).__name__} and no torch.nn.Module")
     return network
-
-
-def parameters_of(builder: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """What a class or a function can be given, by name; nothing where Python cannot tell."""
-    try:
-        return inspect.signature(builder).parameters
-    except (TypeError, ValueError):
-        return {}
 
 
 def _argument_problem(builder: Callable[..., Any], arguments: Mapping[str, Any]) -> str | None:
@@ -88,9 +114,3 @@ def _argument_problem(builder: Callable[..., Any], arguments: Mapping[str, Any])
         example = ", ".join(f"{name}: ..." for name in needed)
         return f"asks for {', '.join(needed)}; write arguments: {{{example}}} in a network file"
     return None
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first, shortened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else ""

@@ -9,8 +9,8 @@ from torch import nn
 
 from nas_attn.errors import NetworkError, RegistryError
 from nas_attn.models.asked_network import AskedNetwork
+from nas_attn.models.families import Builder, network_family
 from nas_attn.models.families._call import parameters_of
-from nas_attn.models.families._family import Builder, network_family
 from nas_attn.reference import is_reference, thing_of
 
 CHANNELS = (

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from nas_attn.models.asked_network import IMAGENET, AskedNetwork
+from nas_attn.models.families import Builder, network_family
 from nas_attn.models.families._call import known, library, parameters_of
-from nas_attn.models.families._family import Builder, network_family
 
 _LEVELS = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2)}
 DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(

@@ -11,8 +11,8 @@ from typing import Any
 
 from nas_attn.errors import NetworkError
 from nas_attn.models.asked_network import AskedNetwork
+from nas_attn.models.families import Builder, network_family
 from nas_attn.models.families._call import known, library
-from nas_attn.models.families._family import Builder, network_family
 
 CONFIGURATION = "2d"
 _FEATURES = (32, 64, 128, 256, 512)

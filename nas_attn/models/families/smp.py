@@ -7,8 +7,8 @@ from types import ModuleType
 
 from nas_attn.errors import NetworkError
 from nas_attn.models.asked_network import IMAGENET, AskedNetwork
+from nas_attn.models.families import Builder, network_family
 from nas_attn.models.families._call import known, library
-from nas_attn.models.families._family import Builder, network_family
 
 ENCODER = "resnet34"
 """Where none is named, as in smp itself."""

@@ -1,8 +1,5 @@
-"""The network: a U-Net with attention where a placement puts it."""
+"""The network: a U-Net with attention at some of its locations."""
 
-from __future__ import annotations
-
-from nas_attn.models.unet.build import build_unet
 from nas_attn.models.unet.unet import UNet
 
-__all__ = ["UNet", "build_unet"]
+__all__ = ["UNet"]

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.errors import NetworkError
-from nas_attn.models.unet.block import Block
-from nas_attn.models.unet.up import up_layer
+from nas_attn.models.unet.layers import Block, up_layer
 
 
 class UNet(nn.Module):

@@ -7,7 +7,7 @@ from hashlib import sha256
 from html import escape
 from itertools import pairwise
 
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Stage
 from nas_attn.wording.placements import describe, shortened
 

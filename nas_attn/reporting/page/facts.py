@@ -8,7 +8,7 @@ from nas_attn.analysis import RankedPlacement, Ranking
 from nas_attn.analysis.effects import StudyEffects
 from nas_attn.analysis.verdict import StudyVerdict
 from nas_attn.analysis.verification import Verification
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import AttentionSpec, Location
 from nas_attn.record import TrialRecord
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nas_attn.budget import Budget
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.steps import step
 from nas_attn.study.memory import described, measured_once
 from nas_attn.study.setup.checks import judged_images

@@ -13,7 +13,7 @@ from nas_attn.config.settings import AUTO, NONE, StudyRequest
 from nas_attn.data.summary import changes
 from nas_attn.errors import StudyError
 from nas_attn.metric import METRICS
-from nas_attn.models.start_versions import NEUTRAL_START_OF
+from nas_attn.models.kind import NEUTRAL_START_OF
 from nas_attn.strategy.settings import Difference, differences
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.setup.checks import CEILINGS

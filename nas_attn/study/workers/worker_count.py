@@ -12,7 +12,7 @@ import torch
 
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.record import Failure, Role
 from nas_attn.steps import step
 from nas_attn.strategy.evaluation import Evaluation

@@ -12,10 +12,9 @@ from nas_attn.latencies import LatencyModel
 from nas_attn.models.attention import attention_at, gate_shape
 from nas_attn.models.build import build_network, way_of
 from nas_attn.models.catalogue import KINDS
-from nas_attn.models.described_network import DescribedNetwork
+from nas_attn.models.described_network import DescribedNetwork, Network
 from nas_attn.models.insertion import Way
 from nas_attn.models.kind import Family
-from nas_attn.models.networks import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site, Stage
 from nas_attn.record import Cost
 from nas_attn.training.metrics import count_macs, count_parameters

@@ -19,7 +19,7 @@ from nas_attn.data import Dataset
 from nas_attn.data.folds import parted
 from nas_attn.errors import MachineError
 from nas_attn.metric import MEAN_IOU
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import Placement
 from nas_attn.record import Cost, CurvePoint, Outcome, Score
 from nas_attn.training import (

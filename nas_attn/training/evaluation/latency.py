@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nas_attn.latencies import LatencyModel, LatencyTable
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import NONE, AttentionSpec, Location, Placement, Site
 from nas_attn.training.evaluation.cost_table import alike, replaced_convolution, standalone
 from nas_attn.training.metrics import device_name, interleaved_times, latencies_of, pinned

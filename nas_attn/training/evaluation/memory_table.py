@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nas_attn.budget import Budget
 from nas_attn.models.attention._attend import as_computed
 from nas_attn.models.build import with_modules
-from nas_attn.models.networks import Network
+from nas_attn.models.described_network import Network
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Site
 from nas_attn.training import ModuleHooks
 from nas_attn.training.evaluation.cost_table import CostTable, standalone

@@ -11,7 +11,7 @@ from nas_attn.architecture import Architecture, write_architecture
 from nas_attn.data import Dataset
 from nas_attn.models.build import build_network
 from nas_attn.models.catalogue import catalogue
-from nas_attn.models.start_versions import start_versions
+from nas_attn.models.kind import start_versions
 from nas_attn.training import (
     Segmenter,
     class_counts,

@@ -18,7 +18,7 @@ from nas_attn.commands import command
 from nas_attn.document import Entry, FileKind, Problems, read_model
 from nas_attn.errors import TrainingError
 from nas_attn.losses import UNSAID
-from nas_attn.models.start_versions import unsaid_version
+from nas_attn.models.kind import unsaid_version
 from nas_attn.training.full.result import EpochRecord, TrainedNetwork
 from nas_attn.whole_file import whole_file
 

@@ -15,13 +15,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-import nas_attn.export.nnunet.write as writing
+import nas_attn.export.nnunet.file as writing
 from nas_attn.architecture import Architecture
 from nas_attn.errors import ExportError
-from nas_attn.export.nnunet.file import trainer_name
+from nas_attn.export.nnunet.file import trainer_name, write_trainers
 from nas_attn.export.nnunet.planned import Placed, PlacedInstead, attend
 from nas_attn.export.nnunet.training import AddedLoss, FollowingTrainer
-from nas_attn.export.nnunet.write import write_trainers
 from nas_attn.export.subject import Subject
 from nas_attn.models.asked_network import AskedNetwork
 from nas_attn.models.attention.gate import AttentionGate

@@ -11,9 +11,9 @@ from torch.nn import functional
 from nas_attn.errors import AttentionError
 from nas_attn.models.attention import gate_shape
 from nas_attn.models.attention.gate import AttentionGate
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location, Site
-from nas_attn.models.unet import build_unet
 from nas_attn.training.evaluation import own_cost
 from nas_attn.training.metrics import count_macs, count_parameters
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from nas_attn.data import smears
 from nas_attn.models.attention import build_attention
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise
 
 SQUEEZES = {

@@ -12,9 +12,9 @@ import torch
 from nas_attn.budget import Budget
 from nas_attn.data import Dataset, synthetic_clips
 from nas_attn.data.dataset import LabelledImages, assemble, pack
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.training import Segmenter, initialise, score_images, train_run
 from nas_attn.training.evaluation import pack_sets
 

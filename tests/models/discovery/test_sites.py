@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from nas_attn.errors import NetworkError
 from nas_attn.models.asked_network import AskedNetwork, AskedSite
-from nas_attn.models.discovery import look_at
-from nas_attn.models.discovery.describe import build_fresh, locate, on_meta
+from nas_attn.models.discovery import build_fresh, look_at
+from nas_attn.models.discovery.describe import locate, on_meta
 from nas_attn.models.discovery.sites import find_sites
 from nas_attn.models.discovery.tape import record
 

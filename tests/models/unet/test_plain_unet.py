@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import NORMS, UPSAMPLINGS, UNetConfig
-from nas_attn.models.unet import UNet, build_unet
+from nas_attn.models.unet import UNet
 
 Weights = dict[str, Tensor]
 Attend = Callable[[str, Tensor, Tensor | None], Tensor]

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from nas_attn.errors import NetworkError
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import NORMS, UPSAMPLINGS, UNetConfig
-from nas_attn.models.unet import UNet, build_unet
+from nas_attn.models.unet import UNet
 
 
 def plain(in_channels: int = 1, classes: int = 2, norm: str = "batch", upsampling: str = "transpose") -> UNet:

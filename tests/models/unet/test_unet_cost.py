@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import NORMS, UPSAMPLINGS, UNetConfig
-from nas_attn.models.unet import build_unet
 from nas_attn.training.metrics import count_macs, count_parameters
 
 

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from nas_attn.errors import NetworkError
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.kind import Family
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
-from nas_attn.models.unet import build_unet
-from nas_attn.models.unet.block import Block
+from nas_attn.models.unet.layers import Block
 from nas_attn.training import initialise
 
 NETWORK = UNetConfig(in_channels=3, classes=2, depth=2, base_channels=4)

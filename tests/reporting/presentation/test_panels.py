@@ -16,9 +16,9 @@ from PIL import Image
 from nas_attn.analysis import rank
 from nas_attn.budget import Budget
 from nas_attn.errors import StudyError
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
-from nas_attn.models.unet import build_unet
 from nas_attn.own_folder import MARK
 from nas_attn.record import Cost, Outcome, Role, Score, State, TrialRecord
 from nas_attn.reporting.page import Panel, Panels, Picture

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from nas_attn.models.attention import build_attention
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import KINDS
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
-from nas_attn.models.unet import UNet, build_unet
+from nas_attn.models.unet import UNet
 from nas_attn.training import Precision
 from nas_attn.training.evaluation import attention_maps
 

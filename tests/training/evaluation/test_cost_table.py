@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.training.evaluation import CostTable
 from nas_attn.training.metrics import count_macs, count_parameters

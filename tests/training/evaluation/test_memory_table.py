@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from nas_attn.budget import Budget
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import NONE, Placement
-from nas_attn.models.unet import build_unet
 from nas_attn.space import SearchSpace, read_space
 from nas_attn.training import segmentation_loss
 from nas_attn.training.evaluation import CostTable, MemoryTable

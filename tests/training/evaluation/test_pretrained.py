@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from torch import nn
 
 from nas_attn.budget import Budget
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
-from nas_attn.models.unet import build_unet
 from nas_attn.training import (
     Precision,
     Recipe,

@@ -6,9 +6,9 @@ from PIL import Image
 
 from nas_attn.architecture import Architecture
 from nas_attn.errors import DataError, ExportError, UsageError
+from nas_attn.models.build import build_unet
 from nas_attn.models.network import UNetConfig
 from nas_attn.models.placement import AttentionSpec, Location
-from nas_attn.models.unet import build_unet
 from nas_attn.training import initialise, recalibrate_batchnorm
 from nas_attn.training.full import architecture_id, predict
 from nas_attn.training.full.weights import WeightsInfo, write_weights

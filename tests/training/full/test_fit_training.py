@@ -17,9 +17,9 @@ from nas_attn.architecture import Found, read_architecture
 from nas_attn.budget import Budget
 from nas_attn.data import smears
 from nas_attn.errors import DivergedError, TrainingError
+from nas_attn.models.build import build_unet
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location
-from nas_attn.models.unet import build_unet
 from nas_attn.training import Recipe, initialise, label_counts, start_at_frequencies
 from nas_attn.training.full import EpochRecord, FitSettings, StepRecord, architecture_id, train
 from nas_attn.training.full.weights import read_info

@@ -18,8 +18,7 @@ from nas_attn.errors import ExportError, UsageError
 from nas_attn.export.agreement import stirred
 from nas_attn.export.python import write as writing
 from nas_attn.export.save import save
-from nas_attn.export.source import read_source
-from nas_attn.export.subject import Subject
+from nas_attn.export.subject import Subject, read_source
 from nas_attn.models.catalogue import catalogue
 from nas_attn.training.full.weights import read_info, write_weights
 

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from nas_attn.errors import AttentionError
-from nas_attn.models.attention._check import checking
+from nas_attn.models.attention._registry import checking
 from nas_attn.models.kind import AttentionKind, Option
 
 KIND = AttentionKind(

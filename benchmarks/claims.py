@@ -95,7 +95,7 @@ def play(
     verdict = verdict_of(records, ranking=ranking, trials=trials)
     seconds = time.process_time() - start
     leader = ranking.rows[0]
-    claims = [row for row in ranking.rows if row.better_than_plain is Versus.BETTER]
+    claims = [row for row in ranking.rows if row.better_than_baseline is Versus.BETTER]
     return Played(
         claimed=tuple(100 * truth.gain(row.placement) for row in claims),
         answered=None

@@ -1,4 +1,4 @@
-"""How soon does a search say, rightly, that a placement gains what matters, or that none does?
+"""How soon does a search say, rightly, that a placement gains enough to matter, or that none does?
 
 Studies of worlds whose truth is known (``worlds.py``) are played by three who are asked for the same gain:
 

@@ -166,7 +166,7 @@ def play(name: str, times: float, number: int, trials: int) -> Played:
     known = rank(records[: len(course.for_noise)]).noise.pair if course else None
     return Played(
         better=verdict.answer is Decision.BETTER and any(row is verdict.row for row in rows),
-        found=fmean(row.better_than_plain is Versus.BETTER for row in rows) if rows else None,
+        found=fmean(row.better_than_baseline is Versus.BETTER for row in rows) if rows else None,
         told=None if known is None else Sight(known.sd, trials, _SHARE, _CONFIDENCE).gain,
     )
 

@@ -2,8 +2,8 @@
 
 In the product's finals a seed is run by the baseline and by every finalist before the next seed is. Here the field
 is the same, and so is the seed that all begin with; then the finalist comes next whose further seeds are the most
-likely, for each run that they take, to settle that it gains what matters: the knowledge gradient of several equal
-measurements, KG(*), with the verdict in place of the best mean (Frazier and Powell 2010,
+likely, for each run that they take, to settle that it gains enough to matter: the knowledge gradient of several
+equal measurements, KG(*), with the verdict in place of the best mean (Frazier and Powell 2010,
 doi:10.1287/deca.1100.0190). Seeds stay common: one that the baseline lacks is run by it first.
 
 Both play the same studies until they stop by themselves: of worlds whose truth is known (``worlds.py``), and of
@@ -84,7 +84,7 @@ class LookingAhead(Finals):
 
 
 def _chance(member: Placement, standing: _Standing, evidence: Evidence, worth: float | None) -> float:
-    """That further seeds settle that a finalist gains what matters, for each run that they take: at its best."""
+    """That further seeds settle that a finalist gains enough to matter, for each run that they take; at best."""
     row, pair = evidence.row_of(member), evidence.noise.pair
     if row is None or pair is None:
         return 0.0
@@ -118,7 +118,7 @@ class _Finalist:
     @classmethod
     def of(cls, row: int, evidence: Evidence) -> _Finalist:
         """By its fresh runs, and by all."""
-        estimate, fresh = evidence.to_plain(row), evidence.reported[row].keys()
+        estimate, fresh = evidence.to_baseline(row), evidence.reported[row].keys()
         is_fresh = estimate is not None and fresh <= evidence.selected.runs[row].final
         mean, variance = evidence.gains.mean[row], evidence.gains.covariance([row])[0, 0]
         if estimate is None or not is_fresh:

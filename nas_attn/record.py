@@ -23,7 +23,8 @@ class State(StrEnum):
 class Role(StrEnum):
     """Why an evaluation was made."""
 
-    CONTROL = "control"
+    REFERENCE = "control"
+    """A reference architecture; databases keep the word that studies began with."""
     PROPOSAL = "proposal"
     FINALIST = "finalist"
 
@@ -153,8 +154,8 @@ class Failure:
     Args:
         reason: in words.
         shortage: of memory, which makes the placement infeasible; None where it was something else.
-        cause: what of the machine has failed, such as ``disk``: then this is no trial. None where the failure is
-            the placement's own.
+        cause: what of the machine has failed, such as ``disk``: then this is not a trial. None where the failure
+            is the placement's own.
     """
 
     reason: str
@@ -176,7 +177,7 @@ class TrialRecord:
         budget: how long it was trained.
         seed: of its initialisation and of its batches; equal seeds make a pair.
         role: why it was made.
-        control: name of the control, such as ``plain``; None for what is not a control.
+        reference: name of the reference, such as ``plain``; None for what is not a reference.
         state: how far it came.
         outcome: what it measured; None unless the state is COMPLETE.
         failure: why it failed; None unless the state is FAILED.
@@ -192,7 +193,7 @@ class TrialRecord:
     seed: int
     role: Role
     state: State
-    control: str | None = None
+    reference: str | None = None
     outcome: Outcome | None = None
     failure: str | None = None
     worker: str = ""

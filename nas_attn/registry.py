@@ -157,7 +157,9 @@ class Registry(Generic[T]):
         thing = thing_of(what, origin.reference)
         own = next((one for one, entry in self._entries.items() if self._of(entry) is thing), None)
         if own is None:
-            raise RegistryError(f"{what}: {origin.reference} is no registered {self._noun}; see nas_attn.extend")
+            raise RegistryError(
+                f"{what}: {origin.reference} is not a registered {self._noun}; see nas_attn.extend"
+            )
         if origin.package and own != name:
             raise RegistryError(f"{what}: {origin.reference} is registered as '{own}'; give both one name")
         return self._named(self._entries[own], name)

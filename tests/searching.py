@@ -28,7 +28,7 @@ TINY = {
 
 
 def time_briefly(patch: pytest.MonkeyPatch) -> None:
-    """Let latencies be timed as briefly as can be, where what they are is no matter."""
+    """Let latencies be timed as briefly as can be, where their values do not matter."""
     patch.setattr(latencies, "SECONDS", 0.0)
     patch.setattr(begin, "LATENCY_SECONDS", 0.0)
     patch.setattr(latency, "LEAST_ROUNDS", 2)

@@ -334,7 +334,7 @@ def test_what_a_package_offers_is_found_by_its_name_and_knows_its_origin(install
         ("x = = 1", "pear = MODULE:pear", ".py:1: SyntaxError: invalid syntax"),
         (PEAR, "pear = MODULE:paer", "has no 'paer'; did you mean 'pear'?"),
         (PEAR, "plum = MODULE:pear", "is registered as 'pear'; give both one name"),
-        (PEAR, "pear = MODULE:Pear", "is no registered fruit; see nas_attn.extend"),
+        (PEAR, "pear = MODULE:Pear", "is not a registered fruit; see nas_attn.extend"),
         (PEAR.replace('"pear"', '"apple"'), "pear = MODULE:pear", "fruit 'apple' is registered twice"),
         ("", "pear = not_there_at_all:pear", "there is no module 'not_there_at_all'; install the package"),
     ],

@@ -57,7 +57,7 @@ def test_a_metric_is_that_of_a_loop_over_pixels(name: str, images: tuple[np.ndar
 
 
 def test_33_false_pixels_of_an_absent_class_cost_what_they_are_worth() -> None:
-    """Of 5,120 pixels of two classes: 5,120 - 33 are right, and the third class is no part of the mean."""
+    """Of 5,120 pixels of two classes: 5,120 - 33 are right, and the third class is not part of the mean."""
     masks = np.repeat([0, 1], [2600, 2520])[None, :, None]
     labels = masks.copy()
     labels[0, :33] = 2

@@ -112,8 +112,8 @@ def test_a_study_is_verified_from_a_notebook(study: object) -> None:
     with searching_here():
         result = study.verify(seeds=2, pick=f"id:{found.placement.id}", workers=1, device="cpu")  # type: ignore[attr-defined]
     assert result.winner == found.placement
-    assert result.to_plain is not None
-    assert result.to_plain.n_seeds <= 2
+    assert result.to_baseline is not None
+    assert result.to_baseline.n_seeds <= 2
 
 
 def test_a_study_that_is_not_there_is_told_of_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_the_same_data_have_the_same_folder_and_others_another(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (7, "a int is no data; give a folder, a pair"),
+        (7, "a int is not data; give a folder, a pair"),
         ((np.zeros((2, 8, 8)), np.zeros((3, 8, 8))), "as many masks as images"),
         ([(np.zeros((8, 8)) - 1.0, np.zeros((8, 8)))], "image 0 holds float64 from -1 to -1"),
         ([(np.zeros((8, 8)), np.full((8, 8), 0.5))], "mask 0 must hold whole numbers from 0 to 255"),

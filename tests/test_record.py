@@ -55,7 +55,7 @@ records = st.builds(
     seed=st.integers(0),
     role=st.sampled_from(Role),
     state=st.sampled_from(State),
-    control=st.none() | st.text(max_size=5),
+    reference=st.none() | st.text(max_size=5),
     outcome=st.none() | outcomes,
     failure=st.none() | st.text(max_size=20),
     worker=st.text(max_size=9),

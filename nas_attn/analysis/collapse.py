@@ -19,7 +19,7 @@ from nas_attn.analysis.quantiles import two_sided_tail
 FAR = 6.0
 """A run must lie so many standard deviations below what is expected of it."""
 LEAST_DROP = 0.02
-"""And so much IoU: less is no collapse, however quiet the other runs are."""
+"""And so much IoU: less is not a collapse, however quiet the other runs are."""
 SEED_DROP = 0.1
 """A seed has collapsed where the plain U-Net lost this share of the IoU that it reaches with other seeds."""
 _CHANCE = 1e-3

@@ -14,8 +14,8 @@ from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
 
 LEAST_GAIN = 0.01
-"""Where no reference architecture ran for twice the steps: a doubling that gains the baseline less is no sign that
-it is unfinished, however quiet the seeds are."""
+"""Where no reference architecture ran for twice the steps: a doubling that gains the baseline less does not show
+that it is unfinished, however quiet the seeds are."""
 MOST_BY_CHANCE = 0.05
 """A baseline that gains more by a doubling is unfinished, whatever differences do meanwhile."""
 

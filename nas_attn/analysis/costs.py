@@ -102,7 +102,7 @@ def as_good_for_less(row: RankedPlacement, ranking: Ranking, worth: float) -> Ra
     as_good = [
         (ratio, one.rank, one)
         for one in ranking.rows
-        if one.better_than_plain is Versus.BETTER and one.tied_with_best
+        if one.better_than_baseline is Versus.BETTER and one.tied_with_best
         if one.gain is not None and one.gain >= row.gain - worth
         if (ratio := _compared_ratio(one, ranking, cost)) is not None and ratio <= own - _APART
     ]

@@ -154,7 +154,7 @@ def _change(before: Evidence, after: Evidence, row: int) -> Change | None:
         return None
     return Change(
         run.placement,
-        run.control or after.selected.runs[other].control or run.placement.id,
+        run.reference or after.selected.runs[other].reference or run.placement.id,
         fmean(short[seed] - plain[seed] for seed in seeds),
         fmean(long[seed] - longer_plain[seed] for seed in seeds),
         len(seeds),

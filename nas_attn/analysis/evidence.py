@@ -187,7 +187,7 @@ class Evidence:
         part = image_part(images, len(scores), self.repeated[0])
         return estimate_of(mean(scores.values()), self.noises[row].run, len(scores), part)
 
-    def to_plain(self, row: int) -> Estimate | None:
+    def to_baseline(self, row: int) -> Estimate | None:
         """The paired difference to the plain U-Net; None where they share no seed, or it was not run."""
         return None if self.plain is None else self.difference(row, self.plain)
 
@@ -243,7 +243,7 @@ class Evidence:
     @cached_property
     def image_variance(self) -> float:
         """Over draws of images, of a difference to the plain U-Net: of what was tested, on average."""
-        estimates = [estimate for row in self.tested if (estimate := self.to_plain(row)) is not None]
+        estimates = [estimate for row in self.tested if (estimate := self.to_baseline(row)) is not None]
         return mean(estimate.image_error**2 for estimate in estimates) if estimates else 0.0
 
     @property

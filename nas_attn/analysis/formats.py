@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, Callable[[RankedPlacement, Ranking], object]] = {
     "delta_ci_low": lambda row, _: row.delta_interval and row.delta_interval.low,
     "delta_ci_high": lambda row, _: row.delta_interval and row.delta_interval.high,
     "tested": lambda row, _: row.tested,
-    "better_than_plain": lambda row, _: str(row.better_than_plain),
+    "better_than_baseline": lambda row, _: str(row.better_than_baseline),
     "n_seeds": lambda row, _: row.n_seeds,
     "n_collapsed": lambda row, _: row.n_collapsed,
     "n_runs": lambda row, _: row.n_runs,
@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, Callable[[RankedPlacement, Ranking], object]] = {
     "latency_ratio": lambda row, ranking: _ratio(ranking.latency_of(row)),
     "batch_latency_ratio": lambda row, ranking: _ratio(ranking.batch_latency_of(row)),
     "on_front": lambda row, _: row.on_front,
-    "is_control": lambda row, _: row.control is not None,
+    "is_reference": lambda row, _: row.reference is not None,
     "front_probability": lambda row, _: row.front_probability,
 }
 """What each column tells; ratios of latencies are of what was timed together with the baseline."""

@@ -181,7 +181,7 @@ def gains_of(
         placements: of each row; all of one network.
         table: of each row, seed to IoU, -inf where the run failed; a row without scores is only predicted.
         influences: of each row's runs, by seed, those of the images; may be left out. What the images happen to
-            give attentions, pairs and placements would be something else on other images, and so is no gain.
+            give attentions, pairs and placements would be something else on other images, and so is not a gain.
         short: the same as the table for each rung below the top, the longest first.
         prior: of the variances. Where these are learned from the first runs only, what they say of the effects
             rests on all of them.

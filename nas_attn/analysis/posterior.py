@@ -41,7 +41,7 @@ class Posterior:
         runs: n of them.
         choices: p attentions with their locations: at least all that the runs hold.
         variances: of all parts but the own effects of attentions at their locations.
-        by_images: what of these the images gave, which is no gain.
+        by_images: what of these the images gave, which is not a gain.
         scales: variances of the choices' own effects, in each of d draws of these, (d, p).
         factor: lower Cholesky factor of the scores' covariance without own effects, (n, n).
         held: which runs hold which choices, as they show it, whitened by it, (n, p).

@@ -165,13 +165,13 @@ def _front_probabilities(
 def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: float) -> RankedPlacement:
     """A row that does not know its rank yet."""
     run, reported = evidence.selected.runs[number], evidence.reported[number]
-    iou, delta = evidence.mean(number), evidence.to_plain(number)
+    iou, delta = evidence.mean(number), evidence.to_baseline(number)
     interval = _delta_interval(evidence, number, delta, confidence)
     gain = None if evidence.plain is None else ious[number] - ious[evidence.plain]
     return RankedPlacement(
         rank=0,
         placement=run.placement,
-        control=run.control,
+        reference=run.reference,
         seeds=tuple(sorted(reported or run.scores)),
         fresh=bool(reported) and reported.keys() <= run.final,
         tested=number in evidence.tested,
@@ -181,7 +181,7 @@ def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: flo
         gain=gain,
         delta=None if delta is None else delta.value,
         delta_interval=interval,
-        better_than_plain=_versus(interval, gain),
+        better_than_baseline=_versus(interval, gain),
         tied_with_best=None,
         on_front=False,
         unstable=number in evidence.unstable,

@@ -56,7 +56,7 @@ class RankedPlacement:
     Args:
         rank: from 1: first what was tested and the plain U-Net, by ``iou_expected``, then what was only tried.
         placement: what was ranked.
-        control: name of the control that it is; None for what is not a control.
+        reference: name of the reference that it is; None for what is not a reference.
         seeds: whose runs ``iou_mean`` and ``delta`` rest on, ascending; ``delta`` on those of them that the plain
             U-Net was run with too.
         fresh: these runs had no say in the choice of the placement.
@@ -71,7 +71,7 @@ class RankedPlacement:
             where they share no seed.
         delta_interval: of that difference, together with those of all that was tested; None for what was only
             tried, or where the noise is not known, or by too few runs.
-        better_than_plain: what that interval says, and ``gain`` too.
+        better_than_baseline: what that interval says, and ``gain`` too.
         tied_with_best: not distinguishable from the first of the ranking; None where the noise is not known.
         on_front: no other placement is expected to have at least its IoU at no more than its cost.
         unstable: it scatters far more from seed to seed than the others.
@@ -84,7 +84,7 @@ class RankedPlacement:
 
     rank: int
     placement: Placement
-    control: str | None
+    reference: str | None
     seeds: tuple[int, ...]
     fresh: bool
     tested: bool
@@ -94,7 +94,7 @@ class RankedPlacement:
     gain: float | None
     delta: float | None
     delta_interval: Interval | None
-    better_than_plain: Versus
+    better_than_baseline: Versus
     tied_with_best: bool | None
     on_front: bool
     unstable: bool
@@ -175,5 +175,5 @@ def claimed_row(ranking: Ranking) -> RankedPlacement | None:
         ranking: of a study.
     """
     attended = [row for row in ranking.rows if not row.is_plain]
-    better = (row for row in attended if row.better_than_plain is Versus.BETTER)
+    better = (row for row in attended if row.better_than_baseline is Versus.BETTER)
     return next(better, attended[0] if attended else None)

@@ -28,7 +28,7 @@ class PlacementRuns:
         counts: seed to the counted pixels of its images, where they were kept.
         final: seeds of its runs as a finalist, which had no say in any choice.
         cost: of the placement; measured times are the median of its runs, measured memory the most of them.
-        control: name of the control that it is; None for what is not a control.
+        reference: name of the reference that it is; None for what is not a reference.
     """
 
     placement: Placement
@@ -36,7 +36,7 @@ class PlacementRuns:
     counts: Mapping[int, ImageCounts]
     final: frozenset[int]
     cost: Cost
-    control: str | None
+    reference: str | None
 
     @property
     def is_plain(self) -> bool:
@@ -182,9 +182,9 @@ def _placement_runs(placement: Placement, records: Sequence[TrialRecord], last_p
     final = frozenset(seed for seed, number in finals.items() if number > last_proposal) or frozenset(finals)
     scores = {seed: score.iou for seed, score in first.items()}
     counts = {seed: score.counts for seed, score in first.items() if score.counts is not None}
-    control = next((record.control for record in records if record.control is not None), None)
+    reference = next((record.reference for record in records if record.reference is not None), None)
     cost = _cost([record.outcome.cost for record in records if record.outcome])
-    return PlacementRuns(placement, scores, counts, final, cost, control)
+    return PlacementRuns(placement, scores, counts, final, cost, reference)
 
 
 def _cost(costs: Sequence[Cost]) -> Cost:

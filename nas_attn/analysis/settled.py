@@ -66,7 +66,7 @@ class Judged:
         return None if largest is None else Decision.EQUIVALENT
 
     def finals_pay(self, earlier: Sequence[TrialRecord]) -> bool:
-        """Whether finals would show that a placement gains more than what matters, and search finds little more.
+        """Whether finals would show that a placement gains enough to matter, and search finds little more.
 
         The leader by the posterior of all runs must gain so much, with the confidence, that finals tell it from
         what matters (``default_worth``); and it must not have got better by more than what matters since the
@@ -95,7 +95,7 @@ class Judged:
             if len(fresh) < LEAST_TO_STOP:
                 return
         for row in evidence.tested:
-            estimate, of_finals = evidence.to_plain(row), evidence.reported[row].keys() <= runs[row].final
+            estimate, of_finals = evidence.to_baseline(row), evidence.reported[row].keys() <= runs[row].final
             if estimate is None or not of_finals or estimate.n_seeds < LEAST_TO_STOP:
                 continue
             interval = evidence.together(estimate, self.confidence)

@@ -52,7 +52,7 @@ class GainVariances:
 
     Args:
         by_runs: of all parts of the scores.
-        by_images: what of these the images gave, which is no gain.
+        by_images: what of these the images gave, which is not a gain.
     """
 
     by_runs: Variances

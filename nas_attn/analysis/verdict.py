@@ -130,7 +130,7 @@ class StudyVerdict:
         """The placement's difference to the baseline: the verified one where there is one, else that of the runs
         which had no say in its choice."""
         if self.verification is not None:
-            return self.verification.to_plain
+            return self.verification.to_baseline
         if self.row is None or self.row.delta is None or not self.row.tested:
             return None
         return Comparison(self.row.delta, self.row.delta_interval, self.row.n_seeds, self.ranking.metric.word)
@@ -144,7 +144,7 @@ class StudyVerdict:
 
     @property
     def further_runs(self) -> int | None:
-        """About how many more runs would tell whether any placement gains what matters; None where that is not
+        """About how many more runs would tell whether any placement gains enough to matter; None where that is not
         known. The reach of the best gain falls with the root of the runs. A claim that was not confirmed tells
         nothing of the others."""
         if self.reason not in (Open.TOO_FEW, Open.NOT_CONFIRMED, Open.REFUTED) or self.largest is None:
@@ -155,7 +155,7 @@ class StudyVerdict:
     def _is_better(self) -> bool:
         if self.verified is not None:
             return self.verified
-        return self.row is not None and self.row.better_than_plain is Versus.BETTER
+        return self.row is not None and self.row.better_than_baseline is Versus.BETTER
 
 
 def verdict_of(

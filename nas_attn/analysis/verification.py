@@ -80,9 +80,9 @@ class Verification:
         winner: the placement of the claim.
         iou: mean IoU on the test data of the winner and the plain U-Net, over their common seeds; None where a run
             is missing.
-        to_plain: the winner's difference to the plain U-Net; None where they share no seed.
-        control: name of the best control; empty where there is none.
-        to_control: the winner's difference to it; None where they share no seed.
+        to_baseline: the winner's difference to the plain U-Net; None where they share no seed.
+        reference: name of the best reference; empty where there is none.
+        to_reference: the winner's difference to it; None where they share no seed.
         modules: what each module adds to the winner: the winner's difference to itself without it.
         found: what the search had measured; None where that is not known.
         n_images: test images or clips, or groups of them; None where they were not counted.
@@ -93,16 +93,16 @@ class Verification:
             not known, or by too few seeds.
         seeds_needed: how many seeds show the expected gain so; None where none is expected, the noise is not
             known, or 10,000 seeds do not.
-        collapsed: of ``winner``, ``plain`` and ``control`` how often they collapsed; these runs are in no
+        collapsed: of ``winner``, ``baseline`` and ``reference`` how often they collapsed; these runs are in no
             difference.
         delta_all: the mean difference to the plain U-Net with collapsed runs; None where they share no seed.
     """
 
     winner: Placement
     iou: tuple[float, float] | None
-    to_plain: Comparison | None
-    control: str
-    to_control: Comparison | None
+    to_baseline: Comparison | None
+    reference: str
+    to_reference: Comparison | None
     modules: Mapping[Location, Comparison]
     found: Comparison | None
     n_images: int | None
@@ -122,7 +122,7 @@ class Verification:
         the gain that the search expects (what it gains, if anything, is less). A gain that is confirmed and
         smaller than expected stays confirmed.
         """
-        interval = None if self.to_plain is None else self.to_plain.interval
+        interval = None if self.to_baseline is None else self.to_baseline.interval
         if interval is None:
             return Verdict.NOT_SHOWN
         if interval.low > 0:
@@ -133,7 +133,7 @@ class Verification:
     @property
     def collapses_more(self) -> bool:
         """The winner collapsed in a larger share of its runs than the plain U-Net."""
-        winner, plain = self.collapsed.get("winner"), self.collapsed.get("plain")
+        winner, plain = self.collapsed.get("winner"), self.collapsed.get("baseline")
         return winner is not None and winner.share > (plain.share if plain else 0.0)
 
     def to_json(self) -> str:
@@ -146,13 +146,13 @@ class Verification:
             "shown_by_seeds_points": _points(self.gain_shown),
             "seeds_needed": self.seeds_needed,
             "iou_winner": self.iou and self.iou[0],
-            "iou_plain": self.iou and self.iou[1],
-            "to_plain": _plain(self.to_plain),
+            "iou_baseline": self.iou and self.iou[1],
+            "to_baseline": _plain(self.to_baseline),
             "delta_with_collapsed_runs": self.delta_all,
             "collapsed": {name: one.number for name, one in self.collapsed.items()},
             "runs": {name: one.of for name, one in self.collapsed.items()},
-            "control": self.control or None,
-            "to_control": _plain(self.to_control),
+            "reference": self.reference or None,
+            "to_reference": _plain(self.to_reference),
             "modules": {str(location): _plain(comparison) for location, comparison in self.modules.items()},
             "found_by_search": _plain(self.found),
             "n_images": self.n_images,
@@ -166,7 +166,7 @@ def verification(
     *,
     winner: Placement,
     plain: Placement,
-    control: tuple[str, Placement] | None,
+    reference: tuple[str, Placement] | None,
     without: Mapping[Location, Placement],
     found: Comparison | None,
     expected: float | None = None,
@@ -181,7 +181,7 @@ def verification(
         records: of the verification alone: none of them had a say in the choice.
         winner: the placement of the claim.
         plain: the plain U-Net.
-        control: name and placement of the best control; None where there is none.
+        reference: name and placement of the best reference; None where there is none.
         without: the winner without the module at each location; empty where that was not run.
         found: what the search had measured.
         expected: gain that the search expects, above 0; None where it expects none.
@@ -200,13 +200,13 @@ def verification(
 
     rows = _rows(evidence, winner, plain)
     pair = Pair.of(evidence, *rows) if rows else None
-    judged = {"winner": winner, "plain": plain, **({"control": control[1]} if control else {})}
+    judged = {"winner": winner, "baseline": plain, **({"reference": reference[1]} if reference else {})}
     return Verification(
         winner=winner,
         iou=pair.means if pair else _means(evidence, rows),
-        to_plain=told(pair.estimate) if pair else None,
-        control=control[0] if control else "",
-        to_control=compare(control[1]) if control else None,
+        to_baseline=told(pair.estimate) if pair else None,
+        reference=reference[0] if reference else "",
+        to_reference=compare(reference[1]) if reference else None,
         modules={place: comparison for place, other in without.items() if (comparison := compare(other))},
         found=found,
         n_images=evidence.image_groups,

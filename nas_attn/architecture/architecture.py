@@ -142,7 +142,7 @@ class Verified:
     Args:
         verdict: what they say of the claim that the architecture is better than the plain U-Net.
         iou: mean over the seeds, on the test data.
-        iou_plain: likewise, of the plain U-Net.
+        iou_baseline: likewise, of the plain U-Net.
         delta: mean paired difference to the plain U-Net; None where they share no seed.
         delta_interval: confidence interval of it; None where it is not known.
         n_seeds: how many seeds the difference rests on.
@@ -152,7 +152,7 @@ class Verified:
 
     verdict: Verdict
     iou: float
-    iou_plain: float
+    iou_baseline: float
     delta: float | None
     delta_interval: _Interval | None
     n_seeds: Annotated[int, Ge(0)]
@@ -164,14 +164,14 @@ class Verified:
         """What a verification found; None where a run of the two is missing."""
         if verification.iou is None:
             return None
-        to_plain = verification.to_plain
+        to_baseline = verification.to_baseline
         return cls(
             verdict=verification.verdict,
             iou=verification.iou[0],
-            iou_plain=verification.iou[1],
-            delta=to_plain.delta if to_plain else None,
-            delta_interval=to_plain.interval if to_plain else None,
-            n_seeds=to_plain.n_seeds if to_plain else 0,
+            iou_baseline=verification.iou[1],
+            delta=to_baseline.delta if to_baseline else None,
+            delta_interval=to_baseline.interval if to_baseline else None,
+            n_seeds=to_baseline.n_seeds if to_baseline else 0,
             n_looks=n_looks,
             collapsed=winner.number if (winner := verification.collapsed.get("winner")) else 0,
         )

@@ -60,7 +60,7 @@ def best(ranking: Ranking) -> RankedPlacement:
     Args:
         ranking: with one row at least.
     """
-    better = (row for row in ranking.rows if row.better_than_plain is Versus.BETTER)
+    better = (row for row in ranking.rows if row.better_than_baseline is Versus.BETTER)
     return next(better, ranking.plain or ranking.rows[0])
 
 
@@ -127,7 +127,9 @@ def _ceiling(ranking: Ranking, part: str) -> tuple[str, float]:
         raise UsageError(f"under: unknown cost '{cost}'; {did_you_mean(cost, COSTS)}")
     match = _AMOUNT.fullmatch(amount)
     if match is None:
-        raise UsageError(f"under: '{amount}' is no ceiling; write 1.2x (times the baseline), 2.1G, 350M or 12000")
+        raise UsageError(
+            f"under: '{amount}' is not a ceiling; write 1.2x (times the baseline), 2.1G, 350M or 12000"
+        )
     if match["unit"] != "x":
         return cost, float(match["number"]) * _FACTORS[match["unit"] or ""]
     plain = None if ranking.plain is None else cost_of(ranking.plain, cost)

@@ -42,6 +42,6 @@ def _check(target: Path, path: Path) -> None:
     if target.is_dir():
         raise ExportError(f"{path}: this is a folder; name a file in it, such as {path / 'best.yaml'}")
     if target.exists() and not target.is_file():
-        raise ExportError(f"{path}: this is no regular file; name a file such as best.yaml")
+        raise ExportError(f"{path}: this is not a regular file; name a file such as best.yaml")
     if not target.parent.is_dir():
         raise ExportError(f"{path}: there is no folder {path.parent}; create it first")

@@ -35,7 +35,7 @@ _COMMENTS = {
     "input": "# Pixels are normalised with these means and standard deviations, one for each channel.\n",
     "results": "# iou is a value of the metric, a fraction of 1, on the validation images; delta is against the "
     "baseline, same seeds.\n",
-    "verified": "# On the test data, with seeds that did not choose it: the figures to report.\n",
+    "verified": "# On the test data, with fresh seeds: the figures to report.\n",
 }
 
 _LIST_TAG, _MAP_TAG = "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"

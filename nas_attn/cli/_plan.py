@@ -83,7 +83,7 @@ def _without(space: SearchSpace) -> str:
         f"without {', '.join(anywhere)}" if anywhere else "",
         f"without {', '.join(somewhere)} at some locations" if somewhere else "",
     ]
-    return f"; {' and '.join(filter(None, parts))}: this network has no convolution or block there for another"
+    return f"; {' and '.join(filter(None, parts))}: this network has no suitable convolution or block there"
 
 
 def _budget(settings: StudySettings) -> str:
@@ -107,7 +107,7 @@ def _trials(settings: StudySettings, agenda: Agenda) -> str:
     course = agenda.course(())
     if course is None:
         return f"{settings.trials}: reference architectures, proposals {_proposers(settings)} and the finals"
-    references = counted(agenda.n_controls(course), "reference architecture")
+    references = counted(agenda.n_references(course), "reference architecture")
     if settings.timeout is not None:
         share = f"{settings.finalists:.0%} of the time for the finals"
         most = f"at most {settings.trials}" if settings.trials < ENDLESS else "as many as there is time for"
@@ -131,7 +131,7 @@ def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
 
     needed, each = pace.left(records), f"{pace.each(records):.1f} s a trial"
     if settings.timeout is not None and pace.expected(records) < settings.trials:
-        return f"{duration(needed)}, and until what runs is finished ({each})"
+        return f"{duration(needed)}, plus the time to finish running trials ({each})"
     if agenda.course(records) is None:
         limit = duration(TimeLimit.of(settings).seconds)
         return f"at least {duration(needed)}, more with each doubling of the steps, at most about {limit} ({each})"
@@ -144,15 +144,15 @@ def _sees(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
 
     course = agenda.course(records)
     if course is None:
-        return "what so many trials can tell is known once the budget is found"
+        return "the smallest detectable gain is known once the budget is found"
     if not settings.finalists:
-        return "without finals (--finalists) no gain is told from none"
+        return "without finals (--finalists) no gain can be significant"
     if not agenda.n_common:
-        return f"what so many trials can tell is known after the finals: {settings.trials} are few"
+        return f"the smallest detectable gain is known after the finals: {settings.trials} are few"
     if have_ended(course.for_noise, records) and (said := FirstLook(settings, agenda, pace).sight(records)):
         return said
     budget = f", whether the steps are enough after the first {len(course.for_budget)}" if course.n_doubled else ""
-    return f"what so many trials can tell is known after the first {len(course.for_noise)} runs{budget}"
+    return f"the smallest detectable gain is known after the first {len(course.for_noise)} runs{budget}"
 
 
 def placements(size: int) -> str:
@@ -193,7 +193,7 @@ def _left_out(resolved: Resolved) -> str:
 
     classes = resolved.dataset.classes
     absent = absent_classes(judged_images(resolved.settings, resolved.dataset), classes)
-    return f"; without {', '.join(absent)}, which no validation mask holds" if absent else ""
+    return f"; without {', '.join(absent)}, which no validation mask contains" if absent else ""
 
 
 def _unverified(metric: Metric, dataset: Dataset) -> str:
@@ -210,7 +210,7 @@ def _unverified(metric: Metric, dataset: Dataset) -> str:
 def _done(number: int) -> str:
     if not number:
         return "nothing yet"
-    return f"{counted(number, 'trial')}; the search goes on after {'it' if number == 1 else 'them'}"
+    return f"{counted(number, 'trial')}; the search continues after {'it' if number == 1 else 'them'}"
 
 
 def _workers(number: int, device_kind: str) -> str:

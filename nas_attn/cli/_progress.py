@@ -32,7 +32,7 @@ _PAUSE_PER_RANKING = 20.0
 _FRONT_ROWS = 6
 _WORKER_ROWS = 8
 _LINES = 20
-_PHASES = {Role.CONTROL: "reference architectures", Role.PROPOSAL: "proposals", Role.FINALIST: "finals"}
+_PHASES = {Role.REFERENCE: "reference architectures", Role.PROPOSAL: "proposals", Role.FINALIST: "finals"}
 
 
 class SearchProgress:

@@ -72,7 +72,7 @@ def _checked(arguments: argparse.Namespace) -> tuple[int, int] | None:
     ]
     found = None if arguments.size is None else _SIDES.fullmatch(arguments.size)
     if arguments.size is not None and found is None:
-        problems.append(f"--size: '{arguments.size}' is no size; write such as 512, or 512x384")
+        problems.append(f"--size: '{arguments.size}' is not a size; write such as 512, or 512x384")
     given_settings(arguments, ("device",), *problems)
     return None if found is None else (int(found[1]), int(found[2] or found[1]))
 

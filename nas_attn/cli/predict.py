@@ -84,7 +84,7 @@ def _trained(named: Path, others: Sequence[Path]) -> tuple[Path, Path, Sequence[
             raise UsageError(f"{named}: holds no weights.safetensors; give the folder of a finished training")
         return run.architecture, run.weights, others
     if len(others) < 2:
-        raise UsageError(f"{named}: is no folder of a run; behind an architecture file give WEIGHTS and IMAGES")
+        raise UsageError(f"{named}: is not a folder of a run; behind an architecture file give WEIGHTS and IMAGES")
     return named, others[0], others[1:]
 
 

@@ -75,5 +75,5 @@ def _check(output: Path) -> None:
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; write such as {output / 'report.html'}")
     if output.exists() and not output.is_file():
-        raise UsageError(f"{output}: is no regular file; name a file such as report.html")
+        raise UsageError(f"{output}: is not a regular file; name a file such as report.html")
     check_writable(output)

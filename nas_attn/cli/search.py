@@ -4,7 +4,7 @@
   nas-attn search --space unet_attention --trials 200 --data FOLDER --study nuclei
   nas-attn search --config studies/quick.yaml
 
-Stopped or killed, the same command goes on where it was.
+Stopped or killed, the same command resumes where it was.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TOP = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a search, group by group; each has a field of the same name in study files."""
     parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
-    parser.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument(
         "--logger", metavar="NAME", help="log each trial as a run: tensorboard | csv | wandb | mlflow [none]"
     )
@@ -151,7 +151,7 @@ def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | No
     pace = _pace(resolved, agenda, records)
     console.print(plan_table(resolved, agenda, records, pace))
     if dry:
-        console.print("\nNothing was begun (--dry-run).")
+        console.print("\nNothing was started (--dry-run).")
         return None
     console.print()
     first_look = FirstLook(resolved.settings, agenda, pace)
@@ -196,7 +196,7 @@ def _stopped(resolved: Resolved, progress: SearchProgress) -> str:
     typed = f"\n  {command('search', config=folder.settings)}" if repeats else ""
     return (
         f"{progress.so_far()}\n"
-        f"Stopped. What is finished is kept in {folder.path}; the same command goes on with it.{typed}"
+        f"Stopped. Finished trials are kept in {folder.path}; the same command resumes the search.{typed}"
     )
 
 
@@ -258,6 +258,6 @@ def _best(result: StudyResult) -> str:
         return f"Best architecture: {result.best}"
     first = command("export", result.study, pick="first", o="first.yaml")
     return (
-        f"Best architecture: {result.best}, which is the baseline: nothing is shown to be better.\n"
-        f"The first with attention all the same: {first}"
+        f"Best architecture: {result.best}, which is the baseline: no placement is significantly better.\n"
+        f"To export the first placement with attention anyway: {first}"
     )

@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         with _Reporter(console) as reporter, logged(arguments.logger, output, reporter) as report:
             result = train(architecture, dataset, settings, output, report=report)
     except KeyboardInterrupt:
-        console.print("stopped; the same command goes on")
+        console.print("stopped; the same command resumes")
         raise
     if arguments.json and _is_chief():
         say(_json(result, output))
@@ -154,7 +154,7 @@ def _devices(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of devices; give such as 2, or auto")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of devices; give such as 2, or auto")
     return int(text)
 
 

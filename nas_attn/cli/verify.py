@@ -6,7 +6,7 @@
 
 The winner is the first placement that the search found better than the baseline, or where it found none the
 first with attention. The seeds are fresh and the test data had no say in the search: nothing here chose the
-winner. Stopped, the same command goes on; with more --seeds, those are added that have not run. A seed with which
+winner. Stopped, the same command resumes; with more --seeds, those are added that have not run. A seed with which
 the winner or the baseline collapsed or failed is replaced by a further one, for at most half of the seeds (two
 in any case). The search's own trials stay as they are; its best.yaml becomes the best by all that is then known.
 """
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.cli._progress import stoppable
 
     request, console = _request(arguments), wide_console(quiet=arguments.json)
-    told = "Stopped. What is finished is kept; the same command goes on with it."
+    told = "Stopped. Finished runs are kept; the same command resumes the verification."
     with stoppable(lambda: console.print(told)):
         verified, classes = _verified(arguments, request, console)
     if arguments.json:
@@ -89,13 +89,13 @@ def _verified(
     records = ledger.records()
     claim = Claim.of(records, ranking_of(ledger, records), arguments.pick)
     resolved, folder, _ = resolve_joined(request)
-    tell(f"{describe(claim.winner)}, the baseline" + (f" and {claim.control_name}" if claim.control else ""))
+    tell(f"{describe(claim.winner)}, the baseline" + (f" and {claim.reference_name}" if claim.reference else ""))
     if resolved.settings.folds:
         tell("trained on the images of train and val together, of which the search held out a fold in turn")
     test = f"{len(resolved.dataset.test)} test {resolved.dataset.units}"
     tell(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
     if absent := absent_classes(resolved.dataset.test, resolved.dataset.classes):
-        tell(f"the mean is without {', '.join(absent)}, which no test mask holds")
+        tell(f"the mean is without {', '.join(absent)}, which no test mask contains")
     verified = verify(
         resolved,
         folder,
@@ -135,7 +135,7 @@ def _json(verified: VerifiedClaim, classes: Sequence[str]) -> str:
 
     winner, plain = (named_ious(ious, classes) for ious in _class_ious(verified))
     found = json.loads(verified.result.to_json())
-    return json.dumps({**found, "iou_per_class": {"winner": winner, "plain": plain}}, indent=2)
+    return json.dumps({**found, "iou_per_class": {"winner": winner, "baseline": plain}}, indent=2)
 
 
 def _show(verified: VerifiedClaim, classes: Sequence[str], again: str, console: Console) -> None:

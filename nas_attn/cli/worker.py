@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nas_attn.cli._progress import stoppable
 
     request, console = _request(arguments), wide_console()
-    told = f"Stopped. The trials under way are free for others; study '{request.study}' goes on."
+    told = f"Stopped. Other workers take over the running trials; study '{request.study}' continues."
     with stoppable(lambda: console.print(told)):
         return _work(request, console)
 

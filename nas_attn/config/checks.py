@@ -34,7 +34,7 @@ def named(value: object) -> str:
     """A study's name."""
     if isinstance(value, str) and STUDY_NAME.fullmatch(value):
         return value
-    raise ValueError(f"{shown(value)} is no name; use letters, digits, '_', '-' and '.', at most 80")
+    raise ValueError(f"{shown(value)} is not a name; use letters, digits, '_', '-' and '.', at most 80")
 
 
 def path(value: object) -> str:
@@ -53,7 +53,7 @@ def duration(value: object) -> str:
     """A time that ``seconds`` reads."""
     if isinstance(value, str) and seconds(value):
         return value
-    raise ValueError(f"{shown(value)} is no time; write 90s, 30m or 1h30m, of at most a year")
+    raise ValueError(f"{shown(value)} is not a time; write 90s, 30m or 1h30m, of at most a year")
 
 
 def ladder(value: object) -> str:
@@ -62,7 +62,7 @@ def ladder(value: object) -> str:
         steps = [] if value == "auto" else [int(part) for part in value.split(",")]
         if all(one < other <= MOST_STEPS for one, other in pairwise([0, *steps])):
             return value
-    raise ValueError(f"{shown(value)} is no ladder; write growing numbers of steps such as 60,180,540, or auto")
+    raise ValueError(f"{shown(value)} is not a ladder; write growing numbers of steps such as 60,180,540, or auto")
 
 
 def device(value: object) -> str:

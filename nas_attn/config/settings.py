@@ -97,27 +97,28 @@ _Level = Annotated[str, one_of("debug", "info", "warning", "error")]
 class StudyRequest:
     """A search as it was asked for; None leaves a choice to the device's preset or to the space."""
 
-    study: _Name | None = _setting(None, _COMMON, "name of the study", "made of the space's and the data's")
+    study: _Name | None = _setting(
+        None, _COMMON, "name of the study", "made from the names of the space and the data")
     space: _Text = _setting(
         "unet_attention", _COMMON, f"search space, a name that '{command('spaces')}' lists or a file")
     data: _Text = _setting(SYNTHETIC, _COMMON, "folder with images/ and masks/, or " + ", ".join(BUILT_IN))
     trials: _Trials | None = _setting(
-        None, _COMMON, "how many trials the study shall have in the end",
-        "200, or with a timeout as many as there is time for")
+        None, _COMMON, "total number of trials of the study",
+        "200; with a timeout, as many as there is time for")
     timeout: _Duration | None = _setting(
-        None, _COMMON, "time of all trials together, after which none begins", "no limit")
+        None, _COMMON, "total time of the trials, after which no trial starts", "no limit")
     seed: Seed = _setting(0, _COMMON, "seed of everything random")
     screening_seeds: _Seeds = _setting(
         4, _STATISTICS,
-        "how many seeds the proposals take in turn, so that the luck of one seed does not lead the search")
-    strategy: _Strategy = _setting("additive", _COMMON, "who proposes placements")
+        "number of seeds that proposals take in turn, so that the luck of one seed does not steer the search")
+    strategy: _Strategy = _setting("additive", _COMMON, "how placements are proposed")
     cost: _Cost = _setting("macs", _COMMON, "second objective")
     metric: MetricName = _setting(
         MEAN_IOU, _COMMON,
-        "first objective, over all pixels or image by image; classes that the masks lack are left out")
+        "first objective, pooled over all pixels or per image; classes that no mask contains are left out")
     loss: Loss | None = _setting(
         None, _COMMON,
-        "what every run minimises; tversky and focal are made for rare classes",
+        "loss of every run; tversky and focal are made for rare classes",
         f"{CE_DICE}; {BCE_DICE} where classes may overlap")
     class_weights: ClassWeights = _setting(
         NONE, _COMMON,
@@ -134,7 +135,7 @@ class StudyRequest:
     storage: _Url | None = _setting(
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(
-        None, _NETWORK, "start of every attention that the space does not decide", "the space's")
+        None, _NETWORK, "initialisation of every attention for which the space names none", "the space's")
     network: _Text | None = _setting(
         None, _NETWORK,
         "network in which attention is placed, such as smp:Unet/resnet34, monai:BasicUNet, nnunet:plans.json, "
@@ -151,13 +152,13 @@ class StudyRequest:
         None, _BUDGET,
         "how the steps are found; auto doubles them until differences between placements have settled, as long as "
         "a search of so many takes no longer than the timeout, or 12 hours",
-        "auto for your own data where no steps are given, else as given")
+        "auto for your own data if no steps are given")
     ladder: _Ladder | None = _setting(
         None, _BUDGET,
         "steps of short, longer and full trials; auto takes a ninth and a third once they are shown to predict "
         "full trials", "all trials in full")
     ladder_start: _LadderStart = _setting(
-        PLAIN, _BUDGET, "where the shorter trials of a ladder start, at the trained baseline or from scratch")
+        PLAIN, _BUDGET, "whether the shorter trials of a ladder start from the trained baseline or from scratch")
     longest_side: LongestSide | Literal["full"] | None = _setting(
         None, _DATA, "side in pixels to which larger images of a folder are shrunk; full leaves them as they are",
         _PRESET)
@@ -165,32 +166,34 @@ class StudyRequest:
     max_parameters: _Ceiling | None = _setting(None, _NETWORK, "ceiling of the parameters", "the space's")
     max_cost: _Ceiling | None = _setting(
         None, _NETWORK,
-        "ceiling of what --cost names, but for memory; latency in milliseconds or multiples", "none")
+        "ceiling of the cost that --cost names (not memory); latency in milliseconds or multiples", "none")
     finalists: _Share = _setting(
-        0.25, _STATISTICS, "share of the trials that repeats the leading placements with further seeds")
+        0.25, _STATISTICS,
+        "share of the trials for the finals, in which the leading placements run with fresh seeds")
     worth: _Worth | None = _setting(
         None, _STATISTICS, "smallest gain over the baseline that matters to you, in points",
         "what five fresh seeds of nine finalists can show")
     stop: bool = _setting(
         True, _STATISTICS,
-        "whether the search ends once it is settled that a placement gains more than what matters, or none does")
-    device: _Device = _setting(AUTO, _COMMON, "where to train; of several, a worker on each")
+        "whether the search ends once it is settled that a placement gains enough to matter, or none does")
+    device: _Device = _setting(AUTO, _COMMON, "where to train; with several devices, one worker on each")
     workers: Count | Literal["auto"] = _setting(
-        AUTO, _CLUSTER, "trials at once here; auto is one for each core, or as many as a GPU runs fastest")
+        AUTO, _CLUSTER,
+        "parallel trials on this machine; auto is one for each core, or the number with which a GPU is fastest")
     parallel: Count | None = _setting(
-        None, _CLUSTER, f"trials at once, on all machines together, where others join by '{command('worker')}'",
+        None, _CLUSTER, f"parallel trials on all machines together, where others join by '{command('worker')}'",
         "workers")
-    engine: _Engine = _setting(PROCESSES, _CLUSTER, "who runs the workers, processes of this machine or Ray")
+    engine: _Engine = _setting(PROCESSES, _CLUSTER, "what runs the workers: processes of this machine, or Ray")
     address: _Text = _setting(LOCAL, _CLUSTER, "address of the Ray cluster, such as auto; local starts one here")
     gpu_share: _GpuShare = _setting(
-        1.0, _CLUSTER, "what each worker of Ray gets of a GPU, such as 0.25 for four workers on one")
+        1.0, _CLUSTER, "share of a GPU for each worker of Ray, such as 0.25 for four workers on one GPU")
     precision: _Precision = _setting(
         AUTO, _NETWORK, "number format and memory layout; auto is the fastest here, measured once")
     out_of_memory: _OutOfMemory = _setting(
         FAIL, _BUDGET,
-        "whether a trial that runs out of memory fails, or goes through its batches in parts if nothing changes")
+        "whether a trial that runs out of memory fails, or runs its batches in parts where results stay the same")
     log_level: _Level = _setting(
-        "info", _CLUSTER, "least level of the lines in the log files, studies/STUDY/logs")
+        "info", _CLUSTER, "lowest level that is written to the log files, studies/STUDY/logs")
     # fmt: on
 
     def to_dict(self) -> dict[str, object]:

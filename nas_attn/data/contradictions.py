@@ -61,7 +61,7 @@ def _overlaps(written: Written) -> _Found:
     classes = written.named_classes
     if not written.multi_label:
         if written.class_places:
-            line = f"'{printable(written.class_places[0][0])}' is no split; splits are {', '.join(SPLITS)}"
+            line = f"'{printable(written.class_places[0][0])}' is not a split; splits are {', '.join(SPLITS)}"
             yield "masks", f"{line}; where it is a class with masks of its own, write 'multi_label: true' too"
         return
     if classes is None:

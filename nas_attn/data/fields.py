@@ -159,7 +159,7 @@ def _is_number(value: object) -> bool:
 def _places(value: object) -> Places:
     if isinstance(value, dict):
         if strange := [name for name in value if name not in SPLITS]:
-            raise ValueError(f"{_short(strange[0])} is no split; splits are {', '.join(SPLITS)}")
+            raise ValueError(f"{_short(strange[0])} is not a split; splits are {', '.join(SPLITS)}")
         return tuple((str(split), place) for split, given in value.items() for place in _patterns(given))
     return tuple((FLAT, place) for place in _patterns(value))
 

@@ -66,7 +66,7 @@ def _pairs(data: object) -> Iterator[tuple[object, object]]:
         return
     if not isinstance(data, _Indexed):
         raise DataError(
-            f"data: a {type(data).__name__} is no data; give a folder, a pair (images, masks), or a Dataset of "
+            f"data: a {type(data).__name__} is not data; give a folder, a pair (images, masks), or a Dataset of "
             "(image, mask)"
         )
     for number in range(len(data)):

@@ -247,7 +247,7 @@ class _Look:
             elif ending in _SIDECARS:
                 self.left_out[f"{ending} files"] += 1
             elif not is_file(self.folder / path):
-                self._wrong(Sort.FILE, f"{printable(path)}: is no regular file")
+                self._wrong(Sort.FILE, f"{printable(path)}: is not a regular file")
             elif ending not in ENDINGS:
                 self._wrong(
                     Sort.FILE, f"{printable(path)}: is none of {', '.join(ENDINGS)}; convert it or take it away"

@@ -60,7 +60,7 @@ class MaskReading:
         """A mask (H, W) of class values from colours (H, W, 3), each the nearest declared one.
 
         Raises:
-            Unreadable: a colour is no declared one.
+            Unreadable: a colour is not a declared one.
         """
         codes = coded(colours)
         distinct = np.unique(codes)

@@ -11,7 +11,7 @@ from nas_attn.data.reach import folders_in, is_folder, names_in
 
 EXPECTED = (
     "expected images/train, images/val, images/test and masks/train, masks/val, masks/test, "
-    "or images/ and masks/ without splits; a mask bears its image's name; the frames of a clip lie "
+    "or images/ and masks/ without splits; a mask has the name of its image; the frames of a clip lie "
     "in a folder of their own: images/train/CLIP/0001.png"
 )
 IMAGE_FOLDERS = (
@@ -99,7 +99,7 @@ def _nested(folder: Path) -> Path | None:
 
 
 def _holds_images(folder: Path) -> bool:
-    """Whether it does; a folder that may not be looked into, such as those in /proc, is no suggestion."""
+    """Whether it does; a folder that may not be looked into, such as those in /proc, is not a suggestion."""
     return any(Path(name).suffix.lower() in ENDINGS for name in names_in(folder))
 
 

@@ -76,7 +76,7 @@ def known_version(document: Entry, version: int, problems: Problems) -> Entry:
     if found is None:
         problems.add(document, f"the field 'version' is missing; write version: {version}")
     elif isinstance(found.value, bool) or found.value != version:
-        problems.add(found, f"{found.shown} is no version that this nas-attn reads; write {version}")
+        problems.add(found, f"{found.shown} is not a version that this nas-attn reads; write {version}")
         problems.raise_if_any()
     return replace(document, value={name: entry for name, entry in document.value.items() if name != "version"})
 

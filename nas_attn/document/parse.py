@@ -44,7 +44,7 @@ def read_text(path: Path, kind: FileKind, where: str | None = None) -> str:
         if not path.exists():
             raise kind.error(f"{where}: no such file{kind.missing.format(path=where)}")
         if not path.is_file():
-            raise kind.error(f"{where}: this is no regular file; name {kind.example}")
+            raise kind.error(f"{where}: this is not a regular file; name {kind.example}")
         with path.open("rb") as file:
             content = file.read(kind.most_bytes + 1)
         if len(content) > kind.most_bytes:
@@ -70,7 +70,7 @@ def parse_document(text: str, problems: Problems) -> Entry:
     """The document with the lines of its values; what cannot be used as a value becomes a problem.
 
     Raises:
-        NasAttnError: of the kind's type; the text is no YAML document, or uses aliases, anchors, tags or
+        NasAttnError: of the kind's type; the text is not YAML document, or uses aliases, anchors, tags or
             deep nesting.
     """
     where, kind = problems.where, problems.kind
@@ -166,7 +166,7 @@ def _scalar(node: yaml.Node) -> tuple[Scalar, str | None]:
     except (ValueError, OverflowError):
         return None, f"{shown(node.value)} cannot be read as a number"
     if isinstance(value, float) and not isfinite(value):
-        return None, f"{value} is no finite number"
+        return None, f"{value} is not a finite number"
     if isinstance(value, (int, float)) and abs(value) > MAX_NUMBER:
         return None, f"{shown(node.value)} is too large a number"
     if isinstance(value, str) and not all(letter.isprintable() or letter in "\n\t" for letter in value):

@@ -79,8 +79,8 @@ def smp_arguments(architecture: Architecture) -> dict[str, Any]:
     network, placement = architecture.network, architecture.placement
     if isinstance(network, DescribedNetwork):
         raise ExportError(
-            f"smp: {network.title} is no nas-attn U-Net; --format python writes the call that builds it, with its "
-            "attention"
+            f"smp: {network.title} is not a nas-attn U-Net; --format python writes the call that builds it, "
+            "with its attention"
         )
     decoder = [location for location, _ in placement if location.stage is Stage.DECODER]
     scse = bool(placement.attended)

@@ -93,7 +93,7 @@ def read_source(source: str, how: str | None = None, storage: str | None = None)
             that was searched and verified.
         storage: SQLAlchemy URL of the study; None for the SQLite file in its folder.
     Raises:
-        UsageError: ``how`` or ``storage`` is given, and the source is no study.
+        UsageError: ``how`` or ``storage`` is given, and the source is not a study.
         ExportError: a file cannot be read or is wrong.
         StudyError: there is no such study, or its storage cannot be read.
     """

@@ -30,11 +30,11 @@ def holding_sentence(architecture: Architecture) -> str:
     if verified is None:
         return architecture.unverified
     word = metric_of_search(architecture).word
-    figures = f"{word} x100 {100 * verified.iou:.1f}, baseline {100 * verified.iou_plain:.1f}"
+    figures = f"{word} x100 {100 * verified.iou:.1f}, baseline {100 * verified.iou_baseline:.1f}"
     if verified.delta is not None:
         comparison = Comparison(verified.delta, verified.delta_interval, verified.n_seeds, word)
         figures += f": {comparison_text(comparison)}"
-    said = f"On the test data, with seeds that did not choose it, its gain is {verified.verdict}: {figures}."
+    said = f"On the test data, with fresh seeds, its gain is {verified.verdict}: {figures}."
     return " ".join([said, *_collapses(verified), *looks_sentences(verified.n_looks)])
 
 

@@ -147,12 +147,12 @@ class AttentionSpec:
         """
         match = cls._TEXT.fullmatch(text.strip())
         if match is None:
-            raise SpaceError(f"'{text}' is no attention; write a kind such as se, or se(reduction=8)")
+            raise SpaceError(f"'{text}' is not an attention; write a kind such as se, or se(reduction=8)")
         options = []
         for pair in filter(None, (match["options"] or "").split(",")):
             name, equals, value = (part.strip() for part in pair.partition("="))
             if not equals or not name:
-                raise SpaceError(f"'{text}': '{pair.strip()}' is no option; write name=value")
+                raise SpaceError(f"'{text}': '{pair.strip()}' is not an option; write name=value")
             options.append((name, _option_value(value)))
         return cls(match["kind"], tuple(options))
 

@@ -59,7 +59,7 @@ class Ceiling:
             value = Decimal(number[1]) * _SUFFIXES[number[2]]
             if value == int(value):
                 return cls("absolute", int(value))
-        raise SpaceError(f"{shown(written)} is no ceiling; {HOW_TO_WRITE}")
+        raise SpaceError(f"{shown(written)} is not a ceiling; {HOW_TO_WRITE}")
 
     def bound(self, plain: float | None) -> float:
         """The ceiling as a number.

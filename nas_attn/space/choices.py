@@ -150,7 +150,7 @@ def _spec(
 def _kind(entry: Entry, kinds: Kinds, problems: Problems) -> AttentionKind | None:
     name = entry.value
     if not isinstance(name, str):
-        problems.add(entry, f"{entry.shown} is no attention; write a kind such as none or se")
+        problems.add(entry, f"{entry.shown} is not an attention; write a kind such as none or se")
         return None
     try:
         if name in kinds:

@@ -38,7 +38,7 @@ def _sides(value: object) -> tuple[int, int]:
 def _named(value: object) -> str:
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
-    raise ValueError(f"{shown(value)} is no name; use letters, digits, '_' and '-', at most 80")
+    raise ValueError(f"{shown(value)} is not a name; use letters, digits, '_' and '-', at most 80")
 
 
 def _ladder(value: object) -> tuple[int, ...]:

@@ -69,7 +69,7 @@ def written_sizes(source: str | Path) -> WrittenSizes:
     """The sizes in a file that ``read_space`` accepts.
 
     Raises:
-        SpaceError: no such file, or it is no YAML.
+        SpaceError: no such file, or it is not YAML.
     """
     document, _ = read_document(find_space(source), SPACE_FILE)
     written = document.fields.get("network", document).fields

@@ -23,7 +23,7 @@ class Evaluation:
         budget: for how long.
         seed: of initialisation and batches.
         role: why.
-        control: name of the control; None for what is not a control.
+        reference: name of the reference; None for what is not a reference.
         memory: what the strategy wants to find again with the trial.
     """
 
@@ -31,13 +31,13 @@ class Evaluation:
     budget: Budget
     seed: int
     role: Role
-    control: str | None = None
+    reference: str | None = None
     memory: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: TrialRecord) -> Evaluation:
         """What a trial that was begun is to find out."""
-        return cls(record.placement, record.budget, record.seed, record.role, record.control, record.memory)
+        return cls(record.placement, record.budget, record.seed, record.role, record.reference, record.memory)
 
 
 def run_key(one: Evaluation | TrialRecord) -> RunKey:

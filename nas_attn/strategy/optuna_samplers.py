@@ -64,7 +64,7 @@ def rebuild(
 ) -> optuna.Study:
     """The study that a sampler would have seen: one trial per placement, values (iou, cost).
 
-    A known placement that runs again, with another seed, is no news and stays complete. Controls that lie
+    A known placement that runs again, with another seed, is not news and stays complete. References that lie
     outside the space are left out: the sampler has no words for them.
     """
     # Optuna logs the birth of every in-memory study; here one is born for every proposal.

@@ -31,23 +31,23 @@ class StudySettings:
         std: of each image channel, in pixel units.
         fingerprint: of the data.
         budget: of every trial that is ranked; where it is to be found, the one with which the doubling begins.
-        strategy: who proposes placements.
+        strategy: how placements are proposed.
         cost: name of the second objective.
         seed: of everything random.
-        finalists: share of the trials that repeats the leading placements with further seeds.
+        finalists: share of the trials for the finals, which repeat the leading placements with fresh seeds.
         precision: number format and memory layout.
         recipe: how every trial is trained.
         devices: on which the workers run, in turn.
         workers: trials that run at once.
         parallel: for how many trials at once the study is laid out, on all machines together.
-        trials: how many trials the study shall have in the end.
+        trials: total number of trials of the study.
         n_screening_seeds: proposals take so many seeds in turn, ``seed`` the first of them.
         find_budget: the budget that is ranked is found by doubling it until differences have settled.
         ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it, once
             these are proven to foretell it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
         timeout: seconds after which no further trial begins; None for no limit.
-        stop: the study ends once it is settled that a placement gains more than what matters, or none does.
+        stop: the study ends once it is settled that a placement gains enough to matter, or none does.
         worth: smallest gain that matters, in units of the metric; None where the noise decides.
         outside: what of it is a user's own, and the ``module:name`` of each.
         metric: name of the first objective.
@@ -173,10 +173,10 @@ class Plan:
     """What the last search of a study has said.
 
     Args:
-        trials: how many trials the study shall have in the end.
+        trials: total number of trials of the study.
         parallel: for how many trials at once, on all machines together, it is laid out.
         timeout: seconds that its trials may take together, divided by ``parallel``; None for no limit.
-        stop: the study ends once it is settled that a placement gains more than what matters, or none does.
+        stop: the study ends once it is settled that a placement gains enough to matter, or none does.
         worth: smallest gain that matters, in units of the metric; None where the noise decides.
     """
 

@@ -171,7 +171,7 @@ class _Climb:
         return dict(zip(ran, on_front.tolist(), strict=True)), dict(zip(ran, draws.mean(0).tolist(), strict=True))
 
     def _placements(self, records: Iterable[TrialRecord], budget: Budget) -> set[Placement]:
-        """The strategy's own that are on a rung as they climb; controls run on all of them anyway."""
+        """The strategy's own that are on a rung as they climb; references run on all of them anyway."""
         return {
             record.placement
             for record in records

@@ -27,8 +27,8 @@ class Claim:
 
     Args:
         winner: the placement.
-        control: the best other control of the search; None where there is none.
-        control_name: of it; empty where there is none.
+        reference: the best other reference of the search; None where there is none.
+        reference_name: of it; empty where there is none.
         budget: of the runs that were ranked.
         first_seed: no run of the search had it or a larger one.
         found: the difference to the plain U-Net that the search measured; None where it is not known.
@@ -36,8 +36,8 @@ class Claim:
     """
 
     winner: Placement
-    control: Placement | None
-    control_name: str
+    reference: Placement | None
+    reference_name: str
     budget: Budget
     first_seed: int
     found: Comparison | None
@@ -66,12 +66,12 @@ class Claim:
                 f"there is no claim to verify: --pick {how} is the baseline; leave it out, or name a placement "
                 "with --pick id:ID"
             )
-        others = (r for r in ranking.rows if r.control and not r.is_plain and r.placement != row.placement)
-        control = next(others, None)
+        others = (r for r in ranking.rows if r.reference and not r.is_plain and r.placement != row.placement)
+        reference = next(others, None)
         return cls(
             winner=row.placement,
-            control=control.placement if control else None,
-            control_name=(control.control or "") if control else "",
+            reference=reference.placement if reference else None,
+            reference_name=(reference.reference or "") if reference else "",
             budget=ranking.budget,
             first_seed=max(record.seed for record in records) + _APART,
             found=_found(row, ranking.metric.word),
@@ -98,7 +98,7 @@ class Claim:
             n_seeds: how many fresh seeds.
             ablate: whether the winner also runs without each of its modules.
         """
-        compared = [self.plain, self.winner, *([self.control] if self.control else [])]
+        compared = [self.plain, self.winner, *([self.reference] if self.reference else [])]
         placements = dict.fromkeys([*compared, *(self.ablations.values() if ablate else ())])
         return [
             Evaluation(placement, self.budget, self.first_seed + index, Role.FINALIST)
@@ -110,8 +110,8 @@ class Claim:
         """Plain values, for JSON."""
         return {
             "winner": self.winner.to_dict(),
-            "control": self.control.to_dict() if self.control else None,
-            "control name": self.control_name,
+            "control": self.reference.to_dict() if self.reference else None,
+            "control name": self.reference_name,
             "budget": self.budget.to_dict(),
             "first seed": self.first_seed,
             "found": asdict(self.found) if self.found else None,
@@ -125,8 +125,8 @@ class Claim:
         measured = None if found is None else found.delta  # all that an older version has kept
         return cls(
             winner=Placement.from_dict(values["winner"]),
-            control=Placement.from_dict(values["control"]) if values["control"] else None,
-            control_name=values["control name"],
+            reference=Placement.from_dict(values["control"]) if values["control"] else None,
+            reference_name=values["control name"],
             budget=Budget.from_dict(values["budget"]),
             first_seed=values["first seed"],
             found=found,

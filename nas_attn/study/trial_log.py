@@ -50,7 +50,7 @@ def _settings(record: TrialRecord) -> dict[str, object]:
     return {
         "placement_id": record.placement.id,
         "role": str(record.role),
-        "reference": record.control or "",
+        "reference": record.reference or "",
         "seed": record.seed,
         "steps": record.budget.steps,
         **{str(location): str(spec) for location, spec in record.placement},

@@ -96,7 +96,7 @@ def verified_claim(records: Sequence[TrialRecord], claim: Claim, *, ablated: boo
         records,
         winner=claim.winner,
         plain=claim.plain,
-        control=(claim.control_name, claim.control) if claim.control else None,
+        reference=(claim.reference_name, claim.reference) if claim.reference else None,
         without=claim.ablations if ablated else {},
         found=claim.found,
         expected=claim.expected,

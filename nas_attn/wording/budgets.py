@@ -17,12 +17,12 @@ def convergence_sentence(curve: Convergence) -> str:
     line = f"Baseline, {curve.word} x100: {known}"
     if curve.gain is None:
         return f"{line}."
-    line += f"; twice the search's {curve.steps} steps bring {100 * curve.gain:+.1f}"
+    line += f"; twice the search's {curve.steps} steps change it by {100 * curve.gain:+.1f}"
     if curve.doubling is not None and not curve.is_unfinished:
         return f"{line}. {doubling_sentence(curve)}"
     if curve.converged is None:
-        return f"{line}; what they change in the differences between placements is not known."
-    return f"{line}: it has NOT converged, so {_unfinished(curve)}"
+        return f"{line}; how they change the differences between placements is not known."
+    return f"{line}: not converged, so {_unfinished(curve)}"
 
 
 def doubling_sentence(curve: Convergence) -> str:
@@ -32,10 +32,10 @@ def doubling_sentence(curve: Convergence) -> str:
         return ""
     said = f"Doubling the {curve.steps} steps {changed(doubling, curve)}"
     if converged:
-        return f"{said}: long enough to tell {size(curve.worth)} apart."
+        return f"{said}: long enough to resolve differences of {size(curve.worth)}."
     if converged is None:
-        return f"{said}: whether that is long enough to tell {size(curve.worth)} apart is not known."
-    return f"{said}: too short to tell {size(curve.worth)} apart, so {_unfinished(curve)}"
+        return f"{said}: whether that is long enough to resolve differences of {size(curve.worth)} is not known."
+    return f"{said}: too short to resolve differences of {size(curve.worth)}, so {_unfinished(curve)}"
 
 
 def changed(doubling: Doubling, curve: Convergence) -> str:
@@ -48,7 +48,7 @@ def changed(doubling: Doubling, curve: Convergence) -> str:
     known = f"{sure}interval {bounds(interval)}, {seeds}"
     each = ""
     if len(doubling.changes) > 1 and doubling.largest > curve.worth:
-        each = f", each by {', '.join(points(change.value) for change in doubling.changes)}"
+        each = f", individually by {', '.join(points(change.value) for change in doubling.changes)}"
     return f"changes what {names} {verb} by {points(doubling.value)} {curve.word} points ({known}){each}"
 
 
@@ -64,7 +64,7 @@ def correlation_sentence(fidelity: RungFidelity) -> str:
     most = (
         ""
         if attainable is None
-        else f" A perfect prediction would show {attainable:+.2f}: the longer runs are noisy, too."
+        else f" A perfect prediction would show {attainable:+.2f}, because the longer runs are noisy, too."
     )
     rungs = f"From {fidelity.lower.brief} to {fidelity.upper.brief}"
     return (
@@ -86,19 +86,19 @@ def sight_sentence(
         workers: trials at once.
     """
     shown = rounded_up(sight.gain)
-    said = f"{sight.n_trials} trials of this length can tell a gain of {size(shown)} {word} points from none"
+    said = f"{sight.n_trials} trials of this length can detect a gain of {size(shown)} {word} points"
     smaller = rounded_up(shown / 2) if worth is None else worth
     needed = sight.trials_for(smaller)
     if smaller >= shown or needed is None or needed <= sight.n_trials:
-        return f"{said}, in four of five searches."
+        return f"{said} in four of five searches."
     by = " of one worker" if workers == 1 else ""
     time = "" if each is None else f", {duration(needed * each / workers)}{by}"
-    return f"{said}, in four of five searches; {size(smaller)} would take about {needed} trials{time}."
+    return f"{said} in four of five searches; {size(smaller)} would take about {needed} trials{time}."
 
 
 def _unfinished(curve: Convergence) -> str:
     return (
-        "this ranking says who learns fast, not who ends best. "
+        "this ranking shows which placement learns fastest, not which ends best. "
         f"Search again with --steps {2 * curve.steps} or more."
     )
 
@@ -110,9 +110,9 @@ def _caution(fidelity: RungFidelity) -> str:
     if fidelity.predicts is None:
         return (
             f"{fidelity.n_placements} placements run at both are too few to tell whether {short} predict {long}: "
-            "what was dropped for its short run may have been good."
+            "a placement dropped after its short run may have been good."
         )
     return (
-        f"Runs of {short} did not predict runs of {long}: what was dropped for its short run may have been good; "
-        "a longer first rung may say more."
+        f"Runs of {short} did not predict runs of {long}: a placement dropped after its short run may have been "
+        "good; a longer first rung may say more."
     )

@@ -76,6 +76,6 @@ def _apart(found: tuple[Disagreement, ...]) -> Iterator[str]:
     bounds = " to ".join(f"{100 * (bound - 1):+.0f}" for bound in (first.latency.low, first.latency.high))
     yield (
         f"Latency and MACs disagree: {in_words(first.row.placement)} takes {percent_more(first.latency.ratio)} "
-        f"time (quartiles {bounds}) for {percent_more(first.macs_ratio)} MACs{others}. Where time is what costs, "
+        f"time (quartiles {bounds}) for {percent_more(first.macs_ratio)} MACs{others}. Where time matters, "
         "rank by --cost latency."
     )

@@ -37,7 +37,7 @@ def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
     notes = [*left_out_notes(effects.left_out)]
     if effects.n_complete < LEAST_RUNS:
         few = counted(effects.n_complete, "complete run")
-        return (*notes, f"{few}: too few to tell effects; it takes {LEAST_RUNS}.")
+        return (*notes, f"{few}: too few to estimate effects; at least {LEAST_RUNS} are needed.")
     if effects.n_collapsed:
         notes.append(f"{counted(effects.n_collapsed, 'collapsed run')} left out ({COLLAPSED}).")
     if effects.n_raised:
@@ -48,7 +48,7 @@ def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
         )
     if any(effect.interval is None for effect in effects.effects):
         few = counted(len(effects.effects), "effect")
-        notes.append(f"Intervals are not known: {few} do not tell how much effects differ.")
+        notes.append(f"Intervals are not known: {few} are too few to estimate how much effects differ.")
     if effects.n_complete - effects.n_collapsed > effects.n_runs:
         notes.append(f"Of {effects.n_complete} runs {effects.n_runs} were used.")
     return tuple(notes)

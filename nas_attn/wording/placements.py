@@ -30,7 +30,7 @@ def in_words(placement: Placement) -> str:
 
 def role_word(role: Role) -> str:
     """Why a placement was run: ``reference architecture``, ``proposal``, ``finalist``."""
-    return "reference architecture" if role is Role.CONTROL else str(role)
+    return "reference architecture" if role is Role.REFERENCE else str(role)
 
 
 def shortened(text: str, letters: int) -> str:

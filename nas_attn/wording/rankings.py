@@ -15,13 +15,13 @@ from nas_attn.wording.costs import cost_text, latency_notes
 from nas_attn.wording.numbers import bounds, counted, points, ranges
 from nas_attn.wording.placements import describe, in_words
 
-COLLAPSED = "a run collapsed where it ended far below what its seed and its placement make expected"
+COLLAPSED = "a collapsed run ended far below what its seed and its placement lead one to expect"
 """What a collapsed run is, in the words that are the same wherever one is told."""
 _FEW_GROUPS = 5
 _MOST_COLLAPSED = 3
 _MOST_TIED = 8
 _UNTESTED = "no placement has been tested with several fresh seeds yet."
-_UNKNOWN_NOISE = "so few runs do not tell the noise, so no gain of theirs is shown."
+_UNKNOWN_NOISE = "there are too few runs to estimate the noise, so no gain is significant."
 
 
 def ranking_verdict(ranking: Ranking) -> str:
@@ -34,7 +34,7 @@ def ranking_verdict(ranking: Ranking) -> str:
     others = [row for row in rows if not row.is_plain]
     if not others:
         return "Only the baseline was evaluated."
-    better = [row for row in others if row.better_than_plain is Versus.BETTER]
+    better = [row for row in others if row.better_than_baseline is Versus.BETTER]
     if better:
         return f"Better than the baseline: {_claim(better[0], ranking)}{_more(better)}{_ties(rows)}."
     tested = [row for row in others if row.tested]
@@ -43,7 +43,7 @@ def ranking_verdict(ranking: Ranking) -> str:
         why = _UNKNOWN_NOISE if tested else _UNTESTED
         return f"Undecided: {why} Most promising is {_claim(promising, ranking)}."
     return (
-        f"No placement is shown to be better than the baseline{_ties(rows)}. "
+        f"No placement is significantly better than the baseline{_ties(rows)}. "
         f"First with attention is {_claim(tested[0], ranking)}."
     )
 
@@ -90,11 +90,11 @@ def gained(row: RankedPlacement) -> str:
 
 
 def named(row: RankedPlacement) -> str:
-    """A placement, with the name of the control that it is where its own words do not hold it."""
+    """A placement, with the name of the reference that it is where its own words do not hold it."""
     words = describe(row.placement)
-    if row.control is None or row.is_plain:
+    if row.reference is None or row.is_plain:
         return words
-    return f"{words} [reference]" if row.control in words else f"{words} [reference: {row.control}]"
+    return f"{words} [reference]" if row.reference in words else f"{words} [reference: {row.reference}]"
 
 
 def classes_sentence(classes: Sequence[str], found: ClassIous, plain: ClassIous, who: str, metric: Metric) -> str:
@@ -152,30 +152,36 @@ def _comparison(ranking: Ranking) -> list[str]:
     if not any(row.is_plain for row in rows):
         notes.append("The baseline was not evaluated at this budget: no differences to it are known.")
     elif apart := sum(row.delta is None for row in rows):
-        notes.append(f"{apart} of {len(rows)} placements share no seed with the baseline: no difference known.")
+        notes.append(
+            f"{apart} of {len(rows)} placements share no seed with the baseline: their differences are not known."
+        )
     pair, run = ranking.noise.pair, ranking.noise.run
     if pair is None:
         notes.append("No two placements share two seeds: the noise is not known, and so there are no intervals.")
     elif not pair.tells_intervals:
         known = f"{counted(round(pair.degrees_of_freedom), 'degree')} of freedom"
-        notes.append(f"The noise rests on {known}: below {LEAST_FREEDOM} of them, intervals are not known.")
+        notes.append(
+            f"The noise is estimated with {known}: with fewer than {LEAST_FREEDOM}, intervals are not known."
+        )
     elif run is not None and not run.tells_intervals:
         notes.append(
-            f"What a seed does to all placements alike rests on fewer than {LEAST_FREEDOM} degrees of freedom: "
-            f"the interval of a placement's {ranking.metric.word} by itself is not known."
+            f"What a seed does to all placements alike is estimated with fewer than {LEAST_FREEDOM} degrees of "
+            f"freedom: the interval of a placement's {ranking.metric.word} by itself is not known."
         )
     if unstable := sum(row.unstable for row in rows):
         notes.append(
-            f"!  unstable: {unstable} of {len(rows)} placements scatter far more from seed to seed than the "
-            "others; they are judged by their own scatter and left out of the pooled noise."
+            f"!  unstable: {unstable} of {len(rows)} placements vary far more from seed to seed than the "
+            "others; their intervals use their own noise, and they are left out of the pooled noise."
         )
     if ranking.n_runs > MOST_RUNS:
         notes.append(
-            f"Gains rest on {MOST_RUNS:,} of {ranking.n_runs:,} runs: those of placements with several and the "
-            "earliest others. For the rest, the expected gain follows from their attentions alone."
+            f"Gains are estimated from {MOST_RUNS:,} of {ranking.n_runs:,} runs: those of placements with several "
+            "runs, and the earliest others. For the rest, the expected gain follows from their attentions alone."
         )
     if any(row.fresh for row in rows):
-        notes.append("Finalists are reported by their runs in the finals, whose seeds chose nothing.")
+        notes.append(
+            "Finalists are measured by their runs in the finals, whose seeds took no part in the selection."
+        )
     if ranking.plain is not None and any(row.seeds != ranking.plain.seeds for row in rows):
         notes.append(
             f"{ranking.metric.word} x100 is over a placement's own seeds, which differ: the gain and what was "
@@ -189,7 +195,7 @@ def _collapses(ranking: Ranking) -> list[str]:
     if seeds := ranking.collapsed_seeds:
         which = f"seed{'' if len(seeds) == 1 else 's'} {ranges(seeds)}"
         notes.append(
-            f"The baseline collapsed with {which} ({COLLAPSED}): nothing is compared under {_it(seeds)}, since a "
+            f"The baseline collapsed with {which} ({COLLAPSED}): no comparison uses {_it(seeds)}, because a "
             "difference to a failed training says nothing."
         )
     collapsed = [row for row in ranking.rows if row.n_collapsed]
@@ -211,7 +217,7 @@ def _images(ranking: Ranking) -> list[str]:
     intervals are too narrow."""
     groups, fewest = ranking.image_groups, ranking.fewest_groups_of_a_class
     if groups is not None and groups <= LEAST_FREEDOM:
-        return [f"Only {groups} groups of validation images: an interval over images takes {LEAST_FREEDOM + 1}."]
+        return [f"Only {groups} groups of validation images: an interval over images needs {LEAST_FREEDOM + 1}."]
     if groups is None or fewest is None or fewest >= min(_FEW_GROUPS, groups):
         return []
     return [

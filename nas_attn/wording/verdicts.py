@@ -47,35 +47,37 @@ def settled_text(settled: Settled, saved: int) -> str:
     """
     early = f"so the search ends {counted(saved, 'trial')} early"
     if settled.decision is Decision.BETTER:
-        return f"A gain beyond what matters is shown, {early} (--no-stop looks on for a larger one)."
-    return f"Nothing gains what matters, {early} (--no-stop goes on)."
+        return f"Settled: a placement gains enough to matter, {early} (--no-stop continues the search)."
+    return f"Settled: no placement gains enough to matter, {early} (--no-stop continues the search)."
 
 
 def _equivalent(verdict: StudyVerdict) -> str:
     return (
-        f"Equivalent: no placement of what was tried gains more than {size(verdict.largest or 0.0)} "
-        f"{_word(verdict)} points over the baseline ({_sure(verdict)}), and {_what_matters(verdict)}."
+        "Equivalent: no placement of the attentions that were tried gains more than "
+        f"{size(verdict.largest or 0.0)} {_word(verdict)} points over the baseline ({_sure(verdict)}), and "
+        f"{_what_matters(verdict)}."
     )
 
 
 def _what_matters(verdict: StudyVerdict) -> str:
     """The smallest gain that matters, and where it is from unless it was asked for."""
-    said = f"{size(verdict.worth)} is the least that matters"
-    return f"{said}, since a search can tell no less where runs vary as these do" if verdict.by_noise else said
+    said = f"{size(verdict.worth)} is the smallest gain that matters"
+    return (
+        f"{said} (by default, the smallest that a search can detect at this noise)" if verdict.by_noise else said
+    )
 
 
 def _too_short(verdict: StudyVerdict) -> str:
     """That runs too short claim nothing, and what they show all the same."""
     curve, row = verdict.curve, verdict.row
     steps = "" if curve is None else f" of {curve.steps} steps"
-    said = f"Undecided, since runs{steps} are too short{_why(curve)}."
+    said = f"Undecided, because runs{steps} are too short{_why(curve)}."
     if row is None:
         return said
-    if row.better_than_plain is Versus.BETTER:
-        return (
-            f"{said} First in so short runs is {in_words(row.placement)}, {measured(row)} {_word(verdict)} points."
-        )
-    return f"{said} In so short runs, no placement is shown to be better than the baseline."
+    if row.better_than_baseline is Versus.BETTER:
+        first = f"{in_words(row.placement)}, {measured(row)} {_word(verdict)} points"
+        return f"{said} With runs this short, first is {first}."
+    return f"{said} With runs this short, no placement is significantly better than the baseline."
 
 
 def _why(curve: Convergence | None) -> str:
@@ -83,7 +85,7 @@ def _why(curve: Convergence | None) -> str:
     if curve is None or curve.gain is None:
         return ""
     if curve.doubling is None or curve.is_unfinished:
-        return f": twice as many bring the baseline {points(curve.gain)}"
+        return f": twice as many steps change the baseline by {points(curve.gain)}"
     return f": doubling them {changed(curve.doubling, curve)}"
 
 
@@ -104,16 +106,16 @@ def _for_less(verdict: StudyVerdict) -> Iterator[str]:
 def _withdrawn(verdict: StudyVerdict) -> Iterator[str]:
     """What the search had claimed, where its verification did not confirm it."""
     row = verdict.row
-    if row is not None and not verdict.verified and row.better_than_plain is Versus.BETTER:
-        yield f"So what the search had measured, {measured(row)}, is no claim."
+    if row is not None and not verdict.verified and row.better_than_baseline is Versus.BETTER:
+        yield f"The gain that the search had measured, {measured(row)}, is therefore not claimed."
 
 
 def _reach(verdict: StudyVerdict) -> Iterator[str]:
     if verdict.largest is None or verdict.answer is Decision.EQUIVALENT:
         return
     yield (
-        f"The best placement of what was tried gains at most {size(verdict.largest)} {_word(verdict)} points "
-        f"({_sure(verdict)}); {_what_matters(verdict)}."
+        f"The best placement of the attentions that were tried gains at most {size(verdict.largest)} "
+        f"{_word(verdict)} points ({_sure(verdict)}); {_what_matters(verdict)}."
     )
 
 
@@ -126,16 +128,16 @@ def _sees(verdict: StudyVerdict) -> Iterator[str]:
 def _decides(study: str, verdict: StudyVerdict) -> Iterator[str]:
     """What would decide an open question."""
     if verdict.reason is Open.NOT_CONVERGED and verdict.curve is not None:
-        yield f"Longer runs decide: search again with --steps {2 * verdict.curve.steps} or more."
+        yield f"Longer runs would decide: search again with --steps {2 * verdict.curve.steps} or more."
     elif verdict.further_runs:
         runs, seconds = verdict.further_runs, verdict.run_seconds
         time = f", {duration(runs * seconds)} of one worker" if seconds else ""
         yield (
             f"About {counted(runs, 'more trial')} like those so far would decide whether any placement gains "
-            f"{size(verdict.worth)} {_word(verdict)} points{time}: search on with more --trials or a longer "
+            f"{size(verdict.worth)} {_word(verdict)} points{time}: continue with more --trials or a longer "
             "--timeout."
         )
-    claimed = verdict.row is not None and verdict.row.better_than_plain is Versus.BETTER
+    claimed = verdict.row is not None and verdict.row.better_than_baseline is Versus.BETTER
     if claimed and verdict.verification is None and verdict.answer is not Decision.EQUIVALENT:
         yield f"Verify it on the test data: '{command('verify', study)}'."
 

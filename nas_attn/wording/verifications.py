@@ -15,7 +15,7 @@ from nas_attn.wording.rankings import COLLAPSED
 
 MOST_PROPOSED = 100
 """More seeds are named, but not proposed."""
-_WHERE = "on the test data, with seeds that did not choose it"
+_WHERE = "on the test data, with fresh seeds"
 
 
 def confirmation_sentences(
@@ -52,7 +52,7 @@ def unverified_sentence(verify: str) -> str:
     """That a placement was not verified yet, and the command ``verify`` that does it."""
     return (
         f"Not verified yet: '{verify}' runs it, the baseline and the best reference architecture with fresh seeds "
-        "and judges them on the test data. That is the figure to report."
+        "and evaluates them on the test data. This gives the figure to report."
     )
 
 
@@ -77,9 +77,9 @@ def verification_sentences(verification: Verification, verify: str) -> tuple[str
         verdict_sentence(verification),
         _proposal(verification, verify),
         _collapses(verification),
-        _versus_control(verification),
+        _versus_reference(verification),
         _ious(verification),
-        f"{counted(verification.n_failed, 'run')} failed and had no say." if verification.n_failed else "",
+        f"{counted(verification.n_failed, 'failed run')} left out." if verification.n_failed else "",
     ]
     return tuple(filter(None, found))
 
@@ -119,61 +119,61 @@ def _command(study: str, row: RankedPlacement, ranking: Ranking) -> str:
 
 
 def _confirmed(verification: Verification) -> str:
-    text = comparison_text(verification.to_plain) if verification.to_plain else ""
+    text = comparison_text(verification.to_baseline) if verification.to_baseline else ""
     said = f"Confirmed: {in_words(verification.winner)} is better than the baseline {_WHERE}: {text}."
     expected = verification.expected
     if expected is None:
         return said
-    interval = verification.to_plain.interval if verification.to_plain else None
+    interval = verification.to_baseline.interval if verification.to_baseline else None
     if interval is not None and interval.high < expected:
         return f"{said} That is less than the {points(expected)} that the search expected."
     return f"{said} The search expected {points(expected)}."
 
 
 def _not_shown(verification: Verification) -> str:
-    name, to_plain = in_words(verification.winner), verification.to_plain
-    if to_plain is None:
-        return f"Not shown: {name} and the baseline have no seed in common with which both trained."
-    if to_plain.interval is None:
+    name, to_baseline = in_words(verification.winner), verification.to_baseline
+    if to_baseline is None:
+        return f"Not shown: there is no seed with which both {name} and the baseline completed a run."
+    if to_baseline.interval is None:
         return (
-            f"Not shown: {name} beside the baseline, {_WHERE}: {comparison_text(to_plain)}. So few seeds do not "
-            f"tell the noise; {LEAST_SEEDS} are the least."
+            f"Not shown: {name} compared with the baseline {_WHERE}: {comparison_text(to_baseline)}. The noise of "
+            f"the seeds is not known; at least {LEAST_SEEDS} seeds are needed."
         )
-    said = f"Not shown: {name} is not distinguishable from the baseline {_WHERE}: {comparison_text(to_plain)}."
+    said = f"Not shown: {name} is not distinguishable from the baseline {_WHERE}: {comparison_text(to_baseline)}."
     if verification.gain_shown is None:
         return said
-    return f"{said} {counted(to_plain.n_seeds, 'seed')} could have shown about {size(verification.gain_shown)}."
+    return f"{said} {counted(to_baseline.n_seeds, 'seed')} could have shown about {size(verification.gain_shown)}."
 
 
 def _refuted(verification: Verification) -> str:
-    name, to_plain = in_words(verification.winner), verification.to_plain
-    text = comparison_text(to_plain) if to_plain else ""
-    if to_plain is not None and to_plain.versus is Versus.WORSE:
+    name, to_baseline = in_words(verification.winner), verification.to_baseline
+    text = comparison_text(to_baseline) if to_baseline else ""
+    if to_baseline is not None and to_baseline.versus is Versus.WORSE:
         return f"Refuted: {name} is worse than the baseline {_WHERE}: {text}."
     expected = f"{points(verification.expected or 0.0)} {_word(verification)} points"
     return (
         f"Refuted: {name} does not gain the {expected} over the plain U-Net that the search expected, {_WHERE}: "
-        f"{text}. Whether it gains less or nothing is not shown."
+        f"{text}. It is not known whether it gains less or nothing."
     )
 
 
 def _proposal(verification: Verification, verify: str) -> str:
     """How many seeds could show what the search expects, where it was not shown."""
-    expected, to_plain = verification.expected, verification.to_plain
-    if to_plain is not None and to_plain.interval is None:
-        return f"'{verify} --seeds {LEAST_SEEDS}' adds what is missing."
+    expected, to_baseline = verification.expected, verification.to_baseline
+    if to_baseline is not None and to_baseline.interval is None:
+        return f"'{verify} --seeds {LEAST_SEEDS}' runs the missing seeds."
     shown = verification.verdict is not Verdict.NOT_SHOWN or verification.gain_shown is None
-    if shown or expected is None or to_plain is None:
+    if shown or expected is None or to_baseline is None:
         return ""
     needed, gain = verification.seeds_needed, f"the {points(expected)} that the search expected"
     if needed is None:
-        return f"No number of seeds could show {gain}{_on(verification)}: so small a gain cannot be told here."
+        return f"No number of seeds could show {gain}{_on(verification)}: the gain is too small to detect here."
     if needed > MOST_PROPOSED:
-        return f"It would take about {needed:,} seeds to show {gain}: so small a gain cannot be told here."
-    if needed <= to_plain.n_seeds:
+        return f"It would take about {needed:,} seeds to show {gain}: the gain is too small to detect here."
+    if needed <= to_baseline.n_seeds:
         return (
             f"So many seeds show {gain} in four of five verifications, if it is true; twice as many tell more: "
-            f"'{verify} --seeds {2 * to_plain.n_seeds}'."
+            f"'{verify} --seeds {2 * to_baseline.n_seeds}'."
         )
     return f"{counted(needed, 'seed')} could show {gain}: '{verify} --seeds {needed}'."
 
@@ -186,7 +186,7 @@ def _caution(verification: Verification) -> str:
     """That the winner collapses more often than the plain U-Net: no gain of the other runs says that."""
     if not verification.collapses_more:
         return ""
-    winner, plain = verification.collapsed["winner"], verification.collapsed.get("plain")
+    winner, plain = verification.collapsed["winner"], verification.collapsed.get("baseline")
     beside = f", the baseline in {collapsed_text(plain)}" if plain else ""
     delta = verification.delta_all
     counting = "" if delta is None else f"; with its collapsed runs the difference is {points(delta)}"
@@ -195,8 +195,8 @@ def _caution(verification: Verification) -> str:
 
 def _collapses(verification: Verification) -> str:
     """Of the placements with collapsed runs, but for what the caution says."""
-    names = {"winner": "it", "plain": "the baseline", "control": "the best reference architecture"}
-    told = {"winner", "plain"} if verification.collapses_more else set()
+    names = {"winner": "it", "baseline": "the baseline", "reference": "the best reference architecture"}
+    told = {"winner", "baseline"} if verification.collapses_more else set()
     found = [
         f"{names[name]} in {collapsed_text(collapsed)}"
         for name, collapsed in verification.collapsed.items()
@@ -205,17 +205,17 @@ def _collapses(verification: Verification) -> str:
     return f"Collapsed runs ({COLLAPSED}) are left out: {', '.join(found)}." if found else ""
 
 
-def _versus_control(verification: Verification) -> str:
-    if verification.to_control is None:
+def _versus_reference(verification: Verification) -> str:
+    if verification.to_reference is None:
         return ""
     words = {
         Versus.BETTER: "It is better than the best reference architecture",
         Versus.WORSE: "It is worse than the best reference architecture",
         Versus.NOT_DISTINGUISHABLE: "It is not distinguishable from the best reference architecture",
-        Versus.UNKNOWN: "Beside the best reference architecture it has",
+        Versus.UNKNOWN: "Compared with the best reference architecture it has",
     }
-    said = words[verification.to_control.versus]
-    return f"{said}, {verification.control}: {comparison_text(verification.to_control)}."
+    said = words[verification.to_reference.versus]
+    return f"{said}, {verification.reference}: {comparison_text(verification.to_reference)}."
 
 
 def _ious(verification: Verification) -> str:
@@ -227,4 +227,4 @@ def _ious(verification: Verification) -> str:
 
 def _word(verification: Verification) -> str:
     """``IoU`` or ``Dice``."""
-    return "IoU" if verification.to_plain is None else verification.to_plain.word
+    return "IoU" if verification.to_baseline is None else verification.to_baseline.word

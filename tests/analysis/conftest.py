@@ -48,7 +48,7 @@ def record(
     memory: float | None = None,
     device: str = "",
     steps: int = 100,
-    control: str | None = None,
+    reference: str | None = None,
     state: State = State.COMPLETE,
     role: Role = Role.PROPOSAL,
 ) -> TrialRecord:
@@ -57,7 +57,7 @@ def record(
         state = State.FAILED
     cost = Cost(parameters, macs, latency_ms, memory, device)
     outcome = None if iou is None else Outcome(Score(iou, (iou, iou), 0.5), cost, (), 1.0)
-    return TrialRecord(number, placement, Budget(steps, 64, 8), seed, role, state, control, outcome)
+    return TrialRecord(number, placement, Budget(steps, 64, 8), seed, role, state, reference, outcome)
 
 
 def table(

@@ -35,9 +35,9 @@ def draw_study(record: Make, numbered: Make) -> Callable[..., list[TrialRecord]]
                 for seed in range(3):
                     iou = 0.8 + 0.003 * row + (doubling + change) * (steps == 200) + 0.01 * seed
                     iou += noise * float(draw.standard_normal())
-                    one = record(len(found), numbered(row), seed, iou, steps=steps, role=Role.CONTROL)
+                    one = record(len(found), numbered(row), seed, iou, steps=steps, role=Role.REFERENCE)
                     memory = {PROBE: True} if steps == 200 else {}
-                    found.append(replace(one, control=f"reference {row}" if row else "plain", memory=memory))
+                    found.append(replace(one, reference=f"reference {row}" if row else "plain", memory=memory))
         return found
 
     return make

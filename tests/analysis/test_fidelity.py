@@ -85,7 +85,7 @@ def test_only_runs_with_the_same_seed_are_compared_and_a_loud_seed_says_nothing(
     assert fidelity.correlation == pytest.approx(1.0)
 
 
-def test_controls_at_other_budgets_and_failures_make_no_rung(record: Make, numbered: Make) -> None:
+def test_references_at_other_budgets_and_failures_make_no_rung(record: Make, numbered: Make) -> None:
     nan = math.nan
     records = ladder(record, numbered, (50, [0.4]), (100, [0.1, 0.2, 0.3, 0.4]), (200, [0.5, nan, 0.4]))
     records += [record(90 + p, numbered(p), 0, None, steps=200) for p in (1, 3)]

@@ -26,7 +26,7 @@ KEYS = [
     "delta_ci_low",
     "delta_ci_high",
     "tested",
-    "better_than_plain",
+    "better_than_baseline",
     "n_seeds",
     "n_collapsed",
     "n_runs",
@@ -36,7 +36,7 @@ KEYS = [
     "latency_ratio",
     "batch_latency_ratio",
     "on_front",
-    "is_control",
+    "is_reference",
     "front_probability",
 ]
 
@@ -45,7 +45,7 @@ KEYS = [
 def records_fixture(record: Make, numbered: Make, place: Make) -> list[Any]:
     gate = place(skip_1="gate(variant=oktay, start=identity)")
     return [
-        record(0, numbered(0), 0, 0.5, control="plain"),
+        record(0, numbered(0), 0, 0.5, reference="plain"),
         *(record(1 + n, numbered(0), 1 + n, iou) for n, iou in enumerate((0.6, 0.52, 0.57, 0.54))),
         *(
             record(5 + n, gate, n, iou, macs=1200, latency_ms=2.5)
@@ -72,8 +72,8 @@ def test_json_gives_the_values_of_the_rows(records: list[Any], place: Make) -> N
     assert (first["n_seeds"], first["macs"], first["parameters"], first["latency_ms"]) == (5, 1200, 100, 2.5)
     assert (first["tested"], first["n_collapsed"], first["n_runs"]) == (True, 0, 5)
     assert first["iou_expected"] - plain["iou_expected"] == pytest.approx(first["gain"])
-    assert (first["on_front"], first["is_control"]) == (True, False)
-    assert (plain["rank"], plain["is_control"], plain["latency_ms"]) == (2, True, None)
+    assert (first["on_front"], first["is_reference"]) == (True, False)
+    assert (plain["rank"], plain["is_reference"], plain["latency_ms"]) == (2, True, None)
 
 
 def test_what_is_not_known_is_null(record: Make, numbered: Make) -> None:
@@ -101,7 +101,7 @@ def test_csv_has_the_same_columns_and_reads_back(records: list[Any]) -> None:
     assert list(rows[0]) == KEYS
     assert rows[0]["placement"] == str(ranking.rows[0].placement)
     assert float(rows[0]["iou_mean"]) == ranking.rows[0].iou_mean
-    assert (rows[1]["latency_ms"], rows[1]["is_control"], rows[0]["on_front"]) == ("", "true", "true")
+    assert (rows[1]["latency_ms"], rows[1]["is_reference"], rows[0]["on_front"]) == ("", "true", "true")
 
 
 @pytest.mark.parametrize(("top", "n_rows"), [(1, 1), (2, 2), (99, 2), (None, 2)])

@@ -1,4 +1,4 @@
-"""What images happen to give placements is no gain: made-up runs whose parts are known."""
+"""What images happen to give placements is not a gain: made-up runs whose parts are known."""
 
 from __future__ import annotations
 

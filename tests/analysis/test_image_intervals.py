@@ -114,7 +114,7 @@ def test_intervals_of_differences_cover_what_they_promise(make_study: Make, regi
         for _ in range(450 // (n_placements - 1)):
             gains = [0.0, *generator.normal(0, 0.005, n_placements - 1)]
             evidence = Evidence.of(make_study(generator, gains, n_seeds, n_images, **REGIMES[regime]))
-            studies.append([covers(evidence.to_plain(row), gains[row]) for row in range(1, n_placements)])
+            studies.append([covers(evidence.to_baseline(row), gains[row]) for row in range(1, n_placements)])
     covered = np.concatenate(studies)
     error = sum((sum(study) - len(study) * covered.mean()) ** 2 for study in studies) ** 0.5 / len(covered)
     normal = NormalDist()
@@ -169,7 +169,7 @@ def test_the_same_placement_under_two_names_is_called_different_in_at_most_5_per
         records = make_study(generator, [0.0, 0.02, 0.02, 0.0], 3, 40, **REGIMES[regime])
         rows = {row.placement: row for row in rank(records).rows}
         leaders += not all(rows[records[3 * p].placement].tied_with_best for p in (1, 2))
-        plains += rows[records[9].placement].better_than_plain in (Versus.BETTER, Versus.WORSE)
+        plains += rows[records[9].placement].better_than_baseline in (Versus.BETTER, Versus.WORSE)
     assert max(leaders, plains) <= 10 + 2 * 3.1
 
 
@@ -181,7 +181,7 @@ def test_one_point_is_found_with_eight_paired_seeds_in_most_reports(make_study: 
     for _ in range(60):
         records = make_study(generator, [0.0, 0.01], 8, 60, run=0.006 / 2**0.5, placement_image=images)
         row = next(row for row in rank(records).rows if not row.is_plain)
-        found.append(row.better_than_plain is Versus.BETTER)
+        found.append(row.better_than_baseline is Versus.BETTER)
     assert np.mean(found) >= 0.8
 
 

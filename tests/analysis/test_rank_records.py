@@ -78,7 +78,7 @@ def test_no_placement_leads_for_a_single_run(table: Make, numbered: Make) -> Non
     assert [row.tested for row in rows] == [True, False, *[False] * 28]
     assert rows[2].placement == numbered(2)
     assert rows[2].delta_interval is None
-    assert rows[2].better_than_plain is Versus.UNKNOWN
+    assert rows[2].better_than_baseline is Versus.UNKNOWN
 
 
 def test_a_finalist_is_reported_from_its_runs_in_the_finals(table: Make, numbered: Make) -> None:
@@ -186,7 +186,7 @@ def test_without_the_plain_u_net_there_are_no_differences_and_a_note_says_so(tab
     ranking = rank(table({numbered(1): dict(enumerate(scores[0])), numbered(2): dict(enumerate(scores[1]))}))
     assert [row.placement for row in ranking.rows] == [numbered(2), numbered(1)]
     assert all(row.delta is None and row.delta_interval is None for row in ranking.rows)
-    assert all(row.better_than_plain is Versus.UNKNOWN for row in ranking.rows)
+    assert all(row.better_than_baseline is Versus.UNKNOWN for row in ranking.rows)
     assert ranking.rows[0].iou_interval is not None
     assert "The baseline was not evaluated at this budget" in ranking_notes(ranking)[0]
     assert ranking_verdict(ranking).startswith("The baseline was not evaluated; first is ")
@@ -198,7 +198,9 @@ def test_a_placement_that_shares_no_seed_with_the_plain_u_net_has_no_difference(
     ranking = rank(table({numbered(0): {0: 0.5}, numbered(1): {1: 0.9}, numbered(2): {0: 0.6}}))
     apart = next(row for row in ranking.rows if row.placement == numbered(1))
     assert apart.delta is None
-    assert "1 of 3 placements share no seed with the baseline: no difference known." in ranking_notes(ranking)
+    assert "1 of 3 placements share no seed with the baseline: their differences are not known." in ranking_notes(
+        ranking
+    )
 
 
 def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbered: Make) -> None:
@@ -209,7 +211,7 @@ def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbe
     assert other.delta_interval is None
     assert other.iou_interval is None
     assert other.tied_with_best is None
-    assert other.better_than_plain is Versus.UNKNOWN
+    assert other.better_than_baseline is Versus.UNKNOWN
     assert any("the noise is not known" in note for note in ranking_notes(ranking))
     assert ranking_verdict(ranking).startswith(
         "Undecided: no placement has been tested with several fresh seeds yet."
@@ -234,16 +236,16 @@ def test_below_three_degrees_of_freedom_no_interval_is_known(
     assert row.tested
     if note is None:
         assert row.delta_interval is not None
-        assert row.better_than_plain is Versus.BETTER
+        assert row.better_than_baseline is Versus.BETTER
         return
     assert row.delta_interval is None
     assert row.iou_interval is None
-    assert row.better_than_plain is Versus.UNKNOWN
+    assert row.better_than_baseline is Versus.UNKNOWN
     assert row.tied_with_best in (True, None)
     assert note in ranking_notes(ranking)
     assert measured(row) == f"{100 * (row.delta or 0):+.1f} (not known)"
     assert ranking_verdict(ranking).startswith(
-        "Undecided: so few runs do not tell the noise, so no gain of theirs is shown. Most promising is "
+        "Undecided: there are too few runs to estimate the noise, so no gain is significant. Most promising is "
     )
 
 
@@ -255,8 +257,8 @@ def test_what_three_seeds_do_to_all_placements_tells_no_interval_of_an_iou(table
     assert all(row.delta_interval is not None for row in ranking.rows)
     assert all(row.iou_interval is None for row in ranking.rows)
     assert (
-        "What a seed does to all placements alike rests on fewer than 3 degrees of freedom: the interval of a "
-        "placement's IoU by itself is not known."
+        "What a seed does to all placements alike is estimated with fewer than 3 degrees of freedom: the interval "
+        "of a placement's IoU by itself is not known."
     ) in ranking_notes(ranking)
 
 
@@ -265,7 +267,7 @@ def test_the_plain_u_net_differs_from_itself_by_nothing(table: Make, numbered: M
     assert ranking.plain is not None
     assert ranking.plain.delta == 0
     assert ranking.plain.delta_interval == Interval(0, 0)
-    assert ranking.plain.better_than_plain is Versus.NOT_DISTINGUISHABLE
+    assert ranking.plain.better_than_baseline is Versus.NOT_DISTINGUISHABLE
     assert ranking.plain in ranking.rows
 
 
@@ -275,7 +277,7 @@ def test_identical_scores_are_tied_and_the_cheaper_comes_first(record: Make, num
     ranking = rank([record(n, p, seed, 0.5 + 0.1 * seed, macs=macs[p]) for n, (p, seed) in enumerate(runs)])
     assert [row.cost.macs for row in ranking.rows] == [100, 200, 300]
     assert all(row.tied_with_best for row in ranking.rows)
-    assert all(row.better_than_plain is Versus.NOT_DISTINGUISHABLE for row in ranking.rows)
+    assert all(row.better_than_baseline is Versus.NOT_DISTINGUISHABLE for row in ranking.rows)
     assert [row.on_front for row in ranking.rows] == [True, False, False]
 
 
@@ -290,7 +292,7 @@ def test_what_noise_cannot_separate_from_the_first_is_tied_and_the_rest_is_not(
     ranking = rank(table(scores))
     tied = {row.placement: row.tied_with_best for row in ranking.rows}
     assert tied == dict(zip(map(numbered, range(5)), (False, True, True, False, False), strict=True))
-    versus = {row.placement: row.better_than_plain for row in ranking.rows}
+    versus = {row.placement: row.better_than_baseline for row in ranking.rows}
     assert versus[numbered(3)] is Versus.BETTER
 
 
@@ -351,9 +353,9 @@ def test_a_placement_below_the_plain_u_net_is_called_worse(table: Make, numbered
     wobble = [0.001, -0.001, 0.002]
     scores = {numbered(p): {s: 0.6 - 0.1 * p + wobble[(s + p) % 3] for s in range(4)} for p in range(2)}
     ranking = rank(table(scores))
-    assert ranking.rows[1].better_than_plain is Versus.WORSE
+    assert ranking.rows[1].better_than_baseline is Versus.WORSE
     assert ranking_verdict(ranking).startswith(
-        "No placement is shown to be better than the baseline. First with attention"
+        "No placement is significantly better than the baseline. First with attention"
     )
 
 
@@ -387,15 +389,15 @@ def test_measured_times_are_the_median_and_memory_the_most_on_one_device(record:
     assert (cost.latency_ms, cost.peak_memory_mib, cost.device) == (2.0, 30.0, "gpu")
 
 
-def test_a_control_keeps_its_name(record: Make, numbered: Make) -> None:
+def test_a_reference_keeps_its_name(record: Make, numbered: Make) -> None:
     records = [
-        record(0, numbered(0), 0, 0.5, control="plain"),
+        record(0, numbered(0), 0, 0.5, reference="plain"),
         record(1, numbered(1), 0, 0.6),
-        record(2, numbered(1), 1, 0.6, control="se everywhere"),
+        record(2, numbered(1), 1, 0.6, reference="se everywhere"),
         record(3, numbered(2), 0, 0.4),
     ]
-    controls = {row.placement: row.control for row in rank(records).rows}
-    assert controls == {numbered(0): "plain", numbered(1): "se everywhere", numbered(2): None}
+    references = {row.placement: row.reference for row in rank(records).rows}
+    assert references == {numbered(0): "plain", numbered(1): "se everywhere", numbered(2): None}
 
 
 def test_wrong_arguments_are_named_together() -> None:
@@ -520,7 +522,7 @@ def test_a_placement_that_collapses_now_and_then_is_not_the_best(table: Make, nu
     assert ranking.rows[0].placement == numbered(2)
     assert (fallen.n_collapsed, fallen.n_runs, fallen.n_seeds) == (1, 5, 4)
     assert fallen.delta == pytest.approx(0.01, abs=0.004)
-    assert fallen.better_than_plain is not Versus.BETTER
+    assert fallen.better_than_baseline is not Versus.BETTER
     assert ranking.noise.pair is not None
     assert whole.noise.pair is not None
     assert ranking.noise.pair.sd == pytest.approx(whole.noise.pair.sd, rel=0.2)
@@ -542,7 +544,7 @@ def test_a_seed_under_which_the_plain_u_net_collapsed_compares_nothing(table: Ma
         "nothing."
     ) in ranking_notes(ranking)
     assert all(2 not in row.seeds for row in ranking.rows)
-    assert not any(row.better_than_plain is Versus.BETTER for row in ranking.rows)
+    assert not any(row.better_than_baseline is Versus.BETTER for row in ranking.rows)
 
 
 def test_a_class_in_few_images_comes_with_a_warning(record: Make, numbered: Make) -> None:

@@ -44,8 +44,8 @@ def study(record: Make, numbered: Make) -> Callable[..., list[TrialRecord]]:
         for row, seed in [(0, 1), (0, 2), *product((1, 2), range(3))]:
             iou = 0.8 + doubling + (gain * (row == 1) + change) * (row > 0) + 0.01 * seed
             iou += noise * float(draw.standard_normal())
-            longer = record(len(found), numbered(row), seed, iou, steps=2 * STEPS, role=Role.CONTROL)
-            found.append(replace(longer, control=f"reference {row}", memory={PROBE: True}))
+            longer = record(len(found), numbered(row), seed, iou, steps=2 * STEPS, role=Role.REFERENCE)
+            found.append(replace(longer, reference=f"reference {row}", memory={PROBE: True}))
         for row in range(40):
             for seed in range(6 if row < 5 else 2):
                 if (row, seed) != (0, 0):
@@ -62,7 +62,7 @@ def verified(records: Sequence[TrialRecord], winner: Any, gain: float, record: M
     wobble = [0.001, -0.001, 0.0, 0.0015, -0.0015]
     runs = [record(seed, plain, 50 + seed, 0.75, steps=STEPS) for seed in range(5)]
     runs += [record(5 + seed, winner, 50 + seed, 0.75 + gain + wobble[seed], steps=STEPS) for seed in range(5)]
-    return verification(runs, winner=winner, plain=plain, control=None, without={}, found=None, expected=0.02)
+    return verification(runs, winner=winner, plain=plain, reference=None, without={}, found=None, expected=0.02)
 
 
 @pytest.fixture
@@ -131,11 +131,11 @@ def test_where_nothing_gains_what_matters_it_is_equivalent_and_else_undecided(st
     assert 0.0001 < wide.largest < 0.02
     size = f"{100 * wide.largest:.1f}"
     assert answer_text(wide) == (
-        f"Equivalent: no placement of what was tried gains more than {size} IoU points over the baseline "
-        "(95 % sure), and 2.0 is the least that matters."
+        f"Equivalent: no placement of the attentions that were tried gains more than {size} IoU points over "
+        "the baseline (95 % sure), and 2.0 is the smallest gain that matters."
     )
     assert answer_text(verdict_of(records)).endswith(
-        "is the least that matters, since a search can tell no less where runs vary as these do."
+        "is the smallest gain that matters (by default, the smallest that a search can detect at this noise)."
     )
     more = narrow.further_runs
     assert more is not None
@@ -165,7 +165,7 @@ def test_a_gain_that_is_shown_and_matters_to_nobody_is_no_answer(
     records = study(gain=0.02)
     verdict = verdict_of(records, worth=0.05)
     assert verdict.row is not None
-    assert verdict.row.better_than_plain is Versus.BETTER
+    assert verdict.row.better_than_baseline is Versus.BETTER
     assert verdict.answer is Decision.EQUIVALENT
     assert verdict.winner is verdict.ranking.plain
     assert "verify" not in " ".join(answer_sentences("s", verdict))
@@ -212,7 +212,7 @@ def test_runs_that_are_too_short_claim_nothing(study: Make, gain: float, worth: 
     assert (verdict.answer, verdict.reason, verdict.converged) == (Decision.UNDECIDED, Open.NOT_CONVERGED, False)
     said = answer_sentences("s", verdict)
     assert said[0].startswith(
-        "Undecided, since runs of 100 steps are too short: twice as many bring the baseline +10"
+        "Undecided, because runs of 100 steps are too short: twice as many steps change the baseline by +10"
     )
     assert "better than the baseline:" not in said[0].lower()
     assert said[-1 if gain == 0 else -2].endswith("search again with --steps 200 or more.")
@@ -239,8 +239,8 @@ def test_differences_that_twice_the_steps_change_claim_nothing(
     assert (verdict.answer, verdict.reason, verdict.converged) == (Decision.UNDECIDED, Open.NOT_CONVERGED, False)
     said = answer_sentences("s", verdict)
     assert said[0].startswith(
-        "Undecided, since runs of 100 steps are too short: doubling them changes what reference 1 and reference 2 "
-        "gain on average by +4."
+        "Undecided, because runs of 100 steps are too short: doubling them changes what reference 1 and "
+        "reference 2 gain on average by +4."
     )
     assert "(95 % interval " in said[0]
 
@@ -259,7 +259,7 @@ def test_a_refuted_claim_is_withdrawn(
     assert (verdict.answer, verdict.reason, verdict.verified) == (Decision.UNDECIDED, reason, False)
     text = answer_text(verdict)
     assert text.startswith("Refuted: ")
-    assert text.endswith("is no claim.")
+    assert text.endswith("is not a claim.")
     assert "expected gain" not in text
     assert verdict.winner is verdict.ranking.plain, "what is exported as the best is the baseline again"
 
@@ -403,5 +403,9 @@ def test_of_costs_that_are_not_known_the_object_has_null(record: Make, numbered:
 
 def test_why_a_search_ends_early_agrees_with_its_answer() -> None:
     nothing, better = Settled(290, Decision.EQUIVALENT), Settled(70, Decision.BETTER)
-    assert settled_text(nothing, 25).startswith("Nothing gains what matters, so the search ends 25 trials early")
-    assert settled_text(better, 25).startswith("A gain beyond what matters is shown, so the search ends 25 trials")
+    assert settled_text(nothing, 25).startswith(
+        "Settled: no placement gains enough to matter, so the search ends 25 trials early"
+    )
+    assert settled_text(better, 25).startswith(
+        "Settled: a placement gains enough to matter, so the search ends 25 trials"
+    )

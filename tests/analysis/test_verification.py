@@ -30,13 +30,13 @@ WOBBLE = [
 def verified(record: Make, place: Make) -> Callable[..., Verification]:
     def verify(
         gain: float,
-        control_gain: float = 0.0,
+        reference_gain: float = 0.0,
         n_seeds: int = 4,
         failures: int = 0,
         expected: float | None = None,
     ) -> Verification:
         placements = [place(), place(skip_0="se", skip_1="scse"), place(decoder_0="eca"), place(skip_1="scse")]
-        gains = [0.0, gain, control_gain, gain - 0.01]
+        gains = [0.0, gain, reference_gain, gain - 0.01]
         records: list[TrialRecord] = []
         for seed in range(n_seeds):
             for row, placement in enumerate(placements):
@@ -47,7 +47,7 @@ def verified(record: Make, place: Make) -> Callable[..., Verification]:
             records,
             winner=placements[1],
             plain=placements[0],
-            control=("eca at the end", placements[2]),
+            reference=("eca at the end", placements[2]),
             without={Location.parse("skip.0"): placements[3]},
             found=Comparison(0.03, Interval(0.02, 0.04), 5),
             expected=expected,
@@ -62,14 +62,14 @@ def sentences(result: Verification) -> tuple[str, ...]:
 
 def test_the_difference_is_paired_and_its_noise_is_its_own(verified: Callable[..., Verification]) -> None:
     result = verified(0.02)
-    assert result.to_plain is not None
-    assert result.to_plain.interval is not None
+    assert result.to_baseline is not None
+    assert result.to_baseline.interval is not None
     expected = 0.02 + np.mean(WOBBLE[1]) - np.mean(WOBBLE[0])
-    assert result.to_plain.delta == pytest.approx(expected)
+    assert result.to_baseline.delta == pytest.approx(expected)
     known = stats.ttest_1samp(0.02 + np.array(WOBBLE[1]) - np.array(WOBBLE[0]), 0).confidence_interval(0.95)
-    assert result.to_plain.interval.low == pytest.approx(known.low)
-    assert result.to_plain.interval.high == pytest.approx(known.high)
-    assert result.to_plain.n_seeds == 4
+    assert result.to_baseline.interval.low == pytest.approx(known.low)
+    assert result.to_baseline.interval.high == pytest.approx(known.high)
+    assert result.to_baseline.n_seeds == 4
     assert result.iou == pytest.approx((0.695 + np.mean(WOBBLE[1]), 0.675 + np.mean(WOBBLE[0])))
 
 
@@ -110,7 +110,7 @@ def test_only_what_excludes_the_claim_refutes_it(
     verified: Callable[..., Verification], low: float, high: float, expected: float | None, verdict: str
 ) -> None:
     result = replace(
-        verified(0.0), to_plain=Comparison((low + high) / 2, Interval(low, high), 5), expected=expected
+        verified(0.0), to_baseline=Comparison((low + high) / 2, Interval(low, high), 5), expected=expected
     )
     assert str(result.verdict) == verdict
 
@@ -159,17 +159,17 @@ def test_it_is_said_where_more_seeds_do_not_help(
 
 
 @pytest.mark.parametrize(
-    ("control", "words"),
+    ("reference", "words"),
     [
         (0.0, "It is better than the best reference architecture, eca at the end: +"),
         (0.03, "It is not distinguishable from the best reference architecture"),
         (0.06, "It is worse than the best reference architecture"),
     ],
 )
-def test_the_best_control_is_told_from_the_winner(
-    verified: Callable[..., Verification], control: float, words: str
+def test_the_best_reference_is_told_from_the_winner(
+    verified: Callable[..., Verification], reference: float, words: str
 ) -> None:
-    assert sentences(verified(0.03, control))[1].startswith(words)
+    assert sentences(verified(0.03, reference))[1].startswith(words)
 
 
 def test_a_module_is_worth_what_the_winner_loses_without_it(verified: Callable[..., Verification]) -> None:
@@ -191,14 +191,14 @@ def test_fewer_than_four_seeds_tell_no_interval_and_ask_for_four(
     verified: Callable[..., Verification], n_seeds: int
 ) -> None:
     result = verified(0.03, n_seeds=n_seeds, expected=0.02)
-    assert result.to_plain is not None
-    assert result.to_plain.interval is None
+    assert result.to_baseline is not None
+    assert result.to_baseline.interval is None
     assert (result.gain_shown, result.seeds_needed) == (None, None)
     first, second, *_ = sentences(result)
     assert f"(interval not known, {n_seeds} seed" in first
-    assert first.endswith("So few seeds do not tell the noise; 4 are the least.")
-    assert second == "'COMMAND --seeds 4' adds what is missing."
-    assert json.loads(result.to_json())["to_plain"]["interval"] is None
+    assert first.endswith("The noise of the seeds is not known; at least 4 seeds are needed.")
+    assert second == "'COMMAND --seeds 4' runs the missing seeds."
+    assert json.loads(result.to_json())["to_baseline"]["interval"] is None
 
 
 def test_a_gain_that_two_seeds_would_show_takes_four(verified: Callable[..., Verification]) -> None:
@@ -206,21 +206,21 @@ def test_a_gain_that_two_seeds_would_show_takes_four(verified: Callable[..., Ver
 
 
 def test_without_runs_nothing_is_known(place: Make) -> None:
-    result = verification([], winner=place(skip_0="se"), plain=place(), control=None, without={}, found=None)
+    result = verification([], winner=place(skip_0="se"), plain=place(), reference=None, without={}, found=None)
     assert str(result.verdict) == "not shown"
     assert "have no seed in common" in sentences(result)[0]
-    assert json.loads(result.to_json())["to_plain"] is None
+    assert json.loads(result.to_json())["to_baseline"] is None
 
 
 def test_the_json_says_the_same(verified: Callable[..., Verification]) -> None:
     written = json.loads(verified(0.03).to_json())
     assert written["verdict"] == "confirmed"
-    assert written["to_plain"]["versus"] == "better"
-    assert written["to_plain"]["interval"].keys() == {"low", "high"}
+    assert written["to_baseline"]["versus"] == "better"
+    assert written["to_baseline"]["interval"].keys() == {"low", "high"}
     assert written["modules"].keys() == {"skip.0"}
     assert written["found_by_search"]["delta"] == 0.03
-    assert written["collapsed"] == {"winner": 0, "plain": 0, "control": 0}
-    assert written["runs"] == {"winner": 4, "plain": 4, "control": 4}
+    assert written["collapsed"] == {"winner": 0, "baseline": 0, "reference": 0}
+    assert written["runs"] == {"winner": 4, "baseline": 4, "reference": 4}
     weak = verified(0.001, expected=0.004)
     written = json.loads(weak.to_json())
     assert written["verdict"] == "not shown"

@@ -14,7 +14,7 @@ from nas_attn.wording.verifications import verdict_sentence, verification_senten
 
 Make = Callable[..., Any]
 Play = Callable[..., list[Verification]]
-PLAIN, WINNER, CONTROL = range(3)
+PLAIN, WINNER, REFERENCE = range(3)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def play(record: Make, place: Make) -> Play:
         gain: float,
         collapsed: int | None = None,
         rate: float = 0.0,
-        control_noise: float = 0.0,
+        reference_noise: float = 0.0,
         expected: float | None = None,
     ) -> Verification:
         records = []
@@ -34,7 +34,7 @@ def play(record: Make, place: Make) -> Play:
             common = 80 + 0.8 * rng.standard_normal()
             for row, placement in enumerate(placements):
                 points = common + 0.4 / 2**0.5 * rng.standard_normal() + gain * (row == WINNER)
-                points += control_noise * rng.standard_normal() * (row == CONTROL)
+                points += reference_noise * rng.standard_normal() * (row == REFERENCE)
                 if (row == collapsed and seed == 2) or rng.random() < rate:
                     points -= rng.uniform(15, 45)
                 records.append(record(len(records), placement, 100 + seed, points / 100))
@@ -42,7 +42,7 @@ def play(record: Make, place: Make) -> Play:
             records,
             winner=placements[WINNER],
             plain=placements[PLAIN],
-            control=("eca at the end", placements[CONTROL]),
+            reference=("eca at the end", placements[REFERENCE]),
             without={},
             found=None,
             expected=expected,
@@ -59,18 +59,18 @@ def verdicts(found: list[Verification]) -> Counter[str]:
     return Counter(str(one.verdict) for one in found)
 
 
-def test_a_control_that_collapses_hides_no_gain(play: Play) -> None:
-    found = play(300, 1.2, collapsed=CONTROL)
+def test_a_reference_that_collapses_hides_no_gain(play: Play) -> None:
+    found = play(300, 1.2, collapsed=REFERENCE)
     assert verdicts(found)["confirmed"] >= 294
     told = verification_sentences(found[0], "COMMAND")
     assert (
-        "Collapsed runs (a run collapsed where it ended far below what its seed and its placement make expected) "
+        "Collapsed runs (a collapsed run ended far below what its seed and its placement lead one to expect) "
         "are left out: the best reference architecture in 1 of 5 runs."
     ) in told
 
 
-def test_a_control_that_is_loud_hides_no_gain(play: Play) -> None:
-    assert verdicts(play(100, 1.2, control_noise=5.0))["confirmed"] >= 97
+def test_a_reference_that_is_loud_hides_no_gain(play: Play) -> None:
+    assert verdicts(play(100, 1.2, reference_noise=5.0))["confirmed"] >= 97
 
 
 @pytest.mark.parametrize("row", [PLAIN, WINNER], ids=["plain", "winner"])

@@ -90,7 +90,7 @@ def architecture() -> Architecture:
         verified=Verified(
             verdict=Verdict.CONFIRMED,
             iou=0.8012345678901,
-            iou_plain=0.79,
+            iou_baseline=0.79,
             delta=0.0112345678901,
             delta_interval=Interval(0.002, 0.02),
             n_seeds=5,

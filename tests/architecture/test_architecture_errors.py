@@ -73,7 +73,7 @@ def line_of(text: str, start: str) -> int:
         ),
         ("mean: [120.5, ", "mean: [", "mean", "input.mean: 2 values for a network of 3 input channels"),
         ("std: [30.0, ", "std: [0, ", "std", "input.std: must be finite numbers above 0"),
-        ("std: [30.0, ", "std: [.inf, ", "std", "inf is no finite number"),
+        ("std: [30.0, ", "std: [.inf, ", "std", "inf is not a finite number"),
         ("image_size: 64\n", "image_size: 3\n", "image_size", "is 3; a U-Net of depth 2 needs at least 4"),
         ("trials: 200", "trials: many", "trials", "found.trials: 'many' must be a whole number of at least 0"),
         ("converged: true", "converged: 1", "converged", "found.converged: 1 must be true or false"),
@@ -87,7 +87,7 @@ def line_of(text: str, start: str) -> int:
             "found.budget.train_fraction: 2 must be a number above 0 and at most 1",
         ),
         ("study: nuclei", "stdy: nuclei", "study", "found: the field 'study' is missing"),
-        ("macs: 2345678901", "macs: .nan", "macs", "nan is no finite number"),
+        ("macs: 2345678901", "macs: .nan", "macs", "nan is not a finite number"),
         (
             "delta_interval: [0.004, 0.014]",
             "delta_interval: [2, 1]",
@@ -184,7 +184,7 @@ def test_unreadable_places_are_refused(kinds: Kinds, tmp_path: Path) -> None:
     for path, problem in (
         (tmp_path, "this is a folder; name an architecture file"),
         (tmp_path / "missing.yaml", "no such file; 'nas-attn export STUDY -o .*missing.yaml' writes one"),
-        (tmp_path / "pipe", "this is no regular file"),
+        (tmp_path / "pipe", "this is not a regular file"),
         (tmp_path / "image.png", "line 1: not UTF-8 text; save the file as UTF-8"),
         (tmp_path / "large", "larger than 256 KiB; an architecture file takes a few"),
         (tmp_path / "a\0b", "no such file|cannot be read"),

@@ -61,7 +61,7 @@ def test_the_file_is_plain_yaml_with_every_option_written_out(
     assert values["verified"] == {
         "verdict": "confirmed",
         "iou": 0.8012345678901,
-        "iou_plain": 0.79,
+        "iou_baseline": 0.79,
         "delta": 0.0112345678901,
         "delta_interval": [0.002, 0.02],
         "n_seeds": 5,
@@ -285,7 +285,7 @@ def test_unwritable_places_are_refused(architecture: Architecture, kinds: Kinds,
         (tmp_path, "this is a folder; name a file in it, such as .*best.yaml"),
         (tmp_path / "missing" / "best.yaml", "there is no folder .*missing; create it first"),
         (tmp_path / "file" / "best.yaml", "there is no folder .*file; create it first|Not a directory"),
-        (tmp_path / "pipe", "this is no regular file"),
+        (tmp_path / "pipe", "this is not a regular file"),
         (tmp_path / ("x" * 300), "cannot be written: File name too long"),
         (tmp_path / "a\0b", "cannot be written: .*null"),
     ):

@@ -49,7 +49,9 @@ def test_every_problem_is_a_line_of_its_own_and_the_status_is_2(folder, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) >= 2
     assert all(line.startswith("nas-attn: error: ") for line in lines)
-    assert any(line.startswith("nas-attn: error: images/val/a.png: is no PNG, JPEG, TIFF, BMP") for line in lines)
+    assert any(
+        line.startswith("nas-attn: error: images/val/a.png: is not a PNG, JPEG, TIFF, BMP") for line in lines
+    )
 
 
 def test_what_was_found_is_shown_before_the_problems(folder, capsys):

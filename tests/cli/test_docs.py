@@ -293,7 +293,7 @@ def test_readme_names_the_keys_of_the_json() -> None:
     space = read_space("unet_attention_small", catalogue(), base_channels=8, image_size=32)
     budget = Budget(100, 32, 8)
     outcome = LookupEvaluator(space)(space.plain, budget, 0)
-    record = TrialRecord(0, space.plain, budget, 0, Role.CONTROL, State.COMPLETE, "plain", outcome)
+    record = TrialRecord(0, space.plain, budget, 0, Role.REFERENCE, State.COMPLETE, "plain", outcome)
     (row,) = json.loads(ranking_json(rank([record])))
     sentence = re.search(r"(?s)The JSON is a list.*?;", DOCS)
     assert sentence is not None
@@ -394,7 +394,7 @@ def test_the_data_set_of_contributing_is_one() -> None:
     assert first.fingerprint == again.fingerprint != other.fingerprint
     assert first.train.pixels.shape == (4, 1, 32, 32)
     assert set(first.train.masks.unique().tolist()) <= {0, 1, IGNORED}
-    with pytest.raises(DataError, match=r"^discs=-1: is no seed; give a whole number"):
+    with pytest.raises(DataError, match=r"^discs=-1: is not a seed; give a whole number"):
         make("-1")  # type: ignore[operator]
     disc, ground = (
         first.train.pixels[:, 0][first.train.masks == 1],

@@ -23,7 +23,7 @@ def rows(tiny_study, capsys):
 
 def expected_row(rows, pick):
     if pick == "best":
-        better = (row for row in rows if row["better_than_plain"] == "better")
+        better = (row for row in rows if row["better_than_baseline"] == "better")
         return next(better, next(row for row in rows if set(row["placement"].values()) == {"none"}))
     if pick == "first":
         return next(row for row in rows if set(row["placement"].values()) != {"none"})

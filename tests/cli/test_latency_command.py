@@ -56,7 +56,7 @@ def test_all_that_is_wrong_is_told_at_once(tiny_study, refused):
     assert refused("latency", "tiny", "--size", "big", "--batch", "0", "--device", "gpu") == [
         "--device: unknown device 'gpu'; it must be auto | cpu | cuda | cuda:N, or several: cuda:0,cuda:2",
         "--batch: 0 must be a whole number of at least 1",
-        "--size: 'big' is no size; write such as 512, or 512x384",
+        "--size: 'big' is not a size; write such as 512, or 512x384",
     ]
 
 

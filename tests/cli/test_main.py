@@ -86,8 +86,11 @@ MISTAKES = {
         ["--data nowhere: there is no such folder; give one with images/ and"],
     ),
     "search, empty folder": ("search --data empty", ["empty: the folder is empty; expected images/train, "]),
-    "search, name": ("search --study a/b", ["--study: 'a/b' is no name; use letters, digits, '_', '-' and '.'"]),
-    "search, ceiling": ("search --max-macs lots", ["--max-macs: 'lots' is no ceiling; write 1.5x "]),
+    "search, name": (
+        "search --study a/b",
+        ["--study: 'a/b' is not a name; use letters, digits, '_', '-' and '.'"],
+    ),
+    "search, ceiling": ("search --max-macs lots", ["--max-macs: 'lots' is not a ceiling; write 1.5x "]),
     "search, storage": (
         "search --storage here",
         ["--storage: no SQLAlchemy URL that can be used; write one such as"],
@@ -101,7 +104,7 @@ MISTAKES = {
             "wrong.yaml: line 3: trials: 'many' must be a whole number from 1 to 1000000",
             "wrong.yaml: line 4: cost: 'mac' must be macs | parameters | latency | memory",
             "wrong.yaml: line 5: device: unknown device 'gpu'; it must be auto | cpu | cuda | cuda:N",
-            "wrong.yaml: line 6: max_macs: 'lots' is no ceiling; write 1.5x ",
+            "wrong.yaml: line 6: max_macs: 'lots' is not a ceiling; write 1.5x ",
         ],
     ),
     "search, broken study file": ("search --config broken.yaml", ["broken.yaml: line "]),
@@ -206,7 +209,7 @@ MISTAKES = {
     "spaces, number": ("spaces unet_attention --image-size big", ["--image-size: 'big' must be a whole number"]),
     "network, word": (
         "network unet",
-        ["'unet' is no network; write my_package.my_model:make, or smp:Unet/resnet34"],
+        ["'unet' is not a network; write my_package.my_model:make, or smp:Unet/resnet34"],
     ),
     "network, file": ("network nowhere.yaml", ["nowhere.yaml: no such file"]),
     "network, option": ("network a:b --wieghts x", ["unknown option '--wieghts'; did you mean '--weights'?"]),

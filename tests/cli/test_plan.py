@@ -55,7 +55,7 @@ def test_a_plan_names_what_somebody_elses_network_has_no_part_for(small_unet: ty
         return _without(read_space("unet_attention_full", catalogue(), network=network, image_size=64))
 
     names = "condconv, dcn, dynamic, highway, ran, scconv, sk, stn"
-    why = "this network has no convolution or block there for another"
+    why = "this network has no suitable convolution or block there"
     assert without() == f"; without {names}: {why}"
     assert without("encoder.1") == f"; without {names} at some locations: {why}"
     assert without(*(str(site.location) for site in theirs.found if site.block)) == ""

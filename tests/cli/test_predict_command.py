@@ -211,7 +211,7 @@ def test_a_pipe_for_weights_is_not_waited_for(refused):
     os.mkfifo("weights.safetensors")
 
     (line,) = refused(*PREDICT)
-    assert line == "weights.safetensors: is no regular file; give a weights.safetensors of a run"
+    assert line == "weights.safetensors: is not a regular file; give a weights.safetensors of a run"
 
 
 def test_the_folder_of_a_run_is_enough(capsys):

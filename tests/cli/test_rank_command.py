@@ -26,7 +26,7 @@ KEYS = [
     "delta_ci_low",
     "delta_ci_high",
     "tested",
-    "better_than_plain",
+    "better_than_baseline",
     "n_seeds",
     "n_collapsed",
     "n_runs",
@@ -36,7 +36,7 @@ KEYS = [
     "latency_ratio",
     "batch_latency_ratio",
     "on_front",
-    "is_control",
+    "is_reference",
     "front_probability",
 ]
 
@@ -76,7 +76,7 @@ def test_json_has_exactly_the_promised_keys(printed):
     assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
     assert len({row["placement_id"] for row in rows}) == len(rows) >= 6
     plain = next(row for row in rows if set(row["placement"].values()) == {"none"})
-    assert plain["is_control"] is True
+    assert plain["is_reference"] is True
     assert plain["n_seeds"] >= 1
     assert plain["delta_iou_mean"] == 0
     assert set(plain["placement"]) == {
@@ -113,7 +113,7 @@ def test_csv_says_the_same_as_json(printed):
     assert list(rows[0]) == KEYS
     assert [row["placement_id"] for row in rows] == [row["placement_id"] for row in objects]
     assert [float(row["iou_mean"]) for row in rows] == [row["iou_mean"] for row in objects]
-    assert {row["is_control"] for row in rows} <= {"true", "false"}
+    assert {row["is_reference"] for row in rows} <= {"true", "false"}
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv"])

@@ -148,4 +148,4 @@ def test_a_page_is_written_into_no_pipe(tiny_study, refused):
 
     os.mkfifo("page.html")
     (line,) = refused("report", "tiny", "-o", "page.html", "--no-panels")
-    assert line == "page.html: is no regular file; name a file such as report.html"
+    assert line == "page.html: is not a regular file; name a file such as report.html"

@@ -56,7 +56,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         "trials   10: 8 reference architectures, 0 proposals",
         "done     nothing yet",
         "time     about ",
-        "sees     what so many trials can tell is known after the finals: 10 are few",
+        "sees     the smallest detectable gain is known after the finals: 10 are few",
         "IoU      IoU of a class: ",
     ):
         assert any(shown.startswith(line) for shown in plan.splitlines()), line
@@ -68,7 +68,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
     assert "Baseline, IoU x100: " in result
     # Whether anything is shown to be better after four steps, is not the same everywhere.
     best, _, following = result[result.index("Best architecture: studies/tiny/best.yaml") :].partition("\n\n")
-    is_plain = ", which is the baseline: nothing is shown to be better.\n" in best
+    is_plain = ", which is the baseline: no placement is significantly better.\n" in best
     assert is_plain is ("Better than the baseline: " not in result)
     assert following.replace(" --against-plain", "") == (
         "Next:\n"
@@ -109,7 +109,7 @@ def test_a_larger_number_of_trials_goes_on(tiny_study, capsys):
 
     assert trials_of("tiny")[:10] == before
     assert len(trials_of("tiny")) == 11
-    assert "done     10 trials; the search goes on after them" in capsys.readouterr().out
+    assert "done     10 trials; the search continues after them" in capsys.readouterr().out
 
 
 def test_the_study_file_repeats_the_command(tiny_study, capsys):
@@ -131,10 +131,10 @@ def test_one_trial_is_a_study(here, capsys):
     printed = capsys.readouterr().out
 
     assert "1/1 trials" in printed
-    assert [row["is_control"] for row in rows_of("one", capsys)] == [True]
+    assert [row["is_reference"] for row in rows_of("one", capsys)] == [True]
     assert Path("studies/one/best.yaml").is_file()
     assert main(["search", *TINY, "--trials", "1", "--study", "one"]) == 0
-    assert "done     1 trial; the search goes on after it" in capsys.readouterr().out
+    assert "done     1 trial; the search continues after it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("cost", ["latency", "memory"])
@@ -191,7 +191,7 @@ def test_a_storage_of_ones_own_is_in_the_next_commands(here, capsys):
         (["--trials", "many"], ["--trials: 'many' must be a whole number from 1 to 1000000"]),
         (["--trials", "0", "--steps", "1.5"], ["--trials: 0 must be", "--steps: 1.5 must be"]),
         (["--cost", "mac"], ["--cost: 'mac' must be macs | parameters | latency | memory"]),
-        (["--study", "../out"], ["--study: '../out' is no name"]),
+        (["--study", "../out"], ["--study: '../out' is not a name"]),
         (["--max-macs", "alot"], ["--max-macs: "]),
         (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
         (["--image-size", "9"], ["image_size is 9; it must be a whole number of at least 16"]),
@@ -358,7 +358,7 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
     monkeypatch.setattr(study_pool, "ProcessPool", Interrupted)
     assert main(MORTAL) == 130
     printed, errors = capsys.readouterr()
-    assert "Stopped. What is finished is kept in studies/mortal; the same command goes on with it." in printed
+    assert "Stopped. What is finished is kept in studies/mortal; the same command resumes it." in printed
     assert errors == "nas-attn: interrupted\n"
     assert re.search(r"(?m)^2/9 trials; baseline \d", printed)
     assert printed.endswith("\n  nas-attn search --config studies/mortal/study.yaml\n")
@@ -366,7 +366,7 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
 
     monkeypatch.setattr(study_pool, "ProcessPool", InlinePools)
     assert main(MORTAL) == 0
-    assert "done     2 trials; the search goes on after them" in capsys.readouterr().out
+    assert "done     2 trials; the search continues after them" in capsys.readouterr().out
     assert trials_of("mortal")[: len(begun_trials)] == begun_trials
     assert len(trials_of("mortal")) == 9
 
@@ -389,7 +389,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     printed, errors = process.communicate(timeout=120)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert "Stopped. What is finished is kept in studies/mortal; the same command goes on with it." in printed
+        assert "Stopped. What is finished is kept in studies/mortal; the same command resumes it." in printed
         assert errors == "nas-attn: interrupted\n"
     begun_trials = trials_of("mortal")
 
@@ -472,7 +472,7 @@ def test_a_dry_run_shows_the_plan_and_begins_nothing(here, capsys):
 
     shown = capsys.readouterr().out
     assert "trials " in shown
-    assert shown.endswith("Nothing was begun (--dry-run).\n")
+    assert shown.endswith("Nothing was started (--dry-run).\n")
     assert not Path("studies").exists()
 
 

@@ -188,16 +188,16 @@ def timed(records, *seconds, role=Role.PROPOSAL, budget=BUDGET):
 
 
 def test_a_trial_to_come_takes_what_such_trials_took(records):
-    controls = timed(records, 90.0, 90.0, role=Role.CONTROL)
+    references = timed(records, 90.0, 90.0, role=Role.REFERENCE)
     proposals = timed(records, 20.0, 30.0, 40.0)
 
     assert trial_seconds([], BUDGET, BUDGET, 10.0) == 10
-    assert trial_seconds(controls, BUDGET, BUDGET, 10.0) == 90
-    assert trial_seconds([*controls, *proposals], BUDGET, BUDGET, 10.0) == 30
+    assert trial_seconds(references, BUDGET, BUDGET, 10.0) == 90
+    assert trial_seconds([*references, *proposals], BUDGET, BUDGET, 10.0) == 30
 
 
 def test_while_the_steps_are_doubled_a_full_trial_takes_its_share_of_what_short_ones_took(records):
-    probes = timed(records, 10.0, 10.0, role=Role.CONTROL)  # of 200 steps
+    probes = timed(records, 10.0, 10.0, role=Role.REFERENCE)  # of 200 steps
     top = Budget(800, 32, 8)
 
     assert trial_seconds(probes, top, BUDGET, 10.0) == 40

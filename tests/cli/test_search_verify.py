@@ -66,7 +66,7 @@ def test_what_the_test_data_refute_is_the_best_no_more(search, capsys):
     assert "\nRefuted: " in printed
     assert "Best architecture: studies/world/best.yaml, now baseline (plain U-Net)" in printed
     assert (
-        "Best architecture: studies/world/best.yaml, which is the baseline: nothing is shown to be better."
+        "Best architecture: studies/world/best.yaml, which is the baseline: no placement is significantly better."
         in printed
     )
     assert best_kinds() == {"none"}

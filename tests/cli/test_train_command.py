@@ -104,7 +104,7 @@ def test_the_same_command_reads_a_finished_training(nuclei, capsys):
         (["--epochs", "0"], "epochs: 0 must be a whole number of at least 1"),
         (["--epochs", "many"], "--epochs: 'many' must be a whole number"),
         (["--lr", "-1"], "learning_rate: -1.0 must be a number above 0"),
-        (["--crop", "17", "--devices", "1x"], "'1x' is no number of devices; give such as 2, or auto"),
+        (["--crop", "17", "--devices", "1x"], "'1x' is not a number of devices; give such as 2, or auto"),
         (["--epoch", "3"], "unknown option '--epoch'; did you mean '--epochs'?"),
         (["--accelerator", "gpu"], "did you mean 'cpu'?"),
         (["--devices", "2"], "batch_size is 3, which 2 devices cannot share evenly; give a multiple of 2"),
@@ -158,7 +158,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(nuclei):
             break
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert out.splitlines()[-1] == "stopped; the same command goes on"
+    assert out.splitlines()[-1] == "stopped; the same command resumes"
     assert err.strip() == "nas-attn: interrupted"
     again = subprocess.Popen(command("--epochs", "500"), stdout=subprocess.PIPE, text=True)
     going_on = next(line for line in again.stdout if line.startswith("going on after epoch"))

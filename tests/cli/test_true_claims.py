@@ -61,10 +61,10 @@ def searched(tmp_path, monkeypatch, capsys):
 
 
 def test_neither_a_collapsed_seed_nor_a_harmful_kind_becomes_a_gain(searched, capsys):
-    assert "Equivalent: no placement of what was tried gains more than" in searched
+    assert "Equivalent: no placement of the attentions that were tried gains more than" in searched
     assert "The baseline collapsed with seed 2 (a run collapsed where it ended far below" in searched
     assert "nothing is compared under it, since a difference to a failed training says nothing." in searched
-    assert "best.yaml, which is the baseline: nothing is shown to be better" in searched
+    assert "best.yaml, which is the baseline: no placement is significantly better" in searched
     assert "are no part of the IoU: they tell how often a training fails, and that counts against" in searched
 
     main(["rank", "world", "--json"])
@@ -74,7 +74,7 @@ def test_neither_a_collapsed_seed_nor_a_harmful_kind_becomes_a_gain(searched, ca
     tested = [row for row in rows if row["delta_ci_low"] not in (None, 0.0)]
     assert len(tested) >= 5
     for row in tested:
-        assert row["better_than_plain"] != "better"
+        assert row["better_than_baseline"] != "better"
         # The noise of the others is not that of the runs that collapsed: 0.4 points and not tens.
         assert row["delta_ci_high"] - row["delta_ci_low"] < 0.03
     assert not any("hard" in str(row["placement"]) for row in rows[:5])

@@ -48,7 +48,7 @@ def test_the_json_carries_the_verdict(winner, capsys):
     assert sum(of_classes.values()) / 3 == pytest.approx(written["iou_winner"])
     assert written["verdict"] in ("confirmed", "not shown", "refuted")
     assert written["collapsed"] == dict.fromkeys(written["runs"], 0)
-    assert written["runs"]["winner"] == written["runs"]["plain"] == 2
+    assert written["runs"]["winner"] == written["runs"]["baseline"] == 2
 
 
 def test_it_says_what_is_shown_of_the_claim_and_leaves_the_search_alone(verified, winner):
@@ -192,11 +192,11 @@ def test_what_is_exported_carries_the_figure_to_report(shown, winner, tiny_study
     run("export", "tiny", "--pick", f"id:{winner}", "--format", "yaml,python,card", "-o", "best")
     written = yaml.safe_load((tiny_study.folder / "best.yaml").read_text())["verified"]
     assert written["iou"] == result["iou_winner"]
-    assert written["iou_plain"] == result["iou_plain"]
-    assert written["delta"] == result["to_plain"]["delta"]
-    assert written["delta_interval"] == list(result["to_plain"]["interval"].values())
+    assert written["iou_baseline"] == result["iou_baseline"]
+    assert written["delta"] == result["to_baseline"]["delta"]
+    assert written["delta_interval"] == list(result["to_baseline"]["interval"].values())
     assert (written["verdict"], written["n_seeds"], written["n_looks"]) == (result["verdict"], 4, 1)
-    figure = f"IoU x100 {100 * result['iou_winner']:.1f}, baseline {100 * result['iou_plain']:.1f}"
+    figure = f"IoU x100 {100 * result['iou_winner']:.1f}, baseline {100 * result['iou_baseline']:.1f}"
     assert figure in " ".join((tiny_study.folder / "best.py").read_text().split())
     # The card of the study, and the card of the file that was exported from it.
     card = (tiny_study.folder / "best.md").read_text()

@@ -43,9 +43,9 @@ def test_a_study_laid_out_for_one_says_how_to_share_it(tiny_study, capsys):
     assert main(["worker", "tiny", "--device", "cpu", "--workers", "1"]) == 0
 
     assert capsys.readouterr().out.splitlines()[1] == (
-        "study 'tiny' is laid out for 1 trial at once, on all machines together: beside others that search it, "
-        "workers here mostly wait. To share the work, repeat the command that began it with --parallel N, where N "
-        "counts the workers of all machines; who searches it already heeds that"
+        "study 'tiny' is laid out for 1 trial at once, on all machines together: beside others that search "
+        "it, workers here will mostly wait. To share the work, repeat the command that began it with --parallel "
+        "N, where N counts the workers of all machines; searches that are running adopt it"
     )
 
 

@@ -92,7 +92,7 @@ def test_the_table_of_the_docs_is_the_table() -> None:
 def test_the_help_lists_the_strategies_that_are_registered() -> None:
     assert search.strategy_names() == list(STRATEGIES)
     text = " ".join(flags().format_help().split())
-    assert f"who proposes placements: {' | '.join(STRATEGIES)} [additive]" in text
+    assert f"how placements are proposed: {' | '.join(STRATEGIES)} [additive]" in text
 
 
 def test_words_of_the_table_are_those_of_the_code() -> None:

@@ -227,7 +227,7 @@ def test_under_a_tight_ceiling_every_proposal_is_allowed(name: str) -> None:
 
 
 @every_strategy
-def test_finalists_with_several_seeds_and_controls_from_outside_the_space_are_understood(name: str) -> None:
+def test_finalists_with_several_seeds_and_references_from_outside_the_space_are_understood(name: str) -> None:
     records = some_records()
     outside = SPACE.plain.replace(SPACE.locations[0], AttentionSpec("d"))
     records.append(finished(len(records), outside))

@@ -123,7 +123,7 @@ def test_frames_that_are_missing_in_the_middle_of_a_clip_are_noted(folder: Path)
     assert line in check_folder(folder).notes
 
     leave_out(folder, "run", 1)  # a clip may begin and end where it will
-    leave_out(folder, "walk", 2)  # and its only step is no gap
+    leave_out(folder, "walk", 2)  # and its only step is not a gap
     assert line in check_folder(folder).notes
 
 

@@ -25,7 +25,7 @@ def declared(folder: Path, text: str) -> Path:
     [
         ("images: ../other", "'../other' must be a way from the folder of dataset.yaml"),
         ("images: /etc", "'/etc' must be a way from the folder of dataset.yaml"),
-        ("masks: {training: x}", "'training' is no split; splits are train, val, test"),
+        ("masks: {training: x}", "'training' is not a split; splits are train, val, test"),
         ("masks: []", "must be a folder, as images/train, or a glob"),
         ("images: '*a*b*c*d*e'", "has more than 4 '*' in one name"),
         ("images: 'x[z-a]'", "has a range of letters that is none"),

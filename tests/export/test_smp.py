@@ -17,7 +17,7 @@ from nas_attn.export.subject import Subject
 from nas_attn.models.catalogue import catalogue
 from nas_attn.models.network import UNetConfig
 from nas_attn.space import read_space
-from nas_attn.strategy.schedule.reference_architectures import control_evaluations
+from nas_attn.strategy.schedule.reference_architectures import reference_evaluations
 
 Make = Callable[..., Architecture]
 NETWORK = UNetConfig(in_channels=2, classes=3, depth=3, base_channels=16, upsampling="bilinear")
@@ -102,12 +102,12 @@ def test_a_missing_package_is_named(make_architecture: Make, monkeypatch: pytest
 
 def test_the_reference_architecture_of_smp_can_be_exported(smp: object, make_architecture: Make) -> None:
     space = read_space("unet_attention_small", catalogue(), base_channels=16, image_size=32)
-    (control,) = [
+    (reference,) = [
         one.placement
-        for one in control_evaluations(space, (Budget(10, 32, 4),), 0, lambda _: True)
-        if one.control == "scse in the decoder, as in smp"
+        for one in reference_evaluations(space, (Budget(10, 32, 4),), 0, lambda _: True)
+        if one.reference == "scse in the decoder, as in smp"
     ]
-    placed = {str(location): str(spec) for location, spec in control.attended}
+    placed = {str(location): str(spec) for location, spec in reference.attended}
     text, said = smp_text(Subject(make_architecture(placed, NETWORK)))
 
     assert 'decoder_attention_type="scse"' in text

@@ -87,9 +87,9 @@ def test_what_is_no_location_is_refused(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("SE", "'SE' is no attention; write a kind such as se, or se(reduction=8)"),
-        ("se(8)", "'se(8)': '8' is no option; write name=value"),
-        ("se(a=1", "'se(a=1' is no attention"),
+        ("SE", "'SE' is not an attention; write a kind such as se, or se(reduction=8)"),
+        ("se(8)", "'se(8)': '8' is not an option; write name=value"),
+        ("se(a=1", "'se(a=1' is not an attention"),
         ("se(a=1, a=2)", "se is given a more than once"),
     ],
 )

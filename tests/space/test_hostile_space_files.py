@@ -29,7 +29,7 @@ TEXTS = {
         "f.yaml: line 2, column 1: not valid YAML: expected a single document in the stream, but found another",
     ),
     "a control character": ("a: 1\nb: \x07", "f.yaml: line 2, column 4: not text: character"),
-    "an escape that is no character": ('a: "\\UFFFFFFFF"', "f.yaml: not valid YAML: "),
+    "an escape that is not a character": ('a: "\\UFFFFFFFF"', "f.yaml: not valid YAML: "),
     "an anchor": ("a: &b 1", "f.yaml: line 1: anchors and aliases (&b) are not read; write the value out"),
     "an expansion bomb": (
         "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]",
@@ -90,7 +90,7 @@ def test_what_is_no_file_is_refused_in_words(tmp_path, kinds):
     for source, expected in {
         str(tmp_path): "this is a folder; name a .yaml file",
         str(tmp_path / "no.yaml"): "no such file",
-        "/dev/null": "this is no regular file; name a .yaml file",
+        "/dev/null": "this is not a regular file; name a .yaml file",
     }.items():
         with pytest.raises(SpaceError) as caught:
             read_space(source, kinds)

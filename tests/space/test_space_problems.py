@@ -21,11 +21,11 @@ CASES = {
     ),
     "null": (
         "choices: {skip: [none, ~]}",
-        "line 4: choices.skip: an empty value is no attention; write a kind such as none or se",
+        "line 4: choices.skip: an empty value is not an attention; write a kind such as none or se",
     ),
     "a YAML word": (
         "choices: {skip: [no]}",
-        "line 4: choices.skip: false is no attention; write a kind such as none or se",
+        "line 4: choices.skip: false is not an attention; write a kind such as none or se",
     ),
     "a date": (
         "choices: {skip: [2024-02-03]}",
@@ -53,7 +53,7 @@ CASES = {
     ),
     "option that is not finite": (
         "choices: {skip: [{kind: se, scale: .nan}]}",
-        "line 4: choices.skip.scale: nan is no finite number",
+        "line 4: choices.skip.scale: nan is not a finite number",
     ),
     "gate in the encoder": (
         "choices: {encoder: [none, gate]}",
@@ -169,7 +169,7 @@ CASES = {
     ),
     "ceiling": (
         "choices: {skip: [se]}\nlimits: {max_macs: cheap}",
-        "line 5: limits.max_macs: 'cheap' is no ceiling; write 1.5x (times the baseline), 2.1G, 350M, 40k or "
+        "line 5: limits.max_macs: 'cheap' is not a ceiling; write 1.5x (times the baseline), 2.1G, 350M, 40k or "
         "12000",
     ),
     "ceiling below the baseline": (
@@ -235,7 +235,7 @@ NETWORKS = {
         "{family: unet, depth: {a: 2}}",
         "network.depth: must be a whole number from 2 to 5, not a mapping",
     ),
-    "not finite": ("{family: unet, depth: .inf}", "network.depth: inf is no finite number"),
+    "not finite": ("{family: unet, depth: .inf}", "network.depth: inf is not a finite number"),
 }
 
 
@@ -280,7 +280,7 @@ def test_a_file_of_another_version_is_not_judged_further(read, version, shown):
     with pytest.raises(SpaceError) as caught:
         read(f"version: {version}\nnonsense: 1\n")
     assert caught.value.problems == (
-        f"f.yaml: line 1: version: {shown} is no version that this nas-attn reads; write 1",
+        f"f.yaml: line 1: version: {shown} is not a version that this nas-attn reads; write 1",
     )
 
 

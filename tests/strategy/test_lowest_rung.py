@@ -101,7 +101,7 @@ def test_near_the_end_nothing_is_proven_any_more(space: SearchSpace) -> None:
 
 
 def test_the_proof_is_given_up_after_so_many_short_runs(space: SearchSpace) -> None:
-    """The controls' count."""
+    """The references' count."""
     new, last, *others = list(space.placements())[: 2 + MOST_TWINS]
     unrelated = [0.5 + 0.001 * (7 * n % MOST_TWINS) for n in range(MOST_TWINS)]
     records = [*both(others, unrelated), record(90, last, LONG)]

@@ -154,7 +154,7 @@ def test_each_allowed_placement_turns_up_once_and_then_none(space_of, play, n_op
 
 
 def test_a_small_space_is_searched_whatever_the_rule(space_of, play) -> None:
-    """Forbidding the plain placement is no ceiling: the way down through cheaper placements is barred."""
+    """Forbidding the plain placement is not a ceiling: the way down through cheaper placements is barred."""
     space = space_of(2, 3)
     only = everywhere(space, "b")
     question = play(space, allowed=lambda placement: placement == only).question()

@@ -176,7 +176,7 @@ def values_of(game, record) -> list[float]:
     return [record.outcome.score.iou, game.cost(record.placement)]
 
 
-def test_controls_are_part_of_the_first_generation(space_of, play) -> None:
+def test_references_are_part_of_the_first_generation(space_of, play) -> None:
     game = play(space_of(4, 8)).run("random", POPULATION)
     assert STRATEGIES["nsga2"](game.question()).memory == {"generation": 1}
     game.records.pop()

@@ -106,10 +106,10 @@ def test_who_is_promoted_depends_on_the_cost(space: SearchSpace) -> None:
     """The dearer one has the higher IoU, but less than what costs as much; the cheaper one beats its rivals."""
     plain, rival, cheap, dear = list(space.placements())[:4]
     costs = {plain: 1.0, cheap: 1.1, rival: 1.5, dear: 1.6}
-    top = [record(0, plain, LONG, 0.80, Role.CONTROL), record(1, rival, LONG, 0.90, Role.CONTROL)]
+    top = [record(0, plain, LONG, 0.80, Role.REFERENCE), record(1, rival, LONG, 0.90, Role.REFERENCE)]
     short = [
-        record(2, plain, SHORT, 0.60, Role.CONTROL),
-        record(3, rival, SHORT, 0.70, Role.CONTROL),
+        record(2, plain, SHORT, 0.60, Role.REFERENCE),
+        record(3, rival, SHORT, 0.70, Role.REFERENCE),
         record(4, cheap, SHORT, 0.65),
         record(5, dear, SHORT, 0.66),
     ]
@@ -121,7 +121,11 @@ def test_who_is_promoted_depends_on_the_cost(space: SearchSpace) -> None:
 
 def test_what_is_being_promoted_is_not_promoted_again(space: SearchSpace) -> None:
     plain, one, other = list(space.placements())[:3]
-    records = [record(0, plain, LONG, 0.8, Role.CONTROL), record(1, one, SHORT, 0.7), record(2, other, SHORT, 0.6)]
+    records = [
+        record(0, plain, LONG, 0.8, Role.REFERENCE),
+        record(1, one, SHORT, 0.7),
+        record(2, other, SHORT, 0.6),
+    ]
     running = [record(3, one, LONG, None)]
     step = next_step(never, question(space, records, {}), LADDER, running)
 
@@ -133,7 +137,7 @@ def test_what_has_no_chance_is_not_promoted(space: SearchSpace) -> None:
     """Its short run collapsed, while twenty others show that short runs foretell long ones."""
     plain, bad, *others = list(space.placements())[:22]
     known = [
-        record(2 * number, placement, budget, base + 0.002 * number, Role.CONTROL)
+        record(2 * number, placement, budget, base + 0.002 * number, Role.REFERENCE)
         for number, placement in enumerate([plain, *others])
         for budget, base in ((SHORT, 0.6), (LONG, 0.8))
     ]
@@ -155,7 +159,7 @@ def test_each_rung_gets_as_much_compute_as_the_next(space: SearchSpace, n_short:
     """A long run costs nine short ones."""
     plain, new, *others = list(space.placements())[: 2 + n_short]
     ladder = (SHORT, Budget(900, 32, 8))
-    records = [record(0, plain, ladder[1], 0.8, Role.CONTROL)]
+    records = [record(0, plain, ladder[1], 0.8, Role.REFERENCE)]
     records += [record(1 + n, placement, SHORT, 0.6 + 0.001 * n) for n, placement in enumerate(others)]
     step = next_step(lambda asked: Proposal(new), question(space, records, {}), ladder, ())
 
@@ -169,7 +173,7 @@ def test_one_of_three_promotions_is_drawn_by_lot(space: SearchSpace) -> None:
     at the top, any may be the third."""
     plain, *others = list(space.placements())[:13]
     short = [record(1 + n, placement, SHORT, 0.5 + 0.01 * n) for n, placement in enumerate(others)]
-    records = [record(0, plain, LONG, 0.5, Role.CONTROL), *short]
+    records = [record(0, plain, LONG, 0.5, Role.REFERENCE), *short]
 
     def promoted(running: Sequence[TrialRecord]) -> set[Placement]:
         asked = question(space, records, {})
@@ -184,7 +188,7 @@ def test_one_of_three_promotions_is_drawn_by_lot(space: SearchSpace) -> None:
 def test_what_ran_only_on_a_rung_that_is_left_out_is_new_once_more(space: SearchSpace) -> None:
     plain, short_only, new, *others = list(space.placements())[:12]
     records = [
-        record(2 * number + long, placement, budget, 0.6 + sign * 0.01 * number, Role.CONTROL)
+        record(2 * number + long, placement, budget, 0.6 + sign * 0.01 * number, Role.REFERENCE)
         for number, placement in enumerate([plain, *others])
         for long, (budget, sign) in enumerate(zip(LADDER, (1, -1), strict=True))
     ]
@@ -209,7 +213,7 @@ def test_what_is_promoted_is_what_all_runs_speak_for(space: SearchSpace) -> None
     draw = random.Random(0)
     bases = list(dict.fromkeys(space.sample(draw).replace(location, good) for _ in range(42)))
     records = [
-        record(2 * number + long, one.replace(location, kind), budget, iou + draw.gauss(0, 0.004), Role.CONTROL)
+        record(2 * number + long, one.replace(location, kind), budget, iou + draw.gauss(0, 0.004), Role.REFERENCE)
         for number, one in enumerate(bases[2:])
         for kind, iou in [draw.choice([(good, 0.63), (bad, 0.59)])]
         for long, budget in enumerate(LADDER)

@@ -85,13 +85,13 @@ def test_a_study_has_its_trials_and_no_evaluation_twice(studies: Any, evaluator:
     assert len({(record.placement, record.budget, record.seed) for record in records}) == 40
 
 
-def test_controls_come_first_then_proposals_then_finalists(studies: Any, evaluator: LookupEvaluator) -> None:
+def test_references_come_first_then_proposals_then_finalists(studies: Any, evaluator: LookupEvaluator) -> None:
     roles = [record.role for record in run(studies, InlinePool(evaluator))]
 
-    assert roles == sorted(roles, key=[Role.CONTROL, Role.PROPOSAL, Role.FINALIST].index)
+    assert roles == sorted(roles, key=[Role.REFERENCE, Role.PROPOSAL, Role.FINALIST].index)
     assert Counter(roles)[Role.FINALIST] == 10
     agenda = studies.agenda()
-    assert Counter(roles)[Role.CONTROL] == agenda.course(()).n_controls + agenda.n_common
+    assert Counter(roles)[Role.REFERENCE] == agenda.course(()).n_references + agenda.n_common
 
 
 def test_finalists_and_the_plain_unet_share_further_seeds(studies: Any, evaluator: LookupEvaluator) -> None:

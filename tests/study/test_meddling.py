@@ -131,7 +131,7 @@ def test_a_study_that_is_deleted_while_its_search_waits_for_others_ends_it_in_on
 ):
     """The other process holds the trial under way, so that this one has nothing to write down."""
     ledger = Ledger.create(url, "small", json.loads(json.dumps(settings.identity())), settings.context(), "macs")
-    plain = Evaluation(settings.space.plain, settings.budget, settings.seed, Role.CONTROL, "plain")
+    plain = Evaluation(settings.space.plain, settings.budget, settings.seed, Role.REFERENCE, "plain")
     held = ledger.begin(plain, settings.space, version="1")
     other = Ledger.open(url, "small").claims()
     assert other.take(held.number)
@@ -162,7 +162,7 @@ def test_an_open_ledger_says_that_its_study_is_gone(url, settings):
 )
 def test_a_damaged_trial_is_one_line(url, settings, evaluator, written):
     ledger = Ledger.create(url, "small", {}, settings.context(), "macs")
-    one = Evaluation(settings.space.plain, settings.budget, 0, "control", "plain")
+    one = Evaluation(settings.space.plain, settings.budget, 0, Role.REFERENCE, "plain")
     begun = ledger.begin(one, settings.space, version="1")
     study = optuna.load_study(study_name="small", storage=url)
     study._storage.set_trial_user_attr(study.trials[begun.number]._trial_id, "evaluation", written)

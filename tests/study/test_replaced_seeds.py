@@ -13,8 +13,8 @@ from nas_attn.study.verified import n_with_replacements, verified_claim, wanted_
 
 PLAIN = UNetConfig(in_channels=1, classes=2, depth=3).plain
 WINNER = PLAIN.replace(Location.parse("skip.0"), AttentionSpec("se"))
-CONTROL = PLAIN.replace(Location.parse("skip.1"), AttentionSpec("se"))
-CLAIM = Claim(WINNER, CONTROL, "se", Budget(100, 64, 8), 1000, None, 0.01)
+REFERENCE = PLAIN.replace(Location.parse("skip.1"), AttentionSpec("se"))
+CLAIM = Claim(WINNER, REFERENCE, "se", Budget(100, 64, 8), 1000, None, 0.01)
 WOBBLE = (0.0, 0.002, -0.001, 0.001, -0.002, 0.0015, -0.0005)
 
 
@@ -46,12 +46,12 @@ def test_a_seed_with_which_the_plain_unet_or_the_winner_is_lost_is_replaced(plac
     assert sorted({record.seed for record in records}) == list(range(1000, 1006))
     assert len({(record.placement, record.seed) for record in records}) == len(records) == 18
     result = verified_claim(records, CLAIM)
-    assert result.to_plain.n_seeds == 5
+    assert result.to_baseline.n_seeds == 5
     assert str(result.verdict) == "confirmed"
 
 
-def test_a_control_that_collapses_costs_no_further_seed():
-    assert len(played(5, {(CONTROL, 2): "collapsed"})) == 15
+def test_a_reference_that_collapses_costs_no_further_seed():
+    assert len(played(5, {(REFERENCE, 2): "collapsed"})) == 15
 
 
 def test_more_seeds_later_run_only_what_is_missing():

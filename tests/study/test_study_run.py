@@ -137,7 +137,7 @@ def test_other_settings_are_refused_with_each_difference(result: StudyResult) ->
         "study 's': seed was 0 and is now 1; give --seed 0",
         "study 's': finalists was 0.25 and is now 0.5; give --finalists 0.25",
     ]
-    assert mend.endswith("repeat them, or begin another with --study NAME or --as-new")
+    assert mend.endswith("repeat them, or start another with --study NAME or --as-new")
 
 
 def test_a_refusal_changes_no_file(result: StudyResult) -> None:

@@ -80,7 +80,7 @@ def test_a_clear_gain_is_stated_with_its_interval_its_seeds_its_cost_and_its_tie
 
 def test_no_gain_is_called_none(table: Make, place: Make) -> None:
     text = clear_case(table, place, gap=0.001)
-    assert text.startswith("No placement is shown to be better than the baseline")
+    assert text.startswith("No placement is significantly better than the baseline")
     assert "(-" in text
 
 
@@ -90,7 +90,9 @@ def test_a_placement_with_one_run_is_no_claim(table: Make, numbered: Make) -> No
         numbered(p): {s: 0.5 + wobble[(s + p) % 4] for s in range(3)} for p in range(3)
     }
     scores[numbered(3)] = {0: 0.6}
-    assert ranking_verdict(rank(table(scores))).startswith("No placement is shown to be better than the baseline")
+    assert ranking_verdict(rank(table(scores))).startswith(
+        "No placement is significantly better than the baseline"
+    )
 
 
 def test_before_the_finals_the_most_promising_is_named_as_that(table: Make, numbered: Make) -> None:

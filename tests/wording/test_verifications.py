@@ -49,7 +49,7 @@ def verified(record: Make, place: Make, ranking: Ranking) -> Callable[..., Verif
             for seed in range(3)
         ]
         return verification(
-            records, winner=winner, plain=plain, control=None, without=without if ablated else {}, found=None
+            records, winner=winner, plain=plain, reference=None, without=without if ablated else {}, found=None
         )
 
     return verify
@@ -117,7 +117,9 @@ def test_what_is_verified_without_being_named_is_the_best_claim_or_else_the_firs
     ranking: Ranking, record: Make, place: Make
 ) -> None:
     assert claimed_row(ranking) is ranking.rows[0]
-    late = replace(ranking, rows=(replace(ranking.rows[0], better_than_plain=Versus.UNKNOWN), *ranking.rows[1:]))
+    late = replace(
+        ranking, rows=(replace(ranking.rows[0], better_than_baseline=Versus.UNKNOWN), *ranking.rows[1:])
+    )
     assert claimed_row(late) == ranking.rows[1]
     levels = {place(): 0.6, place(skip_0="se"): 0.5}
     worse = rank(

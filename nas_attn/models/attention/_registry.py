@@ -66,7 +66,7 @@ def check_arguments(kind: AttentionKind, sizes: Mapping[str, int], options: Mapp
         sizes: numbers of channels, by keyword.
         options: values of the kind's own options, by keyword.
     Raises:
-        AttentionError: a size is no whole number of at least 1, or an option is not allowed.
+        AttentionError: a size is not a whole number of at least 1, or an option is not allowed.
     """
     found = [
         f"{kind.name}: {name} is {size!r}; it must be a whole number of at least 1"
@@ -103,7 +103,7 @@ def check_clips(name: str, x: Tensor, frames: int) -> None:
         x: T consecutive frames of one clip, then those of the next; (B * T, C, H, W).
         frames: T.
     Raises:
-        AttentionError: the number of images is no multiple of T.
+        AttentionError: the number of images is not a multiple of T.
     """
     if x.shape[0] % frames:
         raise AttentionError(

@@ -40,7 +40,7 @@ class DeformableConvolution(nn.Module):
         modulated: whether there are weights dm.
     Shape: (N, C, H, W) -> (N, C, H, W). Memory for 9 maps: what the taps see is held at once.
     Raises:
-        AttentionError: ``channels`` is below 1 or ``modulated`` is no truth value.
+        AttentionError: ``channels`` is below 1 or ``modulated`` is not a truth value.
     """
 
     def __init__(self, channels: int, modulated: bool = True) -> None:

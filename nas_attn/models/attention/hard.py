@@ -56,7 +56,7 @@ class HardAttention(nn.Module):
     ``gumbel``: m = [e + g > 0], g logistic noise, whose gradient is taken for that of sigmoid((e + g) / T) (Bengio
     et al. 2013, arXiv:1308.3432; Jang et al. 2017, arXiv:1611.01144). Biased, of low variance.
 
-    ``keep`` below 1 is no part of the paper: it adds (mean of p - keep)^2, without which nothing is gained by
+    ``keep`` below 1 is not part of the paper: it adds (mean of p - keep)^2, without which nothing is gained by
     dropping. b starts at 3. The coins depend on the seed and the step only; there are none in evaluation.
     In half precision the logits are found in float32 all the same; ``baseline`` must stay float32 to be trained
     (``bfloat16`` drops steps of less than 1/256 of it): use autocast there.

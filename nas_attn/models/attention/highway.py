@@ -33,7 +33,7 @@ class Highway(nn.Module):
         bias: b_T at the start.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` is below 1 or ``bias`` is no number.
+        AttentionError: ``channels`` is below 1 or ``bias`` is not a number.
     """
 
     def __init__(self, channels: int, bias: float = -2.0) -> None:

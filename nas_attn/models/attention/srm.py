@@ -39,7 +39,7 @@ class StyleRecalibration(nn.Module):
         neutral: twice the sigmoid, of 0 at step 0.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` is below 1 or ``unbiased`` is no truth value.
+        AttentionError: ``channels`` is below 1 or ``unbiased`` is not a truth value.
     """
 
     def __init__(self, channels: int, unbiased: bool = False, neutral: bool = False) -> None:

@@ -102,7 +102,7 @@ class Tape:
     _kept: list[Tensor] = field(default_factory=list)
 
     def feature(self, tensor: Tensor | None) -> Feature | None:
-        """What is known of a tensor; None where it is no map of the image."""
+        """What is known of a tensor; None where it is not a map of the image."""
         return None if tensor is None else self._features.get(id(tensor))
 
     def parts(self, tensor: Tensor) -> tuple[Tensor, ...]:
@@ -249,7 +249,7 @@ _CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 
 
 def _stride(tensor: Tensor) -> int | None:
-    """By which the image was reduced, a power of two; None of a tensor that is no map."""
+    """By which the image was reduced, a power of two; None of a tensor that is not a map."""
     if tensor.ndim != 4 or not tensor.shape[2] or not tensor.shape[3]:
         return None
     stride, rest = divmod(HEIGHT, tensor.shape[2])

@@ -34,7 +34,7 @@ def plan_module(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """
     if not is_reference(asked.build):
         raise NetworkError(
-            f"'{asked.build}' is no network; write my_package.my_model:make, or smp:Unet/resnet34, "
+            f"'{asked.build}' is not a network; write my_package.my_model:make, or smp:Unet/resnet34, "
             "monai:BasicUNet, nnunet:plans.json"
         )
     try:

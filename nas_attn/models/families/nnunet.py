@@ -46,7 +46,7 @@ def plan_nnunet(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
     """A class of dynamic_network_architectures, or what the 2-D configuration of a plans file has.
 
     Raises:
-        NetworkError: the package is not installed, has no such network, or the file is no plans file.
+        NetworkError: the package is not installed, has no such network, or the file is not a plans file.
     """
     home = library(_HOME, "nnunet")
     if asked.build.endswith(".json"):

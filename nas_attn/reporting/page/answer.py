@@ -54,7 +54,7 @@ def _worth_it(verdict: StudyVerdict) -> tuple[str, str]:
 
 
 def _gain(verdict: StudyVerdict, row: RankedPlacement) -> tuple[str, str]:
-    found = None if verdict.verification is None else verdict.verification.to_plain
+    found = None if verdict.verification is None else verdict.verification.to_baseline
     if found is not None:
         known = bounds(found.interval)
         return f"{points(found.delta)} ({known})", f"by {found.n_seeds} fresh seeds on the test data"
@@ -80,7 +80,7 @@ def _cost(facts: StudyFacts, row: RankedPlacement) -> tuple[str, str]:
 
 def _verified(verdict: StudyVerdict) -> tuple[str, str]:
     if verdict.verification is None:
-        return "not yet", "what the search measured is no final figure"
+        return "not yet", "what the search measured is not a final figure"
     return _VERIFIED[verdict.verification.verdict], ""
 
 

@@ -1,4 +1,4 @@
-"""Learning curves: the training loss of the winner, the plain U-Net and the best control, among all runs."""
+"""Learning curves: the training loss of the winner, the plain U-Net and the best reference, among all runs."""
 
 from __future__ import annotations
 
@@ -85,10 +85,12 @@ def curves_chart(data: CurveData) -> Chart:
 
 
 def _told(ranking: Ranking) -> list[RankedPlacement]:
-    """The first placement, the plain U-Net, and the best of the other controls."""
+    """The first placement, the plain U-Net, and the best of the other references."""
     first = next((row for row in ranking.rows if not row.is_plain), None)
-    control = next((row for row in ranking.rows if row.control and not row.is_plain and row is not first), None)
-    return [row for row in (first, ranking.plain, control) if row is not None]
+    reference = next(
+        (row for row in ranking.rows if row.reference and not row.is_plain and row is not first), None
+    )
+    return [row for row in (first, ranking.plain, reference) if row is not None]
 
 
 def _name(row: RankedPlacement) -> str:

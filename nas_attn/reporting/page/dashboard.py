@@ -58,19 +58,19 @@ def trial_note(record: TrialRecord, row: RankedPlacement | None = None, word: st
         row: of its placement in the ranking; None where it is not ranked.
         word: what the values of the ranking are called.
     """
-    control = f", {record.control}" if record.control else ""
+    reference = f", {record.reference}" if record.reference else ""
     lines = [
         drawn(record.placement.id, describe(record.placement)),
         f"**{describe(record.placement)}**",
-        f"{role_word(record.role)}{control}; seed {record.seed}; {record.budget}; {record.state}",
+        f"{role_word(record.role)}{reference}; seed {record.seed}; {record.budget}; {record.state}",
     ]
     if record.state is State.FAILED:
         lines.append(f"It failed: {literal(record.failure or 'no reason is known')}.")
     if row is not None:
-        to_plain = "" if row.is_plain else f", expected gain {gained(row)} points, measured {delta(row)}"
+        to_baseline = "" if row.is_plain else f", expected gain {gained(row)} points, measured {delta(row)}"
         lines.append(
             f"Rank {row.rank}: {word} x100 {iou(row.iou_mean, row.iou_interval)} over "
-            f"{counted(row.n_seeds, 'seed')}{to_plain}; {amount(row.cost.macs)} MACs, "
+            f"{counted(row.n_seeds, 'seed')}{to_baseline}; {amount(row.cost.macs)} MACs, "
             f"{amount(row.cost.parameters)} parameters."
         )
     return "\n\n".join(lines)

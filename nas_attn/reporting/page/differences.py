@@ -30,11 +30,11 @@ _LOOKS = {
 
 
 def compared_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
-    """The first of the ranking and the best controls, as far as they were tested beside the plain U-Net."""
+    """The first of the ranking and the best references, as far as they were tested beside the plain U-Net."""
     known = [row for row in ranking.rows if row.tested]
     leaders = known[:_MOST]
-    controls = [row for row in known if row.control is not None and row not in leaders]
-    return (*leaders, *controls[: _MOST // 2])
+    references = [row for row in known if row.reference is not None and row not in leaders]
+    return (*leaders, *references[: _MOST // 2])
 
 
 def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
@@ -57,7 +57,14 @@ def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
         table=Table.of(
             ("rank", "placement", "gain x100", "measured x100", "seeds", "verdict"),
             [
-                (str(row.rank), named(row), gained(row), delta(row), str(row.n_seeds), str(row.better_than_plain))
+                (
+                    str(row.rank),
+                    named(row),
+                    gained(row),
+                    delta(row),
+                    str(row.n_seeds),
+                    str(row.better_than_baseline),
+                )
                 for row in rows
             ],
         ),
@@ -69,8 +76,8 @@ def _row_whisker(row: RankedPlacement, word: str) -> _Whisker:
         name=f"{row.rank}. {named(row)}",
         middle=row.delta or 0.0,
         interval=row.delta_interval,
-        versus=row.better_than_plain,
-        hover=f"{hover(row, word)}<br>{row.better_than_plain}",
+        versus=row.better_than_baseline,
+        hover=f"{hover(row, word)}<br>{row.better_than_baseline}",
         placement=row.placement.id,
     )
 

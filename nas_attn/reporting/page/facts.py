@@ -53,14 +53,14 @@ class Panel:
         image: its name in the data set.
         why: ``worst``, ``median`` or ``best``.
         iou_winner: of this image alone, of the winner.
-        iou_plain: likewise, of the plain U-Net.
+        iou_baseline: likewise, of the plain U-Net.
         pictures: side by side.
     """
 
     image: str
     why: str
     iou_winner: float
-    iou_plain: float
+    iou_baseline: float
     pictures: tuple[Picture, ...]
 
 

@@ -42,7 +42,7 @@ class FrontData:
 def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
     """The placements to draw: all, or of very many those that matter and an even share of the others.
 
-    What matters is the front, the plain U-Net and the other controls, what was run with several seeds, and then
+    What matters is the front, the plain U-Net and the other references, what was run with several seeds, and then
     the first quarter of the places.
     """
     known = [row for row in ranking.rows if cost_of(row, ranking.cost) is not None]
@@ -94,7 +94,7 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
 def _thinned(rows: Sequence[RankedPlacement], most: int) -> list[RankedPlacement]:
     if len(rows) <= most:
         return list(rows)
-    told = [row for row in rows if row.on_front or row.is_plain or row.control is not None]
+    told = [row for row in rows if row.on_front or row.is_plain or row.reference is not None]
     several = [row for row in rows if row.tested]
     chosen = {row.rank for row in [*told, *several, *rows[: most // 4]][: most // 4 * 3]}
     others = [row for row in rows if row.rank not in chosen]
@@ -127,7 +127,7 @@ def _figure(data: FrontData, cost_axis: str) -> go.Figure:
 def _group(row: RankedPlacement) -> str:
     if row.is_plain:
         return "baseline"
-    if row.control is not None:
+    if row.reference is not None:
         return "reference architecture"
     return "several seeds" if row.tested else "one run"
 

@@ -93,9 +93,8 @@ def _panel_markup(panel: Panel) -> str:
         f"<figcaption>{safe(picture.caption)}</figcaption></figure>"
         for picture in panel.pictures
     )
-    title = (
-        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f} (baseline {100 * panel.iou_plain:.1f})"
-    )
+    figures = f"IoU x100 {100 * panel.iou_winner:.1f} (baseline {100 * panel.iou_baseline:.1f})"
+    title = f"{panel.why}: {panel.image}, {figures}"
     return f'<div class="panel"><h3>{safe(title)}</h3><div class="pictures">{pictures}</div></div>'
 
 

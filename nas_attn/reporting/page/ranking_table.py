@@ -15,7 +15,7 @@ _TOP = 25
 
 
 def ranking_markup(ranking: Ranking) -> str:
-    """The first rows and the controls, with buttons that draw them; empty where nothing is ranked."""
+    """The first rows and the references, with buttons that draw them; empty where nothing is ranked."""
     if not ranking.rows:
         return ""
     rows = table_rows(ranking)
@@ -36,14 +36,14 @@ def ranking_markup(ranking: Ranking) -> str:
     more = f"{len(rows)} of {len(ranking.rows):,} placements, " if len(rows) < len(ranking.rows) else ""
     signs = "* on the Pareto front, = not distinguishable from the first, ! unstable"
     if any(row.cost.latency_ms is not None and ranking.latency_of(row) is None for row in rows):
-        signs += f", {BY_TRIALS} timed by the trials themselves, beside other work"
+        signs += f", {BY_TRIALS} timed during the trials, alongside other work"
     drawn = (_ranking_row(row, ranking, timed=timed) for row in rows)
     return rows_markup(headers, drawn, more + signs) + list_markup(ranking_notes(ranking))
 
 
 def table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
-    """The first ones, and the controls wherever they are."""
-    return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.control is not None)
+    """The first ones, and the references wherever they are."""
+    return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.reference is not None)
 
 
 def _ranking_row(row: RankedPlacement, ranking: Ranking, *, timed: bool) -> str:

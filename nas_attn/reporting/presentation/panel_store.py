@@ -70,9 +70,9 @@ def read_panels(folder: Path, key: Mapping[str, Any] | None = None) -> Panels | 
 
 
 def _colour(text: str) -> str:
-    """Raises ValueError for what is no colour: it would stand in the page's style."""
+    """Raises ValueError for what is not a colour: it would stand in the page's style."""
     if not _COLOUR.fullmatch(text):
-        raise ValueError(f"{text!r} is no colour")
+        raise ValueError(f"{text!r} is not a colour")
     return text
 
 
@@ -85,7 +85,7 @@ def _plain(panel: Panel, names: list[str]) -> dict[str, Any]:
         "image": panel.image,
         "why": panel.why,
         "iou_winner": panel.iou_winner,
-        "iou_plain": panel.iou_plain,
+        "iou_baseline": panel.iou_baseline,
         "pictures": pictures,
     }
 
@@ -95,4 +95,4 @@ def _panel(values: Mapping[str, Any], folder: Path) -> Panel:
         Picture(picture["caption"], picture["words"], (folder / Path(picture["file"]).name).read_bytes())
         for picture in values["pictures"]
     )
-    return Panel(values["image"], values["why"], values["iou_winner"], values["iou_plain"], pictures)
+    return Panel(values["image"], values["why"], values["iou_winner"], values["iou_baseline"], pictures)

@@ -104,9 +104,8 @@ def draw_strip(panel: Panel) -> bytes:
     images = [Image.open(io.BytesIO(picture.png)).convert("RGB") for picture in panel.pictures]
     scaled = [ImageOps.contain(image, (_STRIP, _STRIP), Image.Resampling.NEAREST) for image in images]
     font = ImageFont.load_default(_LETTERS)
-    title = (
-        f"{panel.why}: {panel.image}, IoU x100 {100 * panel.iou_winner:.1f}, baseline {100 * panel.iou_plain:.1f}"
-    )
+    figures = f"IoU x100 {100 * panel.iou_winner:.1f}, baseline {100 * panel.iou_baseline:.1f}"
+    title = f"{panel.why}: {panel.image}, {figures}"
     top = 3 * _LETTERS
     strip = Image.new("RGB", ((_STRIP + _LETTERS) * len(images), _STRIP + 2 * top), "white")
     brush = ImageDraw.Draw(strip)

@@ -80,7 +80,7 @@ def _host_of(url: str) -> str | None:
     """None where it cannot be read."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises where it is not a number
     except ValueError:
         return None
     return None if parts.hostname is None or parts.path or parts.username else _plain(parts.hostname)

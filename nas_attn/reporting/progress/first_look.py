@@ -66,7 +66,7 @@ class FirstLook:
         if curve.doubling is not None and not curve.is_unfinished:
             yield doubling_sentence(curve)
         elif curve.converged is False and curve.gain is not None:
-            yield f"Twice the {curve.steps} steps bring the baseline {points(curve.gain)}: it has NOT converged."
+            yield f"Twice the {curve.steps} steps change the baseline by {points(curve.gain)}: not converged."
         if curve.converged is False and not self._settings.find_budget:
             yield self._way_out(curve, records)
 
@@ -80,7 +80,7 @@ class FirstLook:
         limit = TimeLimit.of(self._settings)
         longer = duration(2 * seconds * limit.n_trials / n_trials)
         yield (
-            f"Differences between placements still change by twice the steps. {limit.n_trials} trials of "
+            f"Twice the steps still change the differences between placements. {limit.n_trials} trials of "
             f"{2 * steps} steps would take about {longer}, and the limit is {duration(limit.seconds)}: search "
             "again with --budget auto --as-new and a longer --timeout."
         )
@@ -90,7 +90,7 @@ class FirstLook:
         steps, n_trials = 2 * curve.steps, self._pace.expected(records)
         each = 2 * self._pace.each(records) / self._settings.parallel
         return (
-            f"This search goes on, and will claim nothing. It takes {steps} steps or more: {n_trials} trials of "
+            f"This search continues, but will claim nothing. It needs {steps} steps or more: {n_trials} trials of "
             f"{steps} need about {duration(n_trials * each)} here. Stop it and search again with --steps {steps} "
             "--as-new, or with --budget auto --as-new, which finds how many it takes."
         )

@@ -65,8 +65,8 @@ def _proof_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> 
         rungs = ladder_fidelity(record for record in records if record.budget in ladder)
         yield from (correlation_sentence(rung) for rung in rungs if rung.interval is not None)
     elif proof.n_placements < LEAST_TWINS:
-        yield f"It takes {LEAST_TWINS} placements to validate short runs: all ran in full."
+        yield f"It takes {LEAST_TWINS} placements to validate short runs, so all ran in full."
     elif proof.interval.low > 0:
-        yield "Placements that climbed refuted it in the end: new ones ran in full again."
+        yield "Promoted placements refuted it in the end, so new placements ran in full again."
     else:
         yield f"So short runs are not validated ({interval}): all placements ran in full."

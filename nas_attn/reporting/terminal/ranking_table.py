@@ -113,7 +113,7 @@ def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
         Text(named(row), style="bold" if row.is_plain else ""),
         Text(_plus_minus(row.iou_mean, row.iou_interval)),
         Text(gained(row), style="bold"),
-        Text(measured(row), style=_STYLES[row.better_than_plain]),
+        Text(measured(row), style=_STYLES[row.better_than_baseline]),
         Text(str(row.n_seeds)),
         Text(cost_with_ratio(row, ranking, "macs")),
         Text(amount(row.cost.parameters)),
@@ -157,7 +157,7 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     notes = [
         f"gain: {ranking.metric.word} x100 to expect over the baseline, given all runs; measured: in runs that "
         "chose nothing.",
-        f"*  on the Pareto front: no other placement is expected to have its {ranking.metric.word} for fewer "
+        f"*  on the Pareto front: no other placement is expected to reach its {ranking.metric.word} with fewer "
         f"{_unit(ranking.cost)}.",
     ]
     if ranking.metric.name != MEAN_IOU:
@@ -169,10 +169,10 @@ def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     if ranking.noise.pair is not None and ranking.noise.pair.tells_intervals:
         notes.append(_intervals(ranking, ranking.noise.pair))
     if ranking.n_tested:
-        notes.append("Order: what was tested, by gain; then what was only tried.")
+        notes.append("Order: tested placements by gain, then those that were only tried.")
     if any(row.cost.latency_ms is not None and ranking.latency_of(row) is None for row in rows):
         mark = "ms" if ranking.latencies is None else f"{BY_TRIALS} "
-        notes.append(f"{mark} timed by the trials themselves, beside other work.")
+        notes.append(f"{mark} timed during the trials, alongside other work.")
     if len(rows) < len(ranking.rows):
         notes.append(f"{len(rows)} of {len(ranking.rows)} placements shown.")
     return [*notes, *ranking_notes(ranking)]

@@ -24,7 +24,7 @@ OPTUNA_KEY = "NSGAIISampler:generation"
 def propose(question: Question) -> Proposal | None:
     """A child of two placements of the front, now and then mutated.
 
-    Remembers the generation. Placements that came from elsewhere, such as the controls, join the first one.
+    Remembers the generation. Placements that came from elsewhere, such as the references, join the first one.
     """
     sampler = NSGAIISampler(population_size=POPULATION, seed=sampler_seed(question))
     answer = ask(question, sampler, attempts=ATTEMPTS, attributes=generation_of)

@@ -1,1 +1,1 @@
-"""What a study evaluates next: controls, the budget's probe, proposals, the finalists' further seeds."""
+"""What a study evaluates next: references, the budget's probe, proposals, the finalists' further seeds."""

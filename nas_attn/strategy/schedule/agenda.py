@@ -22,7 +22,7 @@ from nas_attn.strategy.schedule.finals import Finals, Screened
 from nas_attn.strategy.schedule.history import Fits, History
 from nas_attn.strategy.schedule.looks import Looks
 from nas_attn.strategy.schedule.opening import Course, compared_references, n_common_seeds
-from nas_attn.strategy.schedule.reference_architectures import PLAIN, control_evaluations
+from nas_attn.strategy.schedule.reference_architectures import PLAIN, reference_evaluations
 from nas_attn.strategy.schedule.turns import affordable_proposals, turn
 from nas_attn.strategy.settings import Plan, StudySettings
 from nas_attn.strategy.successive_halving import next_step
@@ -30,7 +30,7 @@ from nas_attn.training.evaluation import CostTable, MemoryTable
 
 
 class Agenda:
-    """First the top budget where it is to be found, then the controls, then proposals of the strategy, then the
+    """First the top budget where it is to be found, then the references, then proposals of the strategy, then the
     finalists' further seeds.
 
     Args:
@@ -180,7 +180,7 @@ class Agenda:
 
     def _budget_search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
         """How far it has come; found out once, as long as the trials before the first proposal are the same."""
-        before = list(takewhile(lambda record: record.role is Role.CONTROL, records))
+        before = list(takewhile(lambda record: record.role is Role.REFERENCE, records))
         if self._searched is None or self._searched[0] != before:
             self._searched = before, self._doublings.search(before)
         return self._searched[1]
@@ -190,18 +190,18 @@ class Agenda:
         course = self._course_of(self._settings.budget, 0)
         return Doublings(self._settings, course.plain, course.references())
 
-    def n_controls(self, course: Course) -> int:
-        """How many trials are controls."""
-        return min(course.n_controls, self._settings.trials)
+    def n_references(self, course: Course) -> int:
+        """How many trials are references."""
+        return min(course.n_references, self._settings.trials)
 
     def n_finalists(self, course: Course) -> int:
         """How many trials repeat leading placements."""
         wanted = round(self._settings.finalists * self._settings.trials)
-        return min(wanted, self._settings.trials - self.n_controls(course))
+        return min(wanted, self._settings.trials - self.n_references(course))
 
     def n_proposals(self, course: Course) -> int:
         """How many trials the strategy fills, as long as it finds something new."""
-        before = self.n_controls(course) + self.n_common + course.n_doubled
+        before = self.n_references(course) + self.n_common + course.n_doubled
         left = self._settings.trials - before - self.n_finalists(course)
         return affordable_proposals(max(0, left), self._settings.screening_seeds)
 
@@ -246,9 +246,9 @@ class Agenda:
         settings = self._settings
         ladder = settings.ladder_below(top)
         compared = ladder[:: len(ladder) - 1] if settings.on_proof and len(ladder) > 1 else ladder
-        controls = control_evaluations(settings.space, compared, settings.seed, self.allowed)
-        in_order = compared_references(controls, top, self.known_cost)
-        return Course(ladder, n_probes, controls, in_order, settings.trials, settled)
+        references = reference_evaluations(settings.space, compared, settings.seed, self.allowed)
+        in_order = compared_references(references, top, self.known_cost)
+        return Course(ladder, n_probes, references, in_order, settings.trials, settled)
 
     def _unopened(self, course: Course, records: Sequence[TrialRecord]) -> Evaluation | None:
         """The next evaluation before the first proposal, whatever others show; None where all have begun.
@@ -330,7 +330,7 @@ class Agenda:
         seed = turn(len(history.proposed) + len(new), self._screening_seeds(history))
         ran = {record.seed for record in pending if record.placement == plain and record.budget == course.top}
         if seed not in ran | history.plain_seeds:
-            return Evaluation(plain, course.top, seed, Role.CONTROL, PLAIN)
+            return Evaluation(plain, course.top, seed, Role.REFERENCE, PLAIN)
         running = [record for record in pending if record.budget in course.ladder]
         question = Question(
             space=settings.space,

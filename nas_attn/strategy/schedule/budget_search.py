@@ -121,7 +121,7 @@ class Doublings:
         return replace(self.settings.budget, steps=self.settings.budget.steps * 2**number)
 
     def _run(self, one: Evaluation, budget: Budget, seed: int) -> Evaluation:
-        return Evaluation(one.placement, budget, one.seed + seed, Role.CONTROL, one.control, memory=PROBED)
+        return Evaluation(one.placement, budget, one.seed + seed, Role.REFERENCE, one.reference, memory=PROBED)
 
     def _runs(self, budget: Budget) -> list[Evaluation]:
         n_seeds = n_doubled_seeds(self.settings.trials)

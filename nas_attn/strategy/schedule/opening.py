@@ -13,7 +13,7 @@ from nas_attn.record import PROBE
 from nas_attn.strategy.evaluation import Evaluation, run_key
 
 N_COMPARED = 2
-"""Controls that run with the common seeds: the cheapest one, and the cheapest of another kind."""
+"""References that run with the common seeds: the cheapest one, and the cheapest of another kind."""
 PROBED = {PROBE: True}
 """Memory of a run that shows whether a budget is long enough."""
 _MOST_COMMON_SEEDS, _TRIALS_PER_COMMON_SEED = 2, 24
@@ -27,7 +27,8 @@ class Course:
     Args:
         ladder: budgets, the shortest first; the last is the one that is ranked.
         n_probes: trials that it took to find the top budget, beside those of the opening.
-        controls: the study's controls with its first seed, in order; the first is the plain U-Net at the top.
+        reference_runs: of the reference architectures with the first seed, in order; the first is the plain
+            U-Net's at the top.
         compared: those of the top budget, in the order in which they are compared (``compared_references``).
         n_trials: of the study.
         settled: False where the budget was not doubled any more though differences had not settled; None where
@@ -36,7 +37,7 @@ class Course:
 
     ladder: tuple[Budget, ...]
     n_probes: int
-    controls: tuple[Evaluation, ...]
+    reference_runs: tuple[Evaluation, ...]
     compared: tuple[Evaluation, ...]
     n_trials: int
     settled: bool | None = None
@@ -49,12 +50,12 @@ class Course:
     @property
     def plain(self) -> Evaluation:
         """The plain U-Net's run at the top with the first seed."""
-        return self.controls[0]
+        return self.reference_runs[0]
 
     @property
-    def n_controls(self) -> int:
+    def n_references(self) -> int:
         """How many trials are references, or found the budget."""
-        return self.n_probes + len(self.controls)
+        return self.n_probes + len(self.reference_runs)
 
     def references(self, failed: Set[Placement] = frozenset()) -> list[Evaluation]:
         """The ``N_COMPARED`` reference architectures that run with common seeds.
@@ -85,21 +86,21 @@ class Course:
 
         First the baseline and two cheap reference architectures with common seeds: they tell the noise of a
         paired difference. Then the same for twice the steps, which tell whether the budget is long enough. Then
-        all other controls.
+        all other references.
         """
         common = self.common()
         with_first_seed = self.references() if common else []
         at_top = [self.plain, *with_first_seed, *common]
         last = self.plain.seed + n_doubled_seeds(self.n_trials)
         doubled = [replace(one, budget=self._double, memory=PROBED) for one in at_top if one.seed < last]
-        named = {run_key(control): control for control in self.controls}
+        named = {run_key(one): one for one in self.reference_runs}
         ordered = [named.get(run_key(one), one) for one in (*at_top, *doubled)]
-        return tuple({run_key(one): one for one in (*ordered, *self.controls)}.values())
+        return tuple({run_key(one): one for one in (*ordered, *self.reference_runs)}.values())
 
     @property
     def n_doubled(self) -> int:
         """How many trials more tell whether the budget is long enough."""
-        known = {(control.placement, control.seed) for control in self.controls if control.budget == self._double}
+        known = {(one.placement, one.seed) for one in self.reference_runs if one.budget == self._double}
         doubled = [one for one in self.opening if one.budget == self._double]
         return sum((one.placement, one.seed) not in known for one in doubled)
 
@@ -120,7 +121,7 @@ class Course:
 
 
 def compared_references(
-    controls: Sequence[Evaluation], top: Budget, cost: Callable[[Placement], float]
+    references: Sequence[Evaluation], top: Budget, cost: Callable[[Placement], float]
 ) -> tuple[Evaluation, ...]:
     """The reference architectures of the ranked budget, in the order in which they are compared: the cheapest of
     each kind of attention, then the others, the cheapest first.
@@ -128,14 +129,14 @@ def compared_references(
     Two of one kind would say little of differences between placements.
 
     Args:
-        controls: of the study.
+        references: of the study.
         top: the budget that is ranked.
         cost: of a placement.
     """
-    found = [control for control in controls if control.budget == top]
-    found.sort(key=lambda control: (cost(control.placement), control.placement.id))
-    first = {_kinds(control.placement): control.placement for control in reversed(found)}
-    return tuple(sorted(found, key=lambda control: first[_kinds(control.placement)] != control.placement))
+    found = [reference for reference in references if reference.budget == top]
+    found.sort(key=lambda reference: (cost(reference.placement), reference.placement.id))
+    first = {_kinds(reference.placement): reference.placement for reference in reversed(found)}
+    return tuple(sorted(found, key=lambda reference: first[_kinds(reference.placement)] != reference.placement))
 
 
 def n_common_seeds(n_trials: int) -> int:

@@ -20,10 +20,10 @@ OTHER_BUDGETS = {f"{PLAIN}, half the steps": 0.5, f"{PLAIN}, twice the steps": 2
 """The plain U-Net also runs for these multiples of the steps, to show its curve."""
 
 
-def control_evaluations(
+def reference_evaluations(
     space: SearchSpace, ladder: tuple[Budget, ...], seed: int, allowed: Callable[[Placement], bool]
 ) -> tuple[Evaluation, ...]:
-    """The controls of a study, in order; those that the space or its limits forbid are left out.
+    """The references of a study, in order; those that the space or its limits forbid are left out.
 
     First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (exactly that of
     segmentation_models.pytorch, whose options the space need not offer) and gates on all skips (Attention U-Net,
@@ -33,7 +33,7 @@ def control_evaluations(
 
     Args:
         space: the placements.
-        ladder: budgets to compare, the shortest first; the controls of the last come first.
+        ladder: budgets to compare, the shortest first; the references of the last come first.
         seed: of all runs.
         allowed: whether a placement keeps the limits.
     """
@@ -42,14 +42,14 @@ def control_evaluations(
         if placement not in placements and allowed(placement):
             placements[placement] = name
     found = [
-        Evaluation(placement, budget, seed, Role.CONTROL, name)
+        Evaluation(placement, budget, seed, Role.REFERENCE, name)
         for budget in reversed(ladder)
         for placement, name in placements.items()
     ]
     for name, multiple in OTHER_BUDGETS.items():
         other = replace(ladder[-1], steps=max(1, int(ladder[-1].steps * multiple)))
         if other not in ladder:
-            found.append(Evaluation(space.plain, other, seed, Role.CONTROL, name))
+            found.append(Evaluation(space.plain, other, seed, Role.REFERENCE, name))
     return tuple(found)
 
 
@@ -62,7 +62,7 @@ def _named_placements(space: SearchSpace) -> list[tuple[str, Placement]]:
 
 
 def reference_choices(space: SearchSpace) -> dict[Location, tuple[AttentionSpec, ...]]:
-    """What may stand at each location in a study: the space's choices, ``none``, and what a control has there."""
+    """What may stand at each location in a study: the space's choices, ``none`` and what references have there."""
     smp = _smp(space)
     return {location: tuple(dict.fromkeys((NONE, *specs, smp[location]))) for location, specs in space.choices}
 

@@ -58,7 +58,7 @@ def of_evaluation(evaluation: Evaluation, version: str) -> dict[str, Any]:
         _EVALUATION: json.dumps(written),
         "placement_id": evaluation.placement.id,
         "role": str(evaluation.role),
-        "control": evaluation.control or "",
+        "control": evaluation.reference or "",
         "seed": evaluation.seed,
         "steps": evaluation.budget.steps,
     }
@@ -113,7 +113,7 @@ def record_of(trial: WrittenTrial) -> TrialRecord:
         seed=written["seed"],
         role=Role(written["role"]),
         state=State.RUNNING,
-        control=written["control"],
+        reference=written["control"],
         version=written["version"],
         memory=written["memory"],
     )

@@ -114,7 +114,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     count: it is read with the index that is there, or else from a copy in memory.
 
     Raises:
-        sqlite3.DatabaseError: the file cannot be read, or is no database.
+        sqlite3.DatabaseError: the file cannot be read, or is not a database.
         OSError: likewise.
     """
     if not path.with_name(path.name + _LOG).exists():

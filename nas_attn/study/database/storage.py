@@ -89,7 +89,7 @@ def with_driver(url: str) -> str:
     """A URL of PostgreSQL or MySQL with the driver that nas-attn installs, unless it names one itself.
 
     Raises:
-        StudyError: it is no URL.
+        StudyError: it is not a URL.
     """
     try:
         parsed = make_url(url)
@@ -116,7 +116,7 @@ def check_url(url: str) -> URL:
     """The URL in its parts, if a storage can be opened by it on this machine; nothing is opened.
 
     Raises:
-        StudyError: it is no URL, or its database is not known.
+        StudyError: it is not a URL, or its database is not known.
         MissingPackageError: the database's driver is not installed.
     """
     parsed = make_url(with_driver(url))

@@ -62,7 +62,7 @@ def existing(resolved: Resolved) -> Ledger | None:
 def as_new(resolved: Resolved) -> Resolved:
     """The same search, as NAME-2, NAME-3 ... where NAME is a study with other settings.
 
-    The first of these names that is free or has the same settings is taken, so that the same command goes on
+    The first of these names that is free or has the same settings is taken, so that the same command resumes
     with what it has begun.
     """
     name = resolved.settings.study

@@ -64,7 +64,7 @@ def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]
     asked = _request(request, folder, ledger)
     if means_folder(asked.data) and not may_be_folder(Path(asked.data)):
         raise StudyError(
-            f"study '{ledger.name}': its images were in {asked.data}, which is no folder here; "
+            f"study '{ledger.name}': its images were in {asked.data}, which is not a folder here; "
             "say where they are with --data FOLDER"
         )
     resolved = resolve(asked)
@@ -137,6 +137,6 @@ def hint(resolved: Resolved, ledger: Ledger) -> str | None:
     many = f"{plan.parallel} trial{'s' if plan.parallel > 1 else ''}"
     return (
         f"study '{ledger.name}' is laid out for {many} at once, on all machines together: beside others that "
-        "search it, workers here mostly wait. To share the work, repeat the command that began it with "
-        "--parallel N, where N counts the workers of all machines; who searches it already heeds that"
+        "search it, workers here will mostly wait. To share the work, repeat the command that began it with "
+        "--parallel N, where N counts the workers of all machines; searches that are running adopt it"
     )

@@ -68,7 +68,7 @@ def _rescued(study: Rescued, url: str, folder: StudyFolder, records: Sequence[Tr
     back = command("import", path, storage=storage)
     return (
         f"all {len(records)} trials that are known here were written to {path}; once nothing of the old database "
-        f"is left in its place, {back} brings them back, and the same command goes on"
+        f"is left in its place, {back} brings them back, and the same command resumes"
     )
 
 
@@ -157,7 +157,7 @@ def import_study(path: Path, study: str | None = None, storage: str | None = Non
     rescued = read_rescued(path)
     name = study or rescued.study
     if not STUDY_NAME.fullmatch(name):
-        raise StudyError(f"--study: {name!r} is no name for a study; take letters, digits and . _ -")
+        raise StudyError(f"--study: {name!r} is not a name for a study; take letters, digits and . _ -")
     folder = StudyFolder.of(name)
     url = storage or folder.default_url
     if data := _data(rescued):

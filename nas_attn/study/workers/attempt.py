@@ -101,7 +101,7 @@ def cause_of(error: BaseException) -> str | None:
 def stop_if_out_of_order(number: int, faults: Sequence[Failure]) -> None:
     """End the search where an evaluation fails for the second time in a row for the same cause of the machine.
 
-    What fails so is no trial: it stays under way, and is begun anew with the next search.
+    What fails so is not a trial: it stays under way, and is begun anew with the next search.
 
     Args:
         number: of the trial.
@@ -113,6 +113,6 @@ def stop_if_out_of_order(number: int, faults: Sequence[Failure]) -> None:
     if len(faults) < _MOST_FAULTS and [fault.cause for fault in faults[-2:]] != [last.cause] * 2:
         return
     raise StudyError(
-        f"trial {number} has failed {len(faults)} times, and its placement is not to blame, but the {last.cause} "
-        f"here: {last.reason}; it does not count: put that right, and the same command goes on"
+        f"trial {number} has failed {len(faults)} times because of the {last.cause} here, not because of its "
+        f"placement: {last.reason}; it does not count: put that right, and the same command resumes"
     )

@@ -221,7 +221,7 @@ class ProcessPool(Workers):
         if self._deaths_in_a_row > _DEATHS_IN_A_ROW or self._stillborn_in_a_row >= _STILLBORN_IN_A_ROW:
             raise StudyError(
                 f"{self._deaths_in_a_row} workers have ended without finishing anything, the last one by "
-                f"{death.how}; try fewer --workers, or look into the log files; the same command goes on"
+                f"{death.how}; try fewer --workers, or look into the log files; the same command resumes"
             )
         self._workers[index] = self._start(index)
         return death

@@ -140,7 +140,7 @@ def _rate(evaluator: TrainingEvaluator, budget: Budget, workers: int) -> float:
 def _round(pool: ProcessPool, evaluator: TrainingEvaluator, budget: Budget) -> int:
     """One trial on every worker; how many of them failed."""
     for number in range(pool.size):
-        pool.submit(number, Evaluation(evaluator.network.plain, budget, 0, Role.CONTROL))
+        pool.submit(number, Evaluation(evaluator.network.plain, budget, 0, Role.REFERENCE))
     finished: list[Finished] = []
     while len(finished) < pool.size:
         finished += pool.wait()

@@ -256,7 +256,7 @@ class TrainingEvaluator:
         return module, run
 
     def _plain_weights(self, budget: Budget, seed: int, parts: int) -> Weights:
-        """Of the plain U-Net after a run of its own: the same that the control of this budget and seed has."""
+        """Of the plain U-Net after a run of its own: the same that the reference of this budget and seed has."""
         if (budget, seed) not in self._plain:
             self._plain[budget, seed] = kept_weights(
                 Path(self.packed) / self._plain_name(budget, seed) if self.packed else None,

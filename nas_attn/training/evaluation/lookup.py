@@ -136,7 +136,7 @@ class LookupEvaluator:
         return sd / math.sqrt(len(self.space.choices)) * math.fsum(parts)
 
     def _check(self, placement: Placement) -> None:
-        """Controls need not be in the space, but they have to fit its network."""
+        """References need not be in the space, but they have to fit its network."""
         given, wanted = list(placement.to_dict()), [str(location) for location, _ in self.space.choices]
         if given != wanted:
             raise SpaceError(f"placement {placement.id} is for the locations {given}; the network has {wanted}")

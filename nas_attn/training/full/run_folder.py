@@ -135,7 +135,7 @@ def run_file(path: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by an error of its own
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise TrainingError(
-            f"{path}: cannot be written ({reason}); once it can, the same command goes on"
+            f"{path}: cannot be written ({reason}); once it can, the same command resumes"
         ) from None
 
 
@@ -167,5 +167,5 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: cannot be read ({error}); delete the folder, or give another one") from None
     if not isinstance(values, dict):
-        raise TrainingError(f"{path}: is no run of '{command('train')}'; give another folder")
+        raise TrainingError(f"{path}: is not a run of '{command('train')}'; give another folder")
     return values

@@ -77,7 +77,7 @@ def read_info(path: Path) -> WeightsInfo:
     """What a weights file says of itself.
 
     Raises:
-        ExportError: it is no weights file of nas-attn.
+        ExportError: it is not a weights file of nas-attn.
     """
     return _read(path)[0]
 
@@ -90,7 +90,7 @@ def load_weights(path: Path, module: nn.Module, architecture: str) -> WeightsInf
         module: of the architecture; filled in place.
         architecture: its id.
     Raises:
-        ExportError: the file is no weights file, or belongs to another architecture.
+        ExportError: the file is not a weights file, or belongs to another architecture.
     """
     info, tensors = _read(path)
     if info.architecture != architecture:
@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
 def _refuse_what_is_no_file(path: Path) -> None:
     """A pipe would be waited for, a device read for ever."""
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise ExportError(f"{path}: is no regular file; give a weights.safetensors of a run")
+        raise ExportError(f"{path}: is not a regular file; give a weights.safetensors of a run")
 
 
 def _refuse_what_is_no_safetensors(path: Path) -> None:

@@ -80,10 +80,10 @@ class IntersectionOverUnion:
         self._counts.index_add_(0, rows, torch.stack([one.sum((1, 2)) for one in ordered], 1))
 
     def compute(self) -> tuple[float, tuple[float | None, ...]]:
-        """The mean and the IoU of each class; None for a class that the masks lack, which is no part of the mean.
+        """The mean and the IoU of each class; None for a class that the masks lack, which is not part of the mean.
 
         Raises:
-            DataError: no pixel was counted, or one held a value that is no class.
+            DataError: no pixel was counted, or one held a value that is not a class.
         """
         return mean_iou(self.overlaps())
 
@@ -91,14 +91,14 @@ class IntersectionOverUnion:
         """What was counted, image by image.
 
         Raises:
-            DataError: a pixel held a value that is no class.
+            DataError: a pixel held a value that is not a class.
         """
         counts = _of_all_processes(self._counts).cpu()
         if strangers := int(counts[:, -1].sum()):
             if self.multi_label:
                 raise DataError(f"{strangers} pixels hold a class beyond the {self.classes} that there are")
             raise DataError(
-                f"{strangers} pixels hold a value that is no class; "
+                f"{strangers} pixels hold a value that is not a class; "
                 f"labels must be 0 to {self.classes - 1}, masks 0 to {self.classes - 1} or {IGNORED} (ignored)"
             )
         apart = counts[:, : 3 * self.classes].reshape(-1, 3, self.classes).numpy()
@@ -110,7 +110,7 @@ class IntersectionOverUnion:
 
 
 def mean_iou(overlaps: Overlaps) -> tuple[float, tuple[float | None, ...]]:
-    """The mean and the IoU of each class; None for a class that the masks lack, which is no part of the mean.
+    """The mean and the IoU of each class; None for a class that the masks lack, which is not part of the mean.
 
     Raises:
         DataError: no pixel was counted.

@@ -84,7 +84,7 @@ def test_what_builds_no_network_is_told_in_one_line(theirs: ModuleType, thing: o
 @pytest.mark.parametrize(
     ("build", "problem"),
     [
-        ("theirs", "'theirs' is no network; write my_package.my_model:make, or smp:Unet/resnet34"),
+        ("theirs", "'theirs' is not a network; write my_package.my_model:make, or smp:Unet/resnet34"),
         (
             "nowhere.at_all:make",
             "network 'nowhere.at_all:make': there is no module 'nowhere'; install the package",

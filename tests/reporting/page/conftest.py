@@ -29,15 +29,15 @@ def record(
     *,
     macs: int = 1000,
     losses: tuple[float, ...] = (1.0, 0.5),
-    control: str | None = None,
+    reference: str | None = None,
     budget: Budget = BUDGET,
 ) -> TrialRecord:
     """A complete trial; its losses lie evenly over the steps."""
     steps = [budget.steps * (index + 1) // len(losses) for index in range(len(losses))]
     curve = tuple(CurvePoint(step, loss) for step, loss in zip(steps, losses, strict=True))
     outcome = Outcome(Score(iou, (iou, iou), losses[-1]), Cost(100, macs), curve, 1.0)
-    role = Role.PROPOSAL if control is None else Role.CONTROL
-    return TrialRecord(number, placement, budget, seed, role, State.COMPLETE, control, outcome, version="0.1.0")
+    role = Role.PROPOSAL if reference is None else Role.REFERENCE
+    return TrialRecord(number, placement, budget, seed, role, State.COMPLETE, reference, outcome, version="0.1.0")
 
 
 def records_of(n_placements: int, seeds_of_leaders: int = 3) -> list[TrialRecord]:
@@ -52,8 +52,8 @@ def records_of(n_placements: int, seeds_of_leaders: int = 3) -> list[TrialRecord
         level, macs = 0.6 + 0.1 * generator.random(), 1000 + generator.randrange(1000) * bool(index)
         for seed in range(seeds_of_leaders if index < 5 else 1):
             iou = level + 0.01 * seed + 0.002 * generator.random()
-            control = {0: "plain", 1: "a control"}.get(index)
-            found.append(record(len(found), placement, seed, iou, macs=macs, control=control))
+            reference = {0: "plain", 1: "a reference"}.get(index)
+            found.append(record(len(found), placement, seed, iou, macs=macs, reference=reference))
     return found
 
 

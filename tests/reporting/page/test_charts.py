@@ -45,7 +45,7 @@ def test_of_a_large_study_what_matters_is_drawn_and_an_even_share_of_the_rest(fa
     assert len(data.rows) == 80
     drawn = {row.rank for row in data.rows}
     for row in ranking.rows:
-        if row.on_front or row.control is not None or row.n_seeds > 1 or row.rank <= 20:
+        if row.on_front or row.reference is not None or row.n_seeds > 1 or row.rank <= 20:
             assert row.rank in drawn
     rest = sorted(rank for rank in drawn if rank > 100)
     assert max(later - earlier for earlier, later in pairwise(rest)) <= 12
@@ -107,18 +107,18 @@ def test_the_axis_is_zoomed_to_the_marks(facts_of: Facts) -> None:
     assert [trace.name for trace in figure.data if trace.mode == "lines"] == ["Pareto front"]
 
 
-def test_controls_and_the_plain_network_are_marked(facts_of: Facts) -> None:
+def test_references_and_the_plain_network_are_marked(facts_of: Facts) -> None:
     ranking = facts_of(30).ranking
     chart = front_chart(front_data(ranking))
-    (control,) = [row for row in ranking.rows if row.control == "a control"]
-    assert list(trace(chart, "reference architecture").customdata) == [control.placement.id]
+    (reference,) = [row for row in ranking.rows if row.reference == "a reference"]
+    assert list(trace(chart, "reference architecture").customdata) == [reference.placement.id]
     assert ranking.plain is not None
     assert list(trace(chart, "baseline").customdata) == [ranking.plain.placement.id]
 
 
 def test_differences_reach_from_end_to_end_of_their_intervals(facts_of: Facts) -> None:
     rows = compared_rows(facts_of(30).ranking)
-    assert any(row.control == "a control" for row in rows)
+    assert any(row.reference == "a reference" for row in rows)
     assert not any(row.is_plain for row in rows)
     ends = {
         identity: (x - below, x + above)
@@ -143,7 +143,7 @@ def test_curves_are_means_over_the_runs_of_the_ranked_budget(facts_of: Facts, ru
     plain = facts_of(2).network.plain
     winner = plain.replace(Location.parse("skip.1"), AttentionSpec("scse"))
     records = [
-        run(0, plain, 0, 0.6, losses=(1.0, 0.8), control="plain"),
+        run(0, plain, 0, 0.6, losses=(1.0, 0.8), reference="plain"),
         run(1, winner, 0, 0.7, losses=(0.9, 0.5)),
         run(2, winner, 1, 0.7, losses=(0.7, 0.3)),
         run(3, plain, 0, 0.5, losses=(9.0, 9.0), budget=Budget(50, 64, 8)),

@@ -39,6 +39,6 @@ def test_a_literal_text_is_read_back_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_reason_of_a_failure_is_no_markup(text: str) -> None:
     network = UNetConfig(in_channels=1, classes=2, depth=2)
-    record = TrialRecord(3, network.plain, Budget(4, 16, 2), 0, Role.CONTROL, State.FAILED, failure=text)
+    record = TrialRecord(3, network.plain, Budget(4, 16, 2), 0, Role.REFERENCE, State.FAILED, failure=text)
 
     assert f"It failed: {literal(text)}." in trial_note(record, None)

@@ -156,9 +156,9 @@ def verified(facts: StudyFacts, row: int, delta: float) -> Verification:
     return Verification(
         winner=placement,
         iou=(0.66 + delta, 0.66),
-        to_plain=Comparison(delta, Interval(delta - 0.005, delta + 0.005), 5),
-        control="",
-        to_control=None,
+        to_baseline=Comparison(delta, Interval(delta - 0.005, delta + 0.005), 5),
+        reference="",
+        to_reference=None,
         modules={location: Comparison(0.02, Interval(0.01, 0.03), 5)},
         found=None,
         n_images=10,
@@ -295,7 +295,7 @@ def test_a_gain_of_less_than_what_matters_is_a_little(facts_of: Facts) -> None:
     row = facts.verdict.row
     assert row is not None
     shown = replace(
-        row, better_than_plain=Versus.BETTER, tested=True, delta=0.004, delta_interval=Interval(0.001, 0.007)
+        row, better_than_baseline=Versus.BETTER, tested=True, delta=0.004, delta_interval=Interval(0.001, 0.007)
     )
     found = {}
     for worth in (0.005, 0.01):

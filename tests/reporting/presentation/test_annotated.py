@@ -23,12 +23,12 @@ from nas_attn.wording.rankings import ranking_verdict
 NETWORK = UNetConfig(1, 2, depth=2)
 GATED = NETWORK.plain.replace(Location.parse("skip.0"), AttentionSpec("gate"))
 OUTCOME = Outcome(Score(0.6, (0.6, 0.6), 0.5), Cost(10, 20), (), 1.0)
-TRIAL = TrialRecord(0, NETWORK.plain, Budget(10, 16, 2), 0, Role.CONTROL, State.COMPLETE, "plain", OUTCOME)
+TRIAL = TrialRecord(0, NETWORK.plain, Budget(10, 16, 2), 0, Role.REFERENCE, State.COMPLETE, "plain", OUTCOME)
 RECORDS = (
     TRIAL,
-    replace(TRIAL, number=1, placement=GATED, role=Role.PROPOSAL, control=None),
+    replace(TRIAL, number=1, placement=GATED, role=Role.PROPOSAL, reference=None),
     replace(
-        TRIAL, number=2, placement=GATED, seed=1, control=None, outcome=None, state=State.FAILED, failure="nan"
+        TRIAL, number=2, placement=GATED, seed=1, reference=None, outcome=None, state=State.FAILED, failure="nan"
     ),
 )
 VIEW = View(
@@ -270,7 +270,7 @@ def test_neither_a_repeat_nor_a_run_of_another_budget_can_be_the_best() -> None:
     lucky = replace(OUTCOME, score=Score(0.9, (0.9, 0.9), 0.5))
     records = (
         *RECORDS[:2],
-        replace(TRIAL, number=2, placement=GATED, seed=1, role=Role.FINALIST, control=None, outcome=lucky),
+        replace(TRIAL, number=2, placement=GATED, seed=1, role=Role.FINALIST, reference=None, outcome=lucky),
         replace(TRIAL, number=3, budget=Budget(20, 16, 2), outcome=lucky),
     )
     view = replace(VIEW, facts=StudyFacts("made-up", NETWORK, records, verdict_of(records)))

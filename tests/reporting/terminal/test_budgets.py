@@ -34,7 +34,7 @@ def records(space: SearchSpace, shorts: Sequence[float], *, n_before: int) -> li
             placement,
             budget,
             0,
-            Role.PROPOSAL if placement.attended else Role.CONTROL,
+            Role.PROPOSAL if placement.attended else Role.REFERENCE,
             State.COMPLETE,
             outcome=Outcome(Score(iou, (iou,), 0.0), Cost(1, 1), (), 1.0),
         )

@@ -43,10 +43,12 @@ def ranking_fixture() -> Ranking:
             iou = level + wobble[(seed + order) % 3]
             cost = Cost(1_234_567 + order, 2_345_678_901 + order * 10**8, 3.25 + order, 512.0)
             outcome = Outcome(Score(iou, (iou, iou), 0.1), cost, (), 1.0)
-            control = {PLAIN: "plain", EVERYWHERE: "eca everywhere"}.get(placement)
+            reference = {PLAIN: "plain", EVERYWHERE: "eca everywhere"}.get(placement)
             budget = Budget(10, 64, 4)
             records.append(
-                TrialRecord(len(records), placement, budget, seed, Role.PROPOSAL, State.COMPLETE, control, outcome)
+                TrialRecord(
+                    len(records), placement, budget, seed, Role.PROPOSAL, State.COMPLETE, reference, outcome
+                )
             )
     return rank(records)
 
@@ -84,9 +86,9 @@ def test_marks_tell_the_front_and_the_ties_without_colour(ranking: Ranking) -> N
     )
 
 
-def test_controls_are_named(ranking: Ranking) -> None:
+def test_references_are_named(ranking: Ranking) -> None:
     assert "eca everywhere [reference]" in printed(ranking)
-    rows = tuple(replace(row, control=row.control and "mine") for row in ranking.rows)
+    rows = tuple(replace(row, reference=row.reference and "mine") for row in ranking.rows)
     named = printed(replace(ranking, rows=rows))
     assert "eca everywhere" in named
     assert "mine]" in named

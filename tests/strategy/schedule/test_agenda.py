@@ -84,9 +84,9 @@ def test_a_placement_climbs_with_the_seed_that_it_began_with(studies: Any, evalu
     assert {seed for taken in seeds.values() for seed in taken} == {0, 1, 2}
 
 
-def test_controls_run_on_every_rung_and_the_race_on_the_top_only(climbed: Sequence[TrialRecord]) -> None:
-    controls = [record for record in climbed if record.role is Role.CONTROL and not record.is_probe]
-    ran = {(record.control, record.budget) for record in controls}
+def test_references_run_on_every_rung_and_the_race_on_the_top_only(climbed: Sequence[TrialRecord]) -> None:
+    references = [record for record in climbed if record.role is Role.REFERENCE and not record.is_probe]
+    ran = {(record.reference, record.budget) for record in references}
     named = Counter(name for name, _ in ran)
 
     assert {named[name] for name in ("scse everywhere", "gate everywhere")} == {3}
@@ -114,7 +114,7 @@ def test_a_rung_whose_order_says_nothing_is_left_out(studies: Any, evaluator: Lo
 
 
 def test_short_runs_are_left_out_until_they_are_proven(studies: Any, evaluator: LookupEvaluator) -> None:
-    """Here they foretell full ones; the controls, which run on every rung, are the first part of the proof."""
+    """Here they foretell full ones; the references, which run on every rung, are the first part of the proof."""
     studies.change(budget=Budget(1800, 32, 8), ladder="auto", strategy="additive", trials=160)
     records = run(studies, InlinePool(replace(evaluator, run_noise=0.001, gap=0.02)))
     proposals = [record for record in records if record.role is Role.PROPOSAL]
@@ -137,7 +137,7 @@ def test_without_proof_all_placements_run_in_full(studies: Any, evaluator: Looku
 
     assert len({record.placement for record in short}) == MOST_TWINS
     assert steps_of(records, Role.PROPOSAL)[1800] > 40
-    assert 600 not in steps_of(records, Role.CONTROL), "nothing would be learned from them"
+    assert 600 not in steps_of(records, Role.REFERENCE), "nothing would be learned from them"
     assert all(full[record.placement, record.seed] < record.number for record in short)
 
 

@@ -58,7 +58,7 @@ def run(studies: Any, evaluate: Any, pool: Pool | None = None, **values: object)
 
 
 def tops(records: Sequence[TrialRecord]) -> set[int]:
-    return {record.budget.steps for record in records if record.role is not Role.CONTROL}
+    return {record.budget.steps for record in records if record.role is not Role.REFERENCE}
 
 
 def test_a_baseline_that_still_gains_a_point_needs_no_longer_runs(

@@ -55,7 +55,7 @@ def test_a_search_ends_where_a_gain_beyond_what_matters_is_shown(studies: Any, s
     assert len(records) in range(FIRST_LOOK, 160, LOOK_EVERY_FINAL)
     assert studies.agenda().settled_after(records, len(records)) == (len(records), Decision.BETTER)
     assert records[-1].role is Role.FINALIST
-    assert rank(records).rows[0].better_than_plain is Versus.BETTER
+    assert rank(records).rows[0].better_than_baseline is Versus.BETTER
     assert run(studies, InlinePool(LookupEvaluator(space, **LOUD))) == records, "the same command adds nothing"
 
     studies.change(stop=False)

@@ -51,7 +51,7 @@ def test_the_noise_comes_first_then_twice_the_steps_then_the_other_references(
     kinds = {frozenset(spec.kind for _, spec in placement.attended) for placement in compared}
     assert len(kinds) == 3, "two references of different kinds"
     assert {record.seed for record in noise} == {0, 1, 2}
-    others = [record for record in records[18:] if record.role is Role.CONTROL and record.placement.attended]
+    others = [record for record in records[18:] if record.role is Role.REFERENCE and record.placement.attended]
     assert others
     assert not {record.placement for record in others} & compared
     assert not any(record.is_probe for record in (*noise, *records[18:]))
@@ -76,7 +76,7 @@ def test_a_study_with_the_old_order_goes_on_and_repeats_nothing(studies: Any, ev
     studies.change(trials=120, n_screening_seeds=4)
     agenda, ledger = studies.agenda(), studies.ledger()
     course = agenda.course(())
-    old = [one for one in course.controls if one.budget == TOP][:6]
+    old = [one for one in course.reference_runs if one.budget == TOP][:6]
     for number, one in enumerate(old):
         record = ledger.begin(one, studies.settings.space, version="0", number=number)
         ledger.complete(record, evaluator(one.placement, one.budget, one.seed), "macs", "w")
@@ -175,5 +175,5 @@ def test_a_study_that_grows_gets_the_common_seeds_that_it_lacks(studies: Any, ev
     for record in full:
         seeds.setdefault(record.placement, set()).add(record.seed)
     assert len({(r.placement, r.seed) for r in full}) == len(full)
-    controls = {r.placement for r in full if r.role is Role.CONTROL}
-    assert sum(seeds[placement] >= {0, 1, 2} for placement in controls) >= 3
+    references = {r.placement for r in full if r.role is Role.REFERENCE}
+    assert sum(seeds[placement] >= {0, 1, 2} for placement in references) >= 3

@@ -17,14 +17,14 @@ from nas_attn.models.catalogue import catalogue
 from nas_attn.models.placement import AttentionSpec, Location, Placement, Stage
 from nas_attn.record import Role, State, TrialRecord
 from nas_attn.space import SearchSpace, read_space
-from nas_attn.strategy.schedule.reference_architectures import _named_placements, control_evaluations
+from nas_attn.strategy.schedule.reference_architectures import _named_placements, reference_evaluations
 from nas_attn.training.evaluation import LookupEvaluator
 
 BUDGET = Budget(400, 32, 8)
 
 
-def controls_of(space: SearchSpace, allowed: Any = lambda _: True) -> dict[str | None, Placement]:
-    return {one.control: one.placement for one in control_evaluations(space, (BUDGET,), 0, allowed)}
+def references_of(space: SearchSpace, allowed: Any = lambda _: True) -> dict[str | None, Placement]:
+    return {one.reference: one.placement for one in reference_evaluations(space, (BUDGET,), 0, allowed)}
 
 
 def record(number: int, placement: Placement, seed: int, iou: float, evaluator: LookupEvaluator) -> TrialRecord:
@@ -35,7 +35,7 @@ def record(number: int, placement: Placement, seed: int, iou: float, evaluator: 
 
 def test_the_plain_unet_is_first_and_shows_its_curve_at_the_end() -> None:
     space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
-    first, *_, half, twice = control_evaluations(space, (BUDGET,), 0, lambda _: True)
+    first, *_, half, twice = reference_evaluations(space, (BUDGET,), 0, lambda _: True)
 
     assert [one.placement for one in (first, half, twice)] == [space.plain] * 3
     assert [one.budget.steps for one in (first, half, twice)] == [400, 200, 800]
@@ -43,14 +43,17 @@ def test_the_plain_unet_is_first_and_shows_its_curve_at_the_end() -> None:
 
 def test_every_kind_stands_everywhere_it_may() -> None:
     space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
-    controls = controls_of(space)
+    references = references_of(space)
 
-    assert {location.stage for location, _ in controls["gate everywhere"].attended} == {Stage.SKIP, Stage.DECODER}
-    assert len(controls["se everywhere"].attended) == 13
-    assert {str(location) for location, _ in controls["scse in the decoder, as in smp"].attended} == {
+    assert {location.stage for location, _ in references["gate everywhere"].attended} == {
+        Stage.SKIP,
+        Stage.DECODER,
+    }
+    assert len(references["se everywhere"].attended) == 13
+    assert {str(location) for location, _ in references["scse in the decoder, as in smp"].attended} == {
         f"decoder.{level}" for level in range(4)
     }
-    assert {str(location) for location, _ in controls["Attention U-Net"].attended} == {
+    assert {str(location) for location, _ in references["Attention U-Net"].attended} == {
         f"skip.{level}" for level in range(4)
     }
 
@@ -77,18 +80,18 @@ def test_attention_u_net_has_the_common_gate_or_says_which(
     assert {str(spec) for _, spec in named[name].attended} == {taken}
 
 
-def test_controls_that_break_a_limit_are_left_out_but_never_the_plain_unet() -> None:
+def test_references_that_break_a_limit_are_left_out_but_never_the_plain_unet() -> None:
     space = read_space("unet_attention", catalogue(), base_channels=8, image_size=32)
 
-    assert set(controls_of(space, lambda _: False)) == {
+    assert set(references_of(space, lambda _: False)) == {
         "plain",
         "plain, half the steps",
         "plain, twice the steps",
     }
 
 
-def test_no_control_is_evaluated_twice(space: SearchSpace) -> None:
-    evaluations = control_evaluations(space, (BUDGET,), 0, lambda _: True)
+def test_no_reference_is_evaluated_twice(space: SearchSpace) -> None:
+    evaluations = reference_evaluations(space, (BUDGET,), 0, lambda _: True)
 
     assert len({(one.placement, one.budget) for one in evaluations}) == len(evaluations)
 
@@ -149,7 +152,7 @@ def test_scse_in_the_decoder_is_exactly_that_of_smp(name: str) -> None:
     """The module of smp itself, given our weights: as many of them, and the same maps."""
     smp = pytest.importorskip("segmentation_models_pytorch", reason="needs pip install -e '.[reference]'")
     space = read_space(name, catalogue(), base_channels=16, image_size=32)
-    ours = attention_modules(build_network(space.network, controls_of(space)["scse in the decoder, as in smp"]))
+    ours = attention_modules(build_network(space.network, references_of(space)["scse in the decoder, as in smp"]))
     assert set(ours) == {f"decoder.{level}" for level in range(space.network.depth)}
     for place, module in ours.items():
         channels = space.network.channels_at(Location.parse(place))
@@ -171,6 +174,6 @@ def test_scse_in_the_decoder_is_exactly_that_of_smp(name: str) -> None:
         torch.testing.assert_close(module(x), theirs(x))
 
 
-def test_where_the_decoder_has_no_scse_there_is_no_control_of_it() -> None:
+def test_where_the_decoder_has_no_scse_there_is_no_reference_of_it() -> None:
     space = read_space("unet_attention_skips", catalogue(), base_channels=16, image_size=32)
-    assert "scse in the decoder, as in smp" not in controls_of(space)
+    assert "scse in the decoder, as in smp" not in references_of(space)

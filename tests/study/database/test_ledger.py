@@ -13,7 +13,7 @@ import pytest
 from nas_attn.errors import MissingPackageError, StudyError
 from nas_attn.record import Failure, OutOfMemory, Role, State
 from nas_attn.strategy.evaluation import Evaluation
-from nas_attn.strategy.schedule.reference_architectures import control_evaluations
+from nas_attn.strategy.schedule.reference_architectures import reference_evaluations
 from nas_attn.strategy.settings import StudySettings, differences
 from nas_attn.study.database.ledger import Ledger
 from nas_attn.study.database.storage import describe_storage, open_storage
@@ -32,7 +32,7 @@ def ledger(url: str, settings: StudySettings) -> Ledger:
 
 @pytest.fixture
 def evaluation(settings: StudySettings) -> Evaluation:
-    return Evaluation(settings.space.plain, settings.budget, 3, Role.CONTROL, "plain", memory={"generation": 2})
+    return Evaluation(settings.space.plain, settings.budget, 3, Role.REFERENCE, "plain", memory={"generation": 2})
 
 
 def test_a_trial_comes_back_as_it_was_written(
@@ -49,7 +49,7 @@ def test_a_trial_comes_back_as_it_was_written(
     assert record == ended
     assert record.state is State.COMPLETE
     assert (record.placement, record.budget, record.seed) == (evaluation.placement, evaluation.budget, 3)
-    assert (record.role, record.control, record.memory) == (Role.CONTROL, "plain", {"generation": 2})
+    assert (record.role, record.reference, record.memory) == (Role.REFERENCE, "plain", {"generation": 2})
     assert (record.outcome, record.worker, record.version) == (outcome, "here:1", "9.9")
 
 
@@ -124,8 +124,8 @@ def test_a_trial_is_ended_by_one_process_only(
     assert ledger.records()[0].failure == "diverged"
 
 
-def test_a_control_outside_the_choices_can_be_written(ledger: Ledger, settings: StudySettings) -> None:
-    for evaluation in control_evaluations(settings.space, (settings.budget,), 0, lambda _: True):
+def test_a_reference_outside_the_choices_can_be_written(ledger: Ledger, settings: StudySettings) -> None:
+    for evaluation in reference_evaluations(settings.space, (settings.budget,), 0, lambda _: True):
         ledger.begin(evaluation, settings.space, version="")
 
     assert ledger.records()[0].placement == settings.space.plain

@@ -170,7 +170,9 @@ def test_data_that_are_not_here_are_asked_for(shared_data: Path, here: Path) -> 
     context["request"]["data"] = "/nowhere/images"
     study.set_user_attr("nas_attn:context", json.dumps(context))
 
-    with pytest.raises(StudyError, match=r"/nowhere/images, which is no folder here; say where .* --data FOLDER"):
+    with pytest.raises(
+        StudyError, match=r"/nowhere/images, which is not a folder here; say where .* --data FOLDER"
+    ):
         resolve_joined(replace(HERE, storage=url))
     assert resolve_joined(replace(HERE, storage=url, data=str(folder)))[0].settings.data_name
 
@@ -214,7 +216,7 @@ def test_as_new_takes_the_first_name_that_is_free_or_the_same() -> None:
     folder = StudyFolder.of("s-2")
     folder.make()
     begin_or_go_on(renamed, folder)
-    assert as_new(other).request.study == "s-2", "the same command goes on"
+    assert as_new(other).request.study == "s-2", "the same command resumes"
     assert as_new(third).settings.study == "s-3"
 
 

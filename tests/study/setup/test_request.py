@@ -45,7 +45,7 @@ def test_a_time_is_read(text: str, wanted: int) -> None:
 
 @pytest.mark.parametrize("text", ["30", "half an hour", "0m", "1.5h", "-3m", "5m2h"])
 def test_what_is_no_time_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match=r"timeout: '.*' is no time; write 90s, 30m or 1h30m"):
+    with pytest.raises(UsageError, match=r"timeout: '.*' is not a time; write 90s, 30m or 1h30m"):
         request_from({"timeout": text})
 
 
@@ -77,14 +77,14 @@ def test_every_whole_number_has_its_range(name: str, least: int, most: int) -> N
 
 @pytest.mark.parametrize("text", ["9" * 19 + "s", "9" * 5000 + "h", "8785h"])
 def test_a_time_is_a_year_at_most(text: str) -> None:
-    with pytest.raises(UsageError, match="is no time; write 90s, 30m or 1h30m, of at most a year") as caught:
+    with pytest.raises(UsageError, match="is not a time; write 90s, 30m or 1h30m, of at most a year") as caught:
         request_from({"timeout": text})
     assert len(str(caught.value)) < 150
 
 
 @pytest.mark.parametrize("text", ["60," + "9" * 19, "60," + "9" * 5000, "60,100000001"])
 def test_a_ladder_has_as_many_steps_as_a_trial_may_have(text: str) -> None:
-    with pytest.raises(UsageError, match="is no ladder"):
+    with pytest.raises(UsageError, match="is not a ladder"):
         request_from({"ladder": text})
 
 
@@ -108,7 +108,7 @@ def test_what_no_path_can_be_is_told(name: str, text: str, problem: str) -> None
 
 @pytest.mark.parametrize("text", ["60", "60,", "180,60", "60,60,180", "0,60", "60;180", "a,b"])
 def test_what_is_no_ladder_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match=r"ladder: '.*' is no ladder; write growing numbers of steps"):
+    with pytest.raises(UsageError, match=r"ladder: '.*' is not a ladder; write growing numbers of steps"):
         request_from({"ladder": text})
 
 
@@ -158,7 +158,7 @@ def test_a_study_file_names_every_problem_with_its_line(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("trials: 5\n", "the field 'version' is missing; write version: 1"),
-        ("version: 2\n", "2 is no version that this nas-attn reads; write 1"),
+        ("version: 2\n", "2 is not a version that this nas-attn reads; write 1"),
         ("- version: 1\n", "must be a mapping"),
         ("version: 1\ntrials: &a 5\n", "anchors and aliases"),
         ("version: 1\ntrials: [\n", "not valid YAML"),

@@ -157,7 +157,7 @@ def test_images_that_cannot_be_used_are_named_and_the_others_segmented(tmp_path)
     problems = {name: line for name in "bdfg" for line in report.problems if f"{name}." in line}
     assert len(report.problems) == len(problems) == 4
     assert "damaged" in problems["b"]
-    assert "is no PNG, JPEG, TIFF, BMP, GIF, WebP, .npy or .npz" in problems["d"]
+    assert "is not a PNG, JPEG, TIFF, BMP, GIF, WebP, .npy or .npz" in problems["d"]
     assert "has 5 channels" in problems["f"]
     assert "has 16 bits a channel, the training images had 8; convert the image" in problems["g"]
     assert done == [(number, 7) for number in range(1, 8)]

@@ -30,7 +30,7 @@ def test_a_file_without_room_is_one_line_and_the_old_one_stays_whole(tmp_path, r
         WRITERS[name](path, 1000)
     (line,) = caught.value.problems
     assert line.startswith(f"{path}: cannot be written (")
-    assert line.endswith("); once it can, the same command goes on")
+    assert line.endswith("); once it can, the same command resumes")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

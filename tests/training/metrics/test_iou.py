@@ -216,7 +216,7 @@ def test_masks_of_bytes_and_labels_of_int32_can_be_counted() -> None:
 )
 def test_a_value_that_is_no_class_is_an_error(label: int, mask: int) -> None:
     with pytest.raises(
-        DataError, match=r"1 pixels hold a value that is no class; labels must be 0 to 2, masks 0 to 2 or 255"
+        DataError, match=r"1 pixels hold a value that is not a class; labels must be 0 to 2, masks 0 to 2 or 255"
     ):
         counted(torch.tensor([[[label, 0]]]), torch.tensor([[[mask, 0]]]), 3)
 

@@ -41,13 +41,13 @@ def loss_problem(loss: str, multi_label: bool) -> str | None:
     """Why a loss cannot judge masks of a kind; None where it can."""
     if multi_label and loss in _OF_ONE_CLASS:
         return (
-            f"{loss} takes the classes of a pixel to exclude one another, and these may overlap "
-            f"(multi_label: true); take {_OF_OVERLAPS[_OF_ONE_CLASS.index(loss)]}, which judges each by itself"
+            f"{loss} is for classes that exclude one another, and these may overlap (multi_label: "
+            f"true); take {_OF_OVERLAPS[_OF_ONE_CLASS.index(loss)]}, which treats each class by itself"
         )
     if not multi_label and loss in _OF_OVERLAPS:
         return (
-            f"{loss} judges classes that may overlap, and of these a pixel has one; take "
-            f"{_OF_ONE_CLASS[_OF_OVERLAPS.index(loss)]}, whose cross-entropy of two classes is the binary one"
+            f"{loss} is for classes that may overlap, and here a pixel has exactly one; take "
+            f"{_OF_ONE_CLASS[_OF_OVERLAPS.index(loss)]}, whose cross-entropy is the binary one for two classes"
         )
     return None
 

@@ -81,7 +81,7 @@ class Metric:
         held = "that image's mask" if self.per_image else "the masks"
         background = "without background" if self.foreground else "background included"
         if self.multi_label:
-            background = "each judged by itself, for they may overlap"
+            background = "each evaluated by itself, because they may overlap"
         return (
             f"{of_a_class}, {pooled}; the mean is over the classes that occur in {held}, {background}; "
             "ignored pixels (255) are left out"

@@ -150,7 +150,7 @@ class OpenedStudy:
             StudyError: the study is too small to tell.
         """
         if not self.effects.effects.effects:
-            raise StudyError(f"study '{self.name}': it has too few runs to tell effects")
+            raise StudyError(f"study '{self.name}': it has too few runs to estimate effects")
         return effects_chart(self.effects.effects).figure
 
     def export(
@@ -294,7 +294,7 @@ class _Tabular:
         try:
             pandas = importlib.import_module("pandas")
         except ImportError:
-            raise MissingPackageError("to_pandas takes pandas: pip install pandas") from None
+            raise MissingPackageError("to_pandas needs pandas: pip install pandas") from None
         return pandas.DataFrame(self.to_dicts())
 
 

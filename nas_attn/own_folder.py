@@ -12,7 +12,8 @@ MARK = "CACHEDIR.TAG"
 """Programs that make backups leave a folder out that holds such a file (https://bford.info/cachedir)."""
 _TEXT = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# This folder was made by nas-attn, which deletes files in it and makes them anew. Keep none of yours here.\n"
+    "# This folder was made by nas-attn, which deletes and recreates files in it. Do not keep files of your "
+    "own here.\n"
 )
 
 
@@ -30,9 +31,7 @@ def own_folder(folder: Path, *, known: bool = False) -> None:
     if is_own(folder):
         return
     if not known and any(not is_part(path.name) for path in folder.iterdir()):
-        raise StudyError(
-            f"{folder}: holds files that nas-attn did not write, in the place of its own; move them elsewhere"
-        )
+        raise StudyError(f"{folder}: holds files that nas-attn did not write; move them elsewhere")
     with whole_file(folder / MARK) as part:
         part.write_text(_TEXT, encoding="utf-8")
 

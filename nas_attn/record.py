@@ -143,7 +143,7 @@ class OutOfMemory:
 
     def __str__(self) -> str:
         if self.needed_mib is None or self.capacity_mib is None:
-            return "it takes more than there is"
+            return "it needs more memory than there is"
         return f"it takes at least {self.needed_mib:,.0f} MiB of {self.capacity_mib:,.0f} MiB on {self.device}"
 
 

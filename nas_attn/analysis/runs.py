@@ -155,7 +155,8 @@ def judged_by(records: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     if lacking:
         raise UsageError(
             f"--metric {metric}: {len(lacking)} of {len(records)} trials have no {METRICS[metric].title}, trial "
-            f"{lacking[0]} among them: the masks hold no class that it judges, or an older version ran the trial"
+            f"{lacking[0]} among them: their masks contain none of the classes that it averages, or an older "
+            "version ran the trial"
         )
     return [found for found in judged if found is not None]
 

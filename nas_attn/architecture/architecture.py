@@ -249,7 +249,7 @@ def _placement_problems(network: Network, placement: Placement) -> list[str]:
     given = [location for location, _ in placement]
     found = []
     if missing := [str(location) for location in network.locations if location not in given]:
-        found.append(f"the placement has no attention for {', '.join(missing)}; none is an attention too")
+        found.append(f"the placement gives no attention for {', '.join(missing)}; write none for no attention")
     if unknown := [str(location) for location in given if location not in network.locations]:
         found.append(f"{network.title} has no location {', '.join(unknown)}")
     return found

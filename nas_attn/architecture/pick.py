@@ -75,8 +75,8 @@ def _one_standard_error(ranking: Ranking) -> RankedPlacement:
     leader = ranking.rows[0]
     if ranking.noise.pair is None:
         raise ExportError(
-            "one-se needs the noise, which is not known: run the leading placements with several seeds, or pick "
-            "best or knee"
+            "one-se needs the noise between seeds, which is not known: run the leading placements with several "
+            "seeds, or pick best or knee"
         )
     least = leader.iou_expected - ranking.noise.pair.sd / math.sqrt(leader.n_seeds)
     return min(
@@ -88,7 +88,9 @@ def _one_standard_error(ranking: Ranking) -> RankedPlacement:
 def _knee(ranking: Ranking) -> RankedPlacement:
     front = [row for row in ranking.rows if row.on_front]
     if not front:
-        raise ExportError(f"there is no Pareto front: no placement has a {ranking.cost}; pick best")
+        raise ExportError(
+            f"there is no Pareto front, because no placement has a measured {ranking.cost}; pick best"
+        )
     costs = [_known_cost(row, ranking.cost) for row in front]
     ious = [row.iou_expected for row in front]
 
@@ -122,7 +124,7 @@ def _under(ranking: Ranking, text: str) -> RankedPlacement:
 def _ceiling(ranking: Ranking, part: str) -> tuple[str, float]:
     cost, equals, amount = (word.strip() for word in part.partition("="))
     if not equals:
-        raise UsageError(f"'under:{part}' names no ceiling; write such as under:macs=1.2x")
+        raise UsageError(f"'under:{part}' is not a ceiling; write for example under:macs=1.2x")
     if cost not in COSTS:
         raise UsageError(f"under: unknown cost '{cost}'; {did_you_mean(cost, COSTS)}")
     match = _AMOUNT.fullmatch(amount)
@@ -141,7 +143,7 @@ def _ceiling(ranking: Ranking, part: str) -> tuple[str, float]:
 def _by_id(ranking: Ranking, start: str) -> RankedPlacement:
     ids = [row.placement.id for row in ranking.rows]
     if not start:
-        raise UsageError(f"'id:' names no placement; write such as id:{ids[0]}")
+        raise UsageError(f"'id:' needs the start of a placement's id, for example id:{ids[0]}")
     found = [row for row in ranking.rows if row.placement.id.startswith(start.lower())]
     if not found:
         near = did_you_mean(start, ids) if len(ids) <= 5 else f"such as {ids[0]}; '{command('rank')}' lists them"

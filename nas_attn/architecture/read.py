@@ -242,7 +242,7 @@ def _kind_and_options(field: Entry, problems: Problems) -> tuple[str | None, dic
         kind = values.pop("kind", None)
         if isinstance(kind, str):
             return kind, dict(values)
-        problems.add(field, "field 'kind' is missing or no word; write such as {kind: se}")
+        problems.add(field, "field 'kind' is missing or not a word; write for example {kind: se}")
         return None, {}
     try:
         spec = AttentionSpec.parse(field.value if isinstance(field.value, str) else "")

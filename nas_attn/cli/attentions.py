@@ -34,9 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as cbam; all of them where left out")
     families, stages = ", ".join(map(str, Family)), ", ".join(map(str, Stage))
     parser.add_argument("--family", metavar="FAMILY", help=f"only this family: {families}")
-    parser.add_argument("--stage", metavar="STAGE", help=f"only what may stand there: {stages}")
-    parser.add_argument("--max-macs", metavar="COUNT", help=f"only what takes at most so many at {SHALLOW}: 5M")
-    parser.add_argument("--max-parameters", metavar="COUNT", help="only what has at most so many there: 2k")
+    parser.add_argument("--stage", metavar="STAGE", help=f"only kinds that may stand there: {stages}")
+    parser.add_argument(
+        "--max-macs", metavar="COUNT", help=f"only kinds that need at most so many MACs at {SHALLOW}: 5M"
+    )
+    parser.add_argument(
+        "--max-parameters", metavar="COUNT", help="only kinds with at most so many parameters there: 2k"
+    )
     parser.add_argument("--json", action="store_true", help="a JSON list, one object for each kind")
 
 
@@ -46,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     chosen = KindFilter.of(arguments)
     if arguments.name is not None and chosen != KindFilter():
-        raise UsageError("NAME shows one kind; leave it out where --family, --stage or --max-... choose")
+        raise UsageError("NAME shows one kind; it cannot be combined with --family, --stage or --max-...")
     if arguments.json:
         kinds = [_kind(arguments.name)] if arguments.name else _chosen(chosen, tuple(catalogue().values()))
         say(json.dumps([_facts(kind) for kind in kinds], indent=2, ensure_ascii=False))
@@ -93,7 +97,7 @@ def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind,
         where = _places(kind) if len(kind.stages) != 3 else _places(kind).replace(" ", "\n")
         table.add_row(kind.name, whose, where, options or "-", f"{parameters:,}", _short(macs))
     if not table.row_count:
-        console.print(f"None of the {len(kinds)} kinds is like that.")
+        console.print(f"None of the {len(kinds)} kinds matches.")
         return
     console.print(table)
     if table.row_count < len(kinds):
@@ -101,8 +105,8 @@ def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind,
     console.print(f"Options are shown with their defaults; every kind but none also has start={START.default}.")
     weights, macs = SHALLOW.convolution
     console.print(
-        f"Costs are those of one image at {SHALLOW}, with as many channels before the block, and 2 classes; those "
-        f"of the family temporal are of a clip of {FRAMES} such images."
+        f"Costs are for one image at {SHALLOW}, with as many channels before the block, and 2 classes; for "
+        f"the family temporal, for a clip of {FRAMES} such images."
     )
     console.print(
         f"A kind of the family convolution stands in for a plain one of {weights:,} parameters and {_short(macs)} "
@@ -125,7 +129,7 @@ def _print_one(console: Console, kind: AttentionKind, doc: str) -> None:
         console.print(f"\n{doc.partition('Args:')[0].strip()}")
     if origin := KINDS.origin(kind.name):
         console.print(f"\nComes from {origin}", soft_wrap=True)
-    console.print(f"\nMay stand at: {_places(kind)}")
+    console.print(f"\nCan be placed at: {_places(kind)}")
     for note in _notes(kind):
         console.print(note)
     if kind.all_options:
@@ -140,11 +144,11 @@ def _notes(kind: AttentionKind) -> list[str]:
     notes = []
     if kind.family is Family.CONVOLUTION:
         notes.append(
-            "Stands in for the second 3x3 convolution of its block, which is then left out; with start=identity "
+            "Replaces the second 3x3 convolution of its block; with start=identity "
             "that convolution stays, and the network fades from it to this one."
         )
     if kind.family is Family.BLOCK:
-        notes.append("Goes around its block: it decides what goes in and what comes out.")
+        notes.append("Wraps its block: it changes both the block's input and its output.")
     if kind.needs_gate:
         notes.append("Needs a gating signal: the decoder feature that enters the level.")
     if kind.needs_clip:
@@ -158,7 +162,7 @@ def _notes(kind: AttentionKind) -> list[str]:
         )
     if kind.starts_as_identity and kind.all_options:
         notes.append(
-            "Changes nothing at the start in any case (up to rounding): all values of start are the same."
+            "Its output equals its input at initialisation (up to rounding), so all values of start are the same."
         )
     elif not kind.neutral_start and kind.all_options:
         notes.append("Has no neutral start of its own: start=neutral and start=paper are the same.")

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError:
-        raise UsageError("completion takes a package more: pip install 'nas-attn[completion]'") from None
+        raise UsageError("completion needs another package: pip install 'nas-attn[completion]'") from None
     say(shtab.complete(_whole_parser(), arguments.shell))
     return 0
 

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a further name of this machine by which browsers may ask for it; may be repeated [localhost]",
+        help="another host name under which browsers may open it; may be repeated [localhost]",
     )
     parser.add_argument("--port", type=int, default=_PORT, metavar="N", help=f"port, 0 for any free one [{_PORT}]")
     add_settings(parser, ("storage",), defaults=JOINING)

@@ -60,10 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="write the dataset.yaml that would read a folder that fails",
+        help="where the folder cannot be read, write a dataset.yaml with which it can",
     )
-    parser.add_argument("--json", action="store_true", help="what was found, and its problems, as one object")
-    add_settings(parser, ("longest_side", "space"), defaults={"longest_side": "as a search here"})
+    parser.add_argument("--json", action="store_true", help="the result and all problems as one object")
+    add_settings(parser, ("longest_side", "space"), defaults={"longest_side": "the same value as for a search"})
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         _write(arguments.folder, proposed)
         report, proposed = check_folder(arguments.folder, longest_side=side, least_side=least), None
     elif arguments.write:
-        why = "no dataset.yaml is needed" if report.usable else "no dataset.yaml was found that would read it"
+        why = "no dataset.yaml is needed" if report.usable else "no dataset.yaml would make it readable"
         say(f"nothing was written: {why}")
     if report.splits:
         _show(report)

@@ -17,8 +17,8 @@ from nas_attn.commands import command
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="that the search has named")
-    parser.add_argument("--study", metavar="NAME", help="name that the study gets [the one it had]")
+    parser.add_argument("file", metavar="FILE", type=Path, help="written by the search when it lost its database")
+    parser.add_argument("--study", metavar="NAME", help="new name of the study [its old name]")
     add_settings(parser, ("storage",), defaults=JOINING)
 
 

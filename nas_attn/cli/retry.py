@@ -19,7 +19,7 @@ _MOST_REASONS = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
-    parser.add_argument("--all", action="store_true", help="all that failed, also by themselves")
+    parser.add_argument("--all", action="store_true", help="all failed trials, also those whose placement failed")
     add_settings(parser, ("storage",), defaults=JOINING)
 
 
@@ -34,7 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     if (more := len(done.reasons) - _MOST_REASONS) > 0:
         lines.append(f"  and {more} more reasons")
     if done.n_kept:
-        lines.append(f"left alone, since the placement itself failed: {_count(done.n_kept)} (--all takes all)")
+        lines.append(
+            f"not repeated, because the placement itself failed: {_count(done.n_kept)} (--all repeats them too)"
+        )
     for line in lines:
         say(line)
     return 0

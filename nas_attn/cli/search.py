@@ -45,9 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--logger", metavar="NAME", help="log each trial as a run: tensorboard | csv | wandb | mlflow [none]"
     )
-    parser.add_argument("--verify", action="store_true", help="then verify the first placement on the test data")
     parser.add_argument(
-        "--as-new", action="store_true", help="where a study of that name has other settings, begin STUDY-2"
+        "--verify", action="store_true", help="verify the first placement on the test data afterwards"
+    )
+    parser.add_argument(
+        "--as-new", action="store_true", help="if a study of that name has other settings, start STUDY-2"
     )
     words = {"strategy": " | ".join(strategy_names())}
     for group in GROUPS:
@@ -97,7 +99,8 @@ def _is_worth_verifying(result: StudyResult, console: Console) -> bool:
     if result.answer.reason is not Open.NOT_CONVERGED:
         return True
     console.print(
-        "\nNot verified: runs that are too short claim nothing, whatever fresh seeds show.", soft_wrap=True
+        "\nNot verified: with runs that are too short, a study claims nothing, whatever fresh seeds show.",
+        soft_wrap=True,
     )
     return False
 

@@ -214,7 +214,7 @@ def _ceiling_lines(space: SearchSpace, found: Extremes) -> list[str]:
         if ceiling is not None:
             bound = ceiling.bound(getattr(found.plain.cost, name))
             relative = f" = {ceiling} the baseline's" if ceiling.kind == "relative" else ""
-            lines.append(f"\nceiling: max_{name} {bound:,.0f}{relative}; what costs more is never trained")
+            lines.append(f"\nceiling: max_{name} {bound:,.0f}{relative}; placements above it are never trained")
     return lines
 
 

@@ -54,7 +54,7 @@ def _show(found: Sequence[_Study], problems: Sequence[str]) -> None:
 
     if not found and not problems:
         first = command("search", space="unet_attention", trials=200)
-        say(f"no studies yet in studies/; begin one with: {first}")
+        say(f"no studies in studies/ yet; start one with: {first}")
         return
     console = wide_console()
     if found:

@@ -67,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--logger", metavar="NAME", help="also log the epochs: tensorboard | csv | wandb | mlflow [none]"
     )
-    parser.add_argument("--json", action="store_true", help="scores, paths and seconds as one object, at the end")
+    parser.add_argument(
+        "--json", action="store_true", help="print scores, paths and seconds as one object at the end"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run [runs/ARCHITECTURE-DATA]")
 
 
@@ -201,7 +203,7 @@ class _Reporter:
     def _epoch(self, record: EpochRecord) -> None:
         epochs = self._plan.epochs if self._plan is not None else record.epoch
         if self._first and record.epoch > 1:
-            self._console.print(f"going on after epoch {record.epoch - 1}")
+            self._console.print(f"resuming after epoch {record.epoch - 1}")
         self._first = False
         self._status.stop()
         self._console.print(
@@ -240,8 +242,9 @@ def _show(result: FitResult, output: Path, console: Console) -> None:
 
 def _caution(seed: int) -> str:
     return (
-        f"\nOne seed (here {seed}) is one seed: with another, such a difference can change by a point or more, "
-        f"and its sign with it.\nBefore you rely on it, repeat with --seed {seed + 1}, {seed + 2} and another -o."
+        f"\nOne seed (here {seed}) is a single seed: with another seed, such a difference can change by a point "
+        f"or more, and so change its sign.\nBefore you rely on it, repeat with --seed {seed + 1}, {seed + 2} "
+        "and another -o."
     )
 
 

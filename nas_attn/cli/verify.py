@@ -38,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     parser.add_argument(
-        "--seeds", type=int, default=SEEDS, metavar="N", help=f"fresh seeds of each; an interval takes 4 [{SEEDS}]"
+        "--seeds",
+        type=int,
+        default=SEEDS,
+        metavar="N",
+        help=f"fresh seeds per placement; an interval needs at least 4 [{SEEDS}]",
     )
     parser.add_argument("--pick", metavar="HOW", help="the winner, as in an export [the best claim]")
     parser.add_argument("--ablate", action="store_true", help="also run the winner without each of its modules")
@@ -66,7 +70,7 @@ def _request(arguments: argparse.Namespace) -> JoinRequest:
     from nas_attn.study.setup.join import JoinRequest
 
     seeds = arguments.seeds
-    wrong = [] if seeds >= 2 else [f"--seeds: {seeds} must be at least 2, or nothing is known of the noise"]
+    wrong = [] if seeds >= 2 else [f"--seeds: {seeds} must be at least 2, otherwise the noise cannot be estimated"]
     given = given_settings(arguments, _SETTINGS, *wrong)
     return JoinRequest(arguments.study, **given)  # type: ignore[arg-type]  # given_settings has judged each
 
@@ -91,11 +95,11 @@ def _verified(
     resolved, folder, _ = resolve_joined(request)
     tell(f"{describe(claim.winner)}, the baseline" + (f" and {claim.reference_name}" if claim.reference else ""))
     if resolved.settings.folds:
-        tell("trained on the images of train and val together, of which the search held out a fold in turn")
+        tell("trained on train and val together, of which the search held out one fold at a time")
     test = f"{len(resolved.dataset.test)} test {resolved.dataset.units}"
     tell(f"{arguments.seeds} fresh seeds of each, {claim.budget}; {test}")
     if absent := absent_classes(resolved.dataset.test, resolved.dataset.classes):
-        tell(f"the mean is without {', '.join(absent)}, which no test mask contains")
+        tell(f"the mean leaves out {', '.join(absent)}, which no test mask contains")
     verified = verify(
         resolved,
         folder,

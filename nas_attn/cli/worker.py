@@ -26,7 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("study", metavar="STUDY", help="name of the study, or its folder")
     add_settings(parser, _SETTINGS, defaults=JOINING)
-    parser.add_argument("--wait", type=float, default=0.0, metavar="MINUTES", help="for a study not yet begun [0]")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="MINUTES",
+        help="minutes to wait for a study that has not started yet [0]",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

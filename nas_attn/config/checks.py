@@ -45,7 +45,9 @@ def path(value: object) -> str:
         raise ValueError(f"{shown(value)} has a NUL in it, which no path can have")
     encoded = [part.encode("utf-8", "surrogateescape") for part in value.split("/")]
     if max(map(len, encoded)) > _LONGEST_NAME or sum(map(len, encoded)) + len(encoded) - 1 > _LONGEST_PATH:
-        raise ValueError(f"{shown(value)} is too long for a path: a name has at most {_LONGEST_NAME} bytes")
+        raise ValueError(
+            f"{shown(value)} is too long for a path: each part may have at most {_LONGEST_NAME} bytes"
+        )
     return value
 
 

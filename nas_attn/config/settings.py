@@ -107,7 +107,7 @@ class StudyRequest:
         "200; with a timeout, as many as there is time for")
     timeout: _Duration | None = _setting(
         None, _COMMON, "total time of the trials, after which no trial starts", "no limit")
-    seed: Seed = _setting(0, _COMMON, "seed of everything random")
+    seed: Seed = _setting(0, _COMMON, "seed of all randomness")
     screening_seeds: _Seeds = _setting(
         4, _STATISTICS,
         "number of seeds that proposals take in turn, so that the luck of one seed does not steer the search")
@@ -122,7 +122,7 @@ class StudyRequest:
         f"{CE_DICE}; {BCE_DICE} where classes may overlap")
     class_weights: ClassWeights = _setting(
         NONE, _COMMON,
-        "how much each class counts in the loss, in the order of the classes; auto gives rare ones more, by their "
+        "weight of each class in the loss, in the order of the classes; auto gives rare classes more, by their "
         "share of the training masks")
     foreground: Foreground = _setting(
         0.0, _DATA,
@@ -130,8 +130,8 @@ class StudyRequest:
         "0.33")
     folds: _Folds | None = _setting(
         None, _DATA,
-        "for a set too small for one split: how many folds of the training and validation images are held out in "
-        "turn, so that a trial trains as many networks and is judged on all of these images", "the data's split")
+        "cross-validation for small data sets: number of folds of the training and validation images; each trial "
+        "trains one network per fold and is evaluated on all of these images", "the data's split")
     storage: _Url | None = _setting(
         None, _CLUSTER, "SQLAlchemy URL of the study", "SQLite at studies/STUDY/study.db")
     start: _Start | None = _setting(
@@ -150,8 +150,8 @@ class StudyRequest:
     steps: _Steps | None = _setting(None, _BUDGET, "optimiser steps of a trial", _PRESET)
     budget: _Auto | None = _setting(
         None, _BUDGET,
-        "how the steps are found; auto doubles them until differences between placements have settled, as long as "
-        "a search of so many takes no longer than the timeout, or 12 hours",
+        "how the number of steps is chosen; auto doubles it until differences between placements have settled, as "
+        "long as the search fits into the timeout, or 12 hours",
         "auto for your own data if no steps are given")
     ladder: _Ladder | None = _setting(
         None, _BUDGET,

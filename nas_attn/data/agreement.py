@@ -76,7 +76,8 @@ def palette_problems(examined: Iterable[Examined], declaration: Declaration) -> 
             if known != colour:
                 files = f"{printable(other.pair.mask)} and {printable(each.pair.mask)}"
                 line = (
-                    f"{files}: palettes differ: index {index} is {known} in the one and {colour} in the other; "
+                    f"{files}: their palettes differ: index {index} is {known} in the one and {colour} in the "
+                    "other; "
                     f"name the class of each colour in {YAML_NAME}, as mask_colors: {{background: [0, 0, 0], "
                     "cell: [220, 20, 60]}, or of each index as mask_values"
                 )

@@ -34,14 +34,17 @@ def clip_notes(examined: Sequence[Examined]) -> list[str]:
             clips[each.pair.split, each.pair.clip].append(each.pair.image)
     if not clips:
         return []
-    said = [f"{len(clips)} folders are read as clips; 'clips: false' in dataset.yaml reads their images as stills"]
+    said = [
+        f"{len(clips)} folders are read as clips; 'clips: false' in dataset.yaml reads their images as still "
+        "images"
+    ]
     found = [gap for frames in clips.values() if (gap := _gap(frames))]
     if not found:
         return said
     before, after = found[0]
     others = "" if len(found) == 1 else f"; {len(found)} clips have such gaps"
     line = (
-        f"{printable(after)} follows {printable(before.name)}: frames are missing, and these count as neighbours"
+        f"{printable(after)} is read as the next frame after {printable(before.name)}: frames between are missing"
     )
     return [*said, f"{line}{others}"]
 

@@ -37,14 +37,14 @@ def report_contradictions(written: Written, declaration: Declaration, problems: 
     for split, stems in declaration.splits or ():
         for stem in stems:
             if "/" in stem or "\\" in stem or stem in (".", ".."):
-                problem = f"'{printable(stem)}' leaves the folder; give names of files only"
+                problem = f"'{printable(stem)}' points outside the folder; give names of files only"
                 problems.add(fields["splits"].fields[split], problem)
 
 
 def _readings(written: Written) -> _Found:
     """A mask is read in one way."""
     for name in written.ways[1:]:
-        yield name, f"{written.ways[0]} says already how masks are read; give one of the two"
+        yield name, f"{written.ways[0]} already says how masks are read; give only one of the two"
     for name in () if written.multi_label else ("threshold", "instances"):
         if name in written.ways and written.classes is not None and len(written.classes) != 2:
             yield name, f"gives two classes, and classes names {len(written.classes)}"
@@ -77,7 +77,7 @@ def _overlaps(written: Written) -> _Found:
         if way in _OF_INDICES:
             yield way, "is for masks in which a pixel has one class; take it away, or multi_label"
     if written.ignore_index == 0:
-        yield "ignore_index", "0 says that a pixel has not the class; ignored pixels need another value"
+        yield "ignore_index", "0 means that a pixel does not have the class; ignored pixels need another value"
     yield from _misnamed(classes or (), tuple(name for name, _ in written.class_places))
 
 

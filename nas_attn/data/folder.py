@@ -151,7 +151,8 @@ def _few_notes(examined: Sequence[Examined]) -> list[str]:
     """Splits that are too small to compare anything on."""
     counts = {split: sum(each.pair.split == split for each in examined) for split in ("val", "test")}
     return [
-        f"{split} has only {count} image{'' if count == 1 else 's'}: what is measured there hangs on each of them"
+        f"{split} has only {count} image{'' if count == 1 else 's'}: each of them has a large influence on "
+        "what is measured"
         for split, count in counts.items()
         if 0 < count < _FEW
     ]
@@ -175,7 +176,7 @@ def _reading_notes(examined: Sequence[Examined], longest_side: int | None) -> li
     keys = Counter((each.pair.split, each.digest) for each in examined)
     repeats = sum(count - 1 for count in keys.values())
     if repeats:
-        notes.append(f"{repeats} images repeat another one of their split, pixel for pixel")
+        notes.append(f"{repeats} images are pixel for pixel the same as another one of their split")
     return notes
 
 

@@ -61,7 +61,7 @@ def _pairs(data: object) -> Iterator[tuple[object, object]]:
     if isinstance(data, tuple) and len(data) == _PAIR:
         images, masks = data
         if not (isinstance(images, Sized) and isinstance(masks, Sized) and len(images) == len(masks)):
-            raise DataError("data: a pair must be as many masks as images, in their order")
+            raise DataError("data: a pair needs as many masks as images, in the same order")
         yield from zip(images, masks, strict=True)  # type: ignore[call-overload]  # both were found to be Sized
         return
     if not isinstance(data, _Indexed):

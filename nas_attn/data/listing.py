@@ -125,7 +125,8 @@ def _notes(folder: Path, left_out: Counter[str]) -> list[str]:
     notes = _left_out(left_out)
     nested = [name for name in folders_in(folder) if is_folder(folder / name / "images")]
     notes += [
-        f"left out: {printable(name)}/, which holds images of its own; its place would be images/{printable(name)}"
+        f"left out: {printable(name)}/, which holds images of its own; to use it, move it to "
+        f"images/{printable(name)}"
         for name in nested
     ]
     return notes
@@ -228,7 +229,7 @@ class _Look:
         path = path or root
         real = (self.folder / path).resolve()
         if real in above:
-            self._wrong(Sort.LINK, f"{printable(path)}: is a link that leads in a circle")
+            self._wrong(Sort.LINK, f"{printable(path)}: is a link that leads back to itself")
             return
         for child in self._children(path):
             if is_folder(self.folder / child):
@@ -250,7 +251,7 @@ class _Look:
                 self._wrong(Sort.FILE, f"{printable(path)}: is not a regular file")
             elif ending not in ENDINGS:
                 self._wrong(
-                    Sort.FILE, f"{printable(path)}: is none of {', '.join(ENDINGS)}; convert it or take it away"
+                    Sort.FILE, f"{printable(path)}: is not one of {', '.join(ENDINGS)}; convert it or remove it"
                 )
             elif (stem := self._stem(name or path.stem)) is not None:
                 yield ListedFile(split, path, clip, stem, home)
@@ -262,9 +263,7 @@ class _Look:
         if name.endswith(self.suffix) and name != self.suffix:
             return name.removesuffix(self.suffix)
         if self.suffix == "_0000" and re.search(r"_0\d{3}$", name):
-            line = (
-                f"{printable(name)}: is a channel in a file of its own; put all channels of an image into one file"
-            )
+            line = f"{printable(name)}: is a single channel; put all channels of an image into one file"
             self._wrong(Sort.CHANNELS, line)
         self.left_out[f"files without {self.suffix} at the end of their names"] += 1
         return None
@@ -286,7 +285,7 @@ class _Look:
             self._wrong(Sort.CLOSED, f"{printable(path)}: cannot be reached: {error.strerror}")
             return False
         except (OSError, RuntimeError):
-            self._wrong(Sort.LINK, f"{printable(path)}: is a link that leads nowhere or in a circle")
+            self._wrong(Sort.LINK, f"{printable(path)}: is a link that leads nowhere or back to itself")
             return False
         return True
 

@@ -84,7 +84,7 @@ def find_meaning(
         notes = [f"classes were inferred from the values of the training masks; name them in {YAML_NAME}"]
     hint = ""
     if meaning.ignore_index == 255 and values <= _BINARY:
-        hint = "; 255 is ignored: take away ignore_index if 255 is a class"
+        hint = "; 255 is ignored: remove ignore_index if 255 is a class"
     found = [*_strangers(examined, meaning), *_untrained(training, meaning, hint), *_unjudged(examined, meaning)]
     for split in ("val", "test"):
         chosen = _of_split(examined, split)

@@ -20,7 +20,7 @@ _MOST = 65535
 _CONSTANT = "which is constant"
 _LOSSY = (
     "is compressed with loss (JPEG), which changes class indices: for two classes of grey values write "
-    "'threshold: 127', for colours mask_colors with a color_tolerance"
+    "'threshold: 127', for colours write mask_colors with a color_tolerance"
 )
 
 

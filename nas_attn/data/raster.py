@@ -290,7 +290,7 @@ def _as_stored(values: npt.NDArray[Any]) -> Values:
 def _check_size(height: int, width: int, values: int = 0) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and (height * width > limit or values > 4 * limit):
-        raise Unreadable(f"{_too_large()}; it says to be {width}x{height}")
+        raise Unreadable(f"{_too_large()}; it claims to be {width}x{height}")
 
 
 def _too_large() -> str:

@@ -96,7 +96,7 @@ def _in_rows(values: Tensor) -> Tensor:
 
 
 def _changed(path: Path) -> DataError:
-    return DataError(f"{printable(path)}: was changed or taken away while its data set was in use; begin again")
+    return DataError(f"{printable(path)}: was changed or removed while its data set was in use; start again")
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         ("gone", [name for name in before if name not in now]),
     )
     told = [f"{len(names)} {what}: {first_few(names, _SHOWN)}" for what, names in found if names]
-    return "; ".join(told) or "no image differs, but classes, their names or the shrinking do"
+    return "; ".join(told) or "no image differs, but the classes, their names or the shrinking do"
 
 
 def value_counts(values: npt.NDArray[Any]) -> tuple[tuple[int, int], ...]:

@@ -42,10 +42,10 @@ labels = {labels}
 Images go in as (pixels - mean) / std, in pixel units: mean {mean}, std {std}."""
 
 _LIMITS = (
-    "The ranking behind it holds for this network, this image size, this training budget and these data. What "
-    "gains a point here may gain nothing in a larger network, at another size or on other images.",
+    "The ranking is valid for this network, image size, training budget and data. A placement that gains a "
+    "point here may gain nothing in a larger network, at another size or on other images.",
     "Images must resemble the training images in what they show and in how they were taken; nothing was done to "
-    "make the network tell when they do not.",
+    "make the network notice when they do not.",
 )
 
 _FILL_IN = (
@@ -157,7 +157,7 @@ def _results(subject: Subject, evidence: CardEvidence) -> Iterator[str]:
     if evidence.modules:
         yield f"### What each module adds\n\n{_list(evidence.modules)}"
     if evidence.tests:
-        yield "### After full training\n\nIoU x100 on the test data, of which the training saw nothing:"
+        yield "### After full training\n\nIoU x100 on the test data, which took no part in the training:"
         yield _table(evidence.tests)
     if evidence.notes:
         yield f"### What to know of these figures\n\n{_list(evidence.notes)}"
@@ -179,7 +179,7 @@ def _pooled(architecture: Architecture) -> str:
     where = "without background" if metric.foreground else "background included"
     where = "class by class" if metric.multi_label else where
     how = "averaged over images" if metric.per_image else "pooled over all pixels of a split"
-    return f"{metric.heading} is {how}, {where}: small objects and single images may fare worse."
+    return f"{metric.heading} is {how}, {where}: small objects and single images may be segmented worse."
 
 
 def _hooks(subject: Subject) -> list[str]:

@@ -129,9 +129,10 @@ def _tests(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _cautions(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     if not metrics.get("plain"):
-        return ("The baseline was not trained beside it, so that nothing says what the attention adds.",)
+        return ("The baseline was not trained with the same settings, so what the attention adds is not known.",)
     return (
-        "This is one seed: with another, such a difference can change by a point or more, and its sign with it.",
+        "This is a single seed: with another seed, such a difference can change by a point or more, and so "
+        "change its sign.",
     )
 
 

@@ -65,16 +65,18 @@ def targets(output: Path, formats: Sequence[str] | None) -> dict[str, Path]:
     if formats is None:
         if said is None:
             suffixes = ", ".join(f"{one.suffixes[0]} ({name})" for name, one in FORMATS.items())
-            raise UsageError(f"{output}: which format? Give the file a suffix: {suffixes}; or say --format")
+            raise UsageError(
+                f"{output}: which format? Give the file one of these suffixes: {suffixes}; or say --format"
+            )
         return {said: output}
     if len(formats) == 1:
         if said is not None and not output.name.lower().endswith(FORMATS[formats[0]].suffixes):
-            raise UsageError(f"{output}: is the name of a {said} file, and the format is {formats[0]}")
+            raise UsageError(f"{output}: has the suffix of a {said} file, but the format is {formats[0]}")
         return {formats[0]: output}
     if said is not None:
         files = ", ".join(output.stem + FORMATS[name].suffixes[0] for name in formats)
         raise UsageError(
-            f"{output}: with several formats, leave the suffix away: -o {output.with_suffix('')} writes {files}"
+            f"{output}: with several formats, leave the suffix out: -o {output.with_suffix('')} writes {files}"
         )
     return {name: output.with_name(output.name + FORMATS[name].suffixes[0]) for name in formats}
 

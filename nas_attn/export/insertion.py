@@ -32,8 +32,8 @@ def insert_architecture(model: nn.Module, subject: Subject, seed: int) -> nn.Mod
     network = subject.architecture.network
     if not isinstance(network, DescribedNetwork):
         raise ExportError(
-            "this architecture was found in nas-attn's own U-Net, whose places your network need not have; search "
-            "in yours: nas_attn.search(network=...)"
+            "this architecture was found in nas-attn's own U-Net, and your network may not have the same "
+            "locations; search in yours: nas_attn.search(network=...)"
         )
     placement = subject.architecture.placement
     check_places(
@@ -58,7 +58,7 @@ def remove_attention(model: nn.Module) -> nn.Module:
         NetworkError: there is none.
     """
     if not remove_modules(model):
-        raise NetworkError("this network has no attention of nas-attn; nas_attn.insert(model, ...) puts some in")
+        raise NetworkError("this network has no attention of nas-attn; nas_attn.insert(model, ...) inserts it")
     return model
 
 

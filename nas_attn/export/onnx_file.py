@@ -63,7 +63,7 @@ def _converted(subject: Subject, program: torch.export.ExportedProgram, any_size
             program, dynamo=True, verbose=False, input_names=["images"], output_names=["logits"]
         )
     if converted is None:
-        raise ExportError("the converter gave no model")
+        raise ExportError("the converter returned no model")
     model = converted.model_proto
     (images,), (logits,) = model.graph.input, model.graph.output
     for value in (images, logits):

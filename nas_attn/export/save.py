@@ -100,7 +100,7 @@ def _write(subject: Subject, name: str, path: Path, image_size: int | None) -> s
 def _write_yaml(architecture: Architecture, path: Path) -> str:
     text = architecture_text(architecture, catalogue(), path.name)
     if parse_architecture(text, str(path), catalogue()) != architecture:
-        raise ExportError(f"{path}: not written: it reads back as another architecture")
+        raise ExportError(f"{path}: not written: when read back, it is a different architecture")
     write_text(path, text)
     return "reads back as the same architecture"
 

@@ -65,7 +65,7 @@ def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> s
         if trained is None or trained.longest_side is None
         else f" Larger images were reduced to a longest side of {trained.longest_side} pixels before training."
     )
-    kind = "Classes, each with a score whose sigmoid counts by itself" if architecture.multi_label else "Labels"
+    kind = "Classes, each with a score and a sigmoid of its own" if architecture.multi_label else "Labels"
     classes = ", ".join(f"{index} {name}" for index, name in enumerate(architecture.classes))
     return (
         f"Images have {channels}{bits} and any height and width from {network.min_image_size} pixels up.{reduced} "
@@ -86,7 +86,7 @@ def _clips_sentence(architecture: Architecture) -> str:
 def weights_sentence(trained: WeightsInfo | None) -> str:
     """Whose weights they are."""
     if trained is None:
-        return "The weights are a start, drawn with seed 0: nothing was trained."
+        return "The weights are an initialisation with seed 0: nothing was trained."
     return (
         f"The weights are those of epoch {trained.epoch} of a training with seed {trained.seed} "
         f"(validation IoU x100 {100 * trained.val_iou:.2f})."

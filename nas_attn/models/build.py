@@ -37,8 +37,8 @@ def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet
     theirs = build_fresh(network.asked, network.in_channels, network.classes, seed)
     if keys_of(theirs) != network.keys:
         raise NetworkError(
-            f"{network.title}: its parameters are no longer those that it had when it was looked at; the code or "
-            "the library has changed: begin a new study"
+            f"{network.title}: its parameters have changed since the network was inspected, because the code or "
+            "the library has changed: start a new study"
         )
     attention = placed_modules(network, placement)
     trained = network.encoder if network.weights else ()
@@ -139,14 +139,14 @@ def _place_problem(network: Network, kind: AttentionKind, site: Site) -> str | N
         return part_problem(kind, site)
     if site.location.stage in kind.stages:
         return None
-    return f"{kind.name} may stand at {' | '.join(map(str, kind.stages))} only{_reason(kind)}"
+    return f"{kind.name} can be placed at {' | '.join(map(str, kind.stages))} only{_reason(kind)}"
 
 
 def _reason(kind: AttentionKind) -> str:
     if kind.needs_gate:
-        return ", for it needs the decoder feature that enters a level"
+        return ", because it needs the decoder feature that enters a level"
     if kind.family in (Family.CONVOLUTION, Family.BLOCK):
-        return f", for it takes {'a convolution' if kind.family is Family.CONVOLUTION else 'a block'}'s place"
+        return f", because it takes {'a convolution' if kind.family is Family.CONVOLUTION else 'a block'}'s place"
     return ""
 
 

@@ -248,7 +248,7 @@ def network_from_dict(values: Mapping[str, Any]) -> Network:
     entry = Entry.of({name: value for name, value in values.items() if name != "image_size"})
     written = read_model(entry, WrittenDescription, problems)
     if written is not None and not written.sites:
-        problems.add(entry, "the field 'sites' is missing: this network has not been looked at")
+        problems.add(entry, "the field 'sites' is missing: this network has not been inspected")
     problems.raise_if_any()
     if written is None:
         raise AssertionError("a network that cannot be read has a problem")

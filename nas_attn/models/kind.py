@@ -97,7 +97,8 @@ START = Option(
 MIN_HIDDEN = Option(
     "min_hidden",
     8,
-    "least hidden channels: one or two often never fire; 1 leaves reduction alone, as papers do",
+    "minimum number of hidden channels, because one or two often never activate; 1: reduction alone, as in the "
+    "papers",
     minimum=1,
 )
 

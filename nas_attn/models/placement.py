@@ -255,7 +255,7 @@ def location_problems(locations: tuple[Location, ...], placement: Placement) -> 
     named = [location for location, _ in placement]
     known = [str(location) for location in locations]
     missing = [
-        f"{location}: the placement says nothing about it; write none for no attention"
+        f"{location}: missing from the placement; write none for no attention"
         for location in locations
         if location not in named
     ]

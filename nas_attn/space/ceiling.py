@@ -116,5 +116,5 @@ def _excess(name: str, value: int, bound: float, ceiling: Ceiling) -> str:
     relative = f" ({ceiling} the baseline's)" if ceiling.kind == "relative" else ""
     return (
         f"{value:,} {name} are {value - bound:,.0f} ({value / bound - 1:.1%}) over max_{name} of "
-        f"{bound:,.0f}{relative}, so take cheaper attention or fewer places"
+        f"{bound:,.0f}{relative}, so take cheaper attention or fewer locations"
     )

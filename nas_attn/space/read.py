@@ -179,11 +179,11 @@ def _network(written: WrittenSpace, overrides: Mapping[str, Any]) -> Network:
     theirs = written.network
     if isinstance(theirs, WrittenOtherNetwork):
         if not theirs.sites:
-            raise NetworkError(f"{theirs.asked} has not been looked at; a search, or --network, does that")
+            raise NetworkError(f"{theirs.asked} has not been inspected; a search, or --network, does that")
         asked = {name: overrides.get(name, getattr(theirs, name)) for name in ("in_channels", "classes")}
         if asked != {name: getattr(theirs, name) for name in asked}:
             raise NetworkError(
-                f"{theirs.asked} was looked at for {theirs.in_channels} channels and {theirs.classes} classes, "
+                f"{theirs.asked} was inspected for {theirs.in_channels} channels and {theirs.classes} classes, "
                 f"not for {asked['in_channels']} and {asked['classes']}"
             )
         return theirs.network
@@ -261,5 +261,5 @@ def _within_limits(
         dropped += [Dropped(site.location, spec) for spec in found.specs if spec not in kept]
         choices.append((site.location, kept))
         if not kept:
-            problems.add(found.entry, f"nothing is left at {site.location}: {next(iter(reasons.values()))}")
+            problems.add(found.entry, f"no choice is left at {site.location}: {next(iter(reasons.values()))}")
     return tuple(choices), tuple(dropped)

@@ -29,7 +29,7 @@ def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
     """Why a kind may not stand at a stage; None where it may."""
     if stage in kind.stages:
         return None
-    where = f"it may stand at {_listed(kind.stages, 'and')}"
+    where = f"it can be placed at {_listed(kind.stages, 'and')}"
     if kind.needs_gate and stage not in GATED_STAGES:
         return f"{kind.name} cannot stand here: encoders and the bottleneck have no gating signal ({where})"
     return f"{kind.name} cannot stand at {stage} ({where})"
@@ -66,7 +66,8 @@ def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str
     if not kind.quadratic or site.positions <= max_positions:
         return None
     return (
-        f"{kind.name} grows with (H*W)^2 and H*W is {site.height}*{site.width} = {site.positions} here, over "
+        f"{kind.name} has costs that grow with (H*W)^2, and H*W is {site.height}*{site.width} = "
+        f"{site.positions} here, over "
         f"max_positions of {max_positions}, so place it deeper or raise limits.max_positions"
     )
 
@@ -82,8 +83,8 @@ def clip_problem(kinds: Iterable[AttentionKind], frames: int) -> str | None:
         return None
     verb = "looks" if len(names) == 1 else "look"
     return (
-        f"{_listed(names, 'and')} {verb} at the frames of a clip together, and the network sees single images; "
-        "let it have frames of 2 or more (network: {frames: 4}) and search clips (--data clips, or a folder with "
+        f"{_listed(names, 'and')} {verb} at the frames of a clip together, but the network sees single images; "
+        "give it frames of 2 or more (network: {frames: 4}) and search clips (--data clips, or a folder with "
         "images/train/CLIP/0001.png)"
     )
 

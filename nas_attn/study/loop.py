@@ -120,7 +120,7 @@ class _Search:
             raise LostStorageError(str(error)) from error
         _check_known(self._records, found)
         if any(record.state is State.RUNNING for record in found):
-            raise LostStorageError("the storage has lost how trials have ended")
+            raise LostStorageError("the storage has lost the results of trials")
 
     def _is_over(self) -> bool:
         number = len(self._records)
@@ -279,7 +279,7 @@ def _stop_if_hopeless(records: Sequence[TrialRecord]) -> None:
     """Without the plain U-Net, the first trial of every study, there is nothing to compare with."""
     if records and records[0].state is State.FAILED:
         mend = (
-            "; the same command tries it again, when more memory is free; with --as-new, a smaller --batch-size "
+            "; the same command tries again once more memory is free; with --as-new, a smaller --batch-size "
             "or --image-size takes less"
             if records[0].shortage
             else ""

@@ -42,9 +42,9 @@ def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
         notes.append(f"{counted(effects.n_collapsed, 'collapsed run')} left out ({COLLAPSED}).")
     if effects.n_raised:
         notes.append(
-            f"{counted(effects.n_raised, 'run')} far below the others of the same seed: each counts as "
+            f"{counted(effects.n_raised, 'run')} far below the others of the same seed: each is counted as "
             f"{size(effects.most_below)} {effects.word} points below them, so that one failed training does not "
-            "decide what an attention adds."
+            "dominate an effect."
         )
     if any(effect.interval is None for effect in effects.effects):
         few = counted(len(effects.effects), "effect")

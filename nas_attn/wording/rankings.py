@@ -184,8 +184,8 @@ def _comparison(ranking: Ranking) -> list[str]:
         )
     if ranking.plain is not None and any(row.seeds != ranking.plain.seeds for row in rows):
         notes.append(
-            f"{ranking.metric.word} x100 is over a placement's own seeds, which differ: the gain and what was "
-            "measured compare under the same seeds, these values do not."
+            f"{ranking.metric.word} x100 is averaged over each placement's own seeds, which differ between "
+            "placements: compare placements by the gain and the measured gain, which use the same seeds."
         )
     return notes
 
@@ -196,7 +196,7 @@ def _collapses(ranking: Ranking) -> list[str]:
         which = f"seed{'' if len(seeds) == 1 else 's'} {ranges(seeds)}"
         notes.append(
             f"The baseline collapsed with {which} ({COLLAPSED}): no comparison uses {_it(seeds)}, because a "
-            "difference to a failed training says nothing."
+            "difference to a failed training means nothing."
         )
     collapsed = [row for row in ranking.rows if row.n_collapsed]
     named = [
@@ -206,8 +206,8 @@ def _collapses(ranking: Ranking) -> list[str]:
         more = len(collapsed) - len(named)
         others = f"; {counted(more, 'more placement')}" if more else ""
         notes.append(
-            f"Collapsed runs ({COLLAPSED}) are no part of the {ranking.metric.word}: they tell how often a "
-            f"training fails, and that counts against a placement in the order: {'; '.join(named)}{others}."
+            f"Collapsed runs ({COLLAPSED}) are left out of the {ranking.metric.word}. They show how often "
+            f"training fails, which counts against a placement in the order: {'; '.join(named)}{others}."
         )
     return notes
 

@@ -61,8 +61,8 @@ def looks_sentences(n_looks: int) -> tuple[str, ...]:
     if n_looks < 2:
         return ()
     return (
-        f"{n_looks} placements of this study were judged on the test data by now: what is picked among them for "
-        "that is no longer verified by these data.",
+        f"{n_looks} placements of this study were evaluated on the test data by now: if one is selected for its "
+        "result there, these data no longer verify it.",
     )
 
 
@@ -172,8 +172,8 @@ def _proposal(verification: Verification, verify: str) -> str:
         return f"It would take about {needed:,} seeds to show {gain}: the gain is too small to detect here."
     if needed <= to_baseline.n_seeds:
         return (
-            f"So many seeds show {gain} in four of five verifications, if it is true; twice as many tell more: "
-            f"'{verify} --seeds {2 * to_baseline.n_seeds}'."
+            f"This many seeds show {gain} in four of five verifications if it is real; twice as many show "
+            f"smaller gains: '{verify} --seeds {2 * to_baseline.n_seeds}'."
         )
     return f"{counted(needed, 'seed')} could show {gain}: '{verify} --seeds {needed}'."
 

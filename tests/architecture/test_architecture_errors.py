@@ -202,7 +202,7 @@ def test_parts_that_do_not_fit_together_are_no_architecture(architecture: Archit
             std=(0.0, float("nan"), 1.0),
         )
     text = str(caught.value)
-    assert "the placement has no attention for encoder.2, skip.2, decoder.2" in text
+    assert "the placement gives no attention for encoder.2, skip.2, decoder.2" in text
     assert "classes: 2 class names for a network of 3 classes" in text
     assert "mean: 3 values for a network of 1 input channels" in text
     assert "std: must be finite numbers above 0" in text

@@ -122,7 +122,7 @@ def test_the_start_of_several_ids_is_ambiguous(ranked: Make) -> None:
         ("one_se", UsageError, "unknown pick 'one_se'; did you mean 'one-se'?"),
         ("best:1", UsageError, "unknown pick 'best:1'; did you mean 'best'?"),
         ("under", UsageError, "unknown pick 'under'; did you mean 'under:'?"),
-        ("under:1.2x", UsageError, "'under:1.2x' names no ceiling; write such as under:macs=1.2x"),
+        ("under:1.2x", UsageError, "'under:1.2x' is not a ceiling; write for example under:macs=1.2x"),
         ("under:mac=1.2x", UsageError, "under: unknown cost 'mac'; did you mean 'macs'?"),
         ("under:macs=abc", UsageError, "under: 'abc' is not a ceiling; write 1.2x (times the baseline), 2.1G"),
         ("under:macs=-1", UsageError, "under: '-1' is not a ceiling"),
@@ -130,7 +130,7 @@ def test_the_start_of_several_ids_is_ambiguous(ranked: Make) -> None:
         ("under:macs=999", ExportError, "no placement is at or below 999; the least macs is 1,000: id:"),
         ("under:latency=3.5", ExportError, "no placement has a latency; it was not measured"),
         ("under:latency=2x", ExportError, "2x of the baseline's latency is not known; write a number instead"),
-        ("id:", UsageError, "'id:' names no placement; write such as id:"),
+        ("id:", UsageError, "'id:' needs the start of a placement's id, for example id:"),
         ("id:zz", UsageError, "no placement has an id that starts with 'zz'; such as "),
     ],
 )

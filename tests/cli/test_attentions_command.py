@@ -63,7 +63,7 @@ def test_one_kind_is_shown_with_its_cost_at_a_shallow_and_a_deep_site(capsys):
 
 def test_gate_says_what_it_needs_and_where_it_may_stand(capsys):
     text = _shown(capsys, "gate")
-    assert "May stand at: skip, decoder\n" in text
+    assert "Can be placed at: skip, decoder\n" in text
     assert "Needs a gating signal: the decoder feature that enters the level." in text
 
 

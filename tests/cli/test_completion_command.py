@@ -47,4 +47,4 @@ def test_every_verb_is_in_the_script_of_other_shells(shell, capsys):
 def test_without_the_package_the_extra_is_named(monkeypatch, refused):
     monkeypatch.setitem(sys.modules, "shtab", None)
     (line,) = refused("completion", "bash")
-    assert line == "completion takes a package more: pip install 'nas-attn[completion]'"
+    assert line == "completion needs another package: pip install 'nas-attn[completion]'"

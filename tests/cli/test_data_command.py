@@ -139,7 +139,7 @@ def test_nothing_is_written_where_nothing_is_needed_or_helps(folder, capsys):
     assert "nothing was written: no dataset.yaml is needed" in capsys.readouterr().out
     (folder / "images/train/a.png").write_bytes(b"x")
     assert main(["data", "check", str(folder), "--write"]) == 2
-    assert "nothing was written: no dataset.yaml was found that would read it" in capsys.readouterr().out
+    assert "nothing was written: no dataset.yaml would make it readable" in capsys.readouterr().out
     assert (folder / "dataset.yaml").read_text() == "classes: [soil, plant]"
 
 

@@ -49,11 +49,11 @@ def test_overlapping_classes_go_from_the_folder_to_predictions(
     assert "multi_label: true" in printed("data", "check", str(folder), "--write")
     search = ("search", *TINY, "--data", str(folder), "--strategy", "random", "--trials", "8", "--study", "eyes")
     (line,) = refused(*search, "--loss", "ce")
-    assert "take bce, which judges each by itself" in line
+    assert "take bce, which treats each class by itself" in line
     plan = printed(*search, "--metric", "foreground-iou")
     assert "classes cup, disc, which may overlap" in plan
     assert "bce+dice (binary cross-entropy plus soft Dice, of each class by itself)" in plan
-    assert "each judged by itself, for they may overlap" in plan
+    assert "each evaluated by itself, because they may overlap" in plan
     assert printed("rank", "eyes", "--metric", "foreground-iou") == printed("rank", "eyes")
     printed("verify", "eyes", "--pick", "first", "--seeds", "2")
     printed("report", "eyes", "-o", "report.html")

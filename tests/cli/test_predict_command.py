@@ -139,7 +139,7 @@ def test_a_legend_of_the_user_is_not_written_over(capsys):
     before = Path("out", "legend.png").read_bytes()
     assert main(list(PREDICT)) == 2
     assert capsys.readouterr().err == (
-        "nas-attn: error: out/legend.png: was not made by a prediction and would be written over; give another "
+        "nas-attn: error: out/legend.png: was not written by a prediction and would be overwritten; give another "
         "folder with -o\n"
     )
     assert Path("out", "legend.png").read_bytes() == before

@@ -67,7 +67,7 @@ def test_a_space_is_shown_with_choices_sizes_limits_and_number_of_placements(cap
     assert "skip.1 8 8x8 ✓ ✓ ✓ · ·" in lines
     assert "pam dropped at encoder.0: H*W is over max_positions of 64" in lines
     assert "placements: 18" in lines
-    assert "ceiling: max_parameters 90,000; what costs more is never trained" in lines
+    assert "ceiling: max_parameters 90,000; placements above it are never trained" in lines
 
 
 def test_flags_replace_what_the_file_says(capsys, tiny):

@@ -9,7 +9,7 @@ def test_without_studies_the_way_to_one_is_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     assert main(["studies"]) == 0
-    assert "no studies yet in studies/; begin one with: nas-attn search" in capsys.readouterr().out
+    assert "no studies in studies/ yet; start one with: nas-attn search" in capsys.readouterr().out
 
 
 def test_each_study_is_a_line(tiny_study, capsys, tmp_path):

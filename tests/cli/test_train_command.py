@@ -161,7 +161,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(nuclei):
     assert out.splitlines()[-1] == "stopped; the same command resumes"
     assert err.strip() == "nas-attn: interrupted"
     again = subprocess.Popen(command("--epochs", "500"), stdout=subprocess.PIPE, text=True)
-    going_on = next(line for line in again.stdout if line.startswith("going on after epoch"))
+    going_on = next(line for line in again.stdout if line.startswith("resuming after epoch"))
     again.kill()
     again.communicate()
     assert int(going_on.split()[-1]) >= 2

@@ -116,10 +116,10 @@ def leave_out(folder: Path, clip: str, number: int) -> None:
 
 
 def test_frames_that_are_missing_in_the_middle_of_a_clip_are_noted(folder: Path) -> None:
-    assert not [note for note in check_folder(folder).notes if "neighbours" in note]
+    assert not [note for note in check_folder(folder).notes if "missing" in note]
 
     leave_out(folder, "run", 5)
-    line = "images/train/run/6.png follows 4.png: frames are missing, and these count as neighbours"
+    line = "images/train/run/6.png is read as the next frame after 4.png: frames between are missing"
     assert line in check_folder(folder).notes
 
     leave_out(folder, "run", 1)  # a clip may begin and end where it will
@@ -131,7 +131,7 @@ def test_every_second_frame_is_no_gap(folder: Path) -> None:
     for number in range(2, 13, 2):
         leave_out(folder, "run", number)
 
-    assert not [note for note in check_folder(folder).notes if "neighbours" in note]
+    assert not [note for note in check_folder(folder).notes if "missing" in note]
 
 
 def test_the_shortest_clip_has_a_name(folder: Path) -> None:

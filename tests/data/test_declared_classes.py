@@ -115,7 +115,7 @@ class TestDeclaration:
         text = "# of 2026\n\nclasses:\n  - a\n  - b\nmask_values:\n  0: a\n  7: c\nsplits:\n  val: ['../x']\n"
         assert self.declared(make_folder(), text).problems[:2] == (
             "dataset.yaml: line 8: mask_values.7: unknown class 'c'; known: a, b",
-            "dataset.yaml: line 10: splits.val: '../x' leaves the folder; give names of files only",
+            "dataset.yaml: line 10: splits.val: '../x' points outside the folder; give names of files only",
         )
 
     def test_a_file_that_repeats_itself_by_aliases_is_told_as_quickly(self, make_folder):
@@ -144,8 +144,7 @@ class TestDeclaration:
     def test_255_that_is_ignored_is_no_class(self, make_folder):
         report = self.declared(make_folder(masks=everywhere([0, 255])), "classes: [a, b]\nignore_index: 255")
         assert report.problems == (
-            "class 'b' is absent from all training masks; 255 is ignored: "
-            "take away ignore_index if 255 is a class",
+            "class 'b' is absent from all training masks; 255 is ignored: remove ignore_index if 255 is a class",
         )
 
     def test_several_values_may_mean_one_class_and_another_may_be_ignored(self, make_folder):

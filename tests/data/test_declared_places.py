@@ -132,7 +132,7 @@ def test_channels_in_files_of_their_own_are_refused(make_folder, save) -> None:
     for part, name in (("imagesTr", "x_0000"), ("imagesTr", "x_0001"), ("labelsTr", "x")):
         save(folder / part / f"{name}.png", MASK)
     (folder / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "cell": 1}}))
-    line = "x_0001: is a channel in a file of its own; put all channels of an image into one file"
+    line = "x_0001: is a single channel; put all channels of an image into one file"
     assert line in check_folder(folder).problems
 
 

@@ -294,7 +294,7 @@ class TestFiles:
         (folder / "images/train/readme.txt").write_text("x")
         assert "left out: 1 .txt files" in check_folder(folder).notes
         (folder / "images/train/c.svg").write_bytes(b"x")
-        expected = f"images/train/c.svg: is none of {', '.join(ENDINGS)}; convert it or take it away"
+        expected = f"images/train/c.svg: is not one of {', '.join(ENDINGS)}; convert it or remove it"
         assert problems(folder) == (expected,)
 
     def test_identical_images_in_two_splits_are_refused_however_they_are_stored(self, make_folder):
@@ -311,7 +311,7 @@ class TestFiles:
     def test_identical_images_in_one_split_are_only_noted(self, make_folder):
         folder = make_folder()
         Image.open(folder / "images/train/a.png").save(folder / "images/train/b.png")
-        assert "1 images repeat another one of their split, pixel for pixel" in check_folder(folder).notes
+        assert "1 images are pixel for pixel the same as another one of their split" in check_folder(folder).notes
         assert check_folder(folder).usable
 
     @pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="needs a user whom permissions bind")
@@ -341,15 +341,15 @@ class TestLinks:
         folder = make_folder()
         (folder / "dataset.yaml").write_text("clips: false")
         (folder / "images/train/again").symlink_to(folder / "images/train")
-        assert problems(folder) == ("images/train/again: is a link that leads in a circle",)
+        assert problems(folder) == ("images/train/again: is a link that leads back to itself",)
 
     def test_links_in_a_circle_are_refused(self, make_folder):
         folder = make_folder()
         (folder / "images/train/x.png").symlink_to(folder / "images/train/y.png")
         (folder / "images/train/y.png").symlink_to(folder / "images/train/x.png")
         assert problems(folder) == (
-            "images/train/x.png: is a link that leads nowhere or in a circle",
-            "images/train/y.png: is a link that leads nowhere or in a circle",
+            "images/train/x.png: is a link that leads nowhere or back to itself",
+            "images/train/y.png: is a link that leads nowhere or back to itself",
         )
 
     def test_a_link_to_a_folder_above_is_not_walked(self, make_folder):

@@ -150,7 +150,7 @@ def test_splits_that_lead_out_of_the_folder_name_nothing(tmp_path: Path, pattern
     (tmp_path / "data" / "dataset.yaml").write_text(declared, encoding="utf-8")
 
     leaves, nothing = check_folder(tmp_path / "data").problems
-    assert leaves.endswith(f"splits.train: '{pattern}' leaves the folder; give names of files only")
+    assert leaves.endswith(f"splits.train: '{pattern}' points outside the folder; give names of files only")
     assert nothing.endswith(f"splits: train: '{pattern}' names no image that has a mask")
 
 

@@ -39,7 +39,7 @@ def test_a_said_format_needs_no_suffix() -> None:
         ("best", None, r"best: which format\? Give the file a suffix: \.yaml \(yaml\), \.py \(python\)"),
         ("best.pt", None, "which format"),
         ("best.py", ["yaml"], r"best\.py: is the name of a python file, and the format is yaml"),
-        ("best.py", ["yaml", "python"], r"leave the suffix away: -o best writes best\.yaml, best\.py"),
+        ("best.py", ["yaml", "python"], r"leave the suffix out: -o best writes best\.yaml, best\.py"),
     ],
 )
 def test_a_name_that_does_not_fit_is_refused(output: str, formats: list[str] | None, message: str) -> None:

@@ -166,7 +166,7 @@ def test_a_missing_location_is_named() -> None:
     texts = NETWORK.plain.to_dict()
     del texts["skip.1"]
     assert problems(Placement.from_dict(texts)) == (
-        "skip.1: the placement says nothing about it; write none for no attention",
+        "skip.1: missing from the placement; write none for no attention",
     )
 
 
@@ -179,7 +179,8 @@ def test_a_location_that_the_network_does_not_have_is_named(spec: str) -> None:
 @pytest.mark.parametrize("place", ["encoder.1", "bottleneck"])
 def test_a_gate_is_refused_where_no_gating_signal_exists(place: str) -> None:
     assert problems(with_(place, "gate")) == (
-        f"{place}: gate may stand at skip | decoder only, for it needs the decoder feature that enters a level",
+        f"{place}: gate may stand at skip | decoder only, because it needs the decoder feature that enters a "
+        "level",
     )
 
 

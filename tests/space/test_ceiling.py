@@ -67,7 +67,7 @@ PLAIN = Cost(parameters=1000, macs=2_000_000)
             Cost(1000, 3_300_000),
             [
                 "3,300,000 macs are 300,000 (10.0%) over max_macs of 3,000,000 (1.5x the baseline's), so take "
-                "cheaper attention or fewer places"
+                "cheaper attention or fewer locations"
             ],
         ),
         (
@@ -75,7 +75,7 @@ PLAIN = Cost(parameters=1000, macs=2_000_000)
             Cost(1201, 0),
             [
                 "1,201 parameters are 1 (0.1%) over max_parameters of 1,200, so take cheaper attention or fewer "
-                "places"
+                "locations"
             ],
         ),
     ],

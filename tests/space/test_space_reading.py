@@ -142,7 +142,8 @@ def test_a_location_from_which_the_limit_removes_everything_is_a_problem(read_re
     with pytest.raises(SpaceError) as caught:
         read_rest("choices:\n  bottleneck: [none]\n  encoder.0: [pam]\n")
     assert caught.value.problems == (
-        "f.yaml: line 6: choices.encoder.0: nothing is left at encoder.0: pam grows with (H*W)^2 and H*W is "
+        "f.yaml: line 6: choices.encoder.0: no choice is left at encoder.0: pam has costs that grow with "
+        "(H*W)^2, and H*W is "
         "128*128 = 16384 here, over max_positions of 4096, so place it deeper or raise limits.max_positions",
     )
 

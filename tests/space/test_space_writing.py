@@ -63,7 +63,7 @@ def test_reading_what_was_written_gives_an_equal_space(kinds, values):
     try:
         space = space_from_dict(values, kinds, where="drawn")
     except SpaceError as error:
-        usual = ("is listed twice", "nothing is left at", "cannot be shown")
+        usual = ("is listed twice", "no choice is left at", "cannot be shown")
         unusual = [problem for problem in error.problems if not any(word in problem for word in usual)]
         assert unusual == []
         return

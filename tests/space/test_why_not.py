@@ -50,13 +50,13 @@ REFUSALS = {
     ),
     "too many positions": (
         {"encoder_0": "pam"},
-        "encoder.0: pam grows with (H*W)^2 and H*W is 128*128 = 16384 here, over max_positions of 4096, so place "
-        "it deeper or raise limits.max_positions",
+        "encoder.0: pam has costs that grow with (H*W)^2, and H*W is 128*128 = 16384 here, over max_positions "
+        "of 4096, so place it deeper or raise limits.max_positions",
     ),
     "too many positions at a place that was never a choice": (
         {"decoder_0": "pam"},
-        "decoder.0: pam grows with (H*W)^2 and H*W is 128*128 = 16384 here, over max_positions of 4096, so place "
-        "it deeper or raise limits.max_positions",
+        "decoder.0: pam has costs that grow with (H*W)^2, and H*W is 128*128 = 16384 here, over max_positions "
+        "of 4096, so place it deeper or raise limits.max_positions",
     ),
     "unknown kind": ({"skip_1": "cbm"}, "skip.1: unknown attention 'cbm', did you mean 'cbam'?"),
     "unknown option": (
@@ -99,7 +99,7 @@ def test_a_cost_over_a_ceiling_is_a_reason_beside_the_others(space):
     over, plain = Cost(1, 151), Cost(1, 100)
     reason = (
         "151 macs are 1 (0.7%) over max_macs of 150 (1.5x the baseline's), so take cheaper attention or fewer "
-        "places"
+        "locations"
     )
     assert space.why_not(space.plain, over, plain) == reason
     assert space.why_not(changed(space, skip_0="se"), over, plain) == (

@@ -310,6 +310,6 @@ def test_a_file_that_is_another_thing_is_refused_in_one_line(
 
     assert main(["import", "file.json"]) == 2
     assert capsys.readouterr().err == (
-        "nas-attn: error: file.json: no study that a search of this version has rescued; give the file "
-        "rescued-TIME-NUMBER.json in the study's folder\n"
+        "nas-attn: error: file.json: not a rescue file of this version; give the file rescued-TIME-NUMBER.json "
+        "in the study's folder\n"
     )

@@ -121,7 +121,7 @@ def test_a_study_that_is_deleted_ends_its_search_in_one_line(search, url, number
 
     (line,) = error.value.problems
     assert line.endswith(
-        "study.db: the study 'small' is gone: somebody deleted it while it was in use, or exchanged its database; "
+        "study.db: the study 'small' is gone: it was deleted while it was in use, or its database was replaced; "
         "nothing of it is kept"
     )
 

@@ -157,8 +157,8 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
     placed = dict(architecture.placement.attended)
     if architecture.multi_label:
         raise ExportError(
-            "nnunet: these classes may overlap (multi_label), for which nnU-Net wants regions in its "
-            "dataset.json; take the network with --format python"
+            "nnunet: these classes may overlap (multi_label), for which nnU-Net needs regions in its "
+            "dataset.json; export the network with --format python"
         )
     _check(placed)
     with constructions() as made:

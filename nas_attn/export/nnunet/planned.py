@@ -71,8 +71,8 @@ class PlacedInstead(Placed):
         fitting = [one for one in within if _fits(one, width)]
         if within[0].stride != (1, 1) or (self.part == "convolution" and not fitting):
             raise ValueError(
-                f"nnU-Net planned no {self.part} at {stage}.{level} that keeps the size of its map, and the "
-                "attention is for one; export a placement that has none there"
+                f"nnU-Net planned no {self.part} at {stage}.{level} that keeps the size of its map, but the "
+                "placement has attention at one; export a placement that has none there"
             )
         instead = StandIn(module, block if self.part == "block" else fitting[-1], self.around)
         instead.begin()

@@ -39,7 +39,7 @@ class FollowingTrainer:
         if not asking:
             return loss
         if self.label_manager.has_regions:
-            raise ValueError("an attention here has a loss of its own, which knows labels and no regions")
+            raise ValueError("an attention here has a loss of its own, which works on labels and not on regions")
         return AddedLoss(loss, asking, self.label_manager.ignore_label)
 
 

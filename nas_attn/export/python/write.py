@@ -81,7 +81,9 @@ def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
     network, copy = subject.network(), module.build()
     if (ours := sorted(network.state_dict())) != (theirs := sorted(copy.state_dict())):
         odd = sorted(set(ours) ^ set(theirs))
-        raise ExportError(f"{path}: not written: the file's network has other weights, first '{odd[0]}'")
+        raise ExportError(
+            f"{path}: not written: the network of the file has different weights, the first of them '{odd[0]}'"
+        )
     state = stirred(network.state_dict())
     network.load_state_dict(state)
     copy.load_state_dict(state)

@@ -116,8 +116,8 @@ def script_source(architecture: Architecture, name: str, longest_side: int | Non
     network = architecture.network
     if architecture.multi_label:
         raise ExportError(
-            "script: reads masks of class indices, and these classes may overlap (multi_label); train by "
-            f"'{command('train')}', and take the network with --format python"
+            "script: reads masks of class indices, and these classes may overlap (multi_label); train with "
+            f"'{command('train')}', and export the network with --format python"
         )
     if network.frames > 1:
         raise ExportError("script: reads still images, and this network takes clips; --format python has no loop")

@@ -95,7 +95,7 @@ def build_attention(
     start = options.pop("start", START.default)
     sizes = {"channels": channels}
     if kind.needs_gate:
-        sizes["gate_channels"] = _given(kind, gate_channels, "needs a gating signal and there is none")
+        sizes["gate_channels"] = _given(kind, gate_channels, "needs a gating signal, and there is none")
     if kind.family is Family.BLOCK:
         sizes["block_channels"] = _given(kind, block_channels, "goes around a block and there is none")
     if kind.takes_classes and classes is not None:
@@ -113,8 +113,8 @@ def build_attention(
 def _of_a_clip(kind: AttentionKind, frames: int) -> int:
     if frames == 1:
         raise AttentionError(
-            f"{kind.name} looks at the frames of a clip together, and images are still here; let the network have "
-            "frames of 2 or more, and give it clips"
+            f"{kind.name} looks at the frames of a clip together, and these are still images; give the network "
+            "frames of 2 or more, and clips as data"
         )
     return frames
 
@@ -122,5 +122,5 @@ def _of_a_clip(kind: AttentionKind, frames: int) -> int:
 def _given(kind: AttentionKind, size: int | None, why: str) -> int:
     if size is None:
         *others, last = (f"{stage}s" for stage in kind.stages)
-        raise AttentionError(f"{kind.name} {why} here; it may stand at {', '.join(others)} and {last}")
+        raise AttentionError(f"{kind.name} {why} here; it can be placed at {', '.join(others)} and {last}")
     return size

@@ -14,13 +14,13 @@ from nas_attn.models.kind import AttentionKind, Family, Option
 ENERGY = Option(
     "energy",
     "inverted",
-    "inverted: a channel hears those least like it, as in the authors' code; product: those most like it",
+    "inverted: a channel attends to those least like it, as in the authors' code; product: to those most like it",
     choices=("inverted", "product"),
 )
 COMPARE = Option(
     "compare",
     "sum",
-    "sum: over all positions, so that a larger image has sharper weights; mean: alike at every size of image",
+    "sum: over all positions, so larger images have sharper weights; mean: the same at every image size",
     choices=("sum", "mean"),
 )
 

@@ -24,7 +24,7 @@ KIND = AttentionKind(
     options=(
         Option("kernels", 4, "K, kernels that an image mixes", minimum=1),
         Option("reduction", 4, "channels over hidden channels", minimum=1),
-        Option("temperature", 30.0, "of the softmax at step 0; it falls to 1", minimum=1),
+        Option("temperature", 30.0, "temperature of the softmax at step 0; it falls to 1", minimum=1),
         MIN_HIDDEN,
     ),
     neutral_start=True,

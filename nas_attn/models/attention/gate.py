@@ -30,7 +30,7 @@ KIND = AttentionKind(
             "upconvolved: the decoder feature at the level's size, where a network has it; coarse: as it enters",
             choices=("upconvolved", "coarse"),
         ),
-        Option("align_corners", False, "how what is resized lies on its new size, as torch has it"),
+        Option("align_corners", False, "align_corners of the resizing, as in torch"),
     ),
     needs_gate=True,
     neutral_start=True,

@@ -17,7 +17,11 @@ KIND = AttentionKind(
     name="gct",
     title="gated channel transformation",
     paper="Yang et al. 2020, arXiv:1909.11519",
-    options=(Option("norm", "l2", "how a channel is summed up, and channels are compared", choices=("l2", "l1")),),
+    options=(
+        Option(
+            "norm", "l2", "norm by which a channel is summarised and channels are compared", choices=("l2", "l1")
+        ),
+    ),
     starts_as_identity=True,
 )
 

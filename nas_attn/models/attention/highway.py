@@ -15,7 +15,9 @@ KIND = AttentionKind(
     paper="Srivastava et al. 2015, arXiv:1505.00387",
     family=Family.CONVOLUTION,
     stages=BLOCK_STAGES,
-    options=(Option("bias", -2.0, "of the transform gate at step 0; the lower, the more of x is carried on"),),
+    options=(
+        Option("bias", -2.0, "bias of the transform gate at step 0; the lower, the more of x is carried over"),
+    ),
 )
 
 

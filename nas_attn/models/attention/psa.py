@@ -23,7 +23,8 @@ KIND = AttentionKind(
         Option(
             "mode",
             "both",
-            "collect: a position says whom it hears; distribute: who hears it; both: side by side",
+            "collect: each position weights where it takes from; distribute: where it gives to; both: side by "
+            "side",
             choices=("collect", "distribute", "both"),
         ),
         Option("reduction", 4, "channels over the channels that are passed on", minimum=1),

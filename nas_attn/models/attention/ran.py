@@ -19,7 +19,7 @@ KIND = AttentionKind(
     stages=BLOCK_STAGES,
     options=(
         Option("depth", 2, "halvings of the mask branch", minimum=1, maximum=4),
-        Option("align_corners", False, "how what is resized lies on its new size, as torch has it"),
+        Option("align_corners", False, "align_corners of the resizing, as in torch"),
     ),
 )
 

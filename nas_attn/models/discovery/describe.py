@@ -125,9 +125,9 @@ def locate(
         raise NetworkError([f"{asked}: locations: {problem}" for problem in problems])
     unclear = tuple(line for line in findings.unclear if Location.parse(line.partition(":")[0]) not in named)
     if not seen:
-        why = "; ".join(unclear) or "it does not go down and up again"
+        why = "; ".join(unclear) or "it does not reduce the resolution and restore it"
         raise NetworkError(
-            f"{asked}: no place for attention was found: {why}; name some in a network file, as locations: "
+            f"{asked}: no location for attention was found: {why}; name some in a network file, as locations: "
             "{encoder.1: a submodule}"
         )
     whole = with_parts(tape, ghost, sorted(seen, key=lambda site: site.location))
@@ -187,7 +187,7 @@ def keys_of(network: nn.Module) -> str:
 def _check_scores(asked: AskedNetwork, given: object, classes: int, multi_label: bool) -> None:
     scores = scores_of(given, asked.output)
     if multi_label and scores.ndim == 4 and scores.shape[1] == 1:
-        raise NetworkError(f"{asked}: gives one score, and {classes} classes that may overlap need one each")
+        raise NetworkError(f"{asked}: returns one score, but {classes} classes that may overlap need one each")
     scores = two_scores(scores, classes)
     if scores.ndim != 4 or scores.shape[1] != classes:
         raise NetworkError(
@@ -254,7 +254,7 @@ def _tried(ghost: nn.Module, in_channels: int, places: Mapping[Location, AskedSi
 def _as_seen(location: Location, place: AskedSite, probe: _SizeProbe) -> FoundSite:
     if len(probe.seen) != 1:
         raise NetworkError(
-            f"{location}: {place.at} is passed {len(probe.seen)} times by an image, and must be once"
+            f"{location}: {place.at} is used {len(probe.seen)} times for an image, and must be used once"
         )
     ((shape, gate_shape),) = probe.seen
     channels, stride = _size(place.at, shape)

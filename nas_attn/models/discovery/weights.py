@@ -53,8 +53,8 @@ class FittedWeights:
     def __str__(self) -> str:
         found = f"{len(self.tensors)} of {len(self.tensors) + len(self.missing)} tensors of the network fit"
         adapted = f"; {self.adapted} is adapted to the images' channels" if self.adapted else ""
-        missing = f"; drawn anew: {_some(self.missing)}" if self.missing else ""
-        unused = f"; of no use: {_some(self.unused)}" if self.unused else ""
+        missing = f"; initialised: {_some(self.missing)}" if self.missing else ""
+        unused = f"; not used: {_some(self.unused)}" if self.unused else ""
         return f"{found}{adapted}{missing}{unused}"
 
 
@@ -91,8 +91,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise NetworkError(f"{path}: there is no such file of weights") from None
     except pickle.UnpicklingError as error:
         raise NetworkError(
-            f"{path}: holds more than weights, and is not loaded: it could run code; save model.state_dict() "
-            "alone, best by safetensors.torch.save_file"
+            f"{path}: holds more than weights and is not loaded, because it could run code; save "
+            "model.state_dict() alone, preferably with safetensors.torch.save_file"
         ) from error
     except Exception as error:  # of a damaged file anything may come
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -166,8 +166,8 @@ def load_kept(network: nn.Module, digest: str, asked: str) -> None:
     path = weights_file(digest)
     if not path.is_file() or _known_digest(path, path.stat().st_mtime_ns) != digest:
         raise NetworkError(
-            f"{path}: the weights that this network starts from ({asked}) are not there any more, or damaged; "
-            "run the search again, which fetches them anew"
+            f"{path}: the weights that this network starts from ({asked}) are missing or damaged; run the search "
+            "again, which fetches them again"
         )
     network.load_state_dict(load_file(path), strict=False)
 

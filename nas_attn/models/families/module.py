@@ -43,8 +43,8 @@ def plan_module(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
         raise NetworkError(list(error.problems)) from error
     if isinstance(thing, nn.Module):
         raise NetworkError(
-            f"{asked.build} is a network that is built already; name the class or function that builds it, so "
-            "that every run gets one of its own"
+            f"{asked.build} is an instance of a network; name the class or function that builds it, so that "
+            "every run gets its own"
         )
     if not callable(thing):
         raise NetworkError(f"{asked.build} is {type(thing).__name__}; name a class or function that builds one")

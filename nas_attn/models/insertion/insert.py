@@ -70,7 +70,7 @@ def insert_modules(network: nn.Module, modules: Mapping[str, tuple[nn.Module, Pl
         NetworkError: a place is not there, or attention was inserted before; all such are named together.
     """
     if hasattr(network, CONTAINER):
-        raise NetworkError("this network has attention of nas-attn already; nas_attn.remove(model) takes it away")
+        raise NetworkError("this network already has attention of nas-attn; nas_attn.remove(model) removes it")
     problems = []
     hooks: list[_Hooked] = []
     for location, (module, place) in modules.items():

@@ -53,10 +53,10 @@ class HookPoint:
             return cls(whole["module"], way=Way(whole["way"]))
         match = cls._TEXT.fullmatch(text.strip())
         if match is None:
-            raise NetworkError(f"'{text}' names no place of a network; {_FORM}")
+            raise NetworkError(f"'{text}' is not a place in a network; {_FORM}")
         channels = None if match["first"] is None else (int(match["first"]), int(match["last"]))
         if channels is not None and channels[0] >= channels[1]:
-            raise NetworkError(f"'{text}' names no channels; the first must be below the last")
+            raise NetworkError(f"'{text}' selects no channels; the first must be below the last")
         return cls(match["module"], match["argument"], channels)
 
     def __str__(self) -> str:

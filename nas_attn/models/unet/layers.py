@@ -95,7 +95,7 @@ class Block(nn.Module):
         """The block; ``convolution`` stands in for the second of its own."""
         second = convolution or self.conv2
         if second is None:
-            raise NetworkError("the block's second convolution was left out, and nothing stands in for it")
+            raise NetworkError("the block's second convolution was removed, and nothing replaces it")
         x = self.relu(self.norm1(self.conv1(x)))
         activated: Tensor = self.relu(self.norm2(second(x)))
         return activated

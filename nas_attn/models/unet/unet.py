@@ -138,7 +138,7 @@ class UNet(nn.Module):
             )
         if self.training and self.norm == "batch" and len(images) == 1 and max(height, width) < 2 * least:
             raise NetworkError(
-                f"batch normalisation cannot learn from a single image of {height}x{width} pixels, whose "
+                f"batch normalisation cannot train on a single image of {height}x{width} pixels, whose "
                 f"bottleneck is one pixel; take 2 images or more, or one side of at least {2 * least} pixels"
             )
 

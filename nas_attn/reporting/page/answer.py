@@ -49,7 +49,10 @@ def _cards(facts: StudyFacts) -> Iterator[tuple[str, str, str]]:
 
 def _worth_it(verdict: StudyVerdict) -> tuple[str, str]:
     if verdict.gains_too_little:
-        return "A little", f"less than the {size(verdict.worth)} points taken for the least that matters"
+        return (
+            "A little",
+            f"less than the {size(verdict.worth)} points assumed to be the smallest gain that matters",
+        )
     return _ANSWERS[verdict.answer], str(verdict.reason or "")
 
 

@@ -76,8 +76,8 @@ def curves_chart(data: CurveData) -> Chart:
         title="Learning curves",
         caption=(
             "Training loss, averaged since the point before and over the runs of a placement, each with its own "
-            f"seeds. The band holds the middle 80 % of all {counted(data.n_runs, 'run')} of this budget. Steps "
-            "whose learning rate was not yet annealed say nothing about the end."
+            f"seeds. The band holds the middle 80 % of all {counted(data.n_runs, 'run')} of this budget. While "
+            "the learning rate is still high, the loss says little about the final result."
         ),
         figure=_figure(data),
         table=_table(data),

@@ -48,10 +48,11 @@ def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
         name="differences",
         title="Differences to the baseline",
         caption=(
-            f"Measured {word} points over the baseline, paired seed by seed, of all that was tested with several "
-            "seeds. The intervals hold together for all of these. One that crosses 0 says that the placement is "
-            "not shown to differ from the baseline. Expect the gain in the table rather than the measured one: "
-            "what leads is ahead by luck, too."
+            f"Measured {word} points over the baseline, paired seed by seed, for all placements tested with "
+            "several "
+            "seeds. The intervals are simultaneous for all of these. An interval that contains 0 means that the "
+            "placement is not significantly different from the baseline. Expect the gain in the table rather "
+            "than the measured one: the leading placements are partly ahead by chance."
         ),
         figure=_figure([_row_whisker(row, word) for row in rows], f"{word} points over the baseline"),
         table=Table.of(
@@ -94,8 +95,8 @@ def ablation_chart(verification: Verification) -> Chart:
         title="What each module adds to the winner",
         caption=(
             f"{capitalised(word)} points that the winner has over itself without the one module, on the test data "
-            "with the fresh seeds, with the confidence interval. Where the interval crosses 0, leaving the "
-            "module out makes no difference that can be told."
+            "with the fresh seeds, with the confidence interval. If the interval contains 0, leaving the "
+            "module out makes no significant difference."
         ),
         figure=_figure(
             [_module_whisker(name, comparison) for name, comparison in modules],

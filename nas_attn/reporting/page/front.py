@@ -72,7 +72,8 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
     """
     word = data.metric.word
     thinned = (
-        f" {len(data.rows):,} of {data.total:,} placements are drawn: what matters, and an even share of the rest."
+        f" {len(data.rows):,} of {data.total:,} placements are drawn: the important ones, and an even sample "
+        "of the rest."
         if len(data.rows) < data.total
         else ""
     )
@@ -81,9 +82,9 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
         name="timed-front" if data.timed else "front",
         title=f"Gain against {'latency' if data.timed else 'cost'}",
         caption=(
-            f"Each mark is a placement at its gain in the ranking: the paired difference to the baseline in "
-            f"{word} points that is to be expected, given all runs. Intervals of what was measured stand above, "
-            "against the baseline. The line is the Pareto front: nothing left of it is expected to be as good. "
+            "Each mark is a placement at its gain in the ranking: the paired difference to the baseline in "
+            f"{word} points that is expected, given all runs. The chart of differences above shows intervals of "
+            "the measured gains. The line is the Pareto front: no cheaper placement is expected to be as good. "
             f"Point at a mark to read its placement, click it to draw it.{which}{thinned}"
         ),
         figure=_figure(data, cost_title(data.cost, input_name)),

@@ -61,8 +61,8 @@ def effects_chart(effects: StudyEffects) -> Chart:
         title="What matters where",
         caption=(
             f"{capitalised(effects.word)} points that an attention adds at a place, compared with none there and "
-            f"averaged over what may stand elsewhere. A star says that the {effects.confidence:.0%} interval "
-            "excludes 0; all others are faded. From "
+            "averaged over the attentions at the other locations. A star means that the "
+            f"{effects.confidence:.0%} interval excludes 0; all others are faded. From "
             f"{counted(effects.n_runs, 'run')} of {counted(effects.n_placements, 'placement')}."
         ),
         figure=_heat_map(cells, f"{effects.word} points", diverging=True),
@@ -103,9 +103,10 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
         title="Costs by place",
         caption=(
             f"MACs that an attention adds at a place, in per cent of the baseline's {amount(plain.macs)}; "
-            "colours are logarithmic. What stands in for a dearer convolution is below 0. MACs count "
-            "convolutions, linear maps and matrix products: what normalises, pools or multiplies a map by weights "
-            "counts as 0, and takes time all the same."
+            "colours are logarithmic. An attention that replaces a more expensive convolution is below 0. MACs "
+            "count "
+            "convolutions, linear maps and matrix products: normalisation, pooling and multiplication by weights "
+            "count as 0, but still take time."
         ),
         figure=_heat_map(
             {

@@ -32,7 +32,7 @@ def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecor
         word: what the scores are called.
     """
     pairs = [_pairs(records, fidelity.lower, fidelity.upper) for fidelity in fidelities]
-    thinned = " Of many placements an even share is drawn." if max(map(len, pairs)) > MOST_POINTS else ""
+    thinned = " Only an even sample of the placements is drawn." if max(map(len, pairs)) > MOST_POINTS else ""
     words = " ".join(sentence for fidelity in fidelities for sentence in fidelity_sentences(fidelity))
     return Chart(
         name="rungs",

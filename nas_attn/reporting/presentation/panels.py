@@ -211,19 +211,19 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_fo
     run = pair.winner_run
     yield (
         f"{describe(pair.winner.placement)} (rank {pair.winner.rank}) and the baseline on the validation "
-        f"{units} on which the former is worst, median and best; IoU is the mean IoU of the one {units[:-1]}."
+        f"{units} on which the placement is worst, median and best; IoU is the mean IoU of the one {units[:-1]}."
     )
     known = [record.outcome.score.iou for record in pair.runs if record.outcome]
     again = f"Both were trained again with seed {run.seed} for {run.budget}"
     if n_folds > 1:
         yield f"{again}, without the first of {n_folds} folds, whose {units} these are."
     elif list(scores) == known:
-        yield f"{again}, and have the {word} of their trials to the last digit: these are the ranked networks."
+        yield f"{again}, and have the {word} of their trials to the last digit: so these are the ranked networks."
     else:
         told = " and ".join(
             f"{100 * new:.2f} (in the study {100 * old:.2f})" for new, old in zip(scores, known, strict=True)
         )
-        yield f"{again}. Their {word} x100 is {told}: this machine does not compute as that of the search did."
+        yield f"{again}. Their {word} x100 is {told}: this machine computes differently from that of the search."
     yield (
         "Attention maps show how much a module scales each position: the length of its output over that of its "
         "input, over all channels. Yellow is most and blue is least within a map, grey is where the input is 0. "

@@ -157,7 +157,7 @@ def _commands(study: str, study_file: Path | None) -> list[tuple[str, str]]:
         again = command("search", config=study_file, study=f"{study}-again")
         found = [
             (again, "The same search again, under another name:"),
-            (go_on, "Go on with this study where it has stopped, or print what it found:"),
+            (go_on, "Continue this study, or print its result:"),
         ]
     return [
         *found,

@@ -29,7 +29,8 @@ def effects_table(effects: StudyEffects) -> RenderableType:
         *(Text(line) for line in effect_sentences(effects)),
         Text(
             f"*  its {effects.confidence:.0%} interval excludes 0. Compared with none there, averaged over "
-            f"what may stand at the others; from {effects.n_runs} runs of {effects.n_placements} placements.",
+            f"the attentions at the other locations; from {effects.n_runs} runs of {effects.n_placements} "
+            "placements.",
             style="dim",
         ),
         *notes,

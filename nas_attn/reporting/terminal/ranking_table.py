@@ -155,8 +155,8 @@ def _marks(row: RankedPlacement) -> Text:
 
 def _footnotes(ranking: Ranking, rows: Sequence[RankedPlacement]) -> list[str]:
     notes = [
-        f"gain: {ranking.metric.word} x100 to expect over the baseline, given all runs; measured: in runs that "
-        "chose nothing.",
+        f"gain: expected {ranking.metric.word} x100 over the baseline, given all runs; measured: in runs that "
+        "took no part in the selection.",
         f"*  on the Pareto front: no other placement is expected to reach its {ranking.metric.word} with fewer "
         f"{_unit(ranking.cost)}.",
     ]

@@ -210,7 +210,9 @@ def alive(claims: Claims) -> Iterator[None]:
         try:
             claims.give_all_back()
         except (SQLAlchemyError, LostStorageError):
-            log.info("the storage cannot be reached; others take the trials of this process after a while")
+            log.info(
+                "the storage cannot be reached; other workers take over the trials of this process after a while"
+            )
 
 
 @contextmanager

@@ -347,8 +347,8 @@ class Ledger:
             return reached(act, self._url)
         except (KeyError, StudyGoneError):  # Optuna's word for a study that it does not find, and ours
             raise LostStorageError(
-                f"{describe_storage(self._url)}: the study '{self.name}' is gone: somebody deleted it while it "
-                "was in use, or exchanged its database"
+                f"{describe_storage(self._url)}: the study '{self.name}' is gone: it was deleted while it was "
+                "in use, or its database was replaced"
             ) from None
 
 

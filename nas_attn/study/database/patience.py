@@ -106,5 +106,5 @@ def clear_errors(url: str) -> Iterator[None]:
         line = " ".join(str(getattr(cause, "orig", None) or cause).split())
         if any(sign in line for sign in _BROKEN):
             raise LostStorageError(f"{describe_storage(url)}: the database is broken: {line}") from error
-        mend = "make room for it, and the same command resumes" if "full" in line else "nothing in it was changed"
+        mend = "free some space, and the same command resumes" if "full" in line else "nothing in it was changed"
         raise StudyError(f"{describe_storage(url)}: the storage cannot be used: {line}; {mend}") from error

@@ -58,7 +58,7 @@ def check_database(path: Path) -> None:
         StudyError: it is something else, or holds the tables of another program.
     """
     if path.stat().st_size and not is_read_only(path) and not _is_sqlite(path):
-        raise StudyError(f"{path}: no SQLite database, or a broken one; move it away to begin anew, or restore it")
+        raise StudyError(f"{path}: no SQLite database, or a broken one; move it away to start over, or restore it")
     if _is_of_others(path):
         raise StudyError(f"{path}: the database of another program; name another file")
 

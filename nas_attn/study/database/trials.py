@@ -142,4 +142,7 @@ class AskedTrials:
         Raises:
             StudyError: always.
         """
-        raise StudyError("the trials of this storage cannot be begun anew: Optuna has made its tables otherwise")
+        raise StudyError(
+            "the trials of this storage cannot be started again: this version of Optuna has made its tables "
+            "differently"
+        )

@@ -59,8 +59,8 @@ def check_settings(ledger: Ledger, resolved: Resolved) -> None:
     raise StudyError(
         [
             *(_told(difference, ledger, resolved) for difference in found),
-            f"study '{name}' goes on with the settings that it began with{made}: repeat them, or begin another "
-            "with --study NAME or --as-new",
+            f"study '{name}' continues with the settings that it was started with{made}: repeat them, or start "
+            "another with --study NAME or --as-new",
         ]
     )
 
@@ -109,9 +109,9 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
     if name == "recipe.class_weights":
         return _give({"class_weights": ",".join(map(str, before or ())) or NONE})  # type: ignore[call-overload]  # a list
     if name == "recipe.optimiser":
-        return "this version of nas-attn trains otherwise, so begin another study"
+        return "this version of nas-attn trains differently, so start another study"
     if name.startswith(NEUTRAL_START_OF):
-        return "this version of nas-attn trains it otherwise, so begin another study"
+        return "this version of nas-attn trains it differently, so start another study"
     if name in _SAID:
         return _give({_SAID[name]: before})
     return _ceiling(difference, asked.request) or _space(name, begun.name, asked.request)

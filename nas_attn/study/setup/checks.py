@@ -66,7 +66,7 @@ def _check_network(request: StudyRequest) -> None:
         return
     if request.base_channels is not None:
         raise UsageError(
-            f"--base-channels {request.base_channels}: nas-attn's own U-Net has them, {theirs} has not"
+            f"--base-channels {request.base_channels}: only nas-attn's own U-Net has them, {theirs} does not"
         )
     with step(f"building {theirs}"):
         check_asked(theirs)
@@ -88,7 +88,7 @@ def _contradictions(request: StudyRequest) -> list[str]:
             )
         top = last_rung(request.ladder)
         if request.steps not in (None, top):
-            found.append(f"--steps {request.steps}: the ladder ends with {top} steps; give one of the two")
+            found.append(f"--steps {request.steps}: the ladder ends with {top} steps; give only one of the two")
     if request.max_cost is not None:
         if request.cost == "memory":
             found.append(
@@ -97,7 +97,7 @@ def _contradictions(request: StudyRequest) -> list[str]:
             )
         elif request.cost in CEILINGS and getattr(request, CEILINGS[request.cost]) is not None:
             flag = CEILINGS[request.cost].replace("_", "-")
-            found.append(f"--max-cost {request.max_cost}: --{flag} limits the same; give one of the two")
+            found.append(f"--max-cost {request.max_cost}: --{flag} limits the same cost; give only one of the two")
     return found
 
 

@@ -45,8 +45,8 @@ def check_storage(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
     there = "its study.db" if there == HERE else there
     asked = "its study.db" if _is_here(url, folder) else describe_storage(url)
     raise StudyError(
-        f"{folder.path}: holds the files of the study in {there}, and the study in {asked} would replace them; "
-        "take another --study, or that --storage"
+        f"{folder.path}: holds the files of the study in {there}, which the study in {asked} would replace; use "
+        "another --study, or that --storage"
     )
 
 

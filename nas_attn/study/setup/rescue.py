@@ -67,8 +67,8 @@ def _rescued(study: Rescued, url: str, folder: StudyFolder, records: Sequence[Tr
     storage = None if url == folder.default_url else url_without_password(url)
     back = command("import", path, storage=storage)
     return (
-        f"all {len(records)} trials that are known here were written to {path}; once nothing of the old database "
-        f"is left in its place, {back} brings them back, and the same command resumes"
+        f"all {len(records)} trials that are known here were written to {path}; once the old database is out of "
+        f"the way, {back} brings them back, and the same command resumes"
     )
 
 
@@ -115,8 +115,8 @@ def read_rescued(path: Path) -> Rescued:
         raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, NasAttnError):
         raise StudyError(
-            f"{path}: no study that a search of this version has rescued; give the file rescued-TIME-NUMBER.json "
-            "in the study's folder"
+            f"{path}: not a rescue file of this version; give the file rescued-TIME-NUMBER.json in the study's "
+            "folder"
         ) from None
     if [record.number for record in records] != list(range(len(records))):
         raise StudyError(f"{path}: trials are missing in it")

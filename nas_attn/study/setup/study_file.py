@@ -95,7 +95,7 @@ def write_settings(resolved: Resolved, folder: StudyFolder) -> None:
         write_whole(folder.settings, text)
     except OSError as error:
         raise StudyError(
-            f"{folder.path}: the study's settings cannot be written: {error.strerror}; nothing was begun"
+            f"{folder.path}: the study's settings cannot be written: {error.strerror}; nothing was started"
         ) from None
 
 

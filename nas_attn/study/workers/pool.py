@@ -69,7 +69,7 @@ class Task:
         """
         self.faults.append(fault)
         stop_if_out_of_order(self.number, self.faults)
-        log.warning("trial %d is begun again, since the %s failed: %s", self.number, fault.cause, fault.reason)
+        log.warning("trial %d is started again, because the %s failed: %s", self.number, fault.cause, fault.reason)
 
 
 class Pool(Protocol):

@@ -204,7 +204,7 @@ class ProcessPool(Workers):
             return None
         if (was_ready or not death.own) and (given_up := task.mourn(death, name)):
             return given_up
-        again = f"begun again{' alone' if task.alone else ''}"
+        again = f"started again{' alone' if task.alone else ''}"
         log.warning("trial %d is %s, since its worker %s ended by %s", task.number, again, name, death.how)
         if death.own:
             self._mend()
@@ -220,7 +220,7 @@ class ProcessPool(Workers):
         self._stillborn_in_a_row += death.own and not worker.ready
         if self._deaths_in_a_row > _DEATHS_IN_A_ROW or self._stillborn_in_a_row >= _STILLBORN_IN_A_ROW:
             raise StudyError(
-                f"{self._deaths_in_a_row} workers have ended without finishing anything, the last one by "
+                f"{self._deaths_in_a_row} workers have ended without finishing a trial, the last one by "
                 f"{death.how}; try fewer --workers, or look into the log files; the same command resumes"
             )
         self._workers[index] = self._start(index)
@@ -237,7 +237,7 @@ class ProcessPool(Workers):
         finished = []
         for index in self._watch.look(signs):
             busy[index].process.kill()
-            hung = Death(f"hanging: no sign of life for {self._patience:.0f} s", own=True)
+            hung = Death(f"no sign of life for {self._patience:.0f} s", own=True)
             if one := self._replace(index, hung):
                 finished.append(one)
         return finished

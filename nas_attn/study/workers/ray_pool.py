@@ -124,7 +124,7 @@ class RayPool(Workers):
         self._restart(index)
         if given_up := task.mourn(death, "ray"):
             return given_up
-        log.warning("trial %d is begun again, since its worker ended: %s", task.number, death.how)
+        log.warning("trial %d is started again, because its worker ended: %s", task.number, death.how)
         self._waiting.append(task)
         return None
 
@@ -200,7 +200,7 @@ def check_cluster(address: str, seconds: float = _CONNECT_SECONDS) -> None:
     try:
         socket.create_connection((host, port), seconds).close()
     except (OSError, UnicodeError) as error:
-        raise StudyError(f"--address {address}: nobody answers there ({_why(error)}); {_MEND}") from None
+        raise StudyError(f"--address {address}: no answer there ({_why(error)}); {_MEND}") from None
 
 
 def _parts(address: str) -> tuple[str, int]:

@@ -75,7 +75,7 @@ def crowded(workers: int, machine_bytes: int | None) -> str | None:
     return (
         f"{workers} workers take {workers * WORKER_BYTES / 1e9:.1f} GB of memory before they train, "
         f"{WORKER_BYTES / 1e6:.0f} MB each, and this machine has {machine_bytes / 1e9:.1f} GB: it may end them; "
-        f"--workers {most} or fewer have room"
+        f"--workers {most} or fewer fit"
     )
 
 

@@ -199,7 +199,7 @@ class TrainingEvaluator:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise MachineError(f"{self.device} has no room for the images: {error}") from error
+            raise MachineError(f"{self.device} has not enough memory for the images: {error}") from error
 
     @cached_property
     def _graph_pool(self) -> GraphPool | None:

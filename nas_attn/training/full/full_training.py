@@ -121,7 +121,7 @@ def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSetting
         )
     if network.classes != len(dataset.classes):
         found.append(
-            f"the architecture tells {network.classes} classes apart, {dataset.name} has {len(dataset.classes)} "
+            f"the architecture has {network.classes} classes, {dataset.name} has {len(dataset.classes)} "
             f"({', '.join(dataset.classes)}); set classes in the architecture file, or search on this data"
         )
     if architecture.multi_label != dataset.multi_label and architecture.found is not None:

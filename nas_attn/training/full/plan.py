@@ -219,8 +219,8 @@ def choose_hardware(settings: FitSettings) -> Hardware:
         raise TrainingError(f"devices is {devices}, but torch finds {n_gpus} GPU{'s' if n_gpus > 1 else ''} here")
     if settings.batch_size % devices:
         raise TrainingError(
-            f"batch_size is {settings.batch_size}, which {devices} devices cannot share evenly; "
-            f"give a multiple of {devices}"
+            f"batch_size is {settings.batch_size}, which cannot be divided evenly among {devices} "
+            f"devices; give a multiple of {devices}"
         )
     bfloat16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     return Hardware("cuda" if on_gpu else "cpu", devices, Precision(bfloat16, channels_last=on_gpu))

@@ -123,12 +123,12 @@ def _check_targets(targets: Sequence[Target], output: Path, problems: list[str])
         problems.append(f"{printable(output)}: is a file; give a folder for masks/ and overlays/ with -o")
     if (data := _data_set_around(output)) is not None:
         problems.append(
-            f"{printable(output)}: is within the data set {printable(data)}, into which nothing is written; give "
-            "a folder outside with -o"
+            f"{printable(output)}: is inside the data set {printable(data)}, where nothing is written; give a "
+            "folder outside it with -o"
         )
     problems += _same_stems(targets)
     problems += [
-        f"{printable(path)}: was not made by a prediction and would be written over; give another folder with -o"
+        f"{printable(path)}: was not written by a prediction and would be overwritten; give another folder with -o"
         for path in (*(path for target in targets for path in (*target.masks, target.overlay)), legend_in(output))
         if path.exists() and not _is_ours(path)
     ]
@@ -181,7 +181,7 @@ def _same_stems(targets: Sequence[Target]) -> Iterator[str]:
         by_mask[target.mask].append(printable(target.image))
     for mask, images in by_mask.items():
         if len(images) > 1:
-            yield f"{' and '.join(images)} would all be written to {printable(mask)}; predict them one by one"
+            yield f"{' and '.join(images)} would all be written to {printable(mask)}; predict them separately"
 
 
 def _is_ours(path: Path) -> bool:

@@ -179,7 +179,7 @@ def _misfits(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tenso
     if missing := sorted(wanted.keys() - found.keys()):
         yield f"{path}: {len(missing)} tensors of the architecture are missing, first '{missing[0]}'"
     if surplus := sorted(found.keys() - wanted.keys()):
-        yield f"{path}: {len(surplus)} tensors are none of the architecture's, first '{surplus[0]}'"
+        yield f"{path}: {len(surplus)} tensors do not belong to the architecture, first '{surplus[0]}'"
     for name in sorted(wanted.keys() & found.keys()):
         if wanted[name].shape != found[name].shape:
             yield f"{path}: {name} has the shape {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"

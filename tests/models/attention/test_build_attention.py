@@ -97,7 +97,7 @@ def test_none_has_no_options():
 
 
 def test_gate_is_refused_where_no_gating_signal_exists():
-    found = r"^gate needs a gating signal and there is none here; it may stand at skips and decoders$"
+    found = r"^gate needs a gating signal, and there is none here; it may stand at skips and decoders$"
     with pytest.raises(AttentionError, match=found):
         build_attention(AttentionSpec("gate"), 8)
 

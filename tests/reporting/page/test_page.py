@@ -303,7 +303,7 @@ def test_a_gain_of_less_than_what_matters_is_a_little(facts_of: Facts) -> None:
         page = report_page(replace(facts, verdict=verdict))
         found[worth] = cards(page)["Is attention worth it?"]
     assert found == {0.005: "Yes", 0.01: "A little"}
-    assert "less than the 1.0 points taken for the least that matters" in page
+    assert "less than the 1.0 points assumed to be the smallest gain that matters" in page
 
 
 def test_what_the_study_would_show_is_what_its_own_trials_can_tell(facts_of: Facts) -> None:

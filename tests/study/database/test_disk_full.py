@@ -46,7 +46,7 @@ def test_a_full_disk_ends_a_search_in_one_line_and_loses_nothing(tmp_path: Path)
     (line,) = (tmp_path / "errors").read_text().splitlines()
     assert line == (
         "nas-attn: error: studies/s/study.db: the storage cannot be used: database or disk is full; "
-        "make room for it, and the same command resumes"
+        "free some space, and the same command resumes"
     )
     full, whole = (
         Ledger.open(f"sqlite:///{tmp_path}/{name}/study.db", "s").records() for name in ("full", "whole")

@@ -93,7 +93,7 @@ def test_a_ladder_has_as_many_steps_as_a_trial_may_have(text: str) -> None:
     ("text", "problem"),
     [
         ("a\0b", "has a NUL in it, which no path can have"),
-        ("x" * 300, "is too long for a path: a name has at most 255 bytes"),
+        ("x" * 300, "is too long for a path: each part may have at most 255 bytes"),
         ("é" * 128, "is too long for a path"),
         ("a/" * 2048, "is too long for a path"),
     ],

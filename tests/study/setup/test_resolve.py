@@ -313,14 +313,16 @@ def test_what_contradicts_itself_is_told_together() -> None:
 
     assert caught.value.problems == (
         "--ladder 20,60: --budget auto finds the last rung itself; give --ladder auto with it",
-        "--steps 30: the ladder ends with 60 steps; give one of the two",
+        "--steps 30: the ladder ends with 60 steps; give only one of the two",
         "--max-cost 1.2x: memory is known only after a measurement, so it can't limit what is proposed; use "
         "--max-macs or --max-parameters",
     )
 
 
 def test_two_ceilings_of_one_cost_are_told() -> None:
-    with pytest.raises(UsageError, match=r"--max-cost 1\.2x: --max-macs limits the same; give one of the two"):
+    with pytest.raises(
+        UsageError, match=r"--max-cost 1\.2x: --max-macs limits the same cost; give only one of the two"
+    ):
         resolve(replace(ASK, max_cost="1.2x", max_macs="2x"))
 
 
@@ -427,8 +429,8 @@ def test_a_space_with_kinds_for_clips_must_say_how_many_frames(tmp_path: Path) -
     with pytest.raises(UsageError) as refused:
         resolve(replace(ASK, space=str(path)))
     assert refused.value.problems == (
-        f"{path}: line 5: choices: tam and gltr look at the frames of a clip together, and the network sees "
-        "single images; let it have frames of 2 or more (network: {frames: 4}) and search clips (--data clips, or "
+        f"{path}: line 5: choices: tam and gltr look at the frames of a clip together, but the network sees "
+        "single images; give it frames of 2 or more (network: {frames: 4}) and search clips (--data clips, or "
         "a folder with images/train/CLIP/0001.png)",
     )
     assert resolve(replace(ASK, space=str(path), data="clips", frames=2)).settings.space.network.frames == 2

@@ -142,7 +142,7 @@ def test_the_command_says_what_runs_again_and_why_it_had_failed(
     assert capsys.readouterr().out.splitlines() == [
         "study 's': 6 failed trials to run again with its next search",
         "  6 x ValueError: mmap length is greater than file size",
-        "left alone, since the placement itself failed: 1 failed trial (--all takes all)",
+        "not repeated, because the placement itself failed: 1 failed trial (--all repeats them too)",
     ]
     assert main(["retry", "s"]) == 0
     assert "no failed trial to run again" in capsys.readouterr().out

@@ -63,8 +63,8 @@ def test_a_study_whose_attention_is_now_trained_otherwise_is_refused_in_one_line
         begin_or_go_on(resolved, folder)
     first, last = caught.value.problems
     assert first == (
-        "study 's': neutral start of se was 1 and is now 2; this version of nas-attn trains it otherwise, "
-        "so begin another study"
+        "study 's': neutral start of se was 1 and is now 2; this version of nas-attn trains it differently, "
+        "so start another study"
     )
     assert "--as-new" in last
 

@@ -435,7 +435,7 @@ def test_an_evaluation_that_hangs_alone_too_is_given_up(space: SearchSpace) -> N
         (finished,) = all_finished(pool, 1)
 
     assert finished.answer == Failure(
-        "its worker ended 3 times, the last time, when it ran alone, by hanging: no sign of life for 6 s"
+        "its worker ended 3 times, the last time, when it ran alone, by no sign of life for 6 s"
     )
 
 

@@ -174,5 +174,5 @@ def test_images_for_which_there_is_no_room_are_no_placements_failure(monkeypatch
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
     monkeypatch.setattr("nas_attn.training.evaluation.evaluator.pack_sets", full)
-    with pytest.raises(MachineError, match="cpu has no room for the images: CUDA out of memory"):
+    with pytest.raises(MachineError, match="cpu has not enough memory for the images: CUDA out of memory"):
         TrainingEvaluator(NETWORK, SOURCE)(NETWORK.plain, BUDGET, 0)

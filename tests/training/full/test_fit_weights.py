@@ -127,7 +127,7 @@ def test_all_tensors_that_do_not_fit_are_named_together(written):
         load_weights(path, other, "0123456789")
     text = str(error.value)
     assert "2 tensors of the architecture are missing, first '3.bias'" in text
-    assert "2 tensors are none of the architecture's, first '2.bias'" in text
+    assert "2 tensors do not belong to the architecture, first '2.bias'" in text
     assert "0.weight has the shape (3, 1, 3, 3), not (4, 1, 3, 3)" in text
 
 

@@ -59,7 +59,7 @@ def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord
         ("trials", f"{_trials(settings, agenda)}; objectives: {_objective(metric)} up, {settings.cost} down"),
         ("done", _done(n_done)),
         ("time", _time(settings, agenda, records, pace)),
-        ("sees", _sees(settings, agenda, records, pace)),
+        ("power", _power(settings, agenda, records, pace)),
         (metric.word, f"{metric.definition}{_left_out(resolved)}{_unverified(metric, dataset)}"),
     )
     for name, text in rows:
@@ -138,7 +138,7 @@ def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
     return f"about {duration(needed)} ({each})"
 
 
-def _sees(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
+def _power(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
     """What so many trials can tell, or when that will be known."""
     from nas_attn.reporting.progress.first_look import FirstLook, have_ended
 

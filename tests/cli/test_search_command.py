@@ -56,7 +56,7 @@ def test_a_search_shows_its_plan_its_progress_its_ranking_and_what_to_do_next(ti
         "trials   10: 8 reference architectures, 0 proposals",
         "done     nothing yet",
         "time     about ",
-        "sees     the smallest detectable gain is known after the finals: 10 are few",
+        "power    the smallest detectable gain is known after the finals: 10 are few",
         "IoU      IoU of a class: ",
     ):
         assert any(shown.startswith(line) for shown in plan.splitlines()), line

@@ -260,7 +260,7 @@ def _record(number: int, outcome: Outcome, evaluation: Evaluation) -> TrialRecor
         seed=evaluation.seed,
         role=evaluation.role,
         state=State.COMPLETE,
-        control=evaluation.control,
+        reference=evaluation.reference,
         outcome=outcome,
         memory=evaluation.memory,
     )

@@ -84,7 +84,7 @@ def play(contestant: Contestant, game: Game, looks: Sequence[float]) -> Mapping[
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     seeds = game.seeds[: contestant.n_seeds]
-    records = [_record(game, 0, Step(Proposal(game.space.plain), game.ladders.top, seeds[0]), Role.CONTROL)]
+    records = [_record(game, 0, Step(Proposal(game.space.plain), game.ladders.top, seeds[0]), Role.REFERENCE)]
     spent, found = 0.0, {}
     for look in looks:
         while spent < look:
@@ -104,8 +104,8 @@ def _next(
 ) -> tuple[Role, Step | None]:
     """As a study goes on: a seed begins with the plain U-Net's run."""
     seed = turn(len({record.placement for record in records if record.role is Role.PROPOSAL}), seeds)
-    if not any(record.seed == seed and record.role is Role.CONTROL for record in records):
-        return Role.CONTROL, Step(Proposal(game.space.plain), game.ladders.top, seed)
+    if not any(record.seed == seed and record.role is Role.REFERENCE for record in records):
+        return Role.REFERENCE, Step(Proposal(game.space.plain), game.ladders.top, seed)
     step = contestant.search(_question(game, records), game.ladders)
     if step is not None and step.seed is None:
         step = replace(step, seed=seed)
@@ -263,7 +263,7 @@ def _judged(game: Game, records: Sequence[TrialRecord], *, pooled: bool) -> Foun
     plain = game.space.plain
     if all(run.placement != plain for run in runs):
         step = Step(Proposal(plain), judged, runs[0].seed)
-        runs = [_record(game, len(records), step, Role.CONTROL), *runs]
+        runs = [_record(game, len(records), step, Role.REFERENCE), *runs]
     ladder = tuple(sorted({record.budget for record in proposed}))
     scores = _scores(game, records if pooled and judged == game.ladders.top else runs, ladder, pooled=pooled)
     points = [(scores[placement], game.cost(placement), placement) for placement in scores]

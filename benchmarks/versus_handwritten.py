@@ -77,7 +77,7 @@ class FixedAgenda:
 
     def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation:
         number = len(records) + len(pending)
-        return Evaluation(self._placements[number], self._budget, number, Role.CONTROL)
+        return Evaluation(self._placements[number], self._budget, number, Role.REFERENCE)
 
     def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
         return n_started >= len(self._placements)

@@ -193,7 +193,7 @@ def test_what_workers_cannot_import_is_refused(network: Any) -> None:
         (["--network", "small_unet:SmalUNet"], "small_unet has no 'SmalUNet'; did you mean 'SmallUNet'?"),
         (["--network", NAME, "--weights", "gone.pt"], "gone.pt: there is no such file of weights"),
         (["--weights", "gone.pt"], "--weights gone.pt: nas-attn's own U-Net is trained from scratch"),
-        (["--network", NAME, "--base-channels", "8"], "--base-channels 8: nas-attn's own U-Net has them"),
+        (["--network", NAME, "--base-channels", "8"], "--base-channels 8: only nas-attn's own U-Net has them"),
         (["--network", NAME, "--data", "clips"], "takes still images, and the data are clips"),
         (["--network", "gone.yaml"], "gone.yaml: no such file"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nas_attn.data.fields import IGNORED_COLOUR, Names, Written
+from nas_attn.data.fields import IGNORED_COLOUR, Names, WrittenDeclaration
 from nas_attn.data.layout import SPLITS
 from nas_attn.data.overlapping import MOST_OVERLAPPING
 from nas_attn.data.problem import printable
@@ -22,7 +22,7 @@ _Found = Iterator[tuple[str, str]]
 """(field, problem) pairs."""
 
 
-def report_contradictions(written: Written, declaration: Declaration, problems: Problems) -> None:
+def report_contradictions(written: WrittenDeclaration, declaration: Declaration, problems: Problems) -> None:
     """Add what does not go together to the problems.
 
     Args:
@@ -41,7 +41,7 @@ def report_contradictions(written: Written, declaration: Declaration, problems: 
                 problems.add(fields["splits"].fields[split], problem)
 
 
-def _readings(written: Written) -> _Found:
+def _readings(written: WrittenDeclaration) -> _Found:
     """A mask is read in one way."""
     for name in written.ways[1:]:
         yield name, f"{written.ways[0]} already says how masks are read; give only one of the two"
@@ -56,7 +56,7 @@ def _readings(written: Written) -> _Found:
             yield "mask_colors", f"unknown class '{printable(name)}'; {did_you_mean(name, known)}"
 
 
-def _overlaps(written: Written) -> _Found:
+def _overlaps(written: WrittenDeclaration) -> _Found:
     """What is said of classes that may overlap."""
     classes = written.named_classes
     if not written.multi_label:
@@ -90,7 +90,7 @@ def _misnamed(classes: Names, placed: Names) -> _Found:
         yield "masks", f"no place for the masks of {', '.join(map(printable, lacking))}; name one for each class"
 
 
-def _unfit_names(written: Written) -> _Found:
+def _unfit_names(written: WrittenDeclaration) -> _Found:
     """Names of classes in the places of masks that cannot be used."""
     for name, _ in written.class_places:
         if unfit := name_problem(name):

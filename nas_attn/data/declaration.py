@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas_attn.data.contradictions import report_contradictions
 from nas_attn.data.dataset import IGNORED
-from nas_attn.data.fields import IGNORED_COLOUR, ByClass, Written, classes_problem
+from nas_attn.data.fields import IGNORED_COLOUR, ByClass, WrittenDeclaration, classes_problem
 from nas_attn.data.layout import SPLITS, Layout
 from nas_attn.data.mask_reading import MaskReading
 from nas_attn.data.nnunet import declared_by_nnunet
@@ -126,7 +126,7 @@ def _read_json(path: Path) -> Declared:
 
 
 def _declared(document: Entry, problems: Problems) -> tuple[Declaration, list[Problem]]:
-    written = Written(**read_sound(document, Written, problems))
+    written = WrittenDeclaration(**read_sound(document, WrittenDeclaration, problems))
     classes, mask_values = _meaning(written, document, problems)
     splits = written.splits and tuple(
         (split, stems) for split in SPLITS if (stems := getattr(written.splits, split)) is not None
@@ -150,7 +150,7 @@ def _declared(document: Entry, problems: Problems) -> tuple[Declaration, list[Pr
 
 
 def _meaning(
-    written: Written, document: Entry, problems: Problems
+    written: WrittenDeclaration, document: Entry, problems: Problems
 ) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...] | None]:
     """The classes, in the order of the values where no list names them, and the values' class indices."""
     meanings, names = written.mask_values, written.classes
@@ -176,7 +176,7 @@ def _meaning(
     return names, tuple((key, names.index(name)) for key, name in sorted(meanings.items()) if name in names)
 
 
-def _layout(written: Written) -> Layout:
+def _layout(written: WrittenDeclaration) -> Layout:
     images, of_class = written.images or Layout.images, dict(written.class_places)
     beside = images if written.mask_key and not written.masks else Layout.masks  # one file holds both
     return Layout(
@@ -191,7 +191,7 @@ def _layout(written: Written) -> Layout:
     )
 
 
-def _reading(written: Written, classes: tuple[str, ...] | None) -> MaskReading:
+def _reading(written: WrittenDeclaration, classes: tuple[str, ...] | None) -> MaskReading:
     values = {name: index for index, name in enumerate(classes or ())} | {IGNORED_COLOUR: IGNORED}
     colours = [(colour, name) for name, given in (written.mask_colors or {}).items() for colour in given]
     return MaskReading(

@@ -26,7 +26,7 @@ _WAYS = ("mask_values", "mask_colors", "threshold", "instances")
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenDeclaration:
     """The fields of the file; None where one is left out."""
 
     name: Annotated[str, Read(_named, "text")] | None = None

@@ -102,7 +102,7 @@ def read_raster(path: Path, key: str = "") -> Raster:
     kind = next((kind for signature, kind in _SIGNATURES.items() if head.startswith(signature)), None)
     if kind is None:
         pointer = head.startswith(b"version https://git-lfs")
-        raise Unreadable("is a Git LFS pointer; run 'git lfs pull'" if pointer else f"is no {KINDS}")
+        raise Unreadable("is a Git LFS pointer; run 'git lfs pull'" if pointer else f"is not a {KINDS}")
     try:
         if kind == "TIFF":
             return _read_tiff(path)
@@ -275,7 +275,7 @@ def _as_stored(values: npt.NDArray[Any]) -> Values:
         return values
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise Unreadable("holds values that are no finite numbers; replace them")
+            raise Unreadable("holds values that are not finite numbers; replace them")
         return values.astype(np.float32)
     if values.dtype.kind not in "iu":
         raise Unreadable(f"holds values of type {values.dtype}; save whole numbers of 8 or 16 bits")

@@ -17,7 +17,7 @@ MAX_NAME_LENGTH = 40
 
 
 @dataclass(frozen=True)
-class Written:
+class LocationChoices:
     """The choices of a stage or of a location, and where the file gives them."""
 
     entry: Entry
@@ -29,11 +29,11 @@ class WrittenChoices:
     """All choices of a file, by the name of a stage or of a location."""
 
     document: Entry
-    by_name: Mapping[str, Written]
+    by_name: Mapping[str, LocationChoices]
 
-    def at(self, location: Location) -> Written:
+    def at(self, location: Location) -> LocationChoices:
         """A location's own choices, or else its stage's, or else ``none`` alone."""
-        nothing = Written(self.document, (NONE,))
+        nothing = LocationChoices(self.document, (NONE,))
         return self.by_name.get(str(location)) or self.by_name.get(str(location.stage)) or nothing
 
 
@@ -90,7 +90,7 @@ def read_choices(
     for name, field in entry.value.items():
         stage = _stage(name, field, depth, problems)
         specs = _specs(field, stage, options, kinds, problems)
-        by_name[name] = Written(field, specs)
+        by_name[name] = LocationChoices(field, specs)
     return WrittenChoices(entry, by_name)
 
 

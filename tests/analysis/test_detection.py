@@ -70,6 +70,5 @@ def test_so_many_trials_tell_the_gain_and_one_fewer_does_not() -> None:
 def test_it_is_said_in_a_sentence(worth: float | None, each: float | None, workers: int, expected: str) -> None:
     sight = Sight(NOISE, 200, 0.25, CONFIDENCE)
     assert sight_sentence(sight, "IoU", worth=worth, each=each, workers=workers) == (
-        "200 trials of this length can tell a gain of 0.9 IoU points from none, in four of five searches"
-        + expected
+        "200 trials of this length can detect a gain of 0.9 IoU points in four of five searches" + expected
     )

@@ -104,12 +104,17 @@ def test_runs_for_twice_the_steps_are_not_ranked(draw_study: Make) -> None:
 @pytest.mark.parametrize(
     ("changes", "worth", "end"),
     [
-        ((0.0005, 0.0015), 0.005, "(80 % interval 0.1 to 0.1, 3 seeds): long enough to tell 0.5 apart."),
+        (
+            (0.0005, 0.0015),
+            0.005,
+            "(80 % interval 0.1 to 0.1, 3 seeds): long enough to resolve differences of 0.5.",
+        ),
         (
             (0.02, 0.04),
             0.005,
-            "(95 % interval 3.0 to 3.0, 3 seeds), each by +2.0, +4.0: too short to tell 0.5 apart, so this "
-            "ranking says who learns fast, not who ends best. Search again with --steps 200 or more.",
+            "(95 % interval 3.0 to 3.0, 3 seeds), individually by +2.0, +4.0: too short to resolve differences "
+            "of 0.5, so this ranking shows which placement learns fastest, not which ends best. Search "
+            "again with --steps 200 or more.",
         ),
     ],
 )
@@ -117,7 +122,8 @@ def test_it_is_said_in_a_sentence(draw_study: Make, changes: tuple[float, float]
     said = convergence_sentence(plain_convergence(draw_study(changes), BUDGET, NOISE, worth))
     mean = f"{100 * sum(changes) / 2:+.1f}"
     assert said == (
-        "Baseline, IoU x100: 80.0 after 100 steps, 80.9 after 200 steps; twice the search's 100 steps bring +0.9. "
+        "Baseline, IoU x100: 80.0 after 100 steps, 80.9 after 200 steps; twice the search's 100 steps change it "
+        "by +0.9. "
         "Doubling the 100 steps changes what reference 1 and reference 2 gain on average by "
         f"{mean} IoU points {end}"
     )

@@ -48,7 +48,10 @@ def test_two_effects_do_not_tell_how_much_effects_differ(record: Make) -> None:
         if not known:
             assert (found.interactions, found.redundancies) == ((), ())
             assert effect_sentences(found) == ["No effect is distinguishable from 0."]
-            assert "Intervals are not known: 2 effects do not tell how much effects differ." in effect_notes(found)
+            assert (
+                "Intervals are not known: 2 effects are too few to estimate how much effects differ."
+                in effect_notes(found)
+            )
 
 
 class Task:
@@ -178,7 +181,7 @@ def test_the_json_says_the_same(clear: StudyEffects) -> None:
 def test_few_runs_tell_no_effects(record: Make) -> None:
     effects = study_effects(random_search(Task(0), record, 10))
     assert effects.effects == ()
-    assert "11 complete runs: too few to tell effects; it takes 16." in effect_notes(effects)
+    assert "11 complete runs: too few to estimate effects; at least 16 are needed." in effect_notes(effects)
     assert study_effects([]).effects == ()
 
 
@@ -189,7 +192,7 @@ def test_a_collapsed_run_does_not_drown_the_others(record: Make) -> None:
     assert effects.n_raised == before.n_raised + 1
     ious = np.array([one.outcome.score.iou for one in records if one.outcome is not None and one.seed == 0])
     assert 0 < effects.most_below < np.median(ious) - 0.05
-    said = f"each counts as {100 * effects.most_below:.1f} IoU points below them, so that one failed training"
+    said = f"each is counted as {100 * effects.most_below:.1f} IoU points below them, so that one failed training"
     assert any(said in note for note in effect_notes(effects))
     for effect in before.effects:
         same = effects.at(effect.location, effect.attention)

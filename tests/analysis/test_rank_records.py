@@ -91,7 +91,7 @@ def test_a_finalist_is_reported_from_its_runs_in_the_finals(table: Make, numbere
     assert row.fresh
     assert row.delta == pytest.approx(0.025)
     assert row.iou_mean == pytest.approx(0.63)
-    assert "reported by their runs in the finals" in " ".join(ranking_notes(ranking))
+    assert "measured by their runs in the finals" in " ".join(ranking_notes(ranking))
 
 
 @pytest.mark.parametrize("seeds", [(0, 1, 2), (0, 1)], ids=["the baseline's seeds", "fewer seeds"])
@@ -107,7 +107,7 @@ def test_values_over_different_seeds_are_said_not_to_compare(
     assert row.delta == pytest.approx(0.01)
     differ = len(seeds) < 3
     assert (row.iou_mean < ranking.plain.iou_mean) == differ
-    said = "IoU x100 is over a placement's own seeds, which differ"
+    said = "IoU x100 is averaged over each placement's own seeds, which differ"
     assert any(said in note for note in ranking_notes(ranking)) == differ
 
 
@@ -221,8 +221,8 @@ def test_without_repeated_seeds_nothing_is_known_of_the_noise(table: Make, numbe
 @pytest.mark.parametrize(
     ("n_seeds", "note"),
     [
-        (2, "The noise rests on 1 degree of freedom: below 3 of them, intervals are not known."),
-        (3, "The noise rests on 2 degrees of freedom: below 3 of them, intervals are not known."),
+        (2, "The noise is estimated with 1 degree of freedom: with fewer than 3, intervals are not known."),
+        (3, "The noise is estimated with 2 degrees of freedom: with fewer than 3, intervals are not known."),
         (4, None),
     ],
 )
@@ -539,8 +539,8 @@ def test_a_seed_under_which_the_plain_u_net_collapsed_compares_nothing(table: Ma
 
     assert ranking.collapsed_seeds == (2,)
     assert (
-        "The baseline collapsed with seed 2 (a run collapsed where it ended far below what its seed and its "
-        "placement make expected): nothing is compared under it, since a difference to a failed training says "
+        "The baseline collapsed with seed 2 (a collapsed run ended far below what its seed and its "
+        "placement lead one to expect): no comparison uses it, because a difference to a failed training means "
         "nothing."
     ) in ranking_notes(ranking)
     assert all(2 not in row.seeds for row in ranking.rows)
@@ -563,6 +563,6 @@ def test_a_ranking_says_on_how_many_runs_its_gains_rest(
     record: Make, numbered: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [record(n, numbered(n), 0, 0.5 + n / 100) for n in range(6)]
-    assert not any("Gains rest on" in note for note in ranking_notes(rank(records)))
+    assert not any("Gains are estimated from" in note for note in ranking_notes(rank(records)))
     monkeypatch.setattr("nas_attn.wording.rankings.MOST_RUNS", 5)
-    assert any(note.startswith("Gains rest on 5 of 6 runs") for note in ranking_notes(rank(records)))
+    assert any(note.startswith("Gains are estimated from 5 of 6 runs") for note in ranking_notes(rank(records)))

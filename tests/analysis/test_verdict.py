@@ -259,7 +259,7 @@ def test_a_refuted_claim_is_withdrawn(
     assert (verdict.answer, verdict.reason, verdict.verified) == (Decision.UNDECIDED, reason, False)
     text = answer_text(verdict)
     assert text.startswith("Refuted: ")
-    assert text.endswith("is not a claim.")
+    assert text.endswith("is therefore not claimed.")
     assert "expected gain" not in text
     assert verdict.winner is verdict.ranking.plain, "what is exported as the best is the baseline again"
 

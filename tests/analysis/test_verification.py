@@ -149,7 +149,7 @@ def test_what_is_not_shown_names_what_could_have_been_and_how_many_seeds_could(
     [
         (240, "It would take about 240 seeds to show the +0.4 that the search expected"),
         (None, "No number of seeds could show the +0.4 that the search expected"),
-        (4, "in four of five verifications, if it is true; twice as many tell more: 'COMMAND --seeds 8'"),
+        (4, "in four of five verifications if it is real; twice as many show smaller gains: 'COMMAND --seeds 8'"),
     ],
 )
 def test_it_is_said_where_more_seeds_do_not_help(
@@ -177,7 +177,7 @@ def test_a_module_is_worth_what_the_winner_loses_without_it(verified: Callable[.
     assert ablation_sentences(result)[0].startswith("se at skip.0 adds +")
     (worth,) = result.modules.values()
     assert worth.delta == pytest.approx(0.01 + np.mean(WOBBLE[1]) - np.mean(WOBBLE[3]))
-    assert sentences(result)[-1] == "2 runs failed and had no say."
+    assert sentences(result)[-1] == "2 failed runs left out."
 
 
 def test_one_seed_tells_nothing_of_the_noise(verified: Callable[..., Verification]) -> None:
@@ -208,7 +208,7 @@ def test_a_gain_that_two_seeds_would_show_takes_four(verified: Callable[..., Ver
 def test_without_runs_nothing_is_known(place: Make) -> None:
     result = verification([], winner=place(skip_0="se"), plain=place(), reference=None, without={}, found=None)
     assert str(result.verdict) == "not shown"
-    assert "have no seed in common" in sentences(result)[0]
+    assert "there is no seed with which both" in sentences(result)[0]
     assert json.loads(result.to_json())["to_baseline"] is None
 
 

@@ -73,11 +73,11 @@ def test_a_reference_that_is_loud_hides_no_gain(play: Play) -> None:
     assert verdicts(play(100, 1.2, reference_noise=5.0))["confirmed"] >= 97
 
 
-@pytest.mark.parametrize("row", [PLAIN, WINNER], ids=["plain", "winner"])
+@pytest.mark.parametrize("row", [PLAIN, WINNER], ids=["baseline", "winner"])
 def test_a_collapsed_run_hides_no_gain_and_is_counted(play: Play, row: int) -> None:
     found = play(200, 1.2, collapsed=row)
     assert verdicts(found)["confirmed"] >= 180  # with four seeds instead of five
-    name = ("plain", "winner")[row]
+    name = ("baseline", "winner")[row]
     assert sum(one.collapsed[name].number == 1 for one in found) >= 196
     assert all(one.collapsed[name].of == 5 for one in found)
 

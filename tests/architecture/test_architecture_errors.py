@@ -56,7 +56,7 @@ def line_of(text: str, start: str) -> int:
             "encoder.0",
             "encoders and the bottleneck have no gating signal",
         ),
-        ("encoder.0: {kind: none}", "encoder.0: {}", "encoder.0", "field 'kind' is missing or no word"),
+        ("encoder.0: {kind: none}", "encoder.0: {}", "encoder.0", "field 'kind' is missing or not a word"),
         ("encoder.0: {kind: none}", "encoder.0: [none]", "encoder.0", "is a list; write an attention such as"),
         ("encoder.0: {kind: none}", "encoder.0: 3", "encoder.0", "is 3; write an attention such as"),
         (

@@ -61,7 +61,7 @@ def test_one_standard_error_takes_the_cheapest_that_may_be_as_good(ranked: Make)
 
 def test_one_standard_error_needs_the_noise(ranked: Make) -> None:
     with pytest.raises(
-        ExportError, match="one-se needs the noise, which is not known: run the leading placements"
+        ExportError, match="one-se needs the noise between seeds, which is not known: run the leading placements"
     ):
         pick(ranked(*POINTS), "one-se")
 
@@ -93,7 +93,9 @@ def test_where_only_the_plain_u_net_ran_there_is_no_first(ranked: Make) -> None:
 
 
 def test_the_knee_needs_a_front(ranked: Make) -> None:
-    with pytest.raises(ExportError, match="there is no Pareto front: no placement has a latency; pick best"):
+    with pytest.raises(
+        ExportError, match="there is no Pareto front, because no placement has a measured latency; pick best"
+    ):
         pick(ranked(*POINTS, cost="latency"), "knee")
 
 

@@ -131,10 +131,10 @@ def test_every_wrong_filter_is_named_in_a_line(capsys):
 
 def test_a_name_and_a_filter_exclude_one_another(capsys):
     assert main(["attentions", "se", "--stage", "skip"]) == 2
-    assert "NAME shows one kind; leave it out" in capsys.readouterr().err
+    assert "NAME shows one kind; it cannot be combined" in capsys.readouterr().err
 
 
 def test_a_convolution_is_compared_with_the_plain_one(capsys):
     text = _shown(capsys, "sk")
-    assert "Stands in for the second 3x3 convolution of its block" in text
+    assert "Replaces the second 3x3 convolution of its block" in text
     assert re.search(r"the plain one, C=64 on 64x64 +36,864 +150,994,944", text)

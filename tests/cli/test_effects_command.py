@@ -18,7 +18,7 @@ from nas_attn.reporting.terminal.effects_table import effects_table
 
 def test_a_study_too_small_for_effects_says_so(tiny_study, capsys):
     assert main(["effects", "tiny"]) == 0
-    assert "too few to tell effects; it takes 16." in capsys.readouterr().out
+    assert "too few to estimate effects; at least 16 are needed." in capsys.readouterr().out
     assert main(["effects", "tiny", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["effects"] == []
 

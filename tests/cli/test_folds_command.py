@@ -44,7 +44,7 @@ def test_a_study_over_folds_is_ranked_verified_reported_and_trained(
     assert len(rows) > 3
 
     said = printed("verify", "few", "--pick", "first", "--seeds", "2")
-    assert "trained on the images of train and val together" in said
+    assert "trained on train and val together" in said
     (beside,) = ledger.beginning_with("few.verify-")
     tests = [record.outcome.score.counts for record in beside.records() if record.outcome]
     assert {held.groups for held in tests if held} == {4}

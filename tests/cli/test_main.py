@@ -120,7 +120,7 @@ MISTAKES = {
     "import, folder": ("import empty", ["empty: cannot be read: Is a directory"]),
     "import, another file": (
         "import file.txt",
-        ["file.txt: no study that a search of this version has "],
+        ["file.txt: not a rescue file of this version"],
     ),
     "import, option": ("import x --stduy y", ["unknown option '--stduy'; did you mean '--study'?"]),
     "worker, no study": ("worker", ["the following arguments are required: STUDY; see nas-attn worker --help"]),

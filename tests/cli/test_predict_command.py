@@ -150,7 +150,7 @@ def test_a_pipe_in_the_place_of_the_legend_is_not_waited_for(capsys):
     Path("out").mkdir()
     os.mkfifo(Path("out", "legend.png"))
     assert main(list(PREDICT)) == 2
-    assert "out/legend.png: was not made by a prediction" in capsys.readouterr().err
+    assert "out/legend.png: was not written by a prediction" in capsys.readouterr().err
 
 
 def rewritten(**changes):

@@ -98,12 +98,10 @@ def test_some_placement_and_the_plain_unet_have_a_seed_that_did_not_choose_them(
     """One finalist and two seeds: that is seen, but tells the noise by too few degrees of freedom."""
     table = printed("--top", "100")
 
-    assert "gain: IoU x100 to expect over the baseline" in table
+    assert "gain: expected IoU x100 over the baseline" in table
     assert re.search(r"[+-]?\d\.\d \(not known\)", table)
     assert "±" not in table
-    assert re.search(
-        r"The noise rests on [12] degrees? of freedom: below 3 of them, intervals are not known", table
-    )
+    assert re.search(r"estimated with [12] degrees? of freedom: with fewer than 3, intervals are not known", table)
 
 
 def test_csv_says_the_same_as_json(printed):

@@ -358,7 +358,7 @@ def test_a_stopped_search_says_how_to_go_on(here, folder, monkeypatch, capsys, n
     monkeypatch.setattr(study_pool, "ProcessPool", Interrupted)
     assert main(MORTAL) == 130
     printed, errors = capsys.readouterr()
-    assert "Stopped. What is finished is kept in studies/mortal; the same command resumes it." in printed
+    assert "Stopped. Finished trials are kept in studies/mortal; the same command resumes" in printed
     assert errors == "nas-attn: interrupted\n"
     assert re.search(r"(?m)^2/9 trials; baseline \d", printed)
     assert printed.endswith("\n  nas-attn search --config studies/mortal/study.yaml\n")
@@ -389,7 +389,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     printed, errors = process.communicate(timeout=120)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert "Stopped. What is finished is kept in studies/mortal; the same command resumes it." in printed
+        assert "Stopped. Finished trials are kept in studies/mortal; the same command resumes" in printed
         assert errors == "nas-attn: interrupted\n"
     begun_trials = trials_of("mortal")
 

@@ -83,7 +83,7 @@ def test_once_verified_nobody_is_told_to_verify(search):
 def test_what_claims_nothing_is_not_verified(search):
     printed = search("--verify", gain=0, gain_on_test=5, gain_of_twice_the_steps=9)
 
-    assert "Not verified: runs that are too short claim nothing" in printed
+    assert "Not verified: with runs that are too short, a study claims nothing" in printed
     assert "fresh seeds of each" not in printed
     assert "\n  nas-attn verify world\n" in printed, "whoever wants it all the same"
     assert best_kinds() == {"none"}

@@ -61,7 +61,7 @@ def test_a_folder_is_learnt_and_everything_is_written_down(nuclei, capsys):
         "\nloss ce+dice (cross-entropy plus soft Dice)\n",
         "training the baseline: 2 epochs of 2 steps",
         "epoch 2/2",
-        "One seed (here 0) is one seed",
+        "One seed (here 0) is a single seed",
         "--seed 1, 2",
         f"nas-attn predict {run / 'architecture.yaml'} {run / 'weights.safetensors'} IMAGES",
     ):
@@ -107,8 +107,11 @@ def test_the_same_command_reads_a_finished_training(nuclei, capsys):
         (["--crop", "17", "--devices", "1x"], "'1x' is not a number of devices; give such as 2, or auto"),
         (["--epoch", "3"], "unknown option '--epoch'; did you mean '--epochs'?"),
         (["--accelerator", "gpu"], "did you mean 'cpu'?"),
-        (["--devices", "2"], "batch_size is 3, which 2 devices cannot share evenly; give a multiple of 2"),
-        (["-o", "nuclei"], "nuclei: holds files that are no run of 'nas-attn train'"),
+        (
+            ["--devices", "2"],
+            "batch_size is 3, which cannot be divided evenly among 2 devices; give a multiple",
+        ),
+        (["-o", "nuclei"], "nuclei: holds files that are not a run of 'nas-attn train'"),
         (["--data", "nuclie"], "nuclie: no such folder"),
         (["--data", "synthetic", "--longest-side", "9"], "--longest-side is for folders"),
     ],
@@ -132,7 +135,7 @@ def test_an_architecture_for_other_data_is_refused_with_both_numbers(nuclei, cap
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 2
     assert "takes images of 1 channels, those of nuclei have 3" in shown[0]
-    assert "tells 5 classes apart, nuclei has 2" in shown[1]
+    assert "has 5 classes, nuclei has 2" in shown[1]
 
 
 def test_the_command_line_is_read_without_torch():

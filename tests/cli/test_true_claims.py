@@ -62,10 +62,10 @@ def searched(tmp_path, monkeypatch, capsys):
 
 def test_neither_a_collapsed_seed_nor_a_harmful_kind_becomes_a_gain(searched, capsys):
     assert "Equivalent: no placement of the attentions that were tried gains more than" in searched
-    assert "The baseline collapsed with seed 2 (a run collapsed where it ended far below" in searched
-    assert "nothing is compared under it, since a difference to a failed training says nothing." in searched
+    assert "The baseline collapsed with seed 2 (a collapsed run ended far below" in searched
+    assert "no comparison uses it, because a difference to a failed training means nothing." in searched
     assert "best.yaml, which is the baseline: no placement is significantly better" in searched
-    assert "are no part of the IoU: they tell how often a training fails, and that counts against" in searched
+    assert "are left out of the IoU. They show how often training fails, which counts against" in searched
 
     main(["rank", "world", "--json"])
     rows = json.loads(capsys.readouterr().out)

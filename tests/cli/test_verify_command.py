@@ -112,7 +112,7 @@ def test_what_was_stopped_goes_on(verified, winner, monkeypatch, capsys):
 
     monkeypatch.setattr(study_pool, "ProcessPool", lambda evaluators, logs, **_: Stopped(evaluators[0]))
     assert main(["verify", "tiny", "--pick", f"id:{winner}", "--seeds", "2"]) == 130
-    assert "Stopped. What is finished is kept" in capsys.readouterr().out
+    assert "Stopped. Finished runs are kept" in capsys.readouterr().out
     assert len(verifying(winner)) == 4
     monkeypatch.setattr(study_pool, "ProcessPool", whole)
     verified()
@@ -140,7 +140,7 @@ def test_a_second_winner_is_told_to_have_been_picked_among_several(verified, win
     rows = json.loads(capsys.readouterr().out)
     other = next(r for r in rows if r["placement_id"] != winner and set(r["placement"].values()) != {"none"})
     assert main(["verify", "tiny", "--pick", f"id:{other['placement_id']}", "--seeds", "2"]) == 0
-    assert "2 placements of this study were judged on the test data by now" in capsys.readouterr().out
+    assert "2 placements of this study were evaluated on the test data by now" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_one_index_in_two_colours_is_refused_naming_two_files(folder: Path) -> N
     save(folder, "val/b", [0, 0, 0, 0, 0, 142])
     (line,) = check_folder(folder).problems
     assert line.startswith(
-        "masks/train/a.png and masks/val/b.png: palettes differ: index 1 is (200, 0, 0) in the one and "
+        "masks/train/a.png and masks/val/b.png: their palettes differ: index 1 is (200, 0, 0) in the one and "
         "(0, 0, 142) in the other"
     )
     assert "mask_colors" in line

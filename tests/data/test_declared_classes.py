@@ -97,7 +97,7 @@ class TestDeclaration:
             ("classes: [a, b, a]", "classes: names a more than once"),
             ("classes: [a, b]\nmask_values: {0: a, 1: c}", "mask_values.1: unknown class 'c'; known: a, b"),
             ("classes: [a, b]\nignore_index: 1", "ignore_index: 1 is also the class 'b'"),
-            ("splits: {val: ['../x']}", "splits.val: '../x' leaves the folder"),
+            ("splits: {val: ['../x']}", "splits.val: '../x' points outside the folder"),
             ("splits: {val: [a]}", "the images lie in split folders already"),
             ("- a\n- b", "dataset.yaml: line 1: must be a mapping of name, classes"),
             ("classes: [a, b", "dataset.yaml: line 1, column 15: not valid YAML"),

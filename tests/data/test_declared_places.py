@@ -34,7 +34,7 @@ def declared(folder: Path, text: str) -> Path:
         ("mask_suffix: a/b", "'a/b' must be a text, as _gt"),
         ("threshold: -1", "'-1' must be a number from 0 to 65534"),
         ("threshold: 1\nclasses: [a, b, c]", "threshold: gives two classes, and classes names 3"),
-        ("threshold: 1\ninstances: true", "instances: threshold says already how masks are read"),
+        ("threshold: 1\ninstances: true", "instances: threshold already says how masks are read"),
         ("instances: maybe", "'maybe' must be true or false"),
         ("color_tolerance: 3", "color_tolerance: needs mask_colors, which it widens"),
         ("mask_colors: {a: [0, 0], b: [1, 1, 1]}", "the colour ['0', '0'] of 'a' must be three numbers"),

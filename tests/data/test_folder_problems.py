@@ -94,7 +94,7 @@ class TestFolders:
         report = check_folder(shared_data / "raw/usgra_nerves/dataset")
         assert report.usable
         assert report.in_channels == 3
-        assert "left out: test/, which holds images of its own; its place would be images/test" in report.notes
+        assert "left out: test/, which holds images of its own; to use it, move it to images/test" in report.notes
 
     def test_a_misspelt_split_folder_is_told_its_name(self, make_folder):
         folder = make_folder()
@@ -214,10 +214,10 @@ class TestFiles:
         ("content", "message"),
         [
             (b"", "is empty (0 bytes)"),
-            (pickle.dumps({"a": 1}), f"is no {KINDS}"),
-            (b"<html>not found</html>", f"is no {KINDS}"),
+            (pickle.dumps({"a": 1}), f"is not a {KINDS}"),
+            (b"<html>not found</html>", f"is not a {KINDS}"),
             (b"GIF89a" + bytes(50), "begins like a GIF but is damaged"),
-            (b"%!PS-Adobe-3.0 EPSF-3.0\n", f"is no {KINDS}"),
+            (b"%!PS-Adobe-3.0 EPSF-3.0\n", f"is not a {KINDS}"),
             (
                 b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
                 "is a Git LFS pointer; run 'git lfs pull'",
@@ -260,7 +260,7 @@ class TestFiles:
         (problem,) = self.replaced(make_folder(), bytes(content))
         assert problem == (
             f"images/train/a.png: is larger than the limit of {Image.MAX_IMAGE_PIXELS} pixels that guards against "
-            "decompression bombs; it says to be 50000x50000"
+            "decompression bombs; it claims to be 50000x50000"
         )
 
     @pytest.mark.timeout(60)

@@ -90,7 +90,7 @@ def test_a_file_that_changed_after_it_was_looked_at_is_never_used(change: str, t
     else:
         Image.new("L" if change == "mask" else "RGB", (24, 24)).save(path)
     read, part = (train.mask, "masks") if change == "mask" else (train.image, "images")
-    with pytest.raises(DataError, match=rf"{part}/train/001\.png: was changed or taken away while its data set"):
+    with pytest.raises(DataError, match=rf"{part}/train/001\.png: was changed or removed while its data set"):
         read(1)
     assert train.image(0).shape == (3, 24, 24)
 
@@ -101,7 +101,7 @@ def test_no_image_is_decoded_for_joining_and_choosing(tmp_path: Path) -> None:
         path.unlink()
     both = joined(data.train, data.val)
     assert chosen(both, [5, 0]).names == ("005", "000")
-    with pytest.raises(DataError, match="taken away"):
+    with pytest.raises(DataError, match="removed"):
         both.image(0)
 
 

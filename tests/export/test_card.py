@@ -115,7 +115,7 @@ def test_a_run_adds_its_test_and_how_it_was_trained(run: Path, tmp_path: Path) -
     assert cell(card, "wall") == "absent"
     assert cell(card, "mean") == "50.00 (+1.00 to the baseline)"
     assert cell(card, "weights kept") == "of epoch 7 of 9, the best on the validation data"
-    assert "This is one seed" in card
+    assert "This is a single seed" in card
     assert "The weights are those of epoch 7 of a training with seed 3 (validation IoU x100 81.25)." in card
     command = f"nas-attn train {run}/architecture.yaml --data FOLDER --epochs 9 --batch-size 4 --crop 64 --seed 3"
     assert command in card
@@ -126,7 +126,7 @@ def test_a_run_without_its_numbers_says_so(run: Path, tmp_path: Path) -> None:
     _, card = card_of(read_source(str(run)), tmp_path)
 
     assert "Nothing was measured." in card
-    assert "nothing says what the attention adds" in card
+    assert "what the attention adds is not known" in card
 
 
 def test_what_only_the_author_knows_is_left_to_be_filled_in(make_architecture: Make, tmp_path: Path) -> None:

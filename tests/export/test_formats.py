@@ -36,9 +36,13 @@ def test_a_said_format_needs_no_suffix() -> None:
 @pytest.mark.parametrize(
     ("output", "formats", "message"),
     [
-        ("best", None, r"best: which format\? Give the file a suffix: \.yaml \(yaml\), \.py \(python\)"),
+        (
+            "best",
+            None,
+            r"best: which format\? Give the file one of these suffixes: \.yaml \(yaml\), \.py \(python\)",
+        ),
         ("best.pt", None, "which format"),
-        ("best.py", ["yaml"], r"best\.py: is the name of a python file, and the format is yaml"),
+        ("best.py", ["yaml"], r"best\.py: has the suffix of a python file, but the format is yaml"),
         ("best.py", ["yaml", "python"], r"leave the suffix out: -o best writes best\.yaml, best\.py"),
     ],
 )

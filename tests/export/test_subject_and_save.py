@@ -186,7 +186,7 @@ def test_a_file_that_is_no_copy_is_not_written(
     with pytest.raises(ExportError, match=r"not the same \(largest difference"):
         list(save(subject, {"python": tmp_path / "best.py"}))
     monkeypatch.setattr(writing, "python_source", lambda *words: honest(*words).replace("self.head", "self.tail"))
-    with pytest.raises(ExportError, match=r"other weights, first 'head\.bias'"):
+    with pytest.raises(ExportError, match=r"different weights, the first of them 'head\.bias'"):
         list(save(subject, {"python": tmp_path / "best.py"}))
     assert list(tmp_path.iterdir()) == []
 

@@ -73,7 +73,7 @@ def test_a_description_reads_back(described: DescribedNetwork) -> None:
 
 def test_code_that_has_changed_is_not_searched_on(described: DescribedNetwork) -> None:
     changed = replace(described, keys="0" * 16)
-    with pytest.raises(NetworkError, match="its parameters are no longer those"):
+    with pytest.raises(NetworkError, match="its parameters have changed since"):
         build_network(changed, changed.plain)
 
 
@@ -179,7 +179,7 @@ def test_a_location_that_the_network_does_not_have_is_named(spec: str) -> None:
 @pytest.mark.parametrize("place", ["encoder.1", "bottleneck"])
 def test_a_gate_is_refused_where_no_gating_signal_exists(place: str) -> None:
     assert problems(with_(place, "gate")) == (
-        f"{place}: gate may stand at skip | decoder only, because it needs the decoder feature that enters a "
+        f"{place}: gate can be placed at skip | decoder only, because it needs the decoder feature that enters a "
         "level",
     )
 

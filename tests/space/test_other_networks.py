@@ -122,7 +122,7 @@ def test_a_file_asks_for_its_network(tmp_path: Path) -> None:
     )
     assert asked_in_space(path) == AskedNetwork("smp", "Unet/resnet34", weights="imagenet")
     assert asked_in_space("unet_attention") is None
-    with pytest.raises(SpaceError, match="smp:Unet/resnet34 has not been looked at"):
+    with pytest.raises(SpaceError, match="smp:Unet/resnet34 has not been inspected"):
         read_space(path, catalogue())
 
 

@@ -58,17 +58,17 @@ CASES = {
     "gate in the encoder": (
         "choices: {encoder: [none, gate]}",
         "line 4: choices.encoder: gate cannot stand here: encoders and the bottleneck have no gating signal "
-        "(it may stand at skip and decoder)",
+        "(it can be placed at skip and decoder)",
     ),
     "gate in the bottleneck": (
         "choices: {bottleneck: [none, gate]}",
         "line 4: choices.bottleneck: gate cannot stand here: encoders and the bottleneck have no gating signal "
-        "(it may stand at skip and decoder)",
+        "(it can be placed at skip and decoder)",
     ),
     "gate at one encoder location": (
         "choices: {encoder.1: [none, gate]}",
         "line 4: choices.encoder.1: gate cannot stand here: encoders and the bottleneck have no gating signal "
-        "(it may stand at skip and decoder)",
+        "(it can be placed at skip and decoder)",
     ),
     "a ladder that goes down": (
         "choices: {skip: [none, se]}\nladder: [180, 60]",

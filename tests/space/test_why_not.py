@@ -33,8 +33,8 @@ def test_a_placement_of_choices_is_allowed(space):
 REFUSALS = {
     "no gating signal": (
         {"encoder_1": "gate"},
-        "encoder.1: gate cannot stand here: encoders and the bottleneck have no gating signal (it may stand at "
-        "skip and decoder)",
+        "encoder.1: gate cannot stand here: encoders and the bottleneck have no gating signal (it can be placed "
+        "at skip and decoder)",
     ),
     "not among the choices": (
         {"skip_0": "se"},
@@ -73,8 +73,8 @@ REFUSALS = {
     ),
     "two at once": (
         {"skip_0": "se", "encoder_0": "gate"},
-        "encoder.0: gate cannot stand here: encoders and the bottleneck have no gating signal (it may stand at "
-        "skip and decoder); skip.0: se is not among the choices, so take none or gate",
+        "encoder.0: gate cannot stand here: encoders and the bottleneck have no gating signal (it can be placed "
+        "at skip and decoder); skip.0: se is not among the choices, so take none or gate",
     ),
 }
 

@@ -71,7 +71,7 @@ def test_one_line_warns_where_latency_and_macs_disagree() -> None:
 
     assert line == (
         "Latency and MACs disagree: se at encoder.0 takes +23.0 % time (quartiles +20 to +25) for +0.1 % MACs. "
-        "Where time is what costs, rank by --cost latency."
+        "Where time matters, rank by --cost latency."
     )
     assert line in ranking_notes(ranked())
     assert disagreement_notes(ranked(timed=False)) == []

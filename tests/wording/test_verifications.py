@@ -70,7 +70,7 @@ def test_the_verification_of_the_placement_is_told_and_no_other(
     sentences = confirmation_sentences("nuclei", ranking.rows[0], ranking, (other, own))
     told = verification_sentences(own, "nas-attn verify nuclei")
     assert sentences[:-1] == told
-    assert sentences[-1].startswith("2 placements of this study were judged on the test data")
+    assert sentences[-1].startswith("2 placements of this study were evaluated on the test data")
     assert confirmation_sentences("nuclei", ranking.rows[0], ranking, (own,)) == told
 
 

@@ -54,6 +54,7 @@ class WrittenFailure:
 def of_evaluation(evaluation: Evaluation, version: str) -> dict[str, Any]:
     """Attributes of a trial that is about to run."""
     written = {**asdict(evaluation), "placement": evaluation.placement.to_dict(), "version": version}
+    written["control"] = written.pop("reference")  # databases keep the word that studies began with
     return {
         _EVALUATION: json.dumps(written),
         "placement_id": evaluation.placement.id,

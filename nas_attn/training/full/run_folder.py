@@ -73,7 +73,7 @@ class RunFolder:
         if not self.identity.exists():
             if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
                 raise TrainingError(
-                    f"{self.path}: holds files that are no run of '{command('train')}'; "
+                    f"{self.path}: holds files that are not a run of '{command('train')}'; "
                     "give another folder with -o"
                 )
             return

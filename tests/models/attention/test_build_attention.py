@@ -97,7 +97,7 @@ def test_none_has_no_options():
 
 
 def test_gate_is_refused_where_no_gating_signal_exists():
-    found = r"^gate needs a gating signal, and there is none here; it may stand at skips and decoders$"
+    found = r"^gate needs a gating signal, and there is none here; it can be placed at skips and decoders$"
     with pytest.raises(AttentionError, match=found):
         build_attention(AttentionSpec("gate"), 8)
 
@@ -105,7 +105,8 @@ def test_gate_is_refused_where_no_gating_signal_exists():
 @pytest.mark.parametrize("name", [name for name, kind in catalogue().items() if kind.family is Family.BLOCK])
 def test_what_goes_around_a_block_is_refused_where_there_is_none(name):
     found = (
-        rf"^{name} goes around a block and there is none here; it may stand at encoders, bottlenecks and decoders$"
+        rf"^{name} goes around a block and there is none here; "
+        rf"it can be placed at encoders, bottlenecks and decoders$"
     )
     with pytest.raises(AttentionError, match=found):
         build_attention(AttentionSpec(name), 8)

@@ -113,7 +113,7 @@ def test_a_person_names_places_that_are_not_found() -> None:
     ("place", "problem"),
     [
         ("dwn", "a.b:c: locations: the network has no submodule 'dwn'; did you mean 'down'?"),
-        ("block", "a.b:c: locations: encoder.0: block is passed 2 times by an image, and must be once"),
+        ("block", "a.b:c: locations: encoder.0: block is used 2 times for an image, and must be used once"),
     ],
 )
 def test_a_place_that_a_person_names_wrongly_is_told(place: str, problem: str) -> None:
@@ -146,7 +146,7 @@ class Broken(Flat):
 @pytest.mark.parametrize(
     ("network", "problem"),
     [
-        (Flat(), "a.b:c: no place for attention was found"),
+        (Flat(), "a.b:c: no location for attention was found"),
         (Flat(5), r"a.b:c: gives \(1, 5, 256, 384\) for an image .* must give class scores \(1, 2, 256, 384\)"),
         (Pooled(), r"a.b:c: gives \(1, 2\)"),
         (Broken(), "a.b:c: fails on an image of 256x384 pixels with 3 channels: RuntimeError: no$"),

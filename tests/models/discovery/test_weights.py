@@ -47,7 +47,7 @@ def test_weights_of_an_encoder_alone_find_it() -> None:
     assert fitted.tensors.keys() == {f"encoder.{name}" for name in trained}
     assert fitted.missing == ("head.weight", "head.bias")
     assert str(fitted) == (
-        "6 of 8 tensors of the network fit; drawn anew: head.weight, head.bias; of no use: classifier.weight"
+        "6 of 8 tensors of the network fit; initialised: head.weight, head.bias; not used: classifier.weight"
     )
 
 
@@ -99,7 +99,9 @@ def test_checkpoints_are_read_however_they_nest_the_weights(tmp_path: Path, nest
 
 def test_a_file_that_could_run_code_is_not_loaded(tmp_path: Path) -> None:
     torch.save(Network(), tmp_path / "whole.pt")
-    with pytest.raises(NetworkError, match=r"holds more than weights, and is not loaded: it could run code"):
+    with pytest.raises(
+        NetworkError, match=r"holds more than weights and is not loaded, because it could run code"
+    ):
         read_tensors(tmp_path / "whole.pt")
 
 
@@ -145,10 +147,10 @@ def test_tensors_that_share_memory_are_kept(tmp_path: Path) -> None:
 def test_damaged_or_lost_weights_stop_a_run(tmp_path: Path) -> None:
     digest = keep_weights(Network().state_dict())
     weights_file(digest).write_bytes(b"cut short")
-    with pytest.raises(NetworkError, match=r"\(f\) are not there any more, or damaged; run the search again"):
+    with pytest.raises(NetworkError, match=r"\(f\) are missing or damaged; run the search again"):
         load_kept(Network(), digest, "f")
     weights_file(digest).unlink()
-    with pytest.raises(NetworkError, match="are not there any more"):
+    with pytest.raises(NetworkError, match="are missing or damaged"):
         load_kept(Network(), digest, "f")
 
 

@@ -61,7 +61,7 @@ def fail(**_: object) -> nn.Module:
 
 
 WRITE = "write arguments: {depth: ..., width: ...} in a network file"
-NAME = "name the class or function that builds it, so that every run gets one of its own"
+NAME = "name the class or function that builds it, so that every run gets its own"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ NAME = "name the class or function that builds it, so that every run gets one of
         (fail, "theirs:make cannot be built: ValueError: width must be even"),
         (lambda: 3, "theirs:make gives int and no torch.nn.Module"),
         (lambda depth, width: None, f"theirs:make: asks for depth, width; {WRITE}"),
-        (nn.Conv2d(1, 1, 1), f"theirs:make is a network that is built already; {NAME}"),
+        (nn.Conv2d(1, 1, 1), f"theirs:make is an instance of a network; {NAME}"),
         (3, "theirs:make is int; name a class or function that builds one"),
     ],
 )  # fmt: skip

@@ -63,5 +63,5 @@ def test_backbone_starts_alike_with_or_without_a_kind_on_its_blocks(name: str) -
 def test_a_block_without_its_second_convolution_says_what_it_lacks() -> None:
     block, x = Block(2, 4, replaced=True), torch.randn(2, 2, 5, 5)
     assert block(x, nn.Identity()).shape == (2, 4, 5, 5)
-    with pytest.raises(NetworkError, match=r"second convolution was left out"):
+    with pytest.raises(NetworkError, match=r"second convolution was removed"):
         block(x)

@@ -240,7 +240,7 @@ def test_of_many_pairs_of_rungs_an_even_share_is_drawn(facts_of: Facts, run: Run
     chart = rungs_chart(ladder_fidelity(records), records, "IoU")
     (marks,) = chart.figure.data
     assert len(marks.x) == 300
-    assert "an even share is drawn" in chart.caption
+    assert "an even sample of the placements is drawn" in chart.caption
 
 
 def test_rungs_pair_what_ran_at_both_budgets_with_the_same_seed(facts_of: Facts, run: Run) -> None:

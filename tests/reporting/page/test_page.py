@@ -177,7 +177,7 @@ def test_the_verified_figure_stands_beside_the_verdict_with_the_ablation_below(f
     assert "-4.0 IoU points" not in head
     section = rest.partition('id="holds"')[2].partition("</section>")[0]
     assert "Verified besides: Refuted: " in section
-    assert "2 placements of this study were judged on the test data" in section
+    assert "2 placements of this study were evaluated on the test data" in section
     assert 'id="plot-ablation"' in section
     assert "+2.0 IoU points (1.0 to 3.0, 5 seeds)" in section
     assert not outline.open
@@ -313,7 +313,7 @@ def test_what_the_study_would_show_is_what_its_own_trials_can_tell(facts_of: Fac
     shown = cards(report_page(replace(facts, verdict=replace(facts.verdict, sight=sight))))[
         "This study would show"
     ]
-    assert f"can tell {shown} IoU points from none" in said
+    assert f"can detect {shown} IoU points" in said
 
 
 def test_a_verified_gain_replaces_what_the_search_measured(facts_of: Facts) -> None:

@@ -58,7 +58,7 @@ def test_what_a_search_can_see_is_told_after_nine_runs_and_of_its_budget_after_e
     (noise_at, sees), (budget_at, budget) = told(studies, growing(evaluator, 1.0))
     assert noise_at == 9
     assert budget_at == 18
-    assert sees.startswith("120 trials of this length can tell a gain of ")
+    assert sees.startswith("120 trials of this length can detect a gain of ")
     assert sees.endswith(" min.")
     assert " would take about " in sees
     assert budget.startswith("Doubling the 400 steps changes what ")
@@ -71,9 +71,9 @@ def test_a_budget_that_is_too_short_is_told_before_the_proposals_with_the_way_ou
     """120 trials of 36 s by two workers are 36 min."""
     *_, (first, budget), (second, way_out) = told(studies, growing(evaluator, 3.0))
     assert first == second == 18
-    assert ": too short to tell " in budget
+    assert ": too short to resolve differences of " in budget
     assert "will claim nothing" in way_out
-    assert "It takes 800 steps or more: 120 trials of 800 need about 36 min here." in way_out
+    assert "It needs 800 steps or more: 120 trials of 800 need about 36 min here." in way_out
     assert "--steps 800 --as-new" in way_out
     assert "--budget auto --as-new" in way_out
 
@@ -113,7 +113,7 @@ def test_nothing_is_told_twice_when_a_search_goes_on(studies: Any, evaluator: Lo
 def test_a_tiny_search_says_only_that_its_baseline_is_unfinished(studies: Any, evaluator: LookupEvaluator) -> None:
     """Its shortfall halves every 300 steps: 12 points after 400 steps, 5 after 800."""
     said = told(studies, replace(evaluator, seed_noise=0.0, run_noise=0.0), trials=20)
-    assert said[0][1].startswith("Twice the 400 steps bring the baseline +7.")
+    assert said[0][1].startswith("Twice the 400 steps change the baseline by +7.")
     assert "will claim nothing" in said[1][1]
     assert len(said) == 2
 
@@ -122,4 +122,4 @@ def test_a_tiny_search_says_only_that_its_baseline_is_unfinished(studies: Any, e
 def test_a_small_search_tells_what_it_can_see(studies: Any, evaluator: LookupEvaluator, trials: int) -> None:
     ended, sees = told(studies, growing(evaluator, 1.0), trials)[0]
     assert ended < trials
-    assert "30 trials of this length can tell" in sees
+    assert "30 trials of this length can detect" in sees

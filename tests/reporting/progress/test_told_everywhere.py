@@ -15,7 +15,7 @@ from nas_attn.record import TrialRecord, n_ended
 from nas_attn.study.setup.find import open_study
 from tests.searching import TINY, search_here
 
-SAID = "120 trials of this length can tell a gain of "
+SAID = "120 trials of this length can detect a gain of "
 
 
 class EnoughError(Exception):

@@ -118,7 +118,7 @@ def test_collapsed_runs_are_marked(ranking: Ranking) -> None:
     first, *others = ranking.rows
     shown = printed(replace(ranking, rows=(replace(first, n_collapsed=1), *others)))
     assert any(line.endswith("c") and first.placement.id in line for line in shown.splitlines())
-    words = "c  some of its runs collapsed: a run collapsed where it ended far below what its seed and its"
+    words = "c  some of its runs collapsed: a collapsed run ended far below what its seed and its"
     assert words in shown
     assert words not in printed(ranking)
 

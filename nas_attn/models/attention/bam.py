@@ -35,8 +35,7 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class BottleneckAttention(nn.Module):
-    """Strengthen the channels and positions that two branches select (Park et al. 2018, arXiv:1807.06514,
-    section 3).
+    """Strengthen channels and positions selected by two branches (Park et al. 2018, arXiv:1807.06514, section 3).
 
         y = x + x * sigmoid(channel(x) + position(x))          neutral: two thirds of it
         channel(x) = BN(W2 relu(W1 mean_HW(x)))

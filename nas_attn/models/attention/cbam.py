@@ -45,8 +45,7 @@ class ConvolutionalBlockAttention(nn.Module):
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
         kernel_size: k, 3 or 7.
-        min_hidden: least hidden width; 8 follows the rounding of most libraries, 1 gives the paper's width on a
-            narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         bias: whether the perceptron has biases.
         norm: whether BN follows the convolution.
         parts: ``both`` halves, or ``channel`` or ``spatial`` alone.

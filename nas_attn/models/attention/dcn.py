@@ -38,8 +38,7 @@ class DeformableConvolution(nn.Module):
     Args:
         channels: C of the input.
         modulated: whether there are weights dm.
-    Shape: (N, C, H, W) -> (N, C, H, W). The values at all 9 taps are stored at once, which takes the memory of 9
-        maps.
+    Shape: (N, C, H, W) -> (N, C, H, W). All 9 taps are stored at once: memory for 9 maps.
     Raises:
         AttentionError: ``channels`` is below 1 or ``modulated`` is not a boolean.
     """

@@ -49,8 +49,7 @@ class DynamicConvolution(nn.Module):
         reduction: bottleneck ratio of the perceptron; its hidden width is max(min_hidden, C // reduction).
         temperature: T at step 0.
         min_hidden: least hidden width; 1 gives the paper's width on a narrow map.
-        neutral: all hidden units are active (see ``SteadyLinear``); the temperature alone makes the first mixtures
-            even.
+        neutral: all hidden units are active (see ``SteadyLinear``); T alone makes the first mixtures even.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.

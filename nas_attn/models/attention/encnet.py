@@ -50,7 +50,7 @@ class ContextEncoding(nn.Module):
     code.
 
     In training the code also has to predict which classes are in the image (the semantic encoding loss of
-    section 3.2): a linear map of the code, binary cross-entropy, weight 0.2. This map does not affect y.
+    section 3.2): a linear map of the code, binary cross-entropy, weight 0.2. It does not affect y.
 
     Args:
         channels: C of the input.

@@ -59,8 +59,7 @@ class FrequencyChannelAttention(nn.Module):
         frequencies: largest number of groups, a power of two up to 16.
         size: side of the pooled map, a multiple of 7: smaller grids have no room for the frequencies.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
-        min_hidden: least hidden width; 8 follows the rounding of most libraries, 1 gives the paper's width on a
-            narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:

@@ -24,8 +24,7 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class GatedChannelTransformation(nn.Module):
-    """Reweight channels by their energies, so that they compete or cooperate (Yang et al. 2020, arXiv:1909.11519,
-    section 3).
+    """Let channels compete or cooperate by their energies (Yang et al. 2020, arXiv:1909.11519, section 3).
 
         s_c = alpha_c sqrt(sum_HW(x_c^2) + eps)
         y_c = x_c (1 + tanh(gamma_c s_c / sqrt(mean_C(s^2) + eps) + beta_c))

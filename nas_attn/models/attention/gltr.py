@@ -33,8 +33,8 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class GlobalLocalTemporal(nn.Module):
-    """Add to each frame features of its neighbours and of the whole clip (Li et al. 2019, arXiv:1908.10049,
-    sections 3.2 and 3.3).
+    """Add to each frame features of its neighbours and its clip (Li et al. 2019, arXiv:1908.10049, sections 3.2
+    and 3.3).
 
         y_t = x_t + W_out r_t, added at every position,  s = W_in mean_HW(x)
         f = (relu(BN(conv_3(s; dilation 2^n))), n = 0 ... N - 1), concatenated                     (short term)

@@ -42,8 +42,7 @@ class GlobalSecondOrderPooling(nn.Module):
     Args:
         channels: C of the input.
         hidden: largest d; 128 in the paper, whose maps have 256 channels and more.
-        stride: stride of the first convolution; the authors' code has 2 in its first stage, where maps are
-            largest.
+        stride: of the first convolution; the authors' code has 2 in its first stage, where maps are largest.
         neutral: twice the sigmoid, whose argument is 0 at step 0, because W starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. On a map of one position all
         covariances are 0.

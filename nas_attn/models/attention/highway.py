@@ -21,7 +21,7 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class Highway(nn.Module):
-    """Mix x and its transformation by a gate at every position (Srivastava et al. 2015, arXiv:1505.00387, eq. 3).
+    """Mix x and its transformation by a gate at each position (Srivastava et al. 2015, arXiv:1505.00387, eq. 3).
 
         y = relu(W_H * x + b_H) t + x (1 - t),  t = sigmoid(W_T * x + b_T)
 

@@ -40,8 +40,7 @@ class EfficientAttention(nn.Module):
 
     Args:
         channels: C of the input.
-        heads: number of equal parts into which the channels of q, k and v are split; the softmax of q runs within
-            one part.
+        heads: number of equal parts of the channels of q, k and v; the softmax of q runs within one part.
         reduction: C over d. d is C // reduction, rounded down to a multiple of ``heads``, and at least 2 for each
             head: softmax over a single channel would cancel q.
         neutral: W and b start at 0.

@@ -63,15 +63,13 @@ class RecurrentAttention(nn.Module):
     scales and shifts, refines the crop of full resolution, and the result is added where the crop was taken. All
     other positions stay unchanged. W_1 leads to 16 channels. The core is a GRU instead of a plain recurrence.
 
-    The places have no gradient from the segmentation loss. They are learned from how well each image was
-    segmented, R_n from 0 to 1 (REINFORCE, section 3.1), with a baseline b_t = W_b h_(t-1) that learns to predict
-    R:
+    The places have no gradient from the segmentation loss. They learn from how well each image was segmented, R_n
+    from 0 to 1 (REINFORCE, section 3.1), with a baseline b_t = W_b h_(t-1) that predicts R:
 
         mean_n sum_t -(R_n - b_nt) log N(l_nt) + (b_nt - R_n)^2
 
     The gradient of the policy continues into the core, which otherwise would have no reason to remember where to
-    look. The paper does without the following, but in the recipe of a search the policy did not learn without
-    them:
+    look. The paper does without the following; in the recipe of a search the policy did not learn without it:
 
     - Layers with equalised learning rates. The noise of REINFORCE drove the common direction of plain layers until
       the state was the same for all images and the policy was stuck in a corner.

@@ -106,8 +106,7 @@ class Hourglass(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """x plus 1x1, 3x3 and 1x1 convolutions of it, each after normalisation and relu (He et al. 2016,
-    arXiv:1603.05027).
+    """x plus 1x1, 3x3 and 1x1 convolutions, each after normalisation and relu (He et al. 2016, arXiv:1603.05027).
 
     Args:
         channels: C; the hidden width is max(1, C // 4).

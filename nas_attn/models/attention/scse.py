@@ -57,8 +57,7 @@ class SpatialChannelSqueezeExcite(nn.Module):
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction). Both papers have 2.
         fusion: ``add``, ``max``, ``mul`` or ``concat``.
-        min_hidden: least hidden width; 8 follows the rounding of most libraries, 1 gives the paper's width on a
-            narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         parts: ``both``, or c (``channel``) or s (``spatial``) alone, without a fusion.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).

@@ -35,8 +35,7 @@ class SqueezeExcite(nn.Module):
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
         bias: whether b1 and b2 exist.
-        min_hidden: least hidden width; 8 follows the rounding of most libraries, 1 gives the paper's width on a
-            narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:

@@ -32,7 +32,7 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class SelectiveKernel(nn.Module):
-    """Convolve at several scales and let each channel choose (Li et al. 2019, arXiv:1903.06586, section 3.1).
+    """Convolve at several scales and let each channel weigh them (Li et al. 2019, arXiv:1903.06586, section 3.1).
 
         u_m = relu(BN(K_m * x)), K_m 3x3 in G groups with its taps m pixels apart
         z = relu(BN(W mean_HW(u_1 + ... + u_M)))

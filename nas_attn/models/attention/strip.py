@@ -27,7 +27,7 @@ class StripPooling(nn.Module):
     The strips are expanded to the size of the map before they are added. F is a 1x1 convolution. All three
     convolutions keep the number of channels; only F has a bias, as in the authors' code. Normalisation and relu
     are in that code but not in the equations. The running statistics normalise a strip of one value (see
-    ``PooledNorm``). SPNet's mixed pooling module, which sometimes has the same name, is a different module.
+    ``PooledNorm``). SPNet's mixed pooling module, which sometimes has the same name, is another one.
 
     Args:
         channels: C of the input.

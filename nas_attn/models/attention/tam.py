@@ -35,9 +35,8 @@ class TemporalAdaptive(nn.Module):
         V = sigmoid(conv_1(relu(BN(conv_K(s)))))                            along the frames, over all channels
         theta = softmax_k(W_2 relu(BN(W_1 s_c)))                            for each channel by itself
 
-    The clip is padded with zeros before its first and after its last frame. Where the equations leave details
-    open, they are those of the authors' code: no layer has a bias, and the first convolution of V looks at K
-    frames.
+    The clip is padded with zeros before its first and after its last frame. Details that the equations leave open
+    follow the authors' code: no layer has a bias, and the first convolution of V looks at K frames.
 
     Args:
         channels: C of the input.

@@ -21,8 +21,7 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class TripletAttention(nn.Module):
-    """Reweight the map by three gates, one for each pair of its dimensions (Misra et al. 2021, arXiv:2010.03045,
-    section 3).
+    """Reweight each pair of dimensions by a gate (Misra et al. 2021, arXiv:2010.03045, section 3).
 
         y = x * (g_CW + g_CH + g_HW) / 3
 

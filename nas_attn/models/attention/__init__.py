@@ -1,4 +1,4 @@
-"""Attention modules: one file for one paper, found by name, built from a spec."""
+"""Attention modules, one file per paper. ``build_attention`` builds the module of a spec."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _STARTS: dict[Family, type[Fade]] = {Family.CONVOLUTION: ConvolutionStart, Famil
 
 
 def attention_at(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
-    """The module that a spec describes at a site of a network; as ``build_attention``.
+    """Build the module that a spec describes for one site of a network (see ``build_attention``).
 
     Args:
         spec: a kind and its options.
-        site: with its sizes.
+        site: the place in the network, with its sizes.
         classes: K of the network.
     """
     return build_attention(
@@ -46,9 +46,10 @@ def attention_at(spec: AttentionSpec, site: Site, classes: int) -> nn.Module:
 
 
 def gate_shape(spec: AttentionSpec, site: Site) -> tuple[int, int, int] | None:
-    """Channels, height and width of the gating signal that a spec is given at a site; None where there is none.
+    """Channels, height and width of the gating signal for a spec at a site; None if there is no signal.
 
-    That is the up-convolved feature where the spec asks for it and the network has one, or else the coarse one.
+    The signal is the up-convolved feature if the spec asks for it and the network has one, otherwise the coarse
+    feature.
     """
     if takes_upconvolved(spec) and site.up_channels is not None:
         return site.up_channels, site.height, site.width
@@ -70,24 +71,25 @@ def build_attention(
     classes: int | None = None,
     frames: int = 1,
 ) -> nn.Module:
-    """The module that a spec describes, for one site.
+    """Build the module that a spec describes, for one site.
 
     Args:
-        spec: a kind and its options; ``start`` is read here, everything else goes to the constructor.
+        spec: a kind and its options. ``start`` is used here; all other options go to the constructor.
         channels: C of the feature map.
-        gate_channels: channels of the gating signal, the decoder feature that enters the level; None where
-            there is none. Only a kind that needs a gate looks at it.
-        block_channels: channels that enter the block; None where there is no block. Only a kind that goes around
-            a block looks at it.
-        classes: K, for a kind that has a loss of its own; None builds it without that loss.
-        frames: T of the clips, 1 where images are still. Only a kind that needs clips looks at it.
+        gate_channels: channels of the gating signal, which is the decoder feature that enters the level; None if
+            there is none. Only kinds that need a gate use it.
+        block_channels: channels that enter the block; None if there is no block. Only kinds that wrap a block use
+            it.
+        classes: K, for kinds with an auxiliary loss; None builds the module without this loss.
+        frames: T of the clips, 1 for still images. Only kinds that need clips use it.
     Returns:
-        a module that keeps the shape of x. It takes (x); a kind that needs a gate (x, gate); one that goes around
-        a block (x, block), where ``block`` is a function; one that stands in for a convolution (x), but
-        (x, convolution) where it starts at the identity.
+        a module that keeps the shape of x, or of the block's output if it wraps a block. It is called with (x);
+        with (x, gate) if the kind needs a gate; with (x, block), where ``block`` is a function, if it wraps a
+        block. A module that replaces a convolution is called with (x), but with (x, convolution) if ``start`` is
+        ``identity``.
     Raises:
-        RegistryError: no such kind.
-        AttentionError: an option or a size does not fit, or the kind needs what is not there.
+        RegistryError: there is no such kind.
+        AttentionError: an option or a size does not fit, or the site lacks something that the kind needs.
     """
     entry = KINDS[spec.kind]
     kind = entry.kind

@@ -1,4 +1,4 @@
-"""Every position looks at every other: one result, computed in the way that fits the size and the device."""
+"""Attention from every position to every other, computed in the form that fits the size and the device."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ _as_computed: ContextVar[bool] = ContextVar("as_computed", default=False)
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int = 1) -> Tensor:
-    """For each query the values of all positions, weighted: sum_j softmax_j(q_i . k_j) v_j.
+    """Weighted sum of the values of all positions, for each query: sum_j softmax_j(q_i . k_j) v_j.
 
-    All forms are exact. The plain form holds all weights of an image, the fused one none, so that its memory grows
-    with the positions and not with their square. On a CPU the plain form is faster on small maps of many channels
-    only, and is taken up to 256 positions, and up to 4 for each channel of a head; on a GPU it never is. On the
-    meta device it stands for all (but see ``as_computed``): its multiplications are those of the equation, without
-    the padding that the fused kernels want.
+    All forms are exact. The plain form stores all weights of an image. The fused form stores none, so its memory
+    grows with the number of positions, not with its square.
+
+    A GPU always takes the fused form. A CPU takes the plain form only where it is faster, on small maps with many
+    channels: up to 256 positions, and up to 4 positions for each channel of a head. The meta device takes the
+    plain form (but see ``as_computed``), so its multiplications are those of the equation, without the padding of
+    the fused kernels.
 
     Args:
-        queries: (N, d, Q), one for each of Q positions; not yet scaled where they shall be.
+        queries: (N, d, Q), one for each of Q positions. They are not scaled here.
         keys: (N, d, P).
         values: (N, C, P).
-        heads: into how many equal parts d and C are cut; each part of the queries meets only its own keys and
-            values. A divisor of both.
+        heads: number of equal parts into which d and C are split; a divisor of both. Each part of the queries
+            meets only its own keys and values.
     Shape: -> (N, C, Q).
     """
     images, _, positions = queries.shape
@@ -54,7 +56,7 @@ def _attend_as_fits(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -
 
 @contextmanager
 def as_computed() -> Iterator[None]:
-    """A context in which the meta device takes the form that a CPU would: for who asks what a step holds."""
+    """Context in which the meta device takes the form that a CPU would take, to measure the memory of a step."""
     before = _as_computed.set(True)
     try:
         yield
@@ -63,12 +65,12 @@ def as_computed() -> Iterator[None]:
 
 
 def most_plain_positions(channels: int) -> int:
-    """Up to so many positions a CPU takes the plain form; ``channels`` are those of a head's values."""
+    """Largest number of positions for a CPU's plain form; ``channels`` are those of a head's values."""
     return min(MAX_PLAIN_POSITIONS, PLAIN_POSITIONS_PER_CHANNEL * channels)
 
 
 def attend_plainly(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """The equation as it stands, with logits and softmax in fp32 or better: unscaled products overflow fp16.
+    """The equation as written, with logits and softmax in fp32 or better: unscaled products overflow fp16.
 
     Shape: (N, d, Q), (N, d, P), (N, C, P) -> (N, C, Q).
     """
@@ -78,18 +80,18 @@ def attend_plainly(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, width: int) -> Tensor:
-    """The same without the Q x P weights, by PyTorch's fused kernels.
+    """The same result from PyTorch's fused kernels, which do not store the Q x P weights.
 
-    These want queries, keys and values of one width and contiguous rows, and otherwise fall back silently to a
-    form that holds all weights. So the values are cut into heads of ``width`` channels, each of which meets
-    the same queries and keys; what is narrower is padded with zeros, which change no product.
+    The kernels need queries, keys and values of equal width with contiguous rows. Otherwise they silently fall
+    back to a form that stores all weights. So the values are split into heads of ``width`` channels, and each head
+    meets the same queries and keys. Narrower tensors are padded with zeros, which change no product.
 
     Args:
         queries: (N, d, Q).
         keys: (N, d, P).
         values: (N, C, P).
-        width: channels of a head, at least d; a multiple of 8, as half precision kernels want it (and never 1:
-            a last dimension of 1 counts as contiguous whatever its stride, but not to the kernels).
+        width: channels of a head, at least d. It is a multiple of 8, as half-precision kernels need, and so never
+            1: PyTorch calls a last dimension of 1 contiguous whatever its stride, but the kernels do not.
     Shape: -> (N, C, Q).
     """
     channels = values.shape[1]
@@ -103,7 +105,7 @@ def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, width: int) -> T
 
 
 def _scaled_dot_products(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    if queries.device.type == "meta":  # where PyTorch itself would take the form that holds all weights
+    if queries.device.type == "meta":  # here PyTorch itself would take the form that stores all weights
         answers: Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             queries, keys, values, scale=1.0
         )[0]
@@ -116,8 +118,8 @@ def _head_width(queries: Tensor, values: Tensor) -> int:
     if queries.device.type == "cuda":
         width = max(hidden, min(channels, GPU_HEAD_WIDTH))
     else:
-        # One wide head finds the weights only once. The CPU's backward pass shares out images and heads among its
-        # threads, so that few images are given more heads.
+        # One wide head computes the weights only once. But the CPU's backward pass distributes images and heads
+        # over its threads, so a small batch gets more heads.
         parts = max(1, SHARED_OUT // values.shape[0]) if torch.is_grad_enabled() else 1
         width = max(hidden, -(-channels // parts))
     return -(-width // WIDTH_STEP) * WIDTH_STEP

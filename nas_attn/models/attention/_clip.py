@@ -1,4 +1,4 @@
-"""The frames of a batch as clips."""
+"""Reshape a batch of frames into clips."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def as_clips(x: Tensor, frames: int) -> Tensor:
-    """A view in which the frames of a clip have an axis of their own.
+    """View of a batch in which the frames of a clip have their own axis.
 
     Args:
         x: T consecutive frames of one clip, then those of the next.

@@ -1,4 +1,4 @@
-"""A linear layer that learns as slowly as it is wide."""
+"""A linear layer with an equalised learning rate."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from torch.nn import functional
 
 
 class EqualisedLinear(nn.Module):
-    """A linear layer with an equalised learning rate (Karras et al. 2018, arXiv:1710.10196, section 4.1).
+    """Linear layer with an equalised learning rate (Karras et al. 2018, arXiv:1710.10196, section 4.1).
 
         y = c (W x + b),  c = gain / sqrt(in_features),  W ~ N(0, 1) and b = 0 at the start
 
-    An optimiser with normalised steps, such as Adam, moves every weight equally far. What a layer of 3,000 inputs
-    gives would then jump 3,000 times as far as any of its weights; the factor leaves sqrt(3,000) of it.
+    An optimiser with normalised steps, such as Adam, moves every weight equally far. The output of a layer with
+    3,000 inputs would then move 3,000 times as far as any of its weights. The factor c reduces this to sqrt(3,000)
+    times.
 
     Args:
-        in_features: of the input.
-        out_features: of the output.
-        gain: scale of the output at the start, for inputs of scale 1; sqrt(2) goes before a rectifier.
-        bias: whether there is b.
-        from_zero: W = 0 at the start.
+        in_features: width of the input.
+        out_features: width of the output.
+        gain: scale of the output at the start, for inputs of scale 1; sqrt(2) before a rectifier.
+        bias: whether the layer has b.
+        from_zero: whether W starts at 0.
     Shape: (N, in_features) -> (N, out_features).
     """
 
@@ -43,7 +44,7 @@ class EqualisedLinear(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw W, or set it to 0."""
+        """Draw W, or set it to 0; set b to 0."""
         if self.from_zero:
             nn.init.zeros_(self.weight)
         else:

@@ -1,4 +1,4 @@
-"""What a module keeps of its forward pass for a loss of its own."""
+"""Tensors that a module keeps from its forward pass for its auxiliary loss."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor
 
 
 class ForwardCache:
-    """Tensors of the latest forward pass in training, until they are taken; a copy of a module has none."""
+    """Tensors of the latest forward pass in training, kept until they are taken. A copy of the cache is empty."""
 
     def __init__(self) -> None:
         self._tensors: tuple[Tensor, ...] = ()
 
     def keep(self, *tensors: Tensor) -> None:
-        """Keep these in place of what was there."""
+        """Store these tensors in place of the previous ones."""
         self._tensors = tensors
 
     def take(self) -> tuple[Tensor, ...]:
-        """Hand them out and forget them; empty where there was no forward pass in training."""
+        """Return the tensors and forget them; empty if there was no forward pass in training."""
         tensors, self._tensors = self._tensors, ()
         return tensors
 

@@ -1,4 +1,4 @@
-"""Kernels that every image mixes for itself."""
+"""A bank of kernels that each image mixes in its own proportions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class KernelBank(nn.Module):
 
         y_n = (sum_k mix_nk W_k) * x_n
 
-    The kernels are mixed before they are used, so that the map is convolved once. Each of them starts as the
-    kernel of a convolution of its own would.
+    The kernels are mixed first, so the map is convolved only once. Each kernel starts like that of a separate
+    convolution.
 
     Args:
         channels: C.
@@ -40,7 +40,7 @@ class KernelBank(nn.Module):
         images, channels, height, width = x.shape
         kernels = (mix @ self.weight.to(mix.dtype)).view(images * channels, channels, 3, 3)
         each = None if bias is None else bias.flatten()
-        # Images become groups of channels: one convolution for all of them.
+        # Images become groups of channels, so that one convolution serves all of them.
         convolved = functional.conv2d(
             x.reshape(1, images * channels, height, width), kernels, each, padding=1, groups=images
         )

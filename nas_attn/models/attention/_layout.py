@@ -1,4 +1,4 @@
-"""Memory layout of what was computed from another map."""
+"""Restore the memory layout of a feature map."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ _MARK = "starts_at_zero"
 
 
 def from_zero(layer: M, neutral: bool = True) -> M:
-    """The same layer, whose weights and biases start at 0 where the start is neutral.
+    """The same layer; with ``neutral``, its weights and biases start at 0.
 
-    What such a layer answers is 0 for every input at step 0. Its own weights have a gradient then, and from the
-    next step on what stands before it. ``draw_anew`` keeps to it.
+    The layer then outputs 0 for every input at step 0. Its own weights have a gradient at once, the layers before
+    it from the next step on. ``draw_anew`` sets a marked layer to 0 again.
     """
     if neutral:
         layer.__dict__[_MARK] = True
@@ -29,10 +29,10 @@ def starts_at_zero(layer: nn.Module) -> bool:
 
 
 def draw_anew(layer: nn.Module) -> None:
-    """Give a layer's own parameters their start, drawn from the global random stream, or 0.
+    """Reset a layer's own parameters: drawn from the global random stream, or 0 if ``from_zero`` marked the layer.
 
     Args:
-        layer: has ``reset_parameters()``.
+        layer: a layer with ``reset_parameters()``.
     """
     layer.reset_parameters()  # type: ignore[operator]
     if starts_at_zero(layer):
@@ -40,7 +40,7 @@ def draw_anew(layer: nn.Module) -> None:
 
 
 def scaled(weights: Tensor, gain: float) -> Tensor:
-    """gain * weights, without a step where the gain is 1."""
+    """gain * weights, without a multiplication if the gain is 1."""
     return weights if gain == 1 else gain * weights
 
 

@@ -10,23 +10,23 @@ from nas_attn.models.attention._steady import SteadyLinear
 
 
 def hidden_width(channels: int, reduction: int, min_hidden: int) -> int:
-    """Hidden channels of a bottleneck that ends in a rectifier: C // reduction, but at least ``min_hidden``.
+    """Hidden channels of a bottleneck with a rectifier: C // reduction, but at least ``min_hidden``.
 
-    Papers divide the 64 to 2048 channels of a classifier. In a narrow network one or two hidden units are left,
-    and where these start below zero for all images the module is a constant and has no gradient.
+    Papers divide the 64 to 2048 channels of a classifier. In a narrow network this leaves one or two hidden units.
+    If these start below zero for all images, the module is a constant and has no gradient.
     """
     return max(min_hidden, channels // reduction)
 
 
 class ChannelPerceptron(nn.Module):
-    """Squeeze C channels through a few hidden ones and back: W2 relu(W1 z + b1) + b2.
+    """Squeeze C channels into a few hidden ones and expand them again: W2 relu(W1 z + b1) + b2.
 
     Args:
         channels: C.
         hidden: channels between the two layers.
         bias: whether both layers add a bias.
-        neutral: all hidden units fire and go on firing, and the answer is 0 at the start (see ``SteadyLinear`` and
-            ``from_zero``).
+        neutral: all hidden units are active and stay active (see ``SteadyLinear``), and the output is 0 at the
+            start (see ``from_zero``).
     Shape: (..., C) -> (..., C).
     """
 

@@ -1,4 +1,4 @@
-"""Batch normalisation of what pooling has made small."""
+"""Batch normalisation of pooled maps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch.nn import functional
 
 
 class PooledNorm(nn.Module):
-    """Batch normalisation that also takes a single value per channel.
+    """Batch normalisation that also accepts a single value per channel.
 
-    A map that was pooled to 1x1 has one value per image and channel: with one image in a training batch there is
-    nothing to take a variance over, and PyTorch refuses. Here that value is normalised by the running statistics,
-    as in evaluation, and leaves them as they are. With two values or more this is ``nn.BatchNorm2d``.
+    A map pooled to 1x1 has one value per image and channel. With one image in a training batch there is no
+    variance, and PyTorch raises an error. Here the running statistics normalise this value, as in evaluation, and
+    are not updated. With two values or more this is ``nn.BatchNorm2d``.
 
     Args:
         channels: C.

@@ -1,4 +1,4 @@
-"""Where half precision would spoil a result."""
+"""Float32 where half precision would spoil a result."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from torch.func import functional_call
 
 
 def precise(x: Tensor) -> Tensor:
-    """The same values in float32, or as they are where they are finer already."""
+    """x in float32, or unchanged if its precision is higher."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def as_weights_of(layer: nn.Module, x: Tensor) -> Tensor:
-    """The same values in the precision of a layer's weights, which ``layer.bfloat16()`` may have lowered."""
+    """x in the precision of a layer's weights, which ``layer.bfloat16()`` may have lowered."""
     return x.to(next(layer.parameters()).dtype)
 
 
 def precisely(layer: nn.Module, *inputs: Tensor) -> Tensor:
-    """What a layer gives with its weights in float32, or as they are where they are finer already.
+    """Output of a layer with its weights in float32, or unchanged if their precision is higher.
 
     Args:
-        layer: without buffers.
-        inputs: in float32 or finer.
+        layer: a layer without buffers.
+        inputs: tensors in float32 or better.
     """
     weights = {name: precise(weight) for name, weight in layer.named_parameters()}
     if all(weights[name] is weight for name, weight in layer.named_parameters()):
@@ -35,10 +35,10 @@ def precisely(layer: nn.Module, *inputs: Tensor) -> Tensor:
 
 
 def without_autocast(device: str) -> AbstractContextManager[object]:
-    """A context whose operations keep the precision of their inputs.
+    """Context in which operations keep the precision of their inputs.
 
     Args:
-        device: its type, such as ``cuda``.
+        device: type of the device, such as ``cuda``.
     """
     available = torch.amp.is_autocast_available(device)
     return torch.autocast(device, enabled=False) if available else nullcontext()

@@ -1,6 +1,4 @@
-"""Where the files of this package put their modules, and what these refuse: options outside their range, and maps
-and clips that they cannot take.
-"""
+"""Registration of attention modules, and checks of their options, sizes, maps and clips."""
 
 from __future__ import annotations
 
@@ -18,13 +16,13 @@ from nas_attn.models.kind import AttentionKind
 M = TypeVar("M", bound=nn.Module)
 
 SIZES = ("channels", "gate_channels", "block_channels", "classes", "frames")
-"""What a constructor may be told of its place, beside the options of its kind."""
+"""Constructor arguments that describe the site."""
 
 
 def attention(kind: AttentionKind) -> Callable[[type[M]], type[M]]:
-    """A class decorator that registers an ``nn.Module`` under the name of its kind, once for each class.
+    """Class decorator that registers an ``nn.Module`` under the name of its kind. Use it once for each class.
 
-    Its constructor refuses sizes below 1 and options that the kind does not allow, with an AttentionError.
+    The constructor then raises an AttentionError for sizes below 1 and for options that the kind does not allow.
     """
 
     def register(module: type[M]) -> type[M]:
@@ -36,11 +34,11 @@ def attention(kind: AttentionKind) -> Callable[[type[M]], type[M]]:
 
 
 def checking(kind: AttentionKind, construct: Callable[..., None]) -> Callable[..., None]:
-    """A module's ``__init__`` that first refuses what its kind does not allow, by ``check_arguments``.
+    """Wrap a module's ``__init__`` so that it first checks its arguments with ``check_arguments``.
 
     Args:
-        kind: of the module.
-        construct: its own ``__init__``.
+        kind: kind of the module.
+        construct: the module's own ``__init__``.
     """
     _, *parameters = inspect.signature(construct).parameters.values()
     defaults = {one.name: one.default for one in parameters}
@@ -49,7 +47,7 @@ def checking(kind: AttentionKind, construct: Callable[..., None]) -> Callable[..
     @functools.wraps(construct)
     def init(module: object, *args: Any, **keywords: Any) -> None:
         given = dict(zip(defaults, args, strict=False)) | keywords
-        # In the constructor's order, less what is left at its default: None are no classes.
+        # In the constructor's order, without arguments at their defaults: classes=None is no size to check.
         judged = {name: given[name] for name, usual in defaults.items() if given.get(name, usual) is not usual}
         sizes = {name: value for name, value in judged.items() if name in SIZES}
         check_arguments(kind, sizes, {name: value for name, value in judged.items() if name in options})
@@ -59,11 +57,11 @@ def checking(kind: AttentionKind, construct: Callable[..., None]) -> Callable[..
 
 
 def check_arguments(kind: AttentionKind, sizes: Mapping[str, int], options: Mapping[str, object]) -> None:
-    """Refuse what a constructor cannot use, all of it at once.
+    """Raise one error that names all arguments which a constructor cannot use.
 
     Args:
-        kind: whose constructor was called.
-        sizes: numbers of channels, by keyword.
+        kind: kind whose constructor was called.
+        sizes: sizes of the site, by keyword.
         options: values of the kind's own options, by keyword.
     Raises:
         AttentionError: a size is not a whole number of at least 1, or an option is not allowed.
@@ -79,12 +77,12 @@ def check_arguments(kind: AttentionKind, sizes: Mapping[str, int], options: Mapp
 
 
 def check_batch_statistics(name: str, x: Tensor, training: bool) -> None:
-    """Refuse to normalise one value by itself: batch normalisation has no variance there.
+    """Raise an error for batch normalisation of a single value, which has no variance.
 
     Args:
-        name: the kind, as the error shall call it.
-        x: what is about to be normalised over N, H and W; (N, C, H, W).
-        training: whether the statistics come from x; running statistics work for a single value too.
+        name: name of the kind in the error message.
+        x: the map to normalise over N, H and W; (N, C, H, W).
+        training: whether the statistics come from x. Running statistics work for a single value too.
     Raises:
         AttentionError: N * H * W is 1 in training.
     """
@@ -96,10 +94,10 @@ def check_batch_statistics(name: str, x: Tensor, training: bool) -> None:
 
 
 def check_clips(name: str, x: Tensor, frames: int) -> None:
-    """Refuse a batch that holds a part of a clip.
+    """Raise an error for a batch that contains an incomplete clip.
 
     Args:
-        name: the kind, as the error shall call it.
+        name: name of the kind in the error message.
         x: T consecutive frames of one clip, then those of the next; (B * T, C, H, W).
         frames: T.
     Raises:

@@ -1,4 +1,4 @@
-"""Reading a map between its pixels."""
+"""Bilinear interpolation of a map."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nas_attn.models.attention._precise import precise, without_autocast
 
 
 def sample(x: Tensor, rows: Tensor, columns: Tensor, beyond: Literal["zeros", "border"]) -> Tensor:
-    """The values of a map at positions between its pixels, by bilinear interpolation, in float32 or finer.
+    """Values of a map at positions between its pixels, by bilinear interpolation in float32 or better.
 
-    On a GPU its gradient is summed up in no fixed order, so that two runs differ in the last bits.
+    On a GPU the gradient is summed in no fixed order, so two runs differ in the last bits.
 
     Args:
         x: the map.
-        rows: in pixels; 0 is the centre of the first one.
-        columns: likewise.
-        beyond: what stands outside of the map: zeros, or its border.
+        rows: rows of the positions, in pixels; 0 is the centre of the first row.
+        columns: columns of the positions, likewise.
+        beyond: values outside the map: zeros, or those of its border.
     Shape: (N, C, H, W), (N, h, w), (N, h, w) -> (N, C, h, w).
     """
     height, width = x.shape[2:]

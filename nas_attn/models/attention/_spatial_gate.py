@@ -1,4 +1,4 @@
-"""One weight for each position, as CBAM finds it: spatial attention alone and triplet attention share it."""
+"""CBAM's weights of positions, shared by spatial attention and triplet attention."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from nas_attn.models.attention._neutral import from_zero, scaled
 
 
 class SpatialGate(nn.Module):
-    """Weigh positions by the maxima and the means over channels (Woo et al. 2018, arXiv:1807.06521, eq. 3).
+    """Weigh positions by the maximum and the mean over channels (Woo et al. 2018, arXiv:1807.06521, eq. 3).
 
         sigmoid(BN(conv_kxk([max_C(x), mean_C(x)])))
 
-    The convolution has no bias; the running statistics move by 0.01 a step, as in the authors' code.
+    The convolution has no bias. The running statistics have a momentum of 0.01, as in the authors' code.
 
     Args:
         kernel_size: k, odd.
-        norm: whether there is batch normalisation between convolution and sigmoid.
-        neutral: weights of mean 1, 1 for every input at step 0.
+        norm: whether batch normalisation follows the convolution.
+        neutral: weights of mean 1, which are 1 for every input at step 0.
     Shape: (N, C, H, W) -> (N, 1, H, W); with ``norm``, N * H * W must be at least 2 in training.
     """
 

@@ -1,4 +1,4 @@
-"""The identity start, which every kind has in common."""
+"""The identity start, which every kind can take."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PACE = 10.0
 
 
 class Fade(nn.Module):
-    """Fade from one map to another: y = plain + alpha * (attended - plain), and alpha is 0 at step 0.
+    """Fade from one map to another: y = plain + alpha * (attended - plain). Alpha is 0 at step 0.
 
-    Alpha costs one parameter and is stored as alpha / PACE (an equalised learning rate, Karras et al. 2018,
-    arXiv:1710.10196, section 4.1): an optimiser with normalised steps, such as Adam, moves alpha PACE times as
-    fast as any other weight, since the module learns nothing while alpha is 0.
+    Alpha costs one parameter, which is stored as alpha / PACE (an equalised learning rate, Karras et al. 2018,
+    arXiv:1710.10196, section 4.1). So an optimiser with normalised steps, such as Adam, moves alpha PACE times as
+    fast as any other weight. The reason: the module learns nothing while alpha is 0.
 
     Args:
-        module: what ``attended`` comes from.
+        module: computes ``attended``.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -33,23 +33,23 @@ class Fade(nn.Module):
 
     @property
     def alpha(self) -> Tensor:
-        """The share of the module in the output, a scalar."""
+        """Share of the module in the output, a scalar."""
         return PACE * self.paced_alpha
 
     def faded(self, plain: Tensor, attended: Tensor) -> Tensor:
-        """The mixture, in the precision of ``plain``."""
+        """Mixture of both maps, in the precision of ``plain``."""
         return torch.lerp(plain, attended.to(plain.dtype), self.alpha.to(plain.dtype))
 
 
 class IdentityStart(Fade):
     """Fade a module in from the identity: y = x + alpha * (A(x) - x).
 
-    A gate that starts at a quarter of x slows the first steps of a network down, and a short run then measures
-    that handicap. Started as an exact identity, the module costs nothing at first; alpha = 1 is the module as
-    its paper has it.
+    A gate that starts at a quarter of x slows the first steps of a network, and a short run then measures that
+    handicap. A module that starts as an exact identity has no such handicap. With alpha = 1 it is the module of
+    its paper.
 
     Args:
-        module: A, which takes (x) or (x, gate) and keeps the shape of x.
+        module: A, which is called with (x) or (x, gate) and keeps the shape of x.
     Shape: (N, C, H, W)[, (N, Cg, h, w)] -> (N, C, H, W).
     """
 
@@ -58,12 +58,12 @@ class IdentityStart(Fade):
 
 
 class ConvolutionStart(Fade):
-    """Fade a module in from the convolution that it stands in for: y = W * x + alpha * (A(x) - W * x).
+    """Fade a module in from the convolution that it replaces: y = W * x + alpha * (A(x) - W * x).
 
-    The network starts as the plain one, with the same W, which stays and is paid for.
+    The network starts as the baseline, with the same W. W stays in the network, and so does its cost.
 
     Args:
-        module: A, which takes (x) and keeps its shape.
+        module: A, which is called with (x) and keeps its shape.
     Shape: (N, C, H, W) and a function of it -> (N, C, H, W).
     """
 
@@ -72,12 +72,12 @@ class ConvolutionStart(Fade):
 
 
 class BlockStart(Fade):
-    """Fade a module in from the block that it goes around: y = B(x) + alpha * (A(x, B) - B(x)).
+    """Fade a module in from the block that it wraps: y = B(x) + alpha * (A(x, B) - B(x)).
 
-    Where A hands x itself to the block, the block runs once.
+    If A passes x itself to the block, the block runs only once.
 
     Args:
-        module: A, which takes (x, block) and returns what the block does, in shape.
+        module: A, which is called with (x, block) and returns a map of the shape of the block's output.
     Shape: (N, Cb, H, W) and a function of it -> (N, C, H, W).
     """
 

@@ -1,4 +1,4 @@
-"""Layers in front of a rectifier, none of whose units fall asleep."""
+"""Layers before a rectifier whose units all stay active."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 FEW = 8
-"""Inputs with which a layer learns at the full rate."""
+"""Number of inputs with which a layer learns at the full rate."""
 AWAKE = 2.0
 LEANING = 4.0
 
 
 def share_of(inputs: int) -> float:
-    """s: the power of two next to 8 / inputs, at most 1; so scaling by it and back loses no bit."""
+    """s: the power of two nearest to 8 / inputs, at most 1. Scaling by a power of two and back loses no bit."""
     return 2.0 ** -max(0, round(math.log2(inputs / FEW)))
 
 
 class _Scaled(nn.Module):
-    """A layer whose weights W are s times its parameters V, and stand as W in ``state_dict``; ``share`` is s."""
+    """Layer whose weights are W = s V, with parameters V. ``state_dict`` contains W; ``share`` is s."""
 
     share: float
 
@@ -36,24 +36,26 @@ class _Scaled(nn.Module):
 
 
 class SteadyLinear(_Scaled, nn.Linear):
-    """A linear layer before a rectifier: all units fire at the start, and it learns as slowly as it is wide.
+    """Linear layer before a rectifier: all units are active at the start, and wider inputs learn more slowly.
 
         y = W x + b,  W = s V,  s = min(1, 8 / C) or the power of two next to it
 
-    W is drawn as that of ``nn.Linear``, b = 2, and an optimiser moves V. In ``state_dict`` is W, as that of any
-    linear layer, so that weights mean the same with this layer and without it.
+    W is drawn as in ``nn.Linear``, b starts at 2, and an optimiser updates V. ``state_dict`` contains W, as for
+    any linear layer, so saved weights mean the same with this layer and without it.
 
-    What is averaged over a map hardly differs between images. A unit that starts below zero for one of them is
-    below zero for all, and so has no gradient. In training, an optimiser with normalised steps, such as Adam,
-    moves every weight equally far, and the sum of C inputs above zero C times as far: with 512 channels a few
-    steps carry units below zero for ever. The factor takes that back; all that ``nn.Linear`` can be, this can be.
-    Without b, four times the mean of the inputs is added to each unit at the start. So far above zero a unit
-    outlives some twenty steps at the recipe's highest rate, even if all lead downwards.
+    Averages over a map hardly differ between images. A unit that starts below zero for one image is below zero for
+    all of them, and so has no gradient. During training, an optimiser with normalised steps, such as Adam, moves
+    every weight equally far, and the sum of C inputs above zero C times as far. With 512 channels, a few steps
+    push units below zero for ever. The factor s compensates for this. The layer can represent every function that
+    ``nn.Linear`` can.
+
+    Without b, four times the mean of the inputs is added to each unit at the start. A unit that starts this far
+    above zero stays active for some twenty steps at the recipe's highest rate, even if all of them lead downwards.
 
     Args:
         in_features: C.
-        out_features: units.
-        bias: whether there is b.
+        out_features: number of units.
+        bias: whether the layer has b.
     Shape: (..., C) -> (..., units).
     """
 
@@ -62,7 +64,7 @@ class SteadyLinear(_Scaled, nn.Linear):
         super().__init__(in_features, out_features, bias=bias)
 
     def reset_parameters(self) -> None:
-        """Draw W, and wake all units."""
+        """Draw W, and make all units active."""
         super().reset_parameters()
         wake(self.weight, self.bias, self.share)
 
@@ -71,11 +73,11 @@ class SteadyLinear(_Scaled, nn.Linear):
 
 
 class SteadyConv2d(_Scaled, nn.Conv2d):
-    """The same as a convolution with bias that keeps the size of the map; C is the number of inputs of a unit.
+    """``SteadyLinear`` as a convolution with bias that keeps the map's size; C counts the inputs of a unit.
 
     Args:
-        channels: of the input.
-        hidden: units.
+        channels: channels of the input.
+        hidden: number of units.
         kernel_size: side of the kernel, odd.
         dilation: pixels between its taps.
     Shape: (N, channels, H, W) -> (N, hidden, H, W).
@@ -87,7 +89,7 @@ class SteadyConv2d(_Scaled, nn.Conv2d):
         super().__init__(channels, hidden, kernel_size, padding=self.reach, dilation=dilation)
 
     def reset_parameters(self) -> None:
-        """Draw W, and wake all units."""
+        """Draw W, and make all units active."""
         super().reset_parameters()
         wake(self.weight, self.bias, self.share)
 
@@ -99,11 +101,11 @@ class SteadyConv2d(_Scaled, nn.Conv2d):
 
 @torch.no_grad()
 def wake(weight: Tensor, bias: Tensor | None, share: float) -> None:
-    """Let all units fire for inputs above zero, then write the weights as they are stored.
+    """Make all units active for inputs above zero, then turn W into the stored V.
 
     Args:
-        weight: as drawn, (units, C, ...).
-        bias: (units,); None where there is none.
+        weight: W as drawn, (units, C, ...).
+        bias: (units,), or None if the layer has none.
         share: s.
     """
     if bias is None:

@@ -35,29 +35,28 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class BottleneckAttention(nn.Module):
-    """Strengthen channels and positions that two branches ask for (Park et al. 2018, arXiv:1807.06514,
-    section 3).
+    """Strengthen channels and positions selected by two branches (Park et al. 2018, arXiv:1807.06514, section 3).
 
         y = x + x * sigmoid(channel(x) + position(x))          neutral: two thirds of it
         channel(x) = BN(W2 relu(W1 mean_HW(x)))
         position(x) = BN(conv_1x1(relu(conv_3x3(relu(conv_3x3(relu(conv_1x1(x))))))))
 
-    Convolutions and linear maps have biases; the 3x3 convolutions are dilated. The paper's equations do not write
-    the relu of hidden layers. The authors' code differs: with ``code`` hidden layers are normalised before each
-    relu, the ends are not, and the branches are multiplied. ``PooledNorm`` takes a batch of one in the channel
-    branch.
+    Convolutions and linear maps have biases. The 3x3 convolutions are dilated. The paper's equations do not write
+    the relu of hidden layers. The authors' code differs: with ``code`` the hidden layers are normalised before
+    each relu, the last layers are not, and the branches are multiplied. In the channel branch, ``PooledNorm``
+    accepts a batch of one.
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio of both branches; the hidden width is max(min_hidden, C // reduction).
-        dilation: of the 3x3 convolutions, 4 in the paper.
+        dilation: dilation of the 3x3 convolutions; 4 in the paper.
         variant: ``paper`` or ``code``.
-        min_hidden: 8; 1 for the paper's width on a narrow map.
+        min_hidden: least hidden width; 1 gives the paper's width on a narrow map.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
-            batch of one.
+        AttentionError: ``channels`` is below 1, an option is not allowed, or a batch in training is a
+            single 1x1 map.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class BottleneckAttention(nn.Module):
         hidden = hidden_width(channels, reduction, min_hidden)
         by_paper = variant == "paper"
         self.added = by_paper
-        # The hidden layers of ``code`` are normalised.
+        # Only the hidden layers of ``code`` are normalised.
         convolve = SteadyConv2d if neutral and by_paper else _convolution
         self.channel = nn.Sequential(
             *_hidden(convolve(channels, hidden), PooledNorm(hidden), by_paper),
@@ -87,7 +86,7 @@ class BottleneckAttention(nn.Module):
             *_hidden(convolve(hidden, hidden, 3, dilation), nn.BatchNorm2d(hidden), by_paper),
             *_hidden(convolve(hidden, hidden, 3, dilation), nn.BatchNorm2d(hidden), by_paper),
             nn.Conv2d(hidden, 1, 1),
-            *([from_zero(nn.BatchNorm2d(1), neutral)] if by_paper else []),  # a factor 0 is enough in a product
+            *([from_zero(nn.BatchNorm2d(1), neutral)] if by_paper else []),  # a product needs only one 0
         )
         self.gain = 2 / 3 if neutral else 1.0
 
@@ -103,6 +102,6 @@ def _hidden(layer: nn.Module, norm: nn.Module, by_paper: bool) -> list[nn.Module
 
 
 def _convolution(channels: int, hidden: int, kernel_size: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """With bias, of a map that keeps its size."""
+    """Convolution with bias that keeps the size of the map."""
     padding = kernel_size // 2 * dilation
     return nn.Conv2d(channels, hidden, kernel_size, padding=padding, dilation=dilation)

@@ -22,17 +22,17 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class CoordinateAttention(nn.Module):
-    """Reweight rows and columns, each channel by itself (Hou et al. 2021, arXiv:2103.02907, eq. 4-9).
+    """Reweight each channel's rows and columns (Hou et al. 2021, arXiv:2103.02907, eq. 4-9).
 
         f = hswish(BN(F1([mean_W(x), mean_H(x)])))
         y = x * sigmoid(F_h(f's H rows)) * sigmoid(F_w(f's W columns))          neutral: 4 x in place of x
 
-    F1, F_h and F_w are 1x1 convolutions with bias; both directions share F1 and the batch statistics.
+    F1, F_h and F_w are 1x1 convolutions with bias. Both directions share F1 and the batch statistics.
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
-        min_hidden: 8, the authors' own.
+        min_hidden: least hidden width; 8 as in the authors' code.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:

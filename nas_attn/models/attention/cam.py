@@ -36,25 +36,27 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class ChannelAttention(nn.Module):
-    """Add to each channel what all others have to say (Fu et al. 2019, arXiv:1809.02983, eq. 3-4).
+    """Add to each channel a weighted sum of all channels (Fu et al. 2019, arXiv:1809.02983, eq. 3-4).
 
         y_c = x_c + beta * sum_d softmax_d(x_c . x_d) x_d
 
-    A channel is a vector of its H * W values, compared as it is: there are no convolutions. Beta is 0 at the
-    start, so that the paper's start is an exact identity already (see ``PositionAttention``). The authors' code
-    takes max_d(x_c . x_d) - x_c . x_d in place of x_c . x_d, which turns the order of the channels round; so
-    does the default here, ``energy=inverted``. The products are sums over H * W positions and far apart, so
-    that they are found in float32 whatever the precision of x; softmax makes nearly one-hot weights of them,
-    the sharper the larger the image. Trained on crops, the module then answers otherwise on whole images:
-    ``compare=mean`` divides by H * W and is alike on both.
+    A channel is a vector of its H * W values, compared directly: there are no convolutions. Beta starts at 0, so
+    the paper's own start is an exact identity (see ``PositionAttention``). The authors' code uses
+    max_d(x_c . x_d) - x_c . x_d instead of x_c . x_d, which reverses the order of the channels. The default here,
+    ``energy=inverted``, does the same.
+
+    The products are sums over H * W positions and differ widely, so they are computed in float32 or better for
+    every precision of x. Softmax makes nearly one-hot weights of them, which are sharper on larger images. A
+    module trained on crops therefore gives different results on whole images. ``compare=mean`` divides by H * W
+    and behaves alike on both.
 
     Args:
-        channels: C of the input; nothing depends on it.
+        channels: C of the input; not used.
         energy: ``inverted`` or ``product``.
         compare: ``sum`` or ``mean``.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with H * W, memory with C^2.
     Raises:
-        AttentionError: ``channels`` is below 1 or an option is not among its two values.
+        AttentionError: ``channels`` is below 1 or an option is not allowed.
     """
 
     def __init__(
@@ -79,6 +81,6 @@ class ChannelAttention(nn.Module):
             energy = torch.bmm(precise(rows), precise(rows).transpose(1, 2))
             if self.averaged:
                 energy = energy / rows.shape[2]
-            # softmax does not see the maximum that the authors' code adds to each row
+            # Softmax ignores the maximum that the authors' code adds to each row.
             heard = torch.bmm((self.sign * energy).softmax(-1).to(rows.dtype), rows)
         return x + self.beta * heard.view(x.shape)

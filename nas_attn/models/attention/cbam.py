@@ -36,24 +36,24 @@ class ConvolutionalBlockAttention(nn.Module):
         x' = x * sigmoid(MLP(mean_HW(x)) + MLP(max_HW(x)))
         y = x' * sigmoid(BN(conv_kxk([max_C(x'), mean_C(x')])))          neutral: 4 x' in place of x'
 
-    One perceptron serves both averages and maxima. As in the authors' code, and not in the equations, the
-    perceptron has biases and the convolution is followed by batch normalisation, whose running statistics
-    move by 0.01 a step; the equations are ``bias=false, norm=false``. A half alone is x' or, with x in place of
-    x', y: the second is ``spatial``.
+    One perceptron serves both averages and maxima. As in the authors' code, but not in the equations, the
+    perceptron has biases, and batch normalisation follows the convolution. Its running statistics have a momentum
+    of 0.01. ``bias=false, norm=false`` gives the equations of the paper. With ``parts=channel`` the output is x'.
+    With ``parts=spatial`` it is y computed from x in place of x'.
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
         kernel_size: k, 3 or 7.
-        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         bias: whether the perceptron has biases.
-        norm: whether BN is there.
+        norm: whether BN follows the convolution.
         parts: ``both`` halves, or ``channel`` or ``spatial`` alone.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
-    Shape: (N, C, H, W) -> (N, C, H, W); where BN is there, N * H * W must be at least 2 in training.
+    Shape: (N, C, H, W) -> (N, C, H, W); with BN, N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: a number is below 1, ``kernel_size`` or ``parts`` is not among the allowed ones, or a map
-            of 1x1 is to be normalised in training with a batch of one.
+        AttentionError: a number is below 1, ``kernel_size`` or ``parts`` is not allowed, or a batch to normalise
+            in training is a single 1x1 map.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ConvolutionalBlockAttention(nn.Module):
         self.parts = parts
         self.normalised = norm and parts != "channel"
         gain = 2.0 if neutral else 1.0
-        self.gain = gain**2 if parts == "both" else gain  # of both gates: normalisation does not see it between
+        self.gain = gain**2 if parts == "both" else gain  # both gains at once: BN cancels the first
         if parts != "spatial":
             hidden = hidden_width(channels, reduction, min_hidden)
             self.perceptron = ChannelPerceptron(channels, hidden, bias, neutral)

@@ -20,13 +20,13 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class ConditionalConvolution(nn.Module):
-    """A 3x3 convolution whose kernel is a mixture that each image asks for (Yang et al. 2019, arXiv:1904.04971,
-    eq. 1-2).
+    """3x3 convolution with a mixture of n kernels, whose weights depend on the image (Yang et al. 2019,
+    arXiv:1904.04971, eq. 1-2).
 
         y = (a_1 W_1 + ... + a_n W_n) * x,  a = sigmoid(R mean_HW(x) + b)
 
-    The weights of the mixture do not compete: a sigmoid each, no softmax. The paper has no b; the authors' code
-    has. It goes up to 32 experts; 4 and 8 are those of its EfficientNets.
+    The weights of the mixture do not compete: each has its own sigmoid, instead of a softmax over all. The
+    authors' code has b, the paper does not. The paper has up to 32 experts; its EfficientNets have 4 and 8.
 
     Args:
         channels: C of the input.

@@ -24,23 +24,23 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class DualAttention(nn.Module):
-    """Attend over positions and over channels side by side (Fu et al. 2019, arXiv:1809.02983, section 3).
+    """Add up attention over positions and attention over channels (Fu et al. 2019, arXiv:1809.02983, section 3).
 
         y = PAM(x) + CAM(x) - x
 
-    Both modules add to x (see ``PositionAttention`` and ``ChannelAttention``); the sum counts x once, so that
-    the start, with gamma and beta at 0, is an exact identity. The paper's network is larger: there each
-    module stands between two 3x3 convolutions of its own and both branches are summed with their x. Here
-    the convolutions are left to the U-Net's blocks, and what remains keeps the shape of x.
+    Both modules add to x (see ``PositionAttention`` and ``ChannelAttention``). The sum counts x once, so the
+    start, with gamma and beta at 0, is an exact identity. The paper's network is larger: each module stands
+    between two 3x3 convolutions of its own, and both branches are summed with their x. Here the U-Net's blocks
+    provide the convolutions, and the module keeps the shape of x.
 
     Args:
         channels: C of the input.
         reduction: C over d, the channels of queries and keys; d is max(1, C // reduction).
-        energy: of the channel attention; ``inverted``, as in the authors' code, or ``product``.
-        compare: of the channel attention; ``sum`` or ``mean``.
+        energy: energy of the channel attention: ``inverted``, as in the authors' code, or ``product``.
+        compare: comparison of the channel attention: ``sum`` or ``mean``.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with (H * W)^2, memory with H * W and C^2.
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1 or an option is not among its two values.
+        AttentionError: ``channels`` or ``reduction`` is below 1, or an option is not allowed.
     """
 
     def __init__(

@@ -26,21 +26,21 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class DeformableConvolution(nn.Module):
-    """A 3x3 convolution that decides at every position where to look (Zhu et al. 2019, arXiv:1811.11168, eq. 1;
-    version 1: Dai et al. 2017, arXiv:1703.06211, eq. 2).
+    """3x3 convolution that predicts at every position where its taps look (Zhu et al. 2019, arXiv:1811.11168,
+    eq. 1; version 1: Dai et al. 2017, arXiv:1703.06211, eq. 2).
 
         y(p) = sum_k W_k x(p + p_k + dp_k) dm_k
 
-    The offsets dp in pixels and the weights dm, which pass through a sigmoid, come out of a 3x3 convolution of
-    x that starts at zero and learns at a tenth of the learning rate. Between pixels x is interpolated, beyond
-    its border it is 0. All channels share the offsets.
+    A 3x3 convolution of x predicts the offsets dp, in pixels, and the weights dm, which pass through a sigmoid. It
+    starts at zero and learns at a tenth of the learning rate. x is interpolated between pixels and 0 beyond its
+    border. All channels share the offsets.
 
     Args:
         channels: C of the input.
         modulated: whether there are weights dm.
-    Shape: (N, C, H, W) -> (N, C, H, W). Memory for 9 maps: what the taps see is held at once.
+    Shape: (N, C, H, W) -> (N, C, H, W). All 9 taps are stored at once: memory for 9 maps.
     Raises:
-        AttentionError: ``channels`` is below 1 or ``modulated`` is not a truth value.
+        AttentionError: ``channels`` is below 1 or ``modulated`` is not a boolean.
     """
 
     def __init__(self, channels: int, modulated: bool = True) -> None:
@@ -63,7 +63,7 @@ class DeformableConvolution(nn.Module):
 
 
 def _taps(offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns that the taps look at; offsets are (row, column) for one tap after the other.
+    """Rows and columns where the taps look; ``offsets`` has a (row, column) pair for each tap in turn.
 
     Shape: (N, 18, H, W) -> (N, 9, H, W), (N, 9, H, W).
     """
@@ -75,10 +75,10 @@ def _taps(offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SlowStartConvolution(nn.Conv2d):
-    """A 3x3 convolution that starts at zero and learns at a tenth of the learning rate: y = 0.1 (W * x + b).
+    """3x3 convolution that starts at zero and learns at a tenth of the learning rate: y = 0.1 (W * x + b).
 
-    What decides where others look must not jump. An optimiser with normalised steps, such as Adam, moves the
-    factor's product a tenth as fast as any other weight.
+    Sampling positions must not jump. An optimiser with normalised steps, such as Adam, moves 0.1 W a tenth as fast
+    as any other weight.
 
     Args:
         in_channels: C of the input.

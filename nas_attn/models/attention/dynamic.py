@@ -13,7 +13,7 @@ from nas_attn.models.attention._steady import SteadyLinear
 from nas_attn.models.kind import BLOCK_STAGES, MIN_HIDDEN, AttentionKind, Family, Option
 
 ANNEALED = 0.1
-"""Share of the steps after which the temperature is 1."""
+"""Share of the training steps after which the temperature is 1."""
 
 KIND = AttentionKind(
     name="dynamic",
@@ -34,22 +34,22 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class DynamicConvolution(nn.Module):
-    """A 3x3 convolution whose kernel and bias are an average that each image asks for (Chen et al. 2020,
-    arXiv:1912.03458, section 3).
+    """3x3 convolution with an average of K kernels and biases, whose weights depend on the image (Chen et al.
+    2020, arXiv:1912.03458, section 3).
 
         y = (sum_k pi_k W_k) * x + sum_k pi_k b_k,  pi = softmax(V relu(U mean_HW(x)) / T)
 
-    T falls in a straight line from 30 to 1, so that at first all kernels learn: in the paper over ten epochs of
-    100 and more, here over a tenth of the steps. Whoever trains the module tells it the step by ``begin_step``;
-    T is part of its state and no parameter. U and V have no bias.
+    T falls linearly from 30 to 1, so that all kernels learn at first. In the paper this takes ten epochs of 100
+    and more; here it takes a tenth of the steps. Training code sets T by calling ``begin_step`` in each step. T is
+    part of the module's state but not a parameter. U and V have no bias.
 
     Args:
         channels: C of the input.
         kernels: K.
-        reduction: of the perceptron; its hidden width is max(min_hidden, C // reduction).
+        reduction: bottleneck ratio of the perceptron; its hidden width is max(min_hidden, C // reduction).
         temperature: T at step 0.
-        min_hidden: 8; 1 for the paper's width on a narrow map.
-        neutral: all hidden units fire (see ``SteadyLinear``); the temperature alone makes the first mixtures even.
+        min_hidden: least hidden width; 1 gives the paper's width on a narrow map.
+        neutral: all hidden units are active (see ``SteadyLinear``); T alone makes the first mixtures even.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.
@@ -77,13 +77,13 @@ class DynamicConvolution(nn.Module):
         self.bank = KernelBank(channels, kernels)
 
     def reset_parameters(self) -> None:
-        """Draw the biases as those of a 3x3 convolution, and heat up."""
+        """Draw the biases like those of a 3x3 convolution, and set T to its value at step 0."""
         bound = (9 * self.bias.shape[1]) ** -0.5
         nn.init.uniform_(self.bias, -bound, bound)
         nn.init.constant_(self.temperature, self.first_temperature)
 
     def begin_step(self, step: Tensor, steps: int, key: int) -> None:
-        """Set T for a step of a training of ``steps``."""
+        """Set T for one step of a training of ``steps`` steps."""
         fallen = (step / max(1.0, ANNEALED * steps)).clamp(max=1).squeeze()
         self.temperature.copy_(self.first_temperature + (1 - self.first_temperature) * fallen)
 

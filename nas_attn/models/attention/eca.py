@@ -29,22 +29,21 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class EfficientChannelAttention(nn.Module):
-    """Reweight channels by the averages of their neighbours (Wang et al. 2020, arXiv:1910.03151,
-    section 3.2).
+    """Reweight each channel by the averages of its neighbours (Wang et al. 2020, arXiv:1910.03151, section 3.2).
 
         y = x * sigmoid(conv1d_k(mean_HW(x)))          neutral: y = x * 2 sigmoid(...)
 
-    One kernel without bias slides along the channel axis, padded with zeros.
+    One kernel without bias slides along the channel axis, which is padded with zeros.
 
     Args:
         channels: C of the input.
-        kernel_size: k, or ``auto``: the paper's rule with gamma = 2 and b = 1, int(|(log2(C) + 1) / 2|) plus 1
-            where that is even; at least 3 (in the paper's rule 4 to 7 channels have a kernel of 1, which sees
-            no neighbour).
+        kernel_size: k, or ``auto``: the paper's rule with gamma = 2 and b = 1, int(|(log2(C) + 1) / 2|), plus 1 if
+            that is even, but at least 3. The paper's rule gives 4 to 7 channels a kernel of 1, which sees no
+            neighbour.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` is below 1 or ``kernel_size`` is not among the allowed ones.
+        AttentionError: ``channels`` is below 1 or ``kernel_size`` is not allowed.
     """
 
     def __init__(

@@ -37,32 +37,33 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class ContextEncoding(nn.Module):
-    """Reweight channels by how the map departs from learned prototypes (Zhang et al. 2018, arXiv:1803.08904,
+    """Reweight channels by how the map differs from learned prototypes (Zhang et al. 2018, arXiv:1803.08904,
     section 3.1).
 
         e_k = sum_i softmax_k(-s_k |z_i - d_k|^2) (z_i - d_k),  z = relu(BN(conv_1x1(x)))
         y = x * sigmoid(W sum_k relu(BN(e_k)) + b)          neutral: y = x * 2 sigmoid(...)
 
-    Batch normalisation of the codes has one mean and variance for each codeword, over images and channels. The
-    authors' code averages over k and returns relu(x + x * sigmoid(...)): ``variant=code``, for maps that come
-    out of a relu (neutral: two thirds of it). The convolution in front of the codes is that of the authors' code
-    in both. e_k is a sum over all positions, so that its running statistics belong to one image size.
+    Batch normalisation of the codes has one mean and variance for each codeword, over images and channels. e_k is
+    a sum over all positions, so its running statistics fit one image size only. ``variant=code`` follows the
+    authors' code: it averages over k and returns relu(x + x * sigmoid(...)), for maps that come out of a relu
+    (neutral: two thirds of it). Both variants have the convolution before the codes, which is that of the authors'
+    code.
 
-    In training the code also has to tell which classes are in the image (the semantic encoding loss of section
-    3.2): a linear map of it, binary cross-entropy, weight 0.2. That map has no part in y.
+    In training the code also has to predict which classes are in the image (the semantic encoding loss of
+    section 3.2): a linear map of the code, binary cross-entropy, weight 0.2. It does not affect y.
 
     Args:
         channels: C of the input.
-        classes: number of classes; None leaves the semantic encoding loss out.
+        classes: number of classes; None leaves out the semantic encoding loss.
         codewords: K.
         variant: ``paper`` or ``code``.
-        loss_weight: of the semantic encoding loss; 0 leaves it out.
+        loss_weight: weight of the semantic encoding loss; 0 leaves it out.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W and N * C must be at least 2 in training. Memory grows with
-        (C + K) * H * W: the differences to all codewords are never held.
+        (C + K) * H * W, because the differences to all codewords are never stored.
     Raises:
-        AttentionError: ``channels`` or ``classes`` is below 1, an option is not allowed, or a map of 1x1 or of one
-            channel is to be trained with a batch of one.
+        AttentionError: ``channels`` or ``classes`` is below 1, an option is not allowed, or a batch in training is
+            a single image with a 1x1 map or with one channel.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class ContextEncoding(nn.Module):
         """The semantic encoding loss of the latest forward pass in training.
 
         Args:
-            masks: class indices, (N, H, W), or of each class, where these may overlap, 0 and 1, (N, K, H, W).
+            masks: class indices, (N, H, W); or, where classes may overlap, 0 and 1 for each class, (N, K, H, W).
             scores: not used.
         """
         kept = self.kept.take()
@@ -121,14 +122,15 @@ class ContextEncoding(nn.Module):
 
 
 class CodewordEncoding(nn.Module):
-    """Sum up by how much the positions differ from K codewords, each mostly from the nearest ones.
+    """Sum the differences of the positions to K codewords, each position mostly for its nearest codewords.
 
         e_k = sum_i a_ik (z_i - d_k) = sum_i a_ik z_i - d_k sum_i a_ik
         a_ik = softmax_k(-s_k |z_i - d_k|^2),  |z - d|^2 = |z|^2 - 2 z . d + |d|^2
 
-    Found in float32 whatever the precision of z and of the weights. ``code_norm`` behind it must stay float32 in a
-    float16 module where codes, sums over all positions, or their variances exceed 65504. The start is that of the
-    authors' code: codewords within 1 / sqrt(K C) of 0, smoothing factors s between 0 and 1.
+    Computed in float32 or better for every precision of z and the weights. In a float16 module, the ``code_norm``
+    that follows must stay float32 if the codes, which are sums over all positions, or their variances exceed
+    65504. The start is that of the authors' code: codewords within 1 / sqrt(K C) of 0, smoothing factors s between
+    0 and 1.
 
     Args:
         channels: C.

@@ -15,7 +15,7 @@ from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 GRID = 7
-# (vertical, horizontal), the best first: Qin et al. 2021, as their code lists what their ablation found.
+# (vertical, horizontal), best first in the ablation of Qin et al. 2021, as listed in their code.
 BEST = (
     *((0, 0), (0, 1), (6, 0), (0, 5), (0, 2), (1, 0), (1, 2), (4, 0)),
     *((5, 0), (1, 6), (3, 0), (0, 4), (0, 6), (0, 3), (3, 5), (2, 2)),
@@ -40,23 +40,26 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class FrequencyChannelAttention(nn.Module):
-    """Reweight channels by one frequency of each, not by averages (Qin et al. 2021, arXiv:2012.11879, section 3).
+    """Reweight channels by one frequency of each, not by their averages (Qin et al. 2021, arXiv:2012.11879,
+    section 3).
 
         f_c = sum_HW(x_c * B_c),  y = x * sigmoid(W2 relu(W1 f))          neutral: y = x * 2 sigmoid(...)
 
-    The channels are cut into as many groups as there are frequencies, and a group shares a basis image B of the
-    orthonormal two-dimensional cosine transform; the first, (0, 0), is the average times the side of the map.
-    There are no biases. Frequencies belong to a grid of 7x7: on a larger ``size`` they are multiplied by size / 7.
+    The channels are split into as many groups as there are frequencies. All channels of a group share a basis
+    image B of the orthonormal two-dimensional cosine transform. The first frequency, (0, 0), gives the average
+    times the side of the map. There are no biases. The frequencies belong to a grid of 7x7; for a larger ``size``
+    they are multiplied by size / 7.
 
-    The map is first pooled to size x size, as the authors do outside ImageNet; on ImageNet ``size`` was the map's
-    own, 56 to 7. Where the frequencies do not divide the channels, as many of the best are taken as do.
+    The map is first pooled to size x size, as the authors do outside ImageNet. On ImageNet ``size`` was the map's
+    own, 56 to 7. If the number of frequencies does not divide the channels, only gcd(frequencies, C) of the best
+    are used.
 
     Args:
         channels: C of the input.
-        frequencies: groups of channels at most, a power of two up to 16.
-        size: a multiple of 7: smaller grids have no room for the frequencies.
+        frequencies: largest number of groups, a power of two up to 16.
+        size: side of the pooled map, a multiple of 7: smaller grids have no room for the frequencies.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
-        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
@@ -81,7 +84,7 @@ class FrequencyChannelAttention(nn.Module):
         )
         self.gain = 2.0 if neutral else 1.0
         groups = math.gcd(frequencies, channels)
-        # Not part of the state: it follows from the options.
+        # Not saved in the state, because it follows from the options.
         self.register_buffer(
             "basis", _basis(groups, size).repeat_interleave(channels // groups, 0), persistent=False
         )

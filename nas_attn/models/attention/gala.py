@@ -14,7 +14,7 @@ from nas_attn.models.attention._registry import attention
 from nas_attn.models.attention._steady import SteadyConv2d
 from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
-# The standard deviation of a standard normal that is cut off at 2.
+# Standard deviation of a standard normal distribution that is truncated at -2 and 2.
 CUT_OFF_DEVIATION = 0.87962566103423978
 
 KIND = AttentionKind(
@@ -38,29 +38,29 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class GlobalLocalAttention(nn.Module):
-    """Combine what a channel and what a position is worth (Linsley et al. 2019, arXiv:1805.08819).
+    """Reweight x by its combined scores of channels and positions (Linsley et al. 2019, arXiv:1805.08819).
 
         y = x * tanh(a (S + G) + m (S G))
         S = conv_1x1(relu(conv_1x1(x))),  G = W2 relu(W1 mean_HW(x) + b1) + b2
 
-    S has one value for each position, G one for each channel, a and m weigh their sum and their product channel
-    by channel. All layers have biases. The authors' code differs: with ``code`` the sigmoid takes the place of
-    tanh, a 5x5 convolution with relu follows the first of S, and G ends with a relu.
+    S has one value for each position, G one for each channel. a and m weigh their sum and their product, channel
+    by channel. All layers have biases. The authors' code differs: with ``code`` a sigmoid replaces tanh, a 5x5
+    convolution with relu follows the first convolution of S, and G ends with a relu.
 
-    tanh starts around 0 and then deletes x rather than rescaling it: the authors place the module in the residual
-    branch of a block. The neutral start has that block's sum, y = x + x * tanh(...), or twice the sigmoid of
-    ``code``, and S and G, or a and m, start at 0. Else a and m start as in the authors' code: normal, cut off at
-    twice their standard deviation, with variance 1.
+    tanh starts around 0, which deletes x instead of rescaling it: the authors place the module in the residual
+    branch of a block. So the neutral start adds x as that block does, y = x + x * tanh(...), and S and G start at
+    0. With ``code`` it takes twice the sigmoid, and a and m start at 0. Otherwise a and m start as in the authors'
+    code: normal, truncated at two standard deviations, with variance 1.
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio of both halves; the hidden width is max(min_hidden, C // reduction).
         variant: ``paper`` or ``code``.
-        min_hidden: 8; 1 for the paper's width on a narrow map.
+        min_hidden: least hidden width; 1 gives the paper's width on a narrow map.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: a number is below 1, or ``variant`` is neither of the two.
+        AttentionError: a number is below 1, or ``variant`` is not allowed.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class GlobalLocalAttention(nn.Module):
         )
         self.perceptron = ChannelPerceptron(channels, hidden, neutral=neutral and self.by_paper)
         self.neutral = neutral
-        # Of ``code`` a and m start at zero: behind the relu a G of 0 would stay.
+        # With ``code`` a and m start at zero instead: a G of 0 would stay at 0 behind its relu.
         self.combine = from_zero(SumAndProduct(channels), neutral and not self.by_paper)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class GlobalLocalAttention(nn.Module):
 
 
 class SumAndProduct(nn.Module):
-    """a (s + g) + m (s g), with an a and an m for each channel.
+    """a (s + g) + m (s g), with one a and one m for each channel.
 
     Args:
         channels: C.
@@ -111,7 +111,7 @@ class SumAndProduct(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw both from a normal that is cut off at twice its standard deviation and has variance 1."""
+        """Draw a and m from a normal distribution truncated at two standard deviations, with variance 1."""
         std = 1 / CUT_OFF_DEVIATION
         for weight in (self.a, self.m):
             nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)

@@ -39,32 +39,32 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class AttentionGate(nn.Module):
-    """Let through the positions of x that the gating signal asks for (Oktay et al. 2018, arXiv:1804.03999,
-    eq. 1-2).
+    """Reweight the positions of x by a gating signal (Oktay et al. 2018, arXiv:1804.03999, eq. 1-2).
 
         y = x * sigmoid(psi(relu(W_x x + W_g g)))          neutral: y = x * 2 sigmoid(...)
 
-    Both variants add to this: ``common`` (see ``CommonGate``) normalises each of the three convolutions,
-    ``oktay`` (see ``OktayGate``) finds the weights at half resolution and convolves what it has gated.
+    Both variants extend this equation: ``common`` (see ``CommonGate``) normalises each of the three convolutions,
+    ``oktay`` (see ``OktayGate``) computes the weights at half resolution and convolves the gated map.
 
-    With the signal ``upconvolved`` g is the decoder feature that the level's up-convolution has brought to C
-    channels and the size of x, as in most Attention U-Nets (MONAI, LeeJunHyun/Image_Segmentation); with ``coarse``
-    it is that feature as it enters the level, with 2C channels and half the size, as in the paper. The network
-    chooses what it hands over; one without up-convolutions has the coarse feature only. At a skip the gate filters
-    what the encoder hands over; behind a decoder's block, where the paper has none, it filters the block's output
-    by the signal that the block was made from.
+    With the signal ``upconvolved``, g is the decoder feature that the level's up-convolution has brought to C
+    channels and the size of x, as in most Attention U-Nets (MONAI, LeeJunHyun/Image_Segmentation). With
+    ``coarse``, g is this feature as it enters the level, with 2C channels and half the size, as in the paper. The
+    network chooses which one it passes; a network without up-convolutions has only the coarse feature.
+
+    At a skip the gate filters the feature from the encoder. After a decoder's block, where the paper has no gate,
+    it filters the block's output by the signal from which the block was computed.
 
     Args:
         channels: C of the input.
         gate_channels: Cg of the gating signal.
         variant: ``common`` or ``oktay``.
-        signal: which feature is g: ``upconvolved`` or ``coarse``; nothing in the module depends on it.
-        align_corners: of each bilinear interpolation.
-        neutral: twice the sigmoid, of 0 at step 0; the W of ``oktay`` starts as ever.
+        signal: which feature is g: ``upconvolved`` or ``coarse``; the module itself does not use it.
+        align_corners: as in torch, for each bilinear interpolation.
+        neutral: twice the sigmoid, whose argument is 0 at step 0; the W of ``oktay`` starts as usual.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); h x w may be any size.
     Raises:
-        AttentionError: ``channels`` or ``gate_channels`` is below 1, ``variant`` is neither of the two, the map
-            is too small for ``oktay``, or a map of 1x1 is to be trained with a batch of one.
+        AttentionError: ``channels`` or ``gate_channels`` is below 1, ``variant`` is not allowed, the map is too
+            small for ``oktay``, or a batch in training is a single 1x1 map.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class AttentionGate(nn.Module):
 
 
 class CommonGate(nn.Module):
-    """The form that most Attention U-Nets have (LeeJunHyun/Image_Segmentation, MONAI).
+    """Attention gate as in most Attention U-Nets (LeeJunHyun/Image_Segmentation, MONAI).
 
         y = x * sigmoid(BN(psi(relu(BN(up(W_g g)) + BN(W_x x)))))
 
-    The weights are found at the resolution of x, to which W_g g is brought by bilinear interpolation where it is
-    of another size; each 1x1 convolution has a bias. The two commute, for the weights of an interpolation add up
-    to 1, and before it W_g costs a quarter.
+    The weights are computed at the resolution of x. If W_g g has another size, bilinear interpolation brings it to
+    that of x. Each 1x1 convolution has a bias. W_g is applied before the interpolation, where it costs a quarter.
+    The result is the same, because the weights of an interpolation add up to 1.
 
     Args:
         channels: C of the input; the hidden width is max(1, C // 2).
         gate_channels: Cg of the gating signal.
-        align_corners: of the interpolation.
-        neutral: twice the sigmoid, of 0 at step 0.
+        align_corners: as in torch, for the interpolation.
+        neutral: twice the sigmoid, whose argument is 0 at step 0.
     Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W).
     """
 
@@ -122,19 +122,19 @@ class CommonGate(nn.Module):
 
 
 class OktayGate(nn.Module):
-    """The authors' own form (ozan-oktay/Attention-Gated-Networks, mode ``concatenation``, in 2-D).
+    """Attention gate of the authors' code (ozan-oktay/Attention-Gated-Networks, mode ``concatenation``, in 2-D).
 
         y = BN(W(x * up(sigmoid(psi(relu(theta(x) + resize(phi(g))))))))
 
-    theta is a 2x2 convolution of stride 2 without bias, so that the weights are found at half resolution; phi,
-    psi and W are 1x1 convolutions with bias. W is part of the gate: its output is not a rescaled x.
+    theta is a 2x2 convolution of stride 2 without bias, so the weights are computed at half resolution. phi, psi
+    and W are 1x1 convolutions with bias. W is part of the gate, so the output is not a rescaled x.
 
     Args:
         channels: C of the input; the hidden width is max(1, C // 2).
         gate_channels: Cg of the gating signal.
-        align_corners: of the interpolation.
-        neutral: twice the sigmoid, of 0 at step 0.
-    Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); H and W of at least 2.
+        align_corners: as in torch, for each interpolation.
+        neutral: twice the sigmoid, whose argument is 0 at step 0.
+    Shape: (N, C, H, W), (N, Cg, h, w) -> (N, C, H, W); H and W must be at least 2.
     """
 
     def __init__(

@@ -33,17 +33,17 @@ class GatedChannelTransformation(nn.Module):
         s_c = alpha_c sqrt(sum_HW(x_c^2) + eps)
         y_c = x_c (1 + tanh(gamma_c s_c / sqrt(mean_C(s^2) + eps) + beta_c))
 
-    The l1 form has s_c = alpha_c sum_HW|x_c| and mean_C|s| + eps in the denominator. As in the authors' code, eps
-    = 1e-5 stands beside the mean over channels, and in the paper beside the sum. The energies are sums over the
-    whole map, which fp16 cannot hold: they are found in fp32 or better. Alpha starts at 1, gamma and beta at 0,
-    so that the paper's start is an exact identity already and ``start`` makes no difference.
+    The l1 form has s_c = alpha_c sum_HW|x_c| and mean_C|s| + eps in the denominator. eps = 1e-5 is added to the
+    mean over channels, as in the authors' code; the paper adds it to the sum. The energies are sums over the whole
+    map, which fp16 cannot represent, so they are computed in fp32 or better. Alpha starts at 1, gamma and beta at
+    0. The paper's own start is thus an exact identity, and ``start`` makes no difference.
 
     Args:
         channels: C of the input.
         norm: ``l2``, the paper's choice, or ``l1``.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: ``channels`` is below 1 or ``norm`` is neither of the two.
+        AttentionError: ``channels`` is below 1 or ``norm`` is not allowed.
     """
 
     def __init__(self, channels: int, norm: Literal["l2", "l1"] = "l2") -> None:

@@ -17,7 +17,7 @@ from nas_attn.models.kind import MIN_HIDDEN, AttentionKind, Option
 
 REDUCTION = 16
 TYPICAL = 1 / (1 + math.exp(-((2 * math.pi) ** -0.5)))
-"""The sigmoid of 0.4, the mean of what a normalised and rectified map has."""
+"""Sigmoid of 0.4, the mean of a normalised and rectified map."""
 
 KIND = AttentionKind(
     name="ge",
@@ -45,25 +45,25 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class GatherExcite(nn.Module):
-    """Reweight each position by what its neighbourhood gathers (Hu et al. 2018, arXiv:1810.12348, section 3).
+    """Reweight each position by features gathered around it (Hu et al. 2018, arXiv:1810.12348, section 3).
 
         y = x * sigmoid(interp(f(gather(x))))
 
-    ``none`` gathers the averages over windows of 2e - 1 pixels, e pixels apart (what lies outside the map does
-    not count). ``conv`` gathers by log2(e) depthwise 3x3 convolutions of stride 2, each normalised, with relu
-    between them. ``mlp`` does so too, and f is then the perceptron of SE at each gathered position, with a
-    reduction of 16; otherwise f is the identity. Interpolation takes the nearest.
+    ``none`` gathers averages over windows of 2e - 1 pixels, e pixels apart; pixels outside the map do not count.
+    ``conv`` gathers with log2(e) depthwise 3x3 convolutions of stride 2, each normalised, with relu between them.
+    ``mlp`` gathers like ``conv``, and f is the perceptron of SE at each gathered position, with a reduction of 16.
+    Otherwise f is the identity. Interpolation takes the nearest value.
 
-    A convolution as large as the map, the paper's global extent with parameters, would be bound to one size of
-    map and does not exist here. On a map that is gathered into a single value, a batch of one is normalised by
-    the running statistics: see ``PooledNorm``.
+    The paper's global extent with parameters is a convolution as large as the map. It would fit one size of map
+    only, so it is left out. If a map is gathered into a single value, the running statistics normalise a batch of
+    one (see ``PooledNorm``).
 
     Args:
         channels: C of the input.
         extent: e: 2, 4, 8 or ``global``.
         parameters: ``none``, ``conv`` or ``mlp``.
         min_hidden: least hidden channels of the perceptron.
-        neutral: the gate over its value at the start; the last layer, where there is one, starts at zero.
+        neutral: the gate is divided by its value at the start; its last layer, if it has one, starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1, an option is not allowed, or ``extent`` is ``global`` and
@@ -114,7 +114,7 @@ def _convolutions(channels: int, extent: int, from_zero_on: bool) -> nn.Sequenti
     Args:
         channels: C.
         extent: a power of two.
-        from_zero_on: the last normalisation starts at zero.
+        from_zero_on: whether the last normalisation starts at zero.
     """
     steps: list[nn.Module] = []
     for _ in range(extent.bit_length() - 1):

@@ -33,29 +33,29 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class GlobalLocalTemporal(nn.Module):
-    """Tell each frame what its neighbours and the whole clip show (Li et al. 2019, arXiv:1908.10049, sections 3.2
+    """Add to each frame features of its neighbours and its clip (Li et al. 2019, arXiv:1908.10049, sections 3.2
     and 3.3).
 
         y_t = x_t + W_out r_t, added at every position,  s = W_in mean_HW(x)
-        f = (relu(BN(conv_3(s; dilation 2^n))), n = 0 ... N - 1), one beside another               (short term)
+        f = (relu(BN(conv_3(s; dilation 2^n))), n = 0 ... N - 1), concatenated                     (short term)
         r = softmax_T'(q k^T) v + f,  q, k = relu(BN(W f)),  v = W_v f + b                          (long term)
 
-    The paper describes a whole clip for finding people again: it takes the mean of r over the frames. A U-Net has
-    labels for each frame, so r stays apart for each, and W_out, which starts at zero, brings it back to the map;
-    W_in keeps the cost small. No code of the authors is known. What is added is the same at every position: it
-    tells what a frame or its clip is like, not which of several things in it.
+    The paper describes a whole clip, to find a person again, and takes the mean of r over the frames. A U-Net has
+    labels for each frame, so each frame keeps its own r, and W_out, which starts at zero, brings it back to C
+    channels. W_in keeps the cost small. No code of the authors is known. The same vector is added at every
+    position: it describes the frame or its clip, not one of several things in it.
 
     Args:
         channels: C of the input.
         frames: T of the clips, at least 2; no weight depends on it.
         branches: N.
         reduction: the width of s and of each branch is max(1, C // reduction).
-        query_reduction: alpha; the width of q and k is max(4, N * width // alpha): fewer are soon all 0 behind
-            their relu.
+        query_reduction: alpha; the width of q and k is max(4, N * width // alpha), since fewer channels are soon
+            all 0 behind their relu.
     Shape: (B * T, C, H, W), the frames of a clip one after another -> (B * T, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``frames`` is below 1, an option is not allowed, or a batch holds a part of
-            a clip.
+        AttentionError: ``channels`` or ``frames`` is below 1, an option is not allowed, or a batch contains an
+            incomplete clip.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ def _branch(entering: int, leaving: int, kernel: int, dilation: int = 1) -> nn.S
 
 
 class ZeroStartMap(nn.Conv1d):
-    """A linear map of the channels that starts at zero: what it ends adds nothing at first.
+    """Linear map of the channels that starts at zero, so that its branch adds nothing at first.
 
     Args:
         entering: channels of the input.

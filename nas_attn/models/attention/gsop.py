@@ -29,26 +29,26 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class GlobalSecondOrderPooling(nn.Module):
-    """Reweight channels by how channels vary together (Gao et al. 2019, arXiv:1811.12006, section 3).
+    """Reweight channels by the covariances between them (Gao et al. 2019, arXiv:1811.12006, section 3).
 
         z = relu(BN(conv_1x1(relu(x)))),  S = cov_HW(z),  y = x * sigmoid(W rows(BN(S)))
 
-    The convolution brings x to d channels, no more than C (but 2); S is d x d. ``rows`` answers each row of S
-    by itself, with 4 numbers (a grouped convolution with bias); W, with bias, brings the 4 d numbers back to C.
-    There is no relu between the two, as in the authors' code, which also has the normalisation of rows. The
-    covariance divides by H W; the mean is subtracted, where the code multiplies by a centring matrix of H W x H
-    W. This is the block's channel form.
+    The convolution reduces x to d channels: at most C, but at least 2. S is d x d. ``rows`` turns each row of S
+    into 4 numbers, separately from the other rows (a grouped convolution with bias). W, with bias, maps the 4 d
+    numbers to C. There is no relu between the two, as in the authors' code, from which the normalisation of rows
+    comes too. The covariance divides by H W. The mean is subtracted, where the authors' code multiplies by a
+    centring matrix of H W x H W. This is the block's channel form.
 
     Args:
         channels: C of the input.
-        hidden: d at most; 128 in the paper, whose maps have 256 channels and more.
+        hidden: largest d; 128 in the paper, whose maps have 256 channels and more.
         stride: of the first convolution; the authors' code has 2 in its first stage, where maps are largest.
-        neutral: twice the sigmoid, of 0 at step 0: W starts at zero.
+        neutral: twice the sigmoid, whose argument is 0 at step 0, because W starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. On a map of one position all
         covariances are 0.
     Raises:
-        AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
-            batch of one.
+        AttentionError: ``channels`` is below 1, an option is not allowed, or a batch in training is a
+            single 1x1 map.
     """
 
     def __init__(self, channels: int, hidden: int = 128, stride: Literal[1, 2] = 1, neutral: bool = False) -> None:
@@ -71,7 +71,7 @@ class GlobalSecondOrderPooling(nn.Module):
 
 
 def _covariance(z: Tensor) -> Tensor:
-    """(N, d, P) -> (N, d, d), over P positions."""
+    """Covariances of d channels over P positions: (N, d, P) -> (N, d, d)."""
     exact = precise(z)
     centred = (exact - exact.mean(2, keepdim=True)) / z.shape[2] ** 0.5
     with without_autocast(z.device.type):

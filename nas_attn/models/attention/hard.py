@@ -15,9 +15,9 @@ from nas_attn.models.attention._registry import attention
 from nas_attn.models.kind import AttentionKind, Family, Option
 
 FIRST_BIAS = 3.0
-"""Of the logits: 95 % of the positions are kept at the start."""
+"""First bias of the logits, which keeps 95 % of the positions at the start."""
 MEMORY = 0.9
-"""Of the baseline, at each step."""
+"""Share of the old baseline in the new one, at each step."""
 
 KIND = AttentionKind(
     name="hard",
@@ -42,30 +42,32 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class HardAttention(nn.Module):
-    """Keep or drop every cell of the map, by a coin in training (Xu et al. 2015, arXiv:1502.03044, section 4.1).
+    """Keep or drop each cell of the map, at random in training (Xu et al. 2015, arXiv:1502.03044, section 4.1).
 
         y = x * m,  m = 1 with probability sigmoid(e), e = w . mean_cell(x) + b;  in evaluation m = 1 where e > 0
 
-    The paper looks at one place at a time; here, where the output is a map, each cell has a coin of its own. m has
-    no gradient, so that e learns in one of two ways:
+    The paper looks at one place at a time. Here the output is a map, so each cell is drawn independently. m has no
+    gradient, so e learns in one of two ways:
 
-    ``reinforce``: e learns nothing from the segmentation loss but from a loss of its own, the paper's with its
-    moving-average baseline r and its entropy H: -mean_n ((R_n - r) log p(m_n) + 0.01 H_n), R_n how well image n
-    was segmented, from 0 to 1, H_n the mean of its cells. Unbiased and of high variance.
+    ``reinforce``: e learns nothing from the segmentation loss, only from an auxiliary loss. This is the paper's,
+    with its moving-average baseline r and its entropy H: -mean_n ((R_n - r) log p(m_n) + 0.01 H_n). R_n is how
+    well image n was segmented, from 0 to 1. H_n is the mean entropy of its cells. The gradient is unbiased and has
+    a high variance.
 
-    ``gumbel``: m = [e + g > 0], g logistic noise, whose gradient is taken for that of sigmoid((e + g) / T) (Bengio
-    et al. 2013, arXiv:1308.3432; Jang et al. 2017, arXiv:1611.01144). Biased, of low variance.
+    ``gumbel``: m = [e + g > 0] with logistic noise g. The gradient of sigmoid((e + g) / T) is used as that of m
+    (Bengio et al. 2013, arXiv:1308.3432; Jang et al. 2017, arXiv:1611.01144). This gradient is biased and has a
+    low variance.
 
-    ``keep`` below 1 is not part of the paper: it adds (mean of p - keep)^2, without which nothing is gained by
-    dropping. b starts at 3. The coins depend on the seed and the step only; there are none in evaluation.
-    In half precision the logits are found in float32 all the same; ``baseline`` must stay float32 to be trained
-    (``bfloat16`` drops steps of less than 1/256 of it): use autocast there.
+    ``keep`` below 1 is not part of the paper. It adds (mean of p - keep)^2 to the loss; without this term,
+    dropping cells gains nothing. b starts at 3. The random numbers depend only on the seed and the step;
+    evaluation draws none. In half precision the logits are still computed in float32. To train there, ``baseline``
+    must stay float32 (``bfloat16`` drops steps of less than 1/256 of it): use autocast.
 
     Args:
         channels: C of the input.
         estimator: ``reinforce`` or ``gumbel``.
-        grid: cells of a side, fewer on a smaller map; 0 is one for each position.
-        keep: share of the map to be kept; 1 asks for nothing.
+        grid: cells of a side, fewer on a smaller map; 0 makes each position a cell.
+        keep: share of the map to keep; 1 adds no term to the loss.
         temperature: T.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
@@ -93,7 +95,7 @@ class HardAttention(nn.Module):
         self.kept = ForwardCache()
 
     def reset_parameters(self) -> None:
-        """Keep nearly everything, and expect nothing."""
+        """Set the bias so that nearly all positions are kept, and the baseline to 0."""
         nn.init.constant_(self.bias, FIRST_BIAS)
         nn.init.zeros_(self.baseline)
 
@@ -104,7 +106,7 @@ class HardAttention(nn.Module):
         return x * functional.interpolate(mask, size=x.shape[2:]).to(x.dtype)
 
     def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
-        """What teaches the logits beside the segmentation loss, from the latest forward pass in training.
+        """The auxiliary loss that trains the logits, from the latest forward pass in training.
 
         Args:
             masks: not used.
@@ -130,7 +132,7 @@ class HardAttention(nn.Module):
         return functional.adaptive_avg_pool2d(x, (min(self.grid, x.shape[2]), min(self.grid, x.shape[3])))
 
     def _drawn(self, logits: Tensor) -> Tensor:
-        """Coins, with or without a gradient."""
+        """Random mask, which has a gradient with ``gumbel`` only."""
         uniform = self.noise.uniform(logits).to(logits.dtype)
         shaken = logits + (uniform / (1 - uniform)).log()
         mask = (shaken > 0).to(logits.dtype)

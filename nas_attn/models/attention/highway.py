@@ -23,12 +23,12 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class Highway(nn.Module):
-    """Decide at every position how much to transform and how much to carry on (Srivastava et al. 2015,
-    arXiv:1505.00387, eq. 3).
+    """Mix x and its transformation by a gate at each position (Srivastava et al. 2015, arXiv:1505.00387, eq. 3).
 
         y = relu(W_H * x + b_H) t + x (1 - t),  t = sigmoid(W_T * x + b_T)
 
-    W are kernels of 3x3. b_T starts below 0, at -1 to -4 in the paper, so that x is mostly carried on at first.
+    W_H and W_T are kernels of 3x3. b_T starts below 0, at -1 to -4 in the paper, so that x passes mostly unchanged
+    at first.
 
     Args:
         channels: C of the input.

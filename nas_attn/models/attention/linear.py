@@ -27,25 +27,26 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class EfficientAttention(nn.Module):
-    """Sum all positions up into a few contexts, and let each position mix these (Shen et al. 2021,
+    """Summarise all positions in a few context vectors, and let each position mix them (Shen et al. 2021,
     arXiv:1812.01243, section 3, with softmax as the normalisation).
 
         y_i = x_i + W sum_a softmax_a(q_i)_a g_a + b,  g_a = sum_j softmax_j(k_ja) v_j
 
-    q, k, v and W are 1x1 convolutions of x with bias. Each of the d channels a of q and k is a context: softmax
-    over the positions makes weights of k's channel, softmax over the channels of a head makes weights of q_i,
-    and both together weights of i on j that sum to 1 without ever being written down. The paper chooses d for
-    each network by hand; here it is C // 2 as in the non-local block which the module replaces.
+    q, k, v and W are 1x1 convolutions with bias. Each of the d channels a of q and k has one context g_a. Softmax
+    over the positions turns channel a of k into weights. Softmax over the channels of a head turns q_i into
+    weights. Together they are weights of i on j that sum to 1, but that matrix is never computed. The paper
+    chooses d by hand for each network. Here it is C // 2 by default, as in the non-local block that the module
+    replaces.
 
     Args:
         channels: C of the input.
-        heads: equal parts into which the channels of q, k and v are cut; softmax of q runs within one.
-        reduction: C over d; d is C // reduction, rounded down to a multiple of ``heads``, and at least 2 for each
-            head: softmax over a single channel would leave q without a say.
+        heads: number of equal parts of the channels of q, k and v; the softmax of q runs within one part.
+        reduction: C over d. d is C // reduction, rounded down to a multiple of ``heads``, and at least 2 for each
+            head: softmax over a single channel would cancel q.
         neutral: W and b start at 0.
     Shape: (N, C, H, W) -> (N, C, H, W); time and memory grow with H * W.
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1 or ``heads`` is not among the allowed ones.
+        AttentionError: ``channels`` or ``reduction`` is below 1 or ``heads`` is not allowed.
     """
 
     def __init__(

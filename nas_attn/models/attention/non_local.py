@@ -40,32 +40,32 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class NonLocalBlock(nn.Module):
-    """Add to each position what all others have to say (Wang et al. 2018, arXiv:1711.07971, eq. 1-6).
+    """Add to each position a weighted sum over all positions (Wang et al. 2018, arXiv:1711.07971, eq. 1-6).
 
         y_i = x_i + BN(W sum_j f_ij v(x'_j))
         embedded: f_ij = softmax_j(q_i . k_j / sqrt(d))     gaussian: f_ij = softmax_j(x_i . x'_j / sqrt(C))
         dot:      f_ij = q_i . k_j / P                      concat:   f_ij = relu(w . [q_i, k_j]) / P
 
-    with q_i = q(x_i), k_j = k(x'_j) and P positions j. The paper's models have the first; ``dot`` never writes f
-    down (k v^T comes first: time linear in the positions), ``concat`` holds all of it.
+    Here q_i = q(x_i), k_j = k(x'_j), and there are P positions j. The paper's models use ``embedded``. ``dot``
+    never computes f (k v^T comes first, so time is linear in the positions). ``concat`` stores all of f.
 
-    q, k, v and W are 1x1 convolutions with bias; x' is x after 2x2 max pooling, the subsampling with which the
-    paper has all its models. It is pooled before k and v, as in the paper's equation and the authors' code; the
-    paper's text puts the pooling after them. On a map of odd sides the last row or column is pooled by itself,
-    where the authors' code leaves it out. The paper has no sqrt(d); the authors' code has it: ``scale``. The
-    scale of the batch normalisation starts at 0, so that the paper's start is an exact identity already.
+    q, k, v and W are 1x1 convolutions with bias. x' is x after 2x2 max pooling, the subsampling of all models of
+    the paper. x is pooled before k and v, as in the paper's equation and the authors' code; the paper's text pools
+    after them. On a map of odd sides the last row or column is pooled by itself; the authors' code drops it. The
+    paper has no sqrt(d), the authors' code has it (see ``scale``). The scale of the batch normalisation starts at
+    0, so the paper's own start is an exact identity.
 
     Args:
         channels: C of the input.
         reduction: C over d, the channels of q, k and v; d is max(1, C // reduction).
         pool: side of the squares that are pooled, in pixels: 2, or 1 for none.
-        scale: whether the dot products of a softmax are divided by sqrt(d), or sqrt(C) where x itself is compared.
+        scale: whether the dot products in a softmax are divided by sqrt(d), or by sqrt(C) if x itself is compared.
         pairing: ``embedded``, ``gaussian``, ``dot`` or ``concat``.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. Time grows with (H * W)^2,
         memory with H * W (see ``attend``; ``dot`` and ``concat`` differ).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1, ``pool`` is neither 1 nor 2, or a map of 1x1 is
-            to be trained with a batch of one.
+        AttentionError: ``channels`` or ``reduction`` is below 1, ``pool`` is neither 1 nor 2, or a batch in
+            training is a single 1x1 map.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class NonLocalBlock(nn.Module):
 
 
 class ZeroStartNorm(nn.Module):
-    """Batch normalisation whose scale starts at 0: a residual branch that ends in it adds nothing at first.
+    """Batch normalisation whose scale starts at 0, so that its residual branch adds nothing at first.
 
         y = BN(x) * weight + bias,  weight = bias = 0 at the start
 

@@ -33,17 +33,17 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class PositionAttention(nn.Module):
-    """Add to each position what all others have to say (Fu et al. 2019, arXiv:1809.02983, eq. 1-2).
+    """Add to each position a weighted sum over all positions (Fu et al. 2019, arXiv:1809.02983, eq. 1-2).
 
         y_i = x_i + gamma * sum_j softmax_j(q_i . k_j) v_j
 
-    q, k and v are 1x1 convolutions of x with bias; the dot products are not divided by sqrt(d). Gamma is 0 at
-    the start, so that the paper's start is an exact identity already: ``start`` makes no difference (a second
-    factor of 0 in front of gamma would leave both without a gradient).
+    q, k and v are 1x1 convolutions of x with bias. The dot products are not divided by sqrt(d). Gamma starts at 0,
+    so the paper's own start is an exact identity, and ``start`` makes no difference: a second factor of 0 in front
+    of gamma would leave both without a gradient.
 
-    Not in the paper: with ``pool`` of 2 or 4 the positions j are averages over squares of so many pixels, those
-    at the right and lower edges over what there is of them. That is another module for large maps, with a 4th
-    or a 16th of the weights; each position still speaks to all others.
+    Not in the paper: with ``pool`` of 2 or 4, the positions j are averages over squares of that side. Squares that
+    cross the right or lower edge average the pixels inside the map. This is a different module, for large maps,
+    with a 4th or a 16th of the weights. Each position still reaches all others.
 
     Args:
         channels: C of the input.
@@ -51,7 +51,7 @@ class PositionAttention(nn.Module):
         pool: side of the squares, in pixels: 1, 2 or 4.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with (H * W)^2, memory with H * W (see ``attend``).
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1 or ``pool`` is not among the three.
+        AttentionError: ``channels`` or ``reduction`` is below 1 or ``pool`` is not allowed.
     """
 
     def __init__(self, channels: int, reduction: int = 8, pool: Literal[1, 2, 4] = 1) -> None:
@@ -61,12 +61,12 @@ class PositionAttention(nn.Module):
         self.key = nn.Conv2d(channels, hidden, 1)
         self.value = nn.Conv2d(channels, channels, 1)
         self.pool = pool
-        # No dimensions: a fp32 scalar leaves a bf16 product in bf16, a vector of one would widen it.
+        # No dimensions: an fp32 scalar leaves a bf16 product in bf16, a vector of one value would widen it.
         self.gamma = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set gamma to 0; the convolutions have starts of their own."""
+        """Set gamma to 0; the convolutions reset themselves."""
         nn.init.zeros_(self.gamma)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -41,22 +41,23 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class PointwiseSpatialAttention(nn.Module):
-    """Let each position predict its weights on all others from its own feature alone (Zhao et al. 2018, PSANet,
-    section 3).
+    """Exchange features between positions, with weights that each position predicts from its own feature (Zhao et
+    al. 2018, PSANet, section 3).
 
         y = x + up(relu(BN(W [z^c, z^d])))
         z^c_i = 1/P sum_j a_j(f_i) f_j,  z^d_i = 1/P sum_j b_i(g_j) g_j
 
-    f and g are x after a 1x1 convolution each (with BN and relu), brought to a grid of P = grid * grid positions;
-    a and b are two more 1x1 convolutions, of which the last has P channels, one for each position. The
-    convolutions have no biases. W takes both results or, with ``mode``, one of the two back to C.
+    f and g are x after a 1x1 convolution each (with BN and relu), resized to a grid of P = grid * grid positions.
+    a and b are two more 1x1 convolutions each; the last has P channels, one for each position. The convolutions
+    have no biases. W takes both results, or the one that ``mode`` selects, back to C.
 
-    Two departures. The paper's masks are over-complete: they cover all offsets on a map twice as large, of
-    which a position uses its part. This is the compact form of the authors' code, with one weight for each
-    pair, which ties the parameters to a size: hence the fixed grid, reached by bilinear interpolation with
-    aligned corners, as the authors' code shrinks its maps. The paper sets the result beside x, as 2C channels
-    for the next convolution to mix; here it is added, which keeps the shape. ``normalise`` is that of the
-    paper's equations; the authors' code has softmax over j in place of 1/P.
+    There are two departures from the paper. First, the paper's masks are over-complete: they cover all offsets on
+    a map twice as large, and a position uses a part of them. This module has the compact form of the authors'
+    code, with one weight for each pair. That form ties the parameters to one size: hence the fixed grid. Maps are
+    resized to it by bilinear interpolation with aligned corners, as the authors' code shrinks its maps. Second,
+    the paper concatenates x and the result, 2C channels for the next convolution to mix. Here the result is added,
+    which keeps the shape. ``normalise=count`` is the 1/P of the paper's equations; the authors' code has softmax
+    over j in its place.
 
     Args:
         channels: C of the input.
@@ -64,11 +65,11 @@ class PointwiseSpatialAttention(nn.Module):
         reduction: C over the channels of f and g, of which there are max(1, C // reduction).
         grid: side of the grid: 8, 16 or 32.
         normalise: ``count`` or ``softmax``.
-    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. Time and memory grow with
-        H * W and with grid^4.
+    Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training. Time and memory grow with H * W
+        and with grid^4.
     Raises:
-        AttentionError: ``channels`` or ``reduction`` is below 1, another option is not among the allowed ones, or
-            a map of 1x1 is to be trained with a batch of one.
+        AttentionError: ``channels`` or ``reduction`` is below 1, another option is not allowed, or a batch in
+            training is a single 1x1 map.
     """
 
     def __init__(
@@ -97,10 +98,11 @@ class Branch(nn.Module):
 
     Args:
         channels: C of the input.
-        hidden: channels of what is passed on.
+        hidden: channels of the features that are exchanged.
         grid: G, side of the map of weights.
-        mode: ``collect``: channel j at position i is the weight of i on j; ``distribute``: that of j on i.
-        normalise: ``count`` or ``softmax``, over the positions that are heard.
+        mode: ``collect``: channel j at position i is the weight of feature j for position i; ``distribute``: that
+            of feature i for position j.
+        normalise: ``count`` or ``softmax``, over the positions whose features are summed.
     Shape: (N, C, H, W) -> (N, hidden, G, G).
     """
 
@@ -131,7 +133,7 @@ class Branch(nn.Module):
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """x at another height and width, by bilinear interpolation with aligned corners."""
-    # A compiled graph holds for other sizes too, and shall not be bound to this one.
+    # A compiled graph serves other sizes too, so it must not depend on this one.
     if not torch.compiler.is_compiling() and x.shape[2:] == size:
         return x
     return functional.interpolate(x, size, mode="bilinear", align_corners=True)

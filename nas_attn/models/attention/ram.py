@@ -19,13 +19,13 @@ from nas_attn.models.attention._sample import sample
 from nas_attn.models.kind import BLOCK_STAGES, AttentionKind, Family, Option
 
 REDUCED = 16
-"""Channels of what is looked at."""
+"""Channels of the map that the glimpses look at."""
 HIDDEN = 96
-"""Width of the core."""
+"""Width of the recurrent core."""
 SPREAD = 0.25
-"""Standard deviation of where it looks in training, in halves of the map."""
+"""Standard deviation of the places that are drawn in training, in halves of the map."""
 FIRST_SHARE = 0.1
-"""Of what the glimpses found in the output; at 0 the reward would not depend on where they were."""
+"""First weight of the glimpses in the output; with 0 the reward would not depend on where they look."""
 
 KIND = AttentionKind(
     name="ram",
@@ -51,41 +51,45 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class RecurrentAttention(nn.Module):
-    """Look at a few places of the map, one after the other, and refine what is there (Mnih et al. 2014,
+    """Look at a few places of the map, one after the other, and refine the features there (Mnih et al. 2014,
     arXiv:1406.6247, section 3).
 
         l_t ~ N(tanh(W_l h_(t-1) + b_l), 0.25^2), at its mean in evaluation       h_0 learned
         h_t = GRU(relu(W_g glimpse(s, l_t) + W_p l_t + b_g), h_(t-1))             s = standardised(W_1 x)
         y = x + W_2 gamma sum_t paste(refine(crop(s, l_t), h_t), l_t)
 
-    glimpse: k crops of g x g around l_t from maps of a full, a half and a quarter of the resolution. The paper
-    classifies from h_T and gives nothing back. A U-Net needs a map: a small convolution refines the crop of full
-    resolution, its channels scaled and shifted by h_t, and the result is put where it was seen. What was not
-    looked at stays as it was. W_1 leads to 16 channels; the core is a GRU in place of a plain recurrence.
+    A glimpse is k crops of g x g around l_t, from maps of a full, a half and a quarter of the resolution. The
+    paper classifies from h_T and returns no map. A U-Net needs a map: a small convolution, whose channels h_t
+    scales and shifts, refines the crop of full resolution, and the result is added where the crop was taken. All
+    other positions stay unchanged. W_1 leads to 16 channels. The core is a GRU instead of a plain recurrence.
 
-    Where to look has no gradient from the segmentation loss. It learns from how well each image was segmented,
-    R_n from 0 to 1 (REINFORCE, section 3.1), with a baseline b_t = W_b h_(t-1) that learns to foretell R:
+    The places have no gradient from the segmentation loss. They learn from how well each image was segmented, R_n
+    from 0 to 1 (REINFORCE, section 3.1), with a baseline b_t = W_b h_(t-1) that predicts R:
 
         mean_n sum_t -(R_n - b_nt) log N(l_nt) + (b_nt - R_n)^2
 
-    The policy's gradient goes on into the core, which else had no reason to keep in mind where to look. What the
-    paper does without, and what the policy did not learn without in the recipe of a search: layers of equalised
-    learning rates, since the noise of REINFORCE drove their common direction until the state was the same for
-    all images and the policy stood in a corner; s with mean 0 in each channel of each image and a common variance
-    of 1, which leaves that direction next to nothing to be driven by; N at the place that was drawn, before it is
-    brought back onto the map. And ``explore``: at first nearly every glimpse is at a place drawn evenly, from
-    which the policy learns nothing, so that the reward means something by the time that it decides.
+    The gradient of the policy continues into the core, which otherwise would have no reason to remember where to
+    look. The paper does without the following; in the recipe of a search the policy did not learn without it:
 
-    Of high variance: it finds one bright object among dim ones in 500 steps, but expect little of it where much
-    looks alike or runs are short. What is drawn depends on the seed and the step only.
+    - Layers with equalised learning rates. The noise of REINFORCE drove the common direction of plain layers until
+      the state was the same for all images and the policy was stuck in a corner.
+    - s with mean 0 in each channel of each image and a common variance of 1. This leaves next to nothing to drive
+      that common direction.
+    - The density N of the place as it was drawn, before it is clamped to the map.
+    - ``explore``: at first nearly every glimpse is at a place drawn uniformly, from which the policy learns
+      nothing. So the reward means something by the time the policy decides.
+
+    The variance is high: the module finds one bright object among dim ones in 500 steps, but expect little where
+    many things look alike or runs are short. The random numbers depend only on the seed and the step.
 
     Args:
         channels: C of the input.
         glimpses: T.
         side: g.
         scales: k.
-        explore: share of the training over which the chance of a place drawn evenly falls to 0; 0 as in the paper.
-    Shape: (N, C, H, W) -> (N, C, H, W); its cost grows with H * W only by W_1, W_2 and the pasting.
+        explore: share of the training over which the chance of a uniformly drawn place falls to 0; 0 as in the
+            paper.
+    Shape: (N, C, H, W) -> (N, C, H, W); of its cost, only W_1, W_2 and the pasting grow with H * W.
     Raises:
         AttentionError: ``channels`` is below 1 or an option is not allowed.
     """
@@ -113,12 +117,12 @@ class RecurrentAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Begin in the middle of the map, and let little of the glimpses into the output."""
+        """Set h_0 to 0 and gamma to its small first value."""
         nn.init.zeros_(self.first)
         nn.init.constant_(self.share, FIRST_SHARE)
 
     def begin_step(self, step: Tensor, steps: int, key: int) -> None:
-        """Look anywhere less and less often."""
+        """Set the chance of a uniformly drawn place, which falls from step to step."""
         self.exploring.copy_((1 - (step[0] + 1) / (self.explore * steps + 1)).clamp(min=0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +132,7 @@ class RecurrentAttention(nn.Module):
         return in_layout_of(x, x + added.to(x.dtype))
 
     def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
-        """What teaches where to look, from the latest forward pass in training.
+        """The auxiliary loss that trains the policy and its baseline, from the latest forward pass in training.
 
         Args:
             masks: not used.
@@ -143,7 +147,7 @@ class RecurrentAttention(nn.Module):
         return (policy + (foretold - reward).square().sum(1)).mean()
 
     def _looked(self, seen: Tensor) -> Tensor:
-        """What all glimpses found, each where it was: (N, 16, H, W) -> (N, 16, H, W)."""
+        """Sum of the refined crops, each where it was taken: (N, 16, H, W) -> (N, 16, H, W)."""
         pyramid = self._pyramid(seen)
         state = precise(self.first) + seen.new_zeros(seen.shape[0], 1)
         found, chances, foretold = torch.zeros_like(seen), [], []
@@ -169,16 +173,16 @@ class RecurrentAttention(nn.Module):
         return levels
 
     def _drawn(self, seen: Tensor) -> Sequence[Tensor | None]:
-        """Seven numbers from 0 to 1 for each glimpse, T times (N, 7); none in evaluation."""
+        """Seven numbers from 0 to 1 per image, (N, 7), for each of T glimpses; None for each in evaluation."""
         if not self.training:
             return [None] * self.glimpses
         return self.noise.uniform(seen.new_empty(seen.shape[0], self.glimpses, 7)).to(seen.dtype).unbind(1)
 
     def _chosen(self, centre: Tensor, drawn: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Where to look and the logarithm of the policy's density there, less a constant.
+        """A place to look at, and the logarithm of the policy's density there, up to a constant.
 
-        The density is that of the place before it is brought back onto the map: only so has it a mean slope of 0.
-        A place that is anywhere owes nothing to the policy.
+        The density is that of the place before it is clamped to the map: only this has a gradient with mean 0. For
+        a uniformly drawn place the logarithm is 0, because the policy did not choose it.
 
         Shape: (N, 2), (N, 7) -> (N, 2), from -1 to 1 and without a gradient; (N, 1).
         """
@@ -190,7 +194,7 @@ class RecurrentAttention(nn.Module):
         return torch.lerp(aimed.clamp(-1, 1), 2 * drawn[:, 5:] - 1, anywhere), chance * (1 - anywhere)
 
     def _crop(self, level: Tensor, where: Tensor) -> Tensor:
-        """g x g positions of a map around a place, zeros beyond it: (N, 16, h, w), (N, 2) -> (N, 16, g, g)."""
+        """g x g positions around a place, zeros beyond the map: (N, 16, h, w), (N, 2) -> (N, 16, g, g)."""
         steps = torch.arange(self.side, device=level.device) - (self.side - 1) / 2
         rows, columns = self._middle(level, where)
         shape = (-1, self.side, self.side)
@@ -199,7 +203,7 @@ class RecurrentAttention(nn.Module):
         return sample(level, down, across, "zeros")
 
     def _pasted(self, crop: Tensor, where: Tensor, seen: Tensor) -> Tensor:
-        """A crop put back where it was seen, zeros around it: (N, 16, g, g), (N, 2) -> (N, 16, H, W)."""
+        """A crop put back where it was taken, zeros around it: (N, 16, g, g), (N, 2) -> (N, 16, H, W)."""
         height, width = seen.shape[2:]
         rows, columns = self._middle(seen, where)
         middle, shape = (self.side - 1) / 2, (-1, height, width)
@@ -214,22 +218,22 @@ class RecurrentAttention(nn.Module):
 
 
 def _standardised(x: Tensor) -> Tensor:
-    """Each channel of each image with mean 0, and each image with variance 1."""
+    """x with mean 0 in each channel of each image, and variance 1 in each image."""
     return functional.group_norm(x - x.mean((2, 3), keepdim=True), 1)
 
 
 def _normal(one: Tensor, other: Tensor) -> Tensor:
-    """Normal numbers of two uniform ones each (Box and Muller 1958)."""
+    """Normal numbers, each from two uniform ones (Box and Muller 1958)."""
     return (-2 * one.log()).sqrt() * (2 * math.pi * other).cos()
 
 
 class Core(nn.Module):
-    """A gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) of equalised layers.
+    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) of equalised layers.
 
         h' = (1 - z) tanh(n_x + r n_h) + z h,  r = sigmoid(r_x + r_h),  z = sigmoid(z_x + z_h)
 
     Args:
-        width: of input and state.
+        width: width of input and state.
     Shape: (N, width), (N, width) -> (N, width).
     """
 
@@ -245,7 +249,7 @@ class Core(nn.Module):
 
 
 class Refinement(nn.Module):
-    """A small convolution of a crop whose channels a state scales and shifts between its two layers.
+    """Two convolutions of a crop; between them, a state scales and shifts each channel.
 
     Args:
         hidden: width of the state.

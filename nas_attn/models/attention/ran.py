@@ -26,20 +26,20 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class ResidualAttention(nn.Module):
-    """Weigh what a block gives by a mask that a small hourglass beside it has found (Wang et al. 2017,
-    arXiv:1704.06904, eq. 1-3).
+    """Weigh the output of a block by a mask from a small hourglass beside it (Wang et al. 2017, arXiv:1704.06904,
+    eq. 1-3).
 
         y = (1 + M(x)) T(x)
 
-    T, the trunk, is the block of the U-Net: the paper leaves its layers open. M is the paper's soft mask with
-    one residual unit between two poolings (r = 1); ``SoftMask`` has its layers. A 1x1 convolution brings x to
-    the channels of the block first, since a block changes their number.
+    T, the trunk, is the block of the U-Net: the paper leaves its layers open. M is the paper's soft mask with one
+    residual unit between two poolings (r = 1); ``SoftMask`` has its layers. A block changes the number of
+    channels, so a 1x1 convolution first brings x to those of the block's output.
 
     Args:
         channels: C of the block's output.
-        block_channels: Cb of its input.
-        depth: of the mask; the paper has 3 at 56x56, 2 at 28x28 and 1 at 14x14.
-        align_corners: of each bilinear interpolation.
+        block_channels: Cb of the block's input.
+        depth: number of halvings in the mask; the paper has 3 at 56x56, 2 at 28x28 and 1 at 14x14.
+        align_corners: as in torch, for each bilinear interpolation.
     Shape: (N, Cb, H, W) and a function of it -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` or ``block_channels`` is below 1, or ``depth`` is not from 1 to 4.
@@ -57,12 +57,12 @@ class ResidualAttention(nn.Module):
 
 
 class SoftMask(nn.Module):
-    """An hourglass that ends in two 1x1 convolutions and a sigmoid (Wang et al. 2017, fig. 2).
+    """Hourglass that ends in two 1x1 convolutions and a sigmoid (Wang et al. 2017, fig. 2).
 
     Args:
         channels: C.
-        depth: its halvings.
-        align_corners: of its interpolations.
+        depth: number of halvings.
+        align_corners: as in torch, for its interpolations.
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
@@ -77,14 +77,16 @@ class SoftMask(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Pool, a residual unit down, the next smaller hourglass beside a residual unit, one up, and interpolate.
+    """Residual units around a smaller hourglass, at half the resolution.
 
-    Pooling takes the maximum of 3x3 with stride 2, and rounds up: a map of one position passes.
+    In order: max pooling, a residual unit, the sum of the next smaller hourglass and a residual unit beside it, a
+    residual unit, interpolation. Pooling takes the maximum of 3x3 with stride 2 and rounds up, so a map of one
+    position passes.
 
     Args:
         channels: C.
-        depth: halvings; 1 has nothing inside.
-        align_corners: of its interpolation and of those inside.
+        depth: number of halvings; 1 has no smaller hourglass.
+        align_corners: as in torch, for its interpolation and those of smaller hourglasses.
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
@@ -104,8 +106,7 @@ class Hourglass(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """x plus three convolutions of it, 1x1, 3x3 and 1x1, each normalised and rectified before (He et al. 2016,
-    arXiv:1603.05027).
+    """x plus 1x1, 3x3 and 1x1 convolutions, each after normalisation and relu (He et al. 2016, arXiv:1603.05027).
 
     Args:
         channels: C; the hidden width is max(1, C // 4).
@@ -125,6 +126,6 @@ class ResidualUnit(nn.Module):
 
 
 def _convolution(entering: int, leaving: int, side: int = 1) -> list[nn.Module]:
-    """Small maps are normalised too: of one position and one image by the running statistics."""
+    """Normalisation, relu and convolution; running statistics normalise one position of one image."""
     convolution = nn.Conv2d(entering, leaving, side, padding=side // 2, bias=False)
     return [PooledNorm(entering), nn.ReLU(), convolution]

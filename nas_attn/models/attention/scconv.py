@@ -22,25 +22,25 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class SelfCalibratedConvolution(nn.Module):
-    """A 3x3 convolution of which one half looks at a coarse view of the map first (Liu et al. 2020, CVPR,
+    """3x3 convolution that calibrates half of the channels by a coarse view of the map (Liu et al. 2020, CVPR,
     section 3.2).
 
         y_1 = K_4 * (BN(K_3 * x_1) sigmoid(x_1 + up(BN(K_2 * pool_r(x_1)))))
         y_2 = K_1 * x_2
         y = [y_1, y_2]
 
-    x_1 and x_2 are the halves of the channels, K_i kernels of 3x3, ``pool`` an average, ``up`` the nearest
-    neighbour. The equations leave normalisation out; its places are those of the authors' code, in which K_1
-    and K_4 have one too: here that of the block, which follows. With an odd number of channels x_2 has one
-    more; with a single one there is no x_2. On a map smaller than the window the window shrinks to the map.
+    x_1 and x_2 are the halves of the channels, K_i are 3x3 kernels, ``pool`` is an average, and ``up`` takes the
+    nearest neighbour. The equations leave out normalisation; its places are those of the authors' code. There K_1
+    and K_4 are normalised too; here the block's own normalisation, which follows, does this. With an odd number of
+    channels x_2 has one more. With a single channel there is no x_2. If the map is smaller than the window, the
+    window shrinks to the map.
 
     Args:
         channels: C of the input.
         pooling: r.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: ``channels`` or ``pooling`` is below 1, or a map of 1x1 is to be trained with a batch of
-            one.
+        AttentionError: ``channels`` or ``pooling`` is below 1, or a batch in training is a single 1x1 map.
     """
 
     def __init__(self, channels: int, pooling: int = 4) -> None:

@@ -42,27 +42,27 @@ _FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @attention(KIND)
 class SpatialChannelSqueezeExcite(nn.Module):
-    """Reweight channels and positions side by side (Roy et al. 2018, arXiv:1803.02579, section 2).
+    """Reweight channels and positions in parallel (Roy et al. 2018, arXiv:1803.02579, section 2).
 
         c = x * sigmoid(W2 relu(W1 mean_HW(x) + b1) + b2),  s = x * sigmoid(conv_1x1(x))
         y = c + s | max(c, s) | c * s | W [c, s]
 
-    The paper adds; its sequel (Roy et al. 2019, arXiv:1808.08127) compares the four. ``concat`` there doubles
-    the channels; here a 1x1 convolution W without bias brings them back to C and starts as the sum. The sum of two
-    gates of a half is neutral as it is; ``max`` and ``mul`` have twice each gate (``mul`` begins as x^2). Either
-    half can stand alone, with twice its gate: c is the paper's cSE (``se`` with a reduction of 2), s its sSE,
-    spatial attention by a 1x1 convolution.
+    The paper adds c and s; its sequel (Roy et al. 2019, arXiv:1808.08127) compares the four fusions. There
+    ``concat`` doubles the channels. Here a 1x1 convolution W without bias brings them back to C, and W starts as
+    the sum. The sum of two gates of 1/2 is neutral already; with ``max`` and ``mul`` the neutral start doubles
+    each gate (so ``mul`` starts as x^2). Either half can stand alone, with twice its gate: c is the paper's cSE
+    (``se`` with a reduction of 2), s is its sSE, spatial attention by a 1x1 convolution.
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction). Both papers have 2.
         fusion: ``add``, ``max``, ``mul`` or ``concat``.
-        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         parts: ``both``, or c (``channel``) or s (``spatial``) alone, without a fusion.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
-        AttentionError: a number is below 1, or ``fusion`` or ``parts`` is not among the allowed ones.
+        AttentionError: a number is below 1, or ``fusion`` or ``parts`` is not allowed.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class SpatialChannelSqueezeExcite(nn.Module):
 
 
 class LearnedSum(nn.Module):
-    """W [a, b] with W = [I I] at the start: the sum of two maps, until training finds something better.
+    """1x1 convolution of two maps that starts as their sum: W [a, b], with W = [I I] at the start.
 
     Args:
         channels: C of each map.

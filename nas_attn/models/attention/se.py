@@ -29,13 +29,13 @@ class SqueezeExcite(nn.Module):
 
         y = x * sigmoid(W2 relu(W1 mean_HW(x) + b1) + b2)          neutral: y = x * 2 sigmoid(...)
 
-    The equations have no biases, the authors' Caffe network and most libraries do: ``bias`` chooses.
+    The equations have no biases; the authors' Caffe network and most libraries have them (see ``bias``).
 
     Args:
         channels: C of the input.
         reduction: bottleneck ratio; the hidden width is max(min_hidden, C // reduction).
         bias: whether b1 and b2 exist.
-        min_hidden: 8 as most libraries round; 1 for the paper's width on a narrow map.
+        min_hidden: least hidden width; 8 as most libraries round, 1 for the paper's width on a narrow map.
         neutral: gates of mean 1 whose last layer starts at zero (see ``from_zero``).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:

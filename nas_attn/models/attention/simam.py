@@ -22,17 +22,17 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class SimpleAttention(nn.Module):
-    """Weigh each position by how far it lies from its channel's mean (Yang et al. 2021, eq. 5 and 6).
+    """Reweight each position by its distance from the mean of its channel (Yang et al. 2021, eq. 5 and 6).
 
         y = x * sigmoid(d / (4 (v + lambda)) + 1/2),  d = (x - mean_HW(x))^2,  v = sum_HW(d) / (H W - 1)
 
-    The argument of the sigmoid is 1 / e, the inverse of the minimal energy of equation 5; v is the variance as
-    the authors' code has it. It is found in fp32 or better.
+    The argument of the sigmoid is 1 / e, the inverse of the minimal energy of equation 5. v is the variance as in
+    the authors' code. The weights are computed in fp32 or better.
 
     Args:
-        channels: C of the input; nothing depends on it.
+        channels: C of the input; not used.
         regulariser: lambda.
-        neutral: the gate over its value for a position at the usual distance, where d is v.
+        neutral: the gate is divided by its value at the usual distance, where d = v.
     Shape: (N, C, H, W) -> (N, C, H, W); on a map of one position d and v are 0.
     Raises:
         AttentionError: ``channels`` is below 1 or ``regulariser`` is not allowed.

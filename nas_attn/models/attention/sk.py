@@ -32,15 +32,16 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class SelectiveKernel(nn.Module):
-    """Convolve at several scales and let each channel choose (Li et al. 2019, arXiv:1903.06586, section 3.1).
+    """Convolve at several scales and let each channel weigh them (Li et al. 2019, arXiv:1903.06586, section 3.1).
 
         u_m = relu(BN(K_m * x)), K_m 3x3 in G groups with its taps m pixels apart
         z = relu(BN(W mean_HW(u_1 + ... + u_M)))
         y = sum_m a_m u_m,  a = softmax over m of (V_1 z, ..., V_M z)
 
-    z has max(C // r, L) elements; W and the V have no bias. Of the groups as many are used as divide both C and
-    G and leave each 4 channels, as in the paper's narrowest stage: fewer would make it a depthwise convolution. In
-    SKNet's unit a 1x1 convolution follows: with ``mix`` it does here. ``PooledNorm`` takes a batch of one in z.
+    z has max(C // r, L) elements. W and the V have no bias. The number of groups is the largest that divides both
+    C and G and leaves each group 4 channels, as in the paper's narrowest stage: fewer channels would make it a
+    depthwise convolution. In SKNet's unit a 1x1 convolution follows; with ``mix`` it does here too. ``PooledNorm``
+    accepts a batch of one in z.
 
     Args:
         channels: C of the input.
@@ -51,8 +52,8 @@ class SelectiveKernel(nn.Module):
         mix: whether a 1x1 convolution without bias follows.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: ``channels`` is below 1, an option is not allowed, or a map of 1x1 is to be trained with a
-            batch of one.
+        AttentionError: ``channels`` is below 1, an option is not allowed, or a batch in training is a
+            single 1x1 map.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class SelectiveKernel(nn.Module):
 
 
 def _groups(channels: int, most: int) -> int:
-    """As many as divide both numbers and leave each group its channels."""
+    """Largest divisor of both numbers that leaves each group 4 channels; 1 if there are fewer channels."""
     shared = math.gcd(channels, most)
     wide = min(LEAST_IN_GROUP, channels)
     return max(groups for groups in range(1, shared + 1) if shared % groups == 0 and channels // groups >= wide)

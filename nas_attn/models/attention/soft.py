@@ -21,18 +21,18 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class SoftAttention(nn.Module):
-    """Share attention out among the positions of a map (Xu et al. 2015, arXiv:1502.03044, section 4.2).
+    """Reweight positions by a softmax over the map (Xu et al. 2015, arXiv:1502.03044, section 4.2).
 
         y_i = x_i * P softmax_i(v . tanh(W x_i + b)),  P = H W
 
-    The paper sums alpha_i x_i up into one context vector, which a map has no use for: here each position keeps its
-    term, times P, so that the weights average 1. The state of a decoder, which the paper's score also sees, does
-    not exist here. v has no bias, since the softmax does not see one. It starts at 0: all positions then weigh
-    the same, the start is an exact identity, and ``start`` makes no difference.
+    The paper sums alpha_i x_i into one context vector, which a map cannot use. Here each position keeps its term,
+    times P, so that the weights average 1. The paper's score also depends on the state of a decoder, which does
+    not exist here. v has no bias, because the softmax would cancel it. v starts at 0: all positions then have the
+    same weight, the start is an exact identity, and ``start`` makes no difference.
 
     Args:
         channels: C of the input.
-        reduction: C over the width of W x; that is max(1, C // reduction).
+        reduction: C over the width of W x, which is max(1, C // reduction).
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` or ``reduction`` is below 1.
@@ -46,13 +46,13 @@ class SoftAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set v to 0; the convolution has a start of its own."""
+        """Set v to 0; the convolution resets itself."""
         nn.init.zeros_(self.score)
 
     def forward(self, x: Tensor) -> Tensor:
         scores = functional.conv2d(torch.tanh(self.project(x)), self.score)
         exact = precise(scores)
         shares = (exact - exact.detach().amax((2, 3), keepdim=True)).exp()
-        # Over their mean, not over their sum and times P: equal scores then give exactly 1.
+        # Divided by the mean, not by the sum and times P: equal scores then give exactly 1.
         weights = shares / shares.mean((2, 3), keepdim=True)
         return x * weights.to(x.dtype)

@@ -28,18 +28,18 @@ class SpatialAttention(nn.Module):
 
         y = x * sigmoid(BN(conv_kxk([max_C(x), mean_C(x)])))
 
-    The equation has no batch normalisation, the authors' code has: ``norm`` chooses, with the default of ``cbam``,
-    of which this is the second step.
+    The equation has no batch normalisation; the authors' code has it (see ``norm``). The default is that of
+    ``cbam``, whose second step this is.
 
     Args:
-        channels: C of the input; nothing depends on it.
-        kernel_size: k, 3 or 7 as in the paper, or 1: each position by itself.
-        norm: whether BN is there.
-        neutral: twice the sigmoid, of 0 at step 0.
+        channels: C of the input; not used.
+        kernel_size: k: 3 or 7 as in the paper, or 1, which weighs each position by itself.
+        norm: whether BN follows the convolution.
+        neutral: twice the sigmoid, whose argument is 0 at step 0.
     Shape: (N, C, H, W) -> (N, C, H, W); with ``norm``, N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: ``channels`` is below 1, ``kernel_size`` is none of 1, 3 and 7, or a map of 1x1 is to be
-            normalised in training with a batch of one.
+        AttentionError: ``channels`` is below 1, ``kernel_size`` is none of 1, 3 and 7, or a batch to normalise in
+            training is a single 1x1 map.
     """
 
     def __init__(

@@ -32,23 +32,26 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class SpatialTransformer(nn.Module):
-    """Turn the map into a pose of its own choice, run the block, and turn the result back (Jaderberg et al.
-    2015, arXiv:1506.02025, section 3).
+    """Warp the map into a predicted pose, run the block, and warp the result back (Jaderberg et al. 2015,
+    arXiv:1506.02025, section 3).
 
         y = T_inverse(theta)(block(T_theta(x))),  T_theta(x)(p) = x(A p + t),  theta = loc(x)
 
-    The paper warps and does not turn back: its task has one label per image. Labels and skips of a U-Net belong
-    to pixels, so the result is warped back by the inverse, (A^-1, -A^-1 t). loc is a 1x1 convolution to 16
-    channels, an average over 8x8 parts of the map and two layers, whose learning rates are equalised: with that
-    of a network's convolutions, the 1,024 inputs of the first would move it so far in a step that its rectifiers
-    die, and all images are given one pose. The last starts at zero, the identity, and learns at a tenth of the
-    learning rate. theta is a scale of each axis between a half and 2, a shear up to a half, a rotation and a shift
-    up to half the map, so that A always has an inverse. Beyond the map stands its
-    border. Two interpolations blur whatever is not at rest; at the start they give x back to a few millionths.
+    The paper does not warp back, because its task has one label per image. The labels and skips of a U-Net belong
+    to pixels, so the inverse, (A^-1, -A^-1 t), warps the result back. Pixels beyond the map have the values of its
+    border. Two interpolations blur everything that moves; at the start they return x to within a few millionths.
+
+    loc is a 1x1 convolution to 16 channels, an average over 8x8 parts of the map, and two layers with equalised
+    learning rates. With the learning rate of a network's convolutions, the 1,024 inputs of the first layer would
+    move it so far in a step that its rectifiers die and all images get the same pose. The last layer starts at
+    zero, the identity, and learns at a tenth of the learning rate.
+
+    theta is a scale of each axis between a half and 2, a shear of up to a half, a rotation, and a shift of up to a
+    quarter of the longer side. So A always has an inverse.
 
     Args:
         channels: C of the block's output.
-        block_channels: Cb of its input.
+        block_channels: Cb of the block's input.
     Shape: (N, Cb, H, W) and a function of it -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` or ``block_channels`` is below 1.
@@ -71,15 +74,15 @@ class SpatialTransformer(nn.Module):
         return pose.inverse().warp(block(pose.warp(x)))
 
     def pose(self, x: Tensor) -> Pose:
-        """The pose that each image is brought into."""
+        """The pose into which each image is warped."""
         return Pose.of(precise(self.locate(x)))
 
 
 class Pose(NamedTuple):
     """An affine map of positions, p -> A p + t.
 
-    Positions are (column, row) from the centre of the map, in halves of its longer side, so that a rotation is
-    one on a map of any shape.
+    Positions are (column, row) from the centre of the map, in halves of its longer side, so that a rotation stays
+    a rotation on a map of any shape.
 
     Args:
         matrix: A, one for each image.
@@ -92,7 +95,7 @@ class Pose(NamedTuple):
 
     @classmethod
     def of(cls, numbers: Tensor) -> Pose:
-        """Any six numbers as a pose that can be turned back; zeros are the identity.
+        """A pose with an inverse, from any six numbers; zeros give the identity.
 
             A = R(n_3) [[2^tanh(n_1), tanh(n_4) / 2], [0, 2^tanh(n_2)]],  t = tanh(n_5, n_6) / 2
 
@@ -112,9 +115,9 @@ class Pose(NamedTuple):
         return Pose(matrix, -_product(matrix, self.shift[:, :, None])[:, :, 0])
 
     def warp(self, x: Tensor) -> Tensor:
-        """What the map shows at A p + t, for each of its positions p."""
+        """Values of the map at A p + t, for each of its positions p."""
         height, width = x.shape[2:]
-        # Twice what is meant, so that a graph for any size holds whole numbers only.
+        # Twice the coordinates, so that a graph for any size contains whole numbers only.
         rows = (2 * torch.arange(height, device=x.device) - (height - 1)).to(self.matrix)[None, :, None]
         columns = (2 * torch.arange(width, device=x.device) - (width - 1)).to(self.matrix)[None, None, :]
         matrix, shift = self.matrix[:, :, :, None, None], max(height, width) * self.shift[:, :, None, None]
@@ -124,5 +127,5 @@ class Pose(NamedTuple):
 
 
 def _product(one: Tensor, other: Tensor) -> Tensor:
-    """A matrix product of small matrices, in the precision of its factors."""
+    """Product of small matrices, in the precision of its factors."""
     return (one[:, :, :, None] * other[:, None]).sum(2)

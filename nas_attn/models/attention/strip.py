@@ -24,14 +24,14 @@ class StripPooling(nn.Module):
 
         y = x * sigmoid(F(relu(BN(conv_3x1(mean_W(x))) + BN(conv_1x3(mean_H(x))))))
 
-    The strips are spread over the map before they are added; F is a 1x1 convolution. All three convolutions keep
-    the channels; as in the authors' code F alone has a bias. Normalisation and relu are in that code and not in
-    the equations; a strip of one value is normalised by the running statistics (see ``PooledNorm``). SPNet's mixed
-    pooling module, which goes by the same name in places, is another one.
+    The strips are expanded to the size of the map before they are added. F is a 1x1 convolution. All three
+    convolutions keep the number of channels; only F has a bias, as in the authors' code. Normalisation and relu
+    are in that code but not in the equations. The running statistics normalise a strip of one value (see
+    ``PooledNorm``). SPNet's mixed pooling module, which sometimes has the same name, is another one.
 
     Args:
         channels: C of the input.
-        neutral: twice the sigmoid, of 0 at step 0: F starts at zero.
+        neutral: twice the sigmoid, whose argument is 0 at step 0, because F starts at zero.
     Shape: (N, C, H, W) -> (N, C, H, W).
     Raises:
         AttentionError: ``channels`` is below 1.

@@ -28,26 +28,26 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class TemporalAdaptive(nn.Module):
-    """Weigh the frames of a clip, then mix neighbours with kernels made for this clip (Liu et al. 2021,
+    """Reweight the frames of a clip, then mix neighbours with kernels computed from the clip (Liu et al. 2021,
     arXiv:2005.06803, eq. 2 to 7).
 
         z = V(s) * x,  y_t = sum_k theta_k(s) z_(t+k),  s = mean_HW(x), for each channel and frame
         V = sigmoid(conv_1(relu(BN(conv_K(s)))))                            along the frames, over all channels
         theta = softmax_k(W_2 relu(BN(W_1 s_c)))                            for each channel by itself
 
-    Beyond the first and the last frame of the clip stand zeros. Where the equations leave it open we do as the
-    authors' code does: no layer has a bias, and V's first convolution looks at K frames.
+    The clip is padded with zeros before its first and after its last frame. Details that the equations leave open
+    follow the authors' code: no layer has a bias, and the first convolution of V looks at K frames.
 
     Args:
         channels: C of the input.
-        frames: T of the clips, at least 2; the weights of W_1 belong to so many.
+        frames: T of the clips, at least 2; it fixes the size of W_1.
         kernel: K, odd.
         expansion: alpha; W_1 leads from T to alpha * T values.
         reduction: beta; the hidden width of V is max(1, C // beta).
     Shape: (B * T, C, H, W), the frames of a clip one after another -> (B * T, C, H, W).
     Raises:
-        AttentionError: ``channels`` or ``frames`` is below 1, an option is not allowed, or a batch holds a part of
-            a clip.
+        AttentionError: ``channels`` or ``frames`` is below 1, an option is not allowed, or a batch contains an
+            incomplete clip.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class FrameWeights(nn.Module):
     Args:
         channels: C.
         hidden: channels between the two convolutions.
-        kernel: frames that the first of them looks at, odd.
+        kernel: number of frames that the first convolution looks at, odd.
     Shape: (B, C, T) -> (B, C, T).
     """
 
@@ -90,11 +90,11 @@ class FrameWeights(nn.Module):
 
 
 class FrameKernels(nn.Module):
-    """theta: a kernel over the frames for each channel of each clip, whose values add up to 1.
+    """theta: a kernel over the frames for each channel of each clip, whose values sum to 1.
 
     Args:
         frames: T.
-        hidden: values between the two layers.
+        hidden: width between the two layers.
         kernel: K.
     Shape: (B, C, T) -> (B, C, K).
     """

@@ -21,22 +21,22 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class TripletAttention(nn.Module):
-    """Reweight every pair of dimensions, seen along the third (Misra et al. 2021, arXiv:2010.03045, section 3).
+    """Reweight each pair of dimensions by a gate (Misra et al. 2021, arXiv:2010.03045, section 3).
 
         y = x * (g_CW + g_CH + g_HW) / 3
 
-    Each g is the spatial gate of CBAM (see ``SpatialGate``) on a transposed map: g_CW lays C across W and takes
-    maxima and means over H, g_CH those over W, g_HW those over C. The paper averages the three gated maps, which
-    is the same.
+    Each g is the spatial gate of CBAM (see ``SpatialGate``) on a transposed map. g_CW is a map over C and W and
+    takes maxima and means over H; g_CH takes them over W, g_HW over C. The paper averages the three gated maps,
+    which gives the same result.
 
     Args:
-        channels: C of the input; nothing depends on it.
-        kernel_size: of the convolutions, 3 or 7.
-        neutral: twice each sigmoid, of 0 at step 0.
+        channels: C of the input; not used.
+        kernel_size: side of the convolutions, 3 or 7.
+        neutral: twice each sigmoid, whose argument is 0 at step 0.
     Shape: (N, C, H, W) -> (N, C, H, W); N * H * W must be at least 2 in training.
     Raises:
-        AttentionError: ``channels`` is below 1, ``kernel_size`` is neither 3 nor 7, or a map of 1x1 is to be
-            trained with a batch of one.
+        AttentionError: ``channels`` is below 1, ``kernel_size`` is neither 3 nor 7, or a batch in training is a
+            single 1x1 map.
     """
 
     def __init__(self, channels: int, kernel_size: Literal[3, 7] = 7, neutral: bool = False) -> None:

@@ -44,33 +44,32 @@ KIND = AttentionKind(
 
 @attention(KIND)
 class TransformerBlock(nn.Module):
-    """One encoder block whose tokens are the positions of the map (Dosovitskiy et al. 2021, arXiv:2010.11929,
-    eq. 2-3).
+    """Encoder block of a transformer; its tokens are the positions of the map (Dosovitskiy et al. 2021,
+    arXiv:2010.11929, eq. 2-3).
 
         z = x + MSA(LN(x)),  y = z + W2 gelu(W1 LN(z) + b1) + b2
         MSA(t)_i = W [sum_j softmax_j(q_i . k_j / sqrt(d)) v_j for each head] + b
 
-    q, k and v are linear in t, with bias; the layer normalisations have an epsilon of 1e-6 as in the authors'
-    code. There is no class token, no dropout, and a position is one pixel of the map, not a patch.
+    q, k and v are linear in t, with bias. The layer normalisations have an epsilon of 1e-6, as in the authors'
+    code. There is no class token and no dropout. A position is one pixel of the map, not a patch.
 
-    The paper adds learned positions once, in front of its first block, and not in a block; without them (and
-    without the padded convolutions around it) a block does not know where a token stands. ``position=grid`` adds
-    such a map in front of this block, x + p: 16x16 learned vectors, resized to H x W by antialiased bicubic
-    interpolation, as the paper does in two dimensions where the number of tokens changes. ``position=conv`` adds a
-    depthwise 3x3 convolution of x with bias, whose padding tells where a token stands at every size of map (Chu et
-    al. 2023, arXiv:2102.10882).
+    The paper adds learned positions once, before its first block, not in a block. Without them (and without the
+    padded convolutions around it) a block does not know where a token is. ``position=grid`` adds such a map before
+    this block, x + p: 16x16 learned vectors, resized to H x W by antialiased bicubic interpolation; the paper
+    interpolates in two dimensions too if the number of tokens changes. ``position=conv`` adds a depthwise 3x3
+    convolution of x with bias. Its padding shows where a token is, at every size of map (Chu et al. 2023,
+    arXiv:2102.10882).
 
     Args:
         channels: C of the input.
-        heads: a number, lowered to the next one that divides C, or ``auto``: C // 64, which gives a head the 64
-            channels that it has in all of the paper's models but the largest.
+        heads: a number, lowered to the next one that divides C, or ``auto``: C // 64, which gives each head 64
+            channels, as in all of the paper's models but the largest.
         mlp_ratio: hidden channels of the perceptron over C.
         position: ``conv``, ``grid`` or ``none``.
         neutral: W, W2, the convolution of ``position`` and their biases start at 0.
     Shape: (N, C, H, W) -> (N, C, H, W); time grows with (H * W)^2, memory with H * W (see ``attend``).
     Raises:
-        AttentionError: ``channels`` or ``mlp_ratio`` is below 1, or ``heads`` or ``position`` is not among the
-            allowed ones.
+        AttentionError: ``channels`` or ``mlp_ratio`` is below 1, or ``heads`` or ``position`` is not allowed.
     """
 
     def __init__(
@@ -108,11 +107,11 @@ class TransformerBlock(nn.Module):
 
 
 class PositionGrid(nn.Module):
-    """Learned positions for maps of any size.
+    """Learned position vectors for maps of any size.
 
     Args:
         channels: C.
-    Shape: (N, C, H, W) -> (1, C, H, W), in the precision of the input, of which nothing else is used.
+    Shape: (N, C, H, W) -> (1, C, H, W), in the precision of the input, of which only size and precision are used.
     """
 
     def __init__(self, channels: int) -> None:

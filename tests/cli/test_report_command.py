@@ -29,7 +29,7 @@ def pictures(text):
 
 def test_the_panels_show_the_very_networks_of_the_study(page):
     text = page(panels=True)
-    assert "to the last digit: so these are the ranked networks." in text
+    assert "to the last digit, so these are the ranked networks." in text
     names = [words.partition(":")[0] for words, _ in pictures(text)]
     assert names[:3] == ["image", "truth", "baseline"]
     assert names.count("truth") == 3

@@ -77,7 +77,11 @@ def front_chart(data: FrontData, input_name: str = "image") -> Chart:
         if len(data.rows) < data.total
         else ""
     )
-    which = " Shown is what was timed together; the front is of these placements." if data.timed else ""
+    which = (
+        " Only placements that were timed together are shown, and the front is computed among them."
+        if data.timed
+        else ""
+    )
     return Chart(
         name="timed-front" if data.timed else "front",
         title=f"Gain against {'latency' if data.timed else 'cost'}",

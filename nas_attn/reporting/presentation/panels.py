@@ -218,7 +218,7 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_fo
     if n_folds > 1:
         yield f"{again}, without the first of {n_folds} folds, whose {units} these are."
     elif list(scores) == known:
-        yield f"{again}, and have the {word} of their trials to the last digit: so these are the ranked networks."
+        yield f"{again}, and have the {word} of their trials to the last digit, so these are the ranked networks."
     else:
         told = " and ".join(
             f"{100 * new:.2f} (in the study {100 * old:.2f})" for new, old in zip(scores, known, strict=True)

@@ -1,4 +1,4 @@
-"""The search itself: propose, evaluate, write down, until the study has its trials."""
+"""The search loop: propose a trial, evaluate it and write it down, until the study has its number of trials."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from nas_attn.study.workers.attempt import stop_if_out_of_order
 from nas_attn.study.workers.pool import Finished, Pool, is_fault
 
 Rescue = Callable[[Sequence[TrialRecord]], str]
-"""Puts all records out of harm's way where their database is lost, and says where they are."""
+"""Saves all records when their database is lost, and returns where they are."""
 Listener = Callable[[Sequence[TrialRecord]], None]
 """Called with all records whenever one of them changes."""
 
 _LOOK_SECONDS = 2.0
-"""So often a process looks what others have finished, where it has work itself."""
+"""Time between two looks at the trials of other processes, while this process has work of its own."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
-"""So often where it waits for others, the longer the more seldom."""
+"""The same while it only waits for others; it grows from the first to the second."""
 
 log = logging.getLogger(__name__)
 
@@ -40,25 +40,26 @@ def run_trials(
     listener: Listener,
     rescue: Rescue = lambda records: "nothing of it is kept",
 ) -> tuple[TrialRecord, ...]:
-    """Bring a study to its number of trials, alone or together with other processes that do the same.
+    """Run a study until it has its number of trials, alone or together with other processes that call this too.
 
-    A trial is decided by all trials before it but a fixed number of the latest, or by these too where the others
-    settle the question, and by nothing else: not by which worker was faster, nor by who decides it. So the same
-    settings give the same study with any timing and any workers, and a study that was killed goes on as if nothing
-    had happened: a trial that was under way is evaluated again in its place.
+    A trial is decided by the trials before it, except for a fixed number of the latest ones; these also count if
+    the others settle the question. Nothing else decides it: not which worker was faster, nor which process
+    decides. So the same settings give the same study with any timing and any number of workers. A study that was
+    killed continues as if nothing had happened: a trial that was running is evaluated again under its number.
 
-    Who decides or evaluates a trial has taken its number before. A process that has ended loses what it has taken.
+    A process takes the number of a trial before it decides or evaluates it. If the process ends, it loses what it
+    has taken.
 
     Args:
         settings: of the study.
         ledger: where trials are written.
-        agenda: what comes next.
-        pool: who evaluates.
-        listener: told of every change.
-        rescue: called with all records where the database is found to be lost.
+        agenda: decides what comes next.
+        pool: evaluates the trials.
+        listener: called after every change.
+        rescue: called with all records when the database is found to be lost.
     Raises:
-        StudyError: the plain U-Net fails, or the workers, the machine or the storage do.
-        LostStorageError: the database is not the one that was opened any more.
+        StudyError: the baseline fails, or the workers, the machine or the storage do.
+        LostStorageError: the database is no longer the one that was opened.
     """
     search = _Search(settings, ledger, agenda, pool, listener)
     try:
@@ -68,7 +69,7 @@ def run_trials(
 
 
 class _Search:
-    """What one process knows of a study while it searches it."""
+    """What one process knows about a study while it searches it."""
 
     def __init__(
         self, settings: StudySettings, ledger: Ledger, agenda: Agenda, pool: Pool, listener: Listener
@@ -87,11 +88,11 @@ class _Search:
 
     @property
     def records(self) -> Sequence[TrialRecord]:
-        """All that is known so far."""
+        """All records known so far."""
         return self._records
 
     def run(self) -> tuple[TrialRecord, ...]:
-        """All records, when the study has its trials and all have ended."""
+        """Return all records once the study has its number of trials and all have ended."""
         self._claims = self._ledger.claims()
         _stop_if_hopeless(self._records)
         self._listener(self._records)
@@ -107,10 +108,11 @@ class _Search:
         return tuple(self._records)
 
     def _check_kept(self) -> None:
-        """What is read back is what was written: a page that was lost in between shows nowhere else.
+        """Check that the stored trials are those that were written, because a page of the database may be lost
+        unnoticed.
 
         Raises:
-            LostStorageError: it is not.
+            LostStorageError: they are not.
         """
         try:
             found = self._ledger.records()
@@ -127,7 +129,7 @@ class _Search:
         return self._first_running() == number and self._agenda.is_over(self._visible, number)
 
     def _first_running(self) -> int:
-        """The number of the first trial that has not ended; what has ended never changes again."""
+        """Number of the first trial that has not ended. Trials before it never change again."""
         while self._n_final < len(self._records) and self._records[self._n_final].state is not State.RUNNING:
             self._n_final += 1
         return self._n_final
@@ -146,7 +148,7 @@ class _Search:
         return self._pause
 
     def _left_by_others(self) -> TrialRecord | None:
-        """A trial under way that nobody evaluates any more, now taken."""
+        """Take a running trial that no process evaluates any more; None if there is none."""
         running = [
             record.number
             for record in self._records[self._first_running() :]
@@ -163,7 +165,7 @@ class _Search:
         return None
 
     def _new(self) -> TrialRecord | None:
-        """The next trial, decided, written and taken; None where that has to wait for others, or there is none."""
+        """Decide, write and take the next trial; None if that has to wait for others, or if there is none."""
         number = len(self._records)
         if not self._may_decide(number) or not self._claims.take(number):
             return None
@@ -183,7 +185,7 @@ class _Search:
 
     @property
     def _visible(self) -> Sequence[TrialRecord]:
-        """The trials that have a say in the next one."""
+        """The trials that may influence the next one."""
         return self._records[: self._agenda.n_visible(self._records)]
 
     def _decide(self, number: int) -> TrialRecord | None:
@@ -194,14 +196,14 @@ class _Search:
         return self._ledger.begin(evaluation, self._settings.space, version=__version__, number=number)
 
     def _heed_plan(self) -> None:
-        """Another search may have said meanwhile how far the study is to go."""
+        """Adopt the plan of another search of this study, if it has changed."""
         plan = self._ledger.plan
         if plan is not None and plan != self._plan:
             log.info("the study is now to have %d trials, laid out for %d at once", plan.trials, plan.parallel)
             self._plan, self._agenda = plan, self._agenda.heeding(plan)
 
     def _look(self) -> None:
-        """Read what others have written, from the last trial that is sure to be there."""
+        """Read what others have written, starting at the last trial that is certain to exist."""
         first = max(0, self._first_running() - 1)
         found = self._ledger.records(first)
         if len(found) < len(self._records) - first:
@@ -232,10 +234,10 @@ class _Search:
 
 
 def _check_known(known: Sequence[TrialRecord], found: Sequence[TrialRecord]) -> None:
-    """Nothing that was written once may be gone or be another thing, as it is in an older copy of a database.
+    """Check that no known trial has disappeared or changed, as in an older copy of a database.
 
     Raises:
-        LostStorageError: it is.
+        LostStorageError: one has.
     """
     if len(found) < len(known):
         raise LostStorageError(
@@ -250,10 +252,10 @@ def _check_known(known: Sequence[TrialRecord], found: Sequence[TrialRecord]) -> 
 def end_trial(
     finished: Finished, record: TrialRecord, settings: StudySettings, ledger: Ledger
 ) -> TrialRecord | None:
-    """Write down how a trial has ended; None where another process did.
+    """Write down how a trial ended; None if another process already has.
 
     Raises:
-        StudyError: it failed for a reason that is not its own, so it has not ended; or the storage fails.
+        StudyError: it failed for a reason outside of it, so it has not ended; or the storage fails.
     """
     answer = finished.answer
     if is_fault(answer):
@@ -266,7 +268,7 @@ def end_trial(
 
 
 def ended(record: TrialRecord, finished: Finished) -> TrialRecord:
-    """The record of a trial that has ended, though nobody has written that down."""
+    """The record of a trial that has ended but is not written yet."""
     answer, worker = finished.answer, finished.worker
     if is_fault(answer) or (isinstance(answer, Outcome) and not math.isfinite(answer.score.iou)):
         return record
@@ -276,7 +278,7 @@ def ended(record: TrialRecord, finished: Finished) -> TrialRecord:
 
 
 def _stop_if_hopeless(records: Sequence[TrialRecord]) -> None:
-    """Without the plain U-Net, the first trial of every study, there is nothing to compare with."""
+    """Stop if the baseline, the first trial of every study, has failed: nothing can be compared without it."""
     if records and records[0].state is State.FAILED:
         mend = (
             "; the same command tries again once more memory is free; with --as-new, a smaller --batch-size "

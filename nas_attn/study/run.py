@@ -1,4 +1,4 @@
-"""A whole search: open or create the study, run its trials, rank them, export the best."""
+"""Run a whole search: open or create the study, run its trials, rank them and export the best."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a search has found.
+    """Result of a search.
 
     Args:
-        study: its name.
+        study: name of the study.
         records: all trials, by number.
-        answer: to the study's question: better, equivalent or undecided.
-        best: the exported architecture: what is shown to be better than the plain U-Net, else the plain U-Net;
-            None where no trial is complete.
-        course: its budgets; None where the study ended before the top budget was found.
-        settled: after how many trials the question was settled, so that the search ended, and how; None where it
-            was not.
+        answer: the verdict of the study: better, equivalent or undecided.
+        best: the exported architecture: the first placement that is significantly better than the baseline,
+            otherwise the baseline; None if no trial is complete.
+        course: the budgets; None if the study ended before the top budget was found.
+        settled: how the question was settled, and after how many trials, so that the search ended early; None if
+            it was not.
     """
 
     study: str
@@ -71,12 +71,12 @@ class StudyResult:
 
     @property
     def ranking(self) -> Ranking:
-        """Of the placements."""
+        """The ranking of the placements."""
         return self.answer.ranking
 
     @property
     def verdict(self) -> str:
-        """What the study says, in one to three sentences."""
+        """The verdict, in one to three sentences."""
         return answer_text(self.answer)
 
 
@@ -87,17 +87,17 @@ def run_study(
     follow: Follow = nobody,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> StudyResult:
-    """Bring a study to its number of trials; one that was begun before goes on.
+    """Run a study until it has its number of trials. A study that was started before is continued.
 
     Args:
         resolved: the search.
         listener: called with all records whenever one of them changes.
-        follow: told now and then how far the trials are that run in processes of this machine.
-        pool: who evaluates; None starts one process for each worker, and in the end times the leading placements
-            together on this machine.
+        follow: called regularly with the progress of trials that run in processes of this machine.
+        pool: evaluates the trials; None starts one process per worker, and times the leading placements together
+            on this machine at the end.
     Raises:
-        StudyError: the study was made with other settings, is being searched already, or cannot be stored; its
-            folder and the data contain one another; or files in its folder are not its own.
+        StudyError: the study has other settings, is being searched by another process or cannot be stored; its
+            folder contains the data, or the data contain it; or its folder holds files that are not its own.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = resolved.settings
@@ -134,15 +134,15 @@ def run_joined(
     follow: Follow = nobody,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> tuple[TrialRecord, ...]:
-    """Search a study together with those who have begun it, until it has its trials.
+    """Join a study that others have started, until it has its number of trials.
 
     Args:
-        resolved: the search, as it is on this machine.
+        resolved: the search, as it runs on this machine.
         folder: for logs and decoded images.
         ledger: of the study.
         listener: called with all records whenever one of them changes.
-        follow: told now and then how far the trials are that run in processes of this machine.
-        pool: who evaluates; None starts one process for each worker.
+        follow: called regularly with the progress of trials that run in processes of this machine.
+        pool: evaluates the trials; None starts one process per worker.
     Raises:
         StudyError: the workers or the storage fail.
     """
@@ -171,7 +171,7 @@ def _searched(
 
 
 def trials_so_far(resolved: Resolved) -> tuple[TrialRecord, ...]:
-    """The trials that the study has already; none where there is no such study.
+    """Trials that the study already has; empty if the study does not exist.
 
     Raises:
         StudyError: the storage cannot be read.

@@ -1,6 +1,6 @@
-"""An additive model of all runs, and the exact front of what it may look like (Thompson sampling).
+"""Thompson sampling with an additive model of all runs: exact Pareto fronts of posterior draws.
 
-It begins with a balanced design.
+It starts with a balanced design.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ from nas_attn.strategy.question import Proposal, Question, array_generator, gene
 
 DRAWS = 4
 CANDIDATES = 256
-"""Points of the linear front that are scored again with the pairs' terms."""
+"""Number of points of the front without pairs that are scored again with the effects of pairs."""
 BLOCKS = 2
-"""Of the first design, in which every choice is tried as often as every other at its location."""
+"""Blocks of the balanced design. In each, every choice is tried as often as every other one at its location."""
 _LEAST_RUNS = 8
 
 
 @STRATEGIES.register("additive")
 def propose(question: Question) -> Proposal | None:
-    """Learn from every run what each attention adds at each location; propose from the front that this implies.
+    """Estimate from all runs what each attention adds at each location, and propose a placement from a Pareto
+    front of these effects.
 
-    First a balanced design. Then, for each proposal, one draw of all effects from their posterior (Thompson
-    1933), the exact front over all placements for that draw, and of it the placement at a random cost. The effects
-    of pairs are drawn, too: in a small space for all placements, in a large one for those that are on the front
-    without them. So what is well known to be good or bad is left alone, and what may yet be
-    on the front is tried.
+    First comes a balanced design. After that, each proposal takes one draw of all effects from their posterior
+    (Thompson 1933), computes the exact Pareto front over all placements for this draw, and takes the placement
+    nearest to a random cost. Effects of pairs are drawn too: in a small space for all placements, in a large one
+    for placements that are on the front without them. So placements that are known to be good or bad are left
+    alone, and placements that may still be on the front are tried.
     """
     is_new, random_ = newness(question), generator(question)
     if (planned := _from_design(question, is_new)) is not None:
@@ -53,7 +54,7 @@ def propose(question: Question) -> Proposal | None:
 
 
 def _from_design(question: Question, is_new: IsNew) -> Placement | None:
-    """What is left of the earliest block of the balanced design that is not yet used up."""
+    """A new placement from the earliest block of the balanced design that still has one; None if none has."""
     blocks = _affordable_blocks(
         question.space, question.seed, question.cost, question.objective_cost, question.allowed
     )
@@ -71,7 +72,7 @@ def _affordable_blocks(
 ) -> tuple[tuple[Placement, ...], ...]:
     """The balanced design, the same for every trial of a study.
 
-    What breaks a limit is made as little cheaper as it takes, always in the same way.
+    A placement above a ceiling is made just cheap enough, always in the same way.
     """
     question = Question(space, (), (), 0, seed, cost, objective_cost, allowed)
     cheapest = cheapest_placement(question)
@@ -87,10 +88,10 @@ def _affordable_blocks(
 
 
 def balanced_blocks(space: SearchSpace, seed: int) -> Iterator[tuple[Placement, ...]]:
-    """Blocks of placements: within a block each location goes once through its choices, in random order.
+    """Blocks of placements. Within a block, each location goes through its choices once, in random order.
 
-    A location with fewer choices than the longest goes through them again. (Latin hypercube sampling: McKay,
-    Beckman and Conover 1979, Technometrics 21(2).)
+    A location with fewer choices than the longest one goes through them again (Latin hypercube sampling: McKay,
+    Beckman and Conover 1979, Technometrics 21(2)).
 
     Args:
         space: the placements.
@@ -106,7 +107,7 @@ def balanced_blocks(space: SearchSpace, seed: int) -> Iterator[tuple[Placement, 
 
 
 def _shuffled(kinds: tuple[AttentionSpec, ...], length: int, generator: random.Random) -> list[AttentionSpec]:
-    """So many of these, each as often as every other or once more, in random order."""
+    """``length`` choices in random order; each occurs as often as every other one, or once more."""
     extra = generator.sample(kinds, length % len(kinds))
     column = [*kinds] * (length // len(kinds)) + extra
     return generator.sample(column, length)
@@ -130,7 +131,7 @@ def _from_model(question: Question, is_new: IsNew) -> Placement | None:
 def _drawn_front(
     question: Question, posterior: Posterior, encoding: Encoding, costs: Array, draws: np.random.Generator
 ) -> list[Placement]:
-    """What one draw of the effects has on its front, by distance to a random cost."""
+    """Placements on the Pareto front of one posterior draw, sorted by distance to a random cost."""
     held = {*posterior.choices}
     drawn = posterior.draw(draws, [choice for choice in encoding.choices if choice not in held])
     codes, cost = _candidates(question, encoding.values(drawn), encoding, costs)
@@ -142,9 +143,10 @@ def _drawn_front(
 
 
 def _candidates(question: Question, values: Array, encoding: Encoding, costs: Array) -> tuple[Codes, Array]:
-    """Placements that may be on the front with the pairs' terms, and what each adds to the least cost.
+    """Placements that may be on the front with the effects of pairs, and the cost that each adds to the cheapest
+    placement.
 
-    Every placement of a small space; of a large one the front without pairs.
+    These are all placements of a small space, and the front without pairs in a large one.
     """
     if question.space.size <= LISTABLE:
         codes = encoding.all_codes()
@@ -156,12 +158,12 @@ def _candidates(question: Question, values: Array, encoding: Encoding, costs: Ar
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """The attentions of a space by number.
+    """The attentions of a space as numbers.
 
     Args:
         space: the space.
-        specs: every attention that a placement may hold anywhere, and others, ``none`` first.
-        options: for each location the numbers of what may stand there.
+        specs: every attention that may stand anywhere in a placement, and others; ``none`` first.
+        options: for each location, the numbers of its choices.
     """
 
     space: SearchSpace
@@ -170,7 +172,7 @@ class Encoding:
 
     @classmethod
     def of(cls, space: SearchSpace, known: Sequence[AttentionSpec] = (NONE,)) -> Encoding:
-        """An encoding in which what is known already keeps its numbers."""
+        """An encoding that keeps the numbers of known attentions."""
         specs = dict.fromkeys([*known, *(spec for _, kinds in space.choices for spec in kinds)])
         number = {spec: index for index, spec in enumerate(specs)}
         options = tuple(tuple(number[spec] for spec in kinds) for _, kinds in space.choices)
@@ -178,7 +180,7 @@ class Encoding:
 
     @property
     def choices(self) -> list[tuple[int, int]]:
-        """Every attention that may stand at a location, with that location's number."""
+        """All pairs of a location's number and the number of an attention that may stand there."""
         return [(location, code) for location, codes in enumerate(self.options) for code in codes if code]
 
     def all_codes(self) -> Codes:
@@ -198,8 +200,8 @@ class Encoding:
         return values
 
     def costs(self, question: Question) -> Array:
-        """What each choice adds to the cost of the cheapest placement, (L, S); infinite where a location does not
-        offer it. Costs add up over the locations."""
+        """The cost that each choice adds to the cheapest placement, (L, S); infinite if a location does not offer
+        it. Costs add up over the locations."""
         base = cheapest_placement(question)
         least = question.cost(base)
         added = np.full((len(self.options), len(self.specs)), np.inf)

@@ -1,4 +1,4 @@
-"""What the next trial of a study is: a pure function of the trials before it."""
+"""Decide the next trial of a study, as a pure function of the trials before it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from nas_attn.training.evaluation import CostTable, MemoryTable
 
 
 class Agenda:
-    """First the top budget where it is to be found, then the references, then proposals of the strategy, then the
-    finalists' further seeds.
+    """The order of trials: the search for the top budget (if it is not given), the reference architectures, the
+    proposals of the strategy, and the finals, in which finalists run with further seeds.
 
     Args:
         settings: of the study.
@@ -48,16 +48,16 @@ class Agenda:
         self._looks, self._unseen = Looks(settings.plan()), settings.plan().unseen
 
     def heeding(self, plan: Plan) -> Agenda:
-        """The agenda of the same study as far as a plan goes."""
+        """The agenda of the same study for another plan."""
         settings = replace(self._settings, **asdict(plan))
         return self if settings == self._settings else Agenda(settings, self._costs)
 
     def next(self, records: Sequence[TrialRecord], pending: Sequence[TrialRecord]) -> Evaluation | None:
-        """The evaluation of the trial that follows; None where the study is over.
+        """The next evaluation; None if the study is over.
 
         Args:
-            records: all trials that may be looked at: finished, numbered from 0 without gaps.
-            pending: the trials after them, whose results must not be looked at, finished or not.
+            records: the visible trials: finished, and numbered from 0 without gaps.
+            pending: the trials after them, finished or not, whose results must not be used.
         """
         settings, begun = self._settings, [*records, *pending]
         if self.is_over(records, len(begun)):
@@ -95,11 +95,11 @@ class Agenda:
         )
 
     def is_over(self, records: Sequence[TrialRecord], n_started: int) -> bool:
-        """Whether no further trial begins: the study has its trials, its time is up, or its question is settled.
+        """Whether no further trial starts: the study has its trials, its time is up, or its question is settled.
 
         Args:
-            records: all trials that may be looked at, at least the visible ones.
-            n_started: how many there are in all.
+            records: all trials that may be used, at least the visible ones.
+            n_started: number of all trials.
         """
         timeout, n_running = self._settings.timeout, n_started - len(records)
         if n_started >= self._settings.trials or (
@@ -109,30 +109,31 @@ class Agenda:
         return self.settled_after(records, n_started) is not None
 
     def settled_after(self, records: Sequence[TrialRecord], n_started: int) -> Settled | None:
-        """After how many trials the question was settled, and how; None where it is not.
+        """How the question was settled, and after how many trials; None if it is open.
 
         Args:
-            records: all trials that may be looked at, at least the visible ones.
-            n_started: how many there are in all.
+            records: all trials that may be used, at least the visible ones.
+            n_started: number of all trials.
         """
         return self._looks.settled_after(records, n_started)
 
     def n_visible(self, records: Sequence[TrialRecord]) -> int:
-        """How many of the first trials have a say in the next one: all but the latest, which others may still run;
-        these too where what is before them settles the question.
+        """Number of trials, counted from the first, that may influence the next one. These are all but the latest,
+        which other workers may still be running. The latest count too if the trials before them settle the
+        question.
 
         Args:
-            records: all that were begun.
+            records: all trials that were started.
         """
         n_ended = max(0, len(records) - self._unseen)
         return max(n_ended, self._looks.n_confirming(records[:n_ended], len(records)))
 
     def n_decisive(self, records: Sequence[TrialRecord]) -> int:
-        """How many of the first trials must have ended before the next one can be decided: those that are visible;
-        none where its place is fixed beforehand.
+        """Number of trials, counted from the first, that must have ended before the next one can be decided: the
+        visible ones, or none if the next one is fixed in advance.
 
         Args:
-            records: all that were begun.
+            records: all trials that were started.
         """
         n_visible = self.n_visible(records)
         if n_visible > max(0, len(records) - self._unseen):
@@ -143,18 +144,19 @@ class Agenda:
         return n_visible if self._unopened(course, records) is None else 0
 
     def spent(self, records: Sequence[TrialRecord], n_running: int = 0) -> float:
-        """Seconds that trials take the workers together.
+        """Seconds of the trials, divided over the workers.
 
         Args:
-            records: those that have ended.
-            n_running: how many others were begun; each counts as long as the latest of these.
+            records: trials that have ended.
+            n_running: number of other trials that were started; each counts as long as the latest of ``records``.
         """
         seconds = [record.outcome.seconds for record in records if record.outcome is not None]
         lately = fmean(seconds[-n_running:]) if n_running and seconds else 0.0
         return (sum(seconds) + n_running * lately) / self._settings.parallel
 
     def course(self, records: Sequence[TrialRecord]) -> Course | None:
-        """What the trials so far have settled; None while the top budget is looked for."""
+        """The budgets and reference runs that the trials so far have settled; None while the top budget is being
+        searched."""
         if not self._settings.find_budget:
             return self._course_of(self._settings.budget, 0)
         search = self._budget_search(records)
@@ -169,17 +171,18 @@ class Agenda:
         return self._course_of(top, len(probes - opening), settled=settled)
 
     def _probe(self, records: Sequence[TrialRecord]) -> Evaluation | None:
-        """The next evaluation that finds the budget; None where all that was asked for has begun.
+        """The next evaluation of the budget search; None if all of its evaluations have started.
 
         Args:
-            records: all that were begun.
+            records: all trials that were started.
         """
         begun = {run_key(one) for one in records}
         wanted = self._budget_search(records).wanted
         return next((one for one in wanted if run_key(one) not in begun), None)
 
     def _budget_search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
-        """How far it has come; found out once, as long as the trials before the first proposal are the same."""
+        """The state of the budget search; computed once as long as the trials before the first proposal stay the
+        same."""
         before = list(takewhile(lambda record: record.role is Role.REFERENCE, records))
         if self._searched is None or self._searched[0] != before:
             self._searched = before, self._doublings.search(before)
@@ -191,44 +194,45 @@ class Agenda:
         return Doublings(self._settings, course.plain, course.references())
 
     def n_references(self, course: Course) -> int:
-        """How many trials are references."""
+        """Number of trials of reference architectures, including those that found the budget."""
         return min(course.n_references, self._settings.trials)
 
     def n_finalists(self, course: Course) -> int:
-        """How many trials repeat leading placements."""
+        """Number of trials in the finals."""
         wanted = round(self._settings.finalists * self._settings.trials)
         return min(wanted, self._settings.trials - self.n_references(course))
 
     def n_proposals(self, course: Course) -> int:
-        """How many trials the strategy fills, as long as it finds something new."""
+        """Number of proposals, as long as the strategy finds new placements."""
         before = self.n_references(course) + self.n_common + course.n_doubled
         left = self._settings.trials - before - self.n_finalists(course)
         return affordable_proposals(max(0, left), self._settings.screening_seeds)
 
     @property
     def n_common(self) -> int:
-        """How many trials tell the noise before the first proposal, beside those that every search has."""
+        """Number of trials that estimate the noise before the first proposal, in addition to those of every
+        search."""
         n_seeds = n_common_seeds(self._settings.trials)
         return 2 * n_seeds + max(0, 1 + n_seeds - self._settings.n_screening_seeds)
 
     def allowed(self, placement: Placement) -> bool:
-        """Whether a placement keeps the limits of the space."""
+        """Whether a placement is within the ceilings of the space."""
         limits, cost, plain = self._settings.space.limits, self._costs(placement), self._costs.plain
         return not limits.reasons(cost, plain) and self._fast_enough(cost, plain)
 
     def _fast_enough(self, cost: Cost, plain: Cost) -> bool:
-        """Whether a latency keeps its ceiling; where no latency is known before it is measured, all do."""
+        """Whether a latency is below its ceiling. If latencies are only known after a measurement, all are."""
         ceiling = self._settings.max_latency
         if ceiling is None or cost.latency_ms is None:
             return True
         return cost.latency_ms <= ceiling.bound(plain.latency_ms)
 
     def memory(self, placement: Placement) -> int:
-        """Bytes that a training step takes with a placement, estimated without training it."""
+        """Estimated bytes of memory that a training step with this placement needs."""
         return self._memory(placement)
 
     def known_cost(self, placement: Placement) -> float:
-        """The objective's cost where it is known without a measurement, else the MACs in its place."""
+        """The cost in the objective if it is known without a measurement, otherwise the MACs."""
         cost = self._costs(placement)
         known = COSTS[self._settings.cost](cost)
         return float(cost.macs if known is None else known)
@@ -238,7 +242,8 @@ class Agenda:
         return MemoryTable(self._settings.space.network, self._settings.budget, self._costs)
 
     def _allowed_by(self, history: History) -> Callable[[Placement], bool]:
-        """Whether a placement keeps the limits and, as far as trials have shown, fits into memory."""
+        """Return a test whether a placement is within the ceilings and, as far as trials have shown, fits into
+        memory."""
         ceiling = history.room.ceiling
         return self.allowed if ceiling is None else Fits(self.allowed, self.memory, ceiling)
 
@@ -251,13 +256,13 @@ class Agenda:
         return Course(ladder, n_probes, references, in_order, settings.trials, settled)
 
     def _unopened(self, course: Course, records: Sequence[TrialRecord]) -> Evaluation | None:
-        """The next evaluation before the first proposal, whatever others show; None where all have begun.
+        """The next evaluation that precedes the proposals in any case; None if all have started.
 
-        A study that grows gets those that it lacks; one in its finals gets none.
+        A study that is extended gets the evaluations that it lacks. A study in its finals gets none.
 
         Args:
             course: of the study.
-            records: all trials that were begun.
+            records: all trials that were started.
         """
         settings = self._settings
         seeds = {one.seed for one in course.opening}
@@ -269,28 +274,28 @@ class Agenda:
         return None if following is None or any(one.begun(records) for one in finals) else following
 
     def _screening_seeds(self, history: History) -> tuple[int, ...]:
-        """Those of the proposals, in their order, without seeds with which the plain U-Net collapsed."""
+        """Seeds of the proposals, in order, without those with which the baseline collapsed."""
         collapsed = collapsed_seeds(history.plain_scores)
         usable = (seed for seed in count(self._settings.seed) if seed not in collapsed)
         return tuple(islice(usable, self._settings.n_screening_seeds))
 
     def _common(self, course: Course, history: History, pending: Sequence[TrialRecord]) -> Evaluation | None:
-        """What is left of the runs that tell how loud the noise is."""
+        """The next of the runs that estimate the noise."""
         begun = history.begun | {(record.placement, record.seed) for record in pending}
         return next((one for one in course.common(history.failed) if (one.placement, one.seed) not in begun), None)
 
     @property
     def _proposal_seconds(self) -> float:
-        """After which the finals begin."""
+        """Seconds after which the finals start."""
         return (1 - self._settings.finalists) * (self._settings.timeout or 0.0)
 
     def _n_finals(self, course: Course, n_left: int, records: Sequence[TrialRecord]) -> int:
-        """How many trials the finals have in all: what is left of the trials, or of the time.
+        """Total number of trials in the finals: the remaining trials, or as many as fit into the remaining time.
 
         Args:
             course: of the study.
-            n_left: trials but those before the finals.
-            records: all trials that may be looked at.
+            n_left: number of trials without those before the finals.
+            records: all trials that may be used.
         """
         timeout = self._settings.timeout
         if timeout is None:
@@ -300,7 +305,7 @@ class Agenda:
     def _only_promote(
         self, course: Course, n_proposals: int, records: Sequence[TrialRecord], n_running: int
     ) -> bool:
-        """Whether no more proposals are left, or no more time, than it takes to fill the race's places."""
+        """Whether the remaining proposals, or the remaining time, only suffice for the places of the race."""
         n_left, n_finalists = self.n_proposals(course) - n_proposals, self.n_finalists(course)
         if self._settings.timeout is not None:
             time_left = self._proposal_seconds - self.spent(records, n_running)
@@ -309,7 +314,7 @@ class Agenda:
         return n_left <= n_places(n_finalists)
 
     def _n_full(self, seconds: float, course: Course, records: Sequence[TrialRecord]) -> int:
-        """How many runs of the top budget fit into a time, as long as those were that have ended."""
+        """Number of runs at the top budget that fit into a time, judging by the runs that have ended."""
         outcomes = (record.outcome for record in records if record.budget == course.top)
         taken = [outcome.seconds for outcome in outcomes if outcome is not None]
         if not taken:
@@ -324,7 +329,7 @@ class Agenda:
         pending: Sequence[TrialRecord],
         n_proposals: int,
     ) -> Evaluation | None:
-        """What the strategy proposes, with the seed whose turn it is; first of all the plain U-Net with it."""
+        """The strategy's proposal with the seed whose turn it is; for each seed, the baseline runs first."""
         settings, plain = self._settings, self._settings.space.plain
         new = {record.placement for record in pending if record.role is Role.PROPOSAL} - history.proposed
         seed = turn(len(history.proposed) + len(new), self._screening_seeds(history))

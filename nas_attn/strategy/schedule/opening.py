@@ -1,4 +1,5 @@
-"""What a study runs before its first proposal, in order: the noise and the budget first, then all references."""
+"""What a study runs before its first proposal: first runs for the noise and the budget, then the reference
+architectures."""
 
 from __future__ import annotations
 
@@ -13,26 +14,27 @@ from nas_attn.record import PROBE
 from nas_attn.strategy.evaluation import Evaluation, run_key
 
 N_COMPARED = 2
-"""References that run with the common seeds: the cheapest one, and the cheapest of another kind."""
+"""Number of reference architectures that run with the common seeds: the cheapest one, and the cheapest of another
+kind."""
 PROBED = {PROBE: True}
-"""Memory of a run that shows whether a budget is long enough."""
+"""Memory of a run that measures whether a budget is long enough."""
 _MOST_COMMON_SEEDS, _TRIALS_PER_COMMON_SEED = 2, 24
 _MOST_DOUBLED_SEEDS, _TRIALS_PER_DOUBLED_SEED = 3, 40
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is settled once the top budget is.
+    """What follows from the top budget.
 
     Args:
-        ladder: budgets, the shortest first; the last is the one that is ranked.
-        n_probes: trials that it took to find the top budget, beside those of the opening.
-        reference_runs: of the reference architectures with the first seed, in order; the first is the plain
-            U-Net's at the top.
-        compared: those of the top budget, in the order in which they are compared (``compared_references``).
+        ladder: budgets, the shortest first; the last one is ranked.
+        n_probes: number of trials that found the top budget, without those of the opening.
+        reference_runs: of the reference architectures with the first seed, in order; the first is the baseline at
+            the top budget.
+        compared: those at the top budget, in the order in which they are compared (``compared_references``).
         n_trials: of the study.
-        settled: False where the budget was not doubled any more though differences had not settled; None where
-            it was given.
+        settled: False if the budget was not doubled further although differences had not settled; None if the
+            budget was given.
     """
 
     ladder: tuple[Budget, ...]
@@ -44,37 +46,37 @@ class Course:
 
     @property
     def top(self) -> Budget:
-        """The budget of all that is ranked."""
+        """The budget that is ranked."""
         return self.ladder[-1]
 
     @property
     def plain(self) -> Evaluation:
-        """The plain U-Net's run at the top with the first seed."""
+        """The baseline's run at the top budget with the first seed."""
         return self.reference_runs[0]
 
     @property
     def n_references(self) -> int:
-        """How many trials are references, or found the budget."""
+        """Number of trials of reference architectures, including those that found the budget."""
         return self.n_probes + len(self.reference_runs)
 
     def references(self, failed: Set[Placement] = frozenset()) -> list[Evaluation]:
         """The ``N_COMPARED`` reference architectures that run with common seeds.
 
-        Two cheap placements are enough: noise is pooled over all placements. They are not chosen for their scores,
-        so that these runs can also be reported.
+        Two cheap placements are enough, because noise is pooled over all placements. They are not selected by
+        their scores, so these runs can also be reported.
 
         Args:
-            failed: others take the place of these.
+            failed: placements that others replace.
         """
         attended = (one for one in self.compared if one.placement.attended and one.placement not in failed)
         return list(islice(attended, N_COMPARED))
 
     def common(self, failed: Set[Placement] = frozenset()) -> list[Evaluation]:
-        """The plain U-Net and the compared references with further seeds, seed by seed: from then on it is known
-        how loud the noise is.
+        """The baseline and the compared reference architectures with further seeds, seed by seed. After them, the
+        noise can be estimated.
 
         Args:
-            failed: as for ``references``.
+            failed: as in ``references``.
         """
         further = range(1, 1 + n_common_seeds(self.n_trials))
         compared = [self.plain, *self.references(failed)]
@@ -82,11 +84,12 @@ class Course:
 
     @cached_property
     def opening(self) -> tuple[Evaluation, ...]:
-        """All evaluations before the first proposal, in order; some may have been probes.
+        """All evaluations before the first proposal, in order. The budget search may already have run some of
+        them.
 
-        First the baseline and two cheap reference architectures with common seeds: they tell the noise of a
-        paired difference. Then the same for twice the steps, which tell whether the budget is long enough. Then
-        all other references.
+        First the baseline and two cheap reference architectures run with common seeds. They estimate the noise of
+        a paired difference. Then the same run for twice the steps, which measures whether the budget is long
+        enough. Then all other reference architectures run.
         """
         common = self.common()
         with_first_seed = self.references() if common else []
@@ -99,19 +102,19 @@ class Course:
 
     @property
     def n_doubled(self) -> int:
-        """How many trials more tell whether the budget is long enough."""
+        """Number of further trials that measure whether the budget is long enough."""
         known = {(one.placement, one.seed) for one in self.reference_runs if one.budget == self._double}
         doubled = [one for one in self.opening if one.budget == self._double]
         return sum((one.placement, one.seed) not in known for one in doubled)
 
     @property
     def for_noise(self) -> tuple[Evaluation, ...]:
-        """The first ones, after which the noise of a paired difference is known."""
+        """The first evaluations, after which the noise of a paired difference can be estimated."""
         return tuple(takewhile(lambda one: one.budget != self._double, self.opening))
 
     @property
     def for_budget(self) -> tuple[Evaluation, ...]:
-        """Those after which it is known whether the budget is long enough."""
+        """The evaluations after which it is known whether the budget is long enough."""
         longer = [number for number, one in enumerate(self.opening) if one.budget == self._double]
         return self.opening[: 1 + max(longer, default=-1)]
 
@@ -123,10 +126,10 @@ class Course:
 def compared_references(
     references: Sequence[Evaluation], top: Budget, cost: Callable[[Placement], float]
 ) -> tuple[Evaluation, ...]:
-    """The reference architectures of the ranked budget, in the order in which they are compared: the cheapest of
-    each kind of attention, then the others, the cheapest first.
+    """The reference architectures at the ranked budget, in the order in which they are compared: first the
+    cheapest of each kind of attention, then the others, each group by cost.
 
-    Two of one kind would say little of differences between placements.
+    Two placements of one kind would say little about differences between placements.
 
     Args:
         references: of the study.
@@ -140,13 +143,13 @@ def compared_references(
 
 
 def n_common_seeds(n_trials: int) -> int:
-    """Seeds beside the first: two, one in a small study, none in a tiny one."""
+    """Number of seeds beside the first: two, one in a small study, none in a tiny one."""
     return min(_MOST_COMMON_SEEDS, n_trials // _TRIALS_PER_COMMON_SEED)
 
 
 def n_doubled_seeds(n_trials: int) -> int:
-    """Seeds with which the compared reference architectures run for twice the steps, too: three, two in a small
-    study, none in a tiny one."""
+    """Number of seeds with which the compared reference architectures also run for twice the steps: three, two in
+    a small study, none in a tiny one."""
     seeds = min(_MOST_DOUBLED_SEEDS, n_trials // _TRIALS_PER_DOUBLED_SEED, 1 + n_common_seeds(n_trials))
     return seeds if seeds > 1 else 0
 

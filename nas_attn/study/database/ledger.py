@@ -1,4 +1,4 @@
-"""The Optuna study behind a search: every trial is written down before it runs and when it ends."""
+"""The Optuna study of a search. Every trial is written before it runs and when it ends."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ CONTEXT = "nas_attn:context"
 PLAN = "nas_attn:plan"
 LATENCIES = "nas_attn:latencies"
 OF_STUDIES = (_IDENTITY, CONTEXT, PLAN, LATENCIES)
-"""Attributes of a study that say what it is."""
+"""Attributes of a study that describe it."""
 Result = TypeVar("Result")
 
 
 class StudyExistsError(StudyError):
-    """A study cannot be created, since there is one of that name."""
+    """A study cannot be created because its name is taken."""
 
 
 class Ledger:
-    """A study's trials in one Optuna storage, with two objectives: IoU up, cost down.
+    """The trials of a study in an Optuna storage, with two objectives: IoU up, cost down.
 
     Args:
         study: an Optuna study that ``create`` or ``open`` has made or checked.
-        url: of its storage, for errors.
-        trials: of the study; None leaves all reading and writing to Optuna.
+        url: of its storage, for error messages.
+        trials: reads and writes the trials; None lets Optuna do both.
     """
 
     def __init__(self, study: optuna.Study, url: str, trials: Trials | None = None) -> None:
@@ -75,32 +75,32 @@ class Ledger:
     def create(
         cls, url: str, name: str, identity: Mapping[str, Any], context: Mapping[str, Any], cost: str
     ) -> Ledger:
-        """A new, empty study.
+        """Create a new, empty study.
 
         Args:
             url: of the storage.
             name: of the study.
-            identity: what must not change while the study goes on, as plain values.
-            context: what an export needs besides, as plain values.
+            identity: settings that must not change while the study continues, as plain values.
+            context: further settings that an export needs, as plain values.
             cost: name of the second objective.
         Raises:
-            StudyExistsError: the storage holds a study of that name.
+            StudyExistsError: the storage already has a study of that name.
             StudyError: the storage cannot be used.
         """
         return reached(lambda: cls._created(url, name, identity, context, cost), url)
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
-        """A study that exists.
+        """Open an existing study.
 
         Raises:
-            StudyError: the storage cannot be read, has no such study, or the study is not one of nas-attn.
+            StudyError: the storage cannot be read or has no such study, or nas-attn did not write the study.
         """
         return reached(lambda: cls._opened(url, name), url)
 
     @classmethod
     def exists(cls, url: str, name: str) -> bool:
-        """Whether a storage holds a study of that name.
+        """Whether a storage has a study of that name.
 
         Raises:
             StudyError: the storage cannot be read.
@@ -109,7 +109,7 @@ class Ledger:
 
     @classmethod
     def names(cls, url: str) -> tuple[str, ...]:
-        """The studies that a storage holds, in the order of their creation.
+        """Names of the studies in a storage, oldest first.
 
         Raises:
             StudyError: the storage cannot be read.
@@ -117,7 +117,7 @@ class Ledger:
         return reached(lambda: tuple(optuna.get_all_study_names(open_storage(url))), url)
 
     def beginning_with(self, prefix: str) -> tuple[Ledger, ...]:
-        """The studies of nas-attn in the same storage whose names begin so, in the order of their creation."""
+        """Studies of nas-attn in the same storage whose names start with ``prefix``, oldest first."""
         return self._do(lambda: tuple(self._beginning_with(prefix)))
 
     @classmethod
@@ -166,46 +166,47 @@ class Ledger:
 
     @property
     def name(self) -> str:
-        """The study's name."""
+        """The name of the study."""
         return self._study.study_name
 
     @property
     def url(self) -> str:
-        """Of its storage, with its password."""
+        """URL of the storage, with its password."""
         return self._url
 
     @property
     def optuna_id(self) -> int:
-        """The number that Optuna and its dashboard know the study by."""
+        """Number of the study in Optuna and its dashboard."""
         return self._study._study_id
 
     @property
     def optuna_storage(self) -> optuna.storages.BaseStorage:
-        """Where Optuna and its dashboard find the study."""
+        """Storage for Optuna and its dashboard."""
         return self._study._storage
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What was given when the study was created."""
+        """The identity with which the study was created."""
         return self._written(_IDENTITY)
 
     @property
     def context(self) -> dict[str, Any]:
-        """What was given for exports when the study was created."""
+        """The context with which the study was created."""
         return self._written(CONTEXT)
 
     @property
     def plan(self) -> Plan | None:
-        """How far the study is to go, as the last search of it has said; None where none has."""
+        """Planned numbers of trials and of parallel trials, set by the latest search; None if no search has set
+        them."""
         return Plan(**self._written(PLAN)) if PLAN in self._attributes() else None
 
     def write_plan(self, plan: Plan) -> None:
-        """Tell all who search the study how far it is to go."""
+        """Set the planned numbers of trials and of parallel trials for all processes that search the study."""
         self._do(lambda: self._study.set_user_attr(PLAN, json.dumps(asdict(plan))))
 
     @property
     def latencies(self) -> LatencyTable | None:
-        """Of the placements that were timed together last; None where none were."""
+        """Latencies of the placements that were last timed together; None if none were."""
         if LATENCIES not in self._attributes():
             return None
         try:
@@ -214,11 +215,11 @@ class Ledger:
             raise self._damaged(f"its attribute '{LATENCIES}'", error) from None
 
     def write_latencies(self, latencies: LatencyTable) -> None:
-        """Keep the latencies of placements that were timed together."""
+        """Store the latencies of placements that were timed together."""
         self._do(lambda: self._study.set_user_attr(LATENCIES, json.dumps(latencies.to_dict())))
 
     def claims(self) -> Claims:
-        """Which trials this process has taken, and which the others have."""
+        """Which trials this process and the others have taken."""
         self._keep_watch()
         if not isinstance(self._trials, TrialTables):
             return NoClaims()
@@ -229,9 +230,9 @@ class Ledger:
         """All trials, by number.
 
         Args:
-            first: number from which on they are wanted.
+            first: number of the first trial to return.
         Raises:
-            StudyError: the storage cannot be read, or a trial was not written by nas-attn.
+            StudyError: the storage cannot be read, or nas-attn did not write one of the trials.
         """
         written = self._do(lambda: self._trials.read(WRITTEN, first))
         try:
@@ -242,15 +243,15 @@ class Ledger:
     def begin(
         self, evaluation: Evaluation, space: SearchSpace, *, version: str, number: int | None = None
     ) -> TrialRecord | None:
-        """Write down that an evaluation is about to run; from now on it is never proposed again.
+        """Write that an evaluation is about to run. From then on, it is never proposed again.
 
         Args:
-            evaluation: what the trial is to find out.
-            space: whose choices its parameters have.
+            evaluation: of the trial.
+            space: whose choices are the trial's parameters.
             version: of nas-attn.
-            number: that the trial has to get; None takes the next one.
+            number: that the trial must get; None takes the next one.
         Returns:
-            the trial; None where another process has written one of that number.
+            the trial; None if another process has written one of that number.
         """
         self._keep_watch()
         attributes = of_evaluation(evaluation, version)
@@ -261,36 +262,37 @@ class Ledger:
         return read_record(WrittenTrial(written_as, TrialState.RUNNING, attributes))
 
     def complete(self, record: TrialRecord, outcome: Outcome, cost: str, worker: str) -> TrialRecord | None:
-        """Write an outcome down; the trial is then final. None where another process has ended it."""
+        """Write an outcome. The trial is then final. None if another process has already ended it."""
         value = COSTS[cost](outcome.cost)
         if value is None:
             raise StudyError(f"trial {record.number}: its {cost} cannot be measured on {outcome.cost.device}")
         return self._end(record, TrialState.COMPLETE, of_outcome(outcome, worker), [outcome.score.iou, value])
 
     def fail(self, record: TrialRecord, failure: Failure, worker: str) -> TrialRecord | None:
-        """Write down why an evaluation has no outcome; the trial is then final. None likewise."""
+        """Write why an evaluation has no outcome. The trial is then final. None if another process has already
+        ended it."""
         return self._end(record, TrialState.FAIL, of_failure(failure, worker))
 
     def reopen(self, record: TrialRecord) -> bool:
-        """Let a failed trial be under way again, as if it had not ended; whether it is.
+        """Set a failed trial back to running. Returns whether it is running again.
 
         Args:
-            record: of a trial that ran out of memory. Where Optuna has made the tables, it stays as it is.
+            record: of a trial that ran out of memory. In tables made by Optuna, it stays as it is.
         """
         if isinstance(self._trials, AskedTrials):
             return False
         return self._do(lambda: self._trials.reopen([record.number], OF_FAILURES)) == 1
 
     def failures(self) -> tuple[WrittenFailure, ...]:
-        """All failed trials, and whether each is known to be its placement's own."""
+        """All failed trials, each with whether the failure is known to be the placement's own."""
         written = self._do(lambda: self._trials.read(OF_FAILURES))
         return tuple(failure_of(one) for one in written if one.state is TrialState.FAIL)
 
     def begin_anew(self, numbers: Sequence[int]) -> None:
-        """Let failed trials run again with the next search.
+        """Let failed trials run again in the next search.
 
         Raises:
-            StudyError: another process searches the study, or the storage cannot be written.
+            StudyError: another process is searching the study, or the storage cannot be written.
         """
         claims = self.claims()
         if isinstance(claims, ClaimTable):
@@ -307,7 +309,7 @@ class Ledger:
         return ended(record, state, notes)
 
     def _keep_watch(self) -> None:
-        """From the moment at which something is to be written, the file has to stay the one that was opened."""
+        """Watch, from the first write on, that the database file stays the one that was opened."""
         if self._is_watched or not isinstance(self._trials, TrialTables):
             return
         with clear_errors(self._url):
@@ -318,7 +320,7 @@ class Ledger:
         return self._do(lambda: self._study._storage.get_study_user_attrs(self._study._study_id))
 
     def _written(self, name: str) -> dict[str, Any]:
-        """An attribute of the study that says what it is."""
+        """An attribute that describes the study."""
         try:
             written: dict[str, Any] = json.loads(self._attributes()[name])
         except (KeyError, TypeError, ValueError) as error:
@@ -328,10 +330,10 @@ class Ledger:
         return written
 
     def check_there(self) -> None:
-        """Raise where the study is not in its storage any more.
+        """Check that the study is still in its storage.
 
         Raises:
-            LostStorageError: somebody has deleted it, or the storage is another one.
+            LostStorageError: it was deleted, or the storage is another one.
         """
         self._attributes()
 
@@ -360,7 +362,7 @@ def _exists(url: str, name: str) -> bool:
 
 
 def _is_unborn(study: optuna.Study) -> bool:
-    """Whether nas-attn was stopped while it created a study: its identity is what is written last."""
+    """Whether nas-attn was stopped while it created the study. The identity is written last."""
     return (
         _IDENTITY not in study.user_attrs
         and set(study.user_attrs) <= {CONTEXT}
@@ -370,7 +372,7 @@ def _is_unborn(study: optuna.Study) -> bool:
 
 
 def _distributions(space: SearchSpace, placement: Placement) -> dict[str, BaseDistribution]:
-    """The choices of each location, with those that reference architectures have besides."""
+    """The choices of each location, including those that only reference architectures use."""
     choices = reference_choices(space)
     return {
         str(location): CategoricalDistribution([str(spec) for spec in choices[location]])

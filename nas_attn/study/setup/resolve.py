@@ -1,4 +1,4 @@
-"""From what was asked to what will be done."""
+"""Resolve a request: every setting gets its value for this data and this device."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from nas_attn.training.segmenter import seen_at_once
 
 TRIALS = 200
 ENDLESS = 1_000_000
-"""Trials of a search that only its time limits."""
+"""Number of trials of a search that is limited only by time."""
 _IMAGES_FOR_A_CLIP = 4
-"""The built-in clips are so many times fewer than the built-in images; each has twice as many frames."""
+"""There are this many times fewer built-in clips than built-in images; each clip has twice as many frames."""
 IDENTITY = "identity"
-"""The start of attention in a network with trained weights."""
+"""Initialisation of attention in a network with trained weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """A search that can begin.
+    """A search that can start.
 
     Args:
-        request: what was asked, with every choice written out.
-        settings: what will be done.
-        preset: which sizes were taken where nobody said otherwise.
+        request: the settings asked for, with every default filled in.
+        settings: of the study.
+        preset: sizes that were used where the request gives none.
         dataset: the data, read.
         costs: exact costs of placements.
     """
@@ -58,14 +58,14 @@ class Resolved:
 
     @property
     def url(self) -> str:
-        """Where the study's trials are stored."""
+        """URL of the storage of the trials."""
         return self.request.storage or StudyFolder.of(self.settings.study).default_url
 
     def evaluators(self, packed: Path | None = None) -> list[TrainingEvaluator]:
-        """One for each worker; the devices take turns.
+        """One evaluator per worker; the devices take turns.
 
         Args:
-            packed: where ``write_sets`` has put the data; None lets each worker read them.
+            packed: where ``write_sets`` has written the data; None lets each worker read them.
         """
         settings = self.settings
         return [
@@ -89,17 +89,17 @@ class Resolved:
 def _other_statistics(
     settings: StudySettings, dataset: Dataset
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Those of the network's weights; None where images are normalised by the data's."""
+    """Mean and standard deviation of the network's weights; None if images are normalised by those of the data."""
     found = settings.mean, settings.std
     return None if found == (dataset.mean, dataset.std) else found
 
 
 def resolve(request: StudyRequest) -> Resolved:
-    """Settle every question of a request.
+    """Resolve a request.
 
     Raises:
-        NasAttnError: the space, the data, the strategy, the device or the storage cannot be used; what can be
-            found out together is told together.
+        NasAttnError: the space, the data, the strategy, the device or the storage cannot be used; as many problems
+            as possible are reported together.
     """
     check_request(request)
     devices = find_devices(request.device)
@@ -153,7 +153,7 @@ def resolve(request: StudyRequest) -> Resolved:
 
 
 def _recipe(request: StudyRequest, space: SearchSpace, dataset: Dataset) -> Recipe:
-    """The recipe of the network's runs, with what was asked for about its loss and its crops."""
+    """The recipe of the network's runs, with the loss and the crops of the request."""
     return replace(
         recipe_for(space.network),
         loss=str(request.loss),
@@ -164,7 +164,7 @@ def _recipe(request: StudyRequest, space: SearchSpace, dataset: Dataset) -> Reci
 
 
 def _looked_at(asked: AskedNetwork | None, dataset: Dataset) -> DescribedNetwork | None:
-    """The network for the data's channels and classes; None where it is nas-attn's own."""
+    """The network for the data's channels and classes; None for nas-attn's own U-Net."""
     if asked is None:
         return None
     if dataset.has_clips:
@@ -176,11 +176,11 @@ def _looked_at(asked: AskedNetwork | None, dataset: Dataset) -> DescribedNetwork
 def _space(request: StudyRequest, dataset: Dataset, network: DescribedNetwork | None, depth: int) -> SearchSpace:
     """The space with the data's channels and classes, the request's sizes and its ceilings.
 
-    In a network with trained weights attention starts at the identity unless somebody says otherwise: any other
-    start would undo the weights.
+    In a network with trained weights, attention starts as the identity unless the request says otherwise, because
+    any other start would undo the weights.
 
-    Costs and the limit of positions are judged for the largest image that the network will see; of large images it
-    sees a tile at a time.
+    Costs and the limit of positions are computed for the largest image that the network sees. Large images are
+    seen in tiles.
     """
     judged = (dataset.train, dataset.val) if request.folds else (dataset.val,)
     sides = {max(size) for one in judged for size in zip(one.heights, one.widths, strict=True)}
@@ -227,7 +227,7 @@ def _source(request: StudyRequest, preset: Preset) -> DataSource:
 
 
 def _default_name(space: SearchSpace, data: str) -> str:
-    """Made of the space and the data, in the letters that a study's name may have."""
+    """Name made from the space and the data, in the letters that are allowed in a study's name."""
     if data in BUILT_IN:
         name = space.name if data == SYNTHETIC else f"{space.name}-{data}"
     else:
@@ -236,7 +236,8 @@ def _default_name(space: SearchSpace, data: str) -> str:
 
 
 def _outside_of(space: SearchSpace, strategy: str, data: str) -> tuple[tuple[str, str], ...]:
-    """What of a study is a user's own: (what, ``module:name``) pairs, which are the same in studies that are."""
+    """The user's own parts of a study, as (what, ``module:name``) pairs. They are equal in studies with the same
+    parts."""
     kinds = {spec.kind for _, specs in space.choices for spec in specs}
     origins = {f"attention {kind}": KINDS.origin(kind) for kind in kinds}
     origins[f"strategy {strategy}"] = STRATEGIES.origin(strategy)

@@ -1,4 +1,4 @@
-"""Worker processes on this machine; one that dies or hangs is replaced, and its evaluation done again."""
+"""Worker processes on this machine. A worker that dies or hangs is replaced, and its evaluation is repeated."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from nas_attn.study.workers.worker_process import READY, WorkerLog, work
 
 SIGN_SECONDS = 2.0
 PATIENCE_SECONDS = 600.0
-"""A worker without a sign of life for so long hangs: no single call of a training takes minutes."""
+"""A worker without a sign of life for this long hangs: no single call during a training takes minutes."""
 _DEATHS_IN_A_ROW = 30
-"""So many workers may end without that one evaluation is finished, until the search is given up."""
+"""Number of workers that may end in a row, without one finished evaluation, before the search is given up."""
 _STILLBORN_IN_A_ROW = 3
-"""So many workers may crash before they are ready, until the search is given up."""
+"""Number of workers that may crash before they are ready, before the search is given up."""
 
 Follow = Callable[[int, StepCount], None]
 """Called with the number of a trial and the steps that its training has taken."""
@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 
 
 def nobody(number: int, steps: StepCount) -> None:
-    """Who follows no steps."""
+    """Ignore the progress."""
 
 
 @dataclass
 class _Worker:
-    """A process, the link to it, and what it is doing."""
+    """A process, its connection and its current task."""
 
     process: BaseProcess
     link: Connection
@@ -57,16 +57,16 @@ class _Worker:
 
 
 class ProcessPool(Workers):
-    """Processes with one thread each; they end with the process that started them, however that ends.
+    """Processes with one thread each. They end with the process that started them, however it ends.
 
     Args:
         evaluators: one for each worker; plain values that can be sent to a process.
-        logs: one for each worker; empty where nothing is logged.
-        mend: puts right what all workers share, when an evaluation has failed for a reason that is not its own, or
-            has ended its worker.
-        follow: told now and then how far each evaluation is.
-        sign_seconds: between two signs of life of a worker.
-        patience: seconds without one, after which a worker is taken to hang.
+        logs: one for each worker; empty if nothing is logged.
+        mend: repairs what all workers share, after an evaluation failed for a reason outside of it or ended its
+            worker.
+        follow: called regularly with the progress of each evaluation.
+        sign_seconds: time between two signs of life of a worker.
+        patience: seconds without a sign of life after which a worker counts as hanging.
     """
 
     def __init__(
@@ -99,14 +99,14 @@ class ProcessPool(Workers):
 
     @property
     def size(self) -> int:
-        """How many evaluations it takes at once."""
+        """Number of evaluations that run in parallel."""
         return len(self._evaluators)
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
 
         Args:
-            seconds: after which to return though none has; None waits for as long as it takes.
+            seconds: after which to return in any case; None waits without limit.
         Raises:
             StudyError: workers keep dying, or the machine is out of order.
         """
@@ -125,7 +125,7 @@ class ProcessPool(Workers):
                 return finished
 
     def close(self) -> None:
-        """End all workers at once; what they were doing is not finished."""
+        """End all workers immediately. Their running evaluations are lost."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -149,7 +149,7 @@ class ProcessPool(Workers):
         return {index: worker.task for index, worker in enumerate(self._workers) if worker.task is not None}
 
     def _give(self, index: int, task: Task) -> None:
-        """Send a task to a worker; one that has died meanwhile is replaced first."""
+        """Send a task to a worker, which is replaced first if it has died."""
         try:
             self._workers[index].link.send((task.number, task.evaluation))
         except OSError:
@@ -159,7 +159,7 @@ class ProcessPool(Workers):
             self._workers[index].task = task
 
     def _receive(self, index: int) -> Finished | None:
-        """What a worker has to say; None where it is a sign of life, or where its evaluation is begun again."""
+        """The result that a worker sends; None for a sign of life, or if its evaluation starts again."""
         worker = self._workers[index]
         try:
             answer = worker.link.recv()
@@ -186,7 +186,7 @@ class ProcessPool(Workers):
         return Finished(task.number, answer, worker.name)
 
     def _repeat(self, index: int, task: Task, fault: Failure) -> None:
-        """Put right what can be, and begin an evaluation again whose failure was not its own."""
+        """Repair what can be repaired and repeat an evaluation that failed for a reason outside of it."""
         self._workers[index].task = None
         task.excuse(fault)
         if fault.cause == DEVICE:
@@ -196,7 +196,7 @@ class ProcessPool(Workers):
         self._waiting.append(task)
 
     def _replace(self, index: int, known: Death | None = None) -> Finished | None:
-        """A new worker in the place of a dead one; its task is begun again unless that is hopeless."""
+        """Replace a dead worker. Its task starts again, unless that is hopeless."""
         worker = self._workers[index]
         task, name, was_ready = worker.task, worker.name, worker.ready
         death = self._bury(index, known)
@@ -227,7 +227,7 @@ class ProcessPool(Workers):
         return death
 
     def _end_those_that_hang(self) -> list[Finished]:
-        """Kill each worker that is silent, and see it replaced."""
+        """Kill and replace each worker that gives no sign of life."""
         now = time.monotonic()
         if now - self._looked < self._sign_seconds:
             return []

@@ -1,4 +1,4 @@
-"""The life of a worker process: one thread, one evaluation after the other, until the other end is gone."""
+"""A worker process: one thread that evaluates one placement after the other, until its connection closes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nas_attn.study.log import log_for_good
 from nas_attn.study.workers.attempt import Evaluator, attempt
 
 READY = "ready"
-"""What a worker says once it can evaluate."""
+"""Sent by a worker once it can evaluate."""
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ class WorkerLog:
     """Where a worker logs.
 
     Args:
-        path: of its file.
-        level: the least that is written.
+        path: of the log file.
+        level: the lowest level that is written.
     """
 
     path: Path
@@ -42,16 +42,16 @@ class WorkerLog:
 
 
 def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) -> None:
-    """Take an evaluator and say ``READY``, then answer each (number, evaluation) with an outcome or a failure, and
-    its steps as a sign of life in between.
+    """Receive an evaluator and send ``READY``. Then answer each (number, evaluation) with an outcome or a failure.
+    In between, send the number of steps as a sign of life.
 
-    The signs begin before the evaluator is taken: to take it is to import PyTorch, which takes long on a slow disk
-    or a busy machine.
+    The signs of life begin before the evaluator is received, because receiving it imports PyTorch, which takes
+    long on a slow disk or a busy machine.
 
     Args:
         link: to the process that has the study.
         worker_log: where to log; None leaves the streams of the process alone.
-        sign_seconds: between two signs of life.
+        sign_seconds: time between two signs of life.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -78,7 +78,7 @@ def work(link: Connection, worker_log: WorkerLog | None, sign_seconds: float) ->
 
 
 def _taken(link: Connection) -> Evaluator:
-    """The evaluator; where it cannot be loaded, one that says why whenever it is asked."""
+    """The evaluator. If it cannot be loaded, one that fails with the reason."""
     try:
         evaluator: Evaluator = link.recv()
         compute_on_one_core()
@@ -92,7 +92,7 @@ def _taken(link: Connection) -> Evaluator:
 
 
 def compute_on_one_core() -> None:
-    """Load PyTorch and set it up as every worker has it: one thread, which keeps the memory that it frees."""
+    """Load PyTorch and set it up as in every worker: one thread, which keeps the memory that it frees."""
     import torch
 
     from nas_attn.training.heap import keep_freed_memory
@@ -104,7 +104,7 @@ def compute_on_one_core() -> None:
 
 @dataclass(frozen=True)
 class _Unloadable:
-    """In the place of an evaluator that could not be loaded.
+    """Replaces an evaluator that could not be loaded.
 
     Args:
         why: in words.
@@ -117,7 +117,7 @@ class _Unloadable:
 
 
 def logged_attempt(evaluator: Evaluator, number: int, evaluation: Evaluation) -> Outcome | Failure:
-    """What an evaluation comes to, told to the log."""
+    """Run an evaluation and log its result."""
     log.info("trial %d: %s, seed %d, %s", number, evaluation.placement.id, evaluation.seed, evaluation.budget)
     try:
         found = attempt(evaluator, evaluation)
@@ -132,16 +132,16 @@ def logged_attempt(evaluator: Evaluator, number: int, evaluation: Evaluation) ->
 
 
 def _word(score: Score) -> str:
-    """What its value is called; IoU where it does not say."""
+    """Name of the score's metric; IoU if the score has none."""
     return METRICS[score.counts.metric if score.counts else MEAN_IOU].word
 
 
 @contextmanager
 def _signs_of_life(link: Connection, lock: threading.Lock, every: float) -> Iterator[None]:
-    """Send the steps taken now and then, as long as the main thread still gets on.
+    """Send the steps taken as signs of life, as long as the main thread makes progress.
 
-    An alarm interrupts the main thread and is counted by it. While it is stuck in a call into a library or a
-    driver that never returns, it counts nothing, and no sign is sent though this thread lives.
+    An alarm interrupts the main thread, which counts it. If that thread is stuck in a call into a library or
+    driver that never returns, it counts nothing, and no sign is sent although this thread is alive.
     """
     alarms = 0
 

@@ -1,4 +1,4 @@
-"""What one evaluation found out."""
+"""The result of an evaluation, and the record of a trial."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas_attn.models.placement import Placement
 
 
 class State(StrEnum):
-    """How far an evaluation has come."""
+    """Progress of an evaluation."""
 
     RUNNING = "running"
     COMPLETE = "complete"
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 
 class Role(StrEnum):
-    """Why an evaluation was made."""
+    """Purpose of an evaluation."""
 
     REFERENCE = "control"
     """A reference architecture; databases keep the word that studies began with."""
@@ -31,15 +31,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs.
+    """Costs of a network.
 
     Args:
         parameters: number of trainable parameters.
-        macs: multiply-accumulate operations of one image's forward pass.
-        latency_ms: median time of one image's forward pass; None where it was not measured.
-        peak_memory_mib: most memory that a training step held beyond what was held before it; None where
-            it was not measured.
-        device: on which the last two were measured; empty where they were not.
+        macs: multiply-accumulate operations of the forward pass of one image.
+        latency_ms: median time of the forward pass of one image; None if it was not measured.
+        peak_memory_mib: peak memory of a training step, above the memory in use before; None if it was not
+            measured.
+        device: on which the last two were measured; empty if they were not.
     """
 
     parameters: int
@@ -51,16 +51,16 @@ class Cost:
 
 @dataclass(frozen=True)
 class Score:
-    """How well a network segments the validation set.
+    """Quality of a network's segmentation of the validation set.
 
     Args:
-        iou: value of the metric by which the study compares; unless it says otherwise the mean of
-            ``iou_per_class`` over the classes that the masks hold.
+        iou: value of the study's metric; by default the mean of ``iou_per_class`` over the classes that occur in
+            the masks.
         iou_per_class: intersection over union of each class, background included, all pixels pooled; None for a
-            class that the masks lack.
+            class that does not occur in the masks.
         loss: mean training loss over the whole validation set.
-        counts: of pixels by image and class; None where they were not kept.
-        metrics: value of every metric by its name; None where the masks hold no class that it judges.
+        counts: of pixels by image and class; None if they were not kept.
+        metrics: value of every metric by its name; None if the masks have no class that the metric uses.
     """
 
     iou: float
@@ -72,7 +72,7 @@ class Score:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The training loss, averaged since the point before.
+    """The training loss, averaged since the previous point.
 
     Args:
         step: number of optimiser steps taken.
@@ -85,15 +85,15 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that an evaluation measured; a pure function of placement, budget, seed, data and device kind,
-    but for the times.
+    """Everything that an evaluation measured. Apart from the times, it is a pure function of placement, budget,
+    seed, data and kind of device.
 
     Args:
         score: on the validation set.
         cost: of the network.
         curve: of the training loss.
-        seconds: that the evaluation took.
-        engine: how its steps were taken, such as ``cuda graph``; empty where nothing was trained.
+        seconds: duration of the evaluation.
+        engine: how the steps were taken, such as ``cuda graph``; empty if nothing was trained.
     """
 
     score: Score
@@ -131,10 +131,10 @@ class OutOfMemory:
     """The memory that an evaluation lacked.
 
     Args:
-        device: that ran out of it, as in ``Cost``; empty where it is not known.
-        needed_mib: what the evaluation held and asked for at once: it takes at least so much. None where the
-            system has ended it.
-        capacity_mib: what the device has in all; None where it is not known.
+        device: that ran out of memory, as in ``Cost``; empty if it is not known.
+        needed_mib: memory in use plus memory requested: a lower bound of what the evaluation needs; None if the
+            operating system ended it.
+        capacity_mib: total memory of the device; None if it is not known.
     """
 
     device: str = ""
@@ -153,9 +153,9 @@ class Failure:
 
     Args:
         reason: in words.
-        shortage: of memory, which makes the placement infeasible; None where it was something else.
-        cause: what of the machine has failed, such as ``disk``: then this is not a trial. None where the failure
-            is the placement's own.
+        shortage: of memory, which makes the placement infeasible; None for other reasons.
+        cause: part of the machine that failed, such as ``disk``; the trial then does not count. None if the
+            placement itself failed.
     """
 
     reason: str
@@ -164,27 +164,27 @@ class Failure:
 
 
 PROBE = "probe"
-"""In the memory of a trial that was made to show whether a budget is long enough."""
+"""Marks, in the memory of a trial, that it was run to measure whether a budget is long enough."""
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One evaluation as the study remembers it.
+    """One evaluation as the study stores it.
 
     Args:
         number: the trial's number in the study, from 0.
-        placement: what was evaluated.
-        budget: how long it was trained.
-        seed: of its initialisation and of its batches; equal seeds make a pair.
-        role: why it was made.
-        reference: name of the reference, such as ``plain``; None for what is not a reference.
-        state: how far it came.
-        outcome: what it measured; None unless the state is COMPLETE.
+        placement: that was evaluated.
+        budget: of its training.
+        seed: of its initialisation and its batches; equal seeds make a pair.
+        role: its purpose.
+        reference: name of the reference architecture, such as ``plain``; None for other placements.
+        state: its progress.
+        outcome: the result; None unless the state is COMPLETE.
         failure: why it failed; None unless the state is FAILED.
-        worker: who evaluated it; empty until someone did.
+        worker: that evaluated it; empty until then.
         version: of nas-attn.
-        memory: what the strategy wants to find again with this trial.
-        shortage: of memory, for which it failed; None where it did not, or for another reason.
+        memory: values that the strategy stores with this trial.
+        shortage: of memory, by which it failed; None otherwise.
     """
 
     number: int
@@ -203,7 +203,7 @@ class TrialRecord:
 
     @property
     def is_probe(self) -> bool:
-        """It was made to show whether a budget is long enough."""
+        """Whether it was run to measure if a budget is long enough."""
         return PROBE in self.memory
 
     def to_dict(self) -> dict[str, Any]:
@@ -233,5 +233,5 @@ class TrialRecord:
 
 
 def n_ended(records: Iterable[TrialRecord]) -> int:
-    """How many evaluations are complete or failed."""
+    """Number of evaluations that are complete or failed."""
     return sum(record.state is not State.RUNNING for record in records)

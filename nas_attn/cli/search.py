@@ -39,7 +39,7 @@ _TOP = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a search, group by group; each has a field of the same name in study files."""
+    """The flags of a search, group by group. Each has a field of the same name in study files."""
     parser.add_argument("--config", metavar="FILE", help="study file; flags override it")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument(
@@ -58,14 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def strategy_names() -> list[str]:
-    """The names that files of ``nas_attn.strategy.samplers`` register, read off them: importing takes Optuna."""
+    """Names registered by the files of ``nas_attn.strategy.samplers``, found by parsing because importing needs
+    Optuna."""
     files = files_of("nas_attn").joinpath("strategy", "samplers").iterdir()
     texts = [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".py")]
     return sorted(name for text in texts for name in re.findall(r'(?m)^@STRATEGIES\.register\("(\w+)"\)', text))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the plan, run the trials, show the ranking."""
+    """Show the plan, run the trials and show the ranking."""
     from nas_attn.cli._console import wide_console
 
     request = _request(arguments)
@@ -93,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_worth_verifying(result: StudyResult, console: Console) -> bool:
-    """Whether a verification can change the answer; where it cannot, that is said."""
+    """Whether a verification can change the answer. If it cannot, say so."""
     from nas_attn.analysis.verdict import Open
 
     if result.answer.reason is not Open.NOT_CONVERGED:
@@ -106,7 +107,7 @@ def _is_worth_verifying(result: StudyResult, console: Console) -> bool:
 
 
 def _verified(resolved: Resolved) -> StudyVerdict:
-    """What ``nas-attn verify`` does, with the workers of the search; the answer, by what it found, is printed."""
+    """Verify the claim as ``nas-attn verify`` does, with the workers of the search, and print the new answer."""
     from nas_attn.cli import verify
     from nas_attn.cli.verdict import sentences_of
     from nas_attn.study.answer import answer_of
@@ -140,7 +141,7 @@ def _request(arguments: argparse.Namespace) -> StudyRequest:
 
 
 def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | None) -> StudyResult | None:
-    """Show the plan; search, unless that was all that was asked for."""
+    """Show the plan, and search unless only the plan was asked for."""
     from nas_attn.cli._plan import plan_table
     from nas_attn.cli._progress import SearchProgress
     from nas_attn.reporting.progress.first_look import FirstLook
@@ -163,7 +164,7 @@ def _search(resolved: Resolved, console: Console, *, dry: bool, logger: str | No
 
 
 def _pace(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord]) -> Pace:
-    """Where the study has trials already, these tell what one takes; else a few steps are timed."""
+    """The pace of trials: taken from existing trials, otherwise from a few timed steps."""
     from nas_attn.reporting.progress.pace import Pace
     from nas_attn.study.setup.calibrate import forecast_seconds
 
@@ -190,7 +191,7 @@ def _run(resolved: Resolved, progress: SearchProgress, console: Console, logger:
 
 
 def _stopped(resolved: Resolved, progress: SearchProgress) -> str:
-    """What a search that was stopped has found, and the command that goes on with it."""
+    """What a stopped search has found, and the command that resumes it."""
     from nas_attn.study.setup.folder import StudyFolder
 
     folder = StudyFolder.of(resolved.settings.study)
@@ -204,7 +205,7 @@ def _stopped(resolved: Resolved, progress: SearchProgress) -> str:
 
 
 def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
-    """What was found."""
+    """Show the result."""
     from nas_attn.reporting.terminal.budgets import budget_text
     from nas_attn.reporting.terminal.ranking_table import ranking_table
     from nas_attn.wording.verdicts import answer_sentences, settled_text
@@ -224,7 +225,7 @@ def _show(result: StudyResult, resolved: Resolved, console: Console) -> None:
 
 
 def _show_next(result: StudyResult, resolved: Resolved, console: Console, *, verified: bool) -> None:
-    """The best architecture, and what can be done with it; nothing where there is none."""
+    """Show the best architecture and what can be done with it; nothing if there is none."""
     from nas_attn.study.database.storage import url_without_password
 
     if result.best is None:
@@ -244,19 +245,20 @@ def _show_next(result: StudyResult, resolved: Resolved, console: Console, *, ver
 
 
 def _other_pick(result: StudyResult) -> str:
-    """Which placement to export in place of the best: what is as good for less, else the front's knee."""
+    """The placement to export instead of the best: the cheaper one that is as good, otherwise the knee of the
+    front."""
     cheaper = result.answer.as_good_for_less
     return "knee" if cheaper is None else f"id:{cheaper.placement.id}"
 
 
 def _takes_attention(result: StudyResult) -> bool:
-    """Whether what was exported as the best has any."""
+    """Whether the exported best architecture has attention."""
     winner = result.answer.winner
     return winner is not None and not winner.is_plain
 
 
 def _best(result: StudyResult) -> str:
-    """What was exported as the best, and what it means where that is the plain U-Net."""
+    """The exported best architecture, with an explanation if it is the baseline."""
     if _takes_attention(result):
         return f"Best architecture: {result.best}"
     first = command("export", result.study, pick="first", o="first.yaml")

@@ -28,21 +28,21 @@ BUILT_IN = (SYNTHETIC, SYNTHETIC_NULL, SMEARS, CLIPS)
 PROCESSES, RAY = "processes", "ray"
 FAIL, SPLIT = "fail", "split"
 LOCAL = "local"
-"""In place of the address of a Ray cluster: one is started on this machine."""
+"""Instead of the address of a Ray cluster: start one on this machine."""
 ACCELERATORS = ("auto", "cpu", "cuda")
-"""Where a full training and its predictions run."""
+"""Devices for a full training and its predictions."""
 COSTS = ("macs", "parameters", "latency", "memory")
 PRECISIONS = ("float32+channels_last", "float32", "bfloat16+channels_last", "bfloat16")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is said of a setting, beside its type and its default.
+    """Description of a setting, in addition to its type and default.
 
     Args:
-        group: under which heading of the help it stands; one of ``GROUPS``.
+        group: its heading in the help; one of ``GROUPS``.
         about: what it is, in words.
-        otherwise: what holds where it is None.
+        otherwise: what applies if it is None.
     """
 
     group: str
@@ -95,7 +95,8 @@ _Level = Annotated[str, one_of("debug", "info", "warning", "error")]
 # fmt: off
 @dataclass(frozen=True)
 class StudyRequest:
-    """A search as it was asked for; None leaves a choice to the device's preset or to the space."""
+    """The settings of a search as they were asked for. None leaves a choice to the device's preset or to the
+    space."""
 
     study: _Name | None = _setting(
         None, _COMMON, "name of the study", "made from the names of the space and the data")
@@ -197,7 +198,7 @@ class StudyRequest:
     # fmt: on
 
     def to_dict(self) -> dict[str, object]:
-        """What was said, as plain values; what was left open is left out."""
+        """The settings that were given, as plain values."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 

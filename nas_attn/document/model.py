@@ -1,4 +1,4 @@
-"""Values of a file to a dataclass by pydantic; its errors become lines that name the field and what is right."""
+"""Read values of a file into a dataclass with pydantic. Errors become lines with the field and the right form."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 
 def read_model(entry: Entry, model: type[T], problems: Problems) -> T | None:
-    """What a mapping gives, as a dataclass; None where it cannot be used: then its problems are told.
+    """Read a mapping into a dataclass; None if that is not possible, and then its problems are reported.
 
-    Fields of the mapping are those of the dataclass, judged strictly by their types; of files whose values are
-    texts, numbers are read from the texts.
+    The mapping has the fields of the dataclass, which are checked strictly by their types. In files whose values
+    are texts, numbers are read from the texts.
     """
     value: T | None = _read(entry, model, problems)
     return value
 
 
 def read_sound(entry: Entry, model: type, problems: Problems) -> dict[str, Any]:
-    """Those fields of a dataclass in which nothing is wrong, so that they are judged further all the same."""
+    """Read only the valid fields of a mapping, so that they can be checked further although others are wrong."""
     whole = read_model(entry, model, problems)
     if whole is not None:
         return vars(whole)
@@ -68,7 +68,7 @@ def known_version(document: Entry, version: int, problems: Problems) -> Entry:
     """The document without its field ``version``.
 
     Raises:
-        NasAttnError: it is of another version, whose fields would be judged wrongly.
+        NasAttnError: it has another version, so its fields would be misread.
     """
     if not isinstance(document.value, dict):
         return document
@@ -82,7 +82,7 @@ def known_version(document: Entry, version: int, problems: Problems) -> Entry:
 
 
 def problem_of(hint: Hashable, value: object) -> str | None:
-    """What is wrong with a single value for a type, in words; None where it can be used."""
+    """What is wrong with a single value for a type, in words; None if it is valid."""
     from pydantic import ValidationError
 
     try:
@@ -101,7 +101,7 @@ def field_problems(model: type, values: Mapping[str, object]) -> list[tuple[str,
 
 @functools.cache
 def hints_of(model: type) -> Mapping[str, Any]:
-    """The types of a dataclass's fields, with what stands beside them."""
+    """The types of a dataclass's fields, including their annotations."""
     hints = get_type_hints(model, include_extras=True)
     return {field.name: hints[field.name] for field in fields(model)}
 
@@ -114,7 +114,7 @@ def _adapter(hint: Hashable) -> TypeAdapter[Any]:
 
 
 def _told(errors: list[ErrorDetails], root: Entry, model: object) -> Iterator[tuple[Entry, str]]:
-    """The first problem of each value; a union has one for each of its types."""
+    """The first problem of each value; a union would have one for each of its types."""
     told = set()
     for error in errors:
         entry, hint = root, model
@@ -130,7 +130,7 @@ def _told(errors: list[ErrorDetails], root: Entry, model: object) -> Iterator[tu
 
 
 def _unknown(entry: Entry, hint: object) -> Iterator[tuple[Entry, str]]:
-    """The fields that no dataclass has, at any depth; pydantic passes over them."""
+    """Fields that no dataclass has, at any depth; pydantic ignores them."""
     known = next((hints_of(base) for base, _ in map(split, members(hint)) if is_dataclass(base)), None)  # type: ignore[arg-type]  # a class, as it is a type
     for name, field in entry.fields.items():
         if known is not None and name not in known:
@@ -146,7 +146,7 @@ def _below(entry: Entry, step: int | str) -> Entry | None:
 
 
 def _inner(hint: object, step: int | str) -> object:
-    """The type of a field of a mapping or of an item of a list; of an unknown field that of the mapping."""
+    """The type of a field of a mapping or of an item of a list; for an unknown field, the type of the mapping."""
     for base, _ in map(split, members(hint)):
         if is_dataclass(base):
             return hints_of(base).get(str(step), hint)  # type: ignore[arg-type]  # a class, as it is a type

@@ -1,4 +1,4 @@
-"""From a network and a placement to a module, whichever family the network is of."""
+"""Build a module from a network and a placement, for networks of every family."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from nas_attn.models.unet import UNet
 
 
 def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet | AdaptedNetwork:
-    """The network with attention where the placement puts it; ``none`` adds nothing to it.
+    """Build a network with the attention of a placement; ``none`` adds nothing.
 
     Args:
         network: without its attention.
         placement: one attention for each of the network's locations.
-        seed: of the weights that somebody else's code draws; trained ones are not loaded.
+        seed: of weights that the code of others draws; trained weights are not loaded.
     Returns:
         a module: (N, in_channels, H, W) -> logits (N, K, H, W).
     Raises:
-        SpaceError: a location is missing, foreign to the network, or given what cannot stand there.
-        NetworkError: a network that is not ours cannot be built, or is no longer what it was.
+        SpaceError: a location is missing or unknown, or gets an attention that cannot stand there.
+        NetworkError: a network of others cannot be built, or has changed.
     """
     if not isinstance(network, DescribedNetwork):
         return build_unet(network, placement)
@@ -46,17 +46,17 @@ def build_network(network: Network, placement: Placement, seed: int = 0) -> UNet
 
 
 def build_unet(network: UNetConfig, placement: Placement) -> UNet:
-    """The network with attention where the placement puts it; ``none`` adds nothing to it.
+    """Build nas-attn's U-Net with the attention of a placement; ``none`` adds nothing.
 
     Args:
         network: the U-Net without its attention.
         placement: one attention for each of the network's locations.
     Returns:
-        a module: (N, in_channels, H, W) -> logits (N, K, H, W). With attention that needs clips N is a multiple of
-        the network's frames T: T consecutive frames of one clip, then those of the next.
+        a module: (N, in_channels, H, W) -> logits (N, K, H, W). With attention that needs clips, N is a multiple
+            of the network's frames T: T consecutive frames of one clip, then those of the next.
     Raises:
-        SpaceError: a location is missing, foreign to the network, or given what cannot stand there; all such
-            are named together.
+        SpaceError: a location is missing or unknown, or gets an attention that cannot stand there; all problems
+            are reported together.
     """
     modules = {str(location): module for location, module in _modules(network, placement).items()}
     kinds = {str(location): KINDS[spec.kind].kind for location, spec in placement.attended}
@@ -79,7 +79,8 @@ def build_unet(network: UNetConfig, placement: Placement) -> UNet:
 
 
 def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNet | AdaptedNetwork:
-    """The network with any modules at some of its locations, each of which takes the feature there alone."""
+    """Build a network with the given modules at some of its locations. Each gets only the feature of its
+    location."""
     if not isinstance(network, DescribedNetwork):
         return UNet(
             network.in_channels,
@@ -98,13 +99,13 @@ def with_modules(network: Network, modules: Mapping[Location, nn.Module]) -> UNe
 
 
 def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str, tuple[nn.Module, str, str]]:
-    """The attention of a placement for a network of somebody else's: module, place and gating signal by location.
+    """The attention of a placement for a network of others: module, place and gating signal by location.
 
     Args:
-        network: what is known of it.
+        network: its description.
         placement: one attention for each of its locations.
     Raises:
-        SpaceError: a location is missing, foreign to the network, or given what cannot stand there.
+        SpaceError: a location is missing or unknown, or gets an attention that cannot stand there.
     """
     placed = {}
     for location, module in _modules(network, placement).items():
@@ -114,7 +115,8 @@ def placed_modules(network: DescribedNetwork, placement: Placement) -> dict[str,
 
 
 def _modules(network: Network, placement: Placement) -> dict[Location, nn.Module]:
-    """The module of each location that has one; raises SpaceError with all that cannot stand where it shall."""
+    """The module of each location that has one. Raises SpaceError with everything that cannot stand at its
+    location."""
     least = network.min_image_size
     sites = {site.location: site for site in network.sites(least, least)}
     problems = location_problems(network.locations, placement)
@@ -134,7 +136,8 @@ def _modules(network: Network, placement: Placement) -> dict[Location, nn.Module
 
 
 def _place_problem(network: Network, kind: AttentionKind, site: Site) -> str | None:
-    """Why a kind cannot stand at a site: in our U-Net by its stage, in others by what they have there."""
+    """Why a kind cannot stand at a site: in our U-Net because of its stage, in others because of what is missing
+    there."""
     if isinstance(network, DescribedNetwork):
         return part_problem(kind, site)
     if site.location.stage in kind.stages:
@@ -151,7 +154,8 @@ def _reason(kind: AttentionKind) -> str:
 
 
 def _point(kind: AttentionKind, module: nn.Module, found: FoundSite) -> str:
-    """Where a module goes: behind the location's feature, in the place of its convolution, or around a part."""
+    """The point at which a module is inserted: after the location's feature, in place of its convolution, or
+    around a part."""
     way = way_of(kind, module)
     if way is Way.BEHIND:
         return found.at
@@ -159,14 +163,14 @@ def _point(kind: AttentionKind, module: nn.Module, found: FoundSite) -> str:
 
 
 def way_of(kind: AttentionKind, module: nn.Module) -> Way:
-    """How a module of a kind goes in. What fades in from a convolution needs it, and goes around it."""
+    """How a module of a kind is inserted. A module that fades in from a convolution needs it, and wraps it."""
     if not kind.replaces:
         return Way.BEHIND
     return Way.AROUND if kind.family is Family.BLOCK or isinstance(module, Fade) else Way.INSTEAD
 
 
 def attention_modules(module: nn.Module) -> dict[str, nn.Module]:
-    """The attention of a network by location, such as ``skip.3``, whichever family the network is of."""
+    """The attention modules of a network by location, such as ``skip.3``, for networks of every family."""
     if isinstance(module, UNet):
         return {name.replace("_", "."): one for name, one in module.attention.items()}
     inner = module.network if isinstance(module, AdaptedNetwork) else module
@@ -175,7 +179,7 @@ def attention_modules(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def attention_prefix(module: nn.Module) -> str:
-    """What the names of all attention parameters of a network begin with."""
+    """Prefix of the names of all attention parameters of a network."""
     if isinstance(module, UNet):
         return "attention."
     return f"network.{CONTAINER}." if isinstance(module, AdaptedNetwork) else f"{CONTAINER}."

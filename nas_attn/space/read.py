@@ -1,4 +1,4 @@
-"""A search space file to a search space, or to all that is wrong with it."""
+"""Read a search space from a file, or report everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -50,21 +50,23 @@ def read_space(
     depth: int | None = None,
     network: DescribedNetwork | None = None,
 ) -> SearchSpace:
-    """The search space of a name such as ``unet_attention``, or of a file.
+    """Read the search space of a name such as ``unet_attention``, or of a file.
+
+    An argument that is given replaces the value of the file.
 
     Args:
-        source: a path, or the name of a space; ``list_spaces`` has the names.
+        source: a path, or the name of a space; ``list_spaces`` lists the names.
         kinds: every kind of attention that may be named, by its name.
-        in_channels: channels of an image, in place of the file's; 3 where neither says.
-        classes: K, in place of the file's; 2 where neither says.
-        base_channels: C at full resolution, in place of the file's; 16 where neither says.
-        image_size: H and W for which the sites are computed, in place of the file's; 128 where neither says.
-        start: ``paper`` or ``identity``, in place of the file's; a choice that gives its own keeps it.
-        frames: T of the clips, in place of the file's; 1, still images, where neither says.
-        depth: number of halvings where the file leaves it open (``depth: auto``); 4 where neither says.
-        network: somebody else's, in place of the file's; then the sizes of ours are of no use.
+        in_channels: channels of an image; 3 if the file does not say.
+        classes: K; 2 if the file does not say.
+        base_channels: C at full resolution; 16 if the file does not say.
+        image_size: H and W for which the sites are computed; 128 if the file does not say.
+        start: ``paper`` or ``identity``; a choice with its own start keeps it.
+        frames: T of the clips; 1, for still images, if the file does not say.
+        depth: number of halvings if the file leaves it open (``depth: auto``); the default is 4.
+        network: a network of others; the sizes of our U-Net then do not apply.
     Raises:
-        SpaceError: no such file, or it is wrong; every problem with its line and field.
+        SpaceError: there is no such file, or it has errors; each problem is given with its line and field.
     """
     path = find_space(source)
     asked = {
@@ -85,9 +87,9 @@ def space_from_dict(values: Mapping[str, Any], kinds: Mapping[str, AttentionKind
     """The inverse of ``SearchSpace.to_dict``.
 
     Args:
-        where: what errors call the source of the values.
+        where: name of the source in error messages.
     Raises:
-        SpaceError: the values are wrong; every problem is named, the lines are those of the values as YAML.
+        SpaceError: the values have errors; each is given, with its line in the values as YAML.
     """
     try:
         apart = json.loads(json.dumps(dict(values)))  # YAML writes a list that stands twice as an alias
@@ -110,12 +112,12 @@ def space_from_text(
     Args:
         text: the YAML.
         kinds: every kind of attention that may be named, by its name.
-        where: what errors call the source of the text.
-        overrides: values in place of those of the text: ``start``, or fields of its network; a depth only in place
-            of ``auto``.
-        network: somebody else's, in place of the text's.
+        where: name of the source in error messages.
+        overrides: values that replace those of the text: ``start`` or fields of its network; a depth replaces only
+            ``auto``.
+        network: a network of others that replaces the text's.
     Raises:
-        SpaceError: the text is wrong; every problem with its line and field.
+        SpaceError: the text has errors; each problem is given with its line and field.
     """
     problems = Problems(where, SPACE_FILE)
     document = known_version(parse_document(text, problems), VERSION, problems)
@@ -143,7 +145,7 @@ def space_from_text(
 
 
 def _with_depth(document: Entry, overrides: Mapping[str, Any]) -> tuple[Entry, Mapping[str, Any]]:
-    """The document with a depth in place of ``auto``, and the overrides without it."""
+    """The document with a depth in place of ``auto``, and the overrides without the depth."""
     others = {name: value for name, value in overrides.items() if name != "depth"}
     network = document.fields.get("network", document)
     entry = network.fields.get("depth", document)
@@ -155,13 +157,13 @@ def _with_depth(document: Entry, overrides: Mapping[str, Any]) -> tuple[Entry, M
 
 
 def is_other(document: Entry) -> bool:
-    """Whether a file's network is of a family that is not nas-attn's own."""
+    """Whether a file's network belongs to a family of others."""
     family = document.fields.get("network", document).fields.get("family", document).value
     return family in family_names()
 
 
 def _is_wrong(name: str, value: object, problems: Problems) -> bool:
-    """Whether an override cannot be used; then it is a problem."""
+    """Whether an override cannot be used. If so, it is reported."""
     hint = hints_of(WrittenSpace if name == "start" else WrittenNetwork)[name]
     if problem := problem_of(hint, value):
         problems.add_at(0, f"argument {name}: {problem}")
@@ -169,13 +171,14 @@ def _is_wrong(name: str, value: object, problems: Problems) -> bool:
 
 
 def _depth(document: Entry) -> int | None:
-    """The depth as it is written, whatever else of the network is wrong; None where it is wrong itself."""
+    """The depth as it is written, even if other fields of the network are wrong; None if the depth itself is
+    wrong."""
     depth = document.fields.get("network", document).fields.get("depth", document).value
     return depth if isinstance(depth, int) and problem_of(Depth, depth) is None else None
 
 
 def _network(written: WrittenSpace, overrides: Mapping[str, Any]) -> Network:
-    """That of the file, with the sizes that the caller gives."""
+    """The network of the file, with the sizes that the caller gives."""
     theirs = written.network
     if isinstance(theirs, WrittenOtherNetwork):
         if not theirs.sites:
@@ -226,14 +229,14 @@ def _space(
 
 
 def _homeless(written: WrittenChoices, sites: Sequence[Site], kinds: Mapping[str, AttentionKind]) -> set[str]:
-    """The kinds for which the network has no part anywhere that they are named."""
+    """The kinds for which the network has no part at any location where they are named."""
     at_sites = [(kind, site) for site in sites for kind in {spec.kind for spec in written.at(site.location).specs}]
     standing = {kind for kind, site in at_sites if part_problem(kinds[kind], site) is None}
     return {kind for kind, _ in at_sites} - standing
 
 
 def _check_locations(written: WrittenChoices, network: Network, problems: Problems) -> None:
-    """Locations that a file names by themselves, and a network of somebody else's does not have."""
+    """Report locations that a file names and a network of others does not have."""
     known = [str(location) for location in network.locations]
     for name, one in written.by_name.items():
         if name not in (*known, *Stage) and isinstance(network, DescribedNetwork):
@@ -247,7 +250,7 @@ def _within_limits(
     kinds: Mapping[str, AttentionKind],
     problems: Problems,
 ) -> tuple[Choices, tuple[Dropped, ...]]:
-    """What the position limit and the network leave at each location, and what they remove."""
+    """The choices that the position limit and the network leave at each location, and those they remove."""
     choices: list[tuple[Location, tuple[AttentionSpec, ...]]] = []
     dropped: list[Dropped] = []
     for site in sites:

@@ -1,4 +1,4 @@
-"""The placements among which a search chooses, as a value."""
+"""The placements from which a search chooses, as a value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}", re.ASCII)
 
 @dataclass(frozen=True)
 class Dropped:
-    """A choice of the file that is not taken: over the position limit, or without a place in the network."""
+    """A choice of the file that is not used: above the position limit, or without a part of the network."""
 
     location: Location
     spec: AttentionSpec
@@ -34,22 +34,22 @@ class Dropped:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A network, and what may stand at each of its locations; every combination is a placement.
+    """A network and the choices at each of its locations. Every combination is a placement.
 
     Args:
         name: letters, digits, ``_`` and ``-``.
-        description: for whom it is, on one line.
+        description: for whom it is, in one line.
         network: around the attention.
         height: H of the images for which the sites are computed, in pixels.
         width: W of these images, in pixels.
-        choices: for every location of the network, in order, the specs that may stand there.
-        limits: bounds beyond the choices; those of positions are already applied to ``choices``.
-        kinds: every known kind, so that a refusal can say more than "unknown".
+        choices: for every location of the network, in order, the attention that may stand there.
+        limits: bounds in addition to the choices; the limit of positions has already been applied to ``choices``.
+        kinds: every known kind, for helpful error messages.
         dropped: what the position limit removed from the file's choices.
-        ladder: steps of short, longer and full trials, ascending, for searches that are not told otherwise; empty
-            where all trials are run in full.
+        ladder: steps of short, longer and full trials, ascending, unless the search gives others; empty if all
+            trials run in full.
     Raises:
-        SpaceError: the parts contradict each other; all problems are named together.
+        SpaceError: the parts contradict each other; all problems are reported together.
     """
 
     name: str
@@ -70,7 +70,7 @@ class SearchSpace:
 
     @property
     def locations(self) -> tuple[Location, ...]:
-        """The places of the network, in the order of ``choices``."""
+        """The locations of the network, in the order of ``choices``."""
         return tuple(location for location, _ in self.choices)
 
     @property
@@ -80,29 +80,29 @@ class SearchSpace:
 
     @property
     def plain(self) -> Placement:
-        """The plain U-Net, whether it is in the space or not."""
+        """The baseline, whether it is in the space or not."""
         return self.network.plain
 
     @property
     def size(self) -> int:
-        """The number of placements, ceilings aside."""
+        """The number of placements, without regard to ceilings."""
         return math.prod(len(specs) for _, specs in self.choices)
 
     def contains(self, placement: Placement) -> bool:
-        """Whether each location holds one of its choices; ceilings are not judged."""
+        """Whether each location has one of its choices, without regard to ceilings."""
         return len(placement.specs) == len(self.choices) and all(
             location == place and spec in self._positions[location]
             for (location, spec), (place, _) in zip(placement.specs, self.choices, strict=True)
         )
 
     def why_not(self, placement: Placement, cost: Cost | None = None, plain: Cost | None = None) -> str | None:
-        """Why a placement may not be tried, every reason with its mend in one line; None where it may.
+        """Why a placement may not be tried, in one line with a remedy for every reason; None if it may.
 
         Args:
-            cost: of the placement; the ceilings are judged only where it is given.
-            plain: cost of the plain U-Net; only a relative ceiling needs it.
+            cost: of the placement; without it, ceilings are not checked.
+            plain: cost of the baseline; only needed for a relative ceiling.
         Raises:
-            UsageError: a relative ceiling is to be judged and ``plain`` is None.
+            UsageError: a relative ceiling has to be checked, and ``plain`` is None.
         """
         reasons = self._structural_reasons(placement) + (self.limits.reasons(cost, plain) if cost else [])
         return "; ".join(reasons) or None
@@ -113,14 +113,14 @@ class SearchSpace:
             yield Placement(tuple(zip(self.locations, specs, strict=True)))
 
     def sample(self, generator: random.Random) -> Placement:
-        """One placement, each as likely as any other."""
+        """A random placement; all are equally likely."""
         return self.at([generator.randrange(len(specs)) for _, specs in self.choices])
 
     def at(self, indices: Sequence[int]) -> Placement:
-        """The placement that takes the i-th choice at each location.
+        """The placement with the i-th choice at each location.
 
         Raises:
-            SpaceError: there are too few or too many indices, or one is out of its range.
+            SpaceError: there are too few or too many indices, or one is out of range.
         """
         sizes = [len(specs) for _, specs in self.choices]
         if len(indices) != len(sizes) or not all(0 <= i < size for i, size in zip(indices, sizes, strict=True)):
@@ -138,7 +138,7 @@ class SearchSpace:
         return tuple(self._positions[location][spec] for location, spec in placement)
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole space as plain data; what ``space_from_dict`` reads."""
+        """The whole space as plain data, the format of ``space_from_dict``."""
         return space_dict(self)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The batches of a run: which crops make up which step, by (seed, step) alone, and how they are cut."""
+"""The batches of a run: the crops of each step, as a function of (seed, step) alone, and how they are cut."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class BatchPlan:
     ) -> BatchPlan:
         """Plan ``steps`` batches of a set.
 
-        A crop of a clip is T crops of consecutive frames, cut, flipped and tinted alike, which follow one another:
-        batches are T times as large as the budget says.
+        A crop of a clip consists of T crops of consecutive frames, which are cut, flipped and tinted alike and
+        follow one another. So batches of clips are T times as large as the budget's batch size.
 
         Args:
             images: the set.
             steps: number of batches.
-            budget: for the size of a batch, that of all processes together.
+            budget: gives the batch size, summed over all processes.
             seed: of the order and the crops.
             rank: number of this process; it gets every ``world_size``-th crop of a batch.
             world_size: number of processes that train together.
@@ -96,7 +96,7 @@ class BatchPlan:
 
 
 def crop_loader(images: DeviceImages, plan: BatchPlan, size: int) -> CropLoader:
-    """The loader that fits where the images are.
+    """The crop loader for the device on which the images are.
 
     Args:
         images: the training set.
@@ -107,15 +107,15 @@ def crop_loader(images: DeviceImages, plan: BatchPlan, size: int) -> CropLoader:
 
 
 class CropLoader(Protocol):
-    """Raw crops for the steps of a run, equal whatever their source."""
+    """Loads the raw crops of each step; these do not depend on the kind of loader."""
 
     def prepare(self, step: int) -> None:
-        """Called before each step that may be looked up next; never part of a CUDA graph."""
+        """Load what the next steps need. Called before each step, and never part of a CUDA graph."""
 
     def __call__(self, step: Tensor) -> tuple[Tensor, Tensor]:
         """The crops of a step, on the device.
 
-        Shape: (1,) -> (N, C, S, S) raw values, (N, S, S) as the masks are.
+        Shape: (1,) -> (N, C, S, S) raw values, (N, S, S) in the format of the masks.
         """
 
 
@@ -128,7 +128,7 @@ class ResidentCrops:
         _ = images.starts, images.least_side  # made now: a CUDA graph must not wait for the device
 
     def prepare(self, step: int) -> None:
-        """Nothing: the images are there."""
+        """Do nothing: the images are on the device."""
 
     def __call__(self, step: Tensor) -> tuple[Tensor, Tensor]:
         which = self._plan.images.index_select(0, step)[0]
@@ -137,13 +137,13 @@ class ResidentCrops:
 
 
 class StreamedCrops:
-    """Cuts the crops of many steps on the CPU and brings them to the device together.
+    """Cuts the crops of many steps on the CPU and copies them to the device together.
 
     Args:
         images: the training set, on the CPU.
         plan: the batches, on the CPU.
         size: side of the crops in pixels.
-        portion: steps whose crops are brought at once; None takes as many as 128 MiB hold.
+        portion: number of steps whose crops are copied together; None takes as many as fit into 128 MiB.
     """
 
     def __init__(self, images: DeviceImages, plan: BatchPlan, size: int, *, portion: int | None = None) -> None:
@@ -158,7 +158,7 @@ class StreamedCrops:
         self._masks = torch.zeros((*shape, size, size), dtype=images.masks.dtype, device=images.device)
 
     def prepare(self, step: int) -> None:
-        """Bring the portion of this step, unless it is here."""
+        """Copy the portion of this step, unless it is on the device."""
         if step // self._portion == self._here:
             return
         self._here = step // self._portion
@@ -176,16 +176,16 @@ class StreamedCrops:
 
 
 def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Cut and flip crops by indexing, where the images are.
+    """Cut and flip crops by indexing, on the device of the images.
 
-    Where an image is smaller than its crop, copies of its border stand beyond it, and their mask is ignored.
+    If an image is smaller than the crop, its border is repeated, and the mask beyond the border is ignored.
 
     Args:
         source: the set.
         images: index of each crop's image.
         draws: the crop's six uniform numbers.
         size: side S of the crops.
-    Shape: (N,), (N, 6) -> (N, C, S, S) raw values, (N, S, S) as the masks are.
+    Shape: (N,), (N, 6) -> (N, C, S, S) raw values, (N, S, S) in the format of the masks.
     """
     heights, widths = source.heights[images], source.widths[images]
     rows = _window(heights, draws[:, 0], draws[:, 2] < 0.5, size)[:, :, None]
@@ -201,7 +201,7 @@ def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) ->
 
 
 def _window(lengths: Tensor, position: Tensor, flip: Tensor, size: int) -> Tensor:
-    """The ``size`` coordinates of each crop along one axis; inside the image wherever it is large enough."""
+    """The ``size`` coordinates of each crop along one axis, inside the image where it is large enough."""
     room = (lengths - size).clamp(min=0)
     start = (position * (room + 1)).long().minimum(room)
     steps = torch.arange(size, device=lengths.device)
@@ -210,7 +210,7 @@ def _window(lengths: Tensor, position: Tensor, flip: Tensor, size: int) -> Tenso
 
 
 def tint(inputs: Tensor, draws: Tensor, recipe: Recipe) -> Tensor:
-    """Change brightness and contrast of normalised crops as their draws say, within the recipe's strength.
+    """Change brightness and contrast of normalised crops by their random numbers, up to the recipe's strength.
 
     Shape: (N, C, S, S), (N, 6) -> (N, C, S, S).
     """

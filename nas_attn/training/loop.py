@@ -1,4 +1,4 @@
-"""One complete, annealed run."""
+"""A complete training run with an annealed learning rate."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from nas_attn.training.step import TrainingStep
 
 _CURVE_POINTS = 20
 _LEAST_GRAPH_STEPS = 32
-"""Below, recording a graph takes longer than it saves."""
+"""For fewer steps, recording a graph takes longer than it saves."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What is known of a run when it has ended.
+    """Result of a run.
 
     Args:
         curve: the training loss, at about twenty points.
-        engine: how its steps were taken: ``eager``, ``cuda graph``, or ``eager:`` and why not as a graph.
+        engine: how the steps were taken: ``eager``, ``cuda graph``, or ``eager:`` and the reason against a graph.
     """
 
     curve: tuple[CurvePoint, ...]
@@ -49,21 +49,21 @@ def train_run(
     pool: GraphPool | None = None,
     parts: int = 1,
 ) -> TrainedRun:
-    """Train a module in place for the whole budget; it is then in eval mode, ready to be judged.
+    """Train a module in place for the whole budget. It is then in eval mode, ready for evaluation.
 
-    With the same module, images, budget and seed the result is the same, on a CPU with one thread bit for
-    bit. The module's parameters become views of two flat buffers.
+    The result is the same for the same module, images, budget and seed; on a CPU with one thread, bit for bit. The
+    parameters of the module become views of two flat buffers.
 
     Args:
         module: initialised, on the device of the images; maps (N, C, H, W) to logits (N, K, H, W).
         images: the training set.
         budget: number and size of the batches.
         seed: of the order and the crops.
-        recipe: the frozen recipe unless another is given.
-        precision: float32 unless another is given.
-        graphs: take the steps as CUDA graphs where the device and the module can.
-        pool: memory that the graphs of this process share; None takes some for this run alone.
-        parts: how many parts of a batch follow one another, which saves memory.
+        recipe: how to train; the default is the recipe of searches.
+        precision: number format and memory layout; the default is float32.
+        graphs: whether to take the steps as CUDA graphs if the device and the module allow it.
+        pool: memory that the graphs of this process share; None takes memory for this run alone.
+        parts: number of parts into which a batch is split to save memory.
     Raises:
         DivergedError: the loss or a weight stopped being finite.
     """
@@ -90,7 +90,7 @@ def train_run(
 
 
 def _optimise(step: TrainingStep, engine: Engine, steps: int) -> tuple[CurvePoint, ...]:
-    """Take all steps; only the points of the curve wait for the device."""
+    """Take all steps. Only the points of the curve wait for the device."""
     curve: list[CurvePoint] = []
     every = max(1, steps // _CURVE_POINTS)
     begun = 0

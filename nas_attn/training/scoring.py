@@ -1,4 +1,4 @@
-"""What a trained network is worth on a set of images: the one scorer of search, full training and panels."""
+"""Score a trained network on a set of images; used by searches, full trainings and prediction panels alike."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _BATCH_PIXELS = 2**18
 
 @dataclass(frozen=True, eq=False)
 class SegmentedImages:
-    """A rectangle of images of one size, each of them new, with what a network says of it.
+    """A part of some images of one size that no other part contains, with the network's scores.
 
     Args:
-        numbers: of the images in their set, beside its pixels.
-        rows: of the images; all of them where they went through the network in one piece.
+        numbers: of the images in their set.
+        rows: rows of the images; all of them if the images went through the network in one piece.
         columns: likewise.
         logits: unnormalised scores.
         masks: true classes; 255 is ignored.
@@ -48,12 +48,12 @@ class SegmentedImages:
 
 @dataclass(frozen=True, eq=False)
 class JudgedImages:
-    """How a network's answers overlap with the masks of a set.
+    """Overlaps of a network's predictions with the masks of a set.
 
     Args:
         overlaps: image by image.
-        loss: mean training loss over the whole set, of large images that of their tiles.
-        pixels: of the set.
+        loss: mean training loss over the set; for large images, over their tiles.
+        pixels: number of pixels in the set.
     """
 
     overlaps: Overlaps
@@ -62,11 +62,11 @@ class JudgedImages:
 
     @classmethod
     def of_folds(cls, judged: Sequence[JudgedImages], numbers: Sequence[Sequence[int]]) -> JudgedImages:
-        """The folds of a set as the whole set.
+        """Join the folds of a set into the whole set.
 
         Args:
             judged: of each fold.
-            numbers: of its images in the whole set.
+            numbers: for each fold, the numbers of its images in the whole set.
         """
         order = np.argsort(np.concatenate([np.asarray(held) for held in numbers]))
         parts = [[getattr(one.overlaps, name) for one in judged] for name in ("labelled", "predicted", "both")]
@@ -78,13 +78,13 @@ class JudgedImages:
         return cls(overlaps, loss, pixels)
 
     def score(self, lengths: Sequence[int], metric: str) -> Score:
-        """What that is worth.
+        """The score of these predictions.
 
         Args:
-            lengths: number of frames of each clip of the set; 1 of each still image.
-            metric: whose value is the score, one of ``METRICS``.
+            lengths: number of frames of each clip of the set; 1 for each still image.
+            metric: one of ``METRICS``.
         Raises:
-            DataError: no mask has a class that the metric judges.
+            DataError: no mask has a class that the metric uses.
         """
         _, per_class = mean_iou(self.overlaps)
         metrics = all_metrics(self.overlaps)
@@ -98,29 +98,29 @@ class JudgedImages:
 def score_images(
     segmenter: Segmenter, images: DeviceImages, classes: int, *, loss: Loss = segmentation_loss
 ) -> Score:
-    """Segment whole images at their true sizes and compare them with their masks; the score is their mean IoU.
+    """Segment whole images at their original sizes and compare them with their masks. The score is their mean IoU.
 
-    Where several processes train together, each segments its share and all get the score of the whole.
+    If several processes train together, each segments its share, and all get the score of the whole set.
 
     Args:
         segmenter: the network in eval mode, on the device of the images.
         images: the validation or the test set.
         classes: K.
-        loss: whose mean is beside it.
+        loss: whose mean is computed too.
     Raises:
-        DataError: no mask has a class that the metric judges.
+        DataError: no mask has a class that the metric uses.
     """
     return judge_images(segmenter, images, classes, loss).score(images.lengths, MEAN_IOU)
 
 
 def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss: Loss) -> JudgedImages:
-    """Segment whole images at their true sizes and count how they overlap with their masks.
+    """Segment whole images at their original sizes and count their overlaps with the masks.
 
     Args:
         segmenter: the network in eval mode, on the device of the images.
         images: the set.
         classes: K.
-        loss: whose mean is beside it.
+        loss: whose mean is computed too.
     """
     rank, world_size = _process()
     iou = IntersectionOverUnion(classes, len(images), multi_label=images.multi_label, device=images.device)
@@ -137,8 +137,8 @@ def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss:
 def segment_images(
     segmenter: Segmenter, images: DeviceImages, rank: int = 0, world_size: int = 1
 ) -> Iterator[SegmentedImages]:
-    """Every pixel once, without padding: only images of equal size share a batch, and a large one comes in tiles,
-    so that its scores for all classes are never held whole.
+    """Segment every pixel once, without padding. Only images of equal size share a batch, and large images are
+    segmented in tiles, so that their scores for all classes never have to fit into memory at once.
 
     Args:
         segmenter: the network in eval mode, on the device of the images.
@@ -168,20 +168,20 @@ def _batches(images: DeviceImages) -> Iterator[list[Window]]:
 
 
 def _groups(lengths: Sequence[int], classes: int) -> NDArray[np.int64]:
-    """The group in which each image is counted, (N,); a clip is never parted."""
+    """The group in which each image is counted, (N,). All frames of a clip are in one group."""
     numbers = np.array(clip_numbers(lengths), dtype=np.int64)
     return numbers * n_groups(len(lengths), classes) // len(lengths)
 
 
 def _process() -> tuple[int, int]:
-    """Number of this process and of all that train together."""
+    """Number of this process, and number of all processes that train together."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
 
 
 def _mean_loss(losses: list[Tensor], pixels: list[int], device: torch.device) -> float:
-    """Each batch counts by its pixels, those of all processes."""
+    """Mean over the batches of all processes, weighted by their pixels."""
     weights = torch.tensor(pixels, dtype=torch.float32)
     total = torch.stack([(torch.stack(losses).cpu() * weights).sum() if losses else weights.sum(), weights.sum()])
     if _process()[1] > 1:

@@ -1,4 +1,5 @@
-"""One optimiser step on tensors that never move: called again and again, or captured once as a CUDA graph."""
+"""One optimiser step on tensors that keep their addresses, so it can be called repeatedly or captured as a CUDA
+graph."""
 
 from __future__ import annotations
 
@@ -23,22 +24,22 @@ from nas_attn.training.recipe import Recipe
 
 
 class TrainingStep:
-    """The next step of a run: its batch, forward, loss, backward, clipping, optimisers, schedule.
+    """The next step of a run: batch, forward, loss, backward, clipping, optimisers, schedule.
 
-    Which step is the next stands in a tensor on the device, and with it the batch and the learning rate are
-    looked up there: no call depends on anything that Python knows, so that a CUDA graph of one call is every
-    call. A search drives it directly, Lightning's Trainer through ``SegmentationModule``.
+    A tensor on the device holds the number of the next step. Batch and learning rate are looked up there by this
+    number, so no call depends on Python state, and a CUDA graph of one call serves for all. A search calls it
+    directly, Lightning's Trainer through ``SegmentationModule``.
 
     Args:
         module: initialised, on the device; its parameters move into flat buffers.
         images: the training set.
         budget: number and size of the batches.
-        seed: of the order and the crops, and of modules that draw random numbers.
+        seed: of the order, the crops and modules that draw random numbers.
         recipe: how to train.
         precision: number format and memory layout.
-        capturable: the step will be captured as a CUDA graph.
-        parts: how many parts of a batch follow one another, which saves memory.
-        rank: number of this process, of those that share each batch.
+        capturable: whether the step will be captured as a CUDA graph.
+        parts: number of parts into which a batch is split to save memory.
+        rank: number of this process among those that share each batch.
         world_size: number of these processes.
         backward: adds the gradient of a loss, averaged over the processes.
     """
@@ -85,11 +86,11 @@ class TrainingStep:
 
     @property
     def optimisers(self) -> list[torch.optim.Optimizer]:
-        """AdamW where anything is left for it, and Muon where the recipe has it."""
+        """Muon if the recipe uses it, and AdamW if any parameters are left for it."""
         return self._optimisers.built
 
     def __call__(self) -> None:
-        """Take the next step; its loss is then in ``losses``."""
+        """Take the next step. Its loss is then in ``losses``."""
         inputs, masks = self.inputs_and_masks()
         self._parameters.zero_gradients()
         self._hooks.begin_step(self._next)
@@ -109,13 +110,13 @@ class TrainingStep:
         self._next.add_(1)
 
     def state(self) -> list[Tensor]:
-        """Every tensor that a step changes, by reference; the optimisers' moments, which the first step makes,
-        come last and begin as 0."""
+        """Every tensor that a step changes, by reference. The moments of the optimisers, which the first step
+        creates, come last and start at 0."""
         weights = [flat.detach() for flat in self._parameters.buffers]
         return [*weights, *self._module.buffers(), self._next, self.losses, *self._optimisers.state()]
 
     def prepare(self, step: int) -> None:
-        """Called before each step with its number, outside of any CUDA graph."""
+        """Prepare a step by its number; called before each step, outside of any CUDA graph."""
         self._loader.prepare(step)
         if self._key is not None:  # so that a step draws the same, whatever was drawn before it
             torch.manual_seed(keyed_seed("step", self._key, step))
@@ -127,13 +128,14 @@ class TrainingStep:
         return self._precision.arrange(tint(self._images.normalise(pixels), draws, self._recipe)), masks
 
     def go_to(self, step: int) -> None:
-        """Let a step be the next, with its batch, whatever a Trainer has done to gradients and optimisers."""
+        """Make ``step`` the next step, with its batch, whatever a Trainer has done to gradients and optimisers."""
         self._next.fill_(step)
         self._parameters.bind_gradients()
         self._optimisers.bind_rates()
 
     def recalibrate(self) -> None:
-        """End the run: average BatchNorm statistics over the batches after its last step; leaves eval mode."""
+        """End the run: average BatchNorm statistics over the batches after the last step. The module is then in
+        eval mode."""
         with self._precision.autocast(self._images.device):
             recalibrate_batchnorm(self._module, self._further_inputs(), self._module)
 

@@ -1,4 +1,4 @@
-"""What a ranking says in sentences: its verdict, and below it what was left out, is not known or collapsed."""
+"""A ranking in sentences: its verdict, and notes on what was left out, is not known or collapsed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas_attn.wording.numbers import bounds, counted, points, ranges
 from nas_attn.wording.placements import describe, in_words
 
 COLLAPSED = "a collapsed run ended far below what its seed and its placement lead one to expect"
-"""What a collapsed run is, in the words that are the same wherever one is told."""
+"""The explanation of a collapsed run, wherever one is mentioned."""
 _FEW_GROUPS = 5
 _MOST_COLLAPSED = 3
 _MOST_TIED = 8
@@ -25,7 +25,8 @@ _UNKNOWN_NOISE = "there are too few runs to estimate the noise, so no gain is si
 
 
 def ranking_verdict(ranking: Ranking) -> str:
-    """What a ranking says, in one or two sentences: a claim only where fresh runs show it."""
+    """The verdict of a ranking, in one or two sentences. It claims a gain only if runs with fresh seeds show
+    it."""
     rows, plain = ranking.rows, ranking.plain
     if not rows:
         return "Nothing to rank: no trial is complete."
@@ -49,7 +50,7 @@ def ranking_verdict(ranking: Ranking) -> str:
 
 
 def ranking_notes(ranking: Ranking) -> tuple[str, ...]:
-    """What to know of a ranking's figures, a sentence each."""
+    """Notes on the figures of a ranking, one sentence each."""
     left_out = left_out_notes(ranking.left_out)
     if not ranking.rows:
         return left_out
@@ -64,7 +65,7 @@ def ranking_notes(ranking: Ranking) -> tuple[str, ...]:
 
 
 def left_out_notes(left_out: LeftOut) -> tuple[str, ...]:
-    """Which trials are no part of a ranking, a sentence each."""
+    """Which trials are left out of a ranking, one sentence each."""
     notes = []
     if left_out.n_failed:
         notes.append(f"{counted(left_out.n_failed, 'failed trial')} left out.")
@@ -75,9 +76,10 @@ def left_out_notes(left_out: LeftOut) -> tuple[str, ...]:
 
 
 def measured(row: RankedPlacement) -> str:
-    """The measured difference to the plain U-Net of what was tested: ``+0.9 (0.4 to 1.4)``; ``-`` of all else.
+    """The measured difference to the baseline of a tested placement: ``+0.9 (0.4 to 1.4)``; ``-`` for other
+    placements.
 
-    Where too few runs tell the noise, ``+0.9 (not known)``.
+    If too few runs are there to estimate the noise: ``+0.9 (not known)``.
     """
     if row.is_plain or not row.tested or row.delta is None:
         return "-"
@@ -85,12 +87,12 @@ def measured(row: RankedPlacement) -> str:
 
 
 def gained(row: RankedPlacement) -> str:
-    """The gain to expect over the plain U-Net in points: ``+0.6``; ``-`` of the plain U-Net itself."""
+    """The expected gain over the baseline in points: ``+0.6``; ``-`` for the baseline itself."""
     return "-" if row.is_plain or row.gain is None else points(row.gain)
 
 
 def named(row: RankedPlacement) -> str:
-    """A placement, with the name of the reference that it is where its own words do not hold it."""
+    """A placement in words, followed by the name of the reference architecture unless the words contain it."""
     words = describe(row.placement)
     if row.reference is None or row.is_plain:
         return words
@@ -98,14 +100,14 @@ def named(row: RankedPlacement) -> str:
 
 
 def classes_sentence(classes: Sequence[str], found: ClassIous, plain: ClassIous, who: str, metric: Metric) -> str:
-    """``IoU of a class x100, number 1 (baseline): nucleus 81.2 (80.9).``; empty where nothing is known.
+    """``IoU of a class x100, number 1 (baseline): nucleus 81.2 (80.9).``; empty if nothing is known.
 
     Args:
         classes: their names.
-        found: the IoU of each.
+        found: the IoU of each class.
         plain: likewise, of the baseline.
-        who: has the former.
-        metric: by which the study compares.
+        who: the placement with ``found``, in words.
+        metric: of the study.
     """
     parts = [
         f"{name} {100 * one:.1f} ({100 * base:.1f})"
@@ -116,7 +118,7 @@ def classes_sentence(classes: Sequence[str], found: ClassIous, plain: ClassIous,
 
 
 def _claim(row: RankedPlacement, ranking: Ranking) -> str:
-    """A placement, what it gains and what it costs."""
+    """A placement with its gain and its cost."""
     word = ranking.metric.word
     collapsed = f"; it collapsed in {row.n_collapsed} of {row.n_runs} runs" if row.n_collapsed else ""
     return (
@@ -126,19 +128,19 @@ def _claim(row: RankedPlacement, ranking: Ranking) -> str:
 
 
 def _basis(row: RankedPlacement) -> str:
-    """What the expected gain rests on."""
+    """The runs from which the expected gain was estimated."""
     if not row.tested:
         return f"{counted(row.n_seeds, 'run')} and those of similar placements"
     return f"measured {measured(row)} with {counted(row.n_seeds, 'seed')}"
 
 
 def _more(better: Sequence[RankedPlacement]) -> str:
-    """The other placements that are better, too."""
+    """The number of further placements that are better than the baseline."""
     return f", and {counted(len(better) - 1, 'more placement')}" if len(better) > 1 else ""
 
 
 def _ties(rows: Sequence[RankedPlacement]) -> str:
-    """The tested placements that may be as good as the first."""
+    """The tested placements that are not distinguishable from the first."""
     tied = [row.rank for row in rows[1:] if row.tied_with_best and (row.tested or row.is_plain)]
     if not tied:
         return ""
@@ -213,7 +215,7 @@ def _collapses(ranking: Ranking) -> list[str]:
 
 
 def _images(ranking: Ranking) -> list[str]:
-    """A warning where there are too few images for intervals, or where a class occurs in so few of them that the
+    """A warning if there are too few images for intervals, or if a class occurs in so few of them that the
     intervals are too narrow."""
     groups, fewest = ranking.image_groups, ranking.fewest_groups_of_a_class
     if groups is not None and groups <= LEAST_FREEDOM:

@@ -1,4 +1,4 @@
-"""A study as one page that needs nothing else: no network, no server, no other file."""
+"""A study as one page that needs no network, no server and no other file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; s
 def report_page(facts: StudyFacts) -> str:
     """The whole page, as HTML.
 
-    It says what the ranking says, in words, figures and tables; what is not known is left out. Its size is bounded
-    however many trials there are, and all that a reader may do with a pointer can be done with the keyboard.
+    It shows the ranking in words, figures and tables, and leaves out what is not known. Its size is bounded for
+    any number of trials. Everything that works with a pointer also works with the keyboard.
     """
     title, parts = f"{facts.study}: where attention belongs", list(sections(facts))
     return (
@@ -60,7 +60,8 @@ def _markup(section: PageSection) -> str:
 
 
 def _drawings(facts: StudyFacts) -> dict[str, object]:
-    """What the page needs to draw any placement that it shows: the network once, the modules of each."""
+    """The data from which the page draws any placement that it shows: the network once, and the modules of each
+    placement."""
     return {
         "opening": opening(facts.network),
         "backbone": draw_backbone(facts.network),
@@ -78,7 +79,7 @@ def _drawing(facts: StudyFacts, row: RankedPlacement) -> dict[str, object]:
 
 
 def _json(value: object) -> str:
-    """JSON that cannot end the script element in which it stands."""
+    """JSON that cannot end the script element that contains it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

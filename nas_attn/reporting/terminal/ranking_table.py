@@ -1,4 +1,4 @@
-"""A ranking as a table for the terminal, and the latencies of what was timed together."""
+"""Tables for the terminal: a ranking, and the latencies of placements that were timed together."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from nas_attn.wording.numbers import amount
 from nas_attn.wording.rankings import COLLAPSED, gained, measured, named, ranking_notes, ranking_verdict
 
 WIDE = 110
-"""Columns of a terminal from which all of the table's fit."""
+"""Width of a terminal, in columns, from which the whole table fits."""
 _WITH_COSTS = 72
-"""Columns from which score and costs leave room for the placement's words."""
+"""Width from which score and costs leave enough room for the placements."""
 _PLACEMENT_WIDTH = 34
 _STYLES = {Versus.BETTER: "green", Versus.WORSE: "red", Versus.NOT_DISTINGUISHABLE: "", Versus.UNKNOWN: "dim"}
 
 
 def ranking_table(ranking: Ranking, top: int | None = None, *, said: str = "") -> RenderableType:
-    """The answer, the first rows of a ranking and the plain U-Net's, and what the signs mean.
+    """The answer, the first rows of a ranking with the baseline's, and a legend of the signs.
 
     Args:
         ranking: of a study.
-        top: how many rows; all where left out.
-        said: the study's answer; what the ranking alone says where left out.
+        top: number of rows; the default is all.
+        said: the study's answer; the default is the ranking's verdict.
     """
     said = said or ranking_verdict(ranking)
     if not ranking.rows:
@@ -45,7 +45,7 @@ def ranking_table(ranking: Ranking, top: int | None = None, *, said: str = "") -
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows as a table with the columns for which there is room."""
+    """The rows as a table, with the columns that fit."""
 
     ranking: Ranking
     rows: Sequence[RankedPlacement]
@@ -78,7 +78,7 @@ def _wide(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
 
 
 def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
-    """Rank, placement, difference and marks, with the score and the cost in the fewest letters."""
+    """Rank, placement, difference and marks, with score and cost in as few letters as possible."""
     table, timed = slim_table(), ranking.latencies is not None
     add_numbers(table, "#")
     table.add_column("placement", overflow="fold")
@@ -94,7 +94,7 @@ def _narrow(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
 
 
 def _narrowest(ranking: Ranking, rows: Sequence[RankedPlacement]) -> Table:
-    """Rank, placement, difference and marks alone."""
+    """Only rank, placement, difference and marks."""
     table = slim_table()
     add_numbers(table, "#")
     table.add_column("placement", overflow="fold")
@@ -121,7 +121,7 @@ def _cells(row: RankedPlacement, ranking: Ranking) -> list[Text]:
 
 
 def _plus_minus(value: float, interval: Interval | None) -> str:
-    """A mean with half the width of its interval, before that was cut at 0 and 1."""
+    """A mean plus or minus half the width of its interval, before the interval was clipped to 0 and 1."""
     if interval is None:
         return f"{100 * value:.1f}"
     return f"{100 * value:.1f} ±{100 * max(value - interval.low, interval.high - value):.1f}"
@@ -132,7 +132,7 @@ def _latency_title(ranking: Ranking) -> str:
 
 
 def _latency(row: RankedPlacement, ranking: Ranking) -> Text:
-    """Its ratio to the baseline's where placements were timed together, else milliseconds."""
+    """The ratio to the baseline's latency if placements were timed together, otherwise milliseconds."""
     if ranking.latencies is None:
         return _measured(row.cost.latency_ms)
     ratio, mark = cost_ratio(row, ranking, "latency"), "" if ranking.latency_of(row) else BY_TRIALS
@@ -188,7 +188,7 @@ def _intervals(ranking: Ranking, pair: PooledSd) -> str:
 
 
 def _over(ranking: Ranking) -> str:
-    """Over what the intervals are."""
+    """The sources of variation that the intervals cover."""
     return (
         "over seeds" if ranking.image_groups is None else f"over seeds and {ranking.image_groups} groups of images"
     )
@@ -203,7 +203,7 @@ def _lines(texts: Sequence[str]) -> list[RenderableType]:
 
 
 def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
-    """A row for each placement that was timed, best first, with its gain, MACs and parameters."""
+    """One row for each placement that was timed, best first, with its gain, MACs and parameters."""
     table = slim_table()
     add_numbers(table, "#")
     table.add_column("placement", overflow="fold")
@@ -217,5 +217,5 @@ def latency_table(latencies: LatencyTable, ranking: Ranking) -> RenderableType:
 
 
 def _times(latency: Latency) -> tuple[str, str]:
-    """Milliseconds; the ratio to the baseline with its quartiles."""
+    """Milliseconds, and the ratio to the baseline with its quartiles."""
     return f"{latency.ms:.3g}", f"{latency.ratio:.2f}x ({latency.low:.2f}-{latency.high:.2f})"

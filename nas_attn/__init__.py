@@ -39,7 +39,7 @@ _HOMES = {
     "SearchSpace": "nas_attn.space",
     "open_study": "nas_attn.opened",
 }
-"""Modules of those that are not in ``nas_attn.api``."""
+"""Modules of the names that are not in ``nas_attn.api``."""
 
 
 def __getattr__(name: str) -> object:

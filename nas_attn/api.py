@@ -101,18 +101,18 @@ def search(
     listener: Listener | None = None,
     progress: bool | None = None,
 ) -> StudyResult:
-    """What ``nas-attn search`` does: train placements, rank them, export the best.
+    """Search as ``nas-attn search`` does: train placements, rank them and export the best.
 
-    The study lies in ``studies/`` below the current folder; the same call goes on with it. Workers are
-    processes of their own, so call this below ``if __name__ == "__main__":`` in a script.
+    The study is stored in ``studies/`` in the current folder; the same call continues it. Workers are separate
+    processes, so in a script, call this below ``if __name__ == "__main__":``.
 
-    ``data`` may also be a pair of images and masks (arrays or tensors), or a PyTorch ``Dataset`` of (image, mask):
-    they are written below ``nas-attn-data/``, once, so that the study can go on and be verified.
+    ``data`` may also be a pair of images and masks (arrays or tensors), or a PyTorch ``Dataset`` of (image, mask).
+    They are written once to ``nas-attn-data/``, so that the study can be continued and verified.
 
     Args:
         {settings}
         listener: called with all records whenever one of them changes.
-        progress: whether a bar is shown, and above it, after the first runs, what the search can tell; None shows
+        progress: whether to show a bar and, above it after the first runs, what the search can detect; None shows
             them in notebooks and on terminals.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
@@ -131,12 +131,12 @@ def search(
 def train(
     architecture: str | Path, data: str | Path | object, output: str | Path | None = None, **settings: Any
 ) -> FitResult:
-    """What ``nas-attn train`` does: train an architecture in full, with Lightning, and test it.
+    """Train as ``nas-attn train`` does: train an architecture in full with Lightning, and test it.
 
     Args:
-        architecture: a file that ``nas-attn export`` wrote, or a study, of which its best.
+        architecture: a file that ``nas-attn export`` wrote, or a study, whose best architecture is trained.
         data: a folder, ``synthetic``, a pair of images and masks, or a ``Dataset`` of (image, mask).
-        output: folder of the run; ``runs/`` with the names of both where left out.
+        output: folder of the run; the default is a folder in ``runs/`` with the names of both.
         settings: of ``nas_attn.training.full.FitSettings``, such as ``epochs``, ``seed`` and ``against_plain``.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
@@ -156,13 +156,13 @@ def predict(
     tile: int | None = None,
     accelerator: str = "auto",
 ) -> PredictionReport:
-    """What ``nas-attn predict`` does: segment images with a trained network.
+    """Segment images with a trained network, as ``nas-attn predict`` does.
 
     Args:
         run: the folder of a training, or an architecture file and its weights.
         images: files, or folders of images.
         output: folder for masks/, overlays/ and legend.png.
-        tile: side of overlapping tiles, in pixels; None for whole images where they are not very large.
+        tile: side of overlapping tiles, in pixels; None segments whole images unless they are very large.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
     Raises:
         NasAttnError: something cannot be used as it is; every problem says what would be right.
@@ -187,7 +187,8 @@ def read_space(
     start: str | None = None,
     frames: int | None = None,
 ) -> SearchSpace:
-    """The search space of a name such as ``unet_attention``, or of a file.
+    """The search space of a name such as ``unet_attention``, or of a file. An argument that is given replaces the
+    file's value.
 
     >>> import nas_attn
     >>> space = nas_attn.read_space("unet_attention")
@@ -198,14 +199,14 @@ def read_space(
 
     Args:
         source: a path, or the name of a space.
-        in_channels: channels of an image, in place of the file's.
-        classes: K, in place of the file's.
-        base_channels: C at full resolution, in place of the file's.
-        image_size: H and W for which the sites are computed, in place of the file's.
-        start: ``neutral``, ``paper`` or ``identity``, in place of the file's.
-        frames: T of the clips, in place of the file's.
+        in_channels: channels of an image.
+        classes: K.
+        base_channels: C at full resolution.
+        image_size: H and W for which the sites are computed.
+        start: ``neutral``, ``paper`` or ``identity``.
+        frames: T of the clips.
     Raises:
-        SpaceError: no such file, or it is wrong; every problem with its line and field.
+        SpaceError: there is no such file, or it has errors; each problem is given with its line and field.
     """
     return _read_space(
         source,
@@ -220,15 +221,16 @@ def read_space(
 
 
 def load(path: str | Path) -> nn.Module:
-    """The network of an architecture file with fresh weights, or that of a run of ``nas-attn train`` with its own.
+    """Load the network of an architecture file with initial weights, or that of a run of ``nas-attn train`` with
+    its trained weights.
 
     Args:
         path: a file that ``nas-attn search`` or ``nas-attn export`` wrote, the folder of a run, its
-            weights.safetensors, or the name of a study, of which it is the best.
+            weights.safetensors, or the name of a study, whose best architecture is loaded.
     Returns:
-        a module: (N, in_channels, H, W) -> logits (N, K, H, W); in eval mode where its weights are trained.
+        a module: (N, in_channels, H, W) -> logits (N, K, H, W); in eval mode if its weights are trained.
     Raises:
-        ExportError: the file cannot be read or is wrong; all problems are named together.
+        ExportError: the file cannot be read or has errors; all problems are reported together.
         StudyError: there is no such study.
     """
     subject = read_source(str(path))
@@ -241,27 +243,27 @@ def load(path: str | Path) -> nn.Module:
 
 
 def insert(model: nn.Module, source: str | Path, *, seed: int = 0) -> nn.Module:
-    """Put the attention of an architecture into a network of your own, which stays the object that it is.
+    """Insert the attention of an architecture into a network of your own, in place.
 
-    Its classes, its code, its parameters and their names stay; what is new is ``model.nas_attention``. So it goes
-    on in your own training loop, and loads the weights that it loaded before (``strict=False``).
+    The network keeps its classes, code, parameters and their names; only ``model.nas_attention`` is new. So it
+    works in your own training loop, and loads the weights that it loaded before (``strict=False``).
 
     Args:
-        model: the network that the architecture was searched in, or one with the same places.
+        model: the network in which the architecture was searched, or one with the same locations.
         source: an architecture file, a study, or the folder of a run of ``nas-attn train``, whose weights the
             model then gets as well.
-        seed: of the weights of the attention; with that of a run they are those with which the run began.
+        seed: of the weights of the attention; with the seed of a run, they are the initial weights of that run.
     Returns:
         the same object.
     Raises:
-        ExportError: the file cannot be read or is wrong, or its network is nas-attn's own.
-        NetworkError: the model has other places, or attention of nas-attn already.
+        ExportError: the file cannot be read or has errors, or its network is nas-attn's own.
+        NetworkError: the model lacks a location, or already has attention of nas-attn.
     """
     return insert_architecture(model, read_source(str(source)), seed)
 
 
 def remove(model: nn.Module) -> nn.Module:
-    """Take the attention away that ``insert`` put into a network; it is then what it was before.
+    """Remove the attention that ``insert`` put into a network, which is then as it was before.
 
     Args:
         model: the network.
@@ -282,17 +284,17 @@ def save(
     storage: str | None = None,
     image_size: int | None = None,
 ) -> tuple[Saved, ...]:
-    """What ``nas-attn export`` does: write an architecture in other formats, each compared with the network.
+    """Write an architecture in other formats, as ``nas-attn export`` does. Each file is compared with the network.
 
     Args:
         source: a study, by its name or folder; an architecture file; the folder of a run of ``nas-attn train``.
-        path: of the file, whose suffix says the format; without a suffix where ``formats`` are several.
-        formats: names of formats; None for that of the suffix.
+        path: of the file, whose suffix gives the format; without a suffix if there are several ``formats``.
+        formats: names of formats; None takes the format of the suffix.
         pick: which placement of a study: ``best``, ``first``, ``knee``, ``one-se``, ``under:macs=1.2x`` or
             ``id:1f0c``.
-        storage: SQLAlchemy URL of the study; SQLite in its folder where left out.
-        image_size: side of the images where an ONNX file or a program can take one size only; that of the search
-            where left out.
+        storage: SQLAlchemy URL of the study; the default is SQLite in its folder.
+        image_size: side of the images, if an ONNX file or a program can take one size only; the default is that of
+            the search.
     Returns:
         the files, each with the result of its comparison.
     Raises:
@@ -303,7 +305,7 @@ def save(
 
 
 def _both(bar: Listener, other: Listener | None) -> Listener:
-    """Both are told of every change."""
+    """A listener that calls both."""
 
     def tell(records: Sequence[TrialRecord]) -> None:
         bar(records)
@@ -314,15 +316,15 @@ def _both(bar: Listener, other: Listener | None) -> Listener:
 
 
 def _data(data: object) -> str:
-    """A folder or a word as it is; what is in memory is written down, and named by its folder."""
+    """The word for ``--data``: a folder or a name as it is; data in memory are written to a folder."""
     return str(data) if isinstance(data, (str, Path)) else str(folder_of_data(data))
 
 
 def _fit_settings(settings: dict[str, Any]) -> FitSettings:
-    """As they were given.
+    """The settings of a full training.
 
     Raises:
-        UsageError: one has another name.
+        UsageError: a setting is unknown.
     """
     known = [field.name for field in fields(FitSettings)]
     if unknown := [name for name in settings if name not in known]:

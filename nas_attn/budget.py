@@ -1,4 +1,4 @@
-"""How much training one evaluation gets, and ladders of such budgets."""
+"""The budget of an evaluation, and ladders of budgets for successive halving."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from nas_attn.errors import UsageError
 
 SCRATCH: Literal["scratch"] = "scratch"
 PLAIN: Literal["plain"] = "plain"
-"""Where the shorter runs of a ladder start: from initial weights, or from the trained plain U-Net's."""
+"""Where the shorter runs of a ladder start: from initial weights, or from those of the trained baseline."""
 
 
 @dataclass(frozen=True, order=True)
 class Budget:
-    """One complete, annealed run; ordered by steps, then by the sizes.
+    """The budget of one complete run with an annealed learning rate; ordered by steps, then by the sizes.
 
     Args:
         steps: optimiser steps.
         image_size: side of the square training crop, in pixels.
         batch_size: N of one step.
         train_fraction: share of the training images that are used, above 0 and at most 1.
-        pretraining: steps of the plain U-Net's run from whose weights this one starts, besides its own; 0 starts
-            from scratch.
+        pretraining: steps of the baseline's run whose weights this run starts from, in addition to its own steps;
+            0 starts from scratch.
     Raises:
-        UsageError: a value is out of its range; all such are named together.
+        UsageError: a value is out of range; all such values are reported together.
     """
 
     steps: Annotated[int, Ge(1)]
@@ -42,18 +42,18 @@ class Budget:
             raise UsageError([f"{name}: {problem}" for name, problem in found])
 
     def to_dict(self) -> dict[str, int | float]:
-        """Plain values, for JSON and YAML; ``pretraining`` only where there is some."""
+        """Plain values, for JSON and YAML; ``pretraining`` only if it is not 0."""
         values = asdict(self)
         return values if self.pretraining else {name: values[name] for name in values if name != "pretraining"}
 
     @property
     def of_pretraining(self) -> Budget | None:
-        """The budget of the plain U-Net's run from which this one starts; None where it starts from scratch."""
+        """The budget of the baseline's run from which this one starts; None if it starts from scratch."""
         return replace(self, steps=self.pretraining, pretraining=0) if self.pretraining else None
 
     @property
     def doubled(self) -> Budget:
-        """The same with twice the steps."""
+        """The same budget with twice the steps."""
         return replace(self, steps=2 * self.steps)
 
     @classmethod
@@ -73,18 +73,18 @@ class Budget:
 
     @property
     def brief(self) -> str:
-        """Its steps alone, and where they start."""
+        """The number of steps and the starting point, in words."""
         start = f" from the baseline's after {self.pretraining}" if self.pretraining else ""
         return f"{self.steps} steps{start}"
 
 
 def rungs(ladder: Sequence[int] | Literal["auto"], top: Budget, *, pretrained: bool = False) -> tuple[Budget, ...]:
-    """Budgets, the shortest first.
+    """The budgets of a ladder, the shortest first.
 
     Args:
-        ladder: steps of those below the last; ``auto`` takes a ninth and a third of its steps.
-        top: the last.
-        pretrained: those below it start from the plain U-Net's weights after the last one's steps.
+        ladder: steps of the budgets below the top; ``auto`` takes a ninth and a third of the top's steps.
+        top: the last budget.
+        pretrained: whether the budgets below the top start from the weights of the baseline trained at the top.
     """
     below = (top.steps // 9, top.steps // 3) if ladder == "auto" else ladder
     lower = replace(top, pretraining=top.steps if pretrained else 0)

@@ -1,4 +1,4 @@
-"""Which frames of clips go through a network together."""
+"""Windows of frames: which frames of clips go through a network together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Window:
 
     Args:
         first: number of its first frame in the set.
-        seen: how many of its frames, the first ones, an earlier window of the clip has shown already.
+        seen: number of its first frames that an earlier window of the clip has already covered.
     """
 
     first: int
@@ -38,7 +38,7 @@ def every_window(lengths: Sequence[int], frames: int) -> tuple[int, ...]:
 
 
 def covering_windows(lengths: Sequence[int], frames: int) -> tuple[Window, ...]:
-    """Windows that show every frame: one after the other, the last one of a clip ending with it.
+    """Windows that cover every frame, one after the other. The last window of a clip ends with the clip.
 
     >>> covering_windows([5, 3], 3)
     (Window(first=0, seen=0), Window(first=2, seen=1), Window(first=5, seen=0))
@@ -56,7 +56,7 @@ def covering_windows(lengths: Sequence[int], frames: int) -> tuple[Window, ...]:
 
 
 def clip_numbers(lengths: Sequence[int]) -> tuple[int, ...]:
-    """The number of the clip of each frame.
+    """For each frame, the number of its clip.
 
     >>> clip_numbers([2, 1])
     (0, 0, 1)
@@ -65,7 +65,7 @@ def clip_numbers(lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def clip_places(lengths: Sequence[int]) -> tuple[range, ...]:
-    """The places of the frames of each clip in the set.
+    """For each clip, the numbers of its frames in the set.
 
     >>> clip_places([2, 1])
     (range(0, 2), range(2, 3))

@@ -1,4 +1,4 @@
-"""The commands of the terminal, as messages name them: quoted, so that they can be copied."""
+"""Commands of the terminal in messages, quoted for the shell so that they can be copied."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def command(verb: str, *words: str | Path, **flags: Flag) -> str:
 
     Args:
         verb: such as ``export``.
-        words: what stands behind it, unquoted; what the user has to fill in is written in capitals.
-        flags: with their values; True for one without a value, None or False for one that is left out. A name of
-            one letter gets one dash, underscores become dashes.
+        words: positional arguments, unquoted; those that the user has to fill in are in capitals.
+        flags: with their values: True for a flag without a value; None or False leaves it out. A name of one
+            letter gets one dash, and underscores become dashes.
     """
     return " ".join([PROGRAM, verb, *(shlex.quote(str(word)) for word in words), *_flags(flags)])
 

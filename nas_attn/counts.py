@@ -1,4 +1,4 @@
-"""Pixels by group of images and class, in few letters: what intervals over images rest on."""
+"""Pixel counts by group of images and class, compressed. Intervals over images are computed from them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     Sums = NDArray[np.float32]
 
 MOST_GROUPS = 128
-"""More images are counted in groups of neighbours: resampling 128 of these tells as much as resampling all."""
+"""With more images, neighbours share a group: resampling 128 groups is as good as resampling all images."""
 MOST_NUMBERS = 8192
 _LEAST_GROUPS = 16
 
 
 def n_groups(images: int, classes: int) -> int:
-    """Into how many groups a set of images is counted.
+    """Number of groups in which a set of images is counted.
 
     Args:
-        images: of the set.
+        images: number of images in the set.
         classes: K.
     """
     return min(images, MOST_GROUPS, max(_LEAST_GROUPS, MOST_NUMBERS // (2 * classes)))
@@ -41,11 +41,11 @@ class ImageCounts:
     Args:
         groups: G.
         classes: K.
-        packed: both as base64 of a zlib stream.
-        per_image: likewise of each metric per image its sums over groups, and how many images have a value; empty
-            where these were not kept.
-        metric: by which the run is judged, one of ``METRICS``.
-        multi_label: whether classes may overlap, so that none is background.
+        packed: intersections and unions, as base64 of a zlib stream.
+        per_image: for each metric per image, its sums over groups and the numbers of images that have a value,
+            packed likewise; empty if these were not kept.
+        metric: metric of the run, one of ``METRICS``.
+        multi_label: whether classes may overlap, so that none of them is background.
     """
 
     groups: int
@@ -57,12 +57,12 @@ class ImageCounts:
 
     @classmethod
     def of_overlaps(cls, overlaps: Overlaps, group_of: Pixels, metric: str = MEAN_IOU) -> ImageCounts:
-        """Count images in their groups; a class that no mask holds counts for nothing.
+        """Count images in their groups. A class that occurs in no mask counts as 0.
 
         Args:
             overlaps: of N images.
             group_of: the group of each image, ascending from 0 without a gap, (N,).
-            metric: by which the run is judged.
+            metric: metric of the run.
         """
         import numpy as np
 
@@ -98,10 +98,10 @@ class ImageCounts:
         return counts[0], counts[0] + counts[1]
 
     def unpack_per_image(self, metric: str) -> tuple[Sums, Sums]:
-        """Of a metric per image its sum over each group, and the number of images that have a value, each (G,).
+        """For a metric per image, its sum over each group and the number of images that have a value, each (G,).
 
         Args:
-            metric: name of one that is taken per image; ``per_image`` was kept.
+            metric: name of a metric per image; ``per_image`` was kept.
         """
         sums = _unzipped(self.per_image, "<f4").reshape(len(_PER_IMAGE), 2, self.groups)
         found = sums[[one.name for one in _PER_IMAGE].index(metric)]
@@ -112,7 +112,8 @@ _PER_IMAGE = tuple(metric for metric in METRICS.values() if metric.per_image)
 
 
 def _zipped(values: NDArray[Any]) -> str:
-    """All lowest bytes, then all second ones: most of the higher bytes are alike, and hardly take room."""
+    """Compress all lowest bytes, then all second bytes and so on. Most higher bytes are equal and take hardly any
+    space."""
     import numpy as np
 
     planes = values.reshape(-1, 1).view(np.uint8).T.tobytes()

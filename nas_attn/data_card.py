@@ -1,4 +1,4 @@
-"""What a data set is made of, in numbers: the data card of a study."""
+"""A data set in numbers: the data card of a study."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class SplitReport:
 
     Args:
         split: ``train``, ``val`` or ``test``.
-        images: how many there are.
-        sizes: (height, width, number of images), the most frequent first.
+        images: number of images.
+        sizes: (height, width, number of images), the most frequent size first.
         class_shares: share of each class among the pixels that are not ignored.
         class_images: number of images in which each class occurs.
         ignored_share: share of the ignored pixels.
-        clips: number of frames of each clip; empty where images are still.
+        clips: number of frames of each clip; empty for still images.
     """
 
     split: str
@@ -42,13 +42,13 @@ class SplitReport:
         labelled: int,
         clips: tuple[int, ...],
     ) -> Self:
-        """Sum up what was counted in each image.
+        """Summarise the counts of all images.
 
         Args:
             split: ``train``, ``val`` or ``test``.
             sizes: height and width of each image.
-            counted: of each image the pixels of each class, and those that are ignored; empty where classes are
-                unclear.
+            counted: for each image, the pixels of each class and the ignored pixels; empty if the classes are not
+                known.
             labelled: pixels of all images that are not ignored.
             clips: number of frames of each clip.
         """
@@ -66,7 +66,7 @@ class SplitReport:
 
     @property
     def in_clips(self) -> str:
-        """`` in 3 clips of 5 to 8 frames``; empty where images are still."""
+        """`` in 3 clips of 5 to 8 frames``; empty for still images."""
         if not self.clips:
             return ""
         shortest, longest = min(self.clips), max(self.clips)
@@ -76,7 +76,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class DataCard:
-    """The images of a data set as networks see them: shrunk, where the set was.
+    """The images of a data set as networks see them, after any shrinking.
 
     Args:
         in_channels: C.
@@ -91,7 +91,7 @@ class DataCard:
     multi_label: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; what is usual is left out."""
+        """Plain values, for JSON, without default values."""
         return {name: value for name, value in asdict(self).items() if name != "multi_label" or value}
 
     @classmethod
@@ -137,7 +137,7 @@ class DataCard:
 
 
 def _sizes(split: SplitReport) -> str:
-    """Width x height, the most frequent ones."""
+    """Width x height of the most frequent sizes."""
     if len(split.sizes) == 1:
         ((height, width, _),) = split.sizes
         return f"{width}x{height} pixels"

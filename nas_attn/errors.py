@@ -1,4 +1,4 @@
-"""What can go wrong in a way its reader can put right, named by cause."""
+"""Errors that the user can fix, named by their cause."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 
 class NasAttnError(Exception):
-    """An error with its mend: where, what was wrong, what would be right.
+    """An error with a remedy: where it is, what is wrong and what would be right.
 
-    The command line prints each problem on a line of its own and exits with status 2.
+    The command line prints each problem on its own line and exits with status 2.
 
     Args:
         problems: one problem, or all that were found together.
@@ -32,7 +32,7 @@ class RegistryError(NasAttnError):
 
 
 class SpaceError(NasAttnError):
-    """A search space file is wrong, or a placement lies outside its space."""
+    """A search space file has errors, or a placement lies outside its space."""
 
 
 class AttentionError(NasAttnError):
@@ -56,7 +56,7 @@ class DivergedError(TrainingError):
 
 
 class MachineError(NasAttnError):
-    """What an evaluation needs of its machine is missing or broken; what it evaluates is not to blame."""
+    """Something that an evaluation needs from its machine is missing or broken. The placement is not the cause."""
 
 
 class StudyError(NasAttnError):

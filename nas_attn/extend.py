@@ -1,16 +1,16 @@
-"""All that a package of one's own needs to add an attention, a search strategy or a way to read data.
+"""Everything that a package of your own needs to add an attention, a search strategy, a data reader or networks.
 
-An attention is a module with the facts of its kind, a strategy a function, a reader likewise:
+An attention is a module with a description of its kind; a strategy or a reader is a function:
 
-    from nas_attn.extend import AttentionKind, Option, attention
-    from nas_attn.extend import Proposal, Question, strategy
-    from nas_attn.extend import Dataset, assemble, pack, reader
-    from nas_attn.extend import Builder, network_family
+from nas_attn.extend import AttentionKind, Option, attention
+from nas_attn.extend import Proposal, Question, strategy
+from nas_attn.extend import Dataset, assemble, pack, reader
+from nas_attn.extend import Builder, network_family
 
-A search space, ``--strategy`` and ``--data`` then name it as ``my_package.my_module:MyAttention``; or as it is
-registered, where the package offers it in an entry point of that name, in the group ``nas_attn.attentions``,
-``nas_attn.strategies`` or ``nas_attn.readers``. A family of networks is offered in ``nas_attn.networks``; its name
-then stands before a colon, ``--network mine:unet``.
+A search space, ``--strategy`` and ``--data`` then name it as ``my_package.my_module:MyAttention``. They can use
+its registered name if your package has an entry point of that name in the group ``nas_attn.attentions``,
+``nas_attn.strategies`` or ``nas_attn.readers``. A family of networks belongs to the group ``nas_attn.networks``;
+its name stands before a colon, as in ``--network mine:unet``.
 """
 
 from __future__ import annotations
@@ -67,5 +67,5 @@ __all__ = [
 
 
 def strategy(name: str) -> Callable[[Strategy], Strategy]:
-    """A decorator that registers a strategy, for ``--strategy NAME``."""
+    """Decorator that registers a strategy for ``--strategy NAME``."""
     return STRATEGIES.register(name)

@@ -1,4 +1,4 @@
-"""How long placements take: some timed together with the baseline, any other by what each attention adds."""
+"""Latencies of placements: measured together with the baseline, or predicted from what each attention adds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nas_attn.models.placement import AttentionSpec, Location, Placement
 
 @dataclass(frozen=True)
 class Latency:
-    """How long a forward pass of a placement takes, timed in turns with that of the baseline.
+    """Latency of a forward pass of a placement, timed in turns with that of the baseline.
 
     Args:
         ms: the baseline's median time, times ``ratio``; in milliseconds.
-        ratio: to the baseline's time in the same round, geometric mean over the rounds without the tenth at
-            either end.
+        ratio: to the baseline's time in the same round: geometric mean over the rounds, without the lowest and the
+            highest tenth.
         low: lower quartile of these ratios.
-        high: upper quartile of them.
+        high: upper quartile of these ratios.
     """
 
     ms: float
@@ -32,14 +32,14 @@ class LatencyTable:
     """Placements that were timed together, for one input and for a batch.
 
     Args:
-        device: on which, as in ``Cost``.
+        device: on which they were timed, as in ``Cost``.
         height: H of an image in pixels.
         width: W of an image in pixels.
-        batch: N of the batch; images, or clips where the network takes these.
-        rounds: turns that each placement had.
+        batch: N of the batch, in images, or in clips if the network takes clips.
+        rounds: number of turns of each placement.
         single: latency of one image by the id of each placement.
         batched: latency of a batch likewise.
-        input_name: what one pass takes in, as the network calls it.
+        input_name: the network's name for the input of one forward pass.
     """
 
     device: str
@@ -52,11 +52,11 @@ class LatencyTable:
     input_name: str = "image"
 
     def of(self, placement: Placement) -> Latency | None:
-        """The latency of one image; None where the placement was not timed."""
+        """The latency of one image; None if the placement was not timed."""
         return self.single.get(placement.id)
 
     def batch_of(self, placement: Placement) -> Latency | None:
-        """The latency of a batch; None where the placement was not timed."""
+        """The latency of a batch; None if the placement was not timed."""
         return self.batched.get(placement.id)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _read(values: Mapping[str, Mapping[str, float]]) -> dict[str, Latency]:
 
 @dataclass(frozen=True, eq=False)
 class LatencyModel:
-    """The latency of any placement before it is trained: the baseline's, and what each attention adds.
+    """Predicts the latency of a placement before it is trained: the baseline's, plus what each attention adds.
 
     Args:
         device: on which it was measured, as in ``Cost``.

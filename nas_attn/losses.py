@@ -1,4 +1,4 @@
-"""The losses and optimisers by name, and what a training does about classes that are rare, in words."""
+"""Names of losses and optimisers, and how a training treats rare classes, in words."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ LOSSES: Mapping[str, str] = {
     BCE_DICE: "binary cross-entropy plus soft Dice",
     "bce": "binary cross-entropy",
 }
-"""What ``--loss`` takes, and what each is; ``training.loss`` has the formulas."""
+"""Values of ``--loss`` and their meaning; ``training.loss`` has the formulas."""
 
 _OF_ONE_CLASS, _OF_OVERLAPS = (CE_DICE, "ce"), (BCE_DICE, "bce")
-"""Losses for masks in which a pixel has one class, and where classes may overlap; others are for both."""
+"""Losses for masks with one class per pixel, and for classes that may overlap; the others are for both."""
 
 ASKED = ("loss", "class_weights", "foreground")
-"""What can be asked of a training about rare classes."""
+"""Settings of a training for rare classes."""
 UNASKED: Mapping[str, object] = {"loss": CE_DICE, "class_weights": [], "foreground": 0.0, "multi_label": False}
-"""What a training minimises and on which crops where nobody asked for anything, as plain values."""
+"""Their defaults, as plain values."""
 
 MUON = "muon"
 ADAMW = "adamw"
 """The optimisers."""
 UNSAID: Mapping[str, object] = {**UNASKED, "optimiser": ADAMW, "muon_factor": 1.0}
-"""Settings of a recipe that its plain values leave out."""
+"""Settings of a recipe that are left out of its plain values."""
 
 
 def usual_loss(multi_label: bool) -> str:
-    """What is minimised where nobody asked for a loss."""
+    """The default loss."""
     return BCE_DICE if multi_label else CE_DICE
 
 
 def loss_problem(loss: str, multi_label: bool) -> str | None:
-    """Why a loss cannot judge masks of a kind; None where it can."""
+    """Why a loss cannot be used for a kind of masks; None if it can."""
     if multi_label and loss in _OF_ONE_CLASS:
         return (
             f"{loss} is for classes that exclude one another, and these may overlap (multi_label: "
@@ -53,7 +53,7 @@ def loss_problem(loss: str, multi_label: bool) -> str | None:
 
 
 def loss_text(loss: str, class_weights: Sequence[float], foreground: float, multi_label: bool = False) -> str:
-    """How a training judges and draws its crops, in a line.
+    """The loss and the crops of a training, in a line.
 
     >>> loss_text("focal", (0.5, 1.5), 0.33)
     'focal (focal loss, gamma 2), class weights 0.5, 1.5; 33% of the crops centred on foreground'
@@ -65,7 +65,7 @@ def loss_text(loss: str, class_weights: Sequence[float], foreground: float, mult
 
 
 def weight_problem(class_weights: Sequence[float], classes: Sequence[str]) -> str | None:
-    """Why class weights do not fit the classes; None where they do, or where there are none."""
+    """Why class weights do not fit the classes; None if they do, or if there are none."""
     if not class_weights or len(class_weights) == len(classes):
         return None
     n_weights, n_classes = len(class_weights), len(classes)

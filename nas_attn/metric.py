@@ -1,4 +1,4 @@
-"""What segmentations are compared by: mean IoU, foreground IoU or mean Dice, pooled or image by image."""
+"""Metrics of segmentation: mean IoU, foreground IoU or mean Dice, pooled or per image."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MEAN_IOU = "mean-iou"
 
 @dataclass(frozen=True)
 class Metric:
-    """A number from 0 to 1 that says how well masks are met; every one leaves out classes that masks lack.
+    """A metric of segmentation, from 0 to 1. Classes that do not occur in the masks are left out.
 
     Args:
-        name: as ``--metric`` takes it.
-        dice: Dice of each class in place of its IoU.
+        name: the value of ``--metric``.
+        dice: Dice of each class instead of its IoU.
         foreground: without the class of index 0.
-        per_image: the mean of each image's own value, in place of one value of all pixels.
-        multi_label: of classes that may overlap; none of them is background.
+        per_image: the mean of the values of single images, instead of one value for all pixels.
+        multi_label: for classes that may overlap; none of them is background.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Metric:
     multi_label: bool = False
 
     def of(self, multi_label: bool) -> Metric:
-        """The same of masks of a kind; where classes may overlap all of them are foreground."""
+        """The same metric for a kind of masks. If classes may overlap, all of them are foreground."""
         if not multi_label:
             return self
         name = self.name.replace("foreground", "mean")
@@ -43,13 +43,13 @@ class Metric:
 
     @property
     def word(self) -> str:
-        """What its values are called, in every table, chart and sentence: ``IoU``, ``foreground IoU``."""
+        """Name of its values in tables, charts and sentences: ``IoU``, ``foreground IoU``."""
         per_image = "per-image " if self.per_image else ""
         return f"{per_image}{'foreground ' if self.foreground else ''}{self._ratio}"
 
     @property
     def heading(self) -> str:
-        """The same where a line begins."""
+        """The same at the beginning of a line."""
         return capitalised(self.word)
 
     @property
@@ -58,12 +58,12 @@ class Metric:
 
     @property
     def of_class(self) -> str:
-        """What a class has: ``IoU of a class``."""
+        """Name of its value for a class: ``IoU of a class``."""
         return f"{self._ratio} of a class"
 
     @property
     def title(self) -> str:
-        """In words: ``mean Dice per image``."""
+        """The metric in words: ``mean Dice per image``."""
         return (
             f"{'foreground' if self.foreground else 'mean'} {self._ratio}{' per image' if self.per_image else ''}"
         )
@@ -112,12 +112,12 @@ METRICS: Mapping[str, Metric] = {
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """How masks and predictions overlap, image by image.
+    """Overlaps of masks and predictions, image by image.
 
     Args:
         labelled: pixels of each class in the mask.
         predicted: pixels of each class in the prediction, without ignored ones.
-        both: pixels that are the class in both.
+        both: pixels that have the class in both.
         multi_label: whether classes may overlap, so that none is background.
     Shape: each (N, K).
     """
@@ -129,18 +129,18 @@ class Overlaps:
 
     @property
     def occurring(self) -> NDArray[np.bool_]:
-        """Which classes the masks hold, (K,): the same for whatever is predicted."""
+        """Which classes occur in the masks, (K,), whatever is predicted."""
         held: NDArray[np.bool_] = self.labelled.sum(0) > 0
         return held
 
     def pooled(self) -> Overlaps:
-        """All images as one, (1, K)."""
+        """All images joined, (1, K)."""
         parts = (self.labelled, self.predicted, self.both)
         return Overlaps(*(part.sum(0, keepdims=True) for part in parts), multi_label=self.multi_label)
 
 
 def image_values(metric: Metric, overlaps: Overlaps) -> Values:
-    """The metric of each image alone, (N,); NaN where the mask has no class to judge."""
+    """The metric of each image alone, (N,); NaN if the mask has no class that the metric uses."""
     import numpy as np
 
     sums = overlaps.labelled + overlaps.predicted
@@ -155,7 +155,7 @@ def image_values(metric: Metric, overlaps: Overlaps) -> Values:
 
 
 def metric_value(metric: Metric, overlaps: Overlaps) -> float | None:
-    """The metric of a set of images; None where no mask has a class to judge."""
+    """The metric of a set of images; None if no mask has a class that the metric uses."""
     import numpy as np
 
     values = image_values(metric, overlaps if metric.per_image else overlaps.pooled())

@@ -1,4 +1,4 @@
-"""A bar that shows how far a search is, in notebooks and on terminals."""
+"""A progress bar of a search, in notebooks and on terminals."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Told = Callable[[Sequence[TrialRecord]], None]
 def progress_bar(
     trials: int, *, shown: bool | None, first_look: Callable[[Sequence[TrialRecord]], Sequence[str]]
 ) -> Iterator[Told]:
-    """What is to be called with all records whenever one of them changes.
+    """A listener that shows a progress bar.
 
     Args:
-        trials: how many there will be.
-        shown: whether there is a bar; None for one in notebooks and on terminals.
-        first_look: what some records add to what is known of the search, in sentences, which are written above
-            the bar.
+        trials: number of trials of the study.
+        shown: whether there is a bar; None shows one in notebooks and on terminals.
+        first_look: new findings about the search from its first records, in sentences, which are written above the
+            bar.
     """
     if not (_is_interactive() if shown is None else shown):
         yield lambda records: None

@@ -1,4 +1,4 @@
-"""A study as notebooks want it: tables, figures and the network, each by a word."""
+"""A study for notebooks: tables, figures and networks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _SHOWN = 10
 
 
 def open_study(name: str | Path, storage: str | None = None) -> OpenedStudy:
-    """A study that was begun: its ranking, its effects, its figures and its best network.
+    """Open a study: its ranking, effects, figures and best network.
 
     >>> import nas_attn
     >>> study = nas_attn.open_study("first")  # doctest: +SKIP
@@ -62,7 +62,7 @@ def open_study(name: str | Path, storage: str | None = None) -> OpenedStudy:
 
     Args:
         name: of the study, or its folder.
-        storage: SQLAlchemy URL; SQLite in the study's folder where left out.
+        storage: SQLAlchemy URL; the default is SQLite in the study's folder.
     Raises:
         StudyError: there is no such study, or its storage cannot be read.
     """
@@ -73,7 +73,7 @@ def open_study(name: str | Path, storage: str | None = None) -> OpenedStudy:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OpenedStudy:
-    """A study, read when it is asked; a search that goes on meanwhile is seen by opening it again.
+    """A study, read on first use. Open it again to see the progress of a running search.
 
     Args:
         name: of the study, or its folder.
@@ -90,22 +90,22 @@ class OpenedStudy:
 
     @cached_property
     def answer(self) -> StudyVerdict:
-        """Better, equivalent or undecided, by all that was searched and verified."""
+        """The verdict, better, equivalent or undecided, from all trials and verifications."""
         return answer_by(self._ledger, self.records, self._ranking, read_verifications(self._ledger))
 
     @property
     def verdict(self) -> str:
-        """The answer in one to three sentences."""
+        """The verdict in one to three sentences."""
         return answer_text(self.answer)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the classes."""
         return tuple(self._ledger.context.get("classes", ()))
 
     @cached_property
     def ranking(self) -> RankingTable:
-        """Of the placements."""
+        """The ranking of the placements."""
         return RankingTable(self._ranking, ranked_ious(self.records, self._ranking, self.classes))
 
     @cached_property
@@ -115,7 +115,8 @@ class OpenedStudy:
 
     @property
     def best(self) -> Picked:
-        """What to take: what is shown to be better, else the baseline."""
+        """The placement to use: the first that is significantly better than the baseline, otherwise the
+        baseline."""
         return self.pick(BEST)
 
     def pick(self, how: str) -> Picked:
@@ -132,7 +133,7 @@ class OpenedStudy:
         return Picked(architecture_of(self._ledger, self.records, self._ranking, row), row)
 
     def draw(self, how: str = "first") -> Drawing:
-        """A placement, drawn.
+        """Draw a placement.
 
         Args:
             how: as in ``pick``.
@@ -147,7 +148,7 @@ class OpenedStudy:
         """What each attention adds at each location, as a Plotly figure.
 
         Raises:
-            StudyError: the study is too small to tell.
+            StudyError: the study has too few runs.
         """
         if not self.effects.effects.effects:
             raise StudyError(f"study '{self.name}': it has too few runs to estimate effects")
@@ -156,12 +157,12 @@ class OpenedStudy:
     def export(
         self, path: str | Path, *, pick: str | None = None, formats: Sequence[str] | None = None
     ) -> tuple[Saved, ...]:
-        """What ``nas-attn export`` does.
+        """Export a placement as ``nas-attn export`` does.
 
         Args:
-            path: of the file, whose suffix says the format; without a suffix where ``formats`` are several.
-            pick: which placement; None for the best.
-            formats: names of formats; None for that of the suffix.
+            path: of the file, whose suffix gives the format; without a suffix if there are several ``formats``.
+            pick: which placement; None takes the best.
+            formats: names of formats; None takes the format of the suffix.
         """
         files = targets(Path(path), None if formats is None else known_formats(formats))
         return tuple(save_subject(read_source(self.name, pick, self.storage), files))
@@ -176,15 +177,15 @@ class OpenedStudy:
         device: str = AUTO,
         workers: int | str = AUTO,
     ) -> Verification:
-        """What ``nas-attn verify`` does: fresh seeds, judged on the test data. It starts processes.
+        """Verify a placement as ``nas-attn verify`` does: with fresh seeds, on the test data. It starts processes.
 
         Args:
-            seeds: fresh seeds of each placement, at least 2.
-            pick: the winner, as in ``pick``; None for the best claim.
-            ablate: whether the winner also runs without each of its modules.
-            data: folder of the images here; None is where they were.
+            seeds: number of fresh seeds of each placement, at least 2.
+            pick: the winner, as in ``pick``; None takes the best claim.
+            ablate: whether to run the winner also without each of its modules.
+            data: folder of the images on this machine; None takes the folder of the search.
             device: where to train.
-            workers: trials at once.
+            workers: number of parallel runs.
         """
         claim = Claim.of(self.records, self._ranking, pick)
         request = JoinRequest(self.name, self.storage, data, device, workers)  # type: ignore[arg-type]  # judged there
@@ -196,10 +197,10 @@ class OpenedStudy:
         return found.result
 
     def check(self) -> None:
-        """Make sure that there is such a study.
+        """Check that the study exists.
 
         Raises:
-            StudyError: there is none, or its storage cannot be read.
+            StudyError: it does not, or its storage cannot be read.
         """
         _ = self._ledger
 
@@ -227,7 +228,7 @@ class Picked:
     """A placement of a study.
 
     Args:
-        architecture: with all that is needed to build it.
+        architecture: with everything that is needed to build it.
         row: of the ranking.
     """
 
@@ -236,11 +237,12 @@ class Picked:
 
     @property
     def placement(self) -> Placement:
-        """What stands where."""
+        """The attention at each location."""
         return self.row.placement
 
     def model(self) -> nn.Module:
-        """The network with fresh weights, or those that its family begins with, in eval mode."""
+        """The network in eval mode, with initial weights; a network of others has its pretrained weights if it was
+        searched with them."""
         return Subject(self.architecture).network()
 
     def draw(self) -> Drawing:
@@ -256,11 +258,11 @@ class Picked:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A placement drawn; a notebook shows it.
+    """A drawing of a placement, which notebooks display.
 
     Args:
         svg: the drawing.
-        told: what it shows, in words.
+        told: its content, in words.
     """
 
     svg: str
@@ -279,10 +281,10 @@ class Drawing:
 
 
 class _Tabular:
-    """A table that knows itself as HTML, as text and as a data frame."""
+    """A table that can be shown as HTML, text and data frame."""
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """A row each, as plain values."""
+        """One row each, as plain values."""
         raise NotImplementedError
 
     def to_pandas(self) -> Any:
@@ -303,7 +305,7 @@ class RankingTable(_Tabular):
     """The ranking of a study.
 
     Args:
-        ranking: as it was computed.
+        ranking: the ranking.
         per_class: IoU of each class by the id of each placement.
     """
 
@@ -322,7 +324,7 @@ class RankingTable(_Tabular):
         return iter(self.rows)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """What ``nas-attn rank --json`` writes, with a column for the IoU of each class."""
+        """The rows of ``nas-attn rank --json``, with one more value for the IoU of each class."""
         return [
             {**row, "placement": describe(one.placement), **self._of_classes(one)}
             for row, one in zip(ranking_rows(self.ranking), self.rows, strict=True)
@@ -360,7 +362,7 @@ class EffectsTable(_Tabular):
     """What each attention adds at each location.
 
     Args:
-        effects: as they were computed.
+        effects: the effects.
     """
 
     effects: StudyEffects
@@ -369,7 +371,7 @@ class EffectsTable(_Tabular):
         return len(self.effects.effects)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """A row for each attention at each location; effects are in units of IoU."""
+        """One row for each attention at each location; effects are in units of IoU."""
         return [
             {
                 "location": str(one.location),

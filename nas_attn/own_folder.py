@@ -1,4 +1,4 @@
-"""Folders that nas-attn made itself, known by a file in them: in no others is anything ever deleted."""
+"""Folders that nas-attn has made, marked by a file. Nothing is ever deleted in other folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas_attn.errors import StudyError
 from nas_attn.whole_file import is_part, whole_file
 
 MARK = "CACHEDIR.TAG"
-"""Programs that make backups leave a folder out that holds such a file (https://bford.info/cachedir)."""
+"""Backup programs skip folders with such a file (https://bford.info/cachedir)."""
 _TEXT = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This folder was made by nas-attn, which deletes and recreates files in it. Do not keep files of your "
@@ -18,13 +18,13 @@ _TEXT = (
 
 
 def own_folder(folder: Path, *, known: bool = False) -> None:
-    """Make a folder and mark it as ours; one that bears the mark already stays as it is.
+    """Make a folder and mark it as ours. A folder with the mark stays as it is.
 
     Args:
         folder: to make.
-        known: whether its files are ours for certain, though it may lack the mark.
+        known: whether its files are certainly ours, although it may lack the mark.
     Raises:
-        StudyError: a folder without the mark holds files, which are not ours.
+        StudyError: a folder without the mark has files, which are not ours.
         OSError: it cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def own_folder(folder: Path, *, known: bool = False) -> None:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a folder bears the mark."""
+    """Whether a folder has the mark."""
     try:
         return (folder / MARK).read_bytes() == _TEXT.encode()
     except OSError:
@@ -48,9 +48,9 @@ def remove_from(folder: Path, name: str, home: Path) -> None:
     """Delete a folder in one of ours.
 
     Args:
-        folder: one without the mark keeps all that it holds.
-        name: of the folder in it; a link stays, and what it names.
-        home: what does not lie below it, all links resolved, stays likewise.
+        folder: to delete from; without the mark, nothing is deleted.
+        name: of the folder in it; a link is not deleted, nor is its target.
+        home: nothing outside of it is deleted, with all links resolved.
     """
     path = folder / name
     if is_own(folder) and not path.is_symlink() and path.resolve().is_relative_to(home.resolve()):

@@ -1,4 +1,4 @@
-"""Names and texts from outside: made safe to print, and which names can be written down, shown and read again."""
+"""Make names and texts from outside safe to print, and check which names can be written, shown and read again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _MOST_OF_A_FILE = 80
 
 
 def printable(name: object) -> str:
-    r"""A name with everything escaped that could break a line or hide: control characters, symbols, lone bytes.
+    r"""A name with everything escaped that could break a line or hide something: control characters, symbols, lone
+    bytes.
 
     >>> printable("röntgen\n1.png")
     'röntgen\\n1.png'
@@ -20,10 +21,10 @@ def printable(name: object) -> str:
 
 
 def harmless(text: str) -> str:
-    r"""A text of several lines, our own words and names of others, without what steers a terminal.
+    r"""A text of several lines, with our own words and names of others, without anything that controls a terminal.
 
-    Escaped is what no reader sees: control characters, ESC among them, marks that turn the direction of writing,
-    spaces that look like others, lone bytes of a file's name. Lines and tabs stay.
+    Invisible characters are escaped: control characters such as ESC, marks that change the direction of writing,
+    spaces that look like others, lone bytes of a file's name. Line breaks and tabs stay.
 
     >>> harmless("class \x1b[2J\u202egnp.exe: ±1")
     'class \\x1b[2J\\u202egnp.exe: ±1'
@@ -34,10 +35,10 @@ def harmless(text: str) -> str:
 
 
 def name_problem(name: str) -> str | None:
-    r"""Why a name cannot be used; None where it can.
+    r"""Why a name cannot be used; None if it can.
 
-    One rule for all who take a name and all who write one, so that what a search begins with, an export can end
-    with: brackets, markup and letters of any script are names like others; what cannot be seen is not.
+    The rule is the same for everything that reads or writes a name, so that an export accepts every name that a
+    search accepts. Brackets, markup and letters of any script are allowed; invisible characters are not.
 
     >>> name_problem("Zellkern [rot]")
     >>> name_problem("cell\xa0wall")
@@ -54,11 +55,11 @@ def name_problem(name: str) -> str | None:
 
 
 def plain_name(name: str, also: str = "") -> str:
-    """A name in which nothing means something to a file system, and which is not too long for one.
+    """A name without characters that have a meaning in a file system, and short enough for one.
 
     Args:
         name: any.
-        also: characters that may stay besides letters, digits, ``-`` and ``_``.
+        also: characters that are allowed in addition to letters, digits, ``-`` and ``_``.
     """
     kept = f"-_{also}"
     return "".join(letter if letter.isalnum() or letter in kept else "_" for letter in name)[:_MOST_OF_A_FILE]

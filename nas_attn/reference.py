@@ -1,4 +1,4 @@
-"""Things of a user's own modules, by ``module:name``: importing one runs the module."""
+"""Objects of a user's own modules, by ``module:name``. Importing a module runs its code."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from nas_attn.errors import NasAttnError, RegistryError, did_you_mean
 
 Listener = Callable[[str], None]
 listeners: list[Listener] = []
-"""Each is told, in words, which module is imported because a file or a command names it."""
+"""Each is called, in words, with the module that is imported because a file or a command names it."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an entry comes from that is not one of nas-attn's own.
+    """Origin of an entry that is not nas-attn's own.
 
     Args:
-        reference: ``module:name``, by which any process finds it.
-        package: name and version of the installed package that offers it; empty where none does.
+        reference: ``module:name``, by which every process finds it.
+        package: name and version of the installed package that offers it; empty if there is none.
     """
 
     reference: str
@@ -38,21 +38,21 @@ def is_reference(name: str) -> bool:
 
 
 def announce(reference: str, noun: str) -> None:
-    """Tell all listeners that a module is going to be imported.
+    """Tell all listeners that a module is about to be imported.
 
     Args:
         reference: ``module:name``.
-        noun: what it is to give, such as ``attention``.
+        noun: kind of the object, such as ``attention``.
     """
     for listener in listeners:
         listener(f"imports the module {reference.partition(':')[0]} for the {noun} {reference}")
 
 
 def thing_of(what: str, reference: str) -> object:
-    """What ``module:name`` names.
+    """The object that ``module:name`` names.
 
     Raises:
-        RegistryError: there is none, or its module fails: in one line, which says where.
+        RegistryError: there is none, or its module fails; in one line, which says where.
     """
     name, _, attribute = reference.partition(":")
     module = _module(what, name)
@@ -80,7 +80,7 @@ def _module(what: str, name: str) -> ModuleType:
 
 
 def _told(error: Exception) -> str:
-    """Where a module failed, and why, in one line."""
+    """Where a module failed and why, in one line."""
     last = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")][-1]
     place = f"{last.filename}:{last.lineno}"
     if isinstance(error, SyntaxError) and error.filename:

@@ -1,4 +1,4 @@
-"""Names to things: found in the files of one package, in entry points, and by ``module:name``."""
+"""Registries of objects by name: from the files of a package, from entry points, and by ``module:name``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """What the files of a package offer by name, and what users' own packages add.
+    """Objects by name: from the files of a package, and from users' own packages.
 
-    A user's package offers an entry in an entry point, whose name is the entry's. Without one, ``module:name`` is
-    the name; every process finds it that can import the module.
+    A user's package offers an entry by an entry point, whose name is the name of the entry. Without an entry
+    point, the name is ``module:name``, and every process finds it that can import the module.
 
     Args:
-        package: dotted name of the package whose files register themselves. Files whose name
-            starts with an underscore are left alone.
-        noun: what one entry is called in errors, such as ``attention``.
+        package: dotted name of the package whose files register themselves. Files whose name starts with an
+            underscore are skipped.
+        noun: name of an entry in error messages, such as ``attention``.
         group: of the entry points.
-        of: what ``module:name`` names, of an entry.
-        named: an entry under another name.
+        of: returns, for an entry, the object that ``module:name`` names.
+        named: returns an entry under another name.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Registry(Generic[T]):
         self._entries[name] = entry
 
     def register(self, name: str) -> Callable[[T], T]:
-        """A decorator that registers what it decorates and returns it unchanged."""
+        """Decorator that registers an object and returns it unchanged."""
 
         def decorate(entry: T) -> T:
             self.add(name, entry)
@@ -74,7 +74,7 @@ class Registry(Generic[T]):
         """The entry of that name.
 
         Raises:
-            RegistryError: nothing registers the name, or the module that has it cannot be used.
+            RegistryError: no entry has the name, or the module that has it cannot be used.
         """
         if (entry := self._found(name)) is None:
             raise RegistryError(f"unknown {self._noun} '{name}'; {did_you_mean(name, self)}")
@@ -84,7 +84,7 @@ class Registry(Generic[T]):
         return isinstance(name, str) and self._found(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        """All names: those of nas-attn's own entries, and of what installed packages offer and can be used."""
+        """All names: those of nas-attn's own entries, and of usable entries of installed packages."""
         self._discover()
         offered, broken = self.offered().keys(), self.broken().keys()
         return iter(sorted(self._own | (self._entries.keys() | offered) - broken))
@@ -93,14 +93,14 @@ class Registry(Generic[T]):
         return sum(1 for _ in self)
 
     def _found(self, name: str) -> T | None:
-        """Ours before a user's of the same name; None where there is neither."""
+        """The entry of that name, nas-attn's own first; None if there is none."""
         self._discover()
         if name in self._own or (entry := self.outside(name)) is None:
             return self._entries.get(name)
         return entry
 
     def outside(self, name: str) -> T | None:
-        """The entry of a user's module, which is imported; None where the name is no such entry's.
+        """The entry of a user's module, which is imported; None if the name belongs to no such entry.
 
         Raises:
             RegistryError: the module cannot be used.
@@ -118,21 +118,21 @@ class Registry(Generic[T]):
         return self._outside[name][0]
 
     def origin(self, name: str) -> Origin | None:
-        """Where an entry of a user's module comes from that was asked for before; None for every other name."""
+        """Origin of an entry of a user's module that was looked up before; None for every other name."""
         return self._outside[name][1] if name in self._outside else None
 
     def packages(self) -> frozenset[str]:
-        """The packages, by their first name, of users' modules that were imported for an entry."""
+        """First names of the packages of users' modules that were imported for an entry."""
         return frozenset(
             origin.reference.partition(":")[0].partition(".")[0] for _, origin in self._outside.values()
         )
 
     def offered(self) -> dict[str, Origin]:
-        """What installed packages offer, by name; nothing is imported."""
+        """Entries of installed packages, by name; nothing is imported."""
         return {point.name: _origin(point) for point in self._points()}
 
     def broken(self) -> dict[str, str]:
-        """Why some of what installed packages offer cannot be used, in words, by name."""
+        """Why some entries of installed packages cannot be used, in words, by name."""
         for name in self.offered():
             with suppress(RegistryError):
                 self.outside(name)
@@ -142,7 +142,7 @@ class Registry(Generic[T]):
         return _installed(self._group) if self._group else ()
 
     def _where(self, name: str) -> Origin | None:
-        """The module that has an entry, by its entry point or by its name; None where there is neither."""
+        """The module of an entry, from its entry point or its name; None if there is neither."""
         origins = {_origin(point) for point in self._points() if point.name == name}
         if len(origins) > 1:
             offers = " and by ".join(sorted(map(str, origins)))
@@ -177,7 +177,7 @@ class Registry(Generic[T]):
 
 @functools.cache
 def _installed(group: str) -> tuple[EntryPoint, ...]:
-    """The entry points of a group, looked for once in a process."""
+    """The entry points of a group, searched once per process."""
     return tuple(entry_points(group=group))
 
 

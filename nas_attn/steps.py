@@ -1,4 +1,4 @@
-"""What is under way, for whoever waits: steps that may take long, and how far a training is."""
+"""Progress for people who wait: steps that may take long, and the step count of a training."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ shown_by: list[Shown] = []
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Do something that may take seconds or more.
+    """Announce a step that may take seconds or more.
 
     Args:
-        what: as it is said to people, such as ``reading the images``.
+        what: in words for people, such as ``reading the images``.
     """
     with ExitStack() as stack:
         for shown in tuple(shown_by):
@@ -27,11 +27,11 @@ def step(what: str) -> Iterator[None]:
 
 @dataclass
 class StepCount:
-    """Optimiser steps of the run that is under way.
+    """Optimiser steps of the current run.
 
     Args:
         taken: so far.
-        total: of the run; 0 where none has begun.
+        total: of the run; 0 if none has begun.
     """
 
     taken: int = 0

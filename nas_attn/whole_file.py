@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Write files and folders so that they appear completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from pathlib import Path
 _PART = ".nas-attn-{}.part"
 _IS_PART = re.compile(re.escape(_PART).replace(r"\{\}", "[0-9a-f]{16}"))
 _ABANDONED_SECONDS = 24 * 3600
-"""A part that nobody has written to for so long was a killed writer's."""
+"""A part to which nobody has written for this long belongs to a writer that was killed."""
 
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A new name beside a file to write under; what stands there takes the file's place when the block ends well.
+    """A temporary name beside a file. What is written there replaces the file when the block ends without an
+    error.
 
-    A reader sees the old file or the new one, never a part of it. A writer that is killed leaves its part behind,
-    hidden, and whoever writes in that folder a day later takes it away. A folder is written likewise.
+    A reader sees the old file or the new one, never a part. A writer that is killed leaves a hidden part, which is
+    deleted by whoever writes in that folder a day later. Folders are written likewise.
 
     Args:
-        path: of the file; the folder above must exist. A link stays one: what it names is written. For a folder,
-            nothing but an empty one may be there.
+        path: of the file; its folder must exist. If it is a link, its target is written. For a folder, there must
+            be nothing or an empty folder.
     Raises:
         OSError: the path cannot be written; the old file is still there.
     """
@@ -43,15 +44,15 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def is_part(name: str) -> bool:
-    """Whether a file of this name is the part of a writer, who is at work or was killed."""
+    """Whether a file of this name is the part of a writer, which is active or was killed."""
     return _IS_PART.fullmatch(name) is not None
 
 
 @functools.cache  # a process looks once into each folder, for some hold ten thousand masks
 def _clear(folder: Path) -> None:
-    """Take away what killed writers have left in a folder.
+    """Delete what killed writers have left in a folder.
 
-    Were one of them alive after all, it would end with an error and the file as it was.
+    If one of them is alive after all, it ends with an error, and the file stays as it was.
     """
     oldest = time.time() - _ABANDONED_SECONDS
     with contextlib.suppress(OSError):

@@ -1,1 +1,2 @@
-"""What is built: placements, kinds and networks as values, which need no torch; attention modules and U-Nets."""
+"""Networks: placements, attention kinds and network descriptions as values, which need no torch; attention modules
+and U-Nets."""

@@ -1,4 +1,4 @@
-"""A network of somebody else's, made to take images of any size and to give one score for each class and pixel."""
+"""Adapt a network of others: it takes images of any size and returns one score for each class and pixel."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from nas_attn.models.insertion.insert import Place, insert_modules
 
 
 class AdaptedNetwork(nn.Module):
-    """Continue an image to what the network wants, call it, and cut its scores back.
+    """Pads an image to a size that the network accepts, calls the network, and crops its scores.
 
     The network itself is ``network``; its attention becomes a part of it, under names of its own.
 
     Args:
-        network: maps (N, C, H, W) to class scores (N, K, h, w), or to something that holds them.
+        network: maps (N, C, H, W) to class scores (N, K, h, w), or to something that contains them.
         classes: K.
-        divisor: both sides of an image are continued to multiples of it, by repeating the border.
-        output: name or number of what the network gives back that holds the scores; empty for the whole, or else
-            the first.
-        attention: location, such as ``skip.3``, to a module, to the place in the network whose feature it refines,
-            and to that of its gating signal; the latter is empty where it takes none.
-        trained: beginnings of the names, within the network, of the parameters that begin with trained weights.
+        divisor: both sides of an image are padded to multiples of it by repeating the border.
+        output: name or number of the item with the scores in what the network returns; empty for the whole, or
+            else the first item.
+        attention: maps a location, such as ``skip.3``, to a module, to the place in the network whose feature it
+            refines, and to the place of its gating signal; the last is empty if it takes none.
+        trained: prefixes, within the network, of the names of parameters with pretrained weights.
     Shape: (N, C, H, W) -> logits (N, K, H, W).
     """
 
     draws_globally = True
-    """Its code may have dropout, which draws from torch's global stream."""
+    """Its code may have dropout, which uses torch's global random stream."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class AdaptedNetwork(nn.Module):
             insert_modules(network, {at: (one[0], Place.parse(*one[1:])) for at, one in attention.items()})
 
     def trained_part(self) -> list[nn.Parameter]:
-        """The parameters that begin with trained weights, and learn more slowly than the others."""
+        """Parameters with pretrained weights, which learn more slowly than the others."""
         named = self.network.named_parameters()
         return [parameter for name, parameter in named if self.trained and name.startswith(self.trained)]
 
@@ -65,7 +65,7 @@ class AdaptedNetwork(nn.Module):
         return scores[..., :height, :width] if below or right else scores
 
     def scores(self, images: Tensor) -> Tensor:
-        """The class scores of images whose sides are multiples of the divisor, at their size."""
+        """Class scores of images whose sides are multiples of the divisor, at their size."""
         scores = two_scores(scores_of(self.network(images), self.output), self.classes)
         if scores.shape[-2:] != images.shape[-2:]:
             scores = functional.interpolate(scores, size=images.shape[-2:], mode="bilinear", align_corners=False)
@@ -73,11 +73,12 @@ class AdaptedNetwork(nn.Module):
 
 
 def scores_of(given: Any, output: str) -> Tensor:
-    """The class scores in what a network gives back.
+    """The class scores in what a network returns.
 
     Args:
-        given: a tensor, or a mapping or sequence that holds it.
-        output: its name or number; empty for the whole, or else ``out`` of a mapping and the first of a sequence.
+        given: a tensor, or a mapping or sequence that contains it.
+        output: its name or number; empty for the whole, or else ``out`` of a mapping or the first item of a
+            sequence.
     Raises:
         NetworkError: they are not there.
     """
@@ -106,7 +107,7 @@ def scores_of(given: Any, output: str) -> Tensor:
 
 
 def two_scores(scores: Tensor, classes: int) -> Tensor:
-    """Scores of two classes where a network gives one: its sigmoid is then the softmax over 0 and the score."""
+    """Scores of two classes if a network returns one: its sigmoid is then the softmax over 0 and the score."""
     if scores.shape[1] == 1 and classes == 2:
         return torch.cat([torch.zeros_like(scores), scores], 1)
     return scores

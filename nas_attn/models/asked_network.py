@@ -1,6 +1,4 @@
-"""Which network a search is asked to work in, as people write it: ``smp:Unet/resnet34``, or the fields of a
-file.
-"""
+"""The network that a search is asked to use, as users write it: ``smp:Unet/resnet34``, or the fields of a file."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from nas_attn.models.families import family_names
 from nas_attn.models.placement import Location
 
 MODULE = "module"
-"""The family of whatever can be imported, as ``my_package.my_model:make``."""
+"""The family of everything that can be imported, as ``my_package.my_model:make``."""
 DATA, IMAGENET = "data", "imagenet"
 NO_WEIGHTS = "none"
 ALL, ATTENTION_AND_HEAD, DECODER_AND_ATTENTION = "all", "attention+head", "decoder+attention"
@@ -24,19 +22,19 @@ _LOCATIONS = "a mapping of locations such as {encoder.1: encoder.layer1}"
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of each channel, in units of the full range of a pixel: 1 is white."""
+    """Mean and standard deviation of each channel, in units of the full range of a pixel (1 is white)."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def to_dict(self) -> dict[str, list[float]]:
-        """As plain values."""
+        """Plain values, for JSON and YAML."""
         return {"mean": list(self.mean), "std": list(self.std)}
 
 
 @dataclass(frozen=True)
 class AskedSite:
-    """A location as a person names it.
+    """A location as the user names it.
 
     Args:
         at: the feature, such as ``decoder.blocks.1(skip_connection)``.
@@ -47,24 +45,24 @@ class AskedSite:
     gate: str = ""
 
     def to_dict(self) -> str | dict[str, str]:
-        """As plain values, in the shortest form."""
+        """Plain values, in the shortest form."""
         return {"at": self.at, "gate": self.gate} if self.gate else self.at
 
 
 @dataclass(frozen=True)
 class AskedNetwork:
-    """A network of somebody else's.
+    """A network of others.
 
     Args:
-        family: who builds it: ``smp``, ``monai``, ``nnunet``, ``module`` or a registered one.
-        build: what the family is to build, such as ``Unet/resnet34`` or ``my_package.my_model:make``.
-        arguments: of what is called to build it.
+        family: that builds it: ``smp``, ``monai``, ``nnunet``, ``module`` or a registered one.
+        build: what the family has to build, such as ``Unet/resnet34`` or ``my_package.my_model:make``.
+        arguments: of the call that builds it.
         weights: ``none``, ``imagenet``, or a file with trained weights.
-        normalise: how images are normalised; None is what belongs to the weights.
-        output: name or number of what the network gives back that holds the class scores; empty for the whole, or
-            else the first.
-        train: which parts learn.
-        locations: places that a person names, in place of those that are found, or beside them.
+        normalise: how images are normalised; None takes the normalisation of the weights.
+        output: name or number of the item with the class scores in what the network returns; empty for the whole,
+            or else the first item.
+        train: the parts that are trained.
+        locations: places named by the user, instead of those that are found, or in addition to them.
     """
 
     family: str
@@ -79,7 +77,7 @@ class AskedNetwork:
     )
 
     def to_dict(self) -> dict[str, Any]:
-        """What was said, as plain values; what was left open is left out."""
+        """The fields that were given, as plain values."""
         said: dict[str, Any] = {"family": self.family, "build": self.build}
         if self.arguments:
             said["arguments"] = dict(self.arguments)

@@ -1,4 +1,4 @@
-"""Which attention kinds there are, known without importing torch."""
+"""The attention kinds, known without importing torch."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Attention:
     """A kind and the module that computes it.
 
     Args:
-        kind: the facts.
-        module: takes ``channels``, then what the kind's facts say of ``gate_channels``, ``block_channels`` and
-            ``classes``, then the kind's own options, all as keywords.
+        kind: its description.
+        module: takes keyword arguments: ``channels``; those of ``gate_channels``, ``block_channels`` and
+            ``classes`` that the kind needs; and the kind's own options.
     """
 
     kind: AttentionKind
@@ -42,17 +42,17 @@ KINDS: Registry[Attention] = Registry(
     of=lambda entry: entry.module,
     named=lambda entry, name: replace(entry, kind=replace(entry.kind, name=name)),
 )
-"""Facts and module of every kind; to ask for one of nas-attn's own imports torch."""
+"""Description and module of every kind. Looking up one of nas-attn's own imports torch."""
 
 
 class Catalogue(Mapping[str, AttentionKind]):
-    """The facts of every kind, by name, in alphabetical order.
+    """The descriptions of all kinds by name, in alphabetical order.
 
-    Those of nas-attn's own kinds are read from the text of their files; a user's module is imported. A name such
-    as ``my_package.my_module:MyAttention`` is a key as well, once it was asked for.
+    Those of nas-attn's own kinds are read from the source of their files; a user's module is imported. A name such
+    as ``my_package.my_module:MyAttention`` is a key too, once it was looked up.
 
     Raises:
-        RegistryError: a name leads to a user's module that cannot be used.
+        RegistryError: a name belongs to a user's module that cannot be used.
     """
 
     def __getitem__(self, name: str) -> AttentionKind:
@@ -75,12 +75,12 @@ _CATALOGUE = Catalogue()
 
 
 def catalogue() -> Mapping[str, AttentionKind]:
-    """The facts of every kind, by name, in alphabetical order."""
+    """The descriptions of all kinds by name, in alphabetical order."""
     return _CATALOGUE
 
 
 def docstring_of(name: str) -> str:
-    """What the module of a kind says of itself.
+    """Docstring of the module of a kind.
 
     Raises:
         RegistryError: there is no such kind.
@@ -92,7 +92,7 @@ def docstring_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Facts:
-    """One of nas-attn's own kinds, as the text of its file has it."""
+    """One of nas-attn's own kinds, as the source of its file describes it."""
 
     kind: AttentionKind
     docstring: str
@@ -105,7 +105,7 @@ def _own_kinds() -> Mapping[str, _Facts]:
 
 
 def _folder() -> Path:
-    """Of the package, which is not imported."""
+    """Folder of the attention package, which is not imported."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise RuntimeError(f"{PACKAGE} has no file")
@@ -113,7 +113,7 @@ def _folder() -> Path:
 
 
 def _kinds_in(name: str) -> list[_Facts]:
-    """The kinds of one file; it is imported where they cannot be told from its text alone."""
+    """The kinds of one file, which is imported if its source alone is not enough."""
     classes = [node for node in _tree(name).body if isinstance(node, ast.ClassDef)]
     facts = _facts(name)
     found = []
@@ -133,7 +133,7 @@ def _tree(name: str) -> ast.Module:
 
 @functools.cache
 def _facts(name: str) -> Mapping[str, Any]:
-    """The constants at the top of one of our files that need nothing but plain values and ``AttentionKind``."""
+    """The constants at the top of one of our files that need only plain values and ``AttentionKind``."""
     values: dict[str, Any] = {}
     for statement in _tree(name).body:
         if isinstance(statement, ast.ImportFrom) and statement.module:
@@ -147,7 +147,7 @@ def _facts(name: str) -> Mapping[str, Any]:
 
 
 def _imports(statement: ast.ImportFrom, module: str) -> dict[str, Any]:
-    """What a file takes from where there is no torch, or from the constants of another file of its package."""
+    """What a file imports from modules without torch, or from the constants of another file of its package."""
     if module in _WITHOUT_TORCH:
         home: Mapping[str, Any] = vars(importlib.import_module(module))
     elif module.startswith(f"{PACKAGE}.") and not module.startswith(f"{PACKAGE}._"):

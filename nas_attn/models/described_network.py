@@ -1,4 +1,4 @@
-"""A network of somebody else's as a value: which locations it has, and how it is built again; and any network."""
+"""A network of others as a value, with its locations and how to build it again; and the union of all networks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class FoundSite:
     """A location that was found in a network.
 
     Args:
-        location: the place.
-        at: the feature there, such as ``encoder.layer2`` or ``decoder.blocks.1(skip_connection)``.
-        channels: C of it.
-        stride: pixels of the image on each side that one of its positions stands for.
-        gate: the gating signal, another feature of the same call; empty where there is none.
-        gate_channels: C of that; 0 where there is none.
-        gate_stride: its stride; 0 where there is none.
-        convolution: the 3x3 convolution of C to C channels that the feature was made by last, for which a module
-            can stand in; empty where there is none.
+        location: the location.
+        at: its feature, such as ``encoder.layer2`` or ``decoder.blocks.1(skip_connection)``.
+        channels: C of the feature.
+        stride: side, in pixels of the image, of one position of the feature.
+        gate: the gating signal, another feature of the same call; empty if there is none.
+        gate_channels: C of the gating signal; 0 if there is none.
+        gate_stride: its stride; 0 if there is none.
+        convolution: the last 3x3 convolution of C to C channels that produces the feature, which a module can
+            replace; empty if there is none.
         convolution_bias: whether it has a bias.
-        block: a submodule that gives the feature and is given one map of its size; empty where there is none.
-        block_channels: channels of that map; 0 where there is none.
+        block: a submodule that returns the feature and takes one map of its size; empty if there is none.
+        block_channels: channels of that map; 0 if there is none.
     """
 
     location: Location
@@ -49,7 +49,7 @@ class FoundSite:
     block_channels: int = 0
 
     def site(self, height: int, width: int) -> Site:
-        """With its sizes for an image of H x W pixels, both multiples of the stride."""
+        """The site for an image of H x W pixels, both multiples of the stride."""
         gated = bool(self.gate)
         return Site(
             self.location,
@@ -63,25 +63,25 @@ class FoundSite:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, less what is not there, and less the location."""
+        """Plain values, without the location and without what is not there."""
         values = {name: value for name, value in vars(self).items() if name != "location"}
         return {name: value for name, value in values.items() if value}
 
 
 @dataclass(frozen=True)
 class DescribedNetwork:
-    """A network without its attention that is not ours, as one dry run has found it.
+    """A network of others without its attention, as one dry run has found it.
 
     Args:
         asked: how it is built.
         in_channels: channels of an image.
-        classes: K, the number of classes that are told apart, background included.
+        classes: K, the number of classes, background included.
         found: its locations.
-        divisor: both sides of an image are continued to multiples of it.
-        least_size: the smallest side of an image that it can be trained on; a multiple of the divisor.
+        divisor: both sides of an image are padded to multiples of it.
+        least_size: the smallest side of an image on which it can be trained; a multiple of the divisor.
         keys: digest of the names and shapes of its parameters.
-        weights: SHA-256 of the file of its weights; empty where it starts without.
-        normalisation: of the images, as the weights want it; None is that of the data.
+        weights: SHA-256 of the file of its weights; empty if it starts without.
+        normalisation: of the images, as the weights need it; None takes that of the data.
     """
 
     asked: AskedNetwork
@@ -96,12 +96,12 @@ class DescribedNetwork:
 
     @property
     def frames(self) -> int:
-        """Images are still: no family has clips."""
+        """1: no family takes clips."""
         return 1
 
     @property
     def locations(self) -> tuple[Location, ...]:
-        """All places of the network, in order."""
+        """All locations of the network, in order."""
         return tuple(site.location for site in self.found)
 
     @property
@@ -111,12 +111,12 @@ class DescribedNetwork:
 
     @property
     def min_image_size(self) -> int:
-        """The smallest H or W that it can be trained on."""
+        """The smallest H or W on which it can be trained."""
         return self.least_size
 
     @property
     def input_name(self) -> str:
-        """What one pass takes in, for which costs are counted."""
+        """Name of its input in one forward pass, for which costs are counted."""
         return "image"
 
     @property
@@ -126,23 +126,23 @@ class DescribedNetwork:
 
     @property
     def title(self) -> str:
-        """Its name, as it was asked for."""
+        """Its name, as the user wrote it."""
         return str(self.asked)
 
     @property
     def headline(self) -> str:
-        """What it is, in some words."""
+        """A short description."""
         return f"{self.title}, weights: {self.asked.weights}"
 
     @property
     def size_text(self) -> str:
-        """What its speed depends on, in some words."""
+        """What its speed depends on, in words."""
         return f"{self.title} {self.keys}"
 
     @property
     def encoder(self) -> tuple[str, ...]:
-        """Beginnings of the names of the encoder's parameters: of the modules at the top in which features go
-        down, and none comes up."""
+        """Prefixes of the names of the encoder's parameters: of the top-level modules in which features only lose
+        resolution."""
         down = {site.at.partition(".")[0] for site in self.found if site.location.stage is Stage.ENCODER}
         up = {
             re.split(r"[.(]", site.at)[0]
@@ -152,7 +152,7 @@ class DescribedNetwork:
         return tuple(f"{top}." for top in sorted(down - up))
 
     def level_of(self, location: Location) -> int:
-        """How often the image is halved down to a location."""
+        """Number of halvings of the image down to a location."""
         return self.place_of(location).stride.bit_length() - 1
 
     def channels_at(self, location: Location) -> int:
@@ -160,8 +160,7 @@ class DescribedNetwork:
         return self.place_of(location).channels
 
     def sites(self, height: int, width: int) -> tuple[Site, ...]:
-        """Every location with its sizes for an image of H x W pixels, which is continued to what the network
-        wants.
+        """Every location with its sizes for an image of H x W pixels, padded to a size that the network accepts.
 
         Raises:
             NetworkError: the image is too small.
@@ -175,7 +174,7 @@ class DescribedNetwork:
         return tuple(site.site(*continued) for site in self.found)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values: the fields of ``WrittenDescription``."""
+        """Plain values: the fields of ``WrittenDescription``."""
         return {
             **self.asked.to_dict(),
             "in_channels": self.in_channels,
@@ -189,7 +188,7 @@ class DescribedNetwork:
         }
 
     def place_of(self, location: Location) -> FoundSite:
-        """Where a location is in the network."""
+        """The place of a location in the network."""
         for site in self.found:
             if site.location == location:
                 return site
@@ -200,7 +199,8 @@ class DescribedNetwork:
 
 @dataclass(frozen=True)
 class WrittenDescription(AskedNetwork):
-    """What a file says of a network of somebody else's after it was looked at; without ``sites`` it was not."""
+    """The fields of a file about a network of others after its inspection; ``sites`` is missing if it was not
+    inspected."""
 
     in_channels: Count = 3
     classes: Classes = 2
@@ -213,12 +213,12 @@ class WrittenDescription(AskedNetwork):
 
     @property
     def asked(self) -> AskedNetwork:
-        """What was asked for alone."""
+        """Only what the user asked for."""
         return AskedNetwork(**{one.name: getattr(self, one.name) for one in fields(AskedNetwork)})
 
     @property
     def network(self) -> DescribedNetwork:
-        """The network that it describes."""
+        """The network that the file describes."""
         return DescribedNetwork(
             self.asked,
             self.in_channels,
@@ -233,11 +233,11 @@ class WrittenDescription(AskedNetwork):
 
 
 Network = UNetConfig | DescribedNetwork
-"""Any network that attention is placed in: our U-Net, or one of somebody else's."""
+"""Any network in which attention is placed: our U-Net, or a network of others."""
 
 
 def network_from_dict(values: Mapping[str, Any]) -> Network:
-    """The network of a study, from the fields that its space keeps.
+    """The network of a study, from the fields in its space.
 
     Raises:
         NetworkError: the values are wrong.

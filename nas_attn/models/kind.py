@@ -1,4 +1,4 @@
-"""What is known of an attention kind without building it: its paper, its places, its options."""
+"""Descriptions of attention kinds, without building them: paper, locations, options."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ GATED_STAGES: tuple[Stage, ...] = (Stage.SKIP, Stage.DECODER)
 BLOCK_STAGES: tuple[Stage, ...] = (Stage.ENCODER, Stage.BOTTLENECK, Stage.DECODER)
 
 NEUTRAL_START_OF = "neutral start of "
-"""Before a kind's name, the setting that tells its version of that start: a study or a run must not mix two."""
+"""Prefix, before a kind's name, of the setting with the version of its neutral start. A study or a run must not
+mix two."""
 _FIRST = 1
 
 
 class Family(StrEnum):
-    """What a kind works on, and by that how the network calls it.
+    """What a kind works on, which determines how the network calls it.
 
-    A gate, a context and a stochastic module refine a feature map, the last by chance in training; a convolution
-    stands in for the second one of a location's block; a block module takes the whole block and decides what goes
-    in and what comes out; a temporal module refines the maps of all frames of a clip together.
+    A gate, a context and a stochastic module refine a feature map; a stochastic one does so at random in training.
+    A convolution replaces the second convolution of a location's block. A block module wraps the whole block and
+    changes its input and output. A temporal module refines the maps of all frames of a clip together.
     """
 
     GATE = "gate"
@@ -36,15 +37,15 @@ class Family(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a kind, with all that is needed to check a value.
+    """One option of a kind, with what is needed to check a value.
 
     Args:
         name: keyword of the module's constructor.
         default: the paper's value, unless ``about`` or the module's docstring says otherwise.
         about: what it does, in a few words.
-        choices: the allowed values, where they can be listed.
-        minimum: smallest allowed number, where there is one.
-        maximum: largest allowed number, where there is one.
+        choices: the allowed values, if they can be listed.
+        minimum: smallest allowed number, if there is one.
+        maximum: largest allowed number, if there is one.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Option:
         return f"{noun} of {bound}" if bound else noun
 
     def problem(self, value: object) -> str | None:
-        """What is wrong with a value, and what would be right; None where it is allowed."""
+        """What is wrong with a value, and what would be right; None if it is allowed."""
         if self._accepts(value):
             return None
         return f"{self.name} is {value!r}; it must be {self.allowed}"
@@ -105,23 +106,24 @@ MIN_HIDDEN = Option(
 
 @dataclass(frozen=True)
 class AttentionKind:
-    """The facts of one kind of attention.
+    """Description of a kind of attention.
 
     Args:
-        name: what a search space calls it.
-        title: what people call it.
+        name: in search spaces.
+        title: common name.
         paper: authors, year and arXiv number or venue.
         family: what it works on.
-        stages: where it may stand; a convolution or a block module only where there is a block.
+        stages: where it can be placed; a convolution or a block module only where there is a block.
         options: its options, without ``start``, which every kind but ``none`` has.
-        needs_gate: it takes the decoder feature that enters its level as a second input.
-        takes_classes: its constructor takes the number of classes, for a loss of its own.
-        quadratic: its cost grows with (H*W)^2.
-        starts_as_identity: the paper's own start changes nothing, up to rounding, so that ``start`` makes no
-            difference.
-        neutral_start: its constructor takes ``neutral``: then its gates have mean 1 and what stands last starts at
-            zero. A kind without it starts neutrally as its paper has it.
-        neutral_version: of that start; another one where it begins or learns otherwise; no study has runs of two.
+        needs_gate: whether it takes the decoder feature that enters its level as a second input.
+        takes_classes: whether its constructor takes the number of classes, for a loss of its own.
+        quadratic: whether its cost grows with (H*W)^2.
+        starts_as_identity: whether the paper's own initialisation is the identity, up to rounding, so that
+            ``start`` makes no difference.
+        neutral_start: whether its constructor takes ``neutral``; its gates then have mean 1, and its last layers
+            start at zero. A kind without it starts neutrally with the paper's initialisation.
+        neutral_version: of the neutral start; it changes if that start changes. No study contains runs of two
+            versions.
     """
 
     name: str
@@ -139,13 +141,14 @@ class AttentionKind:
 
     @property
     def replaces(self) -> str:
-        """Which part of a network it stands in for, in words; empty where it is only inserted."""
+        """The part of a network that it replaces, in words; empty if it is only inserted."""
         words = {Family.CONVOLUTION: "takes a convolution's place", Family.BLOCK: "goes around a block"}
         return words.get(self.family, "")
 
     @property
     def needs_clip(self) -> bool:
-        """It looks at the frames of a clip together; its constructor takes their number, ``frames``."""
+        """Whether it looks at the frames of a clip together; its constructor then takes their number,
+        ``frames``."""
         return self.family is Family.TEMPORAL
 
     @property
@@ -154,7 +157,7 @@ class AttentionKind:
         return self.options if self.name == "none" else (*self.options, START)
 
     def problems(self, options: Mapping[str, object]) -> list[str]:
-        """Everything that is wrong with these options, in words; empty where they can be used."""
+        """Everything that is wrong with these options, in words; empty if they are valid."""
         known = {option.name: option for option in self.all_options}
         found = []
         for name, value in options.items():
@@ -166,10 +169,10 @@ class AttentionKind:
         return found
 
     def spec(self, options: Mapping[str, OptionValue] | None = None) -> AttentionSpec:
-        """The spec with these options, less those that equal the defaults.
+        """The spec with these options, without those that equal the defaults.
 
         Raises:
-            AttentionError: an option is unknown or its value is not allowed.
+            AttentionError: an option is unknown, or its value is not allowed.
         """
         options = options or {}
         if found := self.problems(options):
@@ -180,10 +183,10 @@ class AttentionKind:
         )
 
     def complete(self, spec: AttentionSpec) -> dict[str, OptionValue]:
-        """Every option of the kind with the value that it has in a spec.
+        """Every option of the kind with its value in a spec.
 
         Raises:
-            AttentionError: the spec has an option that the kind does not know or allow.
+            AttentionError: the spec has an option that is unknown or not allowed.
         """
         given = dict(spec.options)
         if found := self.problems(given):
@@ -192,7 +195,7 @@ class AttentionKind:
 
 
 def part_problem(kind: AttentionKind, site: Site) -> str | None:
-    """Why a kind has no part of a network to replace or to go around at a site; None where it needs none, too."""
+    """Why a site has no part that a kind could replace or wrap; None if it has one, or if the kind needs none."""
     missing = ""
     if kind.family is Family.CONVOLUTION and site.convolution is None:
         missing = f"3x3 convolution of {site.channels} to {site.channels} channels"
@@ -204,13 +207,13 @@ def part_problem(kind: AttentionKind, site: Site) -> str | None:
 
 
 def start_versions(specs: Iterable[AttentionSpec], kinds: Mapping[str, AttentionKind]) -> dict[str, int]:
-    """By the name of the setting, as ``neutral start of se``, the version of each kind that starts neutrally.
+    """The version of the neutral start of each kind, by the name of the setting, such as ``neutral start of se``.
 
-    What is still the first version is left out, so that older studies are the same studies.
+    First versions are left out, so that older studies stay the same studies.
 
     Args:
-        specs: attentions, some perhaps several times.
-        kinds: the facts of their kinds, by name.
+        specs: attentions, which may repeat.
+        kinds: descriptions of their kinds, by name.
     """
     found = {}
     for spec in specs:
@@ -221,7 +224,7 @@ def start_versions(specs: Iterable[AttentionSpec], kinds: Mapping[str, Attention
 
 
 def unsaid_version(setting: str) -> int | None:
-    """The version where nobody says one; None for a setting that is none of a start."""
+    """The default version of a setting; None if the setting is not a version of a start."""
     return _FIRST if setting.startswith(NEUTRAL_START_OF) else None
 
 

@@ -1,4 +1,4 @@
-"""The shape of a U-Net as a value: which locations it has and how large its features are there."""
+"""The shape of a U-Net as a value: its locations and the sizes of its features."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class UNetConfig:
 
     Args:
         in_channels: channels of an image.
-        classes: K, the number of classes that are told apart, background included.
+        classes: K, the number of classes, background included.
         depth: number of halvings, 2 to 5; the network has 3 * depth + 1 locations.
         base_channels: C at full resolution; doubled at each halving.
         norm: ``batch``, ``group`` or ``instance``.
         upsampling: ``transpose`` (2x2 transposed convolution) or ``bilinear`` (then a 1x1 convolution).
-        frames: T, so many consecutive frames of a clip go through together; 1 where images are still.
+        frames: T, the number of consecutive frames of a clip that go through together; 1 for still images.
     Raises:
-        NetworkError: a value is out of its range; all such are named together.
+        NetworkError: a value is out of range; all such values are reported together.
     """
 
     in_channels: Count
@@ -51,7 +51,7 @@ class UNetConfig:
 
     @property
     def locations(self) -> tuple[Location, ...]:
-        """All places of the network, in order."""
+        """All locations of the network, in order."""
         levels = range(self.depth)
         return (
             *(Location(Stage.ENCODER, level) for level in levels),
@@ -72,27 +72,28 @@ class UNetConfig:
 
     @property
     def input_name(self) -> str:
-        """What one pass takes in, for which costs are counted: ``image`` or ``clip of 4 frames``."""
+        """Name of its input in one forward pass, for which costs are counted: ``image`` or ``clip of 4
+        frames``."""
         return "image" if self.frames == 1 else f"clip of {self.frames} frames"
 
     @property
     def title(self) -> str:
-        """Its name, in some words."""
+        """Its name, in a few words."""
         return f"a U-Net of depth {self.depth}"
 
     @property
     def headline(self) -> str:
-        """What it is, in some words."""
+        """A short description."""
         norm = f"{self.norm} norm, {self.upsampling} upsampling"
         return f"U-Net of depth {self.depth}, {self.base_channels} base channels, {norm}"
 
     @property
     def size_text(self) -> str:
-        """What its speed depends on, in some words."""
+        """What its speed depends on, in words."""
         return f"{self.base_channels} base channels"
 
     def level_of(self, location: Location) -> int:
-        """How often the image is halved down to a location."""
+        """Number of halvings of the image down to a location."""
         return self.depth if location.stage is Stage.BOTTLENECK else location.level
 
     def channels_at(self, location: Location) -> int:

@@ -1,4 +1,4 @@
-"""Where attention may stand in a U-Net, and which attention stands where."""
+"""Locations of a U-Net, and placements of attention at them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _STAGE_ORDER = {stage: order for order, stage in enumerate(Stage)}
 @total_ordering
 @dataclass(frozen=True)
 class Location:
-    """One place of a U-Net, such as ``skip.2``.
+    """A location in a U-Net, such as ``skip.2``.
 
     Args:
         stage: the part of the network.
-        level: 0 at full resolution, one more at each halving; the bottleneck has level 0 of its own
-            stage, since there is only one.
+        level: 0 at full resolution, plus one at each halving; the bottleneck has level 0 of its own stage, since
+            there is only one.
     """
 
     stage: Stage
@@ -45,7 +45,7 @@ class Location:
         """Read ``encoder.0``, ``bottleneck``, ``skip.1`` or ``decoder.3``.
 
         Raises:
-            SpaceError: the text names no location.
+            SpaceError: the text is not a location.
         """
         stage, dot, level = text.partition(".")
         stages = [str(known) for known in Stage]
@@ -64,10 +64,10 @@ class Location:
 
 @dataclass(frozen=True)
 class Convolution:
-    """The 3x3 convolution of a location's block, of C to C channels, for which a module can stand in.
+    """The 3x3 convolution of a location's block, of C to C channels, which a module can replace.
 
     Args:
-        bias: whether it has one, which is then left out with it.
+        bias: whether it has a bias, which is then left out too.
     """
 
     bias: bool = False
@@ -75,21 +75,21 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Site:
-    """A location with the sizes that a network and an image size give it.
+    """A location with its sizes in a network, for an image size.
 
     Args:
-        location: the place.
+        location: the location.
         channels: C of the feature map there.
         height: H of the feature map there, in pixels.
         width: W of the feature map there, in pixels.
-        gate_channels: channels of the gating signal, the decoder feature that enters the level; None where no
-            such signal exists (encoder, bottleneck).
-        block_channels: channels that enter the location's block; None where there is no block, as at a skip.
-        frames: T of the clips; 1 where images are still.
-        up_channels: channels of the decoder feature that enters the level once it is up-convolved to the site's
-            size; None where the network has no such feature.
-        gate_size: H and W of the gating signal; None is half of the location's.
-        convolution: of the location's block; None where a network of somebody else's has none of that shape.
+        gate_channels: channels of the gating signal, the decoder feature that enters the level; None if there is
+            none (encoder, bottleneck).
+        block_channels: channels of the input of the location's block; None if there is no block, as at a skip.
+        frames: T of the clips; 1 for still images.
+        up_channels: channels of the decoder feature that enters the level, after its up-convolution to the site's
+            size; None if the network has no such feature.
+        gate_size: H and W of the gating signal; None means half of the location's.
+        convolution: of the location's block; None if a network of others has none of that shape.
     """
 
     location: Location
@@ -110,7 +110,7 @@ class Site:
 
     @property
     def gate_shape(self) -> tuple[int, int, int] | None:
-        """C, H and W of the gating signal; None where there is none."""
+        """C, H and W of the gating signal; None if there is none."""
         if self.gate_channels is None:
             return None
         return self.gate_channels, *(self.gate_size or (self.height // 2, self.width // 2))
@@ -118,7 +118,7 @@ class Site:
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """One kind of attention with the options in which it differs from the kind's defaults.
+    """A kind of attention with the options that differ from the kind's defaults.
 
     Args:
         kind: registered name, or ``module:name`` of a user's own; ``none`` is a kind.
@@ -140,10 +140,10 @@ class AttentionSpec:
 
     @classmethod
     def parse(cls, text: str) -> AttentionSpec:
-        """Read what ``str`` gives: ``se`` or ``se(reduction=8)``.
+        """The inverse of ``str``: read ``se`` or ``se(reduction=8)``.
 
         Raises:
-            SpaceError: the text is not of that form.
+            SpaceError: the text has not this form.
         """
         match = cls._TEXT.fullmatch(text.strip())
         if match is None:
@@ -207,7 +207,7 @@ class Placement:
 
     @property
     def id(self) -> str:
-        """Ten hexadecimal digits that are the same wherever the placement is the same."""
+        """Ten hexadecimal digits that depend only on the placement."""
         return hashlib.sha256(str(self).encode()).hexdigest()[:10]
 
     @cached_property
@@ -221,7 +221,7 @@ class Placement:
         return Placement(tuple((location, NONE) for location, _ in self))
 
     def replace(self, location: Location, spec: AttentionSpec) -> Placement:
-        """The same placement but for one location.
+        """The same placement with another attention at one location.
 
         Raises:
             SpaceError: the placement has no such location.
@@ -251,7 +251,7 @@ class Placement:
 
 
 def location_problems(locations: tuple[Location, ...], placement: Placement) -> list[str]:
-    """What of a placement does not fit the locations of a network: missing ones, then foreign ones."""
+    """How a placement does not fit the locations of a network: missing locations, then unknown ones."""
     named = [location for location, _ in placement]
     known = [str(location) for location in locations]
     missing = [

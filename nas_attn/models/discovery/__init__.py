@@ -1,4 +1,4 @@
-"""What a network of somebody else's is: its locations, its weights, the sizes that it takes."""
+"""Inspect a network of others: its locations, its weights and the image sizes that it accepts."""
 
 from nas_attn.models.discovery.describe import Looked, check_asked, check_places, keys_of, look_at
 from nas_attn.models.discovery.weights import load_kept

@@ -1,4 +1,4 @@
-"""A network that was asked for, looked at once: what it is called in a study from then on."""
+"""Inspect a network once and describe it. A study uses this description from then on."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from nas_attn.models.placement import Location
 
 IMAGENET_STATISTICS = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _LARGEST_LEAST = 8
-"""The smallest image is sought up to so many times the divisor."""
+"""The smallest image size is searched up to this many times the divisor."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """A network, and what was seen of it.
+    """A network, and what its inspection found.
 
     Args:
         network: the description.
-        unclear: locations that it may have and that were not found, each with the reason.
-        weights: how the weights fitted; None where it starts without.
+        unclear: locations that it may have but that were not found, each with the reason.
+        weights: how the weights fitted; None if it starts without.
     """
 
     network: DescribedNetwork
@@ -45,16 +45,16 @@ class Looked:
 
 
 def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2, *, multi_label: bool = False) -> Looked:
-    """Build a network once, find its locations, and fit and keep its weights.
+    """Build a network once, find its locations, and fit and store its weights.
 
     Args:
-        asked: which network.
+        asked: the network.
         in_channels: channels of an image.
         classes: K.
-        multi_label: whether the classes may overlap, so that each needs a score of its own.
+        multi_label: whether the classes may overlap, so that each needs its own score.
     Raises:
-        NetworkError: it cannot be built, does not give class scores for each pixel, has no location, or its
-            weights are not there or of another network; what can be told together is.
+        NetworkError: it cannot be built, does not return class scores for each pixel or has no location; or its
+            weights do not exist or belong to another network. Problems are reported together where possible.
     """
     network = build_fresh(asked, in_channels, classes, seed=0)
     ghost = on_meta(network)
@@ -76,11 +76,10 @@ def look_at(asked: AskedNetwork, in_channels: int = 3, classes: int = 2, *, mult
 
 
 def check_asked(asked: AskedNetwork) -> None:
-    """Build a network for colour images and two classes, and find its weights, so that what is wrong is told
-    early.
+    """Build a network for colour images and two classes, and find its weights, so that errors are reported early.
 
     Raises:
-        NetworkError: it cannot be built as asked, or the file of its weights is not there.
+        NetworkError: it cannot be built, or the file of its weights does not exist.
     """
     problems = []
     if asked.weights not in (NO_WEIGHTS, IMAGENET) and not Path(asked.weights).expanduser().is_file():
@@ -96,16 +95,16 @@ def check_asked(asked: AskedNetwork) -> None:
 def locate(
     asked: AskedNetwork, ghost: nn.Module, in_channels: int, classes: int, *, multi_label: bool = False
 ) -> tuple[tuple[FoundSite, ...], tuple[str, ...]]:
-    """The locations of a network, and why others are none.
+    """The locations of a network, and why others were not found.
 
     Args:
-        asked: for the places that a person names.
+        asked: gives the places that the user names.
         ghost: the network on the meta device, in eval mode.
         in_channels: of an image.
         classes: K.
         multi_label: whether the classes may overlap.
     Raises:
-        NetworkError: it fails, does not give class scores for each pixel, or has no location.
+        NetworkError: it fails, does not return class scores for each pixel, or has no location.
     """
     try:
         tape = record(ghost, in_channels)
@@ -135,14 +134,14 @@ def locate(
 
 
 def check_places(model: nn.Module, network: DescribedNetwork, replaced: Collection[Location] = ()) -> None:
-    """Make sure that a network has the places of one that was looked at, with their sizes.
+    """Check that a network has the places of an inspected one, with their sizes.
 
     Args:
         model: any network; it is not changed.
-        network: what was looked at.
-        replaced: the locations at which a part of the network is to be replaced or wrapped.
+        network: the inspected network.
+        replaced: locations at which a part of the network will be replaced or wrapped.
     Raises:
-        NetworkError: a place or a part is not there or of another size, or attention was inserted before.
+        NetworkError: a place or a part is missing or has another size, or attention was inserted before.
     """
     ghost = on_meta(model)
     places = {site.location: AskedSite(site.at, site.gate) for site in network.found}
@@ -155,7 +154,7 @@ def check_places(model: nn.Module, network: DescribedNetwork, replaced: Collecti
 
 
 def _difference(seen: FoundSite, wanted: FoundSite, title: str, replaced: Collection[Location]) -> str:
-    """What is wrong with a place; empty where nothing is."""
+    """What is wrong with a place; empty if nothing is."""
     sizes = ("channels", "stride", "gate", "gate_channels", "gate_stride")
     if any(getattr(seen, name) != getattr(wanted, name) for name in sizes):
         return (
@@ -169,7 +168,7 @@ def _difference(seen: FoundSite, wanted: FoundSite, title: str, replaced: Collec
 
 
 def on_meta(network: nn.Module) -> nn.Module:
-    """A copy that has sizes and no values, in eval mode."""
+    """A copy that has sizes but no values, in eval mode."""
     ghost, shared = copy.deepcopy(network).to("meta").eval(), dict[int, nn.Parameter]()
     for ours, theirs in zip(ghost.modules(), network.modules(), strict=True):
         for name, parameter in theirs.named_parameters(recurse=False):
@@ -201,7 +200,7 @@ def _check_scores(asked: AskedNetwork, given: object, classes: int, multi_label:
 
 
 class _SizeProbe(nn.Module):
-    """Passes a feature on and keeps its shape and that of its gate."""
+    """Passes a feature through and stores its shape and that of its gating signal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -215,7 +214,7 @@ class _SizeProbe(nn.Module):
 def _seen(
     ghost: nn.Module, in_channels: int, named: Mapping[Location, AskedSite], found: tuple[FoundSite, ...]
 ) -> tuple[list[FoundSite], list[str]]:
-    """The locations as inserted modules see them; of those that a person names also what is wrong."""
+    """The locations as inserted modules see them, and problems of the locations that the user names."""
     asked = {site.location: AskedSite(site.at, site.gate) for site in found}
     seen, problems = [], []
     try:
@@ -233,10 +232,10 @@ def _seen(
 
 
 def _tried(ghost: nn.Module, in_channels: int, places: Mapping[Location, AskedSite]) -> list[FoundSite]:
-    """The sizes at some places, as modules see them that are inserted there.
+    """The sizes at some places, as modules inserted there see them.
 
     Raises:
-        NetworkError: one of the places is not there, or is passed never or more than once.
+        NetworkError: one of the places does not exist, or is not used exactly once.
     """
     network, probes = copy.deepcopy(ghost), {location: _SizeProbe() for location in places}
     insert_modules(
@@ -270,7 +269,7 @@ def _size(place: str, shape: torch.Size) -> tuple[int, int]:
 
 
 def _least_size(ghost: nn.Module, asked: AskedNetwork, in_channels: int, divisor: int) -> int:
-    """The smallest square that the network can be trained on, two images at once."""
+    """The smallest square image on which the network can be trained, two images at a time."""
     for times in range(1, _LARGEST_LEAST + 1):
         network = copy.deepcopy(ghost).train()
         try:
@@ -288,7 +287,8 @@ def _least_size(ghost: nn.Module, asked: AskedNetwork, in_channels: int, divisor
 
 
 def _normalisation(asked: AskedNetwork, in_channels: int) -> Normalisation | None:
-    """What the weights want: ImageNet's statistics for its weights and colour images, or else the data's."""
+    """The normalisation of the weights: ImageNet's statistics for its weights and colour images, otherwise the
+    data's."""
     wanted = asked.normalise or (IMAGENET if asked.weights == IMAGENET and in_channels == 3 else None)
     if isinstance(wanted, Normalisation):
         found = wanted

@@ -1,8 +1,8 @@
-"""The parts of somebody else's network that a module can replace or wrap: a location's 3x3 convolution, its block.
+"""The parts of a network of others that a module can replace or wrap: a location's 3x3 convolution and its block.
 
-The convolution is the last of C to C channels that the location's feature was made by at its resolution, since
-nothing deeper or shallower went in. The block is the outermost submodule that gives the feature and is given one
-map of its resolution; it holds a convolution itself, or it would be a mere activation.
+The convolution is the last one of C to C channels that produces the location's feature at its resolution, from
+nothing deeper or shallower. The block is the outermost submodule that returns the feature and takes one map of its
+resolution. It has to contain a convolution, otherwise it would be a mere activation.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from nas_attn.models.placement import Stage
 
 
 def with_parts(tape: Tape, ghost: nn.Module, sites: Iterable[FoundSite]) -> tuple[FoundSite, ...]:
-    """The sites with the convolution and the block of each, where it has one.
+    """The sites with the convolution and the block of each, if it has one.
 
     Args:
         tape: of the network.
         ghost: the network on the meta device, in eval mode.
-        sites: without them.
+        sites: without these parts.
     """
     finder, in_channels = _PartFinder(tape, ghost), int(tape.image.shape[1])
     found: list[FoundSite] = []
@@ -41,7 +41,7 @@ def with_parts(tape: Tape, ghost: nn.Module, sites: Iterable[FoundSite]) -> tupl
 
 @dataclass(frozen=True)
 class _Part:
-    """A submodule by its name, with the channels that enter and leave it."""
+    """A submodule by its name, with the channels of its input and output."""
 
     name: str
     entering: int
@@ -49,10 +49,10 @@ class _Part:
 
 
 class _PartFinder:
-    """Looks for the parts of one network.
+    """Finds the parts of one network.
 
     Args:
-        tape: of a pass through it.
+        tape: of a forward pass.
         ghost: the network.
     """
 
@@ -81,7 +81,7 @@ class _PartFinder:
         return replace(site, block=block[0], block_channels=block[1]) if block else site
 
     def _convolution(self, maker: Call, channels: int) -> str:
-        """The last that fits of those that the feature was made by; empty where none does."""
+        """The last matching convolution among those that produced the feature; empty if none matches."""
         made_of = self._made_of(maker)
         fitting = [
             call
@@ -94,7 +94,7 @@ class _PartFinder:
         return max(fitting, key=lambda call: call.end).name if fitting else ""
 
     def _block(self, maker: Call) -> tuple[str, int] | None:
-        """The outermost that fits of the submodules that give the feature, and the channels that enter it."""
+        """The outermost matching submodule that returns the feature, and the channels of its input."""
         changed = self._tape.last_given(maker.output, before=maker.end)
         for call in sorted(self._tape.calls, key=lambda call: call.begin):
             gives = call.output is maker.output and changed < call.end <= maker.end
@@ -105,11 +105,13 @@ class _PartFinder:
         return None
 
     def _is_beside(self, maker: Call, call: Call) -> bool:
-        """Whether what enters a call is as the feature: of its resolution, and made of nothing deeper or less."""
+        """Whether the input of a call is like the feature: of its resolution, and made from nothing deeper or
+        shallower."""
         return id(next(iter(call.given.values()))) in self._made_of(maker)
 
     def _made_of(self, maker: Call) -> set[int]:
-        """Numbers of the features of its resolution that a submodule's feature was made of, its own among them."""
+        """Numbers of the features of the same resolution from which a submodule's feature was made, its own
+        included."""
         feature, found = self._tape.feature(maker.output), {id(maker.output)}
         for operation in reversed(self._tape.operations):
             if operation.at < maker.end and id(operation.output) in found:
@@ -137,13 +139,13 @@ class _PartFinder:
 
 
 def _is_block(module: nn.Module) -> bool:
-    """Whether a submodule is made of others, among them a convolution that sees more than one position."""
+    """Whether a submodule contains others, among them a convolution that sees more than one position."""
     within = [one for one in module.modules() if one is not module and isinstance(one, nn.Conv2d)]
     return "forward" not in vars(module) and any(max(one.kernel_size) > 1 for one in within)
 
 
 def _without_taken(site: FoundSite, before: Iterable[FoundSite]) -> FoundSite:
-    """A site without the parts that a site before it has."""
+    """A site without the parts that belong to an earlier site."""
     if site.convolution in {one.convolution for one in before}:
         site = _without_convolution(site)
     return _without_block(site) if site.block in {one.block for one in before} else site
@@ -158,13 +160,13 @@ def _without_block(site: FoundSite) -> FoundSite:
 
 
 def _parts(site: FoundSite) -> list[_Part]:
-    """Those that a site has."""
+    """The parts of a site."""
     convolution = _Part(site.convolution, site.channels, site.channels)
     return [part for part in (convolution, _Part(site.block, site.block_channels, site.channels)) if part.name]
 
 
 def _working(ghost: nn.Module, in_channels: int, site: FoundSite) -> FoundSite:
-    """A site without the parts that nothing can go around."""
+    """A site without the parts that cannot be wrapped."""
     if not _work(ghost, in_channels, _parts(_without_block(site))):
         site = _without_convolution(site)
     if not _work(ghost, in_channels, _parts(_without_convolution(site))):
@@ -173,7 +175,7 @@ def _working(ghost: nn.Module, in_channels: int, site: FoundSite) -> FoundSite:
 
 
 def _work(ghost: nn.Module, in_channels: int, parts: Sequence[_Part]) -> bool:
-    """Whether something can go around all of these parts, and sees each once with maps of the sizes it should."""
+    """Whether all of these parts can be wrapped, and each is called once with maps of the expected sizes."""
     network, probes = copy.deepcopy(ghost), [_PartProbe() for _ in parts]
     around = [Place(HookPoint(part.name, way=Way.AROUND)) for part in parts]
     insert_modules(network, {str(number): pair for number, pair in enumerate(zip(probes, around, strict=True))})
@@ -185,7 +187,8 @@ def _work(ghost: nn.Module, in_channels: int, parts: Sequence[_Part]) -> bool:
 
 
 class _PartProbe(nn.Module):
-    """Calls the part that it goes around, and keeps which channels enter and leave, and whether H and W stay."""
+    """Calls the part that it wraps, and stores the channels of its input and output, and whether H and W stay the
+    same."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,9 +1,10 @@
-"""The locations of any network that goes down and up again, read off the tape of a forward pass.
+"""The locations of any network that reduces the resolution and restores it, read from the tape of a forward pass.
 
-A feature goes down as long as nothing deeper went into it. Where it leaves a resolution downwards it is
-``encoder.N``, N the binary logarithm of its stride; the deepest is the ``bottleneck``. Where a feature that goes
-down meets a deeper one, in the arguments of a submodule or in a concatenation, it is ``skip.N``, and the deeper
-one its gating signal. Where a feature that comes up leaves a resolution, or enters the head, it is ``decoder.N``.
+A feature goes down as long as nothing deeper went into it. Where it leaves a resolution downwards, it is
+``encoder.N``, with N the binary logarithm of its stride; the deepest is the ``bottleneck``. Where a feature that
+goes down meets a deeper one, in the arguments of a submodule or in a concatenation, it is ``skip.N``, and the
+deeper one is its gating signal. Where a feature that comes up leaves a resolution, or enters the head, it is
+``decoder.N``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nas_attn.models.placement import Location, Stage
 
 @dataclass(frozen=True)
 class Findings:
-    """The locations of a network, and where there should be one and is none.
+    """The locations of a network, and where one is expected but missing.
 
     Args:
         sites: in the order of their locations.
@@ -34,12 +35,12 @@ class Findings:
 
 @dataclass(frozen=True)
 class _Meeting:
-    """Where a feature that goes down meets one that comes up.
+    """A call in which a feature that goes down meets one that comes up.
 
     Args:
-        call: of the submodule that is given both.
-        skip: where the former is among its arguments, such as ``(skip)`` or ``(0)[0:8]``.
-        gate: where the latter is.
+        call: of the submodule that takes both.
+        skip: position of the former among its arguments, such as ``(skip)`` or ``(0)[0:8]``.
+        gate: position of the latter.
         of: the former, and the latter.
     """
 
@@ -58,10 +59,10 @@ def find_sites(tape: Tape) -> Findings:
 
 
 class _Finder:
-    """Looks for the locations of one tape.
+    """Finds the locations of one tape.
 
     Args:
-        tape: what to look at.
+        tape: of a forward pass.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -72,7 +73,7 @@ class _Finder:
         self._deepest = max(depths, default=1)
 
     def descents(self) -> Iterator[FoundSite]:
-        """Where features leave a resolution downwards, and the deepest of all."""
+        """The features that leave a resolution downwards, and the deepest feature."""
         told = set()
         for operation in self._events():
             after = self._tape.feature(operation.output)
@@ -90,9 +91,8 @@ class _Finder:
                 yield from self._at_output(Location(Stage.ENCODER, _level(feature.stride)), left, when)
 
     def ascents(self) -> Iterator[FoundSite]:
-        """Where features leave a resolution upwards: the bottleneck, then the decoder's; the last before the
-        head.
-        """
+        """The features that leave a resolution upwards: the bottleneck, the decoder's, and the last one before the
+        head."""
         left_at: dict[int, tuple[Tensor, int]] = {}
         for operation in self._events():
             after = self._tape.feature(operation.output)
@@ -113,7 +113,7 @@ class _Finder:
             yield from self._at_output(location, tensor, when, gated=not deepest)
 
     def skips(self) -> Iterator[FoundSite]:
-        """Where features that go down meet deeper ones."""
+        """The features that go down and meet deeper ones."""
         meetings: dict[int, list[_Meeting]] = defaultdict(list)
         for meeting in self._meetings():
             before = meetings[meeting.of[0].stride]
@@ -134,7 +134,7 @@ class _Finder:
                 )  # fmt: skip
 
     def miss_skips(self, found: set[Location]) -> None:
-        """Say of each resolution that has an encoder and a decoder, and no skip, that there is none."""
+        """Report each resolution that has an encoder and a decoder location, but no skip."""
         for location in sorted(found):
             skip = Location(Stage.SKIP, location.level)
             both = location.stage is Stage.ENCODER and Location(Stage.DECODER, location.level) in found
@@ -151,7 +151,7 @@ class _Finder:
                 yield from self._met(call, dict(_parts(name, self._tape.parts(tensor))))
 
     def _met(self, call: Call, parts: dict[str, Tensor]) -> Iterator[_Meeting]:
-        """The meeting of what a submodule is given; None where all of it goes down, or comes up."""
+        """The meeting in the arguments of a submodule; None if all of them go down, or all come up."""
         features = {name: feature for name, tensor in parts.items() if (feature := self._tape.feature(tensor))}
         down = {name: one for name, one in features.items() if one.goes_down and one.stride < self._deepest}
         for name, skip in down.items():
@@ -163,8 +163,8 @@ class _Finder:
                 yield _Meeting(call, name, gate, (skip, deeper[gate]))
 
     def _events(self) -> list[Operation]:
-        """Operations and calls of submodules, in order; where an operation is given a padded map, which is none,
-        only the call tells what it was made of."""
+        """Operations and calls of submodules, in order. Where an operation takes a padded map, which is no
+        feature, only the call tells from what it was made."""
         calls = [
             Operation(call.begin, call.callers, tuple(call.given.values()), call.output)
             for call in self._tape.calls
@@ -173,8 +173,8 @@ class _Finder:
         return sorted([*self._tape.operations, *calls], key=lambda one: one.at)
 
     def _left(self, tensor: Tensor, operation: Operation, before: Feature, after: Feature) -> tuple[Tensor, int]:
-        """The feature that leaves a resolution where an operation changes it, and when: what the outermost
-        submodule is given that turns the one resolution into the other, or else what the operation is given."""
+        """The feature that leaves a resolution in an operation, and when. It is the input of the outermost
+        submodule that turns the one resolution into the other, or else the input of the operation."""
         for call in operation.callers:
             output = self._tape.feature(call.output)
             if not call.name or output is None or output.stride != after.stride:
@@ -186,13 +186,13 @@ class _Finder:
         return tensor, operation.at
 
     def _deeper_part(self, tensor: Tensor) -> Tensor:
-        """Of a concatenation with a skip what came up; any other feature as it is."""
+        """The part that came up, in a concatenation with a skip; any other feature unchanged."""
         parts = self._tape.parts(tensor)
         deeper = [part for part in parts if (one := self._tape.feature(part)) and not one.goes_down]
         return deeper[0] if len(deeper) == 1 and len(parts) > 1 else tensor
 
     def _before_head(self) -> tuple[Tensor, int] | None:
-        """What the last submodule is given: the outermost that ends with what the network gives back."""
+        """The input of the last submodule: the outermost one that ends with the output of the network."""
         last = [call for call in self._tape.calls if call.name and call.output is not None]
         outputs = [call for call in last if call.output is self._tape.output]
         for call in outputs or [call for call in last if call.callers[1:] == ()][-1:]:
@@ -205,9 +205,7 @@ class _Finder:
     def _at_output(
         self, location: Location, tensor: Tensor, before: int, *, gated: bool = False
     ) -> Iterator[FoundSite]:
-        """The site at the output of the submodule that gives a feature back, the last to do so before it is
-        used.
-        """
+        """The site at the output of the last submodule that returns a feature before it is used."""
         feature = self._tape.feature(tensor)
         touched = self._tape.last_given(tensor, before)
         makers = [call for call in self._tape.calls if call.output is tensor and call.name and call.end < before]
@@ -224,7 +222,7 @@ class _Finder:
             yield FoundSite(location, maker.name, feature.channels, feature.stride, *signal)
 
     def _gate_of(self, call: Call, output: Feature) -> tuple[str, Feature] | None:
-        """The deeper feature that a block is given, and where it is among the arguments."""
+        """The deeper feature among a block's arguments, and its position."""
         for name, tensor in call.given.items():
             feature = self._tape.feature(tensor)
             if feature is None or feature.deepest <= output.stride:
@@ -248,7 +246,7 @@ class _Finder:
 
 
 def _parts(name: str, joined: tuple[Tensor, ...]) -> Iterator[tuple[str, Tensor]]:
-    """The channels of an argument that a concatenation has made, each with the feature that they were."""
+    """The channels of an argument made by a concatenation, each with its original feature."""
     first = 0
     for part in joined:
         last = first + int(part.shape[1])

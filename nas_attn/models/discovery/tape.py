@@ -1,6 +1,6 @@
-"""A forward pass written down: which submodule was given what, and what became of each feature.
+"""A recorded forward pass: the inputs of each submodule, and the history of each feature.
 
-Nothing is computed: the network and the image are on the meta device, where tensors have sizes only.
+Nothing is computed: the network and the image are on the meta device, where tensors only have sizes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 HEIGHT, WIDTH = 256, 384
-"""Of the image: sides that differ, so that a map of one pixel is not taken for one that was reduced by a
-stride.
-"""
+"""Size of the image. Its sides differ, so that a map of one pixel is not mistaken for one reduced by a stride."""
 
 
 @dataclass(eq=False)
@@ -28,8 +26,8 @@ class Feature:
 
     Args:
         channels: C.
-        stride: pixels of the image on each side that one position stands for.
-        deepest: the largest stride of all features that it is made of, its own among them.
+        stride: side, in pixels of the image, of one position.
+        deepest: the largest stride of all features from which it was made, its own included.
     """
 
     channels: int
@@ -38,7 +36,7 @@ class Feature:
 
     @property
     def goes_down(self) -> bool:
-        """Whether nothing deeper went into it: it is a feature of the encoder."""
+        """Whether nothing deeper went into it, so that it is a feature of the encoder."""
         return self.stride == self.deepest
 
 
@@ -48,11 +46,11 @@ class Call:
 
     Args:
         name: its qualified name; empty for the whole network.
-        begin: when it was called, in events.
-        end: when it returned; -1 while it works.
+        begin: number of the event at which it was called.
+        end: number of the event at which it returned; -1 while it runs.
         callers: the calls within which it was made, the outermost first.
-        given: the tensors among its arguments by the names, or else the positions, of its parameters.
-        output: what it gave back, where that is one tensor.
+        given: the tensors among its arguments, by the names or positions of its parameters.
+        output: its result, if that is one tensor.
     """
 
     name: str
@@ -68,11 +66,11 @@ class Operation:
     """One function of torch, as Python calls it.
 
     Args:
-        at: when, in events.
+        at: number of the event.
         callers: the calls of submodules within which it was called, the outermost first.
-        inputs: the tensors that it was given.
-        output: what it gave back, where that is one tensor.
-        joins: of a concatenation along the channels, its parts.
+        inputs: the tensors among its arguments.
+        output: its result, if that is one tensor.
+        joins: the parts of a concatenation along the channels.
     """
 
     at: int
@@ -84,11 +82,11 @@ class Operation:
 
 @dataclass(eq=False)
 class Tape:
-    """What happened in a forward pass, in order.
+    """The events of a forward pass, in order.
 
     Args:
-        image: what the network was given.
-        output: what it gave back.
+        image: input of the network.
+        output: of the network.
         calls: of submodules.
         operations: of torch.
     """
@@ -102,19 +100,20 @@ class Tape:
     _kept: list[Tensor] = field(default_factory=list)
 
     def feature(self, tensor: Tensor | None) -> Feature | None:
-        """What is known of a tensor; None where it is not a map of the image."""
+        """The feature of a tensor; None if it is not a map of the image."""
         return None if tensor is None else self._features.get(id(tensor))
 
     def parts(self, tensor: Tensor) -> tuple[Tensor, ...]:
-        """Of a concatenation along the channels what it joins; empty of any other tensor."""
+        """The parts of a concatenation along the channels; empty for any other tensor."""
         return next((one.joins for one in self.operations if one.joins and one.output is tensor), ())
 
     def last_given(self, tensor: Tensor | None, before: int) -> int:
-        """When an operation gave a tensor, or changed it in place, the last time before an event; 0 for never."""
+        """Number of the last event, before a given one, at which an operation returned a tensor or changed it in
+        place; 0 if there is none."""
         return max((one.at for one in self.operations if one.output is tensor and one.at < before), default=0)
 
     def note(self, tensor: Tensor, made_of: Iterable[Tensor]) -> None:
-        """Write down a tensor and what it was made of; one that was changed in place is written down anew."""
+        """Record a tensor and what it was made from. A tensor that was changed in place is recorded again."""
         stride = _stride(tensor)
         depth = max([self._depths.get(id(part), 1) for part in made_of], default=1)
         self._depths[id(tensor)] = max(depth, stride or 1)
@@ -123,12 +122,12 @@ class Tape:
         self._kept.append(tensor)  # or its number would be given away again
 
     def knows(self, tensor: Tensor) -> bool:
-        """Whether a tensor was written down."""
+        """Whether a tensor was recorded."""
         return id(tensor) in self._depths
 
 
 def record(network: nn.Module, in_channels: int) -> Tape:
-    """The tape of one image's way through a network.
+    """Record the forward pass of one image.
 
     Args:
         network: on the meta device, in eval mode.
@@ -155,7 +154,7 @@ def tensors_in(value: object) -> Iterator[Tensor]:
 
 
 class _Recorder(TorchFunctionMode):
-    """Writes functions of torch down, and is told of submodules.
+    """Records functions of torch and calls of submodules.
 
     Args:
         tape: to write to.
@@ -192,7 +191,7 @@ class _Recorder(TorchFunctionMode):
 
 @contextmanager
 def _watched(network: nn.Module, recorder: _Recorder) -> Iterator[None]:
-    """A context in which a recorder is told of the calls of all submodules."""
+    """A context in which a recorder is notified of the calls of all submodules."""
     handles: list[RemovableHandle] = []
     for name, module in network.named_modules():
         watcher = _Watcher(name, module, recorder)
@@ -237,7 +236,7 @@ def _parameters(module: nn.Module) -> list[str]:
 
 
 def _joined(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
-    """The parts of a concatenation along the channels; none of any other function."""
+    """The parts of a concatenation along the channels; empty for any other function."""
     if getattr(func, "__name__", "") not in ("cat", "concat", "concatenate") or func not in _CONCATENATIONS:
         return ()
     parts = tuple(args[0] if args else kwargs["tensors"])
@@ -249,7 +248,7 @@ _CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 
 
 def _stride(tensor: Tensor) -> int | None:
-    """By which the image was reduced, a power of two; None of a tensor that is not a map."""
+    """The stride of a tensor, a power of two; None if it is not a map of the image."""
     if tensor.ndim != 4 or not tensor.shape[2] or not tensor.shape[3]:
         return None
     stride, rest = divmod(HEIGHT, tensor.shape[2])

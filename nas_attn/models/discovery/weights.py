@@ -1,4 +1,4 @@
-"""Trained weights: the library's own or those of a file; fitted to a network, kept for all runs of a search."""
+"""Pretrained weights of a library or a file: fitted to a network and stored for all runs of a search."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from nas_attn.models.families._call import build_fresh, drawn
 from nas_attn.whole_file import whole_file
 
 _LEAST_SHARE = 0.5
-"""Of a network's tensors must be in a file, or the weights are of another network."""
+"""Share of a network's tensors that a file must have; otherwise its weights belong to another network."""
 _NESTED = ("state_dict", "model_state_dict", "network_weights", "model", "net", "weights")
-"""Under which checkpoints keep the weights beside other things."""
+"""Keys under which checkpoints store the weights."""
 _HUB = ("huggingface.co", 443)
 _HUB_SECONDS = 3.0
 
@@ -40,9 +40,9 @@ class FittedWeights:
 
     Args:
         tensors: those that fit.
-        missing: names of the network's tensors that the file does not have, or in another shape.
-        unused: names in the file that the network does not have.
-        adapted: the convolution whose input channels were adapted to the images; empty where none was.
+        missing: names of the network's tensors that the file lacks, or has in another shape.
+        unused: names in the file that the network lacks.
+        adapted: the convolution whose input channels were adapted to the images; empty if none was.
     """
 
     tensors: Mapping[str, Tensor]
@@ -59,15 +59,15 @@ class FittedWeights:
 
 
 def asked_weights(asked: AskedNetwork, network: nn.Module, in_channels: int, classes: int) -> FittedWeights | None:
-    """The trained weights that a network was asked for with; None where it starts without.
+    """The pretrained weights that were asked for; None if the network starts without.
 
     Args:
-        asked: which network, with which weights.
+        asked: the network and its weights.
         network: that network.
         in_channels: channels of an image.
         classes: K.
     Raises:
-        NetworkError: they are not there, cannot be read, or are of another network.
+        NetworkError: they do not exist, cannot be read, or belong to another network.
     """
     if asked.weights == NO_WEIGHTS:
         return None
@@ -78,10 +78,10 @@ def asked_weights(asked: AskedNetwork, network: nn.Module, in_channels: int, cla
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a file: safetensors, or what torch.save wrote of weights alone.
+    """The named tensors of a file: safetensors, or a file of torch.save that contains weights only.
 
     Raises:
-        NetworkError: it cannot be read, or holds no tensors by name.
+        NetworkError: it cannot be read, or has no named tensors.
     """
     try:
         if path.suffix == ".safetensors":
@@ -106,15 +106,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> FittedWeights:
     """The tensors of a file that belong to a network, under the network's names.
 
-    Names may have something before them on either side, as wrappers (``model.``, ``module.``) and encoders have
-    it.
+    Names may have a prefix on either side, from wrappers (``model.``, ``module.``) or encoders.
 
     Args:
-        network: whose names and shapes count.
+        network: with the names and shapes that count.
         tensors: of the file.
-        source: what the file is called in errors.
+        source: name of the file in error messages.
     Raises:
-        NetworkError: less than half of the network's tensors are in it.
+        NetworkError: it has less than half of the network's tensors.
     """
     own = network.state_dict()
     named, unused = _renamed(own, tensors)
@@ -130,7 +129,7 @@ def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) 
 
 
 def keep_weights(tensors: Mapping[str, Tensor]) -> str:
-    """Write weights where every run of this machine finds them, and give their SHA-256, which is their name."""
+    """Store weights where every run on this machine finds them, and return their SHA-256, which is their name."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -145,7 +144,7 @@ def keep_weights(tensors: Mapping[str, Tensor]) -> str:
 
 
 def weights_file(digest: str) -> Path:
-    """Where kept weights lie.
+    """The file of stored weights.
 
     Args:
         digest: their SHA-256.
@@ -154,14 +153,14 @@ def weights_file(digest: str) -> Path:
 
 
 def load_kept(network: nn.Module, digest: str, asked: str) -> None:
-    """Let a network have kept weights; what they lack stays as it is.
+    """Load stored weights into a network. Parameters without a stored value stay as they are.
 
     Args:
         network: to change.
         digest: SHA-256 of the weights.
         asked: where they came from, in words.
     Raises:
-        NetworkError: they are not on this machine, or damaged.
+        NetworkError: they are not on this machine, or are damaged.
     """
     path = weights_file(digest)
     if not path.is_file() or _known_digest(path, path.stat().st_mtime_ns) != digest:
@@ -173,7 +172,7 @@ def load_kept(network: nn.Module, digest: str, asked: str) -> None:
 
 
 def _of_the_hub(asked: AskedNetwork, in_channels: int, classes: int) -> dict[str, Tensor]:
-    """The library's own weights: from its cache, or fetched where there is a connection."""
+    """The library's own weights, from its cache or, with a connection, downloaded."""
     plan = FAMILIES[asked.family].plan_pretrained
     if plan is None:
         raise NetworkError(
@@ -197,7 +196,7 @@ def _of_the_hub(asked: AskedNetwork, in_channels: int, classes: int) -> dict[str
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Hugging Face's hub looks into its cache only."""
+    """A context in which Hugging Face's hub only uses its cache."""
     try:
         from huggingface_hub import constants
     except ImportError:
@@ -232,7 +231,7 @@ def _digest(path: Path) -> str:
 
 
 def _folder() -> Path:
-    """In the user's cache, or, for a user without a home, among the temporary files."""
+    """A folder in the user's cache or, for a user without a home, in the folder for temporary files."""
     try:
         return Path.home() / ".cache" / "nas-attn" / "weights"
     except RuntimeError:
@@ -252,10 +251,10 @@ def _tensors(kept: Any) -> dict[str, Tensor]:
 
 
 def _renamed(own: Iterable[str], tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors by the network's names, and the names of those that it has not.
+    """The tensors by the network's names, and the names of those that do not belong to it.
 
-    What stands before the names, on the one side or on the other, is found by counting: what most of the names
-    that end alike differ by.
+    The prefixes on either side are found by counting: they are the most frequent difference between names with the
+    same ending.
     """
     names = set(own)
     by_end: dict[str, list[str]] = {}
@@ -282,8 +281,8 @@ def _renamed(own: Iterable[str], tensors: Mapping[str, Tensor]) -> tuple[dict[st
 
 
 def _adapted(own: Mapping[str, Tensor], named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The first convolution for images of other channels (as timm's ``adapt_input_conv``): summed for one channel,
-    repeated and scaled for more."""
+    """The first convolution for images with other channels (as timm's ``adapt_input_conv``): summed for one
+    channel, repeated and scaled for more."""
     for name, tensor in named.items():
         shape = own[name].shape
         if tensor.ndim == 4 and tensor.shape != shape:

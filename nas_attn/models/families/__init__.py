@@ -1,4 +1,4 @@
-"""Who builds networks that are not ours: a file for each library, and what such a family has to offer."""
+"""Families of networks of others: one file for each library, and what a family has to provide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nas_attn.models.asked_network import AskedNetwork
 
 Plan = Callable[["AskedNetwork", int, int], "Builder"]
-"""Takes what was asked for, the channels of an image and the number of classes K."""
+"""Takes the network asked for, the channels of an image and the number of classes K."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,10 @@ class Builder:
     """The call that builds a network.
 
     Args:
-        title: what the network is called in errors.
+        title: name of the network in error messages.
         function: the class or function that is called.
-        name: of it, such as ``segmentation_models_pytorch.Unet``: a module and what is imported from it.
+        name: of the function, such as ``segmentation_models_pytorch.Unet``: its module, and what is imported from
+            it.
         arguments: by name.
     """
 
@@ -37,10 +38,10 @@ class NetworkFamily:
     """A library of networks.
 
     Args:
-        plan: the call that builds a network; two calls after the same seed give the same weights. Raises
-            NetworkError where there is no such network.
-        plan_pretrained: the same with the library's own trained weights, which may be fetched; None where it has
-            none.
+        plan: returns the call that builds a network; two calls after the same seed must give the same weights.
+            Raises NetworkError if there is no such network.
+        plan_pretrained: the same with the library's own pretrained weights, which may be downloaded; None if it
+            has none.
     """
 
     plan: Plan
@@ -51,20 +52,20 @@ FAMILIES: Registry[NetworkFamily] = Registry("nas_attn.models.families", "networ
 
 
 OWN = ("smp", "monai", "nnunet", "module")
-"""The families that nas-attn brings."""
+"""The families of nas-attn."""
 
 
 def family_names() -> tuple[str, ...]:
-    """All families, without importing any: nas-attn's, and those that installed packages offer."""
+    """Names of all families, without importing any: nas-attn's own, and those of installed packages."""
     return (*OWN, *sorted(FAMILIES.offered()))
 
 
 def network_family(name: str, *, pretrained: Plan | None = None) -> Callable[[Plan], Plan]:
-    """A decorator that registers a function that says how networks are built.
+    """Decorator that registers a function that plans how networks are built.
 
     Args:
-        name: what stands before the colon: ``smp`` of ``smp:Unet/resnet34``.
-        pretrained: says the same of one with the library's trained weights.
+        name: of the family, before the colon: ``smp`` in ``smp:Unet/resnet34``.
+        pretrained: plans the same with the library's pretrained weights.
     """
 
     def decorate(plan: Plan) -> Plan:

@@ -1,4 +1,4 @@
-"""Calling what builds a network, with errors that say what would be right."""
+"""Call a function that builds a network, with helpful errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) -> nn.Module:
-    """The network with weights drawn from a seed; the global random stream is left as it was.
+    """The network with weights drawn from a seed. The global random stream is left unchanged.
 
     Raises:
         NetworkError: it cannot be built as asked.
@@ -29,10 +29,10 @@ def build_fresh(asked: AskedNetwork, in_channels: int, classes: int, seed: int) 
 
 
 def drawn(builder: Builder, seed: int) -> nn.Module:
-    """What a call builds, with weights drawn from a seed; the global random stream is left as it was.
+    """The result of a call, with weights drawn from a seed. The global random stream is left unchanged.
 
     Raises:
-        NetworkError: it takes other arguments, fails, or gives no module.
+        NetworkError: it takes other arguments, fails, or returns no module.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries, about their own past
@@ -41,11 +41,11 @@ def drawn(builder: Builder, seed: int) -> nn.Module:
 
 
 def library(name: str, extra: str) -> ModuleType:
-    """A library that has to be installed for a family.
+    """Import a library that a family needs.
 
     Args:
         name: of the module.
-        extra: of nas-attn that brings it.
+        extra: of nas-attn that installs it.
     Raises:
         NetworkError: it is not installed, or cannot be imported.
     """
@@ -59,10 +59,10 @@ def library(name: str, extra: str) -> ModuleType:
 
 
 def known(name: str, names: Iterable[str], what: str) -> str:
-    """A name as the library writes it, whatever its case.
+    """A name in the library's own spelling, whatever its case.
 
     Raises:
-        NetworkError: there is none of that name.
+        NetworkError: there is no such name.
     """
     names = list(names)
     same = [one for one in names if one.lower() == name.lower()]
@@ -72,7 +72,7 @@ def known(name: str, names: Iterable[str], what: str) -> str:
 
 
 def parameters_of(builder: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """What a class or a function can be given, by name; nothing where Python cannot tell."""
+    """The parameters of a class or function by name; empty if Python cannot tell."""
     try:
         return inspect.signature(builder).parameters
     except (TypeError, ValueError):
@@ -80,13 +80,13 @@ def parameters_of(builder: Callable[..., Any]) -> Mapping[str, inspect.Parameter
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first, shortened."""
+    """The first line of an error, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:200] if lines else ""
 
 
 def _built(builder: Builder) -> nn.Module:
-    """The network with fresh weights, drawn from torch's global generator."""
+    """The network with initial weights, drawn from torch's global generator."""
     what = builder.title
     if problem := _argument_problem(builder.function, builder.arguments):
         raise NetworkError(f"{what}: {problem}")

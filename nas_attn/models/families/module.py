@@ -27,7 +27,8 @@ CLASSES = ("classes", "num_classes", "n_classes", "out_channels", "num_labels", 
 
 @network_family("module")
 def plan_module(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
-    """Call it with the arguments that were given, and with the data's channels and classes where it names them so.
+    """Plan a call with the given arguments, and with the data's channels and classes if it has parameters with the
+    usual names.
 
     Raises:
         NetworkError: it cannot be imported or called.
@@ -53,7 +54,7 @@ def plan_module(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
 
 
 def _of_the_data(builder: Callable[..., Any], in_channels: int, classes: int) -> dict[str, int]:
-    """The first of the usual names that it takes, for the channels and for the classes."""
+    """The first of the usual names among its parameters, for the channels and for the classes."""
     parameters = parameters_of(builder)
     found = {}
     for names, value in ((CHANNELS, in_channels), (CLASSES, classes)):

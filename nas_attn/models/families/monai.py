@@ -26,17 +26,18 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "SegResNet": {},
     }
 )
-"""What is given where nobody says otherwise, for classes that ask for it."""
+"""Default arguments for classes that need them."""
 
 
 def plan_pretrained(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
-    """With ImageNet weights of the encoder, which FlexibleUNet alone has."""
+    """Plan a network with ImageNet weights in the encoder, which only FlexibleUNet has."""
     return _planned(asked, in_channels, classes, pretrained=True)
 
 
 @network_family("monai", pretrained=plan_pretrained)
 def plan_monai(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
-    """A class of ``monai.networks.nets`` with ``spatial_dims=2``; a part after a slash is the backbone's name.
+    """Plan a class of ``monai.networks.nets`` with ``spatial_dims=2``; a part after a slash is the name of the
+    backbone.
 
     Raises:
         NetworkError: MONAI is not installed, or has no such network.

@@ -30,7 +30,7 @@ _USUAL = MappingProxyType(
         "nonlin_kwargs": {"inplace": True},
     }
 )
-"""As nnU-Net v2 plans them, with fewer features."""
+"""As nnU-Net v2 plans them, but with fewer features."""
 _IMPORTED = ("conv_op", "norm_op", "dropout_op", "nonlin")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -43,10 +43,10 @@ _HOME = "dynamic_network_architectures.architectures.unet"
 
 @network_family("nnunet")
 def plan_nnunet(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
-    """A class of dynamic_network_architectures, or what the 2-D configuration of a plans file has.
+    """Plan a class of dynamic_network_architectures, or the network of the 2-D configuration of a plans file.
 
     Raises:
-        NetworkError: the package is not installed, has no such network, or the file is not a plans file.
+        NetworkError: the package is not installed or has no such network, or the file is not a plans file.
     """
     home = library(_HOME, "nnunet")
     if asked.build.endswith(".json"):
@@ -64,7 +64,7 @@ def plan_nnunet(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
 
 
 def _planned(path: Path) -> tuple[str, dict[str, Any], tuple[str, ...]]:
-    """Class, arguments and those of them that are names of classes, of the 2-D configuration."""
+    """Class, arguments, and the arguments that are names of classes, of the 2-D configuration."""
     try:
         plans = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -81,7 +81,7 @@ def _planned(path: Path) -> tuple[str, dict[str, Any], tuple[str, ...]]:
 
 
 def _imported(name: str) -> Any:
-    """What a dotted name of a plans file means; only of torch and of nnU-Net's own package."""
+    """The object that a dotted name of a plans file means; only from torch and from nnU-Net's own package."""
     module, _, attribute = name.rpartition(".")
     if module.partition(".")[0] not in ("torch", "dynamic_network_architectures"):
         raise NetworkError(

@@ -11,7 +11,7 @@ from nas_attn.models.families import Builder, network_family
 from nas_attn.models.families._call import known, library
 
 ENCODER = "resnet34"
-"""Where none is named, as in smp itself."""
+"""The default encoder, as in smp itself."""
 ARCHITECTURES = (
     "Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3", "DeepLabV3Plus", "UPerNet",
     "Segformer", "DPT",
@@ -19,13 +19,14 @@ ARCHITECTURES = (
 
 
 def plan_pretrained(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
-    """With the encoder's ImageNet weights; its first convolution is adapted to the channels, as smp does it."""
+    """Plan a network with ImageNet weights in the encoder, whose first convolution is adapted to the channels by
+    smp."""
     return _planned(asked, in_channels, classes, IMAGENET)
 
 
 @network_family("smp", pretrained=plan_pretrained)
 def plan_smp(asked: AskedNetwork, in_channels: int, classes: int) -> Builder:
-    """``ARCHITECTURE/ENCODER``, such as ``Unet/resnet34`` or ``FPN/tu-mobilenetv3_small_100``.
+    """Plan ``ARCHITECTURE/ENCODER``, such as ``Unet/resnet34`` or ``FPN/tu-mobilenetv3_small_100``.
 
     Raises:
         NetworkError: smp is not installed, or has no such architecture or encoder.

@@ -1,4 +1,4 @@
-"""Attention put into a network of somebody else's by hooks, and taken away again."""
+"""Insert attention into a network of others by hooks, and remove it."""
 
 from nas_attn.models.insertion.insert import (
     CONTAINER,

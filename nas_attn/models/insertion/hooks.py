@@ -1,6 +1,7 @@
 """Hooks that send a feature of a network through an attention module.
 
-They are objects, not closures: a copy of the network has hooks of its own, which call the copy's attention.
+They are objects instead of closures, so that a copy of the network has its own hooks, which call the copy's
+attention.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from nas_attn.errors import NetworkError
 
 @dataclass(frozen=True)
 class Argument:
-    """One of the features that a submodule is given.
+    """A feature among the arguments of a submodule.
 
     Args:
-        position: among the arguments of its ``forward``; None of one that is given by name only.
-        name: of the parameter; None where ``forward`` takes any number of arguments.
-        channels: first and last, exclusively, of those that count; None for all.
+        position: among the arguments of its ``forward``; None if it can only be given by name.
+        name: of the parameter; None if ``forward`` takes any number of arguments.
+        channels: first channel and the one after the last; None for all.
     """
 
     position: int | None
@@ -30,7 +31,7 @@ class Argument:
     channels: tuple[int, int] | None
 
     def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-        """The feature, or its channels."""
+        """The feature, or its selected channels."""
         whole = self.whole(args, kwargs)
         return whole if self.channels is None else whole[:, self.channels[0] : self.channels[1]]
 
@@ -60,11 +61,11 @@ class Argument:
 
 
 class AttendOutput:
-    """A forward hook: what a submodule gives back goes through the attention.
+    """A forward hook that sends the output of a submodule through the attention.
 
     Args:
         attention: takes (x), or (x, gate).
-        gate: which of the submodule's arguments is the gating signal; None where there is none.
+        gate: the submodule's argument that is the gating signal; None if there is none.
     """
 
     def __init__(self, attention: nn.Module, gate: Argument | None) -> None:
@@ -81,12 +82,12 @@ class AttendOutput:
 
 
 class AttendInput:
-    """A forward pre-hook: what a submodule is given goes through the attention.
+    """A forward pre-hook that sends an argument of a submodule through the attention.
 
     Args:
         attention: takes (x), or (x, gate).
-        argument: which feature.
-        gate: which other one is the gating signal; None where there is none.
+        argument: the feature.
+        gate: the argument that is the gating signal; None if there is none.
     """
 
     def __init__(self, attention: nn.Module, argument: Argument, gate: Argument | None) -> None:

@@ -1,4 +1,4 @@
-"""Attention into a network that stays as it is: its classes, its code, its weights and their names."""
+"""Insert attention into a network whose classes, code, weights and names stay unchanged."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from nas_attn.models.insertion.points import HookPoint, Way
 from nas_attn.models.insertion.stand_in import StandIn
 
 CONTAINER = "nas_attention"
-"""The attribute of the network that holds all attention modules: new names begin with it, no other changes."""
+"""The attribute of the network with all attention modules. All new names start with it; no other names change."""
 
 
 _Hooked = tuple[nn.Module, AttendInput | AttendOutput | StandIn]
-"""A submodule, and what is to happen when it is called."""
+"""A submodule, and the hook that is called with it."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a module goes.
+    """Where a module is inserted.
 
     Args:
-        at: the feature that it refines, or the submodule in whose place or around which it goes.
-        gate: its gating signal, another feature of the same call; None where it takes none.
+        at: the feature that it refines, or the submodule that it replaces or wraps.
+        gate: its gating signal, another feature of the same call; None if it takes none.
     """
 
     at: HookPoint
@@ -40,7 +40,7 @@ class Place:
         """Read two points; the gate may be empty.
 
         Raises:
-            NetworkError: one of them is not of that form.
+            NetworkError: one of them has not the right form.
         """
         return cls(HookPoint.parse(at), HookPoint.parse(gate) if gate else None)
 
@@ -58,16 +58,16 @@ class Attentions(nn.ModuleDict):
 
 
 def insert_modules(network: nn.Module, modules: Mapping[str, tuple[nn.Module, Place]]) -> None:
-    """Let features of a network go through attention modules, which become a part of it.
+    """Send features of a network through attention modules, which become a part of it.
 
-    The modules stand in ``network.nas_attention``; submodules, parameters and their names stay. The weights of a
-    submodule that another stands in for become buffers of the same names (see ``StandIn``).
+    The modules are in ``network.nas_attention``; submodules, parameters and their names stay. The weights of a
+    replaced submodule become buffers of the same names (see ``StandIn``).
 
     Args:
-        network: any module that holds no attention of ours yet.
-        modules: location, such as ``skip.3``, to the module and its place.
+        network: any module without attention of nas-attn.
+        modules: maps a location, such as ``skip.3``, to the module and its place.
     Raises:
-        NetworkError: a place is not there, or attention was inserted before; all such are named together.
+        NetworkError: a place does not exist, or attention was inserted before; all problems are reported together.
     """
     if hasattr(network, CONTAINER):
         raise NetworkError("this network already has attention of nas-attn; nas_attn.remove(model) removes it")
@@ -95,7 +95,7 @@ def insert_modules(network: nn.Module, modules: Mapping[str, tuple[nn.Module, Pl
 
 
 def remove_modules(network: nn.Module) -> bool:
-    """Take all attention of ours away again, with its parameters; False where there was none."""
+    """Remove all attention of nas-attn with its parameters; False if there was none."""
     attentions = getattr(network, CONTAINER, None)
     if not isinstance(attentions, Attentions):
         return False
@@ -106,7 +106,7 @@ def remove_modules(network: nn.Module) -> bool:
 
 
 def argument_of(module: nn.Module, point: HookPoint) -> Argument:
-    """Which argument of a submodule a point names.
+    """The argument of a submodule that a point names.
 
     Raises:
         NetworkError: its ``forward`` has no such parameter.
@@ -128,7 +128,7 @@ def submodule(network: nn.Module, name: str) -> nn.Module:
     """A part of a network by its qualified name.
 
     Raises:
-        NetworkError: there is none of that name.
+        NetworkError: there is no part of that name.
     """
     known = dict(network.named_modules(remove_duplicate=False))
     if name in known and name:

@@ -1,5 +1,5 @@
-"""Where in a network a module can go, as text: behind a feature that a submodule gives back or is given, in the
-place of a submodule, or around it."""
+"""Points of a network at which a module can be inserted, as text: after a feature that a submodule returns or
+takes, in place of a submodule, or around it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORM = (
 
 
 class Way(StrEnum):
-    """How a module goes into a network."""
+    """How a module is inserted into a network."""
 
     BEHIND = ""
     INSTEAD = "instead of"
@@ -24,13 +24,13 @@ class Way(StrEnum):
 
 @dataclass(frozen=True)
 class HookPoint:
-    """A feature of a network that goes into a submodule or comes out of it, or a submodule as a whole.
+    """An input or output of a submodule, or a submodule as a whole.
 
     Args:
         module: qualified name of the submodule.
-        argument: name or position of what it is given; None for what it gives back.
-        channels: first and last, exclusively, of those that count; None for all.
-        way: whether a module refines the feature, or goes in the place of the submodule or around it.
+        argument: name or position of the input; None for the output.
+        channels: first channel and the one after the last; None for all.
+        way: whether a module refines the feature, replaces the submodule or wraps it.
     """
 
     module: str
@@ -43,11 +43,11 @@ class HookPoint:
 
     @classmethod
     def parse(cls, text: str) -> HookPoint:
-        """Read ``encoder.layer2``, ``decoder.blocks.1(skip_connection)``, ``dec1(0)[0:8]``, or, of a whole
+        """Read ``encoder.layer2``, ``decoder.blocks.1(skip_connection)``, ``dec1(0)[0:8]`` or, for a whole
         submodule, ``instead of dec1.conv2`` or ``around dec1``.
 
         Raises:
-            NetworkError: the text is not of that form.
+            NetworkError: the text has not this form.
         """
         if whole := cls._WHOLE.fullmatch(text.strip()):
             return cls(whole["module"], way=Way(whole["way"]))

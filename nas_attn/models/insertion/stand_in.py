@@ -1,4 +1,4 @@
-"""A module in the place of a submodule, or around it, which stays where it is with its weights and their names."""
+"""A module that replaces or wraps a submodule, which keeps its place, its weights and their names."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from torch import Tensor, nn
 
 
 class StandIn:
-    """What a submodule computes instead of its own ``forward``.
+    """Replaces the ``forward`` of a submodule.
 
-    It is an object, not a closure: a copy of the network has one of its own, which calls the copy's attention.
+    It is an object instead of a closure, so that a copy of the network has its own, which calls the copy's
+    attention.
 
-    In the place of a submodule, the submodule's weights lie idle: they stay in ``state_dict`` under their names
-    and move with the network, but as buffers, so that nothing trains, decays or counts them.
+    The weights of a replaced submodule are not used. They stay in ``state_dict`` under their names and move with
+    the network, but as buffers, so that they are not trained, decayed or counted.
 
     Args:
-        attention: takes (x) in the place of the submodule, or (x, function) around it.
+        attention: takes (x) if it replaces the submodule, or (x, function) if it wraps it.
         owner: the submodule.
-        around: whether the attention is given the submodule's own ``forward`` as a function.
+        around: whether the attention takes the submodule's own ``forward`` as a function.
     """
 
     def __init__(self, attention: nn.Module, owner: nn.Module, around: bool) -> None:
@@ -37,7 +38,7 @@ class StandIn:
         return attended
 
     def begin(self) -> None:
-        """Take the submodule's place."""
+        """Replace the submodule's ``forward``."""
         vars(self.owner)["forward"] = self
         if not self.around:
             self.idle = dict(self.owner.named_parameters(recurse=False))
@@ -46,7 +47,7 @@ class StandIn:
             self.owner.register_buffer(name, parameter.detach())
 
     def remove(self) -> None:
-        """Give the submodule its place and its weights back."""
+        """Restore the submodule's ``forward`` and its weights."""
         del vars(self.owner)["forward"]
         for name, parameter in self.idle.items():
             values = self.owner.get_buffer(name)
@@ -55,7 +56,7 @@ class StandIn:
 
 
 def _with_values(parameter: nn.Parameter, values: Tensor) -> nn.Parameter:
-    """The same parameter, which optimisers may know, where it can have the values; or else a new one."""
+    """The same parameter, which optimisers may refer to, if it can have the values; otherwise a new one."""
     try:
         parameter.data = values
     except RuntimeError:  # it has moved to a device of another kind

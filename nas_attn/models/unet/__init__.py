@@ -1,4 +1,4 @@
-"""The network: a U-Net with attention at some of its locations."""
+"""A U-Net with attention at some of its locations."""
 
 from nas_attn.models.unet.unet import UNet
 

@@ -1,5 +1,5 @@
-"""What the U-Net is made of: the way from one level to the next finer one, the two convolutions of a level, and
-normalisation layers by name."""
+"""Layers of the U-Net: upsampling to the next finer level, the two convolutions of a level, and normalisation by
+name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas_attn.errors import NetworkError
 
 
 def up_layer(upsampling: str, in_channels: int, out_channels: int) -> nn.Module:
-    """The layer that doubles H and W, exactly to the size that its second argument, the skip, has.
+    """A layer that doubles H and W, to exactly the size of its second argument, the skip.
 
     Args:
         upsampling: ``transpose`` or ``bilinear``.
@@ -50,8 +50,8 @@ class TransposeUp(nn.Module):
 class BilinearUp(nn.Module):
     """Bilinear interpolation and a 1x1 convolution.
 
-    The convolution goes first: the two commute (the weights of an interpolation add up to 1, so even the bias
-    passes), and on the coarse map it costs a quarter.
+    The convolution goes first, because on the coarse map it costs a quarter. The two commute: the weights of an
+    interpolation add up to 1, so this holds even for the bias.
 
     Args:
         in_channels: C of the coarse map.
@@ -68,16 +68,16 @@ class BilinearUp(nn.Module):
 
 
 class Block(nn.Module):
-    """Two times 3x3 convolution, normalisation, ReLU (Ronneberger et al. 2015, arXiv:1505.04597, fig. 1).
+    """Twice a 3x3 convolution, normalisation and ReLU (Ronneberger et al. 2015, arXiv:1505.04597, fig. 1).
 
-    Two departures from the paper, as everywhere today: the convolutions pad, so that H and W stay, and are
-    normalised, which makes a bias of their own idle.
+    It departs from the paper in two ways that are usual today: the convolutions pad, so that H and W stay the
+    same, and they are normalised, so they need no bias.
 
     Args:
         in_channels: C of the input.
         out_channels: C of the output, and between the two.
         norm: ``batch``, ``group`` or ``instance``.
-        replaced: the second convolution is left out; ``forward`` is given what stands in for it.
+        replaced: whether the second convolution is left out; ``forward`` then takes its replacement.
     Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
 
@@ -92,7 +92,7 @@ class Block(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor, convolution: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """The block; ``convolution`` stands in for the second of its own."""
+        """Apply the block; ``convolution`` replaces the second one of its own."""
         second = convolution or self.conv2
         if second is None:
             raise NetworkError("the block's second convolution was removed, and nothing replaces it")
@@ -105,11 +105,12 @@ MAX_GROUPS = 8
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:
-    """The layer that normalises a (N, C, H, W) map, with a learned scale and shift per channel.
+    """A layer that normalises a (N, C, H, W) map, with a learned scale and shift per channel.
 
     Args:
         norm: ``batch`` (Ioffe and Szegedy 2015, arXiv:1502.03167), ``group`` (Wu and He 2018, arXiv:1803.08494;
-            as many groups as divide C, at most 8) or ``instance`` (Ulyanov et al. 2016, arXiv:1607.08022).
+            the largest number of groups up to 8 that divides C) or ``instance`` (Ulyanov et al. 2016,
+            arXiv:1607.08022).
         channels: C.
     """
     if norm == "batch":
@@ -124,8 +125,8 @@ def _groups(channels: int) -> int:
 class GroupNorm(nn.Module):
     """Normalise each group of channels of each image: y = (x - mean) / sqrt(variance + 1e-5) * weight + bias.
 
-    One group per channel is instance normalisation. ``torch.nn``'s own layers compute the same but refuse a group
-    of a single value, as the bottleneck of a smallest image has; normalised it is 0.
+    One group per channel is instance normalisation. The layers of ``torch.nn`` compute the same, but refuse a
+    group of a single value, as in the bottleneck of a very small image. Here its normalised value is 0.
 
     Args:
         channels: C.
@@ -141,7 +142,7 @@ class GroupNorm(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start without scale and shift."""
+        """Initialise as the identity: scale 1, shift 0."""
         nn.init.ones_(self.weight)
         nn.init.zeros_(self.bias)
 

@@ -16,9 +16,9 @@ class UNet(nn.Module):
     """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) with attention modules at some of its locations.
 
     Level i has base_channels * 2^i channels at 1 / 2^i of the resolution. The attention at ``encoder.i`` refines
-    the block's output before it goes to the skip and to the pooling, that at ``skip.i`` the skip alone, that
-    at ``decoder.i`` the output of the decoder's block. The modules live in a container of their own, so that
-    the backbone's parameters have the same names whatever stands where.
+    the output of the encoder's block before it goes to the skip and to the pooling, that at ``skip.i`` only the
+    skip, and that at ``decoder.i`` the output of the decoder's block. The modules are in a container of their own,
+    so the names of the backbone's parameters do not depend on the placement.
 
     Args:
         in_channels: channels of an image.
@@ -27,17 +27,17 @@ class UNet(nn.Module):
         base_channels: C at full resolution.
         norm: ``batch``, ``group`` or ``instance``.
         upsampling: ``transpose`` or ``bilinear``.
-        attention: location (``encoder.0``, ``bottleneck``, ``skip.0``, ``decoder.0``) to module; a location
-            left out has none.
-        gated: the locations whose module takes, as a second input, the decoder feature that enters the level.
-        gated_finely: those of them that take it up-convolved, at the level's own size.
-        instead: those whose module stands in for the second convolution of the block, which is left out.
-        beside: those whose module takes, as a second input, the second convolution of the block, and stands in
-            for it.
-        around: those whose module takes, as a second input, the block itself, and stands in for it.
+        attention: maps a location (``encoder.0``, ``bottleneck``, ``skip.0``, ``decoder.0``) to its module; other
+            locations have none.
+        gated: locations whose module takes, as a second input, the decoder feature that enters the level.
+        gated_finely: those of them whose module takes it up-convolved, at the level's own size.
+        instead: locations whose module replaces the second convolution of the block, which is left out.
+        beside: locations whose module replaces the second convolution of the block, and takes this convolution as
+            a second input.
+        around: locations whose module replaces the block, and takes the block as a second input.
     Shape: (N, in_channels, H, W) -> logits (N, K, H, W); H and W of at least 2^depth.
     Raises:
-        NetworkError: ``forward`` was given images that do not fit.
+        NetworkError: ``forward`` got images that do not fit.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class UNet(nn.Module):
     def _run(
         self, place: str, block: nn.Module, x: Tensor, coarse: Tensor | None = None, fine: Tensor | None = None
     ) -> Tensor:
-        """A block with what stands inside it, around it or behind it."""
+        """Apply a block with the module inside, around or after it."""
         result: Tensor
         if place in self.around:
             result = self.attention[_key(place)](x, block)
@@ -124,7 +124,7 @@ class UNet(nn.Module):
         return attended
 
     def _check(self, images: Tensor) -> None:
-        """Refuse what would fail further down with a less helpful word."""
+        """Refuse images that would fail later with a less helpful error."""
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise NetworkError(
                 f"images have the shape {tuple(images.shape)}; the network takes (N, {self.in_channels}, H, W)"
@@ -144,5 +144,5 @@ class UNet(nn.Module):
 
 
 def _key(place: str) -> str:
-    """What a location is called in the container, where a dot would part the names of nested modules."""
+    """Key of a location in the container, without dots, which would separate the names of nested modules."""
     return place.replace(".", "_")

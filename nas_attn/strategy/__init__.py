@@ -1,4 +1,4 @@
-"""The search strategy: what a study tries next. Samplers are found by name in ``STRATEGIES``."""
+"""Search strategies, which choose what a study tries next. Samplers are found by name in ``STRATEGIES``."""
 
 from __future__ import annotations
 

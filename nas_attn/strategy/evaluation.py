@@ -1,4 +1,4 @@
-"""One thing to do: train this placement for this budget with this seed."""
+"""An evaluation: train a placement for a budget with a seed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 
 RunKey = tuple[Placement, Budget, int]
-"""What makes two runs the same run, whatever they are for."""
+"""Two runs with the same key are the same run, whatever their purpose."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a trial is to find out, before it runs.
+    """What a trial evaluates.
 
     Args:
-        placement: what to train.
-        budget: for how long.
+        placement: to train.
+        budget: of the training.
         seed: of initialisation and batches.
-        role: why.
-        reference: name of the reference; None for what is not a reference.
-        memory: what the strategy wants to find again with the trial.
+        role: its purpose.
+        reference: name of the reference architecture; None for other placements.
+        memory: values that the strategy stores with the trial.
     """
 
     placement: Placement
@@ -36,7 +36,7 @@ class Evaluation:
 
     @classmethod
     def of(cls, record: TrialRecord) -> Evaluation:
-        """What a trial that was begun is to find out."""
+        """The evaluation of a trial that was started."""
         return cls(record.placement, record.budget, record.seed, record.role, record.reference, record.memory)
 
 

@@ -1,4 +1,4 @@
-"""What is expected of placements: a run of one tells of all that share an attention with it."""
+"""Expected IoU of placements. A run of one placement is informative about all that share an attention with it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from nas_attn.strategy.question import Question
 
 LEAST_RUNS = 16
 LEAST_AT_THE_TOP = 2
-"""With fewer runs, or fewer of the top budget, nothing is expected."""
+"""With fewer runs, or fewer runs of the top budget, there is no expectation."""
 
 
 def learned(question: Question) -> tuple[Gains, dict[Placement, int]]:
-    """The posterior given all that a strategy may know, and the row of each placement that ran.
+    """The posterior given everything that a strategy may know, and the row of each placement that ran.
 
-    Where no run failed and there is one budget, it is the one that ``nas-attn effects`` tells.
+    If no run failed and there is one budget, it is the posterior that ``nas-attn effects`` shows.
 
     Args:
-        question: with one record at least.
+        question: with at least one record.
     """
     return study_gains(question.shown or question.records, ladder=question.ladder, with_failed=True)
 
@@ -32,14 +32,15 @@ def expected_ious(
     placements: Sequence[Placement],
     ladder: tuple[Budget, ...] = (),
 ) -> dict[Placement, float]:
-    """The IoU to expect of each placement at the top budget, over seeds; empty where too few runs are there.
+    """The expected IoU of each placement at the top budget, averaged over seeds; empty if there are too few runs.
 
-    It need not be the mean of the placement's own runs: a single one says less of it than all others together.
+    It may differ from the mean of the placement's own runs, because a single run says less about it than all
+    others together.
 
     Args:
-        records: finished evaluations, of one budget or of a ladder's.
-        placements: which, run or not.
-        ladder: budgets of the records, the shortest first; may be left out where they have one only.
+        records: finished evaluations, of one budget or of the budgets of a ladder.
+        placements: with or without runs.
+        ladder: budgets of the records, the shortest first; may be omitted if there is only one.
     """
     complete = [record.budget for record in records if record.outcome is not None]
     at_the_top = sum(not ladder or budget == ladder[-1] for budget in complete)

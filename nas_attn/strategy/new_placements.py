@@ -1,4 +1,4 @@
-"""Placements that nobody has tried yet and that every limit allows."""
+"""Placements that have not been tried and are within every limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas_attn.space import SearchSpace
 from nas_attn.strategy.question import Question
 
 LISTABLE = 4096
-"""Spaces up to this size are gone through one by one; larger ones are cut down branch by branch."""
+"""Spaces up to this size are enumerated; larger ones are searched branch by branch."""
 
 TRIES_PER_DISTANCE = 32
 
@@ -20,7 +20,7 @@ IsNew = Callable[[Placement], bool]
 
 
 def newness(question: Question) -> IsNew:
-    """The question whether a placement is neither evaluated nor pending, and allowed."""
+    """Return a test whether a placement is allowed and neither evaluated nor pending."""
     pending = frozenset(question.pending)
     known = {record.placement for record in question.records} if question.known is None else question.known
     return lambda placement: not (placement in known or placement in pending) and question.allowed(placement)
@@ -29,16 +29,17 @@ def newness(question: Question) -> IsNew:
 def nearest_new(question: Question, is_new: IsNew, start: Placement, random_: random.Random) -> Placement | None:
     """A new placement that differs from ``start`` at few locations.
 
-    ``start`` itself where it is new. Else every placement that differs at one location is considered, then
-    samples of those that differ at two, three and so on; one that is not allowed is made cheaper until it is.
+    This is ``start`` itself if it is new. Otherwise every placement that differs at one location is considered,
+    then samples of those that differ at two, three and so on. A placement that is not allowed is made cheaper
+    until it is.
 
     Args:
-        question: says what there is and what is allowed.
-        is_new: what ``newness`` gives for the question.
+        question: gives the space and the limits.
+        is_new: result of ``newness`` for the question.
         start: any placement of the space, allowed or not.
-        random_: decides between equally near ones.
+        random_: decides between equally near placements.
     Returns:
-        None where nothing new is left in the whole space.
+        None if the whole space has no new placement left.
     """
     if is_new(start):
         return start
@@ -60,11 +61,11 @@ def nearest_new(question: Question, is_new: IsNew, start: Placement, random_: ra
 
 
 def any_new(question: Question, is_new: IsNew, random_: random.Random) -> Placement | None:
-    """A new placement from anywhere; None only where none is left.
+    """A new placement from anywhere in the space; None only if none is left.
 
     Args:
-        question: says what there is and what is allowed.
-        is_new: what ``newness`` gives for the question.
+        question: gives the space and the limits.
+        is_new: result of ``newness`` for the question.
         random_: decides the order in which placements are considered.
     """
     if question.space.size <= LISTABLE:
@@ -79,12 +80,12 @@ def any_new(question: Question, is_new: IsNew, random_: random.Random) -> Placem
 def affordable(
     question: Question, placement: Placement, cheapest: Placement, random_: random.Random
 ) -> Placement | None:
-    """The placement with as few locations made cheapest as it takes to be allowed.
+    """The placement with the cheapest choice at as few locations as are needed for it to be allowed.
 
-    None of the changes can be taken back without breaking a limit again.
+    No single change can be undone without exceeding a limit again.
 
     Returns:
-        None where not even the cheapest placement is allowed.
+        None if not even the cheapest placement is allowed.
     """
     if question.allowed(placement):
         return placement
@@ -106,7 +107,7 @@ def affordable(
 
 
 def cheapest_placement(question: Question) -> Placement:
-    """``none`` at every location; where a location has no ``none``, what costs least there."""
+    """``none`` at every location; at a location without ``none``, the cheapest choice."""
     specs = {location: NONE if NONE in kinds else kinds[0] for location, kinds in question.space.choices}
     base = Placement.of(specs)
     for location, kinds in question.space.choices:
@@ -123,8 +124,8 @@ def _one_apart(space: SearchSpace, start: Placement, random_: random.Random) -> 
 
 
 def _mutant(space: SearchSpace, start: Placement, distance: int, random_: random.Random) -> Placement:
-    """A placement that differs from ``start`` at ``distance`` random locations, or fewer where a location has one
-    choice only."""
+    """A placement that differs from ``start`` at ``distance`` random locations, or at fewer if there are not so
+    many locations with several choices."""
     for location, kinds in random_.sample(space.choices, distance):
         others = [kind for kind in kinds if kind != start[location]]
         if others:
@@ -138,10 +139,10 @@ def _allowed_placements(
     undecided: tuple[tuple[Location, tuple[AttentionSpec, ...]], ...],
     random_: random.Random,
 ) -> Iterator[Placement]:
-    """Every allowed placement once, deciding one location after the other over the cheapest rest.
+    """Every allowed placement once: decide one location after the other, with the cheapest choices for the rest.
 
-    Each branch that is entered holds at least one allowed placement, its ``base``, so that finding one more
-    than are known takes no longer than going through the known ones.
+    Each branch that is entered has at least one allowed placement, its ``base``. So finding one more placement
+    than are known takes no longer than enumerating the known ones.
     """
     if not question.allowed(base):
         return

@@ -1,4 +1,4 @@
-"""An Optuna sampler as a strategy: the records become an in-memory study that the sampler is asked about."""
+"""Optuna samplers as strategies: the records become an in-memory study, from which the sampler proposes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nas_attn.strategy.seed_effects import Known, known_placements
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 
 Attributes = Callable[[Known], dict[str, Any]]
-"""What a sampler wants to find in the system attributes of a finished trial."""
+"""System attributes that a sampler needs in a finished trial."""
 
 
 def ask(
@@ -32,17 +32,17 @@ def ask(
     attributes: Attributes = lambda known: {},
     failed_as: TrialState = TrialState.FAIL,
 ) -> tuple[Placement, Mapping[str, Any]] | None:
-    """The sampler's first proposal that is new, or else the new placement nearest to its first proposal.
+    """The sampler's first new proposal; if it makes none, the new placement that is nearest to its first proposal.
 
     Args:
         question: what the sampler is told.
         sampler: fresh and seeded.
-        attempts: how often it may propose. What it proposes in vain stays a running trial of the rebuilt
-            study, so that a sampler that heeds those turns elsewhere.
+        attempts: number of proposals that it may make. A rejected proposal stays a running trial of the rebuilt
+            study, so that a sampler that takes running trials into account proposes something else.
         attributes: system attributes of a placement's trial.
-        failed_as: state in which a placement without any success is told.
+        failed_as: state of a trial whose placement has never succeeded.
     Returns:
-        the placement, and the system attributes that the sampler gave the trial; None where nothing new is left.
+        the placement, and the system attributes that the sampler gave the trial; None if no new placement is left.
     """
     study = rebuild(question, sampler, attributes, failed_as)
     distributions = _distributions(question.space)
@@ -62,10 +62,10 @@ def rebuild(
     attributes: Attributes = lambda known: {},
     failed_as: TrialState = TrialState.FAIL,
 ) -> optuna.Study:
-    """The study that a sampler would have seen: one trial per placement, values (iou, cost).
+    """The study that the sampler would have seen: one trial per placement, with the values (iou, cost).
 
-    A known placement that runs again, with another seed, is not news and stays complete. References that lie
-    outside the space are left out: the sampler has no words for them.
+    A known placement that runs again with another seed stays complete. Reference architectures outside the space
+    are left out, because the sampler cannot represent them.
     """
     # Optuna logs the birth of every in-memory study; here one is born for every proposal.
     logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)
@@ -100,9 +100,9 @@ def _trial(
 
 
 class _SharedCategorical(CategoricalDistribution):
-    """One distribution for all trials of a study.
+    """A distribution that all trials of a study share.
 
-    Optuna copies the distributions of every trial that is added and compares them choice by choice: two thirds
+    Optuna copies the distributions of every added trial and compares them choice by choice. This takes two thirds
     of the time of a proposal after a thousand trials.
     """
 

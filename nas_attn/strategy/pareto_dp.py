@@ -1,4 +1,4 @@
-"""The exact front over all placements of a space whose value and cost add up over the locations."""
+"""The exact Pareto front over all placements of a space, if value and cost add up over the locations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from nas_attn.analysis.images import Array
 
 MOST_POINTS = 20_000
-"""A front of more points is thinned out evenly over its costs; only then is it not exact."""
+"""A front with more points is thinned evenly over its costs. Only then is it not exact."""
 
 
 @dataclass(frozen=True, eq=False)
 class Front:
-    """Placements that no other one beats in both value and cost, by growing cost and value.
+    """Placements on the Pareto front of value and cost, sorted by cost.
 
     Args:
         codes: (n, L) choices.
@@ -29,14 +29,14 @@ class Front:
 
 
 def exact_front(values: Array, costs: Array) -> Front:
-    """All choices of one option per location that are optimal for some cost.
+    """All combinations of one option per location that are optimal for some cost.
 
-    A multiple-choice knapsack for every capacity at once, by dynamic programming: what is beaten among the first
-    locations stays beaten, whatever follows (Nemhauser and Ullmann 1969, Management Science 15(9)).
+    A multiple-choice knapsack for every capacity at once, by dynamic programming: what is dominated among the
+    first locations stays dominated, whatever follows (Nemhauser and Ullmann 1969, Management Science 15(9)).
 
     Args:
-        values: (L, S) what each option adds; a higher one is better.
-        costs: (L, S) likewise, at least 0; infinite where a location does not offer the option.
+        values: (L, S) what each option adds; higher is better.
+        costs: (L, S) likewise, at least 0; infinite if a location does not offer the option.
     """
     codes = np.zeros((1, 0), dtype=np.int64)
     value, cost = np.zeros(1), np.zeros(1)
@@ -52,7 +52,7 @@ def exact_front(values: Array, costs: Array) -> Front:
 
 
 def undominated(values: Array, costs: Array) -> NDArray[np.int64]:
-    """Which points no other one beats, by growing cost; of equal ones the first."""
+    """The points that no other point dominates, by increasing cost; of equal points, the first."""
     order = np.lexsort((np.arange(len(values)), -values, costs))
     best_before = np.concatenate([[-np.inf], np.maximum.accumulate(values[order])[:-1]])
     return order[values[order] > best_before]

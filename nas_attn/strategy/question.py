@@ -1,6 +1,6 @@
-"""What every strategy is asked, what it answers, and the randomness that it may use.
+"""The question to a strategy, its answer, and the randomness that it may use.
 
-This depends on the study's seed and the trial's number, and on nothing else.
+The randomness depends only on the study's seed and the trial's number.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ from nas_attn.space import SearchSpace
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Everything that a strategy may know when it chooses.
+    """Everything that a strategy may use for its choice.
 
     Args:
         space: the placements to choose from.
-        records: finished evaluations at the budget of the search, complete or failed; the order of the
-            tuple does not matter, their numbers do. On a ladder of budgets the highest run of each placement
-            and seed, with the IoU to expect of it at the top budget.
+        records: finished evaluations at the budget of the search, complete or failed. Their numbers matter, not
+            their order. On a ladder, the highest run of each placement and seed, with its expected IoU at the top
+            budget.
         pending: placements that are being evaluated now, in any order.
         number: of the trial that is to be filled, from 0.
         seed: of the study, at least 0.
-        cost: the cost of a placement, exact and known without training. It is asked once for every
-            placement in ``records`` and ``pending``, so it had better remember.
-        objective_cost: what ``cost`` counts, such as ``macs``.
-        allowed: whether a placement keeps every limit. In spaces of more than a few thousand placements
-            it has to be a ceiling: making one location cheaper never breaks it.
-        ladder: budgets, the shortest first; empty where there is one only.
-        shown: on a ladder, the finished evaluations of all rungs, each with its own IoU; empty where there is one
-            budget only, which ``records`` tell of.
-        known: the placements of ``records``, where the asker has them at hand; None where they are to be
-            collected.
+        cost: the exact cost of a placement, known without training. It is called once for every placement in
+            ``records`` and ``pending``, so it should cache its results.
+        objective_cost: the cost that ``cost`` returns, such as ``macs``.
+        allowed: whether a placement is within every limit. In spaces of more than a few thousand placements, the
+            limit has to be a ceiling: making one location cheaper must never break it.
+        ladder: budgets, the shortest first; empty if there is only one.
+        shown: on a ladder, the finished evaluations of all rungs, each with its own IoU; empty if there is only
+            one budget, whose evaluations are in ``records``.
+        known: the placements of ``records``, if the caller has them at hand; None if they have to be collected.
     Raises:
         UsageError: ``number`` or ``seed`` is negative.
     """
@@ -73,8 +72,8 @@ class Proposal:
     """The placement to evaluate next.
 
     Args:
-        placement: one of the space that is allowed, not yet evaluated and not pending.
-        memory: plain JSON values; they come back with the evaluation, as ``TrialRecord.memory``.
+        placement: of the space, allowed, not yet evaluated and not pending.
+        memory: plain JSON values, which are stored with the evaluation as ``TrialRecord.memory``.
     """
 
     placement: Placement
@@ -82,24 +81,24 @@ class Proposal:
 
 
 Strategy = Callable[[Question], Proposal | None]
-"""A pure function: equal questions get equal proposals in every process; None where nothing new is left."""
+"""A pure function: equal questions get equal proposals in every process; None if no new placement is left."""
 
 
 def sampler_seed(question: Question) -> int:
-    """32 bits for an Optuna sampler.
+    """A seed of 32 bits for an Optuna sampler.
 
-    One seed for the whole study would make a continued study repeat its first trials, and parallel
-    workers one another's.
+    With one seed for the whole study, a continued study would repeat its first trials, and parallel workers would
+    repeat each other's.
     """
     return int(SeedSequence((question.seed, question.number)).generate_state(1)[0])
 
 
 def generator(question: Question) -> random.Random:
-    """A generator that shares nothing with the one of ``sampler_seed``."""
+    """A random generator that is independent of ``sampler_seed``."""
     words = SeedSequence((question.seed, question.number), spawn_key=(1,)).generate_state(4)
     return random.Random(int.from_bytes(words.tobytes(), "little"))
 
 
 def array_generator(question: Question) -> np.random.Generator:
-    """A generator of arrays that shares nothing with the two others."""
+    """A generator of random arrays that is independent of the other two."""
     return np.random.default_rng(SeedSequence((question.seed, question.number), spawn_key=(2,)))

@@ -1,4 +1,5 @@
-"""What the short runs of a ladder are worth: where new placements begin, and what is expected at the top."""
+"""How well the short runs of a ladder predict long ones: where new placements start, and what to expect at the
+top."""
 
 from __future__ import annotations
 
@@ -16,28 +17,30 @@ from nas_attn.record import TrialRecord
 
 LEAST_CORRELATION = 0.4
 LEAST_PLACEMENTS = 8
-"""With fewer placements on both rungs a rank correlation is not judged."""
+"""With fewer placements on both rungs, a rank correlation is not used."""
 PROOF = 0.8
-"""Confidence of the interval of the rank correlation that has to lie above 0."""
+"""Confidence of the interval of the rank correlation, which has to lie above 0."""
 LEAST_TWINS, MOST_TWINS = 12, 24
-"""Placements that ran in full before their short run: fewer prove nothing, more are not made to prove anything."""
+"""Number of placements that also run short after they ran in full: fewer validate nothing, and more are not run
+for validation."""
 _PRIOR_SLOPE, _PRIOR_SLOPE_SD = 0.5, 0.3
-"""Until placements were seen on both rungs half of what tells them apart in short runs is taken to be true."""
+"""Prior: half of the differences between short runs are true. It applies until placements were run on both
+rungs."""
 _BEND = 2.0
-"""Spreads below the middle, below which a scale is a logarithm."""
+"""Below the middle by this many spreads, a scale is logarithmic."""
 _LEAST_SPREAD = 1e-6
 
 
 def lowest_rung(records: Sequence[TrialRecord], ladder: tuple[Budget, ...], *, on_proof: bool = False) -> int:
-    """The number of the rung on which new placements begin, from 0.
+    """The number of the rung on which new placements start, from 0.
 
-    The first whose order foretells the next rung's: a rank correlation of at least ``LEAST_CORRELATION`` of what
-    can be had, or not known yet. On proof it is the first or the last.
+    It is the first rung whose order predicts that of the next rung: its rank correlation is at least
+    ``LEAST_CORRELATION`` of the attainable one, or is not known yet. On proof, it is the first or the last rung.
 
     Args:
         records: finished evaluations.
         ladder: budgets, the shortest first.
-        on_proof: short runs are left out until they are proven to foretell those of the top.
+        on_proof: whether short runs are only used once they are shown to predict runs at the top.
     """
     if on_proof:
         return 0 if _is_proven(records, ladder) else len(ladder) - 1
@@ -47,9 +50,11 @@ def lowest_rung(records: Sequence[TrialRecord], ladder: tuple[Budget, ...], *, o
 
 
 def twins(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> RungFidelity | None:
-    """How well the first rung foretells the top by what ran there first; None for fewer than three placements.
+    """How well the first rung predicts the top, for placements that ran at the top first; None for fewer than
+    three.
 
-    What climbed was chosen by its short run, so that among these the correlation is lower than among all.
+    Promoted placements were selected by their short runs, so among them the correlation is lower than among all
+    placements.
 
     Args:
         records: finished evaluations.
@@ -67,9 +72,9 @@ def twins(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> RungFid
 
 
 def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tuple[TrialRecord, ...]:
-    """Of each placement and seed the run on the highest rung, with the IoU to expect of it at the top.
+    """For each placement and seed, the run on the highest rung, with its expected IoU at the top.
 
-    What failed on any rung stays failed.
+    A placement that failed on any rung counts as failed.
 
     Args:
         records: of any budgets.
@@ -86,7 +91,8 @@ def at_the_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> tu
 
 
 def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> dict[Budget, Relation]:
-    """Of each budget below the top of a ladder, the shortest first, as finished evaluations show them."""
+    """For each budget below the top of a ladder, the shortest first, its relation to the top in the finished
+    evaluations."""
     top = _cells(records, ladder[-1])
     found = {}
     for budget in ladder[:-1]:
@@ -100,12 +106,12 @@ def relations_to_top(records: Sequence[TrialRecord], ladder: tuple[Budget, ...])
 class Relation:
     """A straight line from the scores of one rung to those of the top: ``top = slope * short + residual``.
 
-    Both are scores about 0 with a spread of 1 among the runs of their rung (``Bend``).
+    Both scores have the centre 0 and the spread 1 among the runs of their rung (``Bend``).
 
     Args:
         short: scores of the rung.
         top: scores of the top.
-        slope: mean of its posterior, at least 0: short runs that turn the order round are of no use.
+        slope: mean of its posterior, at least 0, because short runs that reverse the order are of no use.
     """
 
     short: Bend
@@ -114,10 +120,10 @@ class Relation:
 
     @classmethod
     def learn(cls, short: Array, top: Array, pairs: Sequence[tuple[float, float]]) -> Relation:
-        """From the IoUs of both rungs, and from those of runs of one placement and seed on both.
+        """Fit the line to the IoUs of both rungs, and to those of runs with the same placement and seed on both.
 
-        That a placement was promoted for its short run does no harm: the line is one of top scores given short
-        ones.
+        That placements were promoted for their short runs does not bias the line, because it describes top scores
+        given short ones.
         """
         short_bend, top_bend = Bend.of(short), Bend.of(top)
         x, y = (
@@ -130,20 +136,20 @@ class Relation:
         return cls(short_bend, top_bend, max(0.0, slope))
 
     def expected(self, iou: float) -> float:
-        """The IoU to expect at the top of what has this one at the rung."""
+        """The expected IoU at the top of a placement with this IoU at the rung."""
         return self.top.iou(self.slope * float(self.short.scores(np.array([iou]))[0]))
 
 
 @dataclass(frozen=True)
 class Bend:
-    """A scale that is linear above two spreads below the middle, and a logarithm below.
+    """A scale that is linear down to two spreads below the middle, and logarithmic below.
 
-    A run that has learned nothing lies tens of points below the others, and a linear model would spend all its
-    effects on it.
+    A run that has learned nothing lies tens of points below the others, and a linear model would use up its
+    effects to explain it.
 
     Args:
         middle: the IoU of score 0.
-        spread: the IoUs' difference of one score.
+        spread: the difference in IoU of one unit of the score.
     """
 
     middle: float
@@ -151,7 +157,7 @@ class Bend:
 
     @classmethod
     def of(cls, ious: Array) -> Bend:
-        """By the median and the quartiles of the finite ones; 0 and 1 where there are none.
+        """Fit the scale to the median and the quartiles of the finite values; 0 and 1 if there are none.
 
         Shape: (n,).
         """
@@ -175,7 +181,7 @@ class Bend:
 
 
 def _is_proven(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> bool:
-    """By the twins, until all placements together say that it is surely less than it takes."""
+    """Whether the twins validate the first rung, as long as all placements together do not refute it."""
     proof = twins(records, ladder)
     if proof is None or proof.n_placements < LEAST_TWINS or proof.interval is None or proof.interval.low <= 0:
         return False
@@ -184,7 +190,8 @@ def _is_proven(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> bo
 
 
 def _is_useless(rung: RungFidelity) -> bool:
-    """Where the noise of the longer runs is not known, it takes certainty, or twice as many placements."""
+    """Whether a rung is useless. If the noise of the longer runs is not known, this takes certainty, or twice as
+    many placements."""
     if rung.n_placements < LEAST_PLACEMENTS:
         return False
     if rung.attainable is not None:

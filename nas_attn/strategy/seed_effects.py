@@ -1,4 +1,4 @@
-"""What a seed adds to the IoU of every placement, and placements and records freed of it."""
+"""The effect of a seed on the IoU of every placement, and placements and records without it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import State, TrialRecord
 
 RungRuns = dict[int, float]
-"""Seed to IoU, of one placement."""
+"""Seed to IoU, for one placement."""
 
 
 def runs_by_placement(records: Sequence[TrialRecord]) -> dict[Placement, RungRuns]:
@@ -26,10 +26,10 @@ def runs_by_placement(records: Sequence[TrialRecord]) -> dict[Placement, RungRun
 
 
 def luck(table: Sequence[RungRuns]) -> Mapping[int, float]:
-    """What each seed adds to the IoU, by least squares of iou = placement + seed; 0 on average.
+    """The effect of each seed on the IoU, by least squares of iou = placement + seed; 0 on average.
 
-    Placements with one run are taken for draws that vary among each other as much as a run does by chance: their
-    mean tells of their seed. Those with several runs were chosen, so only their differences between seeds tell.
+    Placements with one run count as random draws with the variance of a run, so their mean is informative about
+    their seed. Placements with several runs were selected, so only their differences between seeds are used.
 
     Args:
         table: the runs of every placement at one budget.
@@ -41,11 +41,11 @@ def luck(table: Sequence[RungRuns]) -> Mapping[int, float]:
 
 @dataclass(frozen=True)
 class Known:
-    """One placement that has been evaluated.
+    """A placement that has been evaluated.
 
     Args:
         placement: the placement.
-        iou: mean over its seeds, each seed's own luck taken off; None where no evaluation succeeded.
+        iou: mean over its seeds, without the effects of the seeds; None if no evaluation succeeded.
         first: the earliest of its records.
     """
 
@@ -57,8 +57,8 @@ class Known:
 def known_placements(records: Sequence[TrialRecord]) -> tuple[Known, ...]:
     """One entry per placement, in the order in which they were first tried.
 
-    Placements are tried with different seeds, and the seed is louder than the placement; so what a seed adds to
-    every placement is estimated and taken off.
+    Placements are tried with different seeds, and the effect of the seed is larger than that of the placement. So
+    the effect of each seed is estimated and subtracted.
     """
     first: dict[Placement, TrialRecord] = {}
     for record in sorted(records, key=lambda record: record.number):
@@ -72,7 +72,7 @@ def known_placements(records: Sequence[TrialRecord]) -> tuple[Known, ...]:
 
 
 def freed(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """The records without what their seed has added, which each budget tells by itself.
+    """The records without the effects of their seeds, which are estimated for each budget separately.
 
     Args:
         records: of any budgets.

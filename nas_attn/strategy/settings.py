@@ -1,4 +1,4 @@
-"""A search with every question settled: what makes two studies the same study, and how far it is to go."""
+"""The resolved settings of a search, the identity of a study, and its plan."""
 
 from __future__ import annotations
 
@@ -24,37 +24,38 @@ class StudySettings:
     Args:
         study: its name.
         space: the placements, with the network's sizes.
-        source: where the data come from.
-        data_name: what the data set calls itself.
+        source: of the data.
+        data_name: name of the data set.
         classes: names of the classes.
         mean: of each image channel, in pixel units.
         std: of each image channel, in pixel units.
         fingerprint: of the data.
-        budget: of every trial that is ranked; where it is to be found, the one with which the doubling begins.
+        budget: of every trial that is ranked; if it has to be found, the budget at which the doubling starts.
         strategy: how placements are proposed.
         cost: name of the second objective.
-        seed: of everything random.
-        finalists: share of the trials for the finals, which repeat the leading placements with fresh seeds.
+        seed: of all randomness.
+        finalists: share of the trials for the finals, in which the leading placements run with fresh seeds.
         precision: number format and memory layout.
         recipe: how every trial is trained.
-        devices: on which the workers run, in turn.
-        workers: trials that run at once.
-        parallel: for how many trials at once the study is laid out, on all machines together.
+        devices: of the workers, in turn.
+        workers: number of parallel trials on this machine.
+        parallel: number of parallel trials on all machines together.
         trials: total number of trials of the study.
-        n_screening_seeds: proposals take so many seeds in turn, ``seed`` the first of them.
-        find_budget: the budget that is ranked is found by doubling it until differences have settled.
+        n_screening_seeds: number of seeds that proposals take in turn; ``seed`` is the first of them.
+        find_budget: whether the ranked budget is found by doubling it until differences have settled.
         ladder: steps of the rungs below that budget, ascending; ``auto`` takes a ninth and a third of it, once
-            these are proven to foretell it.
+            these are shown to predict it.
         ladder_start: where the runs of these rungs start: from ``scratch``, or from the ``plain`` U-Net's weights.
-        timeout: seconds after which no further trial begins; None for no limit.
-        stop: the study ends once it is settled that a placement gains enough to matter, or none does.
-        worth: smallest gain that matters, in units of the metric; None where the noise decides.
-        outside: what of it is a user's own, and the ``module:name`` of each.
+        timeout: seconds after which no further trial starts; None for no limit.
+        stop: whether the study ends once it is settled that a placement gains enough to matter, or none does.
+        worth: smallest gain that matters, in units of the metric; None lets the noise decide.
+        outside: the user's own parts, with the ``module:name`` of each.
         metric: name of the first objective.
-        folds: the fold of each training and then of each validation image, or clip; empty where the split is that
-            of the data.
-        split: where memory runs out, a batch is gone through in parts, if that does not change the result.
-        max_latency: ceiling of the latency, in whole milliseconds or over the plain U-Net's; None without one.
+        folds: the fold of each training and then of each validation image, or clip; empty if the data's own split
+            is used.
+        split: whether a batch runs in parts when memory runs out, if that does not change the result.
+        max_latency: ceiling of the latency, in whole milliseconds or relative to the baseline's; None if there is
+            none.
     """
 
     study: str
@@ -91,12 +92,12 @@ class StudySettings:
 
     @property
     def n_folds(self) -> int:
-        """How many networks a trial trains."""
+        """Number of networks that a trial trains."""
         return max(self.folds, default=0) + 1
 
     @property
     def screening_seeds(self) -> tuple[int, ...]:
-        """Those of the proposals, in their order."""
+        """The seeds of the proposals, in their order."""
         return tuple(range(self.seed, self.seed + self.n_screening_seeds))
 
     def ladder_below(self, top: Budget) -> tuple[Budget, ...]:
@@ -109,7 +110,7 @@ class StudySettings:
 
     @property
     def on_proof(self) -> bool:
-        """Whether placements begin with short runs only once these are proven to foretell full ones."""
+        """Whether placements start with short runs only once these are shown to predict full ones."""
         return self.ladder == "auto"
 
     @property
@@ -118,17 +119,17 @@ class StudySettings:
         return self.devices[0].partition(":")[0]
 
     def plan(self, parallel: int | None = None) -> Plan:
-        """How far the study is to go.
+        """The plan of the study.
 
         Args:
-            parallel: for how many trials at once, in place of the settings'.
+            parallel: number of parallel trials, instead of the settings'.
         """
         return Plan(self.trials, parallel or self.parallel, self.timeout, stop=self.stop, worth=self.worth)
 
     def identity(self) -> dict[str, Any]:
-        """What must not change while a study goes on, as plain values.
+        """Settings that must not change while a study continues, as plain values.
 
-        The number of trials may grow, and workers and the place of the data may change.
+        The number of trials may grow, and the workers and the place of the data may change.
         """
         asked: dict[str, Any] = {"find budget": True} if self.find_budget else {}
         if self.ladder:
@@ -164,20 +165,20 @@ class StudySettings:
         }
 
     def context(self) -> dict[str, Any]:
-        """What an export of the study needs besides its identity, as plain values."""
+        """Settings that an export of the study needs in addition to its identity, as plain values."""
         return {"classes": self.classes, "mean": self.mean, "std": self.std, "image_size": self.budget.image_size}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the last search of a study has said.
+    """How far a study goes, as its latest search has set it.
 
     Args:
         trials: total number of trials of the study.
-        parallel: for how many trials at once, on all machines together, it is laid out.
+        parallel: number of parallel trials on all machines together.
         timeout: seconds that its trials may take together, divided by ``parallel``; None for no limit.
-        stop: the study ends once it is settled that a placement gains enough to matter, or none does.
-        worth: smallest gain that matters, in units of the metric; None where the noise decides.
+        stop: whether the study ends once it is settled that a placement gains enough to matter, or none does.
+        worth: smallest gain that matters, in units of the metric; None lets the noise decide.
     """
 
     trials: int
@@ -188,10 +189,10 @@ class Plan:
 
     @property
     def unseen(self) -> int:
-        """How many of the latest trials have no say in the next one.
+        """Number of the latest trials that do not influence the next one.
 
-        A single worker sees all of them. Of several, one may be busy with a dear placement; the others can finish
-        as many cheap ones meanwhile as this number allows.
+        A single worker uses all trials. Of several workers, one may be busy with an expensive placement, while the
+        others finish up to this many cheap ones.
         """
         return 0 if self.parallel == 1 else 3 * self.parallel - 1
 
@@ -207,7 +208,7 @@ def ladder_of(identity: Mapping[str, Any], top: Budget) -> tuple[Budget, ...]:
 
 
 def is_on_proof(identity: Mapping[str, Any]) -> bool:
-    """Whether placements of a study begin with short runs only once these are proven to foretell full ones."""
+    """Whether placements of a study start with short runs only once these are shown to predict full ones."""
     return identity.get("ladder") == "auto"
 
 
@@ -216,8 +217,8 @@ class Difference:
     """A setting in which two identities differ; prints ``budget.steps was 200 and is now 100``.
 
     Args:
-        name: of the setting, with those that it lies in.
-        before: its value; None where there was none.
+        name: of the setting, with the names of the settings that contain it.
+        before: its value; None if it had none.
         now: likewise.
     """
 
@@ -237,13 +238,13 @@ _UNSAID = {
     "space.network.frames": 1,
     **{f"recipe.{name}": value for name, value in UNSAID.items()},
 }
-"""What holds where an identity does not say it."""
+"""Values of settings that an identity leaves out."""
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[Difference]:
-    """Where two identities differ.
+    """The settings in which two identities differ.
 
-    Where the spaces do, versions of starts are not compared: kinds that only one of them has are no news.
+    If the spaces differ, versions of starts are not compared: kinds that only one of them has do not matter.
     """
     found, other_space = [], old.get("space") != new.get("space")
     for name in [*old, *(name for name in new if name not in old)]:

@@ -1,4 +1,4 @@
-"""A strategy on a ladder of budgets: new placements begin on the lowest rung, promising ones climb."""
+"""Successive halving without waiting: new placements start on the lowest rung, and promising ones are promoted."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from nas_attn.strategy.rungs import MOST_TWINS, at_the_top, lowest_rung
 from nas_attn.strategy.seed_effects import freed
 
 DRAWS = 128
-"""Of the posterior, by which the placements to promote are chosen."""
+"""Number of posterior draws by which the placements to promote are chosen."""
 BY_LOT = 3
-"""One of so many promotions is drawn by lot: what short runs are worth is seen on placements that they did not
-choose, and what they do not see at all has a chance."""
+"""One of this many promotions is random. So the value of short runs is measured on placements that they did not
+select, and placements that look bad in short runs have a chance."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """The evaluation to make next.
+    """The next evaluation.
 
     Args:
         proposal: the placement.
         budget: a rung of the ladder.
-        seed: of the run that is repeated on a higher rung; None for a new placement, which takes any.
+        seed: of the run that is repeated on a higher rung; None for a new placement, which may take any seed.
     """
 
     proposal: Proposal
@@ -51,24 +51,24 @@ def next_step(
 ) -> Step | None:
     """Promote a placement, or try a new one.
 
-    Each rung takes as much compute as the next: as in successive halving (Jamieson and Talwalkar 2016,
-    arXiv:1502.07943) without waiting (Li et al. 2020, arXiv:1810.05934), of the placements on a rung of a third of
-    the steps a third is promoted. Which third is decided by the probability of entering the front at the
-    placement's cost, which is known exactly; one of ``BY_LOT`` is drawn by lot.
+    Each rung gets as much compute as the next one. As in successive halving (Jamieson and Talwalkar 2016,
+    arXiv:1502.07943) without waiting (Li et al. 2020, arXiv:1810.05934), a third of the placements on a rung with
+    a third of the steps is promoted. The placements are selected by their probability of being on the Pareto front
+    at their cost, which is known exactly; one of ``BY_LOT`` is random.
 
-    On proof placements run in full at first, and some of them then on the first rung as well, until it is seen to
-    foretell the top.
+    On proof, placements run in full at first. Some of them then also run on the first rung, until it is shown to
+    predict the top.
 
     Args:
-        strategy: proposes what is new.
+        strategy: proposes new placements.
         question: with the finished evaluations of all rungs, at their own IoU.
         ladder: budgets, the shortest first.
         running: evaluations whose results are not known yet.
-        only_promote: a placement that is new now would not reach the top any more, so whatever is expected to be
-            the best of what has run short is promoted.
-        on_proof: new placements begin at the top until the first rung is proven to foretell it.
+        only_promote: whether a new placement could no longer reach the top; then the placement with the best
+            expectation among the short runs is promoted instead.
+        on_proof: whether new placements start at the top until the first rung is shown to predict it.
     Returns:
-        None where nothing is left to promote or to try.
+        None if there is nothing left to promote or to try.
     """
     if len(ladder) == 1:
         proposal = strategy(question)
@@ -86,7 +86,7 @@ def next_step(
 
 @dataclass(frozen=True, eq=False)
 class _Climb:
-    """A search between two evaluations.
+    """The state of a search between two evaluations.
 
     Args:
         question: with the ladder, and the runs of all rungs at their own IoU.
@@ -97,10 +97,10 @@ class _Climb:
     running: Sequence[TrialRecord]
 
     def translated(self, lowest: int) -> Question:
-        """The question with every placement's IoU as the top would show it.
+        """The question with every placement's expected IoU at the top.
 
         Args:
-            lowest: the rung on which new placements begin; what ran on those below it only is new once more.
+            lowest: the rung on which new placements start; placements that only ran below it count as new again.
         """
         records = at_the_top(freed(self.question.shown), self.question.ladder)
         known = self.question.known
@@ -110,7 +110,7 @@ class _Climb:
         return replace(self.question, records=records, known=known)
 
     def twin(self) -> Step | None:
-        """The first rung's run of what has run at the top; None where there are enough."""
+        """The first rung's run of a placement that ran at the top; None if there are enough of them."""
         first, top = self.question.ladder[0], self.question.ladder[-1]
         begun = {record.placement for record in (*self.question.shown, *self.running) if record.budget == first}
         at_the_top = self._candidates(top, begun)
@@ -120,12 +120,12 @@ class _Climb:
         return Step(Proposal(earliest.placement), first, earliest.seed)
 
     def promotion(self, lowest: int, *, due: bool, without_chance: bool = False) -> Step | None:
-        """The most promising placement of the highest rung from which one can be promoted.
+        """The most promising placement on the highest rung from which one can be promoted.
 
         Args:
-            lowest: the rung on which new placements begin.
-            due: only where the rung above has had less compute than this one.
-            without_chance: also one that no draw has on the front.
+            lowest: the rung on which new placements start.
+            due: whether the rung above must have had less compute than this one.
+            without_chance: whether a placement may be promoted that is on the front in no posterior draw.
         """
         for lower, upper in reversed(list(pairwise(self.question.ladder[lowest:]))):
             started = self._placements(self.question.shown, upper) | self._placements(self.running, upper)
@@ -141,7 +141,7 @@ class _Climb:
         return None
 
     def _candidates(self, rung: Budget, others: Collection[Placement]) -> dict[Placement, TrialRecord]:
-        """The strategy's first complete run on a rung of each placement but some others."""
+        """The strategy's first complete run of each placement on a rung, except of ``others``."""
         return {
             record.placement: record
             for record in sorted(self.question.shown, key=lambda record: -record.number)
@@ -152,8 +152,8 @@ class _Climb:
         }
 
     def _most_promising(self, runs: Mapping[Placement, TrialRecord], without_chance: bool) -> TrialRecord | None:
-        """The run of the placement that enters the front most probably; None where none has a chance, unless that
-        does not matter."""
+        """The run of the placement with the highest probability of entering the front; None if none has a chance,
+        unless ``without_chance``."""
         if not runs:
             return None
         chances, expected = self._chances()
@@ -161,8 +161,8 @@ class _Climb:
         return runs[best] if chances[best] > 0 or without_chance else None
 
     def _chances(self) -> tuple[dict[Placement, float], dict[Placement, float]]:
-        """Of all that ran, on any rung: the probability of lying on their front, and the score to expect, at the
-        top."""
+        """For all placements that ran on any rung: the probability of being on the front, and the expected score,
+        at the top."""
         ran = dict.fromkeys(record.placement for record in self.question.shown if record.outcome is not None)
         gains, rows = learned(self.question)
         draws = gains.draws([rows[placement] for placement in ran], DRAWS, array_generator(self.question))
@@ -171,7 +171,8 @@ class _Climb:
         return dict(zip(ran, on_front.tolist(), strict=True)), dict(zip(ran, draws.mean(0).tolist(), strict=True))
 
     def _placements(self, records: Iterable[TrialRecord], budget: Budget) -> set[Placement]:
-        """The strategy's own that are on a rung as they climb; references run on all of them anyway."""
+        """The strategy's own placements that climb and have reached a rung, without reference architectures, which
+        run on all rungs."""
         return {
             record.placement
             for record in records
@@ -182,7 +183,8 @@ class _Climb:
 
     @cached_property
     def _begun_at_the_top(self) -> set[Placement]:
-        """They have nothing to climb to; short runs of theirs are to prove what such runs are worth."""
+        """Placements that started at the top. They cannot climb; their short runs only measure how well such runs
+        predict."""
         first: dict[Placement, Budget] = {}
         for record in sorted((*self.question.shown, *self.running), key=lambda record: record.number):
             first.setdefault(record.placement, record.budget)
@@ -190,7 +192,8 @@ class _Climb:
 
 
 def _best_within(scores: Array, costs: Array) -> Array:
-    """The highest score of all that cost no more than each, itself included: (draws, m), (m,) -> (draws, m)."""
+    """For each placement, the highest score among all that cost no more, itself included: (draws, m), (m,) ->
+    (draws, m)."""
     order = np.argsort(costs)
     last = np.searchsorted(costs[order], costs, side="right") - 1
     best: Array = np.maximum.accumulate(scores[:, order], axis=1)[:, last]

@@ -1,1 +1,1 @@
-"""All sentences about what the analysis found, and placements and numbers in words; neither torch nor Optuna."""
+"""Sentences about the results of the analysis, and placements and numbers in words, without torch or Optuna."""

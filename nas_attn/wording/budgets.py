@@ -1,4 +1,4 @@
-"""What a budget is good for: whether it is long enough, whether shorter ones predict it, and what it can tell."""
+"""Sentences about a budget: whether it is long enough, whether shorter ones predict it, and what it can detect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def convergence_sentence(curve: Convergence) -> str:
 
 
 def doubling_sentence(curve: Convergence) -> str:
-    """What doubling the budget changes in what reference architectures gain, and what follows."""
+    """How much doubling the budget changes the gains of reference architectures, and what follows."""
     doubling, converged = curve.doubling, curve.converged
     if doubling is None:
         return ""
@@ -53,12 +53,12 @@ def changed(doubling: Doubling, curve: Convergence) -> str:
 
 
 def fidelity_sentences(fidelity: RungFidelity) -> tuple[str, ...]:
-    """The correlation, and a caution where short runs are not shown to predict long ones."""
+    """The correlation, and a warning if short runs are not shown to predict long ones."""
     return tuple(filter(None, (correlation_sentence(fidelity), _caution(fidelity))))
 
 
 def correlation_sentence(fidelity: RungFidelity) -> str:
-    """The correlation with its interval, and what perfect short runs would show."""
+    """The correlation with its interval, and the correlation of perfect short runs."""
     interval, attainable = fidelity.interval, fidelity.attainable
     known = "" if interval is None else f" ({interval.low:+.2f} to {interval.high:+.2f})"
     most = (
@@ -76,14 +76,15 @@ def correlation_sentence(fidelity: RungFidelity) -> str:
 def sight_sentence(
     sight: Sight, word: str, *, worth: float | None = None, each: float | None = None, workers: int = 1
 ) -> str:
-    """The gain that so many trials tell from none, and how many a smaller one would take.
+    """The gain that a number of trials can detect, and the number that a smaller gain would take.
 
     Args:
         sight: of the search.
-        word: what the scores are called.
-        worth: smallest gain that matters, in units of the score; half of what the search tells where left out.
-        each: seconds that a trial takes; None leaves out how long they take.
-        workers: trials at once.
+        word: name of the scores.
+        worth: smallest gain that matters, in units of the score; the default is half of what the search can
+            detect.
+        each: seconds of a trial; None leaves out the time.
+        workers: number of parallel trials.
     """
     shown = rounded_up(sight.gain)
     said = f"{sight.n_trials} trials of this length can detect a gain of {size(shown)} {word} points"

@@ -1,4 +1,4 @@
-"""What placements cost, in words: latency where it was timed, the cost that the study weighs, and MACs."""
+"""Costs of placements in words: latency if it was timed, the study's cost, and MACs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from nas_attn.wording.numbers import amount
 from nas_attn.wording.placements import in_words
 
 COST_WORDS = {"macs": "MACs", "parameters": "parameters", "latency": "latency", "memory": "memory"}
-"""How each cost is called within a sentence."""
+"""Names of the costs within a sentence."""
 BY_TRIALS = "~"
-"""Before a latency that the trials of a placement timed by themselves, beside other work."""
+"""Mark of a latency that the trials of a placement measured themselves, beside other work."""
 
 
 def cost_text(row: RankedPlacement, ranking: Ranking) -> str:
-    """The costs of a row over the baseline's: ``1.23x latency, 1.00x MACs``.
+    """The costs of a row relative to the baseline's: ``1.23x latency, 1.00x MACs``.
 
-    Latency stands first where the row was timed together with the baseline, then the cost that the study weighs,
-    and MACs in any case.
+    Latency comes first if the row was timed together with the baseline, then the study's cost, and MACs in any
+    case.
     """
     timed = ranking.latency_of(row) is not None
     names = dict.fromkeys([*(["latency"] * timed), ranking.cost, "macs"])
@@ -28,15 +28,15 @@ def cost_text(row: RankedPlacement, ranking: Ranking) -> str:
 
 
 def cost_with_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> str:
-    """A cost that is always known, with its ratio to the baseline's where there is one: ``1.23G 1.05x``."""
+    """A cost that is always known, with its ratio to the baseline's if there is one: ``1.23G 1.05x``."""
     ratio, shown = cost_ratio(row, ranking, cost), amount(cost_of(row, cost) or 0.0)
     return shown if ratio is None else f"{shown} {ratio:.2f}x"
 
 
 def latency_text(row: RankedPlacement, ranking: Ranking) -> str:
-    """Milliseconds of one image, and what they are over the baseline's: ``1.52 (1.23x)``.
+    """Milliseconds of one image, with the ratio to the baseline's: ``1.52 (1.23x)``.
 
-    ``~1.61``, without a ratio, is what the trials of a placement timed by themselves, beside other work.
+    ``~1.61``, without a ratio, was measured by the trials of a placement themselves, beside other work.
     """
     if (timed := ranking.latency_of(row)) is not None:
         return f"{timed.ms:.3g} ({timed.ratio:.2f}x)"
@@ -44,17 +44,17 @@ def latency_text(row: RankedPlacement, ranking: Ranking) -> str:
 
 
 def latency_notes(ranking: Ranking) -> list[str]:
-    """How latencies were timed, and where MACs do not foretell them; nothing where none were timed together."""
+    """How latencies were timed, and where MACs do not predict them; empty if no placements were timed together."""
     return [*_timed(ranking), *disagreement_notes(ranking)]
 
 
 def disagreement_notes(ranking: Ranking) -> list[str]:
-    """Where MACs do not foretell latency, in a line at most."""
+    """Where MACs do not predict latency, in at most one line."""
     return list(_apart(disagreements(ranking)))
 
 
 def percent_more(ratio: float) -> str:
-    """A ratio as what it is more or less than 1: ``+0.1 %``."""
+    """A ratio as its difference to 1: ``+0.1 %``."""
     return f"{100 * (ratio - 1):+.1f} %"
 
 

@@ -10,11 +10,11 @@ MOST = 8
 
 
 def effect_sentences(effects: StudyEffects, most: int = MOST) -> list[str]:
-    """The strongest effects and pairs that are sure, and the redundancies, in words.
+    """The strongest significant effects and pairs, and the redundancies, in words.
 
     Args:
         effects: of a study.
-        most: of each sort.
+        most: number of each sort.
     """
     sure = sorted((effect for effect in effects.effects if effect.is_sure), key=lambda effect: -abs(effect.mean))
     lines = [
@@ -33,7 +33,7 @@ def effect_sentences(effects: StudyEffects, most: int = MOST) -> list[str]:
 
 
 def effect_notes(effects: StudyEffects) -> tuple[str, ...]:
-    """What the effects do not rest on, or why there are none, a sentence each."""
+    """What the effects leave out, or why there are none, one sentence each."""
     notes = [*left_out_notes(effects.left_out)]
     if effects.n_complete < LEAST_RUNS:
         few = counted(effects.n_complete, "complete run")

@@ -1,4 +1,4 @@
-"""Numbers as people read them: IoU points, intervals, counts, ranges, amounts."""
+"""Numbers for people: IoU points, intervals, counts, ranges, amounts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def points(delta: float) -> str:
 
 
 def size(gain: float) -> str:
-    """A gain in IoU points without its sign, and not 0 where it is above: ``0.9``."""
+    """A gain in IoU points without its sign, and not rounded to 0 if it is above: ``0.9``."""
     return f"{100 * gain:.1f}" if gain >= 0.0005 else f"{100 * gain:.2g}"
 
 
@@ -64,5 +64,5 @@ def power_of_ten(number: int) -> str:
 
 
 def _bound(value: float) -> str:
-    """With a second digit where the first would hide on which side of 0 it lies."""
+    """A bound with a second digit if the first would hide on which side of 0 it lies."""
     return f"{100 * value:.{2 if 0 < abs(100 * value) < 0.05 else 1}f}"

@@ -1,4 +1,4 @@
-"""Placements in words, and words for which there is little room."""
+"""Placements in words, and shortened words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas_attn.wording.numbers import ranges
 
 
 def describe(placement: Placement) -> str:
-    """A placement in few words: ``scse at skip.1; eca at decoder.0-2``, ``se everywhere``, or that it is plain."""
+    """A placement in a few words: ``scse at skip.1; eca at decoder.0-2``, ``se everywhere``, or the baseline."""
     if not placement.attended:
         return "baseline (plain U-Net)"
     places: dict[AttentionSpec, list[Location]] = {}
@@ -23,18 +23,18 @@ def describe(placement: Placement) -> str:
 
 
 def in_words(placement: Placement) -> str:
-    """The same within a sentence: ``scse at skip.1 and eca at decoder.0-2``."""
+    """A placement within a sentence: ``scse at skip.1 and eca at decoder.0-2``."""
     *others, last = describe(placement).split("; ")
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def role_word(role: Role) -> str:
-    """Why a placement was run: ``reference architecture``, ``proposal``, ``finalist``."""
+    """The purpose of a run: ``reference architecture``, ``proposal``, ``finalist``."""
     return "reference architecture" if role is Role.REFERENCE else str(role)
 
 
 def shortened(text: str, letters: int) -> str:
-    """A text of at most so many letters, with an ellipsis in place of what is cut off."""
+    """A text of at most ``letters`` letters, with an ellipsis for what is cut off."""
     return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 

@@ -1,4 +1,4 @@
-"""The answer of a study in sentences: the same wherever it is told."""
+"""The answer of a study in sentences, the same wherever it is shown."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from nas_attn.wording.verifications import verdict_sentence
 
 
 def answer_text(verdict: StudyVerdict) -> str:
-    """The answer, in one to four sentences: what was verified comes before what was only searched, and what is as
-    good for less comes last.
-    """
+    """The answer in one to four sentences: first what was verified, then what was only searched, last a cheaper
+    placement that is as good."""
     if verdict.answer is Decision.EQUIVALENT:
         return " ".join((_equivalent(verdict), *_verified(verdict)))
     if verdict.reason is Open.NOT_CONVERGED:
@@ -31,7 +30,7 @@ def answer_text(verdict: StudyVerdict) -> str:
 
 
 def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
-    """The answer, how much the best placement may gain, and what would decide, a sentence or two each."""
+    """The answer, how much the best placement may gain, and what would decide, in one or two sentences each."""
     head = f"{str(verdict.answer).capitalize()}."
     text = answer_text(verdict)
     said = text if text.startswith(head[:-1]) else f"{head} {text}"
@@ -39,11 +38,11 @@ def answer_sentences(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
 
 
 def settled_text(settled: Settled, saved: int) -> str:
-    """Why a search ends before it has its trials, and what goes on with it.
+    """Why a search ends before it has all of its trials, and how to continue it.
 
     Args:
         settled: how.
-        saved: trials that were not run.
+        saved: number of trials that were not run.
     """
     early = f"so the search ends {counted(saved, 'trial')} early"
     if settled.decision is Decision.BETTER:
@@ -60,7 +59,7 @@ def _equivalent(verdict: StudyVerdict) -> str:
 
 
 def _what_matters(verdict: StudyVerdict) -> str:
-    """The smallest gain that matters, and where it is from unless it was asked for."""
+    """The smallest gain that matters, and where it comes from if it was not given."""
     said = f"{size(verdict.worth)} is the smallest gain that matters"
     return (
         f"{said} (by default, the smallest that a search can detect at this noise)" if verdict.by_noise else said
@@ -68,7 +67,7 @@ def _what_matters(verdict: StudyVerdict) -> str:
 
 
 def _too_short(verdict: StudyVerdict) -> str:
-    """That runs too short claim nothing, and what they show all the same."""
+    """That runs that are too short claim nothing, and what they show nevertheless."""
     curve, row = verdict.curve, verdict.row
     steps = "" if curve is None else f" of {curve.steps} steps"
     said = f"Undecided, because runs{steps} are too short{_why(curve)}."
@@ -81,7 +80,7 @@ def _too_short(verdict: StudyVerdict) -> str:
 
 
 def _why(curve: Convergence | None) -> str:
-    """By what it is seen that runs are too short."""
+    """Why the runs are considered too short."""
     if curve is None or curve.gain is None:
         return ""
     if curve.doubling is None or curve.is_unfinished:
@@ -95,7 +94,7 @@ def _verified(verdict: StudyVerdict) -> Iterator[str]:
 
 
 def _for_less(verdict: StudyVerdict) -> Iterator[str]:
-    """What is as good and cheaper, where anything is."""
+    """A cheaper placement that is as good, if there is one."""
     if (row := verdict.as_good_for_less) is not None:
         yield (
             f"As good within the {size(verdict.worth)} points that matter, and cheaper: "
@@ -104,7 +103,7 @@ def _for_less(verdict: StudyVerdict) -> Iterator[str]:
 
 
 def _withdrawn(verdict: StudyVerdict) -> Iterator[str]:
-    """What the search had claimed, where its verification did not confirm it."""
+    """The claim of the search, if its verification did not confirm it."""
     row = verdict.row
     if row is not None and not verdict.verified and row.better_than_baseline is Versus.BETTER:
         yield f"The gain that the search had measured, {measured(row)}, is therefore not claimed."
@@ -120,7 +119,7 @@ def _reach(verdict: StudyVerdict) -> Iterator[str]:
 
 
 def _sees(verdict: StudyVerdict) -> Iterator[str]:
-    """What the study could tell, where it has not told anything."""
+    """What the study could detect, if it has detected nothing."""
     if verdict.sight is not None and verdict.answer is Decision.UNDECIDED and verdict.row is not None:
         yield sight_sentence(verdict.sight, _word(verdict), worth=verdict.worth, each=verdict.run_seconds or None)
 

@@ -1,4 +1,5 @@
-"""What fresh seeds and the test data say of a placement, or the command that finds it out."""
+"""Sentences about the verification of a placement with fresh seeds on the test data, or the command that runs
+it."""
 
 from __future__ import annotations
 
@@ -14,14 +15,14 @@ from nas_attn.wording.placements import in_words
 from nas_attn.wording.rankings import COLLAPSED
 
 MOST_PROPOSED = 100
-"""More seeds are named, but not proposed."""
+"""Larger numbers of seeds are mentioned but not proposed."""
 _WHERE = "on the test data, with fresh seeds"
 
 
 def confirmation_sentences(
     study: str, row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
 ) -> tuple[str, ...]:
-    """The figure to report of a placement, or the command that finds it; nothing of the plain U-Net."""
+    """The figure to report for a placement, or the command that finds it; empty for the baseline."""
     if row.is_plain:
         return ()
     found, verify = verification_of(row, ranking, verifications), _command(study, row, ranking)
@@ -33,7 +34,7 @@ def confirmation_sentences(
 def module_sentences(
     study: str, row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
 ) -> tuple[str, ...]:
-    """What each module of a verified placement adds to it, or the command that finds it out."""
+    """What each module of a verified placement adds to it, or the command that measures it."""
     found = verification_of(row, ranking, verifications)
     if found is None or len(row.placement.attended) < 2:
         return ()
@@ -44,12 +45,13 @@ def module_sentences(
 
 
 def verify_command(study: str, placement: Placement | None = None) -> str:
-    """The command that verifies a placement of a study; None is what is verified without being named."""
+    """The command that verifies a placement of a study; None leaves out the placement, so that the default is
+    verified."""
     return command("verify", study, pick=None if placement is None else f"id:{placement.id}")
 
 
 def unverified_sentence(verify: str) -> str:
-    """That a placement was not verified yet, and the command ``verify`` that does it."""
+    """That a placement is not verified yet, and the command ``verify`` that verifies it."""
     return (
         f"Not verified yet: '{verify}' runs it, the baseline and the best reference architecture with fresh seeds "
         "and evaluates them on the test data. This gives the figure to report."
@@ -57,7 +59,7 @@ def unverified_sentence(verify: str) -> str:
 
 
 def looks_sentences(n_looks: int) -> tuple[str, ...]:
-    """What it means that so many placements of a study were judged on the test data; nothing where it was one."""
+    """What it means that several placements of a study were evaluated on the test data; empty for one."""
     if n_looks < 2:
         return ()
     return (
@@ -67,7 +69,7 @@ def looks_sentences(n_looks: int) -> tuple[str, ...]:
 
 
 def verification_sentences(verification: Verification, verify: str) -> tuple[str, ...]:
-    """The verdict, and what else is known of the whole winner, a sentence each.
+    """The verdict and further findings about the whole winner, one sentence each.
 
     Args:
         verification: of a placement.
@@ -85,7 +87,7 @@ def verification_sentences(verification: Verification, verify: str) -> tuple[str
 
 
 def verdict_sentence(verification: Verification) -> str:
-    """The verdict with its figure, and what must be known of it."""
+    """The verdict with its figure and its caveats."""
     said = {
         Verdict.CONFIRMED: _confirmed,
         Verdict.NOT_SHOWN: _not_shown,
@@ -95,7 +97,7 @@ def verdict_sentence(verification: Verification) -> str:
 
 
 def ablation_sentences(verification: Verification) -> tuple[str, ...]:
-    """What each module adds, a sentence each; empty where the winner was not run without them."""
+    """What each module adds, one sentence each; empty if the winner was not run without them."""
     return tuple(
         f"{verification.winner[location]} at {location} adds {comparison_text(comparison)} to it."
         for location, comparison in verification.modules.items()
@@ -158,7 +160,7 @@ def _refuted(verification: Verification) -> str:
 
 
 def _proposal(verification: Verification, verify: str) -> str:
-    """How many seeds could show what the search expects, where it was not shown."""
+    """How many seeds could show the expected gain, if it was not shown."""
     expected, to_baseline = verification.expected, verification.to_baseline
     if to_baseline is not None and to_baseline.interval is None:
         return f"'{verify} --seeds {LEAST_SEEDS}' runs the missing seeds."
@@ -183,7 +185,8 @@ def _on(verification: Verification) -> str:
 
 
 def _caution(verification: Verification) -> str:
-    """That the winner collapses more often than the plain U-Net: no gain of the other runs says that."""
+    """A warning that the winner collapses more often than the baseline, which the gain of the other runs does not
+    show."""
     if not verification.collapses_more:
         return ""
     winner, plain = verification.collapsed["winner"], verification.collapsed.get("baseline")
@@ -194,7 +197,7 @@ def _caution(verification: Verification) -> str:
 
 
 def _collapses(verification: Verification) -> str:
-    """Of the placements with collapsed runs, but for what the caution says."""
+    """Collapsed runs of the placements, without those in the warning."""
     names = {"winner": "it", "baseline": "the baseline", "reference": "the best reference architecture"}
     told = {"winner", "baseline"} if verification.collapses_more else set()
     found = [

@@ -1,1 +1,1 @@
-"""Samplers: each file proposes the placement to try next in its own way."""
+"""Samplers: each file has its own way to propose the next placement."""

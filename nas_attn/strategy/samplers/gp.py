@@ -10,15 +10,15 @@ from nas_attn.strategy.optuna_samplers import ask
 from nas_attn.strategy.question import Proposal, Question, sampler_seed
 
 ATTEMPTS = 2
-"""Each costs another optimisation of the acquisition, about a second."""
+"""Each attempt costs another optimisation of the acquisition function, about a second."""
 
 
 @STRATEGIES.register("gp")
 def propose(question: Question) -> Proposal | None:
-    """The placement from which the front is expected to gain most.
+    """Propose the placement with the highest expected improvement of the front.
 
-    A placement that failed is told as one that is still running: the sampler ignores failed trials and would
-    propose the same again and again, while it expects no further gain from running ones.
+    A failed placement is presented as a running one: the sampler ignores failed trials and would propose the same
+    placement again and again, while it expects no further improvement from running ones.
     """
     sampler = GPSampler(seed=sampler_seed(question), warn_independent_sampling=False)
     answer = ask(question, sampler, attempts=ATTEMPTS, failed_as=TrialState.RUNNING)

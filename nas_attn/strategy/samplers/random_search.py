@@ -1,4 +1,4 @@
-"""Uniform choice without replacement; over a small space, an exhaustive search in random order."""
+"""Uniform sampling without replacement; in a small space, an exhaustive search in random order."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from nas_attn.strategy.new_placements import any_new, newness
 from nas_attn.strategy.question import Proposal, Question, generator
 
 TRIES = 512
-"""Where one placement in a hundred is allowed, all of them miss once in 170 proposals."""
+"""If one placement in a hundred is allowed, all of these tries miss once in 170 proposals."""
 
 
 @STRATEGIES.register("random")
 def propose(question: Question) -> Proposal | None:
-    """Each new placement as likely as any other; where hardly any is left, whichever turns up first."""
+    """Propose a new placement, each with the same probability; if hardly any is left, the first one that is
+    found."""
     random_, is_new = generator(question), newness(question)
     drawn = (question.space.sample(random_) for _ in range(TRIES))
     placement = next(filter(is_new, drawn), None) or any_new(question, is_new, random_)

@@ -13,10 +13,10 @@ ATTEMPTS = 4
 
 @STRATEGIES.register("tpe")
 def propose(question: Question) -> Proposal | None:
-    """A placement that resembles the good ones more than the others.
+    """Propose a placement that resembles the good placements more than the others.
 
-    Multivariate: one location at a time, Optuna 5's choice for two objectives, proposes every third
-    placement again. Pending placements count among the bad ones.
+    The sampler is multivariate: Optuna 5's default for two objectives, one location at a time, proposes every
+    third placement again. Pending placements count as bad ones.
     """
     sampler = TPESampler(multivariate=True, constant_liar=True, seed=sampler_seed(question))
     answer = ask(question, sampler, attempts=ATTEMPTS)

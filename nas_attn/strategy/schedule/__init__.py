@@ -1,1 +1,1 @@
-"""What a study evaluates next: references, the budget's probe, proposals, the finalists' further seeds."""
+"""The schedule of a study: reference architectures, the budget search, proposals, finals."""

@@ -1,4 +1,4 @@
-"""The budget that is long enough, found by doubling it until differences between placements have settled."""
+"""Find a budget that is long enough, by doubling it until differences between placements have settled."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from nas_attn.strategy.schedule.opening import PROBED, n_doubled_seeds
 from nas_attn.strategy.settings import StudySettings
 
 MOST_DOUBLINGS = 7
-"""Where 128 times the first budget still gains, that is taken."""
+"""If 128 times the first budget still gains, that budget is used."""
 MOST_NOISE = 0.02
-"""IoU; where seeds differ by more, some runs have not yet found the task."""
+"""In IoU; if seeds differ by more, some runs have not yet learned the task."""
 MOST_SECONDS = 12 * 3600.0
-"""A search without a limit of its own may take so long; its budget is not doubled beyond."""
+"""Default time limit of a search, which bounds the doubling of its budget."""
 LEAST_TRIALS = 100
-"""A search that only its time limits has to have time for so many."""
+"""A search that is limited only by time has to have time for this many trials."""
 
 
 @dataclass(frozen=True)
 class TimeLimit:
-    """How long a search may take.
+    """The time that a search may take.
 
     Args:
-        seconds: in all.
-        n_trials: that it has to have time for.
-        parallel: trials at once.
+        seconds: in total.
+        n_trials: for which there has to be time.
+        parallel: number of parallel trials.
     """
 
     seconds: float
@@ -41,13 +41,13 @@ class TimeLimit:
 
     @classmethod
     def of(cls, settings: StudySettings) -> TimeLimit:
-        """Of a search with these settings."""
+        """The limit of a search with these settings."""
         if settings.timeout is None:
             return cls(MOST_SECONDS, settings.trials, settings.parallel)
         return cls(settings.timeout, min(settings.trials, LEAST_TRIALS), settings.parallel)
 
     def allows(self, budget: Budget, ended: Sequence[TrialRecord]) -> bool:
-        """Whether there is time for the trials of a budget, as fast as others were.
+        """Whether there is time for the trials of a budget, judging by the speed of others.
 
         Args:
             budget: of each trial.
@@ -63,13 +63,13 @@ class TimeLimit:
 
 @dataclass
 class BudgetSearch:
-    """One search for a budget, as far as its trials have come.
+    """The state of a search for the budget.
 
     Args:
         wanted: all evaluations that it has asked for, in order.
-        top: the budget that it has found; None where more trials are needed.
-        settled: twice the steps of ``top`` change no difference by what matters; False where time or doublings ran
-            out before.
+        top: the budget that it has found; None if more trials are needed.
+        settled: whether doubling ``top`` changes no difference by as much as matters; False if time or doublings
+            ran out before.
     """
 
     wanted: list[Evaluation] = field(default_factory=list)
@@ -79,11 +79,12 @@ class BudgetSearch:
 
 @dataclass(frozen=True)
 class Doublings:
-    """How a budget is looked for: the baseline alone while it gains more than five points by a doubling, then also
-    the compared reference architectures, with some seeds each. A tiny study can afford the baseline's curve alone.
+    """The rule by which the budget is doubled: first with the baseline alone, as long as a doubling gains more
+    than five points, then also with the compared reference architectures and some seeds each. A tiny study can
+    only afford the baseline's curve.
 
     Args:
-        settings: of the study, with the budget with which the doubling begins.
+        settings: of the study, with the budget at which the doubling starts.
         plain: the baseline's run with the first seed.
         references: runs of the compared reference architectures with this seed.
     """
@@ -93,10 +94,10 @@ class Doublings:
     references: Sequence[Evaluation]
 
     def search(self, records: Sequence[TrialRecord]) -> BudgetSearch:
-        """How far it has come: a function of the trials that it has asked for, once these have ended.
+        """The state of the search, as a function of the trials that it has asked for, once these have ended.
 
         Args:
-            records: of the study that were begun, in order.
+            records: of the study that were started, in order.
         """
         found, by_key = BudgetSearch(), {run_key(record): record for record in reversed(records)}
         limit, settled_before = TimeLimit.of(self.settings), False
@@ -128,13 +129,14 @@ class Doublings:
         return [self._run(one, budget, seed) for seed in range(n_seeds) for one in (self.plain, *self.references)]
 
     def _is_unfinished(self, lower: Budget, upper: Budget, by_key: dict[RunKey, TrialRecord]) -> bool:
-        """The baseline gains so much that nothing else counts; so it is where it fails."""
+        """Whether the baseline gains so much by the doubling that nothing else counts, or fails."""
         runs = [by_key[run_key(self._run(self.plain, one, 0))].outcome for one in (lower, upper)]
         ious = [outcome.score.iou for outcome in runs if outcome is not None]
         return len(ious) < len(runs) or ious[1] - ious[0] > MOST_BY_CHANCE
 
     def _judge(self, lower: Budget, records: Sequence[TrialRecord]) -> tuple[bool, bool]:
-        """Whether the seeds agree, and whether doubling the lower budget changes nothing that matters."""
+        """Whether the seeds agree, and whether doubling the lower budget changes no difference by as much as
+        matters."""
         upper = lower.doubled
         levels = [Evidence.of([one for one in records if one.budget == level]) for level in (lower, upper)]
         pairs = [evidence.noise.pair for evidence in levels]
@@ -147,7 +149,7 @@ class Doublings:
 
 
 def _ended(wanted: Sequence[Evaluation], found: BudgetSearch, by_key: dict[RunKey, TrialRecord]) -> bool:
-    """Ask for evaluations; whether all of them have ended."""
+    """Ask for evaluations, and return whether all of them have ended."""
     asked = {run_key(one) for one in found.wanted}
     found.wanted += [one for one in wanted if run_key(one) not in asked]
     known = [by_key.get(run_key(one)) for one in wanted]

@@ -1,4 +1,4 @@
-"""The finals: a fixed field of placements and the plain U-Net, run with the same fresh seeds."""
+"""The finals: a fixed set of placements and the baseline run with the same fresh seeds."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.strategy.expectation import expected_ious as expected_on_ladder
 
 FURTHER_SEEDS = FRESH_SEEDS
-"""Fresh seeds of each finalist; those that stay undecided get more where trials are left."""
+"""Fresh seeds of each finalist. Finalists that stay undecided get more if trials are left."""
 MOST_PLACES = FINALISTS + 1
-"""In the finals, the plain U-Net's among them: of more finalists each would have to be further ahead."""
+"""Places in the finals, including the baseline's: with more finalists, each would have to be further ahead."""
 LEAST_FIELD = 3
-"""With which finals begin early at least: the first two, and the best that no other beats at its cost."""
+"""Smallest field with which finals start early: the first two, and the best Pareto-optimal placement."""
 _CONFIDENCE = 0.95
 _MARK = "finals"
 
 
 class Screened:
-    """What the runs before the finals say: weighed once, and kept as long as they are the same runs."""
+    """The evidence of the runs before the finals, computed once as long as these are the same runs."""
 
     def __init__(self) -> None:
         self._records: Sequence[TrialRecord] = ()
@@ -40,14 +40,14 @@ class Screened:
 
 @dataclass(frozen=True)
 class Finals:
-    """The finals of a study as far as it was to go when they began; one that goes on further has others.
+    """The finals of a study for its plan when they started. A study that is extended gets new finals.
 
     Args:
         trials: of the study.
-        timeout: of the study, in seconds; None without one.
-        early: they began before all proposals were made, since by then a leader was expected to win them. A study
-            that does not stop goes on with its proposals in their place.
-        screened: what the runs before them say.
+        timeout: of the study, in seconds; None if there is none.
+        early: whether they started before all proposals were made, because a leader was expected to win. A study
+            that does not stop continues with proposals instead.
+        screened: the evidence of the runs before them.
     """
 
     trials: int
@@ -60,7 +60,7 @@ class Finals:
         return record.role is Role.FINALIST and record.memory.get(_MARK) == self._mark
 
     def begun(self, records: Sequence[TrialRecord]) -> bool:
-        """Whether one of the trials belongs to these finals: then nothing more is proposed."""
+        """Whether one of the trials belongs to these finals. If so, no more placements are proposed."""
         return any(self.holds(record) for record in reversed(records))
 
     def next(
@@ -76,24 +76,24 @@ class Finals:
     ) -> Evaluation:
         """The next run.
 
-        The field is chosen one by one while the first fresh seed is run, by all runs but those of the finals, and
-        stays as it is from then on: what a finalist shows in the finals has no say in whether it is in them. All
-        take the same seeds in the same order, the plain U-Net first, so that all differences are paired. A seed
-        under which the plain U-Net collapses is replaced by the next. After ``FURTHER_SEEDS`` seeds only those go
-        on that are not surely worse than the first.
+        The finalists are chosen one by one while the first fresh seed is run, by all runs except those of the
+        finals. From then on, the field stays fixed, so a finalist's runs in the finals do not decide whether it is
+        a finalist. All use the same seeds in the same order, and the baseline runs first, so all differences are
+        paired. A seed with which the baseline collapses is replaced by the next one. After ``FURTHER_SEEDS``
+        seeds, only finalists continue that are not significantly worse than the first.
 
-        Finals that begin early have a leader that is expected to win them, so they run first what decides soonest:
-        the leader and those that may yet gain more than it by what matters. Where that settles nothing in
-        ``FURTHER_SEEDS`` seeds, the others of the field follow with the same seeds.
+        Finals that start early have a leader that is expected to win. They first run what decides soonest: the
+        leader, and the placements that may still gain more than the leader by as much as matters. If that settles
+        nothing within ``FURTHER_SEEDS`` seeds, the rest of the field follows with the same seeds.
 
         Args:
-            records: finished trials that may be looked at.
-            pending: trials whose results must not be looked at.
-            plain: the plain U-Net.
-            ladder: budgets of the search, the shortest first; runs of the last are compared.
+            records: finished trials that may be used.
+            pending: trials whose results must not be used.
+            plain: the baseline.
+            ladder: budgets of the search, the shortest first; runs at the last one are compared.
             cost: the second objective.
-            n_trials: how many trials the finals have in all.
-            worth: smallest gain that matters, in units of IoU; ``default_worth`` where it is None.
+            n_trials: total number of trials in the finals.
+            worth: smallest gain that matters, in units of IoU; None takes ``default_worth``.
         """
         screening = [record for record in records if not self.holds(record)]
         runs = [record for record in (*records, *pending) if self.holds(record)]
@@ -130,14 +130,14 @@ class Finals:
 
 @dataclass(frozen=True, eq=False)
 class _Standing:
-    """How far the finals have come.
+    """The state of the finals.
 
     Args:
-        members: the finalists, in the order in which they were chosen; none of which a run has failed.
-        excluded: what is or was in the finals, and what has failed in this study.
-        seeds: with which the plain U-Net was begun in the finals and has not collapsed, in order.
-        begun: placements with seeds.
-        evidence: of the finals and of the plain U-Net's other runs.
+        members: the finalists, in the order in which they were chosen, without those that failed.
+        excluded: placements that are or were in the finals, or that failed in this study.
+        seeds: with which the baseline was started in the finals and has not collapsed, in order.
+        begun: pairs of placement and seed that were started.
+        evidence: of the finals and of the baseline's other runs.
     """
 
     members: tuple[Placement, ...]
@@ -150,7 +150,7 @@ class _Standing:
     def of(
         cls, records: Sequence[TrialRecord], runs: Sequence[TrialRecord], plain: Placement, budget: Budget
     ) -> _Standing:
-        """By all finished trials, and by all trials of the finals that were begun."""
+        """The state from all finished trials, and from all trials of the finals that were started."""
         failed = {record.placement for record in records if record.failure is not None}
         finalists = dict.fromkeys(run.placement for run in runs if run.placement.attended)
         seen = [
@@ -169,7 +169,7 @@ class _Standing:
         )
 
     def undecided(self) -> tuple[Placement, ...]:
-        """The members that are not surely worse than the first of them."""
+        """The finalists that are not significantly worse than the first of them."""
         rows = [row for row in (self.evidence.row_of(member) for member in self.members) if row is not None]
         if not rows:
             return self.members
@@ -192,8 +192,8 @@ def _candidates(
     ladder: tuple[Budget, ...],
     cost: str,
 ) -> Iterator[Placement]:
-    """Who may be the next finalist, the best first: by the IoU to expect, and for each third place the best of
-    those that no other one beats at its cost."""
+    """Candidates for the next finalist, the best first: by expected IoU, and for every third place, the best
+    Pareto-optimal placement."""
     placements = [run.placement for run in evidence.selected.runs]
     ious = _expected(evidence, placements, screening, ladder)
     open_ = [row for row, placement in enumerate(placements) if placement.attended]
@@ -205,7 +205,8 @@ def _candidates(
 
 
 def _contends(evidence: Evidence, placement: Placement, leader: Placement, worth: float | None) -> bool:
-    """Whether a placement may yet gain more than the leader by what matters, with all runs before the finals."""
+    """Whether a placement may still gain more than the leader by as much as matters, given all runs before the
+    finals."""
     row, first = evidence.row_of(placement), evidence.row_of(leader)
     if row is None or first is None:
         return True
@@ -220,7 +221,7 @@ def _expected(
     records: Sequence[TrialRecord],
     ladder: tuple[Budget, ...],
 ) -> Sequence[float]:
-    """The IoU to expect at the top budget; on a ladder its lower rungs tell of it, too."""
+    """The expected IoU at the top budget, on a ladder also from its lower rungs."""
     ious = expected_ious(evidence)
     pooled = expected_on_ladder(records, placements, ladder) if len(ladder) > 1 else {}
     return [pooled.get(placement, iou) for placement, iou in zip(placements, ious, strict=True)]

@@ -1,6 +1,6 @@
-"""The finished trials of a study, sorted as they come: before each trial only what is new is gone through.
+"""The finished trials of a study, sorted incrementally: before each trial, only new ones are processed.
 
-Those that ran out of memory tell of placements that have not been tried.
+Trials that ran out of memory are informative about placements that have not been tried.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 
 Estimate = Callable[[Placement], int]
-"""Bytes that a placement's training step takes; only their order counts."""
+"""Bytes of memory that a training step of a placement needs; only their order matters."""
 
 
 class History:
-    """What the finished trials are to those who decide the next one.
+    """The finished trials of a study, as far as they decide the next one.
 
     Args:
-        ladder: budgets of the search, the shortest first; only the last one's runs are ranked.
-        estimate: bytes that a placement's training step takes.
+        ladder: budgets of the search, the shortest first; only runs at the last one are ranked.
+        estimate: bytes of memory that a training step of a placement needs.
     """
 
     records: list[TrialRecord]
-    """Of the ladder's budgets, by number."""
+    """Records at the ladder's budgets, by number."""
     placements: set[Placement]
-    """Of these records."""
+    """Placements of these records."""
     n_proposals: int
     proposed: set[Placement]
     plain_scores: dict[int, float]
-    """Seed to IoU of the plain U-Net at the ladder's last budget, the finals left out."""
+    """Seed to IoU of the baseline at the ladder's last budget, without the finals."""
     begun: set[tuple[Placement, int]]
-    """Placements with the seeds that they ran with at the ladder's last budget."""
+    """Pairs of placement and seed that ran at the ladder's last budget."""
     failed: set[Placement]
-    """Of which a run has failed."""
+    """Placements with a failed run."""
     room: Room
-    """What they say about memory."""
+    """What the records show about memory."""
     _n_seen: int
     _last: TrialRecord | None
 
@@ -46,10 +46,10 @@ class History:
         self._begin()
 
     def follow(self, records: Sequence[TrialRecord]) -> None:
-        """Take in what has come since the last time.
+        """Process the trials that have ended since the last call.
 
         Args:
-            records: all finished trials by number; those that were there before have not changed.
+            records: all finished trials by number; the earlier ones have not changed.
         """
         if self._n_seen > len(records) or (self._n_seen and records[self._n_seen - 1] is not self._last):
             self._begin()
@@ -58,7 +58,7 @@ class History:
 
     @property
     def plain_seeds(self) -> set[int]:
-        """With which the plain U-Net was run at the ladder's last budget."""
+        """Seeds with which the baseline ran at the ladder's last budget."""
         return {seed for placement, seed in self.begun if not placement.attended}
 
     def _begin(self) -> None:
@@ -87,12 +87,12 @@ class History:
 
 @dataclass(frozen=True)
 class Fits:
-    """The question whether a placement keeps the limits and may fit into memory; a value that can be compared.
+    """A test whether a placement is within the limits and may fit into memory; a value that can be compared.
 
     Args:
-        limits: whether a placement keeps the limits.
-        estimate: what it takes.
-        ceiling: a placement that is estimated to take so much, or more, is ruled out.
+        limits: whether a placement is within the limits.
+        estimate: of the memory that it needs.
+        ceiling: a placement with an estimate of this or more is excluded.
     """
 
     limits: Callable[[Placement], bool]
@@ -104,13 +104,13 @@ class Fits:
 
 
 class Room:
-    """How much memory placements may take: less than the smallest that ran out of it.
+    """The memory that placements may need: less than the smallest placement that ran out of memory.
 
-    A placement that ran out though a larger one was trained on the same device lacked what others held at that
-    moment, and so teaches nothing. Where the device is not known, it is compared with all.
+    If a larger placement was trained on the same device, then one that ran out of memory lacked what others held
+    at that moment, and is ignored. If the device is not known, it is compared with all.
 
     Args:
-        estimate: asked only once a placement has run out.
+        estimate: only called once a placement has run out of memory.
     """
 
     def __init__(self, estimate: Estimate) -> None:
@@ -120,7 +120,7 @@ class Room:
         self._largest: dict[str, int] = {}
 
     def add(self, record: TrialRecord) -> None:
-        """Take in a trial that has ended."""
+        """Add a trial that has ended."""
         if record.shortage is not None:
             self._short.add((record.shortage.device, record.placement))
         elif record.outcome is not None:
@@ -128,7 +128,7 @@ class Room:
 
     @property
     def ceiling(self) -> int | None:
-        """What placements must be estimated to stay below; None where that is not known."""
+        """The estimate that placements must stay below; None if it is not known."""
         if not self._short:
             return None
         for device, placement in self._trained:

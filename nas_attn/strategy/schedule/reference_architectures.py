@@ -1,4 +1,4 @@
-"""What every study evaluates first: the architectures that a result has to beat."""
+"""Reference architectures: what every study evaluates first, and what a result has to beat."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from nas_attn.strategy.evaluation import Evaluation
 PLAIN = "plain"
 SMP_NAME = "scse in the decoder, as in smp"
 SMP_SCSE: Mapping[str, OptionValue] = MappingProxyType({"reduction": 16, "min_hidden": 1})
-"""Options of ``scse`` with which it is that of segmentation_models.pytorch."""
+"""Options with which ``scse`` equals that of segmentation_models.pytorch."""
 OTHER_BUDGETS = {f"{PLAIN}, half the steps": 0.5, f"{PLAIN}, twice the steps": 2.0}
-"""The plain U-Net also runs for these multiples of the steps, to show its curve."""
+"""The baseline also runs for these multiples of the steps, to show its curve."""
 
 
 def reference_evaluations(
     space: SearchSpace, ladder: tuple[Budget, ...], seed: int, allowed: Callable[[Placement], bool]
 ) -> tuple[Evaluation, ...]:
-    """The references of a study, in order; those that the space or its limits forbid are left out.
+    """The runs of the reference architectures of a study, in order, without those that the space or its limits
+    forbid.
 
-    First the plain U-Net; then each kind everywhere it may stand, scSE in the decoder (exactly that of
-    segmentation_models.pytorch, whose options the space need not offer) and gates on all skips (Attention U-Net,
-    Oktay et al. 2018, arXiv:1804.03999): in the common form where the space has it, or else the name says in what
-    it departs. The same on every lower rung, where they tell what short runs are worth. Last the plain U-Net with
-    half and with twice the steps.
+    First comes the baseline. Then each kind everywhere it can be placed, scSE in the decoder (exactly that of
+    segmentation_models.pytorch, even if the space does not offer its options) and gates on all skips (Attention
+    U-Net, Oktay et al. 2018, arXiv:1804.03999). These gates have the common form if the space has it; otherwise
+    the name says how they differ. The same architectures run on every lower rung, where they show how well short
+    runs predict long ones. Last comes the baseline with half and with twice the steps.
 
     Args:
         space: the placements.
-        ladder: budgets to compare, the shortest first; the references of the last come first.
+        ladder: budgets to compare, the shortest first; the runs at the last one come first.
         seed: of all runs.
-        allowed: whether a placement keeps the limits.
+        allowed: whether a placement is within the limits.
     """
     placements = {space.plain: PLAIN}
     for name, placement in _named_placements(space):
@@ -62,13 +63,15 @@ def _named_placements(space: SearchSpace) -> list[tuple[str, Placement]]:
 
 
 def reference_choices(space: SearchSpace) -> dict[Location, tuple[AttentionSpec, ...]]:
-    """What may stand at each location in a study: the space's choices, ``none`` and what references have there."""
+    """What may stand at each location in a study: the space's choices, ``none`` and what reference architectures
+    have there."""
     smp = _smp(space)
     return {location: tuple(dict.fromkeys((NONE, *specs, smp[location]))) for location, specs in space.choices}
 
 
 def _smp(space: SearchSpace) -> Placement:
-    """The scSE of segmentation_models.pytorch in the whole decoder, wherever the space has any; else none."""
+    """The scSE of segmentation_models.pytorch in the whole decoder, wherever the space has any scSE, otherwise
+    none."""
     return Placement(
         tuple(
             (location, _smp_scse(choices) if location.stage is Stage.DECODER else NONE)
@@ -78,7 +81,7 @@ def _smp(space: SearchSpace) -> Placement:
 
 
 def _smp_scse(choices: Sequence[AttentionSpec]) -> AttentionSpec:
-    """Started as the first scSE that may stand here; ``none`` where none may."""
+    """This scSE with the start of the first scSE among the choices; ``none`` if there is none."""
     offered = next((spec for spec in choices if spec.kind == "scse"), None)
     if offered is None:
         return NONE
@@ -87,7 +90,7 @@ def _smp_scse(choices: Sequence[AttentionSpec]) -> AttentionSpec:
 
 
 def _common_gate(specs: dict[AttentionSpec, None]) -> AttentionSpec | None:
-    """Of the gates that a space offers, the one that is nearest to the common form."""
+    """The gate of the space that is nearest to the common form."""
     gates = [spec for spec in specs if spec.kind == "gate"]
     return min(gates, key=lambda spec: len(_departures(spec)), default=None)
 
@@ -98,14 +101,14 @@ def _attention_unet_name(gate: AttentionSpec | None) -> str:
 
 
 def _departures(gate: AttentionSpec) -> list[str]:
-    """In what a gate is not that of most Attention U-Nets, which take the up-convolved feature as their signal."""
+    """How a gate differs from that of most Attention U-Nets, whose signal is the up-convolved feature."""
     options = dict(gate.options)
     named = {"variant": "variant {}", "signal": "{} gating signal"}
     return [text.format(options[name]) for name, text in named.items() if name in options]
 
 
 def _fill(space: SearchSpace, spec: AttentionSpec, stages: Container[Stage] = tuple(Stage)) -> Placement:
-    """An attention at each location of some stages that offers it, none elsewhere."""
+    """An attention at each location of some stages that offers it, and none elsewhere."""
     return Placement(
         tuple(
             (location, spec if location.stage in stages and spec in choices else NONE)

@@ -2,10 +2,10 @@
 
 An attention is a module with a description of its kind; a strategy or a reader is a function:
 
-from nas_attn.extend import AttentionKind, Option, attention
-from nas_attn.extend import Proposal, Question, strategy
-from nas_attn.extend import Dataset, assemble, pack, reader
-from nas_attn.extend import Builder, network_family
+    from nas_attn.extend import AttentionKind, Option, attention
+    from nas_attn.extend import Proposal, Question, strategy
+    from nas_attn.extend import Dataset, assemble, pack, reader
+    from nas_attn.extend import Builder, network_family
 
 A search space, ``--strategy`` and ``--data`` then name it as ``my_package.my_module:MyAttention``. They can use
 its registered name if your package has an entry point of that name in the group ``nas_attn.attentions``,

@@ -1,1 +1,1 @@
-"""The commands: one file per verb, imported only when its verb is called."""
+"""The commands, one file per verb. A file is imported only when its verb is called."""

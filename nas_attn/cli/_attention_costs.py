@@ -1,6 +1,6 @@
-"""What each attention costs at two sites, counted beforehand: ``python -m nas_attn.cli._attention_costs``.
+"""Costs of each attention at two sites, counted in advance: ``python -m nas_attn.cli._attention_costs``.
 
-To count them takes torch and seconds, to look them up neither.
+Counting takes torch and several seconds; looking up takes neither.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Example:
     """A site at which costs are shown.
 
     Args:
-        channels: C of the feature map, before the block and behind it; the gating signal has twice as many at half
-            the side.
+        channels: C of the feature map, before and after the block; the gating signal has twice as many at half the
+            side.
         side: H and W of the feature map.
     """
 
@@ -35,15 +35,15 @@ class Example:
         return f"C={self.channels} on {self.side}x{self.side}"
 
     def cost(self, kind: AttentionKind) -> tuple[int, int]:
-        """Parameters and MACs of a kind with its defaults, for one image, or one clip, and two classes.
+        """Parameters and MACs of a kind with its defaults, for one image or one clip, and two classes.
 
-        Those of nas-attn's own kinds are looked up; a user's is counted, for which torch is imported.
+        Those of nas-attn's own kinds are looked up; those of a user's kind are counted, which imports torch.
         """
         known = known_costs().get(kind.name)
         return known[str(self)] if known else self.counted(kind)
 
     def counted(self, kind: AttentionKind) -> tuple[int, int]:
-        """The same, counted now."""
+        """Parameters and MACs of a kind, counted now."""
         from nas_attn.training.evaluation import own_cost
 
         bottleneck = Location(Stage.BOTTLENECK)
@@ -62,18 +62,18 @@ class Example:
 
     @property
     def convolution(self) -> tuple[int, int]:
-        """Parameters and MACs of the plain 3x3 convolution that a kind may replace."""
+        """Parameters and MACs of the 3x3 convolution that a kind may replace."""
         return 9 * self.channels**2, 9 * self.channels**2 * self.side**2
 
 
 FRAMES = 8
-"""Of the clips of which costs are shown."""
+"""Number of frames of the clips for which costs are shown."""
 SHALLOW, DEEP = Example(64, 64), Example(256, 16)
 
 
 @functools.cache
 def known_costs() -> Mapping[str, Mapping[str, tuple[int, int]]]:
-    """Parameters and MACs by kind and site, as they were counted beforehand."""
+    """Parameters and MACs by kind and site, as counted in advance."""
     written = json.loads(FILE.read_text(encoding="utf-8"))
     return {
         name: {site: (parameters, macs) for site, (parameters, macs) in costs.items()}
@@ -82,7 +82,7 @@ def known_costs() -> Mapping[str, Mapping[str, tuple[int, int]]]:
 
 
 def write_costs() -> None:
-    """Count those of nas-attn's own kinds, a line for each."""
+    """Count the costs of nas-attn's own kinds and write one line for each."""
     own = {name: kind for name, kind in catalogue().items() if name not in KINDS.offered()}
     lines = (
         f'  "{name}": {json.dumps({str(site): site.counted(kind) for site in (SHALLOW, DEEP)})}'

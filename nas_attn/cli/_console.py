@@ -1,4 +1,5 @@
-"""Where commands print: nothing that comes from outside is markup, moves the cursor or ends in a traceback."""
+"""The console of commands. Nothing that comes from outside is interpreted as markup, moves the cursor or fails
+with a traceback."""
 
 from __future__ import annotations
 
@@ -14,13 +15,14 @@ LEAST_WIDTH = 120
 
 
 def wide_console(*, soft_wrap: bool = False, quiet: bool = False) -> Console:
-    """The terminal; elsewhere (a pipe, a file, CI) at least 120 columns, so that tables keep their rows.
+    """The console of the terminal; elsewhere (a pipe, a file, CI) at least 120 columns, so that tables keep their
+    rows.
 
-    Brackets, colons and colours in what is printed are letters like others.
+    Brackets, colons and colours in printed text are ordinary letters.
 
     Args:
-        soft_wrap: leave it to the terminal to break lines.
-        quiet: print nothing.
+        soft_wrap: whether the terminal breaks lines.
+        quiet: whether to print nothing.
     """
     console = Console(
         file=STDOUT.as_file(), highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap, quiet=quiet
@@ -33,7 +35,7 @@ def wide_console(*, soft_wrap: bool = False, quiet: bool = False) -> Console:
 
 @dataclass(frozen=True)
 class Harmless:
-    """The same without control characters; rich's own, for colours and the cursor, stay."""
+    """Something printable without control characters, except rich's own for colours and the cursor."""
 
     shown: RenderableType
 
@@ -43,8 +45,9 @@ class Harmless:
 
 
 class _EverythingHarmless(RenderHook):
-    """Whatever is printed; what a live display shows, it adds itself, and has to be made harmless there."""
+    """Makes everything that is printed harmless. A live display adds its content itself, so this has to be done at
+    this point."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """A harmless one in place of each."""
+        """Wrap each renderable."""
         return [Harmless(one) for one in renderables]

@@ -1,4 +1,4 @@
-"""Flags that are settings of a search, as the table of settings has them."""
+"""Flags for settings of a search, made from the table of settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JOINING = {
     "data": "where they were when the study began",
     "cost": "the study's",
 }
-"""Defaults of the verbs that take a study that was begun."""
+"""Defaults of the verbs that join an existing study."""
 _ALIASES = {"device": "--devices"}
 _METAVARS = {"storage": "URL", "data": "FOLDER"}
 
@@ -29,14 +29,14 @@ def add_settings(
     defaults: Mapping[str, str] = MappingProxyType({}),
     words: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Flags for settings of these names.
+    """Add flags for settings.
 
     Args:
         parser: or a group of it.
         names: of settings.
         required: those of them that must be given.
-        defaults: what holds where a flag is left out, in place of what the table says.
-        words: what can be written, in place of what the table says.
+        defaults: what happens without a flag, instead of what the table says.
+        words: possible values, instead of what the table says.
     """
     for name in names:
         known = described_settings()[name]
@@ -56,7 +56,7 @@ def add_settings(
 
 
 def add_accelerator(parser: argparse.ArgumentParser) -> None:
-    """Where a full training and its predictions run."""
+    """Add the flag for the device of a full training and its predictions."""
     parser.add_argument("--accelerator", choices=ACCELERATORS, default="auto", help="where to run [auto]")
 
 
@@ -66,9 +66,9 @@ def given_settings(arguments: argparse.Namespace, names: Sequence[str], *problem
     Args:
         arguments: of the command.
         names: of the settings for which it has flags.
-        problems: what else is wrong with the command, to be told with what is wrong with these.
+        problems: other problems of the command, to be reported together with those of the settings.
     Raises:
-        UsageError: there are problems; each is told with its flag.
+        UsageError: there are problems; each is reported with its flag.
     """
     from nas_attn.study.setup.request import request_problems
 
@@ -80,13 +80,13 @@ def given_settings(arguments: argparse.Namespace, names: Sequence[str], *problem
 
 
 def flag_values(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, object]:
-    """The settings that were given as flags, numbers read from their texts, and not judged."""
+    """The settings that were given as flags, with numbers read from their texts, but not checked."""
     texts = {name: text for name in names if (text := getattr(arguments, name)) is not None}
     return {name: _value(described_settings()[name], text) for name, text in texts.items()}
 
 
 def _value(setting: Described, text: str | bool) -> object:
-    """A flag's text as the number it looks like, where its setting takes numbers."""
+    """A flag's text, read as a number if its setting takes numbers."""
     if isinstance(text, bool):
         return text
     for number in (int, float) if setting.is_number else ():

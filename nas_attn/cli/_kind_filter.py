@@ -1,4 +1,4 @@
-"""Which attention kinds a user wants to see."""
+"""Filter the attention kinds for a list."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ M = TypeVar("M", bound=Enum)
 
 @dataclass(frozen=True)
 class KindFilter:
-    """Which kinds are listed; None lets all pass.
+    """The kinds to list; None does not filter.
 
     Args:
         family: of the kind.
-        stage: where it may stand.
+        stage: at which it can be placed.
         max_macs: at the shallow site.
         max_parameters: likewise.
     """
@@ -34,10 +34,11 @@ class KindFilter:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> KindFilter:
-        """What was asked for.
+        """The filter that the arguments describe.
 
         Raises:
-            UsageError: no such family or stage, or a count that cannot be read; all of them are named together.
+            UsageError: a family or stage is unknown, or a count cannot be read; all problems are reported
+                together.
         """
         problems: list[str] = []
         chosen = cls(
@@ -51,11 +52,11 @@ class KindFilter:
         return chosen
 
     def takes(self, kind: AttentionKind) -> bool:
-        """Whether a kind is listed, if it is cheap enough."""
+        """Whether a kind passes the filter, apart from its costs."""
         return self.family in (None, kind.family) and (self.stage is None or self.stage in kind.stages)
 
     def affords(self, parameters: int, macs: int) -> bool:
-        """Whether what costs so much is cheap enough."""
+        """Whether these costs pass the filter."""
         return (self.max_macs is None or macs <= self.max_macs) and (
             self.max_parameters is None or parameters <= self.max_parameters
         )
@@ -72,7 +73,7 @@ def _member(members: type[M], text: str | None, option: str, problems: list[str]
 
 
 def _count(text: str | None, option: str, problems: list[str]) -> int | None:
-    """A whole number, with k, M or G behind it or without."""
+    """A whole number, with or without the suffix k, M or G."""
     match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)([kMG]?)", text or "", re.ASCII)
     if match is not None:
         return int(Decimal(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2]])

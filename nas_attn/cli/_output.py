@@ -1,4 +1,4 @@
-"""What is to be written is refused before the work, not after it."""
+"""Check that an output can be written before the work starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nas_attn.errors import UsageError
 
 
 def check_writable(output: Path) -> None:
-    """Whether a file may appear at a path.
+    """Check that a file can be written at a path.
 
     Raises:
-        UsageError: its folder does not exist or is closed.
+        UsageError: its folder does not exist or is not writable.
     """
     folder = output.parent
     if not folder.is_dir():
@@ -21,10 +21,10 @@ def check_writable(output: Path) -> None:
 
 
 def check_folder(output: Path) -> None:
-    """Whether a folder is there, or may be made, and may be written into.
+    """Check that a folder exists or can be made, and is writable.
 
     Raises:
-        UsageError: it is a file, or a folder on its way is closed.
+        UsageError: it is a file, or a parent folder is not writable.
     """
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give a folder with -o")

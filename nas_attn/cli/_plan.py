@@ -1,4 +1,4 @@
-"""What a search is going to do, before it does it."""
+"""The plan of a search, shown before it starts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ON_PROOF = "once they are validated"
 
 
 def plan_table(resolved: Resolved, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> Table:
-    """A search in a dozen lines: what it is, what the study has already, and how long it will take."""
+    """The plan in a dozen lines: the search, the trials that the study already has, and how long it will take."""
     from nas_attn.study.database.storage import describe_storage
 
     settings, dataset = resolved.settings, resolved.dataset
@@ -72,7 +72,7 @@ def _size(space: SearchSpace) -> str:
 
 
 def _without(space: SearchSpace) -> str:
-    """Kinds of a space that somebody else's network has no part for, at some of its locations or anywhere."""
+    """The kinds of a space that a network of others cannot take at some locations, or anywhere."""
     replacing = {kind.name for kind in space.kinds if kind.replaces}
     left_out = {gone.spec.kind for gone in space.dropped} & replacing
     if not left_out or not isinstance(space.network, DescribedNetwork):
@@ -87,7 +87,7 @@ def _without(space: SearchSpace) -> str:
 
 
 def _budget(settings: StudySettings) -> str:
-    """Of a trial, with what is found out or goes before it."""
+    """The budget of a trial, and how it is found or what runs before it."""
     start = " from the trained baseline" if settings.ladder_start == PLAIN else ""
     if settings.find_budget:
         rungs = f"; then also a ninth and a third of it{start}, {_ON_PROOF}" if settings.ladder else ""
@@ -126,7 +126,7 @@ def _proposers(settings: StudySettings) -> str:
 
 
 def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
-    """By the same estimate as the display's."""
+    """The expected time, by the same estimate as in the progress display."""
     from nas_attn.strategy.schedule.budget_search import TimeLimit
 
     needed, each = pace.left(records), f"{pace.each(records):.1f} s a trial"
@@ -139,7 +139,7 @@ def _time(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord
 
 
 def _power(settings: StudySettings, agenda: Agenda, records: Sequence[TrialRecord], pace: Pace) -> str:
-    """What so many trials can tell, or when that will be known."""
+    """What the planned number of trials can detect, or when that will be known."""
     from nas_attn.reporting.progress.first_look import FirstLook, have_ended
 
     course = agenda.course(records)
@@ -188,7 +188,7 @@ def _folds(resolved: Resolved) -> list[tuple[str, str]]:
 
 
 def _left_out(resolved: Resolved) -> str:
-    """The classes that are no part of the mean, the same for all trials."""
+    """The classes that the mean leaves out in all trials."""
     from nas_attn.study.setup.checks import judged_images
 
     classes = resolved.dataset.classes
@@ -197,7 +197,7 @@ def _left_out(resolved: Resolved) -> str:
 
 
 def _unverified(metric: Metric, dataset: Dataset) -> str:
-    """That the test data cannot judge by the metric."""
+    """That the metric cannot be computed on the test data."""
     from nas_attn.study.setup.checks import is_judged
 
     if is_judged(metric.name, dataset.test, dataset.classes):

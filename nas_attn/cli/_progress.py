@@ -1,4 +1,4 @@
-"""A search while it runs: a live display on a terminal, plain lines elsewhere; warnings; how it is stopped."""
+"""A running search: a live display on a terminal, plain lines elsewhere; warnings; stopping."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from nas_attn.wording.placements import describe
 from nas_attn.wording.rankings import gained
 
 _PAUSE_PER_RANKING = 20.0
-"""A ranking for the display may take a twentieth of the time at most."""
+"""The ranking for the display may take at most a twentieth of the time."""
 _FRONT_ROWS = 6
 _WORKER_ROWS = 8
 _LINES = 20
@@ -36,13 +36,13 @@ _PHASES = {Role.REFERENCE: "reference architectures", Role.PROPOSAL: "proposals"
 
 
 class SearchProgress:
-    """Shows how far a search is; call it with all records whenever one of them changes.
+    """Shows the progress of a search. Call it with all records whenever one of them changes.
 
     Args:
-        console: where to show it; on a terminal it is drawn anew twice a second, whatever happens.
+        console: where to show it; on a terminal it is refreshed twice a second.
         pace: of the search.
         cost: the second objective.
-        first_look: what some records add to what is known of the search, in sentences.
+        first_look: new findings about the search from its first records, in sentences.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class SearchProgress:
             self._console.print(self._line(), soft_wrap=True)
 
     def follow(self, number: int, steps: StepCount) -> None:
-        """Show how far the training of a trial is."""
+        """Show the progress of a trial's training."""
         self._steps[number] = steps
         self._pace.follow(number, steps)
 
     def so_far(self) -> str:
-        """How many trials have ended, and the best of them, in a line."""
+        """The number of trials that have ended, and the best placement, in a line."""
         self._rank()
         return f"{self._count()}; {_best(self._ranking)}"
 
@@ -126,7 +126,7 @@ class SearchProgress:
         return f"about {duration(self._pace.left(self._records))} left"
 
     def _rank(self, *, patient: bool = False) -> None:
-        """Make the ranking anew; patiently, where that takes no more than a small share of the time."""
+        """Compute the ranking again; if ``patient``, only if that takes a small share of the time."""
         now = time.monotonic()
         if patient and now < self._again:
             return
@@ -138,7 +138,7 @@ class SearchProgress:
         return f"{n_done} trials" if self._pace.timeout is not None else f"{n_done}/{self._pace.trials} trials"
 
     def _workers(self) -> RenderableType:
-        """A row for each trial under way: which, since when, its steps."""
+        """One row for each running trial: its number, its time, its steps."""
         table = Table.grid(padding=(0, 2))
         for _ in range(3):
             table.add_column(no_wrap=True)
@@ -164,7 +164,7 @@ def _failures(records: Sequence[TrialRecord]) -> str:
 
 
 def _best(ranking: Ranking) -> str:
-    """The leader against the plain U-Net, in a line."""
+    """The leader compared with the baseline, in a line."""
     if ranking.plain is None:
         return "baseline: not finished yet"
     plain = f"baseline {100 * ranking.plain.iou_mean:.1f}"
@@ -184,7 +184,7 @@ def _difference(row: RankedPlacement, word: str) -> str:
 
 
 def _front(ranking: Ranking) -> Table:
-    """The cheapest to the dearest placement of the front, the plain U-Net at its place."""
+    """The placements on the front, the cheapest first, with the baseline at its place."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     # Only the first column may shrink: it is shortened, and the numbers stay whole.
     table.add_column("front")
@@ -200,10 +200,10 @@ def _front(ranking: Ranking) -> Table:
 
 @contextmanager
 def stoppable(tell: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM, as schedulers send it, ends what is done here as Ctrl-C does.
+    """Let SIGTERM, which schedulers send, stop the work as Ctrl-C does.
 
     Args:
-        tell: says what a stop means, before KeyboardInterrupt goes on.
+        tell: says what a stop means, before KeyboardInterrupt continues.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -221,7 +221,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 @contextmanager
 def warnings_on(console: Console) -> Iterator[None]:
-    """Print what nas-attn logs as a warning or an error; a live display stays below."""
+    """Print warnings and errors that nas-attn logs, above a live display."""
     handler = _OnConsole(console)
     logger = logging.getLogger("nas_attn")
     logger.addHandler(handler)
@@ -232,13 +232,13 @@ def warnings_on(console: Console) -> Iterator[None]:
 
 
 class _OnConsole(logging.Handler):
-    """A line for each record."""
+    """Prints one line for each record."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print it."""
+        """Print a record."""
         with suppress(OutputError):  # who logs is not to blame, and what is printed next says so
             self._console.print(f"{record.levelname.lower()}: {record.getMessage()}", soft_wrap=True)

@@ -1,4 +1,5 @@
-"""Standard output and error as commands write to them, without rich: what they can take, else one line."""
+"""Standard output and error as commands write to them, without rich. Letters that a stream cannot take are
+replaced."""
 
 from __future__ import annotations
 
@@ -27,19 +28,19 @@ _PLAIN = {
     "✗": "-",
     **dict(zip("▁▂▃▄▅▆▇█", "_.,-~=+#", strict=True)),
 }
-"""What is written in place of signs of ours that an encoding lacks; every other letter is escaped."""
+"""Replacements of our own signs in encodings that lack them; all other letters are escaped."""
 _TITLES = {"stdout": "standard output", "stderr": "standard error"}
 SECONDS = 1.5
-"""So long a step may last before it is named."""
+"""A step that lasts longer than this is named."""
 _under_way: list[str] = []
 
 
 class OutputError(NasAttnError):
-    """What a command says cannot be written."""
+    """The output of a command cannot be written."""
 
 
 class Output:
-    """A stream of this process, looked up whenever something is written: it may be exchanged meanwhile.
+    """A stream of this process. It is looked up at each write, because it may be replaced in the meantime.
 
     Args:
         name: of the stream in ``sys``.
@@ -48,11 +49,11 @@ class Output:
     def __init__(self, name: Literal["stdout", "stderr"]) -> None:
         self._name = name
         self.n_written = 0
-        """How often something was written."""
+        """Count the writes from 0."""
 
     @property
     def encoding(self) -> str:
-        """Of the stream; a stream in memory takes every letter."""
+        """Encoding of the stream; a stream in memory takes every letter."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
@@ -68,42 +69,41 @@ class Output:
         return len(text)
 
     def flush(self) -> None:
-        """Write what waits.
+        """Write what is buffered.
 
         Raises:
-            OutputError: likewise.
+            OutputError: the disk is full, or the like.
         """
         if self._stream is not None:
             with self._clear_errors():
                 self._stream.flush()
 
     def isatty(self) -> bool:
-        """Whether a person reads it."""
+        """Whether the stream is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
-        """Its number."""
+        """File descriptor of the stream."""
         if self._stream is None:
             raise OSError(f"sys.{self._name} is closed")
         return self._stream.fileno()
 
     def abandon(self) -> None:
-        """Let go what waits, so that the interpreter does not try once more at its end."""
+        """Discard what is buffered, so that the interpreter does not try to write it again at exit."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
 
     def as_file(self) -> TextIO:
-        """The same for whoever wants a text file and only writes to it."""
+        """This output as a text file, for code that only writes to it."""
         return cast(TextIO, self)
 
     @property
     def _stream(self) -> TextIO | None:
-        """None where whoever started the process has closed it.
+        """The stream; None if whoever started the process has closed it.
 
-        While rich has a live display, it puts a stand-in in the stream's place, which writes to the console, which
-        writes here.
+        During a live display, rich replaces the stream by one that writes to the console, which writes here.
         """
         stream = getattr(sys, self._name)
         return cast("TextIO | None", getattr(stream, "rich_proxied_file", stream))
@@ -138,7 +138,7 @@ def say(text: str, *, end: str = "\n") -> None:
     """Print a text at once.
 
     Args:
-        text: of one line or several; what would steer a terminal is escaped.
+        text: of one or several lines; control characters are escaped.
         end: what follows it.
     Raises:
         OutputError: it cannot be written.
@@ -148,14 +148,14 @@ def say(text: str, *, end: str = "\n") -> None:
 
 
 def complain(line: str) -> None:
-    """Print an error, in one line whatever it quotes."""
+    """Print an error in one line, whatever it quotes."""
     STDERR.write(harmless(line).replace("\n", "\\n") + "\n")
     STDERR.flush()
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Name a step by what it does, once it has lasted a while, unless something else was printed meanwhile."""
+    """Name a step once it has lasted a while, unless something else was printed in the meantime."""
     if not STDERR.isatty():
         yield
         return
@@ -172,7 +172,7 @@ def waiting(what: str) -> Iterator[None]:
 
 
 def _tell(what: str, before: int) -> None:
-    """A step within this one speaks for itself."""
+    """Name the step, unless a step within it has printed something."""
     if _written() == before and _under_way[-1:] == [what]:
         STDERR.write(harmless(f"{what} ...") + "\n")
         STDERR.flush()

@@ -73,7 +73,7 @@ def _chosen(chosen: KindFilter, kinds: Sequence[AttentionKind]) -> list[Attentio
 
 
 def _facts(kind: AttentionKind) -> dict[str, Any]:
-    """What is printed of a kind, as plain values."""
+    """The description of a kind as plain values, for printing."""
     costs = {
         str(site): dict(zip(("parameters", "macs"), site.cost(kind), strict=True)) for site in (SHALLOW, DEEP)
     }
@@ -118,7 +118,7 @@ def _print_all(console: Console, chosen: KindFilter, kinds: tuple[AttentionKind,
 
 
 def _from_outside() -> list[str]:
-    """A line for each kind that an installed package offers: where it comes from, or why it cannot be used."""
+    """One line for each kind of an installed package: where it comes from, or why it cannot be used."""
     broken = KINDS.broken()
     return [broken.get(name) or f"{name} comes from {origin}." for name, origin in sorted(KINDS.offered().items())]
 
@@ -189,7 +189,7 @@ def _costs(kind: AttentionKind) -> Table:
 
 
 def _example(kind: AttentionKind) -> str:
-    """Lines of a space file that offer the kind, with an option other than its default where it has some."""
+    """Lines of a space file that offer the kind, with an option that is not at its default if it has one."""
     stage = Stage.SKIP if Stage.SKIP in kind.stages else kind.stages[0]
     choices = ["none"] if kind.name == "none" else ["none", kind.name]
     if kind.options:
@@ -226,7 +226,7 @@ def _short(count: int) -> str:
 
 
 def _table(*columns: str) -> Table:
-    """An empty table; a column whose name starts with ``>`` is set flush right."""
+    """An empty table; columns whose name starts with ``>`` are aligned right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

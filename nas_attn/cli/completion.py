@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _whole_parser() -> argparse.ArgumentParser:
-    """Every verb in one parser; a command itself loads only its own."""
+    """One parser with all verbs; the command itself loads only one verb."""
     from nas_attn.cli.main import VERBS, parser_of
 
     parser = argparse.ArgumentParser(prog=PROGRAM)

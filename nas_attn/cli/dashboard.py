@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _artifact_store(folder: StudyFolder) -> FileSystemArtifactStore | None:
-    """Where files go that a reader adds; None where the study has no folder that can be written."""
+    """Where files that the user adds are stored; None if the study has no writable folder."""
     from optuna.artifacts import FileSystemArtifactStore
 
     try:
@@ -104,7 +104,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Serves without a line on the terminal for each request."""
+    """Serves without printing a line for each request."""
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Print nothing."""

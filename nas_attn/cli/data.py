@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _hints(folder: Path, proposed: str | None) -> list[str]:
-    """What to write, in a line; none where nothing is known to help."""
+    """What to write into dataset.yaml, in a line; empty if nothing is known to help."""
     from nas_attn.data.proposal import added_lines
 
     if proposed is None:
@@ -126,7 +126,8 @@ def _write(folder: Path, text: str) -> None:
 
 
 def _as_in_a_search(arguments: argparse.Namespace) -> tuple[int | None, LeastSide]:
-    """To which side a search here would shrink, and what its network needs then.
+    """The side to which a search on this machine would shrink images, and the smallest side that its network
+    needs.
 
     Raises:
         SpaceError: there is no such space.
@@ -165,7 +166,7 @@ def _show(report: FolderReport) -> None:
 
 
 def _shares(report: FolderReport) -> Table:
-    """Share of each class among the labelled pixels, and in how many images it is."""
+    """Share of each class among the labelled pixels, and the number of images that contain it."""
     from rich.table import Table
 
     from nas_attn.reporting.terminal.tables import add_numbers

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(arguments: argparse.Namespace, formats: tuple[str, ...] | None) -> int:
-    """The one format that is read rather than kept."""
+    """Print the one format that is read instead of stored."""
     if formats != ("smp",):
         raise UsageError(f"the following arguments are required: -o/--output; see {command('export', help=True)}")
     from nas_attn.export.smp import smp_text

@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _checked(arguments: argparse.Namespace) -> tuple[int, int] | None:
-    """H and W that were asked for; None where none were.
+    """The H and W that were given; None if none were.
 
     Raises:
-        UsageError: a flag cannot be meant; all are named.
+        UsageError: flags are invalid; all are reported together.
     """
     problems = [
         f"--{name}: {value} must be a whole number of at least 1"

@@ -1,4 +1,4 @@
-"""``nas-attn VERB ...``: finds the verb's file, reads its arguments, turns errors into lines and exit codes."""
+"""``nas-attn VERB ...``: find the verb's file, read its arguments, and turn errors into lines and exit codes."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ _OF_THE_MACHINE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
 }
-"""Errors of the system that are nobody's mistake in this program: a closed folder, a full disk, a broken one."""
+"""Errors of the system that are no bug in this program: a closed folder, a full disk, a broken one."""
 
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line each, with the nearest right word."""
+    """An argument parser whose errors are one line each, with the nearest valid word."""
 
     _words: Sequence[str] = ()
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """As ``parse_args``, but an unknown option is told beside the first other mistake."""
+        """Like ``parse_args``, but report unknown options in addition to the first other mistake."""
         self._words = words
         return self.parse_args(words)
 
@@ -74,7 +74,7 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(USAGE_STATUS)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        """Help and version; argparse itself would be silent about a disk that is full."""
+        """Print help and version; argparse itself would ignore a full disk."""
         STDOUT.write(message)
         STDOUT.flush()
 
@@ -91,7 +91,7 @@ class OneLineParser(argparse.ArgumentParser):
         return [f"{message}; see {self.prog} --help"]
 
     def _unknown(self, words: Sequence[str]) -> list[str]:
-        """A line for each unknown option; what follows one is taken for its value."""
+        """One line for each unknown option; the word after it is taken as its value."""
         unknown = [word.partition("=")[0] for word in words if word.startswith("-")]
         if not unknown:
             return [f"unexpected argument '{words[0]}'; see {self.prog} --help"]
@@ -109,9 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: words after ``nas-attn``; those of the process where left out.
+        arguments: words after ``nas-attn``; the default is those of the process.
     Returns:
-        the exit status: 0, 2 for what the user can put right, 130 after Ctrl-C.
+        the exit status: 0, 2 for problems that the user can fix, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if _tell not in listeners:
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser_of(verb: str) -> OneLineParser:
-    """The parser of what stands behind a verb."""
+    """The parser of the arguments after a verb."""
     module = _module(verb)
     parser = OneLineParser(
         prog=command(verb),
@@ -165,7 +165,7 @@ def _module(verb: str) -> Any:
 
 
 def machine_problem(error: OSError) -> str | None:
-    """Such an error as a line: which file, and what is wrong; None where it is another one, and so a bug."""
+    """A system error as a line, with the file and what is wrong; None for other errors, which are bugs."""
     if error.errno not in _OF_THE_MACHINE:
         return None
     where = "" if error.filename is None else f"{error.filename}: "
@@ -173,12 +173,12 @@ def machine_problem(error: OSError) -> str | None:
 
 
 def _tell(words: str) -> None:
-    """Name each module that is imported because a file or a command says so: it runs code."""
+    """Name each module that is imported because a file or a command names it, since this runs its code."""
     complain(f"nas-attn: {words}")
 
 
 def _complain(*lines: str) -> None:
-    """Say what went wrong; where not even that can be written, the exit status says it alone."""
+    """Print what went wrong. If even that is impossible, only the exit status says so."""
     try:
         for line in lines:
             complain(f"nas-attn: {line}")
@@ -187,7 +187,7 @@ def _complain(*lines: str) -> None:
 
 
 def _verb(words: Sequence[str]) -> str | None:
-    """The verb that was asked for; None where help or the version was, which is printed here."""
+    """The verb; None if help or the version was asked for, which is printed here."""
     parser = OneLineParser(
         prog="nas-attn",
         description="Which attention module belongs where in your U-Net, and is it worth its cost?",

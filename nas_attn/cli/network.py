@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show what was found, and write it where that is asked for."""
+    """Show the locations that were found, and write the network file if asked to."""
     from nas_attn.models.discovery import look_at
     from nas_attn.study.setup.request import network_named
 
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def network_yaml(network: DescribedNetwork) -> str:
-    """A network file: what was asked for, and the locations that were found."""
+    """A network file: the fields that were given, and the locations that were found."""
     import yaml
 
     from nas_attn.models.asked_network import AskedSite
@@ -168,12 +168,12 @@ def _table(network: DescribedNetwork) -> Table:
 
 
 def _fitting(site: Site) -> list[str]:
-    """The kinds that may stand at a site."""
+    """The kinds that can be placed at a site."""
     return [name for name, reason in _reasons(site).items() if reason is None]
 
 
 def _reasons(site: Site) -> dict[str, str | None]:
-    """Of every kind why it may not stand at a site; None where it may."""
+    """For every kind, why it cannot be placed at a site; None if it can."""
     from nas_attn.models.catalogue import catalogue
     from nas_attn.space.rules import clip_problem, site_problem, stage_problem
 
@@ -184,7 +184,7 @@ def _reasons(site: Site) -> dict[str, str | None]:
 
 
 def _replaced(network: DescribedNetwork) -> list[str]:
-    """Which parts some kinds take the place of, or go around, one line for each sort of part."""
+    """The parts that some kinds replace or wrap, one line for each sort of part."""
     from nas_attn.models.kind import Family
 
     parts = {
@@ -206,7 +206,7 @@ def _of_family(family: Family) -> list[str]:
 
 
 def _nowhere(network: DescribedNetwork) -> list[str]:
-    """The kinds that may stand at no location, one line for each reason."""
+    """The kinds that can be placed at no location, one line for each reason."""
     from nas_attn.models.kind import Family
 
     convolution = any(site.convolution for site in network.found)

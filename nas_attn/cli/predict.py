@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Segment, and say what could not be."""
+    """Segment the images, and report those that could not be segmented."""
     from nas_attn.architecture import read_architecture
     from nas_attn.models.catalogue import catalogue
     from nas_attn.training.full import predict
@@ -71,10 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _trained(named: Path, others: Sequence[Path]) -> tuple[Path, Path, Sequence[Path]]:
-    """Architecture, weights and images.
+    """The architecture, the weights and the images.
 
     Raises:
-        UsageError: a file of an architecture without the weights or without images.
+        UsageError: an architecture file is given without weights or without images.
     """
     from nas_attn.training.full.run_folder import RunFolder
 

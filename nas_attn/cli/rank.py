@@ -93,7 +93,7 @@ def _show(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, metr
 
 
 def _classes_text(ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking) -> str:
-    """The IoU of each class of the first placement with attention, beside the baseline's."""
+    """The IoU of each class of the first placement with attention, compared with the baseline's."""
     from nas_attn.analysis.per_class import paired_ious
     from nas_attn.wording.rankings import classes_sentence
 

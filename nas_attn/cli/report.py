@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _with_panels(facts: StudyFacts, ledger: Ledger, folder: StudyFolder) -> StudyFacts:
-    """What keeps the panels from being made is told, here and on the page."""
+    """Add the prediction panels. If they cannot be made, report the reason here and on the page."""
     from nas_attn.reporting.presentation.panels import find_pair, make_panels
 
     pair = find_pair(facts.records, facts.ranking)
@@ -71,7 +71,7 @@ def _with_panels(facts: StudyFacts, ledger: Ledger, folder: StudyFolder) -> Stud
 
 
 def _check(output: Path) -> None:
-    """Told before anything is computed."""
+    """Check the output path before anything is computed."""
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; write such as {output / 'report.html'}")
     if output.exists() and not output.is_file():

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say how many trials run again, and why they had failed."""
+    """Print how many trials run again, and why they had failed."""
     from nas_attn.cli._stream import say
     from nas_attn.study.setup.retried import retry
 

@@ -75,7 +75,7 @@ def _summary_facts(summary: SpaceSummary) -> dict[str, Any]:
 
 
 def _space_facts(space: SearchSpace) -> dict[str, Any]:
-    """What is printed of a space, as plain values."""
+    """The description of a space as plain values, for printing."""
     return {
         "name": space.name,
         "description": space.description,
@@ -96,7 +96,7 @@ def _space_facts(space: SearchSpace) -> dict[str, Any]:
 
 
 def count_text(number: int) -> str:
-    """A count with its thousands parted, and as a power of ten where it is large.
+    """A count with separated thousands, and as a power of ten if it is large.
 
     >>> count_text(185045876736)
     '185,045,876,736 (1.9 x 10^11)'
@@ -151,7 +151,7 @@ def _choices_table(space: SearchSpace, has_signs: bool) -> Table:
 
 
 def _kinds_in(space: SearchSpace) -> list[str]:
-    """The kinds that stand anywhere or were dropped, ``none`` first."""
+    """The kinds that are used or were dropped anywhere, ``none`` first."""
     specs = [spec for _, specs in space.choices for spec in specs] + [gone.spec for gone in space.dropped]
     return sorted({spec.kind for spec in specs}, key=lambda kind: (kind != NONE.kind, kind))
 
@@ -228,7 +228,7 @@ class Costed:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The plain U-Net, and the placements of a space with the fewest and the most operations."""
+    """The baseline, and the placements of a space with the fewest and the most MACs."""
 
     plain: Costed
     cheapest: Costed
@@ -236,14 +236,14 @@ class Extremes:
 
     @property
     def titled(self) -> dict[str, Costed]:
-        """Each by its title."""
+        """Each placement by its title."""
         return {"baseline": self.plain, "cheapest": self.cheapest, "dearest": self.dearest}
 
 
 def extremes(space: SearchSpace) -> Extremes:
-    """The ends of a space's costs, by MACs, then by parameters.
+    """The cheapest and the most expensive placement of a space, by MACs, then by parameters.
 
-    Costs add up over the locations, so an end has the cheapest or the dearest choice at each of them.
+    Costs add up over the locations, so these have the cheapest or the most expensive choice at each location.
     """
     from nas_attn.training.evaluation import CostTable
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _Study = dict[str, Any]
-"""A study in a line, by the columns of the table."""
+"""A study as a row, by the columns of the table."""
 _WIDE = 110
-"""Columns of a terminal from which all of the table's fit."""
+"""Width of a terminal, in columns, from which the whole table fits."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line for each study; one that cannot be read says so."""
+    """Print one line for each study; an unreadable one gets a line that says so."""
     from nas_attn.study.setup.find import study_names
 
     found: list[_Study] = []
@@ -64,7 +64,7 @@ def _show(found: Sequence[_Study], problems: Sequence[str]) -> None:
 
 
 def _table(found: Sequence[_Study], *, wide: bool) -> Table:
-    """All columns, or those that a narrow terminal has room for."""
+    """The table with all columns, or with those that fit a narrow terminal."""
     from nas_attn.reporting.terminal.tables import slim_table
 
     table = slim_table()

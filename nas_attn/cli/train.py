@@ -121,7 +121,7 @@ def _json(result: FitResult, output: Path) -> str:
 
 
 def _console(*, quiet: bool) -> Console:
-    """Where to speak; of several processes that train together only the first does."""
+    """The console for messages; of several processes that train together, only the first prints."""
     return wide_console(soft_wrap=True, quiet=quiet or not _is_chief())
 
 
@@ -152,7 +152,7 @@ def _settings(arguments: argparse.Namespace) -> FitSettings:
 
 
 def _devices(text: str) -> int | None:
-    """A number; None for ``auto``."""
+    """The number of devices; None for ``auto``."""
     if text == "auto":
         return None
     if not text.isdecimal():
@@ -168,7 +168,7 @@ def _in_words(dataset: Dataset) -> str:
 
 
 class _Reporter:
-    """Prints what a training announces and a line for each of its epochs; on a terminal also every step."""
+    """Prints the announcements of a training and one line for each epoch; on a terminal also every step."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def sentences_of(study: str, verdict: StudyVerdict) -> tuple[str, ...]:
-    """The answer, and where what it rests on is not what it seems."""
+    """The answer, with warnings about its evidence."""
     from nas_attn.wording.costs import disagreement_notes
     from nas_attn.wording.verdicts import answer_sentences
 

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run what is missing, and say whether the claim is confirmed."""
+    """Run what is missing, and print whether the claim is confirmed."""
     from nas_attn.cli._console import wide_console
     from nas_attn.cli._progress import stoppable
 
@@ -112,7 +112,7 @@ def _verified(
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """The command that was given, without its number of seeds."""
+    """The command as it was given, without its number of seeds."""
     from nas_attn.study.database.storage import url_without_password
 
     storage = None if arguments.storage is None else url_without_password(arguments.storage)
@@ -127,7 +127,7 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _class_ious(verified: VerifiedClaim) -> tuple[ClassIous, ClassIous]:
-    """On the test data, of the winner and of the baseline."""
+    """The IoU of each class on the test data, for the winner and for the baseline."""
     from nas_attn.analysis.per_class import mean_ious
 
     winner = verified.result.winner

@@ -1,1 +1,1 @@
-"""What a study found, for people: terminal tables, the report page, the dashboard's content."""
+"""Results for people: terminal tables, the report page, and the content of the dashboard."""

@@ -1,4 +1,4 @@
-"""What a study found, drawn: a placement as a picture, a study as a page."""
+"""The report page of a study, with drawings of placements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer of a study, which a reader sees first: in five figures, and whether its gain is confirmed."""
+"""The answer of a study at the top of the page: five figures, and whether its gain is confirmed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _VERIFIED = {
 
 
 def answer_box(facts: StudyFacts) -> str:
-    """Worth it? The gain, its cost, whether it was verified, and what would have been seen; as HTML."""
+    """The answer as HTML: whether attention is worth it, its gain and cost, the verification, and what the study
+    can detect."""
     if not facts.ranking.rows:
         return ""
     cards = "".join(
@@ -37,7 +38,7 @@ def answer_box(facts: StudyFacts) -> str:
 
 
 def _cards(facts: StudyFacts) -> Iterator[tuple[str, str, str]]:
-    """Name, figure, and what belongs to it."""
+    """(name, figure, explanation) of each card."""
     verdict, row = facts.verdict, facts.verdict.row or facts.leading
     yield "Is attention worth it?", *_worth_it(verdict)
     if row is not None and not row.is_plain:
@@ -68,7 +69,7 @@ def _gain(verdict: StudyVerdict, row: RankedPlacement) -> tuple[str, str]:
 
 
 def _cost(facts: StudyFacts, row: RankedPlacement) -> tuple[str, str]:
-    """The latency where it was timed with the baseline's, else the cost that the study weighs; MACs beside."""
+    """The latency if it was timed with the baseline's, otherwise the study's cost; MACs in addition."""
     ranking = facts.ranking
     latency = ranking.latency_of(row)
     name = ranking.cost if latency is None else "latency"
@@ -88,7 +89,7 @@ def _verified(verdict: StudyVerdict) -> tuple[str, str]:
 
 
 def _visible(verdict: StudyVerdict) -> tuple[str, str]:
-    """The least gain that its runs show, most of the time."""
+    """The smallest gain that its runs usually show."""
     shown = None if verdict.verification is None else verdict.verification.gain_shown
     if shown is None and verdict.sight is not None:
         shown = rounded_up(verdict.sight.gain)
@@ -99,9 +100,9 @@ def _visible(verdict: StudyVerdict) -> tuple[str, str]:
 
 
 def holding_lines(facts: StudyFacts) -> tuple[str, ...]:
-    """Of the leading placement, then of the others that were verified.
+    """Sentences about the verification of the leading placement, then of the others.
 
-    Nothing where the plain U-Net leads and nothing was verified: then nothing is claimed.
+    Empty if the baseline leads and nothing was verified, because then nothing is claimed.
     """
     first = facts.leading
     if first is None or (first.rank > 1 and not facts.verifications):
@@ -111,7 +112,7 @@ def holding_lines(facts: StudyFacts) -> tuple[str, ...]:
 
 
 def holding_line(facts: StudyFacts) -> str:
-    """The first of these, which stands beside the verdict; empty where there is none."""
+    """The first of these sentences, which is shown next to the verdict; empty if there is none."""
     return next(iter(holding_lines(facts)), "")
 
 

@@ -1,4 +1,4 @@
-"""A chart: a figure, how to read it, and the same as a table."""
+"""A chart: a figure, an explanation, and the same data as a table."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHADE = "rgba(138,143,152,.12)"
 
 @dataclass(frozen=True)
 class Table:
-    """What a chart shows, in rows of text.
+    """The data of a chart, in rows of text.
 
     Args:
         headers: of the columns.
-        rows: the first of them where there are many.
-        total: how many there are.
+        rows: all rows, or the first of many.
+        total: number of all rows.
     """
 
     headers: tuple[str, ...]
@@ -37,14 +37,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure with what belongs to it.
+    """A figure with its texts.
 
     Args:
         name: of the figure, in letters and hyphens.
-        title: what it shows, in few words.
+        title: its content, in a few words.
         caption: how to read it, in a sentence or two.
-        figure: dark on nothing; a page of its own colours gives them to text and grid.
-        table: the same in rows.
+        figure: dark marks without a background; the page sets the colours of text and grid.
+        table: the same data in rows.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Chart:
 
 
 def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 420, **layout: Any) -> go.Figure:
-    """A figure without a ground and a title of its own.
+    """A figure without a background and a title of its own.
 
     Args:
-        traces: Plotly's.
+        traces: of Plotly.
         x: title of the horizontal axis.
         y: title of the vertical axis.
         height: in pixels.
-        layout: whatever else Plotly is to be told.
+        layout: further options of Plotly's layout.
     """
     made = go.Figure(list(traces))
     made.update_layout(

@@ -1,4 +1,5 @@
-"""Learning curves: the training loss of the winner, the plain U-Net and the best reference, among all runs."""
+"""Learning curves: the training loss of the winner, the baseline and the best reference architecture, among all
+runs."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class Curve:
     Args:
         name: of the placement.
         points: (step, loss), ascending.
-        n_runs: how many runs it is the mean of.
+        n_runs: number of runs in the mean.
     """
 
     name: str
@@ -38,12 +39,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class CurveData:
-    """What the chart of the learning curves shows.
+    """The data of the chart of learning curves.
 
     Args:
-        curves: the placements that matter.
-        band: (step, low, high): between which the middle 80 % of all runs lie.
-        n_runs: how many these are.
+        curves: of the shown placements.
+        band: (step, low, high): limits of the middle 80 % of all runs.
+        n_runs: number of all runs.
     """
 
     curves: tuple[Curve, ...]
@@ -52,7 +53,7 @@ class CurveData:
 
 
 def curve_data(records: Sequence[TrialRecord], ranking: Ranking) -> CurveData:
-    """The curves of the runs that were ranked; empty where they have none."""
+    """The curves of the ranked runs; empty if they have none."""
     runs = [record for record in records if record.outcome is not None and record.budget == ranking.budget]
     by_placement: dict[Placement, list[TrialRecord]] = defaultdict(list)
     for record in runs:
@@ -85,7 +86,7 @@ def curves_chart(data: CurveData) -> Chart:
 
 
 def _told(ranking: Ranking) -> list[RankedPlacement]:
-    """The first placement, the plain U-Net, and the best of the other references."""
+    """The first placement, the baseline, and the best of the other reference architectures."""
     first = next((row for row in ranking.rows if not row.is_plain), None)
     reference = next(
         (row for row in ranking.rows if row.reference and not row.is_plain and row is not first), None

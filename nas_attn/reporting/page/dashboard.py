@@ -1,4 +1,4 @@
-"""Charts and notes for a dashboard that draws them itself."""
+"""Charts and notes for optuna-dashboard, which draws them itself."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def dashboard_figures(facts: StudyFacts) -> dict[str, str]:
 
 
 def study_note(facts: StudyFacts) -> str:
-    """What the ranking says of a study, in Markdown."""
+    """The ranking's verdict and notes in Markdown."""
     lines = [
         f"**{answer_text(facts.verdict)}**",
         literal(holding_line(facts)),
@@ -51,12 +51,12 @@ def study_note(facts: StudyFacts) -> str:
 
 
 def trial_note(record: TrialRecord, row: RankedPlacement | None = None, word: str = "") -> str:
-    """What a trial is and what became of it, in Markdown, with its placement drawn.
+    """A trial and its result in Markdown, with its placement drawn.
 
     Args:
         record: the trial.
-        row: of its placement in the ranking; None where it is not ranked.
-        word: what the values of the ranking are called.
+        row: of its placement in the ranking; None if it is not ranked.
+        word: name of the ranking's values.
     """
     reference = f", {record.reference}" if record.reference else ""
     lines = [
@@ -77,7 +77,7 @@ def trial_note(record: TrialRecord, row: RankedPlacement | None = None, word: st
 
 
 def literal(text: str) -> str:
-    r"""A text from outside, whose signs mean nothing to Markdown and to the HTML in it.
+    r"""A text from outside, with everything escaped that has a meaning in Markdown or HTML.
 
     >>> literal("the mask <b>a_b</b> [x](y)")
     'the mask \\<b\\>a\\_b\\</b\\> \\[x\\](y)'
@@ -86,22 +86,22 @@ def literal(text: str) -> str:
 
 
 def drawn(placement_id: str, words: str) -> str:
-    """An image of Markdown: the drawing of a placement, as the dashboard's server gives it."""
+    """An image in Markdown: the drawing of a placement, as the dashboard's server provides it."""
     return f"![{words}]({drawing_path(placement_id)})"
 
 
 def drawing_path(placement_id: str) -> str:
-    """Where the dashboard's server has the drawing of a placement."""
+    """Path of the drawing of a placement on the dashboard's server."""
     return f"/nas-attn/placements/{placement_id}.svg"
 
 
 def chart_id(name: str) -> str:
-    """Under which the dashboard draws a chart; by its beginning the style sheet knows it."""
+    """Id under which the dashboard draws a chart; the style sheet recognises it by its prefix."""
     return f"nas-attn-{name}"
 
 
 def dashboard_style() -> str:
-    """CSS by which the charts follow the dashboard's light and dark."""
+    """CSS that makes the charts follow the dashboard's light and dark modes."""
     return files("nas_attn.reporting.page").joinpath("dashboard.css").read_text(encoding="utf-8")
 
 
@@ -131,6 +131,6 @@ def _self_contained(chart: Chart) -> str:
 
 
 def _folded(name: str) -> str:
-    """A name at an axis in two short lines, since a card may be as narrow as a telephone."""
+    """A name at an axis in two short lines, because a card may be as narrow as a phone."""
     lines = textwrap.wrap(name, _NAME_LETTERS, max_lines=2, placeholder="…")
     return "<br>".join(map(escape, lines))

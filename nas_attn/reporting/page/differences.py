@@ -1,4 +1,5 @@
-"""Differences with their intervals: of placements to the plain U-Net, of the winner to itself without a module."""
+"""Differences with their intervals: of placements to the baseline, and of the winner to itself without a
+module."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ _LOOKS = {
 
 
 def compared_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
-    """The first of the ranking and the best references, as far as they were tested beside the plain U-Net."""
+    """The first rows of the ranking and the best reference architectures, as far as they were tested with the
+    baseline."""
     known = [row for row in ranking.rows if row.tested]
     leaders = known[:_MOST]
     references = [row for row in known if row.reference is not None and row not in leaders]
@@ -42,7 +44,7 @@ def differences_chart(rows: Sequence[RankedPlacement], word: str) -> Chart:
 
     Args:
         rows: of a ranking.
-        word: what its values are called.
+        word: name of its values.
     """
     return Chart(
         name="differences",
@@ -84,7 +86,7 @@ def _row_whisker(row: RankedPlacement, word: str) -> _Whisker:
 
 
 def ablation_chart(verification: Verification) -> Chart:
-    """One line for each module that the winner was run without; there is at least one."""
+    """One line for each module without which the winner was run; there is at least one."""
     modules = [
         (f"{verification.winner[location]} at {location}", comparison)
         for location, comparison in verification.modules.items()
@@ -119,12 +121,12 @@ class _Whisker:
     """One difference.
 
     Args:
-        name: of what is compared.
+        name: of the placement or module.
         middle: the difference, in units of IoU.
-        interval: of it; None where the noise is not known.
-        versus: what the interval says.
-        hover: what a pointer is told, in Plotly's few tags.
-        placement: id of the placement that a click draws; None where there is none to draw.
+        interval: of the difference; None if the noise is not known.
+        versus: the result of the comparison.
+        hover: text of the tooltip, in Plotly's few tags.
+        placement: id of the placement that a click draws; None if there is none.
     """
 
     name: str
@@ -136,10 +138,10 @@ class _Whisker:
 
 
 def _figure(whiskers: Sequence[_Whisker], x: str) -> go.Figure:
-    """The first on top; colour and shape of a mark say what its interval does.
+    """The figure, with the first difference on top. Colour and shape of a mark show the result of the comparison.
 
     Args:
-        whiskers: at least one, their names' beginnings all different.
+        whiskers: at least one, with names whose beginnings all differ.
         x: title of the axis, in IoU points.
     """
     traces = [
@@ -170,7 +172,7 @@ def _trace(whiskers: Sequence[_Whisker], versus: Versus) -> go.Scatter:
 
 
 def _error_bars(whiskers: Sequence[_Whisker], colour: str) -> dict[str, Any] | None:
-    """From the mean to both ends of its interval; None where there are no intervals."""
+    """Bars from the mean to both ends of the interval; None if there are no intervals."""
     reaches = [
         (100 * (one.interval.high - one.middle), 100 * (one.middle - one.interval.low))
         for one in whiskers

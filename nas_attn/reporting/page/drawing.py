@@ -1,4 +1,4 @@
-"""A placement drawn: the U-Net with its modules at their places, as SVG."""
+"""Draw a placement: the U-Net with its modules at their locations, as SVG."""
 
 from __future__ import annotations
 
@@ -46,35 +46,35 @@ _MODULE_WIDTH, _MODULE_HEIGHT = 68, 22
 _MARGIN = 12
 _ROW = 62
 _STEP = _BLOCK_WIDTH // 2 + 3 + _MODULE_WIDTH // 2
-"""From the middle of a block to that of its module."""
+"""Distance between the centres of a block and its module."""
 _INDENT = 6
-"""So much further in does each level begin: little, so that the whole is legible on a telephone."""
+"""Indentation of each level: small, so that the drawing is legible on a phone."""
 _AROUND_SKIP = 14
 _TOP = 38
 
 
 def draw_unet(network: Network, placement: Placement) -> str:
-    """The U-Net with a placement's modules, as one SVG element that stands in a page.
+    """The U-Net with a placement's modules, as one SVG element for a page.
 
-    A block bears its number of channels, a module its kind; a small ring marks a place without attention. What
-    is seen is also told, in the title and the description.
+    A block shows its number of channels, a module its kind; a small ring marks a location without attention. The
+    title and the description of the element say the same in words.
 
     Args:
-        network: what is drawn.
+        network: to draw.
         placement: one attention for each of the network's locations.
     """
     return _drawing(network, placement, "")
 
 
 def unet_image(network: Network, placement: Placement) -> str:
-    """The same drawing as a file: dark on white, or light on near-black where its reader prefers the dark."""
+    """The same drawing as a file: dark on white, or light on near-black in dark mode."""
     variables = "".join(f"--{name}:{colour};" for name, colour in _DARK.items())
     style = f"<style>@media (prefers-color-scheme: dark) {{ svg {{ {variables} }} }}</style>"
     return _drawing(network, placement, style)
 
 
 def opening(network: Network) -> str:
-    """The tag that opens a drawing."""
+    """The opening tag of a drawing."""
     geometry = _Geometry(network)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {geometry.width} {geometry.height}" '
@@ -83,14 +83,14 @@ def opening(network: Network) -> str:
 
 
 def tell(network: Network, placement: Placement) -> str:
-    """What a drawing shows, in a sentence."""
+    """The content of a drawing, in a sentence."""
     parts = [f"{spec} at {location}" for location, spec in placement.attended]
     attention = f"attention: {', '.join(parts)}" if parts else "no attention"
     return f"{network.headline}; {attention}."
 
 
 def draw_backbone(network: Network) -> str:
-    """Blocks and what joins them; the same for every placement of a network."""
+    """The blocks and their connections, which are the same for every placement of a network."""
     geometry = _Geometry(network)
     places = [location for location in network.locations if location.stage is not Stage.SKIP]
     ground = f'<rect width="{geometry.width}" height="{geometry.height}" rx="6" fill="var(--ground,#ffffff)"/>'
@@ -99,7 +99,7 @@ def draw_backbone(network: Network) -> str:
 
 
 def draw_modules(network: Network, placement: Placement) -> str:
-    """The modules of a placement, and rings where it has none."""
+    """The modules of a placement, and rings at locations without one."""
     geometry = _Geometry(network)
     parts = "".join(_module(geometry.module(location), location, spec) for location, spec in placement)
     return f'<g {_FONT} font-size="12" fill="{_MODULE_INK}">{parts}</g>'
@@ -114,7 +114,7 @@ def _drawing(network: Network, placement: Placement, style: str) -> str:
 
 
 def _joints(network: Network, geometry: _Geometry) -> str:
-    """The ways that features take: down along the encoder, across the skips, up along the decoder."""
+    """The paths of features: down along the encoder, across the skips, up along the decoder."""
     known = set(network.locations)
     bottleneck = Location(Stage.BOTTLENECK)
     levels = range(network.depth)
@@ -141,7 +141,7 @@ def _line(start: _Point, end: _Point, head: str = "", dashes: str = "") -> str:
 
 
 def _elbow(start: _Point, end: _Point, head: str) -> str:
-    """Up or down to halfway, along, and on."""
+    """A path up or down to halfway, then horizontally, then on."""
     halfway = (start.y + end.y) // 2
     return f'<path d="M{start.x} {start.y}V{halfway}H{end.x}V{end.y}"/>{_head(end, head)}'
 
@@ -180,7 +180,7 @@ def _module(middle: _Point, location: Location, spec: AttentionSpec) -> str:
 
 
 def _box(middle: _Point, width: int, height: int, radius: int) -> str:
-    """A rectangle whose colours and end are still to come."""
+    """The beginning of a rectangle's tag, without colours."""
     x, y = middle.x - width // 2, middle.y - height // 2
     return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}"'
 
@@ -190,14 +190,14 @@ def _text(middle: _Point, text: str) -> str:
 
 
 def colour_of_kind(kind: str) -> str:
-    """As ``#rrggbb``; kinds beyond the usual ones share the colours, and bear their names all the same."""
+    """The colour as ``#rrggbb``. Kinds beyond the usual ones share colours, but still show their names."""
     chosen = int(sha256(kind.encode()).hexdigest(), 16) % len(COLOURS)
     return _COLOURS.get(kind, COLOURS[chosen])
 
 
 @dataclass(frozen=True)
 class _Point:
-    """The middle of a part, in pixels from the upper left corner."""
+    """The centre of a part, in pixels from the upper left corner."""
 
     x: int
     y: int
@@ -205,33 +205,34 @@ class _Point:
 
 @dataclass(frozen=True)
 class _Geometry:
-    """A narrow U: the encoder goes down on the left, the decoder up on the right, each module right of its block.
+    """The layout of a narrow U: the encoder goes down on the left, the decoder up on the right, and each module is
+    to the right of its block.
 
     Args:
-        network: what is drawn.
+        network: to draw.
     """
 
     network: Network
 
     @property
     def width(self) -> int:
-        """Of the drawing, in pixels."""
+        """Width of the drawing, in pixels."""
         return self.module(Location(Stage.DECODER, 0)).x + _MODULE_WIDTH // 2 + _MARGIN
 
     @property
     def height(self) -> int:
-        """Of the drawing, in pixels."""
+        """Height of the drawing, in pixels."""
         return self.block(Location(Stage.BOTTLENECK)).y + _TOP
 
     def block(self, location: Location) -> _Point:
-        """The two convolutions that belong to a place; a skip has none of its own, and lends its module's."""
+        """Centre of the block of a location. A skip has no block and uses the place of its module."""
         if location.stage is Stage.SKIP:
             return self.module(location)
         module = self.module(location)
         return _Point(module.x - _STEP, module.y)
 
     def module(self, location: Location) -> _Point:
-        """The attention at a place."""
+        """Centre of the attention at a location."""
         depth, level = self.network.depth, location.level
         down = _MARGIN + _BLOCK_WIDTH // 2 + _STEP
         middle = down + (depth - 1) * _INDENT + _MODULE_WIDTH + _AROUND_SKIP

@@ -1,4 +1,4 @@
-"""What a report is made of, as plain values."""
+"""The content of a report, as plain values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nas_attn.record import TrialRecord
 
 @dataclass(frozen=True)
 class AddedCost:
-    """What an attention adds at a place.
+    """The cost that an attention adds at a location.
 
     Args:
-        location: the place.
+        location: the location.
         spec: the attention.
         parameters: trainable parameters that it adds.
-        macs: that it adds to one image's forward pass.
+        macs: that it adds to the forward pass of one image.
     """
 
     location: Location
@@ -36,7 +36,7 @@ class Picture:
 
     Args:
         caption: short, such as ``truth``.
-        words: what is to be seen, for whoever cannot see it.
+        words: a description for people who cannot see it.
         png: the file's contents.
     """
 
@@ -47,13 +47,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Panel:
-    """One image with its truth, what the networks made of it and where their attention lies.
+    """One image with its true masks, the predictions of the networks and their attention maps.
 
     Args:
         image: its name in the data set.
         why: ``worst``, ``median`` or ``best``.
-        iou_winner: of this image alone, of the winner.
-        iou_baseline: likewise, of the plain U-Net.
+        iou_winner: IoU of the winner on this image alone.
+        iou_baseline: likewise, of the baseline.
         pictures: side by side.
     """
 
@@ -81,24 +81,24 @@ class Panels:
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """All that a report says of a study.
+    """The content of a report.
 
     Args:
         study: its name.
         network: the U-Net without attention.
         records: all trials, by number.
         verdict: the study's answer, with the ranking of these trials.
-        effects: of each attention at each place; None where they are not known.
-        added_costs: what each choice of the space adds at its place; empty where it is not known.
-        plain_curve: (steps, IoU) of the plain U-Net at growing budgets, ascending.
-        plain_curve_text: what that says, in words; empty where nothing is known.
+        effects: of each attention at each location; None if they are not known.
+        added_costs: cost that each choice of the space adds at its location; empty if it is not known.
+        plain_curve: (steps, IoU) of the baseline at growing budgets, ascending.
+        plain_curve_text: the same in words; empty if nothing is known.
         settings: (name, text) pairs: how the study was made.
-        data: (name, text) pairs: what it was made on.
-        commands: that repeat it and go on from it, each with what it does.
-        verifications: of placements of the study, on fresh seeds and the test data.
-        panels: predictions; None where there are none.
-        remarks: what the reader has to know about this page, one sentence each.
-        classes: names in the order of their indices; empty where they are not known.
+        data: (name, text) pairs: the data of the study.
+        commands: that repeat and continue the study, each with its purpose.
+        verifications: of placements of the study, with fresh seeds on the test data.
+        panels: predictions; None if there are none.
+        remarks: remarks about the page, one sentence each.
+        classes: names in the order of their indices; empty if they are not known.
     """
 
     study: str
@@ -119,11 +119,11 @@ class StudyFacts:
 
     @property
     def ranking(self) -> Ranking:
-        """Of these trials."""
+        """The ranking of these trials."""
         return self.verdict.ranking
 
     @property
     def leading(self) -> RankedPlacement | None:
-        """The first placement with attention, or else the plain U-Net; None where nothing is ranked."""
+        """The first placement with attention, otherwise the baseline; None if nothing is ranked."""
         rows = self.ranking.rows
         return next((row for row in rows if not row.is_plain), rows[0] if rows else None)

@@ -1,4 +1,4 @@
-"""The gain over the baseline against cost: every placement, and the front."""
+"""The chart of gain against cost: all placements and the Pareto front."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _LEAST_TIMED = 3
 
 @dataclass(frozen=True)
 class FrontData:
-    """What the chart of the front shows.
+    """The data of the chart.
 
     Args:
         rows: the placements that are drawn, best first.
-        front: those on the front, cheapest first.
-        total: how many placements have the cost.
+        front: those on the Pareto front, cheapest first.
+        total: number of placements whose cost is known.
         cost: name of the cost.
-        metric: by which they are judged.
-        timed: only placements whose latency was timed together are shown.
+        metric: of the study.
+        timed: whether only placements are shown whose latency was timed together.
     """
 
     rows: tuple[RankedPlacement, ...]
@@ -40,10 +40,11 @@ class FrontData:
 
 
 def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
-    """The placements to draw: all, or of very many those that matter and an even share of the others.
+    """The placements to draw: all of them or, if there are many, the important ones and an even sample of the
+    others.
 
-    What matters is the front, the plain U-Net and the other references, what was run with several seeds, and then
-    the first quarter of the places.
+    Important are the front, the baseline and the other reference architectures, placements with several seeds, and
+    then the first ones of the ranking, up to a quarter of the points.
     """
     known = [row for row in ranking.rows if cost_of(row, ranking.cost) is not None]
     front = sorted((row for row in known if row.on_front), key=lambda row: cost_of(row, ranking.cost) or 0.0)
@@ -51,9 +52,9 @@ def front_data(ranking: Ranking, most: int = MOST_POINTS) -> FrontData:
 
 
 def timed_front_data(ranking: Ranking) -> FrontData | None:
-    """The placements that were timed together against their latency, and the front of these alone.
+    """The placements that were timed together against their latency, with the front of these alone.
 
-    None where fewer than three were, or where latency is the cost of the ranking and ``front_data`` has it.
+    None if there are fewer than three, or if latency is the cost of the ranking, so that ``front_data`` shows it.
     """
     timed = [row for row in ranking.rows if ranking.latency_of(row) is not None]
     if len(timed) < _LEAST_TIMED or ranking.cost == "latency":
@@ -64,11 +65,11 @@ def timed_front_data(ranking: Ranking) -> FrontData | None:
 
 
 def front_chart(data: FrontData, input_name: str = "image") -> Chart:
-    """The paired difference to the baseline that is to be expected, against the cost.
+    """The expected paired difference to the baseline against the cost.
 
     Args:
-        data: what it shows.
-        input_name: what the costs are of.
+        data: of the chart.
+        input_name: input of the network for which costs were counted.
     """
     word = data.metric.word
     thinned = (
@@ -151,12 +152,12 @@ def _marks(data: FrontData, name: str, rows: Sequence[RankedPlacement], marker: 
 
 
 def _has_gains(data: FrontData) -> bool:
-    """Whether the baseline was run, so that there is something to gain over."""
+    """Whether the baseline was run, so that there are gains over it."""
     return all(row.gain is not None for row in data.rows)
 
 
 def _height(data: FrontData, row: RankedPlacement) -> float:
-    """In points: the gain of the table, or without a baseline the value to expect."""
+    """The gain in points as in the table; without a baseline, the expected value."""
     return 100 * (row.iou_expected if row.gain is None or not _has_gains(data) else row.gain)
 
 

@@ -1,4 +1,4 @@
-"""What each attention adds at each place, and what it costs there: tables coloured by a number."""
+"""Heat maps: the effect of each attention at each location, and its cost there."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _TICKS = (0.01, 1, 100)
 _MOST_ROWS = 400
 _ROW_PIXELS = 30
 _UPRIGHT_LETTERS = 8
-"""What is longer stands on its end below a narrow column."""
+"""Longer names are written vertically below a narrow column."""
 _LINE_LETTERS, _LETTER_PIXELS = 20, 6.5
 _FADED = 0.15
-"""What is left of the colour of a faint cell."""
+"""Strength of the colour of a faint cell."""
 # Light enough for dark text in every cell, and told apart with every common kind of colour blindness.
 DIVERGING = ((0.0, "#ee7733"), (0.5, "#dfe3e8"), (1.0, "#5aa9e6"))
-"""From loss over nothing, which is grey, to gain; dark text can be read on all."""
+"""From a loss over grey for 0 to a gain; dark text is legible on all colours."""
 GROWING = ((0.0, "#dfe3e8"), (1.0, "#ee7733"))
-"""From little to much."""
+"""From small to large values."""
 _COLOUR_BAR = {
     "orientation": "h",
     "thickness": 10,
@@ -43,13 +43,13 @@ _COLOUR_BAR = {
     "tickfont": {"size": 11},
     "nticks": 4,
 }
-"""Above the cells: beside them it would take a third of a narrow screen."""
+"""The colour bar above the cells: beside them, it would take a third of a narrow screen."""
 _BAR_PIXELS = 40
-"""From the cells to the bar's title."""
+"""Distance between the cells and the bar's title."""
 
 
 def effects_chart(effects: StudyEffects) -> Chart:
-    """A cell for each attention at each location, in points of the study's metric; there is at least one."""
+    """One cell for each attention at each location, in points of the study's metric; there is at least one."""
     cells = {
         (effect.location, effect.attention): _Cell(
             100 * effect.mean, _points(effect), _tell_effect(effect, effects.word), faint=not effect.is_sure
@@ -95,7 +95,7 @@ def _tell_effect(effect: Effect, word: str) -> str:
 
 
 def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
-    """MACs that each choice but ``none`` adds at its place, as a share of the plain U-Net's."""
+    """MACs that each choice except ``none`` adds at its location, as a share of the baseline's."""
     told = [cost for cost in added if cost.spec != NONE]
     shares = [100 * cost.macs / max(1, plain.macs) for cost in told]
     return Chart(
@@ -134,12 +134,12 @@ def costs_chart(added: Sequence[AddedCost], plain: Cost) -> Chart:
 
 
 def _logarithm(value: float) -> float:
-    """Of a value of which 0 counts as a thousandth: colours that tell small costs from large ones."""
+    """Logarithm of a value, with 0 as a thousandth, so that colours separate small costs from large ones."""
     return math.log10(max(value, 1e-3))
 
 
 def _percent(share: float) -> str:
-    """``0.012``, ``12``; what is below a hundredth is written so, and only nothing is 0."""
+    """``0.012``, ``12``; values below a hundredth have more digits, and only 0 is shown as 0."""
     if 0 < abs(share) < _LEAST_SHARE:
         return f"<{_LEAST_SHARE}" if share > 0 else f">-{_LEAST_SHARE}"
     return f"{share:.2g}" if abs(share) < 10 else f"{share:.0f}"
@@ -158,10 +158,10 @@ class _Cell:
     """An attention at a location.
 
     Args:
-        value: that gives it its colour; None where the attention may not stand there.
-        text: that stands in it.
-        told: to a pointer over it.
-        faint: it fades, since nothing is known of it but that it may be 0.
+        value: that determines the colour; None if the attention cannot be placed there.
+        text: in the cell.
+        told: text of the tooltip.
+        faint: whether the colour fades, because the effect may be 0.
     """
 
     value: float | None = None
@@ -171,7 +171,7 @@ class _Cell:
 
     @property
     def shade(self) -> float | None:
-        """The value, nearer to 0 where it fades."""
+        """The value for the colour, nearer to 0 if the cell is faint."""
         return _FADED * self.value if self.faint and self.value is not None else self.value
 
 
@@ -182,13 +182,15 @@ def _heat_map(
     diverging: bool = False,
     ticks: Sequence[tuple[float, str]] = (),
 ) -> go.Figure:
-    """Locations from top to bottom, attentions from left to right; where none may stand there is a gap.
+    """Locations from top to bottom, attentions from left to right; a gap if an attention cannot be placed at a
+    location.
 
     Args:
-        cells: of the table.
+        cells: of the map.
         bar: title of the colour bar.
-        diverging: colours tell what is below 0 from what is above; else they reach from the lowest to the highest.
-        ticks: (value, text) pairs beside the bar; Plotly's own where left out.
+        diverging: whether colours separate values below and above 0; otherwise they range from the lowest to the
+            highest.
+        ticks: (value, text) pairs beside the bar; the default is Plotly's own.
     """
     locations = sorted({location for location, _ in cells})
     specs = sorted({spec for _, spec in cells}, key=str)
@@ -225,7 +227,7 @@ def _heat_map(
 
 
 def _lines(attention: str) -> list[str]:
-    """The name of an attention, and below it its options, in lines of a length that leaves room for the cells."""
+    """The name of an attention, and its options below, in lines short enough to leave room for the cells."""
     return textwrap.wrap(attention.replace("(", " (", 1), _LINE_LETTERS, max_lines=2, placeholder="…") or [""]
 
 

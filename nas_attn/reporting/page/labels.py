@@ -1,4 +1,4 @@
-"""Rows of a ranking in words, for tables and for what a pointer is told."""
+"""Rows of a ranking in words, for tables and tooltips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HOVER_LETTERS = 60
 
 
 def cost_title(cost: str, input_name: str) -> str:
-    """What a cost of this name is of, for an axis or a table: ``MACs of one image``."""
+    """Title of a cost, for an axis or a table: ``MACs of one image``."""
     titles = {
         "macs": f"MACs of one {input_name}",
         "parameters": "trainable parameters",
@@ -29,7 +29,7 @@ def iou(value: float, interval: Interval | None) -> str:
 
 
 def delta(row: RankedPlacement) -> str:
-    """The measured gain over the plain U-Net in IoU points, ``+0.9 (0.4 to 1.4)``, or that it was not tested."""
+    """The measured gain over the baseline in IoU points, ``+0.9 (0.4 to 1.4)``, or that it was not tested."""
     return "-" if row.is_plain else measured(row) if row.tested else "not tested"
 
 
@@ -39,7 +39,7 @@ def cost(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share of 1 in hundredths: ``86.4``."""
+    """A share of 1 in per cent: ``86.4``."""
     return "-" if value is None else f"{100 * value:.1f}"
 
 
@@ -49,16 +49,16 @@ def milliseconds(value: float | None) -> str:
 
 
 def chance(row: RankedPlacement) -> str:
-    """With which a placement is on the Pareto front: ``64%``."""
+    """The probability of being on the Pareto front: ``64%``."""
     return "-" if row.front_probability is None else f"{row.front_probability:.0%}"
 
 
 def hover(row: RankedPlacement, word: str) -> str:
-    """What a chart tells over a placement's mark, in Plotly's few tags.
+    """The tooltip of a placement's mark, in Plotly's few tags.
 
     Args:
         row: of a ranking.
-        word: what its values are called.
+        word: name of its values.
     """
     words = "<br>".join(escape(line) for line in textwrap.wrap(named(row), _HOVER_LETTERS))
     gain = "" if row.is_plain else f"<br>expected gain: {gained(row)} points; measured: {delta(row)}"

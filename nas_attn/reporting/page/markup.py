@@ -1,4 +1,4 @@
-"""HTML of tables, charts and panels. All text that comes in is escaped here."""
+"""HTML of tables, charts and panels. All text from outside is escaped here."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _FIGURES_LETTERS = 24
 
 
 def safe(text: str) -> str:
-    """A text from outside as HTML: no tag of its own, and no character that a reader does not see."""
+    """A text from outside as HTML, without tags of its own and without invisible characters."""
     return escape(harmless(text))
 
 
 def table_markup(table: Table, caption: str) -> str:
-    """A table with a caption, which says so where rows are left out."""
+    """A table with a caption, which says if rows are left out."""
     left_out = f": the first {len(table.rows)} of {table.total:,}" if len(table.rows) < table.total else ""
     return rows_markup(table.headers, ("".join(map(cell_markup, row)) for row in table.rows), caption + left_out)
 
 
 def rows_markup(headers: Iterable[str], rows: Iterable[str], caption: str) -> str:
-    """A table of rows whose cells are markup already."""
+    """A table from rows whose cells are already markup."""
     head = "".join(f'<th scope="col">{safe(header)}</th>' for header in headers)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
@@ -35,13 +35,13 @@ def rows_markup(headers: Iterable[str], rows: Iterable[str], caption: str) -> st
 
 
 def cell_markup(text: str) -> str:
-    """A cell of a table; only words may be broken into lines."""
+    """A cell of a table. Lines break only in words, not in numbers."""
     kind = "words" if len(text) > _FIGURES_LETTERS else "figures"
     return f'<td class="{kind}">{safe(text)}</td>'
 
 
 def chart_markup(chart: Chart) -> str:
-    """A figure, how to read it, and its table behind a click."""
+    """A figure, its explanation, and its table, which a click opens."""
     name = f"plot-{chart.name}"
     data = (chart.figure.to_json() or "{}").replace("<", "\\u003c")
     return (
@@ -67,12 +67,12 @@ def numbers_markup(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def list_markup(lines: Sequence[str]) -> str:
-    """Sentences, one below the other; nothing where there are none."""
+    """Sentences, one below the other; empty if there are none."""
     return f"<ul>{''.join(f'<li>{safe(line)}</li>' for line in lines)}</ul>" if lines else ""
 
 
 def commands_markup(commands: Iterable[tuple[str, str]]) -> str:
-    """Commands, each with what it does."""
+    """Commands, each with its purpose."""
     return "".join(f"<p>{safe(about)}</p><pre>{safe(command)}</pre>" for command, about in commands)
 
 
@@ -99,7 +99,7 @@ def _panel_markup(panel: Panel) -> str:
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> str:
-    """Rows below the titles of their columns, and how many there are in total where these are only the first."""
+    """Rows below the titles of their columns, with the total number of rows if only the first are shown."""
     titles = "".join(f"<th>{safe(title)}</th>" for title in head)
     body = "".join(f"<tr>{''.join(f'<td>{safe(cell)}</td>' for cell in row)}</tr>" for row in rows)
     more = f"<p>{len(rows)} of {total}</p>" if len(rows) < total else ""

@@ -15,7 +15,7 @@ _TOP = 25
 
 
 def ranking_markup(ranking: Ranking) -> str:
-    """The first rows and the references, with buttons that draw them; empty where nothing is ranked."""
+    """The first rows and the reference architectures, with buttons that draw them; empty if nothing is ranked."""
     if not ranking.rows:
         return ""
     rows = table_rows(ranking)
@@ -42,7 +42,7 @@ def ranking_markup(ranking: Ranking) -> str:
 
 
 def table_rows(ranking: Ranking) -> tuple[RankedPlacement, ...]:
-    """The first ones, and the references wherever they are."""
+    """The first rows, and all reference architectures."""
     return tuple(row for row in ranking.rows if row.rank <= _TOP or row.is_plain or row.reference is not None)
 
 

@@ -1,4 +1,4 @@
-"""Whether short runs predict long ones, and whether the budget is long enough."""
+"""Charts that show whether short runs predict long ones, and whether the budget is long enough."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecor
     Args:
         fidelities: of pairs of rungs; at least one.
         records: of the study.
-        word: what the scores are called.
+        word: name of the scores.
     """
     pairs = [_pairs(records, fidelity.lower, fidelity.upper) for fidelity in fidelities]
     thinned = " Only an even sample of the placements is drawn." if max(map(len, pairs)) > MOST_POINTS else ""
@@ -58,12 +58,12 @@ def rungs_chart(fidelities: Sequence[RungFidelity], records: Sequence[TrialRecor
 
 
 def convergence_chart(curve: Sequence[tuple[int, float]], words: str, word: str) -> Chart:
-    """The plain U-Net's score at growing budgets.
+    """The baseline's score at growing budgets.
 
     Args:
         curve: (steps, score), ascending; at least two.
-        words: what it says.
-        word: what the scores are called.
+        words: its explanation.
+        word: name of the scores.
     """
     trace = go.Scatter(
         mode="lines+markers",
@@ -101,7 +101,7 @@ def _figure(fidelities: Sequence[RungFidelity], every: Sequence[Sequence[_Scores
 
 
 def _pairs(records: Sequence[TrialRecord], lower: Budget, upper: Budget) -> list[_Scores]:
-    """Mean IoU at both budgets over the seeds of a placement that were run at both."""
+    """For each placement, its mean IoU at both budgets, over the seeds that were run at both."""
     scores: dict[Budget, dict[tuple[Placement, int], float]] = {lower: {}, upper: {}}
     for record in records:
         if record.budget in scores and (iou := comparable_iou(record)) is not None:

@@ -1,4 +1,4 @@
-"""The parts of a report, in their order; what has no data is absent."""
+"""The sections of a report, in their order. Sections without data are left out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _BY_CLICK = (
 
 @dataclass(frozen=True)
 class PageSection:
-    """A part of the page.
+    """A section of the page.
 
     Args:
         name: for links to it.
@@ -59,7 +59,7 @@ class PageSection:
 
 
 def sections(facts: StudyFacts) -> Iterator[PageSection]:
-    """All parts for which there are data."""
+    """All sections with data."""
     drawn = {name: "".join(map(chart_markup, charts(facts))) for name, charts in _CHARTS.items()}
     parts = (
         ("winner", "The leading placement", _winner(facts)),
@@ -80,12 +80,12 @@ def sections(facts: StudyFacts) -> Iterator[PageSection]:
 
 
 def charts_of(facts: StudyFacts) -> Iterator[Chart]:
-    """All charts for which there are data."""
+    """All charts with data."""
     return chain.from_iterable(charts(facts) for charts in _CHARTS.values())
 
 
 def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
-    """The placements that a reader may ask the page to draw: all that it shows."""
+    """All placements that the page shows, so that a reader may ask for their drawing."""
     data = front_data(facts.ranking)
     timed = timed_front_data(facts.ranking)
     marked = (*data.rows, *(timed.rows if timed else ()))
@@ -94,7 +94,7 @@ def drawn_rows(facts: StudyFacts) -> list[RankedPlacement]:
 
 
 def numbers_of(row: RankedPlacement, facts: StudyFacts) -> list[tuple[str, str]]:
-    """What is known of a placement, in a handful of figures."""
+    """The figures of a placement."""
     plain = facts.ranking.plain
     ratio = f" ({row.cost.macs / plain.cost.macs:.2f}x)" if plain and plain.cost.macs and not row.is_plain else ""
     found = [
@@ -126,7 +126,7 @@ def _winner(facts: StudyFacts) -> str:
 
 
 def _class_table(row: RankedPlacement, facts: StudyFacts) -> str:
-    """The IoU of each class, of a placement and of the baseline."""
+    """The IoU of each class, for a placement and for the baseline."""
     if facts.ranking.plain is None or row.is_plain or not facts.classes:
         return ""
     metric = facts.ranking.metric
@@ -201,7 +201,7 @@ def _budget_charts(facts: StudyFacts) -> Iterator[Chart]:
 
 
 def _fidelities(facts: StudyFacts) -> tuple[RungFidelity, ...]:
-    """Between neighbouring rungs, and from the first to the last where others lie between."""
+    """The fidelity between neighbouring rungs, and from the first to the last if others lie between."""
     confidence = facts.ranking.confidence
     neighbours = ladder_fidelity(facts.records, confidence=confidence)
     if len(neighbours) < 2:
@@ -226,4 +226,4 @@ _CHARTS: Mapping[str, Callable[[StudyFacts], Iterator[Chart]]] = {
     "budget": _budget_charts,
     "costs": _costs_charts,
 }
-"""Those of each part that has any."""
+"""The charts of each section that has any."""

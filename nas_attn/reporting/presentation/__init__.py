@@ -1,1 +1,1 @@
-"""What reports and dashboards show of a study."""
+"""The content that reports and dashboards show of a study."""

@@ -1,4 +1,4 @@
-"""optuna-dashboard with notes, charts and panels, which are put in as its answers pass."""
+"""optuna-dashboard with notes, charts and panels, which are added to its answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nas_attn.study.database.trials import WrittenTrial
 Attribute = dict[str, Any]
 
 _NO_CANDIDATE = 1.0
-"""Above 0 a constraint is broken."""
+"""A positive value of a constraint means that it is violated."""
 
 _DRAWING = re.compile(re.escape(drawing_path("X")).replace("X", "(?P<id>[0-9a-f]+)"))
 
@@ -29,10 +29,10 @@ _DRAWING = re.compile(re.escape(drawing_path("X")).replace("X", "(?P<id>[0-9a-f]
 class Annotated:
     """A WSGI application around the dashboard's.
 
-    Optuna keeps notes and charts as attributes of the study. Written there they would cost a search its turn at
-    the database, be seen half written, and make the dashboard's time grow with the square of the trials, for it
-    looks through all attributes for each trial. So they are computed from the trials, and put into the answer.
-    What a reader writes into a note is kept by Optuna, and shown instead.
+    Optuna stores notes and charts as attributes of the study. Written there, they would take a search's turns at
+    the database, be visible half-written, and make the dashboard's time quadratic in the number of trials, because
+    it scans all attributes for each trial. So they are computed from the trials and added to the answer. Notes of
+    the user are stored by Optuna, and shown instead.
 
     Args:
         application: the dashboard's.
@@ -72,7 +72,7 @@ class Annotated:
         return self._watcher.view.artifacts.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
 
     def _annotated(self, environ: Environ) -> Answer:
-        """The dashboard's answer about the study, with what it lacks."""
+        """The dashboard's answer about the study, with notes, charts and panels."""
         answer = answer_of(self._application, environ)
         if not answer.is_ok:
             return answer
@@ -81,7 +81,7 @@ class Annotated:
 
 
 def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
-    """A study, as the dashboard tells its page, with notes, charts and panels; a reader's own notes stay.
+    """Add notes, charts and panels to a study in the dashboard's format; the user's own notes stay.
 
     Args:
         study: of the dashboard's JSON; it is changed.
@@ -105,9 +105,10 @@ def annotate(study: dict[str, Any], view: View) -> dict[str, Any]:
 
 
 def _choose_best(study: dict[str, Any], view: View) -> None:
-    """Only a placement's first run of the ranked budget may be the best: no repeat, and none of another budget.
+    """Let only a placement's first run at the ranked budget be the best trial: no repetition, and no run at
+    another budget.
 
-    Optuna knows trials that break a constraint: they are drawn in grey, and win nothing.
+    To Optuna, the others are trials that violate a constraint, which it draws in grey and never takes as best.
     """
     trials = study.get("trials", ())
     for trial in trials:
@@ -118,7 +119,8 @@ def _choose_best(study: dict[str, Any], view: View) -> None:
 
 
 def _note(trial: dict[str, Any], view: View) -> str:
-    """Of a trial as it is in the view; or, where it has begun or ended since, as the dashboard tells it."""
+    """The note of a trial as in the view; if it has started or ended since, as the dashboard's data describe
+    it."""
     state = TrialState[trial["state"].upper()]
     if view.knows(trial["number"], finished=state.is_finished()):
         return view.trial_note(trial["number"])
@@ -130,15 +132,16 @@ def _note(trial: dict[str, Any], view: View) -> str:
 
 
 def _fill(noted: dict[str, Any], body: str) -> None:
-    """A note of version 0 was never written; what the reader saves is version 1."""
+    """Fill in a note. Version 0 was never written; what the user saves is version 1."""
     if not noted.get("note", {}).get("version"):
         noted["note"] = {"version": 0, "body": body}
 
 
 def attributes_of_trial(attributes: Iterable[Attribute]) -> list[Attribute]:
-    """Without the records, thousands of letters each, and with a line for each thing that was measured.
+    """The attributes without the records, which have thousands of letters each, and with one line for each
+    measurement.
 
-    The dashboard breaks no line: its page is as wide as the longest.
+    The dashboard breaks no lines, so its page is as wide as the longest one.
 
     Args:
         attributes: with ``key`` and ``value``, a text.
@@ -153,7 +156,7 @@ def attributes_of_trial(attributes: Iterable[Attribute]) -> list[Attribute]:
 
 
 def columns_of_trials(columns: Iterable[Attribute], trials: Sequence[Attribute]) -> list[Attribute]:
-    """What the trials have, where records and measurements are shown so.
+    """The columns of the trials, if records and measurements are shown in this way.
 
     Args:
         columns: with ``key`` and ``sortable``.
@@ -167,7 +170,7 @@ def columns_of_trials(columns: Iterable[Attribute], trials: Sequence[Attribute])
 
 
 def attributes_of_study(attributes: Iterable[Attribute]) -> list[Attribute]:
-    """The settings of the search, a line each, in place of the records that hold them."""
+    """The settings of the search, one line each, instead of the records that contain them."""
     given = list(attributes)
     kept = [attribute for attribute in given if attribute["key"] not in OF_STUDIES]
     records = {attribute["key"]: json.loads(attribute["value"]) for attribute in given if attribute not in kept}

@@ -1,4 +1,4 @@
-"""Panels in a study's folder: one PNG for each picture, and a JSON file that says what they are."""
+"""Panels in a study's folder: one PNG file for each picture, and a JSON file that describes them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 _FORMAT = 2
 _INDEX = "panels.json"
 _PICTURE = re.compile(r"\d+-[a-z]+-\d+\.png", re.ASCII)
-"""Names that ``write_panels`` gives, and no others that it takes away."""
+"""File names that ``write_panels`` uses; only such files are deleted."""
 
 
 def write_panels(panels: Panels, folder: Path, key: Mapping[str, Any]) -> None:
-    """Keep panels; the index is written last, so that what was interrupted is not taken for whole.
+    """Store panels. The index is written last, so that an interrupted write is not mistaken for a complete one.
 
     Args:
-        panels: to keep.
-        folder: for the files; those of earlier panels are replaced, in a folder that is marked as ours.
-        key: by which they are known again, as plain values.
+        panels: to store.
+        folder: for the files; it is marked as ours, and earlier panels in it are replaced.
+        key: that identifies them, as plain values.
     Raises:
-        StudyError: the folder cannot be written, or holds files of others.
+        StudyError: the folder cannot be written, or has files of others.
     """
     index: dict[str, Any] = {"format": _FORMAT, "key": dict(key), "notes": panels.notes, "classes": panels.classes}
     index["panels"] = []
@@ -50,11 +50,11 @@ def write_panels(panels: Panels, folder: Path, key: Mapping[str, Any]) -> None:
 
 
 def read_panels(folder: Path, key: Mapping[str, Any] | None = None) -> Panels | None:
-    """Panels that were kept; None where there are none, they are of another key, or a file of theirs is gone.
+    """Read stored panels; None if there are none, they have another key, or one of their files is missing.
 
     Args:
-        folder: in which they were kept.
-        key: that they must have; None takes any.
+        folder: in which they were stored.
+        key: that they must have; None accepts any.
     """
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ def read_panels(folder: Path, key: Mapping[str, Any] | None = None) -> Panels | 
 
 
 def _colour(text: str) -> str:
-    """Raises ValueError for what is not a colour: it would stand in the page's style."""
+    """Check a colour. Raises ValueError for other texts, because it is written into the page's style."""
     if not _COLOUR.fullmatch(text):
         raise ValueError(f"{text!r} is not a colour")
     return text

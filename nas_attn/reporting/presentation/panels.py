@@ -1,4 +1,4 @@
-"""Prediction panels of a study: the winner and the plain U-Net, trained again, on telling images."""
+"""Prediction panels of a study: the winner and the baseline, trained again, on three images."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ MOST_MAPS = 6
 
 @dataclass(frozen=True)
 class PanelPair:
-    """The two runs that panels show.
+    """The two runs of the panels.
 
     Args:
-        winner: the first placement of the ranking that has attention.
+        winner: the first placement of the ranking with attention.
         winner_run: a run of it.
-        plain_run: the plain U-Net's run with the same seed and the same budget.
+        plain_run: the baseline's run with the same seed and the same budget.
     """
 
     winner: RankedPlacement
@@ -57,18 +57,18 @@ class PanelPair:
 
     @property
     def runs(self) -> tuple[TrialRecord, TrialRecord]:
-        """Both, the winner's first."""
+        """Both runs, the winner's first."""
         return self.winner_run, self.plain_run
 
     @property
     def key(self) -> dict[str, object]:
-        """By which panels that were made before are known again, as plain values."""
+        """The key that identifies stored panels, as plain values."""
         run = self.winner_run
         return {"placement": run.placement.to_dict(), "budget": run.budget.to_dict(), "seed": run.seed}
 
 
 def find_pair(records: Sequence[TrialRecord], ranking: Ranking) -> PanelPair | None:
-    """The winner's and the plain U-Net's runs with the smallest seed that both have; None where there is none."""
+    """The winner's and the baseline's runs with the smallest common seed; None if there is none."""
     winner = next((row for row in ranking.rows if not row.is_plain), None)
     if winner is None or ranking.plain is None:
         return None
@@ -81,18 +81,18 @@ def find_pair(records: Sequence[TrialRecord], ranking: Ranking) -> PanelPair | N
 def make_panels(
     ledger: Ledger, pair: PanelPair, folder: StudyFolder, *, listener: Callable[[str], None] = lambda line: None
 ) -> Panels:
-    """The panels of a study, as they were kept, or made now by training two networks.
+    """The panels of a study: stored ones, or new ones, for which two networks are trained.
 
-    Weights of trials are not kept, but a run is a pure function of placement, budget and seed: on a machine like
-    that of the search, training again gives the very networks that were ranked. Whether it did is told.
+    Weights of trials are not stored, but a run is a pure function of placement, budget and seed. On a machine like
+    that of the search, training again gives exactly the networks that were ranked. The panels say whether it did.
 
     Args:
         ledger: of the study.
-        pair: whom to show.
-        folder: of the study; the panels are kept in it.
-        listener: is told before networks are trained, and how long that took in the study.
+        pair: the runs to show.
+        folder: of the study; the panels are stored in it.
+        listener: called before networks are trained, with the time that this took in the study.
     Raises:
-        NasAttnError: the study's settings, its data or its device are not there any more, or not what they were.
+        NasAttnError: the study's settings, data or device no longer exist, or have changed.
     """
     key = {**pair.key, "data": ledger.identity["data fingerprint"]}
     if (kept := read_panels(folder.panels, key)) is not None:
@@ -119,7 +119,7 @@ def _runs(records: Sequence[TrialRecord], row: RankedPlacement, budget: Budget |
 
 
 def _resolved(ledger: Ledger, folder: StudyFolder) -> Resolved:
-    """The search of a study again, for one worker."""
+    """The search of a study, resolved again for one worker."""
     if not folder.settings.is_file():
         raise StudyError(f"{folder.settings}: there is no such file, so it is not known where the data lie")
     request = kept_request(read_study_file(folder.settings))
@@ -166,14 +166,15 @@ def _trained_panels(resolved: Resolved, pair: PanelPair, folder: StudyFolder) ->
 
 
 def _maps(network: nn.Module, index: int, evaluator: TrainingEvaluator) -> dict[str, Tensor]:
-    """The attention maps of a validation image, seen in the window in which it is scored."""
+    """The attention maps of a validation image, in the window in which it is scored."""
     inputs, place = network_input(index, evaluator)
     return attention_maps(network, inputs, evaluator.precision, place)
 
 
 @contextmanager
 def _as_a_worker() -> Iterator[None]:
-    """On a CPU the order of additions, and so the last digit, depends on the number of threads."""
+    """Use the same number of threads as a worker: on a CPU, it determines the order of additions and so the last
+    digit."""
     with one_thread():
         torch.set_flush_denormal(True)
         try:
@@ -198,7 +199,7 @@ def _predictions(dataset: Dataset, index: int, winner: Tensor, plain: Tensor, ca
 
 
 def _attention(maps: dict[str, Tensor], placement: Placement) -> list[Picture]:
-    """The maps that vary most, in the order in which the network makes them."""
+    """The maps that vary most, in the order in which the network computes them."""
     varied = sorted(maps, key=lambda place: map_range(maps[place])[0] - map_range(maps[place])[1])[:MOST_MAPS]
     return [
         draw_map(values, f"{placement[Location.parse(place)].kind} at {place}")
@@ -232,7 +233,8 @@ def _notes(pair: PanelPair, scores: Sequence[float], units: str, word: str, n_fo
 
 
 def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Tensor], list[float]]:
-    """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each alone."""
+    """The class of each pixel of each validation image, (H, W) on the CPU, and the mean IoU of each image
+    alone."""
     images = evaluator.validation
     labels = [torch.empty(size, dtype=images.masks.dtype) for size in images.sizes]
     ious = [IntersectionOverUnion(evaluator.network.classes, multi_label=images.multi_label) for _ in labels]
@@ -245,7 +247,7 @@ def segmented(network: nn.Module, evaluator: TrainingEvaluator) -> tuple[list[Te
 
 
 def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int]:
-    """The window in which a validation image is scored, as a network wants it, and the image's place in it.
+    """The window in which a validation image is scored, as the network's input, and the image's index in it.
 
     Shape: () -> (T, C, H, W), ().
     """
@@ -257,7 +259,7 @@ def network_input(index: int, evaluator: TrainingEvaluator) -> tuple[Tensor, int
 
 
 def telling_images(ious: Sequence[float], names: Sequence[str]) -> dict[int, str]:
-    """The worst, the median and the best image, as far as there are so many."""
+    """The worst, the median and the best image, if there are so many."""
     known = [index for index, iou in enumerate(ious) if not math.isnan(iou)]
     order = sorted(known, key=lambda index: (ious[index], names[index]))
     chosen = {order[0]: "worst", order[len(order) // 2]: "median", order[-1]: "best"}

@@ -1,4 +1,4 @@
-"""Pictures of a panel: labels over an image, and attention as colours."""
+"""Pictures of a panel: labels over an image, and attention maps in colours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _NOTHING = (138, 143, 152)
 
 
 def class_colours(classes: Sequence[str], *, multi_label: bool = False) -> tuple[tuple[str, str], ...]:
-    """Every class but the background, which overlapping ones lack, with its colour as ``#rrggbb``."""
+    """Every class with its colour as ``#rrggbb``, without the background, which overlapping classes do not
+    have."""
     classes = ("", *classes) if multi_label else classes
     return tuple(
         (name, "#" + "".join(f"{part:02x}" for part in colour_of(label)))
@@ -40,7 +41,7 @@ def class_colours(classes: Sequence[str], *, multi_label: bool = False) -> tuple
 def draw_labels(
     pixels: Tensor, labels: Tensor, *, classes: Sequence[str], caption: str, multi_label: bool = False
 ) -> Picture:
-    """Labels drawn over their image; those that are ignored are left out.
+    """Labels drawn over their image; ignored pixels are left out.
 
     Args:
         pixels: (C, H, W), raw values.
@@ -62,7 +63,7 @@ def draw_labels(
 
 
 def draw_errors(pixels: Tensor, labels: Tensor, truth: Tensor, *, caption: str) -> Picture:
-    """Where labels are wrong, over the greyed image; pixels that the truth ignores are never wrong.
+    """Wrong pixels over the image in grey; pixels that the true mask ignores are never wrong.
 
     Args:
         pixels: (C, H, W), raw values.
@@ -86,7 +87,7 @@ def draw_map(values: Tensor, module: str) -> Picture:
 
     Args:
         values: (h, w).
-        module: whose map it is, such as ``gate at skip.0``.
+        module: of the map, such as ``gate at skip.0``.
     """
     low, high = map_range(values)
     known = torch.isfinite(values)
@@ -118,7 +119,7 @@ def draw_strip(panel: Panel) -> bytes:
 
 
 def map_range(values: Tensor) -> tuple[float, float]:
-    """The 1st and the 99th percentile of what is a number; 1 and 1 where nothing is."""
+    """The 1st and the 99th percentile of the finite values; 1 and 1 if there are none."""
     known = values[torch.isfinite(values)].double().numpy()
     if not known.size:
         return 1.0, 1.0

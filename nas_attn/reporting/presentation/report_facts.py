@@ -1,4 +1,4 @@
-"""A study's facts, as a report wants them."""
+"""Collect the content of a report from a study."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def report_facts(
     cost: str | None = None,
     study_file: Path | None = None,
 ) -> StudyFacts:
-    """All that a report says of a study.
+    """The content of a report.
 
     Args:
         ledger: of the study.
-        cost: second axis of the front; that of the study where left out.
-        study_file: that repeats the search; None where it is not known.
+        cost: second axis of the front; the default is the study's.
+        study_file: that repeats the search; None if it is not known.
     Raises:
         StudyError: the study cannot be read.
         UsageError: the cost is unknown.
@@ -84,7 +84,7 @@ def study_space(ledger: Ledger) -> SearchSpace:
 
 
 def _added_costs(ledger: Ledger) -> tuple[AddedCost, ...]:
-    """As they were counted when the study began."""
+    """The costs as they were counted when the study started."""
     return tuple(
         AddedCost(Location.parse(location), AttentionSpec.parse(spec), parameters, macs)
         for location, spec, parameters, macs in ledger.context.get("added costs", ())
@@ -92,7 +92,7 @@ def _added_costs(ledger: Ledger) -> tuple[AddedCost, ...]:
 
 
 def _metric(ranking: Ranking) -> tuple[str, ...]:
-    """What the reader has to know where the study was not led by mean IoU."""
+    """What the reader has to know if the study's metric is not mean IoU."""
     if ranking.metric.name == MEAN_IOU:
         return ()
     return (f"{ranking.metric.heading} on this page is the {ranking.metric.title}. {ranking.metric.definition}.",)
@@ -126,7 +126,7 @@ def _settings(
 
 
 def _loss(recipe: Mapping[str, Any]) -> str:
-    """Of every run; a recipe that says nothing of it is that of a study where nobody asked for another."""
+    """The loss of every run. A recipe without one belongs to a study with the default loss."""
     said: dict[str, Any] = {name: recipe.get(name, usual) for name, usual in UNASKED.items()}
     return loss_text(**said)
 

@@ -1,4 +1,4 @@
-"""optuna-dashboard as it is served: behind a guard, and with a style sheet; WSGI applications around its own."""
+"""optuna-dashboard as it is served: behind a guard and with a style sheet, both as WSGI applications around it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class Guarded:
-    """The dashboard, asked for by its own address, and changed by its own page only.
+    """Protects the dashboard: it is only reachable under its own address, and only its own page may change
+    anything.
 
-    It deletes studies at a word and asks nobody who says it. A page of somebody else that a browser has open can
-    send it such words: with an address of its own that it has made to mean this machine (DNS rebinding; then the
-    Host is a foreign one), or across origins (then the Origin is).
+    The dashboard deletes studies on request without asking who sends it. A page of others in the user's browser
+    could send such requests: under an address of its own that it maps to this machine (DNS rebinding; the Host
+    header is then foreign), or across origins (the Origin header is then foreign).
 
     Args:
         application: the dashboard's.
-        address: on which it is served; where that is every address of the machine, numbers are taken as hosts,
-            which nobody can make mean another machine.
-        allowed: further names under which a browser may ask for it.
+        address: on which it is served; if that is every address of the machine, numeric hosts are accepted,
+            because nobody can map them to another machine.
+        allowed: further host names under which a browser may open it.
     """
 
     def __init__(self, application: Application, address: str, allowed: Iterable[str] = ()) -> None:
@@ -65,7 +66,8 @@ class Guarded:
         )
 
     def _origin_problem(self, environ: Environ) -> str | None:
-        """What changes something comes from the dashboard's own page, or from no page at all."""
+        """What is wrong with the origin of a request that changes something: it must be the dashboard's own page,
+        or no page at all."""
         if environ.get("REQUEST_METHOD", "GET") in _READING:
             return None
         origin = environ.get("HTTP_ORIGIN") or environ.get("HTTP_REFERER")
@@ -77,7 +79,7 @@ class Guarded:
 
 
 def _host_of(url: str) -> str | None:
-    """None where it cannot be read."""
+    """The host of a URL; None if it cannot be read."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is not a number
@@ -106,13 +108,13 @@ def _is_number(name: str) -> bool:
 
 
 class Styled:
-    """The dashboard's pages with a style sheet, by which nas-attn's charts follow light and dark.
+    """Adds a style sheet to the dashboard's pages, so that nas-attn's charts follow light and dark mode.
 
-    It draws a chart in the colours that it comes with, and has a switch between light and dark of which
-    only its page knows. A style sheet sees what the page looks like; a server does not.
+    The dashboard draws a chart in the chart's own colours, and only its page knows the current mode. A style sheet
+    sees the state of the page; a server does not.
 
     Args:
-        application: the dashboard's, whose charts have names that begin as ``dashboard.css`` has it.
+        application: the dashboard's, with charts whose names start as ``dashboard.css`` expects.
     """
 
     def __init__(self, application: Application) -> None:
@@ -131,7 +133,8 @@ class Styled:
     def _linked(self, environ: Environ) -> Answer:
         """A page with a link to the style sheet.
 
-        A browser that has kept a plain dashboard's page of this address would ask whether it is still the same.
+        Conditional requests are answered in full, because a browser may have cached a page of the plain dashboard
+        from this address.
         """
         asked = {name: value for name, value in environ.items() if name not in _CONDITIONS}
         answer = answer_of(self._application, asked).without(*_VALIDATORS)
@@ -140,11 +143,11 @@ class Styled:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an application says to a request.
+    """An application's answer to a request.
 
     Args:
         body: of the answer.
-        headers: names and values; the length is left to ``sent``.
+        headers: names and values; ``sent`` adds the length.
         status: code and reason.
     """
 
@@ -154,28 +157,28 @@ class Answer:
 
     @classmethod
     def of_kind(cls, kind: str, body: bytes) -> Answer:
-        """The contents of a file of some media type."""
+        """The contents of a file of a media type."""
         return cls(body, (("Content-Type", kind),))
 
     @property
     def is_ok(self) -> bool:
-        """Whether the request was granted."""
+        """Whether the request succeeded."""
         return self.status.startswith("200")
 
     def without(self, *names: str) -> Answer:
-        """The same without some headers, named in small letters."""
+        """The answer without some headers, named in lower case."""
         kept = tuple((name, value) for name, value in self.headers if name.lower() not in names)
         return Answer(self.body, kept, self.status)
 
     def sent(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Give it to the server."""
+        """Send the answer to the server."""
         kept = self.without("content-length").headers
         start_response(self.status, [*kept, ("Content-Length", str(len(self.body)))])
         return [self.body]
 
 
 def answer_of(application: Application, environ: Environ) -> Answer:
-    """Ask an application, and wait for all that it says."""
+    """Call an application, and wait for its whole answer."""
     begun: list[tuple[str, list[tuple[str, str]]]] = []
 
     def remember(status: str, headers: list[tuple[str, str]], *_: Any) -> None:

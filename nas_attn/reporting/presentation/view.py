@@ -1,4 +1,4 @@
-"""What a dashboard shows of a study besides Optuna's own, kept current while the study is searched."""
+"""The content that a dashboard shows in addition to Optuna's own, kept up to date while the study runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nas_attn.study.verified import n_runs
 
 LEAST_SECONDS = 5.0
 SHARE = 0.1
-"""Of the time that is spent on looking: what is costly to compute is looked at less often."""
+"""Share of the time that may be spent on updates: expensive ones run less often."""
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class Artifact:
     """A file that the dashboard shows with the study.
 
     Args:
-        number: hexadecimal; Optuna's word for it is artifact_id.
-        filename: that the reader sees.
+        number: hexadecimal; Optuna calls it artifact_id.
+        filename: that the user sees.
         png: the file's contents.
     """
 
@@ -61,33 +61,33 @@ class View:
     artifacts: Mapping[str, Artifact]
 
     def note(self) -> str:
-        """Of the study, in Markdown."""
+        """The note of the study, in Markdown."""
         return study_note(self.facts)
 
     def knows(self, number: int, *, finished: bool) -> bool:
-        """Whether a trial was as far at this moment."""
+        """Whether this view already has a trial in this state."""
         record = self._records.get(number)
         return record is not None and finished == (record.state is not State.RUNNING)
 
     def trial_note(self, number: int) -> str:
-        """Of a trial, in Markdown; empty for one that began after this moment."""
+        """The note of a trial, in Markdown; empty for a trial that started after this moment."""
         record = self._records.get(number)
         if record is None:
             return ""
         return trial_note(record, self._rows.get(record.placement), self.facts.ranking.metric.word)
 
     def stands(self, number: int) -> bool:
-        """Whether a trial stands for its placement: its first run of the budget that is ranked."""
+        """Whether a trial represents its placement: it is the first run at the ranked budget."""
         return number in self._standing
 
     def on_front(self, number: int) -> bool:
-        """Whether a trial stands for a placement of the Pareto front."""
+        """Whether a trial represents a placement on the Pareto front."""
         record = self._records.get(number)
         row = None if record is None else self._rows.get(record.placement)
         return row is not None and row.on_front and self.stands(number)
 
     def drawing(self, placement_id: str) -> str | None:
-        """The SVG of a placement of the study; None for one that is not known."""
+        """The SVG of a placement of the study; None if it is unknown."""
         placement = self._placements.get(placement_id)
         return None if placement is None else unet_image(self.facts.network, placement)
 
@@ -105,7 +105,7 @@ class View:
 
     @cached_property
     def _standing(self) -> Set[int]:
-        """Numbers of the first complete runs of each placement with the budget that is ranked."""
+        """Numbers of the first complete runs of all placements at the ranked budget."""
         first: dict[Placement, int] = {}
         for record in self.facts.records:
             if record.outcome is not None and record.budget == self.facts.ranking.budget:
@@ -114,13 +114,13 @@ class View:
 
 
 class Watcher:
-    """Looks at a study now and then; the newest view is always at hand.
+    """Looks at a study regularly and provides the newest view.
 
-    Nothing is written into the study: a search that runs on it is neither slowed nor changed.
+    Nothing is written to the study, so a running search is neither slowed down nor changed.
 
     Args:
         ledger: of the study.
-        folder: of the study, where a report keeps its panels.
+        folder: of the study, in which a report stores its panels.
     Raises:
         StudyError: the study cannot be read.
     """
@@ -134,7 +134,7 @@ class Watcher:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Look again and again meanwhile."""
+        """Update the view regularly within this context."""
         thread = threading.Thread(target=self._watch, daemon=True)
         thread.start()
         try:
@@ -144,7 +144,7 @@ class Watcher:
             thread.join()
 
     def refresh(self) -> None:
-        """Look once; where nothing has changed since, the view stays the same."""
+        """Update the view once. If nothing has changed, it stays the same object."""
         if self._state() != self._seen:
             self.view = self._look()
 
@@ -165,7 +165,7 @@ class Watcher:
         return View(facts, MappingProxyType(dashboard_figures(facts)), MappingProxyType(artifacts))
 
     def _state(self) -> tuple[object, ...]:
-        """Equal as long as there is nothing new."""
+        """The state of the study, equal as long as nothing changes."""
         records = self._ledger.records()
         return len(records), n_ended(records), n_runs(self._ledger), _changed_at(self._folder)
 

@@ -1,1 +1,1 @@
-"""How far a search is and what it can tell, by its own trials: for terminals, notebooks and workers."""
+"""The progress of a search and what it can detect, for terminals, notebooks and workers."""

@@ -1,4 +1,5 @@
-"""What the first runs of a search tell, before it proposes anything: what it can see, and of its budget."""
+"""The findings of a search's first runs, before any proposal: what it can detect, and whether its budget is long
+enough."""
 
 from __future__ import annotations
 
@@ -20,14 +21,14 @@ from nas_attn.wording.numbers import duration, points
 
 
 class FirstLook:
-    """Call it with all records whenever one of them changes: it returns what is new to tell."""
+    """Call it with all records whenever one of them changes. It returns new findings."""
 
     def __init__(self, settings: StudySettings, agenda: Agenda, pace: Pace) -> None:
         self._settings, self._agenda, self._pace = settings, agenda, pace
         self._n_told = 0
 
     def __call__(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:
-        """The sentences that these records add, each told once."""
+        """The sentences that these records add; each is returned once."""
         if self._n_told == 2 or (course := self._agenda.course(records)) is None:
             return ()
         said: list[str] = []
@@ -40,7 +41,7 @@ class FirstLook:
         return tuple(said)
 
     def sight(self, records: Sequence[TrialRecord]) -> str | None:
-        """What the search can see; None where the noise is not known."""
+        """What the search can detect; None if the noise is not known."""
         course = self._agenda.course(records)
         return None if course is None else next(self._sight(course, records), None)
 
@@ -71,7 +72,7 @@ class FirstLook:
             yield self._way_out(curve, records)
 
     def _found(self, course: Course, records: Sequence[TrialRecord]) -> Iterator[str]:
-        """The budget that was found, and where it is too short for want of time, how much more it takes."""
+        """The budget that was found and, if it is too short for lack of time, how much more time it takes."""
         steps, n_trials = course.top.steps, self._pace.expected(records)
         seconds = n_trials * self._pace.each(records) / self._settings.parallel
         yield f"Found: trials of {steps} steps; {n_trials} of them take about {duration(seconds)} here."
@@ -96,11 +97,11 @@ class FirstLook:
         )
 
     def _ranking(self, course: Course, records: Sequence[TrialRecord]) -> Ranking:
-        """Of the runs with the budget that is to be ranked."""
+        """The ranking of the runs at the budget that is ranked."""
         return rank([one for one in records if one.budget == course.top], cost=self._settings.cost)
 
 
 def have_ended(wanted: Sequence[Evaluation], records: Sequence[TrialRecord]) -> bool:
-    """Whether all of some evaluations have ended; False where there are none."""
+    """Whether all of some evaluations have ended; False if there are none."""
     ended = {run_key(one) for one in records if one.state is not State.RUNNING}
     return bool(wanted) and all(run_key(one) in ended for one in wanted)

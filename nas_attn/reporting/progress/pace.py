@@ -1,4 +1,4 @@
-"""How long a search will still take, by what its own trials took and by the clock of this process."""
+"""The remaining time of a search, from the duration of its trials and the clock of this process."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from nas_attn.strategy.schedule.agenda import Agenda
 from nas_attn.strategy.settings import StudySettings
 
 Top = Callable[[Sequence[TrialRecord]], Budget | None]
-"""The budget of full trials by the trials so far; None where it is not known yet."""
+"""The budget of full trials, from the trials so far; None if it is not known yet."""
 
 _LATEST = 20
-"""So many of the latest trials that chose their placements show with which budgets the next ones will run."""
+"""Number of the latest proposals that show at which budgets the next ones will run."""
 _ENOUGH = 3
-"""So many trials of a kind tell what the next one of it takes."""
+"""Number of trials of a kind from which the duration of the next one is estimated."""
 _COMING = (Role.PROPOSAL, Role.FINALIST)
 
 
 class Pace:
-    """Keeps since when each trial has run here, and says how long the search will still take.
+    """Records when each trial started on this machine, and estimates how long the search will still take.
 
     Args:
-        trials: how many there shall be in the end.
-        workers: trials at once.
-        first: the budget with which the search begins.
-        forecast: seconds that a trial of it takes, until trials have shown theirs.
-        top: the budget of full trials.
-        timeout: seconds of all trials together after which none begins; None for no limit.
-        spent: what of these the trials have taken so far.
-        clock: seconds that pass.
+        trials: total number of trials.
+        workers: number of parallel trials.
+        first: the budget with which the search starts.
+        forecast: seconds of a trial at that budget, until trials have ended.
+        top: returns the budget of full trials.
+        timeout: total seconds of the trials after which none starts; None for no limit.
+        spent: returns how many of these seconds the trials have used so far.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class Pace:
 
     @classmethod
     def of(cls, settings: StudySettings, agenda: Agenda, *, workers: int, forecast: float = 0.0) -> Self:
-        """That of a study.
+        """The pace of a study.
 
         Args:
             settings: of the study.
             agenda: of the study.
-            workers: trials at once.
-            forecast: seconds that a trial takes, until trials have shown theirs.
+            workers: number of parallel trials.
+            forecast: seconds of a trial, until trials have ended.
         """
         return cls(
             trials=settings.trials,
@@ -85,11 +85,11 @@ class Pace:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it was made."""
+        """Seconds since this object was made."""
         return self._clock() - self._started
 
     def note(self, records: Sequence[TrialRecord]) -> None:
-        """Remember which trials have begun."""
+        """Record which trials have started."""
         now = self._clock()
         if self._done_before is None:
             self._done_before = {one.number for one in records if one.state is not State.RUNNING}
@@ -98,7 +98,7 @@ class Pace:
                 self._begun.setdefault(record.number, now)
 
     def follow(self, number: int, steps: StepCount) -> None:
-        """Measure how long a step of a trial takes here, where as many trials run as are to.
+        """Measure the duration of a step on this machine, while all workers are busy.
 
         Args:
             number: of the trial.
@@ -109,21 +109,21 @@ class Pace:
             self._step_seconds[number] = (self._clock() - since) / (steps.taken - before)
 
     def running(self, records: Sequence[TrialRecord]) -> dict[int, float]:
-        """For how long each trial has run that is under way, in seconds."""
+        """Seconds for which each running trial has run."""
         now = self._clock()
         return {
             one.number: now - self._begun.get(one.number, now) for one in records if one.state is State.RUNNING
         }
 
     def each(self, records: Sequence[TrialRecord]) -> float:
-        """What a trial to come takes, in seconds."""
+        """Expected seconds of a future trial."""
         budgets = (record.budget for record in records)
         top = self._top(records) or max((self._first, *budgets), key=lambda budget: budget.steps)
         measured = self._first.steps * fmean(self._step_seconds.values()) if self._step_seconds else 0.0
         return trial_seconds(records, top, self._first, max(self._forecast, measured))
 
     def left(self, records: Sequence[TrialRecord]) -> float:
-        """Seconds until all trials have ended, if none is left out."""
+        """Expected seconds until all trials have ended, if none is left out."""
         under_way = list(self.running(records).values())
         n_left = max(0, self.trials - n_ended(records))
         slow = self._slowness(records, under_way)
@@ -133,7 +133,7 @@ class Pace:
         return min(by_number, slow * max(0.0, self.timeout - self._spent(records)))
 
     def expected(self, records: Sequence[TrialRecord]) -> int:
-        """How many trials there will be, as far as that is known."""
+        """Expected total number of trials, as far as it is known."""
         done = n_ended(records)
         if self.timeout is None:
             return max(self.trials, done)
@@ -150,16 +150,16 @@ class Pace:
 
 
 def trial_seconds(records: Sequence[TrialRecord], top: Budget, first: Budget, forecast: float) -> float:
-    """The expected time of a trial to come, in seconds.
+    """The expected time of a future trial, in seconds.
 
-    The trials to come are proposals and finalists: those of the study that have the same budget count where there
-    are some, else any with it, else those of other budgets, in proportion to their steps.
+    Future trials are proposals and finalists. The estimate uses those of the study at the same budget; if there
+    are none, any trial at this budget; otherwise trials at other budgets, in proportion to their steps.
 
     Args:
         records: of the study.
         top: the budget of full trials, as far as it is known.
         first: the budget that was timed before the search.
-        forecast: seconds that a trial of it takes, where no trial has ended yet.
+        forecast: seconds of a trial at that budget, if no trial has ended yet.
     """
     budgets = Counter(record.budget for record in [one for one in records if one.role in _COMING][-_LATEST:])
     shares = budgets or Counter([top])
@@ -185,11 +185,11 @@ def seconds_left(n_left: int, each: float, under_way: Sequence[float], workers: 
     """The expected time until all trials have ended.
 
     Args:
-        n_left: trials that have not ended.
-        each: what one takes, in seconds.
-        under_way: for how long each of those has run that have begun.
-        workers: trials at once.
-        slowness: seconds of the clock for a second of trials, for each worker; 1 where they wait for nothing.
+        n_left: number of trials that have not ended.
+        each: seconds of a trial.
+        under_way: seconds for which each running trial has run.
+        workers: number of parallel trials.
+        slowness: wall time per second of trials, for each worker; 1 if workers never wait.
     """
     if not n_left:
         return 0.0
@@ -200,12 +200,12 @@ def seconds_left(n_left: int, each: float, under_way: Sequence[float], workers: 
 
 
 def slowness(clock: float, workers: int, busy: float) -> float:
-    """How much longer the search takes than its trials alone, as far as it has come here.
+    """How much longer the search takes than its trials alone, on this machine so far.
 
     Args:
-        clock: seconds since the first trial began here.
-        workers: trials at once.
-        busy: seconds that trials have taken here together, those under way included.
+        clock: seconds since the first trial started here.
+        workers: number of parallel trials.
+        busy: seconds of the trials here, running ones included.
     """
     if busy <= 0 or not math.isfinite(busy):
         return 1.0

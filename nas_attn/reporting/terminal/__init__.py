@@ -1,1 +1,1 @@
-"""Tables and drawings for the terminal, as rich renders them."""
+"""Tables and drawings for the terminal, rendered by rich."""

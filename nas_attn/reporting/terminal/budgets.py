@@ -1,4 +1,4 @@
-"""What a ranking's budgets were worth, in words."""
+"""Sentences about the budgets of a ranking."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def budget_text(
     on_proof: bool,
     worth: float | None = None,
 ) -> Text:
-    """The baseline's curve, whether the budget is long enough, and what short runs predicted.
+    """The baseline's curve, whether the budget is long enough, and how well short runs predicted long ones.
 
     Args:
         records: of the study.
         ranking: of these.
-        ladder: the study's budgets, the shortest first; a single one has no rungs to speak of.
-        on_proof: its short runs had to be validated before placements began with them.
-        worth: smallest gain that matters, in units of IoU; what the noise decides where left out.
+        ladder: the study's budgets, the shortest first; a single one has no rungs.
+        on_proof: whether its short runs had to be validated before placements started with them.
+        worth: smallest gain that matters, in units of IoU; the default depends on the noise.
     """
     curve = ranked_convergence(records, ranking, worth)
     text = Text()
@@ -52,7 +52,7 @@ def _ladder_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) ->
 
 
 def _proof_lines(records: Sequence[TrialRecord], ladder: tuple[Budget, ...]) -> Iterator[str]:
-    """Whether the short runs were proven to foretell full ones, and the rungs where they were."""
+    """Whether the short runs were validated, and the rungs if they were."""
     from nas_attn.strategy import LEAST_TWINS, PROOF, lowest_rung, twins
 
     proof = twins(records, ladder)

@@ -1,4 +1,4 @@
-"""Effects as a table for the terminal: a row for each location, a column for each attention."""
+"""Effects as a table for the terminal: one row for each location, one column for each attention."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_COLUMNS = 8
 
 
 def effects_table(effects: StudyEffects) -> RenderableType:
-    """The effects, what is sure about them, the pairs that matter, and what is redundant."""
+    """The effects, the significant ones in words, the pairs that matter, and redundancies."""
     notes = [Text(note, style="dim") for note in effect_notes(effects)]
     if not effects.effects:
         return Group(*notes)
@@ -39,7 +39,7 @@ def effects_table(effects: StudyEffects) -> RenderableType:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Tables below one another, each with as many attentions as there is room for."""
+    """Tables below one another, each with as many attentions as fit."""
 
     effects: Sequence[Effect]
 
@@ -51,7 +51,7 @@ class _Blocks:
             yield _table([effect for effect in self.effects if effect.attention in block])
 
     def _columns(self, console: Console, options: ConsoleOptions, attentions: Sequence[AttentionSpec]) -> int:
-        """How many attentions fit beside one another, whichever they are; one at least."""
+        """The number of attentions that fit side by side, whichever they are; at least one."""
         endless = options.update(max_width=10**6)
         alone = [_table([one for one in self.effects if one.attention == shown]) for shown in attentions]
         widest = max(console.measure(table, options=endless).maximum for table in alone)
@@ -72,7 +72,7 @@ def _table(effects: Sequence[Effect]) -> Table:
 
 
 def _cell(effect: Effect) -> Text:
-    """The effect with half the width of its interval, where that is known."""
+    """The effect with half the width of its interval, if that is known."""
     interval = effect.interval
     half = "" if interval is None else f" ±{50 * (interval.high - interval.low):.1f}"
     style = "" if not effect.is_sure else "green" if effect.mean > 0 else "red"

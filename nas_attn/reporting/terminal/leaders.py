@@ -22,15 +22,15 @@ _NOTHING = "·"
 
 
 def leaders(ranking: Ranking, records: Sequence[TrialRecord]) -> RenderableType:
-    """The first placements of a ranking that have attention, side by side."""
+    """The first placements of a ranking with attention, side by side."""
     rows = [row for row in ranking.rows if not row.is_plain][:N_DRAWN]
     return Columns([_card(row, ranking, records) for row in rows], padding=(0, 4))
 
 
 def draw_placement(placement: Placement) -> list[str]:
-    """A U-Net as lines: a level each with its encoder, skip and decoder, the bottleneck below.
+    """A U-Net in lines: one level each with encoder, skip and decoder, and the bottleneck below.
 
-    What stands at a place is its kind, shortened where it is long; a dot is a place without attention.
+    A location shows its kind of attention, shortened if it is long; a dot means no attention.
     """
     kinds = {location: spec.kind for location, spec in placement if spec != NONE}
     depth = sum(location.stage is Stage.ENCODER for location, _ in placement)
@@ -47,11 +47,11 @@ def draw_placement(placement: Placement) -> list[str]:
 
 
 def sparkline(values: Sequence[float], width: int = _POINTS) -> str:
-    """Values as a row of bars, the least one lowest; more values than columns are thinned out.
+    """Values as a row of bars, with the lowest bar for the smallest value. More values than columns are thinned.
 
     Args:
-        values: finite; none give nothing.
-        width: most columns.
+        values: finite; no values give an empty text.
+        width: maximum number of columns.
     """
     if not values:
         return ""
@@ -78,7 +78,7 @@ def _card(row: RankedPlacement, ranking: Ranking, records: Sequence[TrialRecord]
 
 
 def _losses(row: RankedPlacement, ranking: Ranking, records: Sequence[TrialRecord]) -> list[float]:
-    """The training loss of the placement's first run, as it went down."""
+    """The training loss of the placement's first run."""
     curves = (
         record.outcome.curve
         for record in records

@@ -1,4 +1,4 @@
-"""How the tables of the terminal look, and their columns of numbers."""
+"""The style of the terminal's tables, and their columns of numbers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from rich.table import Table
 
 
 def slim_table() -> Table:
-    """Without columns yet, and without an edge."""
+    """A table without columns and without a border."""
     return Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, collapse_padding=True)
 
 
 def add_numbers(table: Table, *titles: str) -> None:
-    """Columns flush right that are never cut off."""
+    """Add right-aligned columns that are never cut off."""
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)

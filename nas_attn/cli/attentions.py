@@ -2,7 +2,7 @@
 
 nas-attn attentions                                   every kind
 nas-attn attentions cbam                              cbam in full: its options, its cost, its name in a space
-nas-attn attentions --family context --stage skip     the kinds that look at context and may stand at a skip
+nas-attn attentions --family context --stage skip     the context kinds that can be placed at a skip
 nas-attn attentions --max-macs 1M --max-parameters 1k the cheap ones
 nas-attn attentions --json                            any of these as JSON
 """

@@ -1,12 +1,12 @@
-"""Open optuna-dashboard on a study, on this machine only, with what it lacks.
+"""Open optuna-dashboard on a study, on this machine only, with drawings, charts and predictions.
 
   nas-attn dashboard nuclei
 
-Every trial has a note with its placement drawn; the study has the charts of 'nas-attn report', and the prediction
-panels that a report has made. All of it follows a search that is running.
+Every trial has a note with its placement drawn. The study has the charts of 'nas-attn report', and the prediction
+panels that a report has made. All of it follows a running search.
 
-Whoever reaches it can change and delete studies, so it answers to its own address only: --host and --allow-host
-name others. Pages of other sites are refused.
+Everybody who can open it can change and delete studies, so it only answers at its own address; --host and
+--allow-host add others. Pages of other sites are refused.
 
 The same study in the plain dashboard: optuna-dashboard sqlite:///studies/nuclei/study.db
 """

@@ -2,7 +2,7 @@
 
 A folder holds images/ and masks/, either split into train/, val/ and test/ in both, or not split: then
 70, 15 and 15 % by a hash of the file names. Images are PNG, JPEG, TIFF, BMP, GIF, WebP or NumPy arrays
-with any number of channels. A mask has its image's name, perhaps with _mask, _seg or _label behind it,
+with any number of channels. A mask has its image's name, optionally followed by _mask, _seg or _label,
 and holds class indices, or 0 and 255. dataset.yaml beside them may say:
 
   name: nuclei
@@ -19,11 +19,11 @@ and holds class indices, or 0 and 255. dataset.yaml beside them may say:
   threshold: 127                        of grey masks
   instances: true                       values number objects, or each object has a mask
   splits: {train: ['a*', b1], val: [b2], test: [b3]}
-  group: '^(p[0-9]+)_'                  what of a name says which images belong together
+  group: '^(p[0-9]+)_'                  the part of a name that groups images, such as the patient
 
-Where a folder fails for one of these only, it is named, and --write writes it.
+If one such field is all that a folder lacks, the check names it, and --write writes it.
 
-Exit status: 0 where the folder can be used, 2 where it cannot.
+Exit status: 0 if the folder can be used, 2 if it cannot.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Take an architecture away, in one format or several; each is compared with the network before it is written.
+"""Export an architecture in one or several formats; each is compared with the network before it is written.
 
-SOURCE is a study, an architecture file, or the folder of a run of 'nas-attn train', whose weights then go along.
-The format follows from the suffix of FILE, or from --format:
+SOURCE is a study, an architecture file, or the folder of a run of 'nas-attn train', whose weights are then
+included. The format follows from the suffix of FILE, or from --format:
 
 {formats}
 

@@ -2,8 +2,9 @@
 
 nas-attn import studies/nuclei/rescued-20261128T120000Z-4711.json
 
-A search that notices it stops, and writes all that it knows into such a file. Move away what is left of the old
-database (study.db, study.db-wal, study.db-shm), or put an older copy back; then the same nas-attn search goes on.
+A search that notices this stops and writes all of its trials into such a file. Move away what is left of the old
+database (study.db, study.db-wal, study.db-shm), or restore an older copy. After the import, the same nas-attn
+search continues.
 """
 
 from __future__ import annotations

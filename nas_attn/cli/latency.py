@@ -1,13 +1,13 @@
-"""Time the leading placements of a study together, on this machine, and keep that with the study.
+"""Time the leading placements of a study together, on this machine, and store the latencies with the study.
 
   nas-attn latency nuclei
   nas-attn latency nuclei --size 512 --batch 1
   nas-attn latency nuclei --device cuda --top 20 --json
 
-The Pareto front, what was tested, the first rows of the ranking and the baseline take turns, so that what else
-this machine does meanwhile slows all of them; each time is put into relation to the baseline's of its round. A
-search does the same at its end, at the size of its largest images. From then on rank, report, card, Python and
-JSON tell these latencies.
+The Pareto front, the tested placements, the first rows of the ranking and the baseline take turns, so that other
+work of this machine slows all of them down. Each time is divided by the baseline's of the same round. A search
+does the same at its end, at the size of its largest images. From then on, rank, report, card, Python and JSON
+show these latencies.
 """
 
 from __future__ import annotations

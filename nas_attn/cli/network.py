@@ -6,8 +6,8 @@ nas-attn network nnunet:plans.json                     of nnU-Net, or nnunet:Pla
 nas-attn network my_package.my_model:make              any class or function that can be imported
 nas-attn network my_package.my_model:make --weights trained.safetensors -o network.yaml
 
-The network is built once and an image sent through it. A network file shows it again, with the places that
-were changed by hand.
+The network is built once, and an image is sent through it. Given a network file, the verb shows the network again,
+with the locations that were changed by hand.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Segment images with a trained architecture.
 
-IMAGES are files, or folders whose image files are taken; where the architecture looks at clips, folders of frames,
-or the folder above them. OUT gets masks/ (8-bit PNG of class indices, as large as the image), overlays/ (the image
-with every class but the first drawn over it) and legend.png. An image that cannot be used does not keep the others
-from being segmented; it is named at the end, and the exit status is 2.
+IMAGES are files, or folders of image files; for an architecture that looks at clips, folders of frames, or the
+folder that contains these. OUT gets masks/ (8-bit PNG of class indices, as large as the image), overlays/ (the
+image with every class but the first drawn over it) and legend.png. Images that cannot be used are reported at
+the end, with the exit status 2; all others are segmented.
 
   nas-attn predict runs/best-nuclei IMAGES -o predictions
   nas-attn predict best.yaml weights.safetensors IMAGES -o predictions

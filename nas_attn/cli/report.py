@@ -1,4 +1,4 @@
-"""Write what a study found as one page: a file that opens in any browser and needs nothing else.
+"""Write a report of a study as one page: a file that opens in any browser and needs nothing else.
 
 nas-attn report nuclei -o report.html
 nas-attn report nuclei -o report.html --no-panels

@@ -1,10 +1,11 @@
-"""Begin trials anew that failed for the machine, not for their placements: unreadable data, a full disk, a driver.
+"""Repeat trials that failed because of the machine, not their placement: unreadable data, a full disk, a driver.
 
 nas-attn retry nuclei
 nas-attn retry nuclei --all
 
-A search stops at such a failure and counts no trial for it. What is counted as failed all the same runs again in
-its place with the next search: where another program ended it and, with --all, where the placement itself failed.
+A search usually stops at such a failure without counting the trial. This verb is for trials that were counted as
+failed: those that another program ended and, with --all, those whose placement failed. They run again, under their
+numbers, in the next search.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""List the search spaces, or show one of them: what may stand where, how many placements, what they cost.
+"""List the search spaces, or show one of them: its choices, its number of placements and their costs.
 
 nas-attn spaces                     one line for each space that has a name
-nas-attn spaces unet_attention      locations x kinds, sizes, limits, the cheapest and the dearest placement
+nas-attn spaces unet_attention      locations x kinds, sizes, limits, the cheapest and the most expensive placement
 nas-attn spaces my_space.yaml       the same for a file of your own: every problem in it is named
 nas-attn spaces unet_attention --json
 """

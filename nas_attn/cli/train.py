@@ -1,6 +1,6 @@
 """Train an architecture in full, with Lightning, and test it.
 
-The same command goes on where a stopped training was; a finished one is only read. The folder of the run
+The same command resumes a stopped training; a finished one is only read. The folder of the run
 (by default runs/ARCHITECTURE-DATA) gets weights.safetensors (the best epoch's), architecture.yaml, metrics.json,
 curve.csv, tensorboard/ and checkpoints/.
 

@@ -4,11 +4,11 @@
   nas-attn verify nuclei --seeds 8 --ablate
   nas-attn verify nuclei --pick id:1f0c
 
-The winner is the first placement that the search found better than the baseline, or where it found none the
-first with attention. The seeds are fresh and the test data had no say in the search: nothing here chose the
-winner. Stopped, the same command resumes; with more --seeds, those are added that have not run. A seed with which
-the winner or the baseline collapsed or failed is replaced by a further one, for at most half of the seeds (two
-in any case). The search's own trials stay as they are; its best.yaml becomes the best by all that is then known.
+The winner is the first placement that the search found better than the baseline; if there is none, the first
+with attention. Neither the fresh seeds nor the test data took part in its selection. The same command resumes a
+stopped verification; with more --seeds, only the missing ones run. A seed with which the winner or the baseline
+collapsed or failed is replaced, for at most half of the seeds (at least two). The search's own trials stay as
+they are; its best.yaml is updated by the result.
 """
 
 from __future__ import annotations

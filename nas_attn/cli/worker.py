@@ -4,7 +4,7 @@
   nas-attn worker nuclei --storage postgresql://me@host/studies --data FOLDER
 
 All settings are in the study; the data have to be the same. A worker decides and evaluates trials like the search
-itself, with or without it, so it does not matter who was started first or ends first.
+itself, with or without it, so the order in which they start and end does not matter.
 """
 
 from __future__ import annotations

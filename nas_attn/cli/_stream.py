@@ -49,7 +49,7 @@ class Output:
     def __init__(self, name: Literal["stdout", "stderr"]) -> None:
         self._name = name
         self.n_written = 0
-        """Count the writes from 0."""
+        """Number of writes so far."""
 
     @property
     def encoding(self) -> str:

@@ -1,1 +1,2 @@
-"""The study: Optuna's storage as its ledger, the loop, the workers. Nothing is imported before it is used."""
+"""Studies: Optuna's storage as their ledger, the search loop, the workers. Nothing is imported before it is
+used."""

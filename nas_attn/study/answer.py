@@ -1,4 +1,4 @@
-"""The answer of a study, by its trials and its verifications."""
+"""The answer of a study, from its trials and its verifications."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nas_attn.study.verified import read_verifications
 
 
 def answer_of(ledger: Ledger, *, worth: float | None = None, metric: str | None = None) -> StudyVerdict:
-    """What a study says of its question.
+    """The verdict of a study.
 
     Args:
         ledger: of the study.
-        worth: smallest gain that matters, in points; what the study was searched with where left out.
-        metric: by which it is judged; the study's where left out, and then what was verified counts.
+        worth: smallest gain that matters, in points; the default is that of the search.
+        metric: by which placements are compared; the default is the study's, and verifications count only then.
     Raises:
         StudyError: the study cannot be read.
         UsageError: the study has no such metric.
@@ -31,7 +31,7 @@ def answer_of(ledger: Ledger, *, worth: float | None = None, metric: str | None 
 
 
 def judged_records(ledger: Ledger, metric: str | None) -> Sequence[TrialRecord]:
-    """The trials of a study, by a metric; by that of the study where it is None.
+    """The trials of a study, scored by a metric; None takes the study's.
 
     Raises:
         StudyError: the study cannot be read.
@@ -41,23 +41,23 @@ def judged_records(ledger: Ledger, metric: str | None) -> Sequence[TrialRecord]:
 
 
 def ranking_of(ledger: Ledger, records: Sequence[TrialRecord], cost: str | None = None) -> Ranking:
-    """The ranking of a study, with the latencies of the placements that were timed together.
+    """The ranking of a study, with the latencies of placements that were timed together.
 
     Args:
         ledger: of the study.
         records: its trials.
-        cost: second axis of the front; that of the study where left out.
+        cost: second axis of the front; the default is the study's.
     """
     return rank(records, cost=cost or ledger.identity["cost"], latencies=ledger.latencies)
 
 
 def picked(ranking: Ranking, how: str, answer: Callable[[], StudyVerdict]) -> RankedPlacement:
-    """A placement of a study, as ``pick`` reads it; its best is that by all that was searched and verified.
+    """A placement of a study, selected as ``pick`` does. Its best is that of the study's answer.
 
     Args:
         ranking: of the study.
         how: as in ``pick``.
-        answer: of the study; asked for the best only.
+        answer: returns the answer of the study; only called for the best.
     Raises:
         UsageError: as ``pick``.
         ExportError: as ``pick``.
@@ -74,14 +74,14 @@ def answer_by(
     *,
     worth: float | None = None,
 ) -> StudyVerdict:
-    """The same of what has been read of a study.
+    """The verdict from what has already been read of a study.
 
     Args:
         ledger: of the study.
-        records: its trials, judged by the metric of the ranking.
+        records: its trials, scored by the metric of the ranking.
         ranking: of these.
         verifications: that count.
-        worth: as for ``answer_of``.
+        worth: as in ``answer_of``.
     """
     plan = ledger.plan
     matters = plan.worth if plan else None

@@ -1,4 +1,4 @@
-"""What a study claims, and which runs would show it."""
+"""The claim of a study, and the runs that verify it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from nas_attn.strategy.evaluation import Evaluation
 
 _LEAST_GAIN = 0.0005
 _APART = 1_000_000
-"""Seeds between the search's last and a verification's first: a search that goes on does not get there."""
+"""Distance between the last seed of the search and the first of a verification; a continued search does not get
+that far."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """That a placement is better than the plain U-Net, by the gain that the search expects.
+    """The claim that a placement is better than the baseline, by the gain that the search expects.
 
     Args:
         winner: the placement.
-        reference: the best other reference of the search; None where there is none.
-        reference_name: of it; empty where there is none.
-        budget: of the runs that were ranked.
-        first_seed: no run of the search had it or a larger one.
-        found: the difference to the plain U-Net that the search measured; None where it is not known.
-        expected: gain over the plain U-Net that the search expects; None where that is none.
+        reference: the best other reference architecture of the search; None if there is none.
+        reference_name: its name; empty if there is none.
+        budget: of the ranked runs.
+        first_seed: larger than every seed of the search.
+        found: the difference to the baseline that the search measured; None if it is not known.
+        expected: gain over the baseline that the search expects; None if there is none.
     """
 
     winner: Placement
@@ -45,16 +46,16 @@ class Claim:
 
     @classmethod
     def of(cls, records: Sequence[TrialRecord], ranking: Ranking, how: str | None = None) -> Claim:
-        """What a ranking claims of one of its placements.
+        """The claim of a ranking about one of its placements.
 
         Args:
             records: of the study.
             ranking: of these records.
-            how: which placement, as in an export; None for the first that is better than the plain U-Net, and
-                where there is none for the first with attention.
+            how: which placement, as in an export; None takes the first that is better than the baseline, or if
+                there is none, the first with attention.
         Raises:
-            StudyError: nothing is ranked, or the placement is the plain U-Net.
-            NasAttnError: ``how`` picks nothing.
+            StudyError: nothing is ranked, or the placement is the baseline.
+            NasAttnError: ``how`` selects nothing.
         """
         if ranking.budget is None:
             raise StudyError("there is nothing to verify: no trial of the study is complete")
@@ -80,22 +81,22 @@ class Claim:
 
     @property
     def plain(self) -> Placement:
-        """The plain U-Net."""
+        """The baseline."""
         return self.winner.plain
 
     @property
     def ablations(self) -> dict[Location, Placement]:
-        """The winner without the attention at each of its locations; none where it has only one."""
+        """The winner without the attention at each of its locations; empty if it has only one."""
         attended = [location for location, _ in self.winner.attended]
         if len(attended) < 2:
             return {}
         return {location: self.winner.replace(location, NONE) for location in attended}
 
     def evaluations(self, n_seeds: int, *, ablate: bool) -> list[Evaluation]:
-        """The runs that it takes, seed by seed, so that what is there after a stop can be compared.
+        """The runs of a verification, seed by seed, so that a stopped verification can be compared too.
 
         Args:
-            n_seeds: how many fresh seeds.
+            n_seeds: number of fresh seeds.
             ablate: whether the winner also runs without each of its modules.
         """
         compared = [self.plain, self.winner, *([self.reference] if self.reference else [])]
@@ -135,12 +136,12 @@ class Claim:
 
 
 def _found(row: RankedPlacement, word: str) -> Comparison | None:
-    """What the search measured."""
+    """The difference that the search measured."""
     return None if row.delta is None else Comparison(row.delta, row.delta_interval, row.n_seeds, word)
 
 
 def _above_nothing(gain: float | None) -> float | None:
-    """A gain that a tenth of a point can tell."""
+    """A gain of at least a tenth of a point."""
     return gain if gain is not None and gain >= _LEAST_GAIN else None
 
 

@@ -1,4 +1,4 @@
-"""The leading placements of a study timed together, and kept with it."""
+"""Time the leading placements of a study together, and store their latencies with it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ from nas_attn.training.evaluation import LatencyBench
 
 TOP = 10
 MOST = 32
-"""Placements that are timed together."""
+"""Maximum number of placements that are timed together."""
 SECONDS = 8.0
-"""For one image, and as long for a batch, after which no further round begins; a quiet machine needs less."""
+"""Seconds for one image, and as many for a batch, after which no further round starts; a quiet machine needs
+less."""
 _SHARE = 0.02
-"""Of the time that its trials took, which a search spends on each of the two at most."""
+"""Maximum share of the time of its trials that a search spends on each of the two."""
 _MOST_PARAMETERS = 250_000_000
-"""Of all their networks, which are in memory at once."""
+"""Maximum total for all networks, which are in memory at once."""
 
 log = logging.getLogger(__name__)
 
 
 def keep_latencies(ledger: Ledger, ranking: Ranking, bench: LatencyBench, top: int = TOP) -> LatencyTable:
-    """Time the leading placements of a ranking together and write that into the study.
+    """Time the leading placements of a ranking together and write the latencies into the study.
 
     Args:
         ledger: of the study.
         ranking: of its trials.
         bench: that times.
-        top: how many rows of the ranking are timed, beside those that matter in any case.
+        top: number of rows of the ranking to time, in addition to the placements that are always timed.
     Raises:
         RuntimeError: memory has run out; and other errors of torch.
         StudyError: the storage cannot be written.
@@ -57,15 +58,15 @@ def latencies_at_end(
 ) -> LatencyTable | None:
     """The latencies of the leading placements, timed now unless all of them are known.
 
-    A search that is stopped meanwhile has all its trials; the same command times again.
+    If a search is stopped here, it has all of its trials; the same command times the placements again.
 
     Args:
         ledger: of the study.
-        records: its trials; the longer they took, the more exactly is timed.
+        records: its trials; the longer they took, the longer the timing may take.
         ranking: of them.
         device: where to time.
     Returns:
-        None where nothing is ranked or memory has run out: then the trials' own latencies are all that is known.
+        None if nothing is ranked or memory has run out; then only the trials' own latencies are known.
     Raises:
         StudyError: the storage cannot be written.
     """
@@ -83,13 +84,13 @@ def latencies_at_end(
 def bench_of(
     ledger: Ledger, device: str, *, size: tuple[int, int] | None = None, batch: int | None = None
 ) -> LatencyBench:
-    """What times the placements of a study; it takes none of the data.
+    """The bench that times the placements of a study; it does not use the data.
 
     Args:
         ledger: of the study.
         device: such as ``cpu`` or ``cuda:0``.
-        size: H and W of the images; those of the largest that the search's network sees where left out.
-        batch: N of the batch; the search's where left out.
+        size: H and W of the images; the default is the largest image that the search's network sees.
+        batch: N of the batch; the default is the search's.
     Raises:
         UsageError: the network is too deep for such images.
         NasAttnError: the study's space cannot be read here.
@@ -112,11 +113,12 @@ def bench_of(
 
 
 def leading_placements(ranking: Ranking, top: int = TOP) -> list[Placement]:
-    """What is timed together: baseline, claimed placement, first rows, Pareto front, and what was tested.
+    """The placements that are timed together: baseline, claimed placement, first rows, Pareto front, tested
+    placements.
 
     Args:
         ranking: of a study.
-        top: how many of the first rows.
+        top: number of first rows.
     """
     if not ranking.rows:
         return []

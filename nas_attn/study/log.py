@@ -14,18 +14,20 @@ from nas_attn.printable import harmless
 
 _NAMES = ("nas_attn", "py.warnings", "sqlalchemy")
 _LEAST = {"sqlalchemy": logging.WARNING}
-"""Below, SQLAlchemy tells of every statement; above, of broken connections, which would reach the terminal."""
+"""At a lower level, SQLAlchemy logs every statement; at a higher one, broken connections, which would reach the
+terminal."""
 
 
 @contextmanager
 def logging_to(path: Path, level: str) -> Iterator[None]:
     """Append what nas-attn logs, and the warnings of every library, to a file.
 
-    A log is not worth a search: where the file cannot be written, for want of room say, nothing is logged.
+    If the file cannot be written, for example because the disk is full, nothing is logged and the search
+    continues.
 
     Args:
-        path: of the file; its folder is made.
-        level: ``debug``, ``info``, ``warning`` or ``error``, the least that is written.
+        path: of the file; its folder is created.
+        level: ``debug``, ``info``, ``warning`` or ``error``, the lowest that is written.
     """
     before = {name: logging.getLogger(name).level for name in _NAMES}
     handler = _attach(path, level)
@@ -40,7 +42,8 @@ def logging_to(path: Path, level: str) -> Iterator[None]:
 
 
 def log_for_good(path: Path, level: str) -> None:
-    """``logging_to`` for the whole life of a process, with all that it prints, libraries in C included."""
+    """Like ``logging_to``, but for the whole life of a process, and including everything that it prints, from C
+    libraries too."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -76,20 +79,20 @@ def _handler(path: Path) -> logging.Handler:
 
 
 class _Harmless(logging.Formatter):
-    """Lines that a terminal can show: they quote names of files and classes."""
+    """Lines that are safe for a terminal, because they quote names of files and classes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or the lines where it has a traceback."""
+        """The line, or several lines with a traceback."""
         return harmless(super().format(record))
 
 
 class _Quiet(logging.FileHandler):
-    """Says nothing where a line cannot be written, nor where that shows only when the file is closed."""
+    """Ignores lines that cannot be written, even if this only shows when the file is closed."""
 
     def close(self) -> None:
-        """Close the file, with or without the lines for which there was no room."""
+        """Close the file, with or without the lines that could not be written."""
         with suppress(OSError):
             super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # the name that logging calls
-        """Go on without the line."""
+        """Continue without the line."""

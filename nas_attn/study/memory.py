@@ -1,4 +1,4 @@
-"""What was measured of this machine, remembered in a file of the user's cache folder."""
+"""Measurements of this machine, stored in a file of the user's cache folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nas_attn.whole_file import whole_file
 def measured_once(
     what: str, key: str, allowed: Container[str], measure: Callable[[], object], memory: Path | None
 ) -> str:
-    """The word that a measurement gives: what the file says of it, or else what is measured now and written there.
+    """The result of a measurement as a word: the stored one, or a new one, which is stored.
 
     Args:
         what: kind of the measurement.
-        key: all that it depends on, in words.
-        allowed: words that it may give; any other in the file does not count.
+        key: everything on which it depends, in words.
+        allowed: possible results; other words in the file are ignored.
         measure: does it.
-        memory: the file; None is in the user's cache folder.
+        memory: the file; None takes one in the user's cache folder.
     """
     memory = memory or default_memory(what)
     known = recall(memory, allowed)
@@ -35,7 +35,7 @@ def measured_once(
 
 
 def default_memory(what: str) -> Path | None:
-    """The file for one kind of measurement; None for a user without a home, as in many a container."""
+    """The file for one kind of measurement; None for a user without a home, as in many containers."""
     try:
         return Path.home() / ".cache" / "nas-attn" / f"{what}.json"
     except RuntimeError:
@@ -43,12 +43,12 @@ def default_memory(what: str) -> Path | None:
 
 
 def described(device: str, network: Network, budget: Budget) -> str:
-    """All that a measurement of speed depends on, in words: a key of the file."""
+    """Everything on which a measurement of speed depends, in words; a key of the file."""
     return f"{device}, torch {torch.__version__}, {network.size_text}, {budget}"
 
 
 def recall(memory: Path | None, words: Container[str]) -> dict[str, str]:
-    """What the file says, as far as it is one of these words."""
+    """The allowed words in the file."""
     if memory is None:
         return {}
     try:
@@ -59,7 +59,7 @@ def recall(memory: Path | None, words: Container[str]) -> dict[str, str]:
 
 
 def remember(memory: Path | None, known: dict[str, str]) -> None:
-    """Write the file anew; where that is not possible, the next search measures again."""
+    """Write the file again. If that is impossible, the next search measures again."""
     if memory is None:
         return
     with contextlib.suppress(OSError, RuntimeError):  # the latter for links that lead in a circle

@@ -1,4 +1,4 @@
-"""Who evaluates a study's trials, and the decoded images that all workers of a machine share."""
+"""The workers of a study, and the decoded images that all workers on a machine share."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 def study_pool(
     resolved: Resolved, folder: StudyFolder, log_name: str, follow: Follow
 ) -> AbstractContextManager[Pool]:
-    """Workers of the engine that was asked for.
+    """The workers of the chosen engine.
 
     Args:
         resolved: the search.
         folder: of the study.
-        log_name: what the names of their log files begin with.
-        follow: told now and then how far the trials are that run in processes of this machine.
+        log_name: prefix of the names of their log files.
+        follow: called regularly with the progress of trials that run in processes of this machine.
     """
     request, settings = resolved.request, resolved.settings
     if request.engine != RAY:
@@ -50,7 +50,7 @@ def study_pool(
 
 
 def processes(resolved: Resolved, folder: StudyFolder, log_name: str, follow: Follow = nobody) -> ProcessPool:
-    """Workers that share the decoded images; these are decoded anew where they are damaged meanwhile."""
+    """Workers that share the decoded images, which are decoded again if they are damaged."""
     if problem := crowded(resolved.settings.workers, machine_bytes()):
         log.warning(problem)
     packed = partial(packed_images, resolved, folder)
@@ -59,14 +59,14 @@ def processes(resolved: Resolved, folder: StudyFolder, log_name: str, follow: Fo
 
 
 def _worker_logs(resolved: Resolved, folder: StudyFolder, log_name: str) -> list[WorkerLog]:
-    """A file for each worker; on another machine it has the same path there."""
+    """One file for each worker; on another machine, it has the same path there."""
     level = resolved.request.log_level
     paths = (folder.log(f"{log_name}-{index}").absolute() for index in range(resolved.settings.workers))
     return [WorkerLog(path, level) for path in paths]
 
 
 def packed_images(resolved: Resolved, folder: StudyFolder) -> Path:
-    """The folder of a search's packed images; whoever comes first packs them, and the others wait.
+    """The folder of a search's packed images. The first process packs them, and the others wait.
 
     Raises:
         StudyError: the images cannot be written, or files of others are in their place.
@@ -80,7 +80,7 @@ def packed_images(resolved: Resolved, folder: StudyFolder) -> Path:
 
 
 def packed_if_writable(resolved: Resolved, folder: StudyFolder) -> Path | None:
-    """The same for readers of a study; None where its folder cannot be written, so that images stay in memory.
+    """The same for readers of a study; None if its folder cannot be written, so that images stay in memory.
 
     Raises:
         StudyError: files of others are in their place.

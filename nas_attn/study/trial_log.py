@@ -1,4 +1,4 @@
-"""A run of a logger for each trial of a study, so that they stand beside other experiments."""
+"""Log each trial of a study as a run of an experiment logger, next to other experiments."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nas_attn.study.loop import Listener
 
 
 class TrialLog:
-    """Called with all records whenever one of them changes; logs each trial once it is complete, and once only.
+    """Called with all records whenever one of them changes; logs each trial once, when it is complete.
 
     Args:
         name: of the logger, one of ``nas_attn.training.full.loggers.LOGGERS``.
-        folder: of the study; which trials were logged is kept in it.
-        other: is told of every change, too.
+        folder: of the study, which stores the numbers of logged trials.
+        other: also called after every change.
     """
 
     def __init__(self, name: str, folder: Path, other: Listener) -> None:
@@ -46,7 +46,7 @@ class TrialLog:
 
 
 def _settings(record: TrialRecord) -> dict[str, object]:
-    """Scalars only: these are what loggers group and filter by."""
+    """Only scalars, by which loggers group and filter."""
     return {
         "placement_id": record.placement.id,
         "role": str(record.role),
@@ -72,7 +72,7 @@ def _figures(outcome: Outcome) -> dict[str, float]:
 
 
 def _numbers(path: Path) -> set[int]:
-    """Of the trials that were logged before."""
+    """Numbers of the trials that were logged before."""
     try:
         return {int(line) for line in path.read_text(encoding="utf-8").split()}
     except FileNotFoundError:

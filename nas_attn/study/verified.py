@@ -1,4 +1,4 @@
-"""What the verifications of a study have found so far: each is a study of its own, beside it in the storage."""
+"""Results of the verifications of a study; each verification is a study of its own in the same storage."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LEAST_REPLACED = 2
 
 @dataclass(frozen=True)
 class NewBest:
-    """What has become a study's best architecture by a verification.
+    """A new best architecture of a study after a verification.
 
     Args:
-        path: of its file, which had another before.
+        path: of its file, which had another one before.
         placement: that the study's answer names.
     """
 
@@ -33,13 +33,13 @@ class NewBest:
 
 @dataclass(frozen=True)
 class VerifiedClaim:
-    """A verification with what it rests on.
+    """A verification with its evidence.
 
     Args:
-        result: what it says.
-        records: its runs, judged on the test data.
-        n_looks: how many placements of the study were judged on the test data so far, this one included.
-        new_best: what has become the study's best architecture by it; None where nothing has.
+        result: of the verification.
+        records: its runs, scored on the test data.
+        n_looks: number of placements of the study that were evaluated on the test data so far, this one included.
+        new_best: the study's new best architecture; None if it has not changed.
     """
 
     result: Verification
@@ -49,28 +49,28 @@ class VerifiedClaim:
 
 
 def verification_name(study: str, claim: Claim) -> str:
-    """Of the study that verifies a claim of another: a placement at a budget."""
+    """Name of the study that verifies a claim of another: a placement at a budget."""
     return f"{study}{_MARK}{claim.winner.id}-{claim.budget.steps}"
 
 
 def n_looks(ledger: Ledger, study: str) -> int:
-    """How many placements of a study were judged on the test data.
+    """Number of placements of a study that were evaluated on the test data.
 
     Args:
-        ledger: of any study of the same storage.
+        ledger: of any study in the same storage.
         study: name of the study.
     """
     return len(ledger.beginning_with(f"{study}{_MARK}"))
 
 
 def n_runs(ledger: Ledger) -> int:
-    """How many runs of all verifications of a study have ended."""
+    """Number of runs of all verifications of a study that have ended."""
     beside = ledger.beginning_with(f"{ledger.name}{_MARK}")
     return sum(n_ended(one.records()) for one in beside)
 
 
 def read_verifications(ledger: Ledger) -> tuple[Verification, ...]:
-    """What was verified of a study, with the ablations that were run; those without a complete run are left out.
+    """The verifications of a study, with their ablations; those without a complete run are left out.
 
     Args:
         ledger: of the study.
@@ -85,12 +85,12 @@ def read_verifications(ledger: Ledger) -> tuple[Verification, ...]:
 
 
 def verified_claim(records: Sequence[TrialRecord], claim: Claim, *, ablated: bool = True) -> Verification:
-    """What runs say of a claim.
+    """The result of the runs for a claim.
 
     Args:
         records: of the claim's verification.
         claim: that they verify.
-        ablated: whether the winner is compared with itself without its modules, where that was run.
+        ablated: whether to compare the winner with itself without its modules, if that was run.
     """
     return verification(
         records,
@@ -106,12 +106,12 @@ def verified_claim(records: Sequence[TrialRecord], claim: Claim, *, ablated: boo
 def wanted_evaluations(
     records: Sequence[TrialRecord], claim: Claim, n_seeds: int, *, ablate: bool
 ) -> list[Evaluation]:
-    """The runs that a verification takes, with those that replace lost seeds.
+    """The runs of a verification, including those that replace lost seeds.
 
     Args:
         records: of the verification so far.
         claim: that is verified.
-        n_seeds: how many seeds are to tell.
+        n_seeds: number of seeds that should count.
         ablate: whether the winner also runs without each of its modules.
     """
     lost = lost_seeds(records, claim.winner, claim.plain)
@@ -119,17 +119,17 @@ def wanted_evaluations(
 
 
 def most_replaced(n_seeds: int) -> int:
-    """How many lost seeds are replaced at most: half of them, and two in any case."""
+    """Maximum number of lost seeds that are replaced: half of the seeds, but at least two."""
     return max(_LEAST_REPLACED, n_seeds // 2)
 
 
 def n_with_replacements(first_seed: int, n_seeds: int, lost: Set[int]) -> int:
-    """How many consecutive seeds it takes until so many are not lost, as far as they are replaced.
+    """Number of consecutive seeds until ``n_seeds`` of them are not lost, as far as lost ones are replaced.
 
     Args:
         first_seed: of the verification.
         n_seeds: that are wanted.
-        lost: seeds with which the winner or the plain U-Net collapsed or failed.
+        lost: seeds with which the winner or the baseline collapsed or failed.
     """
     number = n_seeds
     while number < n_seeds + most_replaced(n_seeds):

@@ -1,4 +1,5 @@
-"""Running a claim again: fresh seeds, judged on the test data, beside the search's own trials."""
+"""Verify a claim: run it with fresh seeds, evaluate it on the test data, and keep the search's own trials
+apart."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ from nas_attn.study.winner import write_best
 from nas_attn.study.workers.pool import Pool
 
 Listener = Callable[[int, int], None]
-"""Told of how many runs are finished, and of how many there are."""
+"""Called with the number of finished runs, and the number of all."""
 
 
 def verify(
@@ -49,25 +50,25 @@ def verify(
     listener: Listener,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> VerifiedClaim:
-    """Run what a claim takes, and say what they show of it.
+    """Run a verification and return its result.
 
-    The runs are a study of their own in the same storage, named after the study and the winner: the search's
-    trials stay as they are, and what was stopped goes on. A placement is judged on the test data with each seed
-    once: further seeds are added to those that ran. A seed with which the winner or the plain U-Net collapsed or
-    failed is replaced by a further one, for at most half of the seeds (two in any case). The best architecture in
-    the study's folder becomes that by all that is then known, unless it was changed by hand.
+    The runs are a study of their own in the same storage, named after the study and the winner. So the search's
+    trials stay as they are, and a stopped verification can be resumed. A placement is evaluated once with each
+    seed on the test data; further seeds are added to those that ran. A seed with which the winner or the baseline
+    collapsed or failed is replaced, for at most half of the seeds (at least two). The best architecture in the
+    study's folder is updated by the result, unless it was changed by hand.
 
     Args:
         resolved: the search.
         folder: of the study.
-        claim: that is verified; of an earlier verification of the same winner, its own is kept.
-        n_seeds: fresh seeds for each placement.
+        claim: to verify; an earlier verification of the same winner keeps its own.
+        n_seeds: number of fresh seeds for each placement.
         ablate: whether the winner also runs without each of its modules.
-        listener: told of the progress.
-        pool: who evaluates; None starts one process for each worker.
+        listener: called with the progress.
+        pool: evaluates the runs; None starts one process per worker.
     Raises:
-        StudyError: it is being verified already, or cannot be stored.
-        DataError: the test masks hold no class that the study's metric judges.
+        StudyError: it is already being verified, or cannot be stored.
+        DataError: the test masks have no class that the study's metric uses.
     """
     _check_test_data(resolved)
     beside = StudyFolder(folder.path / "verify")
@@ -91,7 +92,8 @@ def verify(
 
 
 def _new_best(resolved: Resolved, folder: StudyFolder) -> NewBest | None:
-    """Write the best by all that is now known, in the place of what the search has written; nothing else's."""
+    """Write the best architecture by everything that is known now. It only replaces a file that the search has
+    written."""
     ledger = Ledger.open(resolved.url, resolved.settings.study)
     if not is_own_best(folder, ledger):
         return None
@@ -104,10 +106,10 @@ def _new_best(resolved: Resolved, folder: StudyFolder) -> NewBest | None:
 
 
 def _check_test_data(resolved: Resolved) -> None:
-    """Make sure that the test data can judge by the study's metric, before anything is trained.
+    """Check that the study's metric can be computed on the test data, before anything is trained.
 
     Raises:
-        DataError: no test mask holds a class that it judges.
+        DataError: no test mask has a class that it uses.
     """
     settings, dataset = resolved.settings, resolved.dataset
     if not is_judged(settings.metric, dataset.test, dataset.classes):
@@ -118,7 +120,7 @@ def _check_test_data(resolved: Resolved) -> None:
 
 
 _Work = list[TrialRecord | Evaluation]
-"""Runs that were interrupted, and runs that are to begin."""
+"""Runs that were interrupted, and runs that have to start."""
 
 
 def _left(records: Sequence[TrialRecord], claim: Claim, n_seeds: int, ablate: bool) -> _Work:
@@ -149,7 +151,7 @@ def _run(
 
 
 def _begun(resolved: Resolved, ledger: Ledger, one: TrialRecord | Evaluation) -> TrialRecord:
-    """A run under way, in its place where it was interrupted."""
+    """A running trial, under its number if it was interrupted."""
     if isinstance(one, TrialRecord):
         return one
     record = ledger.begin(one, resolved.settings.space, version=__version__)
@@ -159,7 +161,7 @@ def _begun(resolved: Resolved, ledger: Ledger, one: TrialRecord | Evaluation) ->
 
 
 def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
-    """Of the verification of this winner, which is begun where there is none."""
+    """The ledger of the verification of this winner, created if there is none."""
     url, study = resolved.url, resolved.settings.study
     name = verification_name(study, claim)
     if Ledger.exists(url, name):
@@ -169,7 +171,8 @@ def _ledger(resolved: Resolved, claim: Claim) -> Ledger:
 
 
 def _judged_on_test(resolved: Resolved) -> Resolved:
-    """The same search with the test data in the place of the validation data; of folds all are trained on."""
+    """The same search with the test data instead of the validation data; with folds, all of them are trained
+    on."""
     if resolved.settings.folds:
         settings = replace(resolved.settings, folds=())
         return replace(resolved, dataset=without_validation(resolved.dataset), settings=settings)

@@ -1,4 +1,4 @@
-"""Architecture files of a study: of any row of its ranking, and of its best."""
+"""Architecture files of a study: for any row of its ranking, and for its best."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from nas_attn.study.verified import read_verifications
 def architecture_of(
     ledger: Ledger, records: Sequence[TrialRecord], ranking: Ranking, row: RankedPlacement
 ) -> Architecture:
-    """One placement of a study with all that is needed to build it, and how it was found.
+    """A placement of a study, with everything that is needed to build it, and how it was found.
 
     Args:
         ledger: of the study.
         records: its trials.
         ranking: of these trials.
-        row: the placement that was picked.
+        row: of the placement.
     """
     identity, context = ledger.identity, ledger.context
     plan = ledger.plan
@@ -72,15 +72,15 @@ def architecture_of(
 def write_best(
     ledger: Ledger, records: Sequence[TrialRecord], answer: StudyVerdict, folder: StudyFolder
 ) -> Path | None:
-    """Write what a study's answer names, else the plain U-Net, into the study's folder.
+    """Write the placement that a study's answer names, otherwise the baseline, into the study's folder.
 
     Args:
         ledger: of the study.
         records: its trials.
-        answer: by these, and by what was verified.
+        answer: from these, and from the verifications.
         folder: of the study.
     Returns:
-        The file; None where no trial is complete, and then none is written.
+        The file; None if no trial is complete, and then none is written.
     """
     if answer.winner is None:
         return None
@@ -90,6 +90,6 @@ def write_best(
 
 
 def _training(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study's recipe says of its loss and its crops; what it leaves out nobody asked for."""
+    """The loss and the crops of a study's recipe; missing values mean the defaults."""
     asked = {name: recipe[name] for name in ASKED if name in recipe}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}

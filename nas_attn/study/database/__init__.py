@@ -1,1 +1,2 @@
-"""A study's trials and claims in a database that Optuna reads: written once each, whole or not at all."""
+"""The trials and claims of a study in a database that Optuna can read. Each is written once, completely or not at
+all."""

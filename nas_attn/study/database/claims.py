@@ -1,4 +1,4 @@
-"""Who evaluates which trial: claims in a table beside Optuna's, kept alive by heartbeats."""
+"""Which process evaluates which trial: claims in a table next to Optuna's, kept alive by heartbeats."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from nas_attn.study.database.signs_of_life import Watch, has_ended, this_process
 
 BEAT_SECONDS = 5.0
 PATIENCE_SECONDS = 60.0
-"""A claim whose holder has not been heard of for so long is given to another."""
+"""A claim is given to another process if its holder has given no sign of life for this long."""
 _BIRTH = -1
-"""In place of a trial's number: the right to write a new study's settings."""
+"""Instead of a trial's number: the right to write a new study's settings."""
 _BIRTH_SECONDS = 30.0
 _ALL = -2
-"""In place of a trial's number: the right to run all trials of a study."""
+"""Instead of a trial's number: the right to run all trials of a study."""
 _LOOK_SECONDS = 0.5
 
 _CLAIMS = Table(
@@ -56,11 +56,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrialClaim:
-    """A trial that a process has taken.
+    """A trial that a process has claimed.
 
     Args:
         holder: name of the process.
-        beat: its heartbeats so far.
+        beat: number of its heartbeats so far.
     """
 
     holder: str
@@ -68,47 +68,47 @@ class TrialClaim:
 
 
 class Claims(Protocol):
-    """The right to decide and to evaluate a trial: at any moment one process has it."""
+    """The right to decide and to evaluate a trial. At any time, at most one process has it."""
 
     def take(self, number: int) -> bool:
-        """Take a trial; False where another process has it. Who has it already keeps it."""
+        """Claim a trial; False if another process holds it. A process may claim its own trials again."""
 
     def give_back(self, number: int) -> None:
-        """Let others have it."""
+        """Return a claim, so that others can take it."""
 
     def settle(self, number: int) -> None:
-        """Nobody needs it any more: the trial is finished."""
+        """Drop a claim that is no longer needed, because the trial has ended."""
 
     def held_by_others(self) -> Mapping[int, TrialClaim]:
-        """The trials that other processes have."""
+        """The trials that other processes have claimed."""
 
 
 class NoClaims:
     """For a storage that no other process can see."""
 
     def take(self, number: int) -> bool:
-        """There is nobody else."""
+        """Always True: there is no other process."""
         return True
 
     def give_back(self, number: int) -> None:
-        """Nobody waits for it."""
+        """Do nothing: no other process waits for it."""
 
     def settle(self, number: int) -> None:
-        """Nobody asks."""
+        """Do nothing: there is no claim to drop."""
 
     def held_by_others(self) -> Mapping[int, TrialClaim]:
-        """None."""
+        """Always empty."""
         return {}
 
 
 class ClaimTable:
-    """Claims in the study's database. Taking one is the insertion of a row, which only one process can do.
+    """Claims in the study's database. A claim is made by inserting a row, which only one process can do.
 
     Args:
         engine: of the database.
         study_id: Optuna's number of the study.
         holder: name of this process.
-        do: runs what a search cannot do without; it may wait for a server that is away.
+        do: runs what a search cannot do without; it may wait for a server that is temporarily unavailable.
     """
 
     def __init__(
@@ -124,30 +124,30 @@ class ClaimTable:
         _make_table(engine)
 
     def take(self, number: int) -> bool:
-        """Take a trial; False where another process has it. Who has it already keeps it."""
+        """Claim a trial; False if another process holds it. A process may claim its own trials again."""
         taken: bool = self._do(lambda: self._take(number))
         return taken
 
     def give_back(self, number: int) -> None:
-        """Let others have it."""
+        """Return a claim, so that others can take it."""
         self._do(lambda: self._delete(self._mine & (_CLAIMS.c.number == number)))
 
     def settle(self, number: int) -> None:
-        """Nobody needs it any more; its row goes when the next one is taken."""
+        """Drop a claim that is no longer needed; its row is deleted with the next claim."""
         self._settled.add(number)
 
     def held_by_others(self) -> Mapping[int, TrialClaim]:
-        """The trials that other processes have."""
+        """The trials that other processes have claimed."""
         found: dict[int, TrialClaim] = self._do(self._held_by_others)
         return found
 
     def beat(self) -> None:
-        """Tell the others that this process lives."""
+        """Write a heartbeat."""
         with self._engine.begin() as connection:
             connection.execute(update(_CLAIMS).where(self._mine).values(beat=_CLAIMS.c.beat + 1))
 
     def release(self, number: int, claim: TrialClaim) -> bool:
-        """Take a claim away from its holder, unless that has given a sign of life meanwhile."""
+        """Take a claim away from its holder, unless the holder has given a sign of life in the meantime."""
         same = (_CLAIMS.c.number == number) & (_CLAIMS.c.holder == claim.holder) & (_CLAIMS.c.beat == claim.beat)
         return self._delete(self._study & same) > 0
 
@@ -158,7 +158,7 @@ class ClaimTable:
                 log.warning("%s is free again: process %s has ended", _told(number), claim.holder)
 
     def give_all_back(self) -> None:
-        """Let others have all that this process holds."""
+        """Return all claims of this process."""
         self._delete(self._mine)
 
     def _take(self, number: int) -> bool:
@@ -189,7 +189,8 @@ class ClaimTable:
 
 @contextmanager
 def alive(claims: Claims) -> Iterator[None]:
-    """Beat for what this process holds, and release what silent processes hold; at the end give everything back.
+    """Write heartbeats for the claims of this process, and release the claims of silent processes. At the end,
+    return all claims.
 
     Args:
         claims: of this process.
@@ -217,13 +218,13 @@ def alive(claims: Claims) -> Iterator[None]:
 
 @contextmanager
 def alone(claims: Claims, problem: str) -> Iterator[None]:
-    """Hold the right to run all trials of a study, from whatever folder and machine.
+    """Hold the right to run all trials of a study, whatever the folder or machine.
 
-    Whoever holds it gives signs of life; who does not for a minute has lost it.
+    The holder gives signs of life; it loses the right after a minute without any.
 
     Args:
         claims: of this process.
-        problem: what is wrong where another process has it.
+        problem: error message if another process has it.
     Raises:
         StudyError: another process has it.
     """
@@ -240,7 +241,7 @@ def alone(claims: Claims, problem: str) -> Iterator[None]:
 
 @contextmanager
 def right_of_birth(engine: Engine, study_id: int) -> Iterator[None]:
-    """Only one process at a time writes a new study's settings; the others wait for it, but not for ever."""
+    """Let only one process at a time write a new study's settings; others wait for it, but not for ever."""
     claims = ClaimTable(engine, study_id)
     end = time.monotonic() + _BIRTH_SECONDS
     while not claims.take(_BIRTH):

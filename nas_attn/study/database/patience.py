@@ -1,4 +1,4 @@
-"""Errors of a database: waited for where they may pass, else told in a line."""
+"""Errors of a database: wait if they may pass, otherwise report them in a line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 
 SECONDS = 600.0
 START_SECONDS = 60.0
-"""For a server that has not answered this process yet: perhaps there is none at that address."""
+"""For a server that has never answered this process: perhaps there is none at that address."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _BROKEN = ("malformed", "not a database", "no such table", "disk I/O error")
-"""What SQLite says of a file that somebody else has written to."""
+"""Errors of SQLite for a file to which another program has written."""
 _BUSY = ("database is locked", "database table is locked")
 _FINAL = (
     "authentication",
@@ -34,7 +34,7 @@ _FINAL = (
     "nodename nor servname",
     "could not translate host name",
 )
-"""What a server, or the network, says that waiting does not change."""
+"""Errors of a server or the network that waiting does not change."""
 
 _REACHED: set[str] = set()
 """URLs of the databases that have answered this process."""
@@ -43,10 +43,10 @@ log = logging.getLogger(__name__)
 
 
 def reached(act: Callable[[], Result], url: str) -> Result:
-    """Do something with a database patiently; what goes wrong all the same is told in a line.
+    """Access a database patiently, and report a persistent error in a line.
 
     Args:
-        act: as for ``patiently``.
+        act: as in ``patiently``.
         url: of the database.
     Raises:
         StudyError: the database cannot be used.
@@ -57,12 +57,13 @@ def reached(act: Callable[[], Result], url: str) -> Result:
 
 
 def patiently(act: Callable[[], Result], url: str, *, seconds: float | None = None) -> Result:
-    """Do something with a database; again and again while its server is restarted or cannot be reached.
+    """Access a database, and repeat this while its server restarts or cannot be reached.
 
     Args:
-        act: what to do; it has to bear being done twice, since a connection may break after it is done.
+        act: must be safe to repeat, because a connection may break after it has succeeded.
         url: of the database, for the log.
-        seconds: after which the error is raised; None is ten minutes, or one where the server has never answered.
+        seconds: after which the error is raised; None means ten minutes, or one minute if the server has never
+            answered.
     """
     if seconds is None:
         seconds = SECONDS if url in _REACHED else START_SECONDS
@@ -86,7 +87,7 @@ def patiently(act: Callable[[], Result], url: str, *, seconds: float | None = No
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether it is a matter of the connection, or of two writers that were in each other's way."""
+    """Whether an error concerns the connection, or a conflict between two writers."""
     if isinstance(error, StorageInternalError):
         return isinstance(error.__cause__, DBAPIError) and _may_pass(error.__cause__)
     if not isinstance(error, (OperationalError, InterfaceError)):
@@ -98,7 +99,7 @@ def _may_pass(error: Exception) -> bool:
 
 @contextmanager
 def clear_errors(url: str) -> Iterator[None]:
-    """Errors of the database as one line that says which storage it was."""
+    """Turn errors of the database into one line that names the storage."""
     try:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:

@@ -1,4 +1,4 @@
-"""The record of a trial as attributes of a trial in the database, and back."""
+"""Convert the record of a trial to attributes in the database, and back."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from nas_attn.strategy.evaluation import Evaluation
 from nas_attn.study.database.trials import WrittenTrial
 
 MEASURED = "measured"
-"""Attribute of a trial for readers."""
+"""Attribute of a trial for people."""
 _EVALUATION = "evaluation"
 _OUTCOME = "outcome"
 _FAILURE = "failure"
 _INFEASIBLE = "infeasible"
 WRITTEN = (_EVALUATION, _OUTCOME, _FAILURE)
-"""Attributes of a trial that hold its record; those that are written besides are for readers."""
+"""Attributes of a trial that contain its record; all others are for people."""
 OF_FAILURES = (_FAILURE, _INFEASIBLE)
 """Attributes that only failed trials have."""
 _ENDED_OUTSIDE = "ended from outside"
-"""Of a failed trial to which nas-attn has given no reason."""
+"""Reason of a failed trial to which nas-attn has given none."""
 _OWN = "own"
-"""Of a failure: that it is known to be the placement's, which versions before did not ask."""
+"""Key of a failure that is known to be the placement's own; older versions did not write it."""
 DAMAGES = (KeyError, TypeError, ValueError, AttributeError, SpaceError, UsageError)
-"""What reading values comes to that nas-attn did not write so."""
+"""Errors of reading values that nas-attn did not write."""
 _ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
-"""Nothing here prunes, but others may."""
+"""nas-attn prunes no trials, but other programs may."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class WrittenFailure:
     Args:
         number: of the trial.
         reason: in words.
-        is_own: whether that is known to be the placement's doing, and not the machine's.
+        is_own: whether the placement is known to have failed, not the machine.
     """
 
     number: int
@@ -66,7 +66,7 @@ def of_evaluation(evaluation: Evaluation, version: str) -> dict[str, Any]:
 
 
 def of_outcome(outcome: Outcome, worker: str) -> dict[str, Any]:
-    """Attributes that a complete trial gets, with what a reader of the dashboard wants to see."""
+    """Attributes that a complete trial gets, including values for users of the dashboard."""
     shown = {
         "iou_per_class": list(outcome.score.iou_per_class),
         "parameters": outcome.cost.parameters,
@@ -91,7 +91,7 @@ def read_record(trial: WrittenTrial) -> TrialRecord:
     """The record of a trial.
 
     Raises:
-        StudyError: it was not written by nas-attn, or is damaged.
+        StudyError: nas-attn did not write it, or it is damaged.
     """
     try:
         return record_of(trial)
@@ -103,7 +103,7 @@ def read_record(trial: WrittenTrial) -> TrialRecord:
 
 
 def record_of(trial: WrittenTrial) -> TrialRecord:
-    """The same; raises one of ``DAMAGES`` where a value is not what nas-attn writes."""
+    """The record of a trial. Raises one of ``DAMAGES`` if nas-attn did not write a value."""
     if _EVALUATION not in trial.attributes:
         raise StudyError(f"trial {trial.number} was not written by nas-attn; use another study")
     written = json.loads(trial.attributes[_EVALUATION])
@@ -122,7 +122,7 @@ def record_of(trial: WrittenTrial) -> TrialRecord:
 
 
 def ended(record: TrialRecord, state: TrialState, notes: Mapping[str, Any]) -> TrialRecord:
-    """The record with what its trial came to; the same record where the trial has not ended."""
+    """The record with its result; unchanged if the trial has not ended."""
     if state not in _ENDED:
         return record
     found = json.loads(notes.get(_OUTCOME) or notes.get(_FAILURE) or "{}")

@@ -1,4 +1,4 @@
-"""Who still lives: processes of any machine by name, and who has gone silent, by the observer's own clock."""
+"""Signs of life: unique names of processes on any machine, and which of them have become silent."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def this_process() -> str:
-    """A name that no other process has, or ever had: machine, process and the moment it was born.
+    """A name that no other process has, or ever had, made from machine, process and time of birth.
 
-    Such as ``node7:4711:1f0c9a2e:8812345``.
+    For example ``node7:4711:1f0c9a2e:8812345``.
     """
     return f"{platform.node().replace(':', '')[:60]}:{os.getpid()}:{_machine()}:{_birth(os.getpid())}"
 
 
 def has_ended(name: str) -> bool:
-    """Whether the process of that name is known to have ended; False where it runs elsewhere.
+    """Whether the process of that name is known to have ended; False if it runs on another machine.
 
     Args:
-        name: what ``this_process`` gave there; further parts may follow.
+        name: result of ``this_process`` there; further parts may follow.
     """
     parts = name.split(":")
     if len(parts) < 4 or parts[2] != _machine() or not parts[1].isdecimal():
@@ -35,7 +35,7 @@ def has_ended(name: str) -> bool:
 
 
 def _machine() -> str:
-    """This machine since it was started, and the namespace of its process numbers: containers have their own."""
+    """This machine since its boot, and the namespace of its process ids, because containers have their own."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         told = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -45,7 +45,7 @@ def _machine() -> str:
 
 
 def _birth(pid: int) -> str:
-    """When a process was born, in ticks since the machine was started; ``ended`` where there is none."""
+    """When a process was born, in ticks since the boot; ``ended`` if there is none."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -55,7 +55,7 @@ def _birth(pid: int) -> str:
 
 
 def _lives(pid: int) -> bool:
-    """For systems without ``/proc``."""
+    """Whether a process is alive, on systems without ``/proc``."""
     if os.name == "nt" or Path("/proc/self").exists():
         return os.name == "nt"
     try:
@@ -68,16 +68,16 @@ def _lives(pid: int) -> bool:
 
 
 class Watch(Generic[Key]):
-    """Tells whose sign of life has not changed for too long.
+    """Finds out whose sign of life has not changed for too long.
 
-    Nobody's wall clock is compared with another's: silence is timed by the observer, who looks again and again.
-    Between two looks at most twice the usual time counts, so that an observer that was stopped itself does not
-    take everybody else for dead when it wakes.
+    The wall clocks of different machines are never compared: the observer measures silence with its own clock, by
+    looking repeatedly. Between two looks, at most twice the usual time counts, so that an observer that was
+    suspended does not consider all others dead when it resumes.
 
     Args:
-        patience: seconds of silence that are allowed.
-        every: seconds that usually pass between two looks.
-        clock: seconds, never turned back.
+        patience: allowed seconds of silence.
+        every: usual seconds between two looks.
+        clock: returns seconds and never goes back.
     """
 
     def __init__(self, patience: float, every: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,10 +89,10 @@ class Watch(Generic[Key]):
         self._silence: dict[Key, float] = {}
 
     def look(self, signs: Mapping[Key, object]) -> list[Key]:
-        """Those that have been silent for too long; who is not in ``signs`` is forgotten.
+        """Keys that have been silent for too long. Keys that are missing from ``signs`` are forgotten.
 
         Args:
-            signs: of each that is watched now, any value that changes while it lives.
+            signs: for each watched key, any value that changes while it is alive.
         """
         now = self._clock()
         passed, self._looked = min(now - self._looked, self._most), now

@@ -1,4 +1,4 @@
-"""SQLite databases: their URLs, reading where nothing can be written, and whether a file is still the same."""
+"""SQLite databases: URLs, read-only access, and checks that a file is still the same."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ from nas_attn.errors import LostStorageError, StudyError
 
 BUSY_SECONDS = 60
 _OPTUNAS = {"studies", "version_info", "alembic_version"}
-"""Tables of every database of Optuna's."""
+"""Tables of every Optuna database."""
 _LOG = "-wal"
 _HEADER = 100
 _COUNTERS = struct.Struct(">24xI12xI")
-"""Of the header, the counter of changes and the one of the schema's changes: neither ever falls."""
+"""In the header, the counter of changes and that of schema changes, which never decrease."""
 _OPEN: dict[tuple[int, int], int] = {}
-"""Files whose headers are read, by device and number. They are never closed: whoever closes a file gives up all
-locks that his process holds on it (https://www.sqlite.org/howtocorrupt.html, section 2.2)."""
+"""Files whose headers are read, by device and number. They are never closed, because closing a file releases all
+locks of the process on it (https://www.sqlite.org/howtocorrupt.html, section 2.2)."""
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file; what means something in a URL, such as ``?`` and ``%``, is quoted."""
+    """The URL of a SQLite file; characters with a meaning in URLs, such as ``?`` and ``%``, are quoted."""
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def is_sqlite(url: str) -> bool:
-    """Whether a URL is one of SQLite: then it holds no password."""
+    """Whether a URL belongs to SQLite, so that it contains no password."""
     return make_url(url).get_backend_name() == "sqlite"
 
 
 def sqlite_file(url: str | URL) -> Path | None:
-    """The file of a SQLite database, be it there or not; None where a URL names none."""
+    """The file of a SQLite database, whether it exists or not; None if a URL names none."""
     parsed = make_url(url)
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def is_missing(url: str) -> bool:
-    """Whether a URL names a SQLite file that is not there, and could be made: then no study is in it."""
+    """Whether a URL names a SQLite file that does not exist, so that no study is in it."""
     path = sqlite_file(url)
     return path is not None and not path.exists() and path.parent.is_dir()
 
 
 def check_database(path: Path) -> None:
-    """Make sure that a file may be a database of Optuna's: an empty one, too.
+    """Check that a file may be an Optuna database; it may be empty.
 
     Raises:
-        StudyError: it is something else, or holds the tables of another program.
+        StudyError: it is something else, or has the tables of another program.
     """
     if path.stat().st_size and not is_read_only(path) and not _is_sqlite(path):
         raise StudyError(f"{path}: no SQLite database, or a broken one; move it away to start over, or restore it")
@@ -66,9 +66,9 @@ def check_database(path: Path) -> None:
 def _is_sqlite(path: Path) -> bool:
     """Whether SQLite can read a file.
 
-    SQLite has to look itself. Whoever closes a file gives up all locks that his process holds on it, those of
-    other connections too; the next process that opens the database would think itself alone, and delete the log
-    into which this one goes on writing (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    SQLite itself has to open it. Closing a file releases all locks of the process on it, including those of other
+    connections. The next process to open the database would consider itself alone and delete the log into which
+    this one is still writing (https://www.sqlite.org/howtocorrupt.html, section 2.2).
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     try:
@@ -83,7 +83,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _is_of_others(path: Path) -> bool:
-    """Whether a SQLite file holds tables, and none of Optuna's; SQLite looks, as above."""
+    """Whether a SQLite file has tables, but none of Optuna's; opened by SQLite, as above."""
     connect = connect_read_only if is_read_only(path) else partial(sqlite3.connect, timeout=BUSY_SECONDS)
     try:
         connection = connect(path)
@@ -99,7 +99,7 @@ def _is_of_others(path: Path) -> bool:
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether a database is there that cannot be opened as usual, since nothing can be written beside it."""
+    """Whether a database exists that cannot be opened as usual, because its folder is not writable."""
     return os.path.isfile(path) and not (_may_write(path) and _may_write(path.parent))
 
 
@@ -108,10 +108,10 @@ def _may_write(path: Path) -> bool:
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, and that needs no file to be written.
+    """A connection that only reads, and that needs to write no file.
 
-    Where there is no log, nobody has the database open, so it does not change. Where there is one, its trials
-    count: it is read with the index that is there, or else from a copy in memory.
+    Without a log, nobody has the database open, so it does not change. With a log, its trials count: it is read
+    with the existing index, or else from a copy in memory.
 
     Raises:
         sqlite3.DatabaseError: the file cannot be read, or is not a database.
@@ -137,7 +137,7 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
 
 
 def _copied(path: Path) -> sqlite3.Connection:
-    """What the database and its log hold at this moment."""
+    """The current content of the database and its log, in memory."""
     memory = sqlite3.connect(":memory:", check_same_thread=False)
     with tempfile.TemporaryDirectory(prefix="nas-attn-") as folder:
         for name in (path.name, path.name + _LOG):
@@ -148,9 +148,10 @@ def _copied(path: Path) -> sqlite3.Connection:
 
 
 def speed_up(engine: sqlalchemy.Engine) -> None:
-    """Write-ahead logging: readers and the writer do not wait for each other, and a commit waits for no disk.
+    """Use write-ahead logging: readers and the writer do not wait for each other, and a commit does not wait for
+    the disk.
 
-    A killed process loses nothing by it; a power cut may lose the last trials, but not the database.
+    A killed process loses nothing. A power cut may lose the last trials, but not the database.
     """
 
     @sqlalchemy.event.listens_for(engine, "connect")
@@ -162,13 +163,13 @@ def speed_up(engine: sqlalchemy.Engine) -> None:
 
 
 def keep_watch(engine: sqlalchemy.Engine) -> None:
-    """Let every use of a SQLite file fail from now on where it is no longer the same file; servers are left alone.
+    """Let every use of a SQLite file fail from now on if it is no longer the same file. Servers are not checked.
 
-    A connection stays open all the while, so that SQLite itself does not remove the log of the database. No other
-    one is opened in vain: that would put an empty database in the place of one that is gone.
+    A connection stays open all the time, so that SQLite itself does not remove the log of the database. No other
+    connection is opened for checking, because it would create an empty database in place of a deleted one.
 
     Raises:
-        LostStorageError: the file is gone already; later from any use of the engine.
+        LostStorageError: the file is already gone; later, from any use of the engine.
     """
     path = sqlite_file(engine.url)
     if path is None:
@@ -184,12 +185,12 @@ def keep_watch(engine: sqlalchemy.Engine) -> None:
 
 
 class _SameFile:
-    """Tells when a database file is removed, replaced, cut short or overwritten, or when its log is removed.
+    """Detects that a database file was removed, replaced, truncated or overwritten, or that its log was removed.
 
-    Only the names are looked up and a hundred bytes are read, so it may be asked before every statement.
+    It only looks up the names and reads a hundred bytes, so it can be called before every statement.
 
     Args:
-        path: of a database that this process has open, and keeps open: its log is not removed until then.
+        path: of a database that this process keeps open, so that its log is not removed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -203,10 +204,10 @@ class _SameFile:
         self._counters = self._read_counters()
 
     def check(self) -> None:
-        """Raise where it is not the same file any more.
+        """Check that it is still the same file.
 
         Raises:
-            LostStorageError: what has happened to it.
+            LostStorageError: it is not, with what has happened.
         """
         file, size = self._look()
         if file != self._file:

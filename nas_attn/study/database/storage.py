@@ -43,22 +43,22 @@ _NO_URL = (
 
 
 def describe_storage(url: str) -> str:
-    """A storage as errors and plans name it: a file's path, or the URL without its password."""
+    """The name of a storage in errors and plans: a file's path, or the URL without its password."""
     return str(make_url(url).database) if sqlite_file(url) else url_without_password(url)
 
 
 def url_without_password(url: str) -> str:
-    """A URL that can be shown: ``postgresql://me:***@host/name``; passwords in its query are hidden, too."""
+    """A URL without secrets: ``postgresql://me:***@host/name``; passwords in its query are hidden too."""
     parsed = make_url(url)
     secret = {name: "***" for name in parsed.query if "pass" in name.lower()}
     return parsed.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBStorage:
-    """A storage that several processes may use; a SQLite file that cannot be written is only read.
+    """Open a storage that several processes may use. A SQLite file that cannot be written is only read.
 
     Raises:
-        StudyError: the URL is none, or its file or its folder does not exist.
+        StudyError: it is not a URL, or its file or its folder does not exist.
         MissingPackageError: the database's driver is not installed.
     """
     url = with_driver(url)
@@ -73,14 +73,14 @@ def open_storage(url: str, *, must_exist: bool = False) -> optuna.storages.RDBSt
 
 
 def _options(url: str) -> dict[str, Any]:
-    """How connections are made."""
+    """Options of connections."""
     if (file := _read_only_file(url)) is not None:
         return {"creator": partial(connect_read_only, file)}
     return {"connect_args": {"timeout": BUSY_SECONDS}} if is_sqlite(url) else {"pool_pre_ping": True}
 
 
 def _read_only_file(url: str) -> Path | None:
-    """The SQLite file of a URL, if it is there and can only be read."""
+    """The SQLite file of a URL, if it exists and can only be read."""
     file = sqlite_file(url)
     return file if file is not None and is_read_only(file) else None
 
@@ -101,7 +101,7 @@ def with_driver(url: str) -> str:
 
 
 def _made(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
-    """The storage; its tables are made where they are missing, by others at the same moment perhaps."""
+    """The storage. Missing tables are created, perhaps by other processes at the same time."""
     for _ in range(_TRIES - 1):
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs=options)
@@ -113,7 +113,7 @@ def _made(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
 
 
 def check_url(url: str) -> URL:
-    """The URL in its parts, if a storage can be opened by it on this machine; nothing is opened.
+    """The parts of a URL, if this machine can open a storage by it; nothing is opened.
 
     Raises:
         StudyError: it is not a URL, or its database is not known.

@@ -1,7 +1,7 @@
-"""A study's trials straight in the tables of Optuna's database, each written in one transaction.
+"""The trials of a study, read and written directly in the tables of Optuna's database, each in one transaction.
 
-Optuna's own writer looks every parameter up before it adds it: 60 statements for a trial of 13 locations, where
-five are enough; and it ends a trial in several transactions, between which a process may die.
+Optuna's own writer looks up every parameter before it adds it: 60 statements for a trial of 13 locations, where
+five are enough. And it ends a trial in several transactions, between which a process may die.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from nas_attn.study.database.trials import NewTrial, StudyGoneError, WrittenTrial
 
 SCHEMAS = ("v3.2.0.a",)
-"""Revisions of Optuna's tables that are known here."""
+"""Known revisions of Optuna's tables."""
 
 _UNENDED = (TrialState.RUNNING, TrialState.WAITING)
 
@@ -32,7 +32,7 @@ _VALUES = models.TrialValueModel.__table__
 
 
 class TrialTables:
-    """Trials in the tables of an Optuna database, as Optuna itself would have written them.
+    """Trials in the tables of an Optuna database, as Optuna itself would write them.
 
     Args:
         engine: of the database.
@@ -46,7 +46,7 @@ class TrialTables:
 
     @classmethod
     def of(cls, storage: optuna.storages.RDBStorage, study_id: int) -> Self | None:
-        """The trials of a study; None where another version of Optuna has made the tables."""
+        """The trials of a study; None if another version of Optuna has made the tables."""
         return cls(storage.engine, study_id) if storage.get_current_version() in SCHEMAS else None
 
     def read(self, names: Sequence[str], first: int = 0) -> tuple[WrittenTrial, ...]:
@@ -75,7 +75,7 @@ class TrialTables:
         return tuple(found.values())
 
     def create(self, trial: NewTrial, number: int | None = None) -> int | None:
-        """Write a running trial down; its number is one more than the last, whoever else writes."""
+        """Write a running trial. Its number is one more than the last, even with other writers."""
         with self.engine.begin() as connection:
             wanted, number = number, self._next_number(connection)
             if wanted not in (None, number):
@@ -98,7 +98,7 @@ class TrialTables:
     def end(
         self, number: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None
     ) -> bool:
-        """Give a running trial its final state, further user attributes and its values, all or nothing."""
+        """Give a running trial its final state, further user attributes and its values, in one transaction."""
         with self.engine.begin() as connection:
             trial_id = self._trial_id(connection, number)
             running = (_TRIALS.c.trial_id == trial_id) & _TRIALS.c.state.in_(_UNENDED)
@@ -114,7 +114,7 @@ class TrialTables:
         return True
 
     def reopen(self, numbers: Sequence[int], forget: Sequence[str]) -> int:
-        """Let failed trials run again, and lose user attributes, in one transaction."""
+        """Let failed trials run again without some of their user attributes, in one transaction."""
         n_reopened = 0
         with self.engine.begin() as connection:
             for number in numbers:
@@ -127,10 +127,10 @@ class TrialTables:
         return n_reopened
 
     def _next_number(self, connection: Connection) -> int:
-        """One more than the last trial's.
+        """One more than the last trial's number.
 
-        The study's row is changed into what it is: that locks it in every database, so that no two writers see
-        the same last trial. The lock has to come before anything is read.
+        Updating the study's row to its own value locks it in every database, so that no two writers see the same
+        last trial. The lock has to come before anything is read.
         """
         same = update(_STUDIES).where(_STUDIES.c.study_id == self.study_id)
         if not connection.execute(same.values(study_name=_STUDIES.c.study_name)).rowcount:
@@ -153,9 +153,9 @@ class TrialTables:
 
 
 def _forget(connection: Connection, trial_id: int, attributes: Mapping[str, Any]) -> None:
-    """Make room for attributes that the trial has already, of an end that was not finished.
+    """Delete attributes that the trial already has, from an interrupted attempt to end it.
 
-    Only what is there is deleted: MySQL locks gaps, too, and two writers would wait for each other's.
+    Only existing ones are deleted, because MySQL also locks gaps, and two writers would wait for each other's.
     """
     of_trial = select(_ATTRIBUTES.c.trial_user_attribute_id, _ATTRIBUTES.c.key).where(
         _ATTRIBUTES.c.trial_id == trial_id
@@ -192,5 +192,5 @@ def _value_rows(trial_id: int, values: Sequence[float]) -> list[dict[str, Any]]:
 
 
 def _now() -> datetime:
-    """In UTC and without saying so, as Optuna's tables have it."""
+    """The time in UTC without a time zone, as in Optuna's tables."""
     return datetime.now(UTC).replace(tzinfo=None)

@@ -1,6 +1,6 @@
-"""What a ledger needs of a storage, and how Optuna's own functions give it.
+"""What a ledger needs from a storage, and an implementation with Optuna's own functions.
 
-Trials are read together and written one by one, whole or not at all.
+Trials are read together, and written one by one, completely or not at all.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from nas_attn.errors import StudyError
 
 
 class StudyGoneError(Exception):
-    """The storage has the study no more, or not with the trials that it had."""
+    """The storage no longer has the study, or not with the trials that it had."""
 
 
 @dataclass(frozen=True)
 class WrittenTrial:
-    """A trial as the storage has it.
+    """A trial in the storage.
 
     Args:
         number: of the trial, from 0.
-        state: Optuna's.
-        attributes: user attributes that were asked for, by name.
+        state: Optuna's state.
+        attributes: the requested user attributes, by name.
     """
 
     number: int
@@ -42,7 +42,7 @@ class NewTrial:
 
     Args:
         params: its parameters.
-        distributions: what each parameter was chosen from.
+        distributions: from which each parameter was chosen.
         attributes: its user attributes, plain JSON values.
     """
 
@@ -58,23 +58,23 @@ class Trials(Protocol):
         """All trials from the number ``first`` on, with the user attributes of those names."""
 
     def create(self, trial: NewTrial, number: int | None = None) -> int | None:
-        """Write a running trial down; its number is one more than the last, whoever else writes.
+        """Write a running trial. Its number is one more than the last, even with other writers.
 
         Args:
             trial: to write.
-            number: that it has to get; None takes any.
+            number: that it has to get; None accepts any.
         Returns:
-            its number; None where the next trial would have got another one, and nothing was written.
+            its number; None if the next trial would have had another number, and then nothing was written.
         """
 
     def end(
         self, number: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None
     ) -> bool:
-        """Give a running trial its final state, further user attributes and, where it is complete, its values.
+        """Give a running trial its final state, further user attributes and, if it is complete, its values.
 
         Returns:
-            False where the trial was not running any more; then nothing has changed. One that others have set
-            to wait meanwhile still runs.
+            False if the trial was no longer running; then nothing has changed. A trial that others have set to
+                waiting counts as running.
         Raises:
             StudyGoneError: there is no such trial.
         """
@@ -84,9 +84,9 @@ class Trials(Protocol):
 
         Args:
             numbers: of the trials; those that have not failed stay as they are.
-            forget: user attributes that they lose.
+            forget: user attributes to delete.
         Returns:
-            how many run again.
+            the number of trials that run again.
         """
 
 
@@ -94,7 +94,7 @@ class AskedTrials:
     """Trials of a storage in memory, in a file, or with tables that ``TrialTables`` does not know.
 
     Args:
-        study: that they belong to.
+        study: to which they belong.
     """
 
     def __init__(self, study: optuna.Study) -> None:
@@ -110,7 +110,7 @@ class AskedTrials:
         )
 
     def create(self, trial: NewTrial, number: int | None = None) -> int | None:
-        """Write a running trial down; its number is one more than the last."""
+        """Write a running trial. Its number is one more than the last."""
         storage = self._study._storage
         if number not in (None, len(self._study.get_trials(deepcopy=False))):
             return None
@@ -126,7 +126,7 @@ class AskedTrials:
     def end(
         self, number: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None
     ) -> bool:
-        """Give a running trial its final state; ``Study.tell`` would read it half a dozen times on its way."""
+        """Give a running trial its final state; ``Study.tell`` would read it half a dozen times."""
         storage = self._study._storage
         trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
         try:
@@ -137,7 +137,7 @@ class AskedTrials:
             return False
 
     def reopen(self, numbers: Sequence[int], forget: Sequence[str]) -> int:
-        """Optuna's functions do not change a trial that has ended.
+        """Not possible: Optuna's functions do not change a trial that has ended.
 
         Raises:
             StudyError: always.

@@ -1,1 +1,1 @@
-"""From what a user asked for to a study that is begun, joined or found again."""
+"""Set up a study: resolve a request, then start, join or find the study."""

@@ -1,4 +1,4 @@
-"""A study's ledger for those who search it: begun anew, or taken up with the same settings."""
+"""The ledger of a study for a search: created, or continued with the same settings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from nas_attn.study.setup.study_file import study_values, write_settings, write_
 from nas_attn.training.evaluation import LatencyBench, measure_latency_model
 
 LATENCY_SECONDS = 10.0
-"""So long is measured, at most, before a study's first trial."""
+"""Maximum time of measurements before a study's first trial."""
 
 
 def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
-    """The ledger of the study that was asked for; all who search it learn how far it is to go.
+    """The ledger of the study that was asked for. All processes that search it get the new plan.
 
     Raises:
-        StudyError: the study was made with other settings, or cannot be stored.
+        StudyError: the study has other settings, or cannot be stored.
     """
     with step("opening the study's database"):
         ledger = _ledger(resolved, folder)
@@ -42,11 +42,11 @@ def begin_or_go_on(resolved: Resolved, folder: StudyFolder) -> Ledger:
 
 
 def existing(resolved: Resolved) -> Ledger | None:
-    """The study of that name; None where there is none.
+    """The study of that name; None if there is none.
 
     Raises:
-        StudyError: the storage cannot be read; the study's folder and the data contain one another; or files in it
-            are not this study's own.
+        StudyError: the storage cannot be read; the study's folder contains the data, or the data contain it; or
+            files in it belong to another study.
     """
     folder, url = StudyFolder.of(resolved.settings.study), resolved.url
     check_apart(resolved.request.data, folder)
@@ -60,10 +60,10 @@ def existing(resolved: Resolved) -> Ledger | None:
 
 
 def as_new(resolved: Resolved) -> Resolved:
-    """The same search, as NAME-2, NAME-3 ... where NAME is a study with other settings.
+    """The same search under the name NAME-2, NAME-3 ... if NAME is a study with other settings.
 
-    The first of these names that is free or has the same settings is taken, so that the same command resumes
-    with what it has begun.
+    It takes the first of these names that is free or has the same settings, so that the same command resumes its
+    own study.
     """
     name = resolved.settings.study
     for number in itertools.count(1):
@@ -104,7 +104,8 @@ def _ledger(resolved: Resolved, folder: StudyFolder) -> Ledger:
 
 
 def _added_costs(resolved: Resolved) -> list[list[Any]]:
-    """Parameters and MACs that each choice of the space adds at its place; a report need not count them again."""
+    """Parameters and MACs that each choice of the space adds at its location, so that a report need not count them
+    again."""
     return [
         [str(location), str(spec), *resolved.costs.increment(location, spec)]
         for location, specs in resolved.settings.space.choices
@@ -114,10 +115,10 @@ def _added_costs(resolved: Resolved) -> list[list[Any]]:
 
 
 def with_known_latency(resolved: Resolved) -> Resolved:
-    """The search with costs that hold the latency, where it is the second objective; else the search as it is.
+    """The search with costs that include the latency, if latency is the second objective; otherwise unchanged.
 
-    A study that was begun has its own, so that it goes on with the same figures; else they are measured now, on
-    the first device.
+    An existing study has its own latencies and continues with the same figures. Otherwise they are measured now,
+    on the first device.
 
     Raises:
         StudyError: the storage cannot be read.
@@ -132,7 +133,7 @@ def with_known_latency(resolved: Resolved) -> Resolved:
 
 
 def as_begun(resolved: Resolved, ledger: Ledger) -> Resolved:
-    """The search with the latencies that its study was begun with; studies begun before have none."""
+    """The search with the latencies with which its study started; older studies have none."""
     kept = ledger.context.get("latency model")
     return resolved if kept is None else _with_latency(resolved, LatencyModel.from_dict(kept))
 

@@ -1,4 +1,4 @@
-"""What this machine can do: which number format and memory layout trains fastest, and how long a trial takes."""
+"""Measure this machine: which number format and memory layout trains fastest, and how long a trial takes."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ if TYPE_CHECKING:
 _STEPS = 6
 _HOPELESS = 3.0
 _GAIN = {False: 1.1, True: 1.2}
-"""How many times as fast another precision must be, in float32 and in bfloat16, whose rounding is coarser."""
+"""Required speed-up of another precision, in float32 and in bfloat16, whose rounding is coarser."""
 _ATTENTION_SHARE = 1.2
-"""A placement of the usual spaces takes about a fifth more time than the plain U-Net."""
+"""A placement of the usual spaces takes about a fifth more time than the baseline."""
 
 
 def fastest_precision(
     network: Network, budget: Budget, device: torch.device, *, memory: Path | None = None
 ) -> Precision:
-    """The precision in which a network trains fastest, float32 with channels_last unless another clearly wins.
+    """The precision in which a network trains fastest: float32 with channels_last, unless another is clearly
+    faster.
 
     Args:
-        network: which is trained without attention for a few steps.
+        network: that is trained without attention for a few steps.
         budget: for the size of the crops and the batch.
-        device: where.
-        memory: file of what was measured before; None is in the user's cache folder. Where it cannot be written,
+        device: where to train.
+        memory: file of earlier measurements; None takes one in the user's cache folder. If it cannot be written,
             the next call measures again.
     """
     with one_thread():
@@ -73,8 +74,8 @@ def step_seconds(
     Args:
         network: without attention.
         budget: for the size of the crops and the batch.
-        device: where.
-        precision: in which.
+        device: where to train.
+        precision: number format and memory layout.
         hopeless: a step that takes longer ends the measurement.
     """
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""How a search differs from the study that it is to go on with, and which options make it the same."""
+"""Differences between the settings of a search and those of its study, and the options that resolve them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SAID = {
     "recipe.foreground": "foreground",
     **{name: name for name in ("strategy", "cost", "metric", "seed", "finalists", "precision", "device")},
 }
-"""Settings that a field of the request says in the same words."""
+"""Settings that have the same value in a field of the request."""
 _READ = {
     "data": ("data",),
     "data fingerprint": ("data", "longest_side", "image_size"),
@@ -42,14 +42,14 @@ _READ = {
     "space.network.classes": ("data",),
     "space.network.image_size": ("data", "longest_side", "image_size"),
 }
-"""Settings that are read from the data, and the fields on which they depend."""
+"""Settings that are read from the data, with the fields on which they depend."""
 
 
 def check_settings(ledger: Ledger, resolved: Resolved) -> None:
-    """A study goes on with the settings that it began with.
+    """Check that the search has the settings of its study.
 
     Raises:
-        StudyError: the settings are others; every difference has a line.
+        StudyError: settings differ; each difference is reported in a line.
     """
     name, found = ledger.name, changed_settings(ledger, resolved)
     if not found:
@@ -66,7 +66,7 @@ def check_settings(ledger: Ledger, resolved: Resolved) -> None:
 
 
 def changed_settings(ledger: Ledger, resolved: Resolved) -> Sequence[Difference]:
-    """The settings of a search that are not those with which its study began."""
+    """The settings of a search that differ from those of its study."""
     return differences(ledger.identity, json.loads(json.dumps(resolved.settings.identity())))
 
 
@@ -77,7 +77,7 @@ def _told(difference: Difference, ledger: Ledger, resolved: Resolved) -> str:
 
 
 def _changed_files(resolved: Resolved) -> str:
-    """Which images are others than when the study began; empty where that was not kept here."""
+    """The images that have changed since the study started; empty if that was not stored here."""
     try:
         before = json.loads(StudyFolder.of(resolved.settings.study).data_files.read_text("utf-8"))
         return f" ({changes(before, dict(resolved.dataset.digests))})"
@@ -86,7 +86,7 @@ def _changed_files(resolved: Resolved) -> str:
 
 
 def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
-    """What to type so that a search agrees with its study; empty where no option settles it.
+    """What to type so that a search agrees with its study; empty if no option helps.
 
     Args:
         difference: of the two.
@@ -118,7 +118,7 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
 
 
 def _steps(difference: Difference, begun: Mapping[str, Any]) -> str:
-    """A ladder with its last rung as steps holds whatever was asked; steps alone hold whatever the space says."""
+    """The ladder with its last rung as steps, whatever was asked; without a ladder, the steps, whatever the space has."""
     ladder, steps = begun.get("ladder"), begun["budget"]["steps"]
     start = begun.get("ladder start", SCRATCH)
     if ladder is None:
@@ -132,7 +132,7 @@ def _steps(difference: Difference, begun: Mapping[str, Any]) -> str:
 
 
 def _data(fields: Iterable[str], begun: Ledger, asked: Resolved) -> str:
-    """Those of the fields that were others; where none was, the files themselves have changed."""
+    """The options for those of the fields that differ; if none does, the files themselves have changed."""
     kept = begun.context.get("request") or {}
     now = study_values(asked, StudyFolder.of(begun.name))
     return _give({field: kept[field] for field in fields if field in kept and kept[field] != now.get(field)})
@@ -151,7 +151,8 @@ def _ceiling(difference: Difference, asked: StudyRequest) -> str:
 
 
 def _space(name: str, study: str, asked: StudyRequest) -> str:
-    """The file in the study's folder has the space as it was; who says how attentions start changes it."""
+    """The file in the study's folder has the original space; an option that sets how attention starts would change
+    it."""
     file = StudyFolder.of(study).space
     if not name.startswith("space."):
         return ""

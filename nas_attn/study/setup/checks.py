@@ -1,4 +1,4 @@
-"""What keeps a search from beginning: in what was asked, and in the data for which it was."""
+"""Reasons why a search cannot start, in the request or in the data."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from nas_attn.study.setup.request import asked_network, last_rung
 from nas_attn.study.workers.ray_pool import check_cluster, check_ray
 
 CEILINGS = {"macs": "max_macs", "parameters": "max_parameters"}
-"""Costs that are known before a training, and the fields that limit them."""
+"""Costs that are known before training, with the fields that limit them."""
 
 
 def check_request(request: StudyRequest) -> None:
-    """Make sure that a request can be met here, as far as that shows before the data are read.
+    """Check that a request can be met here, as far as that is known before the data are read.
 
     Raises:
-        UsageError: it cannot; all that can be found out together is told together.
+        UsageError: it cannot; as many problems as possible are reported together.
     """
     checks = (
         lambda: STRATEGIES[request.strategy],
@@ -59,7 +59,8 @@ def _problems_of(check: Callable[[], object]) -> tuple[str, ...]:
 
 
 def _check_network(request: StudyRequest) -> None:
-    """That the space can be read, or the network built that it is for: what is in it is seen with the data."""
+    """Check that the space can be read, or that its network can be built. The content is checked together with the
+    data."""
     theirs = asked_network(request)
     if theirs is None:
         read_space(request.space, catalogue(), frames=request.frames)
@@ -79,7 +80,7 @@ def _check_data(data: str) -> None:
 
 
 def _contradictions(request: StudyRequest) -> list[str]:
-    """What does not go together."""
+    """Settings that contradict each other."""
     found = []
     if request.ladder not in (None, AUTO):
         if request.budget == AUTO:
@@ -102,18 +103,18 @@ def _contradictions(request: StudyRequest) -> list[str]:
 
 
 def check_fit(settings: StudySettings, dataset: Dataset) -> None:
-    """Make sure that a network can be trained and judged on the data.
+    """Check that the network can be trained and evaluated on the data.
 
     Raises:
         UsageError: crops or batches are too small for it.
-        DataError: images are too small, or no mask holds what the metric judges.
+        DataError: images are too small, or no mask has a class that the metric uses.
     """
     _check_sizes(settings, dataset)
     _check_metric(settings, dataset)
 
 
 def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
-    """Every crop that is trained on and every image that is judged has to survive the network's halvings."""
+    """Check that all crops and images are large enough for the network's halvings."""
     network, budget = settings.space.network, settings.budget
     least = network.min_image_size
     if budget.image_size < least:
@@ -137,7 +138,7 @@ def _check_sizes(settings: StudySettings, dataset: Dataset) -> None:
 
 
 def _check_metric(settings: StudySettings, dataset: Dataset) -> None:
-    """Validation masks without foreground have no foreground IoU."""
+    """Check that the metric can be computed: validation masks without foreground have no foreground IoU."""
     if not is_judged(settings.metric, judged_images(settings, dataset), dataset.classes):
         raise DataError(
             f"--metric {settings.metric}: no validation mask holds a class but {dataset.classes[0]}; take another "
@@ -146,12 +147,12 @@ def _check_metric(settings: StudySettings, dataset: Dataset) -> None:
 
 
 def judged_images(settings: StudySettings, dataset: Dataset) -> LabelledImages:
-    """The images by which a search compares."""
+    """The images on which a search compares placements."""
     return joined(dataset.train, dataset.val) if settings.folds else dataset.val
 
 
 def is_judged(metric: str, images: LabelledImages, classes: tuple[str, ...]) -> bool:
-    """Whether the masks of a split hold a class that a metric judges, where it leaves out the first."""
+    """Whether the masks of a split have a class that the metric uses, if it leaves out the first one."""
     absent = absent_classes(images, classes)
     judged = classes[1:] if METRICS[metric].foreground and not images.multi_label else classes
     return not set(judged) <= set(absent)

@@ -1,4 +1,4 @@
-"""What a request leaves open, chosen: the preset's sizes, what suits the data, what is fastest on this machine."""
+"""Fill in what a request leaves open: from the preset, from the data, and from measurements of this machine."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from nas_attn.study.workers.worker_count import n_workers
 from nas_attn.training import Precision
 
 _FIRST = 4
-"""Where the budget is to be found, the doubling begins with this part of the preset's steps."""
+"""The budget search starts at the preset's steps divided by this."""
 
 
 def filled(request: StudyRequest, preset: Preset, *, ours: bool) -> StudyRequest:
-    """The request with the preset's sizes where it leaves them open."""
+    """The request with the preset's sizes where it has none."""
     written = written_sizes(request.space)
     if request.ladder is None and request.steps is None and request.budget != AUTO:
         request = replace(request, ladder=written.ladder)
@@ -45,15 +45,15 @@ def filled(request: StudyRequest, preset: Preset, *, ours: bool) -> StudyRequest
 
 
 def _leaves_its_length_open(request: StudyRequest) -> bool:
-    """Whether nothing tells how long a trial has to be: nobody knows that of images that nobody has trained on."""
+    """Whether nothing determines how long a trial has to be, as for new images."""
     return request.data not in BUILT_IN and request.steps is None and last_rung(request.ladder) is None
 
 
 def with_frames(request: StudyRequest, dataset: Dataset, preset: Preset) -> StudyRequest:
-    """The request with the length of its clips, and with a batch that fits it.
+    """The request with the length of its clips, and with a batch that fits them.
 
     Raises:
-        UsageError: clips are asked for and images are still, or a clip is too short.
+        UsageError: clips are asked for but images are still, or a clip is too short.
     """
     asked = request.frames or written_sizes(request.space).frames
     if not dataset.has_clips:
@@ -88,10 +88,10 @@ def _still(request: StudyRequest, frames: int) -> str:
 
 
 def with_metric_and_loss(request: StudyRequest, dataset: Dataset) -> StudyRequest:
-    """The request with what suits the masks where it leaves that open.
+    """The request with a metric and a loss that fit the masks, where it has none.
 
     Raises:
-        UsageError: the loss cannot judge such masks.
+        UsageError: the loss cannot be used for such masks.
     """
     loss = request.loss or usual_loss(dataset.multi_label)
     if problem := loss_problem(loss, dataset.multi_label):
@@ -102,7 +102,7 @@ def with_metric_and_loss(request: StudyRequest, dataset: Dataset) -> StudyReques
 def measured(
     request: StudyRequest, theirs: DescribedNetwork | None, preset: Preset, devices: tuple[str, ...]
 ) -> StudyRequest:
-    """The request with what is fastest on this machine where it leaves that open."""
+    """The request with the fastest settings on this machine, where it has none."""
     example = theirs or UNetConfig(3, 3, preset.depth, preset.base_channels)
     side = int(request.image_size or 0) if theirs else preset.image_size
     budget = Budget(preset.steps, side, preset.batch_size)

@@ -1,4 +1,4 @@
-"""Studies that exist, by name."""
+"""Find existing studies by name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nas_attn.study.setup.folder import STUDIES, StudyFolder
 
 
 def study_names() -> tuple[str, ...]:
-    """The studies in the current folder's ``studies``, by name."""
+    """Names of the studies in the current folder's ``studies``."""
     if not STUDIES.is_dir():
         return ()
     return tuple(sorted(path.parent.name for path in STUDIES.glob("*/study.db")))
 
 
 def open_study(study: str, storage: str | None = None) -> Ledger:
-    """The ledger of a study.
+    """Open the ledger of a study.
 
     Args:
         study: its name, or the path of its folder.
@@ -37,10 +37,10 @@ def open_study(study: str, storage: str | None = None) -> Ledger:
 
 
 def open_folder(folder: StudyFolder) -> Ledger:
-    """The ledger of the study in a folder.
+    """Open the ledger of the study in a folder.
 
     Raises:
-        StudyError: it has another name than its folder, or cannot be read.
+        StudyError: its name differs from the folder's, or it cannot be read.
     """
     try:
         return Ledger.open(folder.default_url, folder.name)
@@ -50,10 +50,10 @@ def open_folder(folder: StudyFolder) -> Ledger:
 
 
 def refuse_renamed(folder: StudyFolder) -> None:
-    """Make sure that the study in a folder bears the folder's name, if there is one.
+    """Check that the study in a folder, if there is one, has the folder's name.
 
     Raises:
-        StudyError: the folder was copied or renamed, and its study has the name that it always had.
+        StudyError: the folder was copied or renamed, and its study still has the old name.
     """
     names = Ledger.names(folder.default_url)
     if not names or folder.name in names:
@@ -66,7 +66,7 @@ def refuse_renamed(folder: StudyFolder) -> None:
 
 
 def folder_of(study: str) -> StudyFolder:
-    """Where the files of a study lie, or would lie: with another storage there may be none."""
+    """The folder for the files of a study. With another storage, there may be none."""
     return StudyFolder(_path(study)) if is_path(study) else StudyFolder.of(study)
 
 
@@ -86,11 +86,12 @@ def find_folder(study: str) -> StudyFolder:
 
 
 def is_path(study: str) -> bool:
-    """Whether a word is meant as a path, not as the name of a study: a folder of that name may be anything."""
+    """Whether a word is meant as a path instead of the name of a study, because a folder of that name may be
+    anything."""
     return study.startswith((".", "~")) or any(separator in study for separator in (os.sep, os.altsep or os.sep))
 
 
 def _path(study: str) -> Path:
-    """The folder, under its own name even where it is called ``.``."""
+    """The folder under its own name, even if it is given as ``.``."""
     path = Path(os.path.expanduser(study))
     return path if path.name not in ("", "..") else path.resolve()

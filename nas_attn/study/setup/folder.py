@@ -1,4 +1,4 @@
-"""The folder of a study: its database, its settings, its exports, and the lock of who searches it."""
+"""The folder of a study: its database, settings and exports, and the lock of the process that searches it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STUDIES = Path("studies")
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Where a study keeps its files.
+    """The folder of a study's files.
 
     Args:
         path: such as ``studies/nuclei``.
@@ -28,12 +28,12 @@ class StudyFolder:
 
     @classmethod
     def of(cls, study: str) -> StudyFolder:
-        """The folder of a study by its name, below the current folder."""
+        """The folder of a study by its name, in the current folder."""
         return cls(STUDIES / study)
 
     @property
     def name(self) -> str:
-        """The study's name."""
+        """The name of the study."""
         return self.path.name
 
     @property
@@ -53,15 +53,15 @@ class StudyFolder:
 
     @property
     def packed_images(self) -> Path:
-        """The decoded images, which the workers share; made anew where they are missing.
+        """The decoded images, which the workers share; written again if they are missing.
 
-        Never ``images``: that is where a data set keeps its own.
+        The name is not ``images``, because a data set has its own images there.
         """
         return self.path / "packed-images"
 
     @property
     def data_files(self) -> Path:
-        """Digests of the images with which the study began, to tell which have changed."""
+        """Digests of the images when the study started, to find out which have changed."""
         return self.path / "data-files.json"
 
     def log(self, who: str) -> Path:
@@ -70,29 +70,29 @@ class StudyFolder:
 
     @property
     def panels(self) -> Path:
-        """Prediction panels of a report; made anew where they are missing or of another winner."""
+        """Prediction panels of a report; made again if they are missing or show another winner."""
         return self.path / "panels"
 
     @property
     def artifacts(self) -> Path:
-        """Files that readers of the dashboard have added to the study."""
+        """Files that users of the dashboard have added to the study."""
         return self.path / "artifacts"
 
     @property
     def default_url(self) -> str:
-        """SQLite in this folder."""
+        """URL of a SQLite database in this folder."""
         return sqlite_url(self.path / "study.db")
 
     @property
     def has_database(self) -> bool:
-        """Whether the study is stored here."""
+        """Whether the study is stored in this folder."""
         return (self.path / "study.db").is_file()
 
     def make(self) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
-            StudyError: it cannot be made.
+            StudyError: it cannot be created.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ class StudyFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one search at a time; the lock is gone when its process is, however that ends.
+        """Allow only one search at a time. The lock ends with the process, however that ends.
 
         Raises:
             StudyError: another process searches this study.
@@ -116,12 +116,12 @@ class StudyFolder:
 
 @contextmanager
 def alone_with(path: Path, taken: str, unwritable: str) -> Iterator[None]:
-    """Hold the lock of a file, without waiting for it; it is gone when this process is, however that ends.
+    """Hold the lock of a file, without waiting for it. The lock ends with this process, however that ends.
 
     Args:
         path: of the file.
-        taken: what is wrong where another process holds it.
-        unwritable: what is wrong where there can be no such file.
+        taken: error message if another process holds it.
+        unwritable: error message if there can be no such file.
     Raises:
         StudyError: one of the two.
     """

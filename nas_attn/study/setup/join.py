@@ -1,4 +1,4 @@
-"""Joining a study that somebody has begun: all that is needed is in its storage, but for the data."""
+"""Join a study that others have started. Everything that is needed is in its storage, except the data."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _LOOK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class JoinRequest:
-    """Which study to join, and with what.
+    """The study to join, and the settings of this machine.
 
     Args:
-        study: its name, or its folder where it is stored there.
+        study: its name, or its folder if it is stored there.
         storage: SQLAlchemy URL; None is SQLite in the study's folder.
-        data: the folder of images and masks here; None is where they were when the study was begun.
+        data: the folder of images and masks on this machine; None takes the folder of the study.
         device: as in a search.
         workers: as in a search.
         log_level: as in a search.
-        wait_seconds: for a study that has not been begun yet.
+        wait_seconds: how long to wait for a study that has not started yet.
     """
 
     study: str
@@ -53,7 +53,7 @@ class JoinRequest:
 
 
 def resolve_joined(request: JoinRequest) -> tuple[Resolved, StudyFolder, Ledger]:
-    """The search that the study is, on this machine; the study's ledger, and the folder for what is written here.
+    """The search of the study on this machine, the study's ledger, and the folder for files that are written here.
 
     Raises:
         NasAttnError: there is no such study, or this machine or its data do not fit it.
@@ -87,7 +87,7 @@ def _found(request: JoinRequest) -> tuple[StudyFolder, Ledger]:
 
 
 def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> StudyRequest:
-    """What was asked when the study was begun, with what is different here."""
+    """The request with which the study started, with the changes for this machine."""
     written = ledger.context.get("request")
     version = ledger.context.get("version", "an older version")
     if written is None or (unknown := sorted(set(written) - set(FIELDS))):
@@ -115,7 +115,7 @@ def _request(request: JoinRequest, folder: StudyFolder, ledger: Ledger) -> Study
 
 
 def described(resolved: Resolved, ledger: Ledger) -> str:
-    """The study and who joins it, in a line."""
+    """The study and the joining workers, in a line."""
     settings, plan = resolved.settings, ledger.plan
     of = f" of {plan.trials}" if plan else ""
     many = f"{settings.workers} worker{'s' if settings.workers > 1 else ''}"
@@ -126,10 +126,10 @@ def described(resolved: Resolved, ledger: Ledger) -> str:
 
 
 def hint(resolved: Resolved, ledger: Ledger) -> str | None:
-    """What to do where the study is laid out for so few trials at once that who joins mostly waits.
+    """What to do if the study is planned for so few parallel trials that new workers mostly wait.
 
     Returns:
-        None where there is work for all.
+        None if there is work for all.
     """
     plan, workers = ledger.plan, resolved.settings.workers
     if plan is None or (plan.parallel > 1 and plan.parallel >= workers + len(ledger.claims().held_by_others())):

@@ -1,4 +1,4 @@
-"""What lies in a study's folder: files that its search wrote itself, and so may write anew; never the data."""
+"""The files in a study's folder: the search may only replace files that it wrote itself, and never the data."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from nas_attn.study.setup.study_file import HERE, SPACE_MARK, STORED_MARK, is_st
 _COMMAND = f"# {command('search')} --config "
 _ELSEWHERE = "a storage that it does not name"
 _PARTS = ("", "images", "masks")
-"""Of a data set; each may be a link to elsewhere."""
+"""Parts of a data set; each may be a link to another place."""
 
 
 def check_storage(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
-    """Make sure that a folder holds no files of a study in another storage.
+    """Check that a folder has no files of a study in another storage.
 
     Args:
         folder: of the study.
         url: of its storage.
-        ledger: of the study; None where it is yet to begin.
+        ledger: of the study; None if it has not started.
     Raises:
-        StudyError: it does.
+        StudyError: it has.
     """
     there = _stored_in(folder)
     if there is None or _is_same(there, url, folder):
@@ -51,14 +51,14 @@ def check_storage(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
 
 
 def check_own(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
-    """Make sure that a search replaces only what a search of the same study has written.
+    """Check that a search only replaces files that a search of the same study has written.
 
     Args:
         folder: of the study.
         url: of its storage.
-        ledger: of the study; None where it is yet to begin.
+        ledger: of the study; None if it has not started.
     Raises:
-        StudyError: a file in the place of the search's own is another's; all such are named.
+        StudyError: files of others are in the place of the search's own; all of them are reported.
     """
     check_storage(folder, url, ledger)
     begins = ledger is None or not folder.settings.is_file()
@@ -74,7 +74,7 @@ def check_own(folder: StudyFolder, url: str, ledger: Ledger | None) -> None:
 
 
 def _judged(folder: StudyFolder, ledger: Ledger | None, begins: bool) -> Iterator[tuple[Path, bool]]:
-    """The files that a search is going to write, and whether they are its own where they are there."""
+    """The files that a search is going to write, and whether existing ones are its own."""
     if begins:
         yield folder.settings, _lines(folder.settings)[0].startswith(_COMMAND)
         yield folder.space, _is_own_space(folder)
@@ -88,13 +88,13 @@ def _is_own_space(folder: StudyFolder) -> bool:
 
 
 def is_own_best(folder: StudyFolder, ledger: Ledger | None) -> bool:
-    """Whether a best architecture lies there that is of this study, and of one of its trials.
+    """Whether the folder has a best architecture of this study and one of its trials.
 
-    One that was changed by hand is not.
+    False if it was changed by hand.
 
     Args:
         folder: of the study.
-        ledger: of the study; None where it is yet to begin.
+        ledger: of the study; None if it has not started.
     """
     try:
         best = read_architecture(folder.best, catalogue())
@@ -106,7 +106,7 @@ def is_own_best(folder: StudyFolder, ledger: Ledger | None) -> bool:
 
 
 def _lines(path: Path) -> tuple[str, str]:
-    """The first two lines of a file; empty where there are none."""
+    """The first two lines of a file; empty if it has none."""
     try:
         if not path.is_file():
             return "", ""
@@ -117,7 +117,7 @@ def _lines(path: Path) -> tuple[str, str]:
 
 
 def _stored_in(folder: StudyFolder) -> str | None:
-    """The storage of the study whose files a folder holds, as its study file says; None where it says nothing."""
+    """The storage of the study whose files are in a folder, from its study file; None if that does not say."""
     first, second = _lines(folder.settings)
     if not first.startswith(_COMMAND):
         return HERE if folder.has_database and Ledger.exists(folder.default_url, folder.name) else None
@@ -133,7 +133,7 @@ def _stored_in(folder: StudyFolder) -> str | None:
 
 
 def _was_begun_so(folder: StudyFolder, ledger: Ledger) -> bool:
-    """Whether the study file holds what was asked when the study was begun."""
+    """Whether the study file has the settings with which the study started."""
     try:
         return bool(read_study_file(folder.settings) == ledger.context.get("request", {}))
     except StudyError:
@@ -141,7 +141,7 @@ def _was_begun_so(folder: StudyFolder, ledger: Ledger) -> bool:
 
 
 def _is_same(there: str, url: str, folder: StudyFolder) -> bool:
-    """Whether a storage, as a study file names it, is that of a URL, or is there no more."""
+    """Whether the storage named in a study file is that of a URL, or no longer exists."""
     if there == HERE:
         return _is_here(url, folder) or not folder.has_database
     if there == _ELSEWHERE:
@@ -156,7 +156,7 @@ def _is_here(url: str, folder: StudyFolder) -> bool:
 
 
 def _place(url: str) -> tuple[object, ...] | None:
-    """Which database a URL names, whoever asks and by whatever driver."""
+    """The database that a URL names, whatever the user and the driver."""
     try:
         parsed: URL = make_url(url)
     except ArgumentError:
@@ -166,11 +166,11 @@ def _place(url: str) -> tuple[object, ...] | None:
 
 
 def check_apart(data: str, folder: StudyFolder) -> None:
-    """Make sure that the data do not lie in a study's folder, nor this in the data; links are followed.
+    """Check that the data are not in a study's folder, nor the folder in the data; links are followed.
 
     Args:
-        data: a folder of images and masks, or one of the built-in data, or those of a reader.
-        folder: of the study; it may be missing yet.
+        data: a folder of images and masks, built-in data, or data of a reader.
+        folder: of the study; it need not exist.
     Raises:
         StudyError: one contains the other.
     """
@@ -188,17 +188,18 @@ def check_apart(data: str, folder: StudyFolder) -> None:
 
 
 def means_folder(data: str) -> bool:
-    """Whether ``--data`` means a folder of images and masks, not data that are built in or those of a reader."""
+    """Whether ``--data`` is a folder of images and masks, not built-in data or data of a reader."""
     return data not in BUILT_IN and asked_reader(data) is None
 
 
 def _identities(path: str) -> set[tuple[int, int]]:
-    """Of a path and of all folders above it, as the disk knows them: capitals and mounts make no difference."""
+    """A path and all folders above it, as the disk identifies them, so that letter case and mounts make no
+    difference."""
     return {found for place in (Path(path), *Path(path).parents) if (found := _identity(place))}
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:
-    """None where there is nothing."""
+    """The identity of a path on the disk; None if it does not exist."""
     try:
         found = os.stat(path)
     except OSError:
@@ -213,5 +214,5 @@ def _relation(place: str, study: str) -> str:
 
 
 def _at(path: Path, real: str) -> str:
-    """Where links lead elsewhere, where to."""
+    """The target, if links lead to another place."""
     return "" if os.path.abspath(path) == real else f" (which is {real})"

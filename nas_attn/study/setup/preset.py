@@ -1,4 +1,4 @@
-"""Sizes of a search that fit the device: how large a network and how long a trial it can afford."""
+"""Presets: sizes of the network and of a trial that fit the device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas_attn.models.network import UNetConfig
 
 @dataclass(frozen=True)
 class Preset:
-    """What a search takes where nobody says otherwise.
+    """Default sizes of a search.
 
     Args:
         name: for the plan.
@@ -24,9 +24,9 @@ class Preset:
         longest_side: to which larger images of a folder are shrunk, in pixels; None leaves them as they are.
         n_train: number of synthetic training images.
         n_val: number of synthetic validation images.
-        frames: T, where images are the frames of clips.
-        depth: of a U-Net whose space leaves it open; the synthetic tasks are made for one that sees a part of the
-            image, and so is not deep.
+        frames: T, if images are the frames of clips.
+        depth: of a U-Net whose space leaves it open; the synthetic tasks are made for a network that sees only a
+            part of the image, so it is shallow.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Preset:
     depth: int = UNetConfig.depth
 
     def batch_of(self, frames: int) -> int:
-        """Crops of a step: about as many frames as still images, but no fewer than four clips.
+        """Crops of a step: about as many frames as still images, but at least four clips.
 
         Args:
             frames: T; 1 for still images.
@@ -61,12 +61,12 @@ CPU_THEIRS_SYNTHETIC = Preset("cpu, your network, built-in data", 8, 64, 8, 150,
 CPU_THEIRS_FOLDER = Preset("cpu, your network, own data", 8, 96, 8, 300, 192, 0, 0, 4)
 GPU_THEIRS_SYNTHETIC = Preset("gpu, your network, built-in data", 32, 128, 16, 2000, None, 1024, 256, 8)
 GPU_THEIRS_FOLDER = Preset("gpu, your network, own data", 32, 256, 16, 3000, 1024, 0, 0, 8)
-"""Networks of somebody else's halve an image five times, and cost more on a CPU."""
+"""Networks of others halve an image five times, and cost more on a CPU."""
 
 
 def preset_for(device: str, data: str, *, ours: bool = True) -> Preset:
-    """The sizes for a device such as ``cpu`` or ``cuda:0``, for what ``--data`` says, for nas-attn's own U-Net or
-    another network."""
+    """The preset for a device such as ``cpu`` or ``cuda:0``, for a value of ``--data``, and for nas-attn's own
+    U-Net or another network."""
     on_cpu = device == "cpu"
     if not ours:
         if data in BUILT_IN:
@@ -82,7 +82,7 @@ def preset_for(device: str, data: str, *, ours: bool = True) -> Preset:
 def find_devices(asked: str) -> tuple[str, ...]:
     """The devices that ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``cuda:0,cuda:2`` stands for.
 
-    Workers take them in turn, one each.
+    Workers use them in turn, one each.
 
     Raises:
         UsageError: the machine has no such device.

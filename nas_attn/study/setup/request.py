@@ -1,4 +1,5 @@
-"""From values to a request, or to all that is wrong with them; what a request says of its network and ladder."""
+"""Make a request from values, or report everything that is wrong with them; the network and ladder of a
+request."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ def request_from(values: Mapping[str, object]) -> StudyRequest:
     """A request from plain values.
 
     Raises:
-        UsageError: values do not fit; all are named together.
+        UsageError: values do not fit; all are reported together.
     """
     if found := request_problems(values):
         raise UsageError([f"{name}: {problem}" for name, problem in found])
@@ -29,10 +30,9 @@ def request_from(values: Mapping[str, object]) -> StudyRequest:
 
 
 def kept_request(values: Mapping[str, Any]) -> StudyRequest:
-    """The request with which a study was begun, from the values that it keeps.
+    """The request with which a study started, from its stored values.
 
-    A study from before proposals took several seeds in turn took one, and one from before short runs could start
-    elsewhere began them from scratch.
+    In older studies, proposals took a single seed, and short runs started from scratch.
     """
     return StudyRequest(**{"screening_seeds": 1, "ladder_start": "scratch", **values})
 
@@ -43,11 +43,11 @@ def request_problems(values: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def asked_network(request: StudyRequest) -> AskedNetwork | None:
-    """What a request asks for, or else its space; None where that is nas-attn's own U-Net.
+    """The network of a request or of its space; None for nas-attn's own U-Net.
 
     Raises:
-        NasAttnError: the file of the network or of the space is wrong.
-        UsageError: weights are given, and no network that could have them.
+        NasAttnError: the file of the network or of the space has errors.
+        UsageError: weights are given without a network that could have them.
     """
     asked = network_named(request.network) if request.network else asked_in_space(request.space)
     if request.weights is None:
@@ -61,10 +61,11 @@ def asked_network(request: StudyRequest) -> AskedNetwork | None:
 
 
 def network_named(text: str) -> AskedNetwork:
-    """What ``smp:Unet/resnet34``, ``my_package.my_model:make`` or the path of a network file stands for.
+    """The network that ``smp:Unet/resnet34``, ``my_package.my_model:make`` or the path of a network file stands
+    for.
 
     Raises:
-        NetworkError: the file is wrong.
+        NetworkError: the file has errors.
     """
     return read_network_file(Path(text)) if text.endswith(_FILES) else AskedNetwork.parse(text)
 
@@ -94,7 +95,7 @@ def named_network(network: str | Callable[..., object] | None) -> str | None:
 
 
 def last_rung(ladder: str | None) -> int | None:
-    """Steps of a ladder's last rung; None where nobody has said."""
+    """Steps of a ladder's last rung; None if they are not given."""
     return None if ladder in (None, AUTO) else int(str(ladder).rpartition(",")[2])
 
 

@@ -1,4 +1,5 @@
-"""A study whose database is lost: a search writes all that it knows into a file, from which it is brought back."""
+"""Rescue a study whose database is lost: a search writes all of its trials into a file, from which they can be
+imported."""
 
 from __future__ import annotations
 
@@ -35,9 +36,9 @@ class Rescued:
 
     Args:
         study: its name.
-        identity: what must not change while it goes on, as plain values.
-        context: what an export needs besides, as plain values.
-        plan: how far it is to go; None where nobody has said.
+        identity: settings that must not change while it continues, as plain values.
+        context: further settings that an export needs, as plain values.
+        plan: of the study; None if it is not known.
         records: its trials by number.
     """
 
@@ -49,10 +50,10 @@ class Rescued:
 
 
 def rescuer(ledger: Ledger, url: str, folder: StudyFolder) -> Callable[[Sequence[TrialRecord]], str]:
-    """What writes all that is known where the database is lost, and says what to do with it.
+    """A function that writes all records when the database is lost, and returns what to do with the file.
 
     Args:
-        ledger: of the study; what is needed of it is read now.
+        ledger: of the study; what is needed from it is read now.
         url: of its storage.
         folder: of the study.
     """
@@ -73,7 +74,8 @@ def _rescued(study: Rescued, url: str, folder: StudyFolder, records: Sequence[Tr
 
 
 def write_rescued(rescued: Rescued, folder: Path) -> Path:
-    """Write a study into a folder, which is made where it is gone; other processes write theirs beside it.
+    """Write a study into a folder, which is created if it is missing. Other processes write their files next to
+    it.
 
     Raises:
         OSError: it cannot be written.
@@ -97,7 +99,7 @@ def read_rescued(path: Path) -> Rescued:
     """The inverse of ``write_rescued``.
 
     Raises:
-        StudyError: there is no such file, or it is another thing.
+        StudyError: there is no such file, or it is something else.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -125,13 +127,13 @@ def read_rescued(path: Path) -> Rescued:
 
 @dataclass(frozen=True)
 class Imported:
-    """What was brought back.
+    """Result of an import.
 
     Args:
         study: its name.
         storage: where it is now, in words.
-        n_trials: how many it has.
-        n_new: how many of these were not there before, or had not ended.
+        n_trials: number of its trials.
+        n_new: number of trials that were missing before, or had not ended.
     """
 
     study: str
@@ -143,16 +145,17 @@ class Imported:
 def import_study(path: Path, study: str | None = None, storage: str | None = None) -> Imported:
     """Write a rescued study into a database, trial by trial.
 
-    Where the study is there already, as in an older copy of its database, or from an import that was stopped, only
-    what is missing is written: so the files of several processes can be imported one after the other.
+    If the study already exists, as in an older copy of its database or after an import that was stopped, only
+    missing trials are written. So the files of several processes can be imported one after the other.
 
     Args:
-        path: that a search has named when its database was lost.
-        study: name that it gets; None is the one that it had.
+        path: of the file that a search wrote when its database was lost.
+        study: its new name; None keeps the old one.
         storage: SQLAlchemy URL; None is SQLite in the study's folder.
     Raises:
-        StudyError: the file is another thing, the storage cannot be written, or it holds another such study;
-            the study's folder and the data contain one another, or it holds the files of a study elsewhere.
+        StudyError: the file is something else, the storage cannot be written, or it has another study of that
+            name; the study's folder contains the data, or the data contain it; or it has the files of a study in
+            another storage.
     """
     rescued = read_rescued(path)
     name = study or rescued.study
@@ -177,7 +180,7 @@ def import_study(path: Path, study: str | None = None, storage: str | None = Non
 
 
 def _data(rescued: Rescued) -> str | None:
-    """Where the images were when the study was begun; None where the file does not say."""
+    """Where the images were when the study started; None if the file does not say."""
     request = rescued.context.get("request")
     data = request.get("data") if isinstance(request, dict) else None
     return data if isinstance(data, str) else None
@@ -198,7 +201,7 @@ def _ledger(rescued: Rescued, url: str, name: str) -> Ledger:
 
 
 def _missing(ledger: Ledger, rescued: Rescued, path: Path) -> list[TrialRecord]:
-    """The trials that the study lacks, or knows only as begun."""
+    """The trials that the study lacks, or has only as started."""
     there = ledger.records()
     for one, other in zip(there, rescued.records, strict=False):
         if Evaluation.of(one) != Evaluation.of(other):

@@ -1,4 +1,4 @@
-"""Failed trials that are begun anew: those of a user, or all that ran out of memory with the plain U-Net."""
+"""Failed trials that run again: on the user's request, or because the baseline ran out of memory too."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Retried:
-    """What was done.
+    """Result of a retry.
 
     Args:
-        reasons: why the trials had failed that are begun anew, and how many had for each, the most frequent first.
+        reasons: why the trials that run again had failed, with the number of trials for each, the most frequent
+            first.
         n_kept: failed trials that stay as they are.
     """
 
@@ -28,17 +29,17 @@ class Retried:
 
     @property
     def n_trials(self) -> int:
-        """How many trials are begun anew."""
+        """Number of trials that run again."""
         return sum(number for _, number in self.reasons)
 
 
 def retry(study: str, storage: str | None = None, *, all_of_them: bool = False) -> Retried:
-    """Let failed trials of a study run again with its next search, each in its place.
+    """Let failed trials of a study run again in its next search, under their numbers.
 
     Args:
         study: its name, or the path of its folder.
         storage: SQLAlchemy URL; None is SQLite in the study's folder.
-        all_of_them: also those that are known to have failed by themselves, which would fail again.
+        all_of_them: whether to include placements that are known to have failed themselves, and would fail again.
     Raises:
         StudyError: there is no such study, another process searches it, or it cannot be written.
     """
@@ -53,11 +54,11 @@ def retry(study: str, storage: str | None = None, *, all_of_them: bool = False) 
 
 
 def begun_again(ledger: Ledger) -> tuple[TrialRecord, ...]:
-    """All trials of a study, where those that ran out of memory together with the plain U-Net are under way again.
+    """All trials of a study. Those that ran out of memory together with the baseline are running again.
 
-    Without the plain U-Net nothing can be compared, and the settings of a study are frozen: it would be lost for
-    good by another program that held the memory at that moment. Where not even the plain U-Net fitted, a shortage
-    of the trials beside it says nothing of their placements.
+    Without the baseline, nothing can be compared, and the settings of a study are fixed. So another program that
+    used the memory at that moment would ruin the study for good. If not even the baseline fitted, a shortage of
+    the trials beside it says nothing about their placements.
 
     Args:
         ledger: of the study.

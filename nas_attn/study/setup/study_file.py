@@ -1,4 +1,4 @@
-"""Study files: a search written down, and the files in a study's folder that repeat it."""
+"""Study files: the settings of a search as a file, and the files in a study's folder that repeat it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ HERE = "this folder"
 
 
 def read_study_file(path: Path) -> dict[str, Any]:
-    """The fields that a study file gives, checked.
+    """The fields of a study file, checked.
 
     Raises:
-        StudyError: the file cannot be read, or is wrong; every problem with its line and field.
+        StudyError: the file cannot be read, or has errors; each is given with its line and field.
     """
     problems = Problems(shown_path(path), _KIND)
     document = known_version(parse_document(read_text(path, _KIND), problems), VERSION, problems)
@@ -51,11 +51,11 @@ def read_study_file(path: Path) -> dict[str, Any]:
 
 
 def study_text(values: Mapping[str, Any], *, command: str, mark: str | None = None) -> str:
-    """A study file, as text.
+    """A study file as text.
 
     Args:
         values: fields of a request.
-        command: what runs the file.
+        command: that runs the file.
         mark: a line that says who wrote it; None for none.
     """
     head = [f"# {command}", *([mark] if mark else [])]
@@ -64,7 +64,7 @@ def study_text(values: Mapping[str, Any], *, command: str, mark: str | None = No
 
 
 def study_values(resolved: Resolved, folder: StudyFolder) -> dict[str, Any]:
-    """The fields of the study file; the URL of a server is left out, since it may hold a password."""
+    """The fields of the study file, without the URL of a server, which may contain a password."""
     request = replace(
         resolved.request,
         space=str(folder.space),
@@ -100,12 +100,12 @@ def write_settings(resolved: Resolved, folder: StudyFolder) -> None:
 
 
 def write_missing_settings(folder: StudyFolder, ledger: Ledger, written: Mapping[str, object], url: str) -> None:
-    """Write those of these files that are not there, as the one who began the study has them.
+    """Write the missing ones of these files, with the settings of whoever started the study.
 
     Args:
-        folder: of the study, for what is written here.
+        folder: of the study, for files on this machine.
         ledger: of the study.
-        written: fields of the study file with which it was begun.
+        written: fields of the study file with which it started.
         url: of its storage.
     Raises:
         StudyError: they cannot be written.
@@ -123,7 +123,7 @@ def write_missing_settings(folder: StudyFolder, ledger: Ledger, written: Mapping
 
 
 def settings_mark(url: str, folder: StudyFolder) -> str:
-    """The line by which a study file says whose it is."""
+    """The line of a study file that names its study."""
     return f"{STORED_MARK}{HERE if is_stored_in(url, folder.path / 'study.db') else describe_storage(url)}"
 
 
@@ -134,7 +134,7 @@ def is_stored_in(url: str, path: Path) -> bool:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file of text in one stroke.
+    """Write a text file completely or not at all.
 
     Raises:
         OSError: it cannot be written.

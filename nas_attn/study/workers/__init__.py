@@ -1,1 +1,1 @@
-"""Processes and Ray actors that evaluate, and what is done when one of them dies."""
+"""Workers that evaluate, as processes or Ray actors, and what happens when one of them dies."""

@@ -1,4 +1,4 @@
-"""One evaluation, its outcome or why there is none: for the placement, or for the machine that was to train it."""
+"""An evaluation with its outcome, or its failure: of the placement, or of the machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Evaluator = Callable[[Placement, Budget, int], Outcome]
 _LONGEST = 400
 
 DATA, DISK, SOFTWARE, DEVICE = "data", "disk", "software", "device"
-"""Of the machine, what a failure's cause may be."""
+"""Parts of the machine that may cause a failure."""
 CRASH = "crash"
-"""A device gave up within a computation: its process is of no use any more. Who is to blame is not known yet."""
+"""A device failed during a computation, so its process can no longer be used. The cause is not known yet."""
 _MOST_FAULTS = 5
 _GONE = (
     "no CUDA-capable device",
@@ -36,15 +36,15 @@ _GONE = (
     "CUDA error: unknown error",
     "CUDA error: initialization error",
 )
-"""Of errors that no computation brings about."""
+"""Errors of the device that no computation causes."""
 _CRASHED = ("CUDA error:", "HIP error:", "STATUS_EXECUTION_FAILED", "STATUS_INTERNAL_ERROR")
-"""Of errors after which every further call fails, whatever it is."""
+"""Errors after which every further call fails."""
 
 log = logging.getLogger(__name__)
 
 
 def attempt(evaluator: Evaluator, evaluation: Evaluation) -> Outcome | Failure:
-    """The outcome, or why there is none; errors that only a mistake in this program can cause are raised."""
+    """The outcome, or why there is none. Errors that only a bug in this program can cause are raised."""
     import torch
 
     from nas_attn.training.metrics import begin_watch, is_out_of_memory, out_of_memory_of
@@ -79,10 +79,10 @@ def _short(error: BaseException) -> str:
 
 
 def cause_of(error: BaseException) -> str | None:
-    """What an error other than a shortage of memory comes from.
+    """The cause of an error other than a shortage of memory.
 
     Returns:
-        one of the causes above; None where it is the placement's own.
+        one of the causes above; None if the placement itself failed.
     """
     if isinstance(error, (ImportError, MissingPackageError)):
         return SOFTWARE
@@ -99,15 +99,15 @@ def cause_of(error: BaseException) -> str | None:
 
 
 def stop_if_out_of_order(number: int, faults: Sequence[Failure]) -> None:
-    """End the search where an evaluation fails for the second time in a row for the same cause of the machine.
+    """Stop the search if an evaluation fails for the second time in a row because of the same part of the machine.
 
-    What fails so is not a trial: it stays under way, and is begun anew with the next search.
+    Such a failure does not end the trial: it stays running, and starts again in the next search.
 
     Args:
         number: of the trial.
-        faults: all failures of its evaluation that were not its own, the latest last.
+        faults: all failures of its evaluation that were the machine's, the latest last.
     Raises:
-        StudyError: it makes no sense to go on.
+        StudyError: continuing makes no sense.
     """
     last = faults[-1]
     if len(faults) < _MOST_FAULTS and [fault.cause for fault in faults[-2:]] != [last.cause] * 2:

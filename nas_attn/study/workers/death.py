@@ -1,4 +1,4 @@
-"""Why a worker process ended, and whether its evaluation is to blame."""
+"""Why a worker process ended, and whether its evaluation caused it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from pathlib import Path
 from nas_attn.record import Failure, OutOfMemory
 
 _OWN_DEATHS = 2
-"""So many times an evaluation may end its worker by itself, until it is repeated alone."""
+"""Number of times that an evaluation may end its worker itself before it is repeated alone."""
 _ALL_DEATHS = 10
-"""So many workers may be killed from outside during one evaluation, until it is repeated alone."""
+"""Number of workers that may be killed from outside during one evaluation before it is repeated alone."""
 _KILLS_ALONE = 3
-"""So many workers may be killed from outside during one evaluation that runs alone, until it is given up."""
+"""Number of workers that may be killed from outside during one evaluation that runs alone, before it is given
+up."""
 _FROM_OUTSIDE = (-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 @dataclass(frozen=True)
 class Death:
-    """The end of a worker process in the middle of an evaluation.
+    """The end of a worker process during an evaluation.
 
     Args:
         how: in words, such as ``signal 11 (SIGSEGV)``.
-        own: whether the evaluation has brought it about, as far as can be known; a crash has, a kill has not.
-        out_of_memory: whether it was for want of memory.
-        alone: whether no other evaluation ran beside it in the same pool.
+        own: whether the evaluation has caused it, as far as can be known; a crash counts, a kill does not.
+        out_of_memory: whether memory had run out.
+        alone: whether no other evaluation ran in the same pool.
     """
 
     how: str
@@ -36,11 +37,11 @@ class Death:
 
 
 def death_of(status: int | None, *, out_of_memory: bool) -> Death:
-    """What an exit status tells.
+    """The death that an exit status describes.
 
     Args:
-        status: of the process; negative for a signal, None where it is not known.
-        out_of_memory: whether the kernel has killed a process for want of memory meanwhile.
+        status: of the process; negative for a signal, None if it is not known.
+        out_of_memory: whether the kernel has killed a process in the meantime because memory had run out.
     """
     if status is None or status >= 0:
         return Death("an unknown cause" if status is None else f"exit status {status}", own=True)
@@ -51,16 +52,16 @@ def death_of(status: int | None, *, out_of_memory: bool) -> Death:
 
 
 def needs_solitude(deaths: Sequence[Death]) -> bool:
-    """Whether it has to be seen if an evaluation that had these deaths also ends its worker when it runs alone.
+    """Whether an evaluation after these deaths has to run alone, to find out if it ends its worker then too.
 
-    A worker may crash since somebody else has taken the memory, or sent it a signal. Only what happens again
-    without neighbours is held against the placement, and decides what is proposed later.
+    A worker may crash because another program used the memory or sent it a signal. Only what happens again without
+    other evaluations counts against the placement, and influences later proposals.
     """
     return sum(death.own for death in deaths) >= _OWN_DEATHS or len(deaths) >= _ALL_DEATHS
 
 
 def hopeless(deaths: Sequence[Death]) -> Failure | None:
-    """Why an evaluation is given up after these deaths of its workers; None where it is tried again."""
+    """Why an evaluation is given up after these deaths; None if it is tried again."""
     alone = [death for death in deaths if death.alone]
     if not any(death.own for death in alone) and len(alone) < _KILLS_ALONE:
         return None
@@ -70,9 +71,10 @@ def hopeless(deaths: Sequence[Death]) -> Failure | None:
 
 
 def n_memory_kills() -> int:
-    """How many processes the kernel has killed for want of memory so far, in the machine and in this container.
+    """Number of processes that the kernel has killed so far for lack of memory, on the machine and in this
+    container.
 
-    Only whether the number grows says something; 0 where it is not known.
+    Only an increase is informative; 0 if it is not known.
     """
     return sum(map(_oom_kills, ("/proc/vmstat", "/sys/fs/cgroup/memory.events")))
 

@@ -1,4 +1,5 @@
-"""Processes for workers: forked from one that has loaded PyTorch, so that they start at once and share it."""
+"""Processes for workers: forked from one that has loaded PyTorch, so that they start immediately and share its
+memory."""
 
 from __future__ import annotations
 
@@ -17,14 +18,14 @@ _PRELOADED = "nas_attn.study.workers.preloaded"
 
 
 def start_process(target: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Call a function in another process, with the environment of this one; it ends with this one.
+    """Call a function in another process, with the environment of this one. It ends with this process.
 
-    On Linux it is forked from a server that has loaded what all workers need, and nothing else: no thread runs
-    there, and no device has been touched. The first process waits for the server, some seconds. Elsewhere each
-    process loads it anew. Ctrl-C is ignored from its first instruction.
+    On Linux, it is forked from a server that has loaded what all workers need and nothing else: no thread runs
+    there, and no device was used. The first process waits some seconds for the server. On other systems, each
+    process loads everything itself. Ctrl-C is ignored from its first instruction.
 
     Args:
-        target: what to call; found by its name.
+        target: function to call; found by its name.
         arguments: plain values, and ends of pipes.
     Raises:
         OSError: no process can be started.
@@ -52,7 +53,8 @@ def _context() -> BaseContext:
 
 
 def _with_environment(environment: dict[str, str], target: Callable[..., object], *arguments: object) -> None:
-    """Call, with the environment of the process that asked: the server has that of when it was started."""
+    """Call a function with the environment of the process that asked for it, because the server has the
+    environment of its own start."""
     os.environ.clear()
     os.environ.update(environment)
     target(*arguments)
@@ -60,7 +62,7 @@ def _with_environment(environment: dict[str, str], target: Callable[..., object]
 
 @contextmanager
 def _ctrl_c_ignored() -> Iterator[None]:
-    """As a process that is started here inherits it; signals can be set in the main thread only."""
+    """Ignore Ctrl-C, so that a process started here inherits this. Signals can only be set in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

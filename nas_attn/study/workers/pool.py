@@ -1,4 +1,4 @@
-"""Where a study sends its evaluations."""
+"""Pools of workers, which take a study's evaluations."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Finished:
 
     Args:
         number: of its trial.
-        answer: what it measured, or why it failed.
-        worker: who did it.
+        answer: its outcome, or why it failed.
+        worker: that evaluated it.
     """
 
     number: int
@@ -35,14 +35,14 @@ class Finished:
 
 @dataclass
 class Task:
-    """An evaluation that was submitted, and what has become of it so far.
+    """An evaluation that was submitted, with its history.
 
     Args:
         number: of its trial.
-        evaluation: to be made.
-        deaths: of workers that had it.
+        evaluation: to run.
+        deaths: of workers that ran it.
         faults: its failures that were the machine's.
-        alone: whether no other evaluation may run beside it.
+        alone: whether no other evaluation may run at the same time.
     """
 
     number: int
@@ -52,7 +52,7 @@ class Task:
     alone: bool = False
 
     def mourn(self, death: Death, worker: str) -> Finished | None:
-        """Note the death of its worker; its end where it is given up, None where it is to be begun again."""
+        """Record the death of its worker. Returns its end if it is given up, and None if it starts again."""
         self.deaths.append(replace(death, alone=self.alone))
         self.alone = needs_solitude(self.deaths)
         failure = hopeless(self.deaths)
@@ -62,7 +62,7 @@ class Task:
         return Finished(self.number, failure, worker)
 
     def excuse(self, fault: Failure) -> None:
-        """Note a failure that was the machine's.
+        """Record a failure that was the machine's.
 
         Raises:
             StudyError: the machine does not recover.
@@ -73,37 +73,37 @@ class Task:
 
 
 class Pool(Protocol):
-    """Workers, one evaluation each at a time."""
+    """Workers, with one evaluation each at a time."""
 
     @property
     def size(self) -> int:
-        """How many evaluations it takes at once."""
+        """Number of evaluations that run in parallel."""
 
     def submit(self, number: int, evaluation: Evaluation) -> None:
-        """Begin an evaluation; there must be a worker that has none."""
+        """Start an evaluation; one of the workers must be free."""
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
 
         Args:
-            seconds: after which to return though none has; None waits for as long as it takes.
+            seconds: after which to return in any case; None waits without limit.
         """
 
 
 class Workers(ABC):
-    """Workers outside this process, which a ``with`` block begins and ends, however that ends."""
+    """Workers outside this process, started and ended by a ``with`` block."""
 
     def __init__(self) -> None:
         self._waiting: list[Task] = []
-        """For a worker, the oldest first."""
+        """Tasks that wait for a worker, the oldest first."""
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """How many evaluations they take at once."""
+        """Number of evaluations that run in parallel."""
 
     def submit(self, number: int, evaluation: Evaluation) -> None:
-        """Begin an evaluation as soon as one may; there must be a worker that has none.
+        """Start an evaluation as soon as possible; one of the workers must be free.
 
         Raises:
             StudyError: workers keep dying.
@@ -112,7 +112,7 @@ class Workers(ABC):
         self._begin()
 
     def _begin(self) -> None:
-        """Give the workers that have nothing what may begin."""
+        """Give tasks that may start to free workers."""
         for index in range(self.size):
             running = self._running()
             if index in running:
@@ -124,15 +124,15 @@ class Workers(ABC):
 
     @abstractmethod
     def _running(self) -> Mapping[int, Task]:
-        """What each worker does that does something."""
+        """The task of each busy worker."""
 
     @abstractmethod
     def _give(self, index: int, task: Task) -> None:
-        """Let a worker begin."""
+        """Give a task to a worker."""
 
     @abstractmethod
     def close(self) -> None:
-        """End all workers at once; what they were doing is not finished."""
+        """End all workers immediately. Their running evaluations are lost."""
 
     def __enter__(self) -> Self:
         return self
@@ -144,12 +144,12 @@ class Workers(ABC):
 
 
 class InlinePool:
-    """Evaluates in this process, when it is waited for.
+    """Evaluates in this process, when its results are waited for.
 
     Args:
-        evaluator: what to call.
-        size: how many evaluations may be under way, for a search that proposes ahead.
-        mend: puts right what all evaluations share, when one has failed for a reason that is not its own.
+        evaluator: to call.
+        size: number of evaluations that may be submitted at once, for a search that proposes ahead.
+        mend: repairs what all evaluations share, after one has failed for a reason outside of it.
     """
 
     def __init__(self, evaluator: Evaluator, size: int = 1, mend: Callable[[], object] = lambda: None) -> None:
@@ -159,11 +159,11 @@ class InlinePool:
         self.size = size
 
     def submit(self, number: int, evaluation: Evaluation) -> None:
-        """Remember an evaluation."""
+        """Queue an evaluation."""
         self._queue.append((number, evaluation))
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
-        """Do the oldest evaluation, however long that takes; where there is none, wait.
+        """Run the oldest evaluation to its end; without one, wait.
 
         Raises:
             StudyError: the machine is out of order.
@@ -179,19 +179,19 @@ class InlinePool:
 
 
 def is_fault(answer: Outcome | Failure) -> TypeGuard[Failure]:
-    """Whether an evaluation has failed for a reason that is the machine's and not its own."""
+    """Whether an evaluation has failed because of the machine."""
     return isinstance(answer, Failure) and answer.cause not in (None, CRASH)
 
 
 def take_turn(waiting: list[Task], running: Sequence[Task]) -> Task | None:
-    """The one that may begin now, taken out; None where there is none.
+    """Remove and return the next task that may start; None if there is none.
 
-    One that is to run alone waits until no other runs, and none begins meanwhile: what then ends its worker is
-    itself, and not a neighbour that took the memory.
+    A task that has to run alone waits until no other runs, and no task starts in the meantime. If its worker then
+    ends, the task itself is the cause, not another one that used the memory.
 
     Args:
         waiting: for a worker, the oldest first.
-        running: what the workers do.
+        running: tasks of the workers.
     """
     lonely = [task for task in waiting if task.alone]
     if any(task.alone for task in running) or (lonely and running) or not waiting:

@@ -1,6 +1,6 @@
-"""What every worker needs, loaded once by the process that workers are forked from.
+"""What every worker needs, loaded once by the process from which workers are forked.
 
-No thread may run there: libraries that start theirs when they are loaded are told to have one, as workers have.
+No thread may run there, so libraries that start threads when they are loaded are limited to one, as in workers.
 """
 
 import os

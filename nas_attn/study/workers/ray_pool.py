@@ -1,4 +1,4 @@
-"""Workers as Ray actors, on any node of a Ray cluster: Ray places them and finds their GPUs."""
+"""Workers as Ray actors, on any node of a Ray cluster. Ray places them and finds their GPUs."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from nas_attn.study.workers.worker_process import WorkerLog, compute_on_one_core
 
 _CONNECT_SECONDS = 5.0
 _FOUND_BY_RAY = ("auto", "local")
-"""No addresses: Ray finds or starts the cluster on this machine."""
+"""Not addresses: Ray finds or starts the cluster on this machine."""
 _MEND = "start a cluster with 'ray start --head' and give the address that it prints, or leave --address out"
 
 log = logging.getLogger(__name__)
 
 
 class RayPool(Workers):
-    """One actor for each worker; one that dies is started anew, where the cluster has room for it.
+    """One actor for each worker. An actor that dies is started again where the cluster has room for it.
 
     Args:
         evaluators: one for each worker; each reads the data itself, on its node.
         address: of the cluster, ``auto`` for that of this machine; None starts one here.
-        logs: one for each worker, on the node where it runs; empty where nothing is logged.
-        gpus: share of a GPU that a worker gets; 0 for workers on CPUs.
-        fingerprint: that the data of every node must have; empty where the evaluators have none.
+        logs: one for each worker, on its node; empty if nothing is logged.
+        gpus: share of a GPU for each worker; 0 for workers on CPUs.
+        fingerprint: that the data of every node must have; empty if the evaluators have none.
     Raises:
         MissingPackageError: Ray is not installed.
         StudyError: there is no cluster at that address.
@@ -66,14 +66,14 @@ class RayPool(Workers):
 
     @property
     def size(self) -> int:
-        """How many evaluations it takes at once."""
+        """Number of evaluations that run in parallel."""
         return len(self._actors)
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """Wait until at least one evaluation has ended.
 
         Args:
-            seconds: after which to return though none has; None waits for as long as it takes.
+            seconds: after which to return in any case; None waits without limit.
         Raises:
             StudyError: the machine is out of order.
         """
@@ -86,7 +86,7 @@ class RayPool(Workers):
         return finished
 
     def close(self) -> None:
-        """End all workers; what they were doing is not finished."""
+        """End all workers. Their running evaluations are lost."""
         for actor in self._actors:
             self._ray.kill(actor)
         self._ray.shutdown()
@@ -99,7 +99,7 @@ class RayPool(Workers):
         self._answers[self._actors[index].evaluate.remote(task.number, task.evaluation)] = index
 
     def _receive(self, answer: Any) -> Finished | None:
-        """What a worker found; None where it has died and its evaluation is begun again."""
+        """The result of a worker; None if it has died and its evaluation starts again."""
         index = self._answers.pop(answer)
         task = self._tasks.pop(index)
         try:
@@ -152,7 +152,7 @@ class _Actor:
 
 
 def check_ray() -> None:
-    """Whether Ray is installed; it is not loaded.
+    """Check that Ray is installed, without loading it.
 
     Raises:
         MissingPackageError: it is not.
@@ -186,13 +186,13 @@ def _last_line(error: BaseException) -> str:
 
 
 def check_cluster(address: str, seconds: float = _CONNECT_SECONDS) -> None:
-    """Connect to an address once, and hang up.
+    """Connect to an address once, and disconnect.
 
     Args:
         address: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``.
         seconds: to wait for an answer.
     Raises:
-        StudyError: it is none, or nobody answers there.
+        StudyError: it is not an address, or nobody answers there.
     """
     if address in _FOUND_BY_RAY:
         return

@@ -1,4 +1,4 @@
-"""How many workers a machine runs: one for each core, or as many on a GPU as it runs fastest."""
+"""The default number of workers: one for each core or, on a GPU, the number that runs fastest."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from nas_attn.training.evaluation import DataSource, TrainingEvaluator
 from nas_attn.training.metrics import device_name
 
 MOST = 8
-"""On one GPU."""
+"""Maximum on one GPU."""
 _LEAST_GAIN = 1.1
 _STEPS = 200
 _SHARE_OF_GPU = 0.8
 _DEAREST = 4.0
-"""The dearest placement may need so many times the memory of the plain U-Net."""
+"""The most expensive placement may need this many times the memory of the baseline."""
 _CONTEXT_MIB = 1024
-"""What a process takes on a GPU before it has done anything."""
+"""Memory that a process uses on a GPU before it has computed anything."""
 WORKER_BYTES = 430_000_000
-"""What a worker takes of the machine's memory before it trains, Python and PyTorch."""
+"""Main memory of a worker before it trains, for Python and PyTorch."""
 _SHARE_OF_MACHINE = 0.8
-"""Of the memory; the rest is for networks, the search and the system."""
+"""Share of the main memory for workers; the rest is for networks, the search and the system."""
 
 
 def n_workers(devices: tuple[str, ...], network: Network, budget: Budget, precision: Precision) -> int:
-    """How many workers a search has where nobody says: one for each core, or as many as its GPUs run fastest.
+    """The default number of workers of a search: one for each core, or the number with which its GPUs are fastest.
 
     Args:
         devices: ``("cpu",)``, or GPUs such as ``cuda:0``.
-        network: whose plain U-Net is trained.
+        network: whose baseline is trained.
         budget: for the size of the crops and the batch.
         precision: of the runs.
     """
@@ -54,18 +54,18 @@ def n_workers(devices: tuple[str, ...], network: Network, budget: Budget, precis
 
 
 def n_cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def crowded(workers: int, machine_bytes: int | None) -> str | None:
-    """Why so many workers are too many, and how many are not.
+    """Why this number of workers is too large, and which number is not.
 
     Args:
         workers: processes on this machine.
-        machine_bytes: memory that they may take together; None where it is not known.
+        machine_bytes: memory that they may use together; None if it is not known.
     Returns:
-        None where they have room.
+        None if there is enough memory.
     """
     if machine_bytes is None:
         return None
@@ -82,14 +82,14 @@ def crowded(workers: int, machine_bytes: int | None) -> str | None:
 def workers_per_gpu(
     network: Network, budget: Budget, precision: Precision, device: str, *, memory: Path | None = None
 ) -> int:
-    """The number of workers on one GPU with the most trials per hour, measured once and then remembered.
+    """The number of workers on one GPU with the most trials per hour, measured once and then stored.
 
     Args:
-        network: whose plain U-Net is trained.
+        network: whose baseline is trained.
         budget: for the size of the crops and the batch.
         precision: of the runs.
         device: such as ``cuda:0``.
-        memory: file of what was measured before; None is in the user's cache folder.
+        memory: file of earlier measurements; None takes one in the user's cache folder.
     """
     place = torch.device(device)
     key = f"{described(device_name(place), network, budget)}, {precision}"
@@ -105,11 +105,11 @@ def workers_per_gpu(
 
 
 def best_number(rate: Callable[[int], float], most: int) -> int:
-    """Doubled for as long as that brings a tenth more.
+    """Double the number as long as the rate grows by a tenth.
 
     Args:
-        rate: trials per second of so many workers.
-        most: how many there may be at most.
+        rate: returns the trials per second for a number of workers.
+        most: maximum number.
     """
     best, fastest = 1, rate(1)
     while 2 * best <= most and (faster := rate(2 * best)) > _LEAST_GAIN * fastest:
@@ -118,7 +118,7 @@ def best_number(rate: Callable[[int], float], most: int) -> int:
 
 
 def _room(evaluator: TrainingEvaluator, budget: Budget, device: torch.device) -> int:
-    """How many workers the memory and the cores of the machine have room for."""
+    """Number of workers for which the memory and the cores of the machine are enough."""
     outcome = evaluator(evaluator.network.plain, replace(budget, steps=2), 0)
     needed = _CONTEXT_MIB + _DEAREST * (outcome.cost.peak_memory_mib or 0.0)
     total = torch.cuda.get_device_properties(device).total_memory / 2**20
@@ -126,7 +126,7 @@ def _room(evaluator: TrainingEvaluator, budget: Budget, device: torch.device) ->
 
 
 def _rate(evaluator: TrainingEvaluator, budget: Budget, workers: int) -> float:
-    """Trials per second, when every worker has started and trained once; 0 where one failed."""
+    """Trials per second, after every worker has started and trained once; 0 if one failed."""
     try:
         with ProcessPool([evaluator] * workers) as pool:
             _round(pool, evaluator, budget)
@@ -138,7 +138,7 @@ def _rate(evaluator: TrainingEvaluator, budget: Budget, workers: int) -> float:
 
 
 def _round(pool: ProcessPool, evaluator: TrainingEvaluator, budget: Budget) -> int:
-    """One trial on every worker; how many of them failed."""
+    """Run one trial on every worker, and return how many of them failed."""
     for number in range(pool.size):
         pool.submit(number, Evaluation(evaluator.network.plain, budget, 0, Role.REFERENCE))
     finished: list[Finished] = []
